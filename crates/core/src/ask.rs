@@ -1,0 +1,246 @@
+//! What is asked of a vision-language model and what it says.
+
+use crate::geometry::{Box2, Given, Point2};
+use crate::picture::Picture;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Who speaks in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that precede the conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A piece of a turn; pictures are numbered in [`Ask::pictures`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Words, taken literally (special tokens inside are not interpreted).
+    Text(String),
+    /// The picture with this index, from 0.
+    Picture(usize),
+}
+
+/// One turn of the conversation; interleaving of text and pictures is the caller's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What, in order.
+    pub parts: Vec<Part>,
+}
+
+impl Turn {
+    /// A turn of words only.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, parts: vec![Part::Text(text.into())] }
+    }
+
+    /// The words of the turn, pictures left out.
+    pub fn words(&self) -> String {
+        self.parts
+            .iter()
+            .filter_map(|p| if let Part::Text(t) = p { Some(t.as_str()) } else { None })
+            .collect()
+    }
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// The likeliest token.
+    Greedy,
+    /// Drawn from the filtered distribution; the same seed gives the same text.
+    Random {
+        /// Divides the logits; above 0.
+        temperature: f64,
+        /// Only the k likeliest; 0 for all.
+        top_k: usize,
+        /// Only the smallest set with this much probability; 1 for all.
+        top_p: f64,
+        /// Seed of the generator.
+        seed: u64,
+    },
+}
+
+/// Bounds and choices of generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Most tokens to generate.
+    pub max_new_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Divides (positive) or multiplies (negative) logits of tokens already seen; 1 for none
+    /// (`RepetitionPenaltyLogitsProcessor`: prompt and reply both count).
+    pub repetition_penalty: f64,
+    /// Generation ends before the first of these strings.
+    pub stop: Vec<String>,
+    /// Log-probabilities wanted: `Some(k)` for the chosen token and the k likeliest.
+    pub logprobs: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 256,
+            sampling: Sampling::Greedy,
+            repetition_penalty: 1.0,
+            stop: Vec::new(),
+            logprobs: None,
+        }
+    }
+}
+
+/// A whole prompt: pictures, turns and bounds. Stateless: what was said before is in the turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Pictures that the turns refer to.
+    pub pictures: Vec<Arc<Picture>>,
+    /// The conversation so far; the last turn is the one to answer.
+    pub turns: Vec<Turn>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Ask {
+    /// One user turn: the pictures in order, then the question.
+    pub fn pictures_then(pictures: Vec<Arc<Picture>>, question: impl Into<String>, limits: Limits) -> Self {
+        let mut parts: Vec<Part> = (0..pictures.len()).map(Part::Picture).collect();
+        parts.push(Part::Text(question.into()));
+        Self { pictures, turns: vec![Turn { role: Role::User, parts }], limits }
+    }
+}
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stop {
+    /// The model said it was done.
+    EndOfTurn,
+    /// A stop string was met.
+    StopString,
+    /// `max_new_tokens` was reached.
+    Length,
+    /// The model's context is full.
+    ContextFull,
+}
+
+/// Log-probability of a generated token and of its likeliest rivals (natural logarithm).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// Token chosen.
+    pub id: u32,
+    /// Its log-probability under the unfiltered distribution.
+    pub logprob: f32,
+    /// The likeliest tokens with their log-probabilities, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<(u32, f32)>,
+}
+
+/// How much work a reply took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Tokens of the prompt, pictures included.
+    pub prompt_tokens: usize,
+    /// Prompt tokens whose computation was reused.
+    pub reused_tokens: usize,
+    /// Tokens of the prompt that stand for pictures.
+    pub picture_tokens: usize,
+    /// Generated tokens, the end token not counted.
+    pub new_tokens: usize,
+}
+
+/// Seconds spent. Never part of anything that must be reproducible.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timing {
+    /// Seconds of this ask's share of encoding and prefill.
+    pub prefill_s: f64,
+    /// Seconds of this ask's share of decoding.
+    pub decode_s: f64,
+}
+
+/// A box that the model gave, in pixels of the picture that was given to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundBox {
+    /// Which picture of the ask.
+    pub picture: usize,
+    /// Where.
+    #[serde(rename = "box")]
+    pub region: Box2<Given>,
+    /// The model's label for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Confidence, when the model gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+}
+
+/// A point that the model gave, in pixels of the picture that was given to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundPoint {
+    /// Which picture of the ask.
+    pub picture: usize,
+    /// Where.
+    pub point: Point2<Given>,
+    /// The model's label for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// What the model said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The words, special tokens and stop string left out.
+    pub text: String,
+    /// Generated token ids, without the end token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_ids: Vec<u32>,
+    /// One entry a generated token, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<TokenLogprob>>,
+    /// Boxes found in the words, the family's dialect undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<FoundBox>,
+    /// Points found in the words, the family's dialect undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<FoundPoint>,
+    /// Repairs that were needed to read boxes or points, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Work done.
+    #[serde(default)]
+    pub counts: Counts,
+    /// Seconds spent.
+    #[serde(default)]
+    pub timing: Timing,
+}
+
+impl Reply {
+    /// A reply of words only (fakes, imports from other tools).
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            token_ids: Vec::new(),
+            logprobs: None,
+            boxes: Vec::new(),
+            points: Vec::new(),
+            repairs: Vec::new(),
+            stop: Stop::EndOfTurn,
+            counts: Counts::default(),
+            timing: Timing::default(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The words every part of loupe shares.
+//!
+//! Plain data and traits only: no tensors, no devices, no file formats. Pictures and volumes
+//! ([`media`]), the frames they live in ([`geometry`]), what is asked of a model and what it says
+//! ([`ask`]), what a dataset holds and a metric returns ([`sample`]), and the traits that the other
+//! crates implement ([`seam`]).
+
+pub mod ask;
+pub mod geometry;
+pub mod mask;
+pub mod media;
+pub mod picture;
+pub mod sample;
+pub mod seam;
+pub mod volume;
+pub mod window;
+
+pub use ask::{Ask, Counts, Limits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
+pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};
+pub use mask::{LabelVolume, Mask};
+pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
+pub use picture::{Origin, Picture};
+pub use sample::{Choice, Labelled, Prediction, Sample, Score, Target};
+pub use seam::{
+    CorpusMetric, DataError, Dataset, DatasetInfo, Hint, MediaLoader, Metric, ModelError, ModelInfo,
+    ReplySink, Segment, SegmentError, Segmenter, VisionLanguageModel,
+};
+pub use volume::{Modality, Volume};
+pub use window::{Window, WindowFunction};

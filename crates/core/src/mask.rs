@@ -1,0 +1,122 @@
+//! Binary masks on pictures and label maps on volumes.
+
+use crate::geometry::{Box2, Given, LpsFromIndex};
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A binary mask in the pixel grid of the picture it was made for, rows from the top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mask {
+    width: usize,
+    height: usize,
+    bits: Vec<bool>,
+}
+
+impl Mask {
+    /// A mask of `bits` in row order, or `None` when the length is not width × height.
+    pub fn new(width: usize, height: usize, bits: Vec<bool>) -> Option<Self> {
+        (width.checked_mul(height) == Some(bits.len())).then_some(Self { width, height, bits })
+    }
+
+    /// A mask that covers nothing.
+    pub fn empty(width: usize, height: usize) -> Self {
+        Self { width, height, bits: vec![false; width * height] }
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Row-order bits.
+    pub fn bits(&self) -> &[bool] {
+        &self.bits
+    }
+
+    /// True when the pixel in column `x` and row `y` is covered; false outside.
+    pub fn get(&self, x: usize, y: usize) -> bool {
+        x < self.width && y < self.height && self.bits[y * self.width + x]
+    }
+
+    /// Covered pixels.
+    pub fn area_px(&self) -> usize {
+        self.bits.iter().filter(|&&b| b).count()
+    }
+
+    /// The tight box around the covered pixels in continuous edges, or `None` when empty.
+    pub fn bounding_box(&self) -> Option<Box2<Given>> {
+        let mut found: Option<(usize, usize, usize, usize)> = None;
+        for (at, _) in self.bits.iter().enumerate().filter(|(_, b)| **b) {
+            let (x, y) = (at % self.width, at / self.width);
+            let (x0, y0, x1, y1) = found.unwrap_or((x, y, x, y));
+            found = Some((x0.min(x), y0.min(y), x1.max(x), y1.max(y)));
+        }
+        found.map(|(x0, y0, x1, y1)| Box2::new(x0 as f64, y0 as f64, (x1 + 1) as f64, (y1 + 1) as f64))
+    }
+}
+
+/// Whole-number labels on a voxel grid, 0 for background.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelVolume {
+    /// Labels in (slice, row, column) order.
+    pub labels: Array3<u16>,
+    /// Voxel index (i, j, k) to patient mm.
+    pub lps_from_index: LpsFromIndex,
+    /// Names of the labels, where known.
+    pub names: BTreeMap<u16, String>,
+}
+
+/// COCO's uncompressed run-length encoding: column-major runs, the first of zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rle {
+    /// `[height, width]`, in COCO's order.
+    pub size: [usize; 2],
+    /// Lengths of alternating runs of 0 and 1 down the columns.
+    pub counts: Vec<u32>,
+}
+
+impl Rle {
+    /// The encoding of `mask`.
+    pub fn of(mask: &Mask) -> Self {
+        let mut counts = Vec::new();
+        let (mut run, mut last) = (0u32, false);
+        for x in 0..mask.width {
+            for y in 0..mask.height {
+                let bit = mask.bits[y * mask.width + x];
+                if bit != last {
+                    counts.push(run);
+                    run = 0;
+                    last = bit;
+                }
+                run += 1;
+            }
+        }
+        counts.push(run);
+        Self { size: [mask.height, mask.width], counts }
+    }
+
+    /// The mask, or `None` when the runs do not fill the size exactly.
+    pub fn to_mask(&self) -> Option<Mask> {
+        let [height, width] = self.size;
+        let total: u64 = self.counts.iter().map(|&c| u64::from(c)).sum();
+        if u64::try_from(width.checked_mul(height)?).ok()? != total {
+            return None;
+        }
+        let mut mask = Mask::empty(width, height);
+        let (mut at, mut bit) = (0usize, false);
+        for &count in &self.counts {
+            for n in at..at + count as usize {
+                mask.bits[(n % height) * width + n / height] = bit;
+            }
+            at += count as usize;
+            bit = !bit;
+        }
+        Some(mask)
+    }
+}

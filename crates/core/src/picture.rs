@@ -1,0 +1,275 @@
+//! Flat 8-bit pictures that remember where they came from.
+
+use crate::geometry::{Box2, Given, LpsFromPlane, Map2, Point2, Source};
+use crate::window::Window;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, OnceLock};
+use thiserror::Error;
+
+/// Where a picture came from and the way back. Holds nothing that identifies a patient: `source` is
+/// what the user typed or the dataset's own reference, never something read out of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The reference the user or the dataset gave for the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Frame of a multi-frame file, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
+    /// Slice of a volume along `plane`'s normal, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<usize>,
+    /// Plane of the slice, when the source is a volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<crate::media::Plane>,
+    /// The window that turned intensities into grey levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Further steps applied, by name, in order (for the record).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    /// Width and height of the source in pixels.
+    pub source_size: [usize; 2],
+    /// Continuous pixel edges of this picture to those of the source.
+    pub source_from_self: Map2<Source, Given>,
+    /// Pixel size of the *source* to the right and down in mm, when it is calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing_mm: Option<[f64; 2]>,
+    /// Source pixels to patient millimetres, when the source says where it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lps_from_source: Option<LpsFromPlane>,
+}
+
+impl Origin {
+    /// A picture that is its own source.
+    pub fn of_size(width: usize, height: usize) -> Self {
+        Self {
+            source: None,
+            frame: None,
+            slice: None,
+            plane: None,
+            window: None,
+            steps: Vec::new(),
+            source_size: [width, height],
+            source_from_self: Map2::identity(),
+            spacing_mm: None,
+            lps_from_source: None,
+        }
+    }
+
+    /// Patient position in mm of a position in the picture, when known.
+    pub fn lps_of(&self, p: Point2<Given>) -> Option<[f64; 3]> {
+        self.lps_from_source.map(|lps| lps.apply(self.source_from_self.point(p)))
+    }
+}
+
+/// Why pixels do not make a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// Width or height is zero.
+    #[error("a picture needs at least one pixel, got {width}×{height}")]
+    Empty {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// Neither grey (1) nor RGB (3).
+    #[error("a picture has 1 (grey) or 3 (RGB) channels, got {0}")]
+    Channels(usize),
+    /// The number of bytes is not width × height × channels.
+    #[error("{width}×{height}×{channels} needs {} bytes, got {got}", width * height * channels)]
+    Length {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Channels.
+        channels: usize,
+        /// Bytes received.
+        got: usize,
+    },
+    /// A crop that covers no whole pixel of the picture.
+    #[error("the region covers no pixel of the {width}×{height} picture")]
+    NothingLeft {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+}
+
+/// 8-bit pixels, rows from the top, channels interleaved; shared on clone.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: Arc<[u8]>,
+    key: Arc<OnceLock<[u8; 32]>>,
+    /// Where the pixels came from.
+    pub origin: Origin,
+}
+
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        (self.width, self.height, self.channels) == (other.width, other.height, other.channels)
+            && self.pixels == other.pixels
+            && self.origin == other.origin
+    }
+}
+
+impl Picture {
+    /// A picture of `pixels` in (row, column, channel) order.
+    ///
+    /// # Errors
+    /// When a side is zero, `channels` is not 1 or 3, or the length does not fit.
+    pub fn new(
+        width: usize,
+        height: usize,
+        channels: usize,
+        pixels: impl Into<Arc<[u8]>>,
+    ) -> Result<Self, PictureError> {
+        let pixels = pixels.into();
+        if width == 0 || height == 0 {
+            return Err(PictureError::Empty { width, height });
+        }
+        if channels != 1 && channels != 3 {
+            return Err(PictureError::Channels(channels));
+        }
+        let need = width.checked_mul(height).and_then(|n| n.checked_mul(channels));
+        if need != Some(pixels.len()) {
+            return Err(PictureError::Length { width, height, channels, got: pixels.len() });
+        }
+        Ok(Self {
+            width,
+            height,
+            channels,
+            pixels,
+            key: Arc::default(),
+            origin: Origin::of_size(width, height),
+        })
+    }
+
+    /// The same pixels with another origin.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// 1 for grey, 3 for RGB.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Bytes in (row, column, channel) order.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The pixel in column `x` and row `y`, or `None` outside.
+    pub fn pixel(&self, x: usize, y: usize) -> Option<&[u8]> {
+        if x >= self.width || y >= self.height {
+            return None;
+        }
+        let at = (y * self.width + x) * self.channels;
+        self.pixels.get(at..at + self.channels)
+    }
+
+    /// The whole picture as a box.
+    pub fn bounds(&self) -> Box2<Given> {
+        Box2::new(0.0, 0.0, self.width as f64, self.height as f64)
+    }
+
+    /// SHA-256 of size and pixels: equal for equal pixels, whatever their origin. Computed once.
+    pub fn content_key(&self) -> [u8; 32] {
+        *self.key.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for n in [self.width, self.height, self.channels] {
+                hash.update((n as u64).to_le_bytes());
+            }
+            hash.update(&self.pixels);
+            hash.finalize().into()
+        })
+    }
+
+    /// RGB pixels, grey replicated.
+    pub fn to_rgb(&self) -> Picture {
+        if self.channels == 3 {
+            return self.clone();
+        }
+        let pixels: Arc<[u8]> = self.pixels.iter().flat_map(|&v| [v, v, v]).collect();
+        Picture { channels: 3, pixels, key: Arc::default(), ..self.clone() }
+    }
+
+    /// Cuts out whole pixels: `region` is clipped to the picture, its edges rounded outwards. The
+    /// result knows its way back to the source.
+    ///
+    /// # Errors
+    /// When nothing is left.
+    pub fn crop(&self, region: Box2<Given>) -> Result<Picture, PictureError> {
+        let nothing = PictureError::NothingLeft { width: self.width, height: self.height };
+        if !region.is_proper() {
+            return Err(nothing);
+        }
+        let r = region.clipped(self.width as f64, self.height as f64);
+        let (x0, y0) = (r.x0.floor() as usize, r.y0.floor() as usize);
+        let (x1, y1) = (r.x1.ceil() as usize, r.y1.ceil() as usize);
+        if x1 <= x0 || y1 <= y0 {
+            return Err(nothing);
+        }
+        let (w, h) = (x1 - x0, y1 - y0);
+        let mut out = Vec::with_capacity(w * h * self.channels);
+        for y in y0..y1 {
+            let at = (y * self.width + x0) * self.channels;
+            out.extend_from_slice(&self.pixels[at..at + w * self.channels]);
+        }
+        let mut origin = self.origin.clone();
+        let self_from_crop: Map2<Given, Given> = Map2::scale_then_shift(1.0, 1.0, x0 as f64, y0 as f64);
+        origin.source_from_self = origin.source_from_self.after(&self_from_crop);
+        origin.steps.push(format!("crop {x0},{y0},{x1},{y1}"));
+        Ok(Picture::new(w, h, self.channels, out)?.with_origin(origin))
+    }
+
+    /// The picture with other pixels in the same place (same size; drawing, filtering).
+    ///
+    /// # Errors
+    /// When the length does not fit.
+    pub fn with_pixels(
+        &self,
+        channels: usize,
+        pixels: impl Into<Arc<[u8]>>,
+        step: &str,
+    ) -> Result<Picture, PictureError> {
+        let mut origin = self.origin.clone();
+        origin.steps.push(step.to_owned());
+        Ok(Picture::new(self.width, self.height, channels, pixels)?.with_origin(origin))
+    }
+
+    /// The origin of this picture resized to `width` × `height` (same field of view).
+    pub fn origin_after_resize(&self, width: usize, height: usize, step: &str) -> Origin {
+        let mut origin = self.origin.clone();
+        let self_from_resized: Map2<Given, Given> = Map2::scale_then_shift(
+            self.width as f64 / width as f64,
+            self.height as f64 / height as f64,
+            0.0,
+            0.0,
+        );
+        origin.source_from_self = origin.source_from_self.after(&self_from_resized);
+        origin.steps.push(step.to_owned());
+        origin
+    }
+}

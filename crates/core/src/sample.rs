@@ -1,0 +1,140 @@
+//! What a dataset holds, what a run predicts, what a metric returns.
+
+use crate::ask::Reply;
+use crate::geometry::{Box2, Point2, Source};
+use crate::media::MediaRef;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// An option of a multiple-choice question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The letter the dataset prints before it.
+    pub letter: char,
+    /// The words.
+    pub text: String,
+}
+
+/// A region or place with its name, in pixels of the sample's image `picture`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Labelled<T> {
+    /// Which image of the sample, from 0.
+    #[serde(default)]
+    pub picture: usize,
+    /// What is there.
+    pub label: String,
+    /// Where.
+    pub at: T,
+    /// Who marked it, where a set has several readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+}
+
+/// The reference answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Target {
+    /// Words; several accepted wordings, the first is the dataset's own.
+    Text(Vec<String>),
+    /// The letter of one of the sample's choices.
+    Choice(char),
+    /// Boxes in source pixels.
+    Boxes(Vec<Labelled<Box2<Source>>>),
+    /// Points in source pixels.
+    Points(Vec<Labelled<Point2<Source>>>),
+    /// How many.
+    Count(f64),
+    /// A free-text report by section name.
+    Report(BTreeMap<String, String>),
+    /// Mask image files, one a label.
+    Masks(Vec<Labelled<MediaRef>>),
+    /// No reference answer is known.
+    Unknown,
+}
+
+impl Target {
+    /// The reference as one string for tables and text metrics.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(all) => all.first().map(String::as_str),
+            _ => None,
+        }
+    }
+}
+
+/// One question of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Identity within the dataset: file and row number or the set's own unique id, never text.
+    pub id: String,
+    /// Images in order.
+    pub media: Vec<MediaRef>,
+    /// The question as the dataset has it.
+    pub question: String,
+    /// Options, when there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
+    /// The reference answer.
+    pub target: Target,
+    /// Samples of one group are not independent (same image, patient or video).
+    pub group: String,
+    /// Facts for subgroups: `answer_type`, `organ`, `question_type`, `modality` …
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// BCP 47 language of the question.
+    pub language: String,
+}
+
+impl Sample {
+    /// The tag's value, or nothing.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.get(name).map(String::as_str)
+    }
+}
+
+/// What a run has to say about a sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The sample's id.
+    pub id: String,
+    /// The reply, or why there is none.
+    pub outcome: Outcome,
+    /// Rounds of a strategy or protocol, in its own words; `null` for a single pass.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub trace: serde_json::Value,
+}
+
+/// A reply or the reason there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The model answered.
+    Reply(Reply),
+    /// The item failed: missing or broken image, refused prompt.
+    Failed {
+        /// In words, without contents of patient files.
+        reason: String,
+    },
+}
+
+impl Prediction {
+    /// The words of the reply, or `None` when the item failed.
+    pub fn text(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Reply(reply) => Some(&reply.text),
+            Outcome::Failed { .. } => None,
+        }
+    }
+}
+
+/// A metric's verdict on one sample. Unscored is a class of its own: not zero, not NaN, not dropped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// A finite number.
+    Value(f64),
+    /// Why there is no number.
+    Unscored(Cow<'static, str>),
+}

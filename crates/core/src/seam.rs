@@ -1,0 +1,270 @@
+//! The traits between crates. Implementations hold tensors, files and devices; these do not.
+
+use crate::ask::{Ask, Reply};
+use crate::geometry::{Box2, Given, Point2};
+use crate::mask::Mask;
+use crate::media::{MediaError, MediaRef};
+use crate::picture::Picture;
+use crate::sample::{Prediction, Sample, Score};
+use serde::Serialize;
+use thiserror::Error;
+
+/// What a loaded model is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelInfo {
+    /// Family name as in `loupe list models`.
+    pub family: String,
+    /// The folder's name, for tables.
+    pub name: String,
+    /// SHA-256 over the weight files, in hexadecimal.
+    pub weights_sha256: String,
+    /// Parameters.
+    pub parameters: u64,
+    /// Number type of the computation.
+    pub dtype: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// `pillow` or `torchvision`: which library's resizing is reproduced.
+    pub resample: String,
+    /// How the family writes boxes; `none` when it does not.
+    pub box_dialect: String,
+    /// Most tokens in a conversation.
+    pub context_tokens: usize,
+}
+
+/// Why a model could not answer an ask.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The ask refers to a picture it does not have.
+    #[error("turn {turn} refers to picture {index}, but {count} were given")]
+    NoSuchPicture {
+        /// Turn, from 0.
+        turn: usize,
+        /// Picture referred to.
+        index: usize,
+        /// Pictures given.
+        count: usize,
+    },
+    /// The picture cannot be shown to this model.
+    #[error("picture {index}: {problem}")]
+    Picture {
+        /// Picture, from 0.
+        index: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The prompt does not fit the model.
+    #[error("the prompt has {tokens} tokens, the model takes {limit}; use fewer or smaller pictures")]
+    TooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens allowed.
+        limit: usize,
+    },
+    /// The settings make no sense.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The chat template failed.
+    #[error("the checkpoint's chat template failed: {0}")]
+    Template(String),
+    /// The computation failed.
+    #[error("the computation failed: {0}")]
+    Compute(String),
+}
+
+/// Receives pieces of text while they are generated.
+pub trait ReplySink {
+    /// `piece` continues the reply to ask number `ask`.
+    fn piece(&mut self, ask: usize, piece: &str);
+}
+
+/// Ignores the pieces.
+impl ReplySink for () {
+    fn piece(&mut self, _: usize, _: &str) {}
+}
+
+/// A model that answers questions about pictures.
+pub trait VisionLanguageModel: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Answers a batch: one result an ask, in order. One bad ask does not spoil the others.
+    /// Prompts that begin alike share the computation of the common part.
+    fn generate(&mut self, asks: &[Ask], sink: &mut dyn ReplySink) -> Vec<Result<Reply, ModelError>>;
+}
+
+/// A prompt for segmentation, in pixels of the picture given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Hint {
+    /// A place inside (positive) or outside (negative) the object.
+    Point {
+        /// Where.
+        at: Point2<Given>,
+        /// Inside the object?
+        positive: bool,
+    },
+    /// A box around the object.
+    Box(Box2<Given>),
+    /// A rough mask, or one of an earlier round.
+    Mask(Mask),
+    /// Words.
+    Phrase(String),
+}
+
+/// A mask with the model's own estimate of its quality.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// In the pixel grid of the picture given.
+    pub mask: Mask,
+    /// Predicted IoU, when the model gives one.
+    pub predicted_iou: Option<f32>,
+}
+
+/// Why a segmenter could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// This kind of prompt is not understood by the model.
+    #[error("{model} takes no {hint} prompts")]
+    Hint {
+        /// Family.
+        model: String,
+        /// Kind of prompt.
+        hint: &'static str,
+    },
+    /// The prompt lies outside the picture or is empty.
+    #[error("{0}")]
+    BadHint(String),
+    /// The computation failed.
+    #[error("the computation failed: {0}")]
+    Compute(String),
+}
+
+/// A model that outlines what prompts point at.
+pub trait Segmenter: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Segments the *one* object that all `hints` together describe; several candidate masks, best
+    /// first, when the model gives them. The image embedding is computed once per picture content.
+    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError>;
+}
+
+/// Turns references into pictures (implemented by `preprocess`).
+pub trait MediaLoader: Send + Sync {
+    /// Decodes the view that `media` asks for.
+    fn load(&self, media: &MediaRef) -> Result<Picture, MediaError>;
+}
+
+/// Facts about an opened dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatasetInfo {
+    /// Name as in `loupe list datasets`.
+    pub name: String,
+    /// Split that was opened.
+    pub split: String,
+    /// What `group` means: `image`, `patient`, `video`.
+    pub group_by: String,
+    /// SHA-256 over the annotation files, in hexadecimal.
+    pub fingerprint: String,
+    /// Where the set is described.
+    pub citation: String,
+}
+
+/// Why a dataset or one of its rows cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder of the documented layout is missing.
+    #[error("{set}: {file} is missing; expected layout: {layout}")]
+    Missing {
+        /// Dataset.
+        set: &'static str,
+        /// File name within the dataset folder.
+        file: String,
+        /// Layout in words.
+        layout: &'static str,
+    },
+    /// A file could not be read.
+    #[error("{file}: {problem}")]
+    Read {
+        /// File name within the dataset folder.
+        file: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A row breaks the format.
+    #[error("{file}, row {row}: {problem}")]
+    Row {
+        /// File name within the dataset folder.
+        file: String,
+        /// Row or record, from 0.
+        row: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No dataset of that name.
+    #[error("no dataset is called {name:?}{}", .suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The nearest known name.
+        suggestion: Option<String>,
+    },
+    /// The set has no such split.
+    #[error("{set} has no split {split:?}; it has {known}")]
+    Split {
+        /// Dataset.
+        set: &'static str,
+        /// What was asked for.
+        split: String,
+        /// Splits known.
+        known: String,
+    },
+}
+
+/// A set of samples; reading one never decodes pixels.
+pub trait Dataset: Send + Sync {
+    /// Facts about the set.
+    fn info(&self) -> &DatasetInfo;
+
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// True when there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sample `index`, from 0.
+    fn get(&self, index: usize) -> Result<Sample, DataError>;
+}
+
+/// Scores one prediction at a time.
+pub trait Metric: Send + Sync {
+    /// Name in tables.
+    fn name(&self) -> &'static str;
+
+    /// Is more better?
+    fn higher_is_better(&self) -> bool {
+        true
+    }
+
+    /// The verdict.
+    fn score(&self, sample: &Sample, prediction: &Prediction) -> Score;
+}
+
+/// Scores a whole set at once (BLEU, CIDEr, mAP).
+pub trait CorpusMetric: Send + Sync {
+    /// Name in tables.
+    fn name(&self) -> &'static str;
+
+    /// The figure.
+    fn score(&self, pairs: &[(&Sample, &Prediction)]) -> Score;
+}

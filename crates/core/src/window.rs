@@ -1,0 +1,69 @@
+//! Windows: from stored intensities to grey levels (DICOM PS3.3 C.11.2).
+
+use serde::{Deserialize, Serialize};
+
+/// The formula of DICOM's VOI LUT Function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowFunction {
+    /// C.11.2.1.2.1: edges at `centre - 0.5 ± (width - 1) / 2`; width at least 1.
+    #[default]
+    Linear,
+    /// C.11.2.1.3.2: edges at `centre ± width / 2`; width above 0.
+    LinearExact,
+    /// C.11.2.1.3.1: logistic curve; width above 0.
+    Sigmoid,
+}
+
+/// A window in rescaled units (HU for CT, whatever the rescale gives elsewhere).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Centre, in rescaled units.
+    pub centre: f64,
+    /// Width, in rescaled units.
+    pub width: f64,
+    /// Which formula turns a value into a grey level.
+    #[serde(default)]
+    pub function: WindowFunction,
+}
+
+impl Window {
+    /// A `LINEAR` window.
+    pub const fn linear(centre: f64, width: f64) -> Self {
+        Self { centre, width, function: WindowFunction::Linear }
+    }
+
+    /// The window whose edges are exactly `low` and `high` (`LINEAR_EXACT`).
+    pub fn between(low: f64, high: f64) -> Self {
+        Self { centre: (low + high) / 2.0, width: high - low, function: WindowFunction::LinearExact }
+    }
+
+    /// True when the width is allowed for the formula and both numbers are finite.
+    pub fn is_valid(&self) -> bool {
+        let least = match self.function {
+            WindowFunction::Linear => self.width >= 1.0,
+            WindowFunction::LinearExact | WindowFunction::Sigmoid => self.width > 0.0,
+        };
+        self.centre.is_finite() && self.width.is_finite() && least
+    }
+
+    /// The share of the output range, 0 to 1, that `value` maps to.
+    pub fn apply(&self, value: f64) -> f64 {
+        match self.function {
+            WindowFunction::Linear => {
+                if self.width <= 1.0 {
+                    // C.11.2.1.2.1: with width 1 the window is a threshold at centre - 0.5.
+                    return if value > self.centre - 0.5 { 1.0 } else { 0.0 };
+                }
+                (((value - (self.centre - 0.5)) / (self.width - 1.0)) + 0.5).clamp(0.0, 1.0)
+            }
+            WindowFunction::LinearExact => ((value - self.centre) / self.width + 0.5).clamp(0.0, 1.0),
+            WindowFunction::Sigmoid => 1.0 / (1.0 + (-4.0 * (value - self.centre) / self.width).exp()),
+        }
+    }
+
+    /// `apply` on 0–255, rounded to the nearest level (numpy's `round`, half to even).
+    pub fn level(&self, value: f64) -> u8 {
+        (self.apply(value) * 255.0).round_ties_even() as u8
+    }
+}

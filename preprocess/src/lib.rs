@@ -1,0 +1,1 @@
+//! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
