@@ -1,1 +1,15 @@
-//! Placeholder until the first module lands.
+//! What people look at: overlays drawn on pictures, one self-contained report page, and exports in
+//! the formats that other tools open.
+//!
+//! Everything here takes plain data from `core` and gives bytes or text back; nothing is fetched,
+//! and a page opens from `file://` without a single request.
+
+pub mod coco;
+pub mod encode;
+pub mod font;
+pub mod overlay;
+pub mod page;
+
+pub use encode::{EncodeError, data_uri, png};
+pub use overlay::{Drawing, Style, draw};
+pub use page::{ImageStore, Item, Page, PageError};
