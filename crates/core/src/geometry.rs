@@ -223,7 +223,8 @@ impl<B: Frame, A: Frame> Map2<B, A> {
             return None;
         }
         let (ia, ib, ic, id) = (d / det, -b / det, -c / det, a / det);
-        Some(Map2::new([[ia, ib, -(ia * tx + ib * ty)], [ic, id, -(ic * tx + id * ty)]]))
+        let m = [[ia, ib, -(ia * tx + ib * ty)], [ic, id, -(ic * tx + id * ty)]];
+        m.iter().flatten().all(|v| v.is_finite()).then(|| Map2::new(m))
     }
 }
 

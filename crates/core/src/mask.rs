@@ -101,11 +101,16 @@ impl Rle {
         Self { size: [mask.height, mask.width], counts }
     }
 
-    /// The mask, or `None` when the runs do not fill the size exactly.
+    /// Most pixels that [`Rle::to_mask`] unpacks: a few written runs can claim any size.
+    pub const MAX_PIXELS: usize = 1 << 28;
+
+    /// The mask, or `None` when the runs do not fill the size exactly or the size is above
+    /// [`Rle::MAX_PIXELS`].
     pub fn to_mask(&self) -> Option<Mask> {
         let [height, width] = self.size;
         let total: u64 = self.counts.iter().map(|&c| u64::from(c)).sum();
-        if u64::try_from(width.checked_mul(height)?).ok()? != total {
+        let pixels = width.checked_mul(height)?;
+        if pixels > Self::MAX_PIXELS || u64::try_from(pixels).ok()? != total {
             return None;
         }
         let mut mask = Mask::empty(width, height);
