@@ -1,1 +1,3 @@
 //! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
+
+pub mod resize;
