@@ -6,6 +6,7 @@
 //! crates implement ([`seam`]).
 
 pub mod ask;
+pub mod dialect;
 pub mod geometry;
 pub mod mask;
 pub mod media;

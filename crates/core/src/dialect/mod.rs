@@ -1,0 +1,416 @@
+//! How models write boxes, points and counts, and the way back to pixels.
+//!
+//! A [`Dialect`] is a *syntax* (which characters surround the numbers), *units* (what the numbers
+//! measure) and an axis *order*. A model family or a protocol declares its dialect by name; nothing
+//! is ever guessed from the size of the numbers. Reading is strict about what it accepts, mends
+//! what real replies get wrong, and names every [`Repair`] and every [`Refusal`].
+
+mod box_tags;
+mod box_tokens;
+mod json;
+mod loc_tokens;
+mod numbers;
+mod objects;
+mod table;
+mod units;
+
+pub use loc_tokens::LocShape;
+pub use objects::{Envelope, Keys};
+pub use table::{DIALECTS, dialect};
+pub use units::{PictureSizes, Spoken, Units};
+
+use crate::ask::{FoundBox, FoundPoint};
+use crate::geometry::{Box2, Point2};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A way of writing boxes and points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dialect {
+    /// Name as in `loupe list dialects` and in [`crate::ModelInfo::box_dialect`].
+    pub name: &'static str,
+    /// Who writes like this and what it looks like.
+    pub about: &'static str,
+    /// Which characters surround the numbers.
+    pub syntax: Syntax,
+    /// What the numbers measure.
+    pub units: Units,
+    /// Which axis comes first.
+    pub order: Order,
+    /// Decimals that [`Dialect::write`] rounds to.
+    pub decimals: usize,
+}
+
+/// Which characters surround the numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Syntax {
+    /// JSON objects, bare or fenced, under these keys.
+    Json(Keys),
+    /// `<|object_ref_start|>label<|object_ref_end|><|box_start|>(x1,y1),(x2,y2)<|box_end|>`.
+    BoxTokens,
+    /// `<ref>label</ref><box>[[x1, y1, x2, y2]]</box>`.
+    BoxTags,
+    /// Location tokens, four a box.
+    LocTokens(LocShape),
+    /// Four numbers with commas between them and nothing else.
+    Numbers,
+}
+
+/// Which axis comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// x1, y1, x2, y2 and x, y.
+    Xy,
+    /// y1, x1, y2, x2 and y, x.
+    Yx,
+}
+
+/// What had to be mended to read a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Repair {
+    /// Words before or after the part that matters.
+    Prose,
+    /// A code fence where the dialect has none.
+    Fence,
+    /// A bracket, brace or tag that was never closed was closed where the next one needs it.
+    Closed,
+    /// A closing bracket without an opening one was left out.
+    StrayBracket,
+    /// The reply ends in the middle; what was complete is kept.
+    Truncated,
+    /// A comma too many.
+    ExtraComma,
+    /// A comma too few.
+    MissingComma,
+    /// Single quotes.
+    SingleQuotes,
+    /// Keys or words without quotes.
+    Unquoted,
+    /// Round instead of square brackets.
+    Parentheses,
+    /// Characters that belong nowhere were left out.
+    Junk,
+    /// A value stands where a key was due.
+    MissingKey,
+    /// A number written as text.
+    NumberAsText,
+    /// A neighbouring key was used, such as `count` for `counts`.
+    OtherKey,
+    /// The objects sit deeper than the dialect puts them.
+    Nested,
+    /// Several values stand side by side instead of in one list.
+    SeveralValues,
+    /// One box or point without the list around it, or the other way round.
+    ListDepth,
+    /// The four numbers without an object around them.
+    BareList,
+    /// A box as two corner pairs.
+    CornerPairs,
+    /// Corners in the wrong order were put in order.
+    SwappedCorners,
+    /// The label stood among the coordinates.
+    LabelInList,
+    /// Some items have a label and this one does not.
+    LabelMissing,
+    /// The marks around the numbers are missing (special tokens already removed).
+    MarksMissing,
+    /// More numbers than wanted; the last ones were taken.
+    LastNumbers,
+}
+
+impl Repair {
+    /// Name as it is written to files.
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
+/// Something that looked like an answer and could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Nothing in the reply is in the dialect.
+    #[error("the reply has no box, point or count in the dialect {dialect}")]
+    Nothing {
+        /// Name of the dialect.
+        dialect: String,
+    },
+    /// A wrong number of coordinates.
+    #[error("{what} needs {need} numbers, got {got}")]
+    Length {
+        /// `a box` or `a point`.
+        what: String,
+        /// Numbers needed.
+        need: usize,
+        /// Numbers found.
+        got: usize,
+    },
+    /// A coordinate or count is not a finite number.
+    #[error("{what} is not a number")]
+    NotANumber {
+        /// Which value.
+        what: String,
+    },
+    /// A box without area.
+    #[error("the box encloses no area")]
+    NoArea,
+    /// A bin or count outside its range.
+    #[error("{what} is outside its range")]
+    Range {
+        /// Which value.
+        what: String,
+    },
+    /// Brackets nested deeper than anything meant seriously.
+    #[error("brackets are nested more than {limit} deep")]
+    TooDeep {
+        /// Levels allowed.
+        limit: usize,
+    },
+    /// The reply names a picture that does not exist.
+    #[error("the reply names picture {index}, but there are {count}")]
+    NoSuchPicture {
+        /// Picture named, from 0.
+        index: usize,
+        /// Pictures there are.
+        count: usize,
+    },
+}
+
+/// A box as the model wrote it: its own units, axes in x, y order, corners in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpokenBox {
+    /// Where.
+    #[serde(rename = "box")]
+    pub region: Box2<Spoken>,
+    /// What the model calls it.
+    pub label: Option<String>,
+    /// Confidence, when the model gives one.
+    pub score: Option<f64>,
+    /// Picture that the model names, from 0; `None` when the dialect has no way to say.
+    pub picture: Option<usize>,
+}
+
+/// A point as the model wrote it: its own units, x then y.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpokenPoint {
+    /// Where.
+    pub point: Point2<Spoken>,
+    /// What the model calls it.
+    pub label: Option<String>,
+    /// Picture that the model names, from 0; `None` when the dialect has no way to say.
+    pub picture: Option<usize>,
+}
+
+/// How many there are, in the model's words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpokenCount {
+    /// How many; at least 0.
+    pub count: f64,
+    /// Of what.
+    pub label: Option<String>,
+}
+
+/// What was read out of a reply.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parsed {
+    /// Boxes in the order of the reply.
+    pub boxes: Vec<SpokenBox>,
+    /// Points in the order of the reply.
+    pub points: Vec<SpokenPoint>,
+    /// Counts in the order of the reply.
+    pub counts: Vec<SpokenCount>,
+    /// The reply says in the dialect that there is nothing (an empty list).
+    pub said_none: bool,
+    /// What had to be mended, each kind once, in the order it was met.
+    pub repairs: Vec<Repair>,
+    /// What could not be used.
+    pub refused: Vec<Refusal>,
+}
+
+/// How well a reply could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// In the dialect as it stands.
+    Read,
+    /// After repairs.
+    Repaired,
+    /// Some of it: at least one item was refused.
+    Partly,
+    /// Nothing in it could be used.
+    Refused,
+}
+
+impl Parsed {
+    pub(crate) fn repair(&mut self, repair: Repair) {
+        if !self.repairs.contains(&repair) {
+            self.repairs.push(repair);
+        }
+    }
+
+    /// Is there anything to use?
+    pub fn is_answer(&self) -> bool {
+        self.said_none || !(self.boxes.is_empty() && self.points.is_empty() && self.counts.is_empty())
+    }
+
+    /// How well the reply could be read.
+    pub fn verdict(&self) -> Verdict {
+        match (self.is_answer(), self.refused.is_empty(), self.repairs.is_empty()) {
+            (false, _, _) => Verdict::Refused,
+            (true, false, _) => Verdict::Partly,
+            (true, true, false) => Verdict::Repaired,
+            (true, true, true) => Verdict::Read,
+        }
+    }
+
+    /// Takes a box from four numbers in the dialect's axis order.
+    fn push_box(&mut self, order: Order, n: [f64; 4], label: Option<&str>) -> Option<&mut SpokenBox> {
+        let [a, b, c, d] = n;
+        let raw = match order {
+            Order::Xy => Box2::new(a, b, c, d),
+            Order::Yx => Box2::new(b, a, d, c),
+        };
+        if !raw.xyxy().iter().all(|v| v.is_finite()) {
+            self.refused.push(Refusal::NotANumber { what: "a coordinate".into() });
+            return None;
+        }
+        let region = raw.ordered();
+        if !region.is_proper() {
+            self.refused.push(Refusal::NoArea);
+            return None;
+        }
+        if region != raw {
+            self.repair(Repair::SwappedCorners);
+        }
+        self.boxes.push(SpokenBox { region, label: label.map(str::to_owned), score: None, picture: None });
+        self.boxes.last_mut()
+    }
+
+    /// Takes a point from two numbers in the dialect's axis order.
+    fn push_point(
+        &mut self,
+        order: Order,
+        [a, b]: [f64; 2],
+        label: Option<&str>,
+    ) -> Option<&mut SpokenPoint> {
+        if !(a.is_finite() && b.is_finite()) {
+            self.refused.push(Refusal::NotANumber { what: "a coordinate".into() });
+            return None;
+        }
+        let point = if order == Order::Xy { Point2::new(a, b) } else { Point2::new(b, a) };
+        self.points.push(SpokenPoint { point, label: label.map(str::to_owned), picture: None });
+        self.points.last_mut()
+    }
+}
+
+/// Boxes and points in pixels of the pictures given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// Boxes, not clipped: a box outside the picture stays a wrong answer.
+    pub boxes: Vec<FoundBox>,
+    /// Points, not clipped.
+    pub points: Vec<FoundPoint>,
+    /// Items that name a picture that does not exist.
+    pub refused: Vec<Refusal>,
+}
+
+impl Dialect {
+    /// Reads a reply (special tokens kept, where the tokenizer can). Time is linear in its length;
+    /// thoughts between `<think>` and `</think>` are not read.
+    pub fn parse(&self, text: &str) -> Parsed {
+        let answer = text.rfind("</think>").and_then(|at| text.get(at + "</think>".len()..)).unwrap_or(text);
+        let mut out = Parsed::default();
+        match self.syntax {
+            Syntax::Json(keys) => objects::parse(answer, keys, self.order, &mut out),
+            Syntax::BoxTokens => box_tokens::parse(answer, self.order, &mut out),
+            Syntax::BoxTags => box_tags::parse(answer, self.order, &mut out),
+            Syntax::LocTokens(shape) => loc_tokens::parse(answer, shape, self.order, &mut out),
+            Syntax::Numbers => numbers::parse(answer, self.order, &mut out),
+        }
+        let labelled = out.boxes.iter().filter(|b| b.label.is_some()).count()
+            + out.points.iter().filter(|p| p.label.is_some()).count();
+        if labelled > 0 && labelled < out.boxes.len() + out.points.len() {
+            out.repair(Repair::LabelMissing);
+        }
+        if !out.is_answer() && out.refused.is_empty() {
+            out.refused.push(Refusal::Nothing { dialect: self.name.to_owned() });
+        }
+        out
+    }
+
+    /// Turns what was read into pixels of the pictures given. `sizes` has one entry a picture of the
+    /// ask; `picture` is the one meant where the reply does not say.
+    pub fn found(&self, parsed: &Parsed, sizes: &[PictureSizes], picture: usize) -> Found {
+        let mut out = Found::default();
+        let mut place = |named: Option<usize>| {
+            let index = named.unwrap_or(picture);
+            let size = sizes.get(index);
+            if size.is_none() {
+                out.refused.push(Refusal::NoSuchPicture { index, count: sizes.len() });
+            }
+            size.map(|s| (index, self.units.given_from_spoken(*s)))
+        };
+        let boxes = parsed.boxes.iter().filter_map(|b| {
+            let (picture, map) = place(b.picture)?;
+            Some(FoundBox { picture, region: map.boxed(b.region), label: b.label.clone(), score: b.score })
+        });
+        let boxes: Vec<_> = boxes.collect();
+        let points = parsed.points.iter().filter_map(|p| {
+            let (picture, map) = place(p.picture)?;
+            Some(FoundPoint { picture, point: map.point(p.point), label: p.label.clone() })
+        });
+        let points: Vec<_> = points.collect();
+        out.boxes = boxes;
+        out.points = points;
+        out
+    }
+
+    /// A box of the picture given, in the dialect's units; `None` for a picture without area.
+    pub fn spoken_box(&self, found: &FoundBox, size: PictureSizes) -> Option<SpokenBox> {
+        let spoken_from_given = self.units.given_from_spoken(size).inverse()?;
+        Some(SpokenBox {
+            region: spoken_from_given.boxed(found.region),
+            label: found.label.clone(),
+            score: found.score,
+            picture: None,
+        })
+    }
+
+    /// A point of the picture given, in the dialect's units; `None` for a picture without area.
+    pub fn spoken_point(&self, found: &FoundPoint, size: PictureSizes) -> Option<SpokenPoint> {
+        let spoken_from_given = self.units.given_from_spoken(size).inverse()?;
+        let point = spoken_from_given.point(found.point);
+        Some(SpokenPoint { point, label: found.label.clone(), picture: None })
+    }
+
+    /// Writes boxes, points and counts as a model of this dialect would; numbers are rounded to
+    /// [`Dialect::decimals`]. What the syntax cannot say (points in location tokens) is left out.
+    pub fn write(&self, said: &Parsed) -> String {
+        match self.syntax {
+            Syntax::Json(keys) => objects::write(said, keys, self),
+            Syntax::BoxTokens => box_tokens::write(said, self),
+            Syntax::BoxTags => box_tags::write(said, self),
+            Syntax::LocTokens(shape) => loc_tokens::write(said, shape, self),
+            Syntax::Numbers => numbers::write(said, self),
+        }
+    }
+
+    /// The four numbers of a box in the dialect's axis order, as text.
+    fn box_numbers(&self, b: &SpokenBox) -> [String; 4] {
+        let [x0, y0, x1, y1] = b.region.xyxy();
+        let in_order = if self.order == Order::Xy { [x0, y0, x1, y1] } else { [y0, x0, y1, x1] };
+        in_order.map(|v| self.number(v))
+    }
+
+    fn number(&self, value: f64) -> String {
+        let text = format!("{value:.*}", self.decimals);
+        if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+            return text.trim_start_matches('-').to_owned();
+        }
+        text
+    }
+}
