@@ -86,13 +86,51 @@ fn blocks<const N: usize>(
     at
 }
 
+/// [`sum_rows`] compiled for the vector instructions found at run time. (A struct, because the body
+/// of a closure would not be inlined where those instructions are on.)
+struct OneRow<'a> {
+    bytes: &'a [u8],
+    row_bytes: usize,
+    weights: &'a [i32],
+    bits: u32,
+    out: &'a mut [u8],
+}
+
+impl pulp::WithSimd for OneRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        sum_rows(self.bytes, self.row_bytes, self.weights, self.bits, self.out);
+    }
+}
+
+/// All output columns of a strip that lies on its side; see [`columns_pass`].
+struct OneStrip<'a> {
+    strip: &'a [u8],
+    taps: &'a Taps,
+    out: &'a mut [u8],
+}
+
+impl pulp::WithSimd for OneStrip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for (x, block) in self.out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let (first, weights) = self.taps.at(x);
+            sum_block(&self.strip[first * LANES..], LANES, weights, self.taps.fraction_bits, block);
+        }
+    }
+}
+
 /// Every output row as a weighted sum of source rows of `row_bytes` bytes.
 pub(super) fn rows_pass(pixels: &[u8], row_bytes: usize, taps: &Taps) -> Vec<u8> {
     let mut out = vec![0u8; row_bytes * taps.len()];
     out.par_chunks_mut(row_bytes).enumerate().for_each(|(y, row)| {
         let (first, weights) = taps.at(y);
         let bytes = &pixels[first * row_bytes..];
-        pulp::Arch::new().dispatch(|| sum_rows(bytes, row_bytes, weights, taps.fraction_bits, row));
+        pulp::Arch::new().dispatch(OneRow { bytes, row_bytes, weights, bits: taps.fraction_bits, out: row });
     });
     out
 }
@@ -109,12 +147,7 @@ pub(super) fn columns_pass(pixels: &[u8], from: [usize; 2], channels: usize, tap
             || (vec![0u8; from[0] * LANES], vec![0u8; taps.len() * LANES]),
             |(strip, summed), (target, source)| {
                 turn_in(source, row_bytes, channels, strip);
-                pulp::Arch::new().dispatch(|| {
-                    for (x, block) in summed.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                        let (first, weights) = taps.at(x);
-                        sum_block(&strip[first * LANES..], LANES, weights, taps.fraction_bits, block);
-                    }
-                });
+                pulp::Arch::new().dispatch(OneStrip { strip, taps, out: summed });
                 turn_out(summed, target, out_bytes, channels);
             },
         );
@@ -123,27 +156,33 @@ pub(super) fn columns_pass(pixels: &[u8], from: [usize; 2], channels: usize, tap
 
 /// Rows of pixels to columns of `LANES` bytes: row r of column x goes to `x · LANES + r · channels`.
 fn turn_in(rows: &[u8], row_bytes: usize, channels: usize, columns: &mut [u8]) {
+    let lanes = columns.as_chunks_mut::<LANES>().0;
     for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
-        let lanes = columns.chunks_exact_mut(LANES);
         if channels == 1 {
-            lanes.zip(row).for_each(|(lane, &byte)| lane[r] = byte);
-        } else {
-            for (lane, pixel) in lanes.zip(row.chunks_exact(channels)) {
-                lane[r * channels..][..channels].copy_from_slice(pixel);
-            }
+            lanes.iter_mut().zip(row).for_each(|(lane, &byte)| lane[r] = byte);
+            continue;
+        }
+        // Four bytes are moved for three: the fourth is overwritten by the next row.
+        let at = r * 3;
+        for (lane, four) in lanes.iter_mut().zip(row.windows(4).step_by(3)) {
+            lane[at..at + 4].copy_from_slice(four);
+        }
+        if let (Some(lane), Some(last)) = (lanes.last_mut(), row.last_chunk::<3>()) {
+            lane[at..at + 3].copy_from_slice(last);
         }
     }
 }
 
 /// The way back of [`turn_in`].
 fn turn_out(columns: &[u8], rows: &mut [u8], row_bytes: usize, channels: usize) {
+    let lanes = columns.as_chunks::<LANES>().0;
     for (r, row) in rows.chunks_exact_mut(row_bytes).enumerate() {
-        let lanes = columns.chunks_exact(LANES);
         if channels == 1 {
-            lanes.zip(row).for_each(|(lane, byte)| *byte = lane[r]);
+            lanes.iter().zip(row).for_each(|(lane, byte)| *byte = lane[r]);
         } else {
-            for (lane, pixel) in lanes.zip(row.chunks_exact_mut(channels)) {
-                pixel.copy_from_slice(&lane[r * channels..][..channels]);
+            let at = r * 3;
+            for (lane, pixel) in lanes.iter().zip(row.as_chunks_mut::<3>().0) {
+                pixel.copy_from_slice(&lane[at..at + 3]);
             }
         }
     }
