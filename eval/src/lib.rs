@@ -1,1 +1,3 @@
-//! Placeholder until the first module lands.
+//! Runs, metrics, profiles of other harnesses, statistics and tables.
+
+pub mod metrics;

@@ -1,0 +1,206 @@
+//! Metrics: one file each, every published convention under its own name.
+//!
+//! [`METRICS`] lists all of them. Text metrics take a reference and a reply; corpus metrics a whole
+//! set of pairs; boxes, points and masks have typed functions in their files ([`Compute::Typed`]).
+//! METEOR is absent on purpose: it needs WordNet, and an approximation would carry the same name.
+
+use loupe_core::{CorpusMetric, Metric, Prediction, Sample, Score, Target};
+
+pub mod assign;
+pub mod bleu;
+pub mod boxes;
+pub mod cider;
+pub mod coco_map;
+pub mod count;
+pub mod exact_match;
+pub mod points;
+pub mod porter;
+pub mod rouge;
+pub mod token_f1;
+pub mod vqa_normal;
+pub mod words;
+
+/// How a metric is called.
+#[derive(Debug, Clone, Copy)]
+pub enum Compute {
+    /// `(reference, reply)` of one pair.
+    Text(fn(&str, &str) -> Score),
+    /// `(reference, reply)` of every pair of a set.
+    Corpus(fn(&[(&str, &str)]) -> Score),
+    /// Through the functions of its file, which take boxes, points, masks or annotations.
+    Typed,
+}
+
+/// A line of [`METRICS`].
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Name in tables and on the command line.
+    pub name: &'static str,
+    /// Whose convention it reproduces.
+    pub convention: &'static str,
+    /// Is more better?
+    pub higher_is_better: bool,
+    /// Unit of the figure.
+    pub unit: &'static str,
+    /// How it is called.
+    pub compute: Compute,
+}
+
+impl Entry {
+    const fn text(
+        name: &'static str,
+        convention: &'static str,
+        unit: &'static str,
+        f: fn(&str, &str) -> Score,
+    ) -> Self {
+        Self { name, convention, higher_is_better: true, unit, compute: Compute::Text(f) }
+    }
+
+    const fn corpus(
+        name: &'static str,
+        convention: &'static str,
+        unit: &'static str,
+        f: fn(&[(&str, &str)]) -> Score,
+    ) -> Self {
+        Self { name, convention, higher_is_better: true, unit, compute: Compute::Corpus(f) }
+    }
+
+    const fn typed(
+        name: &'static str,
+        convention: &'static str,
+        unit: &'static str,
+        higher_is_better: bool,
+    ) -> Self {
+        Self { name, convention, higher_is_better, unit, compute: Compute::Typed }
+    }
+}
+
+/// Every file of this folder with its metrics; files without any are shared parts.
+pub static METRICS: &[(&str, &[Entry])] = &[
+    ("assign", &[]),
+    ("bleu", bleu::ENTRIES),
+    ("boxes", boxes::ENTRIES),
+    ("cider", cider::ENTRIES),
+    ("coco_map", coco_map::ENTRIES),
+    ("count", count::ENTRIES),
+    ("exact_match", exact_match::ENTRIES),
+    ("points", points::ENTRIES),
+    ("porter", &[]),
+    ("rouge", rouge::ENTRIES),
+    ("token_f1", token_f1::ENTRIES),
+    ("vqa_normal", &[]),
+    ("words", &[]),
+];
+
+/// All metrics.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    METRICS.iter().flat_map(|(_, entries)| entries.iter())
+}
+
+/// The metric of that name.
+pub fn by_name(name: &str) -> Option<&'static Entry> {
+    all().find(|e| e.name == name)
+}
+
+/// A text metric as the runner's [`Metric`]: the best over the accepted wordings of the reference.
+#[derive(Debug, Clone, Copy)]
+pub struct TextMetric {
+    entry: &'static Entry,
+    compute: fn(&str, &str) -> Score,
+}
+
+/// A corpus metric as the runner's [`CorpusMetric`]: the first wording is the reference.
+#[derive(Debug, Clone, Copy)]
+pub struct TextCorpusMetric {
+    entry: &'static Entry,
+    compute: fn(&[(&str, &str)]) -> Score,
+}
+
+impl Entry {
+    /// This entry as a [`Metric`], if it is a text metric.
+    pub fn as_metric(&'static self) -> Option<TextMetric> {
+        if let Compute::Text(compute) = self.compute {
+            Some(TextMetric { entry: self, compute })
+        } else {
+            None
+        }
+    }
+
+    /// This entry as a [`CorpusMetric`], if it is one.
+    pub fn as_corpus_metric(&'static self) -> Option<TextCorpusMetric> {
+        if let Compute::Corpus(compute) = self.compute {
+            Some(TextCorpusMetric { entry: self, compute })
+        } else {
+            None
+        }
+    }
+}
+
+impl Metric for TextMetric {
+    fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    fn higher_is_better(&self) -> bool {
+        self.entry.higher_is_better
+    }
+
+    fn score(&self, sample: &Sample, prediction: &Prediction) -> Score {
+        let Some(reply) = prediction.text() else { return Score::Unscored("the item failed".into()) };
+        let Target::Text(wordings) = &sample.target else {
+            return Score::Unscored("the reference is not a text".into());
+        };
+        let mut best: Option<Score> = None;
+        for wording in wordings {
+            let score = (self.compute)(wording, reply);
+            best = Some(match (best, score) {
+                (Some(Score::Value(a)), Score::Value(b)) => {
+                    Score::Value(if (a < b) == self.entry.higher_is_better { b } else { a })
+                }
+                (None | Some(Score::Unscored(_)), score) => score,
+                (Some(kept), Score::Unscored(_)) => kept,
+            });
+        }
+        best.unwrap_or(Score::Unscored("no reference".into()))
+    }
+}
+
+impl CorpusMetric for TextCorpusMetric {
+    fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    fn score(&self, pairs: &[(&Sample, &Prediction)]) -> Score {
+        let texts: Vec<(&str, &str)> =
+            pairs.iter().filter_map(|(s, p)| Some((s.target.text()?, p.text()?))).collect();
+        (self.compute)(&texts)
+    }
+}
+
+/// `figure()`, unless there is nothing to compare.
+fn need_words(pairs: &[(&str, &str)], figure: impl FnOnce() -> f64) -> Score {
+    if pairs.is_empty() { Score::Unscored("no pairs".into()) } else { Score::Value(figure()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_is_listed_and_every_name_is_unique() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+            .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|n| n != "mod")
+            .collect();
+        let listed: BTreeSet<String> = METRICS.iter().map(|(f, _)| (*f).to_owned()).collect();
+        assert_eq!(files, listed);
+        let names: Vec<&str> = all().map(|e| e.name).collect();
+        assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
+    }
+}
