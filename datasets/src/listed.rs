@@ -1,0 +1,95 @@
+//! The one kind of opened set: rows in memory, image bytes on demand.
+
+use crate::read::digest_hex;
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Reads the embedded images of a row.
+pub(crate) trait Images: Send + Sync {
+    /// The images of `row`, in order, absent ones left out.
+    fn images(&self, row: usize) -> Result<Vec<MediaRef>, DataError>;
+}
+
+/// Rows of a set with the errors of those that could not be read.
+pub(crate) struct Listed {
+    pub(crate) info: DatasetInfo,
+    rows: Vec<Result<Sample, DataError>>,
+    /// Ids that the files hold more than once.
+    pub(crate) repeated_ids: Vec<String>,
+    images: Option<Embedded>,
+}
+
+/// Where the embedded images of each sample are.
+pub(crate) struct Embedded {
+    pub(crate) source: Arc<dyn Images>,
+    /// Row of the source for each sample.
+    pub(crate) row_of: Vec<usize>,
+}
+
+impl Listed {
+    /// Rows as read. An id seen before gets its ordinal appended, so that ids are always unique.
+    pub(crate) fn new(info: DatasetInfo, mut rows: Vec<Result<Sample, DataError>>) -> Self {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut repeated_ids = Vec::new();
+        for sample in rows.iter_mut().flatten() {
+            let times = seen.entry(sample.id.clone()).or_insert(0);
+            *times += 1;
+            if *times == 2 {
+                repeated_ids.push(sample.id.clone());
+            }
+            if *times > 1 {
+                sample.id = format!("{}~{times}", sample.id);
+            }
+        }
+        Self { info, rows, repeated_ids, images: None }
+    }
+
+    /// The same with images that come from rows of `source`.
+    pub(crate) fn with_images(mut self, source: Arc<dyn Images>, row_of: Vec<usize>) -> Self {
+        self.images = Some(Embedded { source, row_of });
+        self
+    }
+}
+
+impl Dataset for Listed {
+    fn info(&self) -> &DatasetInfo {
+        &self.info
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        let row = self.rows.get(index).ok_or_else(|| DataError::Row {
+            file: self.info.name.clone(),
+            row: index,
+            problem: format!("the split has {} rows", self.rows.len()),
+        })?;
+        let mut sample = row.clone()?;
+        if let Some(Embedded { source, row_of }) = &self.images
+            && let Some(&row) = row_of.get(index)
+        {
+            let images = source.images(row)?;
+            if sample.group.is_empty() {
+                sample.group = content_group(&images);
+            }
+            sample.media.extend(images);
+        }
+        sample.tags.insert("n_images".to_owned(), sample.media.len().to_string());
+        Ok(sample)
+    }
+}
+
+/// A group for rows whose set does not name its images: the images' own content.
+fn content_group(images: &[MediaRef]) -> String {
+    let mut bytes = Vec::new();
+    for image in images {
+        if let MediaSource::Bytes(b) = &image.source {
+            bytes.push(b.as_ref());
+        }
+    }
+    let hex = digest_hex(&bytes);
+    format!("image-{}", hex.get(..16).unwrap_or(&hex))
+}

@@ -1,0 +1,121 @@
+//! Leakage between a training and a test set: the same image, the same question, or both.
+//!
+//! Images are compared by the SHA-256 of their encoded bytes, so that a renamed copy is found and
+//! a re-encoded one is not (that needs pixels, and is done where they are decoded).
+
+use crate::read::digest_hex;
+use loupe_core::{DataError, Dataset, MediaSource, Sample};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+/// What one row of the test set shares with the training set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overlap {
+    /// Id of the test row.
+    pub id: String,
+    /// One of its images is in the training set, byte for byte.
+    pub image: bool,
+    /// One of its images has the name of an image of the training set.
+    pub image_name: bool,
+    /// Its question is in the training set (case, white space and final punctuation aside).
+    pub question: bool,
+    /// A training row has both its question and one of its images.
+    pub image_and_question: bool,
+    /// A training row has its question, one of its images and its reference answer.
+    pub whole_row: bool,
+    /// How many of its images could not be read and were compared by name only.
+    pub unread_images: usize,
+}
+
+/// Flags every row of `test` by what it shares with `train`; rows that cannot be read are left out.
+///
+/// # Errors
+/// The first row error when no row of one of the sets can be read.
+pub fn overlap(train: &dyn Dataset, test: &dyn Dataset) -> Result<Vec<Overlap>, DataError> {
+    let mut hashes = Hashes::default();
+    let mut seen = Seen::default();
+    each(train, |sample| {
+        let question = plain(&sample.question);
+        let answer = plain(sample.target.text().unwrap_or_default());
+        for media in keys(&sample, &mut hashes) {
+            seen.names.insert(media.name);
+            if let Some(image) = media.hash {
+                seen.rows.insert((image.clone(), question.clone(), answer.clone()));
+                seen.pairs.insert((image.clone(), question.clone()));
+                seen.images.insert(image);
+            }
+        }
+        seen.questions.insert(question);
+    })?;
+    let mut found = Vec::with_capacity(test.len());
+    each(test, |sample| {
+        let question = plain(&sample.question);
+        let answer = plain(sample.target.text().unwrap_or_default());
+        let media = keys(&sample, &mut hashes);
+        let images = || media.iter().filter_map(|m| m.hash.clone());
+        found.push(Overlap {
+            image: images().any(|i| seen.images.contains(&i)),
+            image_name: media.iter().any(|m| seen.names.contains(&m.name)),
+            image_and_question: images().any(|i| seen.pairs.contains(&(i, question.clone()))),
+            whole_row: images().any(|i| seen.rows.contains(&(i, question.clone(), answer.clone()))),
+            unread_images: media.iter().filter(|m| m.hash.is_none()).count(),
+            question: seen.questions.contains(&question),
+            id: sample.id,
+        });
+    })?;
+    Ok(found)
+}
+
+#[derive(Default)]
+struct Seen {
+    images: HashSet<String>,
+    names: HashSet<String>,
+    questions: HashSet<String>,
+    pairs: HashSet<(String, String)>,
+    rows: HashSet<(String, String, String)>,
+}
+
+/// Hashes of image files already read: many questions share an image.
+type Hashes = HashMap<PathBuf, Option<String>>;
+
+struct Key {
+    name: String,
+    hash: Option<String>,
+}
+
+fn keys(sample: &Sample, hashes: &mut Hashes) -> Vec<Key> {
+    let hash = |source: &MediaSource, hashes: &mut Hashes| match source {
+        MediaSource::Bytes(bytes) => Some(digest_hex(&[bytes])),
+        MediaSource::File(path) => hashes
+            .entry(path.clone())
+            .or_insert_with(|| std::fs::read(path).ok().map(|bytes| digest_hex(&[&bytes])))
+            .clone(),
+        MediaSource::Folder(_) => None,
+    };
+    sample.media.iter().map(|m| Key { name: m.name.clone(), hash: hash(&m.source, hashes) }).collect()
+}
+
+fn each(set: &dyn Dataset, mut visit: impl FnMut(Sample)) -> Result<(), DataError> {
+    let mut error = None;
+    let mut read = 0usize;
+    for index in 0..set.len() {
+        match set.get(index) {
+            Ok(sample) => {
+                read += 1;
+                visit(sample);
+            }
+            Err(e) => error = error.or(Some(e)),
+        }
+    }
+    match error {
+        Some(error) if read == 0 => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Words in lower case with single spaces and without final punctuation.
+fn plain(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").trim_end_matches(['.', '?', '!', ' ', '？', '。', '！']).to_lowercase()
+}

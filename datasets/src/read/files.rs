@@ -1,0 +1,295 @@
+//! The folder a set lies in: safe paths, annotation files read and hashed, image references.
+
+use super::Row;
+use crate::entry::SetEntry;
+use crate::listed::Listed;
+use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// The split asked for, checked against the set's entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Split {
+    /// Before the colon.
+    pub(crate) name: String,
+    /// After the colon.
+    pub(crate) option: Option<String>,
+}
+
+impl Split {
+    /// As the user writes it.
+    pub(crate) fn full(&self) -> String {
+        match &self.option {
+            Some(option) => format!("{}:{option}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// Rows of an annotation file; a row that breaks the format is an error of its own.
+pub(crate) type Rows = Vec<Result<Row, DataError>>;
+
+/// A set's folder. Every annotation file read through it enters the fingerprint.
+pub(crate) struct Root {
+    entry: &'static SetEntry,
+    dir: PathBuf,
+    /// Set when the user named one file instead of a folder.
+    pub(crate) only: Option<String>,
+    hashes: RefCell<BTreeMap<String, String>>,
+}
+
+impl Root {
+    pub(crate) fn new(entry: &'static SetEntry, path: &Path) -> Result<Self, DataError> {
+        let missing =
+            |file: &str| DataError::Missing { set: entry.name, file: file.to_owned(), layout: entry.layout };
+        let (dir, only) = if path.is_dir() {
+            (path.to_path_buf(), None)
+        } else if path.is_file() {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+            let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            (dir.to_path_buf(), name)
+        } else {
+            return Err(missing("the dataset's folder"));
+        };
+        Ok(Self { entry, dir, only, hashes: RefCell::default() })
+    }
+
+    /// The error for a file of the layout that is not there.
+    pub(crate) fn missing(&self, file: impl Into<String>) -> DataError {
+        DataError::Missing { set: self.entry.name, file: file.into(), layout: self.entry.layout }
+    }
+
+    /// The path of `relative`, which must stay inside the folder whatever it says.
+    pub(crate) fn path(&self, relative: &str) -> Result<PathBuf, &'static str> {
+        let relative = relative.trim().replace('\\', "/");
+        let mut path = self.dir.clone();
+        let mut depth = 0usize;
+        for part in Path::new(&relative).components() {
+            match part {
+                Component::Normal(name) => {
+                    path.push(name);
+                    depth += 1;
+                }
+                Component::CurDir => {}
+                Component::ParentDir if depth > 0 => {
+                    path.pop();
+                    depth -= 1;
+                }
+                _ => return Err("the path of an image or file leaves the dataset's folder"),
+            }
+        }
+        if depth == 0 { Err("the path of an image or file is empty") } else { Ok(path) }
+    }
+
+    /// Is there a file or folder of this name?
+    pub(crate) fn has(&self, relative: &str) -> bool {
+        self.path(relative).is_ok_and(|p| p.exists())
+    }
+
+    /// The first of `candidates` that exists; otherwise the first one is what is missing. When the
+    /// user named one file, it is that one.
+    pub(crate) fn pick(&self, candidates: &[&str]) -> Result<String, DataError> {
+        if let Some(only) = &self.only {
+            return Ok(only.clone());
+        }
+        candidates
+            .iter()
+            .find(|c| self.has(c))
+            .map(|c| (*c).to_owned())
+            .ok_or_else(|| self.missing(candidates.first().copied().unwrap_or("an annotation file")))
+    }
+
+    /// The first of these folders that exists, or `.` when none does.
+    pub(crate) fn folder(&self, candidates: &[&str]) -> String {
+        let found = candidates.iter().find(|c| self.path(c).is_ok_and(|p| p.is_dir()));
+        found.map_or(".", |c| c).to_owned()
+    }
+
+    /// Names (relative to the root) of the files in `folder` that end in one of `suffixes`, sorted.
+    pub(crate) fn list(&self, folder: &str, suffixes: &[&str]) -> Result<Vec<String>, DataError> {
+        if let Some(only) = &self.only {
+            return Ok(vec![only.clone()]);
+        }
+        let dir = if folder == "." {
+            self.dir.clone()
+        } else {
+            self.path(folder).map_err(|problem| self.read_error(folder, problem))?
+        };
+        let entries = fs::read_dir(dir).map_err(|_| self.missing(folder))?;
+        let mut names: Vec<String> = entries
+            .filter_map(Result::ok)
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with('.'))
+            .filter(|name| suffixes.iter().any(|s| name.to_lowercase().ends_with(s)))
+            .map(|name| if folder == "." { name } else { format!("{folder}/{name}") })
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The error for a file that cannot be read.
+    pub(crate) fn read_error(&self, file: &str, problem: impl Into<String>) -> DataError {
+        DataError::Read { file: file.to_owned(), problem: problem.into() }
+    }
+
+    /// Opens a file of the set without reading it.
+    pub(crate) fn open(&self, file: &str) -> Result<fs::File, DataError> {
+        let path = self.path(file).map_err(|problem| self.read_error(file, problem))?;
+        match fs::File::open(path) {
+            Ok(opened) => Ok(opened),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(self.missing(file)),
+            Err(e) => Err(self.read_error(file, e.to_string())),
+        }
+    }
+
+    /// Hashes a file too large to hold, in pieces.
+    pub(crate) fn hash(&self, file: &str) -> Result<(), DataError> {
+        let mut opened = self.open(file)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        loop {
+            let n = opened.read(&mut buffer).map_err(|e| self.read_error(file, e.to_string()))?;
+            let Some(piece) = buffer.get(..n).filter(|p| !p.is_empty()) else { break };
+            hasher.update(piece);
+        }
+        self.note(file, hex(&hasher.finalize()));
+        Ok(())
+    }
+
+    /// Enters a file into the fingerprint by something other than its content (size, for images).
+    pub(crate) fn note(&self, file: &str, digest: String) {
+        self.hashes.borrow_mut().insert(file.to_owned(), digest);
+    }
+
+    /// The text of an annotation file; hashed.
+    pub(crate) fn text(&self, file: &str) -> Result<String, DataError> {
+        let mut bytes = Vec::new();
+        self.open(file)?.read_to_end(&mut bytes).map_err(|e| self.read_error(file, e.to_string()))?;
+        self.note(file, hex(&Sha256::digest(&bytes)));
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            self.read_error(file, format!("not UTF-8 at byte {at}; convert the file, for example with iconv"))
+        })?;
+        Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+    }
+
+    /// A JSON file.
+    pub(crate) fn json(&self, file: &str) -> Result<Value, DataError> {
+        serde_json::from_str(&self.text(file)?).map_err(|e| self.read_error(file, format!("not JSON: {e}")))
+    }
+
+    /// A JSON file that is a list of objects.
+    pub(crate) fn json_rows(&self, file: &str) -> Result<Rows, DataError> {
+        match self.json(file)? {
+            Value::Array(list) => Ok(Row::all(file, list)),
+            _ => Err(self.read_error(file, "expected a JSON list of objects")),
+        }
+    }
+
+    /// One JSON object a line; empty lines are left out.
+    pub(crate) fn jsonl_rows(&self, file: &str) -> Result<Rows, DataError> {
+        let name: Arc<str> = file.into();
+        let text = self.text(file)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        Ok(lines
+            .map(|(index, line)| match serde_json::from_str(line) {
+                Ok(value) => Row::new(&name, index, value),
+                Err(e) => Err(DataError::Row {
+                    file: file.to_owned(),
+                    row: index,
+                    problem: format!("not JSON: {e}"),
+                }),
+            })
+            .collect())
+    }
+
+    /// A CSV (`,`) or TSV (`\t`) file with a heading line.
+    pub(crate) fn table_rows(&self, file: &str, delimiter: u8) -> Result<Rows, DataError> {
+        let name: Arc<str> = file.into();
+        let text = self.text(file)?;
+        let mut reader = table_reader(text.as_bytes(), delimiter);
+        let headings = headings(&mut reader).map_err(|problem| self.read_error(file, problem))?;
+        Ok(reader
+            .records()
+            .enumerate()
+            .map(|(index, record)| match record {
+                Ok(record) => Row::from_record(&name, index, &headings, &record.iter().collect::<Vec<_>>()),
+                Err(e) => Err(DataError::Row { file: file.to_owned(), row: index, problem: e.to_string() }),
+            })
+            .collect())
+    }
+
+    /// An image file of the set, named as the set names it. Whether it exists is found out when it
+    /// is decoded, so that a missing image costs one sample and not the set.
+    pub(crate) fn image(&self, row: &Row, folder: &str, name: &str) -> Result<MediaRef, DataError> {
+        let inside = if folder == "." { name.to_owned() } else { format!("{folder}/{name}") };
+        let path = self.path(&inside).map_err(|problem| row.error(problem))?;
+        Ok(MediaRef { source: MediaSource::File(path), view: Default::default(), name: name.to_owned() })
+    }
+
+    /// The opened set.
+    pub(crate) fn listed(&self, split: &Split, rows: Vec<Result<Sample, DataError>>) -> Listed {
+        let mut all = Sha256::new();
+        for (file, digest) in self.hashes.borrow().iter() {
+            all.update(format!("{file}\0{digest}\n"));
+        }
+        let info = DatasetInfo {
+            name: self.entry.name.to_owned(),
+            split: split.full(),
+            group_by: self.entry.group_by.to_owned(),
+            fingerprint: hex(&all.finalize()),
+            citation: self.entry.citation.to_owned(),
+        };
+        Listed::new(info, rows)
+    }
+}
+
+/// A reader of delimited text that takes rows as they come; lengths are checked by the caller.
+pub(crate) fn table_reader<R: Read>(source: R, delimiter: u8) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(source)
+}
+
+/// The heading line: trimmed, and no name twice.
+pub(crate) fn headings<R: Read>(reader: &mut csv::Reader<R>) -> Result<Vec<String>, String> {
+    let record = reader.headers().map_err(|e| format!("heading line: {e}"))?;
+    let names: Vec<String> =
+        record.iter().map(|h| h.trim().trim_start_matches('\u{feff}').to_owned()).collect();
+    let mut sorted: Vec<&String> = names.iter().filter(|n| !n.is_empty()).collect();
+    sorted.sort();
+    match sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
+        Some((name, _)) => Err(format!("heading line: {name:?} stands there twice")),
+        None => Ok(names),
+    }
+}
+
+/// SHA-256 over pieces, in hexadecimal.
+pub(crate) fn digest_hex(pieces: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    hex(&hasher.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The file that the user named, or the only one in the folder with one of these endings.
+pub(crate) fn the_only(root: &Root, suffixes: &[&str], example: &str) -> Result<String, DataError> {
+    let names = root.list(".", suffixes)?;
+    match names.as_slice() {
+        [] => Err(root.missing(example)),
+        [one] => Ok(one.clone()),
+        several => Err(root.read_error(
+            several.first().map_or(example, String::as_str),
+            format!("the folder holds {} files of this kind; name the one to open", several.len()),
+        )),
+    }
+}

@@ -1,0 +1,13 @@
+//! Shared readers: every annotation file, whatever its format, becomes [`Row`]s of named fields.
+
+mod base64_tsv;
+mod files;
+pub(crate) mod own;
+mod parquet;
+mod row;
+pub(crate) mod vlmevalkit;
+
+pub(crate) use base64_tsv::TsvImages;
+pub(crate) use files::{Root, Split, digest_hex, the_only};
+pub(crate) use parquet::ParquetSet;
+pub(crate) use row::{Row, chosen, sample, unlettered};

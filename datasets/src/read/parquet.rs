@@ -1,0 +1,279 @@
+//! Parquet files as Hugging Face datasets write them: the text columns are read when a set is
+//! opened, an image column only for the row that is asked for.
+
+use super::files::{Root, Rows, Split};
+use super::row::Row;
+use crate::listed::{Images, Listed};
+use loupe_core::{DataError, MediaRef, MediaSource, Sample};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, reader::RowIter};
+use parquet::schema::types::Type;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The parquet files of one split, in order.
+pub(crate) struct ParquetSet {
+    files: Vec<(Arc<str>, SerializedFileReader<File>)>,
+}
+
+/// Runs `read` and turns a panic inside the parquet library into an error: damaged files can make
+/// its decoders assert.
+fn guarded<T>(file: &str, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, DataError> {
+    let problem = match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => "the parquet file is damaged".to_owned(),
+    };
+    Err(DataError::Read { file: file.to_owned(), problem })
+}
+
+impl ParquetSet {
+    /// The files of `split` in the folder, in `data/`, or the one file that the user named.
+    pub(crate) fn find(root: &Root, split: &str) -> Result<Option<Self>, DataError> {
+        Self::find_in(root, &[".", "data"], split)
+    }
+
+    /// The same, looking into the given folders.
+    pub(crate) fn find_in(root: &Root, folders: &[&str], split: &str) -> Result<Option<Self>, DataError> {
+        if let Some(only) = &root.only {
+            let parquet = only.ends_with(".parquet");
+            return if parquet { Self::open(root, vec![only.clone()]).map(Some) } else { Ok(None) };
+        }
+        for folder in folders {
+            let Ok(all) = root.list(folder, &[".parquet"]) else { continue };
+            let of_split = |name: &String| {
+                let file = name.rsplit('/').next().unwrap_or(name);
+                file.strip_prefix(split).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
+            };
+            let names: Vec<String> = all.into_iter().filter(of_split).collect();
+            if !names.is_empty() {
+                return Self::open(root, names).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn open(root: &Root, names: Vec<String>) -> Result<Self, DataError> {
+        let mut files = Vec::new();
+        for name in names {
+            root.hash(&name)?;
+            let opened = root.open(&name)?;
+            let reader = guarded(&name, || SerializedFileReader::new(opened))?;
+            files.push((Arc::from(name), reader));
+        }
+        Ok(Self { files })
+    }
+
+    /// All rows without the columns `skip`.
+    pub(crate) fn rows(&self, skip: &[&str]) -> Result<Rows, DataError> {
+        let mut rows = Vec::new();
+        for (name, reader) in &self.files {
+            guarded(name, || {
+                let schema = reader.metadata().file_metadata().schema();
+                let wanted = schema.get_fields().iter().filter(|f| !skip.contains(&f.name())).cloned();
+                let projection =
+                    Type::group_type_builder(schema.name()).with_fields(wanted.collect()).build()?;
+                for (index, row) in RowIter::from_file(Some(projection), reader)?.enumerate() {
+                    let columns = row?.into_columns().into_iter();
+                    let fields: Map<String, Value> = columns.map(|(k, v)| (k, json(v))).collect();
+                    rows.push(Row::new(name, index, Value::Object(fields)));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(rows)
+    }
+
+    /// The opened set: `make` turns a row without its image columns into a sample, whose images are
+    /// then those of `image_columns`, in order, nulls left out.
+    pub(crate) fn listed(
+        self,
+        root: &Root,
+        split: &Split,
+        image_columns: &[&str],
+        make: impl Fn(&Row) -> Result<Sample, DataError>,
+    ) -> Result<Listed, DataError> {
+        let rows = self.rows(image_columns)?;
+        let kept = rows.into_iter().enumerate().map(|(at, row)| (at, row.and_then(|r| make(&r))));
+        self.listed_rows(root, split, image_columns, kept.collect())
+    }
+
+    /// The same for rows chosen and made by the caller: `(row of the files together, sample)`.
+    pub(crate) fn listed_rows(
+        self,
+        root: &Root,
+        split: &Split,
+        image_columns: &[&str],
+        rows: Vec<(usize, Result<Sample, DataError>)>,
+    ) -> Result<Listed, DataError> {
+        let images = ParquetImages::new(self, image_columns)?;
+        let (row_of, samples) = rows.into_iter().unzip();
+        Ok(root.listed(split, samples).with_images(Arc::new(images), row_of))
+    }
+}
+
+/// A parquet value as JSON; bytes that are not text become null.
+fn json(field: Field) -> Value {
+    match field {
+        Field::Bool(v) => v.into(),
+        Field::Byte(v) => v.into(),
+        Field::Short(v) => v.into(),
+        Field::Int(v) => v.into(),
+        Field::Long(v) => v.into(),
+        Field::UByte(v) => v.into(),
+        Field::UShort(v) => v.into(),
+        Field::UInt(v) => v.into(),
+        Field::ULong(v) => v.into(),
+        Field::Float(v) => v.into(),
+        Field::Double(v) => v.into(),
+        Field::Str(v) => v.into(),
+        Field::Bytes(v) => v.as_utf8().map_or(Value::Null, Into::into),
+        Field::Group(row) => {
+            Value::Object(row.into_columns().into_iter().map(|(k, v)| (k, json(v))).collect())
+        }
+        Field::ListInternal(list) => Value::Array(list.elements().iter().cloned().map(json).collect()),
+        Field::MapInternal(map) => {
+            let pairs = map.entries().iter().cloned();
+            Value::Object(
+                pairs.map(|(k, v)| (super::row::words(&json(k)).unwrap_or_default(), json(v))).collect(),
+            )
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Rows of one row group: `first` is the row number over all files.
+struct Group {
+    first: usize,
+    rows: usize,
+    file: usize,
+    group: usize,
+}
+
+/// A column reader that stands before row `next` of a row group.
+struct Cursor {
+    group: usize,
+    leaf: usize,
+    next: usize,
+    reader: ColumnReaderImpl<ByteArrayType>,
+}
+
+/// Image columns of parquet files.
+struct ParquetImages {
+    files: Vec<(Arc<str>, SerializedFileReader<File>)>,
+    groups: Vec<Group>,
+    /// Name of the column and, for each file, the leaf that holds its bytes.
+    columns: Vec<(String, Vec<usize>)>,
+    /// Readers kept where they stand, the last used first, so that going through a set in order
+    /// decodes every page once. Few, because each holds one decompressed page.
+    cursors: Mutex<Vec<Cursor>>,
+}
+
+impl ParquetImages {
+    fn new(set: ParquetSet, names: &[&str]) -> Result<Self, DataError> {
+        let files = set.files;
+        let mut groups = Vec::new();
+        let mut first = 0;
+        for (file, (name, reader)) in files.iter().enumerate() {
+            for (group, meta) in reader.metadata().row_groups().iter().enumerate() {
+                let rows = usize::try_from(meta.num_rows()).map_err(|_| DataError::Read {
+                    file: name.to_string(),
+                    problem: "the parquet file is damaged: negative number of rows".to_owned(),
+                })?;
+                groups.push(Group { first, rows, file, group });
+                first += rows;
+            }
+        }
+        let mut columns = Vec::new();
+        for column in names {
+            let leaves: Result<Vec<usize>, DataError> = files
+                .iter()
+                .map(|(name, reader)| {
+                    byte_leaf(reader, column).ok_or_else(|| DataError::Read {
+                        file: name.to_string(),
+                        problem: format!("no column {column:?} that holds image bytes"),
+                    })
+                })
+                .collect();
+            columns.push(((*column).to_owned(), leaves?));
+        }
+        Ok(Self { files, groups, columns, cursors: Mutex::default() })
+    }
+
+    fn read(
+        &self,
+        group_index: usize,
+        at: &Group,
+        leaf: usize,
+        row: usize,
+    ) -> Result<Vec<ByteArray>, DataError> {
+        let Some((name, file)) = self.files.get(at.file) else { return Ok(Vec::new()) };
+        let mut cursor = self.take(group_index, leaf, row);
+        let read = guarded(name, || {
+            let mut cursor = match cursor.take() {
+                Some(cursor) => cursor,
+                None => match file.get_row_group(at.group)?.get_column_reader(leaf)? {
+                    ColumnReader::ByteArrayColumnReader(reader) => {
+                        Cursor { group: group_index, leaf, next: 0, reader }
+                    }
+                    _ => return Err(ParquetError::General("the column does not hold bytes".to_owned())),
+                },
+            };
+            cursor.reader.skip_records(row - cursor.next)?;
+            let (mut definitions, mut repetitions, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            cursor.reader.read_records(1, Some(&mut definitions), Some(&mut repetitions), &mut values)?;
+            cursor.next = row + 1;
+            Ok((cursor, values))
+        });
+        let (cursor, values) = read?;
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        cursors.insert(0, cursor);
+        cursors.truncate(2 * self.columns.len());
+        Ok(values)
+    }
+
+    /// A kept reader that stands at or before `row`, the nearest one.
+    fn take(&self, group: usize, leaf: usize, row: usize) -> Option<Cursor> {
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |c: &Cursor| c.group == group && c.leaf == leaf && c.next <= row;
+        let nearest = cursors.iter().enumerate().filter(|(_, c)| fits(c)).max_by_key(|(_, c)| c.next);
+        let index = nearest.map(|(index, _)| index)?;
+        Some(cursors.remove(index))
+    }
+}
+
+/// The leaf of `column` that holds encoded images: the column itself, `column.bytes`, or
+/// `column.list.element.bytes`.
+fn byte_leaf(reader: &SerializedFileReader<File>, column: &str) -> Option<usize> {
+    let schema = reader.metadata().file_metadata().schema_descr();
+    schema.columns().iter().position(|leaf| {
+        let parts = leaf.path().parts();
+        parts.first().is_some_and(|p| p == column)
+            && leaf.physical_type() == parquet::basic::Type::BYTE_ARRAY
+            && (parts.len() == 1 || parts.last().is_some_and(|p| p == "bytes"))
+    })
+}
+
+impl Images for ParquetImages {
+    fn images(&self, row: usize) -> Result<Vec<MediaRef>, DataError> {
+        let index = self.groups.partition_point(|g| g.first + g.rows <= row);
+        let Some(at) = self.groups.get(index) else { return Ok(Vec::new()) };
+        let mut media = Vec::new();
+        for (name, leaves) in &self.columns {
+            let Some(&leaf) = leaves.get(at.file) else { continue };
+            for bytes in self.read(index, at, leaf, row - at.first)? {
+                media.push(MediaRef {
+                    source: MediaSource::Bytes(Arc::from(bytes.data())),
+                    view: Default::default(),
+                    name: format!("{name} of row {row}"),
+                });
+            }
+        }
+        Ok(media)
+    }
+}
