@@ -1,3 +1,15 @@
 //! Runs, metrics, profiles of other harnesses, statistics and tables.
+//!
+//! A run ([`run`]) is a folder that fills up reply by reply. Profiles ([`judge`]) decide about each
+//! reply, figures ([`summary`]) carry their interval, and everything can be computed again from the folder.
 
+pub mod judge;
 pub mod metrics;
+pub mod prompts;
+pub mod run;
+pub mod stats;
+pub mod summary;
+
+pub use judge::{Judgement, Profile, Verdict};
+pub use run::{Plan, RunError, run, score};
+pub use summary::Summary;

@@ -6,11 +6,11 @@ use crate::mask::Mask;
 use crate::media::{MediaError, MediaRef};
 use crate::picture::Picture;
 use crate::sample::{Prediction, Sample, Score};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What a loaded model is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Family name as in `loupe list models`.
     pub family: String,
@@ -163,7 +163,7 @@ pub trait MediaLoader: Send + Sync {
 }
 
 /// Facts about an opened dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetInfo {
     /// Name as in `loupe list datasets`.
     pub name: String,

@@ -1,0 +1,122 @@
+//! What a scoring profile decides about one item, and the trait every profile implements.
+
+use loupe_core::{Prediction, Sample};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What became of an item. The five classes are disjoint and together cover every item of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The answer agrees with the reference.
+    Correct,
+    /// An answer was found and it does not agree.
+    Wrong,
+    /// There is a reply, but no answer could be read out of it; in the denominator, never credited.
+    Unparsed,
+    /// There is no reply: missing or broken image, refused prompt. Not in the denominator.
+    Failed,
+    /// The profile cannot judge such an item (no reference, another kind of target). Not in the
+    /// denominator.
+    Unscored,
+}
+
+impl Verdict {
+    /// The word in tables and files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Correct => "correct",
+            Self::Wrong => "wrong",
+            Self::Unparsed => "unparsed",
+            Self::Failed => "failed",
+            Self::Unscored => "unscored",
+        }
+    }
+
+    /// Is the item part of the denominator?
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Correct | Self::Wrong | Self::Unparsed)
+    }
+}
+
+/// A value that an item contributes to the figure `name`; figures are means of such values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Value {
+    /// Figure, such as `accuracy` or `open recall`.
+    pub name: Cow<'static, str>,
+    /// The item's share, usually 0 to 1.
+    pub value: f64,
+}
+
+/// A profile's decision about one item, with everything needed to see why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The rule that fired, or the reason why none did.
+    pub rule: Cow<'static, str>,
+    /// The part of the reply that the rule read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<String>,
+    /// The reference as it was compared.
+    pub gold: String,
+    /// The answer as it was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// What the item adds to each figure; an item that is not in a figure's denominator has no value.
+    #[serde(serialize_with = "values_as_map")]
+    pub values: Vec<Value>,
+}
+
+fn values_as_map<S: serde::Serializer>(values: &[Value], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(values.iter().map(|v| (&v.name, v.value)))
+}
+
+impl Judgement {
+    /// A judgement without an answer, a span or values.
+    pub fn bare(verdict: Verdict, rule: impl Into<Cow<'static, str>>, gold: impl Into<String>) -> Self {
+        Self { verdict, rule: rule.into(), span: None, gold: gold.into(), answer: None, values: Vec::new() }
+    }
+
+    /// Adds the item's share of the figure `name`.
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: f64) -> Self {
+        self.values.push(Value { name: name.into(), value });
+        self
+    }
+
+    /// The item's share of the figure `name`.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|v| v.name == name).map(|v| v.value)
+    }
+}
+
+/// Sum and count of the values under one name, over a whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally {
+    /// Figure.
+    pub name: String,
+    /// Items that contributed.
+    pub n: u64,
+    /// Sum of their values.
+    pub sum: f64,
+}
+
+/// A way of scoring: `strict`, or the rules of another harness reproduced with their quirks.
+///
+/// A profile sees one item at a time and keeps no state, so that no reply can change another row.
+pub trait Profile: Send + Sync {
+    /// Name on the command line and in files, for example `strict` or `compat:medevalkit@9b12e3b`.
+    fn name(&self) -> &str;
+
+    /// One line for `loupe list`: whose rules these are.
+    fn about(&self) -> &str;
+
+    /// The decision about one item. Must not panic, whatever the reply holds.
+    fn judge(&self, sample: &Sample, prediction: &Prediction) -> Judgement;
+
+    /// Figures that the harness prints and that are no plain means of item values, made from the
+    /// sums over the run; `(name, value)` in the order of printing.
+    fn printed(&self, _tallies: &[Tally]) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+}

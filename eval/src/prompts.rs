@@ -1,0 +1,368 @@
+//! Prompt recipes: how a sample becomes a prompt, by name.
+//!
+//! `loupe` is the default and never looks at the reference answer. The others reproduce what known
+//! harnesses send, to the character, including the habit of choosing the instruction by the
+//! reference. A recipe is a line of [`RECIPES`]; run.json keeps its name and its words.
+
+use loupe_core::{Ask, Choice, Limits, Part, Picture, Role, Sample, Target, Turn};
+use serde::Serialize;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The words around a question, one template a kind of question; `{q}` and `{options}` are filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Wording {
+    /// The sample has options.
+    pub choice: &'static str,
+    /// Yes or no.
+    pub yes_no: &'static str,
+    /// Another closed question.
+    pub closed: &'static str,
+    /// A question with a free short answer.
+    pub open: &'static str,
+}
+
+/// What decides between the templates when a sample has no options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KindBy {
+    /// The form of the question ("Is …", "…吗") alone.
+    Form,
+    /// Yes/no when the reference is yes or no, else open: the prompt tells the kind of the answer.
+    Gold,
+    /// Closed when the set's `answer_type` says so, else open.
+    AnswerType,
+}
+
+/// Where the pictures go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// Before the words; several ones each after its tag `<image_k>: `, k from 1.
+    TaggedFirst,
+    /// Before the words, without tags.
+    First,
+    /// After the words.
+    Last,
+}
+
+/// How options are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Options {
+    /// `A. text`, one a line.
+    Dotted,
+    /// `A.text`, one a line.
+    DottedTight,
+    /// `(A) text`, one a line.
+    Bracketed,
+    /// The `repr` of a Python list of `A. text`.
+    PythonList,
+}
+
+/// How samples become prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recipe {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// Whose prompt it is.
+    pub source: &'static str,
+    /// System turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<&'static str>,
+    /// The words for English and for every language without words of its own.
+    pub english: Wording,
+    /// The words for Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chinese: Option<Wording>,
+    /// What chooses the template.
+    pub kind_by: KindBy,
+    /// How options are written.
+    pub options: Options,
+    /// Where the pictures go.
+    pub pictures: Placement,
+}
+
+const SAME: &str = "{q}";
+const BARE: Wording = Wording { choice: "{q}\n{options}", yes_no: SAME, closed: SAME, open: SAME };
+
+const MEDEVALKIT: Wording = Wording {
+    choice: "\nQuestion: {q}\nOptions: \n{options}\nAnswer with the option's letter from the given choices directly.",
+    yes_no: "{q}\nPlease output 'yes' or 'no'(no extra output).",
+    closed: "{q}\nAnswer the question using a single word or phrase.",
+    open: "{q}\nPlease answer the question concisely.",
+};
+const MEDEVALKIT_ZH: Wording = Wording {
+    choice: "\n问题: {q}\n选项: \n{options}\n请直接使用给定选项中的选项字母来回答该问题。",
+    yes_no: "{q}\n请输出'是'或'否'(不要有任何其它输出)。",
+    closed: "{q}\n请用一个单词或者短语回答该问题。",
+    open: "{q}\n请简要回答该问题。",
+};
+const MEDEVALKIT_REASONING: Wording = Wording {
+    choice: "\nQuestion: {q}\nOptions: \n{options}\nAnswer with the option's letter from the given choices and put the letter in one \"\\boxed{}\".",
+    yes_no: "{q}\nPlease output \"yes\" or \"no\" and put the answer in one \"\\boxed{}\".",
+    closed: "{q}\nAnswer the question using a single word or phrase and put the answer in one \"\\boxed{}\".",
+    open: "{q}\nPlease answer the question concisely and put the answer in one \"\\boxed{}\".",
+};
+
+const fn recipe(name: &'static str, source: &'static str, english: Wording) -> Recipe {
+    Recipe {
+        name,
+        source,
+        system: None,
+        english,
+        chinese: None,
+        kind_by: KindBy::Gold,
+        options: Options::Dotted,
+        pictures: Placement::First,
+    }
+}
+
+/// Every recipe; the first is the default.
+pub static RECIPES: &[Recipe] = &[
+    Recipe {
+        kind_by: KindBy::Form,
+        pictures: Placement::TaggedFirst,
+        chinese: Some(Wording {
+            choice: "{q}\n{options}\n请只回答唯一正确选项的字母。",
+            yes_no: "{q}\n请只回答“是”或“否”。",
+            closed: "{q}\n请用一个词或短语回答。",
+            open: "{q}\n请用一个词或短语回答。",
+        }),
+        ..recipe(
+            "loupe",
+            "loupe's own; never looks at the reference answer",
+            Wording {
+                choice: "{q}\n{options}\nAnswer with the letter of the one correct option.",
+                yes_no: "{q}\nAnswer with yes or no only.",
+                closed: "{q}\nAnswer with a single word or a short phrase.",
+                open: "{q}\nAnswer with a single word or a short phrase.",
+            },
+        )
+    },
+    Recipe {
+        kind_by: KindBy::Form,
+        pictures: Placement::TaggedFirst,
+        ..recipe("question", "the question and its options, no instruction", BARE)
+    },
+    Recipe {
+        chinese: Some(MEDEVALKIT_ZH),
+        pictures: Placement::TaggedFirst,
+        ..recipe(
+            "medevalkit",
+            "MedEvalKit 9b12e3b, utils/question_formats.py as VQA_RAD, PATH_VQA and PMC_VQA use it",
+            MEDEVALKIT,
+        )
+    },
+    Recipe {
+        chinese: Some(MEDEVALKIT_ZH),
+        pictures: Placement::TaggedFirst,
+        kind_by: KindBy::AnswerType,
+        ..recipe(
+            "medevalkit-slake",
+            "MedEvalKit 9b12e3b, utils/question_formats.py as SLAKE uses it",
+            MEDEVALKIT,
+        )
+    },
+    Recipe {
+        pictures: Placement::TaggedFirst,
+        options: Options::DottedTight,
+        ..recipe(
+            "medevalkit-medframeqa",
+            "MedEvalKit 9b12e3b, MedFrameQA: options without a space",
+            MEDEVALKIT,
+        )
+    },
+    Recipe {
+        pictures: Placement::TaggedFirst,
+        ..recipe("medevalkit-reasoning", "MedEvalKit 9b12e3b with REASONING set", MEDEVALKIT_REASONING)
+    },
+    Recipe {
+        chinese: Some(Wording {
+            choice: "{q}\n{options}\n请用一个词或短语回答问题。",
+            yes_no: "{q}\n请用一个词或短语回答问题。",
+            closed: "{q}\n请用一个词或短语回答问题。",
+            open: "{q}\n请用一个词或短语回答问题。",
+        }),
+        ..recipe(
+            "lmms-eval",
+            "lmms-eval 75571cf, tasks/slake and tasks/mmmu",
+            Wording {
+                choice: "{q}\n{options}\n\nAnswer with the option's letter from the given choices directly.",
+                yes_no: "{q}\nAnswer the question using a single word or phrase.",
+                closed: "{q}\nAnswer the question using a single word or phrase.",
+                open: "{q}\nAnswer the question using a single word or phrase.",
+            },
+        )
+    },
+    Recipe {
+        system: Some(
+            "Answer the following multiple-choice question. Images are provided. The last line of your response should be strictly of the following format: ’Answer: $LETTER’ (without quotes) where LETTER is one of the options. Think step by step before answering.\"\n",
+        ),
+        options: Options::PythonList,
+        pictures: Placement::Last,
+        ..recipe(
+            "medframeqa",
+            "MedFrameQA e83fbe3, config/prompt.yaml",
+            Wording { choice: "Question:{q} \n\nOptions:\n{options}\n", ..BARE },
+        )
+    },
+    recipe(
+        "multimedeval",
+        "MultiMedEval d9ac283, VQA: the image stands before the question",
+        Wording { yes_no: "Answer the following question with yes or no. {q}", ..BARE },
+    ),
+    recipe(
+        "vlmevalkit",
+        "VLMEvalKit e8e78f0, ImageMCQDataset.build_prompt and PathVQA",
+        Wording {
+            choice: "Question: {q}\nOptions:\n{options}\nPlease select the correct answer from the options above. \n",
+            yes_no: "{q}\nPlease directly provide a short answer to the question. ",
+            closed: "{q}\nPlease directly provide a short answer to the question. ",
+            open: "{q}\nPlease directly provide a short answer to the question. ",
+        },
+    ),
+    recipe(
+        "medq-bench",
+        "MedQ-Bench 20ba2c5",
+        Wording {
+            choice: "Please carefully observe this medical image and answer the following question:\n\n{q}\n\nOptions:\n{options}\n\nAnswer directly only with the option **letter** from the given choices.",
+            ..BARE
+        },
+    ),
+    {
+        const KARMA: &str = "Given this radiology image, which can be a frontal chest X-ray, a single slice head or\nabdominal CT or MR image, provide a very short, definitive, and concise answer (if possible, a single\nword) to the following question: {q}";
+        recipe(
+            "karma-vqa-rad",
+            "KARMA fe15101, VQA-RAD",
+            Wording { choice: KARMA, yes_no: KARMA, closed: KARMA, open: KARMA },
+        )
+    },
+];
+
+/// No recipe has that name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no prompt recipe is called {name:?}; known: {known}")]
+pub struct UnknownRecipe {
+    /// What was asked for.
+    pub name: String,
+    /// All names.
+    pub known: String,
+}
+
+/// The recipe of that name.
+///
+/// # Errors
+/// When there is none; the message lists those there are.
+pub fn by_name(name: &str) -> Result<&'static Recipe, UnknownRecipe> {
+    RECIPES.iter().find(|r| r.name == name).ok_or_else(|| UnknownRecipe {
+        name: name.to_owned(),
+        known: RECIPES.iter().map(|r| r.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The default recipe.
+pub fn default_recipe() -> &'static Recipe {
+    &RECIPES[0]
+}
+
+impl Recipe {
+    /// The prompt for `sample` with its pictures decoded.
+    pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, limits: Limits) -> Ask {
+        let words = Part::Text(self.words(sample));
+        let mut parts = Vec::with_capacity(2 * pictures.len() + 1);
+        let several = pictures.len() > 1;
+        for at in 0..pictures.len() {
+            if several && self.pictures == Placement::TaggedFirst {
+                parts.push(Part::Text(format!("<image_{}>: ", at + 1)));
+            }
+            parts.push(Part::Picture(at));
+        }
+        if self.pictures == Placement::Last {
+            parts.insert(0, words);
+        } else {
+            parts.push(words);
+        }
+        let system = self.system.map(|s| Turn::text(Role::System, s));
+        let turns = system.into_iter().chain([Turn { role: Role::User, parts }]).collect();
+        Ask { pictures, turns, limits }
+    }
+
+    /// The words of the user's turn.
+    pub fn words(&self, sample: &Sample) -> String {
+        let chinese = sample.language.starts_with("zh");
+        let wording = self.chinese.as_ref().filter(|_| chinese).unwrap_or(&self.english);
+        let template = match &sample.target {
+            _ if !sample.choices.is_empty() => wording.choice,
+            Target::Text(_) | Target::Choice(_) | Target::Unknown => self.template(wording, sample),
+            // Boxes, counts, reports: the question says what is wanted.
+            _ => SAME,
+        };
+        // One pass, so that braces in the question are never read as a placeholder.
+        let (before, after) = template.split_once("{q}").unwrap_or((template, ""));
+        let (between, rest) = after.split_once("{options}").unwrap_or((after, ""));
+        let options =
+            if after.contains("{options}") { self.write_options(&sample.choices) } else { String::new() };
+        format!("{before}{}{between}{options}{rest}", sample.question)
+    }
+
+    fn template(&self, wording: &Wording, sample: &Sample) -> &'static str {
+        let closed = sample.tag("answer_type").is_some_and(|t| t.eq_ignore_ascii_case("closed"));
+        match self.kind_by {
+            KindBy::Form if asks_yes_or_no(&sample.question) => wording.yes_no,
+            KindBy::Form => wording.open,
+            KindBy::Gold => match sample.target.text().map(|t| t.trim().to_lowercase()).as_deref() {
+                Some("yes" | "no") => wording.yes_no,
+                _ => wording.open,
+            },
+            KindBy::AnswerType if closed => wording.closed,
+            KindBy::AnswerType => wording.open,
+        }
+    }
+
+    fn write_options(&self, choices: &[Choice]) -> String {
+        let write = |c: &Choice| match self.options {
+            Options::Dotted => format!("{}. {}", c.letter, c.text),
+            Options::DottedTight => format!("{}.{}", c.letter, c.text),
+            Options::Bracketed => format!("({}) {}", c.letter, c.text),
+            Options::PythonList => python_repr(&format!("{}. {}", c.letter, c.text)),
+        };
+        let all: Vec<String> = choices.iter().map(write).collect();
+        if self.options == Options::PythonList { format!("[{}]", all.join(", ")) } else { all.join("\n") }
+    }
+}
+
+/// Does the question call for yes or no by its form? English: it opens with an auxiliary verb and
+/// offers no alternative ("… or …"); Chinese: it holds 吗, 是否, 是不是 or 有没有.
+pub fn asks_yes_or_no(question: &str) -> bool {
+    const VERBS: [&str; 24] = [
+        "is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "could", "will",
+        "would", "should", "isn't", "aren't", "wasn't", "doesn't", "don't", "didn't", "hasn't", "haven't",
+        "may",
+    ];
+    if ["吗", "是否", "是不是", "有没有"].iter().any(|w| question.contains(w)) {
+        return true;
+    }
+    let lower = question.to_lowercase();
+    let mut words = lower.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
+    words.next().is_some_and(|first| VERBS.contains(&first)) && !words.any(|w| w == "or")
+}
+
+/// Python's `repr` of a string: single quotes unless only the double ones are free.
+fn python_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with a run as a whole; what goes wrong with one item is recorded as that item.
+
+use loupe_core::DataError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a run could not be started, continued or scored.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The folder cannot be written: permissions, full disk.
+    #[error("cannot write {file} in {folder}: {source}; nothing recorded so far is lost, make room or permission and repeat the command", folder = .folder.display())]
+    Write {
+        /// Run folder.
+        folder: PathBuf,
+        /// File within it.
+        file: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the run cannot be read.
+    #[error("cannot read {file} in {folder}: {source}", folder = .folder.display())]
+    Read {
+        /// Run folder.
+        folder: PathBuf,
+        /// File within it.
+        file: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the run is not what it should be.
+    #[error("{file}, line {line}: {problem}; start a new run in another folder")]
+    Damaged {
+        /// File.
+        file: &'static str,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The folder has other contents.
+    #[error("{folder} is not empty and holds no run (found {found}); name a new folder", folder = .folder.display())]
+    NotARun {
+        /// Folder.
+        folder: PathBuf,
+        /// A file in it.
+        found: String,
+    },
+    /// The folder has no run in it.
+    #[error("{folder} holds no run: run.json is missing", folder = .folder.display())]
+    NoRun {
+        /// Folder.
+        folder: PathBuf,
+    },
+    /// The folder holds another run.
+    #[error(
+        "this folder holds another run: {field} was {was}, now it is {now}; repeat the first command to resume it, or name a new folder"
+    )]
+    Differs {
+        /// Path of the field in run.json.
+        field: String,
+        /// Value on disk.
+        was: String,
+        /// Value now.
+        now: String,
+    },
+    /// Another process is at work in the folder.
+    #[error("another process is writing to this run; wait for it or name a new folder")]
+    Busy,
+    /// Nothing to do.
+    #[error("the selection leaves no sample: {0}")]
+    Empty(String),
+    /// A setting makes no sense.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// Name.
+        setting: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The dataset failed as a whole.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}

@@ -1,0 +1,95 @@
+//! Decoding pictures ahead of the model, each once per neighbourhood of samples that share it.
+
+use loupe_core::{MediaLoader, MediaRef, MediaSource, Picture, Sample};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+/// Identity of an image reference: where the bytes are (or the bytes themselves) and the view.
+pub(super) type Key = [u8; 16];
+
+/// The key of one reference.
+pub(super) fn key(media: &MediaRef) -> Key {
+    let mut hash = Sha256::new();
+    match &media.source {
+        MediaSource::File(path) | MediaSource::Folder(path) => {
+            hash.update(path.as_os_str().as_encoded_bytes());
+        }
+        MediaSource::Bytes(bytes) => hash.update(bytes),
+    }
+    hash.update([0]);
+    hash.update(serde_json::to_vec(&media.view).unwrap_or_default());
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.finalize()[..16]);
+    key
+}
+
+/// The keys of a sample's images, in order.
+pub(super) fn keys(sample: &Sample) -> Vec<Key> {
+    sample.media.iter().map(key).collect()
+}
+
+type Decoded = Result<Arc<Picture>, String>;
+
+/// Pictures of the chunk before and the chunk at hand: samples come grouped by image, so that is all
+/// that can be shared, and memory stays bounded by two chunks.
+#[derive(Default)]
+pub(super) struct Pictures {
+    held: HashMap<Key, Decoded>,
+}
+
+impl Pictures {
+    /// Decodes what `samples` need and is not held yet, on `threads` threads, and forgets the rest.
+    pub(super) fn prepare<'a>(
+        &mut self,
+        samples: impl Iterator<Item = &'a Sample>,
+        loader: &dyn MediaLoader,
+        threads: usize,
+    ) {
+        let mut wanted: HashMap<Key, &MediaRef> = HashMap::new();
+        for media in samples.flat_map(|s| &s.media) {
+            wanted.entry(key(media)).or_insert(media);
+        }
+        self.held.retain(|key, _| wanted.contains_key(key));
+        let todo: Vec<(Key, &MediaRef)> =
+            wanted.into_iter().filter(|(key, _)| !self.held.contains_key(key)).collect();
+        let next = Mutex::new(todo.into_iter());
+        let done = Mutex::new(&mut self.held);
+        let work = || {
+            while let Some((key, media)) = next.lock().ok().and_then(|mut n| n.next()) {
+                let decoded = decode(media, loader);
+                if let Ok(mut held) = done.lock() {
+                    held.insert(key, decoded);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+
+    /// The pictures of a prepared sample, or what is wrong with the first that failed.
+    pub(super) fn of(&self, sample: &Sample) -> Result<Vec<Arc<Picture>>, String> {
+        let several = sample.media.len() > 1;
+        let one = |(at, media): (usize, &MediaRef)| match self.held.get(&key(media)) {
+            Some(Ok(picture)) => Ok(picture.clone()),
+            Some(Err(problem)) if several => Err(format!("image {}: {problem}", at + 1)),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => Err("the image was not decoded".to_owned()),
+        };
+        sample.media.iter().enumerate().map(one).collect()
+    }
+}
+
+fn decode(media: &MediaRef, loader: &dyn MediaLoader) -> Decoded {
+    // A decoder that panics on a hostile file costs that item, not the run.
+    match catch_unwind(AssertUnwindSafe(|| loader.load(media))) {
+        Ok(Ok(picture)) => Ok(Arc::new(picture)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("decoding the image failed unexpectedly; please report the format".to_owned()),
+    }
+}

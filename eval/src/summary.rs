@@ -1,0 +1,410 @@
+//! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
+
+use crate::judge::{Judgement, Profile, Tally, Verdict};
+use crate::run::MadeBy;
+use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
+use crate::stats::rollouts::{Rollouts, summarise};
+use crate::stats::{Clusters, Interval};
+use loupe_core::sample::Outcome;
+use loupe_core::{Metric, Prediction, Sample, Score};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Confidence level of every interval in a summary.
+pub const LEVEL: f64 = 0.95;
+/// A tag with more values than this is no subgroup (file names, free text).
+const MOST_VALUES: usize = 60;
+
+/// A figure of a run or of a subgroup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What it is.
+    pub name: String,
+    /// Mean of the items' values; `None` when no item has one.
+    pub value: Option<f64>,
+    /// Interval at [`LEVEL`]; its `method` says how it was made.
+    pub interval: Option<Interval>,
+    /// Items in the mean, unparsed ones included.
+    pub n: u64,
+    /// Groups (images, patients, videos) they come from.
+    pub groups: usize,
+    /// Items in the mean whose reply could not be parsed.
+    pub unparsed: u64,
+    /// Items that belong here and have no value: failed, or not to be judged. Not in the mean.
+    pub unscored: u64,
+}
+
+/// The figures of the items that share a fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subgroup {
+    /// Which fact: `organ`, `modality`, `language` …
+    pub tag: String,
+    /// Its value.
+    pub value: String,
+    /// Figures of these items.
+    pub figures: Vec<Figure>,
+}
+
+/// What one profile makes of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProfileSummary {
+    /// Profile.
+    pub name: String,
+    /// Items by verdict.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Figures over all items, in order of first appearance.
+    pub figures: Vec<Figure>,
+    /// What the harness itself would print, where that is no plain mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub printed: Vec<(String, f64)>,
+    /// Figures by fact.
+    pub subgroups: Vec<Subgroup>,
+    /// Items by the rule that fired.
+    pub rules: BTreeMap<String, u64>,
+    /// Figures of several replies per item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollouts: Option<Rollouts>,
+    /// Confidence against correctness, when the replies carry log-probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationSummary>,
+}
+
+/// Confidence (the probability of the reply's tokens) against correctness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationSummary {
+    /// Items with a confidence.
+    pub n: usize,
+    /// Errors over 15 bins.
+    pub errors: Calibration,
+    /// Brier score.
+    pub brier: f64,
+    /// How well confidence tells right from wrong; `None` when all are right or all wrong.
+    pub auroc: Option<f64>,
+    /// `(coverage, accuracy)` of the most confident 10 %, 20 % … 100 %.
+    pub selective: Vec<(f64, f64)>,
+}
+
+/// Facts about a run for tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// Dataset.
+    pub dataset: String,
+    /// Split.
+    pub split: String,
+    /// SHA-256 of its annotation files.
+    pub fingerprint: String,
+    /// What a group is.
+    pub group_by: String,
+    /// Model folder's name.
+    pub model: String,
+    /// SHA-256 of its weights.
+    pub weights_sha256: String,
+    /// Prompt recipe.
+    pub prompt: String,
+    /// Strategy, if not a single pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// Samples.
+    pub n: usize,
+    /// Replies per sample.
+    pub rollouts: usize,
+}
+
+/// Everything that tables show about a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What was run.
+    pub run: RunFacts,
+    /// Replies.
+    pub replies: u64,
+    /// Items without a reply, with a recorded reason.
+    pub failed: u64,
+    /// Items that the dataset could not give.
+    pub unreadable: u64,
+    /// Items that the run has not come to; 0 for a finished run.
+    pub missing: u64,
+    /// One entry a profile, in the order asked for.
+    pub profiles: Vec<ProfileSummary>,
+    /// Text and other metrics by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Figure>,
+}
+
+impl Summary {
+    /// The figure `name` of `profile`.
+    pub fn figure(&self, profile: &str, name: &str) -> Option<&Figure> {
+        self.profiles.iter().find(|p| p.name == profile)?.figures.iter().find(|f| f.name == name)
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    values: Clusters,
+    unparsed: u64,
+    unscored: u64,
+}
+
+impl Sums {
+    fn add(&mut self, group: u32, value: f64, unparsed: bool) {
+        if value.is_finite() {
+            self.values.add(group, value);
+            self.unparsed += u64::from(unparsed);
+        } else {
+            self.unscored += 1;
+        }
+    }
+
+    fn figure(&self, name: &str) -> Figure {
+        Figure {
+            name: name.to_owned(),
+            value: self.values.mean(),
+            interval: self.values.interval(LEVEL),
+            n: self.values.n(),
+            groups: self.values.clusters(),
+            unparsed: self.unparsed,
+            unscored: self.unscored,
+        }
+    }
+}
+
+/// Sums under names, in order of first appearance; a run has a handful of names.
+#[derive(Default)]
+struct Named(Vec<(String, Sums)>);
+
+impl Named {
+    fn entry(&mut self, name: &str) -> &mut Sums {
+        let at = self.0.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
+            self.0.push((name.to_owned(), Sums::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        self.0.iter().map(|(name, sums)| sums.figure(name)).collect()
+    }
+}
+
+struct Gathered<'a> {
+    profile: &'a dyn Profile,
+    verdicts: BTreeMap<Verdict, u64>,
+    rules: HashMap<String, u64>,
+    all: Named,
+    /// Tag to value to sums; `None` for tags with too many values.
+    by_tag: BTreeMap<String, Option<BTreeMap<String, Named>>>,
+    right: Vec<u32>,
+    confidences: Vec<(f64, bool)>,
+}
+
+/// Gathers a summary one item at a time. Memory grows with groups, not with replies.
+pub struct Summariser<'a> {
+    groups: HashMap<String, u32>,
+    profiles: Vec<Gathered<'a>>,
+    metrics: Named,
+    last: Option<String>,
+    replies: u64,
+    failed: u64,
+    unreadable: u64,
+    missing: u64,
+}
+
+impl<'a> Summariser<'a> {
+    /// Nothing gathered yet. Figures of `metrics` appear even when no item has one.
+    pub fn new(profiles: &[&'a dyn Profile], metrics: &[&dyn Metric]) -> Self {
+        let gathered = |profile: &&'a dyn Profile| Gathered {
+            profile: *profile,
+            verdicts: BTreeMap::new(),
+            rules: HashMap::new(),
+            all: Named::default(),
+            by_tag: BTreeMap::new(),
+            right: Vec::new(),
+            confidences: Vec::new(),
+        };
+        let mut named = Named::default();
+        for metric in metrics {
+            named.entry(metric.name());
+        }
+        Self {
+            groups: HashMap::new(),
+            profiles: profiles.iter().map(gathered).collect(),
+            metrics: named,
+            last: None,
+            replies: 0,
+            failed: 0,
+            unreadable: 0,
+            missing: 0,
+        }
+    }
+
+    /// An item that the run has not come to.
+    pub fn missing(&mut self) {
+        self.missing += 1;
+    }
+
+    /// An item that the dataset could not give.
+    pub fn unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// An item with its verdicts, in the order of the profiles; replies to one sample follow each other.
+    pub fn add(
+        &mut self,
+        sample: &Sample,
+        prediction: &Prediction,
+        verdicts: &[(String, Judgement)],
+        measured: &[(&'static str, Score)],
+    ) {
+        let confidence = match &prediction.outcome {
+            Outcome::Reply(reply) => {
+                self.replies += 1;
+                let sum = |l: &Vec<loupe_core::TokenLogprob>| {
+                    l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
+                };
+                reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum)
+            }
+            Outcome::Failed { .. } => {
+                self.failed += 1;
+                None
+            }
+        };
+        let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let group = match self.groups.get(&sample.group) {
+            Some(&known) => known,
+            None => *self.groups.entry(sample.group.clone()).or_insert(next),
+        };
+        let again = self.last.as_deref() == Some(sample.id.as_str());
+        if !again {
+            self.last = Some(sample.id.clone());
+        }
+        for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
+            gathered.add(sample, group, judgement, again, confidence);
+        }
+        for (name, score) in measured {
+            let value = if let Score::Value(v) = score { *v } else { f64::NAN };
+            self.metrics.entry(name).add(group, value, false);
+        }
+    }
+
+    /// The summary of everything added.
+    pub fn finish(self, made_by: &MadeBy) -> Summary {
+        let strategy = (!made_by.strategy.is_null()).then(|| {
+            let name = made_by.strategy.get("name").and_then(|n| n.as_str());
+            name.map_or_else(|| made_by.strategy.to_string(), str::to_owned)
+        });
+        Summary {
+            run: RunFacts {
+                dataset: made_by.dataset.name.clone(),
+                split: made_by.dataset.split.clone(),
+                fingerprint: made_by.dataset.fingerprint.clone(),
+                group_by: made_by.dataset.group_by.clone(),
+                model: made_by.model.name.clone(),
+                weights_sha256: made_by.model.weights_sha256.clone(),
+                prompt: made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_owned(),
+                strategy,
+                n: made_by.n,
+                rollouts: made_by.rollouts,
+            },
+            replies: self.replies,
+            failed: self.failed,
+            unreadable: self.unreadable,
+            missing: self.missing,
+            profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
+            metrics: self.metrics.figures(),
+        }
+    }
+}
+
+impl Gathered<'_> {
+    fn add(
+        &mut self,
+        sample: &Sample,
+        group: u32,
+        judgement: &Judgement,
+        again: bool,
+        confidence: Option<f64>,
+    ) {
+        *self.verdicts.entry(judgement.verdict).or_default() += 1;
+        match self.rules.get_mut(judgement.rule.as_ref()) {
+            Some(count) => *count += 1,
+            None => drop(self.rules.insert(judgement.rule.clone().into_owned(), 1)),
+        }
+        let right = judgement.verdict == Verdict::Correct;
+        match self.right.last_mut() {
+            Some(count) if again => *count += u32::from(right),
+            _ => self.right.push(u32::from(right)),
+        }
+        if let Some(confidence) = confidence.filter(|_| judgement.verdict.counts()) {
+            self.confidences.push((confidence, right));
+        }
+        let unparsed = judgement.verdict == Verdict::Unparsed;
+        for value in &judgement.values {
+            self.all.entry(&value.name).add(group, value.value, unparsed);
+        }
+        let images = sample.media.len().to_string();
+        let tags = sample.tags.iter().map(|(t, v)| (t.as_str(), v.as_str()));
+        let own = [("language", sample.language.as_str()), ("n_images", images.as_str())];
+        let own = own.into_iter().filter(|(t, _)| !sample.tags.contains_key(*t));
+        for (tag, value) in tags.chain(own) {
+            if !self.by_tag.contains_key(tag) {
+                self.by_tag.insert(tag.to_owned(), Some(BTreeMap::new()));
+            }
+            let Some(slot) = self.by_tag.get_mut(tag) else { continue };
+            let Some(values) = slot else { continue };
+            if !values.contains_key(value) {
+                if values.len() == MOST_VALUES {
+                    *slot = None;
+                    continue;
+                }
+                values.insert(value.to_owned(), Named::default());
+            }
+            let Some(named) = values.get_mut(value) else { continue };
+            for value in &judgement.values {
+                named.entry(&value.name).add(group, value.value, unparsed);
+            }
+        }
+    }
+
+    fn finish(self, rollouts: usize) -> ProfileSummary {
+        let tallies: Vec<Tally> = self
+            .all
+            .0
+            .iter()
+            .map(|(name, sums)| Tally { name: name.clone(), n: sums.values.n(), sum: sums.values.sum() })
+            .collect();
+        let subgroups = self
+            .by_tag
+            .iter()
+            .filter_map(|(tag, values)| Some((tag, values.as_ref().filter(|v| v.len() > 1)?)))
+            .flat_map(|(tag, values)| {
+                values.iter().map(|(value, named)| Subgroup {
+                    tag: tag.clone(),
+                    value: value.clone(),
+                    figures: named.figures(),
+                })
+            })
+            .collect();
+        let right: Vec<usize> = self.right.iter().map(|&r| r as usize).collect();
+        ProfileSummary {
+            name: self.profile.name().to_owned(),
+            verdicts: self.verdicts,
+            figures: self.all.figures(),
+            printed: self.profile.printed(&tallies),
+            subgroups,
+            rules: self.rules.into_iter().collect(),
+            rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),
+            calibration: calibration(&self.confidences),
+        }
+    }
+}
+
+fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {
+    let curve = selective(pairs);
+    let at = |share: f64| curve.iter().find(|(coverage, _)| *coverage >= share - 1e-12).copied();
+    Some(CalibrationSummary {
+        n: pairs.len(),
+        errors: errors(pairs, 15)?,
+        brier: brier(pairs)?,
+        auroc: auroc(pairs),
+        selective: (1..=10).filter_map(|tenth| at(f64::from(tenth) / 10.0)).collect(),
+    })
+}
