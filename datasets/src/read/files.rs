@@ -225,6 +225,49 @@ impl Root {
             .collect())
     }
 
+    /// The first of `candidates` that exists, read by its ending: JSON list, JSON lines, CSV or TSV.
+    pub(crate) fn rows(&self, candidates: &[&str]) -> Result<Rows, DataError> {
+        let file = self.pick(candidates)?;
+        match file.rsplit('.').next() {
+            Some("jsonl" | "ndjson") => self.jsonl_rows(&file),
+            Some("csv") => self.table_rows(&file, b','),
+            Some("tsv") => self.table_rows(&file, b'\t'),
+            _ => self.json_rows(&file),
+        }
+    }
+
+    /// The file or folder nearest to the root, at most three folders down, whose lower-case path
+    /// fits: archives of challenges unpack into folders of many names.
+    pub(crate) fn search(&self, fits: impl Fn(&str, bool) -> bool) -> Option<String> {
+        let mut level = vec![String::new()];
+        for _ in 0..4 {
+            let mut next = Vec::new();
+            for folder in &level {
+                let mut names: Vec<(String, bool)> = fs::read_dir(self.dir.join(folder))
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Result::ok)
+                    .map(|e| (e.file_name().to_string_lossy().into_owned(), e.path().is_dir()))
+                    .filter(|(name, _)| !name.starts_with('.'))
+                    .map(|(name, is_dir)| {
+                        (if folder.is_empty() { name } else { format!("{folder}/{name}") }, is_dir)
+                    })
+                    .collect();
+                names.sort();
+                for (name, is_dir) in names {
+                    if fits(&name.to_lowercase(), is_dir) {
+                        return Some(name);
+                    }
+                    if is_dir {
+                        next.push(name);
+                    }
+                }
+            }
+            level = next;
+        }
+        None
+    }
+
     /// An image file of the set, named as the set names it. Whether it exists is found out when it
     /// is decoded, so that a missing image costs one sample and not the set.
     pub(crate) fn image(&self, row: &Row, folder: &str, name: &str) -> Result<MediaRef, DataError> {

@@ -6,8 +6,9 @@ pub(crate) mod own;
 mod parquet;
 mod row;
 pub(crate) mod vlmevalkit;
+pub(crate) mod vqa_med;
 
 pub(crate) use base64_tsv::TsvImages;
 pub(crate) use files::{Root, Split, digest_hex, the_only};
 pub(crate) use parquet::ParquetSet;
-pub(crate) use row::{Row, chosen, sample, unlettered};
+pub(crate) use row::{Row, chosen, lettered, python_list, sample, unlettered, words};

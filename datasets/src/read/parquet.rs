@@ -45,17 +45,34 @@ impl ParquetSet {
             return if parquet { Self::open(root, vec![only.clone()]).map(Some) } else { Ok(None) };
         }
         for folder in folders {
-            let Ok(all) = root.list(folder, &[".parquet"]) else { continue };
-            let of_split = |name: &String| {
-                let file = name.rsplit('/').next().unwrap_or(name);
-                file.strip_prefix(split).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
-            };
-            let names: Vec<String> = all.into_iter().filter(of_split).collect();
+            let names = Self::names(root, folder, split);
             if !names.is_empty() {
                 return Self::open(root, names).map(Some);
             }
         }
         Ok(None)
+    }
+
+    /// The files of `split` in every one of the folders, each of which must have some.
+    pub(crate) fn gather(root: &Root, folders: &[&str], split: &str) -> Result<Self, DataError> {
+        let mut all = Vec::new();
+        for folder in folders {
+            let names = Self::names(root, folder, split);
+            if names.is_empty() {
+                return Err(root.missing(format!("{folder}/{split}-*.parquet")));
+            }
+            all.extend(names);
+        }
+        Self::open(root, all)
+    }
+
+    fn names(root: &Root, folder: &str, split: &str) -> Vec<String> {
+        let all = root.list(folder, &[".parquet"]).unwrap_or_default();
+        let of_split = |name: &String| {
+            let file = name.rsplit('/').next().unwrap_or(name);
+            file.strip_prefix(split).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
+        };
+        all.into_iter().filter(of_split).collect()
     }
 
     fn open(root: &Root, names: Vec<String>) -> Result<Self, DataError> {

@@ -70,6 +70,11 @@ impl Row {
         self.fields.get(name).and_then(words)
     }
 
+    /// The first of several spellings of a field that is there.
+    pub(crate) fn any(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
     /// A field that must be there.
     pub(crate) fn need(&self, name: &str) -> Result<String, DataError> {
         self.get(name).ok_or_else(|| self.error(format!("{name:?} is missing or empty")))
@@ -97,6 +102,15 @@ impl Row {
             Ok(number) if number.is_finite() => Ok(Some(number)),
             _ => Err(self.error(format!("{name:?} is not a number"))),
         }
+    }
+
+    /// A row of image, question and answer, as the short-answer sets on Hugging Face have it.
+    pub(crate) fn short_answer(&self) -> Result<Sample, DataError> {
+        Ok(Sample {
+            question: self.need("question")?,
+            target: Target::Text(vec![self.need("answer")?]),
+            ..sample(self.place())
+        })
     }
 
     /// Copies fields into tags; `(field, tag)`.

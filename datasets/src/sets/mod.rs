@@ -14,7 +14,25 @@ macro_rules! sets {
     };
 }
 
-sets![csv, jsonl, medframeqa, slake, vlmevalkit, vqa_rad];
+sets![
+    csv,
+    endobench,
+    jsonl,
+    medframeqa,
+    medq_bench,
+    medxpertqa_mm,
+    mmmu_medical,
+    omnimedvqa,
+    pathvqa,
+    pmc_vqa,
+    slake,
+    temmed_bench,
+    vlmevalkit,
+    vqa_med_2019,
+    vqa_med_2020,
+    vqa_med_2021,
+    vqa_rad
+];
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     if let Some(set) = ParquetSet::find(root, &split.name)? {
-        return set.listed(root, split, &["image"], parquet_row);
+        return set.listed(root, split, &["image"], Row::short_answer);
     }
     let name = &split.name;
     let file = root.pick(&[&format!("{name}set.json"), &format!("{name}.json")])?;
@@ -61,12 +61,4 @@ fn question_type(written: &str) -> String {
         "ATRIB" => "ATTRIB".to_owned(),
         other => other.to_owned(),
     }
-}
-
-fn parquet_row(row: &Row) -> Result<Sample, DataError> {
-    Ok(Sample {
-        question: row.need("question")?,
-        target: Target::Text(vec![row.need("answer")?]),
-        ..sample(row.place())
-    })
 }
