@@ -13,6 +13,7 @@ pub mod media;
 pub mod picture;
 pub mod sample;
 pub mod seam;
+pub mod trace;
 pub mod volume;
 pub mod window;
 
@@ -24,7 +25,8 @@ pub use picture::{Origin, Picture};
 pub use sample::{Choice, Labelled, Prediction, Sample, Score, Target};
 pub use seam::{
     CorpusMetric, DataError, Dataset, DatasetInfo, Hint, MediaLoader, Metric, ModelError, ModelInfo,
-    ReplySink, Segment, SegmentError, Segmenter, VisionLanguageModel,
+    ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, VisionLanguageModel,
 };
+pub use trace::Trace;
 pub use volume::{Modality, Volume};
 pub use window::{Window, WindowFunction};

@@ -162,6 +162,27 @@ pub trait MediaLoader: Send + Sync {
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError>;
 }
 
+/// Why a picture could not be resampled.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("could not resample the picture: {0}")]
+pub struct ResampleError(pub String);
+
+/// Pixel work that a protocol prescribes (implemented by `preprocess`).
+pub trait Resampler: Send + Sync {
+    /// `picture` resized to `width` × `height` with Pillow's filter of this name (`nearest`,
+    /// `bilinear`, `bicubic`, `lanczos`); the result knows its way back.
+    fn resize(
+        &self,
+        picture: &Picture,
+        width: usize,
+        height: usize,
+        filter: &str,
+    ) -> Result<Picture, ResampleError>;
+
+    /// `picture` written as a JPEG of this quality and read again.
+    fn through_jpeg(&self, picture: &Picture, quality: u8) -> Result<Picture, ResampleError>;
+}
+
 /// Facts about an opened dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetInfo {

@@ -1,0 +1,13 @@
+//! One question, one answer.
+
+use super::Strategy;
+
+/// The strategy.
+pub const STRATEGY: Strategy = Strategy {
+    name: "single",
+    about: "one question, one answer",
+    source: "loupe",
+    second_model: false,
+    composes: true,
+    run: |session, request, settings| Ok(super::pass(session, request, settings, &request.limits)),
+};
