@@ -1,5 +1,6 @@
 //! What a scoring profile decides about one item, and the trait every profile implements.
 
+use crate::run::Seen;
 use loupe_core::{Prediction, Sample};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -90,15 +91,15 @@ impl Judgement {
     }
 }
 
-/// Sum and count of the values under one name, over a whole run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tally {
-    /// Figure.
-    pub name: String,
-    /// Items that contributed.
-    pub n: u64,
-    /// Sum of their values.
-    pub sum: f64,
+/// An item to judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The question and its reference.
+    pub sample: &'a Sample,
+    /// The reply or failure.
+    pub prediction: &'a Prediction,
+    /// The pictures as the model was given them; boxes of the reply are in their pixels.
+    pub pictures: &'a [Seen],
 }
 
 /// A way of scoring: `strict`, or the rules of another harness reproduced with their quirks.
@@ -112,11 +113,16 @@ pub trait Profile: Send + Sync {
     fn about(&self) -> &str;
 
     /// The decision about one item. Must not panic, whatever the reply holds.
-    fn judge(&self, sample: &Sample, prediction: &Prediction) -> Judgement;
+    fn judge(&self, case: &Case<'_>) -> Judgement;
 
-    /// Figures that the harness prints and that are no plain means of item values, made from the
-    /// sums over the run; `(name, value)` in the order of printing.
-    fn printed(&self, _tallies: &[Tally]) -> Vec<(String, f64)> {
+    /// Figures that the harness prints and that are no plain means of item values, `(name, value)` in
+    /// the order of printing; made from every sample with its reply, in dataset order.
+    fn printed(&self, _replies: &[(Sample, String)]) -> Vec<(String, f64)> {
         Vec::new()
+    }
+
+    /// Does [`Profile::printed`] need the replies? They are then kept in memory.
+    fn prints(&self) -> bool {
+        false
     }
 }

@@ -8,8 +8,9 @@ pub mod metrics;
 pub mod prompts;
 pub mod run;
 pub mod stats;
+pub mod strict;
 pub mod summary;
 
-pub use judge::{Judgement, Profile, Verdict};
+pub use judge::{Case, Judgement, Profile, Verdict};
 pub use run::{Plan, RunError, run, score};
 pub use summary::Summary;

@@ -1,6 +1,6 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
-use crate::judge::{Judgement, Profile, Tally, Verdict};
+use crate::judge::{Judgement, Profile, Verdict};
 use crate::run::MadeBy;
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
@@ -202,6 +202,8 @@ pub struct Summariser<'a> {
     profiles: Vec<Gathered<'a>>,
     metrics: Named,
     last: Option<String>,
+    /// Kept only for profiles that print figures of their own.
+    kept: Option<Vec<(Sample, String)>>,
     replies: u64,
     failed: u64,
     unreadable: u64,
@@ -229,6 +231,7 @@ impl<'a> Summariser<'a> {
             profiles: profiles.iter().map(gathered).collect(),
             metrics: named,
             last: None,
+            kept: profiles.iter().any(|p| p.prints()).then(Vec::new),
             replies: 0,
             failed: 0,
             unreadable: 0,
@@ -257,6 +260,9 @@ impl<'a> Summariser<'a> {
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
+                if let Some(kept) = &mut self.kept {
+                    kept.push((sample.clone(), reply.text.clone()));
+                }
                 let sum = |l: &Vec<loupe_core::TokenLogprob>| {
                     l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
                 };
@@ -287,6 +293,7 @@ impl<'a> Summariser<'a> {
 
     /// The summary of everything added.
     pub fn finish(self, made_by: &MadeBy) -> Summary {
+        let kept = self.kept.unwrap_or_default();
         let strategy = (!made_by.strategy.is_null()).then(|| {
             let name = made_by.strategy.get("name").and_then(|n| n.as_str());
             name.map_or_else(|| made_by.strategy.to_string(), str::to_owned)
@@ -308,7 +315,7 @@ impl<'a> Summariser<'a> {
             failed: self.failed,
             unreadable: self.unreadable,
             missing: self.missing,
-            profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
+            profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts, &kept)).collect(),
             metrics: self.metrics.figures(),
         }
     }
@@ -364,13 +371,7 @@ impl Gathered<'_> {
         }
     }
 
-    fn finish(self, rollouts: usize) -> ProfileSummary {
-        let tallies: Vec<Tally> = self
-            .all
-            .0
-            .iter()
-            .map(|(name, sums)| Tally { name: name.clone(), n: sums.values.n(), sum: sums.values.sum() })
-            .collect();
+    fn finish(self, rollouts: usize, replies: &[(Sample, String)]) -> ProfileSummary {
         let subgroups = self
             .by_tag
             .iter()
@@ -388,7 +389,7 @@ impl Gathered<'_> {
             name: self.profile.name().to_owned(),
             verdicts: self.verdicts,
             figures: self.all.figures(),
-            printed: self.profile.printed(&tallies),
+            printed: if self.profile.prints() { self.profile.printed(replies) } else { Vec::new() },
             subgroups,
             rules: self.rules.into_iter().collect(),
             rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),

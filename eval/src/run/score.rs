@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::folder::{Item, ReplyLine, RunFolder, replace};
-use crate::judge::{Judgement, Profile};
+use crate::judge::{Case, Judgement, Profile};
 use crate::summary::{Summariser, Summary};
 use loupe_core::sample::Outcome;
 use loupe_core::{Metric, Prediction, Sample, Score};
@@ -82,7 +82,7 @@ pub fn score(dir: &Path, profiles: &[&dyn Profile], metrics: &[&dyn Metric]) -> 
                 write_line(to, &mut between, &line)?;
                 continue;
             };
-            let verdicts = judge(profiles, sample, &prediction);
+            let verdicts = judge(profiles, sample, &prediction, &item);
             let measured: Vec<(&'static str, Score)> =
                 metrics.iter().map(|m| (m.name(), m.score(sample, &prediction))).collect();
             summariser.add(sample, &prediction, &verdicts, &measured);
@@ -124,8 +124,15 @@ fn write_line(to: &mut impl Write, between: &mut &str, line: &ScoreLine<'_>) -> 
     serde_json::to_writer(to, line).map_err(Into::into)
 }
 
-fn judge(profiles: &[&dyn Profile], sample: &Sample, prediction: &Prediction) -> Vec<(String, Judgement)> {
-    profiles.iter().map(|p| (p.name().to_owned(), p.judge(sample, prediction))).collect()
+fn judge(
+    profiles: &[&dyn Profile],
+    sample: &Sample,
+    prediction: &Prediction,
+    item: &Item,
+) -> Vec<(String, Judgement)> {
+    let pictures = item.reply.as_ref().map_or(&[][..], |r| &r.pictures);
+    let case = Case { sample, prediction, pictures };
+    profiles.iter().map(|p| (p.name().to_owned(), p.judge(&case))).collect()
 }
 
 /// Every item in dataset order with its verdicts, for pages and exports; items that the run has not
@@ -140,7 +147,7 @@ pub fn view<'a>(
     Ok(folder.items()?.map(move |item| {
         let item = item?;
         let verdicts = match (&item.line.sample, item.prediction()) {
-            (Some(sample), Some(prediction)) => judge(profiles, sample, &prediction),
+            (Some(sample), Some(prediction)) => judge(profiles, sample, &prediction, &item),
             _ => Vec::new(),
         };
         Ok(Judged { item, verdicts })

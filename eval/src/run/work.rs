@@ -105,7 +105,7 @@ pub fn run(
 
     let index = folder.index()?;
     let todo = order.units(plan.rollouts, |unit| index.done(unit, plan.retry_failed));
-    log.probe((todo.len() * 1024).min(16 << 20))?;
+    log.probe((todo.len() * 1024).clamp(1 << 16, 16 << 20))?;
     let mut finished = Finished {
         total: folder.units() - order.unreadable * plan.rollouts,
         already: index.count(),
