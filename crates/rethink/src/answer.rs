@@ -50,13 +50,14 @@ pub fn of_reply(text: &str) -> &str {
 /// The form in which answers are compared: the letter of a choice where the answer names one, else
 /// the words in lower case without punctuation and articles.
 pub fn key(answer: &str, choices: &[Choice]) -> String {
-    if let Some(letter) = letter(answer, choices) {
-        return letter.to_string();
-    }
+    letter(answer, choices).map_or_else(|| plain(answer), String::from)
+}
+
+/// The words in lower case without punctuation and articles.
+fn plain(answer: &str) -> String {
     let lower = answer.to_lowercase();
-    let words = lower
-        .split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-')
-        .map(|w| w.trim_matches(['.', '-']));
+    let words = lower.split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-');
+    let words = words.map(|w| w.trim_matches(['.', '-']));
     words.filter(|w| !w.is_empty() && !matches!(*w, "a" | "an" | "the")).collect::<Vec<_>>().join(" ")
 }
 
@@ -72,8 +73,8 @@ pub fn letter(answer: &str, choices: &[Choice]) -> Option<char> {
             return Some(choice.letter);
         }
     }
-    let wanted = key(answer, &[]);
-    let mut same = choices.iter().filter(|c| key(&c.text, &[]) == wanted);
+    let wanted = plain(answer);
+    let mut same = choices.iter().filter(|c| plain(&c.text) == wanted);
     match (same.next(), same.next()) {
         (Some(choice), None) => Some(choice.letter),
         _ => None,

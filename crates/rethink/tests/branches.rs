@@ -1,0 +1,349 @@
+//! Scripted models drive every branch of the loop: answers at once, acts for ever, invalid boxes,
+//! boxes outside, wrong picture numbers, malformed JSON, failing tools, every limit.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use loupe_core::media::{MediaRef, Plane};
+use loupe_core::trace::{Ended, Trace};
+use loupe_core::{ModelError, Part, Role, Stop};
+use loupe_rethink::{Budget, Models, Outcome, Request, RethinkError, Settings, protocols, run};
+use support::{BoxSegmenter, Nearest, Script, Slices, info, models, picture, reply};
+
+fn play(name: &str, script: &mut Script, request: &Request) -> Outcome {
+    run(name, models(script, &Nearest::default()), request, &Settings::default()).unwrap()
+}
+
+fn request() -> Request {
+    let mut request = Request::new(vec![picture(400, 300, 3)], "Where is it?");
+    request.limits.max_new_tokens = 1000;
+    request
+}
+
+const ZOOM: &str = "<tool_call>{\"name\": \"image_zoom_in_tool\", \"arguments\": {\"bbox_2d\": [50, 60, 150, 200]}}</tool_call>";
+
+#[test]
+fn answers_at_once() {
+    for (name, text, answer) in [
+        ("deepeyes", "<answer>left</answer>", "left"),
+        ("deepeyes-training", "<answer>left</answer>", "left"),
+        ("mini-o3", "<think>t</think><answer>left</answer>", "left"),
+        ("pixel-reasoner", "It is \\boxed{left}.", "left"),
+        ("vitar", r#"{"actions": [{"name": "Terminate", "arguments": {"answer": "left"}}]}"#, "left"),
+        ("loupe", "left", "left"),
+        ("single", "left", "left"),
+    ] {
+        let outcome = play(name, &mut Script::new(&[text]), &request());
+        assert_eq!((outcome.reply.text.as_str(), outcome.trace.rounds.len()), (answer, 1), "{name}");
+        assert_eq!(outcome.trace.ended, Ended::Answered, "{name}");
+    }
+    // Where the published script fails, the answer is kept and the reason on record.
+    let text = r#"{"actions": [{"name": "Terminate", "arguments": {"answer": "left"}}]}"#;
+    let outcome = play("vitar-inference", &mut Script::new(&[text]), &request());
+    assert_eq!(outcome.reply.text, "left");
+    assert!(matches!(outcome.trace.ended, Ended::Stopped(ref why) if why.contains("first round")));
+}
+
+#[test]
+fn acts_for_ever() {
+    let calls = [
+        ("deepeyes", ZOOM, 11),
+        ("deepeyes-training", ZOOM, 11),
+        (
+            "mini-o3",
+            "<grounding>{\"bbox_2d\": [0.1, 0.1, 0.9, 0.9], \"source\": \"original_image\"}</grounding>",
+            12,
+        ),
+        (
+            "pixel-reasoner",
+            "<tool_call>{\"name\": \"crop_image_normalized\", \"arguments\": {\"bbox_2d\": [0.1, 0.1, 0.5, 0.5], \"target_image\": 1}}</tool_call>",
+            5,
+        ),
+        ("vitar", r#"{"actions": [{"name": "mark", "arguments": {"box": [[1, 2, 30, 40]]}}]}"#, 2),
+        ("loupe", "{\"mark\": [1, 2, 30, 40]}", 4),
+    ];
+    for (name, text, rounds) in calls {
+        let outcome = play(name, &mut Script::forever(text), &request());
+        assert_eq!(outcome.trace.rounds.len(), rounds, "{name}");
+        assert!(
+            matches!(outcome.trace.ended, Ended::Rounds(n) if n == rounds)
+                || matches!(outcome.trace.ended, Ended::Stopped(_)),
+            "{name}"
+        );
+        assert!(!outcome.reply.text.is_empty(), "{name}: the best so far");
+        // A bound of the request comes first.
+        let mut short = request();
+        short.budget.rounds = Some(1);
+        assert_eq!(play(name, &mut Script::forever(text), &short).trace.rounds.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn every_limit_ends_cleanly_with_the_best_so_far() {
+    let cases = [
+        (Budget { new_tokens: Some(1), ..Budget::default() }, Ended::Tokens(1)),
+        (Budget { seconds: Some(0.0), ..Budget::default() }, Ended::Seconds(0.0)),
+        (Budget { rounds: Some(1), ..Budget::default() }, Ended::Rounds(1)),
+    ];
+    for (budget, ended) in cases {
+        let mut request = request();
+        request.budget = budget;
+        let mut script = Script::forever(ZOOM);
+        let outcome = play("deepeyes", &mut script, &request);
+        assert_eq!((outcome.trace.ended, script.asks.len()), (ended, 1));
+        assert!(outcome.reply.text.contains("image_zoom_in_tool"));
+    }
+    // The token bound also bounds the reply.
+    let mut request = request();
+    request.budget.new_tokens = Some(3);
+    let mut script = Script::new(&["one two three four five"]);
+    let outcome = play("single", &mut script, &request);
+    assert_eq!(script.asks[0].limits.max_new_tokens, 3);
+    assert_eq!(outcome.trace.rounds[0].reply.as_ref().unwrap().stop, Stop::Length);
+    assert_eq!(outcome.reply.counts.new_tokens, 3);
+}
+
+#[test]
+fn a_failed_action_is_told_and_recorded() {
+    let p = |text: &str, b: &str, target: &str| text.replace("BOX", b).replace("TARGET", target);
+    let deep = "<tool_call>{\"name\": \"image_zoom_in_tool\", \"arguments\": {\"bbox_2d\": BOX}}</tool_call>";
+    let mini = "<grounding>{\"bbox_2d\": BOX, \"source\": TARGET}</grounding>";
+    let pixel = "<tool_call>{\"name\": \"crop_image_normalized\", \"arguments\": {\"bbox_2d\": BOX, \"target_image\": TARGET}}</tool_call>";
+    let cases = [
+        ("deepeyes-training", p(deep, "[90, 10, 20, 60]", ""), "ARGUMENTS ARE INVALID"), // invalid box
+        ("deepeyes-training", p(deep, "[900, 900, 990, 990]", ""), "ARGUMENTS ARE INVALID"), // outside
+        ("deepeyes-training", p(deep, "[10, 10", ""), "Invalid tool call format"),       // malformed JSON
+        ("mini-o3", p(mini, "[0.9, 0.1, 0.2, 0.6]", "\"original_image\""), "not valid in width"),
+        ("mini-o3", p(mini, "[2.0, 2.0, 3.0, 3.0]", "\"original_image\""), "not valid in width"), // outside
+        ("mini-o3", p(mini, "[0.1, 0.1, 0.2, 0.6]", "\"observation_7\""), "observation_7"), // wrong number
+        ("mini-o3", "<grounding>{bbox: 1}</grounding>".into(), "ERROR occurs during grounding"),
+        ("pixel-reasoner", p(pixel, "[0.5, 0.5, 0.1, 0.1]", "1"), "less than"),
+        ("pixel-reasoner", p(pixel, "[3, 3, 5, 5]", "9"), "within [1,1]"), // wrong number
+        ("pixel-reasoner", p(pixel, "[0.1", "1"), "Execution error"),      // malformed JSON
+        ("loupe", "{\"mark\": \"left\"}".into(), "a mark needs boxes"),
+        ("loupe", "{\"segment\": [1, 2, 3, 4]}".into(), "no segmentation model"),
+        ("loupe", "{\"slice\": 3}".into(), "slices and windows cannot be changed"),
+    ];
+    let answers = "<answer>x</answer>";
+    for (name, text, told) in cases {
+        let mut script = Script::new(&[&text, answers]);
+        if name == "pixel-reasoner" {
+            script = Script::new(&[&text, "\\boxed{x}"]);
+        }
+        let outcome = play(name, &mut script, &request());
+        let rounds = &outcome.trace.rounds;
+        assert_eq!(rounds.len(), 2, "{name}: {text}: {:?}", outcome.trace.ended);
+        assert!(
+            rounds[0].error.is_some() && rounds[0].action.as_ref().unwrap().result.is_none(),
+            "{name}: {text}"
+        );
+        let said: String = rounds[1].turns.iter().map(loupe_core::Turn::words).collect();
+        assert!(said.contains(told), "{name}: {text}: {said}");
+        assert_eq!(outcome.reply.text, "x", "{name}");
+    }
+}
+
+#[test]
+fn errors_that_end_a_conversation() {
+    // The evaluation script of DeepEyes stops at any error and takes the whole reply.
+    for b in ["[90, 10, 20, 60]", "[10, 10", "[1e12, 0, 3e12, 9e11]"] {
+        let text = ZOOM.replace("[50, 60, 150, 200]", b);
+        let outcome = play("deepeyes", &mut Script::new(&[&text]), &request());
+        assert!(matches!(outcome.trace.ended, Ended::Stopped(_)), "{b}");
+        assert_eq!(outcome.reply.text, text);
+    }
+    for (name, text) in [
+        ("deepeyes", "I do not know"),
+        ("deepeyes-training", "hm"),
+        ("mini-o3", "hm"),
+        ("pixel-reasoner", "hm"),
+    ] {
+        let outcome = play(name, &mut Script::new(&[text]), &request());
+        assert!(matches!(outcome.trace.ended, Ended::Stopped(_)), "{name}");
+        assert_eq!(outcome.reply.text, text, "{name}");
+    }
+    let text = r#"{"actions": [{"name": "mark", "arguments": {"box": [[9, 9, 1, 1]]}}]}"#;
+    let outcome = play("vitar-inference", &mut Script::new(&[text]), &request());
+    assert!(matches!(outcome.trace.ended, Ended::Stopped(ref why) if why.contains("Invalid crop box")));
+}
+
+#[test]
+fn a_model_that_fails() {
+    let broken = || Err(ModelError::Compute("out of memory".into()));
+    // At once: no outcome, but the trace is not lost.
+    let error = run(
+        "deepeyes",
+        models(&mut Script::of(vec![broken()]), &Nearest::default()),
+        &request(),
+        &Settings::default(),
+    );
+    let Err(RethinkError::NoReply { reason, trace }) = error else { panic!("{error:?}") };
+    assert!(reason.contains("out of memory") && trace.rounds[0].error.is_some());
+    // Later: the best so far and the reason.
+    let mut script = Script::of(vec![Ok(reply(ZOOM)), broken()]);
+    let outcome = play("deepeyes", &mut script, &request());
+    assert!(matches!(outcome.trace.ended, Ended::Failed(ref why) if why.contains("out of memory")));
+    assert_eq!(outcome.reply.text, ZOOM);
+}
+
+#[test]
+fn requests_that_cannot_be_run() {
+    let mut script = Script::new(&[]);
+    let nearest = Nearest::default();
+    let settings = Settings::default();
+    let empty = Request::new(Vec::new(), "q");
+    assert_eq!(
+        run("loupe", models(&mut script, &nearest), &empty, &settings).unwrap_err(),
+        RethinkError::NoPicture
+    );
+    for name in ["louppe", "self-consistency+louppe", "loupe+deepeyes", ""] {
+        let error = run(name, models(&mut script, &nearest), &request(), &settings).unwrap_err();
+        assert!(error.to_string().contains("self-consistency, "), "{error}");
+    }
+    let error = run("second-opinion", models(&mut script, &nearest), &request(), &settings).unwrap_err();
+    assert!(matches!(error, RethinkError::Needs { what: "a second model", .. }));
+    // Too small for Mini-o3 even after enlarging: refused before anything is asked.
+    let sliver = Request::new(vec![picture(3000, 2, 3)], "q");
+    let error = run("mini-o3", models(&mut script, &nearest), &sliver, &settings).unwrap_err();
+    assert!(error.to_string().contains("28 * 28"), "{error}");
+    assert!(script.asks.is_empty());
+}
+
+#[test]
+fn later_asks_repeat_earlier_ones_word_for_word() {
+    let ground = "<think>t</think><grounding>{\"bbox_2d\": [0.1, 0.1, 0.9, 0.9], \"source\": \"original_image\"}</grounding>";
+    for (name, lines) in [
+        ("deepeyes", vec![ZOOM, ZOOM, "<answer>x</answer>"]),
+        ("mini-o3", vec![ground, ground, "<answer>x</answer>"]),
+        ("loupe", vec!["{\"bbox_2d\": [50, 60, 150, 200]}", "{\"mark\": [1, 2, 30, 40]}", "x"]),
+        ("chain-of-thought", vec!["thinking", "x"]),
+    ] {
+        let mut script = Script::new(&lines);
+        let outcome = play(name, &mut script, &request());
+        for (n, pair) in script.asks.windows(2).enumerate() {
+            let (before, after) = (&pair[0], &pair[1]);
+            let kept = before.turns.len();
+            assert_eq!(after.turns[..kept], before.turns, "{name}: the prefix cache serves these");
+            assert_eq!(after.turns[kept].role, Role::Assistant, "{name}");
+            // Mini-o3's stop string belongs to what was said.
+            assert_eq!(after.turns[kept].words(), lines[n], "{name}");
+            assert_eq!(after.pictures[..before.pictures.len()], before.pictures, "{name}");
+            let new = &after.turns[kept + 1..];
+            assert!(new.iter().all(|t| t.role == Role::User), "{name}");
+        }
+        assert_eq!(
+            outcome.trace.turns_of(script.asks.len() - 1).unwrap(),
+            script.asks.last().unwrap().turns,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_loupe_protocol_looks_and_answers() {
+    let mut script = Script::new(&[
+        "```json\n[{\"bbox_2d\": [100, 60, 140, 90], \"label\": \"nodule\"}]\n```",
+        "[{\"bbox_2d\": [0, 0, 96, 72]}]",
+    ]);
+    let nearest = Nearest::default();
+    let mut whole = (*picture(400, 300, 3)).clone();
+    whole.origin.lps_from_source = Some(loupe_core::LpsFromIndex::IDENTITY.plane(7.0));
+    let request = Request::new(vec![whole.into()], "Is there a nodule?");
+    let outcome = run("loupe", models(&mut script, &nearest), &request, &Settings::default()).unwrap();
+    let rounds = &outcome.trace.rounds;
+    assert_eq!(rounds[0].turns[0].words(), format!("Is there a nodule?{}", protocols::loupe::LOOK));
+    assert_eq!(rounds[1].turns[0].parts[0], Part::Picture(1));
+    assert_eq!(rounds[1].turns[0].words(), format!("{}Is there a nodule?", protocols::loupe::ENLARGED));
+    // 40×30 grown by a tenth on each side is 48×36, enlarged eightfold.
+    let shown = &outcome.trace.pictures[rounds[1].pictures[1]];
+    assert_eq!(shown.size, [384, 288]);
+    let looked = &rounds[0].action.as_ref().unwrap().regions[0];
+    assert_eq!(looked.region.xyxy(), [100.0, 60.0, 140.0, 90.0]);
+    // A box on the enlarged region is reported on the source, in pixels and in millimetres.
+    let found = &outcome.boxes[0];
+    assert_eq!(found.region.xyxy(), [96.0, 57.0, 108.0, 66.0]);
+    let corners = found.corners_lps_mm.unwrap();
+    assert_eq!(corners[0], [95.5, 56.5, 7.0]);
+    assert_eq!(corners[2], [107.5, 65.5, 7.0]);
+}
+
+#[test]
+fn slices_windows_and_outlines() {
+    let media = MediaRef::file("scan.nii.gz");
+    let first = loupe_core::MediaLoader::load(&Slices, &media).unwrap();
+    let mut request = Request::new(vec![first.into()], "q");
+    request.media = vec![media];
+    let mut script =
+        Script::new(&["{\"slice\": 8}", "{\"window\": \"lung\"}", "{\"segment\": [4, 6, 14, 16]}", "yes"]);
+    let nearest = Nearest::default();
+    let mut segmenter = BoxSegmenter(info("boxes", "point-detect-count"));
+    let all = Models {
+        first: &mut script,
+        second: None,
+        segmenter: Some(&mut segmenter),
+        resampler: &nearest,
+        loader: Some(&Slices),
+    };
+    let outcome = run("loupe", all, &request, &Settings::default()).unwrap();
+    let trace = &outcome.trace;
+    assert_eq!(outcome.reply.text, "yes");
+    assert!(trace.rounds[0].turns[0].words().ends_with(protocols::loupe::VIEWS));
+    let result = |n: usize| &trace.pictures[trace.rounds[n].action.as_ref().unwrap().result.unwrap()];
+    assert_eq!((result(0).origin.slice, result(0).origin.plane), (Some(8), Some(Plane::Stored)));
+    // The window follows the slice that was shown last.
+    assert_eq!(result(1).origin.slice, Some(8));
+    assert!(result(1).origin.steps[0].contains("lung"));
+    assert_eq!(trace.rounds[2].action.as_ref().unwrap().regions[0].region.xyxy(), [4.0, 6.0, 14.0, 16.0]);
+    assert_eq!(result(2).origin.steps.last().unwrap(), "mask");
+    // A slice that does not exist is told.
+    let mut script = Script::new(&["{\"slice\": 99}", "{\"slice\": -1}", "{\"window\": 3}", "yes"]);
+    let all = Models {
+        first: &mut script,
+        second: None,
+        segmenter: None,
+        resampler: &nearest,
+        loader: Some(&Slices),
+    };
+    let outcome = run("loupe", all, &request, &Settings::default()).unwrap();
+    let said: Vec<String> = outcome.trace.rounds.iter().skip(1).map(|r| r.turns[0].words()).collect();
+    assert!(
+        said[0].contains("10 slices")
+            && said[1].contains("whole number")
+            && said[2].contains("[centre, width]"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_trace_is_written_read_and_replayed() {
+    for (name, lines) in [
+        ("deepeyes-training", vec![ZOOM, "<tool_call>{</tool_call>", "<answer>left</answer>"]),
+        ("loupe", vec!["[{\"bbox_2d\": [50, 60, 150, 200]}]", "left"]),
+        ("chain-of-thought", vec!["thinking", "left"]),
+        ("self-consistency", vec!["left", "right", "left", "left", "right"]),
+        ("modular", vec!["a", "b", "c", "left"]),
+    ] {
+        let outcome = play(name, &mut Script::new(&lines), &request());
+        let prediction = outcome.clone().prediction("7").unwrap();
+        let trace: Trace = serde_json::from_value(prediction.trace).unwrap();
+        assert_eq!(trace, outcome.trace, "{name}");
+        let mut replay = loupe_rethink::Replay::new(trace.clone(), "point-detect-count");
+        let nearest = Nearest::default();
+        let again = run(name, models(&mut replay, &nearest), &request(), &Settings::default()).unwrap();
+        assert!(replay.is_done());
+        assert_eq!(again.reply.text, outcome.reply.text, "{name}");
+        assert_eq!(again.trace, outcome.trace, "{name}");
+        assert_eq!(again.boxes, outcome.boxes, "{name}");
+        // Another question or picture is not what is on record.
+        for other in [
+            Request::new(vec![picture(400, 300, 3)], "Why?"),
+            Request::new(vec![picture(400, 300, 1)], "Where is it?"),
+        ] {
+            let mut other = other;
+            other.limits = request().limits;
+            let mut replay = loupe_rethink::Replay::new(trace.clone(), "point-detect-count");
+            let error = run(name, models(&mut replay, &nearest), &other, &Settings::default()).unwrap_err();
+            assert!(error.to_string().contains("round 0 of the trace has other"), "{name}: {error}");
+        }
+    }
+}
