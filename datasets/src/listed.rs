@@ -5,10 +5,10 @@ use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample}
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Reads the embedded images of a row.
-pub(crate) trait Images: Send + Sync {
-    /// The images of `row`, in order, absent ones left out.
-    fn images(&self, row: usize) -> Result<Vec<MediaRef>, DataError>;
+/// Reads what a row holds besides text, when the row is asked for.
+pub(crate) trait Embedded: Send + Sync {
+    /// Adds the images (or masks) of `row` to its sample, in order, absent ones left out.
+    fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError>;
 }
 
 /// Rows of a set with the errors of those that could not be read.
@@ -17,14 +17,8 @@ pub(crate) struct Listed {
     rows: Vec<Result<Sample, DataError>>,
     /// Ids that the files hold more than once.
     pub(crate) repeated_ids: Vec<String>,
-    images: Option<Embedded>,
-}
-
-/// Where the embedded images of each sample are.
-pub(crate) struct Embedded {
-    pub(crate) source: Arc<dyn Images>,
-    /// Row of the source for each sample.
-    pub(crate) row_of: Vec<usize>,
+    /// With the row of the source for each sample.
+    embedded: Option<(Arc<dyn Embedded>, Vec<usize>)>,
 }
 
 impl Listed {
@@ -42,12 +36,12 @@ impl Listed {
                 sample.id = format!("{}~{times}", sample.id);
             }
         }
-        Self { info, rows, repeated_ids, images: None }
+        Self { info, rows, repeated_ids, embedded: None }
     }
 
-    /// The same with images that come from rows of `source`.
-    pub(crate) fn with_images(mut self, source: Arc<dyn Images>, row_of: Vec<usize>) -> Self {
-        self.images = Some(Embedded { source, row_of });
+    /// The same with what rows of `source` hold: `row_of` gives the row for each sample.
+    pub(crate) fn with_embedded(mut self, source: Arc<dyn Embedded>, row_of: Vec<usize>) -> Self {
+        self.embedded = Some((source, row_of));
         self
     }
 }
@@ -68,14 +62,13 @@ impl Dataset for Listed {
             problem: format!("the split has {} rows", self.rows.len()),
         })?;
         let mut sample = row.clone()?;
-        if let Some(Embedded { source, row_of }) = &self.images
+        if let Some((source, row_of)) = &self.embedded
             && let Some(&row) = row_of.get(index)
         {
-            let images = source.images(row)?;
-            if sample.group.is_empty() {
-                sample.group = content_group(&images);
-            }
-            sample.media.extend(images);
+            source.complete(row, &mut sample)?;
+        }
+        if sample.group.is_empty() {
+            sample.group = content_group(&sample.media);
         }
         sample.tags.insert("n_images".to_owned(), sample.media.len().to_string());
         Ok(sample)

@@ -2,12 +2,12 @@
 
 use super::files::{Root, Rows, headings, table_reader};
 use super::row::Row;
-use crate::listed::Images;
+use crate::listed::Embedded;
 use base64::Engine;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 use csv::StringRecord;
-use loupe_core::{DataError, MediaRef, MediaSource};
+use loupe_core::{DataError, MediaRef, MediaSource, Sample};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -93,9 +93,11 @@ impl TsvImages {
     }
 }
 
-impl Images for TsvImages {
-    fn images(&self, row: usize) -> Result<Vec<MediaRef>, DataError> {
-        let Some(Some(place)) = self.places.get(row) else { return Ok(Vec::new()) };
+impl Embedded for TsvImages {
+    fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError> {
+        let Some(Some(place)) = self.places.get(row) else { return Ok(()) };
+        // Where images are embedded, paths only say where VLMEvalKit would unpack them.
+        sample.media.clear();
         let error = |problem: String| DataError::Row { file: self.file.clone(), row, problem };
         let mut record = StringRecord::new();
         {
@@ -104,16 +106,15 @@ impl Images for TsvImages {
             reader.read_record(&mut record).map_err(|e| error(e.to_string()))?;
         }
         let cell = record.get(self.column).unwrap_or_default();
-        let mut media = Vec::new();
         for (at, text) in list(cell).into_iter().enumerate() {
             let bytes = decode(text).ok_or_else(|| error(format!("image {at} is not base64")))?;
-            media.push(MediaRef {
+            sample.media.push(MediaRef {
                 source: MediaSource::Bytes(Arc::from(bytes)),
                 view: Default::default(),
                 name: format!("image {at} of row {row}"),
             });
         }
-        Ok(media)
+        Ok(())
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) struct Split {
 }
 
 impl Split {
+    /// Is this the option after the colon?
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.option.as_deref() == Some(option)
+    }
+
     /// As the user writes it.
     pub(crate) fn full(&self) -> String {
         match &self.option {

@@ -4,11 +4,14 @@ mod base64_tsv;
 mod files;
 pub(crate) mod own;
 mod parquet;
+pub(crate) mod regions;
+pub(crate) mod report;
 mod row;
 pub(crate) mod vlmevalkit;
 pub(crate) mod vqa_med;
+pub(crate) mod xml;
 
 pub(crate) use base64_tsv::TsvImages;
 pub(crate) use files::{Root, Split, digest_hex, the_only};
 pub(crate) use parquet::ParquetSet;
-pub(crate) use row::{Row, chosen, lettered, python_list, sample, unlettered, words};
+pub(crate) use row::{Row, chosen, lettered, python_list, sample, slices_of, unlettered, words};

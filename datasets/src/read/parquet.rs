@@ -3,7 +3,7 @@
 
 use super::files::{Root, Rows, Split};
 use super::row::Row;
-use crate::listed::{Images, Listed};
+use crate::listed::{Embedded, Listed};
 use loupe_core::{DataError, MediaRef, MediaSource, Sample};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
@@ -130,7 +130,7 @@ impl ParquetSet {
     ) -> Result<Listed, DataError> {
         let images = ParquetImages::new(self, image_columns)?;
         let (row_of, samples) = rows.into_iter().unzip();
-        Ok(root.listed(split, samples).with_images(Arc::new(images), row_of))
+        Ok(root.listed(split, samples).with_embedded(Arc::new(images), row_of))
     }
 }
 
@@ -276,21 +276,20 @@ fn byte_leaf(reader: &SerializedFileReader<File>, column: &str) -> Option<usize>
     })
 }
 
-impl Images for ParquetImages {
-    fn images(&self, row: usize) -> Result<Vec<MediaRef>, DataError> {
+impl Embedded for ParquetImages {
+    fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError> {
         let index = self.groups.partition_point(|g| g.first + g.rows <= row);
-        let Some(at) = self.groups.get(index) else { return Ok(Vec::new()) };
-        let mut media = Vec::new();
+        let Some(at) = self.groups.get(index) else { return Ok(()) };
         for (name, leaves) in &self.columns {
             let Some(&leaf) = leaves.get(at.file) else { continue };
             for bytes in self.read(index, at, leaf, row - at.first)? {
-                media.push(MediaRef {
+                sample.media.push(MediaRef {
                     source: MediaSource::Bytes(Arc::from(bytes.data())),
                     view: Default::default(),
                     name: format!("{name} of row {row}"),
                 });
             }
         }
-        Ok(media)
+        Ok(())
     }
 }

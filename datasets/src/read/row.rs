@@ -1,7 +1,8 @@
 //! One row of an annotation file as named fields.
 
 use super::files::Rows;
-use loupe_core::{Choice, DataError, Sample, Target};
+use loupe_core::media::WindowChoice;
+use loupe_core::{Choice, DataError, MediaRef, Plane, Sample, SliceAt, Target, Window};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,6 +142,22 @@ pub(crate) fn sample(id: impl Into<String>) -> Sample {
         tags: BTreeMap::new(),
         language: "en".to_owned(),
     }
+}
+
+/// How many slices stand for a volume where a set asks about the whole of it.
+const SLICES: u32 = 16;
+
+/// Slices of a volume at even distances, first and last at half a distance from the ends.
+pub(crate) fn slices_of(volume: &MediaRef, plane: Plane, window: Window) -> Vec<MediaRef> {
+    let slice = |n: u32| {
+        let mut media = volume.clone();
+        media.view.plane = plane;
+        media.view.slice = Some(SliceAt::Share((f64::from(n) + 0.5) / f64::from(SLICES)));
+        media.view.window = Some(WindowChoice::Numbers(window));
+        media.name = format!("{} slice {} of {SLICES}", volume.name, n + 1);
+        media
+    };
+    (0..SLICES).map(slice).collect()
 }
 
 /// Choices lettered from A.

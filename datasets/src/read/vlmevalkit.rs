@@ -20,7 +20,7 @@ pub(crate) fn listed(root: &Root, split: &Split, file: &str) -> Result<Listed, D
             samples.push(row.and_then(|r| sample_of(root, &folder, &r)));
         }
     }
-    Ok(root.listed(split, samples).with_images(Arc::new(images), row_of))
+    Ok(root.listed(split, samples).with_embedded(Arc::new(images), row_of))
 }
 
 /// Columns that are not facts about the question.
@@ -55,8 +55,7 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
     Ok(Sample { media, question, choices, target, group, tags, ..sample(id) })
 }
 
-/// One path or a list of several, JSON or Python. Where images are embedded as well, the paths are
-/// only where VLMEvalKit would put them.
+/// One path or a list of several, JSON or Python.
 fn paths(row: &Row) -> Vec<String> {
     let Some(cell) = row.get("image_path") else { return Vec::new() };
     super::row::python_list(&cell).unwrap_or_else(|| vec![cell])

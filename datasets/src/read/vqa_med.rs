@@ -69,8 +69,9 @@ pub(crate) fn questions_and_answers(root: &Root, split: &Split, words: &[&str]) 
     let text = |fits: &dyn Fn(&str) -> bool| {
         root.search(|path, is_dir| {
             !is_dir && path.ends_with(".txt") && words.iter().all(|w| path.contains(w)) && {
-                let name = path.rsplit('/').next().unwrap_or(path);
-                !name.contains("readme") && fits(name)
+                // "VQAnswering" is part of many names and says nothing about answers.
+                let name = path.rsplit('/').next().unwrap_or(path).replace("vqanswering", "");
+                !name.contains("readme") && !name.contains("image") && fits(&name)
             }
         })
     };

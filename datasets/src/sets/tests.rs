@@ -20,7 +20,7 @@ fn the_table_is_the_folder() {
 #[test]
 fn entries_are_complete_and_names_follow_their_file() {
     for (entry, module) in SETS.iter().zip(MODULES) {
-        assert_eq!(entry.name, module.replace('_', "-").trim_start_matches("r#"));
+        assert_eq!(entry.name, module.replace('_', "-").trim_start_matches('-'));
         for text in [entry.title, entry.citation, entry.licence, entry.layout, entry.group_by, entry.metric] {
             assert!(!text.is_empty(), "{}: {entry:?}", entry.name);
         }

@@ -1,0 +1,115 @@
+//! MedVision (Yao et al. 2025): boxes, tumour sizes, angles and distances on slices of NIfTI volumes.
+//!
+//! Rows are those of the Hugging Face configurations (`…_BoxSize_…`, `…_TumorLesionSize_…`,
+//! `…_BiometricsFromLandmarks_…`), saved as parquet, JSON lines or JSON. `bounding_boxes` counts array
+//! indices: first number along the first remaining array axis, from the top. MedVision's pictures have
+//! that axis downwards; a slice as stored has it to the right, so the two numbers change places. Its
+//! model-facing dialect (shares of the picture, origin in the lower left corner) is the protocol's
+//! business, not the set's.
+
+use crate::entry::SetEntry;
+use crate::listed::Listed;
+use crate::read::regions::labelled;
+use crate::read::{ParquetSet, Root, Row, Split, sample, words};
+use loupe_core::{Box2, DataError, Labelled, Sample, SliceAt, Source, Target};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub(super) static ENTRY: SetEntry = SetEntry {
+    name: "medvision",
+    title: "MedVision: detection and measurement on volume slices",
+    citation: "Yao et al., arXiv:2511.18676, 2025",
+    licence: "CC-BY-4.0 for the annotations; each image set has its own",
+    splits: &["test", "train"],
+    layout: "test-*.parquet, test.jsonl or test.json with image_file, slice_dim, slice_idx, label (or label_name) \
+             and bounding_boxes or biometric_profile; image_file is relative to the folder",
+    group_by: "volume",
+    metric: "IoU; MAE and MRE for measurements",
+    open,
+    ..SetEntry::BLANK
+};
+
+fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
+    let name = &split.name;
+    let rows = match ParquetSet::find(root, name)? {
+        Some(set) => set.rows(&[])?,
+        None => root.rows(&[&format!("{name}.jsonl"), &format!("{name}.json")])?,
+    };
+    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &row?)).collect()))
+}
+
+fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
+    let file = row.need("image_file")?;
+    let mut media = root.image(row, ".", &file)?;
+    let whole = |name: &str| {
+        let number = row.number(name)?.filter(|n| *n >= 0.0 && n.fract() == 0.0);
+        number.map(|n| n as usize).ok_or_else(|| row.error(format!("{name:?} is not a whole number from 0")))
+    };
+    if whole("slice_dim")? != 2 {
+        return Err(row.error("slices across the first or second array axis cannot be shown yet; slice_dim is not 2"));
+    }
+    let slice = whole("slice_idx")?;
+    media.view.slice = Some(SliceAt::Index(slice));
+    let label = row.any(&["label_name", "label"]).unwrap_or_default();
+    let mut tags = row.tags(&[("taskID", "task_id"), ("dataset_name", "dataset"), ("taskType", "task")]);
+    tags.insert("label".to_owned(), label.clone());
+    let (question, target) = if let Some(boxes) = row.fields.get("bounding_boxes").filter(|b| !b.is_null()) {
+        let found = boxes_of(row, boxes, &label)?;
+        tags.entry("task".to_owned()).or_insert_with(|| "detection".to_owned());
+        (format!("Draw a box around the {label}."), Target::Boxes(found))
+    } else if let Some(profile) = row.fields.get("biometric_profile").filter(|p| !p.is_null()) {
+        measurement(row, profile, &label, &mut tags)?
+    } else {
+        return Err(row.error("neither bounding_boxes nor biometric_profile is there"));
+    };
+    let id = row.get("id").unwrap_or_else(|| row.place());
+    Ok(Sample { media: vec![media], question, target, group: file, tags, ..sample(id) })
+}
+
+fn boxes_of(row: &Row, boxes: &Value, label: &str) -> Result<Vec<Labelled<Box2<Source>>>, DataError> {
+    let corners = |name: &str| -> Result<Vec<[f64; 2]>, DataError> {
+        let bad = || row.error(format!("bounding_boxes has no list of number pairs {name}"));
+        let list = boxes.get(name).and_then(Value::as_array).ok_or_else(bad)?;
+        list.iter()
+            .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                Some([a, b]) => Ok([a.as_f64().ok_or_else(bad)?, b.as_f64().ok_or_else(bad)?]),
+                _ => Err(bad()),
+            })
+            .collect()
+    };
+    let (low, high) = (corners("min_coords")?, corners("max_coords")?);
+    if low.len() != high.len() {
+        return Err(row.error("bounding_boxes has different numbers of min_coords and max_coords"));
+    }
+    let pairs = low.into_iter().zip(high);
+    Ok(pairs.map(|([i0, j0], [i1, j1])| labelled(label, Box2::new(i0, j0, i1, j1))).collect())
+}
+
+/// A size, an angle or a distance, with its unit in a tag.
+fn measurement(
+    row: &Row,
+    profile: &Value,
+    label: &str,
+    tags: &mut BTreeMap<String, String>,
+) -> Result<(String, Target), DataError> {
+    // Single values are written as lists of one in the tumour files.
+    let first = |name: &str| {
+        let value = profile.get(name)?;
+        Some(value.as_array().and_then(|list| list.first()).unwrap_or(value))
+    };
+    let number = |name: &str| first(name).and_then(Value::as_f64);
+    let unit = first("metric_unit").and_then(words).unwrap_or_else(|| "mm".to_owned());
+    tags.insert("unit".to_owned(), unit.clone());
+    if let (Some(major), Some(minor)) = (number("metric_value_major_axis"), number("metric_value_minor_axis")) {
+        tags.entry("task".to_owned()).or_insert_with(|| "size".to_owned());
+        let question = format!(
+            "Estimate the major and minor axis of the ellipse around the {label}, in {unit}: two numbers, the major first."
+        );
+        return Ok((question, Target::Text(vec![format!("{major}, {minor}")])));
+    }
+    let value = number("metric_value").ok_or_else(|| row.error("biometric_profile has no metric_value"))?;
+    let kind = first("metric_type").and_then(words).unwrap_or_else(|| "distance".to_owned());
+    let name = first("metric_key").and_then(words).unwrap_or_default();
+    tags.entry("task".to_owned()).or_insert_with(|| kind.clone());
+    Ok((format!("Estimate the {kind} {name} in {unit}: one number."), Target::Count(value)))
+}
