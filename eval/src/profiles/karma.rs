@@ -1,0 +1,62 @@
+//! KARMA (`karma/metrics/common_metrics.py`, `karma/eval_datasets`).
+
+use super::parts::gold_text;
+use super::{Figure, Judged, Profile, Row};
+use crate::metrics::token_f1;
+use crate::metrics::words::mean;
+use loupe_core::Sample;
+
+/// The rule sets of this harness.
+pub static PROFILES: &[&dyn Profile] =
+    &[&Karma { name: "karma", final_answer: false }, &Karma { name: "karma-final-answer", final_answer: true }];
+
+/// With `final_answer`, only what follows a literal "Final Answer:" counts (SLAKE and others).
+#[derive(Debug, Clone, Copy)]
+struct Karma {
+    name: &'static str,
+    final_answer: bool,
+}
+
+impl Profile for Karma {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn harness(&self) -> &'static str {
+        "eka-care/KARMA-OpenMedEvalKit"
+    }
+
+    fn commit(&self) -> &'static str {
+        "fe151014e7c6fefcafb5fa9fcf0abcbf276f1359"
+    }
+
+    fn quirks(&self) -> &'static [&'static str] {
+        &[
+            "exact match folds case and nothing else: a period makes a reply wrong",
+            "the F1 drops line breaks instead of parting words at them",
+            "with \"Final Answer:\" the part up to a second one counts, and a reply without it is empty",
+        ]
+    }
+
+    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+        let gold = gold.to_lowercase();
+        let (said, rule) = if self.final_answer {
+            match reply.split("Final Answer:").nth(1) {
+                Some(tail) => (tail.trim(), "equal after \"Final Answer:\", case folded"),
+                None => ("", "no \"Final Answer:\""),
+            }
+        } else {
+            (reply, "equal, case folded")
+        };
+        let right = said.to_lowercase() == gold;
+        Judged { parts: vec![("tokenised_f1", token_f1::of_karma(&gold, said).f1)], ..Judged::new(right, said, rule) }
+    }
+
+    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
+        vec![
+            Figure::new("exact_match", mean(rows.iter().map(|r| r.judged.value())), rows.len()),
+            Figure::new("tokenised_f1", mean(rows.iter().filter_map(|r| r.judged.part("tokenised_f1"))), rows.len()),
+        ]
+    }
+}

@@ -1,0 +1,267 @@
+//! MedEvalKit, the harness of the Lingshu line of papers (`utils/utils.py`, `utils/VQA_RAD`,
+//! `utils/PATH_VQA`, `utils/SLAKE`, `utils/MMMU`).
+
+use super::parts::{self, after_last, between_tags, boxed, gold_text};
+use super::{Figure, Judged, Profile, RANDOM, Row, difflib, mmmu};
+use crate::metrics::{bleu, rouge, token_f1};
+use loupe_core::{Sample, Score};
+
+const HARNESS: &str = "alibaba-damo-academy/MedEvalKit";
+const COMMIT: &str = "9b12e3b34232a8779cc1275417bf4f72f03d28e0";
+
+/// The rule sets of this harness.
+pub static PROFILES: &[&dyn Profile] = &[
+    &MedEvalKit { name: "medevalkit-vqa-rad", class: Class::VqaRad, judge: false },
+    &MedEvalKit { name: "medevalkit-vqa-rad+judge", class: Class::VqaRad, judge: true },
+    &MedEvalKit { name: "medevalkit-path-vqa+judge", class: Class::PathVqa, judge: true },
+    &MedEvalKit { name: "medevalkit-slake", class: Class::Slake, judge: false },
+    &MedEvalKit { name: "medevalkit-slake+judge", class: Class::Slake, judge: true },
+    &MedEvalKit { name: "medevalkit-mcq", class: Class::Choice, judge: false },
+    &MedEvalKit { name: "medevalkit-mmmu", class: Class::Mmmu, judge: false },
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    VqaRad,
+    /// Without a judge this class is the same as [`Class::VqaRad`].
+    PathVqa,
+    Slake,
+    Choice,
+    Mmmu,
+}
+
+/// A data set class of MedEvalKit, with or without its language-model judge.
+#[derive(Debug, Clone, Copy)]
+struct MedEvalKit {
+    name: &'static str,
+    class: Class,
+    judge: bool,
+}
+
+impl Profile for MedEvalKit {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn harness(&self) -> &'static str {
+        HARNESS
+    }
+
+    fn commit(&self) -> &'static str {
+        COMMIT
+    }
+
+    fn quirks(&self) -> &'static [&'static str] {
+        match self.class {
+            Class::VqaRad | Class::PathVqa => &[
+                "yes/no is a substring test: \"abnormal\" contains \"no\", and a reply with both words is wrong",
+                "closed means that the reference is yes or no, whatever the set's answer_type",
+                "open.acc is divided by the number of open questions twice",
+                "the columns precision, recall and f1 hold F1, precision and recall, on sets of words",
+                "a period at the end of an open answer makes it wrong",
+                "an empty open reply raises ValueError and the whole set has no figures",
+                "with a judge, PATH_VQA forgets the closed questions: their accuracy is 0 and the total lacks them",
+            ],
+            Class::Slake => &[
+                "\"Yes\" and \"No\" of the English set are not taken for yes/no (case), so they need strict equality",
+                "with a judge every row is judged and the closed ones are added to those already counted: accuracy above 1",
+                "open.acc is divided by the number of open questions twice",
+                "an empty open reply raises ValueError and the whole set has no figures",
+            ],
+            Class::Choice => &[
+                "a reply without a letter is given the most similar option (difflib); ties and nothing in common give the first",
+                "the option is taken from the text before the first period and after the last colon",
+            ],
+            Class::Mmmu => &[
+                "a reply without an option is a random choice",
+                "<answer> wins over \\boxed{}; letters count only between spaces or in brackets",
+            ],
+        }
+    }
+
+    fn asks_judge(&self, sample: &Sample) -> bool {
+        self.judge && (self.class == Class::Slake || !is_yes_no(sample))
+    }
+
+    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+        if let (Class::Choice | Class::Mmmu, None) = (self.class, super::gold_letter(sample)) {
+            return Judged::not_applicable("not a multiple-choice question");
+        }
+        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+        match self.class {
+            Class::Choice => choice(sample, reply),
+            Class::Mmmu => mmmu_choice(sample, reply),
+            Class::Slake => {
+                let reply = first_extract(reply);
+                if parts::is_open(sample) {
+                    open(gold, &reply)
+                } else if matches!(gold, "yes" | "no") {
+                    yes_no(gold, &reply)
+                } else {
+                    let said = parse_response(&reply).replace(['\n', '.'], "");
+                    Judged::new(said == gold.to_lowercase(), said, "closed: equal after parse_response")
+                }
+            }
+            Class::VqaRad | Class::PathVqa => {
+                let (gold, reply) = (gold.to_lowercase(), first_extract(reply).to_lowercase());
+                let (gold, reply) = (gold.trim(), reply.trim());
+                if is_yes_no(sample) { yes_no(gold, reply) } else { open(gold, reply) }
+            }
+        }
+    }
+
+    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
+        if matches!(self.class, Class::Choice | Class::Mmmu) {
+            return parts::accuracy(rows);
+        }
+        if let Some(exception) = parts::crash(rows) {
+            return vec![Figure { name: "total metrics.acc".into(), value: exception, n: 0 }];
+        }
+        let open_row = |r: &&Row| if self.class == Class::Slake { parts::is_open(r.sample) } else { !is_yes_no(r.sample) };
+        let open: Vec<&Row> = rows.iter().filter(open_row).collect();
+        let closed: Vec<&Row> = rows.iter().filter(|r| !open_row(r)).collect();
+        if open.is_empty() || closed.is_empty() {
+            let value = Score::Unscored("ZeroDivisionError: division by zero".into());
+            return vec![Figure { name: "total metrics.acc".into(), value, n: rows.len() }];
+        }
+        let right = |rows: &[&Row]| rows.iter().map(|r| r.judged.value()).sum::<f64>();
+        let judged = |rows: &[&Row]| rows.iter().filter(|r| r.judge == Some(true)).count() as f64;
+        let (mut open_right, mut closed_right) = (right(&open), right(&closed));
+        let mut total_right = open_right + closed_right;
+        if self.judge {
+            open_right = judged(&open);
+            match self.class {
+                Class::PathVqa => (total_right, closed_right) = (open_right, 0.0),
+                Class::Slake => {
+                    total_right = closed_right + open_right + judged(&closed);
+                    closed_right += judged(&closed);
+                }
+                _ => total_right = closed_right + open_right,
+            }
+        }
+        let n = open.len() as f64;
+        let mut out = vec![
+            Figure::new("total metrics.acc", total_right / rows.len() as f64, rows.len()),
+            Figure::new("close.acc", closed_right / closed.len() as f64, closed.len()),
+            // Divided in its own line and again in the loop over all columns.
+            Figure::new("open.acc", open_right / n / n, open.len()),
+        ];
+        for column in ["em", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougel", "precision", "recall", "f1"] {
+            let sum: f64 = open.iter().filter_map(|r| r.judged.part(column)).sum();
+            out.push(Figure::new(format!("open.{column}"), sum / n, open.len()));
+        }
+        out
+    }
+}
+
+fn is_yes_no(sample: &Sample) -> bool {
+    gold_text(sample).is_some_and(|g| matches!(g.trim().to_lowercase().as_str(), "yes" | "no"))
+}
+
+/// The cut before judging: the last box, else the `<answer>` spans, else everything.
+fn first_extract(reply: &str) -> String {
+    if let Some(inside) = boxed(reply).filter(|b| *b != "None") {
+        return inside.to_owned();
+    }
+    between_tags(reply, "answer").unwrap_or_else(|| reply.to_owned())
+}
+
+/// `parse_response`: lower case, the box or the tags, then what follows each marker in turn.
+fn parse_response(reply: &str) -> String {
+    const MARKERS: [&str; 9] = [
+        "**answer**:", "**answer**", "*answer*:", "**answer:**", "answer is", "answer:", "答案:", "final answer", "final answer is",
+    ];
+    let lower = reply.to_lowercase();
+    let cut = if lower.contains("boxed") {
+        boxed(&lower).unwrap_or("None").to_owned()
+    } else {
+        between_tags(&lower, "answer").unwrap_or(lower)
+    };
+    MARKERS.iter().fold(cut.as_str(), |text, marker| after_last(text, marker)).to_owned()
+}
+
+/// `judge_judgement`.
+fn yes_no(gold: &str, reply: &str) -> Judged {
+    let said = parse_response(reply).replace(['\n', '.'], "");
+    let one = said.contains("yes") != said.contains("no");
+    let right = one && said.contains(&gold.to_lowercase());
+    Judged::new(right, said, if one { "yes/no: substring" } else { "yes/no: both or neither" })
+}
+
+/// `judge_open_end_vqa`, whose columns are mixed up.
+fn open(gold: &str, reply: &str) -> Judged {
+    let gold = gold.to_lowercase();
+    let said = parse_response(reply);
+    let [rouge1, rouge2, rougel] = match rouge::package_scores(&gold, &said) {
+        Ok(scores) => scores,
+        Err("Hypothesis is empty.") => return Judged::crash("ValueError: Hypothesis is empty."),
+        Err(_) => return Judged::crash("ValueError: Reference is empty."),
+    };
+    let Some(overlap) = token_f1::of_medevalkit(&gold, &said) else {
+        return Judged::crash("TypeError: cannot unpack non-iterable int object");
+    };
+    let right = said == gold;
+    let parts = vec![
+        ("em", f64::from(u8::from(right))),
+        ("bleu1", bleu::nltk_sentence(&gold, &said, 1)),
+        ("bleu2", bleu::nltk_sentence(&gold, &said, 2)),
+        ("bleu3", bleu::nltk_sentence(&gold, &said, 3)),
+        ("bleu4", bleu::nltk_sentence(&gold, &said, 4)),
+        ("rouge1", rouge1),
+        ("rouge2", rouge2),
+        ("rougel", rougel),
+        // The function returns (f1, precision, recall); its caller names them in another order.
+        ("precision", overlap.f1),
+        ("recall", overlap.precision),
+        ("f1", overlap.recall),
+    ];
+    Judged { parts, ..Judged::new(right, said, "open: equal after parse_response") }
+}
+
+/// `judge_multi_choice`.
+fn choice(sample: &Sample, reply: &str) -> Judged {
+    let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("no right letter") };
+    let letters: Vec<String> = (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();
+    let choices: Vec<String> = sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text).to_lowercase()).collect();
+    let answer = gold.to_lowercase().to_string();
+    let lower = reply.to_lowercase();
+    let is_letter = |s: &str| letters.iter().any(|l| l == s);
+    let first = lower.split("\n\n").next().unwrap_or_default();
+    let last = lower.rsplit("\n\n").next().unwrap_or_default().split('.').next().unwrap_or_default();
+    let cut = if is_letter(first) {
+        first
+    } else if is_letter(last) {
+        last
+    } else {
+        &lower
+    };
+    let said = parse_response(cut).trim().to_lowercase().replace('\n', "");
+    let short = after_last(said.split('.').next().unwrap_or_default(), ":").to_owned();
+    if short == answer {
+        return Judged::new(true, short, "the letter");
+    }
+    if let Some(at) = letters.iter().position(|l| *l == short) {
+        return Judged::new(choices.get(at) == Some(&answer), short, "another letter");
+    }
+    if choices.contains(&short) {
+        let right = letters.iter().position(|l| *l == answer).and_then(|i| choices.get(i)) == Some(&short);
+        return Judged::new(right, short, "the words of an option");
+    }
+    let at = difflib::most_similar(choices.iter().map(String::as_str), &said);
+    let right = letters.get(at) == Some(&answer) || choices.get(at) == Some(&answer);
+    Judged::new(right, letters.get(at).cloned().unwrap_or_default(), "the most similar option")
+}
+
+/// `parse_multi_choice_response` of its MMMU folder.
+fn mmmu_choice(sample: &Sample, reply: &str) -> Judged {
+    let cut = if reply.contains("<answer>") {
+        between_tags(reply, "answer").unwrap_or_else(|| reply.to_owned())
+    } else if reply.contains("\\boxed") {
+        boxed(reply).unwrap_or("None").to_owned()
+    } else {
+        reply.to_owned()
+    };
+    let judged = mmmu::judge_choice(sample, cut.trim(), mmmu::Letters::Spaced);
+    debug_assert!(judged.rule != RANDOM || judged.extracted.is_none());
+    judged
+}
