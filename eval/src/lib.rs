@@ -5,6 +5,7 @@
 
 pub mod judge;
 pub mod metrics;
+pub mod profiles;
 pub mod prompts;
 pub mod run;
 pub mod stats;

@@ -49,7 +49,14 @@ impl Matcher {
     }
 
     /// Start in `a`, start in `b` and length of the longest common run, the earliest of equals.
-    fn longest(&self, a: &[char], a_from: usize, a_to: usize, b_from: usize, b_to: usize) -> (usize, usize, usize) {
+    fn longest(
+        &self,
+        a: &[char],
+        a_from: usize,
+        a_to: usize,
+        b_from: usize,
+        b_to: usize,
+    ) -> (usize, usize, usize) {
         let (mut i0, mut j0, mut size) = (a_from, b_from, 0);
         let mut ending: HashMap<usize, usize> = HashMap::new();
         for (i, c) in a.iter().enumerate().take(a_to).skip(a_from) {

@@ -1,14 +1,15 @@
 //! KARMA (`karma/metrics/common_metrics.py`, `karma/eval_datasets`).
 
 use super::parts::gold_text;
-use super::{Figure, Judged, Profile, Row};
+use super::{Compat, Figure, Judged, Sums, VERDICT};
 use crate::metrics::token_f1;
-use crate::metrics::words::mean;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] =
-    &[&Karma { name: "karma", final_answer: false }, &Karma { name: "karma-final-answer", final_answer: true }];
+pub static PROFILES: &[&dyn Compat] = &[
+    &Karma { name: "karma", final_answer: false },
+    &Karma { name: "karma-final-answer", final_answer: true },
+];
 
 /// With `final_answer`, only what follows a literal "Final Answer:" counts (SLAKE and others).
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +18,7 @@ struct Karma {
     final_answer: bool,
 }
 
-impl Profile for Karma {
+impl Compat for Karma {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -50,13 +51,10 @@ impl Profile for Karma {
             (reply, "equal, case folded")
         };
         let right = said.to_lowercase() == gold;
-        Judged { parts: vec![("tokenised_f1", token_f1::of_karma(&gold, said).f1)], ..Judged::new(right, said, rule) }
+        Judged::new(right, said, rule).with("tokenised_f1", token_f1::of_karma(&gold, said).f1)
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        vec![
-            Figure::new("exact_match", mean(rows.iter().map(|r| r.judged.value())), rows.len()),
-            Figure::new("tokenised_f1", mean(rows.iter().filter_map(|r| r.judged.part("tokenised_f1"))), rows.len()),
-        ]
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        vec![sums.figure(VERDICT, "exact_match"), sums.figure("tokenised_f1", "tokenised_f1")]
     }
 }

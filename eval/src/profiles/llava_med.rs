@@ -2,41 +2,52 @@
 //! `evaluate_metrics.py`); "open" in most tables of the field is its recall.
 
 use super::parts::{gold_text, is_closed, is_open};
-use super::{Figure, Judged, Profile, Row};
-use crate::metrics::words::mean;
+use super::{Compat, Figure, Judged, Sums};
 use crate::metrics::{bleu, token_f1, vqa_normal::normalise};
-use loupe_core::Sample;
+use loupe_core::{Sample, Score};
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&LlavaMed];
+pub static PROFILES: &[&dyn Compat] = &[&LlavaMed];
 
 #[derive(Debug, Clone, Copy)]
 struct LlavaMed;
 
-/// The columns of an open answer; both sides are already normalised once, as there.
-pub fn open_columns(gold: &str, said: &str) -> Vec<(&'static str, f64)> {
+/// The columns of an open answer, in the order printed.
+const COLUMNS: [&str; 8] = [
+    "exact match",
+    "f1",
+    "precision",
+    "recall",
+    "bleu_score",
+    "bleu_score_1",
+    "bleu_score_2",
+    "bleu_score_3",
+];
+
+/// An open answer: the verdict is the recall. Both sides are already normalised once, as there.
+pub fn judge_open(gold: &str, said: &str) -> Judged {
     let overlap = token_f1::of_llava_med(gold, said);
-    vec![
-        ("exact match", token_f1::llava_med_exact(gold, said)),
-        ("f1", overlap.f1),
-        ("precision", overlap.precision),
-        ("recall", overlap.recall),
-        ("bleu_score", bleu::nltk_weighted(gold, said, &[0.25; 4])),
-        ("bleu_score_1", bleu::nltk_weighted(gold, said, &[1.0, 0.0, 0.0, 0.0])),
-        ("bleu_score_2", bleu::nltk_weighted(gold, said, &[0.0, 1.0, 0.0, 0.0])),
-        ("bleu_score_3", bleu::nltk_weighted(gold, said, &[0.0, 0.0, 1.0, 0.0])),
-    ]
+    let values = [
+        token_f1::llava_med_exact(gold, said),
+        overlap.f1,
+        overlap.precision,
+        overlap.recall,
+        bleu::nltk_weighted(gold, said, &[0.25; 4]),
+        bleu::nltk_weighted(gold, said, &[1.0, 0.0, 0.0, 0.0]),
+        bleu::nltk_weighted(gold, said, &[0.0, 1.0, 0.0, 0.0]),
+        bleu::nltk_weighted(gold, said, &[0.0, 0.0, 1.0, 0.0]),
+    ];
+    let judged =
+        Judged { verdict: Score::Value(overlap.recall), ..Judged::new(false, said, "open: recall of words") };
+    COLUMNS.into_iter().zip(values).fold(judged, |j, (column, value)| j.with(column, value))
 }
 
-/// Means of the open columns, in the order printed.
-pub fn open_figures(open: &[&Row]) -> Vec<Figure> {
-    ["exact match", "f1", "precision", "recall", "bleu_score", "bleu_score_1", "bleu_score_2", "bleu_score_3"]
-        .into_iter()
-        .map(|column| Figure::new(column, mean(open.iter().filter_map(|r| r.judged.part(column))), open.len()))
-        .collect()
+/// Means of the open columns.
+pub fn open_figures(sums: &Sums) -> Vec<Figure> {
+    COLUMNS.into_iter().map(|column| Figure::new(column, sums.mean(column), sums.n(column))).collect()
 }
 
-impl Profile for LlavaMed {
+impl Compat for LlavaMed {
     fn name(&self) -> &'static str {
         "llava-med"
     }
@@ -64,24 +75,19 @@ impl Profile for LlavaMed {
         let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
         let (gold, said) = (normalise(&gold.to_lowercase()), normalise(&reply.to_lowercase()));
         if is_closed(sample) {
-            return Judged::new(gold == said, said, "closed: equal after normalising");
+            return Judged::new(gold == said, said, "closed: equal after normalising").also("closed");
         }
         if !is_open(sample) {
             return Judged::not_applicable("neither OPEN nor CLOSED by answer_type");
         }
-        let parts = open_columns(&gold, &said);
-        let recall = parts.iter().find(|(n, _)| *n == "recall").map_or(0.0, |(_, v)| *v);
-        let mut judged = Judged { parts, ..Judged::new(false, said, "open: recall of words") };
-        judged.verdict = loupe_core::Score::Value(recall);
-        judged
+        judge_open(&gold, &said)
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let open: Vec<&Row> = rows.iter().filter(|r| is_open(r.sample)).collect();
-        let closed: Vec<&Row> = rows.iter().filter(|r| is_closed(r.sample)).collect();
-        let mut out = open_figures(&open);
-        out.push(Figure::new("open accuracy", if open.is_empty() { 0.0 } else { 11.0 }, open.len()));
-        out.push(Figure::new("yes/no accuracy", mean(closed.iter().map(|r| r.judged.value())), closed.len()));
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let mut out = open_figures(sums);
+        let open = sums.n("recall");
+        out.push(Figure::new("open accuracy", if open == 0 { 0.0 } else { 11.0 }, open));
+        out.push(Figure::new("yes/no accuracy", sums.mean("closed"), sums.n("closed")));
         out
     }
 }

@@ -2,8 +2,8 @@
 //! (`tasks/_task_utils/mmmu_mcq_utils.py`).
 
 use super::mmmu::{Letters, judge_choice};
-use super::parts::{self, gold_text};
-use super::{Figure, Judged, Profile, Row};
+use super::parts::gold_text;
+use super::{Compat, Figure, Judged, Sums, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ const HARNESS: &str = "EvolvingLMMs-Lab/lmms-eval";
 const COMMIT: &str = "75571cfe0fa36ca5ec2e6aa2bb268f9d38295af3";
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&Slake, &Mmmu];
+pub static PROFILES: &[&dyn Compat] = &[&Slake, &Mmmu];
 
 #[derive(Debug, Clone, Copy)]
 struct Slake;
@@ -31,18 +31,24 @@ pub fn normal_form(answer: &str) -> String {
         Some(rule) => rule.replace_all(&lower, " "),
         None => lower.as_str().into(),
     };
-    let spaced: String = open.chars().map(|c| if c.is_ascii_punctuation() || WIDE_MARKS.contains(c) { ' ' } else { c }).collect();
+    let spaced: String = open
+        .chars()
+        .map(|c| if c.is_ascii_punctuation() || WIDE_MARKS.contains(c) { ' ' } else { c })
+        .collect();
     let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.as_str() {
         "x ray" | "xray" => "xray",
-        "yes" | "yeah" | "yep" | "true" | "是" | "是的" | "有" | "包含" | "可以" | "能" | "会" | "正常" => "yes",
-        "no" | "nope" | "false" | "否" | "不是" | "没有" | "无" | "不包含" | "不能" | "不会" | "不可以" | "不正常" | "异常" => "no",
+        "yes" | "yeah" | "yep" | "true" | "是" | "是的" | "有" | "包含" | "可以" | "能" | "会" | "正常" => {
+            "yes"
+        }
+        "no" | "nope" | "false" | "否" | "不是" | "没有" | "无" | "不包含" | "不能" | "不会" | "不可以"
+        | "不正常" | "异常" => "no",
         other => other,
     }
     .to_owned()
 }
 
-impl Profile for Slake {
+impl Compat for Slake {
     fn name(&self) -> &'static str {
         "lmms-eval-slake"
     }
@@ -67,28 +73,53 @@ impl Profile for Slake {
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
         let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
         let said = normal_form(reply);
-        Judged::new(said == normal_form(gold), said, "equal after normalising")
-    }
-
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let mut out = vec![parts::mean("slake_accuracy", rows.iter())];
-        for (tag, values) in [
-            ("answer_type", &["open", "closed"][..]),
-            ("modality", &["ct", "mri", "x-ray"]),
-            ("content_type", &["abnormality", "color", "kg", "modality", "organ", "plane", "position", "quantity", "shape", "size"]),
-        ] {
-            for value in values {
-                let of = rows.iter().filter(|r| r.sample.tag(tag).is_some_and(|t| t.trim().to_lowercase() == *value));
-                let figure = parts::mean(format!("slake_{}_accuracy", value.replace('-', "")), of);
-                // An empty subgroup prints 0 there.
-                out.push(if figure.n == 0 { Figure::new(figure.name, 0.0, 0) } else { figure });
+        let mut judged = Judged::new(said == normal_form(gold), said, "equal after normalising");
+        for (tag, values) in SUBGROUPS {
+            let own = sample.tag(tag).unwrap_or_default().trim().to_lowercase();
+            if let Some(value) = values.iter().find(|v| **v == own) {
+                judged = judged.also(subgroup(value));
             }
         }
+        judged
+    }
+
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let mut out = vec![sums.figure(VERDICT, "slake_accuracy")];
+        // An empty subgroup prints 0 there.
+        out.extend(SUBGROUPS.iter().flat_map(|(_, values)| *values).map(|value| {
+            let name = subgroup(value);
+            Figure::new(name.as_str(), sums.mean(&name), sums.n(&name))
+        }));
         out
     }
 }
 
-impl Profile for Mmmu {
+fn subgroup(value: &str) -> String {
+    format!("slake_{}_accuracy", value.replace('-', ""))
+}
+
+/// Tags and values that have a figure of their own.
+const SUBGROUPS: [(&str, &[&str]); 3] = [
+    ("answer_type", &["open", "closed"]),
+    ("modality", &["ct", "mri", "x-ray"]),
+    (
+        "content_type",
+        &[
+            "abnormality",
+            "color",
+            "kg",
+            "modality",
+            "organ",
+            "plane",
+            "position",
+            "quantity",
+            "shape",
+            "size",
+        ],
+    ),
+];
+
+impl Compat for Mmmu {
     fn name(&self) -> &'static str {
         "lmms-eval-mmmu"
     }

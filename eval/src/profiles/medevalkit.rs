@@ -2,7 +2,7 @@
 //! `utils/PATH_VQA`, `utils/SLAKE`, `utils/MMMU`).
 
 use super::parts::{self, after_last, between_tags, boxed, gold_text};
-use super::{Figure, Judged, Profile, RANDOM, Row, difflib, mmmu};
+use super::{CRASH, Compat, Figure, Judged, Sums, VERDICT, difflib, mmmu};
 use crate::metrics::{bleu, rouge, token_f1};
 use loupe_core::{Sample, Score};
 
@@ -10,7 +10,7 @@ const HARNESS: &str = "alibaba-damo-academy/MedEvalKit";
 const COMMIT: &str = "9b12e3b34232a8779cc1275417bf4f72f03d28e0";
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[
+pub static PROFILES: &[&dyn Compat] = &[
     &MedEvalKit { name: "medevalkit-vqa-rad", class: Class::VqaRad, judge: false },
     &MedEvalKit { name: "medevalkit-vqa-rad+judge", class: Class::VqaRad, judge: true },
     &MedEvalKit { name: "medevalkit-path-vqa+judge", class: Class::PathVqa, judge: true },
@@ -38,7 +38,7 @@ struct MedEvalKit {
     judge: bool,
 }
 
-impl Profile for MedEvalKit {
+impl Compat for MedEvalKit {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -79,18 +79,24 @@ impl Profile for MedEvalKit {
         }
     }
 
-    fn asks_judge(&self, sample: &Sample) -> bool {
-        self.judge && (self.class == Class::Slake || !is_yes_no(sample))
+    fn asks_judge(&self, sample: &Sample) -> Option<&'static str> {
+        match (self.judge, self.is_open(sample)) {
+            (true, true) => Some("open.judged"),
+            (true, false) if self.class == Class::Slake => Some("close.judged"),
+            _ => None,
+        }
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        if let (Class::Choice | Class::Mmmu, None) = (self.class, super::gold_letter(sample)) {
-            return Judged::not_applicable("not a multiple-choice question");
-        }
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
         match self.class {
-            Class::Choice => choice(sample, reply),
-            Class::Mmmu => mmmu_choice(sample, reply),
+            Class::Choice => return choice(sample, reply),
+            Class::Mmmu => return mmmu_choice(sample, reply),
+            _ => {}
+        }
+        let Some(gold) = gold_text(sample) else {
+            return Judged::not_applicable("no reference text");
+        };
+        match self.class {
             Class::Slake => {
                 let reply = first_extract(reply);
                 if parts::is_open(sample) {
@@ -100,9 +106,10 @@ impl Profile for MedEvalKit {
                 } else {
                     let said = parse_response(&reply).replace(['\n', '.'], "");
                     Judged::new(said == gold.to_lowercase(), said, "closed: equal after parse_response")
+                        .also("close.right")
                 }
             }
-            Class::VqaRad | Class::PathVqa => {
+            _ => {
                 let (gold, reply) = (gold.to_lowercase(), first_extract(reply).to_lowercase());
                 let (gold, reply) = (gold.trim(), reply.trim());
                 if is_yes_no(sample) { yes_no(gold, reply) } else { open(gold, reply) }
@@ -110,47 +117,51 @@ impl Profile for MedEvalKit {
         }
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
         if matches!(self.class, Class::Choice | Class::Mmmu) {
-            return parts::accuracy(rows);
+            return vec![sums.figure(VERDICT, "accuracy")];
         }
-        if let Some(exception) = parts::crash(rows) {
-            return vec![Figure { name: "total metrics.acc".into(), value: exception, n: 0 }];
+        let (open, closed) = (sums.n("open.right"), sums.n("close.right"));
+        let stopped = |why: &'static str| {
+            vec![Figure { name: "total metrics.acc".into(), value: Score::Unscored(why.into()), n: 0 }]
+        };
+        if sums.n(CRASH) > 0 {
+            return stopped("exception in the original: an open reply or reference is empty");
         }
-        let open_row = |r: &&Row| if self.class == Class::Slake { parts::is_open(r.sample) } else { !is_yes_no(r.sample) };
-        let open: Vec<&Row> = rows.iter().filter(open_row).collect();
-        let closed: Vec<&Row> = rows.iter().filter(|r| !open_row(r)).collect();
-        if open.is_empty() || closed.is_empty() {
-            let value = Score::Unscored("ZeroDivisionError: division by zero".into());
-            return vec![Figure { name: "total metrics.acc".into(), value, n: rows.len() }];
+        if open == 0 || closed == 0 {
+            return stopped("exception in the original: ZeroDivisionError");
         }
-        let right = |rows: &[&Row]| rows.iter().map(|r| r.judged.value()).sum::<f64>();
-        let judged = |rows: &[&Row]| rows.iter().filter(|r| r.judge == Some(true)).count() as f64;
-        let (mut open_right, mut closed_right) = (right(&open), right(&closed));
+        let mut open_right = sums.sum("open.right");
+        let mut closed_right = sums.sum("close.right");
         let mut total_right = open_right + closed_right;
         if self.judge {
-            open_right = judged(&open);
+            open_right = sums.sum("open.judged");
             match self.class {
                 Class::PathVqa => (total_right, closed_right) = (open_right, 0.0),
-                Class::Slake => {
-                    total_right = closed_right + open_right + judged(&closed);
-                    closed_right += judged(&closed);
+                _ => {
+                    total_right = closed_right + open_right + sums.sum("close.judged");
+                    closed_right += sums.sum("close.judged");
                 }
-                _ => total_right = closed_right + open_right,
             }
         }
-        let n = open.len() as f64;
         let mut out = vec![
-            Figure::new("total metrics.acc", total_right / rows.len() as f64, rows.len()),
-            Figure::new("close.acc", closed_right / closed.len() as f64, closed.len()),
+            Figure::new("total metrics.acc", total_right / (open + closed) as f64, open + closed),
+            Figure::new("close.acc", closed_right / closed as f64, closed),
             // Divided in its own line and again in the loop over all columns.
-            Figure::new("open.acc", open_right / n / n, open.len()),
+            Figure::new("open.acc", open_right / open as f64 / open as f64, open),
         ];
-        for column in ["em", "bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougel", "precision", "recall", "f1"] {
-            let sum: f64 = open.iter().filter_map(|r| r.judged.part(column)).sum();
-            out.push(Figure::new(format!("open.{column}"), sum / n, open.len()));
-        }
+        out.extend(
+            sums.under("open.")
+                .filter(|c| !matches!(*c, "right" | "judged"))
+                .map(|c| sums.figure(&format!("open.{c}"), format!("open.{c}"))),
+        );
         out
+    }
+}
+
+impl MedEvalKit {
+    fn is_open(self, sample: &Sample) -> bool {
+        if self.class == Class::Slake { parts::is_open(sample) } else { !is_yes_no(sample) }
     }
 }
 
@@ -169,7 +180,15 @@ fn first_extract(reply: &str) -> String {
 /// `parse_response`: lower case, the box or the tags, then what follows each marker in turn.
 fn parse_response(reply: &str) -> String {
     const MARKERS: [&str; 9] = [
-        "**answer**:", "**answer**", "*answer*:", "**answer:**", "answer is", "answer:", "答案:", "final answer", "final answer is",
+        "**answer**:",
+        "**answer**",
+        "*answer*:",
+        "**answer:**",
+        "answer is",
+        "answer:",
+        "答案:",
+        "final answer",
+        "final answer is",
     ];
     let lower = reply.to_lowercase();
     let cut = if lower.contains("boxed") {
@@ -186,6 +205,7 @@ fn yes_no(gold: &str, reply: &str) -> Judged {
     let one = said.contains("yes") != said.contains("no");
     let right = one && said.contains(&gold.to_lowercase());
     Judged::new(right, said, if one { "yes/no: substring" } else { "yes/no: both or neither" })
+        .also("close.right")
 }
 
 /// `judge_open_end_vqa`, whose columns are mixed up.
@@ -201,28 +221,31 @@ fn open(gold: &str, reply: &str) -> Judged {
         return Judged::crash("TypeError: cannot unpack non-iterable int object");
     };
     let right = said == gold;
-    let parts = vec![
-        ("em", f64::from(u8::from(right))),
-        ("bleu1", bleu::nltk_sentence(&gold, &said, 1)),
-        ("bleu2", bleu::nltk_sentence(&gold, &said, 2)),
-        ("bleu3", bleu::nltk_sentence(&gold, &said, 3)),
-        ("bleu4", bleu::nltk_sentence(&gold, &said, 4)),
-        ("rouge1", rouge1),
-        ("rouge2", rouge2),
-        ("rougel", rougel),
+    Judged::new(right, said.as_str(), "open: equal after parse_response")
+        .also("open.right")
+        .also("open.em")
+        .with("open.bleu1", bleu::nltk_sentence(&gold, &said, 1))
+        .with("open.bleu2", bleu::nltk_sentence(&gold, &said, 2))
+        .with("open.bleu3", bleu::nltk_sentence(&gold, &said, 3))
+        .with("open.bleu4", bleu::nltk_sentence(&gold, &said, 4))
+        .with("open.rouge1", rouge1)
+        .with("open.rouge2", rouge2)
+        .with("open.rougel", rougel)
         // The function returns (f1, precision, recall); its caller names them in another order.
-        ("precision", overlap.f1),
-        ("recall", overlap.precision),
-        ("f1", overlap.recall),
-    ];
-    Judged { parts, ..Judged::new(right, said, "open: equal after parse_response") }
+        .with("open.precision", overlap.f1)
+        .with("open.recall", overlap.precision)
+        .with("open.f1", overlap.recall)
 }
 
 /// `judge_multi_choice`.
 fn choice(sample: &Sample, reply: &str) -> Judged {
-    let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("no right letter") };
-    let letters: Vec<String> = (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();
-    let choices: Vec<String> = sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text).to_lowercase()).collect();
+    let Some(gold) = super::gold_letter(sample) else {
+        return Judged::not_applicable("not a multiple-choice question");
+    };
+    let letters: Vec<String> =
+        (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();
+    let choices: Vec<String> =
+        sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text).to_lowercase()).collect();
     let answer = gold.to_lowercase().to_string();
     let lower = reply.to_lowercase();
     let is_letter = |s: &str| letters.iter().any(|l| l == s);
@@ -261,7 +284,5 @@ fn mmmu_choice(sample: &Sample, reply: &str) -> Judged {
     } else {
         reply.to_owned()
     };
-    let judged = mmmu::judge_choice(sample, cut.trim(), mmmu::Letters::Spaced);
-    debug_assert!(judged.rule != RANDOM || judged.extracted.is_none());
-    judged
+    mmmu::judge_choice(sample, cut.trim(), mmmu::Letters::Spaced)
 }

@@ -1,20 +1,20 @@
 //! MedFrameQA's own evaluation (`src/eval_process.py`).
 
 use super::parts::{found_last, strip_each};
-use super::{Figure, Judged, Profile, Row};
+use super::{Compat, Judged};
 use loupe_core::{Sample, Score};
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&MedFrameQa];
+pub static PROFILES: &[&dyn Compat] = &[&MedFrameQa];
 
 #[derive(Debug, Clone, Copy)]
 struct MedFrameQa;
 
-const EMPTY: &str = "empty: left out";
+const EMPTY: &str = "left out of the denominator in the original";
 
-impl Profile for MedFrameQa {
+impl Compat for MedFrameQa {
     fn name(&self) -> &'static str {
         "medframeqa"
     }
@@ -39,9 +39,12 @@ impl Profile for MedFrameQa {
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
         static BOXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"boxed\{([A-Z])\}").ok());
         const MARKERS: [&str; 4] = ["Answer:", "Answer*", "Final Answer", "final answer"];
-        let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("not a multiple-choice question") };
+        let Some(gold) = super::gold_letter(sample) else {
+            return Judged::not_applicable("not a multiple-choice question");
+        };
         if reply.is_empty() {
-            return Judged::unparsed(EMPTY);
+            // No verdict: the row is not among the results that are counted.
+            return Judged { verdict: Score::Unscored(EMPTY.into()), ..Judged::unparsed("empty reply") };
         }
         let is_choice = |c: &char| sample.choices.iter().any(|o| o.letter == *c);
         let verdict = |letter: char, rule| Judged::new(letter == gold, letter, rule);
@@ -56,7 +59,12 @@ impl Profile for MedFrameQa {
         }
         let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));
         let with = |form: &dyn Fn(char) -> String| -> Vec<(char, String)> {
-            sample.choices.iter().map(|c| (c.letter, form(c.letter))).filter(|(_, s)| reply.contains(s)).collect()
+            sample
+                .choices
+                .iter()
+                .map(|c| (c.letter, form(c.letter)))
+                .filter(|(_, s)| reply.contains(s))
+                .collect()
         };
         if let Some(letter) = found_last(&reply, &with(&|c| format!("({c})"))) {
             return verdict(letter, "a letter in brackets");
@@ -68,21 +76,16 @@ impl Profile for MedFrameQa {
             let lower = reply.to_lowercase();
             // The option is printed "A. words" and cut at ". " again.
             let words = |text: &str| text.split(". ").next().unwrap_or_default().to_lowercase();
-            let said: Vec<(char, String)> =
-                sample.choices.iter().map(|c| (c.letter, words(&c.text))).filter(|(_, t)| lower.contains(t)).collect();
+            let said: Vec<(char, String)> = sample
+                .choices
+                .iter()
+                .map(|c| (c.letter, words(&c.text)))
+                .filter(|(_, t)| lower.contains(t))
+                .collect();
             if let Some(letter) = found_last(&lower, &said) {
                 return verdict(letter, "the words of an option");
             }
         }
         Judged::unparsed("nothing found")
-    }
-
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let kept: Vec<&Row> = rows.iter().filter(|r| r.judged.rule != EMPTY).collect();
-        if kept.is_empty() {
-            return vec![Figure { name: "accuracy".into(), value: Score::Unscored("no results".into()), n: 0 }];
-        }
-        let right = kept.iter().map(|r| r.judged.value()).sum::<f64>();
-        vec![Figure::new("accuracy", right / kept.len() as f64, kept.len())]
     }
 }

@@ -1,17 +1,15 @@
 //! MedQ-Bench's multiple-choice part, in VLMEvalKit (`vlmeval/dataset/medqbench_mcq.py`).
 
-use super::parts::{self, mean};
-use super::{Figure, Judged, Profile, Row};
+use super::{Compat, Figure, Judged, Sums, VERDICT};
 use loupe_core::Sample;
-use std::iter::once;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&MedQBench];
+pub static PROFILES: &[&dyn Compat] = &[&MedQBench];
 
 #[derive(Debug, Clone, Copy)]
 struct MedQBench;
 
-impl Profile for MedQBench {
+impl Compat for MedQBench {
     fn name(&self) -> &'static str {
         "medq-bench"
     }
@@ -34,31 +32,50 @@ impl Profile for MedQBench {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("not a multiple-choice question") };
+        let Some(gold) = super::gold_letter(sample) else {
+            return Judged::not_applicable("not a multiple-choice question");
+        };
         let upper: Vec<char> = reply.trim().to_uppercase().chars().collect();
-        let known = |c: char| ('A'..='D').contains(&c);
-        let other = |c: Option<&char>| c.is_none_or(|c| !c.is_ascii_uppercase());
-        let verdict = |letter: char, rule| Judged::new(letter == gold.to_ascii_uppercase(), letter, rule);
-        match upper[..] {
-            [c] if known(c) => return verdict(c, "the letter"),
-            [c, next, ..] if known(c) && (matches!(next, '.' | ')') || next.is_whitespace()) => {
-                return verdict(c, "the letter first");
+        let gold = gold.to_ascii_uppercase();
+        let judged = match letter(&upper) {
+            Some((letter, rule)) => Judged::new(letter == gold, letter, rule),
+            None => {
+                Judged { extracted: None, ..Judged::new(upper == [gold], "", "no letter: the whole reply") }
             }
-            [c, ref rest @ ..] if known(c) && matches!(rest.iter().find(|n| !n.is_whitespace()), Some('-' | ':')) => {
-                return verdict(c, "the letter before a dash or colon");
-            }
-            _ => {}
-        }
-        let alone = upper.iter().enumerate().find(|(i, c)| {
-            known(**c) && other(i.checked_sub(1).and_then(|b| upper.get(b))) && other(upper.get(i + 1))
-        });
-        match alone {
-            Some((_, letter)) => verdict(*letter, "the first letter alone"),
-            None => Judged { extracted: None, ..Judged::new(upper == [gold.to_ascii_uppercase()], "", "no letter") },
+        };
+        match sample.tag("modality") {
+            Some(modality) => judged.also(format!("{modality}_accuracy")),
+            None => judged,
         }
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        once(mean("overall_accuracy", rows.iter())).chain(parts::by_tag(rows, "modality", |m| format!("{m}_accuracy"))).collect()
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let mut out = vec![sums.figure(VERDICT, "overall_accuracy")];
+        out.extend(sums.under("").filter(|n| n.ends_with("_accuracy")).map(|n| sums.figure(n, n)));
+        out
     }
+}
+
+/// `_extract_option_letter` of an upper-cased reply.
+fn letter(upper: &[char]) -> Option<(char, &'static str)> {
+    let known = |c: char| ('A'..='D').contains(&c);
+    let other = |c: Option<&char>| c.is_none_or(|c| !c.is_ascii_uppercase());
+    match upper {
+        [c] if known(*c) => return Some((*c, "the letter")),
+        [c, next, ..] if known(*c) && (matches!(next, '.' | ')') || next.is_whitespace()) => {
+            return Some((*c, "the letter first"));
+        }
+        [c, rest @ ..]
+            if known(*c) && matches!(rest.iter().find(|n| !n.is_whitespace()), Some('-' | ':')) =>
+        {
+            return Some((*c, "the letter before a dash or colon"));
+        }
+        _ => {}
+    }
+    let alone = |i: usize| other(i.checked_sub(1).and_then(|b| upper.get(b))) && other(upper.get(i + 1));
+    upper
+        .iter()
+        .enumerate()
+        .find(|(i, c)| known(**c) && alone(*i))
+        .map(|(_, c)| (*c, "the first letter alone"))
 }

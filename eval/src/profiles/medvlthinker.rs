@@ -1,14 +1,14 @@
 //! MedVLThinker: the inference script's own grading (`eval/run_offline_inference_v2.py`) and the
 //! regrading (`analysis/regrade_eval_results.py`) behind the paper's tables.
 
-use super::parts::gold_text;
-use super::{Judged, Profile};
+use super::parts::{gold_choice, gold_text};
+use super::{Compat, Judged};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[
+pub static PROFILES: &[&dyn Compat] = &[
     &MedVlThinker { name: "medvlthinker", rules: Rules::Inference },
     &MedVlThinker { name: "medvlthinker-regrade", rules: Rules::Regrade },
     &MedVlThinker { name: "medvlthinker-regrade-llava-med", rules: Rules::RegradeLoose },
@@ -51,7 +51,9 @@ fn extract_again(reply: &str) -> (String, &'static str) {
         .filter_map(|(pattern, rule)| Some((Regex::new(pattern).ok()?, rule)))
         .collect()
     });
-    let last = |rule: &Regex| rule.captures_iter(reply).last().and_then(|c| c.get(1)).map(|m| m.as_str().trim().to_owned());
+    let last = |rule: &Regex| {
+        rule.captures_iter(reply).last().and_then(|c| c.get(1)).map(|m| m.as_str().trim().to_owned())
+    };
     let (text, rule) = if let Some(inside) = TAGS.as_ref().and_then(last) {
         let line = inside.split(['\n', '\r']).find(|l| !l.is_empty()).unwrap_or(&inside).trim().to_owned();
         (line, "<answer>, first line")
@@ -60,11 +62,12 @@ fn extract_again(reply: &str) -> (String, &'static str) {
             .find_map(|(rule, name)| last(rule).map(|t| (t, *name)))
             .unwrap_or_else(|| (reply.trim().to_owned(), "the whole reply"))
     };
-    let bare = ["<think>", "</think>", "<answer>", "</answer>"].iter().fold(text, |t, tag| t.replace(tag, ""));
+    let bare =
+        ["<think>", "</think>", "<answer>", "</answer>"].iter().fold(text, |t, tag| t.replace(tag, ""));
     (bare.trim().to_owned(), rule)
 }
 
-impl Profile for MedVlThinker {
+impl Compat for MedVlThinker {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -93,7 +96,8 @@ impl Profile for MedVlThinker {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample).map(|g| g.trim().to_lowercase()) else {
+        let Some(gold) = gold_choice(sample).or_else(|| gold_text(sample)).map(|g| g.trim().to_lowercase())
+        else {
             return Judged::not_applicable("no reference text");
         };
         let (said, rule) = if self.rules == Rules::Inference { extract(reply) } else { extract_again(reply) };

@@ -1,12 +1,10 @@
 //! MedXpertQA's official evaluation (`eval/utils.py`, zero-shot).
 
-use super::parts::{self, mean};
-use super::{Figure, Judged, Profile, Row};
+use super::{Compat, Figure, Judged, Sums, VERDICT};
 use loupe_core::Sample;
-use std::iter::once;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&MedXpertQa];
+pub static PROFILES: &[&dyn Compat] = &[&MedXpertQa];
 
 #[derive(Debug, Clone, Copy)]
 struct MedXpertQa;
@@ -19,7 +17,7 @@ fn stands_alone(text: &str, at: usize, letter: char) -> bool {
     !word(before) && !word(after)
 }
 
-impl Profile for MedXpertQa {
+impl Compat for MedXpertQa {
     fn name(&self) -> &'static str {
         "medxpertqa"
     }
@@ -41,7 +39,9 @@ impl Profile for MedXpertQa {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("not a multiple-choice question") };
+        let Some(gold) = super::gold_letter(sample) else {
+            return Judged::not_applicable("not a multiple-choice question");
+        };
         let last = sample.choices.len().saturating_sub(1).min(25) as u8;
         let letters: Vec<char> = (b'A'..=b'A' + last).map(char::from).collect();
         let trigger = format!("Therefore, among A through {}, the answer is", char::from(b'A' + last));
@@ -52,14 +52,25 @@ impl Profile for MedXpertQa {
         } else {
             (reply, "first letter")
         };
-        let bare = ["I understand", "A through J", "A through E", "A through D"].iter().fold(cut.to_owned(), |t, p| t.replace(p, ""));
-        match bare.char_indices().find(|(at, c)| letters.contains(c) && stands_alone(&bare, *at, *c)) {
+        let bare = ["I understand", "A through J", "A through E", "A through D"]
+            .iter()
+            .fold(cut.to_owned(), |t, p| t.replace(p, ""));
+        let found = bare.char_indices().find(|(at, c)| letters.contains(c) && stands_alone(&bare, *at, *c));
+        let judged = match found {
             Some((_, letter)) => Judged::new(letter == gold, letter, rule),
             None => Judged::unparsed("no letter"),
+        };
+        match sample.tag("question_type") {
+            Some(kind) => judged.also(format!("question_type {kind}")),
+            None => judged,
         }
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        once(mean("accuracy", rows.iter())).chain(parts::by_tag(rows, "question_type", str::to_owned)).collect()
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let mut out = vec![sums.figure(VERDICT, "accuracy")];
+        out.extend(
+            sums.under("question_type ").map(|kind| sums.figure(&format!("question_type {kind}"), kind)),
+        );
+        out
     }
 }

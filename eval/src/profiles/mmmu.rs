@@ -2,14 +2,13 @@
 //! harnesses carry.
 
 use super::parts::{self, found_last, gold_text, round, strip_each};
-use super::{Figure, Judged, Profile, Row};
+use super::{Compat, Figure, Judged, Sums};
 use loupe_core::Sample;
 use regex::Regex;
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&Mmmu];
+pub static PROFILES: &[&dyn Compat] = &[&Mmmu];
 
 #[derive(Debug, Clone, Copy)]
 struct Mmmu;
@@ -23,7 +22,7 @@ const MEDICAL: [&str; 5] = [
     "Public_Health",
 ];
 
-impl Profile for Mmmu {
+impl Compat for Mmmu {
     fn name(&self) -> &'static str {
         "mmmu"
     }
@@ -46,30 +45,31 @@ impl Profile for Mmmu {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        if sample.choices.is_empty() {
-            let Some(_) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
-            return judge_open(sample, reply);
-        }
-        judge_choice(sample, reply, Letters::Spaced)
+        let judged = if !sample.choices.is_empty() {
+            judge_choice(sample, reply, Letters::Spaced)
+        } else if gold_text(sample).is_some() {
+            judge_open(sample, reply)
+        } else {
+            return Judged::not_applicable("no reference text");
+        };
+        judged.also(format!("subject {}", sample.tag("subject").unwrap_or("unknown")))
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let mut by_subject: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-        for row in rows {
-            by_subject.entry(row.sample.tag("subject").unwrap_or("unknown")).or_default().push(row);
-        }
-        let accuracy = |rows: &[&Row]| rows.iter().map(|r| r.judged.value()).sum::<f64>() / rows.len().max(1) as f64;
-        let over = |subjects: &mut dyn Iterator<Item = &Vec<&Row>>| {
-            let (sum, n) = subjects.fold((0.0, 0), |(s, n), rows| (s + accuracy(rows) * rows.len() as f64, n + rows.len()));
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let of =
+            |subject: &str| (sums.mean(&format!("subject {subject}")), sums.n(&format!("subject {subject}")));
+        // Accuracies by subject are weighed together again, as there.
+        let over = |subjects: &mut dyn Iterator<Item = &str>| {
+            let (sum, n) = subjects.map(of).fold((0.0, 0), |(s, n), (mean, m)| (s + mean * m as f64, n + m));
             (if n == 0 { 0.0 } else { sum / n as f64 }, n)
         };
-        let (all, n) = over(&mut by_subject.values());
-        let (medical, m) = over(&mut MEDICAL.iter().filter_map(|s| by_subject.get(s)));
+        let (all, n) = over(&mut sums.under("subject "));
+        let (medical, m) = over(&mut MEDICAL.into_iter());
         let mut out = vec![Figure::new("Overall", round(all, 3), n)];
         if m > 0 {
             out.push(Figure::new("Overall-Health and Medicine", round(medical, 3), m));
         }
-        out.extend(by_subject.iter().map(|(s, rows)| Figure::new(*s, round(accuracy(rows), 3), rows.len())));
+        out.extend(sums.under("subject ").map(|s| Figure::new(s, round(of(s).0, 3), of(s).1)));
         out
     }
 }
@@ -85,7 +85,9 @@ pub enum Letters {
 
 /// `parse_multi_choice_response` and `eval_multi_choice`.
 pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> Judged {
-    let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("not a multiple-choice question") };
+    let Some(gold) = super::gold_letter(sample) else {
+        return Judged::not_applicable("not a multiple-choice question");
+    };
     let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));
     let with = |form: &dyn Fn(char) -> String| -> Vec<(char, String)> {
         sample.choices.iter().map(|c| (c.letter, form(c.letter))).filter(|(_, s)| reply.contains(s)).collect()
@@ -110,8 +112,12 @@ pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> Judged {
     }
     if reply.split_whitespace().count() > 5 {
         let lower = reply.to_lowercase();
-        let said: Vec<(char, String)> =
-            sample.choices.iter().map(|c| (c.letter, c.text.to_lowercase())).filter(|(_, t)| lower.contains(t)).collect();
+        let said: Vec<(char, String)> = sample
+            .choices
+            .iter()
+            .map(|c| (c.letter, c.text.to_lowercase()))
+            .filter(|(_, t)| lower.contains(t))
+            .collect();
         if let Some(letter) = found_last(&lower, &said) {
             return verdict(letter, "the words of an option");
         }
@@ -151,7 +157,8 @@ fn simple_numbers(text: &str) -> Vec<String> {
     let exponent = |at: usize| {
         matches!(chars.get(at), Some('e' | 'E'))
             && (chars.get(at + 1).is_some_and(char::is_ascii_digit)
-                || (matches!(chars.get(at + 1), Some('+' | '-')) && chars.get(at + 2).is_some_and(char::is_ascii_digit)))
+                || (matches!(chars.get(at + 1), Some('+' | '-'))
+                    && chars.get(at + 2).is_some_and(char::is_ascii_digit)))
     };
     let ends = |at: usize| !exponent(at) && chars.get(at) != Some(&',');
     let (mut found, mut at) = (Vec::new(), 0);
@@ -179,7 +186,8 @@ fn simple_numbers(text: &str) -> Vec<String> {
 
 fn numbers(text: &str) -> Vec<String> {
     static COMMAS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?\b\d{1,3}(?:,\d{3})+\b").ok());
-    static SCIENTIFIC: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?\d+(?:\.\d+)?[eE][+-]?\d+").ok());
+    static SCIENTIFIC: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"-?\d+(?:\.\d+)?[eE][+-]?\d+").ok());
     let mut found: Vec<String> = [&COMMAS, &SCIENTIFIC]
         .iter()
         .filter_map(|r| r.as_ref())
@@ -206,7 +214,9 @@ fn key_parts(reply: &str) -> Vec<String> {
                 shortest = Some(tail);
             }
         }
-        if let Some(key) = shortest.filter(|k| !k.is_empty() && !matches!(*k, ":" | "," | "." | "!" | "?" | ";" | "'")) {
+        if let Some(key) =
+            shortest.filter(|k| !k.is_empty() && !matches!(*k, ":" | "," | "." | "!" | "?" | ";" | "'"))
+        {
             keys.push(key.to_owned());
         }
     }
@@ -224,7 +234,9 @@ fn judge_open(sample: &Sample, reply: &str) -> Judged {
     let mut said: Vec<Answer> = keys.iter().flat_map(|k| normal(k)).collect();
     said.extend(keys.iter().flat_map(|k| numbers(k)).flat_map(|n| normal(&n)));
     let right = said.iter().any(|s| match s {
-        Answer::Words(words) => gold.iter().any(|g| matches!(g, Answer::Words(w) if words.contains(w.as_str()))),
+        Answer::Words(words) => {
+            gold.iter().any(|g| matches!(g, Answer::Words(w) if words.contains(w.as_str())))
+        }
         number @ Answer::Number(_) => gold.contains(number),
     });
     Judged::new(right, keys.join(" | "), "the reference occurs in a key part")

@@ -1,12 +1,15 @@
 //! Compatibility profiles: what other harnesses would print for the same replies, faults included.
 //!
 //! A profile is one harness at one commit with one of its rule sets. It judges a reply
-//! ([`Profile::score`]) and adds a set up the way the harness does ([`Profile::aggregate`]): some
+//! ([`Compat::score`]) and adds a set up the way the harness does ([`Compat::figures`]): some
 //! divide twice or drop rows, and that is part of their figures. What is odd on purpose stands in
-//! [`Profile::quirks`]. Where an original draws a random answer, the verdict here is the expected
+//! [`Compat::quirks`]. Where an original draws a random answer, the verdict here is the expected
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
-use loupe_core::{Sample, Score, Target};
+use crate::judge;
+use loupe_core::{Prediction, Sample, Score, Target};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 pub mod deeptumorvqa;
 pub mod difflib;
@@ -34,6 +37,9 @@ pub const RANDOM: &str = "random in the original";
 /// The rule of a reply on which the original stops with an exception.
 pub const CRASH: &str = "exception in the original";
 
+/// The value that every row with a verdict contributes.
+pub const VERDICT: &str = "verdict";
+
 /// What a profile makes of one reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
@@ -43,14 +49,19 @@ pub struct Judged {
     pub extracted: Option<String>,
     /// The rule that fired.
     pub rule: &'static str,
-    /// Further figures of this row by the harness's own names.
-    pub parts: Vec<(&'static str, f64)>,
+    /// Further values of this row, by names that [`Compat::figures`] knows.
+    pub parts: Vec<(Cow<'static, str>, f64)>,
 }
 
 impl Judged {
     /// A verdict of right or wrong.
     pub fn new(right: bool, extracted: impl Into<String>, rule: &'static str) -> Self {
-        Self { verdict: Score::Value(f64::from(u8::from(right))), extracted: Some(extracted.into()), rule, parts: Vec::new() }
+        Self {
+            verdict: Score::Value(f64::from(u8::from(right))),
+            extracted: Some(extracted.into()),
+            rule,
+            parts: Vec::new(),
+        }
     }
 
     /// A wrong verdict for a reply in which nothing was found.
@@ -70,12 +81,31 @@ impl Judged {
 
     /// The profile does not apply to this sample.
     pub fn not_applicable(why: &'static str) -> Self {
-        Self { verdict: Score::Unscored(why.into()), extracted: None, rule: "not applicable", parts: Vec::new() }
+        Self {
+            verdict: Score::Unscored(why.into()),
+            extracted: None,
+            rule: "not applicable",
+            parts: Vec::new(),
+        }
     }
 
-    /// The further figure of that name.
-    pub fn part(&self, name: &str) -> Option<f64> {
-        self.parts.iter().find(|(n, _)| *n == name).map(|(_, v)| *v)
+    /// Adds a value.
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: f64) -> Self {
+        self.parts.push((name.into(), value));
+        self
+    }
+
+    /// Adds the verdict under a second name, for the rows of a subgroup.
+    pub fn also(self, name: impl Into<Cow<'static, str>>) -> Self {
+        let value = self.value();
+        self.with(name, value)
+    }
+
+    /// What the row contributes: its verdict, its exception, its further values.
+    pub fn values(&self) -> impl Iterator<Item = (&str, f64)> {
+        let verdict = if let Score::Value(v) = self.verdict { Some((VERDICT, v)) } else { None };
+        let crash = (self.rule == CRASH).then_some((CRASH, 1.0));
+        verdict.into_iter().chain(crash).chain(self.parts.iter().map(|(n, v)| (n.as_ref(), *v)))
     }
 
     /// The verdict as a number, 0 when there is none.
@@ -84,15 +114,57 @@ impl Judged {
     }
 }
 
-/// A judged sample of a set.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    /// The question.
-    pub sample: &'a Sample,
-    /// What [`Profile::score`] said.
-    pub judged: &'a Judged,
-    /// What a language model as judge said, where one was asked.
-    pub judge: Option<bool>,
+/// Sums of the named values over a set; all that a harness's figures are made from, so that a set of
+/// any size needs no memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sums(BTreeMap<String, (u64, f64)>);
+
+impl Sums {
+    /// Counts a value in.
+    pub fn add(&mut self, name: &str, value: f64) {
+        self.put(name, 1, value);
+    }
+
+    /// Counts in `n` values that add up to `sum`.
+    pub fn put(&mut self, name: &str, n: u64, sum: f64) {
+        match self.0.get_mut(name) {
+            Some(entry) => *entry = (entry.0 + n, entry.1 + sum),
+            None => drop(self.0.insert(name.to_owned(), (n, sum))),
+        }
+    }
+
+    /// Counts in what a row contributes.
+    pub fn add_row(&mut self, judged: &Judged) {
+        judged.values().for_each(|(name, value)| self.add(name, value));
+    }
+
+    /// How many values of that name.
+    pub fn n(&self, name: &str) -> usize {
+        self.0.get(name).map_or(0, |(n, _)| usize::try_from(*n).unwrap_or(usize::MAX))
+    }
+
+    /// Their sum.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.0.get(name).map_or(0.0, |(_, s)| *s)
+    }
+
+    /// Their mean, 0 of nothing.
+    pub fn mean(&self, name: &str) -> f64 {
+        if self.n(name) == 0 { 0.0 } else { self.sum(name) / self.n(name) as f64 }
+    }
+
+    /// Their mean as a figure, unscored of nothing.
+    pub fn figure(&self, name: &str, printed_as: impl Into<String>) -> Figure {
+        if self.n(name) == 0 {
+            return Figure { name: printed_as.into(), value: Score::Unscored("no rows".into()), n: 0 };
+        }
+        Figure::new(printed_as, self.mean(name), self.n(name))
+    }
+
+    /// Names that begin with `prefix`, in alphabetical order, without it.
+    pub fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.keys().filter_map(move |k| k.strip_prefix(prefix))
+    }
 }
 
 /// A figure of a whole set under the harness's own name.
@@ -109,13 +181,17 @@ pub struct Figure {
 impl Figure {
     /// A figure from its parts.
     pub fn new(name: impl Into<String>, value: f64, n: usize) -> Self {
-        let value = if value.is_finite() { Score::Value(value) } else { Score::Unscored("not a finite number".into()) };
+        let value = if value.is_finite() {
+            Score::Value(value)
+        } else {
+            Score::Unscored("not a finite number".into())
+        };
         Self { name: name.into(), value, n }
     }
 }
 
 /// The rules of a harness.
-pub trait Profile: Send + Sync {
+pub trait Compat: Send + Sync {
     /// Name on the command line and in tables.
     fn name(&self) -> &'static str;
 
@@ -128,22 +204,23 @@ pub trait Profile: Send + Sync {
     /// What is odd and reproduced on purpose, a sentence each.
     fn quirks(&self) -> &'static [&'static str];
 
-    /// Does the harness ask a language model about rows of this kind? Then [`Row::judge`] is used.
-    fn asks_judge(&self, _sample: &Sample) -> bool {
-        false
+    /// The value that the verdict of a language model adds, where the harness asks one about rows of
+    /// this kind.
+    fn asks_judge(&self, _sample: &Sample) -> Option<&'static str> {
+        None
     }
 
     /// The verdict on one reply.
     fn score(&self, sample: &Sample, reply: &str) -> Judged;
 
     /// The figures of a set; the first is the headline.
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        parts::accuracy(rows)
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        vec![sums.figure(VERDICT, "accuracy")]
     }
 }
 
 /// Every file of this folder with its profiles; files without any are shared parts.
-pub static PROFILES: &[(&str, &[&dyn Profile])] = &[
+pub static PROFILES: &[(&str, &[&dyn Compat])] = &[
     ("deeptumorvqa", deeptumorvqa::PROFILES),
     ("difflib", &[]),
     ("fm_medvqa", fm_medvqa::PROFILES),
@@ -167,27 +244,103 @@ pub static PROFILES: &[(&str, &[&dyn Profile])] = &[
 ];
 
 /// All profiles.
-pub fn all() -> impl Iterator<Item = &'static dyn Profile> {
+pub fn all() -> impl Iterator<Item = &'static dyn Compat> {
     PROFILES.iter().flat_map(|(_, profiles)| profiles.iter().copied())
 }
 
 /// The profile of that name.
-pub fn by_name(name: &str) -> Option<&'static dyn Profile> {
+pub fn by_name(name: &str) -> Option<&'static dyn Compat> {
     all().find(|p| p.name() == name)
 }
+
+/// A compatibility profile in a run: its name carries the commit.
+#[derive(Clone)]
+pub struct AsProfile {
+    rules: &'static dyn Compat,
+    name: String,
+    about: String,
+}
+
+impl AsProfile {
+    /// The profile for use in a run.
+    pub fn new(rules: &'static dyn Compat) -> Self {
+        let commit = rules.commit().get(..7).unwrap_or(rules.commit());
+        Self {
+            rules,
+            name: format!("compat:{}@{commit}", rules.name()),
+            about: format!("{} at {commit}", rules.harness()),
+        }
+    }
+
+    /// The rules behind it.
+    pub fn rules(&self) -> &'static dyn Compat {
+        self.rules
+    }
+}
+
+impl judge::Profile for AsProfile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &str {
+        &self.about
+    }
+
+    fn judge(&self, sample: &Sample, prediction: &Prediction) -> judge::Judgement {
+        let gold = match sample.target {
+            Target::Choice(letter) => letter.to_string(),
+            _ => parts::gold_text(sample).unwrap_or_default().to_owned(),
+        };
+        let Some(reply) = prediction.text() else {
+            return judge::Judgement::bare(judge::Verdict::Failed, "the item failed", gold);
+        };
+        let judged = self.rules.score(sample, reply);
+        let verdict = match &judged.verdict {
+            Score::Unscored(_) => judge::Verdict::Unscored,
+            Score::Value(_) if judged.extracted.is_none() => judge::Verdict::Unparsed,
+            Score::Value(v) if *v >= 1.0 => judge::Verdict::Correct,
+            Score::Value(_) => judge::Verdict::Wrong,
+        };
+        let rule: Cow<'static, str> = match &judged.verdict {
+            Score::Unscored(why) => format!("{}: {why}", judged.rule).into(),
+            Score::Value(_) => judged.rule.into(),
+        };
+        let mut out = judge::Judgement::bare(verdict, rule, gold);
+        for (name, value) in judged.values() {
+            out = out.with(name.to_owned(), value);
+        }
+        out.answer = judged.extracted.clone();
+        out.span = judged.extracted;
+        out
+    }
+
+    fn printed(&self, tallies: &[judge::Tally]) -> Vec<(String, f64)> {
+        let mut sums = Sums::default();
+        tallies.iter().for_each(|t| sums.put(&t.name, t.n, t.sum));
+        self.rules
+            .figures(&sums)
+            .into_iter()
+            .filter_map(|f| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None })
+            .collect()
+    }
+}
+
+/// A profile and its mean verdict.
+pub type ProfileScore = (&'static str, f64);
 
 /// The lowest and the highest accuracy that the profiles give the same replies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sensitivity {
     /// Profile and mean verdict, lowest first.
-    pub by_profile: Vec<(&'static str, f64)>,
+    pub by_profile: Vec<ProfileScore>,
     /// Profiles that did not apply, or would have crashed, with the reason.
     pub without: Vec<(&'static str, String)>,
 }
 
 impl Sensitivity {
     /// Lowest and highest profile.
-    pub fn range(&self) -> Option<((&'static str, f64), (&'static str, f64))> {
+    pub fn range(&self) -> Option<(ProfileScore, ProfileScore)> {
         Some((*self.by_profile.first()?, *self.by_profile.last()?))
     }
 }
@@ -197,7 +350,7 @@ impl Sensitivity {
 pub fn sensitivity(replies: &[(&Sample, &str)]) -> Sensitivity {
     let mut out = Sensitivity { by_profile: Vec::new(), without: Vec::new() };
     for profile in all() {
-        if replies.iter().any(|(s, _)| profile.asks_judge(s)) {
+        if replies.iter().any(|(s, _)| profile.asks_judge(s).is_some()) {
             continue;
         }
         let mut sum = 0.0;

@@ -1,19 +1,18 @@
 //! MultiMedEval's visual question answering (`multimedeval/task_families.py`, class `VQA`).
 
 use super::parts::gold_text;
-use super::{Figure, Judged, Profile, Row};
-use crate::metrics::words::mean;
+use super::{Compat, Figure, Judged, Sums};
 use crate::metrics::{self, Compute, token_f1, vqa_normal};
 use loupe_core::{Sample, Score};
 use std::collections::HashSet;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] = &[&Vqa];
+pub static PROFILES: &[&dyn Compat] = &[&Vqa];
 
 #[derive(Debug, Clone, Copy)]
 struct Vqa;
 
-impl Profile for Vqa {
+impl Compat for Vqa {
     fn name(&self) -> &'static str {
         "multimedeval"
     }
@@ -52,24 +51,29 @@ impl Profile for Vqa {
         } else {
             overlap.recall >= 0.75
         };
-        let rule = if closed { "closed: the word occurs" } else { "open: recall of 0.75" };
+        let (rule, kind) =
+            if closed { ("closed: the word occurs", "closed") } else { ("open: recall of 0.75", "open") };
         let bleu = if let Score::Value(v) = bleu { v } else { 0.0 };
-        let parts = vec![("F1", overlap.f1), ("recall", overlap.recall), ("bleu", bleu), ("closed", f64::from(u8::from(closed)))];
-        Judged { parts, ..Judged::new(right, said, rule) }
+        let judged = Judged::new(right, said, rule)
+            .also(kind)
+            .with("F1", overlap.f1)
+            .with("recall", overlap.recall)
+            .with("bleu", bleu);
+        if closed { judged } else { judged.with("open recall", overlap.recall) }
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let part = |rows: &[&Row], name: &str| mean(rows.iter().filter_map(|r| r.judged.part(name)));
-        let all: Vec<&Row> = rows.iter().collect();
-        let (closed, open): (Vec<&Row>, Vec<&Row>) = all.iter().partition(|r| r.judged.part("closed") == Some(1.0));
-        let right = |rows: &[&Row]| mean(rows.iter().map(|r| r.judged.value()));
-        vec![
-            Figure::new("closedQuestionsAccuracy", right(&closed), closed.len()),
-            Figure::new("openQuestionsRecall", part(&open, "recall"), open.len()),
-            Figure::new("openQuestionsAccuracy", right(&open), open.len()),
-            Figure::new("F1", part(&all, "F1"), all.len()),
-            Figure::new("recall", part(&all, "recall"), all.len()),
-            Figure::new("bleu", part(&all, "bleu"), all.len()),
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        [
+            ("closed", "closedQuestionsAccuracy"),
+            ("open recall", "openQuestionsRecall"),
+            ("open", "openQuestionsAccuracy"),
+            ("F1", "F1"),
+            ("recall", "recall"),
+            ("bleu", "bleu"),
         ]
+        .into_iter()
+        // No rows print 0 there.
+        .map(|(value, name)| Figure::new(name, sums.mean(value), sums.n(value)))
+        .collect()
     }
 }

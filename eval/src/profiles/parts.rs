@@ -1,19 +1,23 @@
 //! What several profiles share.
 
-use super::{Figure, Row};
-use loupe_core::{Sample, Score, Target};
+use loupe_core::{Sample, Target};
 
-/// The reference answer as words: the text, or the words of the right choice.
+/// The reference answer of a question that is answered in words.
 pub fn gold_text(sample: &Sample) -> Option<&str> {
-    match &sample.target {
-        Target::Choice(letter) => sample.choices.iter().find(|c| c.letter == *letter).map(|c| c.text.as_str()),
-        target => target.text(),
-    }
+    sample.target.text()
+}
+
+/// The words of the right choice.
+pub fn gold_choice(sample: &Sample) -> Option<&str> {
+    let Target::Choice(letter) = sample.target else { return None };
+    sample.choices.iter().find(|c| c.letter == letter).map(|c| c.text.as_str())
 }
 
 /// Is this an OPEN question by the set's own `answer_type`?
 pub fn is_open(sample: &Sample) -> bool {
-    sample.tag("answer_type").is_some_and(|t| matches!(t.trim().to_lowercase().as_str(), "open" | "other" | "number"))
+    sample
+        .tag("answer_type")
+        .is_some_and(|t| matches!(t.trim().to_lowercase().as_str(), "open" | "other" | "number"))
 }
 
 /// Is this a CLOSED question by the set's own `answer_type`?
@@ -62,40 +66,6 @@ pub fn after_last<'a>(text: &'a str, marker: &str) -> &'a str {
 /// Rounds to `digits` decimals as Python's `round` does.
 pub fn round(value: f64, digits: usize) -> f64 {
     format!("{value:.digits$}").parse().unwrap_or(value)
-}
-
-/// Mean verdict over all rows, the reason of the first row without one otherwise.
-pub fn accuracy(rows: &[Row]) -> Vec<Figure> {
-    vec![mean("accuracy", rows.iter())]
-}
-
-/// Mean verdict of some rows.
-pub fn mean<'a>(name: impl Into<String>, rows: impl Iterator<Item = &'a Row<'a>>) -> Figure {
-    let (mut sum, mut n) = (0.0, 0usize);
-    for row in rows {
-        match &row.judged.verdict {
-            Score::Value(v) => sum += v,
-            why @ Score::Unscored(_) => return Figure { name: name.into(), value: why.clone(), n: 0 },
-        }
-        n += 1;
-    }
-    if n == 0 {
-        return Figure { name: name.into(), value: Score::Unscored("no rows".into()), n };
-    }
-    Figure::new(name, sum / n as f64, n)
-}
-
-/// Mean verdict by the values of a tag, in alphabetical order.
-pub fn by_tag(rows: &[Row], tag: &str, label: impl Fn(&str) -> String) -> Vec<Figure> {
-    let mut values: Vec<&str> = rows.iter().filter_map(|r| r.sample.tag(tag)).collect();
-    values.sort_unstable();
-    values.dedup();
-    values.into_iter().map(|value| mean(label(value), rows.iter().filter(|r| r.sample.tag(tag) == Some(value)))).collect()
-}
-
-/// The first row on which the harness would have stopped.
-pub fn crash(rows: &[Row]) -> Option<Score> {
-    rows.iter().find(|r| r.judged.rule == super::CRASH).map(|r| r.judged.verdict.clone())
 }
 
 /// Strips one character from both ends, once for each given, in order (Python's `strip` in a loop).

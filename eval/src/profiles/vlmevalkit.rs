@@ -1,14 +1,16 @@
 //! VLMEvalKit's multiple-choice matching without a judge (`vlmeval/utils/matching_util.py`,
 //! "exact_matching").
 
-use super::{Figure, Judged, Profile, Row, parts};
+use super::{Compat, Figure, Judged, Sums, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Profile] =
-    &[&Exact { name: "vlmevalkit-exact", verbose: false }, &Exact { name: "vlmevalkit-exact-verbose", verbose: true }];
+pub static PROFILES: &[&dyn Compat] = &[
+    &Exact { name: "vlmevalkit-exact", verbose: false },
+    &Exact { name: "vlmevalkit-exact-verbose", verbose: true },
+];
 
 /// With `verbose`, as if the environment variable VERBOSE were set.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +38,7 @@ impl Exact {
         if REFUSALS.iter().any(|r| reply.contains(r)) {
             return Some(('Z', "a refusal"));
         }
-        let open: String =
-            reply.chars().map(|c| if ".()[],:;!*#{}".contains(c) { ' ' } else { c }).collect();
+        let open: String = reply.chars().map(|c| if ".()[],:;!*#{}".contains(c) { ' ' } else { c }).collect();
         let words: Vec<&str> = open.split_whitespace().collect();
         let place = |letter: char| words.iter().position(|w| w.chars().eq([letter]));
         let found: Vec<(char, usize)> =
@@ -58,7 +59,28 @@ impl Exact {
     }
 }
 
-impl Profile for Exact {
+impl Exact {
+    /// `can_infer`: a letter by itself, else the words of exactly one option.
+    fn read(self, sample: &Sample, reply: &str) -> Option<(char, &'static str)> {
+        if let Some(found) = self.option(sample, reply) {
+            return Some(found);
+        }
+        let lower = reply.to_lowercase();
+        let all: usize = sample.choices.iter().map(|c| c.text.chars().count()).sum();
+        if lower.chars().count() > 2 * all {
+            return None;
+        }
+        let said: Vec<char> = sample
+            .choices
+            .iter()
+            .filter(|c| lower.contains(&c.text.to_lowercase()))
+            .map(|c| c.letter)
+            .collect();
+        if let [letter] = said[..] { Some((letter, "the words of one option")) } else { None }
+    }
+}
+
+impl Compat for Exact {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -82,26 +104,26 @@ impl Profile for Exact {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = super::gold_letter(sample) else { return Judged::not_applicable("not a multiple-choice question") };
-        if let Some((letter, rule)) = self.option(sample, reply) {
-            return Judged::new(letter == gold, letter, rule);
-        }
-        let lower = reply.to_lowercase();
-        let all: usize = sample.choices.iter().map(|c| c.text.chars().count()).sum();
-        if lower.chars().count() <= 2 * all {
-            let said: Vec<char> =
-                sample.choices.iter().filter(|c| lower.contains(&c.text.to_lowercase())).map(|c| c.letter).collect();
-            if let [letter] = said[..] {
-                return Judged::new(letter == gold, letter, "the words of one option");
+        let Some(gold) = super::gold_letter(sample) else {
+            return Judged::not_applicable("not a multiple-choice question");
+        };
+        let mut judged = match self.read(sample, reply) {
+            Some((letter, rule)) => Judged::new(letter == gold, letter, rule),
+            None => Judged::unparsed("Z: nothing matched"),
+        };
+        for tag in ["l2-category", "category"] {
+            if let Some(value) = sample.tag(tag) {
+                judged = judged.also(format!("{tag} {value}"));
             }
         }
-        Judged::unparsed("Z: nothing matched")
+        judged
     }
 
-    fn aggregate(&self, rows: &[Row]) -> Vec<Figure> {
-        let mut out = vec![parts::mean("Overall", rows.iter())];
-        out.extend(parts::by_tag(rows, "l2-category", str::to_owned));
-        out.extend(parts::by_tag(rows, "category", str::to_owned));
+    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+        let mut out = vec![sums.figure(VERDICT, "Overall")];
+        for tag in ["l2-category ", "category "] {
+            out.extend(sums.under(tag).map(|value| sums.figure(&format!("{tag}{value}"), value)));
+        }
         out
     }
 }

@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+use super::*;
+use loupe_core::Choice;
+use std::collections::BTreeSet;
+
+fn sample(target: Target, choices: &[&str]) -> Sample {
+    Sample {
+        id: "1".into(),
+        media: Vec::new(),
+        question: "Where is it?".into(),
+        choices: choices
+            .iter()
+            .zip('A'..)
+            .map(|(text, letter)| Choice { letter, text: (*text).to_owned() })
+            .collect(),
+        target,
+        group: "1".into(),
+        tags: [("answer_type".to_owned(), "OPEN".to_owned())].into(),
+        language: "en".into(),
+    }
+}
+
+#[test]
+fn every_file_is_listed_and_every_name_is_unique() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/profiles");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|n| n != "mod" && n != "tests")
+        .collect();
+    let listed: BTreeSet<String> = PROFILES.iter().map(|(f, _)| (*f).to_owned()).collect();
+    assert_eq!(files, listed);
+    let names: Vec<&str> = all().map(|p| p.name()).collect();
+    assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
+    for profile in all() {
+        assert_eq!(profile.commit().len(), 40, "{}", profile.name());
+        assert!(!profile.quirks().is_empty(), "{}", profile.name());
+        assert!(by_name(profile.name()).is_some());
+    }
+}
+
+#[test]
+fn odd_replies_neither_crash_nor_score_more_than_one() {
+    let long = "A".repeat(1 << 20);
+    let thoughts = format!("<think>{}", "is it B? ".repeat(20_000));
+    let odd = [
+        "",
+        " ",
+        "\u{0}\u{1}\u{fffd}",
+        "\u{202e}صورة طبيعية",
+        "<think>",
+        "</think>",
+        "\\boxed{",
+        "\\boxed{{{}",
+        "<answer>",
+        "<answer></answer>",
+        "```json\n[[[[",
+        "```json\n{\"counts\": \"Numerous\"}\n```",
+        "é́",
+        "ß",
+        "Final Answer:",
+        "answer is",
+        "答案:",
+        "Z",
+        "1e999 mm",
+        "-",
+        ".",
+        "….",
+        long.as_str(),
+        thoughts.as_str(),
+    ];
+    let samples = [
+        sample(Target::Text(vec!["Left lung".into()]), &[]),
+        sample(Target::Text(vec!["yes".into()]), &[]),
+        sample(Target::Text(vec![String::new()]), &[]),
+        sample(Target::Text(vec!["```json\n{\"counts\": 3}\n```".into()]), &[]),
+        sample(Target::Text(Vec::new()), &[]),
+        sample(Target::Choice('B'), &["left", "right. or both", "", "left"]),
+        sample(Target::Choice('C'), &[]),
+        sample(Target::Unknown, &[]),
+    ];
+    for profile in all() {
+        for sample in &samples {
+            for reply in odd {
+                let judged = profile.score(sample, reply);
+                for (name, value) in judged.values() {
+                    assert!(value.is_finite() && value >= 0.0, "{} {name} {value}", profile.name());
+                }
+                if let Score::Value(v) = judged.verdict {
+                    assert!((0.0..=1.0).contains(&v), "{} {v}", profile.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_reply_is_right_and_wrong_by_profile() {
+    let question = sample(Target::Choice('B'), &["pneumonia", "pleural effusion", "fracture", "normal"]);
+    let row = sensitivity(&[(&question, "The correct answer is B.")]);
+    let ((_, lowest), (_, highest)) = row.range().unwrap();
+    assert_eq!((lowest, highest), (0.0, 1.0));
+    assert!(row.without.iter().any(|(name, _)| *name == "karma"));
+}
+
+#[test]
+fn a_run_sees_the_commit_and_the_printed_figures() {
+    use crate::judge::{Profile as _, Tally, Verdict};
+    let profile = AsProfile::new(by_name("medevalkit-vqa-rad").unwrap());
+    assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
+    let closed = sample(Target::Text(vec!["no".into()]), &[]);
+    let said = |text: &str| Prediction {
+        id: "1".into(),
+        outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text(text)),
+        trace: serde_json::Value::Null,
+    };
+    assert_eq!(profile.judge(&closed, &said("The scan is abnormal")).verdict, Verdict::Correct);
+    let tally = |name: &str, n, sum| Tally { name: name.into(), n, sum };
+    let printed = profile.printed(&[tally("close.right", 4, 3.0), tally("open.right", 2, 1.0)]);
+    assert_eq!(printed[0], ("total metrics.acc".to_owned(), 4.0 / 6.0));
+    assert_eq!(printed[2], ("open.acc".to_owned(), 0.25));
+}
