@@ -1,0 +1,390 @@
+"""Trains phantom-vl on a stream of phantoms. See README.md.
+
+    python train.py --dump ../../target/release/examples/dump --out OUT --until 14:00
+"""
+import argparse
+import datetime
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from data import Stream
+from net import Net, cells, fresh_model
+from prompts import AGAIN, GROUND, LOOK, box_text, make_tokenizer, wording, SPECIAL
+
+SIDE = 112
+WEIGHT = {"modality": 0.5, "plane": 0.4, "region": 0.5, "organ": 0.8, "presence": 1.0, "abnormality": 1.6, "side": 2.0,
+          "position": 1.6, "count": 1.6, "size": 1.4, "attribute": 2.0}
+
+
+class Words:
+    """Token ids of texts, remembered."""
+
+    def __init__(self, tok):
+        self.tok, self.known = tok, {}
+        self.ids = {s: tok.token_to_id(s) for s in SPECIAL}
+        self.start, self.end, self.pad = self.ids["<|im_start|>"], self.ids["<|im_end|>"], self.ids["<|image_pad|>"]
+        self.open = [self.start, *self("user\n")]
+        self.picture = [self.ids["<|vision_start|>"], *[self.pad] * 16, self.ids["<|vision_end|>"]]
+        self.turn = [self.end, *self("\n"), self.start, *self("assistant\n")]
+        self.again = [self.end, *self("\n"), *self.open]
+        self.numbers = [tok.token_to_id(str(n)) for n in range(SIDE + 1)]
+        assert None not in self.numbers
+
+    def __call__(self, text):
+        got = self.known.get(text)
+        if got is None:
+            got = self.known[text] = self.tok.encode(text, add_special_tokens=False).ids
+        return got
+
+
+class Node:
+    """A run of tokens after its parent: a shared prefix or one question with its answer."""
+    __slots__ = ("tokens", "label", "parent", "topic", "first")
+
+    def __init__(self, parent=None, topic=None):
+        self.tokens, self.label, self.parent, self.topic = [], [], parent, topic
+
+    def add(self, tokens, learn=False):
+        self.tokens += tokens
+        self.label += [learn] * len(tokens)
+        return self
+
+
+def asked(words, parent, question, answer, topic):
+    node = Node(parent, topic)
+    node.add(words(question)).add(words.turn)
+    return node.add(words(answer), True).add([words.end], True)
+
+
+def grounding(words, parent, ground, rng):
+    box = ground["box"]
+    name = ground["name"] if rng.random() < 0.5 else "the " + ground["name"]
+    return asked(words, parent, GROUND.format(name=name), box_text(box, ground["name"]), "box " + ground["kind"])
+
+
+def choose(qas, n, rng):
+    qas = [q for q in qas if q["lang"] == "en" or rng.random() < 0.3]
+    keyed = sorted(qas, key=lambda q: rng.random() ** (1 / (WEIGHT.get(q["topic"], 1) * (0.6 if q["options"] else 1))), reverse=True)
+    return keyed[:n]
+
+
+def tree(record, words, rng):
+    root = Node()
+    root.add(words.open)
+    nodes = [root]
+    if record["type"] == "several":
+        for i in range(record["images"]):
+            root.add(words(f"<image_{i + 1}>: ")).add(words.picture)
+        for qa in record["qas"]:
+            q, a = wording(qa, rng, 0.0)
+            nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
+        return nodes
+    root.add(words.picture)
+    ground = record["ground"]
+    finding = [g for g in ground if g["kind"] == "finding"]
+    if record["type"] == "single":
+        for qa in choose(record["qas"], 5, rng):
+            q, a = wording(qa, rng)
+            topic = ("zh" if qa["lang"] == "zh" else "choice" if qa["options"] else qa["topic"] + (" closed" if qa["closed"] else ""))
+            nodes.append(asked(words, root, q, a, topic))
+        nodes += [grounding(words, root, g, rng) for g in finding]
+        rest = [g for g in ground if g["kind"] != "finding"]
+        if rest:
+            nodes.append(grounding(words, root, rng.choice(rest), rng))
+        return nodes
+    # A second look.
+    qas = record["qas"]
+    nodes += [grounding(words, root, g, rng) for g in finding]
+    for qa in qas:
+        q, a = wording(qa, rng)
+        nodes.append(asked(words, root, q, a, "one look"))
+    look = rng.choice(qas)
+    chain = asked(words, root, LOOK.format(q=look["q"]), box_text(record["look"], "region"), "look box")
+    # What is shown is what was asked for.
+    shown = words(box_text(record["shown"], "region"))
+    chain.tokens[-1 - len(shown):-1] = shown
+    target = words(box_text(record["look"], "region"))
+    chain.first = target
+    chain.add(words.again[1:]).add(words.picture)
+    nodes.append(chain)
+    for qa in qas:
+        q, a = wording(qa, rng)
+        nodes.append(asked(words, chain, AGAIN.format(q=q), a, "two looks"))
+    return nodes
+
+
+def collate(records, words, rng):
+    trees = [tree(r, words, rng) for r in records]
+    # A parent precedes its children, so order by position in the list.
+    length = max(sum(len(n.tokens) for n in t) for t in trees)
+    length = (length + 7) // 8 * 8
+    b, most = len(trees), max(len(t) for t in trees)
+    tokens = torch.zeros(b, length, dtype=torch.long)
+    position = torch.zeros(3, b, length, dtype=torch.long)
+    member = torch.full((b, length), most, dtype=torch.long)
+    ancestry = torch.zeros(b, most + 1, most + 1, dtype=torch.bool)
+    ancestry[:, most, most] = True
+    where, learn, target, topics = [], [], [], []
+    for i, nodes in enumerate(trees):
+        at, ends = 0, {}
+        for k, node in enumerate(nodes):
+            node_index = {id(n): j for j, n in enumerate(nodes[:k])}
+            here = ends[id(node.parent)] if node.parent else 0
+            if node.parent:
+                ancestry[i, k] = ancestry[i, node_index[id(node.parent)]]
+            ancestry[i, k, k] = True
+            row, n, pos = node.tokens, len(node.tokens), []
+            j = 0
+            while j < n:
+                if row[j] == words.pad:
+                    pos += [(here, here + c // 4, here + c % 4) for c in range(16)]
+                    where += range(i * length + at + j, i * length + at + j + 16)
+                    here, j = here + 4, j + 16
+                else:
+                    pos.append((here, here, here))
+                    here, j = here + 1, j + 1
+            ends[id(node)] = here
+            tokens[i, at:at + n] = torch.tensor(row)
+            position[:, i, at:at + n] = torch.tensor(pos).T
+            member[i, at:at + n] = k
+            goal = list(row)
+            if hasattr(node, "first"):
+                s = next(j for j in range(n) if node.label[j])
+                goal[s:s + len(node.first)] = node.first
+            for j in range(1, n):
+                if node.label[j]:
+                    learn.append(i * length + at + j - 1)
+                    target.append(goal[j])
+                    topics.append((i, k))
+            at += n
+    mask = ancestry.gather(1, member[:, :, None].expand(-1, -1, most + 1)).gather(2, member[:, None, :].expand(-1, length, -1))
+    mask &= torch.ones(length, length, dtype=torch.bool).tril()
+    names = {(i, k): node.topic for i, nodes in enumerate(trees) for k, node in enumerate(nodes)}
+    return tokens, torch.tensor(where), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
+
+
+class Muon:
+    """Orthogonalised momentum for matrices (Jordan et al., 2024), scaled to AdamW's step (Liu et al., 2025)."""
+
+    def __init__(self, params, momentum=0.95, decay=0.01):
+        self.groups, self.momentum, self.decay = {}, momentum, decay
+        for p in params:
+            self.groups.setdefault(tuple(p.shape), []).append(p)
+        self.m = {id(p): torch.zeros_like(p) for ps in self.groups.values() for p in ps}
+
+    @torch.no_grad()
+    def step(self, lr):
+        for shape, ps in self.groups.items():
+            us = []
+            for p in ps:
+                m = self.m[id(p)]
+                m.lerp_(p.grad, 1 - self.momentum)
+                us.append(p.grad.lerp(m, self.momentum))
+            x = torch.stack(us).bfloat16()
+            flip = shape[0] > shape[1]
+            if flip:
+                x = x.mT.contiguous()
+            x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+            for _ in range(5):
+                a = x @ x.mT
+                x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+            if flip:
+                x = x.mT
+            scale = 0.2 * max(shape) ** 0.5
+            for p, u in zip(ps, x.float()):
+                p.mul_(1 - lr * self.decay)
+                p.add_(u, alpha=-lr * scale)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--dump", required=True)
+    ap.add_argument("--out", required=True)
+    ap.add_argument("--until", required=True, help="HH:MM (24 h), when to be done")
+    ap.add_argument("--decay-minutes", type=float, default=20)
+    ap.add_argument("--lr", type=float, default=2e-3)
+    ap.add_argument("--first", type=int, default=0, help="first training seed")
+    ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--resume")
+    ap.add_argument("--batch", type=int, nargs=3, default=[8, 3, 2], metavar=("SINGLE", "LOOK", "SEVERAL"))
+    args = ap.parse_args()
+    # Several processes with one thread each share a busy machine better than one with many.
+    rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if ranks > 1:
+        torch.distributed.init_process_group("gloo")
+    torch.set_num_threads(args.threads)
+    os.makedirs(args.out, exist_ok=True)
+    now = datetime.datetime.now()
+    hh, mm = map(int, args.until.split(":"))
+    end = now.replace(hour=hh, minute=mm, second=0).timestamp()
+    end += 86400 * (end < time.time())
+
+    from tokenizers import Tokenizer
+    path = os.path.join(args.out, "tokenizer.json")
+    if not os.path.exists(path) and rank == 0:
+        from corpus import lines
+        make_tokenizer(lines(args.dump)).save(path)
+    if ranks > 1:
+        torch.distributed.barrier()
+    tok = Tokenizer.from_file(path)
+    words = Words(tok)
+    model = fresh_model(words.ids, tok.get_vocab_size(), words.numbers)
+    net = Net(model)
+    width = model.config.text_config.hidden_size
+    # Heads that only training sees.
+    aux = torch.nn.ModuleDict({
+        "mask": torch.nn.Linear(128, 49), "label": torch.nn.Linear(128, 4 * 22),
+        "there": torch.nn.Linear(width, 1), "box": torch.nn.Linear(width, 4 * width, bias=False)})
+    named = [(n, p) for n, p in model.named_parameters()]
+    matrices = [p for n, p in named if p.dim() == 2 and not any(w in n for w in ("embed_tokens", "lm_head", "merger.mlp.0"))]
+    others = [p for n, p in named if not any(p is m for m in matrices)] + list(aux.parameters())
+    muon = Muon(matrices)
+    adam = torch.optim.AdamW(others, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    step, samples, spent = 0, 0, 0.0
+    if args.resume:
+        state = torch.load(args.resume)
+        model.load_state_dict(state["model"])
+        aux.load_state_dict(state["aux"])
+        for p, m in zip([p for ps in muon.groups.values() for p in ps], state["muon"]):
+            muon.m[id(p)].copy_(m)
+        adam.load_state_dict(state["adam"])
+        step, samples, spent = state["step"], state["samples"], state.get("spent", 0.0)
+        args.first = max(args.first, state["next_seed"])
+    stream = Stream(args.dump, args.first + (rank << 40))
+    rng = random.Random(args.first + 1 + rank)
+    number_table = torch.tensor(words.numbers)
+    number_at = torch.full((tok.get_vocab_size(),), -1)
+    number_at[number_table] = torch.arange(SIDE + 1)
+    near = torch.exp(-0.5 * ((torch.arange(SIDE + 1)[:, None] - torch.arange(SIDE + 1)[None]).float() / 1.3) ** 2)
+    near /= near.sum(1, keepdim=True)
+    running = {}
+    begun = last_save = last_log = time.time()
+
+    def save(name):
+        torch.save({"model": model.state_dict(), "aux": aux.state_dict(), "adam": adam.state_dict(),
+                    "muon": [muon.m[id(p)] for ps in muon.groups.values() for p in ps], "step": step, "samples": samples,
+                    "spent": spent + time.time() - begun, "next_seed": stream.last + 4096}, os.path.join(args.out, name + ".tmp"))
+        os.replace(os.path.join(args.out, name + ".tmp"), os.path.join(args.out, name))
+
+    clock, first_step = {}, step
+
+    def stop(*_):
+        nonlocal end
+        end = 0
+
+    signal.signal(signal.SIGTERM, stop)
+
+    def lap(name, since):
+        clock[name] = clock.get(name, 0) + time.perf_counter() - since
+        return time.perf_counter()
+
+    left = end - time.time()
+    while left > 0:
+        lr = args.lr * min(1, (step + 1) / 30) * min(1, left / (60 * args.decay_minutes) + 0.02)
+        t = time.perf_counter()
+        net.begin()
+        model.zero_grad(set_to_none=True)
+        aux.zero_grad(set_to_none=True)
+        said = {}
+        for kind, n in zip(("single", "look", "several"), args.batch):
+            if n == 0:
+                continue
+            records = [stream.take(kind, rng) for _ in range(n)]
+            samples += n
+            tokens, where, position, mask, learn, target, topics, names = collate(records, words, rng)
+            pixels = torch.from_numpy(np.concatenate([r["pixels"] for r in records]))
+            t = lap("data", t)
+            tower, seen = net.see(pixels)
+            hidden = net.read(tokens, seen, where, position, mask)
+            flat = hidden.flatten(0, 1)
+            logits = net.logits(flat[learn])
+            # Each question weighs by the square root of its answer's length, not by its length.
+            keys = {}
+            for key in topics:
+                keys[key] = keys.get(key, 0) + 1
+            weight = torch.tensor([keys[key] ** -0.5 * (0.15 if names[key] == "one look" else 1.0) for key in topics])
+            number = number_at[target].masked_fill(torch.tensor(["box" not in names[key] for key in topics]), -1)
+            plain = F.cross_entropy(logits, target, reduction="none")
+            soft = number >= 0
+            if soft.any():
+                logp = logits[soft].log_softmax(-1)[:, number_table]
+                plain = plain.masked_scatter(soft, -(near[number[soft]] * logp).sum(-1))
+            loss = (plain * weight).sum() / weight.sum()
+            # Dense targets for the tower, and boxes said by the picture tokens themselves.
+            masks = torch.from_numpy(np.concatenate([r["mask"] for r in records]))
+            labels = torch.from_numpy(np.concatenate([r["labels"] for r in records])).long()
+            usable = torch.tensor([not (r["type"] == "look" and i == 1) for r in records for i in range(r["images"])])
+            x = tower[usable].float()
+            loss = loss + 0.5 * F.binary_cross_entropy_with_logits(
+                aux["mask"](x), cells(masks[usable], 7).float(), pos_weight=torch.tensor(4.0))
+            loss = loss + 0.15 * F.cross_entropy(aux["label"](x).view(-1, 22), cells(labels[usable], 2).flatten())
+            if kind != "several":
+                heads = torch.tensor([i * (len(where) // len(records)) for i in range(n)])[:, None] + torch.arange(16)
+                pads = flat[where[heads]]  # (n, 16, width): tokens of the first picture
+                firsts, index = [], 0
+                for r in records:
+                    firsts.append(index)
+                    index += r["images"]
+                inside = masks[firsts].view(n, 4, 14, 4, 14).sum((2, 4)).flatten(1)
+                goal = [next((g["box"] for g in r["ground"] if g["kind"] == "finding"), None) for r in records]
+                one = torch.tensor([g is not None for g in goal])
+                loss = loss + 0.2 * F.binary_cross_entropy_with_logits(aux["there"](pads.float()).squeeze(-1), (inside > 0).float())
+                spot = (inside > 0) & one[:, None]
+                if spot.any():
+                    share = (inside / inside.sum(1, keepdim=True).clamp(min=1))[spot]
+                    said_by = F.linear(pads[spot], aux["box"].weight.to(pads.dtype)).view(-1, 4, width)
+                    table = net.w(net.text.embed_tokens.weight)[number_table]
+                    logp = F.linear(F.rms_norm(said_by, (width,)) * 4, table).float().log_softmax(-1)
+                    goals = torch.tensor([[int(round(v)) for v in (g or [0] * 4)] for g in goal])[:, None].expand(-1, 16, -1)[spot]
+                    loss = loss + 0.3 * (-(near[goals] * logp).sum(-1).mean(-1) * share).sum() / max(1, one.sum())
+            t = lap("forward", t)
+            loss.backward()
+            t = lap("backward", t)
+            with torch.no_grad():
+                right = (logits.argmax(-1) == target)
+                close = (number_at[logits.argmax(-1)] - number).abs() <= 3
+                good = torch.where(soft, close & soft, right)
+                for key, ok in zip(topics, good.tolist()):
+                    said[(kind, *key)] = said.get((kind, *key), True) and ok
+                for (k, i, j), ok in said.items():
+                    if k == kind:
+                        r = running.setdefault(names[(i, j)], [0.0, 0.0])
+                        r[0], r[1] = r[0] * 0.995 + ok, r[1] * 0.995 + 1
+        left = end - time.time()
+        if ranks > 1:
+            learning = [p for p in [*model.parameters(), *aux.parameters()] if p.grad is not None]
+            every = torch.cat([torch.tensor([left]), *(p.grad.flatten() for p in learning)])
+            torch.distributed.all_reduce(every)
+            every /= ranks
+            left = every[0].item()
+            for p, g in zip(learning, every[1:].split([p.numel() for p in learning])):
+                p.grad.copy_(g.view_as(p))
+        torch.nn.utils.clip_grad_norm_(others, 1.0)
+        for group in adam.param_groups:
+            group["lr"] = lr
+        adam.step()
+        muon.step(1.5 * lr)
+        t = lap("step", t)
+        step += 1
+        if rank == 0 and time.time() - last_log > 30:
+            last_log = time.time()
+            total = sum(clock.values())
+            cpu = time.process_time()
+            print(f"{datetime.datetime.now():%H:%M:%S} step {step} samples {samples} again {stream.again} loss {loss.item():.3f} lr {lr:.2e} "
+                  f"{total / (step - first_step) * 1000:.0f} ms/step cpu {cpu / (step - first_step) * 1000:.0f} " + " ".join(f"{k} {v / total:.0%}" for k, v in clock.items()))
+            print("   " + "  ".join(f"{k} {r[0] / r[1]:.2f}" for k, r in sorted(running.items())), flush=True)
+        if rank == 0 and time.time() - last_save > 150:
+            last_save = time.time()
+            save("last.pt")
+    if rank == 0:
+        save("final.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+//! Streams training or test examples on stdout for `assets/phantom-vl/train.py`.
+//!
+//! `dump train|test FIRST COUNT`: each record is a little-endian `u32` length, a JSON header of that
+//! length, and per picture 112 × 112 RGB bytes, 56 × 56 bytes of finding mask (0 or 1) and 16 × 16
+//! bytes of labels. Pictures are made at 336 × 336 and reduced as Pillow's BICUBIC reduces them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use loupe_core::{Box2, Picture};
+use loupe_phantom::questions::{self, Qa};
+use loupe_phantom::{Finding, Kind, Plan, Rng, Study, Wish};
+use serde_json::{Value, json};
+use std::io::Write;
+
+const SOURCE: usize = 336;
+const INPUT: usize = 112;
+/// Edge of the region looked at again, in pixels of the model's input.
+const LOOK: f64 = 28.0;
+
+fn main() -> std::io::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let held_out = args[1] == "test";
+    let first: u64 = args[2].parse().unwrap();
+    let count: u64 = args[3].parse().unwrap();
+    let patient = if held_out { Plan::held_out } else { Plan::training };
+    let reduce = Reduce::new(SOURCE);
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    for seed in first..first + count {
+        let mut rng = Rng::new(seed, if held_out { 77 } else { 78 });
+        let done = match seed % 8 {
+            0..=3 => single(seed, &mut rng, patient, &reduce, &mut out),
+            4 | 5 => second_look(seed, &mut rng, patient, &reduce, &mut out),
+            _ => several(seed, &mut rng, patient, &reduce, &mut out),
+        };
+        if done.is_err() {
+            return Ok(()); // The reader has had enough.
+        }
+    }
+    out.flush()
+}
+
+type Patient = fn(u64, Kind, Wish) -> Plan;
+
+fn write(out: &mut impl Write, header: &Value, pictures: &[Vec<u8>]) -> std::io::Result<()> {
+    let text = header.to_string();
+    out.write_all(&(text.len() as u32).to_le_bytes())?;
+    out.write_all(text.as_bytes())?;
+    pictures.iter().try_for_each(|p| out.write_all(p))
+}
+
+fn qa(q: &Qa) -> Value {
+    json!({"q": q.question, "a": q.answer, "topic": q.topic, "closed": q.closed, "lang": q.language,
+           "options": q.options, "letter": q.letter()})
+}
+
+/// Boxes of findings and structures in pixels of the model's input.
+fn groundings(study: &Study) -> Vec<Value> {
+    let scale = INPUT as f64 / SOURCE as f64;
+    let boxed = |name: &str, b: [f64; 4], kind: &str| json!({"name": name, "box": b.map(|v| v * scale), "kind": kind});
+    let mut all = Vec::new();
+    if let [f] = study.findings.as_slice() {
+        all.push(boxed(f.kind.name(), f.box_px, "finding"));
+    }
+    for label in study.kind.structures() {
+        if let Some(b) = study.structure(0, *label).and_then(|m| m.bounding_box())
+            && b.area() > 60.0
+        {
+            all.push(boxed(label.name(), b.xyxy(), "structure"));
+        }
+    }
+    all
+}
+
+fn single(
+    seed: u64,
+    rng: &mut Rng,
+    patient: Patient,
+    reduce: &Reduce,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let kind = *rng.pick(&Kind::ALL).unwrap();
+    let study = patient(seed, kind, Wish::Any).picture(SOURCE);
+    let qas: Vec<Value> = questions::about(&study, 0, rng).iter().map(qa).collect();
+    let header = json!({"type": "single", "seed": seed, "kind": kind, "images": 1, "qas": qas, "ground": groundings(&study)});
+    write(out, &header, &[payload(&study, reduce)])
+}
+
+fn second_look(
+    seed: u64,
+    rng: &mut Rng,
+    patient: Patient,
+    reduce: &Reduce,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let kind = *rng.pick(&[Kind::CtChest, Kind::Radiograph, Kind::MrT2]).unwrap();
+    let study = patient(seed, kind, Wish::Fine).picture(SOURCE);
+    let Some(nodule) = study.findings.first() else { return Ok(()) };
+    let look = look_box(nodule);
+    // The region that a model will really ask for is not always centred.
+    let jitter = |rng: &mut Rng| (rng.normal() * 1.8).clamp(-6.0, 6.0).round();
+    let limit = INPUT as f64 - LOOK;
+    let (x, y) = (
+        (look[0] + f64::from(jitter(rng))).clamp(0.0, limit),
+        (look[1] + f64::from(jitter(rng))).clamp(0.0, limit),
+    );
+    let scale = SOURCE as f64 / INPUT as f64;
+    let region = Box2::new(x * scale, y * scale, (x + LOOK) * scale, (y + LOOK) * scale);
+    let crop = study.picture(0).unwrap().crop(region).unwrap();
+    let enlarge = Reduce::new(crop.width());
+    let mut zoomed = enlarge.rgb(&crop);
+    zoomed.extend(std::iter::repeat_n(0, 56 * 56 + 16 * 16));
+    let qas: Vec<Value> = questions::about_nodule(nodule).iter().map(qa).collect();
+    let header = json!({"type": "look", "seed": seed, "kind": kind, "images": 2, "qas": qas,
+                        "look": look, "shown": [x, y, x + LOOK, y + LOOK], "ground": groundings(&study)});
+    write(out, &header, &[payload(&study, reduce), zoomed])
+}
+
+/// The square to look at: centred on the finding, inside the picture, on whole pixels of the input.
+fn look_box(f: &Finding) -> [f64; 4] {
+    let scale = INPUT as f64 / SOURCE as f64;
+    let corner =
+        |a: f64, b: f64| (((a + b) / 2.0 * scale - LOOK / 2.0).round()).clamp(0.0, INPUT as f64 - LOOK);
+    let (x, y) = (corner(f.box_px[0], f.box_px[2]), corner(f.box_px[1], f.box_px[3]));
+    [x, y, x + LOOK, y + LOOK]
+}
+
+fn several(
+    seed: u64,
+    _rng: &mut Rng,
+    patient: Patient,
+    reduce: &Reduce,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let series = questions::series(seed, patient);
+    let pictures: Vec<Vec<u8>> = series.plans.iter().map(|p| payload(&p.picture(SOURCE), reduce)).collect();
+    let qas: Vec<Value> = series.questions.iter().map(qa).collect();
+    let header = json!({"type": "several", "seed": seed, "images": pictures.len(), "qas": qas});
+    write(out, &header, &pictures)
+}
+
+fn payload(study: &Study, reduce: &Reduce) -> Vec<u8> {
+    let mut out = reduce.rgb(&study.picture(0).unwrap());
+    let slice = &study.slices[0];
+    let step = SOURCE / 56;
+    for y in 0..56 {
+        for x in 0..56 {
+            let hit = (0..step * step)
+                .filter(|i| slice.findings[(y * step + i / step) * SOURCE + x * step + i % step] != 0);
+            out.push(u8::from(hit.count() * 2 >= step * step));
+        }
+    }
+    let step = SOURCE / 16;
+    for y in 0..16 {
+        for x in 0..16 {
+            out.push(slice.labels[(y * step + step / 2) * SOURCE + x * step + step / 2]);
+        }
+    }
+    out
+}
+
+/// Separable resampling to the model's input with Pillow's antialiased bicubic kernel.
+struct Reduce {
+    from: usize,
+    taps: Vec<(usize, Vec<f32>)>,
+}
+
+impl Reduce {
+    fn new(from: usize) -> Self {
+        let scale = from as f64 / INPUT as f64;
+        let stretch = scale.max(1.0);
+        let cubic = |x: f64| {
+            let x = x.abs();
+            let a = -0.5;
+            if x < 1.0 {
+                ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+            } else if x < 2.0 {
+                (((x - 5.0) * x + 8.0) * x - 4.0) * a
+            } else {
+                0.0
+            }
+        };
+        let taps = (0..INPUT)
+            .map(|i| {
+                let centre = (i as f64 + 0.5) * scale;
+                let low = (centre - 2.0 * stretch + 0.5).max(0.0) as usize;
+                let high = ((centre + 2.0 * stretch + 0.5) as usize).min(from);
+                let raw: Vec<f64> = (low..high).map(|p| cubic((p as f64 - centre + 0.5) / stretch)).collect();
+                let sum: f64 = raw.iter().sum();
+                (low, raw.iter().map(|w| (w / sum) as f32).collect())
+            })
+            .collect();
+        Self { from, taps }
+    }
+
+    fn channel(&self, pixels: &[u8], rows: usize) -> Vec<u8> {
+        let clip = |v: f32| (v + 0.5).clamp(0.0, 255.0) as u8;
+        let mut wide = vec![0u8; rows * INPUT];
+        for y in 0..rows {
+            let row = &pixels[y * self.from..(y + 1) * self.from];
+            for (x, (low, w)) in self.taps.iter().enumerate() {
+                wide[y * INPUT + x] = clip(w.iter().zip(&row[*low..]).map(|(w, &p)| w * f32::from(p)).sum());
+            }
+        }
+        let mut out = vec![0u8; INPUT * INPUT];
+        let mut sums = [0.0f32; INPUT];
+        for (y, (low, w)) in self.taps.iter().enumerate() {
+            sums.fill(0.0);
+            for (i, w) in w.iter().enumerate() {
+                for (sum, &p) in sums.iter_mut().zip(&wide[(low + i) * INPUT..]) {
+                    *sum += w * f32::from(p);
+                }
+            }
+            for (o, s) in out[y * INPUT..].iter_mut().zip(&sums) {
+                *o = clip(*s);
+            }
+        }
+        out
+    }
+
+    /// The picture at 112 × 112 as RGB; square pictures only.
+    fn rgb(&self, picture: &Picture) -> Vec<u8> {
+        assert_eq!((picture.width(), picture.height()), (self.from, self.from));
+        if picture.channels() == 1 {
+            return self.channel(picture.pixels(), self.from).iter().flat_map(|&v| [v, v, v]).collect();
+        }
+        let planes: Vec<Vec<u8>> = (0..3)
+            .map(|c| {
+                let plane: Vec<u8> = picture.pixels().iter().skip(c).step_by(3).copied().collect();
+                self.channel(&plane, self.from)
+            })
+            .collect();
+        (0..INPUT * INPUT).flat_map(|i| [planes[0][i], planes[1][i], planes[2][i]]).collect()
+    }
+}

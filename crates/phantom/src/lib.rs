@@ -1,0 +1,26 @@
+//! Phantom studies: anatomical-looking pictures and volumes from a seed, with exact ground truth.
+//!
+//! Nothing here is a patient. A [`Plan`] says what a phantom patient has; sampling it gives a
+//! [`Study`] with values (Hounsfield units for CT), label maps, masks and measured findings. The
+//! same seed gives the same bits on every platform.
+
+mod anatomy;
+mod finding;
+mod kind;
+mod label;
+pub mod questions;
+mod rng;
+mod scene;
+mod study;
+mod write;
+
+pub use finding::{Finding, FindingKind, Side};
+pub use kind::Kind;
+pub use label::{LABELS, Label};
+pub use rng::Rng;
+pub use scene::Slice;
+pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};
+pub use write::{
+    FrameQuestion, PICTURE_SIZE, PhantomError, Summary, VOLUME_SIZE, VOLUME_SLICES, dicom_series,
+    frame_questions, nifti_labels, nifti_volume, png, write_all,
+};

@@ -1,0 +1,206 @@
+//! Phantoms on disk: DICOM series, NIfTI volumes, PNG pictures, and datasets in known layouts.
+
+mod datasets;
+mod dicom;
+mod nifti;
+mod picture;
+
+pub use dicom::dicom_series;
+pub use nifti::{nifti_labels, nifti_volume};
+pub use picture::png;
+
+use crate::kind::Kind;
+use crate::questions::{self, Qa};
+use crate::rng::Rng;
+use crate::study::{Plan, Study, Wish};
+use loupe_core::picture::PictureError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why phantoms could not be written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PhantomError {
+    /// A file or folder could not be made.
+    #[error("{path} could not be written: {source}; choose a folder that can be written to")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A picture could not be made or encoded.
+    #[error("a phantom picture could not be made: {0}")]
+    Picture(String),
+    /// Nothing was asked for.
+    #[error("0 studies were asked for; ask for at least 1")]
+    NoStudies,
+}
+
+impl From<PictureError> for PhantomError {
+    fn from(error: PictureError) -> Self {
+        Self::Picture(error.to_string())
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Studies, as DICOM, NIfTI or PNG.
+    pub studies: usize,
+    /// Files of all kinds.
+    pub files: usize,
+    /// Questions in the VQA-RAD layout.
+    pub vqa_rad: usize,
+    /// Questions in the SLAKE layout, both languages.
+    pub slake: usize,
+    /// Regions to find in `grounding/grounding.jsonl`.
+    pub grounding: usize,
+    /// Questions in `second-look/second-look.jsonl`.
+    pub second_look: usize,
+}
+
+/// Pixels along an edge of pictures; slices of volumes have [`VOLUME_SIZE`].
+pub const PICTURE_SIZE: usize = 336;
+/// Pixels along an edge of the slices of volumes.
+pub const VOLUME_SIZE: usize = 256;
+/// Slices of a volume and their distance in mm.
+pub const VOLUME_SLICES: (usize, f32) = (24, 5.0);
+
+/// Counts the files it writes and makes the folders they need.
+pub(crate) struct Folder {
+    root: PathBuf,
+    files: usize,
+}
+
+impl Folder {
+    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), PhantomError> {
+        let path = self.root.join(name);
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes));
+        self.files += 1;
+        made.map_err(|source| PhantomError::Write { path, source })
+    }
+
+    pub(crate) fn write_json(&mut self, name: &str, value: &Value) -> Result<(), PhantomError> {
+        self.write(name, format!("{value:#}\n").as_bytes())
+    }
+}
+
+/// Writes `studies` studies of every modality in turn, and datasets of questions about them, into
+/// `dir`. The same seed gives the same files. `README.md` in the folder says what is what; questions
+/// over several pictures come from [`frame_questions`], which the caller writes as parquet.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, PhantomError> {
+    if studies == 0 {
+        return Err(PhantomError::NoStudies);
+    }
+    let mut folder = Folder { root: dir.to_owned(), files: 0 };
+    let mut summary = Summary { studies, ..Summary::default() };
+    let mut index = Vec::new();
+    for i in 0..studies {
+        index.push(write_study(&mut folder, i, seed)?);
+    }
+    let pictures: Vec<Study> = (0..studies).map(|i| plan(i, seed, 1).picture(PICTURE_SIZE)).collect();
+    let asked: Vec<Vec<Qa>> = pictures
+        .iter()
+        .enumerate()
+        .map(|(i, s)| questions::about(s, 0, &mut Rng::new(seed ^ i as u64, 41)))
+        .collect();
+    summary.vqa_rad = datasets::vqa_rad(&mut folder, &pictures, &asked)?;
+    summary.slake = datasets::slake(&mut folder, &pictures, &asked)?;
+    summary.grounding = datasets::grounding(&mut folder, &pictures)?;
+    summary.second_look = datasets::second_look(&mut folder, seed, studies)?;
+    folder.write_json("studies.json", &json!({ "seed": seed, "studies": index }))?;
+    folder.write("README.md", include_bytes!("folder.md"))?;
+    summary.files = folder.files;
+    Ok(summary)
+}
+
+/// The `i`-th patient of a folder; `part` keeps the parts of a folder apart.
+fn plan(i: usize, seed: u64, part: u64) -> Plan {
+    let kind = Kind::ALL.get(i % Kind::ALL.len()).copied().unwrap_or(Kind::CtChest);
+    let seed = crate::rng::mix(seed.wrapping_mul(0x1_0001).wrapping_add(part << 32 | i as u64));
+    Plan::held_out(seed, kind, Wish::Any)
+}
+
+fn write_study(folder: &mut Folder, i: usize, seed: u64) -> Result<Value, PhantomError> {
+    let plan = plan(i, seed, 0);
+    let kind = plan.kind;
+    let (count, step) = VOLUME_SLICES;
+    let size = if kind.is_volume() { VOLUME_SIZE } else { PICTURE_SIZE };
+    let study = plan.volume(size, count, step);
+    let name = format!("studies/{i:04}-{}", kind.name());
+    if kind.is_volume() || kind == Kind::Radiograph {
+        for (k, bytes) in dicom_series(&study, crate::rng::mix(seed ^ i as u64)).into_iter().enumerate() {
+            folder.write(&format!("{name}/dicom/{k:03}.dcm"), &bytes)?;
+        }
+    }
+    if kind.is_volume() {
+        folder.write(&format!("{name}/volume.nii"), &nifti_volume(&study))?;
+        folder.write(&format!("{name}/labels.nii"), &nifti_labels(&study, false))?;
+        folder.write(&format!("{name}/findings.nii"), &nifti_labels(&study, true))?;
+    }
+    let key = study.findings.first().map_or(study.slices.len() / 2, |f| f.slice);
+    folder.write(&format!("{name}/slice.png"), &png(&study.picture(key)?)?)?;
+    Ok(json!({ "folder": name, "kind": kind, "slice": key, "findings": study.findings }))
+}
+
+/// A question over two to five pictures, ready for MedFrameQA's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameQuestion {
+    /// Unique within the set.
+    pub id: String,
+    /// Questions with the same video share their pictures.
+    pub video: String,
+    /// The question.
+    pub question: String,
+    /// Options without letters.
+    pub options: Vec<String>,
+    /// Letter of the right option.
+    pub letter: char,
+    /// Part of the body, modality, and what is asked for.
+    pub organ: String,
+    /// See `organ`.
+    pub modality: String,
+    /// See `organ`.
+    pub keyword: String,
+    /// PNG files, in order.
+    pub pictures: Vec<Vec<u8>>,
+}
+
+/// The multiple-choice questions over several pictures that belong to a folder of `series` series.
+///
+/// # Errors
+/// When a picture cannot be encoded.
+pub fn frame_questions(seed: u64, series: usize) -> Result<Vec<FrameQuestion>, PhantomError> {
+    let mut out = Vec::new();
+    for i in 0..series {
+        let of = crate::rng::mix(seed.wrapping_mul(0x1_0001).wrapping_add(3 << 32 | i as u64)) >> 8;
+        let set = questions::series(of, Plan::held_out);
+        let mut pictures = Vec::with_capacity(set.plans.len());
+        for plan in &set.plans {
+            pictures.push(png(&plan.picture(PICTURE_SIZE).picture(0)?)?);
+        }
+        let kind = set.plans.first().map_or(Kind::CtChest, |p| p.kind);
+        for (k, qa) in set.questions.iter().enumerate() {
+            let Some(letter) = qa.letter() else { continue };
+            out.push(FrameQuestion {
+                id: format!("series{i:04}-{k}"),
+                video: format!("series{i:04}"),
+                question: qa.question.clone(),
+                options: qa.options.clone(),
+                letter,
+                organ: kind.region().to_owned(),
+                modality: kind.modality().to_owned(),
+                keyword: datasets::content_type(qa.topic).to_owned(),
+                pictures: pictures.clone(),
+            });
+        }
+    }
+    Ok(out)
+}
