@@ -7,7 +7,7 @@
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
 use crate::judge;
-use loupe_core::{Prediction, Sample, Score, Target};
+use loupe_core::{Sample, Score, Target};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -217,6 +217,11 @@ pub trait Compat: Send + Sync {
     fn figures(&self, sums: &Sums) -> Vec<Figure> {
         vec![sums.figure(VERDICT, "accuracy")]
     }
+
+    /// Figures that no sums can give, such as mAP.
+    fn whole_set(&self, _replies: &[(Sample, String)]) -> Vec<Figure> {
+        Vec::new()
+    }
 }
 
 /// Every file of this folder with its profiles; files without any are shared parts.
@@ -287,7 +292,8 @@ impl judge::Profile for AsProfile {
         &self.about
     }
 
-    fn judge(&self, sample: &Sample, prediction: &Prediction) -> judge::Judgement {
+    fn judge(&self, case: &judge::Case<'_>) -> judge::Judgement {
+        let (sample, prediction) = (case.sample, case.prediction);
         let gold = match sample.target {
             Target::Choice(letter) => letter.to_string(),
             _ => parts::gold_text(sample).unwrap_or_default().to_owned(),
@@ -315,14 +321,19 @@ impl judge::Profile for AsProfile {
         out
     }
 
-    fn printed(&self, tallies: &[judge::Tally]) -> Vec<(String, f64)> {
+    fn printed(&self, replies: &[(Sample, String)]) -> Vec<(String, f64)> {
         let mut sums = Sums::default();
-        tallies.iter().for_each(|t| sums.put(&t.name, t.n, t.sum));
-        self.rules
-            .figures(&sums)
+        replies.iter().for_each(|(sample, reply)| sums.add_row(&self.rules.score(sample, reply)));
+        let mut figures = self.rules.figures(&sums);
+        figures.extend(self.rules.whole_set(replies));
+        figures
             .into_iter()
             .filter_map(|f| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None })
             .collect()
+    }
+
+    fn prints(&self) -> bool {
+        true
     }
 }
 

@@ -246,4 +246,22 @@ impl Compat for PointDetectCount {
             })
             .collect()
     }
+
+    fn whole_set(&self, replies: &[(Sample, String)]) -> Vec<Figure> {
+        let readings: Vec<Reading> =
+            replies.iter().filter_map(|(s, reply)| read(gold_text(s)?, reply)).collect();
+        let mut out = Vec::new();
+        for task in [Task::Bounding, Task::CountAndBox] {
+            let of: Vec<&Reading> = readings.iter().filter(|r| r.task == task).collect();
+            if of.is_empty() {
+                continue;
+            }
+            let summary = mean_average_precision(&of, &Params::torchmetrics());
+            for (name, value) in [("mAP", summary.ap), ("mAP_50", summary.ap50), ("mAP_75", summary.ap75)] {
+                // torchmetrics prints -1 where there is no reference.
+                out.push(Figure::new(format!("{}.{name}", task.name()), value.unwrap_or(-1.0), of.len()));
+            }
+        }
+        out
+    }
 }

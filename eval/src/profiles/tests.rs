@@ -107,18 +107,24 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
 
 #[test]
 fn a_run_sees_the_commit_and_the_printed_figures() {
-    use crate::judge::{Profile as _, Tally, Verdict};
+    use crate::judge::{Case, Profile as _, Verdict};
     let profile = AsProfile::new(by_name("medevalkit-vqa-rad").unwrap());
     assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
     let closed = sample(Target::Text(vec!["no".into()]), &[]);
-    let said = |text: &str| Prediction {
+    let open = sample(Target::Text(vec!["left lung".into()]), &[]);
+    let prediction = loupe_core::Prediction {
         id: "1".into(),
-        outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text(text)),
+        outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text("The scan is abnormal")),
         trace: serde_json::Value::Null,
     };
-    assert_eq!(profile.judge(&closed, &said("The scan is abnormal")).verdict, Verdict::Correct);
-    let tally = |name: &str, n, sum| Tally { name: name.into(), n, sum };
-    let printed = profile.printed(&[tally("close.right", 4, 3.0), tally("open.right", 2, 1.0)]);
-    assert_eq!(printed[0], ("total metrics.acc".to_owned(), 4.0 / 6.0));
+    let case = Case { sample: &closed, prediction: &prediction, pictures: &[] };
+    assert_eq!(profile.judge(&case).verdict, Verdict::Correct);
+    let replies = [
+        (closed.clone(), "abnormal".to_owned()),
+        (open.clone(), "left lung".to_owned()),
+        (open, "right".to_owned()),
+    ];
+    let printed = profile.printed(&replies);
+    assert_eq!(printed[0], ("total metrics.acc".to_owned(), 2.0 / 3.0));
     assert_eq!(printed[2], ("open.acc".to_owned(), 0.25));
 }
