@@ -1,7 +1,9 @@
 //! Shared readers: every annotation file, whatever its format, becomes [`Row`]s of named fields.
 
 mod base64_tsv;
+pub(crate) mod coco;
 mod files;
+pub(crate) mod masks;
 pub(crate) mod own;
 mod parquet;
 pub(crate) mod regions;
