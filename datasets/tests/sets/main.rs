@@ -1,0 +1,66 @@
+//! Every set is read from a small sample in its documented layout, written here or by the script
+//! beside the fixtures; real files are read where `LOUPE_TEST_DATA` names their folder.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod every_set;
+mod grounding;
+mod multiple_choice;
+mod own_format;
+mod parquet_files;
+mod real_data;
+mod reports;
+mod segmentation;
+mod short_answers;
+mod volumes;
+
+use loupe_core::{DataError, Dataset, MediaSource, Sample, Target};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder with these files, gone when the test ends.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        put(dir.path(), name, text.as_bytes());
+    }
+    dir
+}
+
+fn put(dir: &Path, name: &str, bytes: &[u8]) {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn open(name: &str, dir: &Path, split: &str) -> Box<dyn Dataset> {
+    loupe_datasets::open(name, dir, Some(split)).unwrap_or_else(|e| panic!("{name} {split}: {e}"))
+}
+
+fn rows(set: &dyn Dataset) -> Vec<Result<Sample, DataError>> {
+    (0..set.len()).map(|i| set.get(i)).collect()
+}
+
+/// All samples of a split, none of which may be in error.
+fn samples(name: &str, dir: &Path, split: &str) -> Vec<Sample> {
+    let set = open(name, dir, split);
+    rows(set.as_ref()).into_iter().map(|row| row.unwrap_or_else(|e| panic!("{name} {split}: {e}"))).collect()
+}
+
+/// Image paths of a sample relative to the folder.
+fn images(dir: &Path, sample: &Sample) -> Vec<String> {
+    let path = |source: &MediaSource| match source {
+        MediaSource::File(p) | MediaSource::Folder(p) => {
+            p.strip_prefix(dir).unwrap().to_string_lossy().into_owned()
+        }
+        MediaSource::Bytes(bytes) => format!("{} bytes", bytes.len()),
+    };
+    sample.media.iter().map(|m| path(&m.source)).collect()
+}
+
+fn text(answers: &[&str]) -> Target {
+    Target::Text(answers.iter().map(|a| (*a).to_owned()).collect())
+}

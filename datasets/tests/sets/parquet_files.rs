@@ -1,0 +1,115 @@
+use super::{fixture, samples, text};
+use loupe_core::{Dataset, MediaSource, Sample, Target};
+
+fn first_bytes(sample: &Sample) -> Vec<u8> {
+    match &sample.media[0].source {
+        MediaSource::Bytes(bytes) => bytes.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rows_of_several_files_and_row_groups_in_any_order() {
+    let set = super::open("vqa-rad", &fixture("hf_short"), "test");
+    assert_eq!(set.len(), 11);
+    let forward: Vec<Sample> = (0..11).map(|i| set.get(i).unwrap()).collect();
+    for i in [10, 3, 3, 0, 7, 1, 9, 2, 8, 6, 5, 4] {
+        assert_eq!(set.get(i).unwrap(), forward[i], "{i}");
+    }
+    for (i, sample) in forward.iter().enumerate() {
+        assert_eq!(sample.media.len(), 1);
+        assert!(first_bytes(sample).starts_with(b"\x89PNG"));
+        assert_eq!(sample.question, format!("question {i}?"));
+        assert_eq!(sample.target, text(&[&if i % 2 == 1 { "yes".to_owned() } else { format!("word {i}") }]));
+    }
+    assert_eq!(forward[8].id, "test-00001-of-00002-bb:1");
+    assert_eq!(forward[0].group, forward[1].group);
+    assert_eq!(forward[4].group, forward[5].group);
+    assert_ne!(forward[2].group, forward[3].group);
+    assert_eq!(samples("pathvqa", &fixture("hf_short"), "train").len(), 2);
+}
+
+#[test]
+fn many_threads_read_the_same_rows() {
+    let set = super::open("vqa-rad", &fixture("hf_short"), "test");
+    let alone: Vec<Sample> = (0..11).map(|i| set.get(i).unwrap()).collect();
+    let set: &dyn Dataset = set.as_ref();
+    std::thread::scope(|scope| {
+        for t in 0..4 {
+            let alone = &alone;
+            scope.spawn(move || {
+                for n in 0..44 {
+                    let i = (n * 7 + t * 3) % 11;
+                    assert_eq!(set.get(i).unwrap(), alone[i]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn medframeqa_frames_and_letters() {
+    let all = samples("medframeqa", &fixture("medframeqa"), "test");
+    assert_eq!(all.iter().map(|s| s.media.len()).collect::<Vec<_>>(), [2, 3, 4, 5, 2]);
+    assert_eq!(all[3].tag("n_images"), Some("5"));
+    assert_eq!(all[0].choices[0].text, "one. two", "only the letter is taken off");
+    assert_eq!(
+        all.iter().map(|s| s.target.clone()).collect::<Vec<_>>(),
+        "ABCBA".chars().map(Target::Choice).collect::<Vec<_>>()
+    );
+    assert_eq!((all[0].group.as_str(), all[1].group.as_str(), all[4].group.as_str()), ("v1", "v1", "v3"));
+    assert_eq!(all[2].tag("organ"), None);
+}
+
+#[test]
+fn mmmu_subjects_options_and_open_questions() {
+    let all = samples("mmmu-medical", &fixture("mmmu"), "validation");
+    assert_eq!(all.len(), 10);
+    let first = &all[0];
+    assert_eq!(
+        first.choices.iter().map(|c| c.text.as_str()).collect::<Vec<_>>(),
+        ["<image 2>", "it's b", "25%"]
+    );
+    assert_eq!((first.media.len(), first.target.clone()), (2, Target::Choice('B')));
+    assert_eq!(all[1].target, text(&["aorta", "the aorta"]));
+    assert_eq!(all[1].media.len(), 1);
+    let pharmacy = samples("mmmu-medical", &fixture("mmmu"), "validation:Pharmacy");
+    assert_eq!((pharmacy.len(), pharmacy[0].tag("subject")), (2, Some("Pharmacy")));
+    let error =
+        loupe_datasets::open("mmmu-medical", &fixture("mmmu"), Some("dev")).err().unwrap().to_string();
+    assert!(error.contains("Basic_Medical_Science/dev-*.parquet is missing"), "{error}");
+}
+
+#[test]
+fn medxpertqa_of_hugging_face() {
+    let all = samples("medxpertqa-mm", &fixture("medxpertqa"), "test");
+    assert_eq!((all[0].choices.len(), all[0].target.clone()), (2, Target::Choice('B')));
+    assert_eq!((all[1].choices.len(), all[1].target.clone()), (3, Target::Choice('C')));
+    assert_eq!(all[0].media.len(), 2);
+}
+
+#[test]
+fn damaged_files_are_errors_and_never_panics() {
+    let whole = std::fs::read(fixture("hf_short/data/test-00000-of-00002-aa.parquet")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test-x.parquet");
+    let mut spoiled = vec![std::fs::read(fixture("damaged.parquet")).unwrap()];
+    spoiled.extend([0, 3, 100, whole.len() - 1].map(|n| whole[..n].to_vec()));
+    for at in (0..whole.len()).step_by(61) {
+        let mut copy = whole.clone();
+        copy[at] ^= 0xff;
+        spoiled.push(copy);
+    }
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut refused = 0;
+    for bytes in spoiled {
+        std::fs::write(&path, bytes).unwrap();
+        match loupe_datasets::open("vqa-rad", dir.path(), None) {
+            Err(_) => refused += 1,
+            Ok(set) => refused += usize::from((0..set.len().min(20)).any(|i| set.get(i).is_err())),
+        }
+    }
+    std::panic::set_hook(quiet);
+    assert!(refused > 5, "{refused}");
+}
