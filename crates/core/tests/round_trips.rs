@@ -2,6 +2,8 @@
 //! Sizes are drawn independently per axis, so that swapped axes cannot hide.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use loupe_core::ask::FoundBox;
+use loupe_core::dialect::{DIALECTS, Parsed, PictureSizes};
 use loupe_core::geometry::{dot, norm};
 use loupe_core::mask::Rle;
 use loupe_core::{
@@ -220,6 +222,31 @@ proptest! {
         prop_assert!(error < TOLERANCE, "{error}");
         let whole = shown.source_from_self.boxed(Box2::new(0.0, 0.0, w as f64, h as f64));
         prop_assert!(close_boxes(whole, cut.origin.source_from_self.boxed(cut.bounds())));
+    }
+
+    #[test]
+    fn millimetres_to_words_and_back(p in picture(), part in shares(), w in 1usize..700, h in 1usize..500,
+                                     mw in 1usize..700, mh in 1usize..500, geometry in lps_from_index(),
+                                     k in 0.0f64..300.0, n in 0..DIALECTS.len(), inner in shares()) {
+        // A lesion on a slice, seen in an enlarged crop, said in any dialect, read, and found again.
+        let mut origin = Origin::of_size(p.width(), p.height());
+        origin.lps_from_source = Some(geometry.plane(k));
+        let cut = p.with_origin(origin).crop_of(part);
+        let shown = cut.origin_after_resize(w, h, "resize");
+        let lesion = region(&cut, inner);
+        let on_source = cut.origin.source_from_self.boxed(lesion);
+        let given = shown.source_from_self.inverse().unwrap().boxed(on_source);
+        let size = PictureSizes { given: [w, h], model_input: [mw, mh] };
+        let found = FoundBox { picture: 0, region: given, label: None, score: None };
+        let said = DIALECTS[n].spoken_box(&found, size).unwrap();
+        let read = DIALECTS[n].found(&Parsed { boxes: vec![said], ..Parsed::default() }, &[size], 0);
+        let back = shown.source_from_self.boxed(read.boxes[0].region);
+        prop_assert!(close_boxes(back, on_source), "{}: {back:?} {on_source:?}", DIALECTS[n].name);
+        for (x, y) in [(back.x0, back.y0), (back.x1, back.y1)] {
+            let lps = shown.lps_from_source.unwrap().apply(Point2::new(x, y));
+            let index = geometry.index_of(lps).unwrap();
+            prop_assert!(close(index[0] + 0.5, x) && close(index[1] + 0.5, y) && close(index[2], k));
+        }
     }
 
     #[test]
