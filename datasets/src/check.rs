@@ -28,7 +28,7 @@ pub struct SplitCheck {
     pub missing_names: Vec<String>,
     /// Images whose checksum is not the one that the set states.
     pub wrong_checksums: usize,
-    /// Images whose checksum the set states.
+    /// Images whose checksum the set states (the tag `image_sha256`, for a row's first image).
     pub known_checksums: usize,
     /// Rows without any image.
     pub rows_without_image: usize,
@@ -147,7 +147,7 @@ fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &
     if let loupe_core::Target::Boxes(boxes) = &sample.target {
         found.empty_boxes += boxes.iter().filter(|b| !b.at.is_proper()).count();
     }
-    for media in &sample.media {
+    for (at, media) in sample.media.iter().enumerate() {
         let path = match &media.source {
             MediaSource::File(path) | MediaSource::Folder(path) => path,
             MediaSource::Bytes(_) => {
@@ -166,7 +166,7 @@ fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &
             if found.missing_names.len() < MOST_NAMES {
                 found.missing_names.push(media.name.clone());
             }
-        } else if let Some(stated) = sample.tag("image_sha256") {
+        } else if let Some(stated) = sample.tag("image_sha256").filter(|_| at == 0) {
             found.known_checksums += 1;
             let same =
                 std::fs::read(path).is_ok_and(|b| read::digest_hex(&[&b]).eq_ignore_ascii_case(stated));

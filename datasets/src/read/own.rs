@@ -170,28 +170,46 @@ fn slice(row: &Row, value: &Value) -> Result<SliceAt, DataError> {
     })
 }
 
-/// A preset's name, `full`, or centre and width.
+/// As on the command line: a preset's name, `full`, `stored:1`, `p1-p99` or `40/400` (centre and
+/// width); or an object with `centre` and `width`.
 fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
-    let bad = || row.error("\"window\" is neither a preset, nor full, nor {\"centre\": 40, \"width\": 400}");
-    let parsed;
-    let value = match value {
-        Value::String(text) if text.trim_start().starts_with('{') => {
-            parsed = serde_json::from_str(text).map_err(|_| bad())?;
-            &parsed
-        }
-        other => other,
+    const FORMS: &str = "\"window\" is neither a preset, nor full, stored:1, p1-p99, 40/400 (centre/width), \
+                         nor {\"centre\": 40, \"width\": 400}";
+    let chosen = match value {
+        Value::String(text) => match text.trim() {
+            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(numbers),
+            words => named(words),
+        },
+        other => numbers(other),
     };
-    match value {
-        Value::String(name) if name.trim() == "full" => Ok(WindowChoice::FullRange),
-        Value::String(name) => Ok(WindowChoice::Preset(name.trim().to_owned())),
-        Value::Object(fields) => {
-            let number = |name: &str| fields.get(name).and_then(Value::as_f64);
-            let centre = number("centre").or_else(|| number("center"));
-            let window = Window::linear(centre.ok_or_else(bad)?, number("width").ok_or_else(bad)?);
-            if window.is_valid() { Ok(WindowChoice::Numbers(window)) } else { Err(bad()) }
-        }
-        _ => Err(bad()),
+    chosen.ok_or_else(|| row.error(FORMS))
+}
+
+fn named(text: &str) -> Option<WindowChoice> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite());
+    if let Some((centre, width)) = text.split_once('/') {
+        return linear(number(centre)?, number(width)?);
     }
+    if let Some(index) = text.strip_prefix("stored:") {
+        return index.trim().parse().ok().map(WindowChoice::Stored);
+    }
+    if let Some((low, high)) = text.strip_prefix('p').and_then(|rest| rest.split_once("-p")) {
+        let (low, high) = (number(low)?, number(high)?);
+        return (0.0 <= low && low < high && high <= 100.0).then_some(WindowChoice::Percentiles(low, high));
+    }
+    let full = text == "full";
+    (!text.is_empty())
+        .then(|| if full { WindowChoice::FullRange } else { WindowChoice::Preset(text.to_owned()) })
+}
+
+fn numbers(value: &Value) -> Option<WindowChoice> {
+    let number = |name: &str| value.get(name).and_then(Value::as_f64);
+    linear(number("centre").or_else(|| number("center"))?, number("width")?)
+}
+
+fn linear(centre: f64, width: f64) -> Option<WindowChoice> {
+    let window = Window::linear(centre, width);
+    window.is_valid().then_some(WindowChoice::Numbers(window))
 }
 
 fn choices(row: &Row) -> Result<Vec<Choice>, DataError> {

@@ -48,9 +48,6 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     tags.extend(count.map(|count| ("count".to_owned(), count.to_string())));
     tags.extend(label(&reference).map(|label| ("label".to_owned(), label)));
     let file = image.rsplit('/').next().unwrap_or(&image).to_owned();
-    if let Some(hash) = file.split('.').next().filter(|h| h.len() == 64) {
-        tags.insert("image_sha256_name".to_owned(), hash.to_owned());
-    }
     Ok(Sample {
         media: vec![root.image(row, &root.folder(&["MedMultiPoints-images", "images"]), &file)?],
         question: question.trim_start_matches("<image>").trim().to_owned(),

@@ -116,3 +116,28 @@ fn the_fingerprint_follows_the_annotations_and_not_the_images() {
     assert_ne!(fingerprint(), before);
     assert_eq!(samples("vqa-rad", dir.path(), "test").len(), 4);
 }
+
+/// A set's line in docs/datasets.md.
+fn documented(entry: &loupe_datasets::SetEntry) -> String {
+    let rows = |split: &str| entry.known.iter().find(|k| k.split == split).map(|k| format!(" ({})", k.rows));
+    let splits: Vec<String> =
+        entry.splits.iter().map(|s| format!("`{s}`{}", rows(s).unwrap_or_default())).collect();
+    let splits = if splits.is_empty() { "those of the rows".to_owned() } else { splits.join(", ") };
+    let options: Vec<String> = entry.options.iter().map(|(name, _)| format!("`:{name}`")).collect();
+    let between = if options.is_empty() { "" } else { "; " };
+    let (name, title, layout, group) = (entry.name, entry.title, entry.layout, entry.group_by);
+    format!("| `{name}` | {title} | {splits}{between}{} | {layout} | {group} |", options.join(" "))
+}
+
+#[test]
+fn the_documentation_lists_every_set_as_it_is() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/datasets.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for entry in SETS {
+        let line = documented(entry);
+        assert!(text.lines().any(|l| l == line), "docs/datasets.md needs this line:\n{line}");
+    }
+    let listed =
+        text.lines().skip_while(|l| !l.starts_with("## All sets")).filter(|l| l.starts_with("| `")).count();
+    assert_eq!(listed, SETS.len(), "docs/datasets.md has lines of sets that are not there");
+}

@@ -57,6 +57,36 @@ fn every_field_of_the_json_lines() {
 }
 
 #[test]
+fn windows_are_written_as_on_the_command_line() {
+    let written = ["-600/1500", "stored:1", "p1-p99.5", "bone", " full "];
+    let wanted = [
+        WindowChoice::Numbers(Window::linear(-600.0, 1500.0)),
+        WindowChoice::Stored(1),
+        WindowChoice::Percentiles(1.0, 99.5),
+        WindowChoice::Preset("bone".to_owned()),
+        WindowChoice::FullRange,
+    ];
+    for (text, window) in written.iter().zip(wanted) {
+        let line =
+            serde_json::json!({"question": "?", "image": {"path": "x.dcm", "window": text}}).to_string();
+        let dir = folder(&[("set.jsonl", &line)]);
+        assert_eq!(samples("jsonl", dir.path(), "all")[0].media[0].view.window, Some(window), "{text}");
+    }
+}
+
+#[test]
+fn a_check_compares_stated_checksums() {
+    let right = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"; // of "aaa"
+    let line = |image: &str, hash: &str| {
+        serde_json::json!({"question": "?", "image": image, "tags": {"image_sha256": hash}}).to_string()
+    };
+    let text = [line("a.png", right), line("b.png", right)].join("\n");
+    let dir = folder(&[("set.jsonl", &text), ("a.png", "aaa"), ("b.png", "bbb")]);
+    let found = &loupe_datasets::check("jsonl", dir.path()).unwrap().splits[0];
+    assert_eq!((found.known_checksums, found.wrong_checksums, found.is_good()), (2, 1, false));
+}
+
+#[test]
 fn a_table_says_the_same() {
     let csv = "id,question,image,slice,window,A,B,answer,boxes,tag:organ,split\n\
                1,\"Which, then?\",a.png|b.png,,,left,right,B,,lung,test\n\
