@@ -170,9 +170,16 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     if p < 0.5 {
         return -t_quantile(1.0 - p, df);
     }
-    // t² = df·(1 − x)/x with x from the beta distribution of the two-sided tail.
-    let x = beta_quantile(2.0 * (1.0 - p), df / 2.0, 0.5);
-    (df * (1.0 - x) / x).sqrt()
+    // t² = df·y/x with x = 1 − y of beta distributions; the smaller of the two is found, so that no
+    // digits are lost in the difference.
+    let tail = 2.0 * (1.0 - p);
+    if tail < 0.5 {
+        let x = beta_quantile(tail, df / 2.0, 0.5);
+        (df * (1.0 - x) / x).sqrt()
+    } else {
+        let y = beta_quantile(1.0 - tail, 0.5, df / 2.0);
+        (df * y / (1.0 - y)).sqrt()
+    }
 }
 
 /// ln of the binomial coefficient.

@@ -110,33 +110,29 @@ impl<'a> Options<'a> {
 
     /// The text is a letter, an option's words, or a letter followed by words.
     fn plain(&self, text: &str) -> Option<Found> {
-        let said = words(text);
-        let equal = self.equal(&said);
-        if let Some(letter) = lone_letter(text) {
-            return Some(match self.offered(letter) {
-                // An option may itself be a single letter ("C" for vitamin C).
-                Some(offered) if equal.iter().all(|e| *e == offered) => Ok((offered, "letter")),
-                Some(_) => Err("letter_and_text_differ"),
-                None => Err("letter_not_offered"),
-            });
+        let lone = lone_letter(text);
+        if let Some(offered) = lone.and_then(|letter| self.offered(letter)) {
+            // The letter is the option's, even where options are themselves letters (of figures).
+            return Some(Ok((offered, "letter")));
         }
-        match equal[..] {
+        let said = words(text);
+        let leading = leading_letter(text).and_then(|(letter, rest)| Some((self.offered(letter)?, rest)));
+        if let Some((letter, rest)) = leading {
+            let own = self.text_of(letter).unwrap_or_default();
+            let rest_words = words(rest);
+            if rest_words.is_empty() || (!own.is_empty() && rest_words.starts_with(own)) {
+                let several = self.lists_more(letter, rest);
+                return Some(if several { Err("several_options") } else { Ok((letter, "letter_and_text")) });
+            }
+        }
+        match self.equal(&said)[..] {
             [letter] => return Some(Ok((letter, "option_text"))),
+            [] if lone.is_some() => return Some(Err("letter_not_offered")),
             [] => {}
             _ => return Some(Err("several_options")),
         }
-        let (letter, rest) = leading_letter(text)?;
-        let letter = self.offered(letter)?;
-        let rest_words = words(rest);
-        let own = self.text_of(letter).unwrap_or_default();
-        if rest_words.is_empty() || (!own.is_empty() && rest_words.starts_with(own)) {
-            return Some(if self.lists_more(letter, rest) {
-                Err("several_options")
-            } else {
-                Ok((letter, "letter_and_text"))
-            });
-        }
-        let others = self.equal(&rest_words);
+        let (letter, rest) = leading?;
+        let others = self.equal(&words(rest));
         // "E. coli": the words belong to another option that begins like a letter.
         let spelled = self
             .choices
@@ -161,7 +157,8 @@ impl<'a> Options<'a> {
         marked.filter_map(|(at, _)| leading_letter(&rest[at..])).any(|(other, words_after)| {
             let Some(other) = self.offered(other).filter(|o| *o != letter) else { return false };
             let own = self.text_of(other).unwrap_or_default();
-            !own.is_empty() && words(words_after).starts_with(own)
+            let longest = own.iter().map(String::len).sum::<usize>() * 2 + 40;
+            !own.is_empty() && words(&words_after.chars().take(longest).collect::<String>()).starts_with(own)
         }) || self.listed(&rest.lines().skip(1).map(bare).collect::<Vec<_>>()) > 0
     }
 
@@ -240,11 +237,13 @@ impl<'a> Options<'a> {
     /// The one option whose words stand in the text, those inside a longer named option not counted.
     fn named(&self, text: &str) -> Option<char> {
         let said = words(text);
-        if said.iter().any(|w| DENIALS.contains(&w.as_str())) {
+        if said.len() > LONGEST_SENTENCE || said.iter().any(|w| DENIALS.contains(&w.as_str())) {
             return None;
         }
         let mut hits: Vec<(usize, usize, char)> = Vec::new();
-        for (choice, option) in self.choices.iter().zip(&self.texts) {
+        // A word of one letter or digit is in too many sentences to count as named.
+        let long = |t: &[String]| t.iter().map(|w| w.chars().count()).sum::<usize>() > 1;
+        for (choice, option) in self.choices.iter().zip(&self.texts).filter(|(_, t)| long(t)) {
             let places =
                 said.windows(option.len().max(1)).enumerate().filter(|(_, w)| *w == option.as_slice());
             hits.extend(places.map(|(at, _)| (at, at + option.len(), choice.letter)));

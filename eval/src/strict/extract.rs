@@ -118,32 +118,32 @@ fn braces(text: &str) -> Option<&str> {
 
 /// What follows the last declaration on its line (or on the next, when the line ends there).
 fn declared<'a>(reply: &'a str, lower: &str) -> Option<&'a str> {
-    let mut last = None;
-    for noun in ["answer", "option", "choice", "答案"] {
-        for (at, _) in lower.match_indices(noun) {
-            let before = lower[..at].trim_end_matches([' ', '*', '_']);
-            let word_starts = noun == "答案" || !lower[..at].ends_with(|c: char| c.is_alphanumeric());
-            let denied =
-                ["wrong", "incorrect", "false", "not the", "no correct"].iter().any(|w| before.ends_with(w));
-            // "option" and "choice" declare only as "the correct option is"; alone they mention.
-            let chosen = !matches!(noun, "option" | "choice")
-                || ["correct", "right", "best", "final", "my"].iter().any(|w| before.ends_with(w));
-            if !word_starts || denied || !chosen {
-                continue;
-            }
-            if let Some(start) = after_copula(&lower[at + noun.len()..]) {
-                let start = at + noun.len() + start;
-                let text = line(&reply[start..]);
-                let negated = ["not ", "n't ", "neither", "不是", "unclear", "unknown"]
-                    .iter()
-                    .any(|w| text.to_ascii_lowercase().starts_with(w));
-                if !text.is_empty() && !negated && last.is_none_or(|(before, _)| before < start) {
-                    last = Some((start, text));
-                }
-            }
+    let last = ["answer", "option", "choice", "答案"]
+        .into_iter()
+        .filter_map(|noun| last_declared(lower, noun))
+        .max()?;
+    Some(reply[last..].split(['\n', '\r']).next().unwrap_or_default().trim())
+}
+
+/// Where the words of the last declaration with `noun` begin. Looks at a few characters around each
+/// noun only, so that a reply of a megabyte costs no more than its length.
+fn last_declared(lower: &str, noun: &str) -> Option<usize> {
+    const DENIED: [&str; 5] = ["wrong", "incorrect", "false", "not the", "no correct"];
+    const CHOSEN: [&str; 5] = ["correct", "right", "best", "final", "my"];
+    const NEGATED: [&str; 6] = ["not ", "n't ", "neither", "不是", "unclear", "unknown"];
+    lower.rmatch_indices(noun).find_map(|(at, _)| {
+        let before = lower[..at].trim_end_matches([' ', '*', '_']);
+        let word_starts = noun == "答案" || !lower[..at].ends_with(char::is_alphanumeric);
+        let denied = DENIED.iter().any(|w| before.ends_with(w));
+        // "option" and "choice" declare only as "the correct option is"; alone they mention.
+        let chosen = !matches!(noun, "option" | "choice") || CHOSEN.iter().any(|w| before.ends_with(w));
+        if !word_starts || denied || !chosen {
+            return None;
         }
-    }
-    last.map(|(_, text)| text)
+        let start = at + noun.len() + after_copula(&lower[at + noun.len()..])?;
+        let words = &lower[start..];
+        (!words.is_empty() && !NEGATED.iter().any(|w| words.starts_with(w))).then_some(start)
+    })
 }
 
 /// Bytes from behind the noun to the declared words: over markup, then a colon or a form of "to be".
@@ -170,10 +170,6 @@ fn after_copula(rest: &str) -> Option<usize> {
     let text = text
         .trim_start_matches(|c: char| c.is_whitespace() || MARKUP.contains(&c) || matches!(c, ':' | '：'));
     Some(rest.len() - text.len())
-}
-
-fn line(text: &str) -> &str {
-    text.split(['\n', '\r']).next().unwrap_or_default().trim()
 }
 
 /// Without markup, quotes and white space around it.

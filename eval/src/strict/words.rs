@@ -33,16 +33,24 @@ pub(super) fn words(text: &str) -> Vec<String> {
         }
     }
     end(&mut word);
-    found.retain(|w| !matches!(w.as_str(), "a" | "an" | "the"));
+    // An article stands before a word; at the end it is a name ("A", "Image A", "hepatitis A").
+    let mut left = found.len();
+    found.retain(|w| {
+        left -= 1;
+        left == 0 || !matches!(w.as_str(), "a" | "an" | "the")
+    });
     for word in &mut found {
         if let Some(at) = NUMBERS.iter().position(|n| n == word) {
             *word = at.to_string();
         }
     }
-    while let Some(at) = found.windows(2).position(|w| w[0] == "x" && w[1] == "ray") {
-        found[at] = "xray".to_owned();
-        found.remove(at + 1);
-    }
+    found.dedup_by(|ray, x| {
+        let joined = ray == "ray" && x == "x";
+        if joined {
+            x.push_str("ray");
+        }
+        joined
+    });
     found
 }
 
