@@ -60,7 +60,7 @@ pub fn rectangles(
 ) -> Result<Picture, PixelError> {
     let mut canvas = Canvas::of(picture, ink);
     for b in boxes {
-        let [x0, y0, x1, y1] = b.map(|v| v as i64); // towards zero, like C's (int)
+        let [x0, y0, x1, y1] = b.map(whole);
         if b[2] < b[0] {
             return Err(PixelError::DrawX);
         }
@@ -75,6 +75,11 @@ pub fn rectangles(
         }
     }
     Ok(picture.with_pixels(picture.channels(), canvas.pixels, &format!("mark {}", boxes.len()))?)
+}
+
+/// Cut towards zero like C's `(int)`, within what no picture reaches.
+pub(crate) fn whole(v: f64) -> i64 {
+    v.clamp(-1e9, 1e9) as i64
 }
 
 struct Canvas {
@@ -126,7 +131,7 @@ impl Canvas {
 /// # Errors
 /// When the corners are in the wrong order, nothing is left, or the crop is too big to hold.
 pub fn crop(picture: &Picture, region: [f64; 4]) -> Result<Picture, PixelError> {
-    let [x0, y0, x1, y1] = region.map(|v| v.round_ties_even().clamp(-1e9, 1e9) as i64);
+    let [x0, y0, x1, y1] = region.map(|v| whole(v.round_ties_even()));
     if region[2] < region[0] {
         return Err(PixelError::CropX);
     }

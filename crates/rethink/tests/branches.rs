@@ -315,6 +315,42 @@ fn slices_windows_and_outlines() {
 }
 
 #[test]
+fn a_box_in_a_zoom_of_a_slice_is_found_in_the_patient() {
+    let media = MediaRef::file("scan.nii.gz");
+    let first = loupe_core::MediaLoader::load(&Slices, &media).unwrap();
+    let mut request = Request::new(vec![first.into()], "q");
+    request.media = vec![media];
+    // Slice 8, then a look at 10×10 of its pixels, enlarged, then a box in that.
+    let mut script = Script::new(&[
+        "{\"slice\": 8}",
+        "[{\"bbox_2d\": [10, 10, 20, 20]}]",
+        "[{\"bbox_2d\": [0, 0, 10, 20]}]",
+    ]);
+    let nearest = Nearest::default();
+    let all = Models {
+        first: &mut script,
+        second: None,
+        segmenter: None,
+        resampler: &nearest,
+        loader: Some(&Slices),
+    };
+    let outcome = run("loupe", all, &request, &Settings::default()).unwrap();
+    let trace = &outcome.trace;
+    assert_eq!(trace.ended, Ended::Answered);
+    // 12×12 pixels from (9, 9) fill 40: a factor of 10/3.
+    let zoomed = &trace.pictures[trace.rounds[1].action.as_ref().unwrap().result.unwrap()];
+    assert_eq!((zoomed.size, zoomed.origin.slice), ([40, 40], Some(8)));
+    let found = &outcome.boxes[0];
+    assert_eq!(trace.pictures[found.picture].origin.slice, Some(8));
+    let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(close(&found.region.xyxy(), &[9.0, 9.0, 12.0, 15.0]), "{:?}", found.region);
+    // 0.5 and 0.7 mm a pixel, slices 3 mm apart; the first pixel's centre at (-10, -20, 30).
+    let corners = found.corners_lps_mm.unwrap();
+    assert!(close(&corners[0], &[-10.0 + 8.5 * 0.5, -20.0 + 8.5 * 0.7, 54.0]), "{corners:?}");
+    assert!(close(&corners[2], &[-10.0 + 11.5 * 0.5, -20.0 + 14.5 * 0.7, 54.0]), "{corners:?}");
+}
+
+#[test]
 fn a_trace_is_written_read_and_replayed() {
     for (name, lines) in [
         ("deepeyes-training", vec![ZOOM, "<tool_call>{</tool_call>", "<answer>left</answer>"]),

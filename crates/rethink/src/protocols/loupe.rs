@@ -4,7 +4,7 @@
 //! place of a box it may ask, as one JSON object, for a mark (`{"mark": [box]}`), an outline
 //! (`{"segment": box}`, pixels of the first picture), another slice (`{"slice": 40}`, with
 //! `"plane": "coronal"` if wanted) or another window (`{"window": "lung"}` or `{"window": [centre, width]}`).
-//! Anything else is its answer. Boxes are grown by a tenth on each side and enlarged with BICUBIC until
+//! After another slice or window it may look again. Anything else is its answer. Boxes are grown by a tenth on each side and enlarged with BICUBIC until
 //! the longer side equals the longer side of the picture, at most eightfold.
 
 use super::{Acted, Play, Protocol, Scene, Step, four};
@@ -23,7 +23,7 @@ pub const VIEWS: &str = " For another slice reply {\"slice\": number}, for anoth
 /// Said with the enlarged region.
 pub const ENLARGED: &str = "This is the region, enlarged. Now answer the question: ";
 
-/// Said with any other picture.
+/// Said with a mark or an outline.
 pub const SHOWN: &str = "Here it is. Now answer the question: ";
 
 /// Most times that a region is enlarged.
@@ -40,10 +40,13 @@ pub const PROTOCOL: Protocol = Protocol {
     dialect: "family",
     actions: &["zoom", "mark", "segment", "slice", "window"],
     rounds: 4,
-    begin: || Box::new(Loupe),
+    begin: || Box::new(Loupe { looking: true }),
 };
 
-struct Loupe;
+struct Loupe {
+    /// A box still says where to look; later it belongs to the answer.
+    looking: bool,
+}
 
 impl Play for Loupe {
     fn open(&mut self, scene: &mut Scene<'_>) -> Result<Vec<Turn>, String> {
@@ -56,8 +59,7 @@ impl Play for Loupe {
     fn step(&mut self, scene: &mut Scene<'_>, reply: &Reply) -> Step {
         let wanted = object(&reply.text);
         let view = ["slice", "plane", "window"].iter().any(|k| wanted.get(k).is_some());
-        // A box is where to look only until something has been shown; then it belongs to the answer.
-        let first = scene.round == 0;
+        let look = self.looking && !scene.last;
         let done = if let Some(boxes) = wanted.get("mark") {
             mark(scene, boxes).map_err(|e| ("mark", e))
         } else if let Some(region) = wanted.get("segment") {
@@ -65,7 +67,7 @@ impl Play for Loupe {
         } else if view {
             change_view(scene, &wanted)
                 .map_err(|e| (if wanted.get("window").is_some() { "window" } else { "slice" }, e))
-        } else if let (true, Some(found)) = (first, reply.boxes.first()) {
+        } else if let (true, Some(found)) = (look, reply.boxes.first()) {
             zoom(scene, found.picture, found.region).map_err(|e| ("zoom", e))
         } else {
             return Step::Answer(answer::of_reply(&reply.text).to_owned());
@@ -73,8 +75,14 @@ impl Play for Loupe {
         let question = scene.request.with_options();
         match done {
             Ok(mut acted) => {
-                let words = if acted.name == "zoom" { ENLARGED } else { SHOWN };
-                acted.say = vec![scene.next(), Part::Text(format!("{words}{question}"))];
+                // Another slice or window is one more picture to look at; anything else is to be judged.
+                self.looking = view;
+                let words = match acted.name {
+                    "zoom" => format!("{ENLARGED}{question}"),
+                    _ if view => format!("{question}{LOOK}{VIEWS}"),
+                    _ => format!("{SHOWN}{question}"),
+                };
+                acted.say = vec![scene.next(), Part::Text(words)];
                 Step::Act(Box::new(acted))
             }
             Err((name, error)) => {

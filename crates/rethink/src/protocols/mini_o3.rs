@@ -120,7 +120,7 @@ impl MiniO3 {
         };
         let (w, h) = (image.width() as f64, image.height() as f64);
         // int() cuts towards zero; then the edges are held inside.
-        let [x0, y0, x1, y1] = [b[0] * w, b[1] * h, b[2] * w, b[3] * h].map(|v| v as i64);
+        let [x0, y0, x1, y1] = [b[0] * w, b[1] * h, b[2] * w, b[3] * h].map(pixels::whole);
         let cut = [x0.max(0), y0.max(0), x1.min(w as i64 - 1), y1.min(h as i64 - 1)];
         if cut[0] > cut[2] - 1 {
             return Err(format!("The bounding box is not valid in width: {cut:?}"));
