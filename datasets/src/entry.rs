@@ -6,7 +6,7 @@ use loupe_core::DataError;
 use serde::Serialize;
 use std::path::Path;
 
-/// A published number of rows.
+/// A published number of rows; a split has several when the set's layouts differ in size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Known {
     /// Split, with its option: `test`, `test:en`.

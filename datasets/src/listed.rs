@@ -68,15 +68,19 @@ impl Dataset for Listed {
             source.complete(row, &mut sample)?;
         }
         if sample.group.is_empty() {
-            sample.group = content_group(&sample.media);
+            sample.group = content_group(&sample.id, &sample.media);
         }
         sample.tags.insert("n_images".to_owned(), sample.media.len().to_string());
         Ok(sample)
     }
 }
 
-/// A group for rows whose set does not name its images: the images' own content.
-fn content_group(images: &[MediaRef]) -> String {
+/// A group for rows whose set does not name its images: the images' own content. A row without any
+/// depends on no other.
+fn content_group(id: &str, images: &[MediaRef]) -> String {
+    if images.is_empty() {
+        return id.to_owned();
+    }
     let mut bytes = Vec::new();
     for image in images {
         if let MediaSource::Bytes(b) = &image.source {

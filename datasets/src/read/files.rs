@@ -181,7 +181,10 @@ impl Root {
             let at = e.utf8_error().valid_up_to();
             self.read_error(file, format!("not UTF-8 at byte {at}; convert the file, for example with iconv"))
         })?;
-        Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+        match text.strip_prefix('\u{feff}') {
+            Some(rest) => Ok(rest.to_owned()),
+            None => Ok(text),
+        }
     }
 
     /// A JSON file.
@@ -216,10 +219,22 @@ impl Root {
 
     /// A CSV (`,`) or TSV (`\t`) file with a heading line.
     pub(crate) fn table_rows(&self, file: &str, delimiter: u8) -> Result<Rows, DataError> {
+        self.table_columns(file, delimiter, |_| true)
+    }
+
+    /// The same with only the columns whose heading is wanted.
+    pub(crate) fn table_columns(
+        &self,
+        file: &str,
+        delimiter: u8,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Rows, DataError> {
         let name: Arc<str> = file.into();
         let text = self.text(file)?;
         let mut reader = table_reader(text.as_bytes(), delimiter);
-        let headings = headings(&mut reader).map_err(|problem| self.read_error(file, problem))?;
+        let mut headings = headings(&mut reader).map_err(|problem| self.read_error(file, problem))?;
+        // A column without a name is left out.
+        headings.iter_mut().filter(|name| !wanted(name)).for_each(String::clear);
         Ok(reader
             .records()
             .enumerate()

@@ -27,11 +27,16 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     }
     let folder = root.folder(&["images/images_normalized", "images_normalized", "images"]);
     let mut images: HashMap<String, Vec<(String, MediaRef)>> = HashMap::new();
+    let mut samples = Vec::new();
+    let view = |row: &Row| {
+        let media = root.image(row, &folder, &row.need("filename")?)?;
+        Ok((row.need("uid")?, (row.get("projection").unwrap_or_default(), media)))
+    };
     for row in root.table_rows("indiana_projections.csv", b',')? {
-        let row = row?;
-        let media = root.image(&row, &folder, &row.need("filename")?)?;
-        let view = row.get("projection").unwrap_or_default();
-        images.entry(row.need("uid")?).or_default().push((view, media));
+        match row.and_then(|row| view(&row)) {
+            Ok((study, view)) => images.entry(study).or_default().push(view),
+            Err(error) => samples.push(Err(error)),
+        }
     }
     for views in images.values_mut() {
         // The frontal view first, as reports describe it.
@@ -47,5 +52,6 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         })
     };
     let rows = root.table_rows("indiana_reports.csv", b',')?;
-    Ok(root.listed(split, rows.into_iter().map(|row| study(&row?)).collect()))
+    samples.extend(rows.into_iter().map(|row| study(&row?)));
+    Ok(root.listed(split, samples))
 }

@@ -32,14 +32,19 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         return report::medevalkit(root, split, &root.pick(&[&json])?);
     }
     let mut reports = HashMap::new();
-    for row in root.table_rows("mimic_cxr_sectioned.csv", b',')?.into_iter().flatten() {
-        if let Some(study) = row.any(&["study", "study_id"]) {
-            reports.insert(study.trim_start_matches('s').to_owned(), row);
+    let mut samples = Vec::new();
+    for row in root.table_rows("mimic_cxr_sectioned.csv", b',')? {
+        match row {
+            Ok(row) => {
+                if let Some(study) = row.any(&["study", "study_id"]) {
+                    reports.insert(study.trim_start_matches('s').to_owned(), row);
+                }
+            }
+            Err(error) => samples.push(Err(error)),
         }
     }
     let folder = root.folder(&["files", "physionet.org/files/mimic-cxr-jpg/2.0.0/files"]);
     let mut studies: BTreeMap<String, Study> = BTreeMap::new();
-    let mut samples = Vec::new();
     for row in root.table_rows("mimic-cxr-2.0.0-split.csv", b',')? {
         match row {
             Ok(row) if row.get("split").as_ref() == Some(&split.name) => {

@@ -39,8 +39,12 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         match root.json(file) {
             Ok(Value::Array(questions)) => {
                 let report = report_of(file);
-                for image in mapping.get(report).and_then(Value::as_array).into_iter().flatten() {
-                    let image = words(image).unwrap_or_default();
+                let frontal: Vec<String> =
+                    mapping.get(report).and_then(Value::as_array).into_iter().flatten().filter_map(words).collect();
+                if frontal.is_empty() {
+                    samples.push(Err(root.read_error(file, "the mapping names no frontal image for this report")));
+                }
+                for image in frontal {
                     samples.extend(asked(root, file, report, &images, &image, &questions));
                 }
             }

@@ -5,7 +5,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{Root, Row, Split, lettered, sample, words};
+use crate::read::{Root, Row, Split, chosen, lettered, sample, words};
 use loupe_core::{DataError, MediaRef, Sample, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -141,16 +141,15 @@ impl Studies<'_> {
                 group = Self::patient(row);
             }
         }
-        let right = by.need("right_option")?;
-        let pairs = ["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(str::to_owned);
+        let choices = lettered(["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(str::to_owned));
         Ok(Sample {
             media,
             question: format!(
                 "Each pair shows a patient's last and current visit. Which pair fits this statement: {}",
                 by.need("condition_change")?
             ),
-            target: Target::Choice(right.chars().next().unwrap_or('?')),
-            choices: lettered(pairs),
+            target: chosen(by, &choices, &by.need("right_option")?)?,
+            choices,
             group,
             ..sample(by.place())
         })

@@ -16,7 +16,12 @@ pub(super) static ENTRY: SetEntry = SetEntry {
     splits: &["test", "train"],
     layout: "testset.json and trainset.json (or test.json, train.json) with images/, or data/test-*.parquet",
     metric: "closed accuracy and open recall",
-    known: &[Known { split: "test", rows: 451 }, Known { split: "train", rows: 3064 }],
+    known: &[
+        Known { split: "test", rows: 451 },
+        Known { split: "train", rows: 3064 },
+        // The Hugging Face files leave out repeated questions.
+        Known { split: "train", rows: 1793 },
+    ],
     open,
     ..SetEntry::BLANK
 };

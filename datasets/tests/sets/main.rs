@@ -47,7 +47,21 @@ fn rows(set: &dyn Dataset) -> Vec<Result<Sample, DataError>> {
 /// All samples of a split, none of which may be in error.
 fn samples(name: &str, dir: &Path, split: &str) -> Vec<Sample> {
     let set = open(name, dir, split);
-    rows(set.as_ref()).into_iter().map(|row| row.unwrap_or_else(|e| panic!("{name} {split}: {e}"))).collect()
+    let all: Vec<Sample> = rows(set.as_ref())
+        .into_iter()
+        .map(|row| row.unwrap_or_else(|e| panic!("{name} {split}: {e}")))
+        .collect();
+    let ids: std::collections::HashSet<&str> = all.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids.len(), all.len(), "{name} {split}: every sample has an id of its own");
+    for sample in &all {
+        assert!(!sample.group.is_empty() && !sample.question.is_empty() && !sample.id.is_empty());
+        let letters: std::collections::HashSet<char> = sample.choices.iter().map(|c| c.letter).collect();
+        assert_eq!(letters.len(), sample.choices.len());
+        if let Target::Choice(letter) = sample.target {
+            assert!(letters.contains(&letter), "{name} {split}: {}", sample.id);
+        }
+    }
+    all
 }
 
 /// Image paths of a sample relative to the folder.
