@@ -1,6 +1,6 @@
 //! Statistics held against the packages people cite (fixtures/stats.json by make/stats.py) and
 //! against figures measured on other harnesses (fixtures/stats_golden.json).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use loupe_eval::stats::special::{
     beta_cdf, chi2_sf, fair_binomial, fair_binomial_cdf, normal_quantile, normal_sf, t_quantile, t_two_sided,
@@ -138,7 +138,7 @@ fn distribution_functions_equal_scipys() {
         }
     };
     let close = |got: f64, want: f64| {
-        assert!((got - want).abs() <= 1e-10 * want.abs().max(1e-12), "{got:e} {want:e}")
+        assert!((got - want).abs() <= 1e-10 * want.abs().max(1e-12), "{got:e} {want:e}");
     };
     each("normal_quantile", &|r| close(normal_quantile(r[0]), r[1]));
     each("t_quantile", &|r| close(t_quantile(r[0], r[1]), r[2]));

@@ -24,6 +24,17 @@ pub fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
+/// ln Γ(a + b) − ln Γ(a), without losing digits when `a` is large (Stirling's series).
+fn ln_gamma_ratio(a: f64, b: f64) -> f64 {
+    if a < 20.0 {
+        return ln_gamma(a + b) - ln_gamma(a);
+    }
+    let rest = |x: f64| {
+        (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - 1.0 / (1680.0 * x * x)) / (x * x)) / (x * x)) / x
+    };
+    (a - 0.5) * (b / a).ln_1p() + b * (a + b).ln() - b + rest(a + b) - rest(a)
+}
+
 /// Regularised incomplete beta I_x(a, b) (continued fraction, modified Lentz).
 pub fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
@@ -35,7 +46,8 @@ pub fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - beta_cdf(1.0 - x, b, a);
     }
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
+    let front =
+        (ln_gamma_ratio(a.max(b), a.min(b)) - ln_gamma(a.min(b)) + a * x.ln() + b * (-x).ln_1p()).exp();
     let (mut c, mut d) = (1.0, tiny(1.0 - (a + b) * x / (a + 1.0)).recip());
     let mut h = d;
     for m in 1..10_000 {
