@@ -3,8 +3,8 @@
 use loupe_core::ask::FoundBox;
 use loupe_core::sample::Outcome as SampleOutcome;
 use loupe_core::{
-    Ask, Box2, Choice, Limits, MediaLoader, MediaRef, Picture, Prediction, Reply, Resampler, Segmenter,
-    Source, Trace, VisionLanguageModel,
+    Ask, Box2, Choice, Limits, MediaLoader, MediaRef, Picture, Prediction, Reply, Resampler, Sample,
+    Segmenter, Source, Trace, Turn, VisionLanguageModel,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,6 +48,9 @@ pub struct Request {
     pub question: String,
     /// Options, when there are any.
     pub choices: Vec<Choice>,
+    /// The turns of a plain pass, where a recipe words the question; otherwise the pictures, the
+    /// question and its options. Protocols and prompting strategies word the question themselves.
+    pub turns: Option<Vec<Turn>>,
     /// Bounds of each reply.
     pub limits: Limits,
     /// Bounds of the conversation.
@@ -62,8 +65,32 @@ impl Request {
             media: Vec::new(),
             question: question.into(),
             choices: Vec::new(),
+            turns: None,
             limits: Limits::default(),
             budget: Budget::default(),
+        }
+    }
+
+    /// The question of a dataset's sample, with the prompt that a recipe made of it.
+    pub fn of_sample(sample: &Sample, ask: &Ask) -> Self {
+        Self {
+            pictures: ask.pictures.clone(),
+            media: sample.media.clone(),
+            question: sample.question.clone(),
+            choices: sample.choices.clone(),
+            turns: Some(ask.turns.clone()),
+            limits: ask.limits.clone(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// The prompt of a plain pass.
+    pub(crate) fn plain(&self) -> Ask {
+        match &self.turns {
+            Some(turns) => {
+                Ask { pictures: self.pictures.clone(), turns: turns.clone(), limits: self.limits.clone() }
+            }
+            None => self.opening(self.with_options()),
         }
     }
 

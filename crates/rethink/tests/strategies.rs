@@ -4,11 +4,12 @@
 mod support;
 
 use loupe_core::trace::Ended;
-use loupe_core::{Choice, ModelError, Sampling};
+use loupe_core::{Ask, Choice, Limits, ModelError, Sample, Sampling, Target};
 use loupe_rethink::answer::{boxed, key, letter, of_reply, votes};
 use loupe_rethink::strategies::{budgeted, chain_of_thought, plan_and_solve};
 use loupe_rethink::{Models, Outcome, PROTOCOLS, Request, STRATEGIES, Settings, run};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use support::{Nearest, Script, models, picture, reply};
 
 fn request() -> Request {
@@ -29,6 +30,31 @@ fn single_asks_once() {
     let (outcome, script) = play("single", &["left"], &Settings::default());
     assert_eq!(script.asks[0].turns[0].words(), "Which side?\nA. left\nB. right");
     assert_eq!((outcome.reply.text.as_str(), script.asks.len()), ("left", 1));
+}
+
+#[test]
+fn a_recipe_words_the_plain_pass() {
+    let asked = Ask::pictures_then(request().pictures, "Recipe: which side?", Limits::default());
+    let sample = Sample {
+        id: "7".into(),
+        media: Vec::new(),
+        question: "Which side?".into(),
+        choices: request().choices,
+        target: Target::Choice('A'),
+        group: "g".into(),
+        tags: BTreeMap::new(),
+        language: "en".into(),
+    };
+    let request = Request::of_sample(&sample, &asked);
+    for name in ["single", "self-consistency"] {
+        let mut script = Script::forever("A");
+        run(name, models(&mut script, &Nearest::default()), &request, &Settings::default()).unwrap();
+        assert_eq!(script.asks[0].turns, asked.turns, "{name}");
+    }
+    // A protocol words the question itself.
+    let mut script = Script::new(&["A"]);
+    run("loupe", models(&mut script, &Nearest::default()), &request, &Settings::default()).unwrap();
+    assert!(script.asks[0].turns[0].words().starts_with("Which side?\nA. left"));
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub enum Units {
     UnitFromLowerLeft,
     /// Bins 0 to 1023; a bin stands for its left or upper edge.
     Bins1024,
-    /// Bins 0 to 999; a bin stands for its centre.
+    /// Bins 0 to 999; a bin stands for its centre (Florence-2's `dequantize`, which then cuts to whole
+    /// pixels; here the centre is kept).
     Bins1000Centre,
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn pass(
     if let Some(protocol) = settings.protocol.and_then(crate::protocol) {
         return protocols::play(session, request, protocol, limits);
     }
-    let mut ask = NewAsk::opening("answer", request.opening(request.with_options()));
+    let mut ask = NewAsk::opening("answer", request.plain());
     ask.limits = limits.clone();
     taken(session, Who::First, ask)
 }

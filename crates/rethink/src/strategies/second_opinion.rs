@@ -22,7 +22,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
         return Err(RethinkError::Needs { strategy: STRATEGY.name.into(), what: "a second model" });
     }
     let mut first = super::pass(session, request, settings, &request.limits);
-    let opening = NewAsk::opening("second opinion", request.opening(request.with_options()));
+    let opening = NewAsk::opening("second opinion", request.plain());
     let mut second = taken(session, Who::Second, opening);
     let same = |a: &Pass, b: &Pass| {
         answer::key(&a.answer, &request.choices) == answer::key(&b.answer, &request.choices)

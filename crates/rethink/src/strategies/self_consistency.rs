@@ -35,7 +35,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
     } else {
         // One batch: the pictures and the question are computed once.
         let ask = |n| {
-            let mut ask = NewAsk::opening("vote", request.opening(request.with_options()));
+            let mut ask = NewAsk::opening("vote", request.plain());
             ask.limits = limits(n);
             ask
         };
@@ -54,7 +54,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
     let voters: Vec<&Pass> = passes.iter().filter(|p| p.round.is_some() && !p.answer.is_empty()).collect();
     let votes = answer::votes(voters.iter().map(|p| p.answer.as_str()), &request.choices);
     let Some((winner, count)) = votes.first().cloned() else {
-        let plain = NewAsk::opening("answer", request.opening(request.with_options()));
+        let plain = NewAsk::opening("answer", request.plain());
         // Nothing to vote on: what a plain pass says, or the reason why there was none.
         return Ok(passes.into_iter().next().unwrap_or_else(|| taken(session, Who::First, plain)));
     };
