@@ -68,6 +68,9 @@ pub struct Reading {
     pub task: Task,
     /// Number in the reference and in the reply, for tasks that have one.
     pub counts: Option<(f64, f64)>,
+    /// What the reply has under exactly `counts`, when that is a number; the script also accepts other
+    /// keys with "count" in them.
+    pub exact_count: Option<f64>,
     /// Points of reference and reply.
     pub points: (Vec<Point2<Source>>, Vec<Point2<Source>>),
     /// Boxes of reference and reply.
@@ -151,6 +154,7 @@ pub fn read(reference: &str, reply: &str) -> Option<Reading> {
     Some(Reading {
         task,
         counts,
+        exact_count,
         points: (points(&label), points(&said)),
         boxes: (boxes(&label), boxes(&said)),
         parsed,
