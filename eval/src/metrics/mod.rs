@@ -8,14 +8,21 @@ use loupe_core::{CorpusMetric, Metric, Prediction, Sample, Score, Target};
 
 pub mod assign;
 pub mod bleu;
+pub mod boundary;
 pub mod boxes;
 pub mod cider;
 pub mod coco_map;
 pub mod count;
+pub mod edt;
 pub mod exact_match;
+pub mod lesions;
+pub mod mask_overlap;
 pub mod points;
 pub mod porter;
+pub mod region;
 pub mod rouge;
+pub mod surface;
+pub mod surface_table;
 pub mod token_f1;
 pub mod vqa_normal;
 pub mod words;
@@ -79,14 +86,21 @@ impl Entry {
 pub static METRICS: &[(&str, &[Entry])] = &[
     ("assign", &[]),
     ("bleu", bleu::ENTRIES),
+    ("boundary", boundary::ENTRIES),
     ("boxes", boxes::ENTRIES),
     ("cider", cider::ENTRIES),
     ("coco_map", coco_map::ENTRIES),
     ("count", count::ENTRIES),
+    ("edt", &[]),
     ("exact_match", exact_match::ENTRIES),
+    ("lesions", lesions::ENTRIES),
+    ("mask_overlap", mask_overlap::ENTRIES),
     ("points", points::ENTRIES),
     ("porter", &[]),
+    ("region", &[]),
     ("rouge", rouge::ENTRIES),
+    ("surface", surface::ENTRIES),
+    ("surface_table", &[]),
     ("token_f1", token_f1::ENTRIES),
     ("vqa_normal", &[]),
     ("words", &[]),

@@ -146,6 +146,7 @@ pub fn read(reference: &str, reply: &str) -> Option<Reading> {
     let counted = matches!(task, Task::Counting | Task::CountAndPoint | Task::CountAndBox);
     let counts =
         counted.then(|| (label.get("counts").and_then(Value::as_f64).unwrap_or(0.0), count(&said, task)));
+    let exact_count = said.get("counts").and_then(Value::as_f64);
     let points =
         |v: &Value| places(v, "point_2d").into_iter().map(|[x, y]: [f64; 2]| Point2::new(x, y)).collect();
     let boxes = |v: &Value| {
