@@ -3,7 +3,7 @@
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::{find, read};
-use loupe_core::{DataError, Dataset, MediaSource, Sample};
+use loupe_core::{DataError, Dataset, MediaSource, Sample, Target};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct SplitCheck {
     pub known_checksums: usize,
     /// Rows without any image.
     pub rows_without_image: usize,
+    /// Rows whose reference is unknown or empty: they cannot be scored.
+    pub rows_without_reference: usize,
     /// Ids that stand in the files more than once.
     pub repeated_ids: Vec<String>,
     /// Boxes without area.
@@ -121,6 +123,7 @@ fn look(entry: &SetEntry, set: &Listed) -> SplitCheck {
         wrong_checksums: 0,
         known_checksums: 0,
         rows_without_image: 0,
+        rows_without_reference: 0,
         repeated_ids: set.repeated_ids.clone(),
         empty_boxes: 0,
         bad_rows: 0,
@@ -150,8 +153,10 @@ fn known_rows(entry: &SetEntry, split: &str, rows: usize) -> Option<usize> {
 
 fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &Sample) {
     found.rows_without_image += usize::from(sample.media.is_empty());
-    if let loupe_core::Target::Boxes(boxes) = &sample.target {
-        found.empty_boxes += boxes.iter().filter(|b| !b.at.is_proper()).count();
+    match &sample.target {
+        Target::Boxes(boxes) => found.empty_boxes += boxes.iter().filter(|b| !b.at.is_proper()).count(),
+        Target::Unknown => found.rows_without_reference += 1,
+        _ => {}
     }
     for (at, media) in sample.media.iter().enumerate() {
         let path = match &media.source {

@@ -81,6 +81,11 @@ impl Row {
         self.get(name).ok_or_else(|| self.error(format!("{name:?} is missing or empty")))
     }
 
+    /// A reference in words; unknown where the field is empty, which happens in published files.
+    pub(crate) fn free_answer(&self, name: &str) -> Target {
+        self.get(name).map_or(Target::Unknown, |answer| Target::Text(vec![answer]))
+    }
+
     /// The elements of a list; a single value is a list of one, absence an empty list. Nulls are
     /// left out.
     pub(crate) fn list(&self, name: &str) -> Vec<&Value> {
@@ -109,7 +114,7 @@ impl Row {
     pub(crate) fn short_answer(&self) -> Result<Sample, DataError> {
         Ok(Sample {
             question: self.need("question")?,
-            target: Target::Text(vec![self.need("answer")?]),
+            target: self.free_answer("answer"),
             ..sample(self.place())
         })
     }

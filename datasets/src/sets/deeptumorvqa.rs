@@ -7,7 +7,7 @@
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
 use crate::read::{Root, Row, Split, chosen, lettered, sample, slices_of};
-use loupe_core::{DataError, Plane, Sample, Target, Window};
+use loupe_core::{DataError, Plane, Sample, Window};
 use serde_json::Value;
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -72,7 +72,7 @@ fn sample_of(root: &Root, split: &Split, part: &str, row: &Row) -> Result<Sample
     tags.insert("modality".to_owned(), "CT".to_owned());
     let free = split.has("open") || split.has("open-volume");
     let (question, choices, target) = if free {
-        (row.need("question")?, Vec::new(), Target::Text(vec![row.need("answer")?]))
+        (row.need("question")?, Vec::new(), row.free_answer("answer"))
     } else {
         let (question, choices) = split_choices(&row.need("mc_question")?);
         let choices = lettered(choices);

@@ -3,7 +3,7 @@
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
 use crate::read::{Root, Row, Split, sample};
-use loupe_core::{DataError, Sample, Target};
+use loupe_core::{DataError, Sample};
 use serde_json::Value;
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -61,7 +61,7 @@ fn sample_of(root: &Root, images: &str, row: &Row) -> Result<Sample, DataError> 
     Ok(Sample {
         media: vec![root.image(row, images, &image)?],
         question,
-        target: Target::Text(vec![row.need("answer")?]),
+        target: row.free_answer("answer"),
         group: image,
         tags,
         language,

@@ -6,7 +6,7 @@
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
 use crate::read::{ParquetSet, Root, Row, Split, sample};
-use loupe_core::{DataError, Sample, Target};
+use loupe_core::{DataError, Sample};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "vqa-rad",
@@ -53,7 +53,7 @@ fn json_row(root: &Root, images: &str, row: &Row) -> Result<Sample, DataError> {
     Ok(Sample {
         media: vec![root.image(row, images, &image)?],
         question: row.need("question")?,
-        target: Target::Text(vec![row.need("answer")?]),
+        target: row.free_answer("answer"),
         group: image,
         tags,
         ..sample(row.get("qid").unwrap_or_else(|| row.place()))

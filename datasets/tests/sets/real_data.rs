@@ -124,6 +124,11 @@ fn slake() {
             );
         }
     }
+    // A derived file without ids and languages, opened by its name.
+    let derived = dir.join("cslake_test.json");
+    let all = samples("slake", &derived, "test");
+    assert_eq!(all.len(), json(&derived).as_array().unwrap().len());
+    assert!(all.iter().all(|s| s.language == "en"));
     let boxes = samples("slake-boxes", &dir, "all:image");
     let raw = json(&dir.join("detection_all.json"));
     let raw = raw.as_object().unwrap();

@@ -46,6 +46,13 @@ fn slake_languages_and_knowledge() {
 }
 
 #[test]
+fn an_empty_answer_is_an_unknown_reference_of_its_own_language() {
+    let dir = folder(&[("train.json", &SLAKE.replace("\"Yes\"", "\"\""))]);
+    assert_eq!(samples("slake", dir.path(), "train:en")[0].target, Target::Unknown);
+    assert_eq!(samples("slake", dir.path(), "train:zh").len(), 1);
+}
+
+#[test]
 fn vqa_med_2019_has_categories_alternatives_and_optional_parts() {
     let dir = folder(&[
         (
