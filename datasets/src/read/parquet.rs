@@ -222,45 +222,35 @@ impl ParquetImages {
         Ok(Self { files, groups, columns, cursors: Mutex::default() })
     }
 
-    fn read(
-        &self,
-        group_index: usize,
-        at: &Group,
-        leaf: usize,
-        row: usize,
-    ) -> Result<Vec<ByteArray>, DataError> {
+    /// The images of `row` of a row group. One thread at a time: clones of a file share its position,
+    /// and decoding the images, which takes far longer, is done elsewhere.
+    fn read(&self, group: usize, at: &Group, leaf: usize, row: usize) -> Result<Vec<ByteArray>, DataError> {
         let Some((name, file)) = self.files.get(at.file) else { return Ok(Vec::new()) };
-        let mut cursor = self.take(group_index, leaf, row);
-        let read = guarded(name, || {
-            let mut cursor = match cursor.take() {
-                Some(cursor) => cursor,
-                None => match file.get_row_group(at.group)?.get_column_reader(leaf)? {
-                    ColumnReader::ByteArrayColumnReader(reader) => {
-                        Cursor { group: group_index, leaf, next: 0, reader }
-                    }
-                    _ => return Err(ParquetError::General("the column does not hold bytes".to_owned())),
-                },
-            };
-            cursor.reader.skip_records(row - cursor.next)?;
-            let (mut definitions, mut repetitions, mut values) = (Vec::new(), Vec::new(), Vec::new());
-            cursor.reader.read_records(1, Some(&mut definitions), Some(&mut repetitions), &mut values)?;
-            cursor.next = row + 1;
-            Ok((cursor, values))
-        });
-        let (cursor, values) = read?;
-        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        cursors.insert(0, cursor);
-        cursors.truncate(2 * self.columns.len());
-        Ok(values)
-    }
-
-    /// A kept reader that stands at or before `row`, the nearest one.
-    fn take(&self, group: usize, leaf: usize, row: usize) -> Option<Cursor> {
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |c: &Cursor| c.group == group && c.leaf == leaf && c.next <= row;
         let nearest = cursors.iter().enumerate().filter(|(_, c)| fits(c)).max_by_key(|(_, c)| c.next);
-        let index = nearest.map(|(index, _)| index)?;
-        Some(cursors.remove(index))
+        let kept = nearest.map(|(index, _)| index).map(|index| cursors.remove(index));
+        let (cursor, values) = guarded(name, || {
+            let mut cursor = match kept {
+                Some(cursor) => cursor,
+                None => match file.get_row_group(at.group)?.get_column_reader(leaf)? {
+                    ColumnReader::ByteArrayColumnReader(reader) => Cursor { group, leaf, next: 0, reader },
+                    _ => return Err(ParquetError::General("the column does not hold bytes".to_owned())),
+                },
+            };
+            let skipped = cursor.reader.skip_records(row - cursor.next)?;
+            let (mut definitions, mut repetitions, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            let (read, _, _) =
+                cursor.reader.read_records(1, Some(&mut definitions), Some(&mut repetitions), &mut values)?;
+            if skipped != row - cursor.next || read != 1 {
+                return Err(ParquetError::General("the column ends before the row".to_owned()));
+            }
+            cursor.next = row + 1;
+            Ok((cursor, values))
+        })?;
+        cursors.insert(0, cursor);
+        cursors.truncate(2 * self.columns.len());
+        Ok(values)
     }
 }
 

@@ -35,10 +35,10 @@ fn many_threads_read_the_same_rows() {
     let alone: Vec<Sample> = (0..11).map(|i| set.get(i).unwrap()).collect();
     let set: &dyn Dataset = set.as_ref();
     std::thread::scope(|scope| {
-        for t in 0..4 {
+        for t in 0..8 {
             let alone = &alone;
             scope.spawn(move || {
-                for n in 0..44 {
+                for n in 0..220 {
                     let i = (n * 7 + t * 3) % 11;
                     assert_eq!(set.get(i).unwrap(), alone[i]);
                 }
