@@ -1,4 +1,18 @@
 //! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
 
+mod elements;
+pub mod limits;
+pub mod loader;
+pub mod metaimage;
+pub mod nifti;
+pub mod npy;
+pub mod nrrd;
+pub mod picture_io;
+pub mod render;
 pub mod resampler;
 pub mod resize;
+pub mod volume_io;
+pub mod windows;
+
+pub use limits::Limits;
+pub use loader::Loader;

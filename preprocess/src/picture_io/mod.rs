@@ -1,0 +1,237 @@
+//! Flat picture files: PNG, JPEG, TIFF, BMP, WebP, GIF and PNM, and folders of frames.
+//!
+//! The 8-bit picture is what PIL's `Image.open(…).convert("RGB")` gives, with grey kept as one
+//! channel: alpha is dropped (not blended), palettes are looked up, CMYK is converted with Pillow's
+//! integer formula. Two things differ on purpose and are named in [`Origin::steps`]: the EXIF
+//! orientation is applied, and 16-bit grey is not clipped at 255 (Pillow 13) but reduced to its
+//! high byte, as Pillow itself does for 16-bit colour, unless a window is asked for.
+//!
+//! [`Origin::steps`]: loupe_core::picture::Origin
+
+mod folder;
+mod jpeg;
+mod raster;
+mod tiff;
+
+pub use folder::{frame_files, open_frame};
+pub(crate) use raster::{Raster, Samples};
+
+use crate::limits::Limits;
+use image::codecs::gif::GifDecoder;
+use image::metadata::Orientation;
+use image::{AnimationDecoder, ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use loupe_core::media::{MediaError, View};
+use loupe_core::picture::Picture;
+use std::io::Cursor;
+
+/// What the header of a picture file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFacts {
+    /// Format name.
+    pub format: &'static str,
+    /// Columns as stored, before the EXIF orientation.
+    pub width: usize,
+    /// Rows as stored.
+    pub height: usize,
+    /// Samples a pixel, alpha included.
+    pub channels: usize,
+    /// Bits a sample.
+    pub bits: usize,
+    /// Pages or animation frames.
+    pub frames: usize,
+    /// EXIF orientation, 1 to 8.
+    pub exif_orientation: u8,
+}
+
+/// The name of the picture format that `bytes` begin with, or `None`.
+pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    image::guess_format(bytes).ok().and_then(name_of)
+}
+
+fn name_of(format: ImageFormat) -> Option<&'static str> {
+    Some(match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Pnm => "PNM",
+        _ => return None,
+    })
+}
+
+fn known(bytes: &[u8]) -> Result<(ImageFormat, &'static str), MediaError> {
+    image::guess_format(bytes).ok().and_then(|f| name_of(f).map(|name| (f, name))).ok_or_else(|| {
+        MediaError::UnknownFormat("the first bytes are none of PNG, JPEG, TIFF, BMP, WebP, GIF, PNM".into())
+    })
+}
+
+/// Decodes the frame and window of `view` from the bytes of a picture file.
+///
+/// # Errors
+/// When the format is unknown, the data broken, a limit met, or the view asks for a frame or a
+/// window the picture does not have.
+pub fn decode(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, MediaError> {
+    let (format, name) = known(bytes)?;
+    guarded(name, || match format {
+        ImageFormat::Tiff => tiff::decode(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
+        ImageFormat::Gif => gif_frame(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
+        _ => still(bytes, format, name, view, limits)?.into_picture(view),
+    })
+}
+
+/// The header of a picture file, without decoding pixels (GIF frames have to be counted).
+///
+/// # Errors
+/// When the format is unknown or the header broken.
+pub fn facts(bytes: &[u8], limits: &Limits) -> Result<PictureFacts, MediaError> {
+    let (format, name) = known(bytes)?;
+    guarded(name, || {
+        if format == ImageFormat::Tiff {
+            return tiff::facts(bytes);
+        }
+        let mut decoder = decoder_of(bytes, format, name, limits)?;
+        let (width, height) = decoder.dimensions();
+        let colour = decoder.original_color_type();
+        let frames = match format {
+            // A broken frame is reported for ever, so counting stops there.
+            ImageFormat::Gif => gif_frames(bytes, limits)?.take_while(Result::is_ok).count(),
+            _ => 1,
+        };
+        Ok(PictureFacts {
+            format: name,
+            width: width as usize,
+            height: height as usize,
+            channels: usize::from(colour.channel_count()),
+            bits: usize::from(colour.bits_per_pixel() / u16::from(colour.channel_count().max(1))),
+            frames,
+            exif_orientation: decoder.orientation().map_or(1, Orientation::to_exif),
+        })
+    })
+}
+
+/// Runs a decoder; should it panic on hostile input, that is an error of the file.
+fn guarded<T>(format: &'static str, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(malformed(format, "image data", "the decoder gave up on it")))
+}
+
+pub(crate) fn malformed(format: &'static str, field: &str, problem: impl Into<String>) -> MediaError {
+    MediaError::Malformed { format, field: field.into(), problem: problem.into() }
+}
+
+fn image_error(format: &'static str, error: &ImageError, limits: &Limits) -> MediaError {
+    match error {
+        ImageError::Limits(_) => MediaError::Limit {
+            what: "the memory needed",
+            got: limits.max_memory_bytes.saturating_add(1),
+            limit: limits.max_memory_bytes,
+            option: "--max-memory",
+        },
+        ImageError::Unsupported(what) => MediaError::Unsupported {
+            what: format!("{format}: {what}"),
+            hint: "convert the picture to 8- or 16-bit PNG".into(),
+        },
+        other => malformed(format, "image data", other.to_string()),
+    }
+}
+
+fn decoder_of<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    name: &'static str,
+    limits: &Limits,
+) -> Result<impl ImageDecoder + 'a, MediaError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(image_limits(limits));
+    reader.into_decoder().map_err(|e| image_error(name, &e, limits))
+}
+
+fn image_limits(limits: &Limits) -> image::Limits {
+    let mut bound = image::Limits::default();
+    bound.max_alloc = Some(limits.max_memory_bytes);
+    bound
+}
+
+fn still(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &'static str,
+    view: &View,
+    limits: &Limits,
+) -> Result<Raster, MediaError> {
+    if let Some(frame @ 1..) = view.frame {
+        return Err(MediaError::View(format!(
+            "frame {frame} was asked for, but the {name} file has one frame"
+        )));
+    }
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(bytes, limits);
+    }
+    let mut decoder = decoder_of(bytes, format, name, limits)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = limits.pixels(&[width.into(), height.into()])?;
+    let colour = decoder.color_type();
+    let length = limits.memory(pixels, usize::from(colour.bytes_per_pixel()))?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut buffer = vec![0u8; length];
+    decoder.read_image(&mut buffer).map_err(|e| image_error(name, &e, limits))?;
+    let words = |b: &[u8]| b.as_chunks::<2>().0.iter().map(|&w| u16::from_ne_bytes(w)).collect();
+    let floats = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|&w| f32::from_ne_bytes(w)).collect();
+    let samples = match colour {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => Samples::Byte(buffer),
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            Samples::Word(words(&buffer))
+        }
+        ColorType::Rgb32F | ColorType::Rgba32F => Samples::Float(floats(&buffer)),
+        other => {
+            return Err(MediaError::Unsupported {
+                what: format!("{name} with pixels of type {other:?}"),
+                hint: "convert the picture to 8- or 16-bit PNG".into(),
+            });
+        }
+    };
+    Ok(Raster {
+        width: width as usize,
+        height: height as usize,
+        channels: usize::from(colour.channel_count()),
+        samples,
+        orientation,
+        frame: None,
+    })
+}
+
+type Frames<'a> = image::Frames<'a>;
+
+fn gif_frames<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Frames<'a>, MediaError> {
+    let fail = |e: ImageError| image_error("GIF", &e, limits);
+    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(fail)?;
+    let (width, height) = decoder.dimensions();
+    limits.pixels(&[width.into(), height.into()])?;
+    decoder.set_limits(image_limits(limits)).map_err(fail)?;
+    Ok(decoder.into_frames())
+}
+
+/// One composited frame of an animation; transparent pixels are black.
+fn gif_frame(bytes: &[u8], frame: usize, limits: &Limits) -> Result<Raster, MediaError> {
+    let mut seen = 0;
+    for (n, decoded) in gif_frames(bytes, limits)?.enumerate() {
+        let decoded = decoded.map_err(|e| image_error("GIF", &e, limits))?;
+        if n == frame {
+            let pixels = decoded.into_buffer();
+            return Ok(Raster {
+                width: pixels.width() as usize,
+                height: pixels.height() as usize,
+                channels: 4,
+                samples: Samples::Byte(pixels.into_raw()),
+                orientation: Orientation::NoTransforms,
+                frame: Some(frame),
+            });
+        }
+        seen = n + 1;
+    }
+    Err(MediaError::View(format!(
+        "frame {frame} was asked for, but the GIF file has {seen} (counted from 0)"
+    )))
+}

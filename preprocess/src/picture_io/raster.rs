@@ -1,0 +1,136 @@
+//! Decoded samples of any depth, and their way to an 8-bit picture.
+
+use super::malformed;
+use crate::render::window_for;
+use image::metadata::Orientation;
+use loupe_core::media::{MediaError, View, WindowChoice};
+use loupe_core::picture::Picture;
+
+/// Decoded samples in (row, column, channel) order.
+pub(crate) enum Samples {
+    Byte(Vec<u8>),
+    Word(Vec<u16>),
+    Float(Vec<f32>),
+}
+
+/// A decoded picture before windowing; 2 and 4 channels end in alpha.
+pub(crate) struct Raster {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) channels: usize,
+    pub(crate) samples: Samples,
+    pub(crate) orientation: Orientation,
+    /// Set when the file can have several.
+    pub(crate) frame: Option<usize>,
+}
+
+impl Raster {
+    /// The 8-bit picture, right way up, with its record.
+    pub(crate) fn into_picture(self, view: &View) -> Result<Picture, MediaError> {
+        let Self { width, height, channels, samples, orientation, frame } = self;
+        if view.slice.is_some() {
+            return Err(MediaError::View("a slice was asked for, but this is a flat picture".into()));
+        }
+        let mut steps = Vec::new();
+        let colours = match channels {
+            1 | 3 => channels,
+            _ => {
+                steps.push("alpha dropped".to_owned());
+                channels - 1
+            }
+        };
+        let mut used = None;
+        let pixels = match (&view.window, samples) {
+            (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b),
+            (None, Samples::Word(v)) => {
+                steps.push("16 bit to 8: high byte".to_owned());
+                keep(&v, channels, colours, |w| (w >> 8) as u8)
+            }
+            (Some(_), _) if colours == 3 => {
+                return Err(MediaError::View(
+                    "a window needs grey intensities, but this picture has colours".into(),
+                ));
+            }
+            (choice, samples) => {
+                let values: Vec<f32> = match &samples {
+                    Samples::Byte(v) => keep(v, channels, colours, f32::from),
+                    Samples::Word(v) => keep(v, channels, colours, f32::from),
+                    Samples::Float(v) => keep(v, channels, colours, |f| f),
+                };
+                if let Some(WindowChoice::Preset(name)) = choice {
+                    return Err(MediaError::View(format!(
+                        "the window {name:?} is in Hounsfield units, which a picture file does not have"
+                    )));
+                }
+                let choice = choice.clone().unwrap_or(WindowChoice::FullRange);
+                let window = window_for(Some(&choice), &values, None)?;
+                steps.push(window.step);
+                used = Some(window.window);
+                values.iter().map(|&v| window.window.level(f64::from(v))).collect()
+            }
+        };
+        let (width, height, pixels) = turned(pixels, width, height, colours, orientation);
+        if orientation != Orientation::NoTransforms {
+            steps.push(format!("exif orientation {}", orientation.to_exif()));
+        }
+        let mut picture = Picture::new(width, height, colours, pixels)
+            .map_err(|e| malformed("picture", "size", e.to_string()))?;
+        picture.origin.frame = frame;
+        picture.origin.window = used;
+        picture.origin.steps = steps;
+        Ok(picture)
+    }
+}
+
+/// The first `colours` of every `channels` samples, converted.
+fn keep<T: Copy, U>(samples: &[T], channels: usize, colours: usize, convert: impl Fn(T) -> U) -> Vec<U> {
+    samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).map(|&s| convert(s)).collect()
+}
+
+/// The picture as an EXIF-aware viewer shows it.
+fn turned(
+    pixels: Vec<u8>,
+    width: usize,
+    height: usize,
+    channels: usize,
+    orientation: Orientation,
+) -> (usize, usize, Vec<u8>) {
+    use Orientation as O;
+    let swaps = matches!(orientation, O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH);
+    let (new_width, new_height) = if swaps { (height, width) } else { (width, height) };
+    if orientation == O::NoTransforms {
+        return (width, height, pixels);
+    }
+    let (right, bottom) = (width - 1, height - 1);
+    let mut out = Vec::with_capacity(pixels.len());
+    for y in 0..new_height {
+        for x in 0..new_width {
+            let (sx, sy) = match orientation {
+                O::NoTransforms => (x, y),
+                O::FlipHorizontal => (right - x, y),
+                O::Rotate180 => (right - x, bottom - y),
+                O::FlipVertical => (x, bottom - y),
+                O::Rotate90FlipH => (y, x),
+                O::Rotate90 => (y, bottom - x),
+                O::Rotate270FlipH => (right - y, bottom - x),
+                O::Rotate270 => (right - y, x),
+            };
+            out.extend_from_slice(&pixels[(sy * width + sx) * channels..][..channels]);
+        }
+    }
+    (new_width, new_height, out)
+}
+
+/// Pillow's `cmyk2rgb` (Convert.c): black times the complement of each ink, rounded.
+pub(super) fn rgb_of_cmyk(inks: &[u8]) -> Vec<u8> {
+    let scaled = |ink: u8, k: u8| {
+        let product = u32::from(ink) * u32::from(k) + 128;
+        ((product >> 8) + product) >> 8
+    };
+    let pixels = inks.as_chunks::<4>().0.iter();
+    pixels
+        .flat_map(|&[c, m, y, k]| {
+            [c, m, y].map(|ink| u32::from(255 - k).saturating_sub(scaled(ink, 255 - k)) as u8)
+        })
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! TIFF by page: what microscopes, scanners and research exports write.
+
+use super::raster::rgb_of_cmyk;
+use super::{PictureFacts, Raster, Samples, malformed};
+use crate::limits::Limits;
+use image::metadata::Orientation;
+use loupe_core::media::MediaError;
+use std::io::Cursor;
+use tiff::decoder::{Decoder, DecodingResult};
+use tiff::tags::Tag;
+use tiff::{ColorType, TiffError};
+
+const FORMAT: &str = "TIFF";
+
+/// Pages that are counted at most; a chain may be made longer than any real file.
+const MOST_PAGES: usize = 1 << 16;
+
+fn refused(error: &TiffError) -> MediaError {
+    match error {
+        TiffError::UnsupportedError(what) => MediaError::Unsupported {
+            what: format!("TIFF: {what}"),
+            hint: "convert the picture to 8- or 16-bit grey or RGB without compression or with LZW".into(),
+        },
+        other => malformed(FORMAT, "image file directory", other.to_string()),
+    }
+}
+
+fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Decoder<Cursor<&'a [u8]>>, MediaError> {
+    let most = usize::try_from(limits.max_memory_bytes).unwrap_or(usize::MAX);
+    let mut bound = tiff::decoder::Limits::default();
+    bound.decoding_buffer_size = most;
+    bound.intermediate_buffer_size = most;
+    bound.ifd_value_size = bytes.len();
+    Ok(Decoder::new(Cursor::new(bytes)).map_err(|e| refused(&e))?.with_limits(bound))
+}
+
+fn pages(decoder: &mut Decoder<Cursor<&[u8]>>) -> usize {
+    let mut pages = 1;
+    while pages < MOST_PAGES && decoder.more_images() && decoder.next_image().is_ok() {
+        pages += 1;
+    }
+    pages
+}
+
+fn orientation(decoder: &mut Decoder<Cursor<&[u8]>>) -> Orientation {
+    let tag = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
+    tag.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+}
+
+pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
+    let mut decoder = open(bytes, &Limits::default())?;
+    let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
+    let colour = decoder.colortype().map_err(|e| refused(&e))?;
+    let exif_orientation = orientation(&mut decoder).to_exif();
+    Ok(PictureFacts {
+        format: FORMAT,
+        width: width as usize,
+        height: height as usize,
+        channels: usize::from(colour.num_samples()),
+        bits: usize::from(colour.bit_depth()),
+        frames: pages(&mut decoder),
+        exif_orientation,
+    })
+}
+
+pub(super) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<Raster, MediaError> {
+    let mut decoder = open(bytes, limits)?;
+    if page > 0 && decoder.seek_to_image(page).is_err() {
+        let pages = pages(&mut open(bytes, limits)?);
+        return Err(MediaError::View(format!(
+            "page {page} was asked for, but the TIFF file has {pages} (counted from 0)"
+        )));
+    }
+    let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
+    let count = limits.pixels(&[width.into(), height.into()])?;
+    let (width, height) = (width as usize, height as usize);
+    let colour = decoder.colortype().map_err(|e| refused(&e))?;
+    let stored = usize::from(colour.num_samples());
+    let unsupported = || MediaError::Unsupported {
+        what: format!("TIFF with pixels of type {colour:?}"),
+        hint: "convert the picture to 8- or 16-bit grey or RGB".into(),
+    };
+    let channels = match colour {
+        ColorType::Gray(_) | ColorType::RGB(_) | ColorType::GrayA(_) | ColorType::RGBA(_) => stored,
+        ColorType::Multiband { num_samples: 2, .. } => 2,
+        ColorType::CMYK(8) => 4,
+        _ => return Err(unsupported()),
+    };
+    limits.memory(count, channels * usize::from(colour.bit_depth()).div_ceil(8))?;
+    let orientation = orientation(&mut decoder);
+    let mut data = DecodingResult::U8(Vec::new());
+    let layout = decoder.read_image_to_buffer(&mut data).map_err(|e| refused(&e))?;
+    if data.as_buffer(0).as_bytes().len() < layout.complete_len {
+        return Err(malformed(FORMAT, "planes", "not all colour planes could be read"));
+    }
+    let planes = if layout.planes > 1 { stored } else { 1 };
+    let bits = usize::from(colour.bit_depth());
+    let samples = match data {
+        DecodingResult::U8(v) if bits < 8 => Samples::Byte(unpacked(&v, width * channels, height, bits)),
+        DecodingResult::U8(v) => Samples::Byte(interleaved(v, planes)),
+        DecodingResult::U16(v) => Samples::Word(interleaved(v, planes)),
+        DecodingResult::I8(v) => floats(v, planes, f32::from),
+        DecodingResult::I16(v) => floats(v, planes, f32::from),
+        DecodingResult::U32(v) => floats(v, planes, |n| n as f32),
+        DecodingResult::I32(v) => floats(v, planes, |n| n as f32),
+        DecodingResult::F32(v) => floats(v, planes, |n| n),
+        DecodingResult::F64(v) => floats(v, planes, |n| n as f32),
+        _ => return Err(unsupported()),
+    };
+    let got = match &samples {
+        Samples::Byte(v) => v.len(),
+        Samples::Word(v) => v.len(),
+        Samples::Float(v) => v.len(),
+    };
+    if got != count * channels {
+        return Err(malformed(
+            FORMAT,
+            "strips or tiles",
+            format!("{got} samples, expected {}", count * channels),
+        ));
+    }
+    let (channels, samples) = match (colour, samples) {
+        (ColorType::CMYK(8), Samples::Byte(v)) => (3, Samples::Byte(rgb_of_cmyk(&v))),
+        (_, samples) => (channels, samples),
+    };
+    Ok(Raster { width, height, channels, samples, orientation, frame: Some(page) })
+}
+
+/// Planes one after the other to samples side by side.
+fn interleaved<T: Copy>(samples: Vec<T>, planes: usize) -> Vec<T> {
+    if planes == 1 {
+        return samples;
+    }
+    let each = samples.len() / planes;
+    (0..each * planes).map(|n| samples[(n % planes) * each + n / planes]).collect()
+}
+
+fn floats<T: Copy>(samples: Vec<T>, planes: usize, convert: impl Fn(T) -> f32) -> Samples {
+    Samples::Float(interleaved(samples, planes).into_iter().map(convert).collect())
+}
+
+/// Samples of 1, 2 or 4 bits, rows padded to bytes, spread over 0 to 255.
+fn unpacked(bytes: &[u8], row_samples: usize, rows: usize, bits: usize) -> Vec<u8> {
+    let row_bytes = (row_samples * bits).div_ceil(8);
+    let most = (1u16 << bits) - 1;
+    let mut out = Vec::with_capacity(row_samples * rows);
+    for row in bytes.chunks_exact(row_bytes.max(1)).take(rows) {
+        for n in 0..row_samples {
+            let at = n * bits;
+            let value = (u16::from(row[at / 8]) >> (8 - bits - at % 8)) & most;
+            out.push((value * 255 / most) as u8);
+        }
+    }
+    out
+}

@@ -1,0 +1,317 @@
+//! From a volume to the picture of one slice: which voxels, which window, and the way back.
+
+use crate::resize::{Backend, Filter, resize};
+use crate::windows;
+use loupe_core::geometry::{LpsFromIndex, LpsFromPlane, cross, dot, norm};
+use loupe_core::media::{MediaError, Plane, SliceAt, View, WindowChoice};
+use loupe_core::picture::{Origin, Picture};
+use loupe_core::volume::{Modality, Volume};
+use loupe_core::window::Window;
+
+/// Percentiles that bound the grey levels where nothing else says how to show intensities.
+pub const DEFAULT_PERCENTILES: (f64, f64) = (0.5, 99.5);
+
+/// A window and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChosenWindow {
+    /// In the units of the values.
+    pub window: Window,
+    /// For the record.
+    pub step: String,
+}
+
+/// The window that `choice` means for `values` (all values of the volume, or the frame when there
+/// is only one). Without a choice, CT is shown in the soft-tissue window and everything else from
+/// percentile 0.5 to 99.5.
+///
+/// # Errors
+/// When the preset is unknown or made for another modality, the numbers make no window, or the
+/// file has no stored window.
+pub fn window_for(
+    choice: Option<&WindowChoice>,
+    values: &[f32],
+    modality: Option<Modality>,
+) -> Result<ChosenWindow, MediaError> {
+    let chosen = |window, step: String| ChosenWindow { window, step };
+    let (low, high) = DEFAULT_PERCENTILES;
+    match choice {
+        Some(WindowChoice::Preset(name)) => {
+            if let Some(m @ (Modality::Mr | Modality::Pt | Modality::Us | Modality::Xray)) = modality {
+                return Err(MediaError::View(format!(
+                    "the window {name:?} is in Hounsfield units, but the image is {m:?}; use numbers or percentiles"
+                )));
+            }
+            Ok(chosen(windows::preset(name)?, format!("window {name}")))
+        }
+        Some(WindowChoice::Numbers(window)) if window.is_valid() => {
+            Ok(chosen(*window, format!("window {}/{}", window.centre, window.width)))
+        }
+        Some(WindowChoice::Numbers(window)) => Err(MediaError::View(format!(
+            "a window of centre {} and width {} is not allowed: LINEAR needs a width of at least 1, others above 0",
+            window.centre, window.width
+        ))),
+        Some(WindowChoice::Stored(n)) => Err(MediaError::View(format!("the file has no stored window {n}"))),
+        Some(WindowChoice::FullRange) => {
+            let (low, high) = range_of(values)?;
+            Ok(chosen(span(low, high), format!("full range {low}..{high}")))
+        }
+        Some(WindowChoice::Percentiles(low, high)) => by_percentiles(values, *low, *high),
+        None if modality == Some(Modality::Ct) => {
+            Ok(chosen(windows::preset("soft-tissue")?, "window soft-tissue (default for CT)".into()))
+        }
+        None => by_percentiles(values, low, high),
+    }
+}
+
+fn by_percentiles(values: &[f32], low: f64, high: f64) -> Result<ChosenWindow, MediaError> {
+    if !(0.0..=100.0).contains(&low) || !(0.0..=100.0).contains(&high) || low >= high {
+        return Err(MediaError::View(format!(
+            "percentiles {low} and {high} are not two rising numbers from 0 to 100"
+        )));
+    }
+    let [a, b] = percentiles(values, [low, high]).ok_or_else(no_values)?;
+    Ok(ChosenWindow { window: span(a, b), step: format!("percentiles {low}..{high} = {a}..{b}") })
+}
+
+/// A window of the given edges; a flat image becomes black.
+fn span(low: f64, high: f64) -> Window {
+    Window::between(low, if high > low { high } else { low + 1.0 })
+}
+
+fn no_values() -> MediaError {
+    MediaError::View("the image has no finite values to make a window from".into())
+}
+
+/// Smallest and largest finite value.
+fn range_of(values: &[f32]) -> Result<(f64, f64), MediaError> {
+    let finite = values.iter().copied().filter(|v| v.is_finite());
+    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    if low > high { Err(no_values()) } else { Ok((low.into(), high.into())) }
+}
+
+/// Percentiles of the finite values as numpy's `percentile(method="linear")`; `None` without any.
+pub fn percentiles<const N: usize>(values: &[f32], wanted: [f64; N]) -> Option<[f64; N]> {
+    let mut finite: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    if finite.is_empty() {
+        return None;
+    }
+    let last = finite.len() - 1;
+    Some(wanted.map(|p| {
+        let at = (p / 100.0 * last as f64).clamp(0.0, last as f64);
+        let index = at.floor() as usize;
+        let (_, &mut below, above) = finite.select_nth_unstable_by(index, f32::total_cmp);
+        let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(below);
+        let (below, next, share) = (f64::from(below), f64::from(next), at - index as f64);
+        // numpy's `_lerp` counts from the nearer end.
+        if share < 0.5 { below + (next - below) * share } else { next - (next - below) * (1.0 - share) }
+    }))
+}
+
+/// An axis of the voxel grid and whether it is walked backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walk {
+    /// 0 (i, columns), 1 (j, rows) or 2 (k, slices).
+    pub axis: usize,
+    /// From the last index to the first.
+    pub reversed: bool,
+}
+
+/// For patient axes x (left), y (back), z (head): the voxel axis nearest to each and whether it
+/// runs against it. `None` when the map is singular.
+pub fn nearest_axes(map: &LpsFromIndex) -> Option<[Walk; 3]> {
+    let columns = [0, 1, 2].map(|a| map.column(a));
+    let lengths = columns.map(norm);
+    if lengths.iter().any(|l| !l.is_finite() || *l == 0.0) || map.index_of([0.0; 3]).is_none() {
+        return None;
+    }
+    let cosine = |patient: usize, axis: usize| columns[axis][patient] / lengths[axis];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let fit = |order: &[usize; 3]| (0..3).map(|p| cosine(p, order[p]).abs()).sum::<f64>();
+    let mut best = orders[0];
+    for order in orders {
+        if fit(&order) > fit(&best) + 1e-9 {
+            best = order;
+        }
+    }
+    Some([0, 1, 2].map(|p| Walk { axis: best[p], reversed: cosine(p, best[p]) < 0.0 }))
+}
+
+/// Letters of the directions in which i, j and k rise, nibabel's `aff2axcodes`: `RAS`, `LPS`, …
+pub fn orientation_letters(map: &LpsFromIndex) -> Option<String> {
+    let walks = nearest_axes(map)?;
+    let mut letters = ['?'; 3];
+    for (walk, [rising, falling]) in walks.iter().zip([['L', 'R'], ['P', 'A'], ['S', 'I']]) {
+        letters[walk.axis] = if walk.reversed { falling } else { rising };
+    }
+    Some(letters.iter().collect())
+}
+
+/// How a slice lies in the voxel grid: the axes to the right, downwards and through the slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slicing {
+    /// Columns of the picture.
+    pub right: Walk,
+    /// Rows of the picture.
+    pub down: Walk,
+    /// Slice numbers.
+    pub through: Walk,
+}
+
+impl Slicing {
+    /// Radiological display: the patient's right on the left, front at the top (axial), head at the
+    /// top (coronal, sagittal), front on the left (sagittal). Slices count from feet to head, front
+    /// to back, and right to left. Oblique volumes are shown along their nearest axes.
+    ///
+    /// # Errors
+    /// When the geometry is singular, so that there are no anatomical planes.
+    pub fn of(plane: Plane, map: &LpsFromIndex) -> Result<Self, MediaError> {
+        let forward = |axis| Walk { axis, reversed: false };
+        if plane == Plane::Stored {
+            return Ok(Self { right: forward(0), down: forward(1), through: forward(2) });
+        }
+        let [x, y, z] = nearest_axes(map).ok_or_else(|| {
+            MediaError::Geometry("the voxel axes do not span space, so it has no planes".into())
+        })?;
+        let back = |w: Walk| Walk { reversed: !w.reversed, ..w };
+        Ok(match plane {
+            Plane::Stored | Plane::Axial => Self { right: x, down: y, through: z },
+            Plane::Coronal => Self { right: x, down: back(z), through: y },
+            Plane::Sagittal => Self { right: y, down: back(z), through: x },
+        })
+    }
+}
+
+/// The slice that `view` asks for as an 8-bit picture; see [`window_for`] and [`Slicing`].
+///
+/// Reformats of voxels that are not square are stretched to square pixels; `Plane::Stored` never is.
+///
+/// # Errors
+/// When the slice does not exist or no window can be made.
+pub fn render(volume: &Volume, view: &View) -> Result<Picture, MediaError> {
+    let window = match volume.voxels.as_slice() {
+        Some(values) => window_for(view.window.as_ref(), values, Some(volume.modality)),
+        None => {
+            let values: Vec<f32> = volume.voxels.iter().copied().collect();
+            window_for(view.window.as_ref(), &values, Some(volume.modality))
+        }
+    }?;
+    render_with(volume, view, &window)
+}
+
+/// [`render`] with a window that was chosen before (one of the file's, or one for many slices).
+///
+/// # Errors
+/// When the slice does not exist.
+pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Result<Picture, MediaError> {
+    let map = &volume.lps_from_index;
+    let slicing = Slicing::of(view.plane, map)?;
+    let [slices, rows, columns] = volume.shape();
+    let sizes = [columns, rows, slices];
+    let number = slice_number(view.slice, view.plane, &slicing, sizes, map)?;
+    let (width, height) = (sizes[slicing.right.axis], sizes[slicing.down.axis]);
+    let mut pixels = Vec::with_capacity(width * height);
+    let at = |walk: Walk, n: usize| if walk.reversed { sizes[walk.axis] - 1 - n } else { n };
+    let mut index = [0usize; 3];
+    index[slicing.through.axis] = at(slicing.through, number);
+    for y in 0..height {
+        index[slicing.down.axis] = at(slicing.down, y);
+        for x in 0..width {
+            index[slicing.right.axis] = at(slicing.right, x);
+            let [i, j, k] = index;
+            pixels.push(window.window.level(f64::from(volume.voxels[[k, j, i]])));
+        }
+    }
+    let lps_from_source = plane_map(map, &slicing, sizes, number);
+    let picture = Picture::new(width, height, 1, pixels)
+        .map_err(|e| MediaError::Geometry(format!("a slice of {width}×{height} voxels: {e}")))?;
+    let origin = Origin {
+        slice: Some(number),
+        plane: Some(view.plane),
+        window: Some(window.window),
+        steps: vec![window.step.clone()],
+        spacing_mm: Some(lps_from_source.spacing_mm()),
+        lps_from_source: Some(lps_from_source),
+        ..Origin::of_size(width, height)
+    };
+    let picture = picture.with_origin(origin);
+    if view.plane == Plane::Stored { Ok(picture) } else { squared(picture) }
+}
+
+/// Largest factor by which a reformat is stretched; beyond it the spacing is taken for an error.
+const MOST_STRETCH: f64 = 64.0;
+
+/// The picture with square pixels of the finer spacing.
+fn squared(picture: Picture) -> Result<Picture, MediaError> {
+    let Some([x_mm, y_mm]) = picture.origin.spacing_mm else { return Ok(picture) };
+    let fine = x_mm.min(y_mm);
+    let stretch = [x_mm / fine, y_mm / fine];
+    if !stretch.iter().all(|s| s.is_finite() && *s <= MOST_STRETCH) {
+        return Ok(picture);
+    }
+    let side = |n: usize, s: f64| ((n as f64 * s).round() as usize).max(1);
+    let (width, height) = (side(picture.width(), stretch[0]), side(picture.height(), stretch[1]));
+    resize(&picture, width, height, Filter::Bilinear, Backend::Pillow)
+        .map_err(|e| MediaError::View(e.to_string()))
+}
+
+/// Picture edges of slice `number` to patient mm.
+fn plane_map(map: &LpsFromIndex, slicing: &Slicing, sizes: [usize; 3], number: usize) -> LpsFromPlane {
+    let step = |walk: Walk| map.column(walk.axis).map(|v| if walk.reversed { -v } else { v });
+    let (right, down) = (step(slicing.right), step(slicing.down));
+    let mut first = [0.0; 3];
+    for (walk, n) in [(slicing.right, 0), (slicing.down, 0), (slicing.through, number)] {
+        first[walk.axis] = if walk.reversed { (sizes[walk.axis] - 1 - n) as f64 } else { n as f64 };
+    }
+    let centre = map.apply(first);
+    LpsFromPlane { m: [0, 1, 2].map(|r| [right[r], down[r], centre[r] - (right[r] + down[r]) / 2.0]) }
+}
+
+fn slice_number(
+    wanted: Option<SliceAt>,
+    plane: Plane,
+    slicing: &Slicing,
+    sizes: [usize; 3],
+    map: &LpsFromIndex,
+) -> Result<usize, MediaError> {
+    let count = sizes[slicing.through.axis];
+    match wanted {
+        None => Ok(count / 2),
+        Some(SliceAt::Index(n)) if n < count => Ok(n),
+        Some(SliceAt::Index(n)) => {
+            Err(MediaError::View(format!("slice {n} was asked for, but there are {count} (counted from 0)")))
+        }
+        Some(SliceAt::Share(s)) if (0.0..=1.0).contains(&s) => Ok((s * (count - 1) as f64).round() as usize),
+        Some(SliceAt::Share(s)) => Err(MediaError::View(format!("a share of the way is 0 to 1, got {s}"))),
+        Some(SliceAt::Mm(mm)) => {
+            let normal = match plane {
+                Plane::Stored => {
+                    let n = cross(map.column(0), map.column(1));
+                    n.map(|v| v / norm(n))
+                }
+                Plane::Axial => [0.0, 0.0, 1.0],
+                Plane::Coronal => [0.0, 1.0, 0.0],
+                Plane::Sagittal => [1.0, 0.0, 0.0],
+            };
+            // Through the middle of the slice, so that oblique slices are told apart fairly.
+            let position = |n: usize| {
+                let mut index = sizes.map(|s| (s - 1) as f64 / 2.0);
+                let n = if slicing.through.reversed { count - 1 - n } else { n };
+                index[slicing.through.axis] = n as f64;
+                dot(map.apply(index), normal)
+            };
+            let (first, last) = (position(0), position(count - 1));
+            let step = if count > 1 {
+                (last - first) / (count - 1) as f64
+            } else {
+                norm(map.column(slicing.through.axis))
+            };
+            let at = ((mm - first) / step).round();
+            if at >= 0.0 && at < count as f64 {
+                return Ok(at as usize);
+            }
+            Err(MediaError::View(format!(
+                "no slice lies at {mm} mm; they lie from {first:.1} to {last:.1} mm"
+            )))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+"""Makes the picture files of this folder and, beside each, what Pillow 13 reads from it.
+
+    python make.py        (Pillow 13, numpy)
+
+`NAME.EXT` is the file; `NAME.EXT.want.png` is `convert("RGB")` after `ImageOps.exif_transpose`.
+16-bit grey is the exception: Pillow clips it at 255, the wanted picture holds the high byte.
+"""
+import io
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+HERE = pathlib.Path(__file__).parent
+W, H = 37, 22
+y, x = np.mgrid[0:H, 0:W]
+RGB = np.stack([(x * 7) % 256, (y * 11 + x) % 256, np.hypot(x - 18, y - 11) * 12 % 256], -1).astype(np.uint8)
+GREY = RGB[..., 2].copy()
+ALPHA = ((x * y) % 256).astype(np.uint8)
+WORD = (GREY.astype(np.uint16) * 257 + x.astype(np.uint16) * 3) & 0xFFFF
+
+
+def png16(array):
+    """A 16-bit PNG, which Pillow does not write in colour."""
+    h, w = array.shape[:2]
+    kind = {1: 0, 3: 2, 4: 6}[array.shape[2]]
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    chunk = lambda t, d: struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d))
+    head = struct.pack(">IIBBBBB", w, h, 16, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def put(name, image, want=None, **options):
+    path = HERE / name
+    if isinstance(image, bytes):
+        path.write_bytes(image)
+    else:
+        image.save(path, **options)
+    if want is None:
+        opened = Image.open(path)
+        want = ImageOps.exif_transpose(opened).convert("RGB")
+    want.save(HERE / f"{name}.want.png")
+
+
+rgb, grey = Image.fromarray(RGB), Image.fromarray(GREY)
+rgba = Image.fromarray(np.dstack([RGB, ALPHA]), "RGBA")
+palette = rgb.quantize(40)
+put("rgb.png", rgb)
+put("grey.png", grey)
+put("rgba.png", rgba)
+put("la.png", Image.fromarray(np.dstack([GREY, ALPHA]), "LA"))
+put("palette.png", palette)
+put("palette_transparent.png", palette, transparency=bytes(range(0, 240, 6)))
+put("grey_transparent.png", grey, transparency=24)
+put("palette4.png", rgb.quantize(13), bits=4)
+put("one_bit.png", grey.point(lambda v: 255 * (v > 99)).convert("1"))
+put("word.png", Image.fromarray(WORD), Image.fromarray((WORD >> 8).astype(np.uint8)).convert("RGB"))
+put("rgb16.png", png16(np.dstack([WORD, WORD // 2, WORD // 3])))
+put("rgba16.png", png16(np.dstack([WORD, WORD // 2, WORD // 3, WORD])))
+put("grey.jpg", grey, quality=85)
+put("rgb444.jpg", rgb, quality=90, subsampling=0)
+put("rgb420.jpg", rgb, quality=80, subsampling=2)
+put("progressive.jpg", rgb, quality=80, progressive=True)
+put("cmyk.jpg", rgb.convert("CMYK"), quality=95)
+for n in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = n
+    put(f"orientation{n}.jpg", grey, quality=90, exif=exif)
+exif = Image.Exif()
+exif[0x0112] = 6
+put("orientation6.png", grey, exif=exif)
+put("grey.tif", grey)
+put("rgb_lzw.tif", rgb, compression="tiff_lzw")
+put("rgb_deflate.tif", rgb, compression="tiff_adobe_deflate")
+put("rgba.tif", rgba)
+put("one_bit.tif", grey.point(lambda v: 255 * (v > 99)).convert("1"))
+put("cmyk.tif", rgb.convert("CMYK"))
+put("word.tif", Image.fromarray(WORD), Image.fromarray((WORD >> 8).astype(np.uint8)).convert("RGB"))
+put("pages.tif", rgb, save_all=True, append_images=[grey, ImageOps.invert(grey)])
+ImageOps.invert(grey).convert("RGB").save(HERE / "pages.tif.page2.png")
+put("rgb.bmp", rgb)
+put("palette.bmp", palette)
+put("lossless.webp", rgb, lossless=True)
+put("lossy.webp", rgb, quality=80)
+put("grey.pgm", grey)
+put("frames.gif", palette, save_all=True, append_images=[ImageOps.invert(rgb).quantize(40)], duration=50)
+frames = Image.open(HERE / "frames.gif")
+frames.seek(1)
+frames.convert("RGB").save(HERE / "frames.gif.frame1.png")
