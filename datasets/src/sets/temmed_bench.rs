@@ -8,7 +8,7 @@ use crate::listed::Listed;
 use crate::read::{Root, Row, Split, chosen, lettered, sample, words};
 use loupe_core::{DataError, MediaRef, Sample, Target};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "temmed-bench",
@@ -16,8 +16,8 @@ pub(super) static ENTRY: SetEntry = SetEntry {
     citation: "Zhang et al., arXiv:2509.25143, 2025",
     licence: "CC-BY-4.0 for the indices; images and reports under the CheXpert Plus agreement",
     splits: &["vqa", "vqa-all", "report", "selection"],
-    layout: "Get_Data/TestSet_VQA_ReportGeneration_Final.json (made by Get_Report_TestSet.ipynb; without _Final \
-             for the questions only), Get_Data/TestSet_SelectedVQA_2000.json, \
+    layout: "Get_Data/TestSet_VQA_ReportGeneration_Final.json (or without _Final, for reports together with \
+             df_chexpert_plus_240401.csv), Get_Data/TestSet_SelectedVQA_2000.json, \
              Get_Data/TestSet_ImagePairSelection.json, PNG/",
     group_by: "patient",
     metric: "accuracy; BLEU, ROUGE-L and METEOR for reports",
@@ -28,11 +28,17 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let find = |name: &str| root.pick(&[&format!("Get_Data/{name}"), name]);
-    let main = match find("TestSet_VQA_ReportGeneration_Final.json") {
-        Err(_) if split.name != "report" => find("TestSet_VQA_ReportGeneration.json")?,
-        found => found?,
+    // The file with the reports is made by the set's notebook; without it they are looked up here.
+    let (main, reports) = match find("TestSet_VQA_ReportGeneration_Final.json") {
+        Ok(main) => (main, None),
+        Err(missing) => {
+            let main = find("TestSet_VQA_ReportGeneration.json").map_err(|_| missing.clone())?;
+            let wanted = split.name == "report";
+            (main, wanted.then(|| chexpert_impressions(root).ok_or(missing)).transpose()?.transpose()?)
+        }
     };
-    let studies = Studies { root, folder: root.folder(&["PNG", "CheXpertPlus/PNG"]), rows: root.json_rows(&main)? };
+    let folder = root.folder(&["PNG", "CheXpertPlus/PNG"]);
+    let studies = Studies { root, folder, rows: root.json_rows(&main)?, reports };
     let samples = match split.name.as_str() {
         "vqa" => {
             let selected = root.json_rows(&find("TestSet_SelectedVQA_2000.json")?)?;
@@ -52,6 +58,36 @@ struct Studies<'a> {
     root: &'a Root,
     folder: String,
     rows: Vec<Result<Row, DataError>>,
+    /// Impressions by image, when the file does not hold them.
+    reports: Option<HashMap<String, String>>,
+}
+
+/// The impressions of CheXpert Plus by image, or nothing when its table is not there.
+fn chexpert_impressions(root: &Root) -> Option<Result<HashMap<String, String>, DataError>> {
+    const TABLE: &str = "df_chexpert_plus_240401.csv";
+    let file = [TABLE.to_owned(), format!("CheXpertPlus/{TABLE}")].into_iter().find(|f| root.has(f))?;
+    let columns = ["path_to_image", "section_impression"];
+    let rows = root.table_columns(&file, b',', |name| columns.contains(&name));
+    let pair = |row: Row| Some((row.get(columns[0])?, row.get(columns[1])?));
+    Some(rows.map(|rows| rows.into_iter().flatten().filter_map(pair).collect()))
+}
+
+/// A report as the set's notebook writes it: single spaces, lower case, and the first letter after
+/// the start and after each `.`, `!` or `?` in upper case.
+fn normalised(report: &str) -> String {
+    let lower = report.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let mut begins = true;
+    let mut written = String::with_capacity(lower.len());
+    for c in lower.chars() {
+        if begins && c.is_alphabetic() {
+            written.extend(c.to_uppercase());
+            begins = false;
+        } else {
+            written.push(c);
+        }
+        begins |= matches!(c, '.' | '!' | '?');
+    }
+    written
 }
 
 impl Studies<'_> {
@@ -119,7 +155,14 @@ impl Studies<'_> {
 
     fn report(&self, study: usize) -> Result<Sample, DataError> {
         let row = self.rows.get(study).map_or_else(|| Err(self.root.missing("the studies")), |r| r.as_ref().map_err(Clone::clone))?;
-        let report = row.need("condition_changes_report")?;
+        let report = match &self.reports {
+            None => row.need("condition_changes_report")?,
+            Some(reports) => {
+                let image = row.need("image_path")?.replace("png", "jpg");
+                let report = reports.get(&image).map(|report| normalised(report));
+                report.ok_or_else(|| row.error("CheXpert Plus has no impression for this image"))?
+            }
+        };
         Ok(Sample {
             media: self.pair(row)?,
             question: "Report how the patient's condition changed from the last visit to the current visit.".to_owned(),
@@ -153,5 +196,15 @@ impl Studies<'_> {
             group,
             ..sample(by.place())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalised;
+
+    #[test]
+    fn sentences_are_capitalised() {
+        assert_eq!(normalised("1. STABLE  edema.\n2. no PNEUMOTHORAX? yes"), "1. Stable edema. 2. No pneumothorax? Yes");
     }
 }

@@ -157,6 +157,13 @@ fn temmed_bench_pairs_last_visit_first() {
     assert_eq!((choice.media.len(), choice.target.clone()), (6, Target::Choice('B')));
     let error = loupe_datasets::open("temmed-bench", dir.path(), Some("report")).err().unwrap();
     assert!(error.to_string().contains("TestSet_VQA_ReportGeneration_Final.json is missing"), "{error}");
+    let table = "path_to_image,report,section_impression\ntrain/patient1/study2/view1.jpg,long,\"WORSE  edema. no\nfluid.\"\n";
+    put(dir.path(), "df_chexpert_plus_240401.csv", table.as_bytes());
+    let joined = super::open("temmed-bench", dir.path(), "report");
+    assert!(
+        matches!(&joined.get(0).unwrap().target, Target::Report(r) if r["impression"] == "Worse edema. No fluid.")
+    );
+    assert!(joined.get(1).unwrap_err().to_string().contains("no impression for this image"));
     put(dir.path(), "Get_Data/TestSet_VQA_ReportGeneration_Final.json", studies.as_bytes());
     let Target::Report(report) = &samples("temmed-bench", dir.path(), "report")[0].target else { panic!() };
     assert_eq!(report["impression"], "Edema has increased.");
