@@ -1,1 +1,76 @@
-fn main() {}
+//! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
+//! ran but some items failed or a gate was not met, 2 when it could not run.
+
+mod commands;
+mod pick;
+mod printer;
+
+use clap::{Parser, Subcommand};
+use printer::Printer;
+use std::process::ExitCode;
+
+/// Medical visual question answering, grounding and segmentation with scores that can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "loupe", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print one JSON document on stdout instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Say nothing on stderr but errors; no progress bars.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ask(commands::ask::Args),
+    Eval(commands::eval::Args),
+    Score(commands::score::Args),
+    Compare(commands::compare::Args),
+    Inspect(commands::inspect::Args),
+    Render(commands::render::Args),
+    List(commands::list::Args),
+    Data(commands::data::Args),
+    Doctor(commands::doctor::Args),
+    Completions(commands::completions::Args),
+}
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything was done.
+    Well,
+    /// It ran, but some items failed or a gate was not met.
+    WithFailures,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Printer::new(cli.json, cli.quiet);
+    let ended = match cli.command {
+        Command::Ask(args) => commands::ask::run(&args, &mut out),
+        Command::Eval(args) => commands::eval::run(&args, &mut out),
+        Command::Score(args) => commands::score::run(&args, &mut out),
+        Command::Compare(args) => commands::compare::run(&args, &mut out),
+        Command::Inspect(args) => commands::inspect::run(&args, &mut out),
+        Command::Render(args) => commands::render::run(&args, &mut out),
+        Command::List(args) => commands::list::run(&args, &mut out),
+        Command::Data(args) => commands::data::run(&args, &mut out),
+        Command::Doctor(args) => commands::doctor::run(&args, &mut out),
+        Command::Completions(args) => commands::completions::run(&args, &mut out),
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithFailures) => ExitCode::from(1),
+        // The reader of a pipe has left: nobody is there to be told.
+        Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Arguments that several commands share: which model, which view of an image.
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use loupe_core::media::WindowChoice;
+use loupe_core::{MediaRef, MediaSource, Plane, SliceAt, View, VisionLanguageModel, Window};
+use loupe_models::{Device, Dtype, LoadOptions};
+use std::path::{Path, PathBuf};
+
+/// Which model and how to run it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// Folder of a Hugging Face checkpoint; the embedded default when not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+
+    /// `cpu` or `cuda` (`cuda:1` for the second GPU).
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub(crate) device: Device,
+
+    /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given.
+    #[arg(long, value_enum)]
+    pub(crate) dtype: Option<DtypeName>,
+
+    /// Whose resizing to reproduce; what the checkpoint's processor file means when not given.
+    #[arg(long, value_enum)]
+    pub(crate) resample: Option<ResampleName>,
+
+    /// Megabytes kept for images and prompt beginnings that come again.
+    #[arg(long, value_name = "MB", default_value_t = 2048)]
+    pub(crate) cache: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DtypeName {
+    F32,
+    F16,
+    Bf16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ResampleName {
+    Pillow,
+    Torchvision,
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => Ok(Device::Cuda(0)),
+        Some(("cuda", n)) => n.parse().map(Device::Cuda).map_err(|_| format!("{n:?} is no GPU number")),
+        _ => Err("expected cpu, cuda or cuda:N".to_owned()),
+    }
+}
+
+impl ModelArgs {
+    /// Loads the model that was asked for.
+    pub(crate) fn load(&self, dump: Option<&Path>) -> Result<Box<dyn VisionLanguageModel>> {
+        let options = LoadOptions {
+            device: self.device,
+            dtype: self.dtype.map(|d| match d {
+                DtypeName::F32 => Dtype::F32,
+                DtypeName::F16 => Dtype::F16,
+                DtypeName::Bf16 => Dtype::Bf16,
+            }),
+            resample: self.resample.map(|r| match r {
+                ResampleName::Pillow => loupe_preprocess::resize::Backend::Pillow,
+                ResampleName::Torchvision => loupe_preprocess::resize::Backend::Torchvision,
+            }),
+            cache_bytes: self.cache.saturating_mul(1 << 20),
+            dump: dump.map(Path::to_path_buf),
+        };
+        match &self.model {
+            Some(dir) => loupe_models::load(dir, &options)
+                .with_context(|| format!("the checkpoint in {} could not be loaded", dir.display())),
+            None => loupe_models::load_embedded(&options).context("the embedded model could not be loaded"),
+        }
+    }
+}
+
+/// Which part of an image, and how it becomes grey levels.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "View")]
+pub(crate) struct ViewArgs {
+    /// Slice of a volume: a number from 0, a share like `50%`, or a position like `-32.5mm`.
+    #[arg(long, allow_hyphen_values = true, value_parser = slice)]
+    pub(crate) slice: Option<SliceAt>,
+
+    /// Plane of the slice.
+    #[arg(long, value_enum, default_value = "stored")]
+    pub(crate) plane: PlaneName,
+
+    /// Frame of a multi-frame file or page of a TIFF, from 0.
+    #[arg(long)]
+    pub(crate) frame: Option<usize>,
+
+    /// A preset such as `lung`, `CENTRE/WIDTH` such as `40/400`, `full`, `stored:N`, or percentiles
+    /// such as `p1-p99`.
+    #[arg(long, allow_hyphen_values = true, value_parser = window)]
+    pub(crate) window: Option<WindowChoice>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum PlaneName {
+    #[default]
+    Stored,
+    Axial,
+    Coronal,
+    Sagittal,
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(v) if v.is_finite() => Ok(v),
+        _ => Err(format!("{text:?} is no number")),
+    }
+}
+
+fn slice(text: &str) -> Result<SliceAt, String> {
+    if let Some(share) = text.strip_suffix('%') {
+        return match number(share)? {
+            v if (0.0..=100.0).contains(&v) => Ok(SliceAt::Share(v / 100.0)),
+            _ => Err("a share lies between 0% and 100%".to_owned()),
+        };
+    }
+    if let Some(mm) = text.strip_suffix("mm") {
+        return Ok(SliceAt::Mm(number(mm)?));
+    }
+    text.parse().map(SliceAt::Index).map_err(|_| "expected a number from 0, a share like 50%, or a position like -32.5mm".to_owned())
+}
+
+pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
+    if text == "full" {
+        return Ok(WindowChoice::FullRange);
+    }
+    if let Some(n) = text.strip_prefix("stored:") {
+        return n.parse().map(WindowChoice::Stored).map_err(|_| format!("{n:?} is no window number"));
+    }
+    if let Some((low, high)) = text.strip_prefix('p').and_then(|rest| rest.split_once("-p")) {
+        let (low, high) = (number(low)?, number(high)?);
+        return if 0.0 <= low && low < high && high <= 100.0 {
+            Ok(WindowChoice::Percentiles(low, high))
+        } else {
+            Err("percentiles rise between 0 and 100".to_owned())
+        };
+    }
+    if let Some((centre, width)) = text.split_once('/') {
+        let window = Window::linear(number(centre)?, number(width)?);
+        return if window.is_valid() { Ok(WindowChoice::Numbers(window)) } else { Err("the width must be at least 1".to_owned()) };
+    }
+    match loupe_preprocess::windows::preset(text) {
+        Some(_) => Ok(WindowChoice::Preset(text.to_owned())),
+        None => Err(format!("no preset has this name; known: {}", loupe_preprocess::windows::names().join(", "))),
+    }
+}
+
+impl ViewArgs {
+    /// The view in the words of the crates.
+    pub(crate) fn view(&self) -> View {
+        View {
+            frame: self.frame,
+            slice: self.slice,
+            plane: match self.plane {
+                PlaneName::Stored => Plane::Stored,
+                PlaneName::Axial => Plane::Axial,
+                PlaneName::Coronal => Plane::Coronal,
+                PlaneName::Sagittal => Plane::Sagittal,
+            },
+            window: self.window.clone(),
+        }
+    }
+
+    /// The reference to `path` with this view.
+    pub(crate) fn media(&self, path: &Path) -> Result<MediaRef> {
+        if !path.exists() {
+            bail!("{} does not exist", path.display());
+        }
+        let mut media = MediaRef::file(path);
+        if path.is_dir() {
+            media.source = MediaSource::Folder(path.to_path_buf());
+        }
+        media.view = self.view();
+        Ok(media)
+    }
+}
