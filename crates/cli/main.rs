@@ -2,6 +2,7 @@
 //! ran but some items failed or a gate was not met, 2 when it could not run.
 
 mod commands;
+mod page;
 mod pick;
 mod printer;
 

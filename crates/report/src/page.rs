@@ -72,7 +72,7 @@ pub struct ItemPicture {
 pub struct ItemVerdict {
     /// Profile and metric.
     pub profile: String,
-    /// `right`, `wrong`, `partial` or `unscored`.
+    /// `correct`, `wrong`, `unparsed`, `failed` or `unscored`.
     pub verdict: String,
     /// The value, when there is one.
     pub value: Option<f64>,
@@ -112,7 +112,7 @@ pub struct Item {
     pub reply: Option<String>,
     /// Why there is no reply.
     pub failure: Option<String>,
-    /// The headline verdict: `right`, `wrong`, `partial`, `unscored` or `failed`.
+    /// The headline verdict: `correct`, `wrong`, `unparsed`, `failed` or `unscored`.
     pub verdict: String,
     /// One entry a profile and metric.
     pub verdicts: Vec<ItemVerdict>,

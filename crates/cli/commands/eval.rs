@@ -1,0 +1,136 @@
+//! `loupe eval --data SET=DIR --model DIR`
+
+use super::ask::LimitArgs;
+use super::score::{self, ScoreArgs};
+use crate::Ended;
+use crate::pick::ModelArgs;
+use crate::printer::Printer;
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
+use loupe_core::Dataset;
+use loupe_eval::run::{Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan};
+use loupe_core::sample::Outcome;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Run a model on a dataset, score the replies and write a report.
+///
+/// The run folder fills up reply by reply; the same command resumes a run that was stopped.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Dataset and where it lies, such as `vqa-rad=DIR` (see `loupe list datasets`).
+    #[arg(long, value_name = "SET=DIR")]
+    data: String,
+
+    /// Split, such as `test` or `test:en`; the set's default when not given.
+    #[arg(long)]
+    split: Option<String>,
+
+    /// Folder of the run; `runs/SET-SPLIT-MODEL` when not given.
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Prompt recipe (see `loupe list prompts`).
+    #[arg(long, default_value = "loupe")]
+    prompt: String,
+
+    /// Only the first N samples.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Only the sample with this id; may be given several times.
+    #[arg(long = "id", value_name = "ID")]
+    ids: Vec<String>,
+
+    /// Replies per sample; with a temperature, reply k draws with seed + k.
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    rollouts: usize,
+
+    /// Prompts handed to the model at once; changes speed and memory, not results.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch: usize,
+
+    /// On resume, ask the samples that failed once more.
+    #[arg(long)]
+    retry_failed: bool,
+
+    #[command(flatten)]
+    model: ModelArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    score: ScoreArgs,
+}
+
+/// Splits `SET=DIR` and opens the set.
+pub(crate) fn open_data(data: &str, split: Option<&str>) -> Result<Box<dyn Dataset>> {
+    let Some((name, path)) = data.split_once('=') else {
+        bail!("--data takes SET=DIR, such as vqa-rad=DIR; `loupe list datasets` names the sets");
+    };
+    loupe_datasets::open(name, Path::new(path), split).with_context(|| format!("{name} could not be opened"))
+}
+
+/// Shows how a run goes on.
+struct Bar {
+    bar: ProgressBar,
+    failed: u64,
+}
+
+impl Progress for Bar {
+    fn started(&mut self, total: usize, already: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(already as u64);
+        self.bar.reset_eta();
+    }
+
+    fn recorded(&mut self, line: &ReplyLine) {
+        self.bar.inc(1);
+        if matches!(line.prediction.outcome, Outcome::Failed { .. }) {
+            self.failed += 1;
+            self.bar.set_message(format!("{} failed", self.failed));
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    let recipe = loupe_eval::prompts::by_name(&args.prompt)?;
+    let profiles = args.score.profiles()?;
+    let dataset = open_data(&args.data, args.split.as_deref())?;
+    let mut model = args.model.load(None)?;
+    let info = dataset.info().clone();
+    let dir = args.output.clone().unwrap_or_else(|| {
+        let split = info.split.replace(':', "-");
+        PathBuf::from("runs").join(format!("{}-{split}-{}", info.name, model.info().name))
+    });
+    let mut plan = Plan::new(recipe);
+    plan.limits = args.limits.limits()?;
+    plan.selection = Selection { limit: args.limit, ids: args.ids.clone() };
+    plan.rollouts = args.rollouts;
+    plan.batch = args.batch;
+    plan.retry_failed = args.retry_failed;
+    plan.settings = BTreeMap::from([(
+        "resample".to_owned(),
+        Setting { value: model.info().resample.clone().into(), given: args.model.resample.is_some() },
+    )]);
+    let loader = loupe_preprocess::Loader::default();
+    let mut bar = Bar { bar: out.bar(dataset.len() as u64), failed: 0 };
+    let finished = run_plan(&dir, &plan, dataset.as_ref(), &mut Direct(model.as_mut()), &loader, &mut bar)
+        .with_context(|| format!("the run in {} could not be done", dir.display()))?;
+    bar.bar.finish_and_clear();
+    say(out, &finished);
+    let summary = score::score_and_write(&dir, &profiles, Some(dataset.as_ref()), &loader, &args.score)?;
+    score::print(out, &summary, &dir)?;
+    let failed = summary.failed + summary.unreadable + summary.missing;
+    Ok(if failed > 0 { Ended::WithFailures } else { Ended::Well })
+}
+
+fn say(out: &Printer, finished: &Finished) {
+    if finished.already > 0 {
+        out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
+    }
+    if finished.damaged > 0 {
+        out.say(&format!("{} damaged lines of replies.jsonl were passed over, their samples asked again", finished.damaged));
+    }
+}

@@ -1,0 +1,35 @@
+//! `loupe inspect FILE|DIR`
+
+use crate::Ended;
+use crate::printer::Printer;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+/// Say what is in an image file or folder: geometry, windows, frames, and what would be refused.
+///
+/// Identifiers of patients are never shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files or folders.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    let mut all = Vec::new();
+    let mut ended = Ended::Well;
+    for path in &args.paths {
+        match loupe_preprocess::inspect(path).with_context(|| format!("{} could not be inspected", path.display())) {
+            Ok(found) if out.json => all.push(serde_json::json!({ "path": path, "found": found })),
+            Ok(found) => out.line(&format!("{}\n{found}", path.display()))?,
+            Err(error) => {
+                out.error(&error);
+                ended = Ended::WithFailures;
+            }
+        }
+    }
+    if out.json {
+        out.document(&all)?;
+    }
+    Ok(ended)
+}

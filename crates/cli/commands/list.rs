@@ -1,0 +1,105 @@
+//! `loupe list models|datasets|profiles|prompts|metrics|protocols|windows`
+
+use crate::Ended;
+use crate::printer::Printer;
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// List what loupe knows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Of which kind.
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    Models,
+    Datasets,
+    Prompts,
+    Profiles,
+    Metrics,
+    Protocols,
+    Windows,
+}
+
+/// A line of the list.
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    about: String,
+    /// Further facts, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<(&'static str, String)>,
+}
+
+impl Entry {
+    fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { name: name.into(), about: about.into(), facts: Vec::new() }
+    }
+
+    fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        if !value.is_empty() {
+            self.facts.push((name, value));
+        }
+        self
+    }
+}
+
+fn entries(what: What) -> Vec<Entry> {
+    match what {
+        What::Models => loupe_models::FAMILIES
+            .iter()
+            .map(|f| {
+                Entry::new(f.name, f.architectures.join(", "))
+                    .fact("checkpoints", f.example_checkpoints.join(", "))
+                    .fact("boxes", f.box_dialect)
+                    .fact("paper", f.paper)
+            })
+            .collect(),
+        What::Datasets => loupe_datasets::SETS
+            .iter()
+            .map(|s| {
+                Entry::new(s.name, s.title)
+                    .fact("splits", s.splits.join(", "))
+                    .fact("layout", s.layout)
+                    .fact("licence", s.licence)
+                    .fact("source", s.citation)
+            })
+            .collect(),
+        What::Prompts => loupe_eval::prompts::RECIPES.iter().map(|r| Entry::new(r.name, r.source)).collect(),
+        What::Profiles => std::iter::once(loupe_eval::strict::profile())
+            .chain(loupe_eval::profiles::all())
+            .map(|p| Entry::new(p.name(), p.about()))
+            .collect(),
+        What::Metrics => loupe_eval::metrics::METRICS.iter().map(|m| Entry::new(m.name, m.about)).collect(),
+        What::Protocols => loupe_rethink::PROTOCOLS
+            .iter()
+            .map(|p| Entry::new(p.name, p.about))
+            .chain(loupe_rethink::STRATEGIES.iter().map(|s| Entry::new(s.name, s.about)))
+            .collect(),
+        What::Windows => loupe_preprocess::windows::PRESETS
+            .iter()
+            .map(|w| Entry::new(w.name, format!("{}/{}", w.centre_hu, w.width_hu)).fact("source", w.source))
+            .collect(),
+    }
+}
+
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    let entries = entries(args.what);
+    if out.json {
+        out.document(&entries)?;
+        return Ok(Ended::Well);
+    }
+    let width = entries.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
+    for entry in &entries {
+        out.line(&format!("{:width$}  {}", entry.name, entry.about))?;
+        for (name, value) in &entry.facts {
+            out.line(&format!("{:width$}    {name}: {value}", ""))?;
+        }
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,94 @@
+//! `loupe score RUN`
+
+use super::eval::open_data;
+use crate::Ended;
+use crate::page::{self, Source};
+use crate::printer::Printer;
+use anyhow::{Context, Result};
+use loupe_core::{Dataset, MediaLoader};
+use loupe_eval::run::RunFolder;
+use loupe_eval::{Profile, Summary};
+use std::path::{Path, PathBuf};
+
+/// Score the replies of a run again, without a model.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run folder.
+    run: PathBuf,
+
+    /// The dataset, needed only when its pictures lie inside its files and the page shall show them.
+    #[arg(long, value_name = "SET=DIR")]
+    data: Option<String>,
+
+    #[command(flatten)]
+    score: ScoreArgs,
+}
+
+/// How replies are scored.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Scoring")]
+pub(crate) struct ScoreArgs {
+    /// Rules to score by beside `strict`; may be given several times (see `loupe list profiles`).
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
+
+    /// Most samples on the report page.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    page_samples: usize,
+
+    /// Write no report page.
+    #[arg(long)]
+    no_page: bool,
+}
+
+impl ScoreArgs {
+    /// `strict` and the profiles asked for, in order.
+    pub(crate) fn profiles(&self) -> Result<Vec<&'static dyn Profile>> {
+        let mut chosen: Vec<&'static dyn Profile> = vec![loupe_eval::strict::profile()];
+        for name in &self.profiles {
+            let profile = loupe_eval::profiles::by_name(name)?;
+            if chosen.iter().all(|p| p.name() != profile.name()) {
+                chosen.push(profile);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// Scores the folder and writes its files and page.
+pub(crate) fn score_and_write(
+    dir: &Path,
+    profiles: &[&'static dyn Profile],
+    dataset: Option<&dyn Dataset>,
+    loader: &dyn MediaLoader,
+    args: &ScoreArgs,
+) -> Result<Summary> {
+    let summary = loupe_eval::score(dir, profiles, &[]).context("the replies could not be scored")?;
+    if !args.no_page {
+        let folder = RunFolder::open(dir)?;
+        let source = Source { folder: &folder, summary: &summary, profiles, dataset, loader, most: args.page_samples };
+        page::write(&source).context("the report page could not be written")?;
+    }
+    Ok(summary)
+}
+
+/// The tables on the terminal, or the summary as JSON.
+pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<()> {
+    if out.json {
+        return out.document(summary);
+    }
+    out.text(&loupe_eval::tables::terminal(summary))?;
+    let page = dir.join("report.html");
+    let last = if page.is_file() { format!("report: {}", page.display()) } else { format!("run: {}", dir.display()) };
+    out.say(&last);
+    Ok(())
+}
+
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    let profiles = args.score.profiles()?;
+    let dataset = args.data.as_deref().map(|d| open_data(d, None)).transpose()?;
+    let loader = loupe_preprocess::Loader::default();
+    let summary = score_and_write(&args.run, &profiles, dataset.as_deref(), &loader, &args.score)?;
+    print(out, &summary, &args.run)?;
+    Ok(if summary.failed + summary.unreadable + summary.missing > 0 { Ended::WithFailures } else { Ended::Well })
+}

@@ -1,0 +1,338 @@
+//! From a run folder to the report page.
+
+use anyhow::Result;
+use loupe_core::ask::{FoundBox, Part};
+use loupe_core::sample::Outcome;
+use loupe_core::{Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target};
+use loupe_eval::judge::Judgement;
+use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
+use loupe_eval::summary::{Figure, Summary};
+use loupe_eval::{Profile, Verdict};
+use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemVerdict, PageBox, PageTable};
+use loupe_report::{ImageStore, Page};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What a page is made from.
+pub(crate) struct Source<'a> {
+    pub(crate) folder: &'a RunFolder,
+    pub(crate) summary: &'a Summary,
+    pub(crate) profiles: &'a [&'a dyn Profile],
+    /// Where pictures come from when they are bytes inside the dataset's files.
+    pub(crate) dataset: Option<&'a dyn Dataset>,
+    pub(crate) loader: &'a dyn MediaLoader,
+    /// Most samples on the page.
+    pub(crate) most: usize,
+}
+
+/// Writes `report.html` into the run's folder and returns its size in bytes.
+pub(crate) fn write(source: &Source<'_>) -> Result<u64> {
+    let page = build(source)?;
+    let path = source.folder.dir().join("report.html");
+    let mut out = Vec::new();
+    page.write(&mut out)?;
+    // Written beside and moved, so that a page is whole or absent.
+    let draft = source.folder.dir().join(".report.html");
+    std::fs::write(&draft, &out)?;
+    std::fs::rename(&draft, &path)?;
+    Ok(out.len() as u64)
+}
+
+fn build(source: &Source<'_>) -> Result<Page> {
+    let made_by = &source.folder.made_by;
+    let mut page = Page {
+        title: format!("{} on {} ({})", made_by.model.name, made_by.dataset.name, made_by.dataset.split),
+        facts: facts(made_by),
+        tables: tables(source.summary),
+        ..Page::default()
+    };
+    let mut shown = Pictures { source, seen: HashMap::new() };
+    let mut total = 0;
+    for judged in view(source.folder, source.profiles)? {
+        total += 1;
+        if page.items.len() < source.most {
+            let item = item(&judged?, &mut shown, &mut page.images);
+            page.items.push(item);
+        }
+    }
+    let s = source.summary;
+    let mut lead = format!("{} replies, {} failed", s.replies, s.failed);
+    if s.missing > 0 {
+        lead += &format!(", {} not asked yet", s.missing);
+    }
+    if total > page.items.len() {
+        lead += &format!("; the page shows the first {} of {total} samples", page.items.len());
+    }
+    page.lead = lead;
+    Ok(page)
+}
+
+fn facts(made_by: &MadeBy) -> Vec<Fact> {
+    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
+    let model = &made_by.model;
+    let mut facts = vec![
+        fact("dataset", format!("{} {} · {}", made_by.dataset.name, made_by.dataset.split, made_by.dataset.citation)),
+        fact("dataset fingerprint", made_by.dataset.fingerprint.clone()),
+        fact("samples", made_by.n.to_string()),
+        fact("model", format!("{} ({}, {} parameters)", model.name, model.family, model.parameters)),
+        fact("weights SHA-256", model.weights_sha256.clone()),
+        fact("computed as", format!("{} on {}", model.dtype, model.device)),
+        fact("resizing", model.resample.clone()),
+        fact("prompt", made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or("?").to_owned()),
+        fact("generation", serde_json::to_string(&made_by.limits).unwrap_or_default()),
+        fact("loupe", made_by.loupe.clone()),
+    ];
+    if !made_by.strategy.is_null() {
+        facts.push(fact("strategy", made_by.strategy.to_string()));
+    }
+    for (name, setting) in &made_by.settings {
+        facts.push(fact(name, format!("{}{}", setting.value, if setting.given { " (given)" } else { "" })));
+    }
+    facts
+}
+
+/// `61.4 (57.0–65.7)`, in per cent for shares.
+pub(crate) fn shown(figure: &Figure) -> (String, String) {
+    let share = figure.value.is_some_and(|v| (0.0..=1.0).contains(&v));
+    let number = |v: f64| if share { format!("{:.1}", v * 100.0) } else { format!("{v:.3}") };
+    let value = figure.value.map_or_else(|| "—".to_owned(), number);
+    let interval = figure.interval.as_ref().map_or_else(|| "—".to_owned(), |i| format!("{} – {}", number(i.low), number(i.high)));
+    (value, interval)
+}
+
+const COLUMNS: [&str; 7] = ["figure", "%", "95 % interval", "n", "groups", "unparsed", "unscored"];
+
+fn figure_row(name: String, figure: &Figure) -> Vec<String> {
+    let (value, interval) = shown(figure);
+    vec![
+        name,
+        value,
+        interval,
+        figure.n.to_string(),
+        figure.groups.to_string(),
+        figure.unparsed.to_string(),
+        figure.unscored.to_string(),
+    ]
+}
+
+/// Tables of the summary: figures by profile, then by subgroup.
+pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
+    let columns = || COLUMNS.map(str::to_owned).to_vec();
+    let mut tables = Vec::new();
+    for profile in &summary.profiles {
+        let method = profile.figures.iter().find_map(|f| f.interval.as_ref()).map(|i| i.method.to_string());
+        tables.push(PageTable {
+            title: format!("Figures by the profile “{}”", profile.name),
+            note: format!(
+                "Unparsed replies stay in the denominator; unscored items do not. Interval: {}.",
+                method.unwrap_or_else(|| "none".to_owned())
+            ),
+            columns: columns(),
+            rows: profile.figures.iter().map(|f| figure_row(f.name.clone(), f)).collect(),
+        });
+        if !profile.printed.is_empty() {
+            tables.push(PageTable {
+                title: format!("As “{}” prints them", profile.name),
+                note: "The harness's own figures, quirks included.".to_owned(),
+                columns: vec!["figure".to_owned(), "value".to_owned()],
+                rows: profile.printed.iter().map(|(n, v)| vec![n.clone(), format!("{v:.4}")]).collect(),
+            });
+        }
+    }
+    if !summary.metrics.is_empty() {
+        tables.push(PageTable {
+            title: "Metrics".to_owned(),
+            note: String::new(),
+            columns: columns(),
+            rows: summary.metrics.iter().map(|f| figure_row(f.name.clone(), f)).collect(),
+        });
+    }
+    if let Some(profile) = summary.profiles.first() {
+        let rows: Vec<Vec<String>> = profile
+            .subgroups
+            .iter()
+            .filter_map(|g| g.figures.first().map(|f| figure_row(format!("{}: {}", g.tag.replace('_', " "), g.value), f)))
+            .collect();
+        if !rows.is_empty() {
+            let name = profile.figures.first().map_or("", |f| f.name.as_str());
+            tables.push(PageTable {
+                title: format!("{name} by subgroup, profile “{}”", profile.name),
+                note: String::new(),
+                columns: columns(),
+                rows,
+            });
+        }
+    }
+    tables
+}
+
+fn item(judged: &Judged, shown: &mut Pictures<'_>, images: &mut ImageStore) -> Item {
+    let line = &judged.item.line;
+    let Some(sample) = &line.sample else {
+        return Item {
+            id: line.id(),
+            question: "(this row could not be read)".to_owned(),
+            failure: line.error.clone(),
+            verdict: "failed".to_owned(),
+            ..Item::default()
+        };
+    };
+    let reply = judged.item.reply.as_ref();
+    let (words, failure, boxes) = match reply.map(|r| &r.prediction.outcome) {
+        Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
+        Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
+        None => (None, Some("not asked yet".to_owned()), [].as_slice()),
+    };
+    let headline = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word());
+    let pictures = sample
+        .media
+        .iter()
+        .enumerate()
+        .map(|(n, media)| shown.picture(line.row, n, media, sample, boxes, images))
+        .collect();
+    Item {
+        id: sample.id.clone(),
+        question: sample.question.clone(),
+        choices: sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text)).collect(),
+        gold: gold(sample),
+        reply: words,
+        failure,
+        verdict: headline.to_owned(),
+        verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
+        tags: sample.tags.clone(),
+        pictures,
+        rounds: Vec::new(),
+    }
+}
+
+fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
+    ItemVerdict {
+        profile: profile.to_owned(),
+        verdict: judgement.verdict.word().to_owned(),
+        value: judgement.values.first().map(|v| v.value),
+        rule: judgement.rule.to_string(),
+        span: judgement.span.clone().or_else(|| judgement.answer.clone()),
+    }
+}
+
+/// The reference in words.
+fn gold(sample: &Sample) -> String {
+    match &sample.target {
+        Target::Text(all) => all.join(" / "),
+        Target::Choice(letter) => match sample.choices.iter().find(|c| c.letter == *letter) {
+            Some(choice) => format!("{letter}. {}", choice.text),
+            None => letter.to_string(),
+        },
+        Target::Count(n) => n.to_string(),
+        Target::Boxes(boxes) => boxes.iter().map(|b| b.label.as_str()).collect::<Vec<_>>().join(", "),
+        Target::Points(points) => points.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", "),
+        Target::Report(sections) => sections.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n\n"),
+        Target::Masks(masks) => masks.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", "),
+        _ => "(none)".to_owned(),
+    }
+}
+
+/// Pictures of the page, each decoded once.
+struct Pictures<'a> {
+    source: &'a Source<'a>,
+    seen: HashMap<(usize, usize), Result<Picture, String>>,
+}
+
+impl Pictures<'_> {
+    fn picture(
+        &mut self,
+        row: usize,
+        number: usize,
+        media: &MediaRef,
+        sample: &Sample,
+        found: &[FoundBox],
+        images: &mut ImageStore,
+    ) -> ItemPicture {
+        let missing = |caption: String| ItemPicture { image: None, caption, boxes: Vec::new() };
+        let (picture, original) = match self.load(row, number, media) {
+            Ok(loaded) => loaded,
+            Err(problem) => return missing(format!("{}: {problem}", media.name)),
+        };
+        let image = match images.add(&picture, original.as_deref()) {
+            Ok(image) => image,
+            Err(problem) => return missing(format!("{}: {problem}", media.name)),
+        };
+        let mut boxes: Vec<PageBox> = found
+            .iter()
+            .filter(|b| b.picture == number)
+            .map(|b| PageBox { xyxy: b.region.xyxy(), label: b.label.clone().unwrap_or_default(), kind: BoxKind::Model })
+            .collect();
+        if let (Target::Boxes(all), Some(given_from_source)) = (&sample.target, picture.origin.source_from_self.inverse()) {
+            boxes.extend(all.iter().filter(|b| b.picture == number).map(|b| PageBox {
+                xyxy: given_from_source.boxed(b.at).xyxy(),
+                label: b.label.clone(),
+                kind: BoxKind::Reference,
+            }));
+        }
+        ItemPicture { image: Some(image), caption: caption(media, &picture), boxes }
+    }
+
+    fn load(&mut self, row: usize, number: usize, media: &MediaRef) -> Result<(Picture, Option<Vec<u8>>), String> {
+        // Bytes inside a dataset's file are not in the run folder; the dataset has them.
+        let again;
+        let media = match (&media.source, self.source.dataset) {
+            (MediaSource::Bytes(bytes), Some(dataset)) if bytes.is_empty() => {
+                again = dataset.get(row).map_err(|e| e.to_string())?;
+                again.media.get(number).ok_or("the dataset has changed")?
+            }
+            (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
+                return Err("the picture lies in the dataset's file; name the set with --data to see it".to_owned());
+            }
+            _ => media,
+        };
+        let original = match &media.source {
+            MediaSource::File(path) => std::fs::read(path).ok(),
+            MediaSource::Bytes(bytes) => Some(bytes.to_vec()),
+            MediaSource::Folder(_) => None,
+        };
+        let loaded = match self.seen.get(&(row, number)) {
+            Some(known) => known.clone(),
+            None => self.source.loader.load(media).map_err(|e| e.to_string()),
+        };
+        loaded.map(|picture| (picture, original))
+    }
+}
+
+fn caption(media: &MediaRef, picture: &Picture) -> String {
+    let origin = &picture.origin;
+    let mut words = vec![media.name.clone(), format!("{} × {}", picture.width(), picture.height())];
+    if let Some(slice) = origin.slice {
+        words.push(format!("slice {slice}"));
+    }
+    if let Some(frame) = origin.frame {
+        words.push(format!("frame {frame}"));
+    }
+    if let Some(window) = &origin.window {
+        words.push(format!("window {:.0}/{:.0}", window.centre, window.width));
+    }
+    if let Some([x, y]) = origin.spacing_mm {
+        words.push(format!("{x:.2} × {y:.2} mm"));
+    }
+    words.join(" · ")
+}
+
+/// True when the path holds a run.
+pub(crate) fn is_run(dir: &Path) -> bool {
+    dir.join("run.json").is_file()
+}
+
+/// The words of a turn, for traces.
+pub(crate) fn words(parts: &[Part]) -> String {
+    parts
+        .iter()
+        .map(|p| match p {
+            Part::Text(text) => text.clone(),
+            Part::Picture(n) => format!("[picture {}]", n + 1),
+        })
+        .collect()
+}
+
+/// The verdict words that count as answered.
+pub(crate) fn counts(verdict: Verdict) -> bool {
+    verdict.counts()
+}
