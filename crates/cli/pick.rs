@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use loupe_core::media::WindowChoice;
 use loupe_core::{MediaRef, MediaSource, Plane, SliceAt, View, VisionLanguageModel, Window};
-use loupe_models::{Device, Dtype, LoadOptions};
+use loupe_models::{DeviceChoice, Dtype, LoadOptions};
 use std::path::{Path, PathBuf};
 
 /// Which model and how to run it.
@@ -17,7 +17,7 @@ pub(crate) struct ModelArgs {
 
     /// `cpu` or `cuda` (`cuda:1` for the second GPU).
     #[arg(long, default_value = "cpu", value_parser = device)]
-    pub(crate) device: Device,
+    pub(crate) device: DeviceChoice,
 
     /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given.
     #[arg(long, value_enum)]
@@ -45,11 +45,11 @@ pub(crate) enum ResampleName {
     Torchvision,
 }
 
-fn device(text: &str) -> Result<Device, String> {
+fn device(text: &str) -> Result<DeviceChoice, String> {
     match text.split_once(':') {
-        None if text == "cpu" => Ok(Device::Cpu),
-        None if text == "cuda" => Ok(Device::Cuda(0)),
-        Some(("cuda", n)) => n.parse().map(Device::Cuda).map_err(|_| format!("{n:?} is no GPU number")),
+        None if text == "cpu" => Ok(DeviceChoice::Cpu),
+        None if text == "cuda" => Ok(DeviceChoice::Cuda(0)),
+        Some(("cuda", n)) => n.parse().map(DeviceChoice::Cuda).map_err(|_| format!("{n:?} is no GPU number")),
         _ => Err("expected cpu, cuda or cuda:N".to_owned()),
     }
 }
@@ -74,7 +74,8 @@ impl ModelArgs {
         match &self.model {
             Some(dir) => loupe_models::load(dir, &options)
                 .with_context(|| format!("the checkpoint in {} could not be loaded", dir.display())),
-            None => loupe_models::load_embedded(&options).context("the embedded model could not be loaded"),
+            None => loupe_models::load_checkpoint(&crate::embedded::checkpoint(), &options)
+                .context("the embedded model could not be loaded"),
         }
     }
 }

@@ -55,7 +55,7 @@ fn entries(what: What) -> Vec<Entry> {
             .iter()
             .map(|f| {
                 Entry::new(f.name, f.architectures.join(", "))
-                    .fact("checkpoints", f.example_checkpoints.join(", "))
+                    .fact("checkpoints", f.examples.join(", "))
                     .fact("boxes", f.box_dialect)
                     .fact("paper", f.paper)
             })
