@@ -59,7 +59,19 @@ fn small_set(dir: &Path, images: usize, questions: usize) {
 }
 
 fn eval_args<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
-    vec!["eval", "--data", data, "--output", run, "--max-new-tokens", "6", "--quiet", "--batch", "4", "--no-page"]
+    vec![
+        "eval",
+        "--data",
+        data,
+        "--output",
+        run,
+        "--max-new-tokens",
+        "6",
+        "--quiet",
+        "--batch",
+        "4",
+        "--no-page",
+    ]
 }
 
 #[test]
@@ -96,7 +108,8 @@ fn the_embedded_model_answers_and_the_same_question_gets_the_same_answer() {
     small_set(dir.path(), 1, 1);
     let image = dir.path().join("images/0.bmp");
     let ask = || {
-        let out = loupe(&["ask", image.to_str().unwrap(), "What is shown?", "--max-new-tokens", "5", "--json"]);
+        let out =
+            loupe(&["ask", image.to_str().unwrap(), "What is shown?", "--max-new-tokens", "5", "--json"]);
         assert!(out.status.success(), "{}", text(&out.stderr));
         serde_json::from_slice::<Value>(&out.stdout).unwrap()
     };
@@ -149,7 +162,11 @@ fn a_run_killed_twenty_times_ends_like_an_undisturbed_one() {
     assert!(out.status.success(), "{}", text(&out.stderr));
     let read = |run: &PathBuf| fs::read(run.join("scores.json")).unwrap();
     assert_eq!(read(&calm), read(&killed));
-    assert_eq!(fs::read_to_string(killed.join("replies.jsonl")).unwrap().lines().count(), 25, "no reply was made twice");
+    assert_eq!(
+        fs::read_to_string(killed.join("replies.jsonl")).unwrap().lines().count(),
+        25,
+        "no reply was made twice"
+    );
 }
 
 #[test]
@@ -170,7 +187,8 @@ fn a_page_is_written_and_a_run_can_be_scored_again_to_the_same_bytes() {
     small_set(dir.path(), 2, 2);
     let data = format!("jsonl={}", dir.path().join("data.jsonl").display());
     let run = dir.path().join("run");
-    let args: Vec<&str> = eval_args(&data, run.to_str().unwrap()).into_iter().filter(|a| *a != "--no-page").collect();
+    let args: Vec<&str> =
+        eval_args(&data, run.to_str().unwrap()).into_iter().filter(|a| *a != "--no-page").collect();
     assert!(loupe(&args).status.success());
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("Is finding 1 present?") && page.contains("data:image/png;base64,"));

@@ -7,11 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Every crate, its folder, and the crates of the workspace it may use.
 const CRATES: &[(&str, &str, &[&str])] = &[
-    (
-        "loupe",
-        ".",
-        &["core", "rethink", "report", "eval", "datasets", "models", "preprocess", "phantom"],
-    ),
+    ("loupe", ".", &["core", "rethink", "report", "eval", "datasets", "models", "preprocess", "phantom"]),
     ("loupe-core", "crates/core", &[]),
     ("loupe-rethink", "crates/rethink", &["core"]),
     ("loupe-report", "crates/report", &["core"]),
@@ -94,7 +90,11 @@ fn arrows_point_to_core() {
                 wrong.push(format!("{name} may not use loupe-{ours}"));
             }
             for (prefix, owners) in OWNED {
-                let theirs = if prefix.ends_with('-') { dependency.starts_with(prefix) } else { dependency == *prefix };
+                let theirs = if prefix.ends_with('-') {
+                    dependency.starts_with(prefix)
+                } else {
+                    dependency == *prefix
+                };
                 if theirs && !owners.contains(name) {
                     wrong.push(format!("{name} may not use {dependency}"));
                 }
@@ -130,7 +130,12 @@ fn files_stay_short() {
 
 #[test]
 fn unfinished_marks_stay_out() {
-    let marks = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let marks = [
+        ["to", "do!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["#[ig", "nore"].concat(),
+        ["FIX", "ME"].concat(),
+    ];
     for (file, text) in texts(&[".rs", ".py", ".md", ".js"]) {
         for mark in &marks {
             assert!(!text.contains(mark), "{file} holds {mark}");
@@ -147,7 +152,9 @@ fn no_machine_path_and_no_registry_host() {
         ["pypi", ".org"].concat(),
         ["npmjs", ".org"].concat(),
     ];
-    for (file, text) in texts(&[".rs", ".py", ".md", ".js", ".html", ".toml", ".sh", ".json", ".jsonl", "run"]) {
+    for (file, text) in
+        texts(&[".rs", ".py", ".md", ".js", ".html", ".toml", ".sh", ".json", ".jsonl", "run"])
+    {
         for word in &words {
             assert!(!text.contains(word), "{file} names {word}");
         }
@@ -166,7 +173,10 @@ fn documents_named_in_the_readme_exist() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut missing = Vec::new();
     for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        if !link.starts_with('#') && !link.contains("://") && !root().join(link.split('#').next().unwrap()).exists() {
+        if !link.starts_with('#')
+            && !link.contains("://")
+            && !root().join(link.split('#').next().unwrap()).exists()
+        {
             missing.push(link);
         }
     }

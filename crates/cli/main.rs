@@ -2,9 +2,11 @@
 //! ran but some items failed or a gate was not met, 2 when it could not run.
 
 mod commands;
+mod embedded;
 mod page;
 mod pick;
 mod printer;
+mod second_look;
 
 use clap::{Parser, Subcommand};
 use printer::Printer;

@@ -3,15 +3,13 @@
 use anyhow::Result;
 use loupe_core::ask::{FoundBox, Part};
 use loupe_core::sample::Outcome;
-use loupe_core::{Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target};
+use loupe_core::{Box2, Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target, Trace};
+use loupe_eval::Profile;
 use loupe_eval::judge::Judgement;
 use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
 use loupe_eval::summary::{Figure, Summary};
-use loupe_eval::{Profile, Verdict};
-use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemVerdict, PageBox, PageTable};
+use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
 use loupe_report::{ImageStore, Page};
-use std::collections::HashMap;
-use std::path::Path;
 
 /// What a page is made from.
 pub(crate) struct Source<'a> {
@@ -46,12 +44,12 @@ fn build(source: &Source<'_>) -> Result<Page> {
         tables: tables(source.summary),
         ..Page::default()
     };
-    let mut shown = Pictures { source, seen: HashMap::new() };
+    let shown = Pictures { source };
     let mut total = 0;
     for judged in view(source.folder, source.profiles)? {
         total += 1;
         if page.items.len() < source.most {
-            let item = item(&judged?, &mut shown, &mut page.images);
+            let item = item(&judged?, &shown, &mut page.images);
             page.items.push(item);
         }
     }
@@ -71,7 +69,10 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
     let model = &made_by.model;
     let mut facts = vec![
-        fact("dataset", format!("{} {} · {}", made_by.dataset.name, made_by.dataset.split, made_by.dataset.citation)),
+        fact(
+            "dataset",
+            format!("{} {} · {}", made_by.dataset.name, made_by.dataset.split, made_by.dataset.citation),
+        ),
         fact("dataset fingerprint", made_by.dataset.fingerprint.clone()),
         fact("samples", made_by.n.to_string()),
         fact("model", format!("{} ({}, {} parameters)", model.name, model.family, model.parameters)),
@@ -96,7 +97,10 @@ pub(crate) fn shown(figure: &Figure) -> (String, String) {
     let share = figure.value.is_some_and(|v| (0.0..=1.0).contains(&v));
     let number = |v: f64| if share { format!("{:.1}", v * 100.0) } else { format!("{v:.3}") };
     let value = figure.value.map_or_else(|| "—".to_owned(), number);
-    let interval = figure.interval.as_ref().map_or_else(|| "—".to_owned(), |i| format!("{} – {}", number(i.low), number(i.high)));
+    let interval = figure
+        .interval
+        .as_ref()
+        .map_or_else(|| "—".to_owned(), |i| format!("{} – {}", number(i.low), number(i.high)));
     (value, interval)
 }
 
@@ -151,7 +155,9 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
         let rows: Vec<Vec<String>> = profile
             .subgroups
             .iter()
-            .filter_map(|g| g.figures.first().map(|f| figure_row(format!("{}: {}", g.tag.replace('_', " "), g.value), f)))
+            .filter_map(|g| {
+                g.figures.first().map(|f| figure_row(format!("{}: {}", g.tag.replace('_', " "), g.value), f))
+            })
             .collect();
         if !rows.is_empty() {
             let name = profile.figures.first().map_or("", |f| f.name.as_str());
@@ -166,7 +172,7 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
     tables
 }
 
-fn item(judged: &Judged, shown: &mut Pictures<'_>, images: &mut ImageStore) -> Item {
+fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return Item {
@@ -200,8 +206,10 @@ fn item(judged: &Judged, shown: &mut Pictures<'_>, images: &mut ImageStore) -> I
         verdict: headline.to_owned(),
         verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
         tags: sample.tags.clone(),
+        rounds: reply
+            .map(|r| shown.rounds(line.row, sample, &r.prediction.trace, images))
+            .unwrap_or_default(),
         pictures,
-        rounds: Vec::new(),
     }
 }
 
@@ -226,21 +234,22 @@ fn gold(sample: &Sample) -> String {
         Target::Count(n) => n.to_string(),
         Target::Boxes(boxes) => boxes.iter().map(|b| b.label.as_str()).collect::<Vec<_>>().join(", "),
         Target::Points(points) => points.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", "),
-        Target::Report(sections) => sections.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n\n"),
+        Target::Report(sections) => {
+            sections.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n\n")
+        }
         Target::Masks(masks) => masks.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", "),
         _ => "(none)".to_owned(),
     }
 }
 
-/// Pictures of the page, each decoded once.
+/// Pictures of the page, decoded when their turn comes.
 struct Pictures<'a> {
     source: &'a Source<'a>,
-    seen: HashMap<(usize, usize), Result<Picture, String>>,
 }
 
 impl Pictures<'_> {
     fn picture(
-        &mut self,
+        &self,
         row: usize,
         number: usize,
         media: &MediaRef,
@@ -260,9 +269,15 @@ impl Pictures<'_> {
         let mut boxes: Vec<PageBox> = found
             .iter()
             .filter(|b| b.picture == number)
-            .map(|b| PageBox { xyxy: b.region.xyxy(), label: b.label.clone().unwrap_or_default(), kind: BoxKind::Model })
+            .map(|b| PageBox {
+                xyxy: b.region.xyxy(),
+                label: b.label.clone().unwrap_or_default(),
+                kind: BoxKind::Model,
+            })
             .collect();
-        if let (Target::Boxes(all), Some(given_from_source)) = (&sample.target, picture.origin.source_from_self.inverse()) {
+        if let (Target::Boxes(all), Some(given_from_source)) =
+            (&sample.target, picture.origin.source_from_self.inverse())
+        {
             boxes.extend(all.iter().filter(|b| b.picture == number).map(|b| PageBox {
                 xyxy: given_from_source.boxed(b.at).xyxy(),
                 label: b.label.clone(),
@@ -272,7 +287,89 @@ impl Pictures<'_> {
         ItemPicture { image: Some(image), caption: caption(media, &picture), boxes }
     }
 
-    fn load(&mut self, row: usize, number: usize, media: &MediaRef) -> Result<(Picture, Option<Vec<u8>>), String> {
+    /// The rounds of a second look: what was asked and said, the regions looked at drawn on the
+    /// original, and the cut-outs that the model was shown, taken from the original again.
+    fn rounds(
+        &self,
+        row: usize,
+        sample: &Sample,
+        trace: &serde_json::Value,
+        images: &mut ImageStore,
+    ) -> Vec<ItemRound> {
+        let Ok(trace) = serde_json::from_value::<Trace>(trace.clone()) else { return Vec::new() };
+        let originals: Vec<Option<Picture>> = sample
+            .media
+            .iter()
+            .enumerate()
+            .map(|(n, media)| self.load(row, n, media).ok().map(|(p, _)| p))
+            .collect();
+        let original = |number: usize| {
+            let origin = &trace.pictures.get(number)?.origin;
+            originals.iter().flatten().find(|p| {
+                (&p.origin.source, p.origin.frame, p.origin.slice)
+                    == (&origin.source, origin.frame, origin.slice)
+            })
+        };
+        let mut before: Vec<usize> = Vec::new();
+        let mut rounds = Vec::new();
+        for round in &trace.rounds {
+            let mut pictures = Vec::new();
+            for &number in round.pictures.iter().filter(|n| !before.contains(n)) {
+                let (Some(shown), Some(original)) = (trace.pictures.get(number), original(number)) else {
+                    continue;
+                };
+                let whole = Box2::new(0.0, 0.0, shown.size[0] as f64, shown.size[1] as f64);
+                let in_original = original
+                    .origin
+                    .source_from_self
+                    .inverse()
+                    .map(|back| back.boxed(shown.origin.source_from_self.boxed(whole)));
+                let part = in_original.and_then(|region| original.crop(region).ok());
+                let Some(image) = part.and_then(|part| images.add(&part, None).ok()) else { continue };
+                let steps = shown.origin.steps.join(", ");
+                let caption = format!("shown at {} × {} {steps}", shown.size[0], shown.size[1]);
+                pictures.push(ItemPicture { image: Some(image), caption, boxes: Vec::new() });
+            }
+            if let Some(action) = round.action.as_ref().filter(|a| !a.regions.is_empty()) {
+                let at = action.regions[0].picture;
+                if let Some((original, image)) =
+                    original(at).and_then(|o| Some((o, images.add(o, None).ok()?)))
+                    && let Some(back) = original.origin.source_from_self.inverse()
+                {
+                    let boxes = action
+                        .regions
+                        .iter()
+                        .map(|r| PageBox {
+                            xyxy: back.boxed(r.region).xyxy(),
+                            label: action.name.clone(),
+                            kind: BoxKind::Looked,
+                        })
+                        .collect();
+                    pictures.push(ItemPicture { image: Some(image), caption: "looked at".to_owned(), boxes });
+                }
+            }
+            before.extend(&round.pictures);
+            rounds.push(ItemRound {
+                prompt: round.turns.iter().map(|t| words(&t.parts)).collect::<Vec<_>>().join("\n"),
+                reply: round.words().to_owned(),
+                action: round
+                    .action
+                    .as_ref()
+                    .map(|a| format!("{} {}", a.name, a.arguments))
+                    .unwrap_or_default(),
+                error: round.error.clone(),
+                pictures,
+            });
+        }
+        rounds
+    }
+
+    fn load(
+        &self,
+        row: usize,
+        number: usize,
+        media: &MediaRef,
+    ) -> Result<(Picture, Option<Vec<u8>>), String> {
         // Bytes inside a dataset's file are not in the run folder; the dataset has them.
         let again;
         let media = match (&media.source, self.source.dataset) {
@@ -281,7 +378,9 @@ impl Pictures<'_> {
                 again.media.get(number).ok_or("the dataset has changed")?
             }
             (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
-                return Err("the picture lies in the dataset's file; name the set with --data to see it".to_owned());
+                return Err(
+                    "the picture lies in the dataset's file; name the set with --data to see it".to_owned()
+                );
             }
             _ => media,
         };
@@ -290,11 +389,8 @@ impl Pictures<'_> {
             MediaSource::Bytes(bytes) => Some(bytes.to_vec()),
             MediaSource::Folder(_) => None,
         };
-        let loaded = match self.seen.get(&(row, number)) {
-            Some(known) => known.clone(),
-            None => self.source.loader.load(media).map_err(|e| e.to_string()),
-        };
-        loaded.map(|picture| (picture, original))
+        let picture = self.source.loader.load(media).map_err(|e| e.to_string())?;
+        Ok((picture, original))
     }
 }
 
@@ -316,13 +412,8 @@ fn caption(media: &MediaRef, picture: &Picture) -> String {
     words.join(" · ")
 }
 
-/// True when the path holds a run.
-pub(crate) fn is_run(dir: &Path) -> bool {
-    dir.join("run.json").is_file()
-}
-
-/// The words of a turn, for traces.
-pub(crate) fn words(parts: &[Part]) -> String {
+/// The words of a turn.
+fn words(parts: &[Part]) -> String {
     parts
         .iter()
         .map(|p| match p {
@@ -330,9 +421,4 @@ pub(crate) fn words(parts: &[Part]) -> String {
             Part::Picture(n) => format!("[picture {}]", n + 1),
         })
         .collect()
-}
-
-/// The verdict words that count as answered.
-pub(crate) fn counts(verdict: Verdict) -> bool {
-    verdict.counts()
 }

@@ -128,7 +128,9 @@ fn slice(text: &str) -> Result<SliceAt, String> {
     if let Some(mm) = text.strip_suffix("mm") {
         return Ok(SliceAt::Mm(number(mm)?));
     }
-    text.parse().map(SliceAt::Index).map_err(|_| "expected a number from 0, a share like 50%, or a position like -32.5mm".to_owned())
+    text.parse()
+        .map(SliceAt::Index)
+        .map_err(|_| "expected a number from 0, a share like 50%, or a position like -32.5mm".to_owned())
 }
 
 pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
@@ -148,11 +150,17 @@ pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
     }
     if let Some((centre, width)) = text.split_once('/') {
         let window = Window::linear(number(centre)?, number(width)?);
-        return if window.is_valid() { Ok(WindowChoice::Numbers(window)) } else { Err("the width must be at least 1".to_owned()) };
+        return if window.is_valid() {
+            Ok(WindowChoice::Numbers(window))
+        } else {
+            Err("the width must be at least 1".to_owned())
+        };
     }
     match loupe_preprocess::windows::preset(text) {
         Some(_) => Ok(WindowChoice::Preset(text.to_owned())),
-        None => Err(format!("no preset has this name; known: {}", loupe_preprocess::windows::names().join(", "))),
+        None => {
+            Err(format!("no preset has this name; known: {}", loupe_preprocess::windows::names().join(", ")))
+        }
     }
 }
 

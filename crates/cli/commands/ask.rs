@@ -1,8 +1,8 @@
 //! `loupe ask IMAGE… "question"`
 
+use crate::Ended;
 use crate::pick::{ModelArgs, ViewArgs};
 use crate::printer::Printer;
-use crate::Ended;
 use anyhow::{Context, Result, bail};
 use loupe_core::ask::FoundBox;
 use loupe_core::{Ask, Limits, MediaLoader, Picture, Reply, ReplySink, Sampling};
@@ -104,7 +104,12 @@ impl LimitArgs {
         let sampling = if self.temperature == 0.0 {
             Sampling::Greedy
         } else {
-            Sampling::Random { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed }
+            Sampling::Random {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                seed: self.seed,
+            }
         };
         Ok(Limits {
             max_new_tokens: self.max_new_tokens,
@@ -188,10 +193,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut terminal = Terminal;
     let mut silent = ();
     let sink: &mut dyn ReplySink = if streaming { &mut terminal } else { &mut silent };
-    let reply = model
-        .generate(std::slice::from_ref(&ask), sink)
-        .pop()
-        .context("the model gave no reply")??;
+    let reply =
+        model.generate(std::slice::from_ref(&ask), sink).pop().context("the model gave no reply")??;
     let boxes: Vec<PlacedBox> = reply
         .boxes
         .iter()
@@ -215,7 +218,11 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             .filter_map(|b| {
                 Some(Finding {
                     image: paths.get(b.picture)?.clone(),
-                    label: b.label.clone().or_else(|| args.ground.clone()).unwrap_or_else(|| "finding".to_owned()),
+                    label: b
+                        .label
+                        .clone()
+                        .or_else(|| args.ground.clone())
+                        .unwrap_or_else(|| "finding".to_owned()),
                     region: pictures.get(b.picture)?.origin.source_from_self.boxed(b.region),
                     score: b.score,
                 })
@@ -239,13 +246,15 @@ fn write_overlays(dir: &std::path::Path, pictures: &[Arc<Picture>], reply: &Repl
             tag: format!("{} {}", k + 1, b.label.as_deref().unwrap_or("")).trim_end().to_owned(),
             style: Style::Model,
         });
-        let points = reply.points.iter().filter(|p| p.picture == n).enumerate().map(|(k, p)| Drawing::Point {
-            at: p.point,
-            tag: format!("{} {}", k + 1, p.label.as_deref().unwrap_or("")).trim_end().to_owned(),
-        });
+        let points =
+            reply.points.iter().filter(|p| p.picture == n).enumerate().map(|(k, p)| Drawing::Point {
+                at: p.point,
+                tag: format!("{} {}", k + 1, p.label.as_deref().unwrap_or("")).trim_end().to_owned(),
+            });
         let drawn = loupe_report::draw(picture, &boxes.chain(points).collect::<Vec<_>>())?;
         let file = dir.join(format!("{:02}.png", n + 1));
-        std::fs::write(&file, loupe_report::png(&drawn)?).with_context(|| format!("{} could not be written", file.display()))?;
+        std::fs::write(&file, loupe_report::png(&drawn)?)
+            .with_context(|| format!("{} could not be written", file.display()))?;
     }
     Ok(())
 }

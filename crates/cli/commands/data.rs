@@ -36,7 +36,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 Some(n) => format!(", {n} published"),
                 None => String::new(),
             };
-            out.line(&format!("{}: {} rows{known}, {} images, {} missing", split.split, split.rows, split.images, split.missing_images))?;
+            out.line(&format!(
+                "{}: {} rows{known}, {} images, {} missing",
+                split.split, split.rows, split.images, split.missing_images
+            ))?;
             for name in split.missing_names.iter().take(5) {
                 out.line(&format!("  missing image: {name}"))?;
             }

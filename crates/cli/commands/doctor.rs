@@ -54,12 +54,14 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         Check {
             name: "processors",
             good: true,
-            about: std::thread::available_parallelism().map_or_else(|_| "unknown".to_owned(), |n| n.to_string()),
+            about: std::thread::available_parallelism()
+                .map_or_else(|_| "unknown".to_owned(), |n| n.to_string()),
         },
         Check {
             name: "cuda",
             good: true,
-            about: if cfg!(feature = "cuda") { "built in" } else { "not built in (cargo feature `cuda`)" }.to_owned(),
+            about: if cfg!(feature = "cuda") { "built in" } else { "not built in (cargo feature `cuda`)" }
+                .to_owned(),
         },
     ];
     checks.push(match answers(args) {
@@ -70,7 +72,12 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.document(&checks)?;
     } else {
         for check in &checks {
-            out.line(&format!("{} {:11} {}", if check.good { "ok  " } else { "FAIL" }, check.name, check.about))?;
+            out.line(&format!(
+                "{} {:11} {}",
+                if check.good { "ok  " } else { "FAIL" },
+                check.name,
+                check.about
+            ))?;
         }
     }
     Ok(if checks.iter().all(|c| c.good) { Ended::Well } else { Ended::WithFailures })

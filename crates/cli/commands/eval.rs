@@ -5,11 +5,15 @@ use super::score::{self, ScoreArgs};
 use crate::Ended;
 use crate::pick::ModelArgs;
 use crate::printer::Printer;
+use crate::second_look::SecondLook;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::Dataset;
-use loupe_eval::run::{Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan};
 use loupe_core::sample::Outcome;
+use loupe_eval::run::{
+    Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
+};
+use loupe_rethink::{Budget, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +37,11 @@ pub(crate) struct Args {
     /// Prompt recipe (see `loupe list prompts`).
     #[arg(long, default_value = "loupe")]
     prompt: String,
+
+    /// Answer with this protocol or strategy (see `loupe list protocols`); joined by `+` when a
+    /// strategy shall play a protocol.
+    #[arg(long, value_name = "NAME")]
+    rethink: Option<String>,
 
     /// Only the first N samples.
     #[arg(long, value_name = "N")]
@@ -116,7 +125,26 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     )]);
     let loader = loupe_preprocess::Loader::default();
     let mut bar = Bar { bar: out.bar(dataset.len() as u64), failed: 0 };
-    let finished = run_plan(&dir, &plan, dataset.as_ref(), &mut Direct(model.as_mut()), &loader, &mut bar)
+    let mut direct;
+    let mut second_look;
+    let answerer: &mut dyn Answerer = match &args.rethink {
+        None => {
+            direct = Direct(model.as_mut());
+            &mut direct
+        }
+        Some(name) => {
+            second_look = SecondLook {
+                name,
+                model: model.as_mut(),
+                resampler: &loader,
+                loader: &loader,
+                settings: Settings { seed: args.limits.seed, ..Settings::default() },
+                budget: Budget::default(),
+            };
+            &mut second_look
+        }
+    };
+    let finished = run_plan(&dir, &plan, dataset.as_ref(), answerer, &loader, &mut bar)
         .with_context(|| format!("the run in {} could not be done", dir.display()))?;
     bar.bar.finish_and_clear();
     say(out, &finished);
@@ -131,6 +159,9 @@ fn say(out: &Printer, finished: &Finished) {
         out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
     }
     if finished.damaged > 0 {
-        out.say(&format!("{} damaged lines of replies.jsonl were passed over, their samples asked again", finished.damaged));
+        out.say(&format!(
+            "{} damaged lines of replies.jsonl were passed over, their samples asked again",
+            finished.damaged
+        ));
     }
 }

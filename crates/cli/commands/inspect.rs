@@ -19,7 +19,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut all = Vec::new();
     let mut ended = Ended::Well;
     for path in &args.paths {
-        match loupe_preprocess::inspect(path).with_context(|| format!("{} could not be inspected", path.display())) {
+        match loupe_preprocess::inspect(path)
+            .with_context(|| format!("{} could not be inspected", path.display()))
+        {
             Ok(found) if out.json => all.push(serde_json::json!({ "path": path, "found": found })),
             Ok(found) => out.line(&format!("{}\n{found}", path.display()))?,
             Err(error) => {

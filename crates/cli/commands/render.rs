@@ -31,7 +31,12 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if out.json {
         out.document(&picture.origin)?;
     } else {
-        out.say(&format!("{} × {} pixels written to {}", picture.width(), picture.height(), args.output.display()));
+        out.say(&format!(
+            "{} × {} pixels written to {}",
+            picture.width(),
+            picture.height(),
+            args.output.display()
+        ));
     }
     Ok(Ended::Well)
 }

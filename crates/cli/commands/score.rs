@@ -66,7 +66,8 @@ pub(crate) fn score_and_write(
     let summary = loupe_eval::score(dir, profiles, &[]).context("the replies could not be scored")?;
     if !args.no_page {
         let folder = RunFolder::open(dir)?;
-        let source = Source { folder: &folder, summary: &summary, profiles, dataset, loader, most: args.page_samples };
+        let source =
+            Source { folder: &folder, summary: &summary, profiles, dataset, loader, most: args.page_samples };
         page::write(&source).context("the report page could not be written")?;
     }
     Ok(summary)
@@ -79,7 +80,11 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     }
     out.text(&loupe_eval::tables::terminal(summary))?;
     let page = dir.join("report.html");
-    let last = if page.is_file() { format!("report: {}", page.display()) } else { format!("run: {}", dir.display()) };
+    let last = if page.is_file() {
+        format!("report: {}", page.display())
+    } else {
+        format!("run: {}", dir.display())
+    };
     out.say(&last);
     Ok(())
 }
@@ -90,5 +95,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let loader = loupe_preprocess::Loader::default();
     let summary = score_and_write(&args.run, &profiles, dataset.as_deref(), &loader, &args.score)?;
     print(out, &summary, &args.run)?;
-    Ok(if summary.failed + summary.unreadable + summary.missing > 0 { Ended::WithFailures } else { Ended::Well })
+    Ok(if summary.failed + summary.unreadable + summary.missing > 0 {
+        Ended::WithFailures
+    } else {
+        Ended::Well
+    })
 }

@@ -1,0 +1,16 @@
+//! The checkpoint built into the binary.
+
+use loupe_models::Checkpoint;
+
+macro_rules! files {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_bytes!(concat!("../../assets/", $folder, "/", $name)))),*]
+    };
+}
+
+static FILES: &[(&str, &[u8])] = files!("tiny-qwen": "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json");
+
+/// The embedded default.
+pub(crate) fn checkpoint() -> Checkpoint {
+    Checkpoint::Embedded { name: "tiny-qwen", files: FILES }
+}
