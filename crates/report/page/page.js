@@ -113,7 +113,7 @@
     const figure = el("figure", {}, frame, el("figcaption", {}, p.caption));
     img.addEventListener("load", () => {
       const [w, h] = [img.naturalWidth, img.naturalHeight];
-      if (!figure.classList.contains("large")) img.style.width = Math.min(520, Math.max(w, 240)) + "px";
+      if (!figure.classList.contains("large")) img.style.width = Math.min(520, Math.max(w, 360)) + "px";
       const layer = svg("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none" });
       const unit = w / (img.clientWidth || w);
       for (const [n, b] of (state.boxes ? p.boxes : []).entries()) {
@@ -122,7 +122,7 @@
         layer.append(
           svg("rect", { ...shape, stroke: "#000", "stroke-width": 4 * unit, "stroke-opacity": .6 }),
           svg("rect", { ...shape, stroke: COLOURS[b.kind], "stroke-width": 2 * unit, "stroke-dasharray": DASHES[b.kind].split(" ").filter(Boolean).map((d) => d * unit).join(" "), "data-kind": b.kind }),
-          svg("text", { x: x0, y: Math.max(13 * unit, y0 - 4 * unit), fill: COLOURS[b.kind], stroke: "#000", "stroke-width": 3 * unit, "paint-order": "stroke", "font-size": 13 * unit, "font-family": "system-ui,sans-serif" }, `${n + 1} ${b.label}`));
+          svg("text", { x: x0, y: b.kind === "reference" ? Math.min(h - 4 * unit, y1 + 13 * unit) : Math.max(13 * unit, y0 - 4 * unit), fill: COLOURS[b.kind], stroke: "#000", "stroke-width": 3 * unit, "paint-order": "stroke", "font-size": 13 * unit, "font-family": "system-ui,sans-serif" }, `${n + 1} ${b.label}`));
       }
       frame.append(layer);
     }, { once: true });
