@@ -4,6 +4,9 @@ use crate::Ended;
 use crate::printer::Printer;
 use anyhow::Result;
 use clap::ValueEnum;
+use loupe_eval::Profile;
+use loupe_eval::profiles::AsProfile;
+use loupe_eval::strict::Strict;
 use serde::Serialize;
 
 /// List what loupe knows.
@@ -71,11 +74,13 @@ fn entries(what: What) -> Vec<Entry> {
             })
             .collect(),
         What::Prompts => loupe_eval::prompts::RECIPES.iter().map(|r| Entry::new(r.name, r.source)).collect(),
-        What::Profiles => std::iter::once(loupe_eval::strict::profile())
-            .chain(loupe_eval::profiles::all())
-            .map(|p| Entry::new(p.name(), p.about()))
+        What::Profiles => std::iter::once(Entry::new(Strict.name(), Strict.about()))
+            .chain(loupe_eval::profiles::all().map(|p| {
+                let p = AsProfile::new(p);
+                Entry::new(p.name(), p.about())
+            }))
             .collect(),
-        What::Metrics => loupe_eval::metrics::METRICS.iter().map(|m| Entry::new(m.name, m.about)).collect(),
+        What::Metrics => loupe_eval::metrics::all().map(|m| Entry::new(m.name, m.about)).collect(),
         What::Protocols => loupe_rethink::PROTOCOLS
             .iter()
             .map(|p| Entry::new(p.name, p.about))

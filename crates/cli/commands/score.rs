@@ -4,9 +4,11 @@ use super::eval::open_data;
 use crate::Ended;
 use crate::page::{self, Source};
 use crate::printer::Printer;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader};
 use loupe_eval::run::RunFolder;
+use loupe_eval::profiles::AsProfile;
+use loupe_eval::strict::Strict;
 use loupe_eval::{Profile, Summary};
 use std::path::{Path, PathBuf};
 
@@ -43,12 +45,15 @@ pub(crate) struct ScoreArgs {
 
 impl ScoreArgs {
     /// `strict` and the profiles asked for, in order.
-    pub(crate) fn profiles(&self) -> Result<Vec<&'static dyn Profile>> {
-        let mut chosen: Vec<&'static dyn Profile> = vec![loupe_eval::strict::profile()];
+    pub(crate) fn profiles(&self) -> Result<Vec<Box<dyn Profile>>> {
+        let mut chosen: Vec<Box<dyn Profile>> = vec![Box::new(Strict)];
         for name in &self.profiles {
-            let profile = loupe_eval::profiles::by_name(name)?;
+            let Some(rules) = loupe_eval::profiles::by_name(name) else {
+                bail!("no profile is called {name:?}; `loupe list profiles` names them");
+            };
+            let profile = AsProfile::new(rules);
             if chosen.iter().all(|p| p.name() != profile.name()) {
-                chosen.push(profile);
+                chosen.push(Box::new(profile));
             }
         }
         Ok(chosen)
@@ -58,12 +63,13 @@ impl ScoreArgs {
 /// Scores the folder and writes its files and page.
 pub(crate) fn score_and_write(
     dir: &Path,
-    profiles: &[&'static dyn Profile],
+    profiles: &[Box<dyn Profile>],
     dataset: Option<&dyn Dataset>,
     loader: &dyn MediaLoader,
     args: &ScoreArgs,
 ) -> Result<Summary> {
-    let summary = loupe_eval::score(dir, profiles, &[]).context("the replies could not be scored")?;
+    let profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
+    let summary = loupe_eval::score(dir, &profiles, &[]).context("the replies could not be scored")?;
     if !args.no_page {
         let folder = RunFolder::open(dir)?;
         let source =
