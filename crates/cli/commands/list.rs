@@ -80,7 +80,7 @@ fn entries(what: What) -> Vec<Entry> {
                 Entry::new(p.name(), p.about())
             }))
             .collect(),
-        What::Metrics => loupe_eval::metrics::all().map(|m| Entry::new(m.name, m.about)).collect(),
+        What::Metrics => loupe_eval::metrics::all().map(|m| Entry::new(m.name, m.convention)).collect(),
         What::Protocols => loupe_rethink::PROTOCOLS
             .iter()
             .map(|p| Entry::new(p.name, p.about))
