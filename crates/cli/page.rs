@@ -100,7 +100,7 @@ pub(crate) fn shown(figure: &Figure) -> (String, String) {
     let interval = figure
         .interval
         .as_ref()
-        .map_or_else(|| "—".to_owned(), |i| format!("{} – {}", number(i.low), number(i.high)));
+        .map_or_else(|| "—".to_owned(), |i| format!("{} – {}", number(i.lo), number(i.hi)));
     (value, interval)
 }
 

@@ -5,6 +5,8 @@ use clap::{Args, ValueEnum};
 use loupe_core::media::WindowChoice;
 use loupe_core::{MediaRef, MediaSource, Plane, SliceAt, View, VisionLanguageModel, Window};
 use loupe_models::{DeviceChoice, Dtype, LoadOptions};
+use loupe_preprocess::nifti::Xform;
+use loupe_preprocess::{Limits, Loader};
 use std::path::{Path, PathBuf};
 
 /// Which model and how to run it.
@@ -77,6 +79,44 @@ impl ModelArgs {
             None => loupe_models::load_checkpoint(&crate::embedded::checkpoint(), &options)
                 .context("the embedded model could not be loaded"),
         }
+    }
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct ImageArgs {
+    /// Most pixels of a picture or voxels of a volume.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    max_pixels: u64,
+
+    /// Most megabytes that one decoded image may take.
+    #[arg(long, value_name = "MB", default_value_t = Limits::default().max_memory_bytes >> 20)]
+    max_memory: u64,
+
+    /// Which of NIfTI's two orientations counts when they differ.
+    #[arg(long, value_enum, default_value = "nibabel")]
+    xform: XformName,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum XformName {
+    Nibabel,
+    Itk,
+}
+
+impl ImageArgs {
+    /// The limits in the words of `preprocess`.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory.saturating_mul(1 << 20) }
+    }
+
+    /// A reader with these bounds.
+    pub(crate) fn loader(&self) -> Loader {
+        Loader::new(self.limits()).with_xform(match self.xform {
+            XformName::Nibabel => Xform::Nibabel,
+            XformName::Itk => Xform::Itk,
+        })
     }
 }
 
@@ -157,10 +197,8 @@ pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
         };
     }
     match loupe_preprocess::windows::preset(text) {
-        Some(_) => Ok(WindowChoice::Preset(text.to_owned())),
-        None => {
-            Err(format!("no preset has this name; known: {}", loupe_preprocess::windows::names().join(", ")))
-        }
+        Ok(_) => Ok(WindowChoice::Preset(text.to_owned())),
+        Err(error) => Err(error.to_string()),
     }
 }
 

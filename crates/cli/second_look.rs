@@ -31,14 +31,12 @@ impl Answerer for SecondLook<'_> {
 
 impl SecondLook<'_> {
     fn one(&mut self, work: &Work) -> Answer {
-        let request = Request {
-            pictures: work.ask.pictures.clone(),
-            media: work.sample.media.clone(),
-            question: work.sample.question.clone(),
-            choices: work.sample.choices.clone(),
-            limits: work.ask.limits.clone(),
-            budget: self.budget.clone(),
-        };
+        let mut request = Request::of_sample(&work.sample, &work.ask);
+        request.budget = self.budget.clone();
+        // Other slices and windows can be had only of images that have them.
+        if request.pictures.iter().all(|p| p.origin.slice.is_none() && p.origin.window.is_none()) {
+            request.media.clear();
+        }
         let models = Models {
             first: &mut *self.model,
             second: None,

@@ -1,7 +1,7 @@
 //! `loupe ask IMAGE… "question"`
 
 use crate::Ended;
-use crate::pick::{ModelArgs, ViewArgs};
+use crate::pick::{ModelArgs, ViewArgs, ImageArgs};
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::ask::FoundBox;
@@ -40,6 +40,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    images: ImageArgs,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -180,7 +183,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if args.ground.is_none() && PathBuf::from(&question).is_file() {
         bail!("the last word is a file; put the question after the images, in quotes");
     }
-    let loader = loupe_preprocess::Loader::default();
+    let loader = args.images.loader();
     let mut pictures = Vec::new();
     for path in paths {
         let media = args.view.media(path.as_ref())?;

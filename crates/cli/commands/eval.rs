@@ -3,12 +3,13 @@
 use super::ask::LimitArgs;
 use super::score::{self, ScoreArgs};
 use crate::Ended;
-use crate::pick::ModelArgs;
+use crate::pick::{ImageArgs, ModelArgs};
 use crate::printer::Printer;
 use crate::second_look::SecondLook;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::Dataset;
+use loupe_preprocess::resampler::PillowResampler;
 use loupe_core::sample::Outcome;
 use loupe_eval::run::{
     Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
@@ -71,6 +72,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     score: ScoreArgs,
+
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 /// Splits `SET=DIR` and opens the set.
@@ -123,7 +127,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         "resample".to_owned(),
         Setting { value: model.info().resample.clone().into(), given: args.model.resample.is_some() },
     )]);
-    let loader = loupe_preprocess::Loader::default();
+    let loader = args.images.loader();
     let mut bar = Bar { bar: out.bar(dataset.len() as u64), failed: 0 };
     let mut direct;
     let mut second_look;
@@ -136,7 +140,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             second_look = SecondLook {
                 name,
                 model: model.as_mut(),
-                resampler: &loader,
+                resampler: &PillowResampler,
                 loader: &loader,
                 settings: Settings { seed: args.limits.seed, ..Settings::default() },
                 budget: Budget::default(),

@@ -1,7 +1,7 @@
 //! `loupe render IMAGE -o out.png`
 
 use crate::Ended;
-use crate::pick::ViewArgs;
+use crate::pick::{ImageArgs, ViewArgs};
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use loupe_core::MediaLoader;
@@ -19,11 +19,14 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let media = args.view.media(&args.image)?;
-    let picture = loupe_preprocess::Loader::default()
+    let picture = args.images.loader()
         .load(&media)
         .with_context(|| format!("{} could not be rendered", args.image.display()))?;
     std::fs::write(&args.output, loupe_report::png(&picture)?)

@@ -3,6 +3,7 @@
 use super::eval::open_data;
 use crate::Ended;
 use crate::page::{self, Source};
+use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader};
@@ -24,6 +25,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     score: ScoreArgs,
+
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 /// How replies are scored.
@@ -73,7 +77,7 @@ pub(crate) fn score_and_write(
     if !args.no_page {
         let folder = RunFolder::open(dir)?;
         let source =
-            Source { folder: &folder, summary: &summary, profiles, dataset, loader, most: args.page_samples };
+            Source { folder: &folder, summary: &summary, profiles: &profiles, dataset, loader, most: args.page_samples };
         page::write(&source).context("the report page could not be written")?;
     }
     Ok(summary)
@@ -84,7 +88,7 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     if out.json {
         return out.document(summary);
     }
-    out.text(&loupe_eval::tables::terminal(summary))?;
+    out.text(&format!("{:?}\n", summary.profiles.first().map(|p| &p.figures)))?;
     let page = dir.join("report.html");
     let last = if page.is_file() {
         format!("report: {}", page.display())
@@ -98,7 +102,7 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let profiles = args.score.profiles()?;
     let dataset = args.data.as_deref().map(|d| open_data(d, None)).transpose()?;
-    let loader = loupe_preprocess::Loader::default();
+    let loader = args.images.loader();
     let summary = score_and_write(&args.run, &profiles, dataset.as_deref(), &loader, &args.score)?;
     print(out, &summary, &args.run)?;
     Ok(if summary.failed + summary.unreadable + summary.missing > 0 {
