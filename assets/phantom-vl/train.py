@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from data import Stream
 from net import Net, cells, fresh_model
-from prompts import AGAIN, GROUND, LOOK, box_text, make_tokenizer, wording, SPECIAL
+from prompts import AGAIN, GROUND, LOOK, VIEWS, box_text, make_tokenizer, wording, SPECIAL
 
 SIDE = 112
 WEIGHT = {"modality": 0.5, "plane": 0.4, "region": 0.5, "organ": 0.8, "presence": 1.0, "abnormality": 1.6, "side": 2.0,
@@ -104,8 +104,11 @@ def tree(record, words, rng):
     for qa in qas:
         q, a = wording(qa, rng)
         nodes.append(asked(words, root, q, a, "one look"))
+    # The question with or without its instruction, the same in both rounds.
     look = rng.choice(qas)
-    chain = asked(words, root, LOOK.format(q=look["q"]), box_text(record["look"], "region"), "look box")
+    bare = 1.0 if rng.random() < 0.6 else 0.0
+    question = LOOK.format(q=wording(look, rng, bare)[0]) + (VIEWS if rng.random() < 0.25 else "")
+    chain = asked(words, root, question, box_text(record["look"], "region"), "look box")
     # What is shown is what was asked for.
     shown = words(box_text(record["shown"], "region"))
     chain.tokens[-1 - len(shown):-1] = shown
@@ -114,7 +117,7 @@ def tree(record, words, rng):
     chain.add(words.again[1:]).add(words.picture)
     nodes.append(chain)
     for qa in qas:
-        q, a = wording(qa, rng)
+        q, a = wording(qa, rng, bare)
         nodes.append(asked(words, chain, AGAIN.format(q=q), a, "two looks"))
     return nodes
 
@@ -249,10 +252,18 @@ def main():
     step, samples, spent = 0, 0, 0.0
     if args.resume:
         state = torch.load(args.resume)
+        old = state["model"]["lm_head.weight"].shape[0]
+        for name in [n for n in state["model"] if "embed_tokens" in n or "lm_head" in n]:
+            # The tokenizer may have grown.
+            state["model"][name] = torch.cat([state["model"][name], model.state_dict()[name][old:]])
         model.load_state_dict(state["model"])
         aux.load_state_dict(state["aux"])
         for p, m in zip([p for ps in muon.groups.values() for p in ps], state["muon"]):
             muon.m[id(p)].copy_(m)
+        for moments in state["adam"]["state"].values():
+            for key, value in moments.items():
+                if value.dim() == 2 and value.shape[0] == old:
+                    moments[key] = F.pad(value, (0, 0, 0, tok.get_vocab_size() - old))
         adam.load_state_dict(state["adam"])
         step, samples, spent = state["step"], state["samples"], state.get("spent", 0.0)
         args.first = max(args.first, state["next_seed"])
