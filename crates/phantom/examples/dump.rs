@@ -107,11 +107,31 @@ fn second_look(
     let region = Box2::new(grown(x, -1.0), grown(y, -1.0), grown(x + LOOK, 1.0), grown(y + LOOK, 1.0));
     let crop = study.picture(0).unwrap().crop(region).unwrap();
     let mut zoomed = reduce.rgb(&Resize::new(crop.width(), SOURCE).picture(&crop));
-    zoomed.extend(std::iter::repeat_n(0, 56 * 56 + 16 * 16));
+    zoomed.extend(wall(&study, &crop, region));
+    zoomed.extend(std::iter::repeat_n(0, 16 * 16));
     let qas: Vec<Value> = questions::about_nodule(nodule).iter().map(qa).collect();
     let header = json!({"type": "look", "seed": seed, "kind": kind, "images": 2, "qas": qas,
                         "look": look, "shown": [x, y, x + LOOK, y + LOOK], "ground": groundings(&study)});
     write(out, &header, &[payload(&study, reduce), zoomed])
+}
+
+/// The enlarged nodule without its cavity: pixels of its mask in the upper half of its grey levels.
+fn wall(study: &Study, crop: &Picture, region: Box2<loupe_core::Given>) -> Vec<u8> {
+    let mask = study.mask(0, 0).unwrap();
+    let (left, top, edge) = (region.x0.floor() as usize, region.y0.floor() as usize, crop.width());
+    let grey = |x: usize, y: usize| crop.pixel(x, y).unwrap()[0];
+    let inside = |x: usize, y: usize| mask.get(left + x, top + y);
+    let levels: Vec<u8> = (0..edge * edge)
+        .map(|i| (i % edge, i / edge))
+        .filter(|&(x, y)| inside(x, y))
+        .map(|(x, y)| grey(x, y))
+        .collect();
+    let half = |f: fn(u8, u8) -> u8| f32::from(levels.iter().copied().reduce(f).unwrap_or(0)) / 2.0;
+    let middle = half(u8::min) + half(u8::max);
+    (0..56 * 56)
+        .map(|i| ((i % 56) * edge / 56, (i / 56) * edge / 56))
+        .map(|(x, y)| u8::from(inside(x, y) && f32::from(grey(x, y)) >= middle))
+        .collect()
 }
 
 /// An edge from which the region, grown, still lies in the picture and so stays square.
