@@ -109,7 +109,8 @@ class Net:
         return x, m
 
     def read(self, tokens, seen, where, positions, mask):
-        """Last hidden states. `where`: flat indices of the picture tokens; positions (3, b, t)."""
+        """Hidden states at the end and before the last layer. `where`: flat indices of the picture tokens;
+        positions (3, b, t)."""
         b, t = tokens.shape
         x = F.embedding(tokens, self.w(self.text.embed_tokens.weight)).flatten(0, 1)
         x = x.index_copy(0, where, seen.flatten(0, 1)).view(b, t, -1)
@@ -121,6 +122,7 @@ class Net:
         mask = torch.zeros(mask.shape, dtype=self.dtype).masked_fill_(~mask, -1e4)[:, None]
         group = self.th // self.tkv
         for layer in self.text.layers:
+            before = x
             y = self.norm(layer.input_layernorm, x)
             q = self.lin(layer.self_attn.q_proj, y).view(b, t, self.th, -1).transpose(1, 2)
             k = self.lin(layer.self_attn.k_proj, y).view(b, t, self.tkv, -1).transpose(1, 2)
@@ -131,7 +133,7 @@ class Net:
             x = x + self.lin(layer.self_attn.o_proj, a.transpose(1, 2).reshape(b, t, -1))
             y = self.norm(layer.post_attention_layernorm, x)
             x = x + self.lin(layer.mlp.down_proj, F.silu(self.lin(layer.mlp.gate_proj, y)) * self.lin(layer.mlp.up_proj, y))
-        return self.norm(self.text.norm, x)
+        return self.norm(self.text.norm, x), before
 
     def logits(self, hidden):
         return F.linear(hidden, self.w(self.text.embed_tokens.weight)).float()

@@ -8,15 +8,19 @@ CHOICE = "{q}\n{options}\nAnswer with the letter of the one correct option."
 OPEN_ZH = "{q}\n请用一个词或短语回答。"
 YES_NO_ZH = "{q}\n请只回答“是”或“否”。"
 GROUND = 'Locate {name} in the image and give its coordinates as JSON with the key "bbox_2d".'
-LOOK = '{q}\nWhere should you look to answer? Give one box as JSON with the key "bbox_2d".'
-AGAIN = "{q}"  # round two: the enlarged region, then the question as in one look
+# loupe's own protocol (crates/rethink/src/protocols/loupe.rs): where to look, then the region enlarged.
+LOOK = "{q}\nWhere should one look to answer this? Reply with one box."
+VIEWS = (' For another slice reply {"slice": number}, for another plane {"plane": "axial", "coronal" or "sagittal"},'
+         ' for another window {"window": name}.')
+AGAIN = "This is the region, enlarged. Now answer the question: {q}"
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
            "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
 
 # One piece of text never crosses these; the first lines keep whole instructions and the JSON frame
 # of a box together, so that each becomes a token or two.
-PIECES = (r"\n(?:Answer with|请)[^\n]*|\nWhere should you look to answer\?[^\n]*|"
+PIECES = (r"\n(?:Answer with|请)[^\n]*|\nWhere should one look to answer this\? Reply with one box\.|"
+          r" For another slice reply [^\n]*|This is the region, enlarged\. Now answer the question: |"
           r" in the image and give its coordinates[^\n]*|<image_\d>: |"
           r'\[\{"bbox_2d": \[|\], "label": "|"\}\]|, (?=\d)|'
           r"\p{N}{1,3}| ?\p{L}+|\n[A-H]\.|\s+| ?[^\s\p{L}\p{N}]+")

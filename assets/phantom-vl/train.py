@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from data import Stream
 from net import Net, cells, fresh_model
-from prompts import AGAIN, GROUND, LOOK, box_text, make_tokenizer, wording, SPECIAL
+from prompts import AGAIN, GROUND, LOOK, VIEWS, box_text, make_tokenizer, wording, SPECIAL
 
 SIDE = 112
 WEIGHT = {"modality": 0.5, "plane": 0.4, "region": 0.5, "organ": 0.8, "presence": 1.0, "abnormality": 1.6, "side": 2.0,
@@ -45,10 +45,15 @@ class Words:
 
 class Node:
     """A run of tokens after its parent: a shared prefix or one question with its answer."""
-    __slots__ = ("tokens", "label", "parent", "topic", "first")
+    __slots__ = ("tokens", "label", "parent", "topic", "first", "pictures")
 
     def __init__(self, parent=None, topic=None):
-        self.tokens, self.label, self.parent, self.topic = [], [], parent, topic
+        self.tokens, self.label, self.parent, self.topic, self.pictures = [], [], parent, topic, []
+
+    def show(self, words, picture):
+        """Adds the record's picture with this number."""
+        self.pictures.append(picture)
+        return self.add(words.picture)
 
     def add(self, tokens, learn=False):
         self.tokens += tokens
@@ -80,12 +85,12 @@ def tree(record, words, rng):
     nodes = [root]
     if record["type"] == "several":
         for i in range(record["images"]):
-            root.add(words(f"<image_{i + 1}>: ")).add(words.picture)
+            root.add(words(f"<image_{i + 1}>: ")).show(words, i)
         for qa in record["qas"]:
             q, a = wording(qa, rng, 0.0)
             nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
         return nodes
-    root.add(words.picture)
+    root.show(words, 0)
     ground = record["ground"]
     finding = [g for g in ground if g["kind"] == "finding"]
     if record["type"] == "single":
@@ -104,17 +109,27 @@ def tree(record, words, rng):
     for qa in qas:
         q, a = wording(qa, rng)
         nodes.append(asked(words, root, q, a, "one look"))
+    # The enlarged region as a picture of its own: the short way to what the second look is to see.
+    alone = Node()
+    alone.add(words.open).show(words, 1)
+    nodes.append(alone)
+    for qa in qas:
+        q, a = wording(qa, rng)
+        nodes.append(asked(words, alone, q, a, "region alone"))
+    # The question with or without its instruction, the same in both rounds.
     look = rng.choice(qas)
-    chain = asked(words, root, LOOK.format(q=look["q"]), box_text(record["look"], "region"), "look box")
+    bare = 1.0 if rng.random() < 0.6 else 0.0
+    question = LOOK.format(q=wording(look, rng, bare)[0]) + (VIEWS if rng.random() < 0.25 else "")
+    chain = asked(words, root, question, box_text(record["look"], "region"), "look box")
     # What is shown is what was asked for.
     shown = words(box_text(record["shown"], "region"))
     chain.tokens[-1 - len(shown):-1] = shown
     target = words(box_text(record["look"], "region"))
     chain.first = target
-    chain.add(words.again[1:]).add(words.picture)
+    chain.add(words.again[1:]).show(words, 1)
     nodes.append(chain)
     for qa in qas:
-        q, a = wording(qa, rng)
+        q, a = wording(qa, rng, bare)
         nodes.append(asked(words, chain, AGAIN.format(q=q), a, "two looks"))
     return nodes
 
@@ -130,7 +145,7 @@ def collate(records, words, rng):
     member = torch.full((b, length), most, dtype=torch.long)
     ancestry = torch.zeros(b, most + 1, most + 1, dtype=torch.bool)
     ancestry[:, most, most] = True
-    where, learn, target, topics = [], [], [], []
+    where, which, heads, learn, target, topics, images = [], [], [], [], [], [], 0
     for i, nodes in enumerate(trees):
         at, ends = 0, {}
         for k, node in enumerate(nodes):
@@ -139,12 +154,15 @@ def collate(records, words, rng):
             if node.parent:
                 ancestry[i, k] = ancestry[i, node_index[id(node.parent)]]
             ancestry[i, k, k] = True
-            row, n, pos = node.tokens, len(node.tokens), []
+            row, n, pos, pictures = node.tokens, len(node.tokens), [], iter(node.pictures)
             j = 0
             while j < n:
                 if row[j] == words.pad:
                     pos += [(here, here + c // 4, here + c % 4) for c in range(16)]
                     where += range(i * length + at + j, i * length + at + j + 16)
+                    which.append(images + next(pictures))
+                    if k == 0:
+                        heads.append((i * length + at + j, which[-1], i))
                     here, j = here + 4, j + 16
                 else:
                     pos.append((here, here, here))
@@ -163,10 +181,11 @@ def collate(records, words, rng):
                     target.append(goal[j])
                     topics.append((i, k))
             at += n
+        images += records[i]["images"]
     mask = ancestry.gather(1, member[:, :, None].expand(-1, -1, most + 1)).gather(2, member[:, None, :].expand(-1, length, -1))
     mask &= torch.ones(length, length, dtype=torch.bool).tril()
     names = {(i, k): node.topic for i, nodes in enumerate(trees) for k, node in enumerate(nodes)}
-    return tokens, torch.tensor(where), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
+    return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
 
 
 class Muon:
@@ -212,7 +231,7 @@ def main():
     ap.add_argument("--first", type=int, default=0, help="first training seed")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--resume")
-    ap.add_argument("--batch", type=int, nargs=3, default=[8, 3, 2], metavar=("SINGLE", "LOOK", "SEVERAL"))
+    ap.add_argument("--batch", type=int, nargs=3, default=[7, 3, 3], metavar=("SINGLE", "LOOK", "SEVERAL"))
     args = ap.parse_args()
     # Several processes with one thread each share a busy machine better than one with many.
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -249,10 +268,18 @@ def main():
     step, samples, spent = 0, 0, 0.0
     if args.resume:
         state = torch.load(args.resume)
+        old = state["model"]["lm_head.weight"].shape[0]
+        for name in [n for n in state["model"] if "embed_tokens" in n or "lm_head" in n]:
+            # The tokenizer may have grown.
+            state["model"][name] = torch.cat([state["model"][name], model.state_dict()[name][old:]])
         model.load_state_dict(state["model"])
         aux.load_state_dict(state["aux"])
         for p, m in zip([p for ps in muon.groups.values() for p in ps], state["muon"]):
             muon.m[id(p)].copy_(m)
+        for moments in state["adam"]["state"].values():
+            for key, value in moments.items():
+                if value.dim() == 2 and value.shape[0] == old:
+                    moments[key] = F.pad(value, (0, 0, 0, tok.get_vocab_size() - old))
         adam.load_state_dict(state["adam"])
         step, samples, spent = state["step"], state["samples"], state.get("spent", 0.0)
         args.first = max(args.first, state["next_seed"])
@@ -297,11 +324,11 @@ def main():
                 continue
             records = [stream.take(kind, rng) for _ in range(n)]
             samples += n
-            tokens, where, position, mask, learn, target, topics, names = collate(records, words, rng)
+            tokens, where, which, heads, position, mask, learn, target, topics, names = collate(records, words, rng)
             pixels = torch.from_numpy(np.concatenate([r["pixels"] for r in records]))
             t = lap("data", t)
             tower, seen = net.see(pixels)
-            hidden = net.read(tokens, seen, where, position, mask)
+            hidden, before = net.read(tokens, seen[which], where, position, mask)
             flat = hidden.flatten(0, 1)
             logits = net.logits(flat[learn])
             # Each question weighs by the square root of its answer's length, not by its length.
@@ -320,29 +347,24 @@ def main():
             masks = torch.from_numpy(np.concatenate([r["mask"] for r in records]))
             labels = torch.from_numpy(np.concatenate([r["labels"] for r in records])).long()
             usable = torch.tensor([not (r["type"] == "look" and i == 1) for r in records for i in range(r["images"])])
-            x = tower[usable].float()
             loss = loss + 0.5 * F.binary_cross_entropy_with_logits(
-                aux["mask"](x), cells(masks[usable], 7).float(), pos_weight=torch.tensor(4.0))
-            loss = loss + 0.15 * F.cross_entropy(aux["label"](x).view(-1, 22), cells(labels[usable], 2).flatten())
-            if kind != "several":
-                heads = torch.tensor([i * (len(where) // len(records)) for i in range(n)])[:, None] + torch.arange(16)
-                pads = flat[where[heads]]  # (n, 16, width): tokens of the first picture
-                firsts, index = [], 0
-                for r in records:
-                    firsts.append(index)
-                    index += r["images"]
-                inside = masks[firsts].view(n, 4, 14, 4, 14).sum((2, 4)).flatten(1)
-                goal = [next((g["box"] for g in r["ground"] if g["kind"] == "finding"), None) for r in records]
-                one = torch.tensor([g is not None for g in goal])
-                loss = loss + 0.2 * F.binary_cross_entropy_with_logits(aux["there"](pads.float()).squeeze(-1), (inside > 0).float())
-                spot = (inside > 0) & one[:, None]
-                if spot.any():
-                    share = (inside / inside.sum(1, keepdim=True).clamp(min=1))[spot]
-                    said_by = F.linear(pads[spot], aux["box"].weight.to(pads.dtype)).view(-1, 4, width)
-                    table = net.w(net.text.embed_tokens.weight)[number_table]
-                    logp = F.linear(F.rms_norm(said_by, (width,)) * 4, table).float().log_softmax(-1)
-                    goals = torch.tensor([[int(round(v)) for v in (g or [0] * 4)] for g in goal])[:, None].expand(-1, 16, -1)[spot]
-                    loss = loss + 0.3 * (-(near[goals] * logp).sum(-1).mean(-1) * share).sum() / max(1, one.sum())
+                aux["mask"](tower.float()), cells(masks, 7).float(), pos_weight=torch.tensor(4.0))
+            loss = loss + 0.15 * F.cross_entropy(aux["label"](tower[usable].float()).view(-1, 22), cells(labels[usable], 2).flatten())
+            # What the last layer can read off the picture tokens: where the finding is, and its box.
+            pads = before.flatten(0, 1)[heads[:, :1] + torch.arange(16)]
+            pads = F.rms_norm(pads, (width,))
+            inside = masks[heads[:, 1]].view(len(heads), 4, 14, 4, 14).sum((2, 4)).flatten(1)
+            loss = loss + 0.2 * F.binary_cross_entropy_with_logits(aux["there"](pads.float()).squeeze(-1), (inside > 0).float())
+            goal = [next((g["box"] for g in records[i].get("ground", ()) if g["kind"] == "finding"), None) for i in heads[:, 2].tolist()]
+            one = torch.tensor([g is not None for g in goal])
+            spot = (inside > 0) & one[:, None]
+            if spot.any():
+                share = (inside / inside.sum(1, keepdim=True).clamp(min=1))[spot]
+                said_by = F.linear(pads[spot], aux["box"].weight.to(pads.dtype)).view(-1, 4, width)
+                table = net.w(net.text.embed_tokens.weight)[number_table]
+                logp = F.linear(F.rms_norm(said_by, (width,)) * 4, table).float().log_softmax(-1)
+                goals = torch.tensor([[int(round(v)) for v in (g or [0] * 4)] for g in goal])[:, None].expand(-1, 16, -1)[spot]
+                loss = loss + 0.3 * (-(near[goals] * logp).sum(-1).mean(-1) * share).sum() / max(1, one.sum())
             t = lap("forward", t)
             loss.backward()
             t = lap("backward", t)

@@ -11,11 +11,13 @@ mod listed;
 mod overlap;
 mod read;
 mod sets;
+mod write_parquet;
 
 pub use check::{CheckReport, SplitCheck, check};
 pub use entry::{Known, SetEntry};
 pub use overlap::{Overlap, overlap};
 pub use sets::SETS;
+pub use write_parquet::{FrameRow, write_frames};
 
 use loupe_core::{DataError, Dataset};
 use std::path::Path;

@@ -14,7 +14,9 @@ use std::io::Write;
 const SOURCE: usize = 336;
 const INPUT: usize = 112;
 /// Edge of the region looked at again, in pixels of the model's input.
-const LOOK: f64 = 28.0;
+const LOOK: f64 = 22.0;
+/// Share by which the region grows on each side before it is shown.
+const MARGIN: f64 = 0.1;
 
 fn main() -> std::io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
@@ -22,7 +24,7 @@ fn main() -> std::io::Result<()> {
     let first: u64 = args[2].parse().unwrap();
     let count: u64 = args[3].parse().unwrap();
     let patient = if held_out { Plan::held_out } else { Plan::training };
-    let reduce = Reduce::new(SOURCE);
+    let reduce = Resize::new(SOURCE, INPUT);
     let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     for seed in first..first + count {
         let mut rng = Rng::new(seed, if held_out { 77 } else { 78 });
@@ -74,7 +76,7 @@ fn single(
     seed: u64,
     rng: &mut Rng,
     patient: Patient,
-    reduce: &Reduce,
+    reduce: &Resize,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let kind = *rng.pick(&Kind::ALL).unwrap();
@@ -88,7 +90,7 @@ fn second_look(
     seed: u64,
     rng: &mut Rng,
     patient: Patient,
-    reduce: &Reduce,
+    reduce: &Resize,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let kind = *rng.pick(&[Kind::CtChest, Kind::Radiograph, Kind::MrT2]).unwrap();
@@ -97,28 +99,51 @@ fn second_look(
     let look = look_box(nodule);
     // The region that a model will really ask for is not always centred.
     let jitter = |rng: &mut Rng| (rng.normal() * 1.8).clamp(-6.0, 6.0).round();
-    let limit = INPUT as f64 - LOOK;
-    let (x, y) = (
-        (look[0] + f64::from(jitter(rng))).clamp(0.0, limit),
-        (look[1] + f64::from(jitter(rng))).clamp(0.0, limit),
-    );
+    let (x, y) = (inside(look[0] + f64::from(jitter(rng))), inside(look[1] + f64::from(jitter(rng))));
+    // As the protocol does it: grown, cut in whole pixels, enlarged to the picture's own size; the
+    // processor then reduces it like any picture.
     let scale = SOURCE as f64 / INPUT as f64;
-    let region = Box2::new(x * scale, y * scale, (x + LOOK) * scale, (y + LOOK) * scale);
+    let grown = |v: f64, by: f64| (v + by * MARGIN * LOOK) * scale;
+    let region = Box2::new(grown(x, -1.0), grown(y, -1.0), grown(x + LOOK, 1.0), grown(y + LOOK, 1.0));
     let crop = study.picture(0).unwrap().crop(region).unwrap();
-    let enlarge = Reduce::new(crop.width());
-    let mut zoomed = enlarge.rgb(&crop);
-    zoomed.extend(std::iter::repeat_n(0, 56 * 56 + 16 * 16));
+    let mut zoomed = reduce.rgb(&Resize::new(crop.width(), SOURCE).picture(&crop));
+    zoomed.extend(wall(&study, &crop, region));
+    zoomed.extend(std::iter::repeat_n(0, 16 * 16));
     let qas: Vec<Value> = questions::about_nodule(nodule).iter().map(qa).collect();
     let header = json!({"type": "look", "seed": seed, "kind": kind, "images": 2, "qas": qas,
                         "look": look, "shown": [x, y, x + LOOK, y + LOOK], "ground": groundings(&study)});
     write(out, &header, &[payload(&study, reduce), zoomed])
 }
 
+/// The enlarged nodule without its cavity: pixels of its mask in the upper half of its grey levels.
+fn wall(study: &Study, crop: &Picture, region: Box2<loupe_core::Given>) -> Vec<u8> {
+    let mask = study.mask(0, 0).unwrap();
+    let (left, top, edge) = (region.x0.floor() as usize, region.y0.floor() as usize, crop.width());
+    let grey = |x: usize, y: usize| crop.pixel(x, y).unwrap()[0];
+    let inside = |x: usize, y: usize| mask.get(left + x, top + y);
+    let levels: Vec<u8> = (0..edge * edge)
+        .map(|i| (i % edge, i / edge))
+        .filter(|&(x, y)| inside(x, y))
+        .map(|(x, y)| grey(x, y))
+        .collect();
+    let half = |f: fn(u8, u8) -> u8| f32::from(levels.iter().copied().reduce(f).unwrap_or(0)) / 2.0;
+    let middle = half(u8::min) + half(u8::max);
+    (0..56 * 56)
+        .map(|i| ((i % 56) * edge / 56, (i / 56) * edge / 56))
+        .map(|(x, y)| u8::from(inside(x, y) && f32::from(grey(x, y)) >= middle))
+        .collect()
+}
+
+/// An edge from which the region, grown, still lies in the picture and so stays square.
+fn inside(corner: f64) -> f64 {
+    let margin = (MARGIN * LOOK).ceil();
+    corner.clamp(margin, INPUT as f64 - LOOK - margin)
+}
+
 /// The square to look at: centred on the finding, inside the picture, on whole pixels of the input.
 fn look_box(f: &Finding) -> [f64; 4] {
     let scale = INPUT as f64 / SOURCE as f64;
-    let corner =
-        |a: f64, b: f64| (((a + b) / 2.0 * scale - LOOK / 2.0).round()).clamp(0.0, INPUT as f64 - LOOK);
+    let corner = |a: f64, b: f64| inside(((a + b) / 2.0 * scale - LOOK / 2.0).round());
     let (x, y) = (corner(f.box_px[0], f.box_px[2]), corner(f.box_px[1], f.box_px[3]));
     [x, y, x + LOOK, y + LOOK]
 }
@@ -127,7 +152,7 @@ fn several(
     seed: u64,
     _rng: &mut Rng,
     patient: Patient,
-    reduce: &Reduce,
+    reduce: &Resize,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let series = questions::series(seed, patient);
@@ -137,7 +162,7 @@ fn several(
     write(out, &header, &pictures)
 }
 
-fn payload(study: &Study, reduce: &Reduce) -> Vec<u8> {
+fn payload(study: &Study, reduce: &Resize) -> Vec<u8> {
     let mut out = reduce.rgb(&study.picture(0).unwrap());
     let slice = &study.slices[0];
     let step = SOURCE / 56;
@@ -157,15 +182,16 @@ fn payload(study: &Study, reduce: &Reduce) -> Vec<u8> {
     out
 }
 
-/// Separable resampling to the model's input with Pillow's antialiased bicubic kernel.
-struct Reduce {
+/// Separable resampling of square pictures with Pillow's antialiased bicubic kernel.
+struct Resize {
     from: usize,
+    to: usize,
     taps: Vec<(usize, Vec<f32>)>,
 }
 
-impl Reduce {
-    fn new(from: usize) -> Self {
-        let scale = from as f64 / INPUT as f64;
+impl Resize {
+    fn new(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let cubic = |x: f64| {
             let x = x.abs();
@@ -178,7 +204,7 @@ impl Reduce {
                 0.0
             }
         };
-        let taps = (0..INPUT)
+        let taps = (0..to)
             .map(|i| {
                 let centre = (i as f64 + 0.5) * scale;
                 let low = (centre - 2.0 * stretch + 0.5).max(0.0) as usize;
@@ -188,46 +214,41 @@ impl Reduce {
                 (low, raw.iter().map(|w| (w / sum) as f32).collect())
             })
             .collect();
-        Self { from, taps }
+        Self { from, to, taps }
     }
 
-    fn channel(&self, pixels: &[u8], rows: usize) -> Vec<u8> {
+    fn channel(&self, pixels: &[u8]) -> Vec<u8> {
         let clip = |v: f32| (v + 0.5).clamp(0.0, 255.0) as u8;
-        let mut wide = vec![0u8; rows * INPUT];
-        for y in 0..rows {
-            let row = &pixels[y * self.from..(y + 1) * self.from];
-            for (x, (low, w)) in self.taps.iter().enumerate() {
-                wide[y * INPUT + x] = clip(w.iter().zip(&row[*low..]).map(|(w, &p)| w * f32::from(p)).sum());
+        let mut wide = vec![0u8; self.from * self.to];
+        for (row, out) in pixels.chunks_exact(self.from).zip(wide.chunks_exact_mut(self.to)) {
+            for ((low, w), out) in self.taps.iter().zip(out) {
+                *out = clip(w.iter().zip(&row[*low..]).map(|(w, &p)| w * f32::from(p)).sum());
             }
         }
-        let mut out = vec![0u8; INPUT * INPUT];
-        let mut sums = [0.0f32; INPUT];
-        for (y, (low, w)) in self.taps.iter().enumerate() {
+        let mut out = Vec::with_capacity(self.to * self.to);
+        let mut sums = vec![0.0f32; self.to];
+        for (low, w) in &self.taps {
             sums.fill(0.0);
             for (i, w) in w.iter().enumerate() {
-                for (sum, &p) in sums.iter_mut().zip(&wide[(low + i) * INPUT..]) {
+                for (sum, &p) in sums.iter_mut().zip(&wide[(low + i) * self.to..]) {
                     *sum += w * f32::from(p);
                 }
             }
-            for (o, s) in out[y * INPUT..].iter_mut().zip(&sums) {
-                *o = clip(*s);
-            }
+            out.extend(sums.iter().map(|&s| clip(s)));
         }
         out
     }
 
-    /// The picture at 112 × 112 as RGB; square pictures only.
-    fn rgb(&self, picture: &Picture) -> Vec<u8> {
+    fn picture(&self, picture: &Picture) -> Picture {
         assert_eq!((picture.width(), picture.height()), (self.from, self.from));
-        if picture.channels() == 1 {
-            return self.channel(picture.pixels(), self.from).iter().flat_map(|&v| [v, v, v]).collect();
-        }
-        let planes: Vec<Vec<u8>> = (0..3)
-            .map(|c| {
-                let plane: Vec<u8> = picture.pixels().iter().skip(c).step_by(3).copied().collect();
-                self.channel(&plane, self.from)
-            })
-            .collect();
-        (0..INPUT * INPUT).flat_map(|i| [planes[0][i], planes[1][i], planes[2][i]]).collect()
+        let c = picture.channels();
+        let plane = |k: usize| -> Vec<u8> { picture.pixels().iter().skip(k).step_by(c).copied().collect() };
+        let planes: Vec<Vec<u8>> = (0..c).map(|k| self.channel(&plane(k))).collect();
+        let pixels: Vec<u8> = (0..self.to * self.to).flat_map(|i| planes.iter().map(move |p| p[i])).collect();
+        Picture::new(self.to, self.to, c, pixels).unwrap()
+    }
+
+    fn rgb(&self, picture: &Picture) -> Vec<u8> {
+        self.picture(picture).to_rgb().pixels().to_vec()
     }
 }

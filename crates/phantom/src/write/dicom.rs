@@ -112,7 +112,7 @@ fn file(study: &Study, seed: u64, k: usize) -> Vec<u8> {
     e.text(0x0008_0070, "LO", "loupe");
     e.text(0x0008_0090, "PN", "");
     e.text(0x0008_1030, "LO", "Phantom");
-    e.text(0x0010_0010, "PN", "PHANTOM");
+    e.text(0x0010_0010, "PN", "PHANTOM^");
     e.text(0x0010_0020, "LO", "PHANTOM");
     e.text(0x0010_0030, "DA", "");
     e.text(0x0010_0040, "CS", "O");
