@@ -8,7 +8,15 @@ macro_rules! files {
     };
 }
 
-static FILES: &[(&str, &[u8])] = files!("tiny-qwen": "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json");
+static FILES: &[(&str, &[u8])] = files!("tiny-qwen": 
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+);
 
 /// The embedded default.
 pub(crate) fn checkpoint() -> Checkpoint {

@@ -30,12 +30,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(commands::demo::Args),
     Ask(commands::ask::Args),
     Eval(commands::eval::Args),
     Score(commands::score::Args),
+    Compare(commands::compare::Args),
+    Inspect(commands::inspect::Args),
     Render(commands::render::Args),
     List(commands::list::Args),
     Data(commands::data::Args),
+    Phantom(commands::phantom::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
 }
@@ -53,11 +57,15 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Printer::new(cli.json, cli.quiet);
     let ended = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args, &mut out),
         Command::Ask(args) => commands::ask::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
+        Command::Compare(args) => commands::compare::run(&args, &mut out),
+        Command::Inspect(args) => commands::inspect::run(&args, &mut out),
         Command::Render(args) => commands::render::run(&args, &mut out),
         Command::List(args) => commands::list::run(&args, &mut out),
+        Command::Phantom(args) => commands::phantom::run(&args, &mut out),
         Command::Data(args) => commands::data::run(&args, &mut out),
         Command::Doctor(args) => commands::doctor::run(&args, &mut out),
         Command::Completions(args) => commands::completions::run(&args, &mut out),

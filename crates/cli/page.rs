@@ -10,6 +10,7 @@ use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
 use loupe_eval::summary::{Figure, Summary};
 use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
 use loupe_report::{ImageStore, Page};
+use std::path::Path;
 
 /// What a page is made from.
 pub(crate) struct Source<'a> {
@@ -421,4 +422,19 @@ fn words(parts: &[Part]) -> String {
             Part::Picture(n) => format!("[picture {}]", n + 1),
         })
         .collect()
+}
+
+/// Of the prompt tokens of second and later rounds in a run, the share that the model did not have to
+/// compute again; `None` when no sample came to a second round.
+pub(crate) fn reused_in_later_rounds(dir: &Path) -> Result<Option<f64>> {
+    let (mut reused, mut prompt) = (0usize, 0usize);
+    for item in RunFolder::open(dir)?.items()? {
+        let Some(reply) = item?.reply else { continue };
+        let Ok(trace) = serde_json::from_value::<Trace>(reply.prediction.trace) else { continue };
+        for counts in trace.rounds.iter().skip(1).filter_map(|r| r.reply.as_ref()).map(|r| r.counts) {
+            reused += counts.reused_tokens;
+            prompt += counts.prompt_tokens;
+        }
+    }
+    Ok((prompt > 0).then(|| reused as f64 / prompt as f64))
 }

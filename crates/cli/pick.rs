@@ -111,12 +111,17 @@ impl ImageArgs {
         Limits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory.saturating_mul(1 << 20) }
     }
 
-    /// A reader with these bounds.
-    pub(crate) fn loader(&self) -> Loader {
-        Loader::new(self.limits()).with_xform(match self.xform {
+    /// Which orientation of a NIfTI file counts.
+    pub(crate) fn xform(&self) -> Xform {
+        match self.xform {
             XformName::Nibabel => Xform::Nibabel,
             XformName::Itk => Xform::Itk,
-        })
+        }
+    }
+
+    /// A reader with these bounds.
+    pub(crate) fn loader(&self) -> Loader {
+        Loader::new(self.limits()).with_xform(self.xform())
     }
 }
 

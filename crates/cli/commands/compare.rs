@@ -3,6 +3,7 @@
 use crate::Ended;
 use crate::printer::Printer;
 use anyhow::{Context, Result};
+use loupe_eval::strict::Strict;
 use std::path::PathBuf;
 
 /// Compare two runs on the same samples: paired differences with intervals and tests.
@@ -16,8 +17,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let profile = loupe_eval::strict::profile();
-    let comparison = loupe_eval::compare::compare(&args.baseline, &args.run, profile)
+    let comparison = loupe_eval::compare::compare(&args.baseline, &args.run, &Strict)
         .context("the runs could not be compared")?;
     if out.json {
         out.document(&comparison)?;

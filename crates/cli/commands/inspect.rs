@@ -1,6 +1,7 @@
 //! `loupe inspect FILE|DIR`
 
 use crate::Ended;
+use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -13,13 +14,16 @@ pub(crate) struct Args {
     /// Files or folders.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut all = Vec::new();
     let mut ended = Ended::Well;
     for path in &args.paths {
-        match loupe_preprocess::inspect(path)
+        match loupe_preprocess::inspect::inspect(path, args.images.xform(), &args.images.limits())
             .with_context(|| format!("{} could not be inspected", path.display()))
         {
             Ok(found) if out.json => all.push(serde_json::json!({ "path": path, "found": found })),

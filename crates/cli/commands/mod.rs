@@ -1,10 +1,14 @@
 //! One file per subcommand.
 
 pub(crate) mod ask;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod phantom;
 pub(crate) mod render;
 pub(crate) mod score;

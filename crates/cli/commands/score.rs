@@ -47,6 +47,12 @@ pub(crate) struct ScoreArgs {
     no_page: bool,
 }
 
+impl Default for ScoreArgs {
+    fn default() -> Self {
+        Self { profiles: Vec::new(), page_samples: 1000, no_page: false }
+    }
+}
+
 impl ScoreArgs {
     /// `strict` and the profiles asked for, in order.
     pub(crate) fn profiles(&self) -> Result<Vec<Box<dyn Profile>>> {
@@ -88,7 +94,7 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     if out.json {
         return out.document(summary);
     }
-    out.text(&format!("{:?}\n", summary.profiles.first().map(|p| &p.figures)))?;
+    out.text(&loupe_eval::tables::terminal(summary))?;
     let page = dir.join("report.html");
     let last = if page.is_file() {
         format!("report: {}", page.display())
