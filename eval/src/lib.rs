@@ -3,6 +3,7 @@
 //! A run ([`run`]) is a folder that fills up reply by reply. Profiles ([`judge`]) decide about each
 //! reply, figures ([`summary`]) carry their interval, and everything can be computed again from the folder.
 
+pub mod compare;
 pub mod judge;
 pub mod metrics;
 pub mod profiles;
@@ -11,6 +12,7 @@ pub mod run;
 pub mod stats;
 pub mod strict;
 pub mod summary;
+pub mod tables;
 
 pub use judge::{Case, Judgement, Profile, Verdict};
 pub use run::{Plan, RunError, run, score};

@@ -331,9 +331,11 @@ impl Gathered<'_> {
         confidence: Option<f64>,
     ) {
         *self.verdicts.entry(judgement.verdict).or_default() += 1;
-        match self.rules.get_mut(judgement.rule.as_ref()) {
+        // Reasons of failures hold numbers; they are with the items.
+        let rule = if judgement.verdict == Verdict::Failed { "failed" } else { &judgement.rule };
+        match self.rules.get_mut(rule) {
             Some(count) => *count += 1,
-            None => drop(self.rules.insert(judgement.rule.clone().into_owned(), 1)),
+            None => drop(self.rules.insert(rule.to_owned(), 1)),
         }
         let right = judgement.verdict == Verdict::Correct;
         match self.right.last_mut() {

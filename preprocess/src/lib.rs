@@ -1,6 +1,7 @@
 //! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
 
 mod elements;
+pub mod inspect;
 pub mod limits;
 pub mod loader;
 pub mod metaimage;
@@ -8,10 +9,12 @@ pub mod nifti;
 pub mod npy;
 pub mod nrrd;
 pub mod picture_io;
+pub mod recipes;
 pub mod render;
 pub mod resampler;
 pub mod resize;
 pub mod volume_io;
+pub mod volume_ops;
 pub mod windows;
 
 pub use limits::Limits;

@@ -466,34 +466,39 @@ fn refuse_strangers(dir: &Path) -> Result<(), RunError> {
 
 /// Refuses to mix two runs, naming the first field that differs.
 fn same(before: &MadeBy, now: &MadeBy) -> Result<(), RunError> {
-    let value = |made_by: &MadeBy| {
-        let mut made_by = made_by.clone();
-        // Giving the default by name makes no other run.
-        made_by.settings.values_mut().for_each(|s| s.given = false);
-        // Through text, so that numbers went the same way on both sides.
-        let text = serde_json::to_string(&made_by).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    };
-    match difference("", &value(before), &value(now)) {
+    match before.differences(now).into_iter().next() {
         None => Ok(()),
         Some((field, was, now)) => Err(RunError::Differs { field, was, now }),
     }
 }
 
-fn difference(path: &str, was: &Value, now: &Value) -> Option<(String, String, String)> {
+impl MadeBy {
+    /// Fields in which the runs differ, with both values.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let value = |made_by: &Self| {
+            let mut made_by = made_by.clone();
+            // Giving the default by name makes no other run.
+            made_by.settings.values_mut().for_each(|s| s.given = false);
+            // Through text, so that numbers went the same way on both sides.
+            let text = serde_json::to_string(&made_by).unwrap_or_default();
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        };
+        let mut found = Vec::new();
+        differences("", &value(self), &value(other), &mut found);
+        found
+    }
+}
+
+fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<(String, String, String)>) {
     if was == now {
-        return None;
+        return;
     }
     if let (Value::Object(a), Value::Object(b)) = (was, now) {
-        let keys = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k)));
-        for key in keys {
+        for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            let found =
-                difference(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
-            if found.is_some() {
-                return found;
-            }
+            differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
         }
+        return;
     }
     let short = |v: &Value| {
         let text = v.to_string();
@@ -503,7 +508,7 @@ fn difference(path: &str, was: &Value, now: &Value) -> Option<(String, String, S
             text
         }
     };
-    Some((path.to_owned(), short(was), short(now)))
+    found.push((path.to_owned(), short(was), short(now)));
 }
 
 impl Item {
@@ -519,6 +524,13 @@ impl Item {
             (None, None) => None,
         }
     }
+}
+
+/// A short identity of anything that can be written as JSON.
+pub(crate) fn fingerprint(of: &impl Serialize) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.copy_from_slice(&Sha256::digest(serde_json::to_vec(of).unwrap_or_default())[..16]);
+    key
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -18,6 +18,7 @@ mod work;
 
 pub use answer::{Answer, Answerer, Direct, Work};
 pub use error::RunError;
+pub(crate) use folder::fingerprint;
 pub use folder::{Item, MadeBy, ReplyLine, RunFolder, SampleLine, Seen};
 pub use plan::{Plan, Selection, Setting};
 pub use score::{Judged, score, view};

@@ -42,6 +42,13 @@ impl Clusters {
         all
     }
 
+    /// (rows, sum) of each cluster in the order of their numbers.
+    pub fn sums(&self) -> Vec<(u32, f64)> {
+        let mut all: Vec<_> = self.groups.iter().collect();
+        all.sort_unstable_by_key(|(group, _)| **group);
+        all.into_iter().map(|(_, sums)| *sums).collect()
+    }
+
     /// Values.
     pub fn n(&self) -> u64 {
         self.n

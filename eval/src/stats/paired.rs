@@ -68,8 +68,8 @@ pub fn mcnemar(pairs: impl IntoIterator<Item = (bool, bool)>) -> McNemar {
     let exact_p = if n == 0 || only_a == only_b { 1.0 } else { (2.0 * fair_binomial_cdf(k, n)).min(1.0) };
     let mid_p = match n {
         0 => 1.0,
-        // At the centre the two tails share the middle term.
-        _ if only_a == only_b => 1.0 - fair_binomial(k, n),
+        // What is more extreme plus half of what is as extreme; at the centre the tails share a term.
+        _ if only_a == only_b => 1.0 - 0.5 * fair_binomial(k, n),
         _ => (2.0 * fair_binomial_cdf(k, n) - fair_binomial(k, n)).clamp(0.0, 1.0),
     };
     let chi2 = |correction: f64| {

@@ -298,3 +298,8 @@ fn count(gold: f64, reply: &Reply) -> Judgement {
     judgement.answer = answer.ok().map(|a| a.to_string());
     judgement
 }
+
+/// The profile for use in a run.
+pub fn profile() -> &'static dyn Profile {
+    &Strict
+}

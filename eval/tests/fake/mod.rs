@@ -91,6 +91,8 @@ pub(crate) struct Model {
     pub asked: usize,
     pub dies_after: Option<usize>,
     pub batches: Vec<usize>,
+    /// Models with another salt answer otherwise.
+    pub salt: u64,
 }
 
 impl Model {
@@ -106,7 +108,7 @@ impl Model {
             box_dialect: "none".into(),
             context_tokens: 100,
         };
-        Self { info, asked: 0, dies_after: None, batches: Vec::new() }
+        Self { info, asked: 0, dies_after: None, batches: Vec::new(), salt: 0 }
     }
 }
 
@@ -129,9 +131,9 @@ impl VisionLanguageModel for Model {
                     loupe_core::Sampling::Greedy => 0,
                 };
                 let pixel = u64::from(ask.pictures.first().map_or(0, |p| p.pixels()[0]));
-                let hash = words
-                    .bytes()
-                    .fold(pixel + 31 * seed, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
+                let hash = words.bytes().fold(pixel + 31 * seed + 1009 * self.salt, |h, b| {
+                    h.wrapping_mul(31).wrapping_add(u64::from(b))
+                });
                 let said = [
                     "Yes, there is no doubt.",
                     "No.",

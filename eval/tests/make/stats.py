@@ -51,8 +51,10 @@ out["mcnemar_pairs"] = []
 for x, y in [(5, 15), (0, 6), (10, 12), (1, 9), (7, 7), (91, 77), (0, 0), (1, 0)]:
     m, lo = x + y, min(x, y)
     exact = stats.binomtest(lo, m).pvalue if m else 1.0
-    two = 2 * stats.binom.cdf(lo, m, 0.5) if m else 1.0
-    mid = (1 - stats.binom.pmf(x, m, 0.5) if x == y else two - stats.binom.pmf(lo, m, 0.5)) if m else 1.0
+    # Fagerland, Lydersen and Laake (2013): outcomes more extreme, and half of those as extreme.
+    far = abs(np.arange(m + 1) - m / 2)
+    pmf = stats.binom.pmf(np.arange(m + 1), m, 0.5)
+    mid = pmf[far > far[x]].sum() + pmf[far == far[x]].sum() / 2 if m else 1.0
     out["mcnemar_pairs"].append([x, y, float(exact), float(mid)])
 draw = np.random.default_rng(42)
 means = [a[draw.integers(0, n, n)].mean() for _ in range(2000)]

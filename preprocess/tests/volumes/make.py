@@ -131,15 +131,15 @@ def nifti():
     turned = np.array([[0.0, -2, 0, 5], [1.5, 0, 0, 6], [0, 0, -3, 7], [0, 0, 0, 1]])
     for q in (0, 1, 2, 4):
         for s in (0, 1, 2, 4):
-            image = nib.Nifti1Image(plain, None)
-            image.set_qform(turned, q)
-            other = np.diag([2.0, 1.5, 3, 1])
+            image = nib.Nifti1Image(plain, turned)
+            image.set_qform(turned, 1)
+            # Not the qform: nibabel would make them agree, so it is written into the bytes.
+            other = np.diag([1.5, 2.0, 3, 1])
             other[:3, 3] = 1, 2, 3
-            image.header.set_sform(other, s)
-            image.header.set_qform(turned, q)
             nib.save(image, HERE / "codes.nii")
             raw = bytearray((HERE / "codes.nii").read_bytes())
             raw[252:256] = np.array([q, s], "<i2").tobytes()
+            raw[280:328] = other[:3].astype("<f4").tobytes()
             (HERE / f"codes_q{q}_s{s}.nii").write_bytes(raw)
             by_nibabel(f"codes_q{q}_s{s}.nii", HERE / f"codes_q{q}_s{s}.nii", "volumes")
     (HERE / "codes.nii").unlink()

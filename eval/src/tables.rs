@@ -1,0 +1,461 @@
+//! Tables of figures for terminals, Markdown, LaTeX and spreadsheets.
+
+use crate::compare::{Comparison, Difference};
+use crate::judge::Verdict;
+use crate::stats::Interval;
+use crate::summary::{Figure, ProfileSummary, Summary};
+use std::fmt::Write;
+
+/// A table; the first column is words, the others are set to the right where they are numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Title.
+    pub title: String,
+    /// A sentence below it, or nothing.
+    pub note: String,
+    /// Heads of the columns.
+    pub columns: Vec<String>,
+    /// Cells, each row as long as `columns`.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns.
+    Terminal,
+    /// GitHub's Markdown.
+    Markdown,
+    /// `tabular` with booktabs rules.
+    Latex,
+    /// RFC 4180 with a header; title and note left out.
+    Csv,
+}
+
+impl Table {
+    fn new(title: impl Into<String>, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(|c| (*c).to_owned()).collect();
+        Self { title: title.into(), note: String::new(), columns, rows: Vec::new() }
+    }
+
+    /// The table in that format, with a line break at the end.
+    pub fn write(&self, format: Format) -> String {
+        match format {
+            Format::Terminal => self.terminal(),
+            Format::Markdown => self.markdown(),
+            Format::Latex => self.latex(),
+            Format::Csv => self.csv(),
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.columns).chain(&self.rows)
+    }
+
+    /// A column of figures is set to the right.
+    fn right(&self, column: usize) -> bool {
+        let figure = |cell: &String| {
+            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '–' | '<'))
+        };
+        column > 0 && self.rows.iter().filter_map(|r| r.get(column)).all(|c| c.is_empty() || figure(c))
+    }
+
+    fn terminal(&self) -> String {
+        let clean: Vec<Vec<String>> =
+            self.lines().map(|row| row.iter().map(|c| printable(c)).collect()).collect();
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|c| clean.iter().filter_map(|row| row.get(c)).map(|cell| width(cell)).max().unwrap_or(0))
+            .collect();
+        let mut out = format!("{}\n", printable(&self.title));
+        for (at, row) in clean.iter().enumerate() {
+            let cells = row.iter().enumerate().map(|(c, cell)| {
+                let space = " ".repeat(widths.get(c).copied().unwrap_or(0).saturating_sub(width(cell)));
+                if self.right(c) { format!("{space}{cell}") } else { format!("{cell}{space}") }
+            });
+            let _ = writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+            if at == 0 {
+                let rules = widths.iter().map(|w| "─".repeat(*w)).collect::<Vec<_>>().join("  ");
+                let _ = writeln!(out, "  {rules}");
+            }
+        }
+        if !self.note.is_empty() {
+            let _ = writeln!(out, "  {}", printable(&self.note));
+        }
+        out
+    }
+
+    fn markdown(&self) -> String {
+        let escape = |c: &String| printable(c).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;");
+        let line =
+            |row: &Vec<String>| format!("| {} |\n", row.iter().map(escape).collect::<Vec<_>>().join(" | "));
+        let mut out = format!("**{}**\n\n", escape(&self.title));
+        for (at, row) in self.lines().enumerate() {
+            out.push_str(&line(row));
+            if at == 0 {
+                let marks = (0..self.columns.len()).map(|c| if self.right(c) { "---:" } else { "---" });
+                let _ = writeln!(out, "| {} |", marks.collect::<Vec<_>>().join(" | "));
+            }
+        }
+        if !self.note.is_empty() {
+            let _ = writeln!(out, "\n{}", escape(&self.note));
+        }
+        out
+    }
+
+    fn latex(&self) -> String {
+        let line = |row: &Vec<String>| {
+            format!("{} \\\\\n", row.iter().map(|c| latex(c)).collect::<Vec<_>>().join(" & "))
+        };
+        let marks: String = (0..self.columns.len()).map(|c| if self.right(c) { 'r' } else { 'l' }).collect();
+        let mut out = format!("% {}\n\\begin{{tabular}}{{{marks}}}\n\\toprule\n", printable(&self.title));
+        out.push_str(&line(&self.columns));
+        out.push_str("\\midrule\n");
+        self.rows.iter().for_each(|row| out.push_str(&line(row)));
+        out.push_str("\\bottomrule\n\\end{tabular}\n");
+        if !self.note.is_empty() {
+            let _ = writeln!(out, "% {}", printable(&self.note));
+        }
+        out
+    }
+
+    fn csv(&self) -> String {
+        let cell = |c: &String| {
+            let quoted = c.contains(['"', ',', '\n', '\r']);
+            if quoted { format!("\"{}\"", c.replace('"', "\"\"")) } else { c.clone() }
+        };
+        self.lines().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n").collect()
+    }
+}
+
+/// Without control and direction characters: a tag of a dataset must not steer a terminal.
+fn printable(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
+}
+
+/// Columns a terminal uses: wide East Asian characters take two.
+fn width(text: &str) -> usize {
+    let wide = |c: char| matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{20000}'..='\u{3fffd}');
+    text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
+}
+
+fn latex(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
+            '\\' => out.push_str("\\textbackslash{}"),
+            '~' => out.push_str("\\textasciitilde{}"),
+            '^' => out.push_str("\\textasciicircum{}"),
+            '–' => out.push_str("--"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Shares as percentages, everything else as it is.
+fn number(name: &str, value: f64) -> String {
+    if is_share(name) { format!("{:.1}", 100.0 * value) } else { format!("{value:.3}") }
+}
+
+fn is_share(name: &str) -> bool {
+    !name.contains("error") && !name.contains("distance")
+}
+
+fn range(name: &str, interval: Option<&Interval>) -> String {
+    interval.map_or_else(String::new, |i| format!("{} – {}", number(name, i.lo), number(name, i.hi)))
+}
+
+fn cells(figure: &Figure) -> [String; 7] {
+    let value = figure.value.map_or_else(|| "–".to_owned(), |v| number(&figure.name, v));
+    [
+        value,
+        range(&figure.name, figure.interval.as_ref()),
+        figure.n.to_string(),
+        figure.groups.to_string(),
+        figure.unparsed.to_string(),
+        figure.unscored.to_string(),
+        figure.interval.as_ref().map_or_else(String::new, |i| i.method.clone()),
+    ]
+}
+
+const FIGURE: [&str; 7] = ["%", "95 % interval", "n", "groups", "unparsed", "unscored", "method"];
+
+/// All tables of a summary: per profile its figures, what its harness prints and its subgroups; then
+/// metrics, calibration, rollouts and, with several profiles, how much the parser matters.
+pub fn summary(summary: &Summary) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for profile in &summary.profiles {
+        let mut table = Table::new(
+            format!("{} · {} · {}", summary.run.dataset, summary.run.model, profile.name),
+            &[&["figure"][..], &FIGURE].concat(),
+        );
+        table.note = verdicts(profile, summary);
+        table.rows = profile.figures.iter().map(|f| [&[f.name.clone()][..], &cells(f)].concat()).collect();
+        table.rows.extend(profile.printed.iter().map(|(name, value)| {
+            let mut row = vec![format!("as printed: {name}"), format!("{value:.4}")];
+            row.resize(1 + FIGURE.len(), String::new());
+            row
+        }));
+        tables.push(table);
+        tables.extend(subgroups(profile));
+        if let Some(r) = profile.rollouts {
+            let mut table =
+                Table::new(format!("{} replies per sample · {}", r.k, profile.name), &["figure", "%"]);
+            let figures = [
+                ("expected accuracy", r.expected),
+                ("majority right", r.majority_right),
+                ("any right (pass@k)", r.any),
+                ("all right", r.all),
+                ("pairs that agree", r.consistency),
+            ];
+            table.rows =
+                figures.iter().map(|(name, v)| vec![(*name).to_owned(), number("share", *v)]).collect();
+            tables.push(table);
+        }
+        if let Some(c) = &profile.calibration {
+            let mut table =
+                Table::new(format!("calibration · {} (n {})", profile.name, c.n), &["figure", "value"]);
+            let figures = [("ECE, 15 bins", c.errors.ece), ("largest gap", c.errors.mce), ("Brier", c.brier)];
+            table.rows =
+                figures.iter().map(|(name, v)| vec![(*name).to_owned(), format!("{v:.4}")]).collect();
+            table.rows.extend(c.auroc.map(|v| vec!["AUROC".to_owned(), format!("{v:.4}")]));
+            table.rows.extend(c.selective.iter().map(|(coverage, accuracy)| {
+                vec![
+                    format!("accuracy of the most confident {:.0} %", 100.0 * coverage),
+                    format!("{accuracy:.4}"),
+                ]
+            }));
+            tables.push(table);
+        }
+    }
+    if !summary.metrics.is_empty() {
+        let mut table = Table::new("metrics", &["metric", "mean", "95 % interval", "n", "unscored"]);
+        table.rows = summary
+            .metrics
+            .iter()
+            .map(|f| {
+                let value = f.value.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+                let interval =
+                    f.interval.as_ref().map_or_else(String::new, |i| format!("{:.4} – {:.4}", i.lo, i.hi));
+                vec![f.name.clone(), value, interval, f.n.to_string(), f.unscored.to_string()]
+            })
+            .collect();
+        tables.push(table);
+    }
+    tables.extend(sensitivity(summary));
+    tables
+}
+
+fn verdicts(profile: &ProfileSummary, summary: &Summary) -> String {
+    let all = [Verdict::Correct, Verdict::Wrong, Verdict::Unparsed, Verdict::Failed, Verdict::Unscored];
+    let counts = all.iter().filter_map(|v| Some(format!("{} {}", profile.verdicts.get(v)?, v.word())));
+    let extra = [(summary.unreadable, "unreadable in the dataset"), (summary.missing, "not asked yet")];
+    let extra = extra.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    counts.chain(extra).collect::<Vec<_>>().join(", ")
+}
+
+fn subgroups(profile: &ProfileSummary) -> Option<Table> {
+    let mut table =
+        Table::new(format!("subgroups · {}", profile.name), &[&["subgroup", "figure"][..], &FIGURE].concat());
+    for group in &profile.subgroups {
+        let name = format!("{} = {}", group.tag, group.value);
+        table
+            .rows
+            .extend(group.figures.iter().map(|f| [&[name.clone(), f.name.clone()][..], &cells(f)].concat()));
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// The same replies under every profile of the summary, lowest first: how much the parser matters.
+/// Nothing with fewer than two profiles.
+pub fn sensitivity(summary: &Summary) -> Option<Table> {
+    let mut scores: Vec<(&str, f64, &Figure)> = summary
+        .profiles
+        .iter()
+        .filter_map(|p| Some((p.name.as_str(), p.figures.first()?.value?, p.figures.first()?)))
+        .collect();
+    scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(b.0)));
+    let (low, high) = (scores.first()?, scores.last()?);
+    if scores.len() < 2 {
+        return None;
+    }
+    let mut table = Table::new("the same replies under every profile", &["profile", "figure", "%", "n"]);
+    table.note = format!("parser sensitivity: {} to {}", number("share", low.1), number("share", high.1));
+    let row = |(name, value, figure): &(&str, f64, &Figure)| {
+        vec![(*name).to_owned(), figure.name.clone(), number(&figure.name, *value), figure.n.to_string()]
+    };
+    table.rows = scores.iter().map(row).collect();
+    Some(table)
+}
+
+/// A summary for the terminal; subgroups show the profile's first figure only.
+pub fn terminal(of: &Summary) -> String {
+    let headline = |mut s: Summary| {
+        for profile in &mut s.profiles {
+            let first = profile.figures.first().map(|f| f.name.clone());
+            for group in &mut profile.subgroups {
+                group.figures.retain(|f| Some(&f.name) == first.as_ref());
+            }
+        }
+        s
+    };
+    join(&summary(&headline(of.clone())), Format::Terminal)
+}
+
+/// Tables one after the other.
+pub fn join(tables: &[Table], format: Format) -> String {
+    tables.iter().map(|t| t.write(format)).collect::<Vec<_>>().join("\n")
+}
+
+/// Tables of a comparison: settings that differ, figures, subgroups.
+pub fn comparison_tables(c: &Comparison) -> Vec<Table> {
+    let mut tables = Vec::new();
+    if !c.settings.is_empty() {
+        let mut table = Table::new("what the runs differ in", &["field", "first", "second"]);
+        table.rows =
+            c.settings.iter().map(|(field, a, b)| vec![field.clone(), a.clone(), b.clone()]).collect();
+        tables.push(table);
+    }
+    let columns = [
+        "figure",
+        "first",
+        "second",
+        "difference",
+        "95 % interval",
+        "p",
+        "McNemar exact",
+        "mid-p",
+        "paired t",
+        "detectable",
+        "n",
+        "groups",
+    ];
+    let mut table = Table::new(format!("{} → {} · {}", c.a, c.b, c.profile), &columns);
+    table.rows = c
+        .figures
+        .iter()
+        .map(|d| {
+            let [a, b, difference, interval] = difference_cells(d);
+            let m = d.mcnemar.as_ref();
+            vec![
+                d.name.clone(),
+                a,
+                b,
+                difference,
+                interval,
+                p(d.bootstrap_p),
+                p(m.map(|m| m.exact_p)),
+                p(m.map(|m| m.mid_p)),
+                p(d.paired_t.as_ref().map(|t| t.p)),
+                d.minimum_detectable.map_or_else(String::new, |v| number(&d.name, v)),
+                d.n.to_string(),
+                d.groups.to_string(),
+            ]
+        })
+        .collect();
+    table.note = format!(
+        "{} samples in both, {} in the first only, {} in the second only; interval and p by bootstrap over groups; detectable: smallest true difference shown with 80 % power",
+        c.shared, c.only_a, c.only_b
+    );
+    tables.push(table);
+    if !c.subgroups.is_empty() {
+        let columns =
+            ["subgroup", "first", "second", "difference", "95 % interval", "p", "Holm", "FDR", "n", "groups"];
+        let name = c.figures.first().map_or("", |f| f.name.as_str());
+        let mut table = Table::new(format!("{name} by subgroup"), &columns);
+        table.rows = c
+            .subgroups
+            .iter()
+            .map(|s| {
+                let [a, b, difference, interval] = difference_cells(&s.figure);
+                vec![
+                    format!("{} = {}", s.tag, s.value),
+                    a,
+                    b,
+                    difference,
+                    interval,
+                    p(s.figure.clustered_p),
+                    p(s.holm_p),
+                    p(s.bh_p),
+                    s.figure.n.to_string(),
+                    s.figure.groups.to_string(),
+                ]
+            })
+            .collect();
+        table.note =
+            "p: Student's t on the cluster-robust error; Holm and FDR count all subgroups of the table"
+                .to_owned();
+        tables.push(table);
+    }
+    tables
+}
+
+fn difference_cells(d: &Difference) -> [String; 4] {
+    let shown = number(&d.name, d.difference.abs());
+    let zero = shown.chars().all(|c| matches!(c, '0' | '.'));
+    let sign = if zero {
+        ""
+    } else if d.difference > 0.0 {
+        "+"
+    } else {
+        "−"
+    };
+    [
+        number(&d.name, d.a),
+        number(&d.name, d.b),
+        format!("{sign}{shown}"),
+        range(&d.name, d.interval.as_ref()),
+    ]
+}
+
+fn p(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |p| if p < 0.0001 { "<0.0001".to_owned() } else { format!("{p:.4}") })
+}
+
+/// A comparison for the terminal.
+pub fn comparison(c: &Comparison) -> String {
+    join(&comparison_tables(c), Format::Terminal)
+}
+
+/// Many runs under one profile, best first by the first figure; a column a figure, each with its
+/// interval, and the n of the first. Runs without the profile are left out.
+pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
+    let mut names: Vec<&str> = Vec::new();
+    let mut found: Vec<(&str, &Summary, &ProfileSummary)> = Vec::new();
+    for (label, summary) in runs {
+        let Some(of) = summary.profiles.iter().find(|p| p.name == profile) else { continue };
+        for figure in &of.figures {
+            if !names.contains(&figure.name.as_str()) {
+                names.push(&figure.name);
+            }
+        }
+        found.push((label, summary, of));
+    }
+    let value = |of: &ProfileSummary| of.figures.first().and_then(|f| f.value).unwrap_or(f64::NEG_INFINITY);
+    found.sort_by(|a, b| value(b.2).total_cmp(&value(a.2)).then(a.0.cmp(b.0)));
+    let mut table = Table::new(
+        format!("leaderboard · {profile}"),
+        &[&["run", "model", "dataset", "n"][..], &names].concat(),
+    );
+    for (label, summary, of) in found {
+        let n = of.figures.first().map_or(0, |f| f.n);
+        let mut row =
+            vec![label.to_owned(), summary.run.model.clone(), summary.run.dataset.clone(), n.to_string()];
+        row.extend(names.iter().map(|name| {
+            let Some(figure) = of.figures.iter().find(|f| f.name == *name) else { return String::new() };
+            match (figure.value, &figure.interval) {
+                (Some(v), Some(i)) => format!("{} ({})", number(name, v), range(name, Some(i))),
+                (Some(v), None) => number(name, v),
+                (None, _) => "–".to_owned(),
+            }
+        }));
+        table.rows.push(row);
+    }
+    table.note = "percent with 95 % intervals; rows are comparable when dataset and n agree".to_owned();
+    table
+}
