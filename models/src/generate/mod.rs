@@ -1,0 +1,5 @@
+//! Choosing tokens and turning them into text.
+
+pub(crate) mod row;
+pub(crate) mod sampling;
+pub(crate) mod stream;

@@ -1,0 +1,213 @@
+//! The next token from logits, with the semantics of `transformers`' logits processors: repetition
+//! penalty, then temperature, top-k, top-p.
+
+use loupe_core::{Limits, ModelError, Sampling, TokenLogprob};
+use std::collections::HashSet;
+
+/// Chooses tokens for one reply.
+pub(crate) struct Sampler {
+    sampling: Sampling,
+    penalty: f64,
+    logprobs: Option<usize>,
+    seen: HashSet<u32>,
+    random: SplitMix,
+}
+
+/// A chosen token.
+pub(crate) struct Chosen {
+    pub(crate) id: u32,
+    pub(crate) logprob: Option<TokenLogprob>,
+}
+
+impl Sampler {
+    /// Checks the settings; `prompt` counts as seen.
+    pub(crate) fn new(limits: &Limits, prompt: &[u32]) -> Result<Self, ModelError> {
+        let bad = |setting: &'static str, problem: String| Err(ModelError::Setting { setting, problem });
+        let penalty = limits.repetition_penalty;
+        if !(penalty > 0.0 && penalty.is_finite()) {
+            return bad("repetition_penalty", format!("must be above 0, got {penalty}"));
+        }
+        let mut seed = 0;
+        if let Sampling::Random { temperature, top_p, seed: given, .. } = limits.sampling {
+            seed = given;
+            if !(temperature > 0.0 && temperature.is_finite()) {
+                return bad("temperature", format!("must be above 0, got {temperature}; use greedy for 0"));
+            }
+            if !(top_p > 0.0 && top_p <= 1.0) {
+                return bad("top_p", format!("must be above 0 and at most 1, got {top_p}"));
+            }
+        }
+        let seen = if penalty == 1.0 { HashSet::new() } else { prompt.iter().copied().collect() };
+        Ok(Self {
+            sampling: limits.sampling,
+            penalty,
+            logprobs: limits.logprobs,
+            seen,
+            random: SplitMix(seed),
+        })
+    }
+
+    /// The next token.
+    pub(crate) fn next(&mut self, logits: &[f32]) -> Chosen {
+        let mut scores = logits.to_vec();
+        if self.penalty != 1.0 {
+            for id in &self.seen {
+                if let Some(s) = scores.get_mut(*id as usize) {
+                    let v = f64::from(*s);
+                    *s = if v < 0.0 { v * self.penalty } else { v / self.penalty } as f32;
+                }
+            }
+        }
+        let id = match self.sampling {
+            Sampling::Greedy => largest(&scores),
+            Sampling::Random { temperature, top_k, top_p, .. } => {
+                draw(&scores, temperature, top_k, top_p, self.random.unit())
+            }
+        };
+        if self.penalty != 1.0 {
+            self.seen.insert(id);
+        }
+        Chosen { id, logprob: self.logprobs.map(|k| logprob(logits, id, k)) }
+    }
+}
+
+/// The first of the largest.
+fn largest(scores: &[f32]) -> u32 {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (i, s) in scores.iter().enumerate() {
+        if *s > best.1 {
+            best = (i, *s);
+        }
+    }
+    best.0 as u32
+}
+
+/// Indices from the largest score down; equal scores in order of index.
+fn ranked(scores: &[f32], most: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    let by = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
+    if most < order.len() && most > 0 {
+        order.select_nth_unstable_by(most - 1, by);
+        order.truncate(most);
+    }
+    order.sort_unstable_by(by);
+    order
+}
+
+fn draw(scores: &[f32], temperature: f64, top_k: usize, top_p: f64, unit: f64) -> u32 {
+    let most = if top_k == 0 { scores.len() } else { top_k };
+    let order = ranked(scores, most);
+    let top = order.first().map_or(0.0, |i| f64::from(scores[*i]));
+    let weights: Vec<f64> =
+        order.iter().map(|i| ((f64::from(scores[*i]) - top) / temperature).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    // A token stays when those likelier than it hold less than top_p (`TopPLogitsWarper`).
+    let mut kept = 0;
+    let mut before = 0.0;
+    for w in &weights {
+        if kept > 0 && before >= top_p * total {
+            break;
+        }
+        before += w;
+        kept += 1;
+    }
+    let mut left = unit * before;
+    for (i, w) in order.iter().zip(&weights).take(kept) {
+        left -= w;
+        if left < 0.0 {
+            return *i as u32;
+        }
+    }
+    order.get(kept.saturating_sub(1)).copied().unwrap_or(0) as u32
+}
+
+fn logprob(logits: &[f32], id: u32, most: usize) -> TokenLogprob {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(l - top).exp()).sum();
+    let norm = f64::from(top) + sum.ln();
+    let of = |i: usize| (f64::from(logits[i]) - norm) as f32;
+    let list = if most == 0 { Vec::new() } else { ranked(logits, most) };
+    TokenLogprob { id, logprob: of(id as usize), top: list.into_iter().map(|i| (i as u32, of(i))).collect() }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same everywhere.
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// Uniform in [0, 1).
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+
+    const SCORES: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
+
+    #[test]
+    fn greedy_takes_the_first_of_equals() {
+        assert_eq!(largest(&SCORES), 1);
+        assert_eq!(ranked(&SCORES, 3), [1, 3, 2]);
+    }
+
+    #[test]
+    fn filters_leave_what_transformers_leaves() {
+        // softmax of SCORES ≈ 0.049, 0.362, 0.133, 0.362, 0.007 (shares of the draw below)
+        let all = |k, p| -> Vec<u32> {
+            let mut ids: Vec<u32> =
+                (0..2000).map(|i| draw(&SCORES, 1.0, k, p, f64::from(i) / 2000.0)).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        assert_eq!(all(0, 1.0), [0, 1, 2, 3, 4]);
+        assert_eq!(all(2, 1.0), [1, 3]);
+        assert_eq!(all(1, 1.0), [1]);
+        assert_eq!(all(0, 0.3), [1]);
+        assert_eq!(all(0, 0.7), [1, 3]);
+        assert_eq!(all(0, 0.8), [1, 2, 3]);
+        assert_eq!(all(3, 1e-9), [1]);
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        let n = 20_000;
+        let hits = (0..n).filter(|i| draw(&SCORES, 0.5, 0, 1.0, f64::from(*i) / f64::from(n)) == 2).count();
+        let weights: Vec<f64> = SCORES.iter().map(|s| (f64::from(*s) / 0.5).exp()).collect();
+        let share = weights[2] / weights.iter().sum::<f64>();
+        assert!((hits as f64 / f64::from(n) - share).abs() < 1e-3);
+    }
+
+    #[test]
+    fn penalty_divides_positive_and_multiplies_negative() {
+        let limits = Limits { repetition_penalty: 2.0, ..Limits::default() };
+        let mut sampler = Sampler::new(&limits, &[1, 3]).unwrap();
+        assert_eq!(sampler.next(&SCORES).id, 2);
+        assert_eq!(sampler.next(&SCORES).id, 1);
+    }
+
+    #[test]
+    fn logprobs_are_of_the_unfiltered_distribution() {
+        let p = logprob(&SCORES, 2, 2);
+        let total: f32 = SCORES.iter().map(|s| s.exp()).sum();
+        assert!((p.logprob - (SCORES[2].exp() / total).ln()).abs() < 1e-6);
+        assert_eq!(p.top.iter().map(|t| t.0).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn senseless_settings_are_refused() {
+        let random = |temperature, top_p| Sampling::Random { temperature, top_k: 0, top_p, seed: 1 };
+        for sampling in [random(0.0, 1.0), random(f64::NAN, 1.0), random(1.0, 0.0), random(1.0, 1.5)] {
+            assert!(Sampler::new(&Limits { sampling, ..Limits::default() }, &[]).is_err());
+        }
+        let limits = Limits { repetition_penalty: 0.0, ..Limits::default() };
+        assert!(Sampler::new(&limits, &[]).is_err());
+    }
+}

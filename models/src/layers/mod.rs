@@ -1,0 +1,8 @@
+//! Building blocks that families share. Activations are packed: one row a token, no padding.
+
+pub(crate) mod attention;
+pub(crate) mod decoder;
+pub(crate) mod kv;
+pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod rope;

@@ -1,0 +1,45 @@
+//! RMS and layer normalisation over the last dimension.
+
+use crate::LoadError;
+use crate::weights::Weights;
+use candle_core::{Result, Tensor};
+use candle_nn::ops::{layer_norm, rms_norm};
+
+/// `x / sqrt(mean(x²) + eps) · w`, or LayerNorm when there is a bias.
+#[derive(Debug, Clone)]
+pub(crate) struct Norm {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    eps: f32,
+}
+
+impl Norm {
+    /// RMSNorm with the weight `name.weight`.
+    pub(crate) fn rms(
+        w: &Weights,
+        name: &str,
+        size: usize,
+        eps: f64,
+    ) -> std::result::Result<Self, LoadError> {
+        Ok(Self { weight: w.tensor(&format!("{name}.weight"), &[size])?, bias: None, eps: eps as f32 })
+    }
+
+    /// LayerNorm with weight and bias.
+    pub(crate) fn layer(
+        w: &Weights,
+        name: &str,
+        size: usize,
+        eps: f64,
+    ) -> std::result::Result<Self, LoadError> {
+        let bias = Some(w.tensor(&format!("{name}.bias"), &[size])?);
+        Ok(Self { weight: w.tensor(&format!("{name}.weight"), &[size])?, bias, eps: eps as f32 })
+    }
+
+    /// Same shape as `x`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.bias {
+            None => rms_norm(x, &self.weight, self.eps),
+            Some(bias) => layer_norm(x, &self.weight, bias, self.eps),
+        }
+    }
+}
