@@ -84,7 +84,7 @@ impl ChatTemplate {
         values.insert("add_generation_prompt".into(), Value::from(true));
         let template = self.environment.get_template(NAME).map_err(|e| e.to_string())?;
         let shown = |e: Error| format!("{:#}", Detail(&e));
-        template.render(Value::from_iter(values)).map_err(shown)
+        template.render(Value::from(values)).map_err(shown)
     }
 }
 
