@@ -18,8 +18,9 @@ from net import Net, cells, fresh_model
 from prompts import AGAIN, GROUND, LOOK, VIEWS, box_text, make_tokenizer, wording, SPECIAL
 
 SIDE = 112
-WEIGHT = {"modality": 0.5, "plane": 0.4, "region": 0.5, "organ": 0.8, "presence": 1.0, "abnormality": 1.6, "side": 2.0,
-          "position": 1.6, "count": 1.6, "size": 1.4, "attribute": 2.0}
+# What is learnt early is asked seldom.
+WEIGHT = {"modality": 0.15, "plane": 0.1, "region": 0.15, "organ": 0.25, "presence": 1.0, "abnormality": 1.8, "side": 1.6,
+          "position": 1.2, "count": 1.6, "size": 1.6, "attribute": 2.0}
 
 
 class Words:
@@ -161,7 +162,7 @@ def collate(records, words, rng):
                     pos += [(here, here + c // 4, here + c % 4) for c in range(16)]
                     where += range(i * length + at + j, i * length + at + j + 16)
                     which.append(images + next(pictures))
-                    if k == 0:
+                    if node.parent is None:
                         heads.append((i * length + at + j, which[-1], i))
                     here, j = here + 4, j + 16
                 else:
@@ -259,7 +260,8 @@ def main():
     # Heads that only training sees.
     aux = torch.nn.ModuleDict({
         "mask": torch.nn.Linear(128, 49), "label": torch.nn.Linear(128, 4 * 22),
-        "there": torch.nn.Linear(width, 1), "box": torch.nn.Linear(width, 4 * width, bias=False)})
+        "there": torch.nn.Linear(width, 1), "order": torch.nn.Linear(width, 5),
+        "hollow": torch.nn.Linear(width, 1), "box": torch.nn.Linear(width, 4 * width, bias=False)})
     named = [(n, p) for n, p in model.named_parameters()]
     matrices = [p for n, p in named if p.dim() == 2 and not any(w in n for w in ("embed_tokens", "lm_head", "merger.mlp.0"))]
     others = [p for n, p in named if not any(p is m for m in matrices)] + list(aux.parameters())
@@ -273,13 +275,19 @@ def main():
             # The tokenizer may have grown.
             state["model"][name] = torch.cat([state["model"][name], model.state_dict()[name][old:]])
         model.load_state_dict(state["model"])
-        aux.load_state_dict(state["aux"])
+        whole = aux.load_state_dict(state["aux"], strict=False)
         for p, m in zip([p for ps in muon.groups.values() for p in ps], state["muon"]):
             muon.m[id(p)].copy_(m)
         for moments in state["adam"]["state"].values():
             for key, value in moments.items():
                 if value.dim() == 2 and value.shape[0] == old:
                     moments[key] = F.pad(value, (0, 0, 0, tok.get_vocab_size() - old))
+        if whole.missing_keys:
+            # A head was added: its moments start afresh; order is that of `others`.
+            names = [n for n, p in named if not any(p is m for m in matrices)] + ["aux." + n for n, _ in aux.named_parameters()]
+            kept = [i for i, n in enumerate(names) if n.removeprefix("aux.") not in whole.missing_keys]
+            state["adam"]["state"] = {new: state["adam"]["state"][i] for i, new in enumerate(kept) if i in state["adam"]["state"]}
+            state["adam"]["param_groups"] = adam.state_dict()["param_groups"]
         adam.load_state_dict(state["adam"])
         step, samples, spent = state["step"], state["samples"], state.get("spent", 0.0)
         args.first = max(args.first, state["next_seed"])
@@ -355,7 +363,18 @@ def main():
             pads = F.rms_norm(pads, (width,))
             inside = masks[heads[:, 1]].view(len(heads), 4, 14, 4, 14).sum((2, 4)).flatten(1)
             loss = loss + 0.2 * F.binary_cross_entropy_with_logits(aux["there"](pads.float()).squeeze(-1), (inside > 0).float())
-            goal = [next((g["box"] for g in records[i].get("ground", ()) if g["kind"] == "finding"), None) for i in heads[:, 2].tolist()]
+            firsts = np.cumsum([0] + [r["images"] for r in records])
+            ordinal = heads[:, 1] - torch.tensor(firsts)[heads[:, 2]]  # of the picture in its record
+            if kind == "several":
+                loss = loss + 0.3 * F.cross_entropy(aux["order"](pads.float()).flatten(0, 1), ordinal.repeat_interleave(16))
+            if kind == "look":
+                hollow = torch.tensor([r["qas"][0]["a"] == "cavitary" for r in records])[heads[:, 2], None].expand(-1, 16)
+                nodule = (inside > 0) & (ordinal == 1)[:, None]
+                if nodule.any():
+                    loss = loss + 0.3 * F.binary_cross_entropy_with_logits(
+                        aux["hollow"](pads[nodule].float()).squeeze(-1), hollow[nodule].float())
+            goal = [next((g["box"] for g in records[i].get("ground", ()) if g["kind"] == "finding" and n == 0), None)
+                    for i, n in zip(heads[:, 2].tolist(), ordinal.tolist())]
             one = torch.tensor([g is not None for g in goal])
             spot = (inside > 0) & one[:, None]
             if spot.any():

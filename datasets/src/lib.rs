@@ -10,6 +10,7 @@ mod entry;
 mod listed;
 mod overlap;
 mod read;
+pub mod replies;
 mod sets;
 mod write_parquet;
 

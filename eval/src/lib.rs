@@ -5,7 +5,9 @@
 
 pub mod compare;
 pub mod judge;
+pub mod llm_judge;
 pub mod metrics;
+pub mod probes;
 pub mod profiles;
 pub mod prompts;
 pub mod run;

@@ -9,7 +9,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The words around a question, one template a kind of question; `{q}` and `{options}` are filled in.
+/// The words around a question, one template a kind of question; `{q}` and `{options}` are filled in,
+/// `{pictures}` says where the pictures stand when it is inside the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Wording {
     /// The sample has options.
@@ -93,7 +94,7 @@ const MEDEVALKIT: Wording = Wording {
     open: "{q}\nPlease answer the question concisely.",
 };
 const MEDEVALKIT_ZH: Wording = Wording {
-    choice: "\n问题: {q}\n选项: \n{options}\n请直接使用给定选项中的选项字母来回答该问题。",
+    choice: "\n问题： {q}\n选项： \n{options}\n请直接使用给定选项中的选项字母来回答该问题。",
     yes_no: "{q}\n请输出'是'或'否'(不要有任何其它输出)。",
     closed: "{q}\n请用一个单词或者短语回答该问题。",
     open: "{q}\n请简要回答该问题。",
@@ -103,6 +104,13 @@ const MEDEVALKIT_REASONING: Wording = Wording {
     yes_no: "{q}\nPlease output \"yes\" or \"no\" and put the answer in one \"\\boxed{}\".",
     closed: "{q}\nAnswer the question using a single word or phrase and put the answer in one \"\\boxed{}\".",
     open: "{q}\nPlease answer the question concisely and put the answer in one \"\\boxed{}\".",
+};
+
+const MEDEVALKIT_REASONING_ZH: Wording = Wording {
+    choice: "\n问题： {q}\n选项： \n{options}\n请直接使用给定选项中的选项字母来回答该问题,并将答案包裹在\"\\boxed{}\"里",
+    yes_no: "{q}\n请输出'是'或'否'，并将答案放在一个'\\boxed{}'中。",
+    closed: "{q}\n请用一个单词或者短语回答该问题，并将答案放在一个'\\boxed{}'中。",
+    open: "{q}\n请简要回答该问题，并将答案放在一个'\\boxed{}'中。",
 };
 
 const fn recipe(name: &'static str, source: &'static str, english: Wording) -> Recipe {
@@ -174,6 +182,7 @@ pub static RECIPES: &[Recipe] = &[
         )
     },
     Recipe {
+        chinese: Some(MEDEVALKIT_REASONING_ZH),
         pictures: Placement::TaggedFirst,
         ..recipe("medevalkit-reasoning", "MedEvalKit 9b12e3b with REASONING set", MEDEVALKIT_REASONING)
     },
@@ -197,7 +206,7 @@ pub static RECIPES: &[Recipe] = &[
     },
     Recipe {
         system: Some(
-            "Answer the following multiple-choice question. Images are provided. The last line of your response should be strictly of the following format: ’Answer: $LETTER’ (without quotes) where LETTER is one of the options. Think step by step before answering.\"\n",
+            "Answer the following multiple-choice question. Images are provided. The last line of your response should be strictly of the following format: ’Answer: $LETTER’ (without quotes) where LETTER is one of the options. For example, if the correct answer is A, your response should be: ’Answer: A’. Think step by step before answering.\"\n",
         ),
         options: Options::PythonList,
         pictures: Placement::Last,
@@ -209,8 +218,13 @@ pub static RECIPES: &[Recipe] = &[
     },
     recipe(
         "multimedeval",
-        "MultiMedEval d9ac283, VQA: the image stands before the question",
-        Wording { yes_no: "Answer the following question with yes or no. {q}", ..BARE },
+        "MultiMedEval d9ac283, vqa.py: the image stands where <img> does",
+        Wording {
+            choice: "{pictures} {q}\n{options}",
+            yes_no: "Answer the following question with yes or no. {pictures} {q}",
+            closed: "{pictures} {q}",
+            open: "{pictures} {q}",
+        },
     ),
     recipe(
         "vlmevalkit",
@@ -269,27 +283,22 @@ pub fn default_recipe() -> &'static Recipe {
 impl Recipe {
     /// The prompt for `sample` with its pictures decoded.
     pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, limits: Limits) -> Ask {
-        let words = Part::Text(self.words(sample));
-        let mut parts = Vec::with_capacity(2 * pictures.len() + 1);
-        let several = pictures.len() > 1;
+        let (before, after) = self.words(sample);
+        let text = |words: String| (!words.is_empty()).then_some(Part::Text(words));
+        let mut parts: Vec<Part> = text(before).into_iter().collect();
+        let tagged = pictures.len() > 1 && self.pictures == Placement::TaggedFirst;
         for at in 0..pictures.len() {
-            if several && self.pictures == Placement::TaggedFirst {
-                parts.push(Part::Text(format!("<image_{}>: ", at + 1)));
-            }
+            parts.extend(tagged.then(|| Part::Text(format!("<image_{}>: ", at + 1))));
             parts.push(Part::Picture(at));
         }
-        if self.pictures == Placement::Last {
-            parts.insert(0, words);
-        } else {
-            parts.push(words);
-        }
+        parts.extend(text(after));
         let system = self.system.map(|s| Turn::text(Role::System, s));
         let turns = system.into_iter().chain([Turn { role: Role::User, parts }]).collect();
         Ask { pictures, turns, limits }
     }
 
-    /// The words of the user's turn.
-    pub fn words(&self, sample: &Sample) -> String {
+    /// The words of the user's turn before and behind the pictures.
+    pub fn words(&self, sample: &Sample) -> (String, String) {
         let chinese = sample.language.starts_with("zh");
         let wording = self.chinese.as_ref().filter(|_| chinese).unwrap_or(&self.english);
         let template = match &sample.target {
@@ -298,12 +307,25 @@ impl Recipe {
             // Boxes, counts, reports: the question says what is wanted.
             _ => SAME,
         };
-        // One pass, so that braces in the question are never read as a placeholder.
-        let (before, after) = template.split_once("{q}").unwrap_or((template, ""));
-        let (between, rest) = after.split_once("{options}").unwrap_or((after, ""));
-        let options =
-            if after.contains("{options}") { self.write_options(&sample.choices) } else { String::new() };
-        format!("{before}{}{between}{options}{rest}", sample.question)
+        let fill = |part: &str| {
+            // One pass, so that braces in the question are never read as a placeholder.
+            let Some((before, after)) = part.split_once("{q}") else { return part.to_owned() };
+            match after.split_once("{options}") {
+                Some((between, rest)) => {
+                    format!(
+                        "{before}{}{between}{}{rest}",
+                        sample.question,
+                        self.write_options(&sample.choices)
+                    )
+                }
+                None => format!("{before}{}{after}", sample.question),
+            }
+        };
+        match template.split_once("{pictures}") {
+            Some((before, after)) => (fill(before), fill(after)),
+            None if self.pictures == Placement::Last => (fill(template), String::new()),
+            None => (String::new(), fill(template)),
+        }
     }
 
     fn template(&self, wording: &Wording, sample: &Sample) -> &'static str {

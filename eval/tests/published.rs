@@ -6,7 +6,7 @@ mod common;
 use loupe_core::{Choice, Sample, Score, Target};
 use loupe_eval::metrics::boxes::iou_best;
 use loupe_eval::metrics::coco_map::Params;
-use loupe_eval::metrics::count;
+use loupe_eval::metrics::{count, radfact};
 use loupe_eval::profiles::pointdetectcount::{Reading, Task, mean_average_precision, read};
 use loupe_eval::profiles::{self, Figure, Sums};
 use loupe_eval::stats::bootstrap;
@@ -300,4 +300,37 @@ fn point_detect_count_as_its_script_and_as_pycocotools() {
         .filter_map(|r| if let Score::Value(v) = iou_best(&r.boxes.0, &r.boxes.1) { Some(v) } else { None })
         .collect();
     near(best.iter().sum::<f64>() / best.len() as f64, 0.973_087_962_607_378_3, 1e-9);
+}
+
+/// RadFact's mask comparison on its own example reports (values of its `box_metrics.py`).
+#[test]
+fn boxes_of_the_radfact_examples() {
+    let Some(data) = common::test_data() else { return };
+    let examples = json(&data.join("radfact/examples/grounded_reporting_examples.json"));
+    let boxes = |phrases: &Value| -> Vec<radfact::NormalisedBox> {
+        let all = phrases.as_array().unwrap().iter().filter_map(|p| p["boxes"].as_array()).flatten();
+        all.map(|b| ["x_min", "y_min", "x_max", "y_max"].map(|k| b[k].as_f64().unwrap())).collect()
+    };
+    let expected = [
+        (0, Some(0.639_016_659_580_224_9), Some(0.983_228_262_162_483_6), Some(0.646_058_853_413_576)),
+        (1, Some(0.472_943_048_180_078_7), Some(0.473_992_673_992_674), Some(0.995_339_577_394_688)),
+        (2, Some(0.0), None, Some(0.0)),
+        (7, Some(0.608_246_122_809_229_6), Some(1.0), Some(0.608_246_122_809_229_6)),
+        (11, Some(0.443_079_936_713_629_16), Some(0.558_499_525_166_191_8), Some(0.681_934_137_291_280_2)),
+        (19, Some(0.003_459_941_565_431_339_6), Some(1.0), Some(0.003_459_941_565_431_339_6)),
+    ];
+    for (id, iou, precision, recall) in expected {
+        let example = examples.as_array().unwrap().iter().find(|e| e["example_id"] == id).unwrap();
+        let got = radfact::box_overlap(
+            &boxes(&example["prediction"]),
+            &boxes(&example["target"]),
+            radfact::MASK_SIZE,
+        );
+        for (got, expected) in [(got.iou, iou), (got.precision, precision), (got.recall, recall)] {
+            match (got, expected) {
+                (Some(got), Some(expected)) => near(got, expected, 1e-12),
+                pair => assert_eq!(pair, (None, None), "example {id}"),
+            }
+        }
+    }
 }

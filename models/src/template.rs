@@ -84,7 +84,7 @@ impl ChatTemplate {
         values.insert("add_generation_prompt".into(), Value::from(true));
         let template = self.environment.get_template(NAME).map_err(|e| e.to_string())?;
         let shown = |e: Error| format!("{:#}", Detail(&e));
-        template.render(Value::from_iter(values)).map_err(shown)
+        template.render(Value::from(values)).map_err(shown)
     }
 }
 
@@ -225,5 +225,61 @@ fn python_method(
             Ok(if found.is_undefined() { args.get(1).cloned().unwrap_or(Value::from(())) } else { found })
         }
         _ => Err(unknown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+
+    const QWEN_VL: &str = include_str!("../tests/templates/qwen_vl.jinja");
+    const TOOLS: &str = include_str!("../tests/templates/qwen2_5_tools.jinja");
+    const CASES: &str = include_str!("../tests/templates/cases.json");
+
+    fn turns(messages: &Json) -> Vec<Turn> {
+        let turn = |m: &Json| {
+            let part = |(p, n): (&Json, usize)| match p.get("text") {
+                Some(text) => Part::Text(text.as_str().unwrap().to_owned()),
+                None => Part::Picture(n),
+            };
+            let parts = match &m["content"] {
+                Json::String(text) => vec![Part::Text(text.clone())],
+                list => list.as_array().unwrap().iter().zip(0..).map(part).collect(),
+            };
+            Turn { role: serde_json::from_value(m["role"].clone()).unwrap(), parts }
+        };
+        messages.as_array().unwrap().iter().map(turn).collect()
+    }
+
+    #[test]
+    fn templates_render_as_jinja2_does() {
+        let cases: Vec<Json> = serde_json::from_str(CASES).unwrap();
+        assert_eq!(cases.len(), 6);
+        for case in &cases {
+            let vision = case["template"] == "qwen_vl";
+            let template =
+                ChatTemplate::new(if vision { QWEN_VL } else { TOOLS }.to_owned(), Vec::new()).unwrap();
+            let turns = turns(&case["messages"]);
+            let same = |text: &str| text.to_owned();
+            assert_eq!(template.render(&turns, &same).unwrap(), case["rendered"].as_str().unwrap());
+            if vision {
+                let fallback = ChatTemplate::new(CHATML_WITH_PICTURES.to_owned(), Vec::new()).unwrap();
+                assert_eq!(fallback.render(&turns, &same).unwrap(), case["rendered"].as_str().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn broken_and_endless_templates_are_errors() {
+        assert!(ChatTemplate::new("{% for %}".into(), Vec::new()).is_err());
+        let render = |source: &str| {
+            let template = ChatTemplate::new(source.to_owned(), Vec::new()).unwrap();
+            template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned())
+        };
+        assert!(render("{{ raise_exception('only pairs') }}").unwrap_err().contains("only pairs"));
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+        assert!(render(endless).is_err());
+        assert_eq!(render("{{ {'a': [1, 'é']} | tojson }}").unwrap(), r#"{"a": [1, "é"]}"#);
     }
 }

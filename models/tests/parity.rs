@@ -251,7 +251,7 @@ fn checkpoints_that_do_not_fit_are_refused_by_name() {
         refused(&Dialect { reshape: Some("model.visual.patch_embed.proj.weight"), ..Dialect::default() });
     assert!(matches!(&error, LoadError::Shape { name, .. } if name.contains("patch_embed")), "{error}");
     let error =
-        refused(&Dialect { architecture: Some("Qwen25VLForConditionalGeneration"), ..Dialect::default() });
+        refused(&Dialect { architecture: Some("Qwen2_5_VLForConditionalGeneratoin"), ..Dialect::default() });
     assert!(
         matches!(&error, LoadError::UnknownFamily { suggestion: Some(s), .. } if s.starts_with("Qwen2_5")),
         "{error}"

@@ -1,6 +1,8 @@
 //! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
 
+pub mod dicom;
 mod elements;
+pub mod guard;
 pub mod inspect;
 pub mod limits;
 pub mod loader;

@@ -200,8 +200,8 @@ impl Loader {
     }
 }
 
-fn dicom_picture(_: &[u8], _: &View, _: &Limits) -> Result<Picture, MediaError> {
-    Err(MediaError::Unsupported { what: "DICOM".into(), hint: "convert the series to NIfTI".into() })
+fn dicom_picture(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, MediaError> {
+    crate::dicom::Image::parse(bytes.to_vec(), limits)?.picture(view)
 }
 
 /// The slice of a volume with its frame and the reader's decisions on record. Without a choice the

@@ -128,6 +128,27 @@ fn a_folder_has_what_its_summary_says() {
         }
     }
     assert!(boxes > 0);
+    let rows = |name: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(a.join(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (grounding, masks) = (rows("grounding/grounding.jsonl"), rows("segmentation/segmentation.jsonl"));
+    assert_eq!((grounding.len(), masks.len()), (summary.regions, summary.regions));
+    for (g, m) in grounding.iter().zip(&masks) {
+        assert_eq!(g["id"], m["id"]);
+        let mask = a.join("segmentation").join(m["masks"][0]["path"].as_str().unwrap());
+        let mask = image::open(mask).unwrap().into_luma8();
+        let inside = || mask.enumerate_pixels().filter(|(_, _, p)| p[0] == 255);
+        let edges = [
+            inside().map(|(x, _, _)| x).min(),
+            inside().map(|(_, y, _)| y).min(),
+            inside().map(|(x, _, _)| x + 1).max(),
+            inside().map(|(_, y, _)| y + 1).max(),
+        ];
+        for (edge, said) in edges.iter().zip(g["boxes"][0]["box"].as_array().unwrap()) {
+            assert_eq!(f64::from(edge.unwrap()), said.as_f64().unwrap(), "{}", g["id"]);
+        }
+    }
     // Both folders hold the same bytes.
     let mut stack = vec![a.clone()];
     let mut files = 0;

@@ -10,16 +10,22 @@ pub mod assign;
 pub mod bleu;
 pub mod boundary;
 pub mod boxes;
+pub mod chexbert;
 pub mod cider;
 pub mod coco_map;
 pub mod count;
 pub mod edt;
 pub mod exact_match;
+pub mod green;
 pub mod lesions;
 pub mod mask_overlap;
 pub mod points;
 pub mod porter;
+pub mod radcliq;
+pub mod radfact;
+pub mod radgraph;
 pub mod region;
+pub mod report_sections;
 pub mod rouge;
 pub mod surface;
 pub mod surface_table;
@@ -88,16 +94,22 @@ pub static METRICS: &[(&str, &[Entry])] = &[
     ("bleu", bleu::ENTRIES),
     ("boundary", boundary::ENTRIES),
     ("boxes", boxes::ENTRIES),
+    ("chexbert", chexbert::ENTRIES),
     ("cider", cider::ENTRIES),
     ("coco_map", coco_map::ENTRIES),
     ("count", count::ENTRIES),
     ("edt", &[]),
     ("exact_match", exact_match::ENTRIES),
+    ("green", green::ENTRIES),
     ("lesions", lesions::ENTRIES),
     ("mask_overlap", mask_overlap::ENTRIES),
     ("points", points::ENTRIES),
     ("porter", &[]),
+    ("radcliq", radcliq::ENTRIES),
+    ("radfact", radfact::ENTRIES),
+    ("radgraph", radgraph::ENTRIES),
     ("region", &[]),
+    ("report_sections", &[]),
     ("rouge", rouge::ENTRIES),
     ("surface", surface::ENTRIES),
     ("surface_table", &[]),

@@ -3,13 +3,12 @@
 
 use super::attention::{Heads, attend};
 use super::kv::Group;
-use super::linear::Linear;
+use super::linear::{Linear, gated_silu};
 use super::norm::Norm;
 use super::rope::{Rope, inverse_frequencies};
 use crate::LoadError;
 use crate::weights::{Numbers, Weights};
 use candle_core::{DType, Result, Tensor};
-use candle_nn::ops::silu;
 
 /// Rows that go through an MLP at a time; bounds the memory of its wide middle.
 const MLP_ROWS: usize = 512;
@@ -119,9 +118,7 @@ impl Decoder {
                 self.attention(layer, number, &layer.input_norm.forward(&x)?, &rope, heads, groups)?;
             x = (x + attended)?;
             let mlp = by_rows(&layer.mlp_norm.forward(&x)?, |rows| {
-                let both = layer.gate_up.forward(rows)?;
-                let gate = silu(&both.narrow(1, 0, c.intermediate)?)?;
-                layer.down.forward(&(gate * both.narrow(1, c.intermediate, c.intermediate)?)?)
+                layer.down.forward(&gated_silu(&layer.gate_up.forward(rows)?)?)
             })?;
             x = (x + mlp)?;
         }

@@ -1,14 +1,19 @@
 //! Matrix products with weights of the checkpoint.
 
+use super::packed::{GatedSilu, Packed};
 use crate::LoadError;
 use crate::weights::Weights;
 use candle_core::{Device, Result, Tensor};
+use candle_nn::ops::silu;
+use std::sync::Arc;
 
 /// `x Wᵀ + b` with W of shape (out, in).
 #[derive(Debug, Clone)]
-pub(crate) struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+pub(crate) enum Linear {
+    /// On the processor.
+    Packed(Arc<Packed>),
+    /// On a device with its own product.
+    Plain { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Linear {
@@ -52,29 +57,49 @@ impl Linear {
         out: usize,
     ) -> std::result::Result<Self, LoadError> {
         let numbers = &w.numbers;
+        if numbers.device.is_cpu() {
+            return Ok(Self::Packed(Arc::new(Packed::new(&values, input, out, bias, numbers.weights))));
+        }
         let place = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
             let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-            // Rounded to the number type asked for, whatever the product is computed in.
-            let tensor = tensor.to_dtype(numbers.weights.candle())?;
             tensor.to_dtype(numbers.activations)?.to_device(&numbers.device)
         };
-        let weight = place(values, &[out, input])?;
         let bias = bias.map(|b| place(b, &[out])).transpose()?;
-        Ok(Self { weight, bias })
+        Ok(Self::Plain { weight: place(values, &[out, input])?, bias })
     }
 
     /// (n, in) to (n, out).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
+        match self {
+            Self::Packed(packed) => x.contiguous()?.apply_op1_no_bwd(packed.as_ref()),
+            Self::Plain { weight, bias } => {
+                let y = x.matmul(&weight.t()?)?;
+                bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+            }
         }
     }
 
     /// Rows of W (an embedding table that is also the output head).
     pub(crate) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, self.weight.device())?;
-        self.weight.index_select(&ids, 0)
+        match self {
+            Self::Packed(packed) => {
+                let (width, rows) = packed.shape();
+                if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
+                    return Err(candle_core::Error::Msg(format!("token {id} has no embedding")));
+                }
+                let values: Vec<f32> = ids.iter().flat_map(|id| packed.row(*id as usize)).collect();
+                Tensor::from_vec(values, (ids.len(), width), &Device::Cpu)
+            }
+            Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
+        }
     }
+}
+
+/// `silu(gate) · up` of (rows, 2 n), gate and up side by side.
+pub(crate) fn gated_silu(both: &Tensor) -> Result<Tensor> {
+    if both.device().is_cpu() {
+        return both.apply_op1_no_bwd(&GatedSilu);
+    }
+    let wide = both.dim(1)? / 2;
+    silu(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?
 }

@@ -5,4 +5,5 @@ pub(crate) mod decoder;
 pub(crate) mod kv;
 pub(crate) mod linear;
 pub(crate) mod norm;
+pub(crate) mod packed;
 pub(crate) mod rope;

@@ -5,7 +5,7 @@ use crate::LoadError;
 use crate::image_processor::{Layout, merged_order};
 use crate::layers::attention::within_runs;
 use crate::layers::decoder::by_rows;
-use crate::layers::linear::Linear;
+use crate::layers::linear::{Linear, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, inverse_frequencies};
 use crate::weights::{Numbers, Weights};
@@ -172,6 +172,9 @@ impl Vision {
             Mlp::Plain { up, down } => down.forward(&act(&up.forward(x)?)?),
             Mlp::Gated { gate_up, down } => {
                 let both = gate_up.forward(x)?;
+                if self.config.activation == Activation::Silu {
+                    return down.forward(&gated_silu(&both)?);
+                }
                 let wide = self.config.intermediate;
                 down.forward(&(act(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?)?)
             }

@@ -1,5 +1,5 @@
 //! Writes the tiny checkpoints of `tests/parity` from their formulas and reads reference values.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code, unreachable_pub)]
 
 use loupe_core::{Ask, Limits, Part, Picture, Role, Turn};
 use loupe_models::{LoadOptions, Resample, load};

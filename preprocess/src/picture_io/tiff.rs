@@ -50,7 +50,12 @@ fn orientation(decoder: &mut Decoder<Cursor<&[u8]>>) -> Orientation {
 pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
     let mut decoder = open(bytes, &Limits::default())?;
     let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
-    let colour = decoder.colortype().map_err(|e| refused(&e))?;
+    let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
+    let bits = decoder.find_tag_unsigned_vec::<u8>(Tag::BitsPerSample).ok().flatten();
+    let colour = match (kind, bits.as_deref()) {
+        (Some(PALETTE), Some([bits, ..])) => ColorType::Palette(*bits),
+        _ => decoder.colortype().map_err(|e| refused(&e))?,
+    };
     let exif_orientation = orientation(&mut decoder).to_exif();
     Ok(PictureFacts {
         format: FORMAT,
@@ -63,7 +68,62 @@ pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
     })
 }
 
+/// Page `page`, from 0. Palettes, which the decoder does not know, are read as grey indices and
+/// looked up here: the high byte of each entry, as Pillow takes it.
 pub(super) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<Raster, MediaError> {
+    let mut decoder = at_page(bytes, page, limits)?;
+    let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
+    if kind != Some(PALETTE) {
+        return decode_page(decoder, page, limits);
+    }
+    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| refused(&e))?;
+    let ifd = decoder.ifd_pointer().and_then(|p| usize::try_from(p.0).ok()).unwrap_or(usize::MAX);
+    let grey = as_grey(bytes, ifd)
+        .ok_or_else(|| malformed(FORMAT, "PhotometricInterpretation", "cannot be read"))?;
+    let mut indexed = decode_page(at_page(&grey, page, limits)?, page, limits)?;
+    let entries = colours.len() / 3;
+    let (1, Samples::Byte(pixels)) = (indexed.channels, &indexed.samples) else {
+        return Err(malformed(FORMAT, "ColorMap", "belongs to pixels of up to 8 bits"));
+    };
+    // Fewer than 8 bits were spread over 0 to 255.
+    let spread = 255 / (entries.clamp(2, 256) - 1);
+    let mut rgb = Vec::with_capacity(3 * pixels.len());
+    for &pixel in pixels {
+        for colour in colours.chunks_exact(entries.max(1)).take(3) {
+            let entry = colour.get(usize::from(pixel) / spread);
+            rgb.push(entry.map_or(0, |v| (v >> 8) as u8));
+        }
+    }
+    if entries == 0 || rgb.len() != 3 * pixels.len() {
+        return Err(malformed(FORMAT, "ColorMap", "does not hold three colours an entry"));
+    }
+    (indexed.channels, indexed.samples) = (3, Samples::Byte(rgb));
+    Ok(indexed)
+}
+
+/// `PhotometricInterpretation` of palettes.
+const PALETTE: u16 = 3;
+
+/// The file with the page's photometric interpretation set to grey; `None` for BigTIFF and breakage.
+fn as_grey(bytes: &[u8], ifd: usize) -> Option<Vec<u8>> {
+    let big = bytes.first() == Some(&b'M');
+    let word = |at: usize| {
+        let pair = [*bytes.get(at)?, *bytes.get(at + 1)?];
+        Some(if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
+    };
+    let count = usize::from(word(ifd)?);
+    let entry = (0..count).map(|n| ifd + 2 + 12 * n).find(|&at| word(at) == Some(262))?;
+    let mut copy = bytes.to_vec();
+    let grey: [u8; 2] = if big { 1u16.to_be_bytes() } else { 1u16.to_le_bytes() };
+    copy.get_mut(entry + 8..entry + 10)?.copy_from_slice(&grey);
+    Some(copy)
+}
+
+fn at_page<'a>(
+    bytes: &'a [u8],
+    page: usize,
+    limits: &Limits,
+) -> Result<Decoder<Cursor<&'a [u8]>>, MediaError> {
     let mut decoder = open(bytes, limits)?;
     if page > 0 && decoder.seek_to_image(page).is_err() {
         let pages = pages(&mut open(bytes, limits)?);
@@ -71,6 +131,14 @@ pub(super) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<Raste
             "page {page} was asked for, but the TIFF file has {pages} (counted from 0)"
         )));
     }
+    Ok(decoder)
+}
+
+fn decode_page(
+    mut decoder: Decoder<Cursor<&[u8]>>,
+    page: usize,
+    limits: &Limits,
+) -> Result<Raster, MediaError> {
     let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
     let count = limits.pixels(&[width.into(), height.into()])?;
     let (width, height) = (width as usize, height as usize);

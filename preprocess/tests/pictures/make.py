@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 HERE = pathlib.Path(__file__).parent
 W, H = 37, 22
+RNG = np.random.default_rng(5)
 y, x = np.mgrid[0:H, 0:W]
 RGB = np.stack([(x * 7) % 256, (y * 11 + x) % 256, np.hypot(x - 18, y - 11) * 12 % 256], -1).astype(np.uint8)
 GREY = RGB[..., 2].copy()
@@ -30,6 +31,19 @@ def png16(array):
     chunk = lambda t, d: struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d))
     head = struct.pack(">IIBBBBB", w, h, 16, kind, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def tiff4(index, colours):
+    """A big-endian TIFF of 4-bit palette indices, which Pillow reads but does not write."""
+    index = np.pad(index, ((0, 0), (0, index.shape[1] % 2)))
+    strip = (index[:, ::2] << 4 | index[:, 1::2]).astype(np.uint8).tobytes()
+    colours = colours.astype(">u2").tobytes()
+    tags = [(256, 3, 1, W << 16), (257, 3, 1, H << 16), (258, 3, 1, 4 << 16), (259, 3, 1, 1 << 16), (262, 3, 1, 3 << 16),
+            (273, 4, 1, 8), (277, 3, 1, 1 << 16), (278, 3, 1, H << 16), (279, 4, 1, len(strip)),
+            (320, 3, 48, 8 + len(strip))]
+    head = b"MM\0*" + struct.pack(">I", 8 + len(strip) + len(colours))
+    ifd = struct.pack(">H", len(tags)) + b"".join(struct.pack(">HHII", *t) for t in tags) + bytes(4)
+    return head + strip + colours + ifd
 
 
 def put(name, image, want=None, **options):
@@ -77,6 +91,8 @@ put("rgb_deflate.tif", rgb, compression="tiff_adobe_deflate")
 put("rgba.tif", rgba)
 put("one_bit.tif", grey.point(lambda v: 255 * (v > 99)).convert("1"))
 put("cmyk.tif", rgb.convert("CMYK"))
+put("palette.tif", palette)
+put("palette4.tif", tiff4(np.asarray(rgb.quantize(13)), RNG.integers(0, 65536, 48)))
 put("word.tif", Image.fromarray(WORD), Image.fromarray((WORD >> 8).astype(np.uint8)).convert("RGB"))
 put("pages.tif", rgb, save_all=True, append_images=[grey, ImageOps.invert(grey)])
 ImageOps.invert(grey).convert("RGB").save(HERE / "pages.tif.page2.png")

@@ -144,34 +144,52 @@ fn lines(rows: &[Value]) -> Vec<u8> {
     rows.iter().flat_map(|row| format!("{row}\n").into_bytes()).collect()
 }
 
-/// Findings that are alone and structures, each as a phrase to locate.
-pub(super) fn grounding(folder: &mut Folder, pictures: &[Study]) -> Result<usize, PhantomError> {
-    let mut rows = Vec::new();
+/// Findings that are alone and structures, each as a phrase to locate (`grounding/`) and to outline
+/// (`segmentation/`), box and mask of the same pixels.
+pub(super) fn regions(folder: &mut Folder, pictures: &[Study]) -> Result<usize, PhantomError> {
+    let (mut boxes, mut masks) = (Vec::new(), Vec::new());
     for (i, study) in pictures.iter().enumerate() {
         let image = format!("images/{i:04}.png");
         let mut wanted = Vec::new();
         if let [f] = study.findings.as_slice() {
-            wanted.push((f.kind.name(), "finding", f.box_px));
+            wanted.push((f.kind.name(), "finding", study.mask(0, 0)));
         }
-        for label in study.kind.structures() {
-            if let Some(region) = study.structure(0, *label).and_then(|m| m.bounding_box()) {
-                wanted.push((label.name(), "structure", region.xyxy()));
-            }
-        }
-        for (name, what, region) in wanted {
-            rows.push(json!({
-                "id": format!("{i:04}-{}", name.replace(' ', "-")),
+        wanted
+            .extend(study.kind.structures().iter().map(|l| (l.name(), "structure", study.structure(0, *l))));
+        for (name, what, mask) in wanted {
+            let Some((mask, region)) = mask.and_then(|m| m.bounding_box().map(|b| (m, b))) else { continue };
+            let id = format!("{i:04}-{}", name.replace(' ', "-"));
+            let row = json!({
+                "id": id,
                 "image": image,
-                "question": format!("Locate the {name} in the image and give its coordinates as JSON with the key \"bbox_2d\"."),
-                "boxes": [{"label": name, "box": region}],
                 "group": image,
                 "tags": {"modality": study.kind.modality(), "what": what},
-            }));
+            });
+            let with = |question: String, field: &str, target: Value| {
+                let mut row = row.clone();
+                row["question"] = question.into();
+                row[field] = json!([target]);
+                row
+            };
+            let ask = format!(
+                "Locate the {name} in the image and give its coordinates as JSON with the key \"bbox_2d\"."
+            );
+            boxes.push(with(ask, "boxes", json!({"label": name, "box": region.xyxy()})));
+            let file = format!("masks/{id}.png");
+            let grey: Vec<u8> = mask.bits().iter().map(|b| u8::from(*b) * 255).collect();
+            folder.write(
+                &format!("segmentation/{file}"),
+                &png(&Picture::new(mask.width(), mask.height(), 1, grey)?)?,
+            )?;
+            masks.push(with(format!("Segment the {name}."), "masks", json!({"label": name, "path": file})));
         }
-        folder.write(&format!("grounding/{image}"), &png(&study.picture(0)?)?)?;
+        let file = png(&study.picture(0)?)?;
+        folder.write(&format!("grounding/{image}"), &file)?;
+        folder.write(&format!("segmentation/{image}"), &file)?;
     }
-    folder.write("grounding/grounding.jsonl", &lines(&rows))?;
-    Ok(rows.len())
+    folder.write("grounding/grounding.jsonl", &lines(&boxes))?;
+    folder.write("segmentation/segmentation.jsonl", &lines(&masks))?;
+    Ok(boxes.len())
 }
 
 /// Questions about the inside of nodules of a few pixels.

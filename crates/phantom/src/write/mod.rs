@@ -57,8 +57,8 @@ pub struct Summary {
     pub vqa_rad: usize,
     /// Questions in the SLAKE layout, both languages.
     pub slake: usize,
-    /// Regions to find in `grounding/grounding.jsonl`.
-    pub grounding: usize,
+    /// Regions to find in `grounding/grounding.jsonl`, and to outline in `segmentation/segmentation.jsonl`.
+    pub regions: usize,
     /// Questions in `second-look/second-look.jsonl`.
     pub second_look: usize,
 }
@@ -113,7 +113,7 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
         .collect();
     summary.vqa_rad = datasets::vqa_rad(&mut folder, &pictures, &asked)?;
     summary.slake = datasets::slake(&mut folder, &pictures, &asked)?;
-    summary.grounding = datasets::grounding(&mut folder, &pictures)?;
+    summary.regions = datasets::regions(&mut folder, &pictures)?;
     summary.second_look = datasets::second_look(&mut folder, seed, studies)?;
     folder.write_json("studies.json", &json!({ "seed": seed, "studies": index }))?;
     folder.write("README.md", include_bytes!("folder.md"))?;

@@ -1,0 +1,99 @@
+"""Samples a minute: loupe against `transformers` generate, same checkpoint, prompts and token counts.
+
+    python make_checkpoint.py /tmp/bench400
+    cargo build --release -p loupe-models --example throughput
+    python vqa_throughput.py /tmp/bench400 target/release/examples/throughput [--shape slake|vqa-rad] [--dtype f32]
+
+Two shapes of work: 7 questions an image (VQA-RAD) and 22 (SLAKE), on 448² images with prompts of about 285 tokens and 8
+new tokens. `transformers` gets the best of batch sizes 1, 7 and 22. The tools run in turns, each in a process of its own so
+that peak memory is its own; the minimum of the rounds counts, loading is not timed.
+"""
+import argparse, json, os, pathlib, resource, subprocess, sys, tempfile, time
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+NEW, SIDE = 8, 448
+SHAPES = {"vqa-rad": 7, "slake": 22}
+
+
+def question(i):
+    return f"is there a lesion in the left lung {i:02d}?"
+
+
+def noise(image):
+    import numpy as np
+    from PIL import Image
+    n = image["width"] * image["height"] * 3
+    out, state = bytearray(n), image["seed"]
+    for i in range(n):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        out[i] = state >> 56
+    return Image.fromarray(np.frombuffer(bytes(out), np.uint8).reshape(image["height"], image["width"], 3))
+
+
+def transformers_side(checkpoint, work, dtype, batch, threads):
+    import torch, transformers as tf
+    torch.set_num_threads(threads)
+    model = tf.Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=getattr(torch, {
+        "f32": "float32", "bf16": "bfloat16"}[dtype])).eval()
+    proc = tf.AutoProcessor.from_pretrained(checkpoint)
+    proc.tokenizer.padding_side = "left"
+    pairs = [(noise(image), q) for image in work["images"] for q in image["questions"]]
+    start, answers, tokens = time.perf_counter(), 0, 0
+    with torch.no_grad():
+        for at in range(0, len(pairs), batch):
+            part = pairs[at:at + batch]
+            texts = [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
+                                              add_generation_prompt=True, tokenize=False) for _, q in part]
+            x = proc(text=texts, images=[p for p, _ in part], padding=True, return_tensors="pt")
+            model.generate(**x, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)
+            answers += len(part)
+            tokens += int(x["attention_mask"].sum())
+    print(json.dumps(dict(answers=answers, seconds=time.perf_counter() - start, prompt_tokens=tokens,
+                          peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+
+
+def run(command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("checkpoint")
+    p.add_argument("throughput")
+    p.add_argument("--shape", choices=SHAPES, action="append")
+    p.add_argument("--dtype", default="f32")
+    p.add_argument("--rounds", type=int, default=2)
+    p.add_argument("--images", type=int, default=1)
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--batches", type=int, nargs="*", default=[1, 7, 22])
+    p.add_argument("--work", help=argparse.SUPPRESS)
+    p.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    a = p.parse_args()
+    if a.work:
+        return transformers_side(a.checkpoint, json.loads(pathlib.Path(a.work).read_text()), a.dtype, a.batch, a.threads)
+    for shape in a.shape or SHAPES:
+        images = [dict(width=SIDE, height=SIDE, seed=i + 1, questions=[question(q) for q in range(SHAPES[shape])])
+                  for i in range(a.images)]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump(dict(new_tokens=NEW, images=images), f)
+            f.flush()
+            ours, theirs = [], {}
+            for _ in range(a.rounds):
+                ours.append(run([a.throughput, a.checkpoint, f.name, a.dtype]))
+                for batch in [b for b in a.batches if b <= max(SHAPES[shape], 1) * a.images]:
+                    theirs.setdefault(batch, []).append(run([
+                        sys.executable, __file__, a.checkpoint, a.throughput, "--work", f.name, "--batch", str(batch),
+                        "--dtype", a.dtype, "--threads", str(a.threads)]))
+        rate = lambda r: 60 * r["answers"] / r["seconds"]
+        mine = max(ours, key=rate)
+        best = {b: max(r, key=rate) for b, r in theirs.items()}
+        print(f"{shape}, {a.dtype}: loupe {rate(mine):.1f} samples/min, peak {mine['peak_mib']:.0f} MiB, "
+              f"{mine['prompt_tokens'] / mine['answers']:.0f} prompt tokens")
+        for b, r in best.items():
+            print(f"  transformers batch {b}: {rate(r):.1f} samples/min, peak {r['peak_mib']:.0f} MiB, "
+                  f"{r['prompt_tokens'] / r['answers']:.0f} prompt tokens")
+        top = max(best.values(), key=rate)
+        print(f"  ratio {rate(mine) / rate(top):.2f} to the best; peak memory ratio {mine['peak_mib'] / top['peak_mib']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+//! Probes of what an answer owes to the picture: the same questions with no picture worth the name.
+//!
+//! A set is asked again with blank pictures, with those of other patients, or with shuffled patches;
+//! an answer that stays right did not need the picture, and one that stays the same did not look.
+
+use loupe_core::picture::PictureError;
+use loupe_core::{Picture, Sample};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What is done to the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "probe")]
+pub enum Probe {
+    /// One grey level everywhere, size kept.
+    Blank {
+        /// 0 for black, 128 for grey, 255 for white.
+        level: u8,
+    },
+    /// The pictures of a sample of another group.
+    Swapped,
+    /// Square patches in random order; the border that fills no patch stays.
+    ShuffledPatches {
+        /// Side of a patch in pixels.
+        side_px: usize,
+    },
+}
+
+impl Probe {
+    /// The probes of a full table: black, other patient, patches of 16 pixels.
+    pub const ALL: [Self; 3] =
+        [Self::Blank { level: 0 }, Self::Swapped, Self::ShuffledPatches { side_px: 16 }];
+
+    /// Name in tables.
+    pub fn name(self) -> String {
+        match self {
+            Self::Blank { level } => format!("blank-{level}"),
+            Self::Swapped => "swapped".to_owned(),
+            Self::ShuffledPatches { side_px } => format!("shuffled-{side_px}px"),
+        }
+    }
+
+    /// The changed picture; [`Probe::Swapped`] leaves it (see [`swap`]). The same picture and seed
+    /// give the same pixels.
+    ///
+    /// # Errors
+    /// When the pixels make no picture, which does not happen for a valid one.
+    pub fn apply(self, picture: &Picture, seed: u64) -> Result<Picture, PictureError> {
+        let (width, height, channels) = (picture.width(), picture.height(), picture.channels());
+        let pixels: Vec<u8> = match self {
+            Self::Swapped => return Ok(picture.clone()),
+            Self::Blank { level } => vec![level; picture.pixels().len()],
+            Self::ShuffledPatches { side_px } => {
+                let side = side_px.max(1);
+                let (across, down) = (width / side, height / side);
+                let mut order: Vec<usize> = (0..across * down).collect();
+                let mut draw = Draw::new(seed, &[&picture.content_key()]);
+                for i in (1..order.len()).rev() {
+                    order.swap(i, draw.below(i + 1));
+                }
+                let mut out = picture.pixels().to_vec();
+                for (to, from) in order.iter().enumerate() {
+                    for row in 0..side {
+                        let start = |patch: usize| {
+                            ((patch / across * side + row) * width + patch % across * side) * channels
+                        };
+                        let (t, f) = (start(to), start(*from));
+                        out[t..t + side * channels]
+                            .copy_from_slice(&picture.pixels()[f..f + side * channels]);
+                    }
+                }
+                out
+            }
+        };
+        let mut changed = Picture::new(width, height, channels, pixels)?;
+        changed.origin = picture.origin.clone();
+        changed.origin.steps.push(format!("probe {}", self.name()));
+        Ok(changed)
+    }
+}
+
+/// Random numbers from SHA-256 of a seed and a text, the same on every machine.
+struct Draw {
+    base: Vec<u8>,
+    counter: u64,
+}
+
+impl Draw {
+    fn new(seed: u64, parts: &[&[u8]]) -> Self {
+        let mut base = seed.to_le_bytes().to_vec();
+        parts.iter().for_each(|p| base.extend_from_slice(p));
+        Self { base, counter: 0 }
+    }
+
+    /// A number below `n`; its bias is below 2⁻³² for any set there is.
+    fn below(&mut self, n: usize) -> usize {
+        self.counter += 1;
+        let mut hash = Sha256::new();
+        hash.update(&self.base);
+        hash.update(self.counter.to_le_bytes());
+        let digest = hash.finalize();
+        let word = digest.iter().take(8).fold(0u64, |w, b| (w << 8) | u64::from(*b));
+        ((u128::from(word) * n as u128) >> 64) as usize
+    }
+}
+
+/// For each sample the index of the one whose pictures it gets: of another group, with as many
+/// pictures, by seed. `None` where there is no such sample.
+pub fn swap(samples: &[Sample], seed: u64) -> Vec<Option<usize>> {
+    samples
+        .iter()
+        .map(|sample| {
+            let others: Vec<usize> = samples
+                .iter()
+                .enumerate()
+                .filter(|(_, o)| {
+                    o.group != sample.group && o.media.len() == sample.media.len() && !o.media.is_empty()
+                })
+                .map(|(i, _)| i)
+                .collect();
+            if others.is_empty() {
+                return None;
+            }
+            others.get(Draw::new(seed, &[sample.id.as_bytes()]).below(others.len())).copied()
+        })
+        .collect()
+}
+
+/// What a probe shows, from verdicts and normalised answers with the true pictures and with the
+/// probe's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Dependence {
+    /// Pairs that went in.
+    pub n: usize,
+    /// Accuracy with the true pictures.
+    pub accuracy: f64,
+    /// Accuracy under the probe.
+    pub accuracy_under_probe: f64,
+    /// Share of right answers that stay right: not owed to the picture.
+    pub still_right: Option<f64>,
+    /// Share of answers that do not change at all.
+    pub unchanged: f64,
+    /// Share of readable answers under the probe; an abstention would be unparsed.
+    pub answered_under_probe: f64,
+}
+
+/// One question with and without its picture: right, and the answer as it was compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Right with the true picture.
+    pub right: bool,
+    /// Right under the probe.
+    pub right_under_probe: bool,
+    /// The answer with the true picture, when one was found.
+    pub answer: Option<String>,
+    /// The answer under the probe, when one was found.
+    pub answer_under_probe: Option<String>,
+}
+
+/// The figures of a probe; `None` without pairs.
+pub fn dependence(pairs: &[Pair]) -> Option<Dependence> {
+    let n = pairs.len();
+    let share = |f: &dyn Fn(&Pair) -> bool| pairs.iter().filter(|p| f(p)).count() as f64 / n as f64;
+    let right = pairs.iter().filter(|p| p.right).count();
+    let kept = pairs.iter().filter(|p| p.right && p.right_under_probe).count();
+    (n > 0).then(|| Dependence {
+        n,
+        accuracy: share(&|p| p.right),
+        accuracy_under_probe: share(&|p| p.right_under_probe),
+        still_right: (right > 0).then(|| kept as f64 / right as f64),
+        unchanged: share(&|p| p.answer.is_some() && p.answer == p.answer_under_probe),
+        answered_under_probe: share(&|p| p.answer_under_probe.is_some()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn pixels_are_moved_not_changed() {
+        let pixels: Vec<u8> = (0..5 * 7 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let picture = Picture::new(5, 7, 3, pixels.clone()).unwrap();
+        let shuffled = Probe::ShuffledPatches { side_px: 2 }.apply(&picture, 1).unwrap();
+        assert_eq!(shuffled, Probe::ShuffledPatches { side_px: 2 }.apply(&picture, 1).unwrap());
+        let (mut a, mut b) = (pixels, shuffled.pixels().to_vec());
+        assert_ne!(a, b);
+        a.sort_unstable();
+        b.sort_unstable();
+        assert_eq!(a, b);
+        let blank = Probe::Blank { level: 9 }.apply(&picture, 1).unwrap();
+        assert!(blank.pixels().iter().all(|p| *p == 9));
+        assert!(Probe::ShuffledPatches { side_px: 0 }.apply(&picture, 1).is_ok());
+    }
+
+    #[test]
+    fn a_stranger_is_of_another_group() {
+        let sample = |id: &str, group: &str| Sample {
+            id: id.into(),
+            media: vec![loupe_core::MediaRef::file("a.png")],
+            question: String::new(),
+            choices: Vec::new(),
+            target: loupe_core::Target::Unknown,
+            group: group.into(),
+            tags: std::collections::BTreeMap::default(),
+            language: "en".into(),
+        };
+        let samples = [sample("1", "a"), sample("2", "a"), sample("3", "b")];
+        assert_eq!(swap(&samples, 7)[0], Some(2));
+        assert!(matches!(swap(&samples, 7)[2], Some(0 | 1)));
+        assert_eq!(swap(&samples[..2], 7), [None, None]);
+    }
+
+    #[test]
+    fn figures_of_a_probe() {
+        let pair = |right, under, a: &str, b: Option<&str>| Pair {
+            right,
+            right_under_probe: under,
+            answer: Some(a.into()),
+            answer_under_probe: b.map(str::to_owned),
+        };
+        let got = dependence(&[pair(true, true, "yes", Some("yes")), pair(true, false, "no", None)]).unwrap();
+        assert_eq!((got.accuracy, got.accuracy_under_probe, got.still_right), (1.0, 0.5, Some(0.5)));
+        assert_eq!((got.unchanged, got.answered_under_probe), (0.5, 0.5));
+        assert!(dependence(&[]).is_none());
+    }
+}

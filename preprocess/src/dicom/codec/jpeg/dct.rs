@@ -1,0 +1,316 @@
+//! Scans of DCT coefficients, sequential and progressive (ISO 10918-1 annexes F and G), and the way
+//! from coefficients to full-size components.
+
+use super::bits::{Bits, Huffman};
+use super::{Frame, Kind, Scan, ScanComponent, Tables, broken, idct};
+use loupe_core::media::MediaError;
+
+const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// Coefficients of one component, in blocks padded to whole MCUs.
+struct Plane {
+    blocks_across: usize,
+    blocks: Vec<[i16; 64]>,
+    scanned: bool,
+}
+
+/// The coefficients of a frame, in zigzag order within each block.
+pub(super) struct Coefficients {
+    planes: Vec<Plane>,
+    mcus_across: usize,
+    mcus_down: usize,
+}
+
+/// What carries over from block to block in a scan.
+struct State {
+    /// DC predictions by component.
+    previous: [i32; 4],
+    /// Blocks that are still without new coefficients (progressive).
+    end_of_band: u32,
+}
+
+impl Coefficients {
+    pub(super) fn new(frame: &Frame) -> Self {
+        let mcus_across = frame.width.div_ceil(8 * frame.h_max);
+        let mcus_down = frame.height.div_ceil(8 * frame.v_max);
+        let planes = frame.components.iter().map(|c| {
+            let blocks_across = mcus_across * c.h;
+            Plane { blocks_across, blocks: vec![[0; 64]; blocks_across * mcus_down * c.v], scanned: false }
+        });
+        Self { planes: planes.collect(), mcus_across, mcus_down }
+    }
+
+    /// Decodes a scan.
+    pub(super) fn scan(
+        &mut self,
+        frame: &Frame,
+        scan: &Scan,
+        tables: &Tables,
+        data: &[u8],
+    ) -> Result<(), MediaError> {
+        let mut bits = Bits::new(data);
+        let mut state = State { previous: [0; 4], end_of_band: 0 };
+        let alone = match scan.components.as_slice() {
+            [one] => frame.components.get(one.index).map(|c| (*one, c)),
+            _ => None,
+        };
+        // A scan of one component has no padding to whole MCUs (A.2.2).
+        let (across, down) = match alone {
+            Some((_, c)) => (c.width.div_ceil(8), c.height.div_ceil(8)),
+            None => (self.mcus_across, self.mcus_down),
+        };
+        for unit in 0..across * down {
+            if tables.restart_interval > 0 && unit > 0 && unit % tables.restart_interval == 0 {
+                bits.restart()?;
+                state = State { previous: [0; 4], end_of_band: 0 };
+            }
+            let (row, column) = (unit / across, unit % across);
+            if let Some((component, _)) = alone {
+                self.block(frame, scan, tables, component, row, column, &mut bits, &mut state)?;
+            } else {
+                for &component in &scan.components {
+                    let Some(c) = frame.components.get(component.index) else { continue };
+                    for (v, h) in (0..c.v).flat_map(|v| (0..c.h).map(move |h| (v, h))) {
+                        let (y, x) = (row * c.v + v, column * c.h + h);
+                        self.block(frame, scan, tables, component, y, x, &mut bits, &mut state)?;
+                    }
+                }
+            }
+            bits.check()?;
+        }
+        for component in &scan.components {
+            if let Some(plane) = self.planes.get_mut(component.index) {
+                plane.scanned = true;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the block's place, its tables and the running state")]
+    fn block(
+        &mut self,
+        frame: &Frame,
+        scan: &Scan,
+        tables: &Tables,
+        component: ScanComponent,
+        row: usize,
+        column: usize,
+        bits: &mut Bits<'_>,
+        state: &mut State,
+    ) -> Result<(), MediaError> {
+        let undefined = || broken("SOS", "a table that was not defined");
+        let plane = self.planes.get_mut(component.index).ok_or_else(undefined)?;
+        let at = row * plane.blocks_across + column;
+        let block = plane.blocks.get_mut(at).ok_or_else(|| broken("scan", "a block outside the picture"))?;
+        let dc = || tables.dc.get(component.dc).and_then(Option::as_ref).ok_or_else(undefined);
+        let ac = || tables.ac.get(component.ac).and_then(Option::as_ref).ok_or_else(undefined);
+        let previous = &mut state.previous[component.index.min(3)];
+        if frame.kind == Kind::Sequential {
+            block[0] = dc_value(bits, dc()?, previous)? as i16;
+            return sequential_ac(bits, ac()?, block);
+        }
+        match (scan.start, scan.high) {
+            (0, 0) => block[0] = (dc_value(bits, dc()?, previous)? << scan.low) as i16,
+            (0, _) => block[0] |= (bits.take(1) << scan.low) as i16,
+            (_, 0) => first_ac(bits, ac()?, block, scan, &mut state.end_of_band)?,
+            _ => refine_ac(bits, ac()?, block, scan, &mut state.end_of_band)?,
+        }
+        Ok(())
+    }
+
+    /// Full-size components, pixels interleaved.
+    pub(super) fn finish(self, frame: &Frame, tables: &Tables) -> Result<Vec<u16>, MediaError> {
+        if self.planes.iter().any(|p| !p.scanned) {
+            return Err(broken("SOS", "a component has no scan"));
+        }
+        let count = frame.components.len();
+        let mut pixels = vec![0u16; frame.width * frame.height * count];
+        for (n, (plane, component)) in self.planes.iter().zip(&frame.components).enumerate() {
+            let table = tables.quantisers.get(component.quantiser).and_then(Option::as_ref);
+            let table = table.ok_or_else(|| broken("DQT", "a table that was not defined"))?;
+            let stride = plane.blocks_across * 8;
+            let mut samples = vec![0u16; plane.blocks.len() * 64];
+            for (at, block) in plane.blocks.iter().enumerate() {
+                let mut natural = [0i32; 64];
+                for ((value, factor), place) in block.iter().zip(table).zip(ZIGZAG) {
+                    natural[usize::from(place)] = i32::from(*value) * i32::from(*factor);
+                }
+                let corner = at / plane.blocks_across * 8 * stride + at % plane.blocks_across * 8;
+                let done = idct::block(&natural, frame.precision);
+                for (line, out) in done.as_chunks::<8>().0.iter().enumerate() {
+                    let at = corner + line * stride;
+                    if let Some(place) = samples.get_mut(at..at + 8) {
+                        place.copy_from_slice(out);
+                    }
+                }
+            }
+            let full = upsample(&samples, stride, component, frame);
+            for (pixel, value) in pixels.iter_mut().skip(n).step_by(count).zip(full) {
+                *pixel = value;
+            }
+        }
+        Ok(pixels)
+    }
+}
+
+fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<i32, MediaError> {
+    let category = u32::from(bits.symbol(table)?);
+    if category > 16 {
+        return Err(broken("scan", "a DC difference of more than 16 bits"));
+    }
+    *previous = previous.wrapping_add(bits.signed(category));
+    Ok(*previous)
+}
+
+fn sequential_ac(bits: &mut Bits<'_>, table: &Huffman, block: &mut [i16; 64]) -> Result<(), MediaError> {
+    let mut k = 1;
+    while k < 64 {
+        let symbol = bits.symbol(table)?;
+        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 {
+            if run != 15 {
+                break;
+            }
+            k += 16;
+            continue;
+        }
+        k += run;
+        let slot = block.get_mut(k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
+        *slot = bits.signed(size) as i16;
+        k += 1;
+    }
+    Ok(())
+}
+
+fn first_ac(
+    bits: &mut Bits<'_>,
+    table: &Huffman,
+    block: &mut [i16; 64],
+    scan: &Scan,
+    end_of_band: &mut u32,
+) -> Result<(), MediaError> {
+    if *end_of_band > 0 {
+        *end_of_band -= 1;
+        return Ok(());
+    }
+    let mut k = scan.start;
+    while k <= scan.end {
+        let symbol = bits.symbol(table)?;
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 {
+            if run < 15 {
+                *end_of_band = (1 << run) - 1 + bits.take(run);
+                break;
+            }
+            k += 16;
+            continue;
+        }
+        k += run as usize;
+        let slot = block.get_mut(k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
+        *slot = (bits.signed(size) << scan.low) as i16;
+        k += 1;
+    }
+    Ok(())
+}
+
+fn refine_ac(
+    bits: &mut Bits<'_>,
+    table: &Huffman,
+    block: &mut [i16; 64],
+    scan: &Scan,
+    end_of_band: &mut u32,
+) -> Result<(), MediaError> {
+    let step = 1i16 << scan.low;
+    let refine = |bits: &mut Bits<'_>, value: &mut i16| {
+        if bits.take(1) == 1 && *value & step == 0 {
+            *value = if *value > 0 { value.wrapping_add(step) } else { value.wrapping_sub(step) };
+        }
+    };
+    let mut k = scan.start;
+    if *end_of_band == 0 {
+        while k <= scan.end {
+            let symbol = bits.symbol(table)?;
+            let (mut run, size) = (u32::from(symbol >> 4), symbol & 15);
+            let mut new = 0;
+            if size == 0 {
+                if run < 15 {
+                    *end_of_band = (1 << run) + bits.take(run);
+                    break;
+                }
+            } else {
+                new = if bits.take(1) == 1 { step } else { -step };
+            }
+            while k <= scan.end {
+                let Some(value) = block.get_mut(k) else { break };
+                k += 1;
+                if *value != 0 {
+                    refine(bits, value);
+                } else if run == 0 {
+                    *value = new;
+                    break;
+                } else {
+                    run -= 1;
+                }
+            }
+        }
+    }
+    if *end_of_band > 0 {
+        for value in block.iter_mut().take(scan.end + 1).skip(k).filter(|v| **v != 0) {
+            refine(bits, value);
+        }
+        *end_of_band -= 1;
+    }
+    Ok(())
+}
+
+/// `jdsample.c`: triangle filter for factors of two, repetition otherwise.
+fn upsample(samples: &[u16], stride: usize, c: &super::Component, frame: &Frame) -> Vec<u16> {
+    let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
+    let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
+    let last = c.height.saturating_sub(1);
+    let mut out = Vec::with_capacity(frame.width * frame.height);
+    let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
+    for y in 0..frame.height {
+        let begin = out.len();
+        match (smooth, fx, fy) {
+            (_, 1, 1) => out.extend_from_slice(row(y)),
+            (true, 2, 1) => {
+                let line = row(y);
+                for (x, &value) in line.iter().enumerate() {
+                    let v = u32::from(value) * 3;
+                    let left = x.checked_sub(1).and_then(|x| line.get(x));
+                    out.push(left.map_or(value, |l| ((v + u32::from(*l) + 1) >> 2) as u16));
+                    out.push(line.get(x + 1).map_or(value, |r| ((v + u32::from(*r) + 2) >> 2) as u16));
+                }
+            }
+            (_, 1 | 2, 2) if smooth || fx == 1 => {
+                let near = row(y / 2);
+                let other = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) };
+                let sums: Vec<u32> =
+                    near.iter().zip(row(other)).map(|(a, b)| u32::from(*a) * 3 + u32::from(*b)).collect();
+                if fx == 1 {
+                    let bias = if y % 2 == 0 { 1 } else { 2 };
+                    out.extend(sums.iter().map(|s| ((s + bias) >> 2) as u16));
+                } else {
+                    for (x, &s) in sums.iter().enumerate() {
+                        let left = x.checked_sub(1).and_then(|x| sums.get(x)).copied().unwrap_or(s);
+                        let right = sums.get(x + 1).copied().unwrap_or(s);
+                        out.push(((s * 3 + left + 8) >> 4) as u16);
+                        out.push(((s * 3 + right + 7) >> 4) as u16);
+                    }
+                }
+            }
+            _ => {
+                let line = row((y * c.v / frame.v_max).min(last));
+                let pick = |x: usize| line.get((x * c.h / frame.h_max).min(c.width.saturating_sub(1)));
+                out.extend((0..frame.width).map(|x| pick(x).copied().unwrap_or(0)));
+            }
+        }
+        out.resize(begin + frame.width, 0);
+    }
+    out
+}

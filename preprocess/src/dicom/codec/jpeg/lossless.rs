@@ -1,0 +1,147 @@
+//! The lossless process (ISO 10918-1 annex H).
+
+use super::bits::{Bits, Huffman};
+use super::{Frame, Scan, Tables, broken};
+use loupe_core::media::MediaError;
+
+/// Decodes a scan into `samples`, pixels interleaved.
+pub(super) fn scan(
+    frame: &Frame,
+    scan: &Scan,
+    tables: &Tables,
+    data: &[u8],
+    samples: &mut Vec<u16>,
+) -> Result<(), MediaError> {
+    let count = frame.components.len();
+    if frame.components.iter().any(|c| c.h != 1 || c.v != 1) {
+        return Err(super::unsupported_process("lossless JPEG with subsampled components"));
+    }
+    if scan.start > 7 || scan.low >= frame.precision {
+        return Err(broken("SOS", "impossible predictor or point transform"));
+    }
+    if samples.is_empty() {
+        samples.resize(frame.width * frame.height * count, 0);
+    }
+    let huffman = scan.components.iter().map(|c| tables.dc.get(c.dc).and_then(Option::as_ref));
+    let huffman: Option<Vec<&Huffman>> = huffman.collect();
+    let huffman = huffman.ok_or_else(|| broken("SOS", "a table that was not defined"))?;
+    let interval = tables.restart_interval;
+    if !interval.is_multiple_of(frame.width) {
+        return Err(broken("DRI", "restarts inside a line of a lossless picture"));
+    }
+    let lines_an_interval = interval / frame.width;
+    let mut bits = Bits::new(data);
+    let mut fresh = true;
+    let stride = frame.width * count;
+    for row in 0..frame.height {
+        if lines_an_interval > 0 && row > 0 && row % lines_an_interval == 0 {
+            bits.restart()?;
+            fresh = true;
+        }
+        let (before, from_here) = samples.split_at_mut(row * stride);
+        let above = before.get(before.len().saturating_sub(stride)..).unwrap_or_default();
+        let line = from_here.get_mut(..stride).unwrap_or_default();
+        let first_line = fresh;
+        fresh = false;
+        if let ([table], 1) = (huffman.as_slice(), count) {
+            grey_line(&mut bits, table, line, if first_line { &[] } else { above }, frame, scan)?;
+        } else {
+            let above = if first_line { &[] } else { above };
+            mixed_line(&mut bits, &huffman, line, above, frame, scan)?;
+        }
+        bits.check()?;
+    }
+    if scan.low > 0 {
+        let shift = scan.low;
+        for component in &scan.components {
+            samples.iter_mut().skip(component.index).step_by(count).for_each(|s| *s <<= shift);
+        }
+    }
+    Ok(())
+}
+
+/// The difference that comes next (H.1.2.2); category 16 stands for 32768 and has no further bits.
+#[inline]
+fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, MediaError> {
+    match bits.symbol(table)? {
+        category @ 0..=15 => Ok(bits.signed(u32::from(category))),
+        16 => Ok(32768),
+        _ => Err(broken("scan", "a difference of more than 16 bits")),
+    }
+}
+
+/// Table H.1; `a` left, `b` above, `c` above left.
+#[inline]
+fn predict(selection: usize, a: i32, b: i32, c: i32) -> i32 {
+    match selection {
+        1 => a,
+        2 => b,
+        3 => c,
+        4 => a + b - c,
+        5 => a + ((b - c) >> 1),
+        6 => b + ((a - c) >> 1),
+        7 => (a + b) >> 1,
+        _ => 0,
+    }
+}
+
+/// One component: the common case.
+fn grey_line(
+    bits: &mut Bits<'_>,
+    table: &Huffman,
+    line: &mut [u16],
+    above: &[u16],
+    frame: &Frame,
+    scan: &Scan,
+) -> Result<(), MediaError> {
+    let start = 1i32 << (frame.precision - scan.low - 1);
+    let mut left = above.first().map_or(start, |v| i32::from(*v));
+    if above.is_empty() || scan.start == 1 {
+        for sample in line {
+            left = (left + difference(bits, table)?) & 0xFFFF;
+            *sample = left as u16;
+        }
+        return Ok(());
+    }
+    let mut corner = left;
+    for (n, (sample, &up)) in line.iter_mut().zip(above).enumerate() {
+        let up = i32::from(up);
+        let prediction = if n == 0 { up } else { predict(scan.start, left, up, corner) };
+        left = (prediction + difference(bits, table)?) & 0xFFFF;
+        corner = up;
+        *sample = left as u16;
+    }
+    Ok(())
+}
+
+/// Several components, or one of several.
+fn mixed_line(
+    bits: &mut Bits<'_>,
+    huffman: &[&Huffman],
+    line: &mut [u16],
+    above: &[u16],
+    frame: &Frame,
+    scan: &Scan,
+) -> Result<(), MediaError> {
+    let count = frame.components.len();
+    let start = 1i32 << (frame.precision - scan.low - 1);
+    for column in 0..frame.width {
+        for (component, table) in scan.components.iter().zip(huffman) {
+            let at = column * count + component.index;
+            let value = |samples: &[u16], at: usize| samples.get(at).map_or(0, |v| i32::from(*v));
+            let prediction = match (column, above.is_empty()) {
+                (0, true) => start,
+                (0, false) => value(above, at),
+                (_, true) => value(line, at - count),
+                (_, false) => {
+                    predict(scan.start, value(line, at - count), value(above, at), value(above, at - count))
+                }
+            };
+            let decoded = (prediction + difference(bits, table)?) & 0xFFFF;
+            if let Some(sample) = line.get_mut(at) {
+                *sample = decoded as u16;
+            }
+        }
+    }
+    Ok(())
+}

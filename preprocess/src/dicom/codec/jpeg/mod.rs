@@ -1,0 +1,299 @@
+//! JPEG (ISO 10918-1): sequential and progressive DCT with 8 and 12 bits, and lossless with 2 to 16.
+//!
+//! The decoders of the Rust ecosystem stop at 8 bits and decide about colour by themselves, which
+//! turns medical files wrong. This one returns the components as coded (upsampled) and says what the
+//! stream itself declares about colour. The inverse DCT and the upsampling are those of libjpeg
+//! (`jidctint.c`, `jdsample.c`), so that 8-bit pictures equal its output.
+
+mod bits;
+mod dct;
+mod idct;
+mod lossless;
+
+use super::{Decoded, Expected};
+use bits::Huffman;
+use loupe_core::media::MediaError;
+
+fn broken(field: &str, problem: &str) -> MediaError {
+    super::damaged("JPEG", field, problem)
+}
+
+/// A component of the frame header.
+#[derive(Debug, Clone, Default)]
+struct Component {
+    id: u8,
+    h: usize,
+    v: usize,
+    quantiser: usize,
+    /// Blocks or samples a line and lines, without and with the padding to whole MCUs.
+    width: usize,
+    height: usize,
+}
+
+/// What a frame header declares.
+struct Frame {
+    kind: Kind,
+    precision: u32,
+    width: usize,
+    height: usize,
+    components: Vec<Component>,
+    h_max: usize,
+    v_max: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sequential,
+    Progressive,
+    Lossless,
+}
+
+/// A component's tables in a scan.
+#[derive(Clone, Copy)]
+struct ScanComponent {
+    index: usize,
+    dc: usize,
+    ac: usize,
+}
+
+/// A scan header.
+struct Scan {
+    components: Vec<ScanComponent>,
+    /// Spectral selection; the predictor in lossless mode.
+    start: usize,
+    end: usize,
+    /// Successive approximation; the point transform in lossless mode.
+    high: u32,
+    low: u32,
+}
+
+#[derive(Default)]
+struct Tables {
+    dc: [Option<Huffman>; 4],
+    ac: [Option<Huffman>; 4],
+    quantisers: [Option<[u16; 64]>; 4],
+    restart_interval: usize,
+}
+
+enum Pixels {
+    Dct(dct::Coefficients),
+    Lossless(Vec<u16>),
+}
+
+/// Decodes one frame after checking its header against `expected`.
+///
+/// # Errors
+/// Damage, and arithmetic or hierarchical coding, by name.
+pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded, MediaError> {
+    let mut tables = Tables::default();
+    let mut frame: Option<Frame> = None;
+    let mut pixels: Option<Pixels> = None;
+    let (mut adobe, mut jfif) = (None, false);
+    let mut scans = 0usize;
+    let mut at = 0;
+    while let Some(mark) = next_marker(bytes, &mut at) {
+        match mark {
+            0xD8 | 0x01 | 0xD0..=0xD7 => continue,
+            0xD9 => break,
+            _ => {}
+        }
+        let segment = segment(bytes, &mut at)?;
+        match mark {
+            0xC0..=0xC3 => {
+                if frame.is_some() {
+                    return Err(broken("SOF", "a second frame header"));
+                }
+                let header = read_frame(mark, segment)?;
+                expected.check(header.width, header.height, header.components.len(), header.precision)?;
+                pixels = Some(match header.kind {
+                    Kind::Lossless => Pixels::Lossless(Vec::new()),
+                    _ => Pixels::Dct(dct::Coefficients::new(&header)),
+                });
+                frame = Some(header);
+            }
+            0xC5..=0xC7 | 0xCD..=0xCF => return Err(unsupported_process("hierarchical JPEG")),
+            0xC9..=0xCC => return Err(unsupported_process("JPEG with arithmetic coding")),
+            0xC4 => read_huffman(segment, &mut tables)?,
+            0xDB => read_quantisers(segment, &mut tables)?,
+            0xDD => match segment {
+                [high, low, ..] => tables.restart_interval = usize::from(u16::from_be_bytes([*high, *low])),
+                _ => return Err(broken("DRI", "too short")),
+            },
+            0xE0 if segment.starts_with(b"JFIF\0") => jfif = true,
+            0xEE if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
+            0xDA => {
+                scans += 1;
+                // A progressive frame needs at most one scan for each bit of each coefficient band.
+                if scans > 1_000 {
+                    return Err(broken("SOS", "more than 1000 scans"));
+                }
+                let (Some(frame), Some(pixels)) = (&frame, &mut pixels) else {
+                    return Err(broken("SOS", "a scan before the frame header"));
+                };
+                let scan = read_scan(segment, frame)?;
+                let data = bytes.get(at..).unwrap_or_default();
+                match pixels {
+                    Pixels::Dct(coefficients) => coefficients.scan(frame, &scan, &tables, data)?,
+                    Pixels::Lossless(samples) => lossless::scan(frame, &scan, &tables, data, samples)?,
+                }
+                at += scan_length(data);
+            }
+            _ => {}
+        }
+    }
+    let (Some(frame), Some(pixels)) = (frame, pixels) else {
+        return Err(broken("SOF", "no frame header found"));
+    };
+    if scans == 0 {
+        return Err(broken("SOS", "no scan found"));
+    }
+    let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+    let ybr = match (adobe, ids.as_slice()) {
+        (Some(0), _) => Some(false),
+        (Some(_), _) => Some(true),
+        (None, b"RGB") => Some(false),
+        (None, _) if jfif && ids.len() == 3 => Some(true),
+        _ => None,
+    };
+    let samples = match pixels {
+        Pixels::Dct(coefficients) => coefficients.finish(&frame, &tables)?,
+        Pixels::Lossless(samples) if samples.is_empty() => return Err(broken("SOS", "no scan found")),
+        Pixels::Lossless(samples) => samples,
+    };
+    Ok(Decoded {
+        values: super::Words::U16(samples),
+        precision: frame.precision,
+        ybr,
+        lossy: frame.kind != Kind::Lossless,
+    })
+}
+
+fn unsupported_process(what: &str) -> MediaError {
+    crate::dicom::object::unsupported(what, "convert the file to JPEG Lossless or uncompressed")
+}
+
+/// The next marker code, behind which `at` is left.
+fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
+    loop {
+        match (bytes.get(*at)?, bytes.get(*at + 1)?) {
+            (0xFF, mark) if *mark != 0 && *mark != 0xFF => {
+                *at += 2;
+                return Some(*mark);
+            }
+            _ => *at += 1,
+        }
+    }
+}
+
+fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], MediaError> {
+    let length = match bytes.get(*at..*at + 2) {
+        Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+        _ => return Err(broken("marker segment", "ends early")),
+    };
+    let body =
+        bytes.get(*at + 2..*at + length.max(2)).ok_or_else(|| broken("marker segment", "ends early"))?;
+    *at += length.max(2);
+    Ok(body)
+}
+
+/// Bytes up to the next marker that is not a restart.
+fn scan_length(data: &[u8]) -> usize {
+    let found = data.windows(2).position(|w| w[0] == 0xFF && !matches!(w[1], 0 | 0xD0..=0xD7 | 0xFF));
+    found.unwrap_or(data.len())
+}
+
+fn read_frame(mark: u8, segment: &[u8]) -> Result<Frame, MediaError> {
+    let [precision, h1, h0, w1, w0, count, rest @ ..] = segment else {
+        return Err(broken("SOF", "too short"));
+    };
+    let kind = match mark {
+        0xC2 => Kind::Progressive,
+        0xC3 => Kind::Lossless,
+        _ => Kind::Sequential,
+    };
+    let precision = u32::from(*precision);
+    let allowed = match kind {
+        Kind::Lossless => (2..=16).contains(&precision),
+        _ => precision == 8 || precision == 12,
+    };
+    if !allowed {
+        return Err(broken("SOF", "a sample precision that the process does not have"));
+    }
+    let height = usize::from(u16::from_be_bytes([*h1, *h0]));
+    let width = usize::from(u16::from_be_bytes([*w1, *w0]));
+    let mut components = Vec::new();
+    for &[id, factors, quantiser] in rest.as_chunks::<3>().0.iter().take(usize::from(*count)) {
+        let (h, v) = (usize::from(factors >> 4), usize::from(factors & 15));
+        if !(1..=4).contains(&h) || !(1..=4).contains(&v) || quantiser > 3 {
+            return Err(broken("SOF", "impossible sampling factors or table"));
+        }
+        components.push(Component { id, h, v, quantiser: usize::from(quantiser), ..Component::default() });
+    }
+    if components.is_empty() || components.len() != usize::from(*count) || width == 0 || height == 0 {
+        return Err(broken("SOF", "no components or no pixels"));
+    }
+    let h_max = components.iter().map(|c| c.h).max().unwrap_or(1);
+    let v_max = components.iter().map(|c| c.v).max().unwrap_or(1);
+    for component in &mut components {
+        component.width = (width * component.h).div_ceil(h_max);
+        component.height = (height * component.v).div_ceil(v_max);
+    }
+    Ok(Frame { kind, precision, width, height, components, h_max, v_max })
+}
+
+fn read_scan(segment: &[u8], frame: &Frame) -> Result<Scan, MediaError> {
+    let (count, rest) = segment.split_first().ok_or_else(|| broken("SOS", "too short"))?;
+    let count = usize::from(*count);
+    let (pairs, tail) = rest.split_at_checked(count * 2).ok_or_else(|| broken("SOS", "too short"))?;
+    let &[start, end, approximation, ..] = tail else {
+        return Err(broken("SOS", "too short"));
+    };
+    let mut components: Vec<ScanComponent> = Vec::new();
+    for &[id, selectors] in pairs.as_chunks::<2>().0 {
+        let index = frame.components.iter().position(|c| c.id == id);
+        let index = index.ok_or_else(|| broken("SOS", "a component that the frame does not have"))?;
+        let (dc, ac) = (usize::from(selectors >> 4), usize::from(selectors & 15));
+        if dc > 3 || ac > 3 || components.iter().any(|c| c.index == index) {
+            return Err(broken("SOS", "impossible tables or a component twice"));
+        }
+        components.push(ScanComponent { index, dc, ac });
+    }
+    if components.is_empty() || components.len() > 4 {
+        return Err(broken("SOS", "no components"));
+    }
+    let (start, end) = (usize::from(start), usize::from(end));
+    let (high, low) = (u32::from(approximation >> 4), u32::from(approximation & 15));
+    if frame.kind == Kind::Progressive && (start > end || end > 63 || low > 13) {
+        return Err(broken("SOS", "impossible spectral selection"));
+    }
+    Ok(Scan { components, start, end, high, low })
+}
+
+fn read_huffman(mut segment: &[u8], tables: &mut Tables) -> Result<(), MediaError> {
+    while let Some((&[class, ref counts @ ..], rest)) = segment.split_first_chunk::<17>() {
+        let total: usize = counts.iter().map(|c| usize::from(*c)).sum();
+        let (symbols, rest) = rest.split_at_checked(total).ok_or_else(|| broken("DHT", "too short"))?;
+        let table = Huffman::new(counts, symbols)?;
+        let slots = if class >> 4 == 0 { &mut tables.dc } else { &mut tables.ac };
+        let slot = slots.get_mut(usize::from(class & 15)).ok_or_else(|| broken("DHT", "no such table"))?;
+        *slot = Some(table);
+        segment = rest;
+    }
+    Ok(())
+}
+
+fn read_quantisers(mut segment: &[u8], tables: &mut Tables) -> Result<(), MediaError> {
+    while let Some((head, rest)) = segment.split_first() {
+        let bytes_each = if head >> 4 == 0 { 1 } else { 2 };
+        let (values, rest) =
+            rest.split_at_checked(64 * bytes_each).ok_or_else(|| broken("DQT", "too short"))?;
+        let mut table = [0u16; 64];
+        for (slot, value) in table.iter_mut().zip(values.chunks_exact(bytes_each)) {
+            *slot = value.iter().fold(0, |n, b| n << 8 | u16::from(*b));
+        }
+        let slot = tables.quantisers.get_mut(usize::from(head & 15));
+        *slot.ok_or_else(|| broken("DQT", "no such table"))? = Some(table);
+        segment = rest;
+    }
+    Ok(())
+}

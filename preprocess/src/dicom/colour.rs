@@ -1,0 +1,52 @@
+//! Colour samples to 8-bit RGB (PS3.3 C.7.6.3.1.2).
+
+use super::format::{Format, Photometric};
+use super::lut::Palette;
+use super::object::Object;
+use super::samples::Samples;
+use loupe_core::media::MediaError;
+
+/// RGB of a frame whose photometric interpretation is not grey. `ybr` is what the codestream itself
+/// says about its colours, which is right when the attribute disagrees.
+///
+/// # Errors
+/// When a palette is broken.
+pub(super) fn to_rgb(
+    object: &Object,
+    format: &Format,
+    samples: &Samples,
+    ybr: Option<bool>,
+) -> Result<Vec<u8>, MediaError> {
+    if format.photometric == Photometric::PaletteColor {
+        let palette = Palette::read(&object.data)?;
+        return Ok(samples.to_f64().iter().flat_map(|v| palette.colour(*v as i64)).collect());
+    }
+    let levels = to_8_bits(samples, format.bits_stored);
+    // JPEG 2000's and JPEG XL's own transforms are undone by their decoders.
+    let declared = matches!(format.photometric, Photometric::YbrFull | Photometric::YbrFull422);
+    Ok(if ybr.unwrap_or(declared) { rgb_from_ybr(&levels) } else { levels })
+}
+
+fn to_8_bits(samples: &Samples, bits: u16) -> Vec<u8> {
+    match samples {
+        Samples::U8(values) if bits >= 8 => values.clone(),
+        other => {
+            let scale = 255.0 / ((1u64 << bits) - 1) as f64;
+            other.to_f64().iter().map(|v| (v * scale).round_ties_even().clamp(0.0, 255.0) as u8).collect()
+        }
+    }
+}
+
+/// Full-range YCbCr to RGB in the 16-bit fixed point of libjpeg's `jdcolor.c`.
+fn rgb_from_ybr(levels: &[u8]) -> Vec<u8> {
+    const HALF: i32 = 1 << 15;
+    let mut out = Vec::with_capacity(levels.len());
+    for &[y, cb, cr] in levels.as_chunks::<3>().0 {
+        let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+        let r = y + ((91_881 * cr + HALF) >> 16);
+        let g = y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16);
+        let b = y + ((116_130 * cb + HALF) >> 16);
+        out.extend([r, g, b].map(|v| v.clamp(0, 255) as u8));
+    }
+    out
+}

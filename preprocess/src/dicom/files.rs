@@ -1,0 +1,155 @@
+//! Where DICOM files come from: one file, a folder tree, a DICOMDIR, a zip archive.
+
+use super::parse;
+use crate::limits::Limits;
+use dicom_dictionary_std::tags;
+use loupe_core::media::MediaError;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// Most files of a folder or archive.
+const MAX_FILES: usize = 200_000;
+/// Deepest folder below the one that was named.
+const MAX_FOLDER_DEPTH: usize = 16;
+
+/// The bytes of a file, on disk or out of an archive.
+#[derive(Debug, Clone)]
+pub enum Blob {
+    /// On disk.
+    File(PathBuf),
+    /// In memory.
+    Memory(Arc<[u8]>),
+}
+
+impl Blob {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read or is larger than the limits.
+    pub fn read(&self, limits: &Limits) -> Result<Vec<u8>, MediaError> {
+        match self {
+            Self::File(path) => limits.read_file(path),
+            Self::Memory(bytes) => Ok(bytes.to_vec()),
+        }
+    }
+}
+
+/// All files at `path`, in the order of their names: the file itself, the members of a zip archive,
+/// the files that a DICOMDIR names, or everything below a folder.
+///
+/// # Errors
+/// When the path cannot be read, or an archive is damaged or beyond the limits.
+pub fn collect(path: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+    let facts = std::fs::metadata(path).map_err(|e| crate::limits::io_error(&e))?;
+    if facts.is_dir() {
+        let mut found = Vec::new();
+        walk(path, 0, &mut found)?;
+        found.sort();
+        return Ok(found.into_iter().map(Blob::File).collect());
+    }
+    let bytes = limits.read_file(path)?;
+    if bytes.starts_with(b"PK\x03\x04") {
+        return unzip(bytes, limits);
+    }
+    let named_so = path.file_name().is_some_and(|n| n.eq_ignore_ascii_case("DICOMDIR"));
+    if named_so && parse::looks_like_dicom(&bytes) {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        return directory(bytes, folder, limits);
+    }
+    Ok(vec![Blob::File(path.to_owned())])
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), MediaError> {
+    if depth > MAX_FOLDER_DEPTH {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).map_err(|e| crate::limits::io_error(&e))?;
+    for entry in entries.flatten() {
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        // Links are not followed: they could leave the folder or lead in circles.
+        let Ok(kind) = entry.file_type() else { continue };
+        if hidden || kind.is_symlink() {
+            continue;
+        }
+        if kind.is_dir() {
+            walk(&entry.path(), depth + 1, found)?;
+        } else if kind.is_file() && !entry.file_name().eq_ignore_ascii_case("DICOMDIR") {
+            found.push(entry.path());
+        }
+        if found.len() > MAX_FILES {
+            return Err(too_many(found.len()));
+        }
+    }
+    Ok(())
+}
+
+fn too_many(got: usize) -> MediaError {
+    MediaError::Limit {
+        what: "the number of files",
+        got: got as u64,
+        limit: MAX_FILES as u64,
+        option: "one folder for each study",
+    }
+}
+
+/// The files that a DICOMDIR refers to. Names that lead out of its folder are refused.
+fn directory(bytes: Vec<u8>, folder: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+    let object = parse::parse(bytes, limits)?;
+    let mut found = Vec::new();
+    for record in object.data.items(tags::DIRECTORY_RECORD_SEQUENCE) {
+        let Some(name) = record.text(tags::REFERENCED_FILE_ID) else { continue };
+        let relative: PathBuf = name.split('\\').map(str::trim).collect();
+        if !relative.components().all(|c| matches!(c, Component::Normal(_))) {
+            return Err(super::object::malformed(
+                tags::REFERENCED_FILE_ID,
+                "leads out of the DICOMDIR's folder",
+            ));
+        }
+        let path = folder.join(relative);
+        // Entries without a file are common on incomplete copies; the others are still of use.
+        if path.is_file() {
+            found.push(Blob::File(path));
+        }
+    }
+    Ok(found)
+}
+
+/// The members of a zip archive, inflated in memory and counted.
+fn unzip(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+    let broken = |problem: &str| MediaError::Malformed {
+        format: "zip",
+        field: "archive".to_owned(),
+        problem: problem.to_owned(),
+    };
+    let mut archive =
+        zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|_| broken("its directory is damaged"))?;
+    if archive.len() > MAX_FILES {
+        return Err(too_many(archive.len()));
+    }
+    let mut left = limits.max_memory_bytes;
+    let mut found = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).map_err(|_| broken("a member is damaged or encrypted"))?;
+        // Nothing is written to disk, but a name that leads out of the archive is a sign of malice.
+        if member.enclosed_name().is_none() {
+            return Err(broken("a member's name leads out of the archive"));
+        }
+        if !member.is_file() {
+            continue;
+        }
+        let mut contents = Vec::new();
+        let read = (&mut member).take(left.saturating_add(1)).read_to_end(&mut contents);
+        let read = read.map_err(|_| broken("a member is damaged"))? as u64;
+        left = left.checked_sub(read).ok_or(MediaError::Limit {
+            what: "the inflated size in bytes",
+            got: limits.max_memory_bytes.saturating_add(1),
+            limit: limits.max_memory_bytes,
+            option: "--max-memory",
+        })?;
+        if parse::looks_like_dicom(&contents) {
+            found.push(Blob::Memory(contents.into()));
+        }
+    }
+    Ok(found)
+}

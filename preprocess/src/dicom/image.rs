@@ -1,0 +1,382 @@
+//! An image object: its frames as stored values, as values of the modality and as pictures.
+
+use super::codec;
+use super::colour;
+use super::format::Format;
+use super::frames::Frames;
+use super::geometry::{FramePlane, calibration};
+use super::object::{Object, malformed};
+use super::parse;
+use super::samples::{self, Samples, with_samples};
+use super::syntax::Coding;
+use super::values::{Transform, voi_tables, windows};
+use crate::guard::guarded;
+use crate::limits::Limits;
+use dicom_dictionary_std::tags;
+use loupe_core::media::{MediaError, WindowChoice};
+use loupe_core::volume::Modality;
+use loupe_core::window::Window;
+use loupe_core::{Origin, Picture, View};
+use std::sync::{Arc, OnceLock};
+
+/// A DICOM image, its frames decoded when asked for.
+pub struct Image {
+    object: Arc<Object>,
+    format: Format,
+    frames: Frames,
+    limits: Limits,
+    full_range: OnceLock<(f64, f64)>,
+}
+
+/// How grey levels are made, once everything the view and the file say has been weighed.
+enum Grey {
+    Window(Window),
+    Table(super::lut::Lut, usize),
+}
+
+impl Image {
+    /// Parses a file and checks that its frames can be found.
+    ///
+    /// # Errors
+    /// When the file is not DICOM, holds no image, or cannot be decoded for a reason that is named.
+    pub fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Self, MediaError> {
+        let object = guarded("DICOM", "data set", || parse::parse(bytes, limits))?;
+        Self::new(Arc::new(object), limits)
+    }
+
+    /// The image of a parsed file.
+    ///
+    /// # Errors
+    /// As [`Image::parse`].
+    pub fn new(object: Arc<Object>, limits: &Limits) -> Result<Self, MediaError> {
+        let format = Format::read(&object, limits)?;
+        let frames = Frames::find(&object, &format)?;
+        Ok(Self { object, format, frames, limits: *limits, full_range: OnceLock::new() })
+    }
+
+    /// The file it is in.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Size and layout.
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The standard's name of the transfer syntax.
+    pub fn syntax_name(&self) -> &'static str {
+        self.frames.syntax_name
+    }
+
+    /// What took it.
+    pub fn modality(&self) -> Modality {
+        modality_of(&self.object)
+    }
+
+    /// Stored values of a frame, from 0: (row, column, sample).
+    ///
+    /// # Errors
+    /// When there is no such frame or it is damaged. A frame is never made up.
+    pub fn stored(&self, frame: usize) -> Result<Samples, MediaError> {
+        Ok(self.decode(frame)?.0)
+    }
+
+    fn decode(&self, frame: usize) -> Result<(Samples, Option<bool>), MediaError> {
+        if frame >= self.format.frames {
+            return Err(MediaError::View(format!(
+                "frame {frame} of {} (counted from 0)",
+                self.format.frames
+            )));
+        }
+        if self.frames.coding == Coding::Native {
+            let (bytes, bit) = self.frames.bytes(frame, &self.format)?;
+            return Ok((samples::native(&bytes, bit, &self.format)?, None));
+        }
+        guarded("DICOM", "PixelData", || {
+            let (bytes, bit) = self.frames.bytes(frame, &self.format)?;
+            let decoded = codec::decode(self.frames.coding, &bytes, &self.format)?;
+            let (values, ybr) = samples::unpack(decoded, bit, &self.format)?;
+            let need = self.format.pixels() * self.format.samples;
+            if values.len() != need {
+                return Err(malformed(tags::PIXEL_DATA, format!("{} samples, not {need}", values.len())));
+            }
+            Ok((values, ybr))
+        })
+    }
+
+    /// The transform of a frame's stored values.
+    ///
+    /// # Errors
+    /// When it is broken.
+    pub fn transform(&self, frame: usize) -> Result<Transform, MediaError> {
+        Transform::read(&self.object, frame, self.format.signed)
+    }
+
+    /// Values of a grey frame in the modality's unit: (row, column).
+    ///
+    /// # Errors
+    /// When the frame is in colour or damaged.
+    pub fn values(&self, frame: usize) -> Result<Vec<f32>, MediaError> {
+        if !self.format.photometric.is_grey() {
+            return Err(MediaError::View("a colour image has no intensities; ask for a picture".to_owned()));
+        }
+        let transform = self.transform(frame)?;
+        let stored = self.stored(frame)?;
+        #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
+        let values =
+            with_samples!(&stored, v => v.iter().map(|v| transform.apply(*v as f64) as f32).collect());
+        Ok(values)
+    }
+
+    /// Red, green, blue of a colour frame.
+    ///
+    /// # Errors
+    /// When the frame is grey or damaged.
+    pub fn rgb(&self, frame: usize) -> Result<Vec<u8>, MediaError> {
+        if self.format.photometric.is_grey() {
+            return Err(MediaError::View("a grey image has no colours".to_owned()));
+        }
+        let (samples, ybr) = self.decode(frame)?;
+        colour::to_rgb(&self.object, &self.format, &samples, ybr)
+    }
+
+    /// The windows that the file has for a frame, with their names.
+    pub fn windows(&self, frame: usize) -> Vec<(Window, Option<String>)> {
+        windows(&self.object.data, frame)
+    }
+
+    /// Where a frame lies, when the file says so.
+    pub fn plane(&self, frame: usize) -> Option<FramePlane> {
+        FramePlane::read(&self.object.data, frame)
+    }
+
+    /// Is a stored value padding (PS3.3 C.7.5.1.1.2)?
+    fn padding(&self) -> impl Fn(f64) -> bool + use<> {
+        let data = &self.object.data;
+        let bits = i64::from(self.format.bits_stored);
+        // The attribute's VR depends on Pixel Representation, which implicit files do not repeat.
+        let signed = self.format.signed;
+        let read = |tag| {
+            data.integer(tag).map(|v| match (signed, bits) {
+                (true, ..=32) => (v << (64 - bits) >> (64 - bits)) as f64,
+                _ => (v & ((1 << bits.min(32)) - 1)) as f64,
+            })
+        };
+        let first = read(tags::PIXEL_PADDING_VALUE);
+        let last = read(tags::PIXEL_PADDING_RANGE_LIMIT).or(first);
+        move |v| match (first, last) {
+            (Some(a), Some(b)) => v >= a.min(b) && v <= a.max(b),
+            _ => false,
+        }
+    }
+
+    /// Smallest and largest value over *all* frames without padding, so that frames of one image
+    /// keep their relation.
+    ///
+    /// # Errors
+    /// When a frame is damaged or nothing but padding is found.
+    pub fn full_range(&self) -> Result<(f64, f64), MediaError> {
+        if let Some(range) = self.full_range.get() {
+            return Ok(*range);
+        }
+        let padding = self.padding();
+        let mut range: Option<(f64, f64)> = None;
+        for frame in 0..self.format.frames {
+            let transform = self.transform(frame)?;
+            let found = match transform {
+                Transform::Linear { .. } => self.stored(frame)?.range(|v| !padding(v)).map(|(low, high)| {
+                    let (a, b) = (transform.apply(low), transform.apply(high));
+                    (a.min(b), a.max(b))
+                }),
+                // A table need not be monotone.
+                Transform::Table(_) => {
+                    let values: Vec<f64> =
+                        self.stored(frame)?.to_f64().iter().map(|v| transform.apply(*v)).collect();
+                    Samples::F64(values).range(|_| true)
+                }
+            };
+            range = match (range, found) {
+                (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                (a, b) => a.or(b),
+            };
+        }
+        let range = range.ok_or_else(|| malformed(tags::PIXEL_DATA, "holds nothing but padding"))?;
+        Ok(*self.full_range.get_or_init(|| range))
+    }
+
+    /// The values at two percentiles (0 to 100, linear between ranks) over all frames.
+    ///
+    /// # Errors
+    /// When a frame is damaged or the percentiles are not in order.
+    pub fn percentiles(&self, low: f64, high: f64) -> Result<(f64, f64), MediaError> {
+        if !(0.0 <= low && low < high && high <= 100.0) {
+            return Err(MediaError::View(format!(
+                "percentiles {low} and {high} are not in order within 0 to 100"
+            )));
+        }
+        self.limits.memory(self.format.pixels() * self.format.frames, 8)?;
+        let padding = self.padding();
+        let mut all: Vec<f64> = Vec::new();
+        for frame in 0..self.format.frames {
+            let transform = self.transform(frame)?;
+            let stored = self.stored(frame)?.to_f64();
+            all.extend(stored.iter().filter(|v| !v.is_nan() && !padding(**v)).map(|v| transform.apply(*v)));
+        }
+        all.sort_unstable_by(f64::total_cmp);
+        let at = |share: f64| {
+            let place = share / 100.0 * (all.len().saturating_sub(1)) as f64;
+            let (below, part) = (place.floor() as usize, place.fract());
+            let value = *all.get(below)?;
+            let next = all.get(below + 1).copied().unwrap_or(value);
+            Some(value + (next - value) * part)
+        };
+        at(low).zip(at(high)).ok_or_else(|| malformed(tags::PIXEL_DATA, "holds nothing but padding"))
+    }
+
+    /// How the grey levels of a frame are made. Without a choice: the file's first window, else its
+    /// first VOI table, else the levels as they are when they fill 8 bits, else the full range.
+    fn grey(&self, frame: usize, choice: Option<&WindowChoice>) -> Result<Grey, MediaError> {
+        let between = |(low, high): (f64, f64)| {
+            // A constant image has no range; one unit makes it black without dividing by zero.
+            Window::between(low, if high > low { high } else { low + 1.0 })
+        };
+        let stored = windows(&self.object.data, frame);
+        let tables = || voi_tables(&self.object.data, frame, self.signed_values(frame));
+        let window = match choice {
+            Some(WindowChoice::Numbers(window)) if window.is_valid() => *window,
+            Some(WindowChoice::Numbers(window)) => {
+                return Err(MediaError::View(format!("a window of width {} is not possible", window.width)));
+            }
+            Some(WindowChoice::Preset(name)) => crate::windows::preset(name)?,
+            Some(WindowChoice::FullRange) => between(self.full_range()?),
+            Some(WindowChoice::Percentiles(low, high)) => between(self.percentiles(*low, *high)?),
+            Some(WindowChoice::Stored(n)) => match stored.get(*n) {
+                Some((window, _)) if window.is_valid() => *window,
+                Some(_) => return Err(malformed(tags::WINDOW_WIDTH, "not a possible width")),
+                None => {
+                    // Tables are counted after the windows.
+                    let at = n - stored.len();
+                    let table = tables()?.into_iter().nth(at);
+                    let table = table.ok_or_else(|| {
+                        MediaError::View(format!("the file has no window {n} (counted from 0)"))
+                    })?;
+                    return Ok(Grey::Table(table, at));
+                }
+            },
+            None => match stored.iter().find(|(window, _)| window.is_valid()) {
+                Some((window, _)) => *window,
+                None => match tables()?.into_iter().next() {
+                    Some(table) => return Ok(Grey::Table(table, 0)),
+                    None if self.fills_eight_bits(frame)? => Window::between(0.0, 255.0),
+                    None => between(self.full_range()?),
+                },
+            },
+        };
+        Ok(Grey::Window(window))
+    }
+
+    fn signed_values(&self, frame: usize) -> bool {
+        match self.transform(frame) {
+            Ok(Transform::Linear { intercept, .. }) => self.format.signed || intercept < 0.0,
+            _ => false,
+        }
+    }
+
+    fn fills_eight_bits(&self, frame: usize) -> Result<bool, MediaError> {
+        let format = &self.format;
+        Ok(format.bits_stored == 8 && !format.signed && self.transform(frame)?.is_identity())
+    }
+
+    /// The picture of the frame that `view` names (the first when it names none).
+    ///
+    /// # Errors
+    /// When there is no such frame, window or preset, or the frame is damaged.
+    pub fn picture(&self, view: &View) -> Result<Picture, MediaError> {
+        let frame = view.frame.unwrap_or(0);
+        let mut origin = self.origin(frame);
+        let (pixels, channels) = if self.format.photometric.is_grey() {
+            let inverted = self.format.photometric == super::format::Photometric::Monochrome1;
+            let stored = self.stored(frame)?;
+            let transform = self.transform(frame)?;
+            let grey = self.grey(frame, view.window.as_ref())?;
+            let level = |value: f64| {
+                let value = transform.apply(value);
+                let level = match &grey {
+                    Grey::Window(window) => window.level(value),
+                    Grey::Table(table, _) => {
+                        let top = f64::from((1u32 << table.bits) - 1);
+                        (f64::from(table.apply(value.round() as i64)) / top * 255.0).round_ties_even() as u8
+                    }
+                };
+                if inverted { 255 - level } else { level }
+            };
+            let pixels = levels(&stored, level);
+            match &grey {
+                Grey::Window(window) => origin.window = Some(*window),
+                Grey::Table(_, n) => origin.steps.push(format!("voi lut {n}")),
+            }
+            if inverted {
+                origin.steps.push("monochrome1 inverted".to_owned());
+            }
+            (pixels, 1)
+        } else {
+            (self.rgb(frame)?, 3)
+        };
+        let picture = Picture::new(self.format.columns, self.format.rows, channels, pixels);
+        let picture = picture.map_err(|e| malformed(tags::PIXEL_DATA, e.to_string()))?;
+        Ok(picture.with_origin(origin))
+    }
+
+    fn origin(&self, frame: usize) -> Origin {
+        let mut origin = Origin::of_size(self.format.columns, self.format.rows);
+        if self.format.frames > 1 {
+            origin.frame = Some(frame);
+        }
+        if let Some((spacing, note)) = calibration(&self.object.data, frame) {
+            origin.spacing_mm = Some(spacing);
+            origin.steps.extend(note.map(str::to_owned));
+        }
+        origin.lps_from_source = self.plane(frame).map(|plane| plane.lps_from_plane());
+        if let Some(tag) = self.object.truncated_in {
+            origin.steps.push(parse::truncation_note(tag));
+        }
+        origin
+    }
+}
+
+/// The levels of all stored values: through a table when they are integers of a small range.
+fn levels(stored: &Samples, level: impl Fn(f64) -> u8) -> Vec<u8> {
+    fn by_table<T: Copy + Into<i32>>(values: &[T], level: impl Fn(f64) -> u8) -> Vec<u8> {
+        let ends = |(low, high): (i32, i32), v: &T| (low.min((*v).into()), high.max((*v).into()));
+        let (low, high) = values.iter().fold((i32::MAX, i32::MIN), ends);
+        if low > high {
+            return Vec::new();
+        }
+        // The table spans what occurs, so a small picture does not pay for 65 536 entries.
+        let table: Vec<u8> = (low..=high).map(|v| level(f64::from(v))).collect();
+        values
+            .iter()
+            .map(|v| table.get((Into::<i32>::into(*v) - low) as usize).copied().unwrap_or(0))
+            .collect()
+    }
+    match stored {
+        Samples::U8(values) => by_table(values, level),
+        Samples::U16(values) => by_table(values, level),
+        Samples::I16(values) => by_table(values, level),
+        other => other.to_f64().iter().map(|v| level(*v)).collect(),
+    }
+}
+
+/// What the attribute Modality (0008,0060) says.
+pub fn modality_of(object: &Object) -> Modality {
+    match object.data.text(tags::MODALITY).as_deref() {
+        Some("CT") => Modality::Ct,
+        Some("MR") => Modality::Mr,
+        Some("PT") => Modality::Pt,
+        Some("US" | "IVUS") => Modality::Us,
+        Some("CR" | "DX" | "MG" | "XA" | "RF" | "IO" | "PX") => Modality::Xray,
+        Some("SEG" | "RTSTRUCT") => Modality::Labels,
+        _ => Modality::Other,
+    }
+}

@@ -1,0 +1,211 @@
+//! What is in a file, for people and programs: format, geometry, windows, and what would be refused.
+
+use super::format::Format;
+use super::geometry::calibration;
+use super::image::Image;
+use super::object::{Dataset, Element, Object, Value, describe};
+use super::parse;
+use super::syntax;
+use super::values::Transform;
+use crate::guard::guarded;
+use crate::limits::Limits;
+use dicom_dictionary_std::tags;
+use loupe_core::media::MediaError;
+use loupe_core::window::Window;
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Facts about one file.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    /// The standard's name of the transfer syntax.
+    pub transfer_syntax: &'static str,
+    /// Modality (0008,0060), when it is one of the standard's short codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
+    /// Size and layout of the frames; absent for objects without an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Windows of the first frame, with the maker's names.
+    pub windows: Vec<NamedWindow>,
+    /// Value that the stored values 0 and 1 stand for, when they are rescaled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescaled: Option<[f64; 2]>,
+    /// Pixel size to the right and down in mm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing_mm: Option<[f64; 2]>,
+    /// How the size is known when it was not measured in the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing_note: Option<&'static str>,
+    /// Row and column direction and the first pixel's centre of the first frame (LPS, mm).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plane: Option<[[f64; 3]; 3]>,
+    /// What had to be assumed, and where the file ends early.
+    pub notes: Vec<String>,
+    /// Why the image, or its first or last frame, cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Burned-in text: said by the file, or likely from the kind of image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burned_in_text: Option<&'static str>,
+    /// Text of a structured report, a line an item, indented by level.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<String>,
+    /// Names and identifiers; only when asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<(String, String)>,
+}
+
+/// A window of the file.
+#[derive(Debug, Serialize)]
+pub struct NamedWindow {
+    /// Centre, width and function.
+    #[serde(flatten)]
+    pub window: Window,
+    /// The maker's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Inspects a file. Identifiers are left out unless `identifiers` is set, and with them the text of
+/// reports, which names people.
+///
+/// # Errors
+/// When the file cannot be read or is not DICOM. An image that would be refused is not an error.
+pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspection, MediaError> {
+    let bytes = limits.read_file(path)?;
+    let object = Arc::new(guarded("DICOM", "data set", || parse::parse(bytes, limits))?);
+    let data = &object.data;
+    let mut notes = object.notes.clone();
+    notes.extend(object.truncated_in.map(parse::truncation_note));
+    let image = Image::new(Arc::clone(&object), limits);
+    let refused = match &image {
+        Err(e) => Some(e.to_string()),
+        Ok(image) => [0, image.format().frames - 1]
+            .into_iter()
+            .find_map(|frame| image.stored(frame).err().or_else(|| image.transform(frame).err()))
+            .map(|e| e.to_string()),
+    };
+    let windows = super::values::windows(data, 0);
+    let rescaled = Transform::read(&object, 0, false).ok().filter(|t| !t.is_identity());
+    let calibration = calibration(data, 0);
+    Ok(Inspection {
+        transfer_syntax: syntax::name(&object.transfer_syntax),
+        modality: data
+            .text(tags::MODALITY)
+            .filter(|m| m.len() <= 16 && m.bytes().all(|b| b.is_ascii_uppercase())),
+        format: Format::read(&object, limits).ok(),
+        windows: windows.into_iter().map(|(window, name)| NamedWindow { window, name }).collect(),
+        rescaled: rescaled.map(|t| [t.apply(0.0), t.apply(1.0)]),
+        spacing_mm: calibration.map(|c| c.0),
+        spacing_note: calibration.and_then(|c| c.1),
+        plane: super::geometry::FramePlane::read(data, 0).map(|p| [p.row, p.column, p.position]),
+        notes,
+        refused,
+        burned_in_text: burned_in_text(data),
+        report: if identifiers { report(data) } else { Vec::new() },
+        identifiers: if identifiers { names(&object) } else { Vec::new() },
+    })
+}
+
+/// Says whether pixels may show names: the attribute, else kinds of images that usually do.
+pub fn burned_in_text(data: &Dataset) -> Option<&'static str> {
+    match data.text(tags::BURNED_IN_ANNOTATION).as_deref() {
+        Some("YES") => return Some("the file says that text is burned into the pixels"),
+        Some("NO") => return None,
+        _ => {}
+    }
+    let modality = data.text(tags::MODALITY).unwrap_or_default();
+    let secondary = data.text(tags::CONVERSION_TYPE).is_some();
+    let derived = data.text(tags::IMAGE_TYPE).is_some_and(|t| t.contains("SCREEN") || t.contains("SAVE"));
+    if secondary
+        || derived
+        || matches!(modality.as_str(), "US" | "IVUS" | "SC" | "OT" | "ES" | "XC" | "GM" | "SM")
+    {
+        return Some("images of this kind often show names or dates in the pixels");
+    }
+    None
+}
+
+/// The attributes that name the patient, the study and who took part, with text decoded.
+fn names(object: &Object) -> Vec<(String, String)> {
+    const SHOWN: [dicom_core::Tag; 12] = [
+        tags::PATIENT_NAME,
+        tags::PATIENT_ID,
+        tags::PATIENT_BIRTH_DATE,
+        tags::PATIENT_SEX,
+        tags::STUDY_DATE,
+        tags::STUDY_DESCRIPTION,
+        tags::SERIES_DESCRIPTION,
+        tags::ACCESSION_NUMBER,
+        tags::INSTITUTION_NAME,
+        tags::STUDY_INSTANCE_UID,
+        tags::SERIES_INSTANCE_UID,
+        tags::SOP_INSTANCE_UID,
+    ];
+    let charset = object.data.charset();
+    SHOWN.iter().filter_map(|tag| Some((describe(*tag), object.data.decoded(*tag, &charset)?))).collect()
+}
+
+/// The content tree of a structured report (PS3.3 C.17.3) as lines: concept name and value.
+pub fn report(data: &Dataset) -> Vec<String> {
+    let mut lines = Vec::new();
+    let charset = data.charset();
+    fn meaning(set: &Dataset, tag: dicom_core::Tag, charset: &super::charset::Charset) -> Option<String> {
+        set.item(tag)?.decoded(tags::CODE_MEANING, charset)
+    }
+    fn visit(set: &Dataset, depth: usize, charset: &super::charset::Charset, lines: &mut Vec<String>) {
+        for item in set.items(tags::CONTENT_SEQUENCE) {
+            let name = meaning(item, tags::CONCEPT_NAME_CODE_SEQUENCE, charset);
+            let measured = item.item(tags::MEASURED_VALUE_SEQUENCE).and_then(|m| {
+                let unit =
+                    m.item(tags::MEASUREMENT_UNITS_CODE_SEQUENCE).and_then(|u| u.text(tags::CODE_VALUE));
+                Some(format!("{} {}", m.text(tags::NUMERIC_VALUE)?, unit.unwrap_or_default()))
+            });
+            let texts =
+                [tags::TEXT_VALUE, tags::PERSON_NAME, tags::DATE, tags::TIME, tags::DATE_TIME, tags::UID];
+            let value = texts
+                .iter()
+                .find_map(|tag| item.decoded(*tag, charset))
+                .or_else(|| meaning(item, tags::CONCEPT_CODE_SEQUENCE, charset))
+                .or(measured);
+            let kind = item.text(tags::VALUE_TYPE).unwrap_or_default();
+            let line = match (name, value) {
+                (Some(name), Some(value)) => format!("{name}: {}", value.trim()),
+                (Some(text), None) | (None, Some(text)) => text,
+                (None, None) => kind,
+            };
+            lines.push(format!("{}{line}", "  ".repeat(depth)));
+            visit(item, depth + 1, charset, lines);
+        }
+    }
+    if let Some(title) = meaning(data, tags::CONCEPT_NAME_CODE_SEQUENCE, &charset) {
+        lines.push(title);
+    }
+    visit(data, 1, &charset, &mut lines);
+    if lines.len() == 1 && data.items(tags::CONTENT_SEQUENCE).is_empty() {
+        lines.clear();
+    }
+    lines
+}
+
+/// Every element by keyword, tag and VR, without values: the structure of a file.
+pub fn structure(data: &Dataset) -> Vec<String> {
+    fn visit(elements: &[Element], depth: usize, lines: &mut Vec<String>) {
+        for element in elements {
+            let size = match &element.value {
+                Value::Bytes(slice) => format!("{} bytes", slice.bytes().len()),
+                Value::Items(items) => format!("{} items", items.len()),
+                Value::Fragments(fragments) => format!("{} fragments", fragments.len()),
+            };
+            lines.push(format!("{}{} {} {size}", "  ".repeat(depth), describe(element.tag), element.vr));
+            if let Value::Items(items) = &element.value {
+                items.iter().for_each(|item| visit(item.elements(), depth + 1, lines));
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    visit(data.elements(), 0, &mut lines);
+    lines
+}

@@ -1,0 +1,107 @@
+//! Siemens mosaics: the slices of a volume as tiles of one picture.
+//!
+//! The number of tiles and the slice normal are in Siemens' private CSA header (0029,1010); the
+//! stored position is that of a single slice's field of view centred in the mosaic (the correction is
+//! nibabel's `MosaicWrapper.image_position`, the header's layout its `csareader`).
+
+use crate::dicom::format::Format;
+use crate::dicom::geometry::FramePlane;
+use crate::dicom::object::Dataset;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use loupe_core::geometry::{Lps, dot};
+
+const CSA_IMAGE_HEADER: Tag = Tag(0x0029, 0x1010);
+const NUMBER_OF_IMAGES_IN_MOSAIC: Tag = Tag(0x0019, 0x100A);
+
+/// A mosaic's layout.
+pub(super) struct Mosaic {
+    /// Tiles in use.
+    pub count: usize,
+    /// Rows and columns of a tile.
+    pub size: [usize; 2],
+    first: FramePlane,
+    step: Lps,
+}
+
+impl Mosaic {
+    /// The layout, when the image is a mosaic.
+    pub(super) fn read(data: &Dataset, format: &Format) -> Option<Self> {
+        let kind = data.text(tags::IMAGE_TYPE)?;
+        if !kind.split('\\').any(|part| part == "MOSAIC") {
+            return None;
+        }
+        let header = data.bytes(CSA_IMAGE_HEADER);
+        let count = header
+            .and_then(|bytes| csa(bytes, "NumberOfImagesInMosaic"))
+            .and_then(|v| v.first().copied())
+            .or_else(|| data.number(NUMBER_OF_IMAGES_IN_MOSAIC))?;
+        if !(1.0..=4096.0).contains(&count) {
+            return None;
+        }
+        let count = count as usize;
+        let side = (count as f64).sqrt().ceil() as usize;
+        let size = [format.rows / side, format.columns / side];
+        if size.contains(&0) {
+            return None;
+        }
+        let mut first = FramePlane::read(data, 0)?;
+        let (step_i, step_j) = first.steps();
+        let shift = [(format.columns - size[1]) as f64 / 2.0, (format.rows - size[0]) as f64 / 2.0];
+        first.position = [0, 1, 2].map(|a| first.position[a] + step_i[a] * shift[0] + step_j[a] * shift[1]);
+        let mut normal = first.normal();
+        if let Some(&[x, y, z]) = header.and_then(|b| csa(b, "SliceNormalVector")).as_deref()
+            && dot(normal, [x, y, z]) < 0.0
+        {
+            normal = normal.map(|v| -v);
+        }
+        let gap = data.number(tags::SPACING_BETWEEN_SLICES).or_else(|| data.number(tags::SLICE_THICKNESS))?;
+        Some(Self { count, size, first, step: normal.map(|v| v * gap) })
+    }
+
+    /// Where a tile lies.
+    pub(super) fn plane(&self, tile: usize) -> FramePlane {
+        let position = [0, 1, 2].map(|a| self.first.position[a] + self.step[a] * tile as f64);
+        FramePlane { position, ..self.first }
+    }
+}
+
+/// The values of one tile.
+pub(super) fn cut(values: &[f32], format: &Format, tile: usize, size: [usize; 2]) -> Vec<f32> {
+    let across = (format.columns / size[1].max(1)).max(1);
+    let (top, left) = (tile / across * size[0], tile % across * size[1]);
+    (top..top + size[0])
+        .flat_map(|row| {
+            let start = row * format.columns + left;
+            values.get(start..start + size[1]).unwrap_or_default().iter().copied()
+        })
+        .collect()
+}
+
+/// The numbers of a tag of a CSA header (version 2, `SV10`).
+fn csa(bytes: &[u8], name: &str) -> Option<Vec<f64>> {
+    let int = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    if !bytes.starts_with(b"SV10") {
+        return None;
+    }
+    let count = int(8)?;
+    let mut at = 16usize;
+    for _ in 0..count.min(1024) {
+        let label = bytes.get(at..at + 64)?;
+        let label = label.split(|b| *b == 0).next().unwrap_or_default();
+        let items = int(at + 76)?;
+        at += 84;
+        let mut values = Vec::new();
+        for _ in 0..items.min(1024) {
+            let length = int(at + 4)?;
+            let text = bytes.get(at + 16..(at + 16).checked_add(length)?)?;
+            let text = String::from_utf8_lossy(text);
+            values.extend(text.trim_matches([' ', '\0']).parse::<f64>().ok());
+            at += 16 + length.div_ceil(4) * 4;
+        }
+        if label == name.as_bytes() {
+            return Some(values);
+        }
+    }
+    None
+}

@@ -1,0 +1,131 @@
+//! De-identification, inspection, segmentations and structure sets.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod dicom_support;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
+use loupe_preprocess::dicom::deid::{Options, deidentify};
+use loupe_preprocess::dicom::inspect::inspect;
+use loupe_preprocess::dicom::{Image, parse, rtstruct, seg, write};
+use loupe_preprocess::limits::Limits;
+use std::path::Path;
+
+fn study() -> Set {
+    let referenced = Set::default().text(tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, "1.2.3.4");
+    grey(2, 2, 16, false, &[1, 2, 3, 4])
+        .text(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.2")
+        .text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4")
+        .text(tags::PATIENT_NAME, VR::PN, "Doe^Jane")
+        .text(tags::PATIENT_ID, VR::LO, "4711")
+        .text(tags::PATIENT_SEX, VR::CS, "F")
+        .text(tags::STUDY_DATE, VR::DA, "20200229")
+        .text(tags::INSTITUTION_NAME, VR::LO, "General Hospital")
+        .text(tags::IMAGE_COMMENTS, VR::LT, "seen by Dr Who")
+        .text(dicom_core::Tag(0x0009, 0x0010), VR::LO, "SECRET MAKER")
+        .text(dicom_core::Tag(0x0009, 0x1001), VR::LO, "Jane Doe again")
+        .items(tags::REFERENCED_IMAGE_SEQUENCE, vec![referenced])
+}
+
+fn object(bytes: Vec<u8>) -> loupe_preprocess::dicom::object::Object {
+    parse::parse(bytes, &Limits::default()).unwrap()
+}
+
+#[test]
+fn nothing_that_identifies_is_left() {
+    for syntax in [EXPLICIT, IMPLICIT, BIG] {
+        let options = Options { secret: b"salt".to_vec(), ..Options::default() };
+        let done = deidentify(&object(study().file(syntax)), &options);
+        let bytes = write::file(&done.object);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        for secret in ["Doe", "Jane", "4711", "20200229", "General Hospital", "Dr Who", "SECRET", "1.2.3.4"] {
+            assert!(!text.contains(secret), "{secret} is still in the {syntax} file");
+        }
+        let again = object(bytes.clone());
+        let uid = again.data.text(tags::SOP_INSTANCE_UID).unwrap();
+        let item = again.data.item(tags::REFERENCED_IMAGE_SEQUENCE).unwrap();
+        assert_eq!(item.text(tags::REFERENCED_SOP_INSTANCE_UID).unwrap(), uid, "references still agree");
+        assert!(uid.starts_with("2.25.") && uid.len() <= 64);
+        assert_eq!(again.data.text(tags::SOP_CLASS_UID).unwrap(), "1.2.840.10008.5.1.4.1.1.2");
+        assert_eq!(again.data.text(tags::PATIENT_IDENTITY_REMOVED).unwrap(), "YES");
+        let image = Image::parse(bytes, &Limits::default()).unwrap();
+        assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 2.0, 3.0, 4.0]);
+    }
+}
+
+#[test]
+fn options_keep_what_they_name() {
+    let options = Options { keep_dates: true, keep_uids: true, keep_institution: true, ..Options::default() };
+    let done = deidentify(&object(study().file(EXPLICIT)), &options);
+    let data = &done.object.data;
+    assert_eq!(data.text(tags::STUDY_DATE).unwrap(), "20200229");
+    assert_eq!(data.text(tags::SOP_INSTANCE_UID).unwrap(), "1.2.3.4");
+    assert_eq!(data.text(tags::INSTITUTION_NAME).unwrap(), "General Hospital");
+    assert_eq!(data.text(tags::PATIENT_NAME), None);
+    assert!(done.warnings.is_empty());
+    let us = study().text(tags::MODALITY, VR::CS, "US").file(EXPLICIT);
+    assert_eq!(deidentify(&object(us), &options).warnings.len(), 1);
+}
+
+#[test]
+fn inspection_hides_identifiers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.dcm");
+    std::fs::write(&path, study().file(EXPLICIT)).unwrap();
+    let hidden = serde_json::to_string(&inspect(&path, false, &Limits::default()).unwrap()).unwrap();
+    assert!(!hidden.contains("Doe") && !hidden.contains("4711") && !hidden.contains("1.2.3.4"), "{hidden}");
+    assert!(hidden.contains("Explicit VR Little Endian") && hidden.contains("\"rows\":2"), "{hidden}");
+    let shown = inspect(&path, true, &Limits::default()).unwrap();
+    assert!(
+        shown.identifiers.iter().any(|(name, value)| name.starts_with("PatientName") && value == "Doe^Jane")
+    );
+    // Why an image would be refused is a fact, not an error.
+    std::fs::write(&path, study().shorts(tags::BITS_STORED, &[31]).file(EXPLICIT)).unwrap();
+    assert!(inspect(&path, false, &Limits::default()).unwrap().refused.unwrap().contains("BitsStored"));
+}
+
+#[test]
+fn contours_become_labels() {
+    let square = "1\\1\\0\\5\\1\\0\\5\\5\\0\\1\\5\\0";
+    let hole = "2.5\\2.5\\0\\3.5\\2.5\\0\\3.5\\3.5\\0\\2.5\\3.5\\0";
+    let contour = |points: &str| {
+        Set::default().text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR").text(
+            tags::CONTOUR_DATA,
+            VR::DS,
+            points,
+        )
+    };
+    let region = Set::default().text(tags::ROI_NUMBER, VR::IS, "3").text(tags::ROI_NAME, VR::LO, "liver");
+    let contours = Set::default()
+        .text(tags::REFERENCED_ROI_NUMBER, VR::IS, "3")
+        .items(tags::CONTOUR_SEQUENCE, vec![contour(square), contour(hole)]);
+    let set = Set::default()
+        .text(tags::MODALITY, VR::CS, "RTSTRUCT")
+        .items(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![region])
+        .items(tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
+    let regions = rtstruct::read(set.file(EXPLICIT), &Limits::default()).unwrap();
+    assert_eq!((regions[0].name.as_str(), regions[0].contours.len()), ("liver", 2));
+    let labels =
+        rtstruct::to_labels(&regions, [1, 7, 7], &loupe_core::LpsFromIndex::IDENTITY).unwrap().labels;
+    let inside = labels.iter().filter(|l| **l == 3).count();
+    // Centres 1 to 4 in each direction (the right and lower edges are outside), less the hole's one.
+    assert_eq!(inside, 15);
+    assert_eq!(labels[[0, 3, 3]], 0);
+}
+
+/// `LOUPE_TEST_DATA`: the liver of dcmqi against the NRRD that dcmqi made of it.
+#[test]
+fn a_segmentation_has_the_published_voxels() {
+    let Some(data) = std::env::var_os("LOUPE_TEST_DATA") else {
+        eprintln!("skipped: LOUPE_TEST_DATA is not set");
+        return;
+    };
+    let limits = Limits::default();
+    let bytes = limits.read_file(&Path::new(&data).join("dcmqi/liver.dcm")).unwrap();
+    let found = seg::read(bytes, &limits).unwrap();
+    assert_eq!(found.segments.len(), 1);
+    assert_eq!(found.segments[0].label, "Liver");
+    assert_eq!(found.segments[0].membership.dim(), (3, 512, 512));
+    assert_eq!(found.segments[0].membership.iter().filter(|v| **v > 0.5).count(), 107_098);
+}
