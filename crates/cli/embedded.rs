@@ -8,7 +8,7 @@ macro_rules! files {
     };
 }
 
-static FILES: &[(&str, &[u8])] = files!("tiny-qwen": 
+static FILES: &[(&str, &[u8])] = files!("phantom-vl": 
     "chat_template.jinja",
     "config.json",
     "generation_config.json",
@@ -20,5 +20,5 @@ static FILES: &[(&str, &[u8])] = files!("tiny-qwen":
 
 /// The embedded default.
 pub(crate) fn checkpoint() -> Checkpoint {
-    Checkpoint::Embedded { name: "tiny-qwen", files: FILES }
+    Checkpoint::Embedded { name: "phantom-vl", files: FILES }
 }
