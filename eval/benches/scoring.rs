@@ -49,14 +49,14 @@ fn write_run(dir: &std::path::Path, rows: usize) {
         "I cannot determine that.",
     ];
     for i in 0..rows {
-        let gold = ["yes", "no"][i % 2];
+        let (gold, organ) = (["yes", "no"][i % 2], ["CHEST", "HEAD", "ABD"][i % 3]);
         let sample = json!({
             "row": i,
             "sample": {
                 "id": format!("q{i}"), "media": [{"source": {"file": "a.png"}, "name": "a.png"}],
                 "question": "Is there evidence of an aortic aneurysm?", "target": {"text": [gold]},
                 "group": format!("image{}", i / 5), "language": "en",
-                "tags": {"answer_type": "CLOSED", "organ": ["CHEST", "HEAD", "ABD"][i % 3], "question_type": "PRES"}
+                "tags": {"answer_type": "CLOSED", "organ": organ, "question_type": "PRES"}
             }
         });
         writeln!(samples, "{sample}").unwrap();
