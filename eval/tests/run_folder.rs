@@ -4,9 +4,11 @@
 mod fake;
 
 use fake::{Loader, Model, Set};
-use loupe_core::Sampling;
+use loupe_core::{Dataset, MediaSource, Sampling};
 use loupe_eval::prompts;
-use loupe_eval::run::{Direct, Finished, Plan, Progress, ReplyLine, RunError, RunFolder, run, score, view};
+use loupe_eval::run::{
+    Direct, Finished, Plan, Progress, ReplyLine, RunError, RunFolder, SampleLine, run, score, view,
+};
 use loupe_eval::strict::Strict;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -273,4 +275,16 @@ fn only_the_chosen_samples_take_part() {
     first.selection.limit = Some(5);
     let other = scratch();
     assert_eq!(go(other.path(), &set, &first).unwrap().total, 5);
+}
+
+#[test]
+fn a_sample_with_its_image_in_memory_is_written_and_read_back_by_name() {
+    let mut sample = Set::new(1).get(0).unwrap();
+    sample.media[0].source = MediaSource::Bytes(vec![1, 2, 3].into());
+    let line = SampleLine { row: 0, sample: Some(sample), error: None };
+    let text = serde_json::to_string(&line).unwrap();
+    let back: SampleLine = serde_json::from_str(&text).unwrap();
+    let media = &back.sample.unwrap().media[0];
+    assert_eq!(media.name, "image0.png");
+    assert!(matches!(&media.source, MediaSource::Bytes(b) if b.is_empty()));
 }

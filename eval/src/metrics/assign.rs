@@ -1,7 +1,7 @@
 //! The cheapest one-to-one assignment (Kuhn–Munkres with potentials, O(n²m)).
 
 /// Most entries of a cost table that is worth solving; larger ones are refused by the callers.
-pub const MOST_CELLS: usize = 4_000_000;
+pub const MOST_CELLS: usize = 1_000_000;
 
 /// Pairs `(row, column)` of the assignment with the smallest total cost; every row or every column
 /// is used, whichever are fewer. Costs must be finite; rows of unequal length yield no pairs.

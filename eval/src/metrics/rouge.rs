@@ -18,13 +18,13 @@ pub static ENTRIES: &[Entry] = &[
         value(rouge_n(&tokens(r, false), &tokens(h, false), 2))
     }),
     Entry::text("rouge_l", "rouge_score 0.1.2, no stemmer", "share", |r, h| {
-        value(rouge_l(&tokens(r, false), &tokens(h, false)))
+        bounded(r, h, || value(rouge_l(&tokens(r, false), &tokens(h, false))))
     }),
     Entry::text(
         "rouge_lsum",
         "rouge_score 0.1.2 rougeLsum, no stemmer, sentences at line breaks",
         "share",
-        |r, h| value(rouge_lsum(r, h, false)),
+        |r, h| rouge_lsum(r, h, false),
     ),
     Entry::text("rouge1_stem", "rouge_score 0.1.2, Porter stemmer", "share", |r, h| {
         value(rouge_n(&tokens(r, true), &tokens(h, true), 1))
@@ -33,16 +33,16 @@ pub static ENTRIES: &[Entry] = &[
         value(rouge_n(&tokens(r, true), &tokens(h, true), 2))
     }),
     Entry::text("rouge_l_stem", "rouge_score 0.1.2, Porter stemmer", "share", |r, h| {
-        value(rouge_l(&tokens(r, true), &tokens(h, true)))
+        bounded(r, h, || value(rouge_l(&tokens(r, true), &tokens(h, true))))
     }),
     Entry::text("rouge_lsum_stem", "rouge_score 0.1.2 rougeLsum, Porter stemmer", "share", |r, h| {
-        value(rouge_lsum(r, h, true))
+        rouge_lsum(r, h, true)
     }),
     Entry::text("rouge1_torchmetrics", "torchmetrics rouge1_fmeasure, single precision", "share", |r, h| {
         single(rouge_n(&tokens(r, false), &tokens(h, false), 1))
     }),
     Entry::text("rouge_l_torchmetrics", "torchmetrics rougeL_fmeasure, single precision", "share", |r, h| {
-        single(rouge_l(&tokens(r, false), &tokens(h, false)))
+        bounded(r, h, || single(rouge_l(&tokens(r, false), &tokens(h, false))))
     }),
     Entry::text("rouge1_sets", "rouge 1.0.1 rouge-1 F on lower case (MedEvalKit)", "share", |r, h| {
         package(r, h, |p| p.rouge_n(1))
@@ -57,9 +57,23 @@ pub static ENTRIES: &[Entry] = &[
         "rouge_l_coco",
         "pycocoevalcap Rouge: beta 1.2; lower case, \" .\", white space",
         "share",
-        coco,
+        |r, h| bounded(r, h, || coco(r, h)),
     ),
 ];
+
+/// Most cells of the table of a longest common subsequence whose length alone is wanted.
+const MOST_STEPS: usize = 2_000_000_000;
+/// Most cells of such a table that is kept. Far below it the recursion of `rouge` 1.0.1 is too deep.
+const MOST_KEPT: usize = 25_000_000;
+
+/// `figure(reference, reply)`, unless the two are so long that the table would take minutes.
+fn bounded(reference: &str, reply: &str, figure: impl FnOnce() -> Score) -> Score {
+    // A word and its space take two bytes at least.
+    if (reference.len() / 2).saturating_mul(reply.len() / 2) > MOST_STEPS {
+        return Score::Unscored("both texts are too long for a longest common subsequence".into());
+    }
+    figure()
+}
 
 fn value(f: f64) -> Score {
     Score::Value(f)
@@ -96,12 +110,16 @@ pub fn rouge_l(reference: &[String], reply: &[String]) -> f64 {
     of_counts(lcs_len(reference, reply), reference.len(), reply.len())
 }
 
-fn rouge_lsum(reference: &str, reply: &str, stem: bool) -> f64 {
+fn rouge_lsum(reference: &str, reply: &str, stem: bool) -> Score {
     let sentences = |text: &str| -> Vec<Vec<String>> {
         text.split('\n').filter(|s| !s.is_empty()).map(|s| tokens(s, stem)).collect()
     };
     let (reference, reply) = (sentences(reference), sentences(reply));
     let (wanted, said) = (reference.iter().map(Vec::len).sum(), reply.iter().map(Vec::len).sum());
+    let longest = |sentences: &[Vec<String>]| sentences.iter().map(Vec::len).max().unwrap_or(0);
+    if longest(&reference).saturating_mul(longest(&reply)) > MOST_KEPT {
+        return Score::Unscored("sentences are too long for a longest common subsequence".into());
+    }
     let mut left_r = counts(reference.iter().flatten());
     let mut left_h = counts(reply.iter().flatten());
     let mut hits = 0;
@@ -116,7 +134,7 @@ fn rouge_lsum(reference: &str, reply: &str, stem: bool) -> f64 {
             }
         }
     }
-    of_counts(hits, wanted, said)
+    value(of_counts(hits, wanted, said))
 }
 
 /// A pair as `rouge` 1.0.1 sees it: sentences between periods, words between single spaces.
@@ -126,6 +144,25 @@ struct Package {
 }
 
 impl Package {
+    /// The pair, or the exception with which the package stops.
+    fn of(reference: &str, reply: &str) -> Result<Self, &'static str> {
+        let pair = Self {
+            reference: Self::sentences(&reference.to_lowercase()),
+            reply: Self::sentences(&reply.to_lowercase()),
+        };
+        if pair.reply.is_empty() {
+            return Err("ValueError: Hypothesis is empty.");
+        }
+        if pair.reference.is_empty() {
+            return Err("ValueError: Reference is empty.");
+        }
+        let longest = |sentences: &[Vec<String>]| sentences.iter().map(Vec::len).max().unwrap_or(0);
+        if longest(&pair.reference).saturating_mul(longest(&pair.reply)) > MOST_KEPT {
+            return Err("RecursionError: maximum recursion depth exceeded");
+        }
+        Ok(pair)
+    }
+
     fn sentences(text: &str) -> Vec<Vec<String>> {
         text.split('.')
             .filter(|s| !s.is_empty())
@@ -165,31 +202,17 @@ impl Package {
     }
 }
 
-/// F-measures rouge-1, rouge-2 and rouge-l of `rouge` 1.0.1 on lower-cased text, or the words of its
-/// exception for an empty side.
+/// F-measures rouge-1, rouge-2 and rouge-l of `rouge` 1.0.1 on lower-cased text, or its exception.
 pub fn package_scores(reference: &str, reply: &str) -> Result<[f64; 3], &'static str> {
-    let pair = Package {
-        reference: Package::sentences(&reference.to_lowercase()),
-        reply: Package::sentences(&reply.to_lowercase()),
-    };
-    if pair.reply.is_empty() {
-        return Err("Hypothesis is empty.");
-    }
-    if pair.reference.is_empty() {
-        return Err("Reference is empty.");
-    }
+    let pair = Package::of(reference, reply)?;
     Ok([pair.rouge_n(1), pair.rouge_n(2), pair.rouge_l()])
 }
 
-fn package(reference: &str, reply: &str, of: fn(&Package) -> f64) -> Score {
-    let pair = Package {
-        reference: Package::sentences(&reference.to_lowercase()),
-        reply: Package::sentences(&reply.to_lowercase()),
-    };
-    if pair.reply.is_empty() || pair.reference.is_empty() {
-        return Score::Unscored("rouge 1.0.1 refuses an empty side".into());
+fn package(reference: &str, reply: &str, figure: fn(&Package) -> f64) -> Score {
+    match Package::of(reference, reply) {
+        Ok(pair) => Score::Value(figure(&pair)),
+        Err(exception) => Score::Unscored(format!("rouge 1.0.1 stops: {exception}").into()),
     }
-    Score::Value(of(&pair))
 }
 
 fn coco(reference: &str, reply: &str) -> Score {
@@ -201,4 +224,28 @@ fn coco(reference: &str, reply: &str) -> Score {
     let same = lcs_len(&wanted, &said);
     let (p, r) = (share(same, said.len()), share(same, wanted.len()));
     Score::Value(if p > 0.0 && r > 0.0 { (1.0 + BETA * BETA) * p * r / (r + BETA * BETA * p) } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::super::Compute;
+    use super::*;
+
+    #[test]
+    fn very_long_texts_are_refused_not_computed() {
+        let long = "lung ".repeat(100_000);
+        for entry in ENTRIES {
+            let Compute::Text(f) = entry.compute else { panic!() };
+            let both = f(&long, &long);
+            let refused = matches!(both, Score::Unscored(_));
+            assert!(
+                refused || entry.name.starts_with("rouge1") || entry.name.starts_with("rouge2"),
+                "{}",
+                entry.name
+            );
+            assert!(matches!(f("left lung", &long), Score::Value(v) if v < 1.0), "{}", entry.name);
+        }
+        assert!(package_scores(&long, &long).unwrap_err().contains("Recursion"));
+    }
 }

@@ -214,8 +214,7 @@ fn open(gold: &str, reply: &str) -> Judged {
     let said = parse_response(reply);
     let [rouge1, rouge2, rougel] = match rouge::package_scores(&gold, &said) {
         Ok(scores) => scores,
-        Err("Hypothesis is empty.") => return Judged::crash("ValueError: Hypothesis is empty."),
-        Err(_) => return Judged::crash("ValueError: Reference is empty."),
+        Err(exception) => return Judged::crash(exception),
     };
     let Some(overlap) = token_f1::of_medevalkit(&gold, &said) else {
         return Judged::crash("TypeError: cannot unpack non-iterable int object");
