@@ -115,14 +115,10 @@ impl Loader {
             },
             MediaSource::Folder(folder) => {
                 self.check(folder)?;
-<<<<<<< HEAD
                 if is_series_folder(folder, &self.limits) {
                     return self.series(folder, frame);
                 }
                 Err(flat("folder of"))
-=======
-                self.series(folder)
->>>>>>> d98aba9 (A folder of DICOM files is read as its series by the loader)
             }
         }
     }
@@ -190,7 +186,6 @@ impl Loader {
         }
     }
 
-<<<<<<< HEAD
     /// One phase of the DICOM series in a folder.
     fn series(&self, folder: &Path, phase: usize) -> Result<Arc<ReadVolume>, MediaError> {
         self.volume_of(folder, phase, || {
@@ -217,30 +212,6 @@ impl Loader {
             return slice_of(&read, view);
         }
         picture_io::open_frame(folder, view, &self.limits)
-=======
-    /// A frame of a folder of pictures, or a slice of a folder that holds one DICOM series.
-    fn folder_picture(&self, folder: &Path, view: &View) -> Result<Picture, MediaError> {
-        if !picture_io::frame_files(folder)?.is_empty() {
-            return picture_io::open_frame(folder, view, &self.limits);
-        }
-        slice_of(&*self.series(folder)?, view)
-    }
-
-    /// The one volume of a folder of DICOM files.
-    fn series(&self, folder: &Path) -> Result<Arc<ReadVolume>, MediaError> {
-        self.volume_of(folder, 0, || {
-            let options = crate::dicom::series::Options { limits: self.limits, ..Default::default() };
-            let (volume, notes) = crate::dicom::series::load_volume(folder, &options)?;
-            Ok(ReadVolume {
-                volume,
-                frames: 1,
-                stored_window: None,
-                stored_type: "DICOM",
-                label_names: std::collections::BTreeMap::new(),
-                notes,
-            })
-        })
->>>>>>> d98aba9 (A folder of DICOM files is read as its series by the loader)
     }
 
     fn bytes(&self, bytes: &[u8], view: &View) -> Result<Picture, MediaError> {
