@@ -240,6 +240,7 @@ fn yes_and_no_are_words_not_letters() {
         ("没有异常", "opening"),
         ("不包含", "word"),
         ("Final answer: No", "declared/word"),
+        ("The answer is 不是.", "declared/word"),
     ] {
         check(&no, reply, Verdict::Correct, rule);
         check(&yes, reply, Verdict::Wrong, rule);

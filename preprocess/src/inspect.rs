@@ -62,11 +62,28 @@ pub fn inspect(path: &Path, xform: Xform, limits: &Limits) -> Result<Inspection,
     match Kind::sniff(&bytes) {
         Some(Kind::Picture(_)) => picture(&bytes, limits),
         Some(Kind::Volume(format)) => Ok(volume(path, &bytes, format, xform, limits)),
-        Some(Kind::Dicom) => Ok(Inspection { format: "DICOM".into(), frames: 1, ..Inspection::default() }),
+        Some(Kind::Dicom) => Ok(dicom(&crate::dicom::inspect::inspect(path, false, limits)?)),
         None if nifti::is_image_of_pair(path) => Ok(volume(path, &bytes, VolumeFormat::Nifti, xform, limits)),
         None => {
             Err(MediaError::UnknownFormat("the contents are none of the formats that loupe reads".into()))
         }
+    }
+}
+
+/// What is common to all formats; [`crate::dicom::inspect`] tells more.
+fn dicom(found: &crate::dicom::inspect::Inspection) -> Inspection {
+    let format = found.format.as_ref();
+    Inspection {
+        format: format!("DICOM, {}", found.transfer_syntax),
+        size: format.map_or_else(Vec::new, |f| vec![f.columns, f.rows]),
+        frames: format.map_or(0, |f| f.frames),
+        stored_type: format.map_or_else(String::new, |f| {
+            format!("{} of {} bits, {} channels", f.bits_stored, f.bits_allocated, f.samples)
+        }),
+        windows: found.windows.iter().map(|w| w.window).collect(),
+        notes: found.notes.clone(),
+        refused: found.refused.clone(),
+        ..Inspection::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a reference to the picture it means, whatever the format.
 
+use crate::dicom::series::{Options as SeriesOptions, is_series_folder, load_series};
 use crate::limits::{Limits, io_error};
 use crate::nifti::Xform;
 use crate::picture_io;
@@ -114,6 +115,9 @@ impl Loader {
             },
             MediaSource::Folder(folder) => {
                 self.check(folder)?;
+                if is_series_folder(folder, &self.limits) {
+                    return self.series(folder, frame);
+                }
                 Err(flat("folder of"))
             }
         }
@@ -182,7 +186,31 @@ impl Loader {
         }
     }
 
+    /// One phase of the DICOM series in a folder.
+    fn series(&self, folder: &Path, phase: usize) -> Result<Arc<ReadVolume>, MediaError> {
+        self.volume_of(folder, phase, || {
+            let options = SeriesOptions { limits: self.limits, ..SeriesOptions::default() };
+            let (volumes, series) = load_series(folder, &options)?;
+            let frames = volumes.len();
+            let volume = volumes.into_iter().nth(phase);
+            let volume = volume
+                .ok_or_else(|| MediaError::View(format!("phase {phase} of {frames} (counted from 0)")))?;
+            Ok(ReadVolume {
+                volume,
+                frames,
+                stored_window: series.window,
+                stored_type: "DICOM series",
+                label_names: std::collections::BTreeMap::new(),
+                notes: series.notes,
+            })
+        })
+    }
+
     fn folder_picture(&self, folder: &Path, view: &View) -> Result<Picture, MediaError> {
+        if is_series_folder(folder, &self.limits) {
+            let read = self.series(folder, view.frame.unwrap_or(0))?;
+            return slice_of(&read, view);
+        }
         picture_io::open_frame(folder, view, &self.limits)
     }
 

@@ -166,24 +166,32 @@ impl Slicing {
     /// When the geometry is singular, so that there are no anatomical planes.
     pub fn of(plane: Plane, map: &LpsFromIndex) -> Result<Self, MediaError> {
         let forward = |axis| Walk { axis, reversed: false };
-        if plane == Plane::Stored {
-            return Ok(Self { right: forward(0), down: forward(1), through: forward(2) });
+        let array = match plane {
+            Plane::Stored => Some([0, 1, 2]),
+            Plane::AcrossI => Some([2, 1, 0]),
+            Plane::AcrossJ => Some([2, 0, 1]),
+            Plane::AcrossK => Some([1, 0, 2]),
+            Plane::Axial | Plane::Coronal | Plane::Sagittal => None,
+        };
+        if let Some([right, down, through]) = array {
+            return Ok(Self { right: forward(right), down: forward(down), through: forward(through) });
         }
         let [x, y, z] = nearest_axes(map).ok_or_else(|| {
             MediaError::Geometry("the voxel axes do not span space, so it has no planes".into())
         })?;
         let back = |w: Walk| Walk { reversed: !w.reversed, ..w };
         Ok(match plane {
-            Plane::Stored | Plane::Axial => Self { right: x, down: y, through: z },
             Plane::Coronal => Self { right: x, down: back(z), through: y },
             Plane::Sagittal => Self { right: y, down: back(z), through: x },
+            _ => Self { right: x, down: y, through: z },
         })
     }
 }
 
 /// The slice that `view` asks for as an 8-bit picture; see [`window_for`] and [`Slicing`].
 ///
-/// Reformats of voxels that are not square are stretched to square pixels; `Plane::Stored` never is.
+/// Reformats along patient axes are stretched to square pixels where their voxels are not square;
+/// slices of the array never are.
 ///
 /// # Errors
 /// When the slice does not exist or no window can be made.
@@ -234,7 +242,8 @@ pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Resul
         ..Origin::of_size(width, height)
     };
     let picture = picture.with_origin(origin);
-    if view.plane == Plane::Stored { Ok(picture) } else { squared(picture) }
+    let anatomical = matches!(view.plane, Plane::Axial | Plane::Coronal | Plane::Sagittal);
+    if anatomical { squared(picture) } else { Ok(picture) }
 }
 
 /// Largest factor by which a reformat is stretched; beyond it the spacing is taken for an error.
@@ -284,13 +293,14 @@ fn slice_number(
         Some(SliceAt::Share(s)) => Err(MediaError::View(format!("a share of the way is 0 to 1, got {s}"))),
         Some(SliceAt::Mm(mm)) => {
             let normal = match plane {
-                Plane::Stored => {
-                    let n = cross(map.column(0), map.column(1));
-                    n.map(|v| v / norm(n))
-                }
                 Plane::Axial => [0.0, 0.0, 1.0],
                 Plane::Coronal => [0.0, 1.0, 0.0],
                 Plane::Sagittal => [1.0, 0.0, 0.0],
+                Plane::Stored | Plane::AcrossI | Plane::AcrossJ | Plane::AcrossK => {
+                    let axis = slicing.through.axis;
+                    let n = cross(map.column((axis + 1) % 3), map.column((axis + 2) % 3));
+                    n.map(|v| v / norm(n))
+                }
             };
             // Through the middle of the slice, so that oblique slices are told apart fairly.
             let position = |n: usize| {

@@ -284,13 +284,22 @@ fn series_equal_dcm2niix() {
         eprintln!("skipped: LOUPE_TEST_DATA is not set");
         return;
     };
-    let folder = Path::new(&data).join("dcm_qa_nih/In/20180918GE/mr_0004");
-    let series = load_folder(&folder, &Options::default()).unwrap();
-    let phases: Vec<Volume> = series.iter().flat_map(volumes).collect();
-    assert_eq!(phases.len(), 10);
-    assert_eq!(phases[0].shape(), [15, 64, 64]);
-    let spacing = phases[0].spacing_mm();
-    for (got, want) in spacing.iter().zip([3.75, 3.75, 5.0]) {
-        assert!((got - want).abs() < 1e-3, "{spacing:?}");
+    // Folder, phases, shape, sum of all values, and the matrix in the NIfTI file (rows flipped there).
+    let cases = [
+        ("20180918GE/mr_0004", 10, [15, 64, 64], 348_072_471.0, [3.75, 5.0], [118.125, -92.906_01, -17.6875]),
+        ("20180918Si/mr_0003", 2, [5, 72, 72], 10_219_069.0, [3.0, 12.0], [108.0, -105.0, 16.0]),
+        ("20180918Si/mr_0004", 2, [5, 72, 72], 10_252_365.0, [3.0, 12.0], [108.0, -105.0, 16.0]),
+    ];
+    for (name, count, shape, sum, [pixel, step], ras) in cases {
+        let folder = Path::new(&data).join("dcm_qa_nih/In").join(name);
+        let series = load_folder(&folder, &Options::default()).unwrap();
+        let phases: Vec<Volume> = series.iter().flat_map(volumes).collect();
+        assert_eq!((phases.len(), phases[0].shape()), (count, shape), "{name}");
+        let total: f64 = phases.iter().flat_map(|v| v.voxels.iter()).map(|v| f64::from(*v)).sum();
+        assert_eq!(total, sum, "{name}");
+        for volume in &phases {
+            let top = [-ras[0], -ras[1] - pixel * (shape[1] - 1) as f64, ras[2]];
+            near(&volume.lps_from_index, [[pixel, 0.0, 0.0], [0.0, pixel, 0.0], [0.0, 0.0, step], top]);
+        }
     }
 }

@@ -383,5 +383,18 @@ proptest! {
         let picture = render(&volume, &view).unwrap();
         let plain: Vec<u8> = volume.voxels.slice(s![n, .., ..]).iter().map(|v| *v as u8).collect();
         prop_assert_eq!(picture.pixels(), &plain[..]);
+        // Benchmarks slice the array (i, j, k); ours is stored as (k, j, i).
+        let array = volume.voxels.view().reversed_axes();
+        for (plane, axis) in [(Plane::AcrossI, 0), (Plane::AcrossJ, 1), (Plane::AcrossK, 2)] {
+            let n = n % array.shape()[axis];
+            let wanted = array.index_axis(ndarray::Axis(axis), n);
+            let picture = render(&volume, &View { plane, slice: Some(SliceAt::Index(n)), ..view.clone() }).unwrap();
+            prop_assert_eq!([picture.height(), picture.width()], [wanted.shape()[0], wanted.shape()[1]]);
+            prop_assert_eq!(picture.pixels().to_vec(), wanted.iter().map(|v| *v as u8).collect::<Vec<_>>());
+            let at = picture.origin.lps_from_source.unwrap().apply(loupe_core::Point2::new(0.5, 0.5));
+            let mut corner = [0.0; 3];
+            corner[axis] = n as f64;
+            prop_assert_eq!(at, corner);
+        }
     }
 }

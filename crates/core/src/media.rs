@@ -35,6 +35,12 @@ pub enum Plane {
     Coronal,
     /// Normal to the left–right axis.
     Sagittal,
+    /// Across the volume's axis i, as `array[n, :, :]` of (i, j, k): j downwards, k to the right.
+    AcrossI,
+    /// Across axis j, as `array[:, n, :]`: i downwards, k to the right.
+    AcrossJ,
+    /// Across axis k, as `array[:, :, n]`: i downwards, j to the right.
+    AcrossK,
 }
 
 /// Which slice of a volume.

@@ -1,17 +1,16 @@
 //! MedVision (Yao et al. 2025): boxes, tumour sizes, angles and distances on slices of NIfTI volumes.
 //!
 //! Rows are those of the Hugging Face configurations (`…_BoxSize_…`, `…_TumorLesionSize_…`,
-//! `…_BiometricsFromLandmarks_…`), saved as parquet, JSON lines or JSON. `bounding_boxes` counts array
-//! indices: first number along the first remaining array axis, from the top. MedVision's pictures have
-//! that axis downwards; a slice as stored has it to the right, so the two numbers change places. Its
-//! model-facing dialect (shares of the picture, origin in the lower left corner) is the protocol's
-//! business, not the set's.
+//! `…_BiometricsFromLandmarks_…`), saved as parquet, JSON lines or JSON. Slices are those of the array
+//! as nibabel indexes it, the first remaining axis downwards. `bounding_boxes` has row before column and
+//! counts from the top; its model-facing dialect (shares of the picture, origin in the lower left
+//! corner) is the protocol's business, not the set's.
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::regions::labelled;
 use crate::read::{ParquetSet, Root, Row, Split, sample, words};
-use loupe_core::{Box2, DataError, Labelled, Sample, SliceAt, Source, Target};
+use loupe_core::{Box2, DataError, Labelled, Plane, Sample, SliceAt, Source, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -45,9 +44,12 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
         let number = row.number(name)?.filter(|n| *n >= 0.0 && n.fract() == 0.0);
         number.map(|n| n as usize).ok_or_else(|| row.error(format!("{name:?} is not a whole number from 0")))
     };
-    if whole("slice_dim")? != 2 {
-        return Err(row.error("slices across the first or second array axis cannot be shown yet; slice_dim is not 2"));
-    }
+    media.view.plane = match whole("slice_dim")? {
+        0 => Plane::AcrossI,
+        1 => Plane::AcrossJ,
+        2 => Plane::AcrossK,
+        _ => return Err(row.error("\"slice_dim\" is none of 0, 1, 2")),
+    };
     let slice = whole("slice_idx")?;
     media.view.slice = Some(SliceAt::Index(slice));
     let label = row.any(&["label_name", "label"]).unwrap_or_default();
@@ -82,7 +84,8 @@ fn boxes_of(row: &Row, boxes: &Value, label: &str) -> Result<Vec<Labelled<Box2<S
         return Err(row.error("bounding_boxes has different numbers of min_coords and max_coords"));
     }
     let pairs = low.into_iter().zip(high);
-    Ok(pairs.map(|([i0, j0], [i1, j1])| labelled(label, Box2::new(i0, j0, i1, j1))).collect())
+    let at = |([y0, x0], [y1, x1]): ([f64; 2], [f64; 2])| labelled(label, Box2::new(x0, y0, x1, y1));
+    Ok(pairs.map(at).collect())
 }
 
 /// A size, an angle or a distance, with its unit in a tag.

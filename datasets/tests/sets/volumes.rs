@@ -7,19 +7,23 @@ fn medvision_boxes_and_measurements() {
     let lines = [
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 7, "taskID": "01", "label": 1, "label_name": "liver", "image_size_2d": [20, 30], "bounding_boxes": {"min_coords": [[3, 4]], "max_coords": [[10, 22]], "dimensions": [[8, 19]]}}"#,
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 8, "label": "tumour", "biometric_profile": {"metric_value_major_axis": [31.5], "metric_value_minor_axis": [20], "metric_unit": ["mm"]}}"#,
-        r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 8, "label": "x", "biometric_profile": {"metric_type": "angle", "metric_key": "ANB", "metric_value": 2.5, "metric_unit": "degree"}}"#,
+        r#"{"image_file": "A/img.nii.gz", "slice_dim": 0, "slice_idx": 8, "label": "x", "biometric_profile": {"metric_type": "angle", "metric_key": "ANB", "metric_value": 2.5, "metric_unit": "degree"}}"#,
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": -1, "label": "x"}"#,
     ];
     let dir = folder(&[("test.jsonl", &lines.join("\n"))]);
     let set = open("medvision", dir.path(), "test");
     let first = set.get(0).unwrap();
-    assert_eq!(first.media[0].view.slice, Some(SliceAt::Index(7)));
+    assert_eq!(
+        (first.media[0].view.plane, first.media[0].view.slice),
+        (Plane::AcrossK, Some(SliceAt::Index(7)))
+    );
     assert!(
-        matches!(&first.target, Target::Boxes(b) if b[0].at == Box2::new(3.0, 4.0, 10.0, 22.0) && b[0].label == "liver")
+        matches!(&first.target, Target::Boxes(b) if b[0].at == Box2::new(4.0, 3.0, 22.0, 10.0) && b[0].label == "liver")
     );
     let second = set.get(1).unwrap();
     assert_eq!((second.target.clone(), second.tag("unit")), (text(&["31.5, 20"]), Some("mm")));
     let third = set.get(2).unwrap();
+    assert_eq!(third.media[0].view.plane, Plane::AcrossI);
     assert_eq!((third.target.clone(), third.tag("task")), (Target::Count(2.5), Some("angle")));
     assert!(set.get(3).unwrap_err().to_string().contains("\"slice_idx\" is not a whole number"));
 }

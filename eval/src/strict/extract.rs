@@ -130,7 +130,7 @@ fn declared<'a>(reply: &'a str, lower: &str) -> Option<&'a str> {
 fn last_declared(lower: &str, noun: &str) -> Option<usize> {
     const DENIED: [&str; 5] = ["wrong", "incorrect", "false", "not the", "no correct"];
     const CHOSEN: [&str; 5] = ["correct", "right", "best", "final", "my"];
-    const NEGATED: [&str; 6] = ["not ", "n't ", "neither", "不是", "unclear", "unknown"];
+    const NEGATED: [&str; 3] = ["not ", "n't ", "neither"];
     lower.rmatch_indices(noun).find_map(|(at, _)| {
         let before = lower[..at].trim_end_matches([' ', '*', '_']);
         let word_starts = noun == "答案" || !lower[..at].ends_with(char::is_alphanumeric);
@@ -142,7 +142,9 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
         }
         let start = at + noun.len() + after_copula(&lower[at + noun.len()..])?;
         let words = &lower[start..];
-        (!words.is_empty() && !NEGATED.iter().any(|w| words.starts_with(w))).then_some(start)
+        // 不是 alone is an answer; 不是 and a word denies that word.
+        let denies = words.strip_prefix("不是").is_some_and(|w| w.starts_with(char::is_alphanumeric));
+        (!words.is_empty() && !denies && !NEGATED.iter().any(|w| words.starts_with(w))).then_some(start)
     })
 }
 

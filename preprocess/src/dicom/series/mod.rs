@@ -15,7 +15,9 @@ use super::files;
 use crate::limits::Limits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
+use loupe_core::window::Window;
 use scan::Group;
+use std::io::Read;
 use std::path::Path;
 
 /// What to do where a series is not what a volume needs.
@@ -65,6 +67,8 @@ pub struct Series {
     pub frames: usize,
     /// Rows and columns of a frame.
     pub size: [usize; 2],
+    /// The first usable window of the first file.
+    pub window: Option<Window>,
     /// The images, or why they do not make a volume.
     pub content: Result<Content, MediaError>,
     /// What was assumed or done, in words.
@@ -81,30 +85,52 @@ pub fn load_folder(path: &Path, options: &Options) -> Result<Vec<Series>, MediaE
     Ok(groups.into_iter().flat_map(|group| load(&group, options)).collect())
 }
 
-/// The single volume of a path that holds exactly one.
+/// The one series of a path that makes volumes; frames beside it (localisers without a position,
+/// captures) are left out.
 ///
 /// # Errors
 /// When there is none or more than one, naming what was found, or the series is irregular.
-pub fn load_volume(path: &Path, options: &Options) -> Result<(Volume, Vec<String>), MediaError> {
-    let mut volumes = Vec::new();
+pub fn load_series(path: &Path, options: &Options) -> Result<(Vec<Volume>, Series), MediaError> {
+    let mut found: Vec<(Vec<Volume>, Series)> = Vec::new();
     let mut first_error = None;
-    for series in load_folder(path, options)? {
-        match series.content {
-            Ok(Content::Volumes(found)) => {
-                volumes.extend(found.into_iter().map(|v| (v, series.notes.clone())));
-            }
+    for mut series in load_folder(path, options)? {
+        match std::mem::replace(&mut series.content, Ok(Content::Frames(Vec::new()))) {
+            Ok(Content::Volumes(volumes)) => found.push((volumes, series)),
             Ok(Content::Frames(_)) => {}
             Err(e) => {
                 first_error.get_or_insert(e);
             }
         }
     }
-    match (volumes.len(), first_error) {
-        (1, _) => volumes.pop().ok_or_else(|| MediaError::View("no volume".to_owned())),
+    match (found.len(), first_error) {
+        (1, _) => found.pop().ok_or_else(|| MediaError::View("no volume".to_owned())),
         (0, Some(e)) => Err(e),
         (0, None) => Err(MediaError::View("no volume in it, only frames".to_owned())),
-        (n, _) => Err(MediaError::View(format!("{n} volumes in it; name the files of one"))),
+        (n, _) => Err(MediaError::View(format!("{n} series in it; name the folder or files of one"))),
     }
+}
+
+/// The single volume of a path that holds exactly one.
+///
+/// # Errors
+/// As [`load_series`], and when the series has several phases.
+pub fn load_volume(path: &Path, options: &Options) -> Result<(Volume, Vec<String>), MediaError> {
+    let (mut volumes, series) = load_series(path, options)?;
+    match (volumes.pop(), volumes.len()) {
+        (Some(volume), 0) => Ok((volume, series.notes)),
+        (_, others) => Err(MediaError::View(format!("{} phases in it; choose one", others + 1))),
+    }
+}
+
+/// Does a folder hold DICOM files? Looks at the beginnings of the first few.
+pub fn is_series_folder(folder: &Path, limits: &Limits) -> bool {
+    let begins = |blob: &files::Blob| {
+        let files::Blob::File(path) = blob else { return false };
+        let mut head = Vec::new();
+        let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
+        read.is_ok() && crate::dicom::parse::looks_like_dicom(&head)
+    };
+    files::collect(folder, limits).is_ok_and(|blobs| blobs.iter().take(8).any(begins))
 }
 
 /// A group as one series, or as several when irregular steps are to be split.
@@ -114,6 +140,7 @@ fn load(group: &Group, options: &Options) -> Vec<Series> {
         files: group.blobs.len(),
         frames: group.slices.len(),
         size: group.size,
+        window: group.window,
         content,
         notes,
     };

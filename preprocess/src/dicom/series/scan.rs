@@ -7,11 +7,13 @@ use crate::dicom::geometry::FramePlane;
 use crate::dicom::image::modality_of;
 use crate::dicom::object::{Dataset, Object};
 use crate::dicom::parse;
+use crate::dicom::values::windows;
 use crate::guard::guarded;
 use crate::limits::Limits;
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Modality;
+use loupe_core::window::Window;
 use rayon::prelude::*;
 
 /// One frame of one file.
@@ -41,6 +43,7 @@ pub(super) struct Group {
     pub blobs: Vec<Blob>,
     pub slices: Vec<Slice>,
     pub notes: Vec<String>,
+    pub window: Option<Window>,
     key: Vec<String>,
     grey: bool,
 }
@@ -73,6 +76,7 @@ struct Header {
     grey: bool,
     slices: Vec<Slice>,
     note: Option<String>,
+    window: Option<Window>,
 }
 
 /// Groups the frames of all files that are DICOM images.
@@ -111,6 +115,7 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &Limits) -> Result<Vec<Group>, Me
                     blobs: Vec::new(),
                     slices: Vec::new(),
                     notes: Vec::new(),
+                    window: header.window,
                     key: header.key.clone(),
                     grey: header.grey,
                 });
@@ -181,6 +186,7 @@ fn header(object: &Object, limits: &Limits) -> Result<Header, MediaError> {
         grey: format.photometric.is_grey() && format.samples == 1,
         slices: slices.collect(),
         note: object.truncated_in.map(parse::truncation_note),
+        window: windows(data, 0).into_iter().map(|(window, _)| window).find(Window::is_valid),
     })
 }
 
