@@ -8,7 +8,7 @@ macro_rules! files {
     };
 }
 
-static FILES: &[(&str, &[u8])] = files!("phantom-vl": 
+static FILES: &[(&str, &[u8])] = files!("phantom-vl":
     "chat_template.jinja",
     "config.json",
     "generation_config.json",

@@ -1,7 +1,7 @@
 //! `loupe ask IMAGE… "question"`
 
 use crate::Ended;
-use crate::pick::{ModelArgs, ViewArgs, ImageArgs};
+use crate::pick::{ImageArgs, ModelArgs, ViewArgs};
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::ask::FoundBox;

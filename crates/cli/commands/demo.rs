@@ -104,7 +104,8 @@ fn one(job: Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) -> Resu
     };
     run_plan(&dir, &plan, set.as_ref() as &dyn Dataset, answerer, &loader, &mut ())
         .with_context(|| format!("the run {} could not be done", job.name))?;
-    let summary = score::score_and_write(&dir, &score_args.profiles()?, Some(set.as_ref()), &loader, score_args)?;
+    let summary =
+        score::score_and_write(&dir, &score_args.profiles()?, Some(set.as_ref()), &loader, score_args)?;
     Ok((summary, dir))
 }
 
@@ -119,7 +120,8 @@ fn figure(summary: &Summary, name: &str) -> Shown {
 }
 
 fn gain(first: &Path, second: &Path) -> Result<Shown> {
-    let comparison = compare(first, second, &Strict).context("one look and two looks could not be compared")?;
+    let comparison =
+        compare(first, second, &Strict).context("one look and two looks could not be compared")?;
     let found = comparison.figures.iter().find(|f| f.name == ACCURACY);
     Ok(Shown {
         value: found.map(|f| f.difference),
@@ -136,7 +138,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let score_args = ScoreArgs::default();
     let mut reports = Vec::new();
     let mut ask = |set, path, name, rethink, reports: &mut Vec<PathBuf>| -> Result<(Summary, PathBuf)> {
-        let (summary, dir) = one(Job { set, path, name, rethink, model: model.as_mut() }, args, out, &score_args)?;
+        let (summary, dir) =
+            one(Job { set, path, name, rethink, model: model.as_mut() }, args, out, &score_args)?;
         reports.push(dir.join("report.html"));
         Ok((summary, dir))
     };

@@ -9,11 +9,11 @@ use crate::second_look::SecondLook;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::Dataset;
-use loupe_preprocess::resampler::PillowResampler;
 use loupe_core::sample::Outcome;
 use loupe_eval::run::{
     Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
 };
+use loupe_preprocess::resampler::PillowResampler;
 use loupe_rethink::{Budget, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

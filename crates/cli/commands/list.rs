@@ -88,7 +88,12 @@ fn entries(what: What) -> Vec<Entry> {
             .collect(),
         What::Windows => loupe_preprocess::windows::PRESETS
             .iter()
-            .map(|w| Entry::new(w.name, format!("centre {} HU, width {} HU", w.window_hu.centre, w.window_hu.width)))
+            .map(|w| {
+                Entry::new(
+                    w.name,
+                    format!("centre {} HU, width {} HU", w.window_hu.centre, w.window_hu.width),
+                )
+            })
             .collect(),
     }
 }

@@ -26,7 +26,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let media = args.view.media(&args.image)?;
-    let picture = args.images.loader()
+    let picture = args
+        .images
+        .loader()
         .load(&media)
         .with_context(|| format!("{} could not be rendered", args.image.display()))?;
     std::fs::write(&args.output, loupe_report::png(&picture)?)

@@ -7,8 +7,8 @@ use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader};
-use loupe_eval::run::RunFolder;
 use loupe_eval::profiles::AsProfile;
+use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
 use loupe_eval::{Profile, Summary};
 use std::path::{Path, PathBuf};
@@ -82,8 +82,14 @@ pub(crate) fn score_and_write(
     let summary = loupe_eval::score(dir, &profiles, &[]).context("the replies could not be scored")?;
     if !args.no_page {
         let folder = RunFolder::open(dir)?;
-        let source =
-            Source { folder: &folder, summary: &summary, profiles: &profiles, dataset, loader, most: args.page_samples };
+        let source = Source {
+            folder: &folder,
+            summary: &summary,
+            profiles: &profiles,
+            dataset,
+            loader,
+            most: args.page_samples,
+        };
         page::write(&source).context("the report page could not be written")?;
     }
     Ok(summary)
