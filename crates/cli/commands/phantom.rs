@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             summary.studies,
             summary.vqa_rad,
             summary.slake,
-            summary.grounding,
+            summary.regions,
             summary.second_look,
             summary.files,
             args.out.display()
