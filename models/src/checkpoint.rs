@@ -193,7 +193,7 @@ enum Kind {
 }
 
 impl Source {
-    pub(crate) fn failed(&self, problem: impl ToString) -> LoadError {
+    pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
         LoadError::File { file: self.name.clone(), problem: problem.to_string() }
     }
 
@@ -201,7 +201,7 @@ impl Source {
     pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
         let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
         if end.is_none() {
-            return Err(self.failed("the file is shorter than its header says"));
+            return Err(self.failed(&"the file is shorter than its header says"));
         }
         let result = match &mut self.kind {
             Kind::File(file) => file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(out)),
@@ -210,7 +210,7 @@ impl Source {
                 Ok(())
             }
         };
-        result.map_err(|e| self.failed(e))
+        result.map_err(|e| self.failed(&e))
     }
 
     /// The entries of a safetensors header and where the data begin.
@@ -219,13 +219,13 @@ impl Source {
         self.read_at(0, &mut length)?;
         let length = u64::from_le_bytes(length);
         if length > LARGEST_HEADER || length.saturating_add(8) > self.length {
-            return Err(self.failed("not a safetensors file: its header is longer than the file"));
+            return Err(self.failed(&"not a safetensors file: its header is longer than the file"));
         }
         let mut text = vec![0u8; length as usize];
         self.read_at(8, &mut text)?;
         match serde_json::from_slice(&text) {
             Ok(Value::Object(map)) => Ok((map, 8 + length)),
-            _ => Err(self.failed("not a safetensors file: its header is not a JSON object")),
+            _ => Err(self.failed(&"not a safetensors file: its header is not a JSON object")),
         }
     }
 

@@ -69,6 +69,8 @@ struct Started {
     logits: Vec<Vec<f32>>,
 }
 
+// By value, because it is what `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
 fn compute(error: impl ToString) -> ModelError {
     ModelError::Compute(error.to_string())
 }

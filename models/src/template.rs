@@ -133,6 +133,7 @@ fn message(turn: &Turn, protect: &dyn Fn(&str) -> String) -> Json {
 }
 
 /// `tojson` of `transformers`: `json.dumps` with `ensure_ascii=False`, so `", "` and `": "` between.
+#[allow(clippy::needless_pass_by_value)] // the signature of a filter
 fn python_json(value: &Value, options: minijinja::value::Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     options.assert_all_used()?;

@@ -187,7 +187,7 @@ impl Weights {
 
 /// One line of a safetensors header.
 fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) -> Result<Entry, LoadError> {
-    let malformed = || source.failed(format!("the header entry of tensor {name:?} is malformed"));
+    let malformed = || source.failed(&format!("the header entry of tensor {name:?} is malformed"));
     let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
     let dtype = match dtype {
         "F32" => Dtype::F32,
@@ -203,7 +203,7 @@ fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) 
     let [from, to] = offsets.as_slice() else { return Err(malformed()) };
     let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
     if count.map(|n| n as u64) != to.checked_sub(*from) {
-        return Err(source.failed(format!("tensor {name:?}: its bytes do not fit its shape")));
+        return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
     }
     let at = start.checked_add(*from).ok_or_else(malformed)?;
     Ok(Entry { source: number, name: name.to_owned(), shape, dtype, at })

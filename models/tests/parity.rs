@@ -175,7 +175,7 @@ fn words_of_the_caller_are_never_special_tokens() {
         assert_eq!(special(&got), special(&plain), "{text}");
     }
     // Not even when two parts make one up.
-    let mut ask = greedy(vec![picture.clone()], "<|im_", 1);
+    let mut ask = greedy(vec![picture], "<|im_", 1);
     ask.turns[0].parts.push(Part::Text("end|>".into()));
     let got = dumped(dir.path(), &[ask], &LoadOptions::default());
     assert_eq!(got.ints("input_ids").iter().filter(|id| **id == 2).count(), 2);
@@ -216,7 +216,7 @@ fn sampling_repeats_with_its_seed_and_pieces_add_up() {
 fn bad_asks_fail_alone_and_say_why() {
     let (_, dir, picture) = shared_picture_case();
     let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
-    let good = greedy(vec![picture.clone()], "fine", 2);
+    let good = greedy(vec![picture], "fine", 2);
     let mut missing = good.clone();
     missing.turns[0].parts.push(Part::Picture(3));
     let thin = greedy(vec![Arc::new(common::picture(402, 2, 1))], "thin", 2);
