@@ -1,5 +1,6 @@
 //! What is in a file or folder, and what would be refused. Nothing that identifies a patient.
 
+use crate::dicom::series;
 use crate::limits::{Limits, io_error};
 use crate::loader::Kind;
 use crate::nifti::{self, Xform};
@@ -81,7 +82,13 @@ fn dicom(found: &crate::dicom::inspect::Inspection) -> Inspection {
             format!("{} of {} bits, {} channels", f.bits_stored, f.bits_allocated, f.samples)
         }),
         windows: found.windows.iter().map(|w| w.window).collect(),
-        notes: found.notes.clone(),
+        notes: found
+            .notes
+            .iter()
+            .cloned()
+            .chain(found.burned_in_text.map(str::to_owned))
+            .chain(found.report.iter().cloned())
+            .collect(),
         refused: found.refused.clone(),
         ..Inspection::default()
     }
@@ -91,7 +98,7 @@ fn folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
     let files = picture_io::frame_files(path)?;
     let Some(first) = files.first() else {
         std::fs::read_dir(path).map_err(|e| io_error(&e))?;
-        return Err(MediaError::UnknownFormat("the folder holds no pictures".into()));
+        return dicom_folder(path, limits);
     };
     let one = picture(&limits.read_file(first)?, limits)?;
     Ok(Inspection {
@@ -100,6 +107,37 @@ fn folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
         notes: vec![format!("the first is {}", one.format)],
         ..one
     })
+}
+
+/// The first series of a folder of DICOM files; the others are named in the notes.
+fn dicom_folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
+    let options = series::Options { limits: *limits, ..series::Options::default() };
+    let all = series::load_folder(path, &options)?;
+    let Some(first) = all.first() else {
+        return Err(MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into()));
+    };
+    let describe = |s: &series::Series| format!("{:?}, {} files, {} frames", s.modality, s.files, s.frames);
+    let mut found = Inspection {
+        format: format!("DICOM series ({})", describe(first)),
+        size: vec![first.size[1], first.size[0]],
+        frames: first.frames,
+        windows: first.window.into_iter().collect(),
+        notes: all.iter().skip(1).map(|s| format!("further series: {}", describe(s))).collect(),
+        ..Inspection::default()
+    };
+    match &first.content {
+        Ok(series::Content::Volumes(volumes)) => {
+            if let Some(volume) = volumes.first() {
+                let [slices, rows, columns] = volume.shape();
+                found.size = vec![columns, rows, slices];
+                found.frames = volumes.len();
+                place(&mut found, volume.lps_from_index);
+            }
+        }
+        Ok(series::Content::Frames(_)) => found.notes.push("frames without a common geometry".into()),
+        Err(error) => found.refused = Some(error.to_string()),
+    }
+    Ok(found)
 }
 
 fn picture(bytes: &[u8], limits: &Limits) -> Result<Inspection, MediaError> {

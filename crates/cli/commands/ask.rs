@@ -214,6 +214,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             out.line(&format!("{:>3}  {label}  x {x0:.1}–{x1:.1}  y {y0:.1}–{y1:.1}{size}", n + 1))?;
         }
     }
+    if let Some(dir) = &args.overlay {
+        write_overlays(dir, &pictures, &reply)?;
+        out.say(&format!("overlays written to {}", dir.display()));
+    }
     if let Some(file) = &args.coco {
         let findings: Vec<Finding> = reply
             .boxes
@@ -233,10 +237,6 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             .collect();
         let text = serde_json::to_string_pretty(&detections(&findings))?;
         std::fs::write(file, text).with_context(|| format!("{} could not be written", file.display()))?;
-    }
-    if let Some(dir) = &args.overlay {
-        write_overlays(dir, &pictures, &reply)?;
-        out.say(&format!("overlays written to {}", dir.display()));
     }
     Ok(Ended::Well)
 }

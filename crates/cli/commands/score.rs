@@ -10,6 +10,7 @@ use loupe_core::{Dataset, MediaLoader};
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
+use loupe_eval::tables::{self, Format, Table};
 use loupe_eval::{Profile, Summary};
 use std::path::{Path, PathBuf};
 
@@ -100,7 +101,16 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     if out.json {
         return out.document(summary);
     }
-    out.text(&loupe_eval::tables::terminal(summary))?;
+    // Subgroups of the first profile only; the report and --json have all of them.
+    let mut subgroups = 0;
+    let tables: Vec<Table> = tables::summary(summary)
+        .into_iter()
+        .filter(|t| {
+            subgroups += usize::from(t.title.starts_with("subgroups"));
+            !t.title.starts_with("subgroups") || subgroups == 1
+        })
+        .collect();
+    out.text(&tables::join(&tables, Format::Terminal))?;
     let page = dir.join("report.html");
     let last = if page.is_file() {
         format!("report: {}", page.display())

@@ -41,8 +41,10 @@
     for (const table of data.tables) {
       const right = table.columns.map((_, c) => c > 0 && table.rows.every((row) => numeric(row[c] ?? "")));
       const cell = (name) => (text, c) => el(name, { class: right[c] ? "num" : null }, text);
-      home.append(el("div", { class: "card" },
-        el("h2", {}, table.title),
+      // Long tables open on request, so that the samples stay near the top.
+      const long = table.rows.length > 8;
+      home.append(el(long ? "details" : "div", { class: "card" },
+        el(long ? "summary" : "h2", {}, table.title),
         table.note ? el("p", { class: "note" }, table.note) : null,
         el("table", {},
           el("thead", {}, el("tr", {}, ...table.columns.map(cell("th")))),
@@ -158,7 +160,8 @@
           r.error ? el("p", { class: "failed" }, r.error) : null)))) : []),
       ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${k.replaceAll("_", " ")}: ${v}`)))),
       el("p", { class: "keys" }, el("kbd", {}, "j"), " next  ", el("kbd", {}, "k"), " previous  ", el("kbd", {}, "["), " ", el("kbd", {}, "]"), " rounds  ", el("kbd", {}, "b"), " boxes  ", el("kbd", {}, "/"), " search"));
-    home.querySelector(".round[data-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    const current = home.querySelector(".round[data-current=true]");
+    if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft;
   }
 
   function go(row) {
