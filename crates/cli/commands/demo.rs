@@ -75,7 +75,7 @@ struct Job<'a> {
     model: &'a mut dyn VisionLanguageModel,
 }
 
-fn one(job: Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) -> Result<(Summary, PathBuf)> {
+fn one(job: &mut Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) -> Result<(Summary, PathBuf)> {
     let set = loupe_datasets::open(job.set, &args.output.join("data").join(job.path), None)?;
     let dir = args.output.join("runs").join(job.name);
     out.say(&format!("{}: {} questions", job.name, set.len()));
@@ -87,13 +87,13 @@ fn one(job: Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) -> Resu
     let mut twice;
     let answerer: &mut dyn Answerer = match job.rethink {
         None => {
-            direct = Direct(job.model);
+            direct = Direct(&mut *job.model);
             &mut direct
         }
         Some(name) => {
             twice = SecondLook {
                 name,
-                model: job.model,
+                model: &mut *job.model,
                 resampler: &PillowResampler,
                 loader: &loader,
                 settings: Settings::default(),
@@ -139,7 +139,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut reports = Vec::new();
     let mut ask = |set, path, name, rethink, reports: &mut Vec<PathBuf>| -> Result<(Summary, PathBuf)> {
         let (summary, dir) =
-            one(Job { set, path, name, rethink, model: model.as_mut() }, args, out, &score_args)?;
+            one(&mut Job { set, path, name, rethink, model: model.as_mut() }, args, out, &score_args)?;
         reports.push(dir.join("report.html"));
         Ok((summary, dir))
     };

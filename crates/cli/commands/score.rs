@@ -59,7 +59,9 @@ impl ScoreArgs {
     pub(crate) fn profiles(&self) -> Result<Vec<Box<dyn Profile>>> {
         let mut chosen: Vec<Box<dyn Profile>> = vec![Box::new(Strict)];
         for name in &self.profiles {
-            let Some(rules) = loupe_eval::profiles::by_name(name) else {
+            // The full name of the list (`compat:NAME@COMMIT`) is as good as the short one.
+            let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
+            let Some(rules) = loupe_eval::profiles::by_name(short) else {
                 bail!("no profile is called {name:?}; `loupe list profiles` names them");
             };
             let profile = AsProfile::new(rules);
