@@ -1,6 +1,6 @@
 //! Runs, metrics, profiles of other harnesses, statistics and tables.
 //!
-//! A run ([`run`]) is a folder that fills up reply by reply. Profiles ([`judge`]) decide about each
+//! A run ([`mod@run`]) is a folder that fills up reply by reply. Profiles ([`judge`]) decide about each
 //! reply, figures ([`summary`]) carry their interval, and everything can be computed again from the folder.
 
 pub mod compare;
