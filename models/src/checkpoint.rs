@@ -102,15 +102,29 @@ impl Checkpoint {
         self.bytes(file)?.ok_or_else(|| self.missing(file))
     }
 
+    /// True when there is a file of this name.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        match self {
+            Self::Directory(dir) => dir.join(file).is_file(),
+            Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == file),
+        }
+    }
+
+    /// Names of all tensors, as written in the files.
+    pub(crate) fn tensor_names(&self) -> Result<Vec<String>, LoadError> {
+        let mut names = Vec::new();
+        for file in self.weight_files()? {
+            let (header, _) = self.open(&file)?.header()?;
+            names.extend(header.into_iter().map(|(name, _)| name).filter(|n| n != "__metadata__"));
+        }
+        Ok(names)
+    }
+
     /// Names of the weight files, in order: one file or the shards of the index.
     pub(crate) fn weight_files(&self) -> Result<Vec<String>, LoadError> {
         const SINGLE: &str = "model.safetensors";
         const INDEX: &str = "model.safetensors.index.json";
-        let single = match self {
-            Self::Directory(dir) => dir.join(SINGLE).is_file(),
-            Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == SINGLE),
-        };
-        if single {
+        if self.has(SINGLE) {
             return Ok(vec![SINGLE.to_owned()]);
         }
         let Some(index) = self.json(INDEX)? else { return Err(self.missing(SINGLE)) };

@@ -522,7 +522,7 @@ fn in_waves(todo: &[Run], wave: &[usize]) -> Vec<Vec<usize>> {
     out
 }
 
-fn open_device(choice: DeviceChoice) -> Result<(Device, String), LoadError> {
+pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), LoadError> {
     match choice {
         DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".to_owned())),
         DeviceChoice::Cuda(number) => {

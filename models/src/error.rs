@@ -44,6 +44,14 @@ pub enum LoadError {
         /// All known names.
         known: String,
     },
+    /// The family does something else than what was asked for.
+    #[error("{family} {kind}")]
+    Kind {
+        /// Family.
+        family: &'static str,
+        /// What it does.
+        kind: &'static str,
+    },
     /// The checkpoint lacks tensors that the architecture needs.
     #[error("tensor {name:?} is missing; config.json does not describe these weights, or a shard is missing")]
     MissingTensor {

@@ -26,6 +26,45 @@ pub(crate) struct ImageProcessor {
     levels: [[f32; 256]; 3],
 }
 
+/// The settings of an image processor, from whichever file a checkpoint keeps them in.
+pub(crate) struct ProcessorFile {
+    value: Value,
+    file: &'static str,
+    by_five: bool,
+}
+
+impl ProcessorFile {
+    /// Reads processor_config.json or preprocessor_config.json; without either, every setting has
+    /// the default of its class.
+    pub(crate) fn read(checkpoint: &Checkpoint, config: &Value) -> Result<Self, LoadError> {
+        const OLD: &str = "preprocessor_config.json";
+        const NEW: &str = "processor_config.json";
+        // 5.x writes one processor_config.json with everything, and reads it first.
+        let nested = checkpoint.json(NEW)?.filter(|v| v.get("image_processor").is_some_and(Value::is_object));
+        if let Some(value) = nested {
+            return Ok(Self { value, file: NEW, by_five: true });
+        }
+        let value = checkpoint.json(OLD)?.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        Ok(Self { value, file: OLD, by_five: written_by_five(config) })
+    }
+
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        let whole = Fields::new(&self.value, self.file);
+        whole.object("image_processor").unwrap_or(whole)
+    }
+
+    /// The library whose resizing the class uses.
+    pub(crate) fn backend(&self, class: &str) -> Backend {
+        if class.ends_with("Pil") {
+            Backend::Pillow
+        } else if class.ends_with("Fast") || self.by_five {
+            Backend::Torchvision
+        } else {
+            Backend::Pillow
+        }
+    }
+}
+
 /// Size of a picture in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -45,31 +84,15 @@ impl ImageProcessor {
         config: &Value,
         wish: Option<Backend>,
     ) -> Result<Self, LoadError> {
-        const OLD: &str = "preprocessor_config.json";
-        const NEW: &str = "processor_config.json";
-        let old = checkpoint.json(OLD)?;
-        let new = checkpoint.json(NEW)?;
-        let nested = new.as_ref().map(|v| Fields::new(v, NEW)).and_then(|f| f.object("image_processor"));
-        let empty = Value::Object(serde_json::Map::new());
-        // 5.x writes one processor_config.json with everything, and reads it first.
-        let (fields, by_five) = match (nested, old.as_ref()) {
-            (Some(nested), _) => (nested, true),
-            (None, Some(old)) => (Fields::new(old, OLD), written_by_five(config)),
-            (None, None) => (Fields::new(&empty, OLD), written_by_five(config)),
-        };
+        let file = ProcessorFile::read(checkpoint, config)?;
+        let fields = file.fields();
         let class = fields.text("image_processor_type").or_else(|| fields.text("feature_extractor_type"));
         let class = class.unwrap_or("Qwen2VLImageProcessor");
         if !class.starts_with("Qwen2VLImageProcessor") && !class.starts_with("Qwen2_5_VLImageProcessor") {
             let problem = format!("{class:?} does not prepare pictures for this family");
             return Err(fields.bad("image_processor_type", problem));
         }
-        let backend = wish.unwrap_or(if class.ends_with("Pil") {
-            Backend::Pillow
-        } else if class.ends_with("Fast") || by_five {
-            Backend::Torchvision
-        } else {
-            Backend::Pillow
-        });
+        let backend = wish.unwrap_or_else(|| file.backend(class));
         Self::from_fields(&fields, backend)
     }
 

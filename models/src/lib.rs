@@ -2,7 +2,8 @@
 //!
 //! [`load`] opens a Hugging Face checkpoint folder strictly (a missing, unexpected or wrongly shaped
 //! tensor is an error) and returns a [`VisionLanguageModel`]. Families are files of [`families`];
-//! adding one is described in `docs/adding-a-model.md`.
+//! adding one is described in `docs/adding-a-model.md`. [`load_segmenter`] and
+//! [`load_volume_segmenter`] do the same for the families of [`segmenters`].
 
 mod arch;
 mod cache;
@@ -18,6 +19,8 @@ mod layers;
 mod plan;
 mod prompt;
 mod qwen;
+mod sam;
+pub mod segmenters;
 mod template;
 mod tokens;
 mod weights;
@@ -26,6 +29,7 @@ pub use checkpoint::Checkpoint;
 pub use error::LoadError;
 pub use families::{FAMILIES, Family};
 pub use loupe_preprocess::resize::Backend as Resample;
+pub use segmenters::{SEGMENTERS, SegmenterFamily, load_segmenter, load_volume_segmenter};
 pub use weights::Dtype;
 
 use loupe_core::VisionLanguageModel;

@@ -122,6 +122,16 @@ impl Weights {
         self.parameters
     }
 
+    /// Names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor, when there is one.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.entries.get(name).map(|e| e.shape.clone())
+    }
+
     /// Counts `name` as used without reading it (a stored copy of a tied weight).
     pub(crate) fn skip(&self, name: &str) {
         self.mark(name);

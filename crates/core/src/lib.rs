@@ -26,6 +26,7 @@ pub use sample::{Choice, Labelled, Prediction, Sample, Score, Target};
 pub use seam::{
     CorpusMetric, DataError, Dataset, DatasetInfo, Hint, MediaLoader, Metric, ModelError, ModelInfo,
     ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, VisionLanguageModel,
+    VolumeSegmenter,
 };
 pub use trace::Trace;
 pub use volume::{Modality, Volume};

@@ -2,10 +2,11 @@
 
 use crate::ask::{Ask, Reply};
 use crate::geometry::{Box2, Given, Point2};
-use crate::mask::Mask;
+use crate::mask::{LabelVolume, Mask};
 use crate::media::{MediaError, MediaRef};
 use crate::picture::Picture;
 use crate::sample::{Prediction, Sample, Score};
+use crate::volume::Volume;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -154,6 +155,25 @@ pub trait Segmenter: Send {
     /// Segments the *one* object that all `hints` together describe; several candidate masks, best
     /// first, when the model gives them. The image embedding is computed once per picture content.
     fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError>;
+
+    /// Segments several objects of one picture: one result an object, in order. One bad object does
+    /// not spoil the others; models that can decode them together do.
+    fn segment_all(
+        &mut self,
+        picture: &Picture,
+        objects: &[Vec<Hint>],
+    ) -> Vec<Result<Vec<Segment>, SegmentError>> {
+        objects.iter().map(|hints| self.segment(picture, hints)).collect()
+    }
+}
+
+/// A model that labels every voxel of a volume without being prompted.
+pub trait VolumeSegmenter: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Labels on the volume's own grid.
+    fn label(&mut self, volume: &Volume) -> Result<LabelVolume, SegmentError>;
 }
 
 /// Turns references into pictures (implemented by `preprocess`).

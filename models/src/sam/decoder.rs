@@ -1,0 +1,251 @@
+//! Tokens and image attend to each other, then masks are read off (`SamMaskDecoder`).
+
+use super::vars::Vars;
+use super::{DecoderConfig, attend, norm_channels};
+use crate::LoadError;
+use candle_core::{D, Result, Tensor};
+use candle_nn::{ConvTranspose2d, ConvTranspose2dConfig, LayerNorm, Linear, Module};
+
+/// The mask decoder.
+#[derive(Debug)]
+pub(crate) struct MaskDecoder {
+    /// The quality token, then one token a mask: `(1 + masks, C)`.
+    own_tokens: Tensor,
+    blocks: Vec<Block>,
+    final_attention: Attention,
+    final_norm: LayerNorm,
+    up1: ConvTranspose2d,
+    up_norm: (Tensor, Tensor),
+    up2: ConvTranspose2d,
+    hypernetworks: Vec<FeedForward>,
+    quality: FeedForward,
+}
+
+#[derive(Debug)]
+struct Block {
+    self_attention: Attention,
+    norm1: LayerNorm,
+    token_to_image: Attention,
+    norm2: LayerNorm,
+    lin1: Linear,
+    lin2: Linear,
+    norm3: LayerNorm,
+    image_to_token: Attention,
+    norm4: LayerNorm,
+    /// The first block has no positions in its self-attention, and no residual around it.
+    first: bool,
+}
+
+#[derive(Debug)]
+struct Attention {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+    heads: usize,
+}
+
+#[derive(Debug)]
+struct FeedForward {
+    layers: Vec<Linear>,
+}
+
+type Loaded<T> = std::result::Result<T, LoadError>;
+
+impl MaskDecoder {
+    pub(crate) fn load(config: &DecoderConfig, vars: &Vars<'_>) -> Loaded<Self> {
+        let width = config.hidden_size;
+        let masks = config.num_multimask_outputs + 1;
+        let own_tokens = Tensor::cat(
+            &[vars.get(&[1, width], "iou_token.weight")?, vars.get(&[masks, width], "mask_tokens.weight")?],
+            0,
+        )?;
+        let transformer = vars.pp("transformer");
+        let blocks = (0..config.num_hidden_layers)
+            .map(|n| Block::load(config, n == 0, &transformer.pp(&format!("layers.{n}"))))
+            .collect::<Loaded<_>>()?;
+        let doubling = ConvTranspose2dConfig { stride: 2, ..ConvTranspose2dConfig::default() };
+        let up = |from: usize, to: usize, name: &str| {
+            let vars = vars.pp(name);
+            Ok::<_, LoadError>(ConvTranspose2d::new(
+                vars.get(&[from, to, 2, 2], "weight")?,
+                Some(vars.get(&[to], "bias")?),
+                doubling,
+            ))
+        };
+        let hypernetworks = (0..masks)
+            .map(|n| {
+                FeedForward::load(
+                    width,
+                    width,
+                    width / 8,
+                    3,
+                    &vars.pp(&format!("output_hypernetworks_mlps.{n}")),
+                )
+            })
+            .collect::<Loaded<_>>()?;
+        Ok(Self {
+            own_tokens,
+            blocks,
+            final_attention: Attention::load(
+                config,
+                config.attention_downsample_rate,
+                &transformer.pp("final_attn_token_to_image"),
+            )?,
+            // The class default of nn.LayerNorm, whatever the config says.
+            final_norm: transformer.layer_norm(width, 1e-5, "layer_norm_final_attn")?,
+            up1: up(width, width / 4, "upscale_conv1")?,
+            up_norm: vars.norm(width / 4, "upscale_layer_norm")?,
+            up2: up(width / 4, width / 8, "upscale_conv2")?,
+            hypernetworks,
+            quality: FeedForward::load(
+                width,
+                config.iou_head_hidden_dim,
+                masks,
+                config.iou_head_depth,
+                &vars.pp("iou_prediction_head"),
+            )?,
+        })
+    }
+
+    /// Masks of `N` prompts on one picture.
+    ///
+    /// `image` and `positions` are `(1, C, G, G)`, `sparse` is `(N, tokens, C)`, `dense` is
+    /// `(1 or N, C, 1 or G, 1 or G)`. Gives logits `(N, masks, 4G, 4G)` and predicted IoU
+    /// `(N, masks)`; mask 0 is the single-mask output, 1… the multimask outputs.
+    pub(crate) fn forward(
+        &self,
+        image: &Tensor,
+        positions: &Tensor,
+        sparse: &Tensor,
+        dense: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let (n, _, width) = sparse.dims3()?;
+        let (_, _, g, _) = image.dims4()?;
+        let own = self.own_tokens.unsqueeze(0)?.broadcast_as((n, self.own_tokens.dim(0)?, width))?;
+        let tokens = Tensor::cat(&[&own.contiguous()?, sparse], 1)?;
+        let flat = |x: Tensor| x.flatten_from(2)?.transpose(1, 2)?.contiguous();
+        let picture = image.broadcast_add(dense)?;
+        let mut keys = flat(picture.broadcast_as((n, width, g, g))?.contiguous()?)?;
+        let places = flat(positions.broadcast_as((n, width, g, g))?.contiguous()?)?;
+        let mut queries = tokens.clone();
+        for block in &self.blocks {
+            (queries, keys) = block.forward(&queries, &keys, &tokens, &places)?;
+        }
+        let attended = self.final_attention.forward(&(&queries + &tokens)?, &(&keys + &places)?, &keys)?;
+        let queries = self.final_norm.forward(&(queries + attended)?)?;
+        let picture = keys.transpose(1, 2)?.contiguous()?.reshape((n, width, g, g))?;
+        let up = norm_channels(&self.up1.forward(&picture)?, &self.up_norm.0, &self.up_norm.1, 1e-6)?
+            .gelu_erf()?;
+        let up = self.up2.forward(&up)?.gelu_erf()?;
+        let (_, channels, height, columns) = up.dims4()?;
+        let weights = self
+            .hypernetworks
+            .iter()
+            .enumerate()
+            .map(|(m, net)| net.forward(&queries.narrow(1, 1 + m, 1)?))
+            .collect::<Result<Vec<_>>>()?;
+        let weights = Tensor::cat(&weights, 1)?;
+        let masks = weights.matmul(&up.reshape((n, channels, height * columns))?)?.reshape((
+            n,
+            weights.dim(1)?,
+            height,
+            columns,
+        ))?;
+        let quality = self.quality.forward(&queries.narrow(1, 0, 1)?)?.squeeze(1)?;
+        Ok((masks, quality))
+    }
+}
+
+impl Block {
+    fn load(config: &DecoderConfig, first: bool, vars: &Vars<'_>) -> Loaded<Self> {
+        let width = config.hidden_size;
+        let norm = |name: &str| vars.layer_norm(width, config.layer_norm_eps, name);
+        let across = config.attention_downsample_rate;
+        Ok(Self {
+            self_attention: Attention::load(config, 1, &vars.pp("self_attn"))?,
+            norm1: norm("layer_norm1")?,
+            token_to_image: Attention::load(config, across, &vars.pp("cross_attn_token_to_image"))?,
+            norm2: norm("layer_norm2")?,
+            lin1: vars.linear(width, config.mlp_dim, true, "mlp.lin1")?,
+            lin2: vars.linear(config.mlp_dim, width, true, "mlp.lin2")?,
+            norm3: norm("layer_norm3")?,
+            image_to_token: Attention::load(config, across, &vars.pp("cross_attn_image_to_token"))?,
+            norm4: norm("layer_norm4")?,
+            first,
+        })
+    }
+
+    fn forward(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        tokens: &Tensor,
+        places: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let queries = if self.first {
+            self.self_attention.forward(queries, queries, queries)?
+        } else {
+            let placed = (queries + tokens)?;
+            (queries + self.self_attention.forward(&placed, &placed, queries)?)?
+        };
+        let queries = self.norm1.forward(&queries)?;
+        let attended = self.token_to_image.forward(&(&queries + tokens)?, &(keys + places)?, keys)?;
+        let queries = self.norm2.forward(&(queries + attended)?)?;
+        let inner = self.lin2.forward(&self.lin1.forward(&queries)?.relu()?)?;
+        let queries = self.norm3.forward(&(queries + inner)?)?;
+        let attended = self.image_to_token.forward(&(keys + places)?, &(&queries + tokens)?, &queries)?;
+        let keys = self.norm4.forward(&(keys + attended)?)?;
+        Ok((queries, keys))
+    }
+}
+
+impl Attention {
+    fn load(config: &DecoderConfig, downsample: usize, vars: &Vars<'_>) -> Loaded<Self> {
+        let width = config.hidden_size;
+        let inner = width / downsample.max(1);
+        let linear = |from: usize, to: usize, name: &str| vars.linear(from, to, true, name);
+        Ok(Self {
+            q: linear(width, inner, "q_proj")?,
+            k: linear(width, inner, "k_proj")?,
+            v: linear(width, inner, "v_proj")?,
+            out: linear(inner, width, "out_proj")?,
+            heads: config.num_attention_heads.max(1),
+        })
+    }
+
+    /// `(N, length, C)` each; keys and values have equal length.
+    fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let split = |x: Tensor| {
+            let (n, length, width) = x.dims3()?;
+            x.reshape((n, length, self.heads, width / self.heads))?.transpose(1, 2)?.contiguous()
+        };
+        let (q, k, v) = (split(self.q.forward(q)?)?, split(self.k.forward(k)?)?, split(self.v.forward(v)?)?);
+        let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
+        let out = attend(&q, &k, &v, scale, None)?.transpose(1, 2)?.contiguous()?.flatten_from(2)?;
+        self.out.forward(&out)
+    }
+}
+
+impl FeedForward {
+    fn load(from: usize, inner: usize, to: usize, depth: usize, vars: &Vars<'_>) -> Loaded<Self> {
+        let mut layers = vec![vars.linear(from, inner, true, "proj_in")?];
+        for n in 0..depth.saturating_sub(2) {
+            layers.push(vars.linear(inner, inner, true, &format!("layers.{n}"))?);
+        }
+        layers.push(vars.linear(inner, to, true, "proj_out")?);
+        Ok(Self { layers })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let last = self.layers.len() - 1;
+        let mut x = x.clone();
+        for (n, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x)?;
+            if n < last {
+                x = x.relu()?;
+            }
+        }
+        Ok(x)
+    }
+}

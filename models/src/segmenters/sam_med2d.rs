@@ -1,0 +1,81 @@
+//! SAM-Med2D: a SAM of 256 × 256 pixels with adapters, fine-tuned on 2-D medical images.
+
+use super::{SegmenterFamily, SegmenterLoader};
+use crate::checkpoint::Checkpoint;
+use crate::sam::recipe::{Answer, Recipe};
+use crate::sam::{Plane, Sam};
+use crate::{LoadError, LoadOptions};
+use loupe_core::{Hint, Picture, SegmentError};
+
+/// The table entry.
+pub static FAMILY: SegmenterFamily = SegmenterFamily {
+    name: "sam-med2d",
+    paper: "SAM-Med2D, arXiv 2308.16184",
+    examples: &["OpenGVLab/SAM-Med2D sam-med2d_b"],
+    recipe: "ImageNet mean and deviation, then squashed to the square input (nearest, OpenCV's rule); of the \
+             multimask output the mask with the best predicted IoU; logits bilinear to the input and to the \
+             picture, above 0",
+    claims: |clues| {
+        let adapters = clues.has_tensor("image_encoder.blocks.0.Adapter.");
+        clues.no_config()
+            && (adapters || (clues.is_called("sammed2d") && clues.has_tensor("image_encoder.blocks.0.")))
+    },
+    load: SegmenterLoader::Picture(|checkpoint, options| Ok(Box::new(load(checkpoint, options)?))),
+};
+
+/// Loads `model.safetensors` in the original names, with or without adapters.
+///
+/// # Errors
+/// When a tensor is missing, unexpected or wrongly shaped.
+pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
+    Sam::load(checkpoint, options, FAMILY.name, &|_, side| Ok(Box::new(Squashed { side })))
+}
+
+/// `SammedPredictor`.
+#[derive(Debug)]
+struct Squashed {
+    side: usize,
+}
+
+impl Recipe for Squashed {
+    fn pixels(&self, picture: &Picture) -> Result<Vec<f32>, SegmentError> {
+        const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
+        const STD: [f32; 3] = [58.395, 57.12, 57.375];
+        let side = self.side;
+        // OpenCV's INTER_NEAREST: the pixel under the top left corner.
+        let sources = |length: usize| {
+            let step = 1.0 / (side as f64 / length as f64);
+            (0..side).map(move |n| ((n as f64 * step).floor() as usize).min(length - 1))
+        };
+        let (width, channels) = (picture.width(), picture.channels());
+        let mut out = Vec::with_capacity(3 * side * side);
+        for (channel, (mean, std)) in MEAN.into_iter().zip(STD).enumerate() {
+            let channel = channel.min(channels - 1);
+            for y in sources(picture.height()) {
+                let row = &picture.pixels()[y * width * channels..(y + 1) * width * channels];
+                out.extend(sources(width).map(|x| (f32::from(row[x * channels + channel]) - mean) / std));
+            }
+        }
+        Ok(out)
+    }
+
+    fn filled(&self, _: usize, _: usize) -> [usize; 2] {
+        [self.side, self.side]
+    }
+
+    fn refuses(&self, _: &Hint) -> Option<&'static str> {
+        None
+    }
+
+    fn answer(&self, _: &[Hint]) -> Answer {
+        Answer::Best
+    }
+
+    fn finish(&self, low: &Plane, width: usize, height: usize) -> Plane {
+        low.resized(self.side, self.side).resized(width, height)
+    }
+
+    fn resample(&self) -> &'static str {
+        "opencv nearest"
+    }
+}
