@@ -77,5 +77,6 @@ def main():
     pathlib.Path(__file__).with_suffix(".json").write_text(f"[\n{text}\n]\n")
 
 
-torch.set_num_threads(1)
-main()
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

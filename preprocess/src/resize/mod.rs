@@ -7,6 +7,7 @@
 
 mod kernel;
 mod pillow;
+pub mod skimage;
 mod torchvision;
 
 use loupe_core::picture::{Picture, PictureError};
