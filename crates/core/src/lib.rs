@@ -7,6 +7,7 @@
 
 pub mod ask;
 pub mod dialect;
+pub mod follow;
 pub mod geometry;
 pub mod mask;
 pub mod media;

@@ -1,6 +1,7 @@
 //! Binary masks on pictures and label maps on volumes.
 
-use crate::geometry::{Box2, Given, LpsFromIndex};
+use crate::geometry::{Box2, Given, LpsFromIndex, Point2};
+use crate::picture::Origin;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +50,18 @@ impl Mask {
         self.bits.iter().filter(|&&b| b).count()
     }
 
+    /// Shared pixels over covered pixels; 0 when both are empty or the sizes differ.
+    pub fn iou(&self, other: &Self) -> f64 {
+        if (self.width, self.height) != (other.width, other.height) {
+            return 0.0;
+        }
+        let count = |both: fn(bool, bool) -> bool| {
+            self.bits.iter().zip(&other.bits).filter(|(a, b)| both(**a, **b)).count() as f64
+        };
+        let union = count(|a, b| a || b);
+        if union == 0.0 { 0.0 } else { count(|a, b| a && b) / union }
+    }
+
     /// The tight box around the covered pixels in continuous edges, or `None` when empty.
     pub fn bounding_box(&self) -> Option<Box2<Given>> {
         let mut found: Option<(usize, usize, usize, usize)> = None;
@@ -70,6 +83,36 @@ pub struct LabelVolume {
     pub lps_from_index: LpsFromIndex,
     /// Names of the labels, where known.
     pub names: BTreeMap<u16, String>,
+}
+
+impl LabelVolume {
+    /// Gives the voxels that `mask` covers the label `label`, and says how many there were. The mask
+    /// is on the pixels of a picture with this origin; each pixel of the picture's *source* is
+    /// looked up in the mask and put where it lies in the patient, so flips, planes and stretching
+    /// of what was shown do not matter. `None` when the origin has no place in the patient.
+    pub fn paint(&mut self, origin: &Origin, mask: &Mask, label: u16) -> Option<usize> {
+        let lps_from_source = origin.lps_from_source?;
+        let self_from_source = origin.source_from_self.inverse()?;
+        let [width, height] = origin.source_size;
+        let (slices, rows, columns) = self.labels.dim();
+        let mut painted = 0;
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let centre = Point2::new(x as f64 + 0.5, y as f64 + 0.5);
+            let shown = self_from_source.point(centre);
+            let inside = shown.x >= 0.0 && shown.y >= 0.0;
+            if !inside || !mask.get(shown.x as usize, shown.y as usize) {
+                continue;
+            }
+            let index = self.lps_from_index.index_of(lps_from_source.apply(centre))?;
+            let [i, j, k] = index.map(f64::round);
+            let fits = |v: f64, n: usize| v >= 0.0 && v < n as f64;
+            if fits(i, columns) && fits(j, rows) && fits(k, slices) {
+                self.labels[[k as usize, j as usize, i as usize]] = label;
+                painted += 1;
+            }
+        }
+        Some(painted)
+    }
 }
 
 /// COCO's uncompressed run-length encoding: column-major runs, the first of zeros.

@@ -1,6 +1,7 @@
 //! The traits between crates. Implementations hold tensors, files and devices; these do not.
 
 use crate::ask::{Ask, Reply};
+use crate::follow::{self, FollowRules};
 use crate::geometry::{Box2, Given, Point2};
 use crate::mask::{LabelVolume, Mask};
 use crate::media::{MediaError, MediaRef};
@@ -164,6 +165,21 @@ pub trait Segmenter: Send {
         objects: &[Vec<Hint>],
     ) -> Vec<Result<Vec<Segment>, SegmentError>> {
         objects.iter().map(|hints| self.segment(picture, hints)).collect()
+    }
+
+    /// Follows the object that `hints` describe in frame `start` through the frames before and
+    /// after it, until it ends: one mask a frame, empty where the object is not. Frames are slices
+    /// of a volume or of a clip, in order, and of one size.
+    ///
+    /// # Errors
+    /// When `start` is not a frame, a hint cannot be used, or the computation fails.
+    fn follow(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        hints: &[Hint],
+    ) -> Result<Vec<Mask>, SegmentError> {
+        follow::by_previous_mask(self, frames, start, hints, &FollowRules::default())
     }
 }
 
