@@ -1,15 +1,17 @@
-//! SAM equals `transformers`' SamModel on random checkpoints (made by parity/sam/make.py):
+//! SAM equals `transformers`' SamModel, and its relatives their references, on random checkpoints
+//! (made by parity/sam/make.py and make_relatives.py):
 //! embeddings within 1e-5, mask logits within 5e-5, predicted IoU within 1e-5.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use candle_core::{Device, Tensor};
 use loupe_core::{Box2, Hint, Picture, Point2, Segmenter};
-use loupe_models::segmenters::{Sam, sam};
+use loupe_models::segmenters::{Sam, medsam, mobile_sam, sam, sam_med2d, segmenter_of};
 use loupe_models::{Checkpoint, LoadOptions, Resample, load_segmenter};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-const CASES: [&str; 6] = ["window3", "window4", "grey", "pil", "original", "stretched"];
+const CASES: [&str; 9] =
+    ["window3", "window4", "grey", "pil", "original", "stretched", "medsam", "sam_med2d", "mobile_sam"];
 
 fn folder(case: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/sam").join(case)
@@ -26,15 +28,23 @@ fn picture(case: &str) -> Picture {
 }
 
 fn load(case: &str) -> Sam {
-    // Files do not tell all: the original release comes without processor file, and both classes of
+    // Files do not tell all: original releases come without processor file, and both classes of
     // transformers write the same name.
     let resample = match case {
-        "original" => Some(Resample::Torchvision),
+        "original" | "mobile_sam" => Some(Resample::Torchvision),
         "pil" => Some(Resample::Pillow),
         _ => None,
     };
     let options = LoadOptions { resample, ..LoadOptions::default() };
-    sam::load(&Checkpoint::directory(&folder(case)), &options).unwrap()
+    let checkpoint = Checkpoint::directory(&folder(case));
+    match segmenter_of(&checkpoint).unwrap().name {
+        "sam" => sam::load(&checkpoint, &options),
+        "medsam" => medsam::load(&checkpoint, &options),
+        "sam-med2d" => sam_med2d::load(&checkpoint, &options),
+        "mobile-sam" => mobile_sam::load(&checkpoint, &options),
+        other => panic!("{case} was taken for {other}"),
+    }
+    .unwrap()
 }
 
 fn flat(t: &Tensor) -> Vec<f32> {
@@ -180,4 +190,23 @@ fn objects_decoded_together_equal_those_decoded_alone() {
     let candidates = sam.segment(&picture, &[point(30.0)]).unwrap();
     assert_eq!(candidates.len(), 3);
     assert!(candidates.windows(2).all(|pair| pair[0].predicted_iou >= pair[1].predicted_iou));
+}
+
+#[test]
+fn each_family_answers_in_its_own_way() {
+    let segment = |case: &str, hints: &[Hint]| load(case).segment(&picture(case), hints);
+    let point = Hint::Point { at: Point2::new(20.0, 20.0), positive: true };
+    let region = Hint::Box(Box2::new(5.0, 6.0, 30.0, 40.0));
+    let refusal = segment("medsam", std::slice::from_ref(&point)).unwrap_err().to_string();
+    assert_eq!(refusal, "medsam takes no point prompts");
+    assert_eq!(segment("medsam", std::slice::from_ref(&region)).unwrap().len(), 1);
+    assert_eq!(segment("mobile_sam", std::slice::from_ref(&point)).unwrap().len(), 3);
+    // SAM-Med2D gives the best of its three masks, whatever the prompt.
+    let mut sam = load("sam_med2d");
+    for hints in [vec![point], vec![region]] {
+        let best = sam.segment(&picture("sam_med2d"), &hints).unwrap();
+        let all = sam.decode(&picture("sam_med2d"), &hints, None).unwrap().predicted_iou;
+        assert_eq!(best.len(), 1);
+        assert_eq!(best[0].predicted_iou, all[1..].iter().copied().max_by(f32::total_cmp));
+    }
 }

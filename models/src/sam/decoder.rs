@@ -1,7 +1,8 @@
 //! Tokens and image attend to each other, then masks are read off (`SamMaskDecoder`).
 
+use super::ops::attend;
 use super::vars::Vars;
-use super::{DecoderConfig, attend, norm_channels};
+use super::{DecoderConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{D, Result, Tensor};
 use candle_nn::{ConvTranspose2d, ConvTranspose2dConfig, LayerNorm, Linear, Module};
@@ -218,12 +219,16 @@ impl Attention {
     fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let split = |x: Tensor| {
             let (n, length, width) = x.dims3()?;
-            x.reshape((n, length, self.heads, width / self.heads))?.transpose(1, 2)?.contiguous()
+            let head = width / self.heads;
+            let x = x.reshape((n, length, self.heads, head))?.transpose(1, 2)?.contiguous()?;
+            x.reshape((n * self.heads, length, head))
         };
         let (q, k, v) = (split(self.q.forward(q)?)?, split(self.k.forward(k)?)?, split(self.v.forward(v)?)?);
         let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
-        let out = attend(&q, &k, &v, scale, None)?.transpose(1, 2)?.contiguous()?.flatten_from(2)?;
-        self.out.forward(&out)
+        let out = attend(&q, &k, &v, scale, None)?;
+        let (all, length, head) = out.dims3()?;
+        let out = out.reshape((all / self.heads, self.heads, length, head))?.transpose(1, 2)?;
+        self.out.forward(&out.contiguous()?.flatten_from(2)?)
     }
 }
 

@@ -1,16 +1,17 @@
 //! The image encoder: a plain ViT with windowed attention, decomposed relative positions and a
 //! convolutional neck (`SamVisionEncoder`).
 
+use super::ops::{Relative, attend, gelu};
 use super::upsample::taps;
 use super::vars::Vars;
-use super::{VisionConfig, attend, norm_channels};
+use super::{VisionConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, LayerNorm, Linear, Module};
 
 /// Pixels to an embedding grid.
 #[derive(Debug)]
-pub(crate) struct ImageEncoder {
+pub(super) struct Vit {
     patch: Conv2d,
     positions: Option<Tensor>,
     layers: Vec<Layer>,
@@ -48,16 +49,17 @@ struct Adapter {
     norm: LayerNorm,
 }
 
+/// Two convolutions that bring the encoder's width to the decoder's.
 #[derive(Debug)]
-struct Neck {
+pub(super) struct Neck {
     conv1: Conv2d,
     norm1: (Tensor, Tensor),
     conv2: Conv2d,
     norm2: (Tensor, Tensor),
 }
 
-impl ImageEncoder {
-    pub(crate) fn load(config: &VisionConfig, vars: &Vars<'_>) -> std::result::Result<Self, LoadError> {
+impl Vit {
+    pub(super) fn load(config: &VisionConfig, vars: &Vars<'_>) -> std::result::Result<Self, LoadError> {
         let (width, grid) = (config.hidden_size, config.grid());
         let stride = Conv2dConfig { stride: config.patch_size, ..Conv2dConfig::default() };
         let patch = vars.conv(3, width, config.patch_size, stride, "patch_embed.projection")?;
@@ -66,12 +68,12 @@ impl ImageEncoder {
         let layers = (0..config.num_hidden_layers)
             .map(|n| Layer::load(config, n, &vars.pp(&format!("layers.{n}"))))
             .collect::<std::result::Result<_, _>>()?;
-        let neck = Neck::load(config, &vars.pp("neck"))?;
+        let neck = Neck::load(config.hidden_size, config.output_channels, &vars.pp("neck"))?;
         Ok(Self { patch, positions, layers, neck })
     }
 
     /// `(B, 3, image_size, image_size)` normalised pixels to `(B, C, G, G)`.
-    pub(crate) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
         let mut x = self.patch.forward(pixels)?.permute((0, 2, 3, 1))?.contiguous()?;
         if let Some(positions) = &self.positions {
             x = x.broadcast_add(positions)?;
@@ -131,7 +133,7 @@ impl Layer {
         };
         let x = (x + attended)?;
         let normed = self.norm2.forward(&x)?;
-        let inner = self.lin2.forward(&self.lin1.forward(&normed)?.gelu_erf()?)?;
+        let inner = self.lin2.forward(&gelu(self.lin1.forward(&normed)?)?)?;
         match &self.adapter {
             None => x + inner,
             Some(adapter) => (x + inner)? + adapter.forward(&normed)?,
@@ -153,11 +155,11 @@ impl Attention {
             .contiguous()?
             .reshape((3, b * self.heads, h * w, head))?;
         let (q, k, v) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let bias = match &self.relative {
-            Some((rows, columns)) => Some(relative_bias(&q, rows, columns, h, w)?),
+        let relative = match &self.relative {
+            Some((rows, columns)) => Some(relative(&q, rows, columns, h, w)?),
             None => None,
         };
-        let out = attend(&q, &k, &v, 1.0 / (head as f64).sqrt(), bias.as_ref())?;
+        let out = attend(&q, &k, &v, 1.0 / (head as f64).sqrt(), relative.as_ref())?;
         let out = out
             .reshape((b, self.heads, h, w, head))?
             .permute((0, 2, 3, 1, 4))?
@@ -193,31 +195,29 @@ fn relative_table(table: &Tensor, length: usize) -> Result<Tensor> {
     table.index_select(&index, 0)?.reshape((length, length, table.dim(1)?))
 }
 
-/// Scores of decomposed relative positions (Li et al. 2022, MViTv2): `(B·heads, H·W, H·W)` from the
-/// unscaled queries `(B·heads, H·W, head)`.
-fn relative_bias(q: &Tensor, rows: &Tensor, columns: &Tensor, h: usize, w: usize) -> Result<Tensor> {
+/// Decomposed relative positions (Li et al. 2022, MViTv2) from the unscaled queries
+/// `(B·heads, H·W, head)`.
+fn relative(q: &Tensor, rows: &Tensor, columns: &Tensor, h: usize, w: usize) -> Result<Relative> {
     let (n, _, head) = q.dims3()?;
     let grid = q.reshape((n, h, w, head))?;
     // (H, n·W, head) × (H, head, H) and (W, n·H, head) × (W, head, W)
-    let along_rows = grid
-        .permute((1, 0, 2, 3))?
-        .contiguous()?
-        .reshape((h, n * w, head))?
-        .matmul(&relative_table(rows, h)?.transpose(1, 2)?.contiguous()?)?
-        .reshape((h, n, w, h))?
-        .permute((1, 0, 2, 3))?;
-    let along_columns = grid
-        .permute((2, 0, 1, 3))?
-        .contiguous()?
-        .reshape((w, n * h, head))?
-        .matmul(&relative_table(columns, w)?.transpose(1, 2)?.contiguous()?)?
-        .reshape((w, n, h, w))?
-        .permute((1, 2, 0, 3))?;
-    along_rows.unsqueeze(4)?.broadcast_add(&along_columns.unsqueeze(3)?)?.reshape((n, h * w, h * w))
+    let along = |order: [usize; 4], table: &Tensor, side: usize, other: usize| {
+        grid.permute(order)?
+            .contiguous()?
+            .reshape((side, n * other, head))?
+            .matmul(&relative_table(table, side)?.transpose(1, 2)?.contiguous()?)?
+            .reshape((side, n, other, side))
+    };
+    let along_rows = along([1, 0, 2, 3], rows, h, w)?.permute((1, 0, 2, 3))?.contiguous()?;
+    let along_columns = along([2, 0, 1, 3], columns, w, h)?.permute((1, 2, 0, 3))?.contiguous()?;
+    Ok(Relative {
+        along_rows: along_rows.reshape((n, h * w, h))?,
+        along_columns: along_columns.reshape((n, h * w, w))?,
+    })
 }
 
 /// `(B, H, W, C)` to windows `(B × windows, side, side, C)`, zeros added below and to the right.
-fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
+pub(super) fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
     let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
     x.pad_with_zeros(1, 0, rows * side - h)?
@@ -229,7 +229,7 @@ fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
 }
 
 /// The inverse of [`partition`].
-fn unpartition(windows: &Tensor, side: usize, h: usize, w: usize) -> Result<Tensor> {
+pub(super) fn unpartition(windows: &Tensor, side: usize, h: usize, w: usize) -> Result<Tensor> {
     let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
     let (n, _, _, c) = windows.dims4()?;
     windows
@@ -269,8 +269,7 @@ impl Adapter {
 }
 
 impl Neck {
-    fn load(config: &VisionConfig, vars: &Vars<'_>) -> std::result::Result<Self, LoadError> {
-        let (width, out) = (config.hidden_size, config.output_channels);
+    pub(super) fn load(width: usize, out: usize, vars: &Vars<'_>) -> std::result::Result<Self, LoadError> {
         let padded = Conv2dConfig { padding: 1, ..Conv2dConfig::default() };
         Ok(Self {
             conv1: Conv2d::new(vars.get(&[out, width, 1, 1], "conv1.weight")?, None, Conv2dConfig::default()),
@@ -280,7 +279,7 @@ impl Neck {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         // The class default of SamLayerNorm, whatever the config says.
         let eps = 1e-6;
         let x = norm_channels(&self.conv1.forward(x)?, &self.norm1.0, &self.norm1.1, eps)?;

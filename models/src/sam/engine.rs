@@ -2,10 +2,11 @@
 //! alike are decoded together.
 
 use super::decoder::MaskDecoder;
-use super::encoder::ImageEncoder;
+use super::encoder::Vit;
 use super::prompt::{PromptEncoder, SparsePrompt};
 use super::recipe::{self, Answer, Recipe};
-use super::{Plane, SamConfig, Vars, infer, names};
+use super::tiny_vit::TinyVit;
+use super::{Plane, SamConfig, Vars, Vision, infer, names};
 use crate::checkpoint::Checkpoint;
 use crate::engine::open_device;
 use crate::weights::{Numbers, Weights};
@@ -26,7 +27,7 @@ pub struct Sam {
     family: &'static str,
     info: ModelInfo,
     side: usize,
-    encoder: ImageEncoder,
+    encoder: Encoder,
     prompts: PromptEncoder,
     decoder: MaskDecoder,
     positions: Tensor,
@@ -34,6 +35,29 @@ pub struct Sam {
     device: Device,
     /// Embeddings by picture content, least recently used first.
     kept: Vec<([u8; 32], Tensor)>,
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Vit(Vit),
+    TinyVit(TinyVit),
+}
+
+impl Encoder {
+    fn load(vision: &Vision, vars: &Vars<'_>) -> Result<Self, LoadError> {
+        Ok(match vision {
+            Vision::Vit(config) => Self::Vit(Vit::load(config, vars)?),
+            Vision::TinyVit { width, .. } => Self::TinyVit(TinyVit::load(*width, vars)?),
+        })
+    }
+
+    /// `(1, 3, S, S)` to `(1, C, G, G)`.
+    fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Vit(encoder) => encoder.forward(pixels),
+            Self::TinyVit(encoder) => encoder.forward(pixels),
+        }
+    }
 }
 
 /// The raw output for one object.
@@ -63,6 +87,16 @@ struct Prepared {
     mask: Option<Vec<f32>>,
 }
 
+/// What a family has that a checkpoint does not say.
+pub(crate) struct Family<'a> {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Side of the input, when the encoder is a TinyViT.
+    pub(crate) tiny_vit: Option<usize>,
+    /// What it does around the network.
+    pub(crate) recipe: MakeRecipe<'a>,
+}
+
 /// Makes a recipe from config.json (`null` without one) and the side of the input.
 pub(crate) type MakeRecipe<'a> = &'a dyn Fn(&Value, usize) -> Result<Box<dyn Recipe>, LoadError>;
 
@@ -72,8 +106,7 @@ impl Sam {
     pub(crate) fn load(
         checkpoint: &Checkpoint,
         options: &LoadOptions,
-        family: &'static str,
-        recipe: MakeRecipe<'_>,
+        family: &Family<'_>,
     ) -> Result<Self, LoadError> {
         let (device, device_name) = open_device(options.device)?;
         let dtype = options.dtype.unwrap_or(if device.is_cpu() { Dtype::F32 } else { Dtype::Bf16 });
@@ -83,14 +116,14 @@ impl Sam {
         let weights = Weights::open(checkpoint, numbers, |name| names::canonical(name, original))?;
         let sizes = match &config {
             Some(config) => SamConfig::read(config)?,
-            None => infer::config_from_shapes(&weights)?,
+            None => infer::config_from_shapes(&weights, family.tiny_vit)?,
         };
-        let side = sizes.vision.image_size;
-        let recipe = recipe(config.as_ref().unwrap_or(&Value::Null), side)?;
+        let side = sizes.vision.side();
+        let recipe = (family.recipe)(config.as_ref().unwrap_or(&Value::Null), side)?;
         let vars = Vars::root(&weights);
         let features = sizes.prompt.num_pos_feats;
         let frequencies = vars.get(&[2, features], "shared_image_embedding.positional_embedding")?;
-        let encoder = ImageEncoder::load(&sizes.vision, &vars.pp("vision_encoder"))?;
+        let encoder = Encoder::load(&sizes.vision, &vars.pp("vision_encoder"))?;
         let prompts =
             PromptEncoder::load(&sizes.prompt, &sizes.vision, &vars.pp("prompt_encoder"), frequencies)?;
         let decoder = MaskDecoder::load(&sizes.decoder, &vars.pp("mask_decoder"))?;
@@ -98,7 +131,7 @@ impl Sam {
         weights.finish()?;
         let positions = prompts.grid_positions()?;
         let info = ModelInfo {
-            family: family.to_owned(),
+            family: family.name.to_owned(),
             name: checkpoint.name(),
             weights_sha256: checkpoint.weights_sha256()?,
             parameters,
@@ -109,7 +142,7 @@ impl Sam {
             context_tokens: 0,
         };
         Ok(Self {
-            family,
+            family: family.name,
             info,
             side,
             encoder,

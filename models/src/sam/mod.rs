@@ -9,11 +9,14 @@ mod encoder;
 mod engine;
 mod infer;
 mod names;
+mod ops;
 mod prompt;
 pub(crate) mod recipe;
+mod tiny_vit;
 mod upsample;
 mod vars;
 
+pub(crate) use engine::Family;
 pub use engine::{Decoded, Sam};
 pub(crate) use prompt::SparsePrompt;
 pub(crate) use upsample::Plane;
@@ -21,18 +24,50 @@ pub(crate) use vars::Vars;
 
 use crate::LoadError;
 use crate::fields::Fields;
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 /// Sizes of a SAM; what config.json leaves out has the class defaults of `transformers`.
 #[derive(Debug, Clone)]
 pub(crate) struct SamConfig {
-    pub(crate) vision: VisionConfig,
+    pub(crate) vision: Vision,
     pub(crate) prompt: PromptConfig,
     pub(crate) decoder: DecoderConfig,
 }
 
-/// Sizes of the image encoder.
+/// The image encoder.
+#[derive(Debug, Clone)]
+pub(crate) enum Vision {
+    /// The plain ViT of SAM.
+    Vit(VisionConfig),
+    /// MobileSAM's TinyViT; its other sizes are those of the tensors.
+    TinyVit {
+        /// Side of the input in pixels.
+        side: usize,
+        /// Channels of the embedding.
+        width: usize,
+    },
+}
+
+impl Vision {
+    /// Side of the input in pixels.
+    pub(crate) fn side(&self) -> usize {
+        match self {
+            Self::Vit(config) => config.image_size,
+            Self::TinyVit { side, .. } => *side,
+        }
+    }
+
+    /// Side of the embedding grid.
+    pub(crate) fn grid(&self) -> usize {
+        match self {
+            Self::Vit(config) => config.grid(),
+            Self::TinyVit { side, .. } => side / tiny_vit::REDUCTION,
+        }
+    }
+}
+
+/// Sizes of the plain ViT.
 #[derive(Debug, Clone)]
 pub(crate) struct VisionConfig {
     pub(crate) hidden_size: usize,
@@ -181,7 +216,7 @@ impl SamConfig {
             inner > 0 && inner % heads == 0,
             "leaves no whole number a head",
         )?;
-        Ok(Self { vision, prompt, decoder })
+        Ok(Self { vision: Vision::Vit(vision), prompt, decoder })
     }
 }
 
@@ -198,20 +233,4 @@ pub(crate) fn norm_channels(
     let scaled = centred.broadcast_div(&(variance + eps)?.sqrt()?)?;
     let shape = (1, weight.dim(0)?, 1, 1);
     scaled.broadcast_mul(&weight.reshape(shape)?)?.broadcast_add(&bias.reshape(shape)?)
-}
-
-/// Attention over `(batch × heads, length, head width)`; `bias` is added to the scores.
-pub(crate) fn attend(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    scale: f64,
-    bias: Option<&Tensor>,
-) -> candle_core::Result<Tensor> {
-    let scores = (q * scale)?.matmul(&k.transpose(D::Minus1, D::Minus2)?.contiguous()?)?;
-    let scores = match bias {
-        Some(bias) => (scores + bias)?,
-        None => scores,
-    };
-    candle_nn::ops::softmax_last_dim(&scores)?.matmul(v)
 }

@@ -3,9 +3,15 @@
 
 /// The `transformers` 5.x name of a tensor of a file in the original (`original`) or an older
 /// `transformers` dialect;
-/// `None` for the second copy of the positional embedding that older writers kept.
+/// `None` for tensors that the network does not have, such as the second copy of the positional
+/// embedding that older writers kept.
 pub(crate) fn canonical(name: &str, original: bool) -> Option<String> {
     if name == "prompt_encoder.shared_embedding.positional_embedding" {
+        return None;
+    }
+    // TinyViT's classifier and the counters of its batch norms.
+    let unused = ["image_encoder.norm_head.", "image_encoder.head."];
+    if unused.iter().any(|begin| name.starts_with(begin)) || name.ends_with(".num_batches_tracked") {
         return None;
     }
     Some(if original { from_original(name) } else { name.to_owned() })

@@ -1,7 +1,7 @@
 //! Points, boxes and masks to embeddings (`SamPromptEncoder`).
 
 use super::vars::Vars;
-use super::{PromptConfig, VisionConfig, norm_channels};
+use super::{PromptConfig, Vision, norm_channels};
 use crate::LoadError;
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
@@ -42,7 +42,7 @@ struct MaskEmbedding {
 impl PromptEncoder {
     pub(crate) fn load(
         config: &PromptConfig,
-        vision: &VisionConfig,
+        vision: &Vision,
         vars: &Vars<'_>,
         frequencies: Tensor,
     ) -> std::result::Result<Self, LoadError> {
@@ -54,7 +54,7 @@ impl PromptEncoder {
             nothing: vars.get(&[1, width], "not_a_point_embed.weight")?,
             no_mask: vars.get(&[1, width], "no_mask_embed.weight")?,
             mask: MaskEmbedding::load(config, &vars.pp("mask_embed"))?,
-            image_size: vision.image_size,
+            image_size: vision.side(),
             grid: vision.grid(),
         })
     }

@@ -18,23 +18,24 @@ impl<'a> Vars<'a> {
         Self { weights, prefix: String::new() }
     }
 
-    fn full(&self, name: &str) -> String {
+    /// The canonical name of `name` in this subtree.
+    pub(crate) fn name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
 
     /// The subtree `name`.
     pub(crate) fn pp(&self, name: &str) -> Self {
-        Self { weights: self.weights, prefix: self.full(name) }
+        Self { weights: self.weights, prefix: self.name(name) }
     }
 
     /// The tensor, which must be there with this shape.
     pub(crate) fn get(&self, shape: &[usize], name: &str) -> Result<Tensor, LoadError> {
-        self.weights.tensor(&self.full(name), shape)
+        self.weights.tensor(&self.name(name), shape)
     }
 
     /// Shape of a tensor, when there is one.
     pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.weights.shape(&self.full(name))
+        self.weights.shape(&self.name(name))
     }
 
     /// `y = x·Wᵀ + b` with `W` of shape `(to, from)`.
@@ -57,10 +58,14 @@ impl<'a> Vars<'a> {
         Ok(Conv2d::new(vars.get(&[to, from, side, side], "weight")?, Some(vars.get(&[to], "bias")?), how))
     }
 
+    /// Two vectors.
+    pub(crate) fn pair(&self, width: usize, one: &str, other: &str) -> Result<(Tensor, Tensor), LoadError> {
+        Ok((self.get(&[width], one)?, self.get(&[width], other)?))
+    }
+
     /// Weight and bias of a norm.
     pub(crate) fn norm(&self, width: usize, name: &str) -> Result<(Tensor, Tensor), LoadError> {
-        let vars = self.pp(name);
-        Ok((vars.get(&[width], "weight")?, vars.get(&[width], "bias")?))
+        self.pp(name).pair(width, "weight", "bias")
     }
 
     /// Layer norm over the last dimension.

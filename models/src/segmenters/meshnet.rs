@@ -30,8 +30,8 @@ pub static FAMILY: SegmenterFamily = SegmenterFamily {
 
 const TOPOLOGY: &str = "model.json";
 
-/// Voxels computed together along a row: with [`LANES`] channels they fill the vector registers.
-const BLOCK: usize = 16;
+/// Values in the widest vector register.
+const WIDEST: usize = 16;
 /// Output channels computed together.
 const LANES: usize = 5;
 
@@ -274,8 +274,7 @@ impl Layer {
         let [slices, rows, columns] = input.shape;
         let pad = self.dilation * (self.side / 2);
         // Rows with room on both sides, rounded up to whole blocks: no edge cases inside.
-        let blocks = columns.div_ceil(BLOCK);
-        let stride = blocks * BLOCK + 2 * pad;
+        let stride = columns.next_multiple_of(2 * WIDEST) + 2 * pad;
         let padded: Vec<Vec<f32>> = input
             .channels
             .par_iter()
@@ -310,7 +309,7 @@ impl Layer {
     fn row(
         &self,
         padded: &[Vec<f32>],
-        [slices, rows, columns]: [usize; 3],
+        [slices, rows, _]: [usize; 3],
         stride: usize,
         (k, j): (usize, usize),
         first: usize,
@@ -340,17 +339,7 @@ impl Layer {
                 }
             }
         }
-        let arch = pulp::Arch::new();
-        for start in (0..columns).step_by(BLOCK) {
-            let sums = arch.dispatch(Tile { taps: &taps, start });
-            let end = BLOCK.min(columns - start);
-            for ((row, sum), &bias) in out.iter_mut().zip(&sums).zip(&self.bias[first..]) {
-                for (o, &s) in row[start..start + end].iter_mut().zip(sum) {
-                    let value = s + bias;
-                    *o = if self.relu { value.max(0.0) } else { value };
-                }
-            }
-        }
+        pulp::Arch::new().dispatch(Row { taps: &taps, bias: &self.bias[first..], relu: self.relu, out });
     }
 }
 
@@ -362,26 +351,53 @@ struct Tap<'a> {
     weights: [f32; LANES],
 }
 
-/// Sums over all taps for [`BLOCK`] columns from `start` on.
-struct Tile<'a> {
+/// One row of some output channels: sums over all taps.
+struct Row<'a, 'b> {
     taps: &'a [Tap<'a>],
-    start: usize,
+    bias: &'a [f32],
+    relu: bool,
+    out: &'a mut [&'b mut [f32]],
 }
 
-impl pulp::WithSimd for Tile<'_> {
-    type Output = [[f32; BLOCK]; LANES];
+impl pulp::WithSimd for Row<'_, '_> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        let mut sums = [[0f32; BLOCK]; LANES];
-        for tap in self.taps {
-            let source = &tap.values[self.start..self.start + BLOCK];
-            for (line, weight) in sums.iter_mut().zip(tap.weights) {
-                for (sum, value) in line.iter_mut().zip(source) {
-                    *sum = weight.mul_add(*value, *sum);
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        // Two registers a channel: enough sums in flight, and all of them fit. Written out, because
+        // tests run with little optimisation.
+        let block = 2 * S::F32_LANES;
+        let columns = self.out.first().map_or(0, |row| row.len());
+        for start in (0..columns).step_by(block) {
+            let none = simd.splat_f32s(0.0);
+            let [mut a0, mut a1, mut a2, mut a3, mut a4] = [none; LANES];
+            let [mut b0, mut b1, mut b2, mut b3, mut b4] = [none; LANES];
+            for tap in self.taps {
+                let (pair, _) = S::as_simd_f32s(&tap.values[start..start + block]);
+                let (a, b) = (pair[0], pair[1]);
+                let [w0, w1, w2, w3, w4] = tap.weights;
+                let w = simd.splat_f32s(w0);
+                (a0, b0) = (simd.mul_add_f32s(w, a, a0), simd.mul_add_f32s(w, b, b0));
+                let w = simd.splat_f32s(w1);
+                (a1, b1) = (simd.mul_add_f32s(w, a, a1), simd.mul_add_f32s(w, b, b1));
+                let w = simd.splat_f32s(w2);
+                (a2, b2) = (simd.mul_add_f32s(w, a, a2), simd.mul_add_f32s(w, b, b2));
+                let w = simd.splat_f32s(w3);
+                (a3, b3) = (simd.mul_add_f32s(w, a, a3), simd.mul_add_f32s(w, b, b3));
+                let w = simd.splat_f32s(w4);
+                (a4, b4) = (simd.mul_add_f32s(w, a, a4), simd.mul_add_f32s(w, b, b4));
+            }
+            let sums = [[a0, b0], [a1, b1], [a2, b2], [a3, b3], [a4, b4]];
+            for ((row, sums), bias) in self.out.iter_mut().zip(sums).zip(self.bias) {
+                let (bias, least) = (simd.splat_f32s(*bias), if self.relu { 0.0 } else { f32::NEG_INFINITY });
+                let mut buffer = [0f32; 2 * WIDEST];
+                let (pair, _) = S::as_mut_simd_f32s(&mut buffer);
+                for (to, sum) in pair.iter_mut().zip(sums) {
+                    *to = simd.max_f32s(simd.add_f32s(sum, bias), simd.splat_f32s(least));
                 }
+                let end = block.min(columns - start);
+                row[start..start + end].copy_from_slice(&buffer[..end]);
             }
         }
-        sums
     }
 }

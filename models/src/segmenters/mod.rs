@@ -9,7 +9,9 @@ use crate::{LoadError, LoadOptions};
 use loupe_core::{Segmenter, VolumeSegmenter};
 use serde_json::Value;
 
+pub mod medsam;
 pub mod meshnet;
+pub mod mobile_sam;
 pub mod sam;
 pub mod sam_med2d;
 
@@ -44,7 +46,8 @@ pub struct SegmenterFamily {
 }
 
 /// Every family of segmenters.
-pub static SEGMENTERS: &[&SegmenterFamily] = &[&meshnet::FAMILY, &sam_med2d::FAMILY, &sam::FAMILY];
+pub static SEGMENTERS: &[&SegmenterFamily] =
+    &[&meshnet::FAMILY, &mobile_sam::FAMILY, &sam_med2d::FAMILY, &medsam::FAMILY, &sam::FAMILY];
 
 /// What a checkpoint shows before it is loaded.
 pub struct Clues<'a> {

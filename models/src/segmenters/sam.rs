@@ -1,10 +1,10 @@
 //! SAM as its authors and `transformers` run it.
 
-use super::{SegmenterFamily, SegmenterLoader};
+use super::{Clues, SegmenterFamily, SegmenterLoader};
 use crate::checkpoint::Checkpoint;
 use crate::image_processor::ProcessorFile;
 use crate::sam::recipe::{Answer, Recipe, candidates_for_one_point};
-use crate::sam::{Plane, Sam};
+use crate::sam::{Family, Plane, Sam};
 use crate::{LoadError, LoadOptions};
 use loupe_core::{Hint, Picture, SegmentError};
 use loupe_preprocess::resize::{Backend, Filter, resize};
@@ -15,14 +15,19 @@ pub static FAMILY: SegmenterFamily = SegmenterFamily {
     name: "sam",
     paper: "Segment Anything, arXiv 2304.02643",
     examples: &["facebook/sam-vit-base", "facebook/sam-vit-large", "facebook/sam-vit-huge"],
-    recipe: "longest side to the input's size (bilinear, antialiased), ImageNet mean and deviation, zeros right \
-             and below; logits bilinear to the input, cropped, bilinear to the picture, above 0",
-    claims: |clues| {
-        clues.is("SamModel", "sam")
-            || (clues.no_config() && clues.has_tensor("image_encoder.blocks.0.attn.qkv"))
-    },
+    recipe: RECIPE,
+    claims: is_vit_sam,
     load: SegmenterLoader::Picture(|checkpoint, options| Ok(Box::new(load(checkpoint, options)?))),
 };
+
+pub(super) const RECIPE: &str = "longest side to the input's size (bilinear, antialiased), ImageNet mean and \
+                                 deviation, zeros right and below; three candidates for a single point, else one \
+                                 mask; logits bilinear to the input, cropped, bilinear to the picture, above 0";
+
+/// The network of SAM, whatever the recipe.
+pub(super) fn is_vit_sam(clues: &Clues<'_>) -> bool {
+    clues.is("SamModel", "sam") || (clues.no_config() && clues.has_tensor("image_encoder.blocks.0.attn.qkv"))
+}
 
 /// Loads a checkpoint in the Hugging Face layout, or one with `model.safetensors` in the original
 /// names and no config.json, with the recipe of this family.
@@ -30,7 +35,8 @@ pub static FAMILY: SegmenterFamily = SegmenterFamily {
 /// # Errors
 /// When a file or tensor is missing, unexpected or wrongly shaped.
 pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
-    Sam::load(checkpoint, options, FAMILY.name, &|config, side| padded(checkpoint, options, config, side))
+    let recipe = |config: &Value, side| padded(checkpoint, options, config, side);
+    Sam::load(checkpoint, options, &Family { name: FAMILY.name, tiny_vit: None, recipe: &recipe })
 }
 
 /// The recipe with the numbers of the checkpoint's processor file.

@@ -1,11 +1,13 @@
 //! SAM-Med2D: a SAM of 256 × 256 pixels with adapters, fine-tuned on 2-D medical images.
 
+use super::sam::is_vit_sam;
 use super::{SegmenterFamily, SegmenterLoader};
 use crate::checkpoint::Checkpoint;
 use crate::sam::recipe::{Answer, Recipe};
-use crate::sam::{Plane, Sam};
+use crate::sam::{Family, Plane, Sam};
 use crate::{LoadError, LoadOptions};
 use loupe_core::{Hint, Picture, SegmentError};
+use serde_json::Value;
 
 /// The table entry.
 pub static FAMILY: SegmenterFamily = SegmenterFamily {
@@ -16,9 +18,7 @@ pub static FAMILY: SegmenterFamily = SegmenterFamily {
              multimask output the mask with the best predicted IoU; logits bilinear to the input and to the \
              picture, above 0",
     claims: |clues| {
-        let adapters = clues.has_tensor("image_encoder.blocks.0.Adapter.");
-        clues.no_config()
-            && (adapters || (clues.is_called("sammed2d") && clues.has_tensor("image_encoder.blocks.0.")))
+        is_vit_sam(clues) && (clues.has_tensor(".blocks.0.Adapter.") || clues.is_called("sammed2d"))
     },
     load: SegmenterLoader::Picture(|checkpoint, options| Ok(Box::new(load(checkpoint, options)?))),
 };
@@ -28,7 +28,8 @@ pub static FAMILY: SegmenterFamily = SegmenterFamily {
 /// # Errors
 /// When a tensor is missing, unexpected or wrongly shaped.
 pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
-    Sam::load(checkpoint, options, FAMILY.name, &|_, side| Ok(Box::new(Squashed { side })))
+    let recipe = |_: &Value, side| Ok(Box::new(Squashed { side }) as Box<dyn Recipe>);
+    Sam::load(checkpoint, options, &Family { name: FAMILY.name, tiny_vit: None, recipe: &recipe })
 }
 
 /// `SammedPredictor`.

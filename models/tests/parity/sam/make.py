@@ -84,7 +84,33 @@ def original_names(state):
     return out
 
 
-for seed, (name, case) in enumerate(CASES.items()):
+def points_and_boxes(prompt, width, height):
+    """Boxes and points of a prompt in pixels of the picture."""
+    scaled = lambda rows: [[round(v * (width, height)[i % 2], 1) for i, v in enumerate(row)] for row in rows]
+    return scaled(prompt["boxes"]) if "boxes" in prompt else None, scaled(prompt["points"]) if "points" in prompt else None
+
+
+def described(prompt, boxes, points):
+    return dict(boxes=boxes, points=points, labels=prompt.get("labels"), mask=bool(prompt.get("mask")))
+
+
+def earlier_logits(n, low):
+    return torch.randn(1, 1, low, low, generator=torch.Generator().manual_seed(n)) * 4
+
+
+def state_of(model):
+    return {k: v.half().contiguous().clone() for k, v in model.state_dict().items() if k != "prompt_encoder.shared_embedding.positional_embedding"}
+
+
+def write(folder, state, ref, image, prompts):
+    save_file(state, folder / "model.safetensors")
+    save_file({k: v.contiguous().clone() for k, v in ref.items()}, folder / "ref.safetensors")
+    image.save(folder / "picture.png")
+    (folder / "prompts.json").write_text(json.dumps(prompts, indent=1) + "\n")
+    print(folder.name, sum(f.stat().st_size for f in folder.iterdir()) // 1024, "kB")
+
+
+def make(seed, name, case):
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     vision, out = case["vision"], case["out"]
@@ -111,17 +137,14 @@ for seed, (name, case) in enumerate(CASES.items()):
     with torch.no_grad():
         ref["embedding"] = model.get_image_embeddings(pixels["pixel_values"])
     for n, prompt in enumerate(PROMPTS):
-        scaled = lambda rows: [[round(v * (width, height)[i % 2], 1) for i, v in enumerate(row)] for row in rows]
-        boxes = scaled(prompt["boxes"]) if "boxes" in prompt else None
-        points = scaled(prompt["points"]) if "points" in prompt else None
+        boxes, points = points_and_boxes(prompt, width, height)
         given = dict(return_tensors="pt")
         if boxes: given["input_boxes"] = [boxes]
         if points: given["input_points"], given["input_labels"] = [[points]], [[prompt["labels"]]]
         x = processor(rgb, **given)
         extra = {}
         if prompt.get("mask"):
-            low = 4 * side // vision["patch_size"]
-            mask = torch.randn(1, 1, low, low, generator=torch.Generator().manual_seed(n)) * 4
+            mask = earlier_logits(n, 4 * side // vision["patch_size"])
             extra["input_masks"] = mask
             ref[f"prompt{n}.mask"] = mask
         keys = [k for k in ("pixel_values", "input_boxes", "input_points", "input_labels") if k in x]
@@ -134,16 +157,17 @@ for seed, (name, case) in enumerate(CASES.items()):
         ref[f"prompt{n}.iou"] = torch.cat([one.iou_scores, many.iou_scores], 2)
         if n == 0:
             ref["prompt0.full"] = processor.post_process_masks(masks[:, :, :2], x["original_sizes"], x["reshaped_input_sizes"], binarize=False)[0]
-        prompts.append(dict(boxes=boxes, points=points, labels=prompt.get("labels"), mask=bool(prompt.get("mask"))))
+        prompts.append(described(prompt, boxes, points))
     folder.mkdir()
-    state = {k: v.half().contiguous().clone() for k, v in model.state_dict().items() if k != "prompt_encoder.shared_embedding.positional_embedding"}
+    state = state_of(model)
     if case.get("original"):
         state = original_names(state)
     else:
         model.config.save_pretrained(folder)
         processor.save_pretrained(folder)
-    save_file(state, folder / "model.safetensors")
-    save_file({k: v.contiguous().clone() for k, v in ref.items()}, folder / "ref.safetensors")
-    image.save(folder / "picture.png")
-    (folder / "prompts.json").write_text(json.dumps(prompts, indent=1) + "\n")
-    print(name, sum(f.stat().st_size for f in folder.iterdir()) // 1024, "kB")
+    write(folder, state, ref, image, prompts)
+
+
+if __name__ == "__main__":
+    for seed, (name, case) in enumerate(CASES.items()):
+        make(seed, name, case)

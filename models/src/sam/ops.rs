@@ -1,0 +1,346 @@
+//! Loops that are worth fusing on the processor; other devices take the plain operations.
+
+use candle_core::{
+    CpuStorage, CustomOp3, D, DType, Error, InplaceOp1, InplaceOp3, Layout, Result, Shape, Tensor,
+};
+use rayon::prelude::*;
+
+/// Most scores of an attention held at a time (f32: 32 MiB).
+const SCORES: usize = 8 << 20;
+/// Values that one task of an elementwise loop takes.
+const TASK: usize = 1 << 14;
+
+fn fused(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// The values of a contiguous f32 tensor on the processor.
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(v), Some((from, to))) => Ok(&v[from..to]),
+        _ => Err(Error::Msg("contiguous f32 values are needed".into())),
+    }
+}
+
+fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(v), Some((from, to))) => Ok(&mut v[from..to]),
+        _ => Err(Error::Msg("contiguous f32 values are needed".into())),
+    }
+}
+
+/// GELU with the error function, in place of a tensor that nobody else holds.
+pub(super) fn gelu(x: Tensor) -> Result<Tensor> {
+    if !fused(&x) || !x.is_contiguous() {
+        return x.gelu_erf();
+    }
+    x.inplace_op1(&Gelu)?;
+    Ok(x)
+}
+
+struct Gelu;
+
+impl InplaceOp1 for Gelu {
+    fn name(&self) -> &'static str {
+        "gelu-erf"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let arch = pulp::Arch::new();
+        let all = values_mut(storage, layout)?;
+        all.par_chunks_mut(TASK).for_each(|part| arch.dispatch(GeluLoop(part)));
+        Ok(())
+    }
+}
+
+struct GeluLoop<'a>(&'a mut [f32]);
+
+impl pulp::WithSimd for GeluLoop<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for v in self.0 {
+            *v *= 0.5 + 0.5 * erf(*v * std::f32::consts::FRAC_1_SQRT_2);
+        }
+    }
+}
+
+/// The error function to a few units in the last place: a quotient of polynomials on ±4, where f32
+/// reaches ±1 (the approximation of Eigen and XLA).
+#[inline(always)]
+fn erf(x: f32) -> f32 {
+    const ABOVE: [f32; 7] = [
+        -2.726_142_3e-10,
+        2.770_681_4e-8,
+        -2.101_024e-6,
+        -5.692_506e-5,
+        -7.349_906e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ];
+    const BELOW: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
+    let x = x.clamp(-4.0, 4.0);
+    let square = x * x;
+    let above = ABOVE.iter().skip(1).fold(ABOVE[0], |sum, c| sum.mul_add(square, *c));
+    let below = BELOW.iter().skip(1).fold(BELOW[0], |sum, c| sum.mul_add(square, *c));
+    x * above / below
+}
+
+/// eˣ for x ≤ 0 to a few units in the last place (Cephes' polynomial).
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// Adding it leaves the nearest whole number in the low bits.
+    const WHOLE: f32 = 12_582_912.0;
+    let x = x.max(-87.0);
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, WHOLE);
+    let n = shifted - WHOLE;
+    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x));
+    let mut p = 1.987_569_1e-4f32;
+    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+        p = p.mul_add(r, c);
+    }
+    let y = p.mul_add(r * r, r) + 1.0;
+    y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1f32.to_bits()))
+}
+
+/// What decomposed relative positions add to the scores of a grid of keys: `along_rows`
+/// `(n, queries, rows)` and `along_columns` `(n, queries, columns)`, keys in row order.
+pub(super) struct Relative {
+    pub(super) along_rows: Tensor,
+    pub(super) along_columns: Tensor,
+}
+
+/// Attention of `(n, length, head)` each, `q` scaled here; chunks keep the scores small.
+pub(super) fn attend(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f64,
+    relative: Option<&Relative>,
+) -> Result<Tensor> {
+    let (n, length, _) = q.dims3()?;
+    let keys = k.dim(1)?;
+    let q = (q * scale)?;
+    let batch = (SCORES / (length * keys).max(1)).clamp(1, n.max(1));
+    let rows = (SCORES / (batch * keys).max(1)).clamp(1, length.max(1));
+    let mut parts = Vec::new();
+    for b in (0..n).step_by(batch) {
+        let count = batch.min(n - b);
+        let (k, v) = (k.narrow(0, b, count)?.transpose(1, 2)?, v.narrow(0, b, count)?);
+        // CUDA wants contiguous operands; the processor takes views.
+        let k = if k.device().is_cpu() { k } else { k.contiguous()? };
+        let mut chunks = Vec::new();
+        for from in (0..length).step_by(rows) {
+            let take = rows.min(length - from);
+            let part = |t: &Tensor| t.narrow(0, b, count)?.narrow(1, from, take)?.contiguous();
+            let scores = part(&q)?.matmul(&k)?;
+            let shares = match relative {
+                None => candle_nn::ops::softmax_last_dim(&scores)?,
+                Some(r) => relative_softmax(scores, &part(&r.along_rows)?, &part(&r.along_columns)?)?,
+            };
+            chunks.push(shares.matmul(&v)?);
+        }
+        parts.push(if chunks.len() == 1 { chunks.remove(0) } else { Tensor::cat(&chunks, 1)? });
+    }
+    if parts.len() == 1 { Ok(parts.remove(0)) } else { Tensor::cat(&parts, 0) }
+}
+
+/// Softmax of `scores` plus relative positions, in place of the scores.
+fn relative_softmax(scores: Tensor, along_rows: &Tensor, along_columns: &Tensor) -> Result<Tensor> {
+    if fused(&scores) {
+        scores.inplace_op3(along_rows, along_columns, &RelativeSoftmax)?;
+        return Ok(scores);
+    }
+    let (n, queries, keys) = scores.dims3()?;
+    let bias = along_rows.unsqueeze(D::Minus1)?.broadcast_add(&along_columns.unsqueeze(2)?)?;
+    candle_nn::ops::softmax_last_dim(&(scores + bias.reshape((n, queries, keys))?)?)
+}
+
+struct RelativeSoftmax;
+
+impl InplaceOp3 for RelativeSoftmax {
+    fn name(&self) -> &'static str {
+        "relative-softmax"
+    }
+
+    fn cpu_fwd(
+        &self,
+        scores: &mut CpuStorage,
+        at: &Layout,
+        rows: &CpuStorage,
+        rows_at: &Layout,
+        columns: &CpuStorage,
+        columns_at: &Layout,
+    ) -> Result<()> {
+        let last = |layout: &Layout| layout.dims().last().copied().unwrap_or_default();
+        let (h, w) = (last(rows_at), last(columns_at));
+        if h == 0 || w == 0 || h * w != last(at) {
+            return Err(Error::Msg("relative positions do not fit the scores".into()));
+        }
+        let (rows, columns) = (values(rows, rows_at)?, values(columns, columns_at)?);
+        let arch = pulp::Arch::new();
+        let scores = values_mut(scores, at)?.par_chunks_exact_mut(h * w);
+        scores
+            .zip(rows.par_chunks_exact(h))
+            .zip(columns.par_chunks_exact(w))
+            .for_each(|((scores, rows), columns)| arch.dispatch(SoftmaxRow { scores, rows, columns }));
+        Ok(())
+    }
+}
+
+struct SoftmaxRow<'a> {
+    scores: &'a mut [f32],
+    rows: &'a [f32],
+    columns: &'a [f32],
+}
+
+impl pulp::WithSimd for SoftmaxRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        const LANES: usize = 16;
+        let Self { scores, rows, columns } = self;
+        for (line, row) in scores.chunks_exact_mut(columns.len()).zip(rows) {
+            line.iter_mut().zip(columns).for_each(|(s, column)| *s += row + column);
+        }
+        let (body, tail) = scores.as_chunks_mut::<LANES>();
+        let mut most = [f32::NEG_INFINITY; LANES];
+        for line in body.iter() {
+            most.iter_mut().zip(line).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
+        }
+        let most = most.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |m, s| m.max(*s));
+        let mut sums = [0f32; LANES];
+        for line in body.iter_mut() {
+            for (s, sum) in line.iter_mut().zip(&mut sums) {
+                *s = exp(*s - most);
+                *sum += *s;
+            }
+        }
+        tail.iter_mut().for_each(|s| *s = exp(*s - most));
+        let sum = sums.iter().chain(tail.iter()).sum::<f32>();
+        let share = 1.0 / sum;
+        scores.iter_mut().for_each(|s| *s *= share);
+    }
+}
+
+/// A 3 × 3 convolution of each channel by itself, zeros around: `x` `(1, C, H, W)`, `weight`
+/// `(C, 1, 3, 3)`, `bias` `(C)`.
+pub(super) fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize) -> Result<Tensor> {
+    let (batch, channels, _, _) = x.dims4()?;
+    if fused(x) && batch == 1 {
+        return x.contiguous()?.apply_op3_no_bwd(weight, bias, &Depthwise { stride });
+    }
+    x.conv2d(weight, 1, stride, 1, channels)?.broadcast_add(&bias.reshape((1, channels, 1, 1))?)
+}
+
+struct Depthwise {
+    stride: usize,
+}
+
+impl CustomOp3 for Depthwise {
+    fn name(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_at: &Layout,
+        weight: &CpuStorage,
+        weight_at: &Layout,
+        bias: &CpuStorage,
+        bias_at: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, channels, height, width) = x_at.shape().dims4()?;
+        let (x, weight, bias) = (values(x, x_at)?, values(weight, weight_at)?, values(bias, bias_at)?);
+        let (rows, columns) = (height.div_ceil(self.stride), width.div_ceil(self.stride));
+        let wide = width + 2;
+        let arch = pulp::Arch::new();
+        let mut out = vec![0f32; channels * rows * columns];
+        let planes = out.par_chunks_exact_mut(rows * columns).zip(x.par_chunks_exact(height * width));
+        planes.zip(weight.par_chunks_exact(9)).zip(bias).for_each(|(((out, plane), weight), bias)| {
+            let mut padded = vec![0f32; (height + 2) * wide];
+            for (to, from) in padded[wide..].chunks_exact_mut(wide).zip(plane.chunks_exact(width)) {
+                to[1..=width].copy_from_slice(from);
+            }
+            for (y, line) in out.chunks_exact_mut(columns).enumerate() {
+                line.fill(*bias);
+                let stride = self.stride;
+                let source = &padded[y * stride * wide..][..3 * wide];
+                arch.dispatch(DepthwiseRow { line, source, wide, weight, stride });
+            }
+        });
+        Ok((CpuStorage::F32(out), Shape::from((1, channels, rows, columns))))
+    }
+}
+
+/// One row of output from three padded rows of input.
+struct DepthwiseRow<'a> {
+    line: &'a mut [f32],
+    source: &'a [f32],
+    wide: usize,
+    weight: &'a [f32],
+    stride: usize,
+}
+
+impl pulp::WithSimd for DepthwiseRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for (tap, weight) in self.weight.iter().enumerate() {
+            let from = &self.source[tap / 3 * self.wide + tap % 3..];
+            if self.stride == 1 {
+                self.line.iter_mut().zip(from).for_each(|(o, v)| *o = weight.mul_add(*v, *o));
+            } else {
+                let from = from.iter().step_by(self.stride);
+                self.line.iter_mut().zip(from).for_each(|(o, v)| *o = weight.mul_add(*v, *o));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn fused_loops_equal_the_plain_operations() {
+        let x = Tensor::randn(0f32, 3.0, (3, 35, 20), &Device::Cpu).unwrap();
+        let close = |a: &Tensor, b: &Tensor, most: f32| {
+            let off = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            assert!(off.to_scalar::<f32>().unwrap() <= most, "{off}");
+        };
+        close(&gelu(x.copy().unwrap()).unwrap(), &x.gelu_erf().unwrap(), 2e-6);
+        let rows = Tensor::randn(0f32, 2.0, (3, 35, 4), &Device::Cpu).unwrap();
+        let columns = Tensor::randn(0f32, 2.0, (3, 35, 5), &Device::Cpu).unwrap();
+        let bias = rows.unsqueeze(3).unwrap().broadcast_add(&columns.unsqueeze(2).unwrap()).unwrap();
+        let plain =
+            candle_nn::ops::softmax_last_dim(&(&x + bias.reshape((3, 35, 20)).unwrap()).unwrap()).unwrap();
+        close(&relative_softmax(x, &rows, &columns).unwrap(), &plain, 1e-6);
+
+        let picture = Tensor::randn(0f32, 1.0, (1, 5, 9, 12), &Device::Cpu).unwrap();
+        let weight = Tensor::randn(0f32, 1.0, (5, 1, 3, 3), &Device::Cpu).unwrap();
+        let bias = Tensor::randn(0f32, 1.0, 5, &Device::Cpu).unwrap();
+        for stride in [1, 2] {
+            let plain = picture.conv2d(&weight, 1, stride, 1, 5).unwrap();
+            let plain = plain.broadcast_add(&bias.reshape((1, 5, 1, 1)).unwrap()).unwrap();
+            close(&depthwise(&picture, &weight, &bias, stride).unwrap(), &plain, 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_exponential_holds_over_its_whole_range() {
+        for n in 0..=20_000u16 {
+            let x = -f32::from(n) * 87.0 / 20_000.0;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) - exact).abs() <= 3e-7 * exact, "{x}");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+    }
+}

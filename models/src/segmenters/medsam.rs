@@ -1,0 +1,80 @@
+//! MedSAM: a SAM ViT-B fine-tuned on medical images, prompted with boxes.
+
+use super::sam::is_vit_sam;
+use super::{SegmenterFamily, SegmenterLoader};
+use crate::checkpoint::Checkpoint;
+use crate::sam::recipe::{Answer, Recipe};
+use crate::sam::{Family, Plane, Sam};
+use crate::{LoadError, LoadOptions};
+use loupe_core::{Hint, Picture, SegmentError};
+use loupe_preprocess::resize::skimage;
+use serde_json::Value;
+
+/// The table entry.
+pub static FAMILY: SegmenterFamily = SegmenterFamily {
+    name: "medsam",
+    paper: "MedSAM, Nature Communications 2024, arXiv 2304.12306",
+    examples: &["bowang-lab/MedSAM medsam_vit_b", "wanglab/medsam-vit-base"],
+    recipe: "squashed to the square input (scikit-image's cubic spline with anti-aliasing, cut to 8 bits), its \
+             minimum and maximum to 0 and 1; one box, the single-mask output; probabilities bilinear to the \
+             picture, above 0.5",
+    // Nothing in the tensors tells a MedSAM from a SAM, so its name has to.
+    claims: |clues| is_vit_sam(clues) && clues.is_called("medsam"),
+    load: SegmenterLoader::Picture(|checkpoint, options| Ok(Box::new(load(checkpoint, options)?))),
+};
+
+/// Loads a SAM in either dialect of names with the recipe of MedSAM.
+///
+/// # Errors
+/// When a tensor is missing, unexpected or wrongly shaped.
+pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
+    let recipe = |_: &Value, side| Ok(Box::new(MinMax { side }) as Box<dyn Recipe>);
+    Sam::load(checkpoint, options, &Family { name: FAMILY.name, tiny_vit: None, recipe: &recipe })
+}
+
+/// `MedSAM_Inference.py`.
+#[derive(Debug)]
+struct MinMax {
+    side: usize,
+}
+
+impl Recipe for MinMax {
+    fn pixels(&self, picture: &Picture) -> Result<Vec<f32>, SegmentError> {
+        let side = self.side;
+        let rgb = picture.to_rgb();
+        let small = skimage::cubic_rgb(rgb.pixels(), [rgb.width(), rgb.height()], [side, side])
+            .map_err(|e| SegmentError::Compute(e.to_string()))?;
+        let (low, high) = small.iter().fold((255u8, 0u8), |(low, high), &v| (low.min(v), high.max(v)));
+        let range = f64::from(high - low.min(high)).max(1e-8);
+        let unit = |v: &u8| (f64::from(v - low) / range) as f32;
+        Ok((0..3).flat_map(|channel| small.iter().skip(channel).step_by(3).map(unit)).collect())
+    }
+
+    fn filled(&self, _: usize, _: usize) -> [usize; 2] {
+        [self.side, self.side]
+    }
+
+    fn refuses(&self, hint: &Hint) -> Option<&'static str> {
+        match hint {
+            Hint::Point { .. } => Some("point"),
+            Hint::Mask(_) => Some("mask"),
+            Hint::Box(_) | Hint::Phrase(_) => None,
+        }
+    }
+
+    fn answer(&self, _: &[Hint]) -> Answer {
+        Answer::Single
+    }
+
+    fn finish(&self, low: &Plane, width: usize, height: usize) -> Plane {
+        let share = |v: &f32| 1.0 / (1.0 + (-v).exp());
+        let shares = Plane { values: low.values.iter().map(share).collect(), ..*low };
+        let mut out = shares.resized(width, height);
+        out.values.iter_mut().for_each(|v| *v -= 0.5);
+        out
+    }
+
+    fn resample(&self) -> &'static str {
+        "scikit-image"
+    }
+}
