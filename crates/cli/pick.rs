@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use loupe_core::media::WindowChoice;
 use loupe_core::{MediaRef, MediaSource, Plane, SliceAt, View, VisionLanguageModel, Window};
 use loupe_models::{DeviceChoice, Dtype, LoadOptions};
+use loupe_preprocess::dicom::series::{Irregular, Options};
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::{Limits, Loader};
 use std::path::{Path, PathBuf};
@@ -82,10 +83,10 @@ impl ModelArgs {
     }
 }
 
-/// How images are read.
+/// How large an image may be.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Images")]
-pub(crate) struct ImageArgs {
+pub(crate) struct SizeArgs {
     /// Most pixels of a picture or voxels of a volume.
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
     max_pixels: u64,
@@ -93,10 +94,53 @@ pub(crate) struct ImageArgs {
     /// Most megabytes that one decoded image may take.
     #[arg(long, value_name = "MB", default_value_t = Limits::default().max_memory_bytes >> 20)]
     max_memory: u64,
+}
+
+impl SizeArgs {
+    /// The limits in the words of `preprocess`.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory.saturating_mul(1 << 20) }
+    }
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct ImageArgs {
+    #[command(flatten)]
+    limits: SizeArgs,
 
     /// Which of NIfTI's two orientations counts when they differ.
     #[arg(long, value_enum, default_value = "nibabel")]
     xform: XformName,
+
+    /// What to do with a DICOM series whose slices are missing or not evenly spaced.
+    #[arg(long, value_enum, default_value = "error")]
+    irregular: IrregularName,
+
+    /// Use the first of several slices at one position instead of refusing them.
+    #[arg(long)]
+    drop_duplicates: bool,
+
+    /// Resample a tilted series to slices that stand upright on each other.
+    #[arg(long)]
+    deskew: bool,
+
+    /// Which series of a folder, archive or DICOMDIR, counted from 0 as `loupe inspect` lists them.
+    #[arg(long, value_name = "N")]
+    series: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum IrregularName {
+    /// Refuse it and say where.
+    Error,
+    /// An even grid of the median step; each place takes the nearest slice.
+    Nearest,
+    /// An even grid of the smallest step; linear between neighbours.
+    Resample,
+    /// One series for each evenly spaced stretch.
+    Split,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -108,7 +152,7 @@ enum XformName {
 impl ImageArgs {
     /// The limits in the words of `preprocess`.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory.saturating_mul(1 << 20) }
+        self.limits.limits()
     }
 
     /// Which orientation of a NIfTI file counts.
@@ -119,9 +163,26 @@ impl ImageArgs {
         }
     }
 
-    /// A reader with these bounds.
+    /// Rules for DICOM series.
+    pub(crate) fn series(&self) -> Options {
+        Options {
+            irregular: match self.irregular {
+                IrregularName::Error => Irregular::Refuse,
+                IrregularName::Nearest => Irregular::Nearest,
+                IrregularName::Resample => Irregular::Resample,
+                IrregularName::Split => Irregular::Split,
+            },
+            drop_duplicates: self.drop_duplicates,
+            deskew: self.deskew,
+            series: self.series,
+            limits: self.limits(),
+            ..Options::default()
+        }
+    }
+
+    /// A reader with these bounds and rules.
     pub(crate) fn loader(&self) -> Loader {
-        Loader::new(self.limits()).with_xform(self.xform())
+        Loader::new(self.limits()).with_xform(self.xform()).with_series(self.series())
     }
 }
 

@@ -1,13 +1,18 @@
-//! Prints what loupe reads from DICOM files, one JSON object a file: for each frame the SHA-256 of its
-//! values, their extremes and sum, or why the file is refused. `docs/conformance.md` is made from it
+//! Prints what loupe reads from DICOM and picture files named on standard input, one JSON object a file:
+//! for each frame the SHA-256 of its values, or why the file is refused. `docs/conformance.md` is made from it
 //! and from what pydicom reads (`preprocess/tests/conformance/dicom.py`).
 //!
-//! With a folder as second argument, the values themselves are written there as well
-//! (`N.bin`, little-endian doubles for grey values and bytes for colours).
+//! With a folder as argument, the values themselves are written there as well, of the first four frames:
+//! `N.bin` (little-endian doubles for stored grey values and bytes for colours), `N.modality` (floats,
+//! rescaled) and `N.voi` (the 8-bit picture in the file's first window or table, where it has one).
 #![allow(clippy::print_stdout)]
 
+use loupe_core::View;
+use loupe_core::media::WindowChoice;
 use loupe_preprocess::dicom::Image;
 use loupe_preprocess::limits::Limits;
+use loupe_preprocess::loader::Kind;
+use loupe_preprocess::picture_io;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -25,11 +30,23 @@ fn main() {
 
 fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_core::MediaError> {
     let limits = Limits::default();
-    let image = Image::parse(limits.read_file(path)?, &limits)?;
+    let bytes = limits.read_file(path)?;
+    if matches!(Kind::sniff(&bytes), Some(Kind::Picture(_))) {
+        let picture = picture_io::decode(&bytes, &View::default(), &limits)?.to_rgb();
+        if let Some(dump) = dump {
+            let written = std::fs::write(dump, picture.pixels());
+            written.map_err(|e| loupe_core::MediaError::Io(e.to_string()))?;
+        }
+        return Ok(json!({ "width": picture.width(), "height": picture.height() }));
+    }
+    let image = Image::parse(bytes, &limits)?;
     let format = image.format().clone();
     let grey = format.photometric.is_grey();
     let mut frames = Vec::new();
     let mut all: Vec<u8> = Vec::new();
+    let (mut modality, mut voi) = (Vec::new(), Vec::new());
+    let first = View { window: Some(WindowChoice::Stored(0)), ..View::default() };
+    let has_voi = grey && image.picture(&first).is_ok();
     for frame in 0..format.frames {
         let bytes: Vec<u8> = if grey {
             image.stored(frame)?.to_f64().iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -41,22 +58,26 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
             text
         });
         frames.push(hash);
-        if dump.is_some() && frame < 4 {
-            all.extend(&bytes);
+        if dump.is_none() || frame >= 4 {
+            continue;
+        }
+        all.extend(&bytes);
+        if grey {
+            modality.extend(image.values(frame)?.iter().flat_map(|v| v.to_le_bytes()));
+        }
+        if has_voi {
+            voi.extend_from_slice(image.picture(&View { frame: Some(frame), ..first.clone() })?.pixels());
         }
     }
-    let transform = if grey {
-        let transform = image.transform(0)?;
-        json!([0.0, 1.0, 2.0, 1000.0].map(|v| transform.apply(v)))
-    } else {
-        Value::Null
-    };
     if let Some(dump) = dump {
-        std::fs::write(dump, &all).map_err(|e| loupe_core::MediaError::Io(e.to_string()))?;
+        for (ending, bytes) in [("bin", &all), ("modality", &modality), ("voi", &voi)] {
+            let written = std::fs::write(dump.with_extension(ending), bytes);
+            written.map_err(|e| loupe_core::MediaError::Io(e.to_string()))?;
+        }
     }
     Ok(json!({
         "grey": grey, "frames": frames, "rows": format.rows, "columns": format.columns,
-        "syntax": image.syntax_name(), "transform": transform,
+        "syntax": image.syntax_name(),
         "truncated": image.object().truncated_in.is_some(),
     }))
 }

@@ -1,6 +1,7 @@
 //! What is in a file or folder, and what would be refused. Nothing that identifies a patient.
 
-use crate::dicom::series;
+use crate::dicom::files;
+use crate::dicom::series::{self, Content};
 use crate::limits::{Limits, io_error};
 use crate::loader::Kind;
 use crate::nifti::{self, Xform};
@@ -37,6 +38,15 @@ pub struct Inspection {
     /// Degrees between the slice step and the slice normal, when above 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tilt_degrees: Option<f64>,
+    /// What took it, as the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
+    /// Values that the stored values 0 and 1 stand for, when they are rescaled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescaled: Option<[f64; 2]>,
+    /// Pixel size to the right and down in mm of a flat image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_mm: Option<[f64; 2]>,
     /// Smallest and largest value of the first frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<[f32; 2]>,
@@ -49,21 +59,43 @@ pub struct Inspection {
     /// Why it would be refused, when it would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Text of a structured report; only when identifiers are asked for, as it names people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<String>,
+    /// Names and identifiers; only when asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<(String, String)>,
+}
+
+/// How to look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Which matrix of a NIfTI file counts.
+    pub xform: Xform,
+    /// Rules for DICOM series, and the limits of all formats.
+    pub series: series::Options,
+    /// Show names, identifiers and the text of reports.
+    pub identifiers: bool,
 }
 
 /// Looks into a file or a folder of pictures. What reading refuses is in [`Inspection::refused`].
 ///
 /// # Errors
 /// When the file cannot be read at all or its format is unknown.
-pub fn inspect(path: &Path, xform: Xform, limits: &Limits) -> Result<Inspection, MediaError> {
+pub fn inspect(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
+    let (xform, limits) = (options.xform, &options.series.limits);
     if path.is_dir() {
-        return folder(path, limits);
+        return folder(path, options);
+    }
+    if files::is_directory(path) {
+        return dicom_folder(path, options);
     }
     let bytes = limits.read_file(path)?;
     match Kind::sniff(&bytes) {
         Some(Kind::Picture(_)) => picture(&bytes, limits),
         Some(Kind::Volume(format)) => Ok(volume(path, &bytes, format, xform, limits)),
-        Some(Kind::Dicom) => Ok(dicom(&crate::dicom::inspect::inspect(path, false, limits)?)),
+        Some(Kind::Zip) => dicom_folder(path, options),
+        Some(Kind::Dicom) => dicom(path, options),
         None if nifti::is_image_of_pair(path) => Ok(volume(path, &bytes, VolumeFormat::Nifti, xform, limits)),
         None => {
             Err(MediaError::UnknownFormat("the contents are none of the formats that loupe reads".into()))
@@ -71,35 +103,81 @@ pub fn inspect(path: &Path, xform: Xform, limits: &Limits) -> Result<Inspection,
     }
 }
 
-/// What is common to all formats; [`crate::dicom::inspect`] tells more.
-fn dicom(found: &crate::dicom::inspect::Inspection) -> Inspection {
-    let format = found.format.as_ref();
-    Inspection {
-        format: format!("DICOM, {}", found.transfer_syntax),
+/// One DICOM file: its attributes and, when its frames have places, the grid that they make.
+fn dicom(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
+    let limits = &options.series.limits;
+    let facts = crate::dicom::inspect::inspect(path, options.identifiers, limits)?;
+    let format = facts.format.as_ref();
+    let mut found = Inspection {
+        format: format!("DICOM, {}", facts.transfer_syntax),
         size: format.map_or_else(Vec::new, |f| vec![f.columns, f.rows]),
         frames: format.map_or(0, |f| f.frames),
-        stored_type: format.map_or_else(String::new, |f| {
-            format!("{} of {} bits, {} channels", f.bits_stored, f.bits_allocated, f.samples)
-        }),
-        windows: found.windows.iter().map(|w| w.window).collect(),
-        notes: found
-            .notes
-            .iter()
-            .cloned()
-            .chain(found.burned_in_text.map(str::to_owned))
-            .chain(found.report.iter().cloned())
-            .collect(),
-        refused: found.refused.clone(),
+        stored_type: format.map_or_else(|| "no image".to_owned(), |f| f.describe()),
+        modality: facts.modality,
+        rescaled: facts.rescaled,
+        pixel_mm: facts.spacing_mm,
+        windows: facts.windows.iter().map(|w| w.window).collect(),
+        notes: facts.notes,
+        refused: facts.refused,
+        report: facts.report,
+        identifiers: facts.identifiers,
         ..Inspection::default()
+    };
+    found.notes.extend(facts.spacing_note.map(str::to_owned));
+    found.notes.extend(facts.burned_in_text.map(str::to_owned));
+    found.notes.extend(contents(path, found.modality.as_deref(), limits));
+    if found.refused.is_none() && facts.plane.is_some() {
+        match series::load_one(path, &series::Options { series: None, ..options.series }) {
+            Ok((Content::Volumes(volumes), series)) => {
+                grid(&mut found, &volumes);
+                let new: Vec<String> =
+                    series.notes.into_iter().filter(|note| !found.notes.contains(note)).collect();
+                found.notes.extend(new);
+            }
+            Ok((Content::Frames(_), _)) => {}
+            Err(error) => found.notes.push(format!("no volume: {error}")),
+        }
+    }
+    Ok(found)
+}
+
+/// What segmentations and structure sets hold. Counts only: their names are free text.
+fn contents(path: &Path, modality: Option<&str>, limits: &Limits) -> Option<String> {
+    let bytes = || limits.read_file(path);
+    Some(match modality? {
+        "SEG" => match bytes().and_then(|bytes| crate::dicom::seg::read(bytes, limits)) {
+            Ok(found) => format!("{} segments", found.segments.len()),
+            Err(error) => format!("no segments: {error}"),
+        },
+        "RTSTRUCT" => match bytes().and_then(|bytes| crate::dicom::rtstruct::read(bytes, limits)) {
+            Ok(regions) => {
+                let contours: usize = regions.iter().map(|r| r.contours.len()).sum();
+                format!("{} regions with {contours} contours", regions.len())
+            }
+            Err(error) => format!("no regions: {error}"),
+        },
+        _ => return None,
+    })
+}
+
+/// Size and place of the volumes of a series: one for each phase.
+fn grid(found: &mut Inspection, volumes: &[loupe_core::Volume]) {
+    if let Some(volume) = volumes.first() {
+        let [slices, rows, columns] = volume.shape();
+        found.size = vec![columns, rows, slices];
+        found.frames = volumes.len();
+        found.range = range(volume);
+        place(found, volume.lps_from_index);
     }
 }
 
-fn folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
+fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
     let files = picture_io::frame_files(path)?;
     let Some(first) = files.first() else {
         std::fs::read_dir(path).map_err(|e| io_error(&e))?;
-        return dicom_folder(path, limits);
+        return dicom_folder(path, options);
     };
+    let limits = &options.series.limits;
     let one = picture(&limits.read_file(first)?, limits)?;
     Ok(Inspection {
         format: "folder of pictures".into(),
@@ -109,32 +187,44 @@ fn folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
     })
 }
 
-/// The first series of a folder of DICOM files; the others are named in the notes.
-fn dicom_folder(path: &Path, limits: &Limits) -> Result<Inspection, MediaError> {
-    let options = series::Options { limits: *limits, ..series::Options::default() };
-    let all = series::load_folder(path, &options)?;
-    let Some(first) = all.first() else {
-        return Err(MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into()));
+/// The series that would be read from a folder, archive or DICOMDIR of DICOM files; all are named in
+/// the notes when there are several.
+fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
+    let mut all = series::load_folder(path, &options.series)?;
+    let describe = |s: &series::Series| {
+        let [rows, columns] = s.size;
+        let holds = match &s.content {
+            Ok(Content::Volumes(volumes)) => format!("{} volumes", volumes.len()),
+            Ok(Content::Frames(_)) => "frames without a common geometry".to_owned(),
+            Err(_) => "refused".to_owned(),
+        };
+        format!("{:?}, {} files, {} frames of {columns}×{rows}, {holds}", s.modality, s.files, s.frames)
     };
-    let describe = |s: &series::Series| format!("{:?}, {} files, {} frames", s.modality, s.files, s.frames);
+    let list: Vec<String> = all.iter().map(describe).collect();
+    let first_volume = all.iter().position(|s| matches!(s.content, Ok(Content::Volumes(_))));
+    let at = options.series.series.or(first_volume).unwrap_or(0);
+    if at >= all.len() {
+        return Err(match all.len() {
+            0 => MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into()),
+            n => MediaError::View(format!("series {at} was asked for, but there are {n} (counted from 0)")),
+        });
+    }
+    let shown = all.swap_remove(at);
     let mut found = Inspection {
-        format: format!("DICOM series ({})", describe(first)),
-        size: vec![first.size[1], first.size[0]],
-        frames: first.frames,
-        windows: first.window.into_iter().collect(),
-        notes: all.iter().skip(1).map(|s| format!("further series: {}", describe(s))).collect(),
+        format: format!("DICOM series ({})", list[at]),
+        size: vec![shown.size[1], shown.size[0]],
+        frames: shown.frames,
+        stored_type: shown.stored,
+        windows: shown.window.into_iter().collect(),
+        notes: shown.notes,
         ..Inspection::default()
     };
-    match &first.content {
-        Ok(series::Content::Volumes(volumes)) => {
-            if let Some(volume) = volumes.first() {
-                let [slices, rows, columns] = volume.shape();
-                found.size = vec![columns, rows, slices];
-                found.frames = volumes.len();
-                place(&mut found, volume.lps_from_index);
-            }
-        }
-        Ok(series::Content::Frames(_)) => found.notes.push("frames without a common geometry".into()),
+    if list.len() > 1 {
+        found.notes.extend(list.iter().enumerate().map(|(n, text)| format!("series {n}: {text}")));
+    }
+    match &shown.content {
+        Ok(Content::Volumes(volumes)) => grid(&mut found, volumes),
+        Ok(Content::Frames(_)) => {}
         Err(error) => found.refused = Some(error.to_string()),
     }
     Ok(found)
@@ -148,6 +238,9 @@ fn picture(bytes: &[u8], limits: &Limits) -> Result<Inspection, MediaError> {
     }
     if facts.bits == 16 {
         notes.push("16-bit samples are reduced to their high byte unless a window is given".into());
+    }
+    if facts.icc_profile {
+        notes.push(crate::dicom::ICC_NOTE.to_owned());
     }
     Ok(Inspection {
         format: facts.format.into(),
@@ -185,14 +278,12 @@ fn volume(path: &Path, bytes: &[u8], format: VolumeFormat, xform: Xform, limits:
 
 fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
     let [d, h, w] = read.volume.shape();
-    let finite = read.volume.voxels.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     let mut found = Inspection {
         format: format.to_owned(),
         size: vec![w, h, d],
         frames: read.frames,
         stored_type: read.stored_type.into(),
-        range: (low <= high).then_some([low, high]),
+        range: range(&read.volume),
         windows: read.stored_window.into_iter().collect(),
         notes: read.notes.clone(),
         ..Inspection::default()
@@ -202,6 +293,13 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
     }
     place(&mut found, read.volume.lps_from_index);
     found
+}
+
+/// Smallest and largest finite value.
+fn range(volume: &loupe_core::Volume) -> Option<[f32; 2]> {
+    let finite = volume.voxels.iter().copied().filter(|v| v.is_finite());
+    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    (low <= high).then_some([low, high])
 }
 
 fn place(found: &mut Inspection, map: LpsFromIndex) {
@@ -220,6 +318,15 @@ impl fmt::Display for Inspection {
         writeln!(f, "size         {}", join(&size, " × "))?;
         writeln!(f, "frames       {}", self.frames)?;
         writeln!(f, "stored as    {}", self.stored_type)?;
+        if let Some(modality) = &self.modality {
+            writeln!(f, "modality     {modality}")?;
+        }
+        if let Some([zero, one]) = self.rescaled {
+            writeln!(f, "rescaled     × {} + {zero}", one - zero)?;
+        }
+        if let (Some(pixel), None) = (self.pixel_mm, self.spacing_mm) {
+            writeln!(f, "pixel size   {} mm", numbers(&pixel))?;
+        }
         if let Some(spacing) = self.spacing_mm {
             writeln!(f, "spacing      {} mm", numbers(&spacing))?;
         }
@@ -244,9 +351,15 @@ impl fmt::Display for Inspection {
         for note in &self.notes {
             writeln!(f, "note         {note}")?;
         }
-        match &self.refused {
-            Some(why) => writeln!(f, "refused      {why}"),
-            None => Ok(()),
+        if let Some(why) = &self.refused {
+            writeln!(f, "refused      {why}")?;
         }
+        for (name, value) in &self.identifiers {
+            writeln!(f, "{name}: {value}")?;
+        }
+        for line in &self.report {
+            writeln!(f, "  {line}")?;
+        }
+        Ok(())
     }
 }

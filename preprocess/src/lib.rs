@@ -4,6 +4,7 @@ pub mod dicom;
 mod elements;
 pub mod guard;
 pub mod inspect;
+mod jpeg;
 pub mod limits;
 pub mod loader;
 pub mod metaimage;

@@ -1,12 +1,14 @@
 //! From a reference to the picture it means, whatever the format.
 
-use crate::dicom::series::{Options as SeriesOptions, is_series_folder, load_series};
+use crate::dicom;
+use crate::dicom::files::{self, Blob};
+use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_folder, no_volume};
 use crate::limits::{Limits, io_error};
 use crate::nifti::Xform;
 use crate::picture_io;
 use crate::render::{ChosenWindow, render_with, window_for};
 use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes, read_volume};
-use loupe_core::media::{MediaError, MediaRef, MediaSource, View, WindowChoice};
+use loupe_core::media::{MediaError, MediaRef, MediaSource, Plane, View, WindowChoice};
 use loupe_core::picture::Picture;
 use loupe_core::seam::MediaLoader;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ pub enum Kind {
     Volume(VolumeFormat),
     /// A flat picture; the format's name.
     Picture(&'static str),
+    /// A zip archive, which may hold DICOM files.
+    Zip,
 }
 
 impl Kind {
@@ -29,6 +33,9 @@ impl Kind {
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         if bytes.get(128..132) == Some(b"DICM") {
             return Some(Self::Dicom);
+        }
+        if bytes.starts_with(files::ZIP) {
+            return Some(Self::Zip);
         }
         if let Some(name) = picture_io::sniff(bytes) {
             return Some(Self::Picture(name));
@@ -51,34 +58,123 @@ fn looks_like_dataset(bytes: &[u8]) -> bool {
     group.iter().any(|g| matches!(g, 0x0002 | 0x0008)) && element <= 0x0100 && (explicit || implicit)
 }
 
-/// A volume file as it was when it was read.
+/// A file as it was when it was read, and what was made of it.
 #[derive(PartialEq, Eq)]
 struct Fingerprint {
     path: PathBuf,
     bytes: u64,
     changed: Option<SystemTime>,
-    frame: usize,
+    part: Part,
+}
+
+/// Which part of a file was kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A frame of a research volume.
+    Frame(usize),
+    /// A phase of a DICOM series, as a volume.
+    Phase(usize),
+    /// All frames of a DICOM image, or of a series without a common geometry.
+    Frames,
+}
+
+impl Fingerprint {
+    fn of(path: &Path, part: Part) -> Result<Self, MediaError> {
+        let facts = std::fs::metadata(path).map_err(|e| io_error(&e))?;
+        Ok(Self { path: path.to_owned(), bytes: facts.len(), changed: facts.modified().ok(), part })
+    }
+}
+
+/// What was read last.
+#[derive(Clone)]
+enum Held {
+    Volume(Arc<Windowed>),
+    Image(Arc<dicom::Image>),
+    /// Images of a series without a common geometry.
+    Frames(Arc<Vec<(Blob, usize)>>),
+}
+
+/// A volume, and the windows that had to be worked out from all of its values.
+struct Windowed {
+    read: Arc<ReadVolume>,
+    windows: Mutex<Vec<(Option<WindowChoice>, ChosenWindow)>>,
+}
+
+impl Windowed {
+    fn new(read: ReadVolume) -> Self {
+        Self { read: Arc::new(read), windows: Mutex::default() }
+    }
+
+    /// The window for `choice`. Without one the file's own is used when it has one.
+    fn window(&self, choice: Option<&WindowChoice>) -> Result<ChosenWindow, MediaError> {
+        if let (None | Some(WindowChoice::Stored(0)), Some(window)) = (choice, self.read.stored_window) {
+            return Ok(ChosenWindow { window, step: "window stored in the file".into() });
+        }
+        let known = |all: &[(Option<WindowChoice>, ChosenWindow)]| {
+            all.iter().find(|(c, _)| c.as_ref() == choice).map(|(_, window)| window.clone())
+        };
+        if let Some(window) = known(&self.windows.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(window);
+        }
+        let volume = &self.read.volume;
+        let chosen = match volume.voxels.as_slice() {
+            Some(all) => window_for(choice, all, Some(volume.modality)),
+            None => {
+                let all: Vec<f32> = volume.voxels.iter().copied().collect();
+                window_for(choice, &all, Some(volume.modality))
+            }
+        }?;
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        // Views of one volume ask for a handful of windows; a stream of ever new ones is not kept.
+        windows.truncate(15);
+        windows.push((choice.cloned(), chosen.clone()));
+        Ok(chosen)
+    }
+
+    /// The slice of a view with its frame and the reader's decisions on record.
+    fn slice(&self, view: &View) -> Result<Picture, MediaError> {
+        let window = self.window(view.window.as_ref())?;
+        let mut picture = render_with(&self.read.volume, view, &window)?;
+        picture.origin.steps.splice(0..0, self.read.notes.iter().cloned());
+        picture.origin.frame = (self.read.frames > 1).then(|| view.frame.unwrap_or(0));
+        Ok(picture)
+    }
+}
+
+/// Does a view speak of a place in space, so that a DICOM file must be taken as a volume?
+fn in_space(view: &View) -> bool {
+    view.slice.is_some() || view.plane != Plane::Stored
 }
 
 /// Decodes references; see [`Loader::new`].
 pub struct Loader {
     limits: Limits,
     xform: Xform,
+    series: SeriesOptions,
     folder: Option<PathBuf>,
-    /// The volume read last: many slices of one file are usually asked for in turn.
-    last: Mutex<Option<(Fingerprint, Arc<ReadVolume>)>>,
+    /// What was read last: many slices or frames of one file are usually asked for in turn.
+    last: Mutex<Option<(Fingerprint, Held)>>,
 }
 
 impl Loader {
-    /// A loader that reads any path, with nibabel's choice of NIfTI matrix.
+    /// A loader that reads any path, with nibabel's choice of NIfTI matrix; irregular DICOM series are
+    /// refused.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, xform: Xform::Nibabel, folder: None, last: Mutex::new(None) }
+        let series = SeriesOptions { limits, ..SeriesOptions::default() };
+        Self { limits, xform: Xform::Nibabel, series, folder: None, last: Mutex::new(None) }
     }
 
     /// With another convention for NIfTI matrices.
     #[must_use]
     pub fn with_xform(mut self, xform: Xform) -> Self {
         self.xform = xform;
+        self
+    }
+
+    /// With other rules for DICOM series (their limits stay those of the loader).
+    #[must_use]
+    pub fn with_series(mut self, series: SeriesOptions) -> Self {
+        self.series = SeriesOptions { limits: self.limits, ..series };
         self
     }
 
@@ -89,34 +185,44 @@ impl Loader {
         self
     }
 
-    /// The volume that a reference means, for recipes and segmentation.
+    /// The volume that a reference means, for recipes and segmentation: a research volume, a series in
+    /// a folder, zip archive or DICOMDIR, or a multi-frame DICOM file whose frames have places.
     ///
     /// # Errors
     /// When it is a flat picture, or cannot be read.
     pub fn load_volume(&self, media: &MediaRef) -> Result<Arc<ReadVolume>, MediaError> {
         let frame = media.view.frame.unwrap_or(0);
         let flat = |what: &str| MediaError::View(format!("a volume is needed, but this is a {what} picture"));
+        let volume = |held| match held {
+            Held::Volume(volume) => Ok(Arc::clone(&volume.read)),
+            Held::Image(_) | Held::Frames(_) => Err(no_volume()),
+        };
         match &media.source {
-            MediaSource::File(path) => {
+            MediaSource::File(path) if !path.is_dir() => {
                 self.check(path)?;
-                self.volume_of(path, frame, || {
-                    let bytes = self.limits.read_file(path)?;
-                    match Kind::sniff(&bytes) {
-                        Some(Kind::Picture(name)) => Err(flat(name)),
-                        Some(Kind::Dicom) => Err(flat("single DICOM")),
-                        _ => open_bytes(path, &bytes, frame, self.xform, &self.limits),
+                for part in [Part::Frame(frame), Part::Phase(frame)] {
+                    if let Some(kept) = self.kept(&Fingerprint::of(path, part)?) {
+                        return volume(kept);
                     }
-                })
+                }
+                let bytes = self.limits.read_file(path)?;
+                match Kind::sniff(&bytes) {
+                    Some(Kind::Picture(name)) => Err(flat(name)),
+                    Some(Kind::Dicom | Kind::Zip) => volume(self.series_of(path, frame)?),
+                    _ => volume(self.volume_file(path, &bytes, frame)?),
+                }
             }
             MediaSource::Bytes(bytes) => match Kind::sniff(bytes) {
                 Some(Kind::Picture(name)) => Err(flat(name)),
-                Some(Kind::Dicom) => Err(flat("single DICOM")),
+                Some(Kind::Dicom | Kind::Zip) => {
+                    volume(self.phase(files::collect_bytes(bytes.to_vec(), &self.limits)?, frame)?)
+                }
                 _ => read_volume(bytes, frame, self.xform, &self.limits).map(Arc::new),
             },
-            MediaSource::Folder(folder) => {
+            MediaSource::File(folder) | MediaSource::Folder(folder) => {
                 self.check(folder)?;
                 if is_series_folder(folder, &self.limits) {
-                    return self.series(folder, frame);
+                    return volume(self.series_of(folder, frame)?);
                 }
                 Err(flat("folder of"))
             }
@@ -135,26 +241,73 @@ impl Loader {
         ))
     }
 
-    fn volume_of(
-        &self,
-        path: &Path,
-        frame: usize,
-        read: impl FnOnce() -> Result<ReadVolume, MediaError>,
-    ) -> Result<Arc<ReadVolume>, MediaError> {
-        let facts = std::fs::metadata(path).map_err(|e| io_error(&e))?;
-        let now =
-            Fingerprint { path: path.to_owned(), bytes: facts.len(), changed: facts.modified().ok(), frame };
-        if let Some(kept) = self.kept(&now) {
-            return Ok(kept);
-        }
-        let fresh = Arc::new(read()?);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&fresh)));
-        Ok(fresh)
+    fn kept(&self, wanted: &Fingerprint) -> Option<Held> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(print, _)| print == wanted).map(|(_, held)| held.clone())
     }
 
-    fn kept(&self, wanted: &Fingerprint) -> Option<Arc<ReadVolume>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(print, _)| print == wanted).map(|(_, volume)| Arc::clone(volume))
+    fn keep(&self, print: Fingerprint, held: &Held) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((print, held.clone()));
+    }
+
+    /// Frame `frame` of a research volume.
+    fn volume_file(&self, path: &Path, bytes: &[u8], frame: usize) -> Result<Held, MediaError> {
+        let read = open_bytes(path, bytes, frame, self.xform, &self.limits)?;
+        let held = Held::Volume(Arc::new(Windowed::new(read)));
+        self.keep(Fingerprint::of(path, Part::Frame(frame))?, &held);
+        Ok(held)
+    }
+
+    /// Phase `phase` of the DICOM series in a folder, zip archive, DICOMDIR or file, or its frames.
+    fn series_of(&self, path: &Path, phase: usize) -> Result<Held, MediaError> {
+        let of_phase = Fingerprint::of(path, Part::Phase(phase))?;
+        // Frames are counted through whichever is asked for, so they are kept without a number.
+        let of_all = Fingerprint::of(path, Part::Frames)?;
+        let frames = self.kept(&of_all).filter(|held| matches!(held, Held::Frames(_)));
+        if let Some(kept) = self.kept(&of_phase).or(frames) {
+            return Ok(kept);
+        }
+        let held = self.phase(files::collect(path, &self.limits)?, phase)?;
+        self.keep(if matches!(held, Held::Frames(_)) { of_all } else { of_phase }, &held);
+        Ok(held)
+    }
+
+    fn phase(&self, blobs: Vec<Blob>, phase: usize) -> Result<Held, MediaError> {
+        let (content, series) = choose(blobs, &self.series)?;
+        let volumes = match content {
+            Content::Volumes(volumes) => volumes,
+            Content::Frames(frames) => return Ok(Held::Frames(Arc::new(frames))),
+        };
+        let frames = volumes.len();
+        let volume = volumes.into_iter().nth(phase);
+        let volume =
+            volume.ok_or_else(|| MediaError::View(format!("phase {phase} of {frames} (counted from 0)")))?;
+        Ok(Held::Volume(Arc::new(Windowed::new(ReadVolume {
+            volume,
+            frames,
+            stored_window: series.window,
+            stored_type: "DICOM series",
+            label_names: std::collections::BTreeMap::new(),
+            notes: series.notes,
+        }))))
+    }
+
+    fn show(&self, held: &Held, view: &View) -> Result<Picture, MediaError> {
+        match held {
+            Held::Volume(volume) => volume.slice(view),
+            Held::Image(image) => image.picture(view),
+            Held::Frames(_) if in_space(view) => Err(no_volume()),
+            Held::Frames(frames) => {
+                let wanted = view.frame.unwrap_or(0);
+                let (blob, frame) = frames.get(wanted).ok_or_else(|| {
+                    MediaError::View(format!("frame {wanted} of {} (counted from 0)", frames.len()))
+                })?;
+                let image = dicom::Image::parse(blob.read(&self.limits)?, &self.limits)?;
+                let mut picture = image.picture(&View { frame: Some(*frame), ..view.clone() })?;
+                picture.origin.frame = (frames.len() > 1).then_some(wanted);
+                Ok(picture)
+            }
+        }
     }
 
     fn file(&self, path: &Path, view: &View) -> Result<Picture, MediaError> {
@@ -162,99 +315,56 @@ impl Loader {
             return self.folder_picture(path, view);
         }
         let frame = view.frame.unwrap_or(0);
-        if let Ok(facts) = std::fs::metadata(path) {
-            let print = Fingerprint {
-                path: path.to_owned(),
-                bytes: facts.len(),
-                changed: facts.modified().ok(),
-                frame,
-            };
-            if let Some(volume) = self.kept(&print) {
-                return slice_of(&volume, view);
+        // Slices of a DICOM file are those of its volume, its frames those of the image.
+        let other = if in_space(view) { Part::Phase(frame) } else { Part::Frames };
+        for part in [Part::Frame(frame), other] {
+            if let Some(held) = self.kept(&Fingerprint::of(path, part)?) {
+                return self.show(&held, view);
             }
         }
         let bytes = self.limits.read_file(path)?;
         match Kind::sniff(&bytes) {
             Some(Kind::Picture(_)) => picture_io::decode(&bytes, view, &self.limits),
-            Some(Kind::Dicom) => dicom_picture(&bytes, view, &self.limits),
-            // The voxel half of a .hdr/.img pair has no header of its own, so the reader decides.
-            Some(Kind::Volume(_)) | None => {
-                let volume = self
-                    .volume_of(path, frame, || open_bytes(path, &bytes, frame, self.xform, &self.limits))?;
-                slice_of(&volume, view)
+            Some(Kind::Dicom) if !in_space(view) && !files::is_directory(path) => {
+                let image = Arc::new(dicom::Image::parse(bytes, &self.limits)?);
+                if image.format().frames > 1 {
+                    self.keep(Fingerprint::of(path, Part::Frames)?, &Held::Image(Arc::clone(&image)));
+                }
+                image.picture(view)
             }
+            Some(Kind::Dicom | Kind::Zip) => self.show(&self.series_of(path, frame)?, view),
+            // The voxel half of a .hdr/.img pair has no header of its own, so the reader decides.
+            Some(Kind::Volume(_)) | None => self.show(&self.volume_file(path, &bytes, frame)?, view),
         }
-    }
-
-    /// One phase of the DICOM series in a folder.
-    fn series(&self, folder: &Path, phase: usize) -> Result<Arc<ReadVolume>, MediaError> {
-        self.volume_of(folder, phase, || {
-            let options = SeriesOptions { limits: self.limits, ..SeriesOptions::default() };
-            let (volumes, series) = load_series(folder, &options)?;
-            let frames = volumes.len();
-            let volume = volumes.into_iter().nth(phase);
-            let volume = volume
-                .ok_or_else(|| MediaError::View(format!("phase {phase} of {frames} (counted from 0)")))?;
-            Ok(ReadVolume {
-                volume,
-                frames,
-                stored_window: series.window,
-                stored_type: "DICOM series",
-                label_names: std::collections::BTreeMap::new(),
-                notes: series.notes,
-            })
-        })
     }
 
     fn folder_picture(&self, folder: &Path, view: &View) -> Result<Picture, MediaError> {
         if is_series_folder(folder, &self.limits) {
-            let read = self.series(folder, view.frame.unwrap_or(0))?;
-            return slice_of(&read, view);
+            let held = self.series_of(folder, view.frame.unwrap_or(0))?;
+            return self.show(&held, view);
         }
         picture_io::open_frame(folder, view, &self.limits)
     }
 
     fn bytes(&self, bytes: &[u8], view: &View) -> Result<Picture, MediaError> {
+        let frame = view.frame.unwrap_or(0);
         match Kind::sniff(bytes) {
             Some(Kind::Picture(_)) => picture_io::decode(bytes, view, &self.limits),
-            Some(Kind::Dicom) => dicom_picture(bytes, view, &self.limits),
+            Some(Kind::Dicom) if !in_space(view) => {
+                dicom::Image::parse(bytes.to_vec(), &self.limits)?.picture(view)
+            }
+            Some(Kind::Dicom | Kind::Zip) => {
+                let held = self.phase(files::collect_bytes(bytes.to_vec(), &self.limits)?, frame)?;
+                self.show(&held, view)
+            }
             Some(Kind::Volume(_)) => {
-                slice_of(&read_volume(bytes, view.frame.unwrap_or(0), self.xform, &self.limits)?, view)
+                Windowed::new(read_volume(bytes, frame, self.xform, &self.limits)?).slice(view)
             }
             None => Err(MediaError::UnknownFormat(
-                "the contents are none of DICOM, NIfTI, MetaImage, NRRD, NPY, PNG, JPEG, TIFF, BMP, WebP, GIF".into(),
+                "the contents are none of DICOM, NIfTI, MetaImage, NRRD, NPY, PNG, JPEG, TIFF, BMP, WebP, GIF, PNM".into(),
             )),
         }
     }
-}
-
-fn dicom_picture(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, MediaError> {
-    crate::dicom::Image::parse(bytes.to_vec(), limits)?.picture(view)
-}
-
-/// The slice of a volume with its frame and the reader's decisions on record. Without a choice the
-/// file's own window is used when it has one.
-fn slice_of(read: &ReadVolume, view: &View) -> Result<Picture, MediaError> {
-    let window = match (&view.window, read.stored_window) {
-        (None | Some(WindowChoice::Stored(0)), Some(window)) => {
-            ChosenWindow { window, step: "window stored in the file".into() }
-        }
-        (choice, _) => {
-            let values: Vec<f32>;
-            let all = match read.volume.voxels.as_slice() {
-                Some(all) => all,
-                None => {
-                    values = read.volume.voxels.iter().copied().collect();
-                    &values
-                }
-            };
-            window_for(choice.as_ref(), all, Some(read.volume.modality))?
-        }
-    };
-    let mut picture = render_with(&read.volume, view, &window)?;
-    picture.origin.steps.splice(0..0, read.notes.iter().cloned());
-    picture.origin.frame = (read.frames > 1).then(|| view.frame.unwrap_or(0));
-    Ok(picture)
 }
 
 impl MediaLoader for Loader {

@@ -6,9 +6,12 @@ mod dicom_support;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_support::{EXPLICIT, Set, grey};
-use loupe_core::Volume;
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::media::WindowChoice;
+use loupe_core::{MediaLoader, MediaRef, MediaSource, Plane, SliceAt, View, Volume};
 use loupe_preprocess::dicom::series::{Content, Irregular, Options, Series, load_folder, load_volume};
+use loupe_preprocess::inspect::inspect;
+use loupe_preprocess::{Limits, Loader};
 use std::path::Path;
 
 const ROWS: u16 = 4;
@@ -275,6 +278,126 @@ fn a_zip_archive_is_a_folder_and_may_not_lead_out() {
             Err(e) => assert!(!fine && e.to_string().contains("leads out"), "{e}"),
         }
     }
+}
+
+/// A file's picture or its error.
+fn shown(loader: &Loader, path: &Path, view: View) -> Result<loupe_core::Picture, loupe_core::MediaError> {
+    loader.load(&MediaRef { source: MediaSource::File(path.to_owned()), view, name: String::new() })
+}
+
+fn at(slice: usize) -> View {
+    View { slice: Some(SliceAt::Index(slice)), window: Some(WindowChoice::FullRange), ..View::default() }
+}
+
+#[test]
+fn a_slice_of_a_multi_frame_file_is_counted_in_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("e.dcm");
+    // Frames stored from the head down, values falling with the height.
+    std::fs::write(&path, enhanced(&[6.0, 4.0, 2.0]).file(EXPLICIT)).unwrap();
+    let loader = Loader::new(Limits::default());
+    let level = |view| shown(&loader, &path, view).unwrap().pixels()[0];
+    assert_eq!([0, 1, 2].map(|n| level(at(n))), [255, 128, 0]);
+    let frame = |n| View { frame: Some(n), window: Some(WindowChoice::FullRange), ..View::default() };
+    assert_eq!([0, 1, 2].map(|n| level(frame(n))), [0, 128, 255]);
+    assert!(shown(&loader, &path, at(3)).unwrap_err().to_string().contains("slice 3"));
+    let coronal = View { plane: Plane::Coronal, ..at(0) };
+    assert_eq!(shown(&loader, &path, coronal).unwrap().origin.plane, Some(Plane::Coronal));
+    let media = MediaRef::file(&path);
+    assert_eq!(loader.load_volume(&media).unwrap().volume.shape(), [3, 4, 3]);
+    let bytes = MediaRef { source: MediaSource::Bytes(std::fs::read(&path).unwrap().into()), ..media };
+    assert_eq!(loader.load_volume(&bytes).unwrap().volume.shape(), [3, 4, 3]);
+}
+
+#[test]
+fn frames_without_places_are_frames_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels: Vec<u16> = (0..3u16).flat_map(|n| [n * 100; 12]).collect();
+    let cine = grey(ROWS, COLUMNS, 16, false, &pixels).text(tags::NUMBER_OF_FRAMES, VR::IS, "3");
+    std::fs::write(folder.path().join("c"), cine.file(EXPLICIT)).unwrap();
+    let loader = Loader::new(Limits::default());
+    let view = |n| View {
+        frame: Some(n),
+        window: Some(WindowChoice::Numbers(loupe_core::Window::between(0.0, 255.0))),
+        ..View::default()
+    };
+    for path in [folder.path().to_owned(), folder.path().join("c")] {
+        let levels = [0, 1, 2].map(|n| shown(&loader, &path, view(n)).unwrap().pixels()[0]);
+        assert_eq!(levels, [0, 100, 200]);
+        assert!(shown(&loader, &path, view(3)).unwrap_err().to_string().contains("frame 3"));
+        assert!(shown(&loader, &path, at(0)).unwrap_err().to_string().contains("--frame"));
+    }
+}
+
+#[test]
+fn archives_and_dicomdirs_are_read_by_the_loader() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let slices = along([0.0, 0.0, 1.0], AXIAL, &[0.0, 3.0, 6.0]);
+    let archive_path = folder.path().join("study.zip");
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&archive_path).unwrap());
+    std::fs::create_dir(folder.path().join("IMAGES")).unwrap();
+    let mut records = Vec::new();
+    for (n, slice) in slices.iter().enumerate() {
+        archive.start_file(format!("a/{n}"), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(&file(slice).file(EXPLICIT)).unwrap();
+        std::fs::write(folder.path().join(format!("IMAGES/{n}")), file(slice).file(EXPLICIT)).unwrap();
+        records.push(Set::default().text(tags::REFERENCED_FILE_ID, VR::CS, &format!("IMAGES\\{n}")));
+    }
+    archive.finish().unwrap();
+    let directory = folder.path().join("DICOMDIR");
+    // An entry whose file was not copied along, which is common.
+    records.push(Set::default().text(tags::REFERENCED_FILE_ID, VR::CS, "IMAGES\\GONE"));
+    let listing = |records| Set::default().items(tags::DIRECTORY_RECORD_SEQUENCE, records).file(EXPLICIT);
+    std::fs::write(&directory, listing(records)).unwrap();
+    let loader = Loader::new(Limits::default());
+    for path in [&archive_path, &directory, &folder.path().join("IMAGES")] {
+        assert_eq!(loader.load_volume(&MediaRef::file(path)).unwrap().volume.shape(), [3, 4, 3]);
+        assert_eq!(shown(&loader, path, at(2)).unwrap().pixels()[0], 255);
+        let found = inspect(path, &Default::default()).unwrap();
+        assert_eq!((found.size.as_slice(), found.orientation.as_deref()), (&[3, 4, 3][..], Some("LPS")));
+        assert_eq!(found.stored_type, "16 of 16 bits, Explicit VR Little Endian");
+    }
+    let outside = Set::default().text(tags::REFERENCED_FILE_ID, VR::CS, "..\\..\\etc\\passwd");
+    std::fs::write(&directory, listing(vec![outside])).unwrap();
+    let error = shown(&loader, &directory, at(0)).unwrap_err().to_string();
+    assert!(error.contains("leads out") && !error.contains("passwd"), "{error}");
+}
+
+#[test]
+fn the_loader_follows_the_rules_for_irregular_series() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &along([0.0, 0.0, 1.0], AXIAL, &[0.0, 3.0, 6.0, 12.0, 15.0]));
+    let slices = |options: Options| {
+        let loader = Loader::new(Limits::default()).with_series(options);
+        loader.load_volume(&MediaRef::file(folder.path())).map(|read| read.volume.shape()[0])
+    };
+    assert!(slices(Options::default()).unwrap_err().to_string().contains("--irregular"));
+    let rule = |irregular| Options { irregular, ..Options::default() };
+    assert_eq!(slices(rule(Irregular::Nearest)), Ok(6));
+    assert_eq!(slices(rule(Irregular::Resample)), Ok(6));
+    assert!(slices(rule(Irregular::Split)).unwrap_err().to_string().contains("--series"));
+    assert_eq!(slices(Options { series: Some(0), ..rule(Irregular::Split) }), Ok(3));
+    assert!(slices(Options { series: Some(9), ..Options::default() }).is_err());
+}
+
+#[test]
+fn dose_grids_are_in_gray_on_the_grid_of_their_offsets() {
+    let pixels: Vec<u16> = (1..=3u16).flat_map(|n| [n; 12]).collect();
+    let dose = grey(ROWS, COLUMNS, 16, false, &pixels)
+        .text(tags::MODALITY, VR::CS, "RTDOSE")
+        .text(tags::NUMBER_OF_FRAMES, VR::IS, "3")
+        .text(tags::PIXEL_SPACING, VR::DS, "2\\2")
+        .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "1\\2\\3")
+        .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &text(&AXIAL))
+        .text(tags::GRID_FRAME_OFFSET_VECTOR, VR::DS, "0\\2.5\\5")
+        .text(tags::DOSE_GRID_SCALING, VR::DS, "0.25");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dose.dcm");
+    std::fs::write(&path, dose.file(EXPLICIT)).unwrap();
+    let (volume, _) = load_volume(&path, &Options::default()).unwrap();
+    assert_eq!(values(&volume), [0.25, 0.5, 0.75]);
+    near(&volume.lps_from_index, [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.5], [1.0, 2.0, 3.0]]);
 }
 
 /// `LOUPE_TEST_DATA`: affines and values against the NIfTI files that dcm2niix made of the same data.

@@ -1,14 +1,12 @@
 //! Inspection says what is there, what reading decides, and what it refuses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_preprocess::Limits;
-use loupe_preprocess::inspect::{Inspection, inspect};
-use loupe_preprocess::nifti::Xform;
+use loupe_preprocess::inspect::{Inspection, Options, inspect};
 use std::path::Path;
 
 fn look(file: &str) -> Inspection {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
-    inspect(&path, Xform::Nibabel, &Limits::default()).unwrap()
+    inspect(&path, &Options::default()).unwrap()
 }
 
 #[test]
@@ -43,9 +41,9 @@ fn refusals_come_with_what_the_header_says() {
     let dir = tempfile::tempdir().unwrap();
     let cut = dir.path().join("cut.nii");
     std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
-    let found = inspect(&cut, Xform::Nibabel, &Limits::default()).unwrap();
+    let found = inspect(&cut, &Options::default()).unwrap();
     assert_eq!((found.format.as_str(), found.size.as_slice()), ("NIfTI-1", &[7, 5, 4][..]));
     assert!(found.refused.unwrap().contains("image data"));
     std::fs::write(&cut, b"neither this nor that").unwrap();
-    assert!(inspect(&cut, Xform::Nibabel, &Limits::default()).is_err());
+    assert!(inspect(&cut, &Options::default()).is_err());
 }

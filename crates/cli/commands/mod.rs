@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod deidentify;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod eval;

@@ -4,6 +4,7 @@ use super::format::{Format, Photometric};
 use super::lut::Palette;
 use super::object::Object;
 use super::samples::Samples;
+use crate::jpeg::rgb_of_ycc;
 use loupe_core::media::MediaError;
 
 /// RGB of a frame whose photometric interpretation is not grey. `ybr` is what the codestream itself
@@ -37,16 +38,7 @@ fn to_8_bits(samples: &Samples, bits: u16) -> Vec<u8> {
     }
 }
 
-/// Full-range YCbCr to RGB in the 16-bit fixed point of libjpeg's `jdcolor.c`.
 fn rgb_from_ybr(levels: &[u8]) -> Vec<u8> {
-    const HALF: i32 = 1 << 15;
-    let mut out = Vec::with_capacity(levels.len());
-    for &[y, cb, cr] in levels.as_chunks::<3>().0 {
-        let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-        let r = y + ((91_881 * cr + HALF) >> 16);
-        let g = y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16);
-        let b = y + ((116_130 * cb + HALF) >> 16);
-        out.extend([r, g, b].map(|v| v.clamp(0, 255) as u8));
-    }
-    out
+    let pixels = levels.as_chunks::<3>().0.iter();
+    pixels.flat_map(|&[y, cb, cr]| rgb_of_ycc(y.into(), cb.into(), cr.into())).collect()
 }

@@ -2,14 +2,17 @@
 
 use super::parse;
 use crate::limits::Limits;
+use crate::volume_io::inside;
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Most files of a folder or archive.
 const MAX_FILES: usize = 200_000;
+/// How a zip archive with members begins.
+pub(crate) const ZIP: &[u8] = b"PK\x03\x04";
 /// Deepest folder below the one that was named.
 const MAX_FOLDER_DEPTH: usize = 16;
 
@@ -49,15 +52,27 @@ pub fn collect(path: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
         return Ok(found.into_iter().map(Blob::File).collect());
     }
     let bytes = limits.read_file(path)?;
-    if bytes.starts_with(b"PK\x03\x04") {
+    if bytes.starts_with(ZIP) {
         return unzip(bytes, limits);
     }
-    let named_so = path.file_name().is_some_and(|n| n.eq_ignore_ascii_case("DICOMDIR"));
-    if named_so && parse::looks_like_dicom(&bytes) {
+    if is_directory(path) && parse::looks_like_dicom(&bytes) {
         let folder = path.parent().unwrap_or(Path::new("."));
         return directory(bytes, folder, limits);
     }
     Ok(vec![Blob::File(path.to_owned())])
+}
+
+/// The files in `bytes`: the members of a zip archive, or the one file that they are.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_bytes(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+    if bytes.starts_with(ZIP) { unzip(bytes, limits) } else { Ok(vec![Blob::Memory(bytes.into())]) }
+}
+
+/// Is the file one that lists others, by the name that the standard fixes (PS3.10 8.6)?
+pub fn is_directory(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n.eq_ignore_ascii_case("DICOMDIR"))
 }
 
 fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), MediaError> {
@@ -100,16 +115,16 @@ fn directory(bytes: Vec<u8>, folder: &Path, limits: &Limits) -> Result<Vec<Blob>
     for record in object.data.items(tags::DIRECTORY_RECORD_SEQUENCE) {
         let Some(name) = record.text(tags::REFERENCED_FILE_ID) else { continue };
         let relative: PathBuf = name.split('\\').map(str::trim).collect();
-        if !relative.components().all(|c| matches!(c, Component::Normal(_))) {
-            return Err(super::object::malformed(
-                tags::REFERENCED_FILE_ID,
-                "leads out of the DICOMDIR's folder",
-            ));
-        }
-        let path = folder.join(relative);
-        // Entries without a file are common on incomplete copies; the others are still of use.
-        if path.is_file() {
-            found.push(Blob::File(path));
+        match inside(folder, &relative.to_string_lossy()) {
+            Ok(path) => found.push(Blob::File(path)),
+            // Entries without a file are common on incomplete copies; the others are still of use.
+            Err(MediaError::NotFound) => {}
+            Err(_) => {
+                return Err(super::object::malformed(
+                    tags::REFERENCED_FILE_ID,
+                    "leads out of the DICOMDIR's folder",
+                ));
+            }
         }
     }
     Ok(found)

@@ -78,6 +78,17 @@ pub struct Format {
 }
 
 impl Format {
+    /// In words: `12 of 16 bits, signed`.
+    pub fn describe(&self) -> String {
+        let sign = if self.signed { ", signed" } else { "" };
+        let kind = match self.stored {
+            Stored::Integer => format!("{} of {} bits{sign}", self.bits_stored, self.bits_allocated),
+            Stored::Float => "float32".to_owned(),
+            Stored::Double => "float64".to_owned(),
+        };
+        if self.samples == 1 { kind } else { format!("{kind}, {} channels", self.samples) }
+    }
+
     /// Reads and checks the attributes.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use loupe_core::media::{MediaError, WindowChoice};
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
 use loupe_core::{Origin, Picture, View};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A DICOM image, its frames decoded when asked for.
 pub struct Image {
@@ -26,7 +26,12 @@ pub struct Image {
     frames: Frames,
     limits: Limits,
     full_range: OnceLock<(f64, f64)>,
+    /// The percentiles worked out last, and their values.
+    percentiles: Mutex<Option<[(f64, f64); 2]>>,
 }
+
+/// Models are trained on colours as stored, and Pillow and pydicom leave them so too.
+pub(crate) const ICC_NOTE: &str = "icc profile not applied: colours as stored";
 
 /// How grey levels are made, once everything the view and the file say has been weighed.
 enum Grey {
@@ -51,7 +56,14 @@ impl Image {
     pub fn new(object: Arc<Object>, limits: &Limits) -> Result<Self, MediaError> {
         let format = Format::read(&object, limits)?;
         let frames = Frames::find(&object, &format)?;
-        Ok(Self { object, format, frames, limits: *limits, full_range: OnceLock::new() })
+        Ok(Self {
+            object,
+            format,
+            frames,
+            limits: *limits,
+            full_range: OnceLock::new(),
+            percentiles: Mutex::default(),
+        })
     }
 
     /// The file it is in.
@@ -215,6 +227,11 @@ impl Image {
                 "percentiles {low} and {high} are not in order within 0 to 100"
             )));
         }
+        if let Some([wanted, found]) = *self.percentiles.lock().unwrap_or_else(PoisonError::into_inner)
+            && wanted == (low, high)
+        {
+            return Ok(found);
+        }
         self.limits.memory(self.format.pixels() * self.format.frames, 8)?;
         let padding = self.padding();
         let mut all: Vec<f64> = Vec::new();
@@ -231,7 +248,10 @@ impl Image {
             let next = all.get(below + 1).copied().unwrap_or(value);
             Some(value + (next - value) * part)
         };
-        at(low).zip(at(high)).ok_or_else(|| malformed(tags::PIXEL_DATA, "holds nothing but padding"))
+        let found = at(low).zip(at(high));
+        let found = found.ok_or_else(|| malformed(tags::PIXEL_DATA, "holds nothing but padding"))?;
+        *self.percentiles.lock().unwrap_or_else(PoisonError::into_inner) = Some([(low, high), found]);
+        Ok(found)
     }
 
     /// How the grey levels of a frame are made. Without a choice: the file's first window, else its
@@ -338,6 +358,9 @@ impl Image {
             origin.steps.extend(note.map(str::to_owned));
         }
         origin.lps_from_source = self.plane(frame).map(|plane| plane.lps_from_plane());
+        if !self.format.photometric.is_grey() && self.object.data.get(tags::ICC_PROFILE).is_some() {
+            origin.steps.push(ICC_NOTE.to_owned());
+        }
         if let Some(tag) = self.object.truncated_in {
             origin.steps.push(parse::truncation_note(tag));
         }

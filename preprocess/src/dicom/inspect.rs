@@ -79,6 +79,9 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
     let data = &object.data;
     let mut notes = object.notes.clone();
     notes.extend(object.truncated_in.map(parse::truncation_note));
+    if data.get(tags::ICC_PROFILE).is_some() {
+        notes.push(super::image::ICC_NOTE.to_owned());
+    }
     let image = Image::new(Arc::clone(&object), limits);
     let refused = match &image {
         Err(e) => Some(e.to_string()),

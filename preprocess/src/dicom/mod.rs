@@ -8,6 +8,7 @@ pub mod charset;
 mod codec;
 mod colour;
 pub mod deid;
+pub mod export;
 pub mod files;
 pub mod format;
 mod frames;
@@ -26,6 +27,7 @@ pub mod syntax;
 pub mod values;
 pub mod write;
 
+pub(crate) use image::ICC_NOTE;
 pub use image::{Image, modality_of};
 
 use crate::limits::Limits;

@@ -37,10 +37,19 @@ impl Transform {
             (Some(_), Some(value)) if value.is_finite() => Ok(value),
             _ => Err(malformed(tag, "not a finite number")),
         };
-        let slope = read(tags::RESCALE_SLOPE, 1.0)?;
+        // A dose grid has a factor of its own, to Gy (C.8.8.3.2), and no rescale slope.
+        let factor = match data.bytes(tags::DOSE_GRID_SCALING) {
+            Some(_) if place.bytes(tags::RESCALE_SLOPE).is_none() => tags::DOSE_GRID_SCALING,
+            _ => tags::RESCALE_SLOPE,
+        };
+        let slope = match (factor, data.number(factor)) {
+            (tags::DOSE_GRID_SCALING, Some(value)) if value.is_finite() => value,
+            (tags::DOSE_GRID_SCALING, _) => return Err(malformed(factor, "not a finite number")),
+            _ => read(factor, 1.0)?,
+        };
         let intercept = read(tags::RESCALE_INTERCEPT, 0.0)?;
         if slope == 0.0 {
-            return Err(malformed(tags::RESCALE_SLOPE, "0 would make every pixel alike"));
+            return Err(malformed(factor, "0 would make every pixel alike"));
         }
         Ok(Self::Linear { slope, intercept })
     }

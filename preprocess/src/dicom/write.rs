@@ -10,7 +10,9 @@ use dicom_dictionary_std::tags;
 pub fn file(object: &Object) -> Vec<u8> {
     let uid = match object.transfer_syntax.as_str() {
         syntax::DEFLATED_EXPLICIT_LITTLE => syntax::EXPLICIT_LITTLE,
-        other => other,
+        other if !other.is_empty() && other.bytes().all(|b| b.is_ascii_digit() || b == b'.') => other,
+        // A damaged file may have none; what was read is written in the common one.
+        _ => syntax::EXPLICIT_LITTLE,
     };
     let text = |tag| object.data.text(tag).unwrap_or_default();
     let uid_element = |tag, value: &str| Element {
@@ -37,7 +39,11 @@ pub fn file(object: &Object) -> Vec<u8> {
     out.extend_from_slice(&[2, 0, 0, 0, b'U', b'L', 4, 0]);
     out.extend_from_slice(&(group.len() as u32).to_le_bytes());
     out.append(&mut group);
-    write(&mut out, &object.data, uid != syntax::IMPLICIT_LITTLE, uid == syntax::EXPLICIT_BIG);
+    // Command and meta groups have no place in a data set; from a damaged file they would contradict
+    // what was written above.
+    let mut data = object.data.clone();
+    data.retain(|e| e.tag.0 > 2);
+    write(&mut out, &data, uid != syntax::IMPLICIT_LITTLE, uid == syntax::EXPLICIT_BIG);
     out
 }
 

@@ -1,59 +1,117 @@
-//! JPEG. `jpeg-decoder` is used because it widens subsampled colour as libjpeg does; the decoder of
-//! the `image` crate differs from Pillow by up to 7 levels at the borders of pictures whose sides
-//! are odd (measured on `tests/pictures/rgb420.jpg`).
+//! JPEG files: [`crate::jpeg`] with the colour rules of libjpeg (`jdapimin.c`) and of Pillow.
 
 use super::raster::rgb_of_cmyk;
 use super::{Raster, Samples, malformed};
+use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_ycc};
 use crate::limits::Limits;
 use image::metadata::Orientation;
-use jpeg_decoder::{Decoder, PixelFormat};
 use loupe_core::media::MediaError;
 
 const FORMAT: &str = "JPEG";
 
-fn refused(error: &jpeg_decoder::Error) -> MediaError {
-    match error {
-        jpeg_decoder::Error::Unsupported(what) => MediaError::Unsupported {
-            what: format!("JPEG: {what:?}"),
-            hint: "convert the picture to PNG".into(),
-        },
-        other => malformed(FORMAT, "image data", other.to_string()),
+/// How the components are to be understood.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    Grey,
+    Rgb,
+    Ycc,
+    Cmyk,
+    Ycck,
+}
+
+impl Colours {
+    /// The markers decide, then the components' identifiers, then their number.
+    fn of(decoded: &Jpeg) -> Option<Self> {
+        Some(match (decoded.ids.as_slice(), decoded.jfif, decoded.adobe) {
+            ([_], ..) => Self::Grey,
+            ([_, _, _], true, _) => Self::Ycc,
+            ([_, _, _], _, Some(0)) => Self::Rgb,
+            ([_, _, _], _, Some(_)) => Self::Ycc,
+            (b"RGB", ..) => Self::Rgb,
+            ([_, _, _], ..) if decoded.lossless => Self::Rgb,
+            ([_, _, _], ..) => Self::Ycc,
+            ([_, _, _, _], _, None | Some(0)) => Self::Cmyk,
+            ([_, _, _, _], ..) => Self::Ycck,
+            _ => return None,
+        })
     }
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, MediaError> {
-    let mut decoder = Decoder::new(bytes);
-    decoder.read_info().map_err(|e| refused(&e))?;
-    let header = decoder.info().ok_or_else(|| malformed(FORMAT, "SOF", "no frame header"))?;
-    let count = limits.pixels(&[header.width.into(), header.height.into()])?;
-    // Progressive files need their coefficients, two bytes each, beside the pixels.
-    let length = limits.memory(count, 3 * header.pixel_format.pixel_bytes())? / 3;
-    decoder.set_max_decoding_buffer_size(length);
-    let samples = decoder.decode().map_err(|e| refused(&e))?;
-    let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
-    let (channels, samples) = match header.pixel_format {
-        PixelFormat::L8 => (1, Samples::Byte(samples)),
-        PixelFormat::L16 => {
-            let words = samples.as_chunks::<2>().0.iter().map(|&w| u16::from_ne_bytes(w));
-            (1, Samples::Word(words.collect()))
-        }
-        PixelFormat::RGB24 => (3, Samples::Byte(samples)),
-        PixelFormat::CMYK32 => (3, Samples::Byte(rgb_of_cmyk(&samples))),
+    let wanted = |header: &Header| {
+        let count = limits.pixels(&[header.width as u64, header.height as u64])?;
+        // Coefficients, samples and the picture: two bytes, two bytes and one a component.
+        limits.memory(count, 5 * header.components).map(drop)
     };
-    let got = match &samples {
-        Samples::Byte(v) => v.len(),
-        Samples::Word(v) => v.len(),
-        Samples::Float(v) => v.len(),
-    };
-    if got != count * channels {
-        return Err(malformed(FORMAT, "image data", "fewer pixels than the header promises"));
-    }
-    Ok(Raster {
-        width: header.width.into(),
-        height: header.height.into(),
+    let mut decoded = jpeg::decode(bytes, wanted).map_err(|fault| match fault {
+        Fault::Broken { field, problem } => malformed(FORMAT, field, problem),
+        Fault::Process(what) => unsupported(what),
+        Fault::Unwanted(error) => error,
+    })?;
+    let Header { width, height, precision, .. } = decoded.header;
+    let colours = Colours::of(&decoded)
+        .ok_or_else(|| unsupported("JPEG with a number of components other than 1, 3 and 4"))?;
+    let orientation = decoded.exif.take().and_then(|exif| Orientation::from_exif_chunk(&exif));
+    let raster = |channels, samples| Raster {
+        width,
+        height,
         channels,
         samples,
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         frame: None,
-    })
+    };
+    if colours == Colours::Grey && precision != 8 {
+        // Levels over the whole of 16 bits, as pictures of that depth have them.
+        let widen = |v: u16| (u32::from(v) * 65_535 / ((1 << precision) - 1)) as u16;
+        let values = match decoded.pixels {
+            Pixels::Planes(mut planes) => planes.pop().unwrap_or_default(),
+            Pixels::Interleaved(values) => values,
+        };
+        return Ok(raster(1, Samples::Word(values.into_iter().map(widen).collect())));
+    }
+    if precision != 8 {
+        return Err(unsupported("colour JPEG of other than 8 bits"));
+    }
+    let (channels, pixels) = match decoded.pixels {
+        Pixels::Planes(planes) => from_planes(&planes, colours),
+        Pixels::Interleaved(values) => from_planes(&planes_of(&values, decoded.header.components), colours),
+    };
+    Ok(raster(channels, Samples::Byte(pixels)))
+}
+
+fn unsupported(what: &str) -> MediaError {
+    MediaError::Unsupported { what: what.to_owned(), hint: "convert the picture to PNG".into() }
+}
+
+fn planes_of(values: &[u16], count: usize) -> Vec<Vec<u16>> {
+    (0..count).map(|n| values.iter().skip(n).step_by(count).copied().collect()).collect()
+}
+
+/// 8-bit grey or RGB, pixels interleaved.
+fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<u8>) {
+    match (planes, colours) {
+        ([a, b, c], Colours::Ycc) => {
+            let mut out = Vec::with_capacity(a.len() * 3);
+            for ((y, cb), cr) in a.iter().zip(b).zip(c) {
+                out.extend_from_slice(&rgb_of_ycc(i32::from(*y), i32::from(*cb), i32::from(*cr)));
+            }
+            (3, out)
+        }
+        ([a, b, c], _) => {
+            let pixels = a.iter().zip(b).zip(c);
+            (3, pixels.flat_map(|((r, g), b)| [*r as u8, *g as u8, *b as u8]).collect())
+        }
+        ([a, b, c, d], colours) => {
+            // Pillow takes the inks to be stored inverted, as Adobe does; so does this.
+            let pixels = a.iter().zip(b).zip(c).zip(d).flat_map(|(((a, b), c), k)| {
+                let [c, m, y] = match colours {
+                    Colours::Ycck => rgb_of_ycc(i32::from(*a), i32::from(*b), i32::from(*c)),
+                    _ => [a, b, c].map(|v| 255 - *v as u8),
+                };
+                [c, m, y, 255 - *k as u8]
+            });
+            (3, rgb_of_cmyk(&pixels.collect::<Vec<u8>>()))
+        }
+        (planes, _) => (1, planes.first().map(|p| p.iter().map(|v| *v as u8).collect()).unwrap_or_default()),
+    }
 }

@@ -9,6 +9,7 @@
 //! [`Origin::steps`]: loupe_core::picture::Origin
 
 mod folder;
+mod gif;
 mod jpeg;
 mod raster;
 mod tiff;
@@ -17,9 +18,8 @@ pub use folder::{frame_files, open_frame};
 pub(crate) use raster::{Raster, Samples};
 
 use crate::limits::Limits;
-use image::codecs::gif::GifDecoder;
 use image::metadata::Orientation;
-use image::{AnimationDecoder, ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
 use std::io::Cursor;
@@ -41,6 +41,8 @@ pub struct PictureFacts {
     pub frames: usize,
     /// EXIF orientation, 1 to 8.
     pub exif_orientation: u8,
+    /// Does it hold a colour profile? It is not applied, as Pillow does not apply it.
+    pub icc_profile: bool,
 }
 
 /// The name of the picture format that `bytes` begin with, or `None`.
@@ -76,7 +78,7 @@ pub fn decode(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, Med
     let (format, name) = known(bytes)?;
     guarded(name, || match format {
         ImageFormat::Tiff => tiff::decode(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
-        ImageFormat::Gif => gif_frame(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
+        ImageFormat::Gif => gif::frame(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
         _ => still(bytes, format, name, view, limits)?.into_picture(view),
     })
 }
@@ -95,8 +97,7 @@ pub fn facts(bytes: &[u8], limits: &Limits) -> Result<PictureFacts, MediaError> 
         let (width, height) = decoder.dimensions();
         let colour = decoder.original_color_type();
         let frames = match format {
-            // A broken frame is reported for ever, so counting stops there.
-            ImageFormat::Gif => gif_frames(bytes, limits)?.take_while(Result::is_ok).count(),
+            ImageFormat::Gif => gif::count(bytes, limits)?,
             _ => 1,
         };
         Ok(PictureFacts {
@@ -107,14 +108,17 @@ pub fn facts(bytes: &[u8], limits: &Limits) -> Result<PictureFacts, MediaError> 
             bits: usize::from(colour.bits_per_pixel() / u16::from(colour.channel_count().max(1))),
             frames,
             exif_orientation: decoder.orientation().map_or(1, Orientation::to_exif),
+            icc_profile: matches!(decoder.icc_profile(), Ok(Some(_))),
         })
     })
 }
 
-/// Runs a decoder; should it panic on hostile input, that is an error of the file.
-fn guarded<T>(format: &'static str, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(malformed(format, "image data", "the decoder gave up on it")))
+/// Runs a decoder where hostile input can do no harm.
+fn guarded<T: Send>(
+    format: &'static str,
+    work: impl FnOnce() -> Result<T, MediaError> + Send,
+) -> Result<T, MediaError> {
+    crate::guard::guarded(format, "image data", work)
 }
 
 pub(crate) fn malformed(format: &'static str, field: &str, problem: impl Into<String>) -> MediaError {
@@ -200,38 +204,4 @@ fn still(
         orientation,
         frame: None,
     })
-}
-
-type Frames<'a> = image::Frames<'a>;
-
-fn gif_frames<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Frames<'a>, MediaError> {
-    let fail = |e: ImageError| image_error("GIF", &e, limits);
-    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(fail)?;
-    let (width, height) = decoder.dimensions();
-    limits.pixels(&[width.into(), height.into()])?;
-    decoder.set_limits(image_limits(limits)).map_err(fail)?;
-    Ok(decoder.into_frames())
-}
-
-/// One composited frame of an animation; transparent pixels are black.
-fn gif_frame(bytes: &[u8], frame: usize, limits: &Limits) -> Result<Raster, MediaError> {
-    let mut seen = 0;
-    for (n, decoded) in gif_frames(bytes, limits)?.enumerate() {
-        let decoded = decoded.map_err(|e| image_error("GIF", &e, limits))?;
-        if n == frame {
-            let pixels = decoded.into_buffer();
-            return Ok(Raster {
-                width: pixels.width() as usize,
-                height: pixels.height() as usize,
-                channels: 4,
-                samples: Samples::Byte(pixels.into_raw()),
-                orientation: Orientation::NoTransforms,
-                frame: Some(frame),
-            });
-        }
-        seen = n + 1;
-    }
-    Err(MediaError::View(format!(
-        "frame {frame} was asked for, but the GIF file has {seen} (counted from 0)"
-    )))
 }

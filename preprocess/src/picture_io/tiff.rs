@@ -57,6 +57,7 @@ pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
         _ => decoder.colortype().map_err(|e| refused(&e))?,
     };
     let exif_orientation = orientation(&mut decoder).to_exif();
+    let icc_profile = decoder.find_tag(Tag::IccProfile).ok().flatten().is_some();
     Ok(PictureFacts {
         format: FORMAT,
         width: width as usize,
@@ -65,6 +66,7 @@ pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
         bits: usize::from(colour.bit_depth()),
         frames: pages(&mut decoder),
         exif_orientation,
+        icc_profile,
     })
 }
 

@@ -3,13 +3,17 @@
     cargo build -p loupe-preprocess --example conformance
     python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --out docs/conformance.md DIR...
 
-Grey frames are compared as stored values (unused bits masked, signs extended), colour frames as RGB.
+Grey frames are compared as stored values (unused bits masked, signs extended), as values of the modality
+(rescaled or looked up) and, where the file has a window or VOI table, as the grey levels that it makes;
+colour frames as RGB.
 Without DIR, pydicom's own test files are compared. Needs pydicom 3 with pylibjpeg, numpy, Pillow.
 """
 import argparse, collections, json, logging, pathlib, subprocess, tempfile, warnings
 import numpy as np
+import PIL
 import pydicom
-from pydicom.pixels import apply_color_lut, pixel_array
+from PIL import Image, ImageOps
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
@@ -56,11 +60,105 @@ def reference(path):
     return arr.ravel(), False, uid
 
 
+def groups(ds, frame):
+    """The data set or functional group that holds an attribute for a frame, per-frame before shared."""
+    places = []
+    for name, at in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
+        if name in ds and len(ds[name].value) > at:
+            places += [item for element in ds[name].value[at] if element.VR == "SQ" for item in element.value]
+    return places + [ds]
+
+
+def flattened(ds, frame):
+    """The attributes of the transform of one frame at the top, where pydicom looks for them."""
+    flat = pydicom.Dataset()
+    wanted = ["RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth",
+              "VOILUTFunction", "VOILUTSequence", "BitsStored", "PixelRepresentation", "DoseGridScaling"]
+    for place in groups(ds, frame):
+        for name in wanted:
+            if name in place and name not in flat:
+                flat[name] = place[name]
+    return flat
+
+
+def transforms(path, stored, ours, base):
+    """Compares modality and VOI values of up to four frames: the largest differences, or why not."""
+    ds = pydicom.dcmread(path, force=True)
+    frames = min(4, len(ours["frames"]))
+    stored = stored[: frames * ours["rows"] * ours["columns"]].reshape(frames, -1)
+    got = np.fromfile(base.with_suffix(".modality"), "<f4").reshape(frames, -1)
+    levels = np.fromfile(base.with_suffix(".voi"), np.uint8)
+    signed = ds.get("PixelRepresentation", 0)
+    worst_value, worst_level = 0.0, None
+    for n in range(frames):
+        flat = flattened(ds, n)
+        whole = np.all(stored[n] == np.rint(stored[n]))
+        raw = stored[n].astype(np.int32 if signed else np.uint32) if whole else stored[n]
+        value = np.asarray(apply_modality_lut(raw, flat), np.float64)
+        if "DoseGridScaling" in flat and "RescaleSlope" not in flat:
+            value = value * float(flat.DoseGridScaling)
+        scale = np.maximum(1, np.abs(value))
+        worst_value = max(worst_value, float(np.nanmax(np.abs(got[n] - value) / scale)))
+        if not levels.size:
+            continue
+        if "WindowCenter" in flat and "WindowWidth" in flat:
+            centre, width = (np.atleast_1d(flat[k].value)[0] for k in ("WindowCenter", "WindowWidth"))
+            one = pydicom.Dataset()
+            # A range of our own: pydicom's output spans what the bits could hold, rescaled.
+            one.WindowCenter, one.WindowWidth, one.BitsStored, one.PixelRepresentation = centre, width, 8, 0
+            one.VOILUTFunction = flat.get("VOILUTFunction", "LINEAR")
+            one.PhotometricInterpretation = "MONOCHROME2"
+            level = np.asarray(apply_voi_lut(value, one, prefer_lut=False), np.float64)
+        else:
+            item = flat.VOILUTSequence[0]
+            bits = item.LUTDescriptor[2]
+            level = np.asarray(apply_voi_lut(np.rint(value).astype(np.int64), flat), np.float64) / ((1 << bits) - 1) * 255
+        if ds.PhotometricInterpretation == "MONOCHROME1":
+            level = 255 - level
+        shown = levels.reshape(frames, -1)[n]
+        worst_level = max(worst_level or 0.0, float(np.nanmax(np.abs(shown - np.clip(level, 0, 255)))))
+    return worst_value, worst_level
+
+
+def pictures(binary, roots):
+    """Rows of a table: picture files against Pillow's RGB."""
+    rows = []
+    for root in map(pathlib.Path, roots):
+        files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
+        with tempfile.TemporaryDirectory() as folder:
+            run = subprocess.run([binary, folder], input="\n".join(map(str, files)), text=True, capture_output=True, check=True)
+            counts, worst = collections.Counter(), 0
+            for n, (path, line) in enumerate(zip(files, run.stdout.splitlines(), strict=True)):
+                try:
+                    image = Image.open(path)
+                    if image.mode.startswith("I"):
+                        continue  # 16-bit grey, which Pillow clips
+                    kind = image.format
+                    want = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                except Exception:
+                    counts["unreadable for Pillow"] += 1
+                    continue
+                if "refused" in json.loads(line)["result"]:
+                    counts[(kind, "refused")] += 1
+                    continue
+                got = np.fromfile(pathlib.Path(folder) / f"{n}.bin", np.uint8)
+                same = got.size == want.size and np.array_equal(got, want.ravel())
+                counts[(kind, "exact" if same else "other")] += 1
+                if not same:
+                    worst = max(worst, int(np.abs(got.astype(int) - want.ravel()).max()) if got.size == want.size else 255)
+        for kind in ("JPEG", "PNG"):
+            if any(k[0] == kind for k in counts if isinstance(k, tuple)):
+                cells = [counts[(kind, w)] for w in ("exact", "other", "refused")]
+                rows.append(f"| {root.name} | {kind} | " + " | ".join(map(str, cells)) + f" | {worst if cells[1] else 0} |")
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
     parser.add_argument("--out")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--pictures", action="append", default=[], metavar="DIR", help="folders of PNG and JPEG files")
     parser.add_argument("dirs", nargs="*")
     args = parser.parse_args()
     roots = [("pydicom test files", pathlib.Path(pydicom.__file__).parent / "data" / "test_files")]
@@ -71,7 +169,7 @@ def main():
         run = subprocess.run([args.binary, folder], input="\n".join(str(p) for _, p in files), text=True,
                              capture_output=True, check=True)
         lines = run.stdout.splitlines()
-        rows = []
+        rows, tally_values, tally_levels, off = [], collections.Counter(), collections.Counter(), []
         for n, ((name, path), line) in enumerate(zip(files, lines, strict=True)):
             ours = json.loads(line)["result"]
             try:
@@ -96,7 +194,22 @@ def main():
                                ("within 2 levels", f"largest difference {delta:g}") if lossy_colour and delta <= 2
                                else ("WRONG", f"largest difference {delta:g}"))
             rows.append((name, path.name, ours.get("syntax", ""), *verdict))
+            if verdict[0] == "exact" and grey:
+                try:
+                    value, level = transforms(path, ref, ours, pathlib.Path(folder) / f"{n}.bin")
+                except Exception as e:
+                    off.append((name, path.name, f"not compared: {type(e).__name__} in the reference"))
+                    continue
+                tally_values[(name, value < 1e-6)] += 1
+                if level is not None:
+                    # Half a level is rounding; the rest is room for ties.
+                    tally_levels[(name, level <= 0.51)] += 1
+                if value >= 1e-6:
+                    off.append((name, path.name, f"modality values differ by {value:.3g} (relative)"))
+                if level is not None and level > 0.51:
+                    off.append((name, path.name, f"grey levels differ by {level:.3g}"))
     counts = collections.Counter((r[0], r[3]) for r in rows)
+    print(dict(tally_values), dict(tally_levels), *off, sep="\n")
     if args.verbose:
         for r in rows:
             if r[3] in ("WRONG", "refused", "read by loupe alone", "within 2 levels"):
@@ -111,9 +224,25 @@ def main():
                 "| files of | " + " | ".join(kinds).replace("WRONG", "wrong values") + " |", "|---" * (len(kinds) + 1) + "|"]
         for name, _ in roots:
             text.append(f"| {name} | " + " | ".join(str(counts[(name, k)]) for k in kinds) + " |")
+        text += ["", "Of the grey files, the values of the modality (Hounsfield units and the like: slope and intercept or table)",
+                 "must agree to 1e-6 of the value, and the grey levels that the file's first window or VOI table makes to half a",
+                 "level, which is rounding. pydicom's `apply_modality_lut` and `apply_voi_lut` compute the other side.", "",
+                 "| files of | modality values agree | differ | grey levels agree | differ |", "|---|---|---|---|---|"]
+        for name, _ in roots:
+            cells = [tally_values[(name, True)], tally_values[(name, False)], tally_levels[(name, True)], tally_levels[(name, False)]]
+            text.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+        if off:
+            text += ["", "| file | of | what |", "|---|---|---|"] + [f"| {f} | {n} | {w} |" for n, f, w in sorted(off)]
+        if args.pictures:
+            text += ["", "## Pictures", "", f"PNG and JPEG files against `convert(\"RGB\")` of Pillow {PIL.__version__} after the EXIF orientation, byte for byte.", "",
+                     "| files of | format | exact | other | refused | largest difference |", "|---|---|---|---|---|---|"]
+            text += pictures(args.binary, args.pictures)
         text += ["", "## What is not exact, and why", "", "| file | verdict | reason |", "|---|---|---|"]
         tally = collections.Counter((r[1], r[3], r[4].replace("|", "/")) for r in rows if r[3] != "exact")
-        text += [f"| {f} | {v} | {w} |" for f, v, w in sorted(tally)]
+        rest = collections.defaultdict(list)
+        for f, v, w in sorted(tally):
+            rest[(v, w)].append(f)
+        text += [f"| {', '.join(files)} | {v} | {w} |" for (v, w), files in sorted(rest.items(), key=lambda r: r[1])]
         text += ["", "Refused by design: objects without an image (`PixelData … absent`), video, and files cut off inside the",
                  "pixel data. A refusal names the attribute or the part of the codestream.", ""]
         pathlib.Path(args.out).write_text("\n".join(text))

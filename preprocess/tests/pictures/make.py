@@ -105,3 +105,25 @@ put("frames.gif", palette, save_all=True, append_images=[ImageOps.invert(rgb).qu
 frames = Image.open(HERE / "frames.gif")
 frames.seek(1)
 frames.convert("RGB").save(HERE / "frames.gif.frame1.png")
+
+# Frames that let others through, leave themselves, the background or what was there before.
+moving = []
+for n in range(5):
+    plate = np.zeros((H, W), np.uint8)
+    plate[4 + n:12 + n, 3 * n:3 * n + 14] = 1 + (np.asarray(palette)[4 + n:12 + n, 3 * n:3 * n + 14] % 39)
+    frame = Image.fromarray(plate, "P")
+    frame.putpalette([9, 200, 30] + list(RNG.integers(0, 256, 117)))
+    moving.append(frame)
+for name, disposal in (("kept.gif", 1), ("cleared.gif", 2), ("restored.gif", 3), ("mixed.gif", [2, 0, 3, 1, 2])):
+    moving[0].save(HERE / name, save_all=True, append_images=moving[1:], transparency=0, disposal=disposal, duration=40)
+    for n in range(5):
+        frames = Image.open(HERE / name)
+        frames.seek(n)
+        frames.convert("RGB").save(HERE / f"{name}.frame{n}.png")
+put("see_through.gif", palette, transparency=3)
+for subsampling, name in ((1, "rgb422"), (2, "rgb420_progressive")):
+    put(f"{name}.jpg", rgb, quality=85, subsampling=subsampling, progressive=name.endswith("ive"))
+for side in ((1, 1), (2, 3), (3, 2), (5, 17), (16, 16), (17, 33), (33, 8)):
+    put(f"side{side[0]}x{side[1]}.jpg", rgb.crop((3, 2, 3 + side[0], 2 + side[1])).resize(side), quality=75, subsampling=2)
+put("restarts.jpg", rgb, quality=85, subsampling=2, restart_marker_blocks=2)
+put("coarse.jpg", rgb, quality=3, subsampling=2)

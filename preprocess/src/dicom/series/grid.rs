@@ -154,8 +154,8 @@ fn describe(at: usize, step: f64, median: f64) -> String {
         String::new()
     };
     format!(
-        "slices {at} and {} are {step:.4} mm apart where the median step is {median:.4} mm{guess}; choose nearest, \
-         resample or split to go on",
+        "slices {at} and {} are {step:.4} mm apart where the median step is {median:.4} mm{guess}; choose \
+         --irregular nearest, resample or split to go on",
         at + 1
     )
 }
@@ -221,7 +221,7 @@ fn phases(
             let have = positions.get(at).map_or(0, |p| p.members.len());
             Err(refuse(format!(
                 "position {at} has {have} slices where the first has {count}: duplicates, or an incomplete time \
-                 series; drop duplicates to go on"
+                 series; --drop-duplicates takes the first of each"
             )))
         }
     }

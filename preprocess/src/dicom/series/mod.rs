@@ -32,6 +32,9 @@ pub struct Options {
     pub deskew: bool,
     /// Largest share of the median step by which a step may differ from it.
     pub tolerance: f64,
+    /// Which series, counted from 0 as [`load_folder`] lists them; without a number there must be one
+    /// only that makes volumes.
+    pub series: Option<usize>,
     /// Bounds on memory.
     pub limits: Limits,
 }
@@ -43,6 +46,7 @@ impl Default for Options {
             drop_duplicates: false,
             deskew: false,
             tolerance: 0.01,
+            series: None,
             limits: Limits::default(),
         }
     }
@@ -69,6 +73,8 @@ pub struct Series {
     pub size: [usize; 2],
     /// The first usable window of the first file.
     pub window: Option<Window>,
+    /// Number type and transfer syntax of the first file.
+    pub stored: String,
     /// The images, or why they do not make a volume.
     pub content: Result<Content, MediaError>,
     /// What was assumed or done, in words.
@@ -81,33 +87,79 @@ pub struct Series {
 /// # Errors
 /// When the path cannot be read or holds no DICOM image.
 pub fn load_folder(path: &Path, options: &Options) -> Result<Vec<Series>, MediaError> {
-    let groups = scan::groups(files::collect(path, &options.limits)?, &options.limits)?;
+    load_all(files::collect(path, &options.limits)?, options)
+}
+
+/// [`load_folder`] of files at hand.
+///
+/// # Errors
+/// When none of them is a DICOM image.
+pub fn load_all(blobs: Vec<files::Blob>, options: &Options) -> Result<Vec<Series>, MediaError> {
+    let groups = scan::groups(blobs, &options.limits)?;
     Ok(groups.into_iter().flat_map(|group| load(&group, options)).collect())
 }
 
-/// The one series of a path that makes volumes; frames beside it (localisers without a position,
-/// captures) are left out.
+/// The one series of a path; see [`choose`].
 ///
 /// # Errors
-/// When there is none or more than one, naming what was found, or the series is irregular.
-pub fn load_series(path: &Path, options: &Options) -> Result<(Vec<Volume>, Series), MediaError> {
-    let mut found: Vec<(Vec<Volume>, Series)> = Vec::new();
-    let mut first_error = None;
-    for mut series in load_folder(path, options)? {
-        match std::mem::replace(&mut series.content, Ok(Content::Frames(Vec::new()))) {
-            Ok(Content::Volumes(volumes)) => found.push((volumes, series)),
-            Ok(Content::Frames(_)) => {}
-            Err(e) => {
-                first_error.get_or_insert(e);
-            }
+/// As [`choose`], and when the path cannot be read.
+pub fn load_one(path: &Path, options: &Options) -> Result<(Content, Series), MediaError> {
+    choose(files::collect(path, &options.limits)?, options)
+}
+
+/// The series that [`Options::series`] names; without it the one that makes volumes (frames beside it,
+/// such as localisers without a position, are left out), or the only one there is.
+///
+/// # Errors
+/// When there is none or more than one, saying how many, or the series is irregular.
+pub fn choose(blobs: Vec<files::Blob>, options: &Options) -> Result<(Content, Series), MediaError> {
+    let split = |mut series: Series| {
+        let content = std::mem::replace(&mut series.content, Ok(Content::Frames(Vec::new())))?;
+        Ok((content, series))
+    };
+    let mut all = load_all(blobs, options)?;
+    let count = all.len();
+    if let Some(n) = options.series {
+        if n < count {
+            return split(all.swap_remove(n));
         }
+        return Err(MediaError::View(format!(
+            "series {n} was asked for, but there are {count} (counted from 0)"
+        )));
     }
-    match (found.len(), first_error) {
-        (1, _) => found.pop().ok_or_else(|| MediaError::View("no volume".to_owned())),
-        (0, Some(e)) => Err(e),
-        (0, None) => Err(MediaError::View("no volume in it, only frames".to_owned())),
-        (n, _) => Err(MediaError::View(format!("{n} series in it; name the folder or files of one"))),
+    let kind = |wanted: fn(&Series) -> bool| all.iter().filter(|s| wanted(s)).count();
+    let volumes = kind(|s| matches!(s.content, Ok(Content::Volumes(_))));
+    let broken = kind(|s| s.content.is_err());
+    let at = match (volumes, broken, count) {
+        (1, ..) => all.iter().position(|s| matches!(s.content, Ok(Content::Volumes(_)))),
+        (0, 1.., _) => all.iter().position(|s| s.content.is_err()),
+        (0, 0, 1) => Some(0),
+        _ => None,
+    };
+    match at {
+        Some(at) => split(all.swap_remove(at)),
+        None => Err(MediaError::View(format!(
+            "{count} series in it; choose one with --series (`loupe inspect` lists them)"
+        ))),
     }
+}
+
+/// The volumes of the one series of a path.
+///
+/// # Errors
+/// As [`load_one`], and when it makes no volume.
+pub fn load_series(path: &Path, options: &Options) -> Result<(Vec<Volume>, Series), MediaError> {
+    match load_one(path, options)? {
+        (Content::Volumes(volumes), series) => Ok((volumes, series)),
+        (Content::Frames(_), _) => Err(no_volume()),
+    }
+}
+
+/// What frames without a place are not good for.
+pub(crate) fn no_volume() -> MediaError {
+    MediaError::View(
+        "no volume in it, only frames without a place in space; choose one with --frame".to_owned(),
+    )
 }
 
 /// The single volume of a path that holds exactly one.
@@ -141,6 +193,7 @@ fn load(group: &Group, options: &Options) -> Vec<Series> {
         frames: group.slices.len(),
         size: group.size,
         window: group.window,
+        stored: group.stored.clone(),
         content,
         notes,
     };

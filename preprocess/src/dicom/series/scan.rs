@@ -44,6 +44,8 @@ pub(super) struct Group {
     pub slices: Vec<Slice>,
     pub notes: Vec<String>,
     pub window: Option<Window>,
+    /// Number type and transfer syntax of the first file.
+    pub stored: String,
     key: Vec<String>,
     grey: bool,
 }
@@ -77,6 +79,7 @@ struct Header {
     slices: Vec<Slice>,
     note: Option<String>,
     window: Option<Window>,
+    stored: String,
 }
 
 /// Groups the frames of all files that are DICOM images.
@@ -116,6 +119,7 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &Limits) -> Result<Vec<Group>, Me
                     slices: Vec::new(),
                     notes: Vec::new(),
                     window: header.window,
+                    stored: header.stored.clone(),
                     key: header.key.clone(),
                     grey: header.grey,
                 });
@@ -186,6 +190,7 @@ fn header(object: &Object, limits: &Limits) -> Result<Header, MediaError> {
         grey: format.photometric.is_grey() && format.samples == 1,
         slices: slices.collect(),
         note: object.truncated_in.map(parse::truncation_note),
+        stored: format!("{}, {}", format.describe(), crate::dicom::syntax::name(&object.transfer_syntax)),
         window: windows(data, 0).into_iter().map(|(window, _)| window).find(Window::is_valid),
     })
 }

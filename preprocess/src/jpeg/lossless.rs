@@ -1,8 +1,7 @@
 //! The lossless process (ISO 10918-1 annex H).
 
 use super::bits::{Bits, Huffman};
-use super::{Frame, Scan, Tables, broken};
-use loupe_core::media::MediaError;
+use super::{Fault, Frame, Scan, Tables, broken};
 
 /// Decodes a scan into `samples`, pixels interleaved.
 pub(super) fn scan(
@@ -11,10 +10,10 @@ pub(super) fn scan(
     tables: &Tables,
     data: &[u8],
     samples: &mut Vec<u16>,
-) -> Result<(), MediaError> {
+) -> Result<(), Fault> {
     let count = frame.components.len();
     if frame.components.iter().any(|c| c.h != 1 || c.v != 1) {
-        return Err(super::unsupported_process("lossless JPEG with subsampled components"));
+        return Err(Fault::Process("lossless JPEG with subsampled components"));
     }
     if scan.start > 7 || scan.low >= frame.precision {
         return Err(broken("SOS", "impossible predictor or point transform"));
@@ -62,7 +61,7 @@ pub(super) fn scan(
 
 /// The difference that comes next (H.1.2.2); category 16 stands for 32768 and has no further bits.
 #[inline]
-fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, MediaError> {
+fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Fault> {
     match bits.symbol(table)? {
         category @ 0..=15 => Ok(bits.signed(u32::from(category))),
         16 => Ok(32768),
@@ -93,7 +92,7 @@ fn grey_line(
     above: &[u16],
     frame: &Frame,
     scan: &Scan,
-) -> Result<(), MediaError> {
+) -> Result<(), Fault> {
     let start = 1i32 << (frame.precision - scan.low - 1);
     let mut left = above.first().map_or(start, |v| i32::from(*v));
     if above.is_empty() || scan.start == 1 {
@@ -122,7 +121,7 @@ fn mixed_line(
     above: &[u16],
     frame: &Frame,
     scan: &Scan,
-) -> Result<(), MediaError> {
+) -> Result<(), Fault> {
     let count = frame.components.len();
     let start = 1i32 << (frame.precision - scan.low - 1);
     for column in 0..frame.width {

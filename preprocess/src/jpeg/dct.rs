@@ -2,8 +2,7 @@
 //! from coefficients to full-size components.
 
 use super::bits::{Bits, Huffman};
-use super::{Frame, Kind, Scan, ScanComponent, Tables, broken, idct};
-use loupe_core::media::MediaError;
+use super::{Fault, Frame, Kind, Scan, ScanComponent, Tables, broken, idct};
 
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
@@ -18,7 +17,7 @@ struct Plane {
     scanned: bool,
 }
 
-/// The coefficients of a frame, in zigzag order within each block.
+/// The coefficients of a frame, in row order within each block.
 pub(super) struct Coefficients {
     planes: Vec<Plane>,
     mcus_across: usize,
@@ -51,7 +50,7 @@ impl Coefficients {
         scan: &Scan,
         tables: &Tables,
         data: &[u8],
-    ) -> Result<(), MediaError> {
+    ) -> Result<(), Fault> {
         let mut bits = Bits::new(data);
         let mut state = State { previous: [0; 4], end_of_band: 0 };
         let alone = match scan.components.as_slice() {
@@ -101,7 +100,7 @@ impl Coefficients {
         column: usize,
         bits: &mut Bits<'_>,
         state: &mut State,
-    ) -> Result<(), MediaError> {
+    ) -> Result<(), Fault> {
         let undefined = || broken("SOS", "a table that was not defined");
         let plane = self.planes.get_mut(component.index).ok_or_else(undefined)?;
         let at = row * plane.blocks_across + column;
@@ -122,42 +121,37 @@ impl Coefficients {
         Ok(())
     }
 
-    /// Full-size components, pixels interleaved.
-    pub(super) fn finish(self, frame: &Frame, tables: &Tables) -> Result<Vec<u16>, MediaError> {
+    /// Full-size components.
+    pub(super) fn finish(self, frame: &Frame, tables: &Tables) -> Result<Vec<Vec<u16>>, Fault> {
         if self.planes.iter().any(|p| !p.scanned) {
             return Err(broken("SOS", "a component has no scan"));
         }
-        let count = frame.components.len();
-        let mut pixels = vec![0u16; frame.width * frame.height * count];
-        for (n, (plane, component)) in self.planes.iter().zip(&frame.components).enumerate() {
+        let mut done = Vec::with_capacity(self.planes.len());
+        for (plane, component) in self.planes.iter().zip(&frame.components) {
             let table = tables.quantisers.get(component.quantiser).and_then(Option::as_ref);
             let table = table.ok_or_else(|| broken("DQT", "a table that was not defined"))?;
+            let mut factors = [0u16; 64];
+            table.iter().zip(ZIGZAG).for_each(|(factor, place)| factors[usize::from(place)] = *factor);
             let stride = plane.blocks_across * 8;
             let mut samples = vec![0u16; plane.blocks.len() * 64];
-            for (at, block) in plane.blocks.iter().enumerate() {
-                let mut natural = [0i32; 64];
-                for ((value, factor), place) in block.iter().zip(table).zip(ZIGZAG) {
-                    natural[usize::from(place)] = i32::from(*value) * i32::from(*factor);
-                }
-                let corner = at / plane.blocks_across * 8 * stride + at % plane.blocks_across * 8;
-                let done = idct::block(&natural, frame.precision);
-                for (line, out) in done.as_chunks::<8>().0.iter().enumerate() {
-                    let at = corner + line * stride;
-                    if let Some(place) = samples.get_mut(at..at + 8) {
-                        place.copy_from_slice(out);
-                    }
-                }
+            let lines =
+                samples.chunks_exact_mut(stride * 8).zip(plane.blocks.chunks_exact(plane.blocks_across));
+            for (line, blocks) in lines {
+                idct::block_line(blocks, &factors, frame.precision, line);
             }
-            let full = upsample(&samples, stride, component, frame);
-            for (pixel, value) in pixels.iter_mut().skip(n).step_by(count).zip(full) {
-                *pixel = value;
-            }
+            done.push(upsample(&samples, stride, component, frame));
         }
-        Ok(pixels)
+        Ok(done)
     }
 }
 
-fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<i32, MediaError> {
+/// The place of the `k`th coefficient in coding order.
+#[inline]
+fn coefficient(block: &mut [i16; 64], k: usize) -> Option<&mut i16> {
+    ZIGZAG.get(k).and_then(|place| block.get_mut(usize::from(*place)))
+}
+
+fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<i32, Fault> {
     let category = u32::from(bits.symbol(table)?);
     if category > 16 {
         return Err(broken("scan", "a DC difference of more than 16 bits"));
@@ -166,7 +160,7 @@ fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<
     Ok(*previous)
 }
 
-fn sequential_ac(bits: &mut Bits<'_>, table: &Huffman, block: &mut [i16; 64]) -> Result<(), MediaError> {
+fn sequential_ac(bits: &mut Bits<'_>, table: &Huffman, block: &mut [i16; 64]) -> Result<(), Fault> {
     let mut k = 1;
     while k < 64 {
         let symbol = bits.symbol(table)?;
@@ -179,7 +173,7 @@ fn sequential_ac(bits: &mut Bits<'_>, table: &Huffman, block: &mut [i16; 64]) ->
             continue;
         }
         k += run;
-        let slot = block.get_mut(k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
+        let slot = coefficient(block, k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
         *slot = bits.signed(size) as i16;
         k += 1;
     }
@@ -192,7 +186,7 @@ fn first_ac(
     block: &mut [i16; 64],
     scan: &Scan,
     end_of_band: &mut u32,
-) -> Result<(), MediaError> {
+) -> Result<(), Fault> {
     if *end_of_band > 0 {
         *end_of_band -= 1;
         return Ok(());
@@ -210,7 +204,7 @@ fn first_ac(
             continue;
         }
         k += run as usize;
-        let slot = block.get_mut(k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
+        let slot = coefficient(block, k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
         *slot = (bits.signed(size) << scan.low) as i16;
         k += 1;
     }
@@ -223,7 +217,7 @@ fn refine_ac(
     block: &mut [i16; 64],
     scan: &Scan,
     end_of_band: &mut u32,
-) -> Result<(), MediaError> {
+) -> Result<(), Fault> {
     let step = 1i16 << scan.low;
     let refine = |bits: &mut Bits<'_>, value: &mut i16| {
         if bits.take(1) == 1 && *value & step == 0 {
@@ -245,7 +239,7 @@ fn refine_ac(
                 new = if bits.take(1) == 1 { step } else { -step };
             }
             while k <= scan.end {
-                let Some(value) = block.get_mut(k) else { break };
+                let Some(value) = coefficient(block, k) else { break };
                 k += 1;
                 if *value != 0 {
                     refine(bits, value);
@@ -259,8 +253,10 @@ fn refine_ac(
         }
     }
     if *end_of_band > 0 {
-        for value in block.iter_mut().take(scan.end + 1).skip(k).filter(|v| **v != 0) {
-            refine(bits, value);
+        for k in k..=scan.end {
+            if let Some(value) = coefficient(block, k).filter(|v| **v != 0) {
+                refine(bits, value);
+            }
         }
         *end_of_band -= 1;
     }

@@ -1,7 +1,6 @@
 //! Entropy-coded bits of JPEG and its Huffman tables (ISO 10918-1 annexes C and F).
 
-use super::broken;
-use loupe_core::media::MediaError;
+use super::{Fault, broken};
 
 /// Bits decided by one look into the table.
 const FAST: u32 = 10;
@@ -20,7 +19,7 @@ pub(super) struct Huffman {
 
 impl Huffman {
     /// From the counts of codes of each length 1–16 and the symbols in order.
-    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, MediaError> {
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Fault> {
         let mut table = Self {
             fast: vec![(0, 0); 1 << FAST],
             limit: [0; 18],
@@ -104,7 +103,7 @@ impl<'a> Bits<'a> {
 
     /// An error when more bits were used than there are.
     #[inline]
-    pub(super) fn check(&self) -> Result<(), MediaError> {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         if self.missing > self.available { Err(broken("scan", "ends early")) } else { Ok(()) }
     }
 
@@ -132,7 +131,7 @@ impl<'a> Bits<'a> {
 
     /// The next symbol.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, MediaError> {
+    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
         if self.available < 16 {
             self.refill();
         }
@@ -159,7 +158,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Moves behind the next restart marker.
-    pub(super) fn restart(&mut self) -> Result<(), MediaError> {
+    pub(super) fn restart(&mut self) -> Result<(), Fault> {
         self.check()?;
         (self.buffer, self.available, self.missing) = (0, 0, 0);
         while let Some(pair) = self.bytes.get(self.at..self.at + 2) {
