@@ -1,11 +1,12 @@
 //! Tokens and image attend to each other, then masks are read off (`SamMaskDecoder`).
 
-use super::ops::attend;
+use super::ops::{attend, gelu};
+use super::upconv::Blocks;
 use super::vars::Vars;
 use super::{DecoderConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{D, Result, Tensor};
-use candle_nn::{ConvTranspose2d, ConvTranspose2dConfig, LayerNorm, Linear, Module};
+use candle_nn::{LayerNorm, Linear, Module};
 
 /// The mask decoder.
 #[derive(Debug)]
@@ -15,9 +16,9 @@ pub(crate) struct MaskDecoder {
     blocks: Vec<Block>,
     final_attention: Attention,
     final_norm: LayerNorm,
-    up1: ConvTranspose2d,
+    up1: Blocks,
     up_norm: (Tensor, Tensor),
-    up2: ConvTranspose2d,
+    up2: Blocks,
     hypernetworks: Vec<FeedForward>,
     quality: FeedForward,
 }
@@ -65,15 +66,6 @@ impl MaskDecoder {
         let blocks = (0..config.num_hidden_layers)
             .map(|n| Block::load(config, n == 0, &transformer.pp(&format!("layers.{n}"))))
             .collect::<Loaded<_>>()?;
-        let doubling = ConvTranspose2dConfig { stride: 2, ..ConvTranspose2dConfig::default() };
-        let up = |from: usize, to: usize, name: &str| {
-            let vars = vars.pp(name);
-            Ok::<_, LoadError>(ConvTranspose2d::new(
-                vars.get(&[from, to, 2, 2], "weight")?,
-                Some(vars.get(&[to], "bias")?),
-                doubling,
-            ))
-        };
         let hypernetworks = (0..masks)
             .map(|n| {
                 FeedForward::load(
@@ -95,9 +87,9 @@ impl MaskDecoder {
             )?,
             // The class default of nn.LayerNorm, whatever the config says.
             final_norm: transformer.layer_norm(width, 1e-5, "layer_norm_final_attn")?,
-            up1: up(width, width / 4, "upscale_conv1")?,
+            up1: Blocks::load(width, width / 4, &vars.pp("upscale_conv1"))?,
             up_norm: vars.norm(width / 4, "upscale_layer_norm")?,
-            up2: up(width / 4, width / 8, "upscale_conv2")?,
+            up2: Blocks::load(width / 4, width / 8, &vars.pp("upscale_conv2"))?,
             hypernetworks,
             quality: FeedForward::load(
                 width,
@@ -136,9 +128,9 @@ impl MaskDecoder {
         let attended = self.final_attention.forward(&(&queries + &tokens)?, &(&keys + &places)?, &keys)?;
         let queries = self.final_norm.forward(&(queries + attended)?)?;
         let picture = keys.transpose(1, 2)?.contiguous()?.reshape((n, width, g, g))?;
-        let up = norm_channels(&self.up1.forward(&picture)?, &self.up_norm.0, &self.up_norm.1, 1e-6)?
-            .gelu_erf()?;
-        let up = self.up2.forward(&up)?.gelu_erf()?;
+        let up = self.up1.forward(&picture)?;
+        let up = gelu(norm_channels(&up, &self.up_norm.0, &self.up_norm.1, 1e-6)?)?;
+        let up = gelu(self.up2.forward(&up)?)?;
         let (_, channels, height, columns) = up.dims4()?;
         let weights = self
             .hypernetworks

@@ -2,12 +2,13 @@
 //! convolutional neck (`SamVisionEncoder`).
 
 use super::ops::{Relative, attend, gelu};
+use super::upconv::Overlapping;
 use super::upsample::taps;
 use super::vars::Vars;
 use super::{VisionConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{Result, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig, LayerNorm, Linear, Module};
+use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
 
 /// Pixels to an embedding grid.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ struct Adapter {
     squeeze: Linear,
     excite: Linear,
     down: Conv2d,
-    up: ConvTranspose2d,
+    up: Overlapping,
     norm: LayerNorm,
 }
 
@@ -246,12 +247,11 @@ impl Adapter {
     fn load(width: usize, vars: &Vars<'_>) -> std::result::Result<Self, LoadError> {
         let inner = vars.shape("channel.0.weight").and_then(|s| s.first().copied()).unwrap_or(width / 4);
         let halving = Conv2dConfig { stride: 2, padding: 1, ..Conv2dConfig::default() };
-        let doubling = ConvTranspose2dConfig { stride: 2, padding: 1, ..ConvTranspose2dConfig::default() };
         Ok(Self {
             squeeze: vars.linear(width, inner, false, "channel.0")?,
             excite: vars.linear(inner, width, false, "channel.2")?,
             down: Conv2d::new(vars.get(&[width, width, 3, 3], "spatial.0.weight")?, None, halving),
-            up: ConvTranspose2d::new(vars.get(&[width, width, 4, 4], "spatial.2.weight")?, None, doubling),
+            up: Overlapping::load(width, width, &vars.pp("spatial.2"))?,
             norm: vars.layer_norm(width, 1e-5, "norm")?,
         })
     }

@@ -109,7 +109,8 @@ impl Sam {
         family: &Family<'_>,
     ) -> Result<Self, LoadError> {
         let (device, device_name) = open_device(options.device)?;
-        let dtype = options.dtype.unwrap_or(if device.is_cpu() { Dtype::F32 } else { Dtype::Bf16 });
+        // On the processor everything is computed in f32; half precision is for those who ask.
+        let dtype = options.dtype.filter(|_| !device.is_cpu()).unwrap_or(Dtype::F32);
         let config = checkpoint.json("config.json")?;
         let original = config.is_none();
         let numbers = Numbers::new(device.clone(), dtype);

@@ -13,6 +13,7 @@ mod ops;
 mod prompt;
 pub(crate) mod recipe;
 mod tiny_vit;
+mod upconv;
 mod upsample;
 mod vars;
 
@@ -184,6 +185,9 @@ impl SamConfig {
             size.0.is_multiple_of(size.1) && size.0 <= 1 << 14,
             "not a multiple of patch_size, or above 16384",
         )?;
+        // Every window is filled up with zeros, so a senseless one would cost without end.
+        let windows = vision.window_size <= 4 * vision.grid();
+        fits(&v, "window_size", windows, "larger than four times the grid of patches")?;
         fits(
             &v,
             "num_attention_heads",

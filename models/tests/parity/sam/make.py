@@ -104,7 +104,9 @@ def state_of(model):
 
 def write(folder, state, ref, image, prompts):
     save_file(state, folder / "model.safetensors")
-    save_file({k: v.contiguous().clone() for k, v in ref.items()}, folder / "ref.safetensors")
+    # Every second row and column of the low-resolution logits is enough; whole masks are in prompt0.full.
+    thinned = {k: v[..., ::2, ::2] if k.endswith(".low") else v for k, v in ref.items()}
+    save_file({k: v.contiguous().clone() for k, v in thinned.items()}, folder / "ref.safetensors")
     image.save(folder / "picture.png")
     (folder / "prompts.json").write_text(json.dumps(prompts, indent=1) + "\n")
     print(folder.name, sum(f.stat().st_size for f in folder.iterdir()) // 1024, "kB")
