@@ -3,9 +3,14 @@
 
 mod commands;
 mod embedded;
+#[cfg(test)]
+mod fakes;
+mod outliner;
 mod page;
 mod pick;
+mod placed;
 mod printer;
+mod scene;
 mod second_look;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +37,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Args),
     Ask(commands::ask::Args),
+    Segment(commands::segment::Args),
     Eval(commands::eval::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &mut out),
         Command::Ask(args) => commands::ask::run(&args, &mut out),
+        Command::Segment(args) => commands::segment::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),

@@ -1,15 +1,20 @@
 //! From a run folder to the report page.
 
+use crate::second_look::view_again;
 use anyhow::Result;
-use loupe_core::ask::{FoundBox, Part};
+use loupe_core::ask::{FoundBox, FoundMask, Part};
 use loupe_core::sample::Outcome;
-use loupe_core::{Box2, Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target, Trace};
+use loupe_core::{
+    Box2, Dataset, Mask, MediaLoader, MediaRef, MediaSource, Origin, Picture, Plane, Prediction, Sample,
+    SliceAt, Target, Trace,
+};
 use loupe_eval::Profile;
 use loupe_eval::judge::Judgement;
 use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
+use loupe_eval::strict::MaskTrace;
 use loupe_eval::summary::{Figure, Summary};
 use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
-use loupe_report::{ImageStore, Page};
+use loupe_report::{Drawing, ImageStore, Page, draw};
 use std::path::Path;
 
 /// What a page is made from.
@@ -152,6 +157,12 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
             rows: summary.metrics.iter().map(|f| figure_row(f.name.clone(), f)).collect(),
         });
     }
+    tables.extend(loupe_eval::tables::grounding(summary).into_iter().map(|t| PageTable {
+        title: t.title,
+        note: t.note,
+        columns: t.columns,
+        rows: t.rows,
+    }));
     if let Some(profile) = summary.profiles.first() {
         let rows: Vec<Vec<String>> = profile
             .subgroups
@@ -191,12 +202,13 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
         None => (None, Some("not asked yet".to_owned()), [].as_slice()),
     };
     let headline = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word());
-    let pictures = sample
+    let mut pictures: Vec<ItemPicture> = sample
         .media
         .iter()
         .enumerate()
         .map(|(n, media)| shown.picture(line.row, n, media, sample, boxes, images))
         .collect();
+    pictures.extend(reply.and_then(|r| shown.outlined(line.row, sample, &r.prediction, images)));
     Item {
         id: sample.id.clone(),
         question: sample.question.clone(),
@@ -288,6 +300,38 @@ impl Pictures<'_> {
         ItemPicture { image: Some(image), caption: caption(media, &picture), boxes }
     }
 
+    /// The masks of the reply over those of the reference, on the slice that holds most of the latter.
+    fn outlined(
+        &self,
+        row: usize,
+        sample: &Sample,
+        prediction: &Prediction,
+        images: &mut ImageStore,
+    ) -> Option<ItemPicture> {
+        let Outcome::Reply(reply) = &prediction.outcome else { return None };
+        let trace: MaskTrace = serde_json::from_value(prediction.trace.clone()).ok()?;
+        let covered = |m: &&FoundMask| m.mask.counts.iter().skip(1).step_by(2).sum::<u32>();
+        let slice = trace.reference.iter().max_by_key(covered)?.slice;
+        let mut media = sample.media.first()?.clone();
+        if let Some(n) = slice {
+            (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
+        }
+        let (picture, _) = self.load(row, 0, &media).ok()?;
+        let united = |all: &[FoundMask]| {
+            let here = all.iter().filter(|m| m.slice == slice).filter_map(|m| m.mask.to_mask());
+            let mut bits = vec![false; picture.width() * picture.height()];
+            for mask in here {
+                bits.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
+            }
+            Mask::new(picture.width(), picture.height(), bits).map(Drawing::Mask)
+        };
+        let drawings = [united(&trace.reference)?, united(&reply.masks)?];
+        let image = images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
+        let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
+        let caption = format!("{at}reference orange, model blue over it · {}", trace.hints.join("; "));
+        Some(ItemPicture { image: Some(image), caption, boxes: Vec::new() })
+    }
+
     /// The rounds of a second look: what was asked and said, the regions looked at drawn on the
     /// original, and the cut-outs that the model was shown, taken from the original again.
     fn rounds(
@@ -304,13 +348,20 @@ impl Pictures<'_> {
             .enumerate()
             .map(|(n, media)| self.load(row, n, media).ok().map(|(p, _)| p))
             .collect();
-        let original = |number: usize| {
-            let origin = &trace.pictures.get(number)?.origin;
-            originals.iter().flatten().find(|p| {
-                (&p.origin.source, p.origin.frame, p.origin.slice)
-                    == (&origin.source, origin.frame, origin.slice)
-            })
+        // Another slice that the model went to is read again with the window it was shown in.
+        let other = |origin: &Origin| {
+            let (n, media) = view_again(origin, &sample.media)?;
+            self.load(row, n, &media).ok().map(|(p, _)| p)
         };
+        let views: Vec<Option<Picture>> = trace
+            .pictures
+            .iter()
+            .map(|shown| {
+                let given = originals.iter().flatten().find(|p| p.origin.same_view(&shown.origin));
+                given.cloned().or_else(|| other(&shown.origin))
+            })
+            .collect();
+        let original = |number: usize| views.get(number)?.as_ref();
         let mut before: Vec<usize> = Vec::new();
         let mut rounds = Vec::new();
         for round in &trace.rounds {
@@ -424,17 +475,33 @@ fn words(parts: &[Part]) -> String {
         .collect()
 }
 
-/// Of the prompt tokens of second and later rounds in a run, the share that the model did not have to
-/// compute again; `None` when no sample came to a second round.
-pub(crate) fn reused_in_later_rounds(dir: &Path) -> Result<Option<f64>> {
-    let (mut reused, mut prompt) = (0usize, 0usize);
+/// What the model did not have to compute again in second and later rounds.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub(crate) struct Reused {
+    /// Share of the prompt tokens, new pictures and words included.
+    pub(crate) of_prompt: f64,
+    /// Share of the tokens that were there before: the earlier rounds' prompts and replies.
+    pub(crate) of_earlier_turns: f64,
+}
+
+/// What was reused in the rounds of a run that continue others; `None` when no sample came to a second
+/// round.
+pub(crate) fn reused_in_later_rounds(dir: &Path) -> Result<Option<Reused>> {
+    let (mut reused, mut kept, mut prompt, mut earlier) = (0usize, 0usize, 0usize, 0usize);
     for item in RunFolder::open(dir)?.items()? {
         let Some(reply) = item?.reply else { continue };
         let Ok(trace) = serde_json::from_value::<Trace>(reply.prediction.trace) else { continue };
-        for counts in trace.rounds.iter().skip(1).filter_map(|r| r.reply.as_ref()).map(|r| r.counts) {
-            reused += counts.reused_tokens;
-            prompt += counts.prompt_tokens;
+        for round in &trace.rounds {
+            let before = round.follows.and_then(|n| trace.rounds.get(n)?.reply.as_ref());
+            let (Some(before), Some(reply)) = (before, &round.reply) else { continue };
+            let old = before.counts.prompt_tokens + before.counts.new_tokens;
+            reused += reply.counts.reused_tokens;
+            kept += reply.counts.reused_tokens.min(old);
+            prompt += reply.counts.prompt_tokens;
+            earlier += old;
         }
     }
-    Ok((prompt > 0).then(|| reused as f64 / prompt as f64))
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    Ok((earlier > 0)
+        .then(|| Reused { of_prompt: share(reused, prompt), of_earlier_turns: share(kept, earlier) }))
 }

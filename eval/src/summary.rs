@@ -1,7 +1,8 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
+use crate::grounding::{Gatherer, GroundingSummary};
 use crate::judge::{Judgement, Profile, Verdict};
-use crate::run::MadeBy;
+use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
@@ -128,6 +129,9 @@ pub struct Summary {
     /// Text and other metrics by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Figure>,
+    /// Boxes and points, when any were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<GroundingSummary>,
 }
 
 impl Summary {
@@ -201,6 +205,7 @@ pub struct Summariser<'a> {
     groups: HashMap<String, u32>,
     profiles: Vec<Gathered<'a>>,
     metrics: Named,
+    grounding: Gatherer,
     last: Option<String>,
     /// Kept only for profiles that print figures of their own.
     kept: Option<Vec<(Sample, String)>>,
@@ -230,6 +235,7 @@ impl<'a> Summariser<'a> {
             groups: HashMap::new(),
             profiles: profiles.iter().map(gathered).collect(),
             metrics: named,
+            grounding: Gatherer::default(),
             last: None,
             kept: profiles.iter().any(|p| p.prints()).then(Vec::new),
             replies: 0,
@@ -254,9 +260,11 @@ impl<'a> Summariser<'a> {
         &mut self,
         sample: &Sample,
         prediction: &Prediction,
+        pictures: &[Seen],
         verdicts: &[(String, Judgement)],
         measured: &[(&'static str, Score)],
     ) {
+        self.grounding.add(sample, prediction, pictures);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
@@ -317,6 +325,7 @@ impl<'a> Summariser<'a> {
             missing: self.missing,
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts, &kept)).collect(),
             metrics: self.metrics.figures(),
+            grounding: self.grounding.finish(),
         }
     }
 }
