@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from data import Stream
+from muon import Muon
 from net import Net, cells, fresh_model
 from prompts import AGAIN, GROUND, LOOK, VIEWS, box_text, make_tokenizer, wording, SPECIAL
 
@@ -80,7 +81,47 @@ def choose(qas, n, rng):
     return keyed[:n]
 
 
+class Answers:
+    """Answers met so far to each English question that is neither closed nor a choice: what options are drawn from."""
+
+    def __init__(self):
+        self.of = {}
+
+    def meet(self, qas):
+        for qa in qas:
+            if qa["lang"] == "en" and not qa["closed"]:
+                self.of.setdefault(qa["topic"], {})[qa["a"]] = None
+
+    def as_choice(self, qa, rng):
+        """The same question with 2-5 shuffled options."""
+        others = [a for a in self.of.get(qa["topic"], ()) if a != qa["a"]]
+        options = rng.sample(others, min(len(others), rng.randint(1, 4))) + [qa["a"]]
+        return shuffled({**qa, "options": options}, rng)
+
+
+ANSWERS = Answers()
+
+
+def shuffled(qa, rng):
+    """The options in another order; numbered pictures stay in theirs."""
+    options = list(qa["options"])
+    if not options[0].startswith("Image "):
+        rng.shuffle(options)
+    return {**qa, "options": options, "letter": "ABCDEFGH"[options.index(qa["a"])]}
+
+
+def stated(words, nodes, qas, rng):
+    """Choices whose answer stands in the question: how a word finds its letter, without a picture."""
+    root = Node()
+    root.add(words.open)
+    nodes.append(root)
+    for qa in qas:
+        q, a = wording({**shuffled(qa, rng), "q": f"The answer is {qa['a']}."}, rng)
+        nodes.append(asked(words, root, q, a, "stated"))
+
+
 def tree(record, words, rng):
+    ANSWERS.meet(record["qas"])
     root = Node()
     root.add(words.open)
     nodes = [root]
@@ -88,8 +129,13 @@ def tree(record, words, rng):
         for i in range(record["images"]):
             root.add(words(f"<image_{i + 1}>: ")).show(words, i)
         for qa in record["qas"]:
-            q, a = wording(qa, rng, 0.0)
-            nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
+            # Each question in several orders of its options, and without them.
+            for variant in [shuffled(qa, rng) for _ in range(1 if qa["topic"] == "which-image" else 3)]:
+                q, a = wording(variant, rng, 0.0)
+                nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
+            q, a = wording({**qa, "options": []}, rng, 0.5)
+            nodes.append(asked(words, root, q, a, "open " + qa["topic"]))
+        stated(words, nodes, [qa for qa in record["qas"] for _ in range(2)], rng)
         return nodes
     root.show(words, 0)
     ground = record["ground"]
@@ -97,6 +143,10 @@ def tree(record, words, rng):
     if record["type"] == "single":
         for qa in choose(record["qas"], 5, rng):
             q, a = wording(qa, rng)
+            if qa["lang"] == "en" and not qa["closed"] and not qa["options"] and rng.random() < 0.35:
+                choice = ANSWERS.as_choice(qa, rng)
+                nodes.append(asked(words, root, *wording(choice, rng), "choice " + qa["topic"]))
+                stated(words, nodes, [choice], rng)
             topic = ("zh" if qa["lang"] == "zh" else "choice" if qa["options"] else qa["topic"] + (" closed" if qa["closed"] else ""))
             nodes.append(asked(words, root, q, a, topic))
         nodes += [grounding(words, root, g, rng) for g in finding]
@@ -187,39 +237,6 @@ def collate(records, words, rng):
     mask &= torch.ones(length, length, dtype=torch.bool).tril()
     names = {(i, k): node.topic for i, nodes in enumerate(trees) for k, node in enumerate(nodes)}
     return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
-
-
-class Muon:
-    """Orthogonalised momentum for matrices (Jordan et al., 2024), scaled to AdamW's step (Liu et al., 2025)."""
-
-    def __init__(self, params, momentum=0.95, decay=0.01):
-        self.groups, self.momentum, self.decay = {}, momentum, decay
-        for p in params:
-            self.groups.setdefault(tuple(p.shape), []).append(p)
-        self.m = {id(p): torch.zeros_like(p) for ps in self.groups.values() for p in ps}
-
-    @torch.no_grad()
-    def step(self, lr):
-        for shape, ps in self.groups.items():
-            us = []
-            for p in ps:
-                m = self.m[id(p)]
-                m.lerp_(p.grad, 1 - self.momentum)
-                us.append(p.grad.lerp(m, self.momentum))
-            x = torch.stack(us).bfloat16()
-            flip = shape[0] > shape[1]
-            if flip:
-                x = x.mT.contiguous()
-            x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-            for _ in range(5):
-                a = x @ x.mT
-                x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-            if flip:
-                x = x.mT
-            scale = 0.2 * max(shape) ** 0.5
-            for p, u in zip(ps, x.float()):
-                p.mul_(1 - lr * self.decay)
-                p.add_(u, alpha=-lr * scale)
 
 
 def main():
