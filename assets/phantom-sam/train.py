@@ -36,7 +36,16 @@ def fresh_model():
                        "mlp_dim": 512, "num_pos_feats": 48},
         prompt_encoder_config={"hidden_size": 96, "image_size": SIDE, "patch_size": 8, "image_embedding_size": SIDE // 8},
         mask_decoder_config={"hidden_size": 96, "mlp_dim": 256, "num_attention_heads": 4, "iou_head_hidden_dim": 96})
-    return SamModel(config)
+    model = SamModel(config)
+    # The library's own start is for loading weights: the tower's would be 1e-10.
+    for module in model.modules():
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            module.reset_parameters()
+    torch.nn.init.normal_(model.vision_encoder.pos_embed, std=0.1)
+    # Frequencies of places as in SAM's own code: near places are alike.
+    with torch.no_grad():
+        model.shared_image_embedding.positional_embedding.normal_(std=1.0)
+    return model
 
 
 class Stream:
@@ -205,9 +214,11 @@ def main():
                 masks = F.interpolate(out.pred_masks.flatten(0, 1).float(), (SIDE, SIDE), mode="bilinear", align_corners=False)
                 want = goal.flatten(0, 1)[:, None].expand_as(masks)
                 p = masks.sigmoid()
-                # Focal loss and Dice, 20 to 1, as SAM was trained.
-                focal = (F.binary_cross_entropy_with_logits(masks, want, reduction="none") * (want * (1 - p) + (1 - want) * p) ** 2).mean((-1, -2))
-                each = 20 * focal + dice(p, want)
+                # Cross-entropy over as much of the outside as of the object, and Dice. SAM's focal loss found the empty mask here.
+                cross = F.binary_cross_entropy_with_logits(masks, want, reduction="none")
+                share = want.mean((-1, -2), keepdim=True)
+                cross = (cross * (want + (1 - want) * (4 * share / (1 - share)).clamp(max=1))).sum((-1, -2)) / (want.sum((-1, -2)) * 5)
+                each = cross + dice(p, want)
                 with torch.no_grad():
                     hard = masks > 0
                     both = (hard & (want > 0)).sum((-1, -2)).float()
