@@ -37,6 +37,9 @@ class Words:
         self.again = [self.end, *self("\n"), *self.open]
         self.numbers = [tok.token_to_id(str(n)) for n in range(SIDE + 1)]
         assert None not in self.numbers
+        letters = [self(f"\n{c}.") for c in "ABCDEFGH"]
+        assert all(len(ids) == 1 for ids in letters[:5]), letters
+        self.letters = {ids[0] for ids in letters if len(ids) == 1}
 
     def __call__(self, text):
         got = self.known.get(text)
@@ -47,10 +50,11 @@ class Words:
 
 class Node:
     """A run of tokens after its parent: a shared prefix or one question with its answer."""
-    __slots__ = ("tokens", "label", "parent", "topic", "first", "pictures")
+    __slots__ = ("tokens", "label", "parent", "topic", "first", "pictures", "links")
 
     def __init__(self, parent=None, topic=None):
         self.tokens, self.label, self.parent, self.topic, self.pictures = [], [], parent, topic, []
+        self.links = []  # (layer, from, to): where that layer's first head is to look
 
     def show(self, words, picture):
         """Adds the record's picture with this number."""
@@ -63,9 +67,20 @@ class Node:
         return self
 
 
+def link(words, node, right):
+    """How a word finds its letter: the end of each option looks at its letter, the answer at the right option's end."""
+    row = node.tokens
+    letters = [i for i, token in enumerate(row) if token in words.letters]
+    last = len(row) - len(words.turn) - 1  # the instruction
+    ends = [i - 1 for i in [*letters[1:], last]]
+    node.links = [(1, end, letter) for letter, end in zip(letters, ends)] + [(3, len(row) - 1, ends[right])]
+
+
 def asked(words, parent, question, answer, topic):
     node = Node(parent, topic)
     node.add(words(question)).add(words.turn)
+    if len(answer) == 1 and answer in "ABCDEFGH":
+        link(words, node, "ABCDEFGH".index(answer))
     return node.add(words(answer), True).add([words.end], True)
 
 
@@ -197,6 +212,7 @@ def collate(records, words, rng):
     ancestry = torch.zeros(b, most + 1, most + 1, dtype=torch.bool)
     ancestry[:, most, most] = True
     where, which, heads, learn, target, topics, images = [], [], [], [], [], [], 0
+    links = {}
     for i, nodes in enumerate(trees):
         at, ends = 0, {}
         for k, node in enumerate(nodes):
@@ -222,6 +238,8 @@ def collate(records, words, rng):
             tokens[i, at:at + n] = torch.tensor(row)
             position[:, i, at:at + n] = torch.tensor(pos).T
             member[i, at:at + n] = k
+            for layer, start, to in node.links:
+                links.setdefault(layer, []).append((i, at + start, at + to))
             goal = list(row)
             if hasattr(node, "first"):
                 s = next(j for j in range(n) if node.label[j])
@@ -236,7 +254,7 @@ def collate(records, words, rng):
     mask = ancestry.gather(1, member[:, :, None].expand(-1, -1, most + 1)).gather(2, member[:, None, :].expand(-1, length, -1))
     mask &= torch.ones(length, length, dtype=torch.bool).tril()
     names = {(i, k): node.topic for i, nodes in enumerate(trees) for k, node in enumerate(nodes)}
-    return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
+    return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names, {k: torch.tensor(v).T for k, v in links.items()}
 
 
 def main():
@@ -349,11 +367,11 @@ def main():
                 continue
             records = [stream.take(kind, rng) for _ in range(n)]
             samples += n
-            tokens, where, which, heads, position, mask, learn, target, topics, names = collate(records, words, rng)
+            tokens, where, which, heads, position, mask, learn, target, topics, names, links = collate(records, words, rng)
             pixels = torch.from_numpy(np.concatenate([r["pixels"] for r in records]))
             t = lap("data", t)
             tower, seen = net.see(pixels)
-            hidden, before = net.read(tokens, seen[which], where, position, mask)
+            hidden, before = net.read(tokens, seen[which], where, position, mask, {k: (v[0], v[1]) for k, v in links.items()})
             flat = hidden.flatten(0, 1)
             logits = net.logits(flat[learn])
             # Each question weighs by the square root of its answer's length, not by its length.
@@ -368,6 +386,8 @@ def main():
                 logp = logits[soft].log_softmax(-1)[:, number_table]
                 plain = plain.masked_scatter(soft, -(near[number[soft]] * logp).sum(-1))
             loss = (plain * weight).sum() / weight.sum()
+            for layer, found in net.watched.items():
+                loss = loss + 0.1 * F.cross_entropy(found, links[layer][2])
             # Dense targets for the tower, and boxes said by the picture tokens themselves.
             masks = torch.from_numpy(np.concatenate([r["mask"] for r in records]))
             labels = torch.from_numpy(np.concatenate([r["labels"] for r in records])).long()

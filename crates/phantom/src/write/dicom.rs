@@ -148,9 +148,9 @@ fn file(study: &Study, seed: u64, k: usize) -> Vec<u8> {
         }
         _ => {
             e.text(0x0020_0020, "CS", "");
-            e.text(0x0020_0060, "CS", "");
             e.text(0x0028_2110, "CS", "00");
             if modality == "XC" {
+                e.text(0x0020_0060, "CS", "");
                 e.put(0x0040_0555, "SQ", Vec::new());
             }
         }
