@@ -67,21 +67,22 @@ class Node:
         return self
 
 
-def link(words, node, right):
+def link(words, node, right, said):
     """How a word finds its letter: the end of each option looks at its letter, the answer at the right option's end."""
-    row = node.tokens
+    row = node.tokens[:-said]
     letters = [i for i, token in enumerate(row) if token in words.letters]
     last = len(row) - len(words.turn) - 1  # the instruction
     ends = [i - 1 for i in [*letters[1:], last]]
-    node.links = [(1, end, letter) for letter, end in zip(letters, ends)] + [(3, len(row) - 1, ends[right])]
+    node.links = [(1, end, letter) for letter, end in zip(letters, ends)] + [(3, len(node.tokens) - 2, ends[right])]
 
 
 def asked(words, parent, question, answer, topic):
     node = Node(parent, topic)
     node.add(words(question)).add(words.turn)
-    if len(answer) == 1 and answer in "ABCDEFGH":
-        link(words, node, "ABCDEFGH".index(answer))
-    return node.add(words(answer), True).add([words.end], True)
+    node.add(words(answer), True)
+    if ". Answer: " in answer:
+        link(words, node, "ABCDEFGH".index(answer[-1]), len(words(answer)))
+    return node.add([words.end], True)
 
 
 def grounding(words, parent, ground, rng):
