@@ -3,6 +3,8 @@
 
 mod commands;
 mod embedded;
+mod import;
+mod judge;
 mod page;
 mod pick;
 mod printer;
@@ -35,6 +37,7 @@ enum Command {
     Eval(commands::eval::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
+    Leaderboard(commands::leaderboard::Args),
     Inspect(commands::inspect::Args),
     Render(commands::render::Args),
     Deidentify(commands::deidentify::Args),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
+        Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
         Command::Render(args) => commands::render::run(&args, &mut out),
         Command::Deidentify(args) => commands::deidentify::run(&args, &mut out),

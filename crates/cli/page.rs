@@ -4,12 +4,17 @@ use anyhow::Result;
 use loupe_core::ask::{FoundBox, Part};
 use loupe_core::sample::Outcome;
 use loupe_core::{Box2, Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target, Trace};
-use loupe_eval::Profile;
+use loupe_eval::compare::Comparison;
 use loupe_eval::judge::Judgement;
 use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
 use loupe_eval::summary::{Figure, Summary};
-use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
+use loupe_eval::tables::{self, Table};
+use loupe_eval::{Profile, Verdict};
+use loupe_report::page::{
+    BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable, Second,
+};
 use loupe_report::{ImageStore, Page};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What a page is made from.
@@ -22,19 +27,122 @@ pub(crate) struct Source<'a> {
     pub(crate) loader: &'a dyn MediaLoader,
     /// Most samples on the page.
     pub(crate) most: usize,
+    /// Most bytes of pictures.
+    pub(crate) most_bytes: usize,
+}
+
+/// Two runs on the same samples.
+pub(crate) struct SideBySide<'a> {
+    pub(crate) a: &'a Path,
+    pub(crate) b: &'a Path,
+    pub(crate) profile: &'a dyn Profile,
+    pub(crate) comparison: &'a Comparison,
+    pub(crate) tables: &'a [Table],
+    pub(crate) dataset: Option<&'a dyn Dataset>,
+    pub(crate) loader: &'a dyn MediaLoader,
+    pub(crate) most: usize,
+    pub(crate) most_bytes: usize,
 }
 
 /// Writes `report.html` into the run's folder and returns its size in bytes.
 pub(crate) fn write(source: &Source<'_>) -> Result<u64> {
-    let page = build(source)?;
-    let path = source.folder.dir().join("report.html");
+    put(&build(source)?, &source.folder.dir().join("report.html"))
+}
+
+/// Written beside and moved, so that a page is whole or absent.
+fn put(page: &Page, path: &Path) -> Result<u64> {
     let mut out = Vec::new();
     page.write(&mut out)?;
-    // Written beside and moved, so that a page is whole or absent.
-    let draft = source.folder.dir().join(".report.html");
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    let draft = path.with_file_name(name);
     std::fs::write(&draft, &out)?;
-    std::fs::rename(&draft, &path)?;
+    std::fs::rename(&draft, path)?;
     Ok(out.len() as u64)
+}
+
+/// Writes a page with both runs, sample by sample.
+pub(crate) fn write_sides(sides: &SideBySide<'_>, path: &Path) -> Result<u64> {
+    let (a, b) = (RunFolder::open(sides.a)?, RunFolder::open(sides.b)?);
+    let name = |dir: &Path, folder: &RunFolder| {
+        let own = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
+        if own.is_empty() { folder.made_by.model.name.clone() } else { own }
+    };
+    let names = [name(sides.a, &a), name(sides.b, &b)];
+    let profiles = [sides.profile];
+    let mut second: HashMap<String, Judged> = HashMap::new();
+    for judged in view(&b, &profiles)? {
+        let judged = judged?;
+        second.entry(judged.item.line.id()).or_insert(judged);
+    }
+    let shared = sides.comparison.shared;
+    let mut page = Page {
+        title: format!("{} and {} on {}", names[0], names[1], a.made_by.dataset.name),
+        lead: format!("{shared} samples in both runs; verdicts by the profile “{}”", sides.profile.name()),
+        facts: sides
+            .comparison
+            .settings
+            .iter()
+            .map(|(field, a, b)| Fact { name: field.clone(), value: format!("{a} → {b}") })
+            .collect(),
+        tables: sides.tables.iter().map(page_table).collect(),
+        runs: Some(names),
+        images: ImageStore::of_size(Some(sides.most_bytes)),
+        ..Page::default()
+    };
+    let shown = Pictures { dataset: sides.dataset, loader: sides.loader };
+    let mut seen = HashSet::new();
+    for judged in view(&a, &profiles)? {
+        let judged = judged?;
+        let id = judged.item.line.id();
+        let Some(other) = second.get(&id).filter(|_| seen.insert(id)) else { continue };
+        if page.items.len() == sides.most {
+            page.lead += &format!("; the page shows the first {}", sides.most);
+            break;
+        }
+        let mut item = item(&judged, &shown, &mut page.images);
+        add_second(&mut item, other, &shown, &mut page.images);
+        page.items.push(item);
+    }
+    put(&page, path)
+}
+
+/// What the second run made of the same sample, its boxes on the same pictures.
+fn add_second(item: &mut Item, judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) {
+    let said = said(judged);
+    let right = |verdict: &str| verdict == Verdict::Correct.word();
+    let who = match (right(&item.verdict), right(&said.verdict)) {
+        (true, true) => "both",
+        (true, false) => "first only",
+        (false, true) => "second only",
+        (false, false) => "neither",
+    };
+    for (number, picture) in item.pictures.iter_mut().enumerate() {
+        let of = said.boxes.iter().filter(|b| b.picture == number);
+        picture.boxes.extend(of.map(|b| found(b, BoxKind::Second)));
+    }
+    let sample = judged.item.line.sample.as_ref();
+    let reply = judged.item.reply.as_ref();
+    let rounds = sample
+        .zip(reply)
+        .map(|(sample, reply)| shown.rounds(judged.item.line.row, sample, &reply.prediction.trace, images));
+    item.second = Some(Second {
+        reply: said.words,
+        failure: said.failure,
+        verdict: said.verdict,
+        verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
+        rounds: rounds.unwrap_or_default(),
+        right: who.to_owned(),
+    });
+}
+
+fn page_table(table: &Table) -> PageTable {
+    PageTable {
+        title: table.title.clone(),
+        note: table.note.clone(),
+        columns: table.columns.clone(),
+        rows: table.rows.clone(),
+    }
 }
 
 fn build(source: &Source<'_>) -> Result<Page> {
@@ -43,9 +151,10 @@ fn build(source: &Source<'_>) -> Result<Page> {
         title: format!("{} on {} ({})", made_by.model.name, made_by.dataset.name, made_by.dataset.split),
         facts: facts(made_by),
         tables: tables(source.summary),
+        images: ImageStore::of_size(Some(source.most_bytes)),
         ..Page::default()
     };
-    let shown = Pictures { source };
+    let shown = Pictures { dataset: source.dataset, loader: source.loader };
     let mut total = 0;
     for judged in view(source.folder, source.profiles)? {
         total += 1;
@@ -144,6 +253,13 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
             });
         }
     }
+    let more = tables::summary(summary);
+    // Replies per sample, calibration and the range over the profiles are as on the terminal.
+    let others = more.iter().filter(|t| {
+        ["calibration", "the same replies"].iter().any(|head| t.title.starts_with(head))
+            || t.title.contains("replies per sample")
+    });
+    tables.extend(others.map(page_table));
     if !summary.metrics.is_empty() {
         tables.push(PageTable {
             title: "Metrics".to_owned(),
@@ -185,33 +301,51 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
         };
     };
     let reply = judged.item.reply.as_ref();
-    let (words, failure, boxes) = match reply.map(|r| &r.prediction.outcome) {
-        Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
-        Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
-        None => (None, Some("not asked yet".to_owned()), [].as_slice()),
-    };
-    let headline = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word());
+    let said = said(judged);
     let pictures = sample
         .media
         .iter()
         .enumerate()
-        .map(|(n, media)| shown.picture(line.row, n, media, sample, boxes, images))
+        .map(|(n, media)| shown.picture(line.row, n, media, sample, said.boxes, images))
         .collect();
     Item {
         id: sample.id.clone(),
         question: sample.question.clone(),
         choices: sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text)).collect(),
         gold: gold(sample),
-        reply: words,
-        failure,
-        verdict: headline.to_owned(),
+        reply: said.words,
+        failure: said.failure,
+        verdict: said.verdict,
         verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
         tags: sample.tags.clone(),
         rounds: reply
             .map(|r| shown.rounds(line.row, sample, &r.prediction.trace, images))
             .unwrap_or_default(),
         pictures,
+        second: None,
     }
+}
+
+/// The outcome of an item in words.
+struct Said<'a> {
+    words: Option<String>,
+    failure: Option<String>,
+    boxes: &'a [FoundBox],
+    verdict: String,
+}
+
+fn said(judged: &Judged) -> Said<'_> {
+    let (words, failure, boxes) = match judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
+        Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
+        Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
+        None => (None, Some("not asked yet".to_owned()), [].as_slice()),
+    };
+    let verdict = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word()).to_owned();
+    Said { words, failure, boxes, verdict }
+}
+
+fn found(found: &FoundBox, kind: BoxKind) -> PageBox {
+    PageBox { xyxy: found.region.xyxy(), label: found.label.clone().unwrap_or_default(), kind }
 }
 
 fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
@@ -245,7 +379,8 @@ fn gold(sample: &Sample) -> String {
 
 /// Pictures of the page, decoded when their turn comes.
 struct Pictures<'a> {
-    source: &'a Source<'a>,
+    dataset: Option<&'a dyn Dataset>,
+    loader: &'a dyn MediaLoader,
 }
 
 impl Pictures<'_> {
@@ -255,10 +390,10 @@ impl Pictures<'_> {
         number: usize,
         media: &MediaRef,
         sample: &Sample,
-        found: &[FoundBox],
+        boxes_found: &[FoundBox],
         images: &mut ImageStore,
     ) -> ItemPicture {
-        let missing = |caption: String| ItemPicture { image: None, caption, boxes: Vec::new() };
+        let missing = |caption: String| ItemPicture { image: None, values: None, caption, boxes: Vec::new() };
         let (picture, original) = match self.load(row, number, media) {
             Ok(loaded) => loaded,
             Err(problem) => return missing(format!("{}: {problem}", media.name)),
@@ -267,15 +402,13 @@ impl Pictures<'_> {
             Ok(image) => image,
             Err(problem) => return missing(format!("{}: {problem}", media.name)),
         };
-        let mut boxes: Vec<PageBox> = found
-            .iter()
-            .filter(|b| b.picture == number)
-            .map(|b| PageBox {
-                xyxy: b.region.xyxy(),
-                label: b.label.clone().unwrap_or_default(),
-                kind: BoxKind::Model,
-            })
-            .collect();
+        // Only pictures that were made with a window can be windowed again.
+        let values = picture.origin.window.and_then(|_| {
+            let values = self.again(row, number, media).ok()?;
+            images.add_values(&picture, &self.loader.intensities(&values).ok()??)
+        });
+        let of = boxes_found.iter().filter(|b| b.picture == number);
+        let mut boxes: Vec<PageBox> = of.map(|b| found(b, BoxKind::Model)).collect();
         if let (Target::Boxes(all), Some(given_from_source)) =
             (&sample.target, picture.origin.source_from_self.inverse())
         {
@@ -285,7 +418,7 @@ impl Pictures<'_> {
                 kind: BoxKind::Reference,
             }));
         }
-        ItemPicture { image: Some(image), caption: caption(media, &picture), boxes }
+        ItemPicture { image: Some(image), values, caption: caption(media, &picture), boxes }
     }
 
     /// The rounds of a second look: what was asked and said, the regions looked at drawn on the
@@ -329,7 +462,7 @@ impl Pictures<'_> {
                 let Some(image) = part.and_then(|part| images.add(&part, None).ok()) else { continue };
                 let steps = shown.origin.steps.join(", ");
                 let caption = format!("shown at {} × {} {steps}", shown.size[0], shown.size[1]);
-                pictures.push(ItemPicture { image: Some(image), caption, boxes: Vec::new() });
+                pictures.push(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() });
             }
             if let Some(action) = round.action.as_ref().filter(|a| !a.regions.is_empty()) {
                 let at = action.regions[0].picture;
@@ -346,7 +479,8 @@ impl Pictures<'_> {
                             kind: BoxKind::Looked,
                         })
                         .collect();
-                    pictures.push(ItemPicture { image: Some(image), caption: "looked at".to_owned(), boxes });
+                    let caption = "looked at".to_owned();
+                    pictures.push(ItemPicture { image: Some(image), values: None, caption, boxes });
                 }
             }
             before.extend(&round.pictures);
@@ -365,32 +499,34 @@ impl Pictures<'_> {
         rounds
     }
 
+    /// The reference with its bytes: those inside a dataset's file are not in the run folder, but the
+    /// dataset has them.
+    fn again(&self, row: usize, number: usize, media: &MediaRef) -> Result<MediaRef, String> {
+        match (&media.source, self.dataset) {
+            (MediaSource::Bytes(bytes), Some(dataset)) if bytes.is_empty() => {
+                let sample = dataset.get(row).map_err(|e| e.to_string())?;
+                sample.media.into_iter().nth(number).ok_or_else(|| "the dataset has changed".to_owned())
+            }
+            (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
+                Err("the picture lies in the dataset's file; name the set with --data to see it".to_owned())
+            }
+            _ => Ok(media.clone()),
+        }
+    }
+
     fn load(
         &self,
         row: usize,
         number: usize,
         media: &MediaRef,
     ) -> Result<(Picture, Option<Vec<u8>>), String> {
-        // Bytes inside a dataset's file are not in the run folder; the dataset has them.
-        let again;
-        let media = match (&media.source, self.source.dataset) {
-            (MediaSource::Bytes(bytes), Some(dataset)) if bytes.is_empty() => {
-                again = dataset.get(row).map_err(|e| e.to_string())?;
-                again.media.get(number).ok_or("the dataset has changed")?
-            }
-            (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
-                return Err(
-                    "the picture lies in the dataset's file; name the set with --data to see it".to_owned()
-                );
-            }
-            _ => media,
-        };
+        let media = self.again(row, number, media)?;
         let original = match &media.source {
             MediaSource::File(path) => std::fs::read(path).ok(),
             MediaSource::Bytes(bytes) => Some(bytes.to_vec()),
             MediaSource::Folder(_) => None,
         };
-        let picture = self.source.loader.load(media).map_err(|e| e.to_string())?;
+        let picture = self.loader.load(&media).map_err(|e| e.to_string())?;
         Ok((picture, original))
     }
 }

@@ -3,8 +3,8 @@
 //! `cargo bench -p loupe-eval --bench scoring [-- ROWS]`; figures go to BENCHMARKS.md.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use loupe_eval::score;
 use loupe_eval::strict::Strict;
+use loupe_eval::{Scoring, score};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -16,7 +16,7 @@ fn main() {
     write_run(dir.path(), rows);
     let before = peak_mib();
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    let summary = score(dir.path(), &[&Strict], &[]).unwrap();
+    let summary = score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap();
     let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let accuracy = summary.profiles[0].figures[0].value.unwrap();
     println!(

@@ -9,6 +9,7 @@ pub mod encode;
 pub mod font;
 pub mod overlay;
 pub mod page;
+mod values;
 
 pub use encode::{EncodeError, data_uri, png};
 pub use overlay::{Drawing, Style, draw};
