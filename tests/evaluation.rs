@@ -147,7 +147,7 @@ fn columns_are_guessed_said_and_corrected() {
 fn replies_meet_the_questions_of_a_set_by_id_or_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let lines = (0..4).map(|n| {
-        json!({"id": format!("q{n}"), "question": "Is it?", "answer": ["yes", "no"][n % 2], "images": []})
+        json!({"id": format!("q{n}"), "question": "Is it?", "answer": (["yes", "no"][n % 2]), "images": []})
             .to_string()
             + "\n"
     });
@@ -402,9 +402,17 @@ fn bmp(side: usize, level: impl Fn(usize, usize) -> u8) -> Vec<u8> {
 #[test]
 fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
     let dir = tempfile::tempdir().unwrap();
+    let texture = |x: usize, y: usize, more: f64| {
+        let (x, y) = (x as f64, y as f64);
+        (110.0
+            + more
+            + 50.0 * (x / 7.0).sin()
+            + 40.0 * (y / 11.0 + x / 23.0).cos()
+            + 20.0 * (x * y / 300.0).sin()) as u8
+    };
     let pictures: [(&str, Vec<u8>); 3] = [
-        ("a.bmp", bmp(64, |x, y| (x * 3 + y) as u8)),
-        ("brighter.bmp", bmp(64, |x, y| (x * 3 + y) as u8 / 8 * 8)),
+        ("a.bmp", bmp(64, |x, y| texture(x, y, 0.0))),
+        ("brighter.bmp", bmp(64, |x, y| texture(x, y, 12.0))),
         ("other.bmp", bmp(64, |x, y| if (x / 9 + y / 5) % 2 == 0 { 230 } else { (x * y) as u8 })),
     ];
     for (name, bytes) in &pictures {
@@ -412,7 +420,7 @@ fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
     }
     let set = |name: &str, rows: &[(&str, &str)]| {
         let line = |(n, (image, question)): (usize, &(&str, &str))| {
-            json!({"id": format!("{name}{n}"), "images": [image], "question": question, "answer": ["yes", "no"][n % 2]}).to_string() + "\n"
+            json!({"id": format!("{name}{n}"), "images": [image], "question": question, "answer": (["yes", "no"][n % 2])}).to_string() + "\n"
         };
         fs::write(
             dir.path().join(format!("{name}.jsonl")),

@@ -13,7 +13,7 @@ use std::path::Path;
 
 fn sample(id: usize) -> Sample {
     let words = ["pneumonia", "pleural effusion", "fracture", "normal"];
-    let choices: Vec<Choice> = if id % 3 == 0 {
+    let choices: Vec<Choice> = if id.is_multiple_of(3) {
         ('A'..).zip(words).map(|(letter, text)| Choice { letter, text: text.to_owned() }).collect()
     } else {
         Vec::new()

@@ -151,8 +151,18 @@ impl Imported {
     /// The row as a sample without pictures. Where options are offered and the reference is one of
     /// them, by letter or by words, the target is that letter.
     pub fn sample(&self) -> Sample {
+        let only_letters = self.choices.iter().all(|c| c.text.is_empty());
+        let open = self
+            .tags
+            .get("question_type")
+            .is_some_and(|t| matches!(t.to_lowercase().as_str(), "open" | "short-answer" | "free-form"));
         let choice = match self.gold.as_slice() {
-            [gold] if !self.choices.is_empty() => chosen_of(&self.choices, gold),
+            // Of letters alone, a figure is not the number of one, and an open answer is none of them.
+            [gold] if only_letters => {
+                let letter = gold.trim().chars().next().filter(|_| gold.trim().chars().count() == 1);
+                letter.filter(|l| !open && self.choices.iter().any(|c| c.letter == *l))
+            }
+            [gold] => chosen_of(&self.choices, gold),
             _ => None,
         };
         let target = match choice {
@@ -161,7 +171,7 @@ impl Imported {
             None => Target::Text(self.gold.clone()),
         };
         // Letters without words are an offer only where the reference is one of them.
-        let offered = choice.is_some() || self.choices.iter().any(|c| !c.text.is_empty());
+        let offered = choice.is_some() || !only_letters;
         let mut tags = self.tags.clone();
         Sample {
             id: self.id.clone(),
@@ -484,6 +494,12 @@ mod tests {
         assert_eq!(
             (lone("[\"1\", \"one\"]").choices.len(), lone("[\"1\", \"one\"]").target),
             (0, Target::Text(vec!["1".into(), "one".into()]))
+        );
+        let short = r#"{"question_type": "short-answer", "answer": "C", "response": "B"}"#;
+        assert_eq!(sample(short, "ABC").target, Target::Text(vec!["C".into()]));
+        assert_eq!(
+            sample(r#"{"answer": "2", "response": "B"}"#, "ABC").target,
+            Target::Text(vec!["2".into()])
         );
         assert_eq!(sample(r#"{"response": "B"}"#, "").target, Target::Unknown);
     }
