@@ -14,7 +14,7 @@ use loupe_eval::metrics::{self, Compute, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
-use loupe_eval::tables::{self, Format, Table};
+use loupe_eval::tables;
 use loupe_eval::{Profile, Scoring, Summary};
 use std::path::{Path, PathBuf};
 
@@ -203,16 +203,10 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     if out.json {
         return out.document(summary);
     }
-    // Subgroups of the first profile only; the report and --json have all of them.
-    let mut subgroups = 0;
-    let tables: Vec<Table> = tables::summary(summary)
-        .into_iter()
-        .filter(|t| {
-            subgroups += usize::from(t.title.starts_with("subgroups"));
-            !t.title.starts_with("subgroups") || subgroups == 1
-        })
-        .collect();
-    out.text(&tables::join(&tables, Format::Terminal))?;
+    // Subgroups of the first profile only, by its first figure; the report and --json have all of them.
+    let mut short = summary.clone();
+    short.profiles.iter_mut().skip(1).for_each(|p| p.subgroups.clear());
+    out.text(&tables::terminal(&short))?;
     let page = dir.join("report.html");
     let last = if page.is_file() {
         format!("report: {}", page.display())
