@@ -71,13 +71,11 @@ fn a_page_keeps_to_its_size_and_says_what_was_left_out() {
     let mut out = Vec::new();
     page.write(&mut out).unwrap();
     assert!(out.len() < 30 << 20, "{} bytes", out.len());
-    let large = Picture::new(
-        3000,
-        4000,
-        1,
-        (0..12_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<u8>>(),
-    )
-    .unwrap();
+    let noise = (0..4000 * 3000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let large = Picture::new(4000, 3000, 1, noise.collect::<Vec<u8>>()).unwrap();
     let refused = page.images.add(&large, None).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("left out"), "{refused}");
 }
