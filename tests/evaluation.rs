@@ -382,6 +382,73 @@ fn several_replies_a_sample_and_metrics_and_a_leaderboard() {
     assert!(fs::read_to_string(&page).unwrap().contains("\"right\":\"first only\""));
 }
 
+#[test]
+fn report_metrics_come_from_imported_annotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("reports.jsonl");
+    let rows = ["a", "b"].map(|id| {
+        json!({"id": id, "question": "Report.", "report": "Lungs clear.", "images": []}).to_string() + "\n"
+    });
+    fs::write(&set, rows.concat()).unwrap();
+    let replies = dir.path().join("replies.jsonl");
+    fs::write(
+        &replies,
+        "{\"id\":\"a\",\"reply\":\"Lungs clear.\"}\n{\"id\":\"b\",\"reply\":\"Effusion.\"}\n",
+    )
+    .unwrap();
+    let entity =
+        |words: &str| json!({"entities": {"1": {"tokens": words, "label": "OBS-DP", "relations": []}}});
+    let labels = |on: usize| (0..14).map(|o| u8::from(o == on)).collect::<Vec<_>>();
+    let line = |id: &str, said: &str, on: usize, green: Value| {
+        json!({"id": id, "radgraph": {"reference": entity("clear"), "reply": entity(said)},
+            "chexbert": {"reference": labels(9), "reply": labels(on)}, "green": green})
+        .to_string()
+            + "\n"
+    };
+    let counts = json!({"matched": 3, "significant": [0, 1, 0, 0, 0, 0]});
+    let words = json!("[Clinically Significant Errors]:\n(a) 1. x\n[Matched Findings]:\n0. none");
+    let annotations = dir.path().join("annotations.jsonl");
+    fs::write(&annotations, line("a", "clear", 9, counts) + &line("b", "effusion", 1, words)).unwrap();
+    let data = format!("jsonl={}", set.display());
+    let run = dir.path().join("run");
+    let args = [
+        "score",
+        "--replies",
+        path(&replies),
+        "--data",
+        &data,
+        "--output",
+        path(&run),
+        "--json",
+        "--no-page",
+        "--quiet",
+    ];
+    let more = [
+        "--annotations",
+        path(&annotations),
+        "--metric",
+        "rouge_l",
+        "--report-part",
+        "findings",
+        "--report-clean",
+    ];
+    let summary = json(&[&args[..], &more].concat());
+    let metric = |name: &str| {
+        let all = summary["metrics"].as_array().unwrap();
+        all.iter().find(|m| m["name"] == name).map(|m| m["value"].as_f64().unwrap())
+    };
+    for (name, expected) in [
+        ("rouge_l", Some(0.5)),
+        ("radgraph_simple", Some(0.5)),
+        ("green", Some(0.375)),
+        ("chexbert_f1_micro_14", Some(0.5)),
+        ("radcliq_v0", None),
+    ] {
+        assert_eq!(metric(name), expected, "{name}: {}", summary["metrics"]);
+    }
+    assert_eq!(summary["texts"], "reports: findings; lower, no numbering, no placeholders");
+}
+
 /// A grey 24-bit BMP.
 fn bmp(side: usize, level: impl Fn(usize, usize) -> u8) -> Vec<u8> {
     let stride = (side * 3).div_ceil(4) * 4;

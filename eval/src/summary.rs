@@ -2,6 +2,8 @@
 
 use crate::judge::{Gather, Judgement, Profile, Verdict};
 use crate::metrics::TextCorpusMetric;
+use crate::metrics::annotations::{Annotations, label_figures};
+use crate::metrics::chexbert::Labels;
 use crate::profiles::{Sensitivity, Spread};
 use crate::run::MadeBy;
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
@@ -214,6 +216,8 @@ pub struct Scoring<'a> {
     pub metrics: &'a [&'a dyn Metric],
     /// Metrics of a whole set; its texts are kept in memory for them.
     pub corpus: &'a [TextCorpusMetric],
+    /// Labels of reports for figures of the whole set.
+    pub annotations: Option<&'a Annotations>,
     /// What of a report the metrics are given, for the record.
     pub texts: Option<&'a str>,
     /// Ask every profile there is, for the range from the lowest to the highest.
@@ -228,6 +232,8 @@ pub struct Summariser<'a> {
     metrics: Named,
     last: Option<String>,
     corpus: &'a [TextCorpusMetric],
+    annotations: Option<&'a Annotations>,
+    labels: Vec<(Labels, Labels)>,
     /// Texts for the corpus metrics.
     pairs: Vec<(String, String)>,
     texts: Option<String>,
@@ -261,6 +267,8 @@ impl<'a> Summariser<'a> {
             metrics: named,
             last: None,
             corpus: scoring.corpus,
+            annotations: scoring.annotations,
+            labels: Vec::new(),
             pairs: Vec::new(),
             texts: scoring.texts.map(str::to_owned),
             sensitivity: scoring.sensitivity.then(Sensitivity::default),
@@ -300,6 +308,7 @@ impl<'a> Summariser<'a> {
                         printed.add(sample, &reply.text, judgement);
                     }
                 }
+                self.labels.extend(self.annotations.and_then(|a| a.labels(&sample.id)));
                 self.pairs.extend(self.corpus.first().and_then(|m| m.pair(sample, prediction)));
                 let sum = |l: &Vec<loupe_core::TokenLogprob>| {
                     l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
@@ -332,7 +341,12 @@ impl<'a> Summariser<'a> {
     /// The summary of everything added.
     pub fn finish(self, made_by: &MadeBy) -> Summary {
         let mut metrics = self.metrics.figures();
-        metrics.extend(self.corpus.iter().map(|m| whole(m, &self.pairs)));
+        metrics.extend(self.corpus.iter().map(|m| {
+            let value = if let Score::Value(v) = m.figure(&self.pairs) { Some(v) } else { None };
+            whole(m.entry().name, value, self.pairs.len())
+        }));
+        let labels = label_figures(&self.labels);
+        metrics.extend(labels.into_iter().map(|(name, value)| whole(name, Some(value), self.labels.len())));
         let strategy = (!made_by.strategy.is_null()).then(|| {
             let name = made_by.strategy.get("name").and_then(|n| n.as_str());
             name.map_or_else(|| made_by.strategy.to_string(), str::to_owned)
@@ -442,17 +456,8 @@ impl Gathered<'_> {
 }
 
 /// The figure of a whole set; there is no interval to a single number.
-fn whole(metric: &TextCorpusMetric, pairs: &[(String, String)]) -> Figure {
-    let value = if let Score::Value(v) = metric.figure(pairs) { Some(v) } else { None };
-    Figure {
-        name: metric.entry().name.to_owned(),
-        value,
-        interval: None,
-        n: pairs.len() as u64,
-        groups: 0,
-        unparsed: 0,
-        unscored: 0,
-    }
+fn whole(name: &str, value: Option<f64>, n: usize) -> Figure {
+    Figure { name: name.to_owned(), value, interval: None, n: n as u64, groups: 0, unparsed: 0, unscored: 0 }
 }
 
 fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {

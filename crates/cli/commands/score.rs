@@ -9,6 +9,7 @@ use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader, Metric};
+use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::report_sections::{Part, Preprocess};
 use loupe_eval::metrics::{self, Compute, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::profiles::AsProfile;
@@ -59,6 +60,11 @@ pub(crate) struct ScoreArgs {
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
 
+    /// What networks said about the reports (RadGraph, CheXbert, GREEN, BERTScore), a JSON line each;
+    /// their metrics are computed from it (docs/scoring.md).
+    #[arg(long, value_name = "FILE")]
+    annotations: Option<PathBuf>,
+
     /// What of a report the text metrics are given.
     #[arg(long, value_name = "PART", default_value = "whole", value_parser = part)]
     report_part: Part,
@@ -97,6 +103,7 @@ impl Default for ScoreArgs {
         Self {
             profiles: Vec::new(),
             metrics: Vec::new(),
+            annotations: None,
             report_part: Part::Whole,
             report_clean: false,
             no_sensitivity: false,
@@ -149,7 +156,7 @@ impl ScoreArgs {
             };
             if matches!(entry.compute, Compute::Typed) {
                 bail!(
-                    "{name} is no metric of words; it comes by itself where the references are of its kind"
+                    "{name} is no metric of words; those of reports come with --annotations, others where the references are of their kind"
                 );
             }
             single.extend(entry.as_metric(self.texts()));
@@ -172,12 +179,16 @@ pub(crate) fn score_and_write(
     let judged = args.judge.ask(dir, out)?;
     let mut profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
     profiles.extend(judged.as_ref().map(|j| j as &dyn Profile));
-    let metrics: Vec<&dyn Metric> = single.iter().map(|m| m as &dyn Metric).collect();
+    let annotations = args.annotations.as_deref().map(Annotations::read).transpose()?;
+    let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
+    let words = single.iter().map(|m| m as &dyn Metric);
+    let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
     let texts = args.texts().name();
     let scoring = Scoring {
         profiles: &profiles,
         metrics: &metrics,
         corpus: &corpus,
+        annotations: annotations.as_ref(),
         texts: Some(&texts),
         sensitivity: !args.no_sensitivity,
     };

@@ -7,6 +7,7 @@
 use loupe_core::{Metric, Prediction, Sample, Score, Target};
 use report_sections::{Part, Preprocess};
 
+pub mod annotations;
 pub mod assign;
 pub mod bleu;
 pub mod boundary;
@@ -91,6 +92,7 @@ impl Entry {
 
 /// Every file of this folder with its metrics; files without any are shared parts.
 pub static METRICS: &[(&str, &[Entry])] = &[
+    ("annotations", &[]),
     ("assign", &[]),
     ("bleu", bleu::ENTRIES),
     ("boundary", boundary::ENTRIES),
