@@ -1,42 +1,14 @@
 //! The binary from outside: what it prints, how it ends, and that a killed run loses nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
+
+use common::{bmp, json, loupe, text};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
-
-fn loupe(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn json(args: &[&str]) -> Value {
-    let out = loupe(args);
-    assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
-}
-
-/// A 24-bit BMP file of a grey picture, rows from the bottom as the format has them.
-fn bmp(width: usize, height: usize, level: impl Fn(usize, usize) -> u8) -> Vec<u8> {
-    let stride = (width * 3).div_ceil(4) * 4;
-    let mut out = b"BM".to_vec();
-    for n in [54 + stride * height, 0, 54, 40, width, height] {
-        out.extend((n as u32).to_le_bytes());
-    }
-    out.extend([1, 0, 24, 0]);
-    out.extend([0; 24]);
-    for y in (0..height).rev() {
-        let start = out.len();
-        (0..width).for_each(|x| out.extend([level(x, y); 3]));
-        out.resize(start + stride, 0);
-    }
-    out
-}
 
 /// A set of our own format: `images` grey ramps, `questions` a picture.
 fn small_set(dir: &Path, images: usize, questions: usize) {

@@ -3,12 +3,18 @@
 
 mod commands;
 mod embedded;
+#[cfg(test)]
+mod fakes;
 mod import;
 mod judge;
+mod outliner;
 mod page;
 mod pick;
+mod placed;
 mod printer;
+mod scene;
 mod second_look;
+mod sides;
 
 use clap::{Parser, Subcommand};
 use printer::Printer;
@@ -34,6 +40,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Args),
     Ask(commands::ask::Args),
+    Segment(commands::segment::Args),
     Eval(commands::eval::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &mut out),
         Command::Ask(args) => commands::ask::run(&args, &mut out),
+        Command::Segment(args) => commands::segment::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),

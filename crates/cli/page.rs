@@ -1,20 +1,21 @@
 //! From a run folder to the report page.
 
+use crate::second_look::view_again;
 use anyhow::Result;
-use loupe_core::ask::{FoundBox, Part};
+use loupe_core::ask::{FoundBox, FoundMask, Part};
 use loupe_core::sample::Outcome;
-use loupe_core::{Box2, Dataset, MediaLoader, MediaRef, MediaSource, Picture, Sample, Target, Trace};
-use loupe_eval::compare::Comparison;
+use loupe_core::{
+    Box2, Dataset, Mask, MediaLoader, MediaRef, MediaSource, Origin, Picture, Plane, Prediction, Sample,
+    SliceAt, Target, Trace,
+};
+use loupe_eval::Profile;
 use loupe_eval::judge::Judgement;
 use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
+use loupe_eval::strict::MaskTrace;
 use loupe_eval::summary::{Figure, Summary};
 use loupe_eval::tables::{self, Table};
-use loupe_eval::{Profile, Verdict};
-use loupe_report::page::{
-    BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable, Second,
-};
-use loupe_report::{ImageStore, Page};
-use std::collections::{HashMap, HashSet};
+use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
+use loupe_report::{Drawing, ImageStore, Page, draw};
 use std::path::Path;
 
 /// What a page is made from.
@@ -31,26 +32,13 @@ pub(crate) struct Source<'a> {
     pub(crate) most_bytes: usize,
 }
 
-/// Two runs on the same samples.
-pub(crate) struct SideBySide<'a> {
-    pub(crate) a: &'a Path,
-    pub(crate) b: &'a Path,
-    pub(crate) profile: &'a dyn Profile,
-    pub(crate) comparison: &'a Comparison,
-    pub(crate) tables: &'a [Table],
-    pub(crate) dataset: Option<&'a dyn Dataset>,
-    pub(crate) loader: &'a dyn MediaLoader,
-    pub(crate) most: usize,
-    pub(crate) most_bytes: usize,
-}
-
 /// Writes `report.html` into the run's folder and returns its size in bytes.
 pub(crate) fn write(source: &Source<'_>) -> Result<u64> {
     put(&build(source)?, &source.folder.dir().join("report.html"))
 }
 
 /// Written beside and moved, so that a page is whole or absent.
-fn put(page: &Page, path: &Path) -> Result<u64> {
+pub(crate) fn put(page: &Page, path: &Path) -> Result<u64> {
     let mut out = Vec::new();
     page.write(&mut out)?;
     let mut name = std::ffi::OsString::from(".");
@@ -61,82 +49,7 @@ fn put(page: &Page, path: &Path) -> Result<u64> {
     Ok(out.len() as u64)
 }
 
-/// Writes a page with both runs, sample by sample.
-pub(crate) fn write_sides(sides: &SideBySide<'_>, path: &Path) -> Result<u64> {
-    let (a, b) = (RunFolder::open(sides.a)?, RunFolder::open(sides.b)?);
-    let name = |dir: &Path, folder: &RunFolder| {
-        let own = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
-        if own.is_empty() { folder.made_by.model.name.clone() } else { own }
-    };
-    let names = [name(sides.a, &a), name(sides.b, &b)];
-    let profiles = [sides.profile];
-    let mut second: HashMap<String, Judged> = HashMap::new();
-    for judged in view(&b, &profiles)? {
-        let judged = judged?;
-        second.entry(judged.item.line.id()).or_insert(judged);
-    }
-    let shared = sides.comparison.shared;
-    let mut page = Page {
-        title: format!("{} and {} on {}", names[0], names[1], a.made_by.dataset.name),
-        lead: format!("{shared} samples in both runs; verdicts by the profile “{}”", sides.profile.name()),
-        facts: sides
-            .comparison
-            .settings
-            .iter()
-            .map(|(field, a, b)| Fact { name: field.clone(), value: format!("{a} → {b}") })
-            .collect(),
-        tables: sides.tables.iter().map(page_table).collect(),
-        runs: Some(names),
-        images: ImageStore::of_size(Some(sides.most_bytes)),
-        ..Page::default()
-    };
-    let shown = Pictures { dataset: sides.dataset, loader: sides.loader };
-    let mut seen = HashSet::new();
-    for judged in view(&a, &profiles)? {
-        let judged = judged?;
-        let id = judged.item.line.id();
-        let Some(other) = second.get(&id).filter(|_| seen.insert(id)) else { continue };
-        if page.items.len() == sides.most {
-            page.lead += &format!("; the page shows the first {}", sides.most);
-            break;
-        }
-        let mut item = item(&judged, &shown, &mut page.images);
-        add_second(&mut item, other, &shown, &mut page.images);
-        page.items.push(item);
-    }
-    put(&page, path)
-}
-
-/// What the second run made of the same sample, its boxes on the same pictures.
-fn add_second(item: &mut Item, judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) {
-    let said = said(judged);
-    let right = |verdict: &str| verdict == Verdict::Correct.word();
-    let who = match (right(&item.verdict), right(&said.verdict)) {
-        (true, true) => "both",
-        (true, false) => "first only",
-        (false, true) => "second only",
-        (false, false) => "neither",
-    };
-    for (number, picture) in item.pictures.iter_mut().enumerate() {
-        let of = said.boxes.iter().filter(|b| b.picture == number);
-        picture.boxes.extend(of.map(|b| found(b, BoxKind::Second)));
-    }
-    let sample = judged.item.line.sample.as_ref();
-    let reply = judged.item.reply.as_ref();
-    let rounds = sample
-        .zip(reply)
-        .map(|(sample, reply)| shown.rounds(judged.item.line.row, sample, &reply.prediction.trace, images));
-    item.second = Some(Second {
-        reply: said.words,
-        failure: said.failure,
-        verdict: said.verdict,
-        verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
-        rounds: rounds.unwrap_or_default(),
-        right: who.to_owned(),
-    });
-}
-
-fn page_table(table: &Table) -> PageTable {
+pub(crate) fn page_table(table: &Table) -> PageTable {
     PageTable {
         title: table.title.clone(),
         note: table.note.clone(),
@@ -268,6 +181,12 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
             rows: summary.metrics.iter().map(|f| figure_row(f.name.clone(), f)).collect(),
         });
     }
+    tables.extend(loupe_eval::tables::grounding(summary).into_iter().map(|t| PageTable {
+        title: t.title,
+        note: t.note,
+        columns: t.columns,
+        rows: t.rows,
+    }));
     if let Some(profile) = summary.profiles.first() {
         let rows: Vec<Vec<String>> = profile
             .subgroups
@@ -289,7 +208,7 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
     tables
 }
 
-fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
+pub(crate) fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return Item {
@@ -302,12 +221,13 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
     };
     let reply = judged.item.reply.as_ref();
     let said = said(judged);
-    let pictures = sample
+    let mut pictures: Vec<ItemPicture> = sample
         .media
         .iter()
         .enumerate()
         .map(|(n, media)| shown.picture(line.row, n, media, sample, said.boxes, images))
         .collect();
+    pictures.extend(reply.and_then(|r| shown.outlined(line.row, sample, &r.prediction, images)));
     Item {
         id: sample.id.clone(),
         question: sample.question.clone(),
@@ -327,14 +247,14 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
 }
 
 /// The outcome of an item in words.
-struct Said<'a> {
-    words: Option<String>,
-    failure: Option<String>,
-    boxes: &'a [FoundBox],
-    verdict: String,
+pub(crate) struct Said<'a> {
+    pub(crate) words: Option<String>,
+    pub(crate) failure: Option<String>,
+    pub(crate) boxes: &'a [FoundBox],
+    pub(crate) verdict: String,
 }
 
-fn said(judged: &Judged) -> Said<'_> {
+pub(crate) fn said(judged: &Judged) -> Said<'_> {
     let (words, failure, boxes) = match judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
         Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
         Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
@@ -344,11 +264,11 @@ fn said(judged: &Judged) -> Said<'_> {
     Said { words, failure, boxes, verdict }
 }
 
-fn found(found: &FoundBox, kind: BoxKind) -> PageBox {
+pub(crate) fn found(found: &FoundBox, kind: BoxKind) -> PageBox {
     PageBox { xyxy: found.region.xyxy(), label: found.label.clone().unwrap_or_default(), kind }
 }
 
-fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
+pub(crate) fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
     ItemVerdict {
         profile: profile.to_owned(),
         verdict: judgement.verdict.word().to_owned(),
@@ -378,9 +298,9 @@ fn gold(sample: &Sample) -> String {
 }
 
 /// Pictures of the page, decoded when their turn comes.
-struct Pictures<'a> {
-    dataset: Option<&'a dyn Dataset>,
-    loader: &'a dyn MediaLoader,
+pub(crate) struct Pictures<'a> {
+    pub(crate) dataset: Option<&'a dyn Dataset>,
+    pub(crate) loader: &'a dyn MediaLoader,
 }
 
 impl Pictures<'_> {
@@ -421,9 +341,41 @@ impl Pictures<'_> {
         ItemPicture { image: Some(image), values, caption: caption(media, &picture), boxes }
     }
 
+    /// The masks of the reply over those of the reference, on the slice that holds most of the latter.
+    fn outlined(
+        &self,
+        row: usize,
+        sample: &Sample,
+        prediction: &Prediction,
+        images: &mut ImageStore,
+    ) -> Option<ItemPicture> {
+        let Outcome::Reply(reply) = &prediction.outcome else { return None };
+        let trace: MaskTrace = serde_json::from_value(prediction.trace.clone()).ok()?;
+        let covered = |m: &&FoundMask| m.mask.counts.iter().skip(1).step_by(2).sum::<u32>();
+        let slice = trace.reference.iter().max_by_key(covered)?.slice;
+        let mut media = sample.media.first()?.clone();
+        if let Some(n) = slice {
+            (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
+        }
+        let (picture, _) = self.load(row, 0, &media).ok()?;
+        let united = |all: &[FoundMask]| {
+            let here = all.iter().filter(|m| m.slice == slice).filter_map(|m| m.mask.to_mask());
+            let mut bits = vec![false; picture.width() * picture.height()];
+            for mask in here {
+                bits.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
+            }
+            Mask::new(picture.width(), picture.height(), bits).map(Drawing::Mask)
+        };
+        let drawings = [united(&trace.reference)?, united(&reply.masks)?];
+        let image = images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
+        let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
+        let caption = format!("{at}reference orange, model blue over it · {}", trace.hints.join("; "));
+        Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
+    }
+
     /// The rounds of a second look: what was asked and said, the regions looked at drawn on the
     /// original, and the cut-outs that the model was shown, taken from the original again.
-    fn rounds(
+    pub(crate) fn rounds(
         &self,
         row: usize,
         sample: &Sample,
@@ -437,13 +389,20 @@ impl Pictures<'_> {
             .enumerate()
             .map(|(n, media)| self.load(row, n, media).ok().map(|(p, _)| p))
             .collect();
-        let original = |number: usize| {
-            let origin = &trace.pictures.get(number)?.origin;
-            originals.iter().flatten().find(|p| {
-                (&p.origin.source, p.origin.frame, p.origin.slice)
-                    == (&origin.source, origin.frame, origin.slice)
-            })
+        // Another slice that the model went to is read again with the window it was shown in.
+        let other = |origin: &Origin| {
+            let (n, media) = view_again(origin, &sample.media)?;
+            self.load(row, n, &media).ok().map(|(p, _)| p)
         };
+        let views: Vec<Option<Picture>> = trace
+            .pictures
+            .iter()
+            .map(|shown| {
+                let given = originals.iter().flatten().find(|p| p.origin.same_view(&shown.origin));
+                given.cloned().or_else(|| other(&shown.origin))
+            })
+            .collect();
+        let original = |number: usize| views.get(number)?.as_ref();
         let mut before: Vec<usize> = Vec::new();
         let mut rounds = Vec::new();
         for round in &trace.rounds {
@@ -560,17 +519,33 @@ fn words(parts: &[Part]) -> String {
         .collect()
 }
 
-/// Of the prompt tokens of second and later rounds in a run, the share that the model did not have to
-/// compute again; `None` when no sample came to a second round.
-pub(crate) fn reused_in_later_rounds(dir: &Path) -> Result<Option<f64>> {
-    let (mut reused, mut prompt) = (0usize, 0usize);
+/// What the model did not have to compute again in second and later rounds.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub(crate) struct Reused {
+    /// Share of the prompt tokens, new pictures and words included.
+    pub(crate) of_prompt: f64,
+    /// Share of the tokens that were there before: the earlier rounds' prompts and replies.
+    pub(crate) of_earlier_turns: f64,
+}
+
+/// What was reused in the rounds of a run that continue others; `None` when no sample came to a second
+/// round.
+pub(crate) fn reused_in_later_rounds(dir: &Path) -> Result<Option<Reused>> {
+    let (mut reused, mut kept, mut prompt, mut earlier) = (0usize, 0usize, 0usize, 0usize);
     for item in RunFolder::open(dir)?.items()? {
         let Some(reply) = item?.reply else { continue };
         let Ok(trace) = serde_json::from_value::<Trace>(reply.prediction.trace) else { continue };
-        for counts in trace.rounds.iter().skip(1).filter_map(|r| r.reply.as_ref()).map(|r| r.counts) {
-            reused += counts.reused_tokens;
-            prompt += counts.prompt_tokens;
+        for round in &trace.rounds {
+            let before = round.follows.and_then(|n| trace.rounds.get(n)?.reply.as_ref());
+            let (Some(before), Some(reply)) = (before, &round.reply) else { continue };
+            let old = before.counts.prompt_tokens + before.counts.new_tokens;
+            reused += reply.counts.reused_tokens;
+            kept += reply.counts.reused_tokens.min(old);
+            prompt += reply.counts.prompt_tokens;
+            earlier += old;
         }
     }
-    Ok((prompt > 0).then(|| reused as f64 / prompt as f64))
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    Ok((earlier > 0)
+        .then(|| Reused { of_prompt: share(reused, prompt), of_earlier_turns: share(kept, earlier) }))
 }

@@ -3,8 +3,10 @@
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use loupe_core::media::WindowChoice;
-use loupe_core::{MediaRef, MediaSource, Plane, SliceAt, View, VisionLanguageModel, Window};
-use loupe_models::{DeviceChoice, Dtype, LoadOptions};
+use loupe_core::{
+    MediaRef, MediaSource, Plane, Segmenter, SliceAt, View, VisionLanguageModel, VolumeSegmenter, Window,
+};
+use loupe_models::{Checkpoint, DeviceChoice, Dtype, LoadOptions};
 use loupe_preprocess::dicom::series::{Irregular, Options};
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::{Limits, Loader};
@@ -58,9 +60,9 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
 }
 
 impl ModelArgs {
-    /// Loads the model that was asked for.
-    pub(crate) fn load(&self, dump: Option<&Path>) -> Result<Box<dyn VisionLanguageModel>> {
-        let options = LoadOptions {
+    /// The settings in the words of `models`.
+    fn options(&self, dump: Option<&Path>) -> LoadOptions {
+        LoadOptions {
             device: self.device,
             dtype: self.dtype.map(|d| match d {
                 DtypeName::F32 => Dtype::F32,
@@ -73,7 +75,12 @@ impl ModelArgs {
             }),
             cache_bytes: self.cache.saturating_mul(1 << 20),
             dump: dump.map(Path::to_path_buf),
-        };
+        }
+    }
+
+    /// Loads the model that was asked for.
+    pub(crate) fn load(&self, dump: Option<&Path>) -> Result<Box<dyn VisionLanguageModel>> {
+        let options = self.options(dump);
         match &self.model {
             Some(dir) => loupe_models::load(dir, &options)
                 .with_context(|| format!("the checkpoint in {} could not be loaded", dir.display())),
@@ -81,6 +88,28 @@ impl ModelArgs {
                 .context("the embedded model could not be loaded"),
         }
     }
+}
+
+/// Loads a segmenter that takes prompts and runs where `model` runs. `family` names its family where
+/// the checkpoint does not show it.
+pub(crate) fn load_segmenter(
+    dir: Option<&PathBuf>,
+    family: Option<&str>,
+    model: &ModelArgs,
+) -> Result<Box<dyn Segmenter>> {
+    let Some(dir) = dir else { bail!("no segmenter is built in; name the folder of a checkpoint") };
+    loupe_models::load_segmenter(&Checkpoint::directory(dir), family, &model.options(None))
+        .with_context(|| format!("the segmenter in {} could not be loaded", dir.display()))
+}
+
+/// Loads a segmenter that labels whole volumes; as [`load_segmenter`].
+pub(crate) fn load_volume_segmenter(
+    dir: &Path,
+    family: Option<&str>,
+    model: &ModelArgs,
+) -> Result<Box<dyn VolumeSegmenter>> {
+    loupe_models::load_volume_segmenter(&Checkpoint::directory(dir), family, &model.options(None))
+        .with_context(|| format!("the segmenter in {} could not be loaded", dir.display()))
 }
 
 /// How large an image may be.

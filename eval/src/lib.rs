@@ -4,6 +4,8 @@
 //! reply, figures ([`summary`]) carry their interval, and everything can be computed again from the folder.
 
 pub mod compare;
+pub mod grounding;
+pub mod hints;
 pub mod judge;
 pub mod llm_judge;
 pub mod metrics;

@@ -1,11 +1,12 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
+use crate::grounding::{Gatherer, GroundingSummary};
 use crate::judge::{Gather, Judgement, Profile, Verdict};
 use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::profiles::{Sensitivity, Spread};
-use crate::run::MadeBy;
+use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
@@ -138,6 +139,9 @@ pub struct Summary {
     /// The same replies as every profile would read them, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Spread>,
+    /// Boxes and points, when any were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<GroundingSummary>,
 }
 
 impl Summary {
@@ -230,6 +234,7 @@ pub struct Summariser<'a> {
     groups: HashMap<String, u32>,
     profiles: Vec<Gathered<'a>>,
     metrics: Named,
+    grounding: Gatherer,
     last: Option<String>,
     corpus: &'a [TextCorpusMetric],
     annotations: Option<&'a Annotations>,
@@ -265,6 +270,7 @@ impl<'a> Summariser<'a> {
             groups: HashMap::new(),
             profiles: scoring.profiles.iter().map(gathered).collect(),
             metrics: named,
+            grounding: Gatherer::default(),
             last: None,
             corpus: scoring.corpus,
             annotations: scoring.annotations,
@@ -294,9 +300,11 @@ impl<'a> Summariser<'a> {
         &mut self,
         sample: &Sample,
         prediction: &Prediction,
+        pictures: &[Seen],
         verdicts: &[(String, Judgement)],
         measured: &[(&'static str, Score)],
     ) {
+        self.grounding.add(sample, prediction, pictures);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
@@ -372,6 +380,7 @@ impl<'a> Summariser<'a> {
             texts: self.texts.filter(|_| !metrics.is_empty()),
             metrics,
             sensitivity: self.sensitivity.map(Sensitivity::finish),
+            grounding: self.grounding.finish(),
         }
     }
 }

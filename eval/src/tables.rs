@@ -249,7 +249,38 @@ pub fn summary(summary: &Summary) -> Vec<Table> {
         table.note = summary.texts.clone().unwrap_or_default();
         tables.push(table);
     }
+    tables.extend(grounding(summary));
     tables.extend(sensitivity(summary));
+    tables
+}
+
+/// Boxes and points of a run: COCO's figures, and how the replies could be read.
+pub fn grounding(summary: &Summary) -> Vec<Table> {
+    let Some(of) = &summary.grounding else { return Vec::new() };
+    let mut tables = Vec::new();
+    if let Some(boxes) = &of.boxes {
+        let mut table = Table::new("boxes over all questions (COCO)", &["figure", "value"]);
+        table.note = format!(
+            "{} images, {} reference boxes, {} boxes of replies; one category, each picture of a question an image",
+            boxes.images, boxes.references, boxes.answers
+        );
+        let figures = [
+            ("mAP @ IoU 0.50:0.95", boxes.map),
+            ("AP @ IoU 0.50", boxes.ap50),
+            ("AP @ IoU 0.75", boxes.ap75),
+            ("AR, 100 boxes an image", boxes.ar100),
+        ];
+        let shown = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+        table.rows = figures.iter().map(|(name, v)| vec![(*name).to_owned(), shown(*v)]).collect();
+        tables.push(table);
+    }
+    let mut table = Table::new("how boxes and points were read", &["replies", "n"]);
+    let counts = [("read", of.read), ("repaired", of.repaired), ("no box or point", of.nothing)];
+    table.rows = counts.iter().map(|(name, n)| vec![(*name).to_owned(), n.to_string()]).collect();
+    table.rows.extend(
+        of.repairs.iter().map(|(name, n)| vec![format!("repair: {}", name.replace('_', " ")), n.to_string()]),
+    );
+    tables.push(table);
     tables
 }
 

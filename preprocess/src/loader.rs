@@ -185,6 +185,11 @@ impl Loader {
         self
     }
 
+    /// The limits it reads within.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The volume that a reference means, for recipes and segmentation: a research volume, a series in
     /// a folder, zip archive or DICOMDIR, or a multi-frame DICOM file whose frames have places.
     ///

@@ -2,15 +2,21 @@
 
 use crate::Ended;
 use crate::pick::{ImageArgs, ModelArgs, ViewArgs};
+use crate::placed::{PlacedBox, PlacedPoint};
 use crate::printer::Printer;
+use crate::second_look::{Look, LookArgs, views_of};
 use anyhow::{Context, Result, bail};
-use loupe_core::ask::FoundBox;
-use loupe_core::{Ask, Limits, MediaLoader, Picture, Reply, ReplySink, Sampling};
+use loupe_core::trace::{Ended as TraceEnded, Trace};
+use loupe_core::{
+    Ask, Box2, Limits, MediaLoader, MediaRef, ModelInfo, Origin, Picture, Point2, Reply, ReplySink, Sampling,
+    Source, VisionLanguageModel,
+};
 use loupe_report::coco::{Finding, detections};
 use loupe_report::{Drawing, Style};
+use loupe_rethink::Request;
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Ask a question about one or more images.
@@ -34,6 +40,9 @@ pub(crate) struct Args {
     /// Write the found boxes as COCO detections.
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
+
+    #[command(flatten)]
+    look: LookArgs,
 
     #[command(flatten)]
     model: ModelArgs,
@@ -139,34 +148,10 @@ struct Document<'a> {
     question: &'a str,
     reply: &'a Reply,
     boxes: Vec<PlacedBox>,
-    model: &'a loupe_core::ModelInfo,
-}
-
-/// A box with its way home.
-#[derive(Serialize)]
-struct PlacedBox {
-    image: String,
-    label: Option<String>,
-    /// `[x0, y0, x1, y1]` in pixels of the picture the model was given.
-    given_xyxy: [f64; 4],
-    /// The same in pixels of the image, slice or frame it was cut from.
-    source_xyxy: [f64; 4],
-    /// Width and height in millimetres, when the image is calibrated.
-    size_mm: Option<[f64; 2]>,
-    /// Patient position (LPS) of the centre in millimetres, when the image says where it was taken.
-    centre_lps_mm: Option<[f64; 3]>,
-}
-
-fn place(found: &FoundBox, picture: &Picture, image: &str) -> PlacedBox {
-    let source = picture.origin.source_from_self.boxed(found.region);
-    PlacedBox {
-        image: image.to_owned(),
-        label: found.label.clone(),
-        given_xyxy: found.region.xyxy(),
-        source_xyxy: source.xyxy(),
-        size_mm: picture.origin.spacing_mm.map(|[sx, sy]| [source.width() * sx, source.height() * sy]),
-        centre_lps_mm: picture.origin.lps_of(found.region.centre()),
-    }
+    points: Vec<PlacedPoint>,
+    model: &'a ModelInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<&'a Trace>,
 }
 
 /// The words sent for `--ground`, the form that grounding checkpoints of this family were taught.
@@ -174,90 +159,254 @@ pub(crate) fn grounding_prompt(phrase: &str) -> String {
     format!("Locate {phrase} in the image and give its coordinates as JSON with the key \"bbox_2d\".")
 }
 
+/// A question with its images.
+pub(crate) struct Question<'a> {
+    /// Images as they were named.
+    pub(crate) paths: &'a [String],
+    pub(crate) media: Vec<MediaRef>,
+    pub(crate) pictures: Vec<Arc<Picture>>,
+    pub(crate) words: String,
+    pub(crate) limits: Limits,
+}
+
+/// A box or point on the source of a picture with this origin.
+struct Found<T> {
+    at: T,
+    label: Option<String>,
+    score: Option<f64>,
+    origin: Origin,
+}
+
+/// What came of a question.
+pub(crate) struct Answered {
+    reply: Reply,
+    boxes: Vec<Found<Box2<Source>>>,
+    points: Vec<Found<Point2<Source>>>,
+    trace: Option<Trace>,
+}
+
+impl<'a> Question<'a> {
+    /// Loads the images in the view that was asked for.
+    fn read(args: &Args, paths: &'a [String], words: String, loader: &dyn MediaLoader) -> Result<Self> {
+        let mut question =
+            Self { paths, media: Vec::new(), pictures: Vec::new(), words, limits: args.limits.limits()? };
+        for path in paths {
+            let media = args.view.media(path.as_ref())?;
+            let picture = loader.load(&media).with_context(|| format!("{path} could not be used"))?;
+            question.pictures.push(Arc::new(picture));
+            question.media.push(media);
+        }
+        Ok(question)
+    }
+    /// The image of a picture as it was named.
+    fn named(&self, origin: &Origin) -> &str {
+        let at = self.media.iter().position(|m| origin.source.as_deref() == Some(m.name.as_str()));
+        self.paths.get(at.unwrap_or(0)).map_or("", String::as_str)
+    }
+
+    /// One pass through the model.
+    fn once(&self, model: &mut dyn VisionLanguageModel, sink: &mut dyn ReplySink) -> Result<Answered> {
+        let ask = Ask::pictures_then(self.pictures.clone(), self.words.clone(), self.limits.clone());
+        let replies = model.generate(std::slice::from_ref(&ask), sink).pop();
+        let reply = replies.context("the model gave no reply")??;
+        let boxes = reply.boxes.iter().filter_map(|b| {
+            let origin = &self.pictures.get(b.picture)?.origin;
+            let at = origin.source_from_self.boxed(b.region);
+            Some(Found { at, label: b.label.clone(), score: b.score, origin: origin.clone() })
+        });
+        let points = reply.points.iter().filter_map(|p| {
+            let origin = &self.pictures.get(p.picture)?.origin;
+            let at = origin.source_from_self.point(p.point);
+            Some(Found { at, label: p.label.clone(), score: None, origin: origin.clone() })
+        });
+        Ok(Answered { boxes: boxes.collect(), points: points.collect(), reply, trace: None })
+    }
+
+    /// A protocol or strategy over the model.
+    fn again(
+        &self,
+        look: &mut Look,
+        model: &mut dyn VisionLanguageModel,
+        loader: &dyn MediaLoader,
+    ) -> Result<Answered> {
+        let mut request = Request::new(self.pictures.clone(), self.words.clone());
+        request.media.clone_from(&self.media);
+        request.limits = self.limits.clone();
+        let outcome = look.run(model, loader, request)?;
+        let origin = |n: usize| outcome.trace.pictures.get(n).map(|p| p.origin.clone());
+        let boxes = outcome.boxes.iter().filter_map(|b| {
+            Some(Found { at: b.region, label: b.label.clone(), score: b.score, origin: origin(b.picture)? })
+        });
+        let points = outcome.points.iter().filter_map(|p| {
+            Some(Found { at: p.point, label: p.label.clone(), score: None, origin: origin(p.picture)? })
+        });
+        let (boxes, points) = (boxes.collect(), points.collect());
+        Ok(Answered { boxes, points, reply: outcome.reply, trace: Some(outcome.trace) })
+    }
+
+    /// Asks, with a second look where there is one.
+    pub(crate) fn ask(
+        &self,
+        model: &mut dyn VisionLanguageModel,
+        look: Option<&mut Look>,
+        loader: &dyn MediaLoader,
+        sink: &mut dyn ReplySink,
+    ) -> Result<Answered> {
+        match look {
+            None => self.once(model, sink),
+            Some(look) => self.again(look, model, loader),
+        }
+    }
+}
+
+impl Answered {
+    fn placed(&self, question: &Question<'_>) -> (Vec<PlacedBox>, Vec<PlacedPoint>) {
+        let boxes = self
+            .boxes
+            .iter()
+            .map(|b| PlacedBox::new(b.at, b.label.clone(), b.score, &b.origin, question.named(&b.origin)));
+        let points = self
+            .points
+            .iter()
+            .map(|p| PlacedPoint::new(p.at, p.label.clone(), &p.origin, question.named(&p.origin)));
+        (boxes.collect(), points.collect())
+    }
+
+    /// The answer as JSON.
+    pub(crate) fn document(&self, question: &Question<'_>, model: &ModelInfo) -> Result<serde_json::Value> {
+        let (boxes, points) = self.placed(question);
+        let document = Document {
+            question: &question.words,
+            reply: &self.reply,
+            boxes,
+            points,
+            model,
+            trace: self.trace.as_ref(),
+        };
+        Ok(serde_json::to_value(&document)?)
+    }
+
+    /// What was done in each round, for people.
+    fn rounds(&self) -> Vec<String> {
+        let Some(trace) = &self.trace else { return Vec::new() };
+        let mut lines = Vec::new();
+        for (n, round) in trace.rounds.iter().enumerate() {
+            let mut line = format!("{} ({}): {}", n + 1, round.purpose, round.words().trim());
+            if let Some(action) = &round.action {
+                line += &format!("\n   → {} {}", action.name, action.arguments);
+            }
+            if let Some(error) = &round.error {
+                line += &format!("\n   failed: {error}");
+            }
+            lines.push(line);
+        }
+        if trace.ended != TraceEnded::Answered {
+            let why = serde_json::to_string(&trace.ended).unwrap_or_default();
+            lines.push(format!("ended early, the best answer so far: {why}"));
+        }
+        lines
+    }
+
+    /// The pictures with what was found, and where a second look went, drawn on them.
+    pub(crate) fn overlays(&self, question: &Question<'_>, loader: &dyn MediaLoader) -> Result<Vec<Picture>> {
+        let shown = self.trace.iter().flat_map(|t| t.pictures.iter().map(|p| &p.origin));
+        let views = views_of(shown, &question.pictures, &question.media, loader);
+        let regions = self
+            .trace
+            .iter()
+            .flat_map(|t| t.regions().filter_map(|r| Some((r.region, &t.pictures.get(r.picture)?.origin))));
+        let regions: Vec<(Box2<Source>, &Origin)> = regions.collect();
+        let mut out = Vec::with_capacity(views.len());
+        for view in views {
+            let Some(back) = view.origin.source_from_self.inverse() else { continue };
+            let here = |origin: &Origin| view.origin.same_view(origin);
+            let tag = |n: usize, label: &Option<String>| {
+                format!("{} {}", n + 1, label.as_deref().unwrap_or("")).trim_end().to_owned()
+            };
+            let looked = regions.iter().filter(|(_, o)| here(o)).map(|(region, _)| Drawing::Box {
+                region: back.boxed(*region),
+                tag: "looked".to_owned(),
+                style: Style::Reference,
+            });
+            let boxes = self.boxes.iter().filter(|b| here(&b.origin)).enumerate();
+            let boxes = boxes.map(|(n, b)| Drawing::Box {
+                region: back.boxed(b.at),
+                tag: tag(n, &b.label),
+                style: Style::Model,
+            });
+            let points = self.points.iter().filter(|p| here(&p.origin)).enumerate();
+            let points = points.map(|(n, p)| Drawing::Point { at: back.point(p.at), tag: tag(n, &p.label) });
+            out.push(loupe_report::draw(&view, &boxes.chain(points).chain(looked).collect::<Vec<_>>())?);
+        }
+        Ok(out)
+    }
+
+    /// The boxes for COCO; `phrase` names those without a label.
+    fn findings(&self, question: &Question<'_>, phrase: Option<&str>) -> Vec<Finding> {
+        let one = |b: &Found<Box2<Source>>| {
+            let slice = b.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
+            Finding {
+                image: format!("{}{slice}", question.named(&b.origin)),
+                label: b.label.clone().unwrap_or_else(|| phrase.unwrap_or("finding").to_owned()),
+                region: b.at,
+                score: b.score,
+            }
+        };
+        self.boxes.iter().map(one).collect()
+    }
+}
+
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let (paths, question) = match (&args.ground, args.words.split_last()) {
+    let (paths, words) = match (&args.ground, args.words.split_last()) {
         (Some(phrase), _) => (args.words.as_slice(), grounding_prompt(phrase)),
         (None, Some((question, paths))) => (paths, question.clone()),
         (None, None) => bail!("a question is needed"),
     };
-    if args.ground.is_none() && PathBuf::from(&question).is_file() {
+    if args.ground.is_none() && PathBuf::from(&words).is_file() {
         bail!("the last word is a file; put the question after the images, in quotes");
     }
     let loader = args.images.loader();
-    let mut pictures = Vec::new();
-    for path in paths {
-        let media = args.view.media(path.as_ref())?;
-        let picture = loader.load(&media).with_context(|| format!("{path} could not be used"))?;
-        pictures.push(Arc::new(picture));
-    }
+    let question = Question::read(args, paths, words, &loader)?;
+    let mut look = args.look.load(&args.model, args.limits.seed)?;
     let mut model = args.model.load(args.dump.as_deref())?;
-    let ask = Ask::pictures_then(pictures.clone(), question.clone(), args.limits.limits()?);
-    let streaming = !out.json && out.is_terminal();
+    let streaming = !out.json && out.is_terminal() && look.is_none();
     let mut terminal = Terminal;
     let mut silent = ();
     let sink: &mut dyn ReplySink = if streaming { &mut terminal } else { &mut silent };
-    let reply =
-        model.generate(std::slice::from_ref(&ask), sink).pop().context("the model gave no reply")??;
-    let boxes: Vec<PlacedBox> = reply
-        .boxes
-        .iter()
-        .filter_map(|b| Some(place(b, pictures.get(b.picture)?, paths.get(b.picture)?)))
-        .collect();
+    let answered = question.ask(model.as_mut(), look.as_mut(), &loader, sink)?;
     if out.json {
-        out.document(&Document { question: &question, reply: &reply, boxes, model: model.info() })?;
+        out.document(&answered.document(&question, model.info())?)?;
     } else {
-        out.line(if streaming { "" } else { &reply.text })?;
-        for (n, b) in boxes.iter().enumerate() {
-            let label = b.label.as_deref().unwrap_or("box");
-            let [x0, y0, x1, y1] = b.source_xyxy;
-            let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm")).unwrap_or_default();
-            out.line(&format!("{:>3}  {label}  x {x0:.1}–{x1:.1}  y {y0:.1}–{y1:.1}{size}", n + 1))?;
+        answered.rounds().iter().for_each(|line| out.say(line));
+        out.line(if streaming { "" } else { &answered.reply.text })?;
+        let (boxes, points) = answered.placed(&question);
+        let lines = boxes.iter().map(PlacedBox::words).chain(points.iter().map(PlacedPoint::words));
+        for (n, line) in lines.enumerate() {
+            out.line(&format!("{:>3}  {line}", n + 1))?;
         }
     }
     if let Some(dir) = &args.overlay {
-        write_overlays(dir, &pictures, &reply)?;
+        write_overlays(dir, &answered.overlays(&question, &loader)?)?;
         out.say(&format!("overlays written to {}", dir.display()));
     }
     if let Some(file) = &args.coco {
-        let findings: Vec<Finding> = reply
-            .boxes
-            .iter()
-            .filter_map(|b| {
-                Some(Finding {
-                    image: paths.get(b.picture)?.clone(),
-                    label: b
-                        .label
-                        .clone()
-                        .or_else(|| args.ground.clone())
-                        .unwrap_or_else(|| "finding".to_owned()),
-                    region: pictures.get(b.picture)?.origin.source_from_self.boxed(b.region),
-                    score: b.score,
-                })
-            })
-            .collect();
-        let text = serde_json::to_string_pretty(&detections(&findings))?;
+        let found = detections(&answered.findings(&question, args.ground.as_deref()));
+        let text = serde_json::to_string_pretty(&found)?;
         std::fs::write(file, text).with_context(|| format!("{} could not be written", file.display()))?;
     }
     Ok(Ended::Well)
 }
 
-fn write_overlays(dir: &std::path::Path, pictures: &[Arc<Picture>], reply: &Reply) -> Result<()> {
+fn write_overlays(dir: &Path, drawn: &[Picture]) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("{} could not be made", dir.display()))?;
-    for (n, picture) in pictures.iter().enumerate() {
-        let boxes = reply.boxes.iter().filter(|b| b.picture == n).enumerate().map(|(k, b)| Drawing::Box {
-            region: b.region,
-            tag: format!("{} {}", k + 1, b.label.as_deref().unwrap_or("")).trim_end().to_owned(),
-            style: Style::Model,
-        });
-        let points =
-            reply.points.iter().filter(|p| p.picture == n).enumerate().map(|(k, p)| Drawing::Point {
-                at: p.point,
-                tag: format!("{} {}", k + 1, p.label.as_deref().unwrap_or("")).trim_end().to_owned(),
-            });
-        let drawn = loupe_report::draw(picture, &boxes.chain(points).collect::<Vec<_>>())?;
+    for (n, picture) in drawn.iter().enumerate() {
         let file = dir.join(format!("{:02}.png", n + 1));
-        std::fs::write(&file, loupe_report::png(&drawn)?)
+        std::fs::write(&file, loupe_report::png(picture)?)
             .with_context(|| format!("{} could not be written", file.display()))?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "ask_tests.rs"]
+mod tests;

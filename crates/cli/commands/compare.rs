@@ -3,9 +3,9 @@
 use super::eval::open_data;
 use super::score;
 use crate::Ended;
-use crate::page::{self, SideBySide};
 use crate::pick::ImageArgs;
 use crate::printer::Printer;
+use crate::sides::{self, SideBySide};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use loupe_eval::tables::{self, Format};
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let tables = tables::comparison_tables(&comparison);
     if let Some(path) = &args.page {
         let dataset = args.data.as_deref().map(|d| open_data(d, args.split.as_deref())).transpose()?;
-        let sides = SideBySide {
+        let both = SideBySide {
             a: &args.baseline,
             b: &args.run,
             profile: profile.as_ref(),
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             most: args.page_samples,
             most_bytes: args.page_mb.saturating_mul(1 << 20),
         };
-        page::write_sides(&sides, path).context("the page could not be written")?;
+        sides::write(&both, path).context("the page could not be written")?;
         out.say(&format!("page: {}", path.display()));
     }
     if out.json {

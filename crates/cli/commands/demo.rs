@@ -6,15 +6,13 @@ use crate::Ended;
 use crate::page;
 use crate::pick::{ImageArgs, ModelArgs};
 use crate::printer::Printer;
-use crate::second_look::SecondLook;
+use crate::second_look::{Look, SecondLook};
 use anyhow::{Context, Result};
 use loupe_core::{Dataset, Limits, VisionLanguageModel};
 use loupe_eval::Summary;
 use loupe_eval::compare::compare;
 use loupe_eval::run::{Answerer, Direct, Plan, run as run_plan};
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, OPEN_EXACT, Strict};
-use loupe_preprocess::resampler::PillowResampler;
-use loupe_rethink::{Budget, Settings};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -60,8 +58,8 @@ struct Document {
     one_look_accuracy: Shown,
     two_looks_accuracy: Shown,
     second_look_gain: Shown,
-    /// Share of the second round's prompt tokens that were not computed again.
-    second_look_reused: Option<f64>,
+    /// Tokens of the second round that were not computed again.
+    second_look_reused: Option<page::Reused>,
     reports: Vec<PathBuf>,
 }
 
@@ -91,14 +89,7 @@ fn one(job: &mut Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) ->
             &mut direct
         }
         Some(name) => {
-            twice = SecondLook {
-                name,
-                model: &mut *job.model,
-                resampler: &PillowResampler,
-                loader: &loader,
-                settings: Settings::default(),
-                budget: Budget::default(),
-            };
+            twice = SecondLook { look: Look::plain(name), model: &mut *job.model, loader: &loader };
             &mut twice
         }
     };
@@ -180,8 +171,17 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         let interval = format!("{} – {}", percent(shown.low), percent(shown.high));
         out.line(&format!("{name:32} {:>6}  {interval:>15}  {:>5}", percent(shown.value), shown.n))?;
     }
-    if let Some(share) = document.second_look_reused {
-        out.line(&format!("{:32} {:>6}", "second round: prompt not redone", percent(Some(share))))?;
+    if let Some(reused) = document.second_look_reused {
+        out.line(&format!(
+            "{:32} {:>6}",
+            "second round: prompt not redone",
+            percent(Some(reused.of_prompt))
+        ))?;
+        out.line(&format!(
+            "{:32} {:>6}",
+            "of the first round's tokens",
+            percent(Some(reused.of_earlier_turns))
+        ))?;
     }
     for report in &document.reports {
         out.line(&format!("report: {}", report.display()))?;

@@ -3,19 +3,19 @@
 use super::ask::LimitArgs;
 use super::score::{self, ScoreArgs};
 use crate::Ended;
-use crate::pick::{ImageArgs, ModelArgs};
+use crate::outliner::Outliner;
+use crate::pick::{ImageArgs, ModelArgs, load_segmenter};
 use crate::printer::Printer;
-use crate::second_look::SecondLook;
+use crate::second_look::{LookArgs, SecondLook};
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::sample::Outcome;
-use loupe_core::{Dataset, MediaLoader};
+use loupe_core::{Dataset, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel};
+use loupe_eval::hints::Simulated;
 use loupe_eval::probes::{Probe, ProbedLoader, ProbedSet};
 use loupe_eval::run::{
     Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
 };
-use loupe_preprocess::resampler::PillowResampler;
-use loupe_rethink::{Budget, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,6 @@ pub(crate) struct Args {
     /// Prompt recipe (see `loupe list prompts`).
     #[arg(long, default_value = "loupe")]
     prompt: String,
-
-    /// Answer with this protocol or strategy (see `loupe list protocols`); joined by `+` when a
-    /// strategy shall play a protocol.
-    #[arg(long, value_name = "NAME")]
-    rethink: Option<String>,
 
     /// Only the first N samples.
     #[arg(long, value_name = "N")]
@@ -71,6 +66,14 @@ pub(crate) struct Args {
     #[arg(long)]
     retry_failed: bool,
 
+    /// Let the checkpoint of `--model` segment, prompted from the reference masks: `centre`,
+    /// `inside` (a random place), `box` or `jittered-box`; random ones follow `--seed`.
+    #[arg(long, value_name = "PROMPT", value_parser = prompt, conflicts_with = "rethink")]
+    segment: Option<Simulated>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
     #[command(flatten)]
     model: ModelArgs,
 
@@ -82,6 +85,26 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     images: ImageArgs,
+}
+
+fn prompt(name: &str) -> Result<Simulated, String> {
+    let known = || Simulated::ALL.map(|(name, _)| name).join(", ");
+    Simulated::by_name(name).ok_or_else(|| format!("expected one of {}", known()))
+}
+
+/// What answers: a model of words or one of outlines.
+enum Model {
+    Words(Box<dyn VisionLanguageModel>),
+    Outlines(Box<dyn Segmenter>, Simulated),
+}
+
+impl Model {
+    fn info(&self) -> &ModelInfo {
+        match self {
+            Self::Words(model) => model.info(),
+            Self::Outlines(segmenter, _) => segmenter.info(),
+        }
+    }
 }
 
 /// Splits `SET=DIR` and opens the set.
@@ -126,7 +149,13 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
         None => set.as_ref(),
     };
-    let mut model = args.model.load(None)?;
+    let look = args.look.load(&args.model, args.limits.seed)?;
+    let mut model = match args.segment {
+        None => Model::Words(args.model.load(None)?),
+        Some(prompt) => {
+            Model::Outlines(load_segmenter(args.model.model.as_ref(), None, &args.model)?, prompt)
+        }
+    };
     let info = dataset.info().clone();
     let dir = args.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
@@ -157,22 +186,25 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         None => &plain,
     };
     let mut bar = Bar { bar: out.bar(dataset.len() as u64), failed: 0 };
-    let mut direct;
-    let mut second_look;
-    let answerer: &mut dyn Answerer = match &args.rethink {
-        None => {
+    let masks = args.images.loader();
+    let (mut direct, mut second_look, mut outliner);
+    let answerer: &mut dyn Answerer = match (&mut model, look) {
+        (Model::Outlines(segmenter, prompt), _) => {
+            outliner = Outliner {
+                segmenter: segmenter.as_mut(),
+                prompt: *prompt,
+                seed: args.limits.seed,
+                images: loader,
+                masks: &masks,
+            };
+            &mut outliner
+        }
+        (Model::Words(model), None) => {
             direct = Direct(model.as_mut());
             &mut direct
         }
-        Some(name) => {
-            second_look = SecondLook {
-                name,
-                model: model.as_mut(),
-                resampler: &PillowResampler,
-                loader,
-                settings: Settings { seed: args.limits.seed, ..Settings::default() },
-                budget: Budget::default(),
-            };
+        (Model::Words(model), Some(look)) => {
+            second_look = SecondLook { look, model: model.as_mut(), loader };
             &mut second_look
         }
     };

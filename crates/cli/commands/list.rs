@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use loupe_eval::Profile;
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::strict::Strict;
+use loupe_models::segmenters::SegmenterLoader;
 use serde::Serialize;
 
 /// List what loupe knows.
@@ -62,6 +63,16 @@ fn entries(what: What) -> Vec<Entry> {
                     .fact("boxes", f.box_dialect)
                     .fact("paper", f.paper)
             })
+            .chain(loupe_models::SEGMENTERS.iter().map(|f| {
+                let about = match f.load {
+                    SegmenterLoader::Picture(_) => "outlines what points, boxes and masks describe",
+                    SegmenterLoader::Volume(_) => "labels whole volumes",
+                };
+                Entry::new(f.name, about)
+                    .fact("checkpoints", f.examples.join(", "))
+                    .fact("input", f.recipe)
+                    .fact("paper", f.paper)
+            }))
             .collect(),
         What::Datasets => loupe_datasets::SETS
             .iter()

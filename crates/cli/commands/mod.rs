@@ -14,3 +14,4 @@ pub(crate) mod list;
 pub(crate) mod phantom;
 pub(crate) mod render;
 pub(crate) mod score;
+pub(crate) mod segment;

@@ -1,6 +1,7 @@
 //! What is asked of a vision-language model and what it says.
 
 use crate::geometry::{Box2, Given, Point2};
+use crate::mask::Rle;
 use crate::picture::Picture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -198,6 +199,25 @@ pub struct FoundPoint {
     pub label: Option<String>,
 }
 
+/// A mask that a segmenter gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundMask {
+    /// Which picture of the ask, or volume where `slice` says which of its slices.
+    #[serde(default)]
+    pub picture: usize,
+    /// Stored slice of the volume, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<usize>,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// In pixels of the picture or slice.
+    pub mask: Rle,
+    /// Predicted IoU, when the model gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+}
+
 /// What the model said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -215,6 +235,9 @@ pub struct Reply {
     /// Points found in the words, the family's dialect undone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub points: Vec<FoundPoint>,
+    /// Masks, of a segmenter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<FoundMask>,
     /// Repairs that were needed to read boxes or points, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<String>,
@@ -237,6 +260,7 @@ impl Reply {
             logprobs: None,
             boxes: Vec::new(),
             points: Vec::new(),
+            masks: Vec::new(),
             repairs: Vec::new(),
             stop: Stop::EndOfTurn,
             counts: Counts::default(),

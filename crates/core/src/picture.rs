@@ -58,6 +58,13 @@ impl Origin {
         }
     }
 
+    /// Do both pictures show (parts of) the same source image, frame and slice, whatever their
+    /// windows?
+    pub fn same_view(&self, other: &Self) -> bool {
+        (&self.source, self.frame, self.slice, self.plane, self.source_size)
+            == (&other.source, other.frame, other.slice, other.plane, other.source_size)
+    }
+
     /// Patient position in mm of a position in the picture, when known.
     pub fn lps_of(&self, p: Point2<Given>) -> Option<[f64; 3]> {
         self.lps_from_source.map(|lps| lps.apply(self.source_from_self.point(p)))

@@ -1,7 +1,11 @@
-//! COCO detection results: one entry a box, `[x, y, width, height]` in pixels of the source image.
+//! COCO's formats: detection results, one entry a box, `[x, y, width, height]` in pixels of the source
+//! image; and files of masks.
 
-use loupe_core::{Box2, Source};
+use crate::outline::{outlines, signed_area_px};
+use loupe_core::mask::Rle;
+use loupe_core::{Box2, Mask, Source};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// A detection as `pycocotools`' `loadRes` reads it; `image` and `label` are extra keys it ignores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,4 +61,61 @@ pub fn detections(findings: &[Finding]) -> Vec<Detection> {
         });
     }
     out
+}
+
+/// A mask before numbering.
+#[derive(Debug, Clone)]
+pub struct Outlined<'a> {
+    /// The dataset's or user's name for the image.
+    pub image: &'a str,
+    /// What it is.
+    pub label: &'a str,
+    /// In source pixels.
+    pub mask: &'a Mask,
+    /// The model's estimate of its quality.
+    pub score: Option<f64>,
+}
+
+/// A COCO file of masks: `images`, `categories` and `annotations`, numbered in order of first
+/// appearance from 1. `segmentation` is the exact run-length encoding, uncompressed as `pycocotools`
+/// takes it; `polygons` beside it are the outer outlines along pixel edges (holes cannot be said in
+/// COCO's polygons).
+pub fn masks(all: &[Outlined<'_>]) -> Value {
+    let (mut images, mut labels): (Vec<&Outlined<'_>>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut annotations = Vec::with_capacity(all.len());
+    for (n, one) in all.iter().enumerate() {
+        let image = images.iter().position(|i| i.image == one.image).unwrap_or_else(|| {
+            images.push(one);
+            images.len() - 1
+        });
+        let label = labels.iter().position(|l| *l == one.label).unwrap_or_else(|| {
+            labels.push(one.label);
+            labels.len() - 1
+        });
+        let polygons: Vec<Vec<f64>> = outlines(one.mask)
+            .into_iter()
+            .filter(|o| signed_area_px(o) > 0.0)
+            .map(|o| o.into_iter().flatten().collect())
+            .collect();
+        annotations.push(json!({
+            "id": n + 1,
+            "image_id": image + 1,
+            "category_id": label + 1,
+            "bbox": one.mask.bounding_box().map_or([0.0; 4], |b| b.xywh()),
+            "area": one.mask.area_px(),
+            "iscrowd": 0,
+            "score": one.score,
+            "segmentation": Rle::of(one.mask),
+            "polygons": polygons,
+        }));
+    }
+    let images = images.iter().enumerate().map(|(n, i)| {
+        json!({ "id": n + 1, "file_name": i.image, "width": i.mask.width(), "height": i.mask.height() })
+    });
+    let labels = labels.iter().enumerate().map(|(n, l)| json!({ "id": n + 1, "name": l }));
+    json!({
+        "images": images.collect::<Vec<_>>(),
+        "categories": labels.collect::<Vec<_>>(),
+        "annotations": annotations,
+    })
 }

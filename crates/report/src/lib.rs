@@ -7,6 +7,8 @@
 pub mod coco;
 pub mod encode;
 pub mod font;
+pub mod measure;
+pub mod outline;
 pub mod overlay;
 pub mod page;
 mod values;

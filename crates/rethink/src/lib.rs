@@ -16,7 +16,7 @@ pub mod strategies;
 
 pub use protocols::{PROTOCOLS, Protocol};
 pub use replay::Replay;
-pub use request::{Budget, FoundRegion, Models, Outcome, Request, RethinkError, Settings};
+pub use request::{Budget, FoundRegion, FoundSpot, Models, Outcome, Request, RethinkError, Settings};
 pub use session::{NewAsk, Pass, Session, Who};
 pub use strategies::{STRATEGIES, Strategy};
 
@@ -28,6 +28,26 @@ pub fn protocol(name: &str) -> Option<&'static Protocol> {
 /// The strategy called `name`.
 pub fn strategy(name: &str) -> Option<&'static Strategy> {
     STRATEGIES.iter().find(|s| s.name == name)
+}
+
+/// What a name on the command line means: a strategy with the protocol that its passes play.
+///
+/// # Errors
+/// When nothing has that name, or the strategy plays no protocol.
+pub fn named(name: &str) -> Result<(&'static Strategy, Option<&'static Protocol>), RethinkError> {
+    let unknown = || RethinkError::unknown(name);
+    match name.split_once('+') {
+        Some((outer, inner)) => {
+            let outer = strategy(outer).ok_or_else(|| RethinkError::unknown(outer))?;
+            let inner = protocol(inner).ok_or_else(|| RethinkError::unknown(inner))?;
+            if outer.composes { Ok((outer, Some(inner))) } else { Err(RethinkError::plays_none(outer.name)) }
+        }
+        None => match (strategy(name), protocol(name)) {
+            (Some(strategy), _) => Ok((strategy, None)),
+            (None, Some(protocol)) => Ok((&strategies::SINGLE, Some(protocol))),
+            (None, None) => Err(unknown()),
+        },
+    }
 }
 
 /// Runs the protocol or strategy called `name` on one question: `deepeyes`, `self-consistency`, or
@@ -42,21 +62,13 @@ pub fn run(
     request: &Request,
     settings: &Settings,
 ) -> Result<Outcome, RethinkError> {
-    let (chosen, inner) = match name.split_once('+') {
-        Some((outer, inner)) => (outer, Some(protocol(inner).ok_or_else(|| RethinkError::unknown(inner))?)),
-        None => (name, None),
-    };
+    let (strategy, inner) = named(name)?;
     if request.pictures.is_empty() {
         return Err(RethinkError::NoPicture);
     }
-    let (strategy, inner) = match (strategy(chosen), inner, protocol(chosen)) {
-        (Some(strategy), inner, _) => (strategy, inner),
-        (None, None, Some(protocol)) => (&strategies::SINGLE, Some(protocol)),
-        _ => return Err(RethinkError::unknown(chosen)),
-    };
     let settings =
         Settings { protocol: inner.map_or(settings.protocol, |p| Some(p.name)), ..settings.clone() };
     let mut session = Session::new(name, models, request.budget.clone());
     let answer = (strategy.run)(&mut session, request, &settings);
-    session.finish(answer)
+    Ok(session.finish(answer)?.on(&request.pictures))
 }

@@ -1,9 +1,10 @@
 //! What is asked of the loop and what comes back.
 
-use loupe_core::ask::FoundBox;
+use loupe_core::ask::{FoundBox, FoundPoint};
 use loupe_core::sample::Outcome as SampleOutcome;
+use loupe_core::trace::Shown;
 use loupe_core::{
-    Ask, Box2, Choice, Limits, MediaLoader, MediaRef, Picture, Prediction, Reply, Resampler, Sample,
+    Ask, Box2, Choice, Limits, MediaLoader, MediaRef, Picture, Point2, Prediction, Reply, Resampler, Sample,
     Segmenter, Source, Trace, Turn, VisionLanguageModel,
 };
 use serde::{Deserialize, Serialize};
@@ -183,18 +184,69 @@ impl FoundRegion {
     }
 }
 
+/// A point of the answer on its source image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundSpot {
+    /// Picture of the trace that the model spoke about.
+    pub picture: usize,
+    /// In pixels of that picture's source.
+    pub point: Point2<Source>,
+    /// The model's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// In patient millimetres (LPS), when the source says where it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lps_mm: Option<[f64; 3]>,
+}
+
+impl FoundSpot {
+    /// `found` on the source of `picture`, which is number `number` of the trace.
+    pub(crate) fn of(found: &FoundPoint, picture: &Picture, number: usize) -> Self {
+        Self {
+            picture: number,
+            point: picture.origin.source_from_self.point(found.point),
+            label: found.label.clone(),
+            lps_mm: picture.origin.lps_of(found.point),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The last reply with the answer as its text, and counts and seconds of all rounds.
+    /// The last reply with the answer as its text, and counts and seconds of all rounds. Its boxes
+    /// and points are on the request's pictures, whatever zoom they were found in; what was found on
+    /// another slice or plane is in `boxes` and `points` alone.
     pub reply: Reply,
     /// Boxes of the answer on their source images.
     pub boxes: Vec<FoundRegion>,
+    /// Points of the answer on their source images.
+    pub points: Vec<FoundSpot>,
     /// Everything that happened.
     pub trace: Trace,
 }
 
 impl Outcome {
+    /// Puts the reply's boxes and points on the pictures of the request.
+    pub(crate) fn on(mut self, pictures: &[Arc<Picture>]) -> Self {
+        let home = |number: usize| {
+            let shown = self.trace.pictures.get(number)?;
+            let same = pictures.iter().position(|p| Shown::of(p) == *shown);
+            let at = same.or_else(|| pictures.iter().position(|p| p.origin.same_view(&shown.origin)))?;
+            Some((at, pictures.get(at)?.origin.source_from_self.inverse()?))
+        };
+        let boxes = self.boxes.iter().filter_map(|b| {
+            let (picture, back) = home(b.picture)?;
+            Some(FoundBox { picture, region: back.boxed(b.region), label: b.label.clone(), score: b.score })
+        });
+        let points = self.points.iter().filter_map(|p| {
+            let (picture, back) = home(p.picture)?;
+            Some(FoundPoint { picture, point: back.point(p.point), label: p.label.clone() })
+        });
+        (self.reply.boxes, self.reply.points) = (boxes.collect(), points.collect());
+        self
+    }
+
     /// The prediction that a run stores for the sample `id`.
     ///
     /// # Errors
@@ -215,6 +267,14 @@ pub enum RethinkError {
         /// What was asked for.
         name: String,
         /// Names there are.
+        known: String,
+    },
+    /// The strategy's passes play no protocol.
+    #[error("{strategy} plays no protocol; these do: {known}")]
+    PlaysNone {
+        /// Strategy by name.
+        strategy: &'static str,
+        /// Strategies that do.
         known: String,
     },
     /// The request has no picture.
@@ -239,6 +299,11 @@ pub enum RethinkError {
 }
 
 impl RethinkError {
+    pub(crate) fn plays_none(strategy: &'static str) -> Self {
+        let known: Vec<&str> = crate::STRATEGIES.iter().filter(|s| s.composes).map(|s| s.name).collect();
+        Self::PlaysNone { strategy, known: known.join(", ") }
+    }
+
     pub(crate) fn unknown(name: &str) -> Self {
         let protocols = crate::PROTOCOLS.iter().map(|p| p.name);
         let known: Vec<&str> = protocols.chain(crate::STRATEGIES.iter().map(|s| s.name)).collect();

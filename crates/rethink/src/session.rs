@@ -1,6 +1,6 @@
 //! One conversation or several: asks, bounds, and the record of all of it.
 
-use crate::request::{Budget, FoundRegion, Models, Outcome, RethinkError};
+use crate::request::{Budget, FoundRegion, FoundSpot, Models, Outcome, RethinkError};
 use loupe_core::trace::{Ended, Round, Trace};
 use loupe_core::{Ask, Counts, Limits, Picture, Reply, Role, Timing, Turn, VisionLanguageModel};
 use std::sync::Arc;
@@ -224,6 +224,11 @@ impl<'a> Session<'a> {
             Some(FoundRegion::of(b, self.pictures.get(number)?, number))
         });
         let boxes = boxes.collect();
+        let points = reply.points.iter().filter_map(|p| {
+            let number = *round.pictures.get(p.picture)?;
+            Some(FoundSpot::of(p, self.pictures.get(number)?, number))
+        });
+        let points = points.collect();
         reply.text = pass.answer;
         (reply.counts, reply.timing) = (Counts::default(), Timing::default());
         for each in self.trace.rounds.iter().filter_map(|r| r.reply.as_ref()) {
@@ -234,7 +239,7 @@ impl<'a> Session<'a> {
             reply.timing.prefill_s += each.timing.prefill_s;
             reply.timing.decode_s += each.timing.decode_s;
         }
-        Ok(Outcome { reply, boxes, trace: self.trace })
+        Ok(Outcome { reply, boxes, points, trace: self.trace })
     }
 }
 

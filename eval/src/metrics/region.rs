@@ -16,6 +16,11 @@ impl<const N: usize> Region<N> {
         (cells == bits.len()).then_some(Self { shape, bits })
     }
 
+    /// The same grid with nothing covered.
+    pub fn emptied(&self) -> Self {
+        Self { shape: self.shape, bits: vec![false; self.bits.len()] }
+    }
+
     /// Cells along each axis.
     pub fn shape(&self) -> [usize; N] {
         self.shape

@@ -86,7 +86,8 @@ pub fn score(dir: &Path, scoring: &Scoring<'_>) -> Result<Summary, RunError> {
             let verdicts = judge(profiles, sample, &prediction, &item);
             let measured: Vec<(&'static str, Score)> =
                 metrics.iter().map(|m| (m.name(), m.score(sample, &prediction))).collect();
-            summariser.add(sample, &prediction, &verdicts, &measured);
+            let pictures = item.reply.as_ref().map_or(&[][..], |r| &r.pictures);
+            summariser.add(sample, &prediction, pictures, &verdicts, &measured);
             let (reply, failure) = match &prediction.outcome {
                 Outcome::Reply(reply) => (Some(reply.text.as_str()), None),
                 Outcome::Failed { reason } => (None, Some(reason.as_str())),

@@ -5,6 +5,7 @@
 
 mod choice;
 mod extract;
+mod masks;
 mod regions;
 mod words;
 mod yes_no;
@@ -15,6 +16,7 @@ use loupe_core::sample::Outcome;
 use loupe_core::{Reply, Sample, Target};
 use words::{normal, overlap, words};
 
+pub use masks::MaskTrace;
 pub use yes_no::polarity;
 
 /// The reply without its reasoning.
@@ -43,8 +45,18 @@ pub const OPEN_F1: &str = "open token F1";
 pub const COUNT: &str = "count accuracy";
 /// Absolute error of a count.
 pub const COUNT_ERROR: &str = "count absolute error";
+/// Squared error of a count.
+pub const COUNT_SQUARED: &str = "count squared error";
 /// Mean IoU of the best one-to-one pairing of boxes.
 pub const BOX_IOU: &str = "box IoU";
+/// Questions with one reference box: the first box of the reply has IoU ≥ 0.5 with it.
+pub const ACC_50: &str = "Acc@0.5 (one box)";
+/// Dice of the united boxes, mean over the reference's labels.
+pub const BOX_DICE: &str = "box mDice";
+/// Share of the reference's points with a point of the reply of their own within 10 pixels.
+pub const POINT_HIT: &str = "point hit";
+/// Mean distance of one-to-one pairs of points, in source pixels.
+pub const POINT_DISTANCE: &str = "point distance (px)";
 /// F1 of boxes at IoU ≥ 0.5, or of points within 10 pixels.
 pub const REGION_F1: &str = "region F1";
 
@@ -86,7 +98,7 @@ impl Profile for Strict {
             Target::Report(_) => {
                 return Judgement::bare(Verdict::Unscored, "report: see the text metrics", "");
             }
-            Target::Masks(_) => return Judgement::bare(Verdict::Unscored, "masks: see the mask metrics", ""),
+            Target::Masks(_) => return masks::masks(reply, case.prediction),
             Target::Unknown => return Judgement::bare(Verdict::Unscored, "no reference answer", ""),
             _ => {}
         }
@@ -301,7 +313,8 @@ fn count(gold: f64, reply: &Reply) -> Judgement {
         Judgement::bare(verdict, ruled(&span, answer.map_or_else(|r| r, |_| "number")), gold_text)
             .with(ACCURACY, f64::from(right))
             .with(COUNT, f64::from(right))
-            .with(COUNT_ERROR, answer.map_or(f64::NAN, |a| (a - gold).abs()));
+            .with(COUNT_ERROR, answer.map_or(f64::NAN, |a| (a - gold).abs()))
+            .with(COUNT_SQUARED, answer.map_or(f64::NAN, |a| (a - gold).powi(2)));
     judgement.span = kept(span.text);
     judgement.answer = answer.ok().map(|a| a.to_string());
     judgement

@@ -1,12 +1,13 @@
 //! Boxes and points: taken from what the family's adapter read, brought back to source pixels.
 
-use super::{ACCURACY, BOX_IOU, REGION_F1};
+use super::{ACC_50, ACCURACY, BOX_DICE, BOX_IOU, POINT_DISTANCE, POINT_HIT, REGION_F1};
 use crate::judge::{Judgement, Verdict};
-use crate::metrics::boxes::{iou, iou_matched};
+use crate::metrics::boxes::{iou, iou_matched, mean_dice};
 use crate::metrics::points::matched;
 use crate::run::Seen;
 use loupe_core::geometry::{Box2, Point2, Source};
 use loupe_core::{Labelled, Reply, Score};
+use std::collections::BTreeSet;
 
 /// Boxes are right when each reference has its own answer with at least this IoU and none is left over.
 const IOU: f64 = 0.5;
@@ -34,7 +35,7 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen
     let most: usize = ious.iter().map(|(_, n)| n).sum();
     let mean =
         if most == 0 { 1.0 } else { ious.iter().map(|(v, n)| v * *n as f64).sum::<f64>() / most as f64 };
-    verdict(
+    let judgement = verdict(
         gold.len(),
         answers.len(),
         hits,
@@ -42,7 +43,41 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen
         format!("{:?}", gold.iter().map(|g| g.at.xyxy()).collect::<Vec<_>>()),
     )
     .with(BOX_IOU, mean)
-    .answered(format!("{:?}", answers.iter().map(|a| a.1.xyxy()).collect::<Vec<_>>()))
+    .with(BOX_DICE, dice(gold, reply, seen));
+    let judgement = match gold {
+        [one] => {
+            let first = answers.iter().find(|a| a.0 == one.picture);
+            let hit = first.is_some_and(|(_, b)| iou(one.at, *b) >= IOU);
+            judgement.with(ACC_50, f64::from(hit))
+        }
+        _ => judgement,
+    };
+    judgement.answered(format!("{:?}", answers.iter().map(|a| a.1.xyxy()).collect::<Vec<_>>()))
+}
+
+/// mDice. Where the reference has one label only, all boxes of the reply are of that label; otherwise
+/// labels are compared without regard to case. Pictures are kept apart by their number.
+fn dice(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen]) -> f64 {
+    let labels: BTreeSet<String> = gold.iter().map(|g| g.label.to_lowercase()).collect();
+    let name = |label: Option<&str>, picture: usize| match labels.len() {
+        0 | 1 => picture.to_string(),
+        _ => format!("{} {picture}", label.unwrap_or_default().to_lowercase()),
+    };
+    let wanted: Vec<(String, Box2<Source>)> =
+        gold.iter().map(|g| (name(Some(&g.label), g.picture), g.at)).collect();
+    let given = reply.boxes.iter().filter_map(|b| {
+        let at = seen.get(b.picture)?.origin.source_from_self.boxed(b.region);
+        Some((name(b.label.as_deref(), b.picture), at))
+    });
+    let given: Vec<(String, Box2<Source>)> = given.collect();
+    fn named(all: &[(String, Box2<Source>)]) -> Vec<(&str, Box2<Source>)> {
+        all.iter().map(|(n, b)| (n.as_str(), *b)).collect()
+    }
+    match mean_dice(&named(&wanted), &named(&given)) {
+        Score::Value(v) => v,
+        // Nothing was there: right when nothing was claimed.
+        Score::Unscored(_) => f64::from(given.is_empty()),
+    }
 }
 
 /// References with an answer of their own at the threshold, taken greedily by IoU.
@@ -70,25 +105,36 @@ pub(super) fn points(gold: &[Labelled<Point2<Source>>], reply: &Reply, seen: &[S
         .filter_map(|p| Some((p.picture, seen.get(p.picture)?.origin.source_from_self.point(p.point))))
         .filter(|(_, p)| p.x.is_finite() && p.y.is_finite())
         .collect();
-    let mut hits = 0;
+    let (mut hits, mut pairs, mut distance) = (0, 0, 0.0);
     for picture in pictures(gold, answers.iter().map(|a| a.0)) {
         let wanted: Vec<Point2<Source>> =
             gold.iter().filter(|g| g.picture == picture).map(|g| g.at).collect();
         let given: Vec<Point2<Source>> = answers.iter().filter(|a| a.0 == picture).map(|a| a.1).collect();
         match matched(&wanted, &given, RADIUS_PX) {
-            Some(found) => hits += found.hits,
+            Some(found) => {
+                hits += found.hits;
+                let n = wanted.len().min(given.len());
+                pairs += n;
+                distance += found.mean_distance_px.map_or(0.0, |mean| mean * n as f64);
+            }
             None => return Judgement::bare(Verdict::Unscored, "too many points to pair", ""),
         }
     }
     let show = |p: &Point2<Source>| [p.x, p.y];
-    verdict(
+    let judgement = verdict(
         gold.len(),
         answers.len(),
         hits,
         reply,
         format!("{:?}", gold.iter().map(|g| show(&g.at)).collect::<Vec<_>>()),
     )
-    .answered(format!("{:?}", answers.iter().map(|a| show(&a.1)).collect::<Vec<_>>()))
+    .answered(format!("{:?}", answers.iter().map(|a| show(&a.1)).collect::<Vec<_>>()));
+    if gold.is_empty() {
+        return judgement;
+    }
+    judgement
+        .with(POINT_HIT, hits as f64 / gold.len() as f64)
+        .with(POINT_DISTANCE, if pairs == 0 { f64::NAN } else { distance / pairs as f64 })
 }
 
 fn pictures<T>(gold: &[Labelled<T>], answers: impl Iterator<Item = usize>) -> Vec<usize> {

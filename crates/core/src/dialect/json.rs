@@ -87,6 +87,16 @@ struct Reader<'a> {
     out: &'a mut Parsed,
 }
 
+/// What stands before an item of a list or object.
+enum Between {
+    /// A comma, stepped over.
+    Comma,
+    /// The end, stepped over; `cut` when the last item may be incomplete.
+    End { cut: bool },
+    /// An item that begins with this byte.
+    Item(u8),
+}
+
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -128,6 +138,29 @@ impl Reader<'_> {
         deep
     }
 
+    /// Steps over what may stand before an item of a list or object: white space, a comma, the mark
+    /// in `ends` that closes it, a fence, the end of the reply.
+    fn between(&mut self, ends: &[u8], any: bool, comma: &mut bool) -> Between {
+        self.space();
+        let repair = match self.peek() {
+            None => return Between::End { cut: self.end_of_text() },
+            Some(b'`') if self.fence() => {
+                self.out.repair(Repair::Closed);
+                return Between::End { cut: false };
+            }
+            Some(b',') => *comma,
+            Some(end) if ends.contains(&end) => *comma && any,
+            Some(other) => return Between::Item(other),
+        };
+        if repair {
+            self.out.repair(Repair::ExtraComma);
+        }
+        let found = if self.peek() == Some(b',') { Between::Comma } else { Between::End { cut: false } };
+        *comma = true;
+        self.at += 1;
+        found
+    }
+
     fn list(&mut self) -> Node {
         self.at += 1;
         let mut items = Vec::new();
@@ -137,38 +170,23 @@ impl Reader<'_> {
         self.lists += 1;
         let mut comma = true; // an item may follow
         loop {
-            self.space();
-            let start = self.at;
-            match self.peek() {
-                None => {
-                    if self.end_of_text() {
+            let next = match self.between(b"])", !items.is_empty(), &mut comma) {
+                Between::Comma => continue,
+                Between::End { cut } => {
+                    if cut {
                         items.pop();
                     }
                     break;
                 }
-                Some(b']' | b')') => {
-                    if comma && !items.is_empty() {
-                        self.out.repair(Repair::ExtraComma);
-                    }
-                    self.at += 1;
-                    break;
-                }
-                Some(b'}') if self.objects > 0 => {
+                Between::Item(next) => next,
+            };
+            let start = self.at;
+            match next {
+                b'}' if self.objects > 0 => {
                     self.out.repair(Repair::Closed);
                     break;
                 }
-                Some(b'`') if self.fence() => {
-                    self.out.repair(Repair::Closed);
-                    break;
-                }
-                Some(b',') => {
-                    if comma {
-                        self.out.repair(Repair::ExtraComma);
-                    }
-                    self.at += 1;
-                    comma = true;
-                }
-                Some(b'"' | b'\'') => {
+                b'"' | b'\'' => {
                     let text = self.quoted();
                     self.space();
                     if self.peek() == Some(b':') && self.objects > 0 {
@@ -181,18 +199,18 @@ impl Reader<'_> {
                     items.push(Node::Text(text));
                     comma = false;
                 }
-                Some(b'{' | b'[' | b'(' | b'0'..=b'9' | b'-' | b'+' | b'.') => {
+                b'{' | b'[' | b'(' | b'0'..=b'9' | b'-' | b'+' | b'.' => {
                     if !comma {
                         self.out.repair(Repair::MissingComma);
                     }
                     items.push(self.value());
                     comma = std::mem::take(&mut self.comma);
                 }
-                Some(b) if b.is_ascii_alphabetic() => {
+                b if b.is_ascii_alphabetic() => {
                     items.push(self.word());
                     comma = false;
                 }
-                Some(_) => self.junk(),
+                _ => self.junk(),
             }
         }
         self.lists -= 1;
@@ -208,54 +226,39 @@ impl Reader<'_> {
         self.objects += 1;
         let mut comma = true;
         loop {
-            self.space();
-            match self.peek() {
-                None => {
-                    if self.end_of_text() {
+            let next = match self.between(b"}", !entries.is_empty(), &mut comma) {
+                Between::Comma => continue,
+                Between::End { cut } => {
+                    if cut {
                         entries.pop();
                     }
                     break;
                 }
-                Some(b'}') => {
-                    if comma && !entries.is_empty() {
-                        self.out.repair(Repair::ExtraComma);
-                    }
-                    self.at += 1;
-                    break;
-                }
-                Some(b']') if self.lists > 0 => {
+                Between::Item(next) => next,
+            };
+            match next {
+                b']' if self.lists > 0 => {
                     self.out.repair(Repair::Closed);
                     break;
                 }
-                Some(b']' | b')') => {
+                b']' | b')' => {
                     self.out.repair(Repair::StrayBracket);
                     self.at += 1;
                 }
-                Some(b'`') if self.fence() => {
-                    self.out.repair(Repair::Closed);
-                    break;
-                }
-                Some(b',') => {
-                    if comma {
-                        self.out.repair(Repair::ExtraComma);
-                    }
-                    self.at += 1;
-                    comma = true;
-                }
-                Some(b'{' | b'[' | b'(' | b'0'..=b'9' | b'-' | b'+' | b'.') => {
+                b'{' | b'[' | b'(' | b'0'..=b'9' | b'-' | b'+' | b'.' => {
                     self.out.repair(Repair::MissingKey);
                     let value = self.value();
                     entries.push((None, value));
                     comma = std::mem::take(&mut self.comma);
                 }
-                Some(b) if b == b'"' || b == b'\'' || b == b'_' || b.is_ascii_alphabetic() => {
+                b if b == b'"' || b == b'\'' || b == b'_' || b.is_ascii_alphabetic() => {
                     if !comma {
                         self.out.repair(Repair::MissingComma);
                     }
                     entries.push(self.entry(b));
                     comma = std::mem::take(&mut self.comma);
                 }
-                Some(_) => self.junk(),
+                _ => self.junk(),
             }
         }
         self.objects -= 1;

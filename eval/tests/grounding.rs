@@ -1,0 +1,203 @@
+//! Boxes, points, counts and masks through a whole run: figures of items, of the set, and repairs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod fake;
+
+use fake::{Loader, Model, Set};
+use loupe_core::ask::{FoundBox, FoundMask, FoundPoint};
+use loupe_core::mask::Rle;
+use loupe_core::{
+    Box2, DataError, Dataset, DatasetInfo, Labelled, Mask, MediaRef, ModelInfo, Point2, Reply, Sample, Target,
+};
+use loupe_eval::prompts;
+use loupe_eval::run::{Answer, Answerer, Plan, Work, run, score};
+use loupe_eval::strict::{MaskTrace, Strict};
+use loupe_eval::{Summary, tables};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Targets with what is answered to each.
+struct Scripted(DatasetInfo, Vec<(Target, Reply, Value)>);
+
+fn scripted(items: Vec<(Target, Reply, Value)>) -> Scripted {
+    Scripted(Set::new(0).info, items)
+}
+
+impl Dataset for Scripted {
+    fn info(&self) -> &DatasetInfo {
+        &self.0
+    }
+
+    fn len(&self) -> usize {
+        self.1.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        let image = format!("picture{index}.png");
+        Ok(Sample {
+            id: index.to_string(),
+            media: vec![MediaRef::file(&image)],
+            question: "Where?".into(),
+            choices: Vec::new(),
+            target: self.1[index].0.clone(),
+            group: image,
+            tags: BTreeMap::new(),
+            language: "en".into(),
+        })
+    }
+}
+
+struct Answers<'a>(&'a Scripted, ModelInfo);
+
+impl Answerer for Answers<'_> {
+    fn model(&self) -> &ModelInfo {
+        &self.1
+    }
+
+    fn answer(&mut self, work: &[Work]) -> Vec<Answer> {
+        let one = |w: &Work| {
+            let (_, reply, trace) = &self.0.1[w.sample.id.parse::<usize>().unwrap()];
+            Answer { outcome: Ok(reply.clone()), trace: trace.clone() }
+        };
+        work.iter().map(one).collect()
+    }
+}
+
+fn summary(items: Vec<(Target, Reply, Value)>) -> Summary {
+    let set = scripted(items);
+    let dir = tempfile::tempdir().unwrap();
+    let plan = Plan::new(prompts::default_recipe());
+    let loader = Loader { sound: true, ..Loader::default() };
+    run(dir.path(), &plan, &set, &mut Answers(&set, Model::new().info), &loader, &mut ()).unwrap();
+    score(dir.path(), &[&Strict], &[]).unwrap()
+}
+
+fn value(summary: &Summary, name: &str) -> f64 {
+    summary.figure("strict", name).unwrap_or_else(|| panic!("no figure {name}")).value.unwrap()
+}
+
+fn wanted(boxes: &[(&str, [f64; 4])]) -> Target {
+    let one = |(label, [x0, y0, x1, y1]): &(&str, [f64; 4])| Labelled {
+        picture: 0,
+        label: (*label).to_owned(),
+        at: Box2::new(*x0, *y0, *x1, *y1),
+        reader: None,
+    };
+    Target::Boxes(boxes.iter().map(one).collect())
+}
+
+fn said(boxes: &[(&str, [f64; 4])], repairs: &[&str]) -> Reply {
+    let mut reply = Reply::from_text("boxes");
+    reply.boxes = boxes
+        .iter()
+        .map(|(label, [x0, y0, x1, y1])| FoundBox {
+            picture: 0,
+            region: Box2::new(*x0, *y0, *x1, *y1),
+            label: Some((*label).to_owned()),
+            score: None,
+        })
+        .collect();
+    reply.repairs = repairs.iter().map(|r| (*r).to_owned()).collect();
+    reply
+}
+
+#[test]
+fn boxes_have_figures_of_items_and_of_the_set() {
+    let [a, b] = [[10., 10., 30., 30.], [50., 50., 60., 70.]];
+    let summary = summary(vec![
+        (wanted(&[("cyst", a)]), said(&[("cyst", a)], &["closed"]), Value::Null),
+        (wanted(&[("cyst", b)]), said(&[], &[]), Value::Null),
+        (wanted(&[("cyst", a), ("stone", b)]), said(&[("Cyst", a), ("Cyst", b)], &[]), Value::Null),
+    ]);
+    assert_eq!(value(&summary, "Acc@0.5 (one box)"), 0.5);
+    assert_eq!(value(&summary, "accuracy"), 2.0 / 3.0);
+    // Third item: the cyst's boxes cover 400 + 200 where 400 were wanted, the stone has none.
+    let dice = (1.0 + 0.0 + (2.0 * 400.0 / 1000.0 + 0.0) / 2.0) / 3.0;
+    assert!((value(&summary, "box mDice") - dice).abs() < 1e-12);
+    let grounding = summary.grounding.as_ref().unwrap();
+    assert_eq!((grounding.replies, grounding.read, grounding.repaired, grounding.nothing), (3, 1, 1, 1));
+    assert_eq!(grounding.repairs, BTreeMap::from([("closed".to_owned(), 1)]));
+    let boxes = grounding.boxes.as_ref().unwrap();
+    assert_eq!((boxes.images, boxes.references, boxes.answers), (3, 4, 3));
+    // Three of four found without a false one: precision 1 up to a recall of 0.75, 76 of 101 points.
+    for ap in [boxes.map, boxes.ap50, boxes.ap75] {
+        assert!((ap.unwrap() - 76.0 / 101.0).abs() < 1e-12);
+    }
+    let text = tables::join(&tables::summary(&summary), tables::Format::Terminal);
+    assert!(text.contains("mAP @ IoU 0.50:0.95") && text.contains("repair: closed"), "{text}");
+}
+
+#[test]
+fn points_have_hits_and_distances_and_counts_have_errors() {
+    let points = |all: &[[f64; 2]]| {
+        let one = |p: &[f64; 2]| Labelled {
+            picture: 0,
+            label: "cell".to_owned(),
+            at: Point2::new(p[0], p[1]),
+            reader: None,
+        };
+        Target::Points(all.iter().map(one).collect())
+    };
+    let mut reply = Reply::from_text("points");
+    reply.points = [[0.0, 3.0], [54.0, 50.0]]
+        .iter()
+        .map(|p| FoundPoint { picture: 0, point: Point2::new(p[0], p[1]), label: None })
+        .collect();
+    let summary = summary(vec![
+        (points(&[[0., 0.], [50., 50.], [90., 90.]]), reply, Value::Null),
+        (Target::Count(5.0), Reply::from_text("There are 8 cells."), Value::Null),
+        (Target::Count(2.0), Reply::from_text("2"), Value::Null),
+        (Target::Count(2.0), Reply::from_text("Many."), Value::Null),
+    ]);
+    assert!((value(&summary, "point hit") - 2.0 / 3.0).abs() < 1e-12);
+    assert_eq!(value(&summary, "point distance (px)"), 3.5);
+    assert_eq!(value(&summary, "count absolute error"), 1.5);
+    assert_eq!(value(&summary, "count squared error"), 4.5);
+    let unread = summary.figure("strict", "count absolute error").unwrap();
+    assert_eq!((unread.n, unread.unscored), (2, 1));
+    assert!(summary.grounding.unwrap().boxes.is_none());
+}
+
+fn mask(rows: &[&str], slice: Option<usize>) -> FoundMask {
+    let bits = rows.iter().flat_map(|r| r.chars().map(|c| c == '#')).collect();
+    let mask = Rle::of(&Mask::new(rows[0].len(), rows.len(), bits).unwrap());
+    FoundMask { picture: 0, slice, label: None, mask, score: None }
+}
+
+fn outlined(
+    reference: Vec<FoundMask>,
+    masks: Vec<FoundMask>,
+    spacing_mm: Option<Vec<f64>>,
+) -> (Target, Reply, Value) {
+    let mut reply = Reply::from_text("");
+    reply.masks = masks;
+    let trace = MaskTrace { by: "segment".into(), hints: Vec::new(), reference, spacing_mm };
+    (Target::Masks(Vec::new()), reply, serde_json::to_value(trace).unwrap())
+}
+
+#[test]
+fn masks_are_scored_from_the_folder_in_millimetres_or_pixels() {
+    let whole = ["####", "####"];
+    let half = ["##..", "##.."];
+    let flat =
+        summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&half, None)], Some(vec![1.0, 2.0]))]);
+    assert!((value(&flat, "Dice") - 2.0 * 4.0 / 12.0).abs() < 1e-12);
+    assert_eq!(value(&flat, "mask IoU"), 0.5);
+    // The far edge is two columns of 2 mm away.
+    assert_eq!(value(&flat, "HD95 distance (mm)"), 4.0);
+    assert_eq!(value(&flat, "lesion recall"), 1.0);
+    let pixels = summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&half, None)], None)]);
+    assert_eq!(value(&pixels, "HD95 distance (px)"), 2.0);
+    // A slice too many of 3 mm: the volume is compared as a whole.
+    let solid = summary(vec![outlined(
+        vec![mask(&whole, Some(4)), mask(&whole, Some(5))],
+        vec![mask(&whole, Some(4)), mask(&whole, Some(5)), mask(&whole, Some(6))],
+        Some(vec![3.0, 1.0, 1.0]),
+    )]);
+    assert!((value(&solid, "Dice") - 2.0 * 16.0 / 40.0).abs() < 1e-12);
+    assert_eq!(value(&solid, "HD95 distance (mm)"), 3.0);
+    // Nothing found is wrong, not unscored; a distance to nothing is no number.
+    let none = summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&["....", "...."], None)], None)]);
+    assert_eq!((value(&none, "Dice"), value(&none, "NSD at 2 px")), (0.0, 0.0));
+    assert_eq!(none.figure("strict", "HD95 distance (px)").unwrap().value, None);
+}
