@@ -27,6 +27,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("csv", &["loupe-datasets"]),
     ("clap", &["loupe"]),
     ("anyhow", &["loupe"]),
+    ("ureq", &["loupe"]),
 ];
 
 fn root() -> PathBuf {

@@ -5,6 +5,8 @@ mod commands;
 mod embedded;
 #[cfg(test)]
 mod fakes;
+mod import;
+mod judge;
 mod outliner;
 mod page;
 mod pick;
@@ -12,6 +14,7 @@ mod placed;
 mod printer;
 mod scene;
 mod second_look;
+mod sides;
 
 use clap::{Parser, Subcommand};
 use printer::Printer;
@@ -41,6 +44,7 @@ enum Command {
     Eval(commands::eval::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
+    Leaderboard(commands::leaderboard::Args),
     Inspect(commands::inspect::Args),
     Render(commands::render::Args),
     Deidentify(commands::deidentify::Args),
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
+        Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
         Command::Render(args) => commands::render::run(&args, &mut out),
         Command::Deidentify(args) => commands::deidentify::run(&args, &mut out),

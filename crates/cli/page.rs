@@ -13,6 +13,7 @@ use loupe_eval::judge::Judgement;
 use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
 use loupe_eval::strict::MaskTrace;
 use loupe_eval::summary::{Figure, Summary};
+use loupe_eval::tables::{self, Table};
 use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
 use loupe_report::{Drawing, ImageStore, Page, draw};
 use std::path::Path;
@@ -27,19 +28,34 @@ pub(crate) struct Source<'a> {
     pub(crate) loader: &'a dyn MediaLoader,
     /// Most samples on the page.
     pub(crate) most: usize,
+    /// Most bytes of pictures.
+    pub(crate) most_bytes: usize,
 }
 
 /// Writes `report.html` into the run's folder and returns its size in bytes.
 pub(crate) fn write(source: &Source<'_>) -> Result<u64> {
-    let page = build(source)?;
-    let path = source.folder.dir().join("report.html");
+    put(&build(source)?, &source.folder.dir().join("report.html"))
+}
+
+/// Written beside and moved, so that a page is whole or absent.
+pub(crate) fn put(page: &Page, path: &Path) -> Result<u64> {
     let mut out = Vec::new();
     page.write(&mut out)?;
-    // Written beside and moved, so that a page is whole or absent.
-    let draft = source.folder.dir().join(".report.html");
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    let draft = path.with_file_name(name);
     std::fs::write(&draft, &out)?;
-    std::fs::rename(&draft, &path)?;
+    std::fs::rename(&draft, path)?;
     Ok(out.len() as u64)
+}
+
+pub(crate) fn page_table(table: &Table) -> PageTable {
+    PageTable {
+        title: table.title.clone(),
+        note: table.note.clone(),
+        columns: table.columns.clone(),
+        rows: table.rows.clone(),
+    }
 }
 
 fn build(source: &Source<'_>) -> Result<Page> {
@@ -48,9 +64,10 @@ fn build(source: &Source<'_>) -> Result<Page> {
         title: format!("{} on {} ({})", made_by.model.name, made_by.dataset.name, made_by.dataset.split),
         facts: facts(made_by),
         tables: tables(source.summary),
+        images: ImageStore::of_size(Some(source.most_bytes)),
         ..Page::default()
     };
-    let shown = Pictures { source };
+    let shown = Pictures { dataset: source.dataset, loader: source.loader };
     let mut total = 0;
     for judged in view(source.folder, source.profiles)? {
         total += 1;
@@ -149,6 +166,13 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
             });
         }
     }
+    let more = tables::summary(summary);
+    // Replies per sample, calibration and the range over the profiles are as on the terminal.
+    let others = more.iter().filter(|t| {
+        ["calibration", "the same replies"].iter().any(|head| t.title.starts_with(head))
+            || t.title.contains("replies per sample")
+    });
+    tables.extend(others.map(page_table));
     if !summary.metrics.is_empty() {
         tables.push(PageTable {
             title: "Metrics".to_owned(),
@@ -184,7 +208,7 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
     tables
 }
 
-fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
+pub(crate) fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return Item {
@@ -196,17 +220,12 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
         };
     };
     let reply = judged.item.reply.as_ref();
-    let (words, failure, boxes) = match reply.map(|r| &r.prediction.outcome) {
-        Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
-        Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
-        None => (None, Some("not asked yet".to_owned()), [].as_slice()),
-    };
-    let headline = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word());
+    let said = said(judged);
     let mut pictures: Vec<ItemPicture> = sample
         .media
         .iter()
         .enumerate()
-        .map(|(n, media)| shown.picture(line.row, n, media, sample, boxes, images))
+        .map(|(n, media)| shown.picture(line.row, n, media, sample, said.boxes, images))
         .collect();
     pictures.extend(reply.and_then(|r| shown.outlined(line.row, sample, &r.prediction, images)));
     Item {
@@ -214,19 +233,42 @@ fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item 
         question: sample.question.clone(),
         choices: sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text)).collect(),
         gold: gold(sample),
-        reply: words,
-        failure,
-        verdict: headline.to_owned(),
+        reply: said.words,
+        failure: said.failure,
+        verdict: said.verdict,
         verdicts: judged.verdicts.iter().map(|(name, j)| verdict(name, j)).collect(),
         tags: sample.tags.clone(),
         rounds: reply
             .map(|r| shown.rounds(line.row, sample, &r.prediction.trace, images))
             .unwrap_or_default(),
         pictures,
+        second: None,
     }
 }
 
-fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
+/// The outcome of an item in words.
+pub(crate) struct Said<'a> {
+    pub(crate) words: Option<String>,
+    pub(crate) failure: Option<String>,
+    pub(crate) boxes: &'a [FoundBox],
+    pub(crate) verdict: String,
+}
+
+pub(crate) fn said(judged: &Judged) -> Said<'_> {
+    let (words, failure, boxes) = match judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
+        Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
+        Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),
+        None => (None, Some("not asked yet".to_owned()), [].as_slice()),
+    };
+    let verdict = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word()).to_owned();
+    Said { words, failure, boxes, verdict }
+}
+
+pub(crate) fn found(found: &FoundBox, kind: BoxKind) -> PageBox {
+    PageBox { xyxy: found.region.xyxy(), label: found.label.clone().unwrap_or_default(), kind }
+}
+
+pub(crate) fn verdict(profile: &str, judgement: &Judgement) -> ItemVerdict {
     ItemVerdict {
         profile: profile.to_owned(),
         verdict: judgement.verdict.word().to_owned(),
@@ -256,8 +298,9 @@ fn gold(sample: &Sample) -> String {
 }
 
 /// Pictures of the page, decoded when their turn comes.
-struct Pictures<'a> {
-    source: &'a Source<'a>,
+pub(crate) struct Pictures<'a> {
+    pub(crate) dataset: Option<&'a dyn Dataset>,
+    pub(crate) loader: &'a dyn MediaLoader,
 }
 
 impl Pictures<'_> {
@@ -267,10 +310,10 @@ impl Pictures<'_> {
         number: usize,
         media: &MediaRef,
         sample: &Sample,
-        found: &[FoundBox],
+        boxes_found: &[FoundBox],
         images: &mut ImageStore,
     ) -> ItemPicture {
-        let missing = |caption: String| ItemPicture { image: None, caption, boxes: Vec::new() };
+        let missing = |caption: String| ItemPicture { image: None, values: None, caption, boxes: Vec::new() };
         let (picture, original) = match self.load(row, number, media) {
             Ok(loaded) => loaded,
             Err(problem) => return missing(format!("{}: {problem}", media.name)),
@@ -279,15 +322,13 @@ impl Pictures<'_> {
             Ok(image) => image,
             Err(problem) => return missing(format!("{}: {problem}", media.name)),
         };
-        let mut boxes: Vec<PageBox> = found
-            .iter()
-            .filter(|b| b.picture == number)
-            .map(|b| PageBox {
-                xyxy: b.region.xyxy(),
-                label: b.label.clone().unwrap_or_default(),
-                kind: BoxKind::Model,
-            })
-            .collect();
+        // Only pictures that were made with a window can be windowed again.
+        let values = picture.origin.window.and_then(|_| {
+            let values = self.again(row, number, media).ok()?;
+            images.add_values(&picture, &self.loader.intensities(&values).ok()??)
+        });
+        let of = boxes_found.iter().filter(|b| b.picture == number);
+        let mut boxes: Vec<PageBox> = of.map(|b| found(b, BoxKind::Model)).collect();
         if let (Target::Boxes(all), Some(given_from_source)) =
             (&sample.target, picture.origin.source_from_self.inverse())
         {
@@ -297,7 +338,7 @@ impl Pictures<'_> {
                 kind: BoxKind::Reference,
             }));
         }
-        ItemPicture { image: Some(image), caption: caption(media, &picture), boxes }
+        ItemPicture { image: Some(image), values, caption: caption(media, &picture), boxes }
     }
 
     /// The masks of the reply over those of the reference, on the slice that holds most of the latter.
@@ -329,12 +370,12 @@ impl Pictures<'_> {
         let image = images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
         let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
         let caption = format!("{at}reference orange, model blue over it · {}", trace.hints.join("; "));
-        Some(ItemPicture { image: Some(image), caption, boxes: Vec::new() })
+        Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
     }
 
     /// The rounds of a second look: what was asked and said, the regions looked at drawn on the
     /// original, and the cut-outs that the model was shown, taken from the original again.
-    fn rounds(
+    pub(crate) fn rounds(
         &self,
         row: usize,
         sample: &Sample,
@@ -380,7 +421,7 @@ impl Pictures<'_> {
                 let Some(image) = part.and_then(|part| images.add(&part, None).ok()) else { continue };
                 let steps = shown.origin.steps.join(", ");
                 let caption = format!("shown at {} × {} {steps}", shown.size[0], shown.size[1]);
-                pictures.push(ItemPicture { image: Some(image), caption, boxes: Vec::new() });
+                pictures.push(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() });
             }
             if let Some(action) = round.action.as_ref().filter(|a| !a.regions.is_empty()) {
                 let at = action.regions[0].picture;
@@ -397,7 +438,8 @@ impl Pictures<'_> {
                             kind: BoxKind::Looked,
                         })
                         .collect();
-                    pictures.push(ItemPicture { image: Some(image), caption: "looked at".to_owned(), boxes });
+                    let caption = "looked at".to_owned();
+                    pictures.push(ItemPicture { image: Some(image), values: None, caption, boxes });
                 }
             }
             before.extend(&round.pictures);
@@ -416,32 +458,34 @@ impl Pictures<'_> {
         rounds
     }
 
+    /// The reference with its bytes: those inside a dataset's file are not in the run folder, but the
+    /// dataset has them.
+    fn again(&self, row: usize, number: usize, media: &MediaRef) -> Result<MediaRef, String> {
+        match (&media.source, self.dataset) {
+            (MediaSource::Bytes(bytes), Some(dataset)) if bytes.is_empty() => {
+                let sample = dataset.get(row).map_err(|e| e.to_string())?;
+                sample.media.into_iter().nth(number).ok_or_else(|| "the dataset has changed".to_owned())
+            }
+            (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
+                Err("the picture lies in the dataset's file; name the set with --data to see it".to_owned())
+            }
+            _ => Ok(media.clone()),
+        }
+    }
+
     fn load(
         &self,
         row: usize,
         number: usize,
         media: &MediaRef,
     ) -> Result<(Picture, Option<Vec<u8>>), String> {
-        // Bytes inside a dataset's file are not in the run folder; the dataset has them.
-        let again;
-        let media = match (&media.source, self.source.dataset) {
-            (MediaSource::Bytes(bytes), Some(dataset)) if bytes.is_empty() => {
-                again = dataset.get(row).map_err(|e| e.to_string())?;
-                again.media.get(number).ok_or("the dataset has changed")?
-            }
-            (MediaSource::Bytes(bytes), None) if bytes.is_empty() => {
-                return Err(
-                    "the picture lies in the dataset's file; name the set with --data to see it".to_owned()
-                );
-            }
-            _ => media,
-        };
+        let media = self.again(row, number, media)?;
         let original = match &media.source {
             MediaSource::File(path) => std::fs::read(path).ok(),
             MediaSource::Bytes(bytes) => Some(bytes.to_vec()),
             MediaSource::Folder(_) => None,
         };
-        let picture = self.source.loader.load(media).map_err(|e| e.to_string())?;
+        let picture = self.loader.load(&media).map_err(|e| e.to_string())?;
         Ok((picture, original))
     }
 }

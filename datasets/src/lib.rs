@@ -16,7 +16,7 @@ mod write_parquet;
 
 pub use check::{CheckReport, SplitCheck, check};
 pub use entry::{Known, SetEntry};
-pub use overlap::{Overlap, overlap};
+pub use overlap::{Overlap, Perceptual, overlap};
 pub use sets::SETS;
 pub use write_parquet::{FrameRow, write_frames};
 
@@ -44,4 +44,20 @@ pub fn find(name: &str) -> Result<&'static SetEntry, DataError> {
 /// No such set or split, a missing file (naming it and the layout), an unreadable annotation file.
 pub fn open(name: &str, path: &Path, split: Option<&str>) -> Result<Box<dyn Dataset>, DataError> {
     Ok(Box::new(find(name)?.open(path, split)?))
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn file_sha256(path: &Path) -> Result<String, DataError> {
+    read::file_digest(path).map_err(|e| DataError::Read {
+        file: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        problem: e.to_string(),
+    })
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub fn text_sha256(text: &str) -> String {
+    read::digest_hex(&[text.as_bytes()])
 }

@@ -3,24 +3,36 @@
 //! `cargo bench -p loupe-eval --bench scoring [-- ROWS]`; figures go to BENCHMARKS.md.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use loupe_eval::score;
+use loupe_eval::profiles::{self, AsProfile};
 use loupe_eval::strict::Strict;
+use loupe_eval::{Profile, Scoring, score};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::time::Instant;
 
 fn main() {
     let rows: usize = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(1_000_000);
     let dir = tempfile::tempdir().unwrap();
     write_run(dir.path(), rows);
+    let others = ["medevalkit-vqa-rad", "llava-med", "lmms-eval-slake"];
+    let others: Vec<AsProfile> =
+        others.iter().map(|name| AsProfile::new(profiles::by_name(name).unwrap())).collect();
+    let mut all: Vec<&dyn Profile> = vec![&Strict];
+    measure("strict", dir.path(), rows, &all);
+    all.extend(others.iter().map(|p| p as &dyn Profile));
+    measure("strict and three other harnesses", dir.path(), rows, &all);
+}
+
+fn measure(what: &str, dir: &Path, rows: usize, profiles: &[&dyn Profile]) {
     let before = peak_mib();
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    let summary = score(dir.path(), &[&Strict], &[]).unwrap();
+    let summary = score(dir, &Scoring { profiles, ..Scoring::default() }).unwrap();
     let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let accuracy = summary.profiles[0].figures[0].value.unwrap();
     println!(
-        "{rows} rows in {seconds:.2} s ({cpu:.2} s of CPU): {:.0} rows/s, {:.0} rows per CPU second; \
+        "{what}: {rows} rows in {seconds:.2} s ({cpu:.2} s of CPU): {:.0} rows/s, {:.0} rows per CPU second; \
          peak memory {:.0} MiB (before: {before:.0} MiB); accuracy {accuracy:.4}",
         rows as f64 / seconds,
         rows as f64 / cpu,
@@ -29,7 +41,7 @@ fn main() {
 }
 
 /// A folder as a run leaves it; five questions an image, replies in another order than the samples.
-fn write_run(dir: &std::path::Path, rows: usize) {
+fn write_run(dir: &Path, rows: usize) {
     let made_by = json!({
         "format": 1, "loupe": "bench",
         "dataset": {"name": "bench", "split": "test", "group_by": "image", "fingerprint": "", "citation": ""},

@@ -1,6 +1,7 @@
 //! Two runs on the same samples: paired differences, never two intervals side by side.
 
-use crate::judge::Profile;
+use crate::judge::{Profile, Verdict};
+use crate::probes::{self, Dependence, dependence};
 use crate::run::{RunError, RunFolder, view};
 use crate::stats::bootstrap::{self, RESAMPLES};
 use crate::stats::multiple::{benjamini_hochberg, holm};
@@ -110,6 +111,9 @@ pub struct Comparison {
     pub figures: Vec<Difference>,
     /// The headline by subgroup.
     pub subgroups: Vec<SubgroupDifference>,
+    /// Where the second run is a probe of the first: what its answers owe to the pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependence: Option<Dependence>,
 }
 
 /// A sample's values, averaged over its rollouts.
@@ -118,6 +122,9 @@ struct Row {
     group: String,
     tags: BTreeMap<String, String>,
     values: Vec<(String, f64, u32)>,
+    /// Of the first reply: right, and the answer as it was compared.
+    right: bool,
+    answer: Option<String>,
 }
 
 type Rows = (Vec<String>, HashMap<String, Row>);
@@ -136,7 +143,14 @@ fn rows(folder: &RunFolder, profile: &dyn Profile) -> Result<Rows, RunError> {
             tags.entry("language".to_owned()).or_insert_with(|| sample.language.clone());
             tags.entry("n_images".to_owned()).or_insert_with(|| sample.media.len().to_string());
             let asked = crate::run::fingerprint(&(&sample.question, &sample.choices, &sample.target));
-            Row { asked, group: sample.group.clone(), tags, values: Vec::new() }
+            Row {
+                asked,
+                group: sample.group.clone(),
+                tags,
+                values: Vec::new(),
+                right: judgement.verdict == Verdict::Correct,
+                answer: judgement.answer.clone(),
+            }
         });
         for value in judgement.values.iter().filter(|v| v.value.is_finite()) {
             match row.values.iter_mut().find(|(name, ..)| *name == value.name) {
@@ -197,7 +211,22 @@ pub fn compare(a: &Path, b: &Path, profile: &dyn Profile) -> Result<Comparison, 
         only_b: rows_b.len() - pairs.len(),
         figures,
         subgroups,
+        dependence: is_probe(&folder_b).then(|| owed(&pairs)).flatten(),
     })
+}
+
+fn is_probe(folder: &RunFolder) -> bool {
+    folder.made_by.settings.contains_key("probe")
+}
+
+fn owed(pairs: &[Pair<'_>]) -> Option<Dependence> {
+    let pair = |p: &Pair<'_>| probes::Pair {
+        right: p.a.right,
+        right_under_probe: p.b.right,
+        answer: p.a.answer.clone(),
+        answer_under_probe: p.b.answer.clone(),
+    };
+    dependence(&pairs.iter().map(pair).collect::<Vec<_>>())
 }
 
 fn difference(name: &str, pairs: &[&Pair<'_>]) -> Option<Difference> {

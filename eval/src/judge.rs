@@ -115,14 +115,19 @@ pub trait Profile: Send + Sync {
     /// The decision about one item. Must not panic, whatever the reply holds.
     fn judge(&self, case: &Case<'_>) -> Judgement;
 
-    /// Figures that the harness prints and that are no plain means of item values, `(name, value)` in
-    /// the order of printing; made from every sample with its reply, in dataset order.
-    fn printed(&self, _replies: &[(Sample, String)]) -> Vec<(String, f64)> {
-        Vec::new()
+    /// What gathers the figures that the harness prints of a whole set, where they are no plain means of
+    /// item values; nothing where it prints none.
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        None
     }
+}
 
-    /// Does [`Profile::printed`] need the replies? They are then kept in memory.
-    fn prints(&self) -> bool {
-        false
-    }
+/// Hears every judged reply once, in dataset order, and ends with figures of the whole set. Keeps as
+/// little of each row as that takes.
+pub trait Gather: Send {
+    /// A reply and what was decided about it.
+    fn add(&mut self, sample: &Sample, reply: &str, judgement: &Judgement);
+
+    /// `(name, value)` in the order of printing.
+    fn figures(self: Box<Self>) -> Vec<(String, f64)>;
 }

@@ -18,6 +18,6 @@ pub mod strict;
 pub mod summary;
 pub mod tables;
 
-pub use judge::{Case, Judgement, Profile, Verdict};
+pub use judge::{Case, Gather, Judgement, Profile, Verdict};
 pub use run::{Plan, RunError, run, score};
-pub use summary::Summary;
+pub use summary::{Scoring, Summary};

@@ -4,9 +4,11 @@
 //! an answer that stays right did not need the picture, and one that stays the same did not look.
 
 use loupe_core::picture::PictureError;
-use loupe_core::{Picture, Sample};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::str::FromStr;
 
 /// What is done to the pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,28 @@ impl Probe {
     }
 }
 
+impl FromStr for Probe {
+    type Err = String;
+
+    /// `blank`, `blank:LEVEL`, `swapped`, `shuffled`, `shuffled:SIDE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = text.split_once(':').map_or((text, None), |(n, v)| (n, Some(v)));
+        let unknown =
+            || format!("{text:?} is no probe; there are blank[:LEVEL], swapped and shuffled[:SIDE]");
+        match (name, number) {
+            ("blank", None) => Ok(Self::Blank { level: 0 }),
+            ("blank", Some(level)) => level.parse().map(|level| Self::Blank { level }).map_err(|_| unknown()),
+            ("swapped", None) => Ok(Self::Swapped),
+            ("shuffled", None) => Ok(Self::ShuffledPatches { side_px: 16 }),
+            ("shuffled", Some(side)) => match side.parse() {
+                Ok(side_px @ 1..) => Ok(Self::ShuffledPatches { side_px }),
+                _ => Err(unknown()),
+            },
+            _ => Err(unknown()),
+        }
+    }
+}
+
 /// Random numbers from SHA-256 of a seed and a text, the same on every machine.
 struct Draw {
     base: Vec<u8>,
@@ -104,26 +128,105 @@ impl Draw {
     }
 }
 
+/// What decides whose pictures a sample may get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The sample's id.
+    pub id: String,
+    /// Its group.
+    pub group: String,
+    /// How many pictures it has.
+    pub pictures: usize,
+}
+
+impl Owner {
+    /// Of a sample.
+    pub fn of(sample: &Sample) -> Self {
+        Self { id: sample.id.clone(), group: sample.group.clone(), pictures: sample.media.len() }
+    }
+}
+
 /// For each sample the index of the one whose pictures it gets: of another group, with as many
 /// pictures, by seed. `None` where there is no such sample.
-pub fn swap(samples: &[Sample], seed: u64) -> Vec<Option<usize>> {
-    samples
-        .iter()
-        .map(|sample| {
-            let others: Vec<usize> = samples
-                .iter()
-                .enumerate()
-                .filter(|(_, o)| {
-                    o.group != sample.group && o.media.len() == sample.media.len() && !o.media.is_empty()
-                })
-                .map(|(i, _)| i)
-                .collect();
-            if others.is_empty() {
-                return None;
-            }
-            others.get(Draw::new(seed, &[sample.id.as_bytes()]).below(others.len())).copied()
+pub fn swap(owners: &[Owner], seed: u64) -> Vec<Option<usize>> {
+    let mut alike: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (at, owner) in owners.iter().enumerate().filter(|(_, o)| o.pictures > 0) {
+        alike.entry(owner.pictures).or_default().push(at);
+    }
+    let stranger = |owner: &Owner| {
+        let alike = alike.get(&owner.pictures)?;
+        let is_other = |at: &usize| owners.get(*at).is_some_and(|o| o.group != owner.group);
+        let mut draw = Draw::new(seed, &[owner.id.as_bytes()]);
+        // Groups are small, so nearly every first draw is of another one.
+        let drawn = (0..64).find_map(|_| alike.get(draw.below(alike.len())).copied().filter(is_other));
+        drawn.or_else(|| {
+            let others: Vec<usize> = alike.iter().copied().filter(is_other).collect();
+            if others.is_empty() { None } else { others.get(draw.below(others.len())).copied() }
         })
-        .collect()
+    };
+    owners.iter().map(stranger).collect()
+}
+
+/// A set under a probe: its questions, and the pictures of others where the probe swaps them.
+pub struct ProbedSet<'a> {
+    of: &'a dyn Dataset,
+    swapped: Option<Vec<Option<usize>>>,
+}
+
+impl<'a> ProbedSet<'a> {
+    /// The set under `probe`.
+    pub fn new(of: &'a dyn Dataset, probe: Probe, seed: u64) -> Self {
+        let owner = |row| {
+            let nobody = || Owner { id: String::new(), group: String::new(), pictures: 0 };
+            of.get(row).map_or_else(|_| nobody(), |sample| Owner::of(&sample))
+        };
+        let swapped =
+            (probe == Probe::Swapped).then(|| swap(&(0..of.len()).map(owner).collect::<Vec<_>>(), seed));
+        Self { of, swapped }
+    }
+}
+
+impl Dataset for ProbedSet<'_> {
+    fn info(&self) -> &DatasetInfo {
+        self.of.info()
+    }
+
+    fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        let mut sample = self.of.get(index)?;
+        let Some(swapped) = &self.swapped else { return Ok(sample) };
+        match swapped.get(index).copied().flatten() {
+            Some(other) => {
+                sample.media = self.of.get(other)?.media;
+                Ok(sample)
+            }
+            None => Err(DataError::Row {
+                file: self.of.info().name.clone(),
+                row: index,
+                problem: "no sample of another group has as many pictures to swap with".to_owned(),
+            }),
+        }
+    }
+}
+
+/// A loader whose pictures went through a probe.
+pub struct ProbedLoader<'a> {
+    /// What decodes.
+    pub of: &'a dyn MediaLoader,
+    /// What is done to the pictures.
+    pub probe: Probe,
+    /// Seed of the shuffles.
+    pub seed: u64,
+}
+
+impl MediaLoader for ProbedLoader<'_> {
+    fn load(&self, media: &MediaRef) -> Result<Picture, MediaError> {
+        let picture = self.of.load(media)?;
+        self.probe.apply(&picture, self.seed).map_err(|e| MediaError::View(e.to_string()))
+    }
 }
 
 /// What a probe shows, from verdicts and normalised answers with the true pictures and with the
@@ -196,20 +299,25 @@ mod tests {
 
     #[test]
     fn a_stranger_is_of_another_group() {
-        let sample = |id: &str, group: &str| Sample {
-            id: id.into(),
-            media: vec![loupe_core::MediaRef::file("a.png")],
-            question: String::new(),
-            choices: Vec::new(),
-            target: loupe_core::Target::Unknown,
-            group: group.into(),
-            tags: std::collections::BTreeMap::default(),
-            language: "en".into(),
-        };
-        let samples = [sample("1", "a"), sample("2", "a"), sample("3", "b")];
-        assert_eq!(swap(&samples, 7)[0], Some(2));
-        assert!(matches!(swap(&samples, 7)[2], Some(0 | 1)));
-        assert_eq!(swap(&samples[..2], 7), [None, None]);
+        let owner = |id: &str, group: &str| Owner { id: id.into(), group: group.into(), pictures: 1 };
+        let owners = [owner("1", "a"), owner("2", "a"), owner("3", "b")];
+        assert_eq!(swap(&owners, 7)[0], Some(2));
+        assert!(matches!(swap(&owners, 7)[2], Some(0 | 1)));
+        assert_eq!(swap(&owners[..2], 7), [None, None]);
+        // Of one large group, the few others are still found.
+        let mut many = vec![owner("x", "big"); 500];
+        many.push(owner("y", "small"));
+        assert_eq!(swap(&many, 1)[0], Some(500));
+    }
+
+    #[test]
+    fn probes_by_name() {
+        assert_eq!("blank:128".parse(), Ok(Probe::Blank { level: 128 }));
+        assert_eq!("shuffled".parse(), Ok(Probe::ShuffledPatches { side_px: 16 }));
+        assert_eq!("swapped".parse(), Ok(Probe::Swapped));
+        for bad in ["blank:300", "shuffled:0", "swapped:1", "black"] {
+            assert!(bad.parse::<Probe>().is_err(), "{bad}");
+        }
     }
 
     #[test]

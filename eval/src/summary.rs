@@ -1,7 +1,11 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
 use crate::grounding::{Gatherer, GroundingSummary};
-use crate::judge::{Judgement, Profile, Verdict};
+use crate::judge::{Gather, Judgement, Profile, Verdict};
+use crate::metrics::TextCorpusMetric;
+use crate::metrics::annotations::{Annotations, label_figures};
+use crate::metrics::chexbert::Labels;
+use crate::profiles::{Sensitivity, Spread};
 use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
@@ -129,6 +133,12 @@ pub struct Summary {
     /// Text and other metrics by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Figure>,
+    /// What of a report the metrics were given, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<String>,
+    /// The same replies as every profile would read them, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Spread>,
     /// Boxes and points, when any were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grounding: Option<GroundingSummary>,
@@ -198,17 +208,41 @@ struct Gathered<'a> {
     by_tag: BTreeMap<String, Option<BTreeMap<String, Named>>>,
     right: Vec<u32>,
     confidences: Vec<(f64, bool)>,
+    printed: Option<Box<dyn Gather>>,
 }
 
-/// Gathers a summary one item at a time. Memory grows with groups, not with replies.
+/// What a run is scored by.
+#[derive(Clone, Copy, Default)]
+pub struct Scoring<'a> {
+    /// Decisions about each reply; the first profile is the headline.
+    pub profiles: &'a [&'a dyn Profile],
+    /// Metrics of single replies.
+    pub metrics: &'a [&'a dyn Metric],
+    /// Metrics of a whole set; its texts are kept in memory for them.
+    pub corpus: &'a [TextCorpusMetric],
+    /// Labels of reports for figures of the whole set.
+    pub annotations: Option<&'a Annotations>,
+    /// What of a report the metrics are given, for the record.
+    pub texts: Option<&'a str>,
+    /// Ask every profile there is, for the range from the lowest to the highest.
+    pub sensitivity: bool,
+}
+
+/// Gathers a summary one item at a time. Memory grows with groups, not with replies (corpus metrics
+/// and the few profiles that need a whole set aside).
 pub struct Summariser<'a> {
     groups: HashMap<String, u32>,
     profiles: Vec<Gathered<'a>>,
     metrics: Named,
     grounding: Gatherer,
     last: Option<String>,
-    /// Kept only for profiles that print figures of their own.
-    kept: Option<Vec<(Sample, String)>>,
+    corpus: &'a [TextCorpusMetric],
+    annotations: Option<&'a Annotations>,
+    labels: Vec<(Labels, Labels)>,
+    /// Texts for the corpus metrics.
+    pairs: Vec<(String, String)>,
+    texts: Option<String>,
+    sensitivity: Option<Sensitivity>,
     replies: u64,
     failed: u64,
     unreadable: u64,
@@ -216,8 +250,8 @@ pub struct Summariser<'a> {
 }
 
 impl<'a> Summariser<'a> {
-    /// Nothing gathered yet. Figures of `metrics` appear even when no item has one.
-    pub fn new(profiles: &[&'a dyn Profile], metrics: &[&dyn Metric]) -> Self {
+    /// Nothing gathered yet. Figures of metrics appear even when no item has one.
+    pub fn new(scoring: &Scoring<'a>) -> Self {
         let gathered = |profile: &&'a dyn Profile| Gathered {
             profile: *profile,
             verdicts: BTreeMap::new(),
@@ -226,18 +260,24 @@ impl<'a> Summariser<'a> {
             by_tag: BTreeMap::new(),
             right: Vec::new(),
             confidences: Vec::new(),
+            printed: profile.gather(),
         };
         let mut named = Named::default();
-        for metric in metrics {
+        for metric in scoring.metrics {
             named.entry(metric.name());
         }
         Self {
             groups: HashMap::new(),
-            profiles: profiles.iter().map(gathered).collect(),
+            profiles: scoring.profiles.iter().map(gathered).collect(),
             metrics: named,
             grounding: Gatherer::default(),
             last: None,
-            kept: profiles.iter().any(|p| p.prints()).then(Vec::new),
+            corpus: scoring.corpus,
+            annotations: scoring.annotations,
+            labels: Vec::new(),
+            pairs: Vec::new(),
+            texts: scoring.texts.map(str::to_owned),
+            sensitivity: scoring.sensitivity.then(Sensitivity::default),
             replies: 0,
             failed: 0,
             unreadable: 0,
@@ -268,9 +308,16 @@ impl<'a> Summariser<'a> {
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
-                if let Some(kept) = &mut self.kept {
-                    kept.push((sample.clone(), reply.text.clone()));
+                if let Some(sensitivity) = &mut self.sensitivity {
+                    sensitivity.add(sample, &reply.text);
                 }
+                for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
+                    if let Some(printed) = &mut gathered.printed {
+                        printed.add(sample, &reply.text, judgement);
+                    }
+                }
+                self.labels.extend(self.annotations.and_then(|a| a.labels(&sample.id)));
+                self.pairs.extend(self.corpus.first().and_then(|m| m.pair(sample, prediction)));
                 let sum = |l: &Vec<loupe_core::TokenLogprob>| {
                     l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
                 };
@@ -301,7 +348,13 @@ impl<'a> Summariser<'a> {
 
     /// The summary of everything added.
     pub fn finish(self, made_by: &MadeBy) -> Summary {
-        let kept = self.kept.unwrap_or_default();
+        let mut metrics = self.metrics.figures();
+        metrics.extend(self.corpus.iter().map(|m| {
+            let value = if let Score::Value(v) = m.figure(&self.pairs) { Some(v) } else { None };
+            whole(m.entry().name, value, self.pairs.len())
+        }));
+        let labels = label_figures(&self.labels);
+        metrics.extend(labels.into_iter().map(|(name, value)| whole(name, Some(value), self.labels.len())));
         let strategy = (!made_by.strategy.is_null()).then(|| {
             let name = made_by.strategy.get("name").and_then(|n| n.as_str());
             name.map_or_else(|| made_by.strategy.to_string(), str::to_owned)
@@ -323,8 +376,10 @@ impl<'a> Summariser<'a> {
             failed: self.failed,
             unreadable: self.unreadable,
             missing: self.missing,
-            profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts, &kept)).collect(),
-            metrics: self.metrics.figures(),
+            profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
+            texts: self.texts.filter(|_| !metrics.is_empty()),
+            metrics,
+            sensitivity: self.sensitivity.map(Sensitivity::finish),
             grounding: self.grounding.finish(),
         }
     }
@@ -382,7 +437,7 @@ impl Gathered<'_> {
         }
     }
 
-    fn finish(self, rollouts: usize, replies: &[(Sample, String)]) -> ProfileSummary {
+    fn finish(self, rollouts: usize) -> ProfileSummary {
         let subgroups = self
             .by_tag
             .iter()
@@ -400,13 +455,18 @@ impl Gathered<'_> {
             name: self.profile.name().to_owned(),
             verdicts: self.verdicts,
             figures: self.all.figures(),
-            printed: if self.profile.prints() { self.profile.printed(replies) } else { Vec::new() },
+            printed: self.printed.map(Gather::figures).unwrap_or_default(),
             subgroups,
             rules: self.rules.into_iter().collect(),
             rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),
             calibration: calibration(&self.confidences),
         }
     }
+}
+
+/// The figure of a whole set; there is no interval to a single number.
+fn whole(name: &str, value: Option<f64>, n: usize) -> Figure {
+    Figure { name: name.to_owned(), value, interval: None, n: n as u64, groups: 0, unparsed: 0, unscored: 0 }
 }
 
 fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {

@@ -4,10 +4,11 @@ use crate::compare::{Comparison, Difference};
 use crate::judge::Verdict;
 use crate::stats::Interval;
 use crate::summary::{Figure, ProfileSummary, Summary};
+use serde::Serialize;
 use std::fmt::Write;
 
 /// A table; the first column is words, the others are set to the right where they are numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Table {
     /// Title.
     pub title: String,
@@ -245,6 +246,7 @@ pub fn summary(summary: &Summary) -> Vec<Table> {
                 vec![f.name.clone(), value, interval, f.n.to_string(), f.unscored.to_string()]
             })
             .collect();
+        table.note = summary.texts.clone().unwrap_or_default();
         tables.push(table);
     }
     tables.extend(grounding(summary));
@@ -302,25 +304,27 @@ fn subgroups(profile: &ProfileSummary) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The same replies under every profile of the summary, lowest first: how much the parser matters.
-/// Nothing with fewer than two profiles.
+/// The same replies under every profile that applies to them, and under those that the summary has,
+/// lowest first: how much the parser matters. Nothing with fewer than two.
 pub fn sensitivity(summary: &Summary) -> Option<Table> {
-    let mut scores: Vec<(&str, f64, &Figure)> = summary
-        .profiles
-        .iter()
-        .filter_map(|p| Some((p.name.as_str(), p.figures.first()?.value?, p.figures.first()?)))
-        .collect();
-    scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(b.0)));
+    let asked = summary.profiles.iter().filter_map(|p| Some((p.name.clone(), p.figures.first()?.value?)));
+    let mut scores: Vec<(String, f64)> = asked.collect();
+    for (name, value) in summary.sensitivity.iter().flat_map(|s| &s.by_profile) {
+        // A profile that was asked for stands there with its commit.
+        let known = |have: &str| have.strip_prefix("compat:").and_then(|n| n.split('@').next()) == Some(name);
+        if !scores.iter().any(|(have, _)| known(have)) {
+            scores.push((name.clone(), *value));
+        }
+    }
+    scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let (low, high) = (scores.first()?, scores.last()?);
     if scores.len() < 2 {
         return None;
     }
-    let mut table = Table::new("the same replies under every profile", &["profile", "figure", "%", "n"]);
-    table.note = format!("parser sensitivity: {} to {}", number("share", low.1), number("share", high.1));
-    let row = |(name, value, figure): &(&str, f64, &Figure)| {
-        vec![(*name).to_owned(), figure.name.clone(), number(&figure.name, *value), figure.n.to_string()]
-    };
-    table.rows = scores.iter().map(row).collect();
+    let mut table = Table::new("the same replies under every profile", &["profile", "%"]);
+    let ends = |(name, v): &(String, f64)| format!("{} ({name})", number("share", *v));
+    table.note = format!("parser sensitivity: {} to {}", ends(low), ends(high));
+    table.rows = scores.iter().map(|(name, value)| vec![name.clone(), number("share", *value)]).collect();
     Some(table)
 }
 
@@ -421,6 +425,24 @@ pub fn comparison_tables(c: &Comparison) -> Vec<Table> {
         table.note =
             "p: Student's t on the cluster-robust error; Holm and FDR count all subgroups of the table"
                 .to_owned();
+        tables.push(table);
+    }
+    if let Some(d) = c.dependence {
+        let mut table = Table::new("what the answers owe to the pictures", &["figure", "%"]);
+        let figures = [
+            ("right with the true pictures", Some(d.accuracy)),
+            ("right under the probe", Some(d.accuracy_under_probe)),
+            ("of the right ones, still right", d.still_right),
+            ("answers that do not change", Some(d.unchanged)),
+            ("readable answers under the probe", Some(d.answered_under_probe)),
+        ];
+        table.rows = figures
+            .iter()
+            .map(|(name, v)| {
+                vec![(*name).to_owned(), v.map_or_else(|| "–".to_owned(), |v| number("share", v))]
+            })
+            .collect();
+        table.note = format!("{} samples; what stays right did not need its picture", d.n);
         tables.push(table);
     }
     tables

@@ -6,12 +6,12 @@ mod fake;
 use fake::{Loader, Model, Set};
 use loupe_core::{Dataset, Metric};
 use loupe_eval::compare::{CompareError, compare};
-use loupe_eval::metrics::by_name;
+use loupe_eval::metrics::{Texts, by_name};
 use loupe_eval::profiles::{self, AsProfile};
 use loupe_eval::run::{Direct, Plan, run, score};
 use loupe_eval::strict::{self, Strict};
 use loupe_eval::tables::{self, Format};
-use loupe_eval::{Profile, Summary, prompts};
+use loupe_eval::{Profile, Scoring, Summary, prompts};
 use tempfile::TempDir;
 
 fn made(set: &Set, salt: u64, limit: Option<usize>) -> TempDir {
@@ -95,8 +95,16 @@ fn scored(dir: &TempDir) -> Summary {
     let others: Vec<AsProfile> = profiles::all().map(AsProfile::new).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     all.extend(others.iter().map(|p| p as &dyn Profile));
-    let f1 = by_name("token_f1").unwrap().as_metric().unwrap();
-    score(dir.path(), &all, &[&f1 as &dyn Metric]).unwrap()
+    let f1 = by_name("token_f1").unwrap().as_metric(Texts::default()).unwrap();
+    let bleu = by_name("bleu4_coco").unwrap().as_corpus_metric(Texts::default()).unwrap();
+    let scoring = Scoring {
+        profiles: &all,
+        metrics: &[&f1 as &dyn Metric],
+        corpus: &[bleu],
+        sensitivity: true,
+        ..Scoring::default()
+    };
+    score(dir.path(), &scoring).unwrap()
 }
 
 #[test]

@@ -10,6 +10,7 @@ use loupe_eval::metrics::{count, radfact};
 use loupe_eval::profiles::pointdetectcount::{Reading, Task, mean_average_precision, read};
 use loupe_eval::profiles::{self, Figure, Sums};
 use loupe_eval::stats::bootstrap;
+use loupe_eval::{Judgement, Verdict};
 use serde_json::Value;
 use std::path::Path;
 
@@ -273,7 +274,10 @@ fn point_detect_count_as_its_script_and_as_pycocotools() {
 
     let golden = json(&data.join("../reference/golden/detection.json"))["pointdetectcount"]["values"].clone();
     let (mut figures, _) = run("pointdetectcount", &rows);
-    figures.extend(profiles::by_name("pointdetectcount").unwrap().whole_set(&rows));
+    let mut gathered = profiles::by_name("pointdetectcount").unwrap().gather().unwrap();
+    let nothing = Judgement::bare(Verdict::Unscored, "", "");
+    rows.iter().for_each(|(sample, reply)| gathered.add(sample, reply, &nothing));
+    figures.extend(gathered.figures().into_iter().map(|(name, value)| Figure::new(name, value, 0)));
     for (task, values) in golden.as_object().unwrap() {
         for (name, expected) in values.as_object().unwrap() {
             let expected = expected.as_f64().unwrap();

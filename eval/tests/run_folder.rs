@@ -5,11 +5,11 @@ mod fake;
 
 use fake::{Loader, Model, Set};
 use loupe_core::{Dataset, MediaSource, Sampling};
-use loupe_eval::prompts;
 use loupe_eval::run::{
     Direct, Finished, Plan, Progress, ReplyLine, RunError, RunFolder, SampleLine, run, score, view,
 };
 use loupe_eval::strict::Strict;
+use loupe_eval::{Scoring, prompts};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -28,7 +28,7 @@ fn plan(batch: usize) -> Plan {
 }
 
 fn scores(dir: &Path) -> Vec<u8> {
-    score(dir, &[&Strict], &[]).unwrap();
+    score(dir, &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap();
     fs::read(dir.join("scores.json")).unwrap()
 }
 
@@ -154,7 +154,7 @@ fn failures_are_items_with_a_reason_and_the_run_goes_on() {
     assert_eq!(reason("q1"), "image file not found");
     assert!(reason("q2").contains("decoding"));
     assert!(reason("row 5").contains("row 5: no question"));
-    let summary = score(dir.path(), &[&strict], &[]).unwrap();
+    let summary = score(dir.path(), &Scoring { profiles: &[&strict], ..Scoring::default() }).unwrap();
     assert_eq!((summary.unreadable, summary.missing), (1, 0));
     assert_eq!(summary.failed + summary.replies, 11);
 
@@ -197,7 +197,7 @@ fn rollouts_draw_from_their_own_seeds_and_are_summarised() {
     let dir = scratch();
     let done = run(dir.path(), &plan, &set, &mut Direct(&mut Model::new()), &loader, &mut ()).unwrap();
     assert_eq!(done.total, 27);
-    let summary = score(dir.path(), &[&Strict], &[]).unwrap();
+    let summary = score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap();
     let rollouts = summary.profiles[0].rollouts.unwrap();
     assert_eq!((rollouts.k, rollouts.n), (3, 9));
     let texts: Vec<_> = RunFolder::open(dir.path())
@@ -225,7 +225,10 @@ fn a_stopped_run_is_scored_as_far_as_it_went() {
         run(dir.path(), &plan(2), &set, &mut Direct(&mut Model::new()), &loader, &mut StopAfter(3)).unwrap();
     assert!(done.stopped);
     assert_eq!(done.answered + done.failed, 4);
-    assert_eq!(score(dir.path(), &[&Strict], &[]).unwrap().missing, 8);
+    assert_eq!(
+        score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap().missing,
+        8
+    );
 }
 
 #[test]

@@ -317,3 +317,19 @@ fn published_bootstrap_intervals_are_reproduced() {
     }
     assert_eq!(seen, 2);
 }
+
+/// Values that torchmetrics printed for confidences on two decimals, many of them on edges of bins.
+#[test]
+fn calibration_in_torchmetrics_bins() {
+    let golden = load(GOLDEN);
+    let confidence = numbers(&golden["conf"]);
+    let right = numbers(&golden["A"]);
+    let pairs: Vec<(f64, bool)> = confidence.into_iter().zip(right).map(|(c, a)| (c, a == 1.0)).collect();
+    for (bins, of) in [(10, "bins10"), (15, "bins15")] {
+        let got = calibration::errors_torchmetrics(&pairs, bins).unwrap();
+        let want = |norm: &str| golden["ece"][of][format!("torchmetrics_{norm}")].as_f64().unwrap();
+        for (got, want) in [(got.ece, want("l1")), (got.rms, want("l2")), (got.mce, want("max"))] {
+            assert!((got - want).abs() < 2e-7, "{bins} bins: {got} instead of {want}");
+        }
+    }
+}

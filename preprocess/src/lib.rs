@@ -11,6 +11,7 @@ pub mod metaimage;
 pub mod nifti;
 pub mod npy;
 pub mod nrrd;
+pub mod perceptual;
 pub mod picture_io;
 pub mod recipes;
 pub mod render;

@@ -6,11 +6,11 @@ use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_
 use crate::limits::{Limits, io_error};
 use crate::nifti::Xform;
 use crate::picture_io;
-use crate::render::{ChosenWindow, render_with, window_for};
+use crate::render::{ChosenWindow, intensities, render_with, window_for};
 use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes, read_volume};
 use loupe_core::media::{MediaError, MediaRef, MediaSource, Plane, View, WindowChoice};
 use loupe_core::picture::Picture;
-use loupe_core::seam::MediaLoader;
+use loupe_core::seam::{Intensities, MediaLoader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -389,5 +389,27 @@ impl MediaLoader for Loader {
             picture.origin.source = Some(media.name.clone());
         }
         Ok(picture)
+    }
+
+    fn intensities(&self, media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
+        let view = &media.view;
+        let frame = |bytes: Vec<u8>| dicom::Image::parse(bytes, &self.limits)?.intensities(view);
+        let volume = || intensities(&self.load_volume(media)?.volume, view);
+        let bytes = match &media.source {
+            MediaSource::File(path) if !path.is_dir() => {
+                self.check(path)?;
+                self.limits.read_file(path)?
+            }
+            MediaSource::Bytes(bytes) => bytes.to_vec(),
+            MediaSource::File(path) | MediaSource::Folder(path) => {
+                self.check(path)?;
+                return if is_series_folder(path, &self.limits) { volume() } else { Ok(None) };
+            }
+        };
+        match Kind::sniff(&bytes) {
+            Some(Kind::Picture(_)) => Ok(None),
+            Some(Kind::Dicom) if !in_space(view) => frame(bytes),
+            _ => volume(),
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::windows;
 use loupe_core::geometry::{LpsFromIndex, LpsFromPlane, cross, dot, norm};
 use loupe_core::media::{MediaError, Plane, SliceAt, View, WindowChoice};
 use loupe_core::picture::{Origin, Picture};
+use loupe_core::seam::Intensities;
 use loupe_core::volume::{Modality, Volume};
 use loupe_core::window::Window;
 
@@ -206,18 +207,23 @@ pub fn render(volume: &Volume, view: &View) -> Result<Picture, MediaError> {
     render_with(volume, view, &window)
 }
 
-/// [`render`] with a window that was chosen before (one of the file's, or one for many slices).
-///
-/// # Errors
-/// When the slice does not exist.
-pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Result<Picture, MediaError> {
+/// The voxels of one slice in the order of its picture.
+struct Slice {
+    number: usize,
+    width: usize,
+    height: usize,
+    values: Vec<f32>,
+    lps_from_source: LpsFromPlane,
+}
+
+fn cut(volume: &Volume, view: &View) -> Result<Slice, MediaError> {
     let map = &volume.lps_from_index;
     let slicing = Slicing::of(view.plane, map)?;
     let [slices, rows, columns] = volume.shape();
     let sizes = [columns, rows, slices];
     let number = slice_number(view.slice, view.plane, &slicing, sizes, map)?;
     let (width, height) = (sizes[slicing.right.axis], sizes[slicing.down.axis]);
-    let mut pixels = Vec::with_capacity(width * height);
+    let mut values = Vec::with_capacity(width * height);
     let at = |walk: Walk, n: usize| if walk.reversed { sizes[walk.axis] - 1 - n } else { n };
     let mut index = [0usize; 3];
     index[slicing.through.axis] = at(slicing.through, number);
@@ -226,10 +232,20 @@ pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Resul
         for x in 0..width {
             index[slicing.right.axis] = at(slicing.right, x);
             let [i, j, k] = index;
-            pixels.push(window.window.level(f64::from(volume.voxels[[k, j, i]])));
+            values.push(volume.voxels[[k, j, i]]);
         }
     }
     let lps_from_source = plane_map(map, &slicing, sizes, number);
+    Ok(Slice { number, width, height, values, lps_from_source })
+}
+
+/// [`render`] with a window that was chosen before (one of the file's, or one for many slices).
+///
+/// # Errors
+/// When the slice does not exist.
+pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Result<Picture, MediaError> {
+    let Slice { number, width, height, values, lps_from_source } = cut(volume, view)?;
+    let pixels: Vec<u8> = values.iter().map(|v| window.window.level(f64::from(*v))).collect();
     let picture = Picture::new(width, height, 1, pixels)
         .map_err(|e| MediaError::Geometry(format!("a slice of {width}×{height} voxels: {e}")))?;
     let origin = Origin {
@@ -242,8 +258,25 @@ pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Resul
         ..Origin::of_size(width, height)
     };
     let picture = picture.with_origin(origin);
-    let anatomical = matches!(view.plane, Plane::Axial | Plane::Coronal | Plane::Sagittal);
-    if anatomical { squared(picture) } else { Ok(picture) }
+    if is_anatomical(view.plane) { squared(picture) } else { Ok(picture) }
+}
+
+/// The values of the slice that `view` asks for, before any window; nothing for a reformat, whose
+/// pixels may be stretched.
+///
+/// # Errors
+/// When the slice does not exist.
+pub fn intensities(volume: &Volume, view: &View) -> Result<Option<Intensities>, MediaError> {
+    if is_anatomical(view.plane) {
+        return Ok(None);
+    }
+    let Slice { width, height, values, .. } = cut(volume, view)?;
+    let hounsfield = volume.modality == Modality::Ct;
+    Ok(Some(Intensities { width, height, values, inverted: false, hounsfield }))
+}
+
+fn is_anatomical(plane: Plane) -> bool {
+    matches!(plane, Plane::Axial | Plane::Coronal | Plane::Sagittal)
 }
 
 /// Largest factor by which a reformat is stretched; beyond it the spacing is taken for an error.

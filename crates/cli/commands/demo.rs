@@ -96,7 +96,7 @@ fn one(job: &mut Job<'_>, args: &Args, out: &Printer, score_args: &ScoreArgs) ->
     run_plan(&dir, &plan, set.as_ref() as &dyn Dataset, answerer, &loader, &mut ())
         .with_context(|| format!("the run {} could not be done", job.name))?;
     let summary =
-        score::score_and_write(&dir, &score_args.profiles()?, Some(set.as_ref()), &loader, score_args)?;
+        score::score_and_write(&dir, &score_args.profiles()?, Some(set.as_ref()), &loader, score_args, out)?;
     Ok((summary, dir))
 }
 

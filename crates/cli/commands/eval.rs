@@ -10,8 +10,9 @@ use crate::second_look::{LookArgs, SecondLook};
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::sample::Outcome;
-use loupe_core::{Dataset, ModelInfo, Segmenter, VisionLanguageModel};
+use loupe_core::{Dataset, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel};
 use loupe_eval::hints::Simulated;
+use loupe_eval::probes::{Probe, ProbedLoader, ProbedSet};
 use loupe_eval::run::{
     Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
 };
@@ -50,6 +51,12 @@ pub(crate) struct Args {
     /// Replies per sample; with a temperature, reply k draws with seed + k.
     #[arg(long, value_name = "K", default_value_t = 1)]
     rollouts: usize,
+
+    /// Ask with other pictures, to see what the answers owe to them: `blank` (or `blank:LEVEL`),
+    /// `swapped` (those of another group) or `shuffled` (or `shuffled:SIDE`, patches in pixels).
+    /// `loupe compare RUN PROBE` tells.
+    #[arg(long, value_name = "PROBE")]
+    probe: Option<Probe>,
 
     /// Prompts handed to the model at once; changes speed and memory, not results.
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -133,7 +140,15 @@ impl Progress for Bar {
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let recipe = loupe_eval::prompts::by_name(&args.prompt)?;
     let profiles = args.score.profiles()?;
-    let dataset = open_data(&args.data, args.split.as_deref())?;
+    let set = open_data(&args.data, args.split.as_deref())?;
+    let probed;
+    let dataset: &dyn Dataset = match args.probe {
+        Some(probe) => {
+            probed = ProbedSet::new(set.as_ref(), probe, args.limits.seed);
+            &probed
+        }
+        None => set.as_ref(),
+    };
     let look = args.look.load(&args.model, args.limits.seed)?;
     let mut model = match args.segment {
         None => Model::Words(args.model.load(None)?),
@@ -144,7 +159,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let info = dataset.info().clone();
     let dir = args.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
-        PathBuf::from("runs").join(format!("{}-{split}-{}", info.name, model.info().name))
+        let probe = args.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, model.info().name))
     });
     let mut plan = Plan::new(recipe);
     plan.limits = args.limits.limits()?;
@@ -156,7 +172,19 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         "resample".to_owned(),
         Setting { value: model.info().resample.clone().into(), given: args.model.resample.is_some() },
     )]);
-    let loader = args.images.loader();
+    if let Some(probe) = args.probe {
+        let value = format!("{} seed {}", probe.name(), args.limits.seed).into();
+        plan.settings.insert("probe".to_owned(), Setting { value, given: true });
+    }
+    let plain = args.images.loader();
+    let probed_loader;
+    let loader: &dyn MediaLoader = match args.probe {
+        Some(probe) => {
+            probed_loader = ProbedLoader { of: &plain, probe, seed: args.limits.seed };
+            &probed_loader
+        }
+        None => &plain,
+    };
     let mut bar = Bar { bar: out.bar(dataset.len() as u64), failed: 0 };
     let masks = args.images.loader();
     let (mut direct, mut second_look, mut outliner);
@@ -166,7 +194,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 segmenter: segmenter.as_mut(),
                 prompt: *prompt,
                 seed: args.limits.seed,
-                images: &loader,
+                images: loader,
                 masks: &masks,
             };
             &mut outliner
@@ -176,18 +204,17 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             &mut direct
         }
         (Model::Words(model), Some(look)) => {
-            second_look = SecondLook { look, model: model.as_mut(), loader: &loader };
+            second_look = SecondLook { look, model: model.as_mut(), loader };
             &mut second_look
         }
     };
-    let finished = run_plan(&dir, &plan, dataset.as_ref(), answerer, &loader, &mut bar)
+    let finished = run_plan(&dir, &plan, dataset, answerer, loader, &mut bar)
         .with_context(|| format!("the run in {} could not be done", dir.display()))?;
     bar.bar.finish_and_clear();
     say(out, &finished);
-    let summary = score::score_and_write(&dir, &profiles, Some(dataset.as_ref()), &loader, &args.score)?;
+    let summary = score::score_and_write(&dir, &profiles, Some(dataset), loader, &args.score, out)?;
     score::print(out, &summary, &dir)?;
-    let failed = summary.failed + summary.unreadable + summary.missing;
-    Ok(if failed > 0 { Ended::WithFailures } else { Ended::Well })
+    Ok(score::ended(&summary))
 }
 
 fn say(out: &Printer, finished: &Finished) {

@@ -1,28 +1,42 @@
-//! `loupe score RUN`
+//! `loupe score RUN` and `loupe score --replies FILE`
 
 use super::eval::open_data;
 use crate::Ended;
+use crate::import::{self, ReplyArgs};
+use crate::judge::JudgeArgs;
 use crate::page::{self, Source};
 use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
-use loupe_core::{Dataset, MediaLoader};
+use loupe_core::{Dataset, MediaLoader, Metric};
+use loupe_eval::metrics::annotations::Annotations;
+use loupe_eval::metrics::report_sections::{Part, Preprocess};
+use loupe_eval::metrics::{self, Compute, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
-use loupe_eval::tables::{self, Format, Table};
-use loupe_eval::{Profile, Summary};
+use loupe_eval::tables;
+use loupe_eval::{Profile, Scoring, Summary};
 use std::path::{Path, PathBuf};
 
-/// Score the replies of a run again, without a model.
+/// Score the replies of a run again, or those of another tool, without a model.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Run folder.
-    run: PathBuf,
+    #[arg(required_unless_present = "replies", conflicts_with = "replies")]
+    run: Option<PathBuf>,
 
-    /// The dataset, needed only when its pictures lie inside its files and the page shall show them.
+    /// The dataset: for the pictures of the page where they lie inside its files, and for the
+    /// questions and references of --replies.
     #[arg(long, value_name = "SET=DIR")]
     data: Option<String>,
+
+    /// Its split, such as `test` or `test:en`.
+    #[arg(long, requires = "data")]
+    split: Option<String>,
+
+    #[command(flatten)]
+    replies: ReplyArgs,
 
     #[command(flatten)]
     score: ScoreArgs,
@@ -30,6 +44,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     images: ImageArgs,
 }
+
+/// Megabytes of pictures on a page that still goes through a mail server.
+pub(crate) const PAGE_MB: usize = 28;
 
 /// How replies are scored.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,18 +56,74 @@ pub(crate) struct ScoreArgs {
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
 
+    /// Text metrics to compute; may be given several times (see `loupe list metrics`).
+    #[arg(long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+
+    /// What networks said about the reports (RadGraph, CheXbert, GREEN, BERTScore), a JSON line each;
+    /// their metrics are computed from it (docs/scoring.md).
+    #[arg(long, value_name = "FILE")]
+    annotations: Option<PathBuf>,
+
+    /// What of a report the text metrics are given.
+    #[arg(long, value_name = "PART", default_value = "whole", value_parser = part)]
+    report_part: Part,
+
+    /// Give reports to the metrics in lower case, without list numbers and placeholders.
+    #[arg(long)]
+    report_clean: bool,
+
+    /// Leave out the range of accuracies over every profile, which asks all of them about each reply.
+    #[arg(long)]
+    no_sensitivity: bool,
+
     /// Most samples on the report page.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     page_samples: usize,
 
+    /// Most megabytes of pictures on the page; those that do not fit are left out and say so.
+    #[arg(long, value_name = "MB", default_value_t = PAGE_MB)]
+    page_mb: usize,
+
     /// Write no report page.
     #[arg(long)]
     no_page: bool,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+}
+
+fn part(name: &str) -> Result<Part, String> {
+    let found = Part::ALL.iter().find(|(n, _)| *n == name).map(|(_, part)| *part);
+    found.ok_or_else(|| format!("expected {}", Part::ALL.map(|(n, _)| n).join(", ")))
 }
 
 impl Default for ScoreArgs {
     fn default() -> Self {
-        Self { profiles: Vec::new(), page_samples: 1000, no_page: false }
+        Self {
+            profiles: Vec::new(),
+            metrics: Vec::new(),
+            annotations: None,
+            report_part: Part::Whole,
+            report_clean: false,
+            no_sensitivity: false,
+            page_samples: 1000,
+            page_mb: PAGE_MB,
+            no_page: false,
+            judge: JudgeArgs::default(),
+        }
+    }
+}
+
+/// The profile of that name; the full name of the list (`compat:NAME@COMMIT`) is as good as the short.
+pub(crate) fn profile(name: &str) -> Result<Box<dyn Profile>> {
+    let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
+    if short == Strict.name() {
+        return Ok(Box::new(Strict));
+    }
+    match loupe_eval::profiles::by_name(short) {
+        Some(rules) => Ok(Box::new(AsProfile::new(rules))),
+        None => bail!("no profile is called {name:?}; `loupe list profiles` names them"),
     }
 }
 
@@ -59,17 +132,37 @@ impl ScoreArgs {
     pub(crate) fn profiles(&self) -> Result<Vec<Box<dyn Profile>>> {
         let mut chosen: Vec<Box<dyn Profile>> = vec![Box::new(Strict)];
         for name in &self.profiles {
-            // The full name of the list (`compat:NAME@COMMIT`) is as good as the short one.
-            let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
-            let Some(rules) = loupe_eval::profiles::by_name(short) else {
-                bail!("no profile is called {name:?}; `loupe list profiles` names them");
-            };
-            let profile = AsProfile::new(rules);
+            let profile = profile(name)?;
             if chosen.iter().all(|p| p.name() != profile.name()) {
-                chosen.push(Box::new(profile));
+                chosen.push(profile);
             }
         }
         Ok(chosen)
+    }
+
+    fn texts(&self) -> Texts {
+        Texts {
+            part: self.report_part,
+            clean: if self.report_clean { Preprocess::CLEAN } else { Preprocess::RAW },
+        }
+    }
+
+    /// The metrics asked for: of single replies, and of the whole set.
+    fn metrics(&self) -> Result<(Vec<TextMetric>, Vec<TextCorpusMetric>)> {
+        let (mut single, mut whole) = (Vec::new(), Vec::new());
+        for name in &self.metrics {
+            let Some(entry) = metrics::by_name(name) else {
+                bail!("no metric is called {name:?}; `loupe list metrics` names them");
+            };
+            if matches!(entry.compute, Compute::Typed) {
+                bail!(
+                    "{name} is no metric of words; those of reports come with --annotations, others where the references are of their kind"
+                );
+            }
+            single.extend(entry.as_metric(self.texts()));
+            whole.extend(entry.as_corpus_metric(self.texts()));
+        }
+        Ok((single, whole))
     }
 }
 
@@ -80,9 +173,26 @@ pub(crate) fn score_and_write(
     dataset: Option<&dyn Dataset>,
     loader: &dyn MediaLoader,
     args: &ScoreArgs,
+    out: &Printer,
 ) -> Result<Summary> {
-    let profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
-    let summary = loupe_eval::score(dir, &profiles, &[]).context("the replies could not be scored")?;
+    let (single, corpus) = args.metrics()?;
+    let judged = args.judge.ask(dir, out)?;
+    let mut profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
+    profiles.extend(judged.as_ref().map(|j| j as &dyn Profile));
+    let annotations = args.annotations.as_deref().map(Annotations::read).transpose()?;
+    let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
+    let words = single.iter().map(|m| m as &dyn Metric);
+    let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
+    let texts = args.texts().name();
+    let scoring = Scoring {
+        profiles: &profiles,
+        metrics: &metrics,
+        corpus: &corpus,
+        annotations: annotations.as_ref(),
+        texts: Some(&texts),
+        sensitivity: !args.no_sensitivity,
+    };
+    let summary = loupe_eval::score(dir, &scoring).context("the replies could not be scored")?;
     if !args.no_page {
         let folder = RunFolder::open(dir)?;
         let source = Source {
@@ -92,6 +202,7 @@ pub(crate) fn score_and_write(
             dataset,
             loader,
             most: args.page_samples,
+            most_bytes: args.page_mb.saturating_mul(1 << 20),
         };
         page::write(&source).context("the report page could not be written")?;
     }
@@ -103,16 +214,10 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     if out.json {
         return out.document(summary);
     }
-    // Subgroups of the first profile only; the report and --json have all of them.
-    let mut subgroups = 0;
-    let tables: Vec<Table> = tables::summary(summary)
-        .into_iter()
-        .filter(|t| {
-            subgroups += usize::from(t.title.starts_with("subgroups"));
-            !t.title.starts_with("subgroups") || subgroups == 1
-        })
-        .collect();
-    out.text(&tables::join(&tables, Format::Terminal))?;
+    // Subgroups of the first profile only, by its first figure; the report and --json have all of them.
+    let mut short = summary.clone();
+    short.profiles.iter_mut().skip(1).for_each(|p| p.subgroups.clear());
+    out.text(&tables::terminal(&short))?;
     let page = dir.join("report.html");
     let last = if page.is_file() {
         format!("report: {}", page.display())
@@ -123,15 +228,31 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
     Ok(())
 }
 
-pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let profiles = args.score.profiles()?;
-    let dataset = args.data.as_deref().map(|d| open_data(d, None)).transpose()?;
-    let loader = args.images.loader();
-    let summary = score_and_write(&args.run, &profiles, dataset.as_deref(), &loader, &args.score)?;
-    print(out, &summary, &args.run)?;
-    Ok(if summary.failed + summary.unreadable + summary.missing > 0 {
+/// Did everything get a reply and every question to the judge a verdict?
+pub(crate) fn ended(summary: &Summary) -> Ended {
+    let unjudged = summary
+        .profiles
+        .iter()
+        .filter(|p| p.name.starts_with("judge:"))
+        .any(|p| p.rules.keys().any(|rule| rule.starts_with("judge: ")));
+    if summary.failed + summary.unreadable + summary.missing > 0 || unjudged {
         Ended::WithFailures
     } else {
         Ended::Well
-    })
+    }
+}
+
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    let profiles = args.score.profiles()?;
+    args.score.metrics()?;
+    let data = args.data.as_deref().map(|set| (set, args.split.as_deref()));
+    let (dir, unusable) = match &args.run {
+        Some(dir) => (dir.clone(), 0),
+        None => import::run(&args.replies, data, out)?,
+    };
+    let dataset = data.map(|(set, split)| open_data(set, split)).transpose()?;
+    let loader = args.images.loader();
+    let summary = score_and_write(&dir, &profiles, dataset.as_deref(), &loader, &args.score, out)?;
+    print(out, &summary, &dir)?;
+    Ok(if unusable > 0 { Ended::WithFailures } else { ended(&summary) })
 }

@@ -25,7 +25,7 @@ pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use picture::{Origin, Picture};
 pub use sample::{Choice, Labelled, Prediction, Sample, Score, Target};
 pub use seam::{
-    CorpusMetric, DataError, Dataset, DatasetInfo, Hint, MediaLoader, Metric, ModelError, ModelInfo,
+    DataError, Dataset, DatasetInfo, Hint, Intensities, MediaLoader, Metric, ModelError, ModelInfo,
     ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, VisionLanguageModel,
     VolumeSegmenter,
 };

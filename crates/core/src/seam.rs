@@ -192,10 +192,34 @@ pub trait VolumeSegmenter: Send {
     fn label(&mut self, volume: &Volume) -> Result<LabelVolume, SegmentError>;
 }
 
+/// One slice or frame in the units of its source (HU for CT), row by row; the same size as its picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intensities {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `width × height` values.
+    pub values: Vec<f32>,
+    /// Are high values shown dark (MONOCHROME1)?
+    pub inverted: bool,
+    /// Are they Hounsfield units?
+    pub hounsfield: bool,
+}
+
 /// Turns references into pictures (implemented by `preprocess`).
 pub trait MediaLoader: Send + Sync {
     /// Decodes the view that `media` asks for.
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError>;
+
+    /// The values behind that view before any window, for viewers that make their own; nothing where
+    /// the source is a picture of grey levels or colours already.
+    ///
+    /// # Errors
+    /// As for [`MediaLoader::load`].
+    fn intensities(&self, _media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
+        Ok(None)
+    }
 }
 
 /// Why a picture could not be resampled.
@@ -315,13 +339,4 @@ pub trait Metric: Send + Sync {
 
     /// The verdict.
     fn score(&self, sample: &Sample, prediction: &Prediction) -> Score;
-}
-
-/// Scores a whole set at once (BLEU, CIDEr, mAP).
-pub trait CorpusMetric: Send + Sync {
-    /// Name in tables.
-    fn name(&self) -> &'static str;
-
-    /// The figure.
-    fn score(&self, pairs: &[(&Sample, &Prediction)]) -> Score;
 }

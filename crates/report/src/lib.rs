@@ -11,6 +11,7 @@ pub mod measure;
 pub mod outline;
 pub mod overlay;
 pub mod page;
+mod values;
 
 pub use encode::{EncodeError, data_uri, png};
 pub use overlay::{Drawing, Style, draw};

@@ -5,7 +5,8 @@
 //! stays a reply.
 
 use crate::encode::{EncodeError, browser_type, data_uri, png};
-use loupe_core::Picture;
+use crate::values::Values;
+use loupe_core::{Intensities, Picture};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -43,6 +44,8 @@ pub enum BoxKind {
     Reference,
     /// A region that was looked at (dotted line).
     Looked,
+    /// The second run's finding, on a page of two runs (solid line).
+    Second,
 }
 
 /// A box in pixels of the picture it is drawn on.
@@ -61,6 +64,9 @@ pub struct PageBox {
 pub struct ItemPicture {
     /// Number in the page's [`ImageStore`]; `None` when it could not be read.
     pub image: Option<usize>,
+    /// Number among the page's values, when the reader can window the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<usize>,
     /// Words under it: slice, window, or why it is missing.
     pub caption: String,
     /// Boxes on it.
@@ -97,6 +103,24 @@ pub struct ItemRound {
     pub pictures: Vec<ItemPicture>,
 }
 
+/// What the second run of a page of two made of a sample.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Second {
+    /// The raw reply; `None` when the item failed.
+    pub reply: Option<String>,
+    /// Why there is no reply.
+    pub failure: Option<String>,
+    /// The headline verdict.
+    pub verdict: String,
+    /// One entry a profile.
+    pub verdicts: Vec<ItemVerdict>,
+    /// Rounds of the second look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<ItemRound>,
+    /// Who is right: `both`, `first only`, `second only`, `neither`.
+    pub right: String,
+}
+
 /// A sample with all that happened to it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Item {
@@ -122,23 +146,50 @@ pub struct Item {
     pub pictures: Vec<ItemPicture>,
     /// Rounds of the second look; empty for a single pass.
     pub rounds: Vec<ItemRound>,
+    /// The other run, on a page of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second: Option<Second>,
 }
 
-/// Encoded images of a page, each stored once.
+/// Encoded images of a page, each stored once, and the values behind some of them.
 #[derive(Debug, Default)]
 pub struct ImageStore {
     uris: Vec<String>,
     seen: HashMap<[u8; 32], usize>,
+    values: Vec<Values>,
+    values_of: HashMap<[u8; 32], Option<usize>>,
+    most: Option<usize>,
+}
+
+/// Why a picture is not on the page.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The page is as large as it may be.
+    #[error("left out, as the page would exceed its size")]
+    Full,
 }
 
 impl ImageStore {
+    /// A store of at most so many bytes; nothing means as many as there are.
+    pub fn of_size(most: Option<usize>) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    fn room(&self, part: f64, bytes: usize) -> bool {
+        self.most.is_none_or(|most| (self.bytes() + bytes) as f64 <= most as f64 * part)
+    }
+
     /// Adds `picture` and returns its number. When `original` holds bytes that a browser shows just
     /// as they are, and the picture is the whole of that image, they are kept; otherwise the pixels
     /// become PNG, so nothing is lost either way.
     ///
     /// # Errors
-    /// When the picture cannot be encoded.
-    pub fn add(&mut self, picture: &Picture, original: Option<&[u8]>) -> Result<usize, EncodeError> {
+    /// When the picture cannot be encoded, or there is no room for it.
+    pub fn add(&mut self, picture: &Picture, original: Option<&[u8]>) -> Result<usize, StoreError> {
         if let Some(&at) = self.seen.get(&picture.content_key()) {
             return Ok(at);
         }
@@ -147,15 +198,37 @@ impl ImageStore {
             Some(uri) => uri,
             None => data_uri("image/png", &png(picture)?),
         };
+        if !self.room(1.0, uri.len()) {
+            return Err(StoreError::Full);
+        }
         let at = self.uris.len();
         self.uris.push(uri);
         self.seen.insert(picture.content_key(), at);
         Ok(at)
     }
 
+    /// Adds the values behind `picture`, for windowing on the page, and returns their number; nothing
+    /// when they do not fit the picture, are none, or would take room that pictures may need (half of
+    /// the page).
+    pub fn add_values(&mut self, picture: &Picture, intensities: &Intensities) -> Option<usize> {
+        let key = picture.content_key();
+        if let Some(known) = self.values_of.get(&key) {
+            return *known;
+        }
+        let fits = (intensities.width, intensities.height) == (picture.width(), picture.height());
+        let values = fits.then(|| Values::of(picture, intensities)).flatten();
+        let at = values.filter(|v| self.room(0.5, v.uri.len())).map(|values| {
+            self.values.push(values);
+            self.values.len() - 1
+        });
+        self.values_of.insert(key, at);
+        at
+    }
+
     /// Bytes of all the images as they stand in the page.
     pub fn bytes(&self) -> usize {
-        self.uris.iter().map(String::len).sum()
+        let values = self.values.iter().map(|v| v.uri.len());
+        self.uris.iter().map(String::len).chain(values).sum()
     }
 }
 
@@ -166,6 +239,9 @@ pub struct Page {
     pub title: String,
     /// One sentence under it.
     pub lead: String,
+    /// The names of the runs, on a page of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<[String; 2]>,
     /// What made the numbers.
     pub facts: Vec<Fact>,
     /// Summary tables.
@@ -213,6 +289,7 @@ impl Page {
     pub fn write(&self, out: &mut impl Write) -> Result<(), PageError> {
         let data = embeddable(self)?;
         let images = embeddable(&self.images.uris)?;
+        let values = embeddable(&self.images.values)?;
         let title = escaped(&self.title);
         let mut rest = HTML;
         for (mark, text) in [
@@ -220,6 +297,7 @@ impl Page {
             ("{{css}}", CSS),
             ("{{data}}", &data),
             ("{{images}}", &images),
+            ("{{values}}", &values),
             ("{{script}}", SCRIPT),
         ] {
             if let Some((before, after)) = rest.split_once(mark) {

@@ -340,6 +340,19 @@ pub(crate) fn digest_hex(pieces: &[&[u8]]) -> String {
     hex(&hasher.finalize())
 }
 
+/// SHA-256 of a file, read in pieces.
+pub(crate) fn file_digest(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&piece[..n]),
+        }
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

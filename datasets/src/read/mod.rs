@@ -14,6 +14,6 @@ pub(crate) mod vqa_med;
 pub(crate) mod xml;
 
 pub(crate) use base64_tsv::TsvImages;
-pub(crate) use files::{Root, Split, digest_hex, the_only};
+pub(crate) use files::{Root, Split, digest_hex, file_digest, the_only};
 pub(crate) use parquet::ParquetSet;
-pub(crate) use row::{Row, chosen, lettered, python_list, sample, slices_of, unlettered, words};
+pub(crate) use row::{Row, chosen, chosen_of, lettered, python_list, sample, slices_of, unlettered, words};

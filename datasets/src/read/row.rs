@@ -189,26 +189,30 @@ pub(crate) fn unlettered(texts: Vec<String>) -> Vec<Choice> {
 /// The target of a multiple-choice row whose answer may be a letter, a number from 0, or the words
 /// of a choice.
 pub(crate) fn chosen(row: &Row, choices: &[Choice], answer: &str) -> Result<Target, DataError> {
+    chosen_of(choices, answer)
+        .map(Target::Choice)
+        .ok_or_else(|| row.error(format!("the answer is none of the {} choices", choices.len())))
+}
+
+/// The letter of the choice that an answer means.
+pub(crate) fn chosen_of(choices: &[Choice], answer: &str) -> Option<char> {
     let answer = answer.trim();
     let bare = answer.trim_matches(['(', ')', '.', ':']);
     let mut characters = bare.chars();
     if let (Some(letter), None) = (characters.next(), characters.next())
         && let Some(choice) = choices.iter().find(|c| c.letter == letter.to_ascii_uppercase())
     {
-        return Ok(Target::Choice(choice.letter));
+        return Some(choice.letter);
     }
     let same = |c: &&Choice| c.text.trim().eq_ignore_ascii_case(answer);
     if let Some(choice) = choices.iter().find(same) {
-        return Ok(Target::Choice(choice.letter));
+        return Some(choice.letter);
     }
     if let Some(choice) = answer.parse::<usize>().ok().and_then(|i| choices.get(i)) {
-        return Ok(Target::Choice(choice.letter));
+        return Some(choice.letter);
     }
-    let leading = answer.split_once(['.', ':', ')']).map(|(l, _)| l.trim_matches(['(', ' ']));
-    match leading.and_then(|l| choices.iter().find(|c| l.len() == 1 && l.starts_with(c.letter))) {
-        Some(choice) => Ok(Target::Choice(choice.letter)),
-        None => Err(row.error(format!("the answer is none of the {} choices", choices.len()))),
-    }
+    let leading = answer.split_once(['.', ':', ')']).map(|(l, _)| l.trim_matches(['(', ' ']))?;
+    choices.iter().find(|c| leading.len() == 1 && leading.starts_with(c.letter)).map(|c| c.letter)
 }
 
 /// The strings of a Python (or JSON) list literal such as `['a', "b's"]`; nothing when the text is

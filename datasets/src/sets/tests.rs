@@ -1,8 +1,42 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use loupe_core::Dataset;
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// The reader of docs/adding-a-dataset.md.
+mod chestqa;
+
+#[test]
+fn the_reader_in_the_document_is_the_one_that_works() {
+    let document = include_str!("../../../docs/adding-a-dataset.md");
+    let shown = document.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(shown, Some(include_str!("tests/chestqa.rs")), "the document shows another reader");
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
+    std::fs::write(dir.path().join("images/7.png"), b"not decoded here").unwrap();
+    let rows = r#"[
+        {"id": "q1", "image": "7.png", "question": "Is it?", "answer": "yes", "modality": "CR", "type": "PRES"},
+        {"image": "7.png", "question": "Where?", "answer": ""},
+        {"id": "q3", "question": "No image"}
+    ]"#;
+    std::fs::write(dir.path().join("test.json"), rows).unwrap();
+    let set = chestqa::ENTRY.open(dir.path(), None).unwrap();
+    let sample = set.get(0).unwrap();
+    assert_eq!((sample.id.as_str(), sample.group.as_str()), ("q1", "7.png"));
+    assert_eq!(sample.target.text(), Some("yes"));
+    assert_eq!((sample.tag("question_type"), sample.tag("modality")), (Some("PRES"), Some("CR")));
+    assert_eq!(
+        (set.get(1).unwrap().id.as_str(), set.get(1).unwrap().target),
+        ("test:1", loupe_core::Target::Unknown)
+    );
+    assert!(set.get(2).unwrap_err().to_string().contains("test.json, row 2: \"image\""));
+    assert!(
+        chestqa::ENTRY.open(dir.path(), Some("train")).is_err_and(|e| e.to_string().contains("train.json"))
+    );
+}
 
 #[test]
 fn the_table_is_the_folder() {
@@ -10,7 +44,7 @@ fn the_table_is_the_folder() {
     let files: BTreeSet<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != "mod.rs" && name != "tests.rs")
+        .filter(|name| !matches!(name.as_str(), "mod.rs" | "tests.rs" | "tests"))
         .map(|name| name.trim_end_matches(".rs").to_owned())
         .collect();
     let table: BTreeSet<String> = MODULES.iter().map(|m| (*m).to_owned()).collect();

@@ -68,7 +68,7 @@ fn overlap_finds_renamed_images_and_repeated_questions() {
         ("images/c.jpg", "picture c"),
     ]);
     let set = |split| open("vqa-rad", dir.path(), Some(split)).unwrap();
-    let found = overlap(set("train").as_ref(), set("test").as_ref()).unwrap();
+    let found = overlap(set("train").as_ref(), set("test").as_ref(), None).unwrap();
     let flags = |id: &str| {
         let o = found.iter().find(|o| o.id == id).unwrap();
         (o.image, o.image_name, o.question, o.image_and_question, o.whole_row, o.unread_images)

@@ -77,6 +77,7 @@ fn vqa_rad_overlap() {
     let found = loupe_datasets::overlap(
         open("vqa-rad", &dir, "train").as_ref(),
         open("vqa-rad", &dir, "test").as_ref(),
+        None,
     )
     .unwrap();
     let names = |file: &str| -> HashSet<String> {

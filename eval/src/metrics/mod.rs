@@ -4,8 +4,10 @@
 //! set of pairs; boxes, points and masks have typed functions in their files ([`Compute::Typed`]).
 //! METEOR is absent on purpose: it needs WordNet, and an approximation would carry the same name.
 
-use loupe_core::{CorpusMetric, Metric, Prediction, Sample, Score, Target};
+use loupe_core::{Metric, Prediction, Sample, Score, Target};
+use report_sections::{Part, Preprocess};
 
+pub mod annotations;
 pub mod assign;
 pub mod bleu;
 pub mod boundary;
@@ -90,6 +92,7 @@ impl Entry {
 
 /// Every file of this folder with its metrics; files without any are shared parts.
 pub static METRICS: &[(&str, &[Entry])] = &[
+    ("annotations", &[]),
     ("assign", &[]),
     ("bleu", bleu::ENTRIES),
     ("boundary", boundary::ENTRIES),
@@ -128,34 +131,71 @@ pub fn by_name(name: &str) -> Option<&'static Entry> {
     all().find(|e| e.name == name)
 }
 
+/// What of a report a metric is given; other references and their replies are taken as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Texts {
+    /// Which sections.
+    pub part: Part,
+    /// The clean-up of both sides.
+    pub clean: Preprocess,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { part: Part::Whole, clean: Preprocess::RAW }
+    }
+}
+
+impl Texts {
+    /// For the note under a table.
+    pub fn name(self) -> String {
+        format!("reports: {}; {}", self.part.name(), self.clean.name())
+    }
+
+    /// The accepted wordings and the reply.
+    fn of(self, sample: &Sample, prediction: &Prediction) -> Result<(Vec<String>, String), &'static str> {
+        let reply = prediction.text().ok_or("the item failed")?;
+        match &sample.target {
+            Target::Text(wordings) => Ok((wordings.clone(), reply.to_owned())),
+            Target::Report(sections) => {
+                let reference = self.clean.apply(&report_sections::joined(sections, self.part));
+                Ok((vec![reference], self.clean.apply(&report_sections::part(reply, self.part))))
+            }
+            _ => Err("the reference is not a text"),
+        }
+    }
+}
+
 /// A text metric as the runner's [`Metric`]: the best over the accepted wordings of the reference.
 #[derive(Debug, Clone, Copy)]
 pub struct TextMetric {
     entry: &'static Entry,
     compute: fn(&str, &str) -> Score,
+    texts: Texts,
 }
 
-/// A corpus metric as the runner's [`CorpusMetric`]: the first wording is the reference.
+/// A metric of a whole set of texts: the first wording is the reference.
 #[derive(Debug, Clone, Copy)]
 pub struct TextCorpusMetric {
     entry: &'static Entry,
     compute: fn(&[(&str, &str)]) -> Score,
+    texts: Texts,
 }
 
 impl Entry {
-    /// This entry as a [`Metric`], if it is a text metric.
-    pub fn as_metric(&'static self) -> Option<TextMetric> {
+    /// This entry as a [`Metric`] of these texts, if it is a text metric.
+    pub fn as_metric(&'static self, texts: Texts) -> Option<TextMetric> {
         if let Compute::Text(compute) = self.compute {
-            Some(TextMetric { entry: self, compute })
+            Some(TextMetric { entry: self, compute, texts })
         } else {
             None
         }
     }
 
-    /// This entry as a [`CorpusMetric`], if it is one.
-    pub fn as_corpus_metric(&'static self) -> Option<TextCorpusMetric> {
+    /// This entry as a metric of a whole set, if it is one.
+    pub fn as_corpus_metric(&'static self, texts: Texts) -> Option<TextCorpusMetric> {
         if let Compute::Corpus(compute) = self.compute {
-            Some(TextCorpusMetric { entry: self, compute })
+            Some(TextCorpusMetric { entry: self, compute, texts })
         } else {
             None
         }
@@ -172,13 +212,13 @@ impl Metric for TextMetric {
     }
 
     fn score(&self, sample: &Sample, prediction: &Prediction) -> Score {
-        let Some(reply) = prediction.text() else { return Score::Unscored("the item failed".into()) };
-        let Target::Text(wordings) = &sample.target else {
-            return Score::Unscored("the reference is not a text".into());
+        let (wordings, reply) = match self.texts.of(sample, prediction) {
+            Ok(texts) => texts,
+            Err(why) => return Score::Unscored(why.into()),
         };
         let mut best: Option<Score> = None;
-        for wording in wordings {
-            let score = (self.compute)(wording, reply);
+        for wording in &wordings {
+            let score = (self.compute)(wording, &reply);
             best = Some(match (best, score) {
                 (Some(Score::Value(a)), Score::Value(b)) => {
                     Score::Value(if (a < b) == self.entry.higher_is_better { b } else { a })
@@ -191,14 +231,21 @@ impl Metric for TextMetric {
     }
 }
 
-impl CorpusMetric for TextCorpusMetric {
-    fn name(&self) -> &'static str {
-        self.entry.name
+impl TextCorpusMetric {
+    /// Its line of the table.
+    pub fn entry(&self) -> &'static Entry {
+        self.entry
     }
 
-    fn score(&self, pairs: &[(&Sample, &Prediction)]) -> Score {
-        let texts: Vec<(&str, &str)> =
-            pairs.iter().filter_map(|(s, p)| Some((s.target.text()?, p.text()?))).collect();
+    /// The reference and the reply of a row that takes part.
+    pub fn pair(&self, sample: &Sample, prediction: &Prediction) -> Option<(String, String)> {
+        let (wordings, reply) = self.texts.of(sample, prediction).ok()?;
+        Some((wordings.into_iter().next()?, reply))
+    }
+
+    /// The figure of a set.
+    pub fn figure(&self, pairs: &[(String, String)]) -> Score {
+        let texts: Vec<(&str, &str)> = pairs.iter().map(|(r, h)| (r.as_str(), h.as_str())).collect();
         (self.compute)(&texts)
     }
 }

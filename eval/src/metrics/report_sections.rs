@@ -18,6 +18,21 @@ pub enum Part {
     MedEvalKit,
 }
 
+impl Part {
+    /// Every part, by the name it has on the command line and in tables.
+    pub const ALL: [(&str, Self); 4] = [
+        ("whole", Self::Whole),
+        ("findings", Self::Findings),
+        ("impression", Self::Impression),
+        ("medevalkit", Self::MedEvalKit),
+    ];
+
+    /// Name in tables.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, part)| *part == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// How a text is cleaned before a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preprocess {
@@ -138,6 +153,28 @@ pub fn part(report: &str, part: Part) -> String {
     }
 }
 
+/// The part of a reference whose sections are known. The whole has its findings first, then its
+/// impression, then the others by name, each behind its heading; a lone section has none.
+pub fn joined(sections: &BTreeMap<String, String>, which: Part) -> String {
+    let of = |name: &str| sections.get(name).map(String::as_str).unwrap_or_default();
+    let first = ["findings", "impression"];
+    match which {
+        Part::Impression => of("impression").to_owned(),
+        Part::MedEvalKit => format!("Findings: {} Impression: {}.", of("findings"), of("impression")),
+        Part::Findings if sections.contains_key("findings") => of("findings").to_owned(),
+        Part::Whole | Part::Findings if sections.len() == 1 => sections.values().cloned().collect(),
+        Part::Whole | Part::Findings => {
+            let known = first.into_iter().filter(|name| sections.contains_key(*name));
+            let others = sections.keys().map(String::as_str).filter(|name| !first.contains(name));
+            let all = known.chain(others).map(|name| {
+                let (head, tail) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+                format!("{}{tail}: {}", head.to_uppercase(), of(name))
+            });
+            all.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -153,6 +190,20 @@ mod tests {
         assert_eq!(part("Findings: a. Impression: b", Part::MedEvalKit), "Findings: a. Impression: b.");
         assert_eq!(part("Lungs clear.", Part::Findings), "Lungs clear.");
         assert_eq!(part("Lungs clear.", Part::Impression), "");
+    }
+
+    #[test]
+    fn references_with_known_sections() {
+        let both: BTreeMap<String, String> =
+            [("impression", "Normal."), ("findings", "Clear."), ("comparison", "None.")]
+                .map(|(n, t)| (n.to_owned(), t.to_owned()))
+                .into();
+        assert_eq!(joined(&both, Part::Whole), "Findings: Clear.\nImpression: Normal.\nComparison: None.");
+        assert_eq!(joined(&both, Part::Findings), "Clear.");
+        assert_eq!(joined(&both, Part::MedEvalKit), "Findings: Clear. Impression: Normal..");
+        let lone: BTreeMap<String, String> = [("report".to_owned(), "Clear.".to_owned())].into();
+        assert_eq!(joined(&lone, Part::Findings), "Clear.");
+        assert_eq!(joined(&lone, Part::Impression), "");
     }
 
     #[test]

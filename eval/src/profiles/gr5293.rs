@@ -3,8 +3,10 @@
 
 use super::parts::gold_text;
 use super::{Compat, Figure, Judged, Sums, VERDICT};
+use crate::judge::{Gather, Judgement};
 use crate::metrics::rouge;
 use crate::metrics::words::{counts, f1, overlap, share};
+use crate::stats::bootstrap;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
@@ -85,5 +87,25 @@ impl Compat for Gr5293 {
             sums.figure("rougeL", "open.rougeL"),
             sums.figure("f1", "open.f1"),
         ]
+    }
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        Some(Box::new(Closed::default()))
+    }
+}
+
+/// The closed verdicts in order, for the study's bootstrap (`default_rng(42)`, 10 000 resamples).
+#[derive(Default)]
+struct Closed(Vec<f64>);
+
+impl Gather for Closed {
+    fn add(&mut self, _: &Sample, _: &str, judgement: &Judgement) {
+        self.0.extend(judgement.value("closed"));
+    }
+
+    fn figures(self: Box<Self>) -> Vec<(String, f64)> {
+        let interval = bootstrap::rows(&self.0, 10_000, 42, 0.95).map(|b| b.interval);
+        interval.map_or_else(Vec::new, |i| {
+            vec![("closed.ci95.lower".to_owned(), i.lo), ("closed.ci95.upper".to_owned(), i.hi)]
+        })
     }
 }

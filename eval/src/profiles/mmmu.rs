@@ -52,7 +52,10 @@ impl Compat for Mmmu {
         } else {
             return Judged::not_applicable("no reference text");
         };
-        judged.also(format!("subject {}", sample.tag("subject").unwrap_or("unknown")))
+        judged.also(format!(
+            "subject {}",
+            sample.tag("subject").or(subject_of(&sample.id)).unwrap_or("unknown")
+        ))
     }
 
     fn figures(&self, sums: &Sums) -> Vec<Figure> {
@@ -72,6 +75,11 @@ impl Compat for Mmmu {
         out.extend(sums.under("subject ").map(|s| Figure::new(s, round(of(s).0, 3), of(s).1)));
         out
     }
+}
+
+/// The subject in an id such as `validation_Basic_Medical_Science_7`, as `main_eval_only.py` takes it.
+fn subject_of(id: &str) -> Option<&str> {
+    Some(id.split_once('_')?.1.rsplit_once('_')?.0)
 }
 
 /// How a letter without brackets is recognised.

@@ -6,8 +6,9 @@
 //! [`Compat::quirks`]. Where an original draws a random answer, the verdict here is the expected
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
-use crate::judge;
+use crate::judge::{self, Gather, Judgement};
 use loupe_core::{Sample, Score, Target};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -218,9 +219,9 @@ pub trait Compat: Send + Sync {
         vec![sums.figure(VERDICT, "accuracy")]
     }
 
-    /// Figures that no sums can give, such as mAP.
-    fn whole_set(&self, _replies: &[(Sample, String)]) -> Vec<Figure> {
-        Vec::new()
+    /// What gathers figures that no sums can give, such as mAP.
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        None
     }
 }
 
@@ -312,77 +313,103 @@ impl judge::Profile for AsProfile {
             Score::Unscored(why) => format!("{}: {why}", judged.rule).into(),
             Score::Value(_) => judged.rule.into(),
         };
-        let mut out = judge::Judgement::bare(verdict, rule, gold);
-        for (name, value) in judged.values() {
-            out = out.with(name.to_owned(), value);
-        }
+        let crash = (judged.rule == CRASH).then_some((Cow::Borrowed(CRASH), 1.0));
+        let verdict_value =
+            if let Score::Value(v) = judged.verdict { Some((Cow::Borrowed(VERDICT), v)) } else { None };
+        let values = verdict_value.into_iter().chain(crash).chain(judged.parts);
+        let mut out = Judgement::bare(verdict, rule, gold);
+        out.values = values.map(|(name, value)| judge::Value { name, value }).collect();
         out.answer = judged.extracted.clone();
         out.span = judged.extracted;
         out
     }
 
-    fn printed(&self, replies: &[(Sample, String)]) -> Vec<(String, f64)> {
-        let mut sums = Sums::default();
-        replies.iter().for_each(|(sample, reply)| sums.add_row(&self.rules.score(sample, reply)));
-        let mut figures = self.rules.figures(&sums);
-        figures.extend(self.rules.whole_set(replies));
-        figures
-            .into_iter()
-            .filter_map(|f| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None })
-            .collect()
-    }
-
-    fn prints(&self) -> bool {
-        true
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        Some(Box::new(AsPrinted { rules: self.rules, sums: Sums::default(), more: self.rules.gather() }))
     }
 }
 
-/// A profile and its mean verdict.
-pub type ProfileScore = (&'static str, f64);
+/// The figures of a harness, from the values of rows that were already judged.
+struct AsPrinted {
+    rules: &'static dyn Compat,
+    sums: Sums,
+    more: Option<Box<dyn Gather>>,
+}
 
-/// The lowest and the highest accuracy that the profiles give the same replies.
-#[derive(Debug, Clone, PartialEq)]
+impl Gather for AsPrinted {
+    fn add(&mut self, sample: &Sample, reply: &str, judgement: &Judgement) {
+        judgement.values.iter().for_each(|v| self.sums.add(&v.name, v.value));
+        if let Some(more) = &mut self.more {
+            more.add(sample, reply, judgement);
+        }
+    }
+
+    fn figures(self: Box<Self>) -> Vec<(String, f64)> {
+        let number = |f: Figure| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None };
+        let mut all: Vec<(String, f64)> =
+            self.rules.figures(&self.sums).into_iter().filter_map(number).collect();
+        all.extend(self.more.map(Gather::figures).unwrap_or_default());
+        all
+    }
+}
+
+/// How much the score of the same replies depends on who reads them: the mean verdict by every profile
+/// that applies to all of the samples and asks no judge. Gathered one reply at a time.
+#[derive(Debug, Clone)]
 pub struct Sensitivity {
+    n: u64,
+    sums: Vec<f64>,
+    without: BTreeMap<usize, String>,
+}
+
+/// The ends of the range and what lies between.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
     /// Profile and mean verdict, lowest first.
-    pub by_profile: Vec<ProfileScore>,
-    /// Profiles that did not apply, or would have crashed, with the reason.
-    pub without: Vec<(&'static str, String)>,
+    pub by_profile: Vec<(String, f64)>,
+    /// Profiles that do not apply, would have crashed or ask a judge, with the reason.
+    pub without: Vec<(String, String)>,
+}
+
+impl Default for Sensitivity {
+    fn default() -> Self {
+        Self { n: 0, sums: vec![0.0; all().count()], without: BTreeMap::new() }
+    }
 }
 
 impl Sensitivity {
-    /// Lowest and highest profile.
-    pub fn range(&self) -> Option<(ProfileScore, ProfileScore)> {
-        Some((*self.by_profile.first()?, *self.by_profile.last()?))
-    }
-}
-
-/// How much the score of the same replies depends on who reads them: the mean verdict by every
-/// profile that applies to all of the samples and asks no judge.
-pub fn sensitivity(replies: &[(&Sample, &str)]) -> Sensitivity {
-    let mut out = Sensitivity { by_profile: Vec::new(), without: Vec::new() };
-    for profile in all() {
-        if replies.iter().any(|(s, _)| profile.asks_judge(s).is_some()) {
-            continue;
-        }
-        let mut sum = 0.0;
-        let mut reason = None;
-        for (sample, reply) in replies {
+    /// Counts a reply in; a profile that does not apply to it is asked no more.
+    pub fn add(&mut self, sample: &Sample, reply: &str) {
+        self.n += 1;
+        for (at, (profile, sum)) in all().zip(&mut self.sums).enumerate() {
+            if self.without.contains_key(&at) {
+                continue;
+            }
+            if profile.asks_judge(sample).is_some() {
+                self.without.insert(at, "asks a judge".to_owned());
+                continue;
+            }
             match profile.score(sample, reply).verdict {
-                Score::Value(v) => sum += v,
-                Score::Unscored(why) => {
-                    reason = Some(why.into_owned());
-                    break;
-                }
+                Score::Value(v) => *sum += v,
+                Score::Unscored(why) => drop(self.without.insert(at, why.into_owned())),
             }
         }
-        match reason {
-            Some(why) => out.without.push((profile.name(), why)),
-            None if replies.is_empty() => {}
-            None => out.by_profile.push((profile.name(), sum / replies.len() as f64)),
-        }
     }
-    out.by_profile.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(b.0)));
-    out
+
+    /// The means, lowest first.
+    pub fn finish(self) -> Spread {
+        let mut out = Spread::default();
+        for (at, (profile, sum)) in all().zip(&self.sums).enumerate() {
+            let name = profile.name().to_owned();
+            match self.without.get(&at) {
+                Some(why) => out.without.push((name, why.clone())),
+                None if self.n == 0 => {}
+                None => out.by_profile.push((name, sum / self.n as f64)),
+            }
+        }
+        out.by_profile.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        out
+    }
 }
 
 /// The letter that a multiple-choice sample holds for right.

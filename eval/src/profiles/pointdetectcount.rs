@@ -6,6 +6,7 @@
 
 use super::parts::gold_text;
 use super::{Compat, Figure, Judged, Sums};
+use crate::judge::{Gather, Judgement};
 use crate::metrics::boxes::iou_best;
 use crate::metrics::coco_map::{Found, Params, Summary, Truth, evaluate};
 use crate::metrics::points::nearest;
@@ -252,19 +253,32 @@ impl Compat for PointDetectCount {
             .collect()
     }
 
-    fn whole_set(&self, replies: &[(Sample, String)]) -> Vec<Figure> {
-        let readings: Vec<Reading> =
-            replies.iter().filter_map(|(s, reply)| read(gold_text(s)?, reply)).collect();
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        Some(Box::new(Boxes::default()))
+    }
+}
+
+/// The boxes of the set, for mAP.
+#[derive(Default)]
+struct Boxes(Vec<Reading>);
+
+impl Gather for Boxes {
+    fn add(&mut self, sample: &Sample, reply: &str, _: &Judgement) {
+        let boxed = |r: &Reading| matches!(r.task, Task::Bounding | Task::CountAndBox);
+        self.0.extend(gold_text(sample).and_then(|gold| read(gold, reply)).filter(boxed));
+    }
+
+    fn figures(self: Box<Self>) -> Vec<(String, f64)> {
         let mut out = Vec::new();
         for task in [Task::Bounding, Task::CountAndBox] {
-            let of: Vec<&Reading> = readings.iter().filter(|r| r.task == task).collect();
+            let of: Vec<&Reading> = self.0.iter().filter(|r| r.task == task).collect();
             if of.is_empty() {
                 continue;
             }
             let summary = mean_average_precision(&of, &Params::torchmetrics());
             for (name, value) in [("mAP", summary.ap), ("mAP_50", summary.ap50), ("mAP_75", summary.ap75)] {
                 // torchmetrics prints -1 where there is no reference.
-                out.push(Figure::new(format!("{}.{name}", task.name()), value.unwrap_or(-1.0), of.len()));
+                out.push((format!("{}.{name}", task.name()), value.unwrap_or(-1.0)));
             }
         }
         out

@@ -99,10 +99,11 @@ fn odd_replies_neither_crash_nor_score_more_than_one() {
 #[test]
 fn the_same_reply_is_right_and_wrong_by_profile() {
     let question = sample(Target::Choice('B'), &["pneumonia", "pleural effusion", "fracture", "normal"]);
-    let row = sensitivity(&[(&question, "The correct answer is B.")]);
-    let ((_, lowest), (_, highest)) = row.range().unwrap();
-    assert_eq!((lowest, highest), (0.0, 1.0));
-    assert!(row.without.iter().any(|(name, _)| *name == "karma"));
+    let mut row = Sensitivity::default();
+    row.add(&question, "The correct answer is B.");
+    let row = row.finish();
+    assert_eq!((row.by_profile.first().unwrap().1, row.by_profile.last().unwrap().1), (0.0, 1.0));
+    assert!(row.without.iter().any(|(name, _)| name == "karma"));
 }
 
 #[test]
@@ -119,12 +120,16 @@ fn a_run_sees_the_commit_and_the_printed_figures() {
     };
     let case = Case { sample: &closed, prediction: &prediction, pictures: &[] };
     assert_eq!(profile.judge(&case).verdict, Verdict::Correct);
-    let replies = [
-        (closed.clone(), "abnormal".to_owned()),
-        (open.clone(), "left lung".to_owned()),
-        (open, "right".to_owned()),
-    ];
-    let printed = profile.printed(&replies);
+    let mut gathered = profile.gather().unwrap();
+    for (sample, reply) in [(&closed, "abnormal"), (&open, "left lung"), (&open, "right")] {
+        let prediction = loupe_core::Prediction {
+            outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text(reply)),
+            ..prediction.clone()
+        };
+        let judgement = profile.judge(&Case { sample, prediction: &prediction, pictures: &[] });
+        gathered.add(sample, reply, &judgement);
+    }
+    let printed = gathered.figures();
     assert_eq!(printed[0], ("total metrics.acc".to_owned(), 2.0 / 3.0));
     assert_eq!(printed[2], ("open.acc".to_owned(), 0.25));
 }

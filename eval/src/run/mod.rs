@@ -11,6 +11,7 @@
 mod answer;
 mod error;
 mod folder;
+mod import;
 mod media;
 mod plan;
 mod score;
@@ -20,6 +21,7 @@ pub use answer::{Answer, Answerer, Direct, Work};
 pub use error::RunError;
 pub(crate) use folder::fingerprint;
 pub use folder::{Item, MadeBy, ReplyLine, RunFolder, SampleLine, Seen};
+pub use import::{Source, import};
 pub use plan::{Plan, Selection, Setting};
 pub use score::{Judged, score, view};
 pub use work::{Finished, Progress, run};

@@ -3,9 +3,9 @@
 use super::error::RunError;
 use super::folder::{Item, ReplyLine, RunFolder, replace};
 use crate::judge::{Case, Judgement, Profile};
-use crate::summary::{Summariser, Summary};
+use crate::summary::{Scoring, Summariser, Summary};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Prediction, Sample, Score};
+use loupe_core::{Prediction, Sample, Score};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -53,9 +53,10 @@ fn as_map<K: Serialize, V: Serialize, S: serde::Serializer>(
 ///
 /// # Errors
 /// When the folder cannot be read or written.
-pub fn score(dir: &Path, profiles: &[&dyn Profile], metrics: &[&dyn Metric]) -> Result<Summary, RunError> {
+pub fn score(dir: &Path, scoring: &Scoring<'_>) -> Result<Summary, RunError> {
     let folder = RunFolder::open(dir)?;
-    let mut summariser = Summariser::new(profiles, metrics);
+    let (profiles, metrics) = (scoring.profiles, scoring.metrics);
+    let mut summariser = Summariser::new(scoring);
     let mut failed = None;
     replace(dir, "scores.json", |to| {
         write!(to, "{{\"format\": 1, \"items\": [")?;

@@ -44,7 +44,32 @@ pub fn reliability(pairs: &[(f64, bool)], bins: usize) -> Vec<Bin> {
 
 /// Calibration errors with that many bins; `None` of nothing.
 pub fn errors(pairs: &[(f64, bool)], bins: usize) -> Option<Calibration> {
-    let bins = reliability(pairs, bins);
+    of_bins(&reliability(pairs, bins))
+}
+
+/// Calibration errors as torchmetrics has them (`norm` l1, l2 and max): bins hold their lower edge,
+/// and confidences and edges are of single precision, so that values on an edge change bins. Equal to
+/// single precision.
+pub fn errors_torchmetrics(pairs: &[(f64, bool)], bins: usize) -> Option<Calibration> {
+    let mut sums = vec![Bin::default(); bins];
+    let edges: Vec<f32> = (0..bins).map(|i| (i as f64 / bins as f64) as f32).collect();
+    for &(confidence, right) in pairs.iter().filter(|(c, _)| c.is_finite()) {
+        let single = confidence as f32;
+        let at = edges.partition_point(|edge| *edge <= single).saturating_sub(1);
+        if let Some(bin) = sums.get_mut(at) {
+            bin.n += 1;
+            bin.confidence += f64::from(single);
+            bin.accuracy += f64::from(right);
+        }
+    }
+    for bin in sums.iter_mut().filter(|b| b.n > 0) {
+        bin.confidence /= bin.n as f64;
+        bin.accuracy /= bin.n as f64;
+    }
+    of_bins(&sums)
+}
+
+fn of_bins(bins: &[Bin]) -> Option<Calibration> {
     let n: usize = bins.iter().map(|b| b.n).sum();
     (n > 0).then(|| {
         let gaps = || {

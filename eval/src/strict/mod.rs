@@ -19,6 +19,14 @@ use words::{normal, overlap, words};
 pub use masks::MaskTrace;
 pub use yes_no::polarity;
 
+/// The reply without its reasoning.
+///
+/// # Errors
+/// `empty` when there is nothing, `reasoning_only` when all of it is reasoning.
+pub fn without_reasoning(reply: &str) -> Result<&str, &'static str> {
+    extract(reply).map(|span| span.reply)
+}
+
 /// All questions.
 pub const ACCURACY: &str = "accuracy";
 /// Closed questions by the set's `answer_type`.

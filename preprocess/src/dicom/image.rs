@@ -14,6 +14,7 @@ use crate::guard::guarded;
 use crate::limits::Limits;
 use dicom_dictionary_std::tags;
 use loupe_core::media::{MediaError, WindowChoice};
+use loupe_core::seam::Intensities;
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
 use loupe_core::{Origin, Picture, View};
@@ -346,6 +347,25 @@ impl Image {
         let picture = Picture::new(self.format.columns, self.format.rows, channels, pixels);
         let picture = picture.map_err(|e| malformed(tags::PIXEL_DATA, e.to_string()))?;
         Ok(picture.with_origin(origin))
+    }
+
+    /// The values of the frame that `view` names, before any window; nothing for colours and for
+    /// grey levels that fill eight bits.
+    ///
+    /// # Errors
+    /// When there is no such frame or it is damaged.
+    pub fn intensities(&self, view: &View) -> Result<Option<Intensities>, MediaError> {
+        let frame = view.frame.unwrap_or(0);
+        if !self.format.photometric.is_grey() || self.fills_eight_bits(frame)? {
+            return Ok(None);
+        }
+        Ok(Some(Intensities {
+            width: self.format.columns,
+            height: self.format.rows,
+            values: self.values(frame)?,
+            inverted: self.format.photometric == super::format::Photometric::Monochrome1,
+            hounsfield: self.modality() == Modality::Ct,
+        }))
     }
 
     fn origin(&self, frame: usize) -> Origin {

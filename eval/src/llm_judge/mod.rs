@@ -4,12 +4,17 @@
 //! model. A judge that fails, or whose reply cannot be read, gives no verdict; nothing else is put
 //! in its place.
 
+mod profile;
+
+pub use profile::{AskError, JudgedBy, ask_all};
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
 /// Answers a prompt, as repeatably as it can (temperature 0).
@@ -142,7 +147,19 @@ pub struct Cache {
 struct Line {
     key: String,
     model: String,
+    /// What was sent, word for word.
+    #[serde(default)]
+    prompt: String,
     reply: String,
+}
+
+/// Identity of a question put to a judge.
+pub(crate) fn key(model: &str, prompt: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(model.as_bytes());
+    hash.update([0]);
+    hash.update(prompt.as_bytes());
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl Cache {
@@ -169,16 +186,13 @@ impl Cache {
         Ok(Self { file, replies })
     }
 
-    fn key(model: &str, prompt: &str) -> String {
-        let mut hash = Sha256::new();
-        hash.update(model.as_bytes());
-        hash.update([0]);
-        hash.update(prompt.as_bytes());
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
-    }
-
-    fn put(&mut self, key: &str, model: &str, reply: &str) -> Result<(), CacheError> {
-        let line = Line { key: key.to_owned(), model: model.to_owned(), reply: reply.to_owned() };
+    fn put(&mut self, key: &str, model: &str, prompt: &str, reply: &str) -> Result<(), CacheError> {
+        let line = Line {
+            key: key.to_owned(),
+            model: model.to_owned(),
+            prompt: prompt.to_owned(),
+            reply: reply.to_owned(),
+        };
         let mut text = serde_json::to_vec(&line).map_err(std::io::Error::other)?;
         text.push(b'\n');
         self.file.write_all(&text)?;
@@ -213,14 +227,15 @@ pub struct Opinion {
 /// When the cache cannot be written; a judge that fails is an [`Opinion`] without a verdict.
 pub fn opinion(
     judge: &mut dyn Judge,
-    cache: &mut Cache,
+    cache: &Mutex<Cache>,
     rubric: &Rubric,
-    (question, reference, answer): (&str, &str, &str),
+    prompt: String,
 ) -> Result<Opinion, CacheError> {
-    let prompt = rubric.prompt(question, reference, answer);
+    // Not held while the judge thinks: others look up and write meanwhile.
+    let cache = || cache.lock().unwrap_or_else(PoisonError::into_inner);
     let model = judge.model().to_owned();
-    let key = Cache::key(&model, &prompt);
-    let known = cache.replies.get(&key).cloned();
+    let key = key(&model, &prompt);
+    let known = cache().replies.get(&key).cloned();
     let cached = known.is_some();
     let mut out = Opinion {
         verdict: None,
@@ -243,7 +258,7 @@ pub fn opinion(
         }
     };
     if !cached {
-        cache.put(&key, &out.model, &reply)?;
+        cache().put(&key, &out.model, &out.prompt, &reply)?;
     }
     out.verdict = rubric.read(&reply);
     if out.verdict.is_none() {
@@ -285,22 +300,24 @@ mod tests {
             ],
             0,
         );
-        let mut cache = Cache::open(&path).unwrap();
+        let cache = Mutex::new(Cache::open(&path).unwrap());
         let asked = ("Where?", "left lung", "the left lung {reference}");
-        let mut ask = |cache: &mut Cache, asked| opinion(&mut judge, cache, &rubric, asked).unwrap();
-        let failed = ask(&mut cache, asked);
+        let mut ask = |cache: &Mutex<Cache>, (q, g, a): (&str, &str, &str)| {
+            opinion(&mut judge, cache, &rubric, rubric.prompt(q, g, a)).unwrap()
+        };
+        let failed = ask(&cache, asked);
         assert_eq!((failed.verdict, failed.problem.as_deref()), (None, Some("connection refused")));
-        let first = ask(&mut cache, asked);
+        let first = ask(&cache, asked);
         assert_eq!((first.verdict, first.cached), (Some(true), false));
         assert!(first.prompt.contains("the left lung {reference}"));
         drop(cache);
         // A crash in the middle of a line loses that line only.
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"key\":\"ab").unwrap();
-        let mut cache = Cache::open(&path).unwrap();
-        assert!(ask(&mut cache, asked).cached);
-        assert_eq!(ask(&mut cache, ("Where?", "left lung", "right")).verdict, None);
+        let cache = Mutex::new(Cache::open(&path).unwrap());
+        assert!(ask(&cache, asked).cached);
+        assert_eq!(ask(&cache, ("Where?", "left lung", "right")).verdict, None);
         assert_eq!(
-            ask(&mut cache, ("Where?", "left lung", "heart")).problem.as_deref(),
+            ask(&cache, ("Where?", "left lung", "heart")).problem.as_deref(),
             Some("the judge's reply is empty")
         );
         assert_eq!(Cache::open(&path).unwrap().replies.len(), 2);

@@ -1,0 +1,175 @@
+//! A judge over a whole run: everything is asked first, several at a time, and the opinions then
+//! score like any other profile.
+
+use super::{Cache, CacheError, Judge, Opinion, Rubric, key, opinion};
+use crate::judge::{Case, Judgement, Profile, Verdict};
+use crate::metrics::report_sections::{Part, joined};
+use crate::run::{RunError, RunFolder};
+use crate::strict::{ACCURACY, without_reasoning};
+use loupe_core::{Prediction, Sample, Target};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+/// What a row puts to the judge.
+enum Asked {
+    Prompt(String),
+    /// The reply holds nothing to judge; why.
+    Nothing(&'static str),
+    /// The row has no reference in words.
+    NoReference,
+    Failed,
+}
+
+/// The question with its options, the reference in words, and the reply without its reasoning.
+fn asked(rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Asked {
+    let option = |letter: char| {
+        let choice = sample.choices.iter().find(|c| c.letter == letter)?;
+        Some(format!("{letter}. {}", choice.text))
+    };
+    let reference = match &sample.target {
+        Target::Text(wordings) if !wordings.is_empty() => wordings.join(" / "),
+        Target::Choice(letter) => option(*letter).unwrap_or_else(|| letter.to_string()),
+        Target::Count(n) => n.to_string(),
+        Target::Report(sections) => joined(sections, Part::Whole),
+        _ => return Asked::NoReference,
+    };
+    let Some(reply) = prediction.text() else { return Asked::Failed };
+    let reply = match without_reasoning(reply) {
+        Ok(reply) => reply,
+        Err(why) => return Asked::Nothing(why),
+    };
+    let mut question = sample.question.clone();
+    for choice in &sample.choices {
+        question.push_str(&format!("\n{}. {}", choice.letter, choice.text));
+    }
+    Asked::Prompt(rubric.prompt(&question, &reference, reply))
+}
+
+/// The opinions of a language model as a profile. A row on which it failed, or whose reply holds no
+/// verdict, is unscored and says why: nothing else is put in its place.
+pub struct JudgedBy {
+    name: String,
+    about: String,
+    model: String,
+    rubric: Rubric,
+    opinions: HashMap<String, Opinion>,
+}
+
+/// Puts every reply of a run to the judges, each prompt once, as many at a time as there are judges.
+///
+/// # Errors
+/// When the run cannot be read or the cache cannot be written.
+pub fn ask_all(
+    folder: &RunFolder,
+    judges: &mut [Box<dyn Judge>],
+    cache: Cache,
+    rubric: &Rubric,
+    heard: &(dyn Fn(usize, &Opinion) + Sync),
+) -> Result<JudgedBy, AskError> {
+    let model = judges.first().map(|j| j.model().to_owned()).unwrap_or_default();
+    let (mut prompts, mut seen) = (Vec::new(), HashSet::new());
+    for item in folder.items()? {
+        let item = item?;
+        let (Some(sample), Some(prediction)) = (&item.line.sample, item.prediction()) else { continue };
+        if let Asked::Prompt(prompt) = asked(rubric, sample, &prediction) {
+            let key = key(&model, &prompt);
+            if seen.insert(key.clone()) {
+                prompts.push((key, prompt));
+            }
+        }
+    }
+    let total = prompts.len();
+    let next = Mutex::new(prompts.into_iter());
+    let (cache, opinions, broken) = (Mutex::new(cache), Mutex::new(HashMap::new()), Mutex::new(None));
+    let work = |judge: &mut Box<dyn Judge>| {
+        loop {
+            let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((key, prompt)) = taken else { return };
+            match opinion(judge.as_mut(), &cache, rubric, prompt) {
+                Ok(opinion) => {
+                    heard(total, &opinion);
+                    opinions.lock().unwrap_or_else(PoisonError::into_inner).insert(key, opinion);
+                }
+                Err(error) => {
+                    *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for judge in judges {
+            scope.spawn(|| work(judge));
+        }
+    });
+    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(AskError::Cache(error));
+    }
+    Ok(JudgedBy {
+        name: format!("judge:{}@{model}", rubric.name),
+        about: format!("the language model {model} with the prompt {}", rubric.name),
+        model,
+        rubric: rubric.clone(),
+        opinions: opinions.into_inner().unwrap_or_else(PoisonError::into_inner),
+    })
+}
+
+/// Why the judge could not be put to work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The run cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The cache cannot be written.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+impl JudgedBy {
+    /// Prompts without a verdict, and the first reason.
+    pub fn without_verdict(&self) -> (usize, Option<&str>) {
+        let mut without = self.opinions.values().filter(|o| o.verdict.is_none());
+        let first = without.next();
+        (usize::from(first.is_some()) + without.count(), first.and_then(|o| o.problem.as_deref()))
+    }
+}
+
+impl Profile for JudgedBy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &str {
+        &self.about
+    }
+
+    fn judge(&self, case: &Case<'_>) -> Judgement {
+        let gold = case.sample.target.text().unwrap_or_default();
+        let unscored = |rule: String| Judgement::bare(Verdict::Unscored, rule, gold).with(ACCURACY, f64::NAN);
+        let prompt = match asked(&self.rubric, case.sample, case.prediction) {
+            Asked::Prompt(prompt) => prompt,
+            Asked::Nothing(why) => {
+                return Judgement::bare(Verdict::Unparsed, why, gold).with(ACCURACY, 0.0);
+            }
+            Asked::NoReference => return Judgement::bare(Verdict::Unscored, "no reference in words", gold),
+            Asked::Failed => {
+                return Judgement::bare(Verdict::Failed, "the item failed", gold).with(ACCURACY, f64::NAN);
+            }
+        };
+        let Some(opinion) = self.opinions.get(&key(&self.model, &prompt)) else {
+            return unscored("the judge was not asked".to_owned());
+        };
+        let Some(right) = opinion.verdict else {
+            let why = opinion.problem.as_deref().unwrap_or("no verdict");
+            return unscored(format!("judge: {why}"));
+        };
+        let verdict = if right { Verdict::Correct } else { Verdict::Wrong };
+        let mut judgement =
+            Judgement::bare(verdict, "judge", gold).with(ACCURACY, f64::from(u8::from(right)));
+        // The judge's own words say why.
+        judgement.span.clone_from(&opinion.reply);
+        judgement.answer = case.prediction.text().map(|t| t.chars().take(400).collect());
+        judgement
+    }
+}

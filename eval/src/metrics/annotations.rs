@@ -1,0 +1,181 @@
+//! What networks outside loupe say about reports, imported from a file of JSON lines, one a report:
+//!
+//! ```json
+//! {"id": "s1", "radgraph": {"reference": {"entities": {}}, "reply": {"entities": {}}},
+//!  "chexbert": {"reference": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "reply": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]},
+//!  "chexbert_embedding": {"reference": [0.1], "reply": [0.2]}, "bertscore": 0.61, "bleu2": 0.21,
+//!  "green": {"matched": 3, "significant": [0, 1, 0, 0, 0, 0]}}
+//! ```
+//!
+//! Every field but the id may be absent; `green` may also be the words of the GREEN model. RadCliQ comes
+//! where its four parts are there.
+
+use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
+use super::radcliq::{self, Parts};
+use super::{green, radgraph};
+use loupe_core::{Metric, Prediction, Sample, Score};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use thiserror::Error;
+
+/// Something of the reference report and of the reply.
+#[derive(Debug, Clone, Deserialize)]
+struct Both<T> {
+    reference: T,
+    reply: T,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Green {
+    Counts { matched: u32, significant: [u32; 6] },
+    Words(String),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Line {
+    id: String,
+    radgraph: Option<Both<radgraph::Annotation>>,
+    chexbert: Option<Both<Labels>>,
+    chexbert_embedding: Option<Both<Vec<f64>>>,
+    bertscore: Option<f64>,
+    bleu2: Option<f64>,
+    green: Option<Green>,
+}
+
+/// Annotations by sample.
+#[derive(Debug, Default)]
+pub struct Annotations(HashMap<String, Line>);
+
+/// Why annotations cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AnnotationError {
+    /// The file cannot be read.
+    #[error("the annotations cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// A line is not an annotation.
+    #[error("annotations, line {line}: {problem}")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A figure of one report; nothing where its parts are not annotated.
+type OfLine = fn(&Line) -> Option<f64>;
+
+fn combined(line: &Line) -> Option<f64> {
+    line.radgraph.as_ref().map(|r| radgraph::combined(&r.reference, &r.reply))
+}
+
+fn chexbert_similarity(line: &Line) -> Option<f64> {
+    line.chexbert_embedding.as_ref().and_then(|e| similarity(&e.reference, &e.reply))
+}
+
+fn parts(line: &Line) -> Option<Parts> {
+    Some(Parts {
+        radgraph_combined: combined(line)?,
+        bertscore: line.bertscore?,
+        chexbert_similarity: chexbert_similarity(line)?,
+        bleu2: line.bleu2?,
+    })
+}
+
+/// Figures of single reports; an error measure where the flag is false.
+const FIGURES: [(&str, bool, OfLine); 7] = [
+    ("radgraph_combined", true, combined),
+    ("radgraph_simple", true, |l| l.radgraph.as_ref().map(|r| radgraph::simple(&r.reference, &r.reply))),
+    ("radgraph_partial", true, |l| l.radgraph.as_ref().map(|r| radgraph::partial(&r.reference, &r.reply))),
+    ("chexbert_similarity", true, chexbert_similarity),
+    ("green", true, |l| match l.green.as_ref()? {
+        Green::Counts { matched, significant } => {
+            Some(green::Findings { matched: *matched, significant: *significant }.green())
+        }
+        Green::Words(words) => green::read(words).map(green::Findings::green),
+    }),
+    ("radcliq_v0", false, |l| parts(l).map(radcliq::v0)),
+    ("radcliq_v1", false, |l| parts(l).map(radcliq::v1)),
+];
+
+/// A metric whose values are imported.
+pub struct Imported<'a> {
+    of: &'a Annotations,
+    name: &'static str,
+    higher_is_better: bool,
+    compute: OfLine,
+}
+
+impl Annotations {
+    /// Reads a file of JSON lines.
+    ///
+    /// # Errors
+    /// When it cannot be read or a line is not an annotation; the message names the line, not its words.
+    pub fn read(path: &Path) -> Result<Self, AnnotationError> {
+        let mut all = HashMap::new();
+        for (at, text) in BufReader::new(File::open(path)?).lines().enumerate() {
+            let text = text?;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let line: Line = serde_json::from_str(&text).map_err(|e| AnnotationError::Line {
+                line: at + 1,
+                problem: format!("{:?} error at column {}", e.classify(), e.column()),
+            })?;
+            all.insert(line.id.clone(), line);
+        }
+        Ok(Self(all))
+    }
+
+    /// The metrics that the file has anything for.
+    pub fn metrics(&self) -> Vec<Imported<'_>> {
+        let found = FIGURES.iter().filter(|(_, _, compute)| self.0.values().any(|l| compute(l).is_some()));
+        found
+            .map(|&(name, higher_is_better, compute)| Imported { of: self, name, higher_is_better, compute })
+            .collect()
+    }
+
+    /// CheXbert labels of reference and reply.
+    pub fn labels(&self, id: &str) -> Option<(Labels, Labels)> {
+        self.0.get(id)?.chexbert.as_ref().map(|l| (l.reference, l.reply))
+    }
+}
+
+/// F1 of labels over a set, by the names of the metrics.
+pub fn label_figures(pairs: &[(Labels, Labels)]) -> Vec<(&'static str, f64)> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<usize> = (0..OBSERVATIONS.len()).collect();
+    let (fourteen, five) = (f1(pairs, &all), f1(pairs, &FIVE));
+    vec![
+        ("chexbert_f1_micro_14", fourteen.micro),
+        ("chexbert_f1_macro_14", fourteen.macro_),
+        ("chexbert_f1_weighted_14", fourteen.weighted),
+        ("chexbert_f1_micro_5", five.micro),
+        ("chexbert_f1_macro_5", five.macro_),
+    ]
+}
+
+impl Metric for Imported<'_> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn higher_is_better(&self) -> bool {
+        self.higher_is_better
+    }
+
+    fn score(&self, sample: &Sample, prediction: &Prediction) -> Score {
+        if prediction.text().is_none() {
+            return Score::Unscored("the item failed".into());
+        }
+        let value = self.of.0.get(&sample.id).and_then(self.compute);
+        value.filter(|v| v.is_finite()).map_or(Score::Unscored("not annotated".into()), Score::Value)
+    }
+}

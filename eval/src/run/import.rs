@@ -1,0 +1,71 @@
+//! A run made of replies that another tool has written.
+
+use super::error::RunError;
+use super::folder::{FORMAT, MadeBy, REPLIES, ReplyLine, RunFolder, SampleLine, replace};
+use super::plan::{Selection, Setting};
+use loupe_core::{DatasetInfo, Limits, ModelInfo};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+/// What is known of replies made elsewhere.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What made them, for tables.
+    pub model: String,
+    /// The questions they answer.
+    pub dataset: DatasetInfo,
+    /// Replies per sample.
+    pub rollouts: usize,
+    /// The file with its SHA-256, and how it was read.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// Writes the folder of a finished run. A folder that holds the same import is left as it is; one
+/// that holds something else is refused.
+///
+/// # Errors
+/// When the folder cannot be written or holds another run, or there are no samples.
+pub fn import(
+    dir: &Path,
+    source: Source,
+    samples: &mut dyn Iterator<Item = SampleLine>,
+    replies: &mut dyn Iterator<Item = ReplyLine>,
+) -> Result<RunFolder, RunError> {
+    let made_by = MadeBy {
+        format: FORMAT,
+        loupe: env!("CARGO_PKG_VERSION").to_owned(),
+        dataset: source.dataset,
+        selection: Selection::default(),
+        n: 0,
+        samples_sha256: String::new(),
+        model: ModelInfo {
+            family: "imported".to_owned(),
+            name: source.model,
+            weights_sha256: "unknown".to_owned(),
+            parameters: 0,
+            dtype: "unknown".to_owned(),
+            device: "unknown".to_owned(),
+            resample: "unknown".to_owned(),
+            box_dialect: "none".to_owned(),
+            context_tokens: 0,
+        },
+        strategy: Value::Null,
+        prompt: json!({ "name": "unknown" }),
+        limits: Limits::default(),
+        rollouts: source.rollouts,
+        settings: source.settings,
+    };
+    let (folder, log) = RunFolder::create_or_resume(dir, made_by, samples)?;
+    // The log holds the folder's lock until the replies are in place.
+    replace(dir, REPLIES, |to| {
+        for line in replies {
+            serde_json::to_writer(&mut *to, &line)?;
+            to.write_all(b"\n")?;
+        }
+        Ok(())
+    })?;
+    drop(log);
+    Ok(folder)
+}

@@ -1,0 +1,573 @@
+//! Replies of other tools, judges, leaderboards, overlaps and probes through the binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+fn loupe(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn said(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+fn json(args: &[&str]) -> Value {
+    let out = loupe(args);
+    assert!(out.status.success(), "{args:?}: {}", said(&out));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A figure of a profile, or what it prints under that name.
+fn figure(summary: &Value, profile: &str, name: &str) -> f64 {
+    let profiles = summary["profiles"].as_array().unwrap();
+    let of = profiles.iter().find(|p| p["name"].as_str().unwrap().contains(profile)).unwrap();
+    let plain = of["figures"].as_array().unwrap().iter().find(|f| f["name"] == name).map(|f| &f["value"]);
+    let printed = || of["printed"].as_array()?.iter().find(|p| p[0] == name).map(|p| &p[1]);
+    printed().or(plain).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {name} in {of}"))
+}
+
+fn data() -> Option<PathBuf> {
+    let found = std::env::var_os("LOUPE_TEST_DATA").map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("SKIPPED: set LOUPE_TEST_DATA to the folder of real data");
+    }
+    found
+}
+
+/// Every published prediction file with what its authors printed.
+#[test]
+fn published_figures_come_out_of_the_command_line() {
+    let Some(data) = data() else { return };
+    let expected: Value =
+        serde_json::from_slice(&fs::read(data.join("EXPECTED/expected.json")).unwrap()).unwrap();
+    let value = |file: &str| {
+        let checks = expected["checks"].as_array().unwrap();
+        checks.iter().find(|c| c["file"] == file).map(|c| c["value"].clone()).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let score = |file: &str, profile: &str, more: &[&str]| {
+        let run = dir.path().join(file.replace('/', "-"));
+        let file = data.join(file);
+        let args = ["score", "--replies", path(&file), "--output", path(&run), "--profile", profile];
+        json(&[&args[..], &["--json", "--quiet", "--no-page"], more].concat())
+    };
+    let near = |got: f64, expected: &Value, tolerance: f64| {
+        let expected = expected.as_f64().unwrap();
+        assert!((got - expected).abs() <= tolerance, "{got} instead of {expected}");
+    };
+    for file in [
+        "pred_gr5293/results/baseline/predictions.jsonl",
+        "pred_gr5293/checkpoints/lora_quick/lora_predictions.jsonl",
+    ] {
+        let (got, expected) = (score(file, "gr5293", &[]), value(file));
+        for (name, key) in [
+            ("overall.exact_match", "overall_em"),
+            ("closed.exact_match", "closed_em"),
+            ("open.bleu1", "open_bleu1"),
+            ("open.rougeL", "open_rougeL"),
+            ("open.f1", "open_f1"),
+        ] {
+            near(figure(&got, "gr5293", name), &expected[key], 1e-12);
+        }
+        near(figure(&got, "gr5293", "closed.ci95.lower"), &expected["closed_ci95"][0], 1e-12);
+        near(figure(&got, "gr5293", "closed.ci95.upper"), &expected["closed_ci95"][1], 1e-12);
+    }
+    for file in ["baseline", "baseline_v2", "lora_r16_val"] {
+        let file = format!("pred_internvl2_vqarad/{file}_predictions.jsonl");
+        let (got, expected) =
+            (score(&file, "internvl2-vqarad", &["--tag", "qtype=answer_type"]), value(&file));
+        for name in ["closed_exact_match", "open_bleu1", "open_rouge_l"] {
+            near(figure(&got, "internvl2-vqarad", name), &expected[name], 1e-12);
+        }
+    }
+    let file = "pred_huatuo_slake/original/predictions.jsonl";
+    let (got, expected) = (score(file, "huatuo-slake", &[]), value(file));
+    near(figure(&got, "huatuo-slake", "accuracy"), &expected["published_accuracy"], 1e-12);
+    // The fault beside it: closed questions answered by an organ are never right there.
+    let strict = figure(&got, "strict", "closed accuracy (answer_type)");
+    let theirs = figure(&got, "huatuo-slake", "closed");
+    assert!(strict > theirs + 0.05, "strict {strict}, theirs {theirs}");
+
+    let file = "pred_mmmu_med/example_outputs/llava1.5_13b/total_val_output.json";
+    let references = data.join("pred_mmmu_med/answer_dict_val.json");
+    let more = ["--references", path(&references), "--letters", "ABCDEFGHI"];
+    let (got, expected) = (score(file, "mmmu", &more), value(file));
+    for (name, key) in [
+        ("Overall", "overall"),
+        ("Overall-Health and Medicine", "health_and_medicine"),
+        ("Basic_Medical_Science", "Basic_Medical_Science"),
+        ("Diagnostics_and_Laboratory_Medicine", "Diagnostics_and_Laboratory_Medicine"),
+        ("Pharmacy", "Pharmacy"),
+    ] {
+        // The script prints three decimals.
+        near(figure(&got, "mmmu", name), &expected[key], 5e-4);
+    }
+    let file = "pred_pointdetectcount/qwen-finetuned-6task-test500-result.jsonl";
+    let (got, expected) = (score(file, "pointdetectcount", &[]), value(file));
+    near(figure(&got, "pointdetectcount", "bounding.mAP"), &expected["mAP"], 5e-4);
+    near(figure(&got, "pointdetectcount", "bounding.iou"), &expected["mean_best_iou"], 1e-6);
+}
+
+#[test]
+fn columns_are_guessed_said_and_corrected() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("theirs.csv");
+    fs::write(&file, "index,question,A,B,answer,prediction,image\n1,Which?,one,two,B,B.,x.png\n2,Which?,one,two,A,maybe,x.png\n").unwrap();
+    let run = dir.path().join("run");
+    let out = loupe(&["score", "--replies", path(&file), "--output", path(&run), "--json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    assert!(said(&out).contains("reply prediction, reference answer, id index"), "{}", said(&out));
+    let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(figure(&summary, "strict", "choice accuracy"), 0.5);
+    assert_eq!(summary["profiles"][0]["figures"][0]["groups"], 1, "rows of one image belong together");
+    let range = summary["sensitivity"]["by_profile"].as_array().unwrap();
+    assert!(range.len() > 5 && range[0][1].as_f64() < range.last().unwrap()[1].as_f64(), "{range:?}");
+    assert!(run.join("report.html").is_file());
+    // The same again is the same run; another mapping in its folder is refused.
+    assert!(loupe(&["score", "--replies", path(&file), "--output", path(&run), "--quiet"]).status.success());
+    let other = loupe(&["score", "--replies", path(&file), "--output", path(&run), "--gold-column", "B"]);
+    assert_eq!(other.status.code(), Some(2));
+    let unknown = loupe(&["score", "--replies", path(&file), "--reply-column", "nothing"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(said(&unknown).contains("there are index, question"), "{}", said(&unknown));
+}
+
+#[test]
+fn replies_meet_the_questions_of_a_set_by_id_or_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = (0..4).map(|n| {
+        json!({"id": format!("q{n}"), "question": "Is it?", "answer": (["yes", "no"][n % 2]), "images": []})
+            .to_string()
+            + "\n"
+    });
+    fs::write(dir.path().join("data.jsonl"), lines.collect::<String>()).unwrap();
+    let set = format!("jsonl={}", dir.path().join("data.jsonl").display());
+    let file = dir.path().join("replies.jsonl");
+    fs::write(&file, "{\"id\":\"q1\",\"response\":\"no\"}\n{\"id\":\"q3\",\"response\":\"yes\"}\nbroken\n{\"id\":\"q9\",\"response\":\"x\"}\n").unwrap();
+    let run = dir.path().join("by-id");
+    let args =
+        ["score", "--replies", path(&file), "--data", &set, "--output", path(&run), "--json", "--no-page"];
+    let out = loupe(&args);
+    assert_eq!(out.status.code(), Some(1), "a broken row and missing replies are no success: {}", said(&out));
+    let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((&summary["replies"], &summary["missing"]), (&json!(2), &json!(2)));
+    assert_eq!(figure(&summary, "strict", "accuracy"), 0.5);
+    let position = dir.path().join("position.jsonl");
+    fs::write(&position, ["yes", "no", "no", "no"].map(|r| format!("{{\"output\":\"{r}\"}}\n")).concat())
+        .unwrap();
+    let wrong = loupe(&["score", "--replies", path(&position), "--data", &set]);
+    assert!(said(&wrong).contains("--in-order"), "{}", said(&wrong));
+    let run = dir.path().join("by-position");
+    let summary = json(&[
+        "score",
+        "--replies",
+        path(&position),
+        "--data",
+        &set,
+        "--in-order",
+        "--output",
+        path(&run),
+        "--json",
+        "--no-page",
+    ]);
+    assert_eq!(figure(&summary, "strict", "accuracy"), 0.75);
+}
+
+/// An endpoint on this machine that judges by a word in the answer, and fails when it is told to.
+struct Endpoint {
+    url: String,
+    requests: Arc<AtomicUsize>,
+    bodies: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Endpoint {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let (requests, bodies) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (counted, kept) = (requests.clone(), bodies.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (counted, kept) = (counted.clone(), kept.clone());
+                std::thread::spawn(move || serve(stream, &counted, &kept));
+            }
+        });
+        Self { url, requests, bodies }
+    }
+}
+
+fn serve(stream: TcpStream, requests: &AtomicUsize, bodies: &Mutex<Vec<Value>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut length, mut authorised) = (0, false);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+            break;
+        }
+        let lower = line.to_lowercase();
+        if let Some(n) = lower.strip_prefix("content-length:") {
+            length = n.trim().parse().unwrap();
+        }
+        authorised |= line.contains("Bearer secret-key");
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let number = requests.fetch_add(1, Ordering::SeqCst);
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let prompt = body["messages"][0]["content"].as_str().unwrap().to_owned();
+    bodies.lock().unwrap().push(body);
+    let answer = prompt.split("Answer to judge: ").nth(1).unwrap().split("\n\n").next().unwrap();
+    let (status, content) = match answer {
+        _ if !authorised => (401, String::new()),
+        _ if number == 0 => (503, String::new()),
+        a if a.contains("refuse") => (400, String::new()),
+        a if a.contains("mumble") => (200, "I would rather not say.".to_owned()),
+        a if a.contains("heart") => (200, "Other organ.\nVERDICT: INCORRECT".to_owned()),
+        _ => (200, "Same.\nVERDICT: CORRECT".to_owned()),
+    };
+    let text = json!({"choices": [{"message": {"role": "assistant", "content": content}}]}).to_string();
+    let mut stream = stream;
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    );
+}
+
+#[test]
+fn a_judge_is_asked_once_on_record_and_its_failures_stay_failures() {
+    let endpoint = Endpoint::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("replies.jsonl");
+    let rows = [
+        ("1", "the lung on the left"),
+        ("2", "heart"),
+        ("3", "mumble"),
+        ("4", "refuse"),
+        ("5", ""),
+        ("6", "<think>left lung</think>"),
+    ];
+    let lines = rows.map(|(id, reply)| {
+        json!({"id": id, "question": "Where?", "answer": "left lung", "response": reply}).to_string() + "\n"
+    });
+    fs::write(&file, lines.concat()).unwrap();
+    let run = dir.path().join("run");
+    let judged = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_loupe"))
+            .args(args)
+            .args([
+                "--judge",
+                &endpoint.url,
+                "--judge-model",
+                "judge-7b",
+                "--judge-key-env",
+                "JUDGE_KEY",
+                "--json",
+                "--no-page",
+            ])
+            .env("JUDGE_KEY", "secret-key")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let summary: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", said(&out)));
+        (out, summary)
+    };
+    let (out, summary) = judged(&["score", "--replies", path(&file), "--output", path(&run)]);
+    assert_eq!(out.status.code(), Some(1), "failures of the judge are no success");
+    assert!(said(&out).contains("no verdict on 2 replies"), "{}", said(&out));
+    let judge =
+        summary["profiles"].as_array().unwrap().iter().find(|p| p["name"] == "judge:loupe@judge-7b").unwrap();
+    assert_eq!(judge["verdicts"], json!({"correct": 1, "wrong": 1, "unparsed": 2, "unscored": 2}));
+    // Right one of four: wrong, empty and thought-only count, what was not judged does not.
+    assert_eq!((&judge["figures"][0]["value"], &judge["figures"][0]["unscored"]), (&json!(0.25), &json!(2)));
+    assert!(
+        judge["rules"].as_object().unwrap().keys().any(|r| r.contains("status 400")),
+        "{}",
+        judge["rules"]
+    );
+    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 5, "four prompts and one more try");
+    let body = endpoint.bodies.lock().unwrap()[0].clone();
+    assert_eq!((&body["model"], &body["temperature"]), (&json!("judge-7b"), &json!(0)));
+    let record = fs::read_to_string(run.join("judge.jsonl")).unwrap();
+    assert!(record.contains("Reference answer: left lung") && !record.contains("secret-key"));
+    assert_eq!(record.lines().count(), 3, "replies of the judge are kept, failures are not");
+    // Again: only what failed is asked, and only that.
+    judged(&["score", path(&run)]);
+    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 6);
+    // Nobody there: no verdict at all, and nothing in its place.
+    let away = loupe(&[
+        "score",
+        path(&run),
+        "--judge",
+        "http://127.0.0.1:9/v1",
+        "--judge-model",
+        "other",
+        "--json",
+        "--no-page",
+        "--quiet",
+    ]);
+    assert_eq!(away.status.code(), Some(1));
+    let summary: Value = serde_json::from_slice(&away.stdout).unwrap();
+    let judge = summary["profiles"].as_array().unwrap().last().unwrap();
+    assert_eq!(judge["verdicts"], json!({"unparsed": 2, "unscored": 4}));
+}
+
+#[test]
+fn several_replies_a_sample_and_metrics_and_a_leaderboard() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str, replies: &[&str]| {
+        let file = dir.path().join(format!("{name}.jsonl"));
+        let lines = replies
+            .iter()
+            .enumerate()
+            .map(|(n, r)| json!({"id": n / 3, "answer": "left lung", "response": r}).to_string() + "\n");
+        fs::write(&file, lines.collect::<String>()).unwrap();
+        let run = dir.path().join(name);
+        let args = [
+            "score",
+            "--replies",
+            path(&file),
+            "--output",
+            path(&run),
+            "--rollouts",
+            "3",
+            "--metric",
+            "rouge_l",
+            "--metric",
+            "bleu1_coco",
+            "--profile",
+            "llava-med",
+            "--json",
+            "--no-page",
+        ];
+        (json(&args), run)
+    };
+    let (good, a) = run("good", &["left lung", "left lung", "heart", "left lung", "left lung", "left lung"]);
+    let (_, b) = run("bad", &["heart"; 6]);
+    let rollouts = &good["profiles"][0]["rollouts"];
+    assert_eq!(
+        (&rollouts["k"], &rollouts["majority_right"], &rollouts["any"], &rollouts["all"]),
+        (&json!(3), &json!(1.0), &json!(1.0), &json!(0.5))
+    );
+    let metrics: Vec<&str> =
+        good["metrics"].as_array().unwrap().iter().filter_map(|m| m["name"].as_str()).collect();
+    assert_eq!(metrics, ["rouge_l", "bleu1_coco"]);
+    for (format, mark) in [
+        ("markdown", "| run | model |"),
+        ("latex", "\\begin{tabular}"),
+        ("csv", "run,model,dataset,n,accuracy"),
+    ] {
+        let out = loupe(&["leaderboard", path(&b), path(&a), "--format", format]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success() && text.contains(mark), "{text}");
+        assert!(text.find("good").unwrap() < text.find("bad").unwrap(), "best first: {text}");
+    }
+    assert_eq!(loupe(&["leaderboard", path(dir.path())]).status.code(), Some(2));
+    let unknown = loupe(&["score", path(&a), "--metric", "dice"]);
+    assert!(said(&unknown).contains("no metric of words"), "{}", said(&unknown));
+    let page = dir.path().join("sides.html");
+    let out = loupe(&["compare", path(&a), path(&b), "--format", "markdown", "--page", path(&page)]);
+    assert!(out.status.success(), "{}", said(&out));
+    assert!(fs::read_to_string(&page).unwrap().contains("\"right\":\"first only\""));
+}
+
+#[test]
+fn report_metrics_come_from_imported_annotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("reports.jsonl");
+    let rows = ["a", "b"].map(|id| {
+        json!({"id": id, "question": "Report.", "report": "Lungs clear.", "images": []}).to_string() + "\n"
+    });
+    fs::write(&set, rows.concat()).unwrap();
+    let replies = dir.path().join("replies.jsonl");
+    fs::write(
+        &replies,
+        "{\"id\":\"a\",\"reply\":\"Lungs clear.\"}\n{\"id\":\"b\",\"reply\":\"Effusion.\"}\n",
+    )
+    .unwrap();
+    let entity =
+        |words: &str| json!({"entities": {"1": {"tokens": words, "label": "OBS-DP", "relations": []}}});
+    let labels = |on: usize| (0..14).map(|o| u8::from(o == on)).collect::<Vec<_>>();
+    let line = |id: &str, said: &str, on: usize, green: Value| {
+        json!({"id": id, "radgraph": {"reference": entity("clear"), "reply": entity(said)},
+            "chexbert": {"reference": labels(9), "reply": labels(on)}, "green": green})
+        .to_string()
+            + "\n"
+    };
+    let counts = json!({"matched": 3, "significant": [0, 1, 0, 0, 0, 0]});
+    let words = json!("[Clinically Significant Errors]:\n(a) 1. x\n[Matched Findings]:\n0. none");
+    let annotations = dir.path().join("annotations.jsonl");
+    fs::write(&annotations, line("a", "clear", 9, counts) + &line("b", "effusion", 1, words)).unwrap();
+    let data = format!("jsonl={}", set.display());
+    let run = dir.path().join("run");
+    let args = [
+        "score",
+        "--replies",
+        path(&replies),
+        "--data",
+        &data,
+        "--output",
+        path(&run),
+        "--json",
+        "--no-page",
+        "--quiet",
+    ];
+    let more = [
+        "--annotations",
+        path(&annotations),
+        "--metric",
+        "rouge_l",
+        "--report-part",
+        "findings",
+        "--report-clean",
+    ];
+    let summary = json(&[&args[..], &more].concat());
+    let metric = |name: &str| {
+        let all = summary["metrics"].as_array().unwrap();
+        all.iter().find(|m| m["name"] == name).map(|m| m["value"].as_f64().unwrap())
+    };
+    for (name, expected) in [
+        ("rouge_l", Some(0.5)),
+        ("radgraph_simple", Some(0.5)),
+        ("green", Some(0.375)),
+        ("chexbert_f1_micro_14", Some(0.5)),
+        ("radcliq_v0", None),
+    ] {
+        assert_eq!(metric(name), expected, "{name}: {}", summary["metrics"]);
+    }
+    assert_eq!(summary["texts"], "reports: findings; lower, no numbering, no placeholders");
+}
+
+/// A grey 24-bit BMP.
+fn bmp(side: usize, level: impl Fn(usize, usize) -> u8) -> Vec<u8> {
+    let stride = (side * 3).div_ceil(4) * 4;
+    let mut out = b"BM".to_vec();
+    for n in [54 + stride * side, 0, 54, 40, side, side] {
+        out.extend((n as u32).to_le_bytes());
+    }
+    out.extend([1, 0, 24, 0]);
+    out.extend([0; 24]);
+    for y in (0..side).rev() {
+        let start = out.len();
+        (0..side).for_each(|x| out.extend([level(x, y); 3]));
+        out.resize(start + stride, 0);
+    }
+    out
+}
+
+#[test]
+fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let texture = |x: usize, y: usize, more: f64| {
+        let (x, y) = (x as f64, y as f64);
+        (110.0
+            + more
+            + 50.0 * (x / 7.0).sin()
+            + 40.0 * (y / 11.0 + x / 23.0).cos()
+            + 20.0 * (x * y / 300.0).sin()) as u8
+    };
+    let pictures: [(&str, Vec<u8>); 3] = [
+        ("a.bmp", bmp(64, |x, y| texture(x, y, 0.0))),
+        ("brighter.bmp", bmp(64, |x, y| texture(x, y, 12.0))),
+        ("other.bmp", bmp(64, |x, y| if (x / 9 + y / 5) % 2 == 0 { 230 } else { (x * y) as u8 })),
+    ];
+    for (name, bytes) in &pictures {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let set = |name: &str, rows: &[(&str, &str)]| {
+        let line = |(n, (image, question)): (usize, &(&str, &str))| {
+            json!({"id": format!("{name}{n}"), "images": [image], "question": question, "answer": (["yes", "no"][n % 2])}).to_string() + "\n"
+        };
+        fs::write(
+            dir.path().join(format!("{name}.jsonl")),
+            rows.iter().enumerate().map(line).collect::<String>(),
+        )
+        .unwrap();
+        format!("jsonl={}", dir.path().join(format!("{name}.jsonl")).display())
+    };
+    let train = set("train", &[("a.bmp", "Is it large?")]);
+    let test = set(
+        "test",
+        &[("a.bmp", "Is it large?"), ("brighter.bmp", "Is it new?"), ("other.bmp", "Is it old?")],
+    );
+    let rows = dir.path().join("rows.csv");
+    let found = json(&[
+        "data",
+        "overlap",
+        "--train",
+        &train,
+        "--train-split",
+        "all",
+        "--test",
+        &test,
+        "--test-split",
+        "all",
+        "-o",
+        path(&rows),
+        "--json",
+    ]);
+    let counts =
+        ["n", "same_image", "near_image", "same_question", "whole_row"].map(|k| found[k].as_u64().unwrap());
+    assert_eq!(counts, [3, 1, 2, 1, 1], "{found}");
+    let csv = fs::read_to_string(&rows).unwrap();
+    assert!(csv.starts_with("id,image,near_image") && csv.contains("test1,0,1,"), "{csv}");
+
+    let run = |name: &str, more: &[&str]| {
+        let run = dir.path().join(name);
+        let args = [
+            "eval",
+            "--data",
+            &test,
+            "--output",
+            path(&run),
+            "--max-new-tokens",
+            "4",
+            "--quiet",
+            "--no-page",
+            "--logprobs",
+            "1",
+            "--json",
+        ];
+        let summary = json(&[&args[..], more].concat());
+        (run, summary)
+    };
+    let (plain, summary) = run("plain", &[]);
+    assert_eq!(
+        summary["profiles"][0]["calibration"]["n"].as_u64(),
+        Some(3),
+        "calibration comes with --logprobs"
+    );
+    let (blank, _) = run("blank", &["--probe", "blank:128"]);
+    let (swapped, _) = run("swapped", &["--probe", "swapped"]);
+    for probe in [&blank, &swapped] {
+        let comparison = json(&["compare", path(&plain), path(probe), "--json"]);
+        assert_eq!(comparison["dependence"]["n"], 3, "{comparison}");
+    }
+    let line = |run: &Path| fs::read_to_string(run.join("replies.jsonl")).unwrap();
+    assert!(line(&blank).contains("probe blank-128"));
+    let mixed = loupe(&[
+        "eval",
+        "--data",
+        &test,
+        "--output",
+        path(&plain),
+        "--max-new-tokens",
+        "4",
+        "--logprobs",
+        "1",
+        "--probe",
+        "shuffled",
+    ]);
+    assert!(said(&mixed).contains("settings.probe"), "{}", said(&mixed));
+}
