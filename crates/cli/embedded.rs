@@ -1,8 +1,13 @@
-//! The checkpoint built into the binary.
+//! The checkpoints built into the binary.
 
 use loupe_models::Checkpoint;
 
 /// The embedded default: a small model trained on phantoms (`assets/phantom-vl`).
 pub(crate) fn checkpoint() -> Checkpoint {
     Checkpoint::Embedded { name: "phantom-vl", files: loupe_phantom::MODEL }
+}
+
+/// The embedded segmenter: small too, and trained on phantoms (`assets/phantom-sam`).
+pub(crate) fn segmenter() -> Checkpoint {
+    Checkpoint::Embedded { name: "phantom-sam", files: loupe_phantom::SEGMENTER }
 }

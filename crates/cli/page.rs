@@ -88,6 +88,29 @@ fn build(source: &Source<'_>) -> Result<Page> {
     Ok(page)
 }
 
+/// Samples of several runs on one page; the filter `part` keeps them apart.
+pub(crate) fn write_parts(
+    title: &str,
+    tables: Vec<PageTable>,
+    parts: &[(&str, Source<'_>)],
+    path: &Path,
+) -> Result<u64> {
+    let budget = parts.first().map(|(_, source)| source.most_bytes);
+    let mut page =
+        Page { title: title.to_owned(), tables, images: ImageStore::of_size(budget), ..Page::default() };
+    for (name, source) in parts {
+        let shown = Pictures { dataset: source.dataset, loader: source.loader };
+        for judged in view(source.folder, source.profiles)?.take(source.most) {
+            let mut item = item(&judged?, &shown, &mut page.images);
+            item.id = format!("{name}: {}", item.id);
+            item.tags.insert("part".to_owned(), (*name).to_owned());
+            page.items.push(item);
+        }
+    }
+    page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
+    put(&page, path)
+}
+
 fn facts(made_by: &MadeBy) -> Vec<Fact> {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
     let model = &made_by.model;

@@ -90,16 +90,20 @@ impl ModelArgs {
     }
 }
 
-/// Loads a segmenter that takes prompts and runs where `model` runs. `family` names its family where
-/// the checkpoint does not show it.
+/// Loads a segmenter that takes prompts and runs where `model` runs; without a folder the built-in one.
+/// `family` names its family where the checkpoint does not show it.
 pub(crate) fn load_segmenter(
     dir: Option<&PathBuf>,
     family: Option<&str>,
     model: &ModelArgs,
 ) -> Result<Box<dyn Segmenter>> {
-    let Some(dir) = dir else { bail!("no segmenter is built in; name the folder of a checkpoint") };
-    loupe_models::load_segmenter(&Checkpoint::directory(dir), family, &model.options(None))
-        .with_context(|| format!("the segmenter in {} could not be loaded", dir.display()))
+    let options = model.options(None);
+    match dir {
+        Some(dir) => loupe_models::load_segmenter(&Checkpoint::directory(dir), family, &options)
+            .with_context(|| format!("the segmenter in {} could not be loaded", dir.display())),
+        None => loupe_models::load_segmenter(&crate::embedded::segmenter(), family, &options)
+            .context("the built-in segmenter could not be loaded"),
+    }
 }
 
 /// Loads a segmenter that labels whole volumes; as [`load_segmenter`].

@@ -3,6 +3,7 @@
 //! A run ([`mod@run`]) is a folder that fills up reply by reply. Profiles ([`judge`]) decide about each
 //! reply, figures ([`summary`]) carry their interval, and everything can be computed again from the folder.
 
+pub mod baselines;
 pub mod compare;
 pub mod grounding;
 pub mod hints;

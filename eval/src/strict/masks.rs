@@ -24,6 +24,9 @@ pub struct MaskTrace {
     pub spacing_mm: Option<Vec<f64>>,
 }
 
+/// Overlap of masks (Dice).
+pub const DICE: &str = "Dice";
+
 /// Tolerance of the surface Dice, in mm (in pixels where nothing is calibrated).
 const TOLERANCE: f64 = 2.0;
 
@@ -92,7 +95,7 @@ where
     let (spacing, unit) = spacing_mm.map_or(([1.0; N], "px"), |s| (s, "mm"));
     let number = |score: &Score| if let Score::Value(v) = score { *v } else { f64::NAN };
     let mut judgement = judgement
-        .with("Dice", number(&dice(wanted, given, BothEmpty::Unscored)))
+        .with(DICE, number(&dice(wanted, given, BothEmpty::Unscored)))
         .with("mask IoU", number(&iou(wanted, given, BothEmpty::Unscored)));
     let surfaces = surface::distances(wanted, given, spacing);
     let of = |f: &dyn Fn(&surface::SurfaceDistances) -> Score| {

@@ -16,7 +16,7 @@ use loupe_core::sample::Outcome;
 use loupe_core::{Reply, Sample, Target};
 use words::{normal, overlap, words};
 
-pub use masks::MaskTrace;
+pub use masks::{DICE, MaskTrace};
 pub use yes_no::polarity;
 
 /// The reply without its reasoning.

@@ -1,0 +1,116 @@
+//! What a figure is worth: the accuracy of answers that never look at a picture.
+
+use loupe_core::{Sample, Target};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Accuracies without a model, over the samples of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Samples.
+    pub n: u64,
+    /// Guessing among what the question offers: the mean of one over the number of options, a half for
+    /// yes or no; none for open questions.
+    pub chance: Option<f64>,
+    /// Always the answer that is most frequent in the set.
+    pub commonest: Option<f64>,
+}
+
+/// The baselines of a set's closed, open and multiple-choice questions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baselines {
+    /// Questions whose `answer_type` is `closed`.
+    pub closed: Baseline,
+    /// Other questions with words for an answer.
+    pub open: Baseline,
+    /// Questions with options.
+    pub choice: Baseline,
+}
+
+#[derive(Default)]
+struct Tally {
+    n: u64,
+    chance: f64,
+    of: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, answer: String, chance: f64) {
+        self.n += 1;
+        self.chance += chance;
+        *self.of.entry(answer).or_default() += 1;
+    }
+
+    fn end(&self, guessed: bool) -> Baseline {
+        let share = |part: f64| (self.n > 0).then(|| part / self.n as f64);
+        Baseline {
+            n: self.n,
+            chance: share(self.chance).filter(|_| guessed),
+            commonest: share(self.of.values().copied().max().unwrap_or(0) as f64),
+        }
+    }
+}
+
+/// Counts over `samples`; those whose reference is neither words nor a letter are left out.
+pub fn baselines<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Baselines {
+    let (mut closed, mut open, mut choice) = (Tally::default(), Tally::default(), Tally::default());
+    for sample in samples {
+        match &sample.target {
+            Target::Choice(letter) if !sample.choices.is_empty() => {
+                choice.add(letter.to_string(), 1.0 / sample.choices.len() as f64);
+            }
+            Target::Text(_) => {
+                let Some(answer) = sample.target.text() else { continue };
+                let is_closed =
+                    sample.tag("answer_type").is_some_and(|t| t.trim().eq_ignore_ascii_case("closed"));
+                let tally = if is_closed { &mut closed } else { &mut open };
+                tally.add(answer.trim().to_lowercase(), 0.5);
+            }
+            _ => {}
+        }
+    }
+    Baselines { closed: closed.end(true), open: open.end(false), choice: choice.end(true) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use loupe_core::Choice;
+
+    fn sample(target: Target, options: usize, closed: bool) -> Sample {
+        let choices =
+            ('A'..).take(options).map(|letter| Choice { letter, text: letter.to_string() }).collect();
+        let kind = if closed { "CLOSED" } else { "OPEN" };
+        Sample {
+            id: String::new(),
+            media: Vec::new(),
+            question: String::new(),
+            choices,
+            target,
+            group: String::new(),
+            tags: [("answer_type".to_owned(), kind.to_owned())].into(),
+            language: "en".to_owned(),
+        }
+    }
+
+    #[test]
+    fn chance_and_the_commonest_answer_are_counted_by_kind() {
+        let text = |words: &str| Target::Text(vec![words.to_owned()]);
+        let samples = [
+            sample(text("yes"), 0, true),
+            sample(text("Yes "), 0, true),
+            sample(text("no"), 0, true),
+            sample(text("left"), 0, false),
+            sample(Target::Choice('B'), 2, false),
+            sample(Target::Choice('B'), 4, false),
+            sample(Target::Choice('A'), 4, false),
+            sample(Target::Unknown, 0, false),
+        ];
+        let found = baselines(&samples);
+        assert_eq!(found.closed, Baseline { n: 3, chance: Some(0.5), commonest: Some(2.0 / 3.0) });
+        assert_eq!(found.open, Baseline { n: 1, chance: None, commonest: Some(1.0) });
+        assert_eq!(found.choice, Baseline { n: 3, chance: Some(1.0 / 3.0), commonest: Some(2.0 / 3.0) });
+        assert_eq!(baselines([]).closed, Baseline::default());
+    }
+}
