@@ -12,7 +12,7 @@ use loupe_core::{
 use loupe_eval::prompts;
 use loupe_eval::run::{Answer, Answerer, Plan, Work, run, score};
 use loupe_eval::strict::{MaskTrace, Strict};
-use loupe_eval::{Summary, tables};
+use loupe_eval::{Scoring, Summary, tables};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ fn summary(items: Vec<(Target, Reply, Value)>) -> Summary {
     let plan = Plan::new(prompts::default_recipe());
     let loader = Loader { sound: true, ..Loader::default() };
     run(dir.path(), &plan, &set, &mut Answers(&set, Model::new().info), &loader, &mut ()).unwrap();
-    score(dir.path(), &[&Strict], &[]).unwrap()
+    score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap()
 }
 
 fn value(summary: &Summary, name: &str) -> f64 {

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// Ask with other pictures, to see what the answers owe to them: `blank` (or `blank:LEVEL`),
     /// `swapped` (those of another group) or `shuffled` (or `shuffled:SIDE`, patches in pixels).
     /// `loupe compare RUN PROBE` tells.
-    #[arg(long, value_name = "PROBE")]
+    #[arg(long, value_name = "PROBE", conflicts_with = "segment")]
     probe: Option<Probe>,
 
     /// Prompts handed to the model at once; changes speed and memory, not results.
@@ -194,7 +194,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 segmenter: segmenter.as_mut(),
                 prompt: *prompt,
                 seed: args.limits.seed,
-                images: loader,
+                images: &plain,
                 masks: &masks,
             };
             &mut outliner
