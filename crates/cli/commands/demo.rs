@@ -10,13 +10,13 @@ use crate::printer::Printer;
 use crate::second_look::{Look, SecondLook};
 use anyhow::{Context, Result};
 use loupe_core::{Dataset, Limits, MediaLoader, Sample, Segmenter, VisionLanguageModel};
-use loupe_eval::{Profile, Summary};
 use loupe_eval::baselines::{Baseline, Baselines, baselines};
 use loupe_eval::compare::compare;
 use loupe_eval::hints::Simulated;
 use loupe_eval::probes::{Probe, ProbedLoader, ProbedSet};
 use loupe_eval::run::{Answerer, Direct, Plan, RunFolder, run as run_plan};
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
+use loupe_eval::{Profile, Summary};
 use loupe_report::page::PageTable;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -88,8 +88,8 @@ struct Document {
     closed_accuracy_swapped: Shown,
     multi_image_accuracy_blank: Shown,
     multi_image_accuracy_swapped: Shown,
-    /// Share of the second round's prompt tokens that were not computed again.
-    second_look_reused: Option<f64>,
+    /// Tokens of the second round that were not computed again.
+    second_look_reused: Option<page::Reused>,
     /// The page with all of it.
     report: PathBuf,
     /// The page of each run.
@@ -332,7 +332,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     let line = |cells: &[String]| match cells {
         [name, value, interval, n, chance, commonest] => {
-            format!("{name:32} {value:>6}  {interval:>15}  {n:>5}  {chance:>6}  {commonest:>9}").trim_end().to_owned()
+            format!("{name:32} {value:>6}  {interval:>15}  {n:>5}  {chance:>6}  {commonest:>9}")
+                .trim_end()
+                .to_owned()
         }
         _ => String::new(),
     };
@@ -340,8 +342,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     for row in &table.rows {
         out.line(&line(row))?;
     }
-    if let Some(share) = document.second_look_reused {
-        out.line(&format!("{:32} {:>6.1}", "second round: prompt not redone", share * 100.0))?;
+    if let Some(reused) = document.second_look_reused {
+        out.line(&format!("{:32} {:>6.1}", "second round: prompt not redone", reused.of_prompt * 100.0))?;
+        out.line(&format!("{:32} {:>6.1}", "of the first round's tokens", reused.of_earlier_turns * 100.0))?;
     }
     out.line(&format!("report: {}", document.report.display()))?;
     Ok(Ended::Well)
