@@ -36,7 +36,7 @@ class Asker:
             texts = [self.processor.apply_chat_template(t, add_generation_prompt=True, tokenize=False) for _, t in part]
             inputs = self.processor(text=texts, images=[p for ps, _ in part for p in ps], padding=True, return_tensors="pt")
             with torch.no_grad():
-                ids = self.model.generate(**inputs, max_new_tokens=24, do_sample=False)
+                ids = self.model.generate(**inputs, max_new_tokens=32, do_sample=False)
             new = ids[:, inputs["input_ids"].shape[1]:]
             out += self.processor.batch_decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return out
@@ -173,7 +173,7 @@ def main():
             options = "\n".join(f"{'ABCDE'[i]}. {o}" for i, o in enumerate(r["options"]))
             asks.append((ps, [user(ps, CHOICE.format(q=r["question"], options=options))]))
         said = ask(asks)
-        good = [s.strip() == r["correct_answer"] for r, s in zip(rows, said)]
+        good = [s.strip().endswith("Answer: " + r["correct_answer"]) for r, s in zip(rows, said)]
         result["multi_image_accuracy"] = interval([r["video_id"] for r in rows], good)
         result["multi_image_accuracy"]["majority"] = majority([r["correct_answer"] for r in rows])
         result["multi_image_accuracy"]["chance"] = round(float(np.mean([1 / len(r["options"]) for r in rows])), 4)

@@ -108,9 +108,11 @@ class Net:
         m = self.lin(self.tower.merger.mlp[2], F.gelu(self.lin(self.tower.merger.mlp[0], m)))
         return x, m
 
-    def read(self, tokens, seen, where, positions, mask):
+    def read(self, tokens, seen, where, positions, mask, watch=None):
         """Hidden states at the end and before the last layer. `where`: flat indices of the picture tokens;
-        positions (3, b, t)."""
+        positions (3, b, t). `watch`: {layer: (rows, from)}; `self.watched` then has, for each, what the first head
+        of that layer gives the other tokens of the row, before the softmax."""
+        self.watched = {}
         b, t = tokens.shape
         x = F.embedding(tokens, self.w(self.text.embed_tokens.weight)).flatten(0, 1)
         x = x.index_copy(0, where, seen.flatten(0, 1)).view(b, t, -1)
@@ -121,7 +123,7 @@ class Net:
         cos, sin = emb.cos()[:, None].to(self.dtype), emb.sin()[:, None].to(self.dtype)
         mask = torch.zeros(mask.shape, dtype=self.dtype).masked_fill_(~mask, -1e4)[:, None]
         group = self.th // self.tkv
-        for layer in self.text.layers:
+        for depth, layer in enumerate(self.text.layers):
             before = x
             y = self.norm(layer.input_layernorm, x)
             q = self.lin(layer.self_attn.q_proj, y).view(b, t, self.th, -1).transpose(1, 2)
@@ -129,6 +131,10 @@ class Net:
             v = self.lin(layer.self_attn.v_proj, y).view(b, t, self.tkv, -1).transpose(1, 2)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
             k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+            if watch and depth in watch:
+                row, at = watch[depth]
+                scores = torch.bmm(k[row, 0], q[row, 0, at][:, :, None])[..., 0] * q.shape[-1] ** -0.5
+                self.watched[depth] = (scores + mask[row, 0, at]).float()
             a = attend(q, k, v, mask)
             x = x + self.lin(layer.self_attn.o_proj, a.transpose(1, 2).reshape(b, t, -1))
             y = self.norm(layer.post_attention_layernorm, x)

@@ -31,7 +31,8 @@ def wording(qa, rng=random, bare=0.1):
     q = qa["q"]
     if qa["options"] and qa.get("letter"):
         options = "\n".join(f"{'ABCDEFGH'[i]}. {o}" for i, o in enumerate(qa["options"]))
-        return CHOICE.format(q=q, options=options), qa["letter"]
+        # The answer before its letter: a model of this size finds the letter of a word, not of a thought.
+        return CHOICE.format(q=q, options=options), f"{qa['a']}. Answer: {qa['letter']}"
     if rng.random() < bare:
         return q, qa["a"]
     zh = qa["lang"] == "zh"

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from data import Stream
+from muon import Muon
 from net import Net, cells, fresh_model
 from prompts import AGAIN, GROUND, LOOK, VIEWS, box_text, make_tokenizer, wording, SPECIAL
 
@@ -36,6 +37,9 @@ class Words:
         self.again = [self.end, *self("\n"), *self.open]
         self.numbers = [tok.token_to_id(str(n)) for n in range(SIDE + 1)]
         assert None not in self.numbers
+        letters = [self(f"\n{c}.") for c in "ABCDEFGH"]
+        assert all(len(ids) == 1 for ids in letters[:5]), letters
+        self.letters = {ids[0] for ids in letters if len(ids) == 1}
 
     def __call__(self, text):
         got = self.known.get(text)
@@ -46,10 +50,11 @@ class Words:
 
 class Node:
     """A run of tokens after its parent: a shared prefix or one question with its answer."""
-    __slots__ = ("tokens", "label", "parent", "topic", "first", "pictures")
+    __slots__ = ("tokens", "label", "parent", "topic", "first", "pictures", "links")
 
     def __init__(self, parent=None, topic=None):
         self.tokens, self.label, self.parent, self.topic, self.pictures = [], [], parent, topic, []
+        self.links = []  # (layer, from, to): where that layer's first head is to look
 
     def show(self, words, picture):
         """Adds the record's picture with this number."""
@@ -62,10 +67,22 @@ class Node:
         return self
 
 
+def link(words, node, right, said):
+    """How a word finds its letter: the end of each option looks at its letter, the answer at the right option's end."""
+    row = node.tokens[:-said]
+    letters = [i for i, token in enumerate(row) if token in words.letters]
+    last = len(row) - len(words.turn) - 1  # the instruction
+    ends = [i - 1 for i in [*letters[1:], last]]
+    node.links = [(1, end, letter) for letter, end in zip(letters, ends)] + [(3, len(node.tokens) - 2, ends[right])]
+
+
 def asked(words, parent, question, answer, topic):
     node = Node(parent, topic)
     node.add(words(question)).add(words.turn)
-    return node.add(words(answer), True).add([words.end], True)
+    node.add(words(answer), True)
+    if ". Answer: " in answer:
+        link(words, node, "ABCDEFGH".index(answer[-1]), len(words(answer)))
+    return node.add([words.end], True)
 
 
 def grounding(words, parent, ground, rng):
@@ -80,7 +97,47 @@ def choose(qas, n, rng):
     return keyed[:n]
 
 
+class Answers:
+    """Answers met so far to each English question that is neither closed nor a choice: what options are drawn from."""
+
+    def __init__(self):
+        self.of = {}
+
+    def meet(self, qas):
+        for qa in qas:
+            if qa["lang"] == "en" and not qa["closed"]:
+                self.of.setdefault(qa["topic"], {})[qa["a"]] = None
+
+    def as_choice(self, qa, rng):
+        """The same question with 2-5 shuffled options."""
+        others = [a for a in self.of.get(qa["topic"], ()) if a != qa["a"]]
+        options = rng.sample(others, min(len(others), rng.randint(1, 4))) + [qa["a"]]
+        return shuffled({**qa, "options": options}, rng)
+
+
+ANSWERS = Answers()
+
+
+def shuffled(qa, rng):
+    """The options in another order; numbered pictures stay in theirs."""
+    options = list(qa["options"])
+    if not options[0].startswith("Image "):
+        rng.shuffle(options)
+    return {**qa, "options": options, "letter": "ABCDEFGH"[options.index(qa["a"])]}
+
+
+def stated(words, nodes, qas, rng):
+    """Choices whose answer stands in the question: how a word finds its letter, without a picture."""
+    root = Node()
+    root.add(words.open)
+    nodes.append(root)
+    for qa in qas:
+        q, a = wording({**shuffled(qa, rng), "q": f"The answer is {qa['a']}."}, rng)
+        nodes.append(asked(words, root, q, a, "stated"))
+
+
 def tree(record, words, rng):
+    ANSWERS.meet(record["qas"])
     root = Node()
     root.add(words.open)
     nodes = [root]
@@ -88,8 +145,13 @@ def tree(record, words, rng):
         for i in range(record["images"]):
             root.add(words(f"<image_{i + 1}>: ")).show(words, i)
         for qa in record["qas"]:
-            q, a = wording(qa, rng, 0.0)
-            nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
+            # Each question in several orders of its options, and without them.
+            for variant in [shuffled(qa, rng) for _ in range(1 if qa["topic"] == "which-image" else 3)]:
+                q, a = wording(variant, rng, 0.0)
+                nodes.append(asked(words, root, q, a, "multi " + qa["topic"]))
+            q, a = wording({**qa, "options": []}, rng, 0.5)
+            nodes.append(asked(words, root, q, a, "open " + qa["topic"]))
+        stated(words, nodes, [qa for qa in record["qas"] for _ in range(2)], rng)
         return nodes
     root.show(words, 0)
     ground = record["ground"]
@@ -97,6 +159,10 @@ def tree(record, words, rng):
     if record["type"] == "single":
         for qa in choose(record["qas"], 5, rng):
             q, a = wording(qa, rng)
+            if qa["lang"] == "en" and not qa["closed"] and not qa["options"] and rng.random() < 0.35:
+                choice = ANSWERS.as_choice(qa, rng)
+                nodes.append(asked(words, root, *wording(choice, rng), "choice " + qa["topic"]))
+                stated(words, nodes, [choice], rng)
             topic = ("zh" if qa["lang"] == "zh" else "choice" if qa["options"] else qa["topic"] + (" closed" if qa["closed"] else ""))
             nodes.append(asked(words, root, q, a, topic))
         nodes += [grounding(words, root, g, rng) for g in finding]
@@ -147,6 +213,7 @@ def collate(records, words, rng):
     ancestry = torch.zeros(b, most + 1, most + 1, dtype=torch.bool)
     ancestry[:, most, most] = True
     where, which, heads, learn, target, topics, images = [], [], [], [], [], [], 0
+    links = {}
     for i, nodes in enumerate(trees):
         at, ends = 0, {}
         for k, node in enumerate(nodes):
@@ -172,6 +239,8 @@ def collate(records, words, rng):
             tokens[i, at:at + n] = torch.tensor(row)
             position[:, i, at:at + n] = torch.tensor(pos).T
             member[i, at:at + n] = k
+            for layer, start, to in node.links:
+                links.setdefault(layer, []).append((i, at + start, at + to))
             goal = list(row)
             if hasattr(node, "first"):
                 s = next(j for j in range(n) if node.label[j])
@@ -186,40 +255,7 @@ def collate(records, words, rng):
     mask = ancestry.gather(1, member[:, :, None].expand(-1, -1, most + 1)).gather(2, member[:, None, :].expand(-1, length, -1))
     mask &= torch.ones(length, length, dtype=torch.bool).tril()
     names = {(i, k): node.topic for i, nodes in enumerate(trees) for k, node in enumerate(nodes)}
-    return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names
-
-
-class Muon:
-    """Orthogonalised momentum for matrices (Jordan et al., 2024), scaled to AdamW's step (Liu et al., 2025)."""
-
-    def __init__(self, params, momentum=0.95, decay=0.01):
-        self.groups, self.momentum, self.decay = {}, momentum, decay
-        for p in params:
-            self.groups.setdefault(tuple(p.shape), []).append(p)
-        self.m = {id(p): torch.zeros_like(p) for ps in self.groups.values() for p in ps}
-
-    @torch.no_grad()
-    def step(self, lr):
-        for shape, ps in self.groups.items():
-            us = []
-            for p in ps:
-                m = self.m[id(p)]
-                m.lerp_(p.grad, 1 - self.momentum)
-                us.append(p.grad.lerp(m, self.momentum))
-            x = torch.stack(us).bfloat16()
-            flip = shape[0] > shape[1]
-            if flip:
-                x = x.mT.contiguous()
-            x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-            for _ in range(5):
-                a = x @ x.mT
-                x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-            if flip:
-                x = x.mT
-            scale = 0.2 * max(shape) ** 0.5
-            for p, u in zip(ps, x.float()):
-                p.mul_(1 - lr * self.decay)
-                p.add_(u, alpha=-lr * scale)
+    return tokens, torch.tensor(where), torch.tensor(which), torch.tensor(heads), position, mask, torch.tensor(learn), torch.tensor(target), topics, names, {k: torch.tensor(v).T for k, v in links.items()}
 
 
 def main():
@@ -332,11 +368,11 @@ def main():
                 continue
             records = [stream.take(kind, rng) for _ in range(n)]
             samples += n
-            tokens, where, which, heads, position, mask, learn, target, topics, names = collate(records, words, rng)
+            tokens, where, which, heads, position, mask, learn, target, topics, names, links = collate(records, words, rng)
             pixels = torch.from_numpy(np.concatenate([r["pixels"] for r in records]))
             t = lap("data", t)
             tower, seen = net.see(pixels)
-            hidden, before = net.read(tokens, seen[which], where, position, mask)
+            hidden, before = net.read(tokens, seen[which], where, position, mask, {k: (v[0], v[1]) for k, v in links.items()})
             flat = hidden.flatten(0, 1)
             logits = net.logits(flat[learn])
             # Each question weighs by the square root of its answer's length, not by its length.
@@ -351,6 +387,8 @@ def main():
                 logp = logits[soft].log_softmax(-1)[:, number_table]
                 plain = plain.masked_scatter(soft, -(near[number[soft]] * logp).sum(-1))
             loss = (plain * weight).sum() / weight.sum()
+            for layer, found in net.watched.items():
+                loss = loss + 0.1 * F.cross_entropy(found, links[layer][2])
             # Dense targets for the tower, and boxes said by the picture tokens themselves.
             masks = torch.from_numpy(np.concatenate([r["mask"] for r in records]))
             labels = torch.from_numpy(np.concatenate([r["labels"] for r in records])).long()

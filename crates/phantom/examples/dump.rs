@@ -1,4 +1,7 @@
-//! Streams training or test examples on stdout for `assets/phantom-vl/train.py`.
+//! Streams training or test examples on stdout for `assets/phantom-vl/train.py` and `assets/phantom-sam/train.py`.
+//!
+//! `dump masks FIRST COUNT`: training pictures with every structure's and finding's mask, for phantom-sam: a record is as
+//! below with 192 × 192 RGB bytes, as many label indices and as many finding bits.
 //!
 //! `dump train|test FIRST COUNT`: each record is a little-endian `u32` length, a JSON header of that
 //! length, and per picture 112 × 112 RGB bytes, 56 × 56 bytes of finding mask (0 or 1) and 16 × 16
@@ -13,6 +16,8 @@ use std::io::Write;
 
 const SOURCE: usize = 336;
 const INPUT: usize = 112;
+/// Input edge of phantom-sam.
+const SEGMENTED: usize = 192;
 /// Edge of the region looked at again, in pixels of the model's input.
 const LOOK: f64 = 22.0;
 /// Share by which the region grows on each side before it is shown.
@@ -28,6 +33,13 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     for seed in first..first + count {
         let mut rng = Rng::new(seed, if held_out { 77 } else { 78 });
+        if args[1] == "masks" {
+            let reduce = Resize::new(SOURCE, SEGMENTED);
+            if masks(seed, &mut rng, &reduce, &mut out).is_err() {
+                return Ok(());
+            }
+            continue;
+        }
         let done = match seed % 8 {
             0..=3 => single(seed, &mut rng, patient, &reduce, &mut out),
             4 | 5 => second_look(seed, &mut rng, patient, &reduce, &mut out),
@@ -160,6 +172,24 @@ fn several(
     let qas: Vec<Value> = series.questions.iter().map(qa).collect();
     let header = json!({"type": "several", "seed": seed, "images": pictures.len(), "qas": qas});
     write(out, &header, &pictures)
+}
+
+fn masks(seed: u64, rng: &mut Rng, reduce: &Resize, out: &mut impl Write) -> std::io::Result<()> {
+    let kind = *rng.pick(&Kind::ALL).unwrap();
+    let wish = if rng.chance(0.25) { Wish::Fine } else { Wish::Any };
+    let study = Plan::training(seed, kind, wish).picture(SOURCE);
+    let mut bytes = reduce.rgb(&study.picture(0).unwrap());
+    let slice = &study.slices[0];
+    for from in [&slice.labels, &slice.findings] {
+        let nearest = |i: usize| (2 * i + 1) * SOURCE / (2 * SEGMENTED);
+        bytes.extend(
+            (0..SEGMENTED * SEGMENTED)
+                .map(|i| from[nearest(i / SEGMENTED) * SOURCE + nearest(i % SEGMENTED)]),
+        );
+    }
+    let labels: Vec<u8> = kind.structures().iter().map(|&l| l as u8).collect();
+    let header = json!({"type": "masks", "seed": seed, "kind": kind, "images": 1, "structures": labels, "findings": study.findings.len()});
+    write(out, &header, &[bytes])
 }
 
 fn payload(study: &Study, reduce: &Resize) -> Vec<u8> {

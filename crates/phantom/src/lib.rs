@@ -18,7 +18,7 @@ mod write;
 pub use finding::{Finding, FindingKind, Side};
 pub use kind::Kind;
 pub use label::{LABELS, Label};
-pub use model::MODEL;
+pub use model::{MODEL, SEGMENTER};
 pub use rng::Rng;
 pub use scene::Slice;
 pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};

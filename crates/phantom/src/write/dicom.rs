@@ -1,5 +1,6 @@
-//! DICOM series in explicit little endian: CT, MR and CR images with their mandatory modules
-//! (PS3.3 A.3 CT, A.4 MR, A.2 CR; PS3.10 for the file).
+//! DICOM series in explicit little endian: CT, MR, CR and US images and, for the fundus, VL photographic
+//! images, with their mandatory modules (PS3.3 A.3 CT, A.4 MR, A.2 CR, A.6 US, A.32.4 VL photographic;
+//! PS3.10 for the file).
 
 use crate::kind::Kind;
 use crate::rng::mix;
@@ -75,6 +76,8 @@ fn file(study: &Study, seed: u64, k: usize) -> Vec<u8> {
     let (class, modality) = match kind {
         _ if kind.is_ct() => ("1.2.840.10008.5.1.4.1.1.2", "CT"),
         _ if kind.is_mr() => ("1.2.840.10008.5.1.4.1.1.4", "MR"),
+        Kind::Ultrasound => ("1.2.840.10008.5.1.4.1.1.6.1", "US"),
+        Kind::Fundus => ("1.2.840.10008.5.1.4.1.1.77.1.4", "XC"),
         _ => ("1.2.840.10008.5.1.4.1.1.1", "CR"),
     };
     let instance = uid(seed, 100 + k as u64);
@@ -138,13 +141,24 @@ fn file(study: &Study, seed: u64, k: usize) -> Vec<u8> {
             e.decimals(0x0018_0081, &[te]);
             e.text(0x0018_0091, "IS", "1");
         }
-        _ => {
+        "CR" => {
             e.text(0x0018_5101, "CS", "PA");
             e.decimals(0x0018_1164, &[study.pixel_mm(); 2]);
             e.text(0x0020_0020, "CS", "L\\F");
         }
+        _ => {
+            e.text(0x0020_0020, "CS", "");
+            e.text(0x0028_2110, "CS", "00");
+            if modality == "XC" {
+                e.text(0x0020_0060, "CS", "");
+                e.put(0x0040_0555, "SQ", Vec::new());
+            }
+        }
     }
-    pixels(&mut e, study, k);
+    match modality {
+        "US" | "XC" => picture(&mut e, study, k),
+        _ => pixels(&mut e, study, k),
+    }
     let mut out = vec![0u8; 128];
     out.extend(b"DICM");
     out.extend(length.encode());
@@ -163,6 +177,27 @@ fn plane(e: &mut Elements, study: &Study, seed: u64, k: usize) {
     e.text(0x0020_0052, "UI", &uid(seed, 3));
     e.text(0x0020_1040, "LO", "");
     e.decimals(0x0028_0030, &[study.pixel_mm(); 2]);
+}
+
+/// Image pixel of eight bits a sample, as the picture is shown.
+fn picture(e: &mut Elements, study: &Study, k: usize) {
+    let Ok(picture) = study.picture(k) else { return };
+    let size = study.size() as u16;
+    let colour = picture.channels() == 3;
+    e.short(0x0028_0002, picture.channels() as u16);
+    e.text(0x0028_0004, "CS", if colour { "RGB" } else { "MONOCHROME2" });
+    if colour {
+        e.short(0x0028_0006, 0);
+    }
+    e.short(0x0028_0010, size);
+    e.short(0x0028_0011, size);
+    e.short(0x0028_0100, 8);
+    e.short(0x0028_0101, 8);
+    e.short(0x0028_0102, 7);
+    e.short(0x0028_0103, 0);
+    let mut bytes = picture.pixels().to_vec();
+    bytes.resize(bytes.len().next_multiple_of(2), 0);
+    e.put(0x7FE0_0010, if colour { "OB" } else { "OW" }, bytes);
 }
 
 /// Image pixel, modality and VOI LUT (PS3.3 C.7.6.3, C.8.2.1, C.11.2). CT is stored in whole HU with

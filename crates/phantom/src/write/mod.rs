@@ -135,10 +135,8 @@ fn write_study(folder: &mut Folder, i: usize, seed: u64) -> Result<Value, Phanto
     let size = if kind.is_volume() { VOLUME_SIZE } else { PICTURE_SIZE };
     let study = plan.volume(size, count, step);
     let name = format!("studies/{i:04}-{}", kind.name());
-    if kind.is_volume() || kind == Kind::Radiograph {
-        for (k, bytes) in dicom_series(&study, crate::rng::mix(seed ^ i as u64)).into_iter().enumerate() {
-            folder.write(&format!("{name}/dicom/{k:03}.dcm"), &bytes)?;
-        }
+    for (k, bytes) in dicom_series(&study, crate::rng::mix(seed ^ i as u64)).into_iter().enumerate() {
+        folder.write(&format!("{name}/dicom/{k:03}.dcm"), &bytes)?;
     }
     if kind.is_volume() {
         folder.write(&format!("{name}/volume.nii"), &nifti_volume(&study))?;
