@@ -20,6 +20,7 @@ mod plan;
 mod prompt;
 mod qwen;
 mod sam;
+mod sam2;
 pub mod segmenters;
 mod template;
 mod tokens;

@@ -6,7 +6,7 @@ use super::vars::Vars;
 use super::{DecoderConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{D, Result, Tensor};
-use candle_nn::{LayerNorm, Linear, Module};
+use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
 
 /// The mask decoder.
 #[derive(Debug)]
@@ -21,6 +21,28 @@ pub(crate) struct MaskDecoder {
     up2: Blocks,
     hypernetworks: Vec<FeedForward>,
     quality: FeedForward,
+    second: Option<Second>,
+}
+
+/// What SAM 2 adds: finer features of the picture, and whether there is an object at all.
+#[derive(Debug)]
+struct Second {
+    /// Projections of the features on the grids of `4G` and `2G`.
+    fine: [Conv2d; 2],
+    object_score: FeedForward,
+}
+
+/// What the decoder gives for `N` prompts.
+#[derive(Debug)]
+pub(crate) struct DecoderOutput {
+    /// Logits `(N, masks, 4G, 4G)`; mask 0 is the single-mask output, 1… the multimask outputs.
+    pub(crate) masks: Tensor,
+    /// Predicted IoU, `(N, masks)`.
+    pub(crate) quality: Tensor,
+    /// The mask tokens behind them, `(N, masks, C)`.
+    pub(crate) tokens: Tensor,
+    /// SAM 2: logit of "there is an object", `(N, 1)`.
+    pub(crate) object_score: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -47,8 +69,9 @@ struct Attention {
     heads: usize,
 }
 
+/// Linear layers with ReLU between them.
 #[derive(Debug)]
-struct FeedForward {
+pub(crate) struct FeedForward {
     layers: Vec<Linear>,
 }
 
@@ -58,10 +81,19 @@ impl MaskDecoder {
     pub(crate) fn load(config: &DecoderConfig, vars: &Vars<'_>) -> Loaded<Self> {
         let width = config.hidden_size;
         let masks = config.num_multimask_outputs + 1;
-        let own_tokens = Tensor::cat(
-            &[vars.get(&[1, width], "iou_token.weight")?, vars.get(&[masks, width], "mask_tokens.weight")?],
-            0,
-        )?;
+        let mut own_tokens = vec![
+            vars.get(&[1, width], "iou_token.weight")?,
+            vars.get(&[masks, width], "mask_tokens.weight")?,
+        ];
+        let mut second = None;
+        if vars.shape("obj_score_token.weight").is_some() {
+            own_tokens.push(vars.get(&[1, width], "obj_score_token.weight")?);
+            let project = |to: usize, name: &str| vars.conv(width, to, 1, Conv2dConfig::default(), name);
+            second = Some(Second {
+                fine: [project(width / 8, "conv_s0")?, project(width / 4, "conv_s1")?],
+                object_score: FeedForward::load(width, width, 1, 3, &vars.pp("pred_obj_score_head"))?,
+            });
+        }
         let transformer = vars.pp("transformer");
         let blocks = (0..config.num_hidden_layers)
             .map(|n| Block::load(config, n == 0, &transformer.pp(&format!("layers.{n}"))))
@@ -78,7 +110,7 @@ impl MaskDecoder {
             })
             .collect::<Loaded<_>>()?;
         Ok(Self {
-            own_tokens,
+            own_tokens: Tensor::cat(&own_tokens, 0)?,
             blocks,
             final_attention: Attention::load(
                 config,
@@ -98,21 +130,29 @@ impl MaskDecoder {
                 config.iou_head_depth,
                 &vars.pp("iou_prediction_head"),
             )?,
+            second,
         })
+    }
+
+    /// SAM 2: projects the finer features, `(1, C, 4G, 4G)` and `(1, C, 2G, 2G)`, for
+    /// [`MaskDecoder::forward`]; once a picture.
+    pub(crate) fn project(&self, fine: [&Tensor; 2]) -> Result<Vec<Tensor>> {
+        let Some(second) = &self.second else { return Ok(Vec::new()) };
+        second.fine.iter().zip(fine).map(|(conv, features)| conv.forward(features)).collect()
     }
 
     /// Masks of `N` prompts on one picture.
     ///
     /// `image` and `positions` are `(1, C, G, G)`, `sparse` is `(N, tokens, C)`, `dense` is
-    /// `(1 or N, C, 1 or G, 1 or G)`. Gives logits `(N, masks, 4G, 4G)` and predicted IoU
-    /// `(N, masks)`; mask 0 is the single-mask output, 1… the multimask outputs.
+    /// `(1 or N, C, 1 or G, 1 or G)`; `fine` is what [`MaskDecoder::project`] gave.
     pub(crate) fn forward(
         &self,
         image: &Tensor,
         positions: &Tensor,
         sparse: &Tensor,
         dense: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
+        fine: &[Tensor],
+    ) -> Result<DecoderOutput> {
         let (n, _, width) = sparse.dims3()?;
         let (_, _, g, _) = image.dims4()?;
         let own = self.own_tokens.unsqueeze(0)?.broadcast_as((n, self.own_tokens.dim(0)?, width))?;
@@ -128,9 +168,16 @@ impl MaskDecoder {
         let attended = self.final_attention.forward(&(&queries + &tokens)?, &(&keys + &places)?, &keys)?;
         let queries = self.final_norm.forward(&(queries + attended)?)?;
         let picture = keys.transpose(1, 2)?.contiguous()?.reshape((n, width, g, g))?;
-        let up = self.up1.forward(&picture)?;
+        let mut up = self.up1.forward(&picture)?;
+        if let [_, half] = fine {
+            up = up.broadcast_add(half)?;
+        }
         let up = gelu(norm_channels(&up, &self.up_norm.0, &self.up_norm.1, 1e-6)?)?;
-        let up = gelu(self.up2.forward(&up)?)?;
+        let mut up = self.up2.forward(&up)?;
+        if let [quarter, _] = fine {
+            up = up.broadcast_add(quarter)?;
+        }
+        let up = gelu(up)?;
         let (_, channels, height, columns) = up.dims4()?;
         let weights = self
             .hypernetworks
@@ -145,8 +192,14 @@ impl MaskDecoder {
             height,
             columns,
         ))?;
-        let quality = self.quality.forward(&queries.narrow(1, 0, 1)?)?.squeeze(1)?;
-        Ok((masks, quality))
+        let mut quality = self.quality.forward(&queries.narrow(1, 0, 1)?)?.squeeze(1)?;
+        let count = self.hypernetworks.len();
+        let mut object_score = None;
+        if let Some(second) = &self.second {
+            quality = candle_nn::ops::sigmoid(&quality)?;
+            object_score = Some(second.object_score.forward(&queries.narrow(1, 1 + count, 1)?)?.squeeze(1)?);
+        }
+        Ok(DecoderOutput { masks, quality, tokens: queries.narrow(1, 1, count)?, object_score })
     }
 }
 
@@ -225,7 +278,7 @@ impl Attention {
 }
 
 impl FeedForward {
-    fn load(from: usize, inner: usize, to: usize, depth: usize, vars: &Vars<'_>) -> Loaded<Self> {
+    pub(crate) fn load(from: usize, inner: usize, to: usize, depth: usize, vars: &Vars<'_>) -> Loaded<Self> {
         let mut layers = vec![vars.linear(from, inner, true, "proj_in")?];
         for n in 0..depth.saturating_sub(2) {
             layers.push(vars.linear(inner, inner, true, &format!("layers.{n}"))?);
@@ -234,7 +287,7 @@ impl FeedForward {
         Ok(Self { layers })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let last = self.layers.len() - 1;
         let mut x = x.clone();
         for (n, layer) in self.layers.iter().enumerate() {

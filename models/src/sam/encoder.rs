@@ -218,7 +218,7 @@ fn relative(q: &Tensor, rows: &Tensor, columns: &Tensor, h: usize, w: usize) -> 
 }
 
 /// `(B, H, W, C)` to windows `(B × windows, side, side, C)`, zeros added below and to the right.
-pub(super) fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
+pub(crate) fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
     let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
     x.pad_with_zeros(1, 0, rows * side - h)?
@@ -230,7 +230,7 @@ pub(super) fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
 }
 
 /// The inverse of [`partition`].
-pub(super) fn unpartition(windows: &Tensor, side: usize, h: usize, w: usize) -> Result<Tensor> {
+pub(crate) fn unpartition(windows: &Tensor, side: usize, h: usize, w: usize) -> Result<Tensor> {
     let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
     let (n, _, _, c) = windows.dims4()?;
     windows

@@ -1,7 +1,7 @@
 //! A loaded SAM of any family: the picture is encoded once and kept by content, prompts that look
 //! alike are decoded together.
 
-use super::decoder::MaskDecoder;
+use super::decoder::{DecoderOutput, MaskDecoder};
 use super::encoder::Vit;
 use super::prompt::{PromptEncoder, SparsePrompt};
 use super::recipe::{self, Answer, Recipe};
@@ -15,9 +15,10 @@ use candle_core::{DType, Device, Tensor};
 use loupe_core::{Hint, Mask, ModelInfo, Picture, Segment, SegmentError, Segmenter};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// How many pictures' embeddings are kept (4 MB each for SAM's 256 × 64 × 64 grid).
-const KEPT_PICTURES: usize = 16;
+/// Bytes of pictures' embeddings that are kept (4 MB a picture for SAM at 1024 pixels, 21 for SAM 2).
+const KEPT_BYTES: usize = 256 << 20;
 /// Prompts decoded together; each needs about 60 MB on SAM's 64 × 64 grid.
 const TOGETHER: usize = 8;
 
@@ -27,14 +28,89 @@ pub struct Sam {
     family: &'static str,
     info: ModelInfo,
     side: usize,
+    network: Arc<dyn Network>,
+    recipe: Box<dyn Recipe>,
+    device: Device,
+    /// Embeddings by picture content, least recently used first.
+    kept: Vec<([u8; 32], Vec<Tensor>)>,
+}
+
+/// A network that encodes a picture once and decodes prompts on it.
+pub(crate) trait Network: std::fmt::Debug + Send + Sync {
+    /// `(1, 3, S, S)` to whatever the decoder needs, the embedding `(1, C, G, G)` first.
+    fn encode(&self, pixels: &Tensor) -> candle_core::Result<Vec<Tensor>>;
+
+    /// Decodes prompts with equal numbers of points, boxes and masks; `masks` are logits
+    /// `(N, 1, 4G, 4G)`.
+    fn decode(
+        &self,
+        image: &[Tensor],
+        prompts: &[&SparsePrompt],
+        masks: Option<&Tensor>,
+    ) -> candle_core::Result<DecoderOutput>;
+
+    /// The prompt encoder.
+    fn prompts(&self) -> &PromptEncoder;
+
+    /// The mask that stands for the single-mask output of one prompt.
+    fn single(&self, _masks: &[Vec<f32>], _quality: &[f32]) -> usize {
+        0
+    }
+}
+
+/// The network of SAM and its relatives.
+#[derive(Debug)]
+struct First {
     encoder: Encoder,
     prompts: PromptEncoder,
     decoder: MaskDecoder,
     positions: Tensor,
-    recipe: Box<dyn Recipe>,
+}
+
+impl Network for First {
+    fn encode(&self, pixels: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        Ok(vec![self.encoder.forward(pixels)?])
+    }
+
+    fn decode(
+        &self,
+        image: &[Tensor],
+        prompts: &[&SparsePrompt],
+        masks: Option<&Tensor>,
+    ) -> candle_core::Result<DecoderOutput> {
+        let [image] = image else { candle_core::bail!("SAM has one embedding a picture") };
+        let (sparse, dense) = self.prompts.both(prompts, masks)?;
+        self.decoder.forward(image, &self.positions, &sparse, &dense, &[])
+    }
+
+    fn prompts(&self) -> &PromptEncoder {
+        &self.prompts
+    }
+}
+
+/// A checkpoint whose weights are being read.
+pub(crate) struct Opened {
+    pub(crate) config: Option<Value>,
+    pub(crate) weights: Weights,
     device: Device,
-    /// Embeddings by picture content, least recently used first.
-    kept: Vec<([u8; 32], Tensor)>,
+    device_name: String,
+    dtype: Dtype,
+}
+
+impl Opened {
+    /// Opens config.json, if there is one, and the weights under their canonical names.
+    pub(crate) fn open(
+        checkpoint: &Checkpoint,
+        options: &LoadOptions,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, LoadError> {
+        let (device, device_name) = open_device(options.device)?;
+        // On the processor everything is computed in f32; half precision is for those who ask.
+        let dtype = options.dtype.filter(|_| !device.is_cpu()).unwrap_or(Dtype::F32);
+        let config = checkpoint.json("config.json")?;
+        let weights = Weights::open(checkpoint, Numbers::new(device.clone(), dtype), canonical)?;
+        Ok(Self { config, weights, device, device_name, dtype })
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +146,8 @@ pub struct Decoded {
     pub low_resolution: Vec<Vec<f32>>,
     /// Predicted IoU, one a mask.
     pub predicted_iou: Vec<f32>,
+    /// SAM 2: the logit of "there is such an object".
+    pub object_score: Option<f32>,
 }
 
 impl Decoded {
@@ -108,52 +186,48 @@ impl Sam {
         options: &LoadOptions,
         family: &Family<'_>,
     ) -> Result<Self, LoadError> {
-        let (device, device_name) = open_device(options.device)?;
-        // On the processor everything is computed in f32; half precision is for those who ask.
-        let dtype = options.dtype.filter(|_| !device.is_cpu()).unwrap_or(Dtype::F32);
-        let config = checkpoint.json("config.json")?;
-        let original = config.is_none();
-        let numbers = Numbers::new(device.clone(), dtype);
-        let weights = Weights::open(checkpoint, numbers, |name| names::canonical(name, original))?;
-        let sizes = match &config {
+        let original = !checkpoint.has("config.json");
+        let opened = Opened::open(checkpoint, options, |name| names::canonical(name, original))?;
+        let sizes = match &opened.config {
             Some(config) => SamConfig::read(config)?,
-            None => infer::config_from_shapes(&weights, family.tiny_vit)?,
+            None => infer::config_from_shapes(&opened.weights, family.tiny_vit)?,
         };
-        let side = sizes.vision.side();
-        let recipe = (family.recipe)(config.as_ref().unwrap_or(&Value::Null), side)?;
-        let vars = Vars::root(&weights);
+        let extent = [sizes.vision.side(), sizes.vision.grid()];
+        let recipe = (family.recipe)(opened.config.as_ref().unwrap_or(&Value::Null), extent[0])?;
+        let vars = Vars::root(&opened.weights);
         let features = sizes.prompt.num_pos_feats;
         let frequencies = vars.get(&[2, features], "shared_image_embedding.positional_embedding")?;
         let encoder = Encoder::load(&sizes.vision, &vars.pp("vision_encoder"))?;
-        let prompts =
-            PromptEncoder::load(&sizes.prompt, &sizes.vision, &vars.pp("prompt_encoder"), frequencies)?;
+        let prompts = PromptEncoder::load(&sizes.prompt, extent, &vars.pp("prompt_encoder"), frequencies)?;
         let decoder = MaskDecoder::load(&sizes.decoder, &vars.pp("mask_decoder"))?;
-        let parameters = weights.parameters();
-        weights.finish()?;
         let positions = prompts.grid_positions()?;
+        let network = First { encoder, prompts, decoder, positions };
+        Self::assemble(checkpoint, opened, family.name, Arc::new(network), recipe)
+    }
+
+    /// Puts a network and a recipe together; every tensor of the files must have been used.
+    pub(crate) fn assemble(
+        checkpoint: &Checkpoint,
+        opened: Opened,
+        family: &'static str,
+        network: Arc<dyn Network>,
+        recipe: Box<dyn Recipe>,
+    ) -> Result<Self, LoadError> {
+        let parameters = opened.weights.parameters();
+        opened.weights.finish()?;
         let info = ModelInfo {
-            family: family.name.to_owned(),
+            family: family.to_owned(),
             name: checkpoint.name(),
             weights_sha256: checkpoint.weights_sha256()?,
             parameters,
-            dtype: dtype.name().to_owned(),
-            device: device_name,
+            dtype: opened.dtype.name().to_owned(),
+            device: opened.device_name,
             resample: recipe.resample().to_owned(),
             box_dialect: "none".to_owned(),
             context_tokens: 0,
         };
-        Ok(Self {
-            family: family.name,
-            info,
-            side,
-            encoder,
-            prompts,
-            decoder,
-            positions,
-            recipe,
-            device,
-            kept: Vec::new(),
-        })
+        let side = network.prompts().image_size();
+        Ok(Self { family, info, side, network, recipe, device: opened.device, kept: Vec::new() })
     }
 
     /// The embedding of a picture, `(C, G, G)` values in row order; computed once a content.
@@ -161,11 +235,12 @@ impl Sam {
     /// # Errors
     /// When the computation fails.
     pub fn embedding(&mut self, picture: &Picture) -> Result<Vec<f32>, SegmentError> {
-        let embedding = self.embed(picture)?.to_dtype(DType::F32).and_then(|e| e.flatten_all());
-        embedding.and_then(|e| e.to_vec1()).map_err(failed)
+        let embedding = self.embed(picture)?;
+        let first = embedding.first().ok_or_else(|| SegmentError::Compute("no embedding".to_owned()))?;
+        first.to_dtype(DType::F32).and_then(|e| e.flatten_all()?.to_vec1()).map_err(failed)
     }
 
-    fn embed(&mut self, picture: &Picture) -> Result<Tensor, SegmentError> {
+    pub(crate) fn embed(&mut self, picture: &Picture) -> Result<Vec<Tensor>, SegmentError> {
         let key = picture.content_key();
         if let Some(at) = self.kept.iter().position(|(k, _)| *k == key) {
             let entry = self.kept.remove(at);
@@ -175,13 +250,16 @@ impl Sam {
         }
         let pixels = self.recipe.pixels(picture)?;
         let embedding = Tensor::from_vec(pixels, (1, 3, self.side, self.side), &Device::Cpu)
-            .and_then(|p| p.to_dtype(self.prompts.dtype())?.to_device(&self.device))
-            .and_then(|p| self.encoder.forward(&p))
+            .and_then(|p| p.to_dtype(self.network.prompts().dtype())?.to_device(&self.device))
+            .and_then(|p| self.network.encode(&p))
             .map_err(failed)?;
-        if self.kept.len() >= KEPT_PICTURES {
+        self.kept.push((key, embedding.clone()));
+        let bytes = |(_, kept): &([u8; 32], Vec<Tensor>)| -> usize {
+            kept.iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
+        };
+        while self.kept.len() > 1 && self.kept.iter().map(bytes).sum::<usize>() > KEPT_BYTES {
             self.kept.remove(0);
         }
-        self.kept.push((key, embedding.clone()));
         Ok(embedding)
     }
 
@@ -198,7 +276,7 @@ impl Sam {
     ) -> Result<Decoded, SegmentError> {
         let mut prepared = self.prepare(picture, hints)?;
         if let Some(logits) = previous {
-            let side = self.prompts.mask_side();
+            let side = self.network.prompts().mask_side();
             if prepared.mask.is_some() {
                 return Err(SegmentError::BadHint("give a mask or earlier logits, not both".to_owned()));
             }
@@ -220,33 +298,56 @@ impl Sam {
         Some(self.recipe.finish(&low, picture.width(), picture.height()).values)
     }
 
+    /// What the hints about one object say, in pixels of the model's input.
+    pub(crate) fn given(
+        &self,
+        picture: &Picture,
+        hints: &[Hint],
+    ) -> Result<(SparsePrompt, Option<Mask>), SegmentError> {
+        recipe::prompt(self.family, self.recipe.as_ref(), picture, hints)
+    }
+
+    /// Logits of the decoder at the size of a picture.
+    pub(crate) fn finish(&self, low: &Plane, width: usize, height: usize) -> Plane {
+        self.recipe.finish(low, width, height)
+    }
+
     fn prepare(&self, picture: &Picture, hints: &[Hint]) -> Result<Prepared, SegmentError> {
-        let (sparse, mask) = recipe::prompt(self.family, self.recipe.as_ref(), picture, hints)?;
-        let low = self.prompts.mask_side();
+        let (sparse, mask) = self.given(picture, hints)?;
+        let low = self.network.prompts().mask_side();
         let mask = mask.map(|m| recipe::mask_logits(self.recipe.as_ref(), &m, self.side, low));
         Ok(Prepared { sparse, mask })
     }
 
     /// Decodes objects with equal numbers of points, boxes and masks.
-    fn decode_alike(&self, image: &Tensor, objects: &[&Prepared]) -> candle_core::Result<Vec<Decoded>> {
+    fn decode_alike(&self, image: &[Tensor], objects: &[&Prepared]) -> candle_core::Result<Vec<Decoded>> {
         let prompts: Vec<&SparsePrompt> = objects.iter().map(|o| &o.sparse).collect();
-        let sparse = self.prompts.sparse(&prompts)?;
-        let masks: Vec<f32> = objects.iter().filter_map(|o| o.mask.as_ref()).flatten().copied().collect();
-        let dense = if masks.is_empty() {
-            self.prompts.dense_without_mask()?
-        } else {
-            let low = self.prompts.mask_side();
-            let masks = Tensor::from_vec(masks, (objects.len(), 1, low, low), &self.device)?;
-            self.prompts.dense(&masks.to_dtype(self.prompts.dtype())?)?
+        let values: Vec<f32> = objects.iter().filter_map(|o| o.mask.as_ref()).flatten().copied().collect();
+        let own = self.network.prompts();
+        let mut given = None;
+        if !values.is_empty() {
+            let low = own.mask_side();
+            let masks = Tensor::from_vec(values, (objects.len(), 1, low, low), &self.device)?;
+            given = Some(masks.to_dtype(own.dtype())?);
+        }
+        let out = self.network.decode(image, &prompts, given.as_ref())?;
+        let scores = match &out.object_score {
+            Some(scores) => scores.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
+            None => Vec::new(),
         };
-        let (masks, quality) = self.decoder.forward(image, &self.positions, &sparse, &dense)?;
+        let (masks, quality) = (out.masks, out.quality);
         let (n, count, side, _) = masks.dims4()?;
         let masks: Vec<Vec<Vec<f32>>> =
             masks.to_dtype(DType::F32)?.reshape((n, count, side * side))?.to_vec3()?;
         let quality: Vec<Vec<f32>> = quality.to_dtype(DType::F32)?.to_vec2()?;
-        let both = masks.into_iter().zip(quality);
+        let both = masks.into_iter().zip(quality).enumerate();
         Ok(both
-            .map(|(low_resolution, predicted_iou)| Decoded { side, low_resolution, predicted_iou })
+            .map(|(n, (low_resolution, predicted_iou))| Decoded {
+                side,
+                low_resolution,
+                predicted_iou,
+                object_score: scores.get(n).copied(),
+            })
             .collect())
     }
 
@@ -263,7 +364,7 @@ impl Sam {
         let chosen = match self.recipe.answer(hints) {
             Answer::Candidates if !many.is_empty() => many,
             Answer::Best if !many.is_empty() => many[..1].to_vec(),
-            _ => vec![0],
+            _ => vec![self.network.single(&decoded.low_resolution, &decoded.predicted_iou)],
         };
         let segment = |n: usize| {
             let logits = self.upsampled(decoded, n, picture)?;
@@ -278,7 +379,7 @@ impl Sam {
 
 // By value, because it is what `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
-fn failed(error: candle_core::Error) -> SegmentError {
+pub(crate) fn failed(error: candle_core::Error) -> SegmentError {
     SegmentError::Compute(error.to_string())
 }
 

@@ -8,7 +8,7 @@ mod decoder;
 mod encoder;
 mod engine;
 mod infer;
-mod names;
+pub(crate) mod names;
 mod ops;
 mod prompt;
 pub(crate) mod recipe;
@@ -17,9 +17,12 @@ mod upconv;
 mod upsample;
 mod vars;
 
-pub(crate) use engine::Family;
+pub(crate) use decoder::{DecoderOutput, FeedForward, MaskDecoder};
+pub(crate) use encoder::{partition, unpartition};
 pub use engine::{Decoded, Sam};
-pub(crate) use prompt::SparsePrompt;
+pub(crate) use engine::{Family, MakeRecipe, Network, Opened, failed};
+pub(crate) use ops::{attend, gelu};
+pub(crate) use prompt::{PromptEncoder, SparsePrompt};
 pub(crate) use upsample::Plane;
 pub(crate) use vars::Vars;
 

@@ -34,7 +34,7 @@ fn from_original(name: &str) -> String {
 }
 
 /// Replaces the first of `pairs` whose left side begins `rest`.
-fn begin(rest: &str, pairs: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn begin(rest: &str, pairs: &[(&str, &str)]) -> Option<String> {
     pairs.iter().find_map(|(from, to)| rest.strip_prefix(from).map(|tail| format!("{to}{tail}")))
 }
 
@@ -55,7 +55,7 @@ fn encoder(rest: &str) -> String {
     begin(rest, &pairs).unwrap_or_else(|| rest.to_owned())
 }
 
-fn prompt(rest: &str) -> String {
+pub(crate) fn prompt(rest: &str) -> String {
     let pairs = [
         ("point_embeddings.", "point_embed."),
         ("mask_downscaling.0.", "mask_embed.conv1."),
@@ -67,7 +67,7 @@ fn prompt(rest: &str) -> String {
     begin(rest, &pairs).unwrap_or_else(|| rest.to_owned())
 }
 
-fn decoder(rest: &str) -> String {
+pub(crate) fn decoder(rest: &str) -> String {
     let pairs = [
         ("output_upscaling.0.", "upscale_conv1."),
         ("output_upscaling.1.", "upscale_layer_norm."),

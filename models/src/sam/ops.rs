@@ -30,7 +30,7 @@ fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mu
 }
 
 /// GELU with the error function, in place of a tensor that nobody else holds.
-pub(super) fn gelu(x: Tensor) -> Result<Tensor> {
+pub(crate) fn gelu(x: Tensor) -> Result<Tensor> {
     if !fused(&x) || !x.is_contiguous() {
         return x.gelu_erf();
     }
@@ -106,13 +106,13 @@ fn exp(x: f32) -> f32 {
 
 /// What decomposed relative positions add to the scores of a grid of keys: `along_rows`
 /// `(n, queries, rows)` and `along_columns` `(n, queries, columns)`, keys in row order.
-pub(super) struct Relative {
+pub(crate) struct Relative {
     pub(super) along_rows: Tensor,
     pub(super) along_columns: Tensor,
 }
 
 /// Attention of `(n, length, head)` each, `q` scaled here; chunks keep the scores small.
-pub(super) fn attend(
+pub(crate) fn attend(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,

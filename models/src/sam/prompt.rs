@@ -1,7 +1,7 @@
 //! Points, boxes and masks to embeddings (`SamPromptEncoder`).
 
 use super::vars::Vars;
-use super::{PromptConfig, Vision, norm_channels};
+use super::{PromptConfig, norm_channels};
 use crate::LoadError;
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
@@ -27,6 +27,8 @@ pub(crate) struct PromptEncoder {
     mask: MaskEmbedding,
     image_size: usize,
     grid: usize,
+    /// SAM 2 adds the empty point whatever else there is, and once more when there is nothing.
+    always_pads: bool,
 }
 
 #[derive(Debug)]
@@ -40,23 +42,36 @@ struct MaskEmbedding {
 }
 
 impl PromptEncoder {
+    /// For an input of `image_size` pixels and an embedding of `grid` cells a side.
     pub(crate) fn load(
         config: &PromptConfig,
-        vision: &Vision,
+        [image_size, grid]: [usize; 2],
         vars: &Vars<'_>,
         frequencies: Tensor,
     ) -> std::result::Result<Self, LoadError> {
         let width = config.hidden_size;
-        let kind = |n: usize| vars.get(&[1, width], &format!("point_embed.{n}.weight"));
+        // SAM 2 in `transformers` keeps the four in one tensor.
+        let together = vars.shape("point_embed.weight").map(|_| vars.get(&[4, width], "point_embed.weight"));
+        let together = together.transpose()?;
+        let kind = |n: usize| match &together {
+            Some(rows) => Ok(rows.narrow(0, n, 1)?),
+            None => vars.get(&[1, width], &format!("point_embed.{n}.weight")),
+        };
         Ok(Self {
             frequencies,
             kinds: [kind(0)?, kind(1)?, kind(2)?, kind(3)?],
             nothing: vars.get(&[1, width], "not_a_point_embed.weight")?,
             no_mask: vars.get(&[1, width], "no_mask_embed.weight")?,
             mask: MaskEmbedding::load(config, &vars.pp("mask_embed"))?,
-            image_size: vision.side(),
-            grid: vision.grid(),
+            image_size,
+            grid,
+            always_pads: false,
         })
+    }
+
+    /// The same with SAM 2's rule for empty points (`Sam2PromptEncoder`).
+    pub(crate) fn always_padding(self) -> Self {
+        Self { always_pads: true, ..self }
     }
 
     /// Side of the low-resolution mask that the decoder gives and a mask prompt has.
@@ -113,6 +128,9 @@ impl PromptEncoder {
             }
             None => tokens.push(self.nothing.clone()),
         }
+        if self.always_pads && (prompt.region.is_some() || prompt.points.is_empty()) {
+            tokens.push(self.nothing.clone());
+        }
         Tensor::cat(&tokens, 0)
     }
 
@@ -130,6 +148,20 @@ impl PromptEncoder {
     /// Mask logits `(N, 1, 4G, 4G)` to `(N, C, G, G)`.
     pub(crate) fn dense(&self, masks: &Tensor) -> Result<Tensor> {
         self.mask.forward(masks)
+    }
+
+    /// Sparse and dense embeddings of `N` prompts; without masks, the one that stands for none.
+    pub(crate) fn both(&self, prompts: &[&SparsePrompt], masks: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        let dense = match masks {
+            Some(masks) => self.dense(masks)?,
+            None => self.dense_without_mask()?,
+        };
+        Ok((self.sparse(prompts)?, dense))
+    }
+
+    /// Side of the model's input.
+    pub(crate) fn image_size(&self) -> usize {
+        self.image_size
     }
 
     pub(crate) fn device(&self) -> &Device {

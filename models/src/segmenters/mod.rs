@@ -10,12 +10,15 @@ use loupe_core::{Segmenter, VolumeSegmenter};
 use serde_json::Value;
 
 pub mod medsam;
+pub mod medsam2;
 pub mod meshnet;
 pub mod mobile_sam;
 pub mod sam;
+pub mod sam2;
 pub mod sam_med2d;
 
 pub use crate::sam::{Decoded, Sam};
+pub use crate::sam2::{FollowedFrame, Sam2, SliceHints, TrackedSlice, Tracks};
 
 /// Loads a model of the seam `T`.
 pub type Load<T> = fn(&Checkpoint, &LoadOptions) -> Result<Box<T>, LoadError>;
@@ -46,8 +49,15 @@ pub struct SegmenterFamily {
 }
 
 /// Every family of segmenters.
-pub static SEGMENTERS: &[&SegmenterFamily] =
-    &[&meshnet::FAMILY, &mobile_sam::FAMILY, &sam_med2d::FAMILY, &medsam::FAMILY, &sam::FAMILY];
+pub static SEGMENTERS: &[&SegmenterFamily] = &[
+    &meshnet::FAMILY,
+    &medsam2::FAMILY,
+    &sam2::FAMILY,
+    &mobile_sam::FAMILY,
+    &sam_med2d::FAMILY,
+    &medsam::FAMILY,
+    &sam::FAMILY,
+];
 
 /// What a checkpoint shows before it is loaded.
 pub struct Clues<'a> {

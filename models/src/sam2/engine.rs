@@ -1,0 +1,107 @@
+//! A loaded SAM 2: prompts on pictures as with SAM, and objects followed through a volume.
+
+use super::tracker::Tracker;
+use super::{Sam2Config, Sam2Network, config_from_shapes, names};
+use crate::checkpoint::Checkpoint;
+use crate::sam::{Decoded, MakeRecipe, Opened, Sam, Vars};
+use crate::{LoadError, LoadOptions};
+use loupe_core::follow::{FollowRules, by_previous_mask};
+use loupe_core::{Hint, Mask, ModelInfo, Picture, Segment, SegmentError, Segmenter};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A loaded SAM 2.
+#[derive(Debug)]
+pub struct Sam2 {
+    pub(super) sam: Sam,
+    pub(super) network: Arc<Sam2Network>,
+    /// Missing when the checkpoint holds the network for single pictures only.
+    pub(super) tracker: Option<Tracker>,
+}
+
+impl Sam2 {
+    /// Loads a checkpoint; `side` is that of the input when no config.json tells it.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        options: &LoadOptions,
+        family: &'static str,
+        side: usize,
+        recipe: MakeRecipe<'_>,
+    ) -> Result<Self, LoadError> {
+        let original = names::is_original(checkpoint.tensor_names()?.iter());
+        let opened = Opened::open(checkpoint, options, |name| names::canonical(name, original))?;
+        let sizes = match &opened.config {
+            Some(config) => Sam2Config::read(config)?,
+            None => config_from_shapes(&opened.weights, side)?,
+        };
+        let recipe = recipe(opened.config.as_ref().unwrap_or(&Value::Null), sizes.side)?;
+        let vars = Vars::root(&opened.weights);
+        let network = Arc::new(Sam2Network::load(&sizes, &vars)?);
+        let remembers = vars.shape("memory_temporal_positional_encoding").is_some();
+        let tracker = remembers.then(|| Tracker::load(&sizes, &vars)).transpose()?;
+        let sam = Sam::assemble(checkpoint, opened, family, network.clone(), recipe)?;
+        Ok(Self { sam, network, tracker })
+    }
+
+    /// What the encoder gives for a picture, each tensor's values in row order: the coarse embedding
+    /// `(C, G, G)` and the finer ones, `(C / 8, 4G, 4G)` and `(C / 4, 2G, 2G)`; computed once a
+    /// content.
+    ///
+    /// # Errors
+    /// When the computation fails.
+    pub fn embeddings(&mut self, picture: &Picture) -> Result<Vec<Vec<f32>>, SegmentError> {
+        let encoded = self.sam.embed(picture)?;
+        let flat = |t: &candle_core::Tensor| t.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1();
+        encoded.iter().take(3).map(flat).collect::<candle_core::Result<_>>().map_err(crate::sam::failed)
+    }
+
+    /// All masks for one object, as [`Sam::decode`].
+    ///
+    /// # Errors
+    /// When a hint cannot be used or the computation fails.
+    pub fn decode(
+        &mut self,
+        picture: &Picture,
+        hints: &[Hint],
+        previous: Option<&[f32]>,
+    ) -> Result<Decoded, SegmentError> {
+        self.sam.decode(picture, hints, previous)
+    }
+
+    /// Logits at the picture's own size, as [`Sam::upsampled`].
+    pub fn upsampled(&self, decoded: &Decoded, index: usize, picture: &Picture) -> Option<Vec<f32>> {
+        self.sam.upsampled(decoded, index, picture)
+    }
+}
+
+impl Segmenter for Sam2 {
+    fn info(&self) -> &ModelInfo {
+        self.sam.info()
+    }
+
+    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
+        self.sam.segment(picture, hints)
+    }
+
+    /// With the network's memory; see [`Sam2::track`] for when an object ends. A checkpoint for
+    /// single pictures is prompted from mask to mask instead.
+    fn follow(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        hints: &[Hint],
+    ) -> Result<Vec<Mask>, SegmentError> {
+        if self.tracker.is_none() {
+            return by_previous_mask(self, frames, start, hints, &FollowRules::default());
+        }
+        self.outline_frames(frames, start, hints)
+    }
+
+    fn segment_all(
+        &mut self,
+        picture: &Picture,
+        objects: &[Vec<Hint>],
+    ) -> Vec<Result<Vec<Segment>, SegmentError>> {
+        self.sam.segment_all(picture, objects)
+    }
+}
