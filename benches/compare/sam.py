@@ -1,9 +1,10 @@
-"""Prompts on one picture: loupe against `transformers` SamModel, same random ViT-B checkpoint.
+"""Prompts on one picture: loupe against `transformers`, same random checkpoint: SamModel of ViT-B sizes, or with `--sam2`
+Sam2VideoModel of SAM 2.1 tiny sizes.
 
     cargo build --release -p loupe-models --example segment_speed
-    python sam.py FOLDER target/release/examples/segment_speed [--threads 2] [--rounds 2] [--size 512 512]
+    python sam.py FOLDER target/release/examples/segment_speed [--threads 2] [--rounds 2] [--size 512 512] [--sam2]
 
-FOLDER receives the checkpoint (sizes of facebook/sam-vit-base, 375 MB) unless it is there. Both sides get the first box on a
+FOLDER receives the checkpoint (sizes of facebook/sam-vit-base, 375 MB, or of facebook/sam2.1-hiera-tiny, 156 MB) unless it is there. Both sides get the first box on a
 picture (preparation, encoder, decoder, mask at the picture's size), a further box on the same picture (loupe keeps the
 embedding; with `transformers` the caller does, as here), and ten boxes at once. The tools run in turns, each in a process of
 its own; the minimum of the rounds counts, loading is not timed.
@@ -12,9 +13,14 @@ import argparse, json, os, pathlib, resource, subprocess, sys, time
 os.environ.update(HF_HUB_OFFLINE="1")
 
 
-def make(folder):
+def make(folder, second):
     import torch, transformers as tf
     torch.manual_seed(0)
+    if second:
+        model = tf.Sam2VideoModel(tf.Sam2VideoConfig())
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(model.shared_image_embedding.positional_embedding)
+        model.save_pretrained(folder)
+        return tf.Sam2Processor(tf.Sam2ImageProcessor()).save_pretrained(folder)
     tf.SamModel(tf.SamConfig()).save_pretrained(folder)
     tf.SamProcessor(tf.SamImageProcessor()).save_pretrained(folder)
 
@@ -24,15 +30,18 @@ def region(n, width, height):
     return [share * width, share * height, (share + 0.5) * width, (share + 0.55) * height]
 
 
-def transformers_side(folder, threads, rounds, width, height):
+def transformers_side(folder, threads, rounds, width, height, second):
     import numpy as np, torch, transformers as tf
     torch.set_num_threads(threads)
-    model, processor = tf.SamModel.from_pretrained(folder).eval(), tf.SamProcessor.from_pretrained(folder)
+    model = (tf.Sam2Model if second else tf.SamModel).from_pretrained(folder).eval()
+    processor = (tf.Sam2Processor if second else tf.SamProcessor).from_pretrained(folder)
     first, further, ten = [], [], []
 
     def decode(x, embedding, boxes):
         given = processor(image, input_boxes=[boxes], return_tensors="pt")
         out = model(image_embeddings=embedding, input_boxes=given["input_boxes"].float(), multimask_output=False)
+        if second:
+            return processor.post_process_masks(out.pred_masks, x["original_sizes"])
         return processor.post_process_masks(out.pred_masks, x["original_sizes"], x["reshaped_input_sizes"])
 
     for round in range(rounds):
@@ -65,15 +74,16 @@ def main():
     p.add_argument("folder"), p.add_argument("loupe", nargs="?")
     p.add_argument("--threads", type=int, default=2), p.add_argument("--rounds", type=int, default=2)
     p.add_argument("--size", type=int, nargs=2, default=[512, 512]), p.add_argument("--side", action="store_true")
+    p.add_argument("--sam2", action="store_true")
     a = p.parse_args()
     if a.side:
-        return transformers_side(a.folder, a.threads, a.rounds, *a.size)
+        return transformers_side(a.folder, a.threads, a.rounds, *a.size, a.sam2)
     if not (pathlib.Path(a.folder) / "model.safetensors").is_file():
-        make(a.folder)
+        make(a.folder, a.sam2)
     best, size = {}, [str(n) for n in a.size]
     for _ in range(a.rounds):
         ours = run([a.loupe, a.folder, *size, "1"], a.threads)
-        theirs = run([sys.executable, __file__, a.folder, "--side", "--threads", str(a.threads), "--rounds", "1", "--size", *size], a.threads)
+        theirs = run([sys.executable, __file__, a.folder, "--side", "--threads", str(a.threads), "--rounds", "1", "--size", *size] + ["--sam2"] * a.sam2, a.threads)
         for name, figures in (("loupe", ours), ("transformers", theirs)):
             print(name, json.dumps(figures), "load", os.getloadavg()[0], file=sys.stderr)
             for key, value in figures.items():
