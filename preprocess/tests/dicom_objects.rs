@@ -7,6 +7,8 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
 use loupe_preprocess::dicom::deid::{Options, deidentify};
+use loupe_preprocess::dicom::export::{Export, Outcome};
+use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
 use loupe_preprocess::dicom::{Image, parse, rtstruct, seg, write};
 use loupe_preprocess::limits::Limits;
@@ -52,6 +54,43 @@ fn nothing_that_identifies_is_left() {
         let image = Image::parse(bytes, &Limits::default()).unwrap();
         assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 2.0, 3.0, 4.0]);
     }
+}
+
+#[test]
+fn exported_copies_are_named_by_new_uids_and_agree_between_runs() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codecs");
+    let blobs = files::collect(&source, &Limits::default()).unwrap();
+    let run = |secret: &[u8]| {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { secret: secret.to_vec(), ..Options::default() };
+        let mut export = Export::new(dir.path(), options, Limits::default());
+        let outcomes: Vec<Outcome> = blobs.iter().map(|blob| export.file(blob).unwrap()).collect();
+        // The maker and the values lie beside the 18 files.
+        assert_eq!(outcomes.iter().filter(|o| **o == Outcome::NotDicom).count(), 2);
+        let mut copies: Vec<(String, Vec<u8>)> = files::collect(dir.path(), &Limits::default())
+            .unwrap()
+            .into_iter()
+            .map(|blob| match blob {
+                files::Blob::File(path) => {
+                    let name = path.strip_prefix(dir.path()).unwrap().to_string_lossy().into_owned();
+                    (name, std::fs::read(&path).unwrap())
+                }
+                files::Blob::Memory(_) => panic!("copies lie on disk"),
+            })
+            .collect();
+        copies.sort();
+        copies
+    };
+    let copies = run(b"one");
+    assert_eq!(copies.len(), 18, "objects that share a UID stand side by side");
+    for (name, bytes) in &copies {
+        let text = String::from_utf8_lossy(bytes);
+        for secret in ["Doe", "4711", "19500101", "20200229", "General Hospital", "3680043"] {
+            assert!(!name.contains(secret) && !text.contains(secret), "{secret} is left in {name}");
+        }
+    }
+    assert_eq!(copies, run(b"one"));
+    assert!(run(b"two").iter().all(|(name, _)| copies.iter().all(|(other, _)| other != name)));
 }
 
 #[test]
