@@ -1,0 +1,187 @@
+//! `inspect`, `render` and `deidentify` from outside, on the small files of `preprocess/tests/codecs`
+//! (made by `make.py` there; their patient is made up).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// What the files hold that must never be seen.
+const SECRETS: [&str; 7] = ["Doe", "Jane", "4711", "19500101", "20200229", "General Hospital", "3680043"];
+
+fn loupe(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn said(out: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&out.stdout), text(&out.stderr))
+}
+
+fn codecs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("preprocess/tests/codecs")
+}
+
+/// Files below a folder, by relative name.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                found.push((name, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn holds(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|w| w == part.as_bytes())
+}
+
+/// A folder whose very names say who the patient is.
+fn patients(dir: &Path) -> PathBuf {
+    let folder = dir.join("Doe_Jane_4711");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(codecs()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "dcm") {
+            fs::copy(&path, folder.join(format!("Doe-{}", path.file_name().unwrap().display()))).unwrap();
+        }
+    }
+    fs::write(folder.join("Jane.txt"), "not an image").unwrap();
+    folder
+}
+
+#[test]
+fn copies_are_free_of_the_patient_and_agree_between_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = patients(dir.path());
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "a long and private sentence").unwrap();
+    let [first, second, third] = ["one", "two", "three"].map(|name| dir.path().join(name));
+    let run = |to: &Path, more: &[&str]| {
+        let mut args = vec!["deidentify", source.to_str().unwrap(), "-o", to.to_str().unwrap()];
+        args.extend(more);
+        loupe(&args)
+    };
+    let with_secret = ["--secret", secret.to_str().unwrap()];
+    let out = run(&first, &with_secret);
+    let (stdout, stderr) = said(&out);
+    assert_eq!(out.status.code(), Some(0), "{stderr}");
+    let golden =
+        format!("18 files written to {}\n1 files are not DICOM and were left out\n", first.display());
+    assert_eq!((stdout.as_str(), stderr.as_str()), (golden.as_str(), ""));
+    let copies = files(&first);
+    assert_eq!(copies.len(), 18);
+    for (name, bytes) in &copies {
+        for secret in SECRETS {
+            assert!(!name.contains(secret) && !holds(bytes, secret), "{secret} is left in {name}");
+        }
+    }
+    assert!(run(&second, &with_secret).status.success());
+    assert_eq!(copies, files(&second), "the same secret, the same copies");
+    assert!(run(&third, &["--keep", "dates,patient"]).status.success());
+    let others = files(&third);
+    assert!(others.iter().all(|(name, _)| copies.iter().all(|(n, _)| n != name)), "UIDs cannot be guessed");
+    assert!(others.iter().any(|(_, bytes)| holds(bytes, "20200229")), "dates were to be kept");
+    assert_eq!(run(&first, &with_secret).status.code(), Some(2), "a folder that is not empty");
+
+    // The copy looks like the original.
+    let shot = |file: &Path, to: &str| {
+        let png = dir.path().join(to);
+        assert!(loupe(&["render", file.to_str().unwrap(), "-o", png.to_str().unwrap()]).status.success());
+        fs::read(png).unwrap()
+    };
+    let originals = files(&source);
+    let mut before: Vec<Vec<u8>> = originals
+        .iter()
+        .filter(|(name, _)| name.ends_with(".dcm"))
+        .map(|(name, _)| shot(&source.join(name), "a.png"))
+        .collect();
+    let mut after: Vec<Vec<u8>> = copies.iter().map(|(name, _)| shot(&first.join(name), "b.png")).collect();
+    before.sort();
+    after.sort();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn damaged_files_fail_alone_and_by_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("in");
+    fs::create_dir(&source).unwrap();
+    let whole = fs::read(codecs().join("explicit.dcm")).unwrap();
+    fs::write(source.join("a.dcm"), &whole).unwrap();
+    // Nested far beyond anything sensible.
+    let mut deep = whole;
+    for _ in 0..200 {
+        deep.extend([0xE0, 0x7F, 0x11, 0x00, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        deep.extend([0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]);
+    }
+    fs::write(source.join("b_Doe.dcm"), &deep).unwrap();
+    let to = dir.path().join("out");
+    let out = loupe(&["deidentify", source.to_str().unwrap(), "-o", to.to_str().unwrap(), "--json"]);
+    assert_eq!(out.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((&found["written"], &found["failed"][0]["file"]), (&1.into(), &2.into()), "{found}");
+    assert!(
+        !said(&out).0.contains("Doe") && found["failed"][0]["error"].as_str().unwrap().contains("nested")
+    );
+    let nothing = dir.path().join("empty");
+    fs::create_dir(&nothing).unwrap();
+    let out = loupe(&["deidentify", nothing.to_str().unwrap(), "-o", dir.path().join("x").to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(2));
+}
+
+#[test]
+fn identifiers_are_shown_on_request_only() {
+    let file = codecs().join("explicit.dcm");
+    let (shown, _) = said(&loupe(&["inspect", file.to_str().unwrap()]));
+    assert!(SECRETS.iter().all(|secret| !shown.contains(secret)), "{shown}");
+    for line in
+        ["stored as    12 of 16 bits", "rescaled     × 1 + -1024", "orientation  LPS", "modality     CT"]
+    {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+    let (shown, _) = said(&loupe(&["inspect", file.to_str().unwrap(), "--identifiers"]));
+    assert!(shown.contains("Doe^Jane") && shown.contains("4711"), "{shown}");
+}
+
+#[test]
+fn gaps_are_refused_until_told_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(codecs().join("explicit.dcm")).unwrap();
+    let text = |from: &str, to: String, bytes: &mut [u8]| {
+        let at = bytes.windows(from.len()).rposition(|w| w == from.as_bytes()).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    };
+    for z in [1, 2, 3, 5, 6] {
+        let mut bytes = whole.clone();
+        text("-5\\-4\\3", format!("-5\\-4\\{z}"), &mut bytes);
+        text("10.1.77.1", format!("10.1.77.{z}"), &mut bytes);
+        fs::write(dir.path().join(format!("{z}.dcm")), bytes).unwrap();
+    }
+    let folder = dir.path().to_str().unwrap();
+    let (shown, _) = said(&loupe(&["inspect", folder]));
+    assert!(shown.contains("refused") && shown.contains("--irregular"), "{shown}");
+    assert!(shown.contains("stored as    12 of 16 bits, Explicit VR Little Endian"), "{shown}");
+    let png = dir.path().join("a.png");
+    let args = ["render", folder, "-o", png.to_str().unwrap(), "--plane", "coronal", "--json"];
+    assert_eq!(loupe(&args).status.code(), Some(2));
+    for (rule, rows) in [("nearest", 6), ("resample", 6)] {
+        let out = loupe(&[&args[..], &["--irregular", rule]].concat());
+        assert!(out.status.success(), "{}", said(&out).1);
+        let origin: Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!(origin["source_size"], serde_json::json!([23, rows]), "{rule}");
+    }
+    let split = loupe(&[&args[..], &["--irregular", "split"]].concat());
+    assert!(said(&split).1.contains("--series"), "{}", said(&split).1);
+    assert!(loupe(&[&args[..], &["--irregular", "split", "--series", "0"]].concat()).status.success());
+}
