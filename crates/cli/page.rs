@@ -100,7 +100,23 @@ pub(crate) fn write_parts(
         Page { title: title.to_owned(), tables, images: ImageStore::of_size(budget), ..Page::default() };
     for (name, source) in parts {
         let shown = Pictures { dataset: source.dataset, loader: source.loader };
-        for judged in view(source.folder, source.profiles)?.take(source.most) {
+        let made_by = &source.folder.made_by;
+        let model = &made_by.model;
+        page.facts.push(Fact {
+            name: (*name).to_owned(),
+            value: format!(
+                "{} ({}, {} parameters, weights {:.12}) on {} samples of {}",
+                model.name,
+                model.family,
+                model.parameters,
+                model.weights_sha256,
+                made_by.n,
+                made_by.dataset.name
+            ),
+        });
+        // Spread over the set, whose neighbours share their pictures.
+        let step = (made_by.n / source.most.max(1)).max(1);
+        for judged in view(source.folder, source.profiles)?.step_by(step).take(source.most) {
             let mut item = item(&judged?, &shown, &mut page.images);
             item.id = format!("{name}: {}", item.id);
             item.tags.insert("part".to_owned(), (*name).to_owned());

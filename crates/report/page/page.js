@@ -28,7 +28,7 @@
     if (text) node.textContent = text;
     return node;
   };
-  const numeric = (text) => /^[-+]?[\d.,]+\s*%?$|^n\/a$|^—$|^[\d.]+\s*[–-]\s*[\d.]+$/.test(text.trim());
+  const numeric = (text) => /^$|^[-+]?[\d.,]+\s*%?$|^n\/a$|^—$|^[\d.]+\s*[–-]\s*[\d.]+$/.test(text.trim());
 
   function head() {
     const facts = el("dl", {}, ...data.facts.flatMap((f) => [el("dt", {}, f.name), el("dd", {}, f.value)]));
@@ -45,7 +45,7 @@
       const right = table.columns.map((_, c) => c > 0 && table.rows.every((row) => numeric(row[c] ?? "")));
       const cell = (name) => (text, c) => el(name, { class: right[c] ? "num" : null }, text);
       // Long tables open on request, so that the samples stay near the top.
-      const long = table.rows.length > 8;
+      const long = table.rows.length > 8 && data.tables.length > 1;
       home.append(el(long ? "details" : "div", { class: "card" },
         el(long ? "summary" : "h2", {}, table.title),
         table.note ? el("p", { class: "note" }, table.note) : null,
