@@ -164,7 +164,7 @@ fn gaps_are_refused_until_told_otherwise() {
     };
     for z in [1, 2, 3, 5, 6] {
         let mut bytes = whole.clone();
-        text("-5\\-4\\3", format!("-5\\-4\\{z}"), &mut bytes);
+        text("-5.0\\-4.0\\3.0", format!("-5.0\\-4.0\\{z}.0"), &mut bytes);
         text("10.1.77.1", format!("10.1.77.{z}"), &mut bytes);
         fs::write(dir.path().join(format!("{z}.dcm")), bytes).unwrap();
     }
