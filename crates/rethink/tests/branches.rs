@@ -253,7 +253,7 @@ fn the_loupe_protocol_looks_and_answers() {
     let rounds = &outcome.trace.rounds;
     assert_eq!(rounds[0].turns[0].words(), format!("Is there a nodule?{}", protocols::loupe::LOOK));
     assert_eq!(rounds[1].turns[0].parts[0], Part::Picture(1));
-    assert_eq!(rounds[1].turns[0].words(), format!("{}Is there a nodule?", protocols::loupe::ENLARGED));
+    assert_eq!(rounds[1].turns[0].words(), protocols::loupe::ENLARGED);
     // 40×30 grown by a tenth on each side is 48×36, enlarged eightfold.
     let shown = &outcome.trace.pictures[rounds[1].pictures[1]];
     assert_eq!(shown.size, [384, 288]);

@@ -20,11 +20,11 @@ pub const LOOK: &str = "\nWhere should one look to answer this? Reply with one b
 /// What may be asked for besides, when slices and windows can be changed.
 pub const VIEWS: &str = " For another slice reply {\"slice\": number}, for another plane {\"plane\": \"axial\", \"coronal\" or \"sagittal\"}, for another window {\"window\": name}.";
 
-/// Said with the enlarged region.
-pub const ENLARGED: &str = "This is the region, enlarged. Now answer the question: ";
+/// Said with the enlarged region. The question stands in the first round and is not said again.
+pub const ENLARGED: &str = "This is the region, enlarged. Now answer the question.";
 
 /// Said with a mark or an outline.
-pub const SHOWN: &str = "Here it is. Now answer the question: ";
+pub const SHOWN: &str = "Here it is. Now answer the question.";
 
 /// Most times that a region is enlarged.
 const MOST: f64 = 8.0;
@@ -78,9 +78,9 @@ impl Play for Loupe {
                 // Another slice or window is one more picture to look at; anything else is to be judged.
                 self.looking = view;
                 let words = match acted.name {
-                    "zoom" => format!("{ENLARGED}{question}"),
+                    "zoom" => ENLARGED.to_owned(),
                     _ if view => format!("{question}{LOOK}{VIEWS}"),
-                    _ => format!("{SHOWN}{question}"),
+                    _ => SHOWN.to_owned(),
                 };
                 acted.say = vec![scene.next(), Part::Text(words)];
                 Step::Act(Box::new(acted))
