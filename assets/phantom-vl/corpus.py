@@ -16,7 +16,7 @@ def lines(binary, count=3000):
         for g in r.get("ground", ()):
             out += [GROUND.format(name="the " + g["name"]), GROUND.format(name=g["name"]), box_text(g["box"], g["name"])]
         if r["type"] == "look":
-            out += [LOOK.format(q=r["qas"][0]["q"]) + VIEWS, AGAIN.format(q="x"), box_text(r["look"], "region")]
+            out += [LOOK.format(q=r["qas"][0]["q"]) + VIEWS, AGAIN, box_text(r["look"], "region")]
     out += [f"<image_{i}>: " for i in range(1, 6)] * 20
     out += ["user\n", "assistant\n", "system\n"] * 50
     out += [f"{n}" for n in range(1000)] * 3

@@ -151,7 +151,7 @@ def main():
         factor = min(8, p.size[0] / max(cut[2] - cut[0], cut[3] - cut[1]))
         crop = p.crop(cut)
         crop = crop.resize([round(v * factor) for v in crop.size], Image.BICUBIC)
-        again.append(([p, crop], [t, {"role": "assistant", "content": w}, user([crop], AGAIN.format(q=r["question"]))]))
+        again.append(([p, crop], [t, {"role": "assistant", "content": w}, user([crop], AGAIN)]))
         index.append(i)
     two = list(where)
     for i, s in zip(index, ask(again)):

@@ -12,7 +12,7 @@ GROUND = 'Locate {name} in the image and give its coordinates as JSON with the k
 LOOK = "{q}\nWhere should one look to answer this? Reply with one box."
 VIEWS = (' For another slice reply {"slice": number}, for another plane {"plane": "axial", "coronal" or "sagittal"},'
          ' for another window {"window": name}.')
-AGAIN = "This is the region, enlarged. Now answer the question: {q}"
+AGAIN = "This is the region, enlarged. Now answer the question."
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
            "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
@@ -20,7 +20,7 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<
 # One piece of text never crosses these; the first lines keep whole instructions and the JSON frame
 # of a box together, so that each becomes a token or two.
 PIECES = (r"\n(?:Answer with|请)[^\n]*|\nWhere should one look to answer this\? Reply with one box\.|"
-          r" For another slice reply [^\n]*|This is the region, enlarged\. Now answer the question: |"
+          r" For another slice reply [^\n]*|This is the region, enlarged\. Now answer the question\.|"
           r" in the image and give its coordinates[^\n]*|<image_\d>: |"
           r'\[\{"bbox_2d": \[|\], "label": "|"\}\]|, (?=\d)|'
           r"\p{N}{1,3}| ?\p{L}+|\n[A-H]\.|\s+| ?[^\s\p{L}\p{N}]+")

@@ -183,21 +183,18 @@ def tree(record, words, rng):
     for qa in qas:
         q, a = wording(qa, rng)
         nodes.append(asked(words, alone, q, a, "region alone"))
-    # The question with or without its instruction, the same in both rounds.
-    look = rng.choice(qas)
-    bare = 1.0 if rng.random() < 0.6 else 0.0
-    question = LOOK.format(q=wording(look, rng, bare)[0]) + (VIEWS if rng.random() < 0.25 else "")
-    chain = asked(words, root, question, box_text(record["look"], "region"), "look box")
-    # What is shown is what was asked for.
-    shown = words(box_text(record["shown"], "region"))
-    chain.tokens[-1 - len(shown):-1] = shown
-    target = words(box_text(record["look"], "region"))
-    chain.first = target
-    chain.add(words.again[1:]).show(words, 1)
-    nodes.append(chain)
+    # The question stands in the first round only, with or without its instruction.
     for qa in qas:
-        q, a = wording(qa, rng, bare)
-        nodes.append(asked(words, chain, AGAIN.format(q=q), a, "two looks"))
+        q, a = wording(qa, rng, 1.0 if rng.random() < 0.6 else 0.0)
+        question = LOOK.format(q=q) + (VIEWS if rng.random() < 0.25 else "")
+        chain = asked(words, root, question, box_text(record["look"], "region"), "look box")
+        # What is shown is what was asked for.
+        shown = words(box_text(record["shown"], "region"))
+        chain.tokens[-1 - len(shown):-1] = shown
+        chain.first = words(box_text(record["look"], "region"))
+        chain.add(words.again[1:]).show(words, 1)
+        nodes.append(chain)
+        nodes.append(asked(words, chain, AGAIN, a, "two looks"))
     return nodes
 
 

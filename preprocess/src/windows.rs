@@ -1,7 +1,7 @@
 //! Named CT windows.
 //!
 //! Centres and widths are the typical values of Radiopaedia's article "Windowing (CT)" (A. Murphy
-//! et al., rID 52108, https://radiopaedia.org/articles/windowing-ct): brain W:80 L:40, subdural W:130–300 L:50–100 (its middle is taken), stroke
+//! et al., rID 52108, <https://radiopaedia.org/articles/windowing-ct>): brain W:80 L:40, subdural W:130–300 L:50–100 (its middle is taken), stroke
 //! W:8 L:32, lungs W:1500 L:-600, mediastinum W:350 L:50, soft tissues of the abdomen W:400 L:50,
 //! liver W:150 L:30, bone W:1800 L:400. All are DICOM `LINEAR` windows in Hounsfield units.
 
