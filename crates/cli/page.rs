@@ -220,12 +220,7 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
             rows: summary.metrics.iter().map(|f| figure_row(f.name.clone(), f)).collect(),
         });
     }
-    tables.extend(loupe_eval::tables::grounding(summary).into_iter().map(|t| PageTable {
-        title: t.title,
-        note: t.note,
-        columns: t.columns,
-        rows: t.rows,
-    }));
+    tables.extend(tables::grounding(summary).iter().map(page_table));
     if let Some(profile) = summary.profiles.first() {
         let rows: Vec<Vec<String>> = profile
             .subgroups
