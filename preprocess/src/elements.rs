@@ -15,6 +15,7 @@ pub(crate) enum Element {
     I32,
     U64,
     I64,
+    F16,
     F32,
     F64,
     /// Two single-precision numbers, read as their magnitude.
@@ -32,7 +33,7 @@ impl Element {
     pub(crate) const fn size(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 => 2,
+            Self::U16 | Self::I16 | Self::F16 => 2,
             Self::Rgb => 3,
             Self::U32 | Self::I32 | Self::F32 | Self::Rgba => 4,
             Self::U64 | Self::I64 | Self::F64 | Self::Complex64 => 8,
@@ -51,6 +52,7 @@ impl Element {
             Self::I32 => "int32",
             Self::U64 => "uint64",
             Self::I64 => "int64",
+            Self::F16 => "float16",
             Self::F32 => "float32",
             Self::F64 => "float64",
             Self::Complex64 => "complex64",
@@ -150,6 +152,11 @@ fn convert(bytes: &[u8], layout: Layout, out: &mut Vec<f32>) {
         Element::I32 => plain!(i32, 4),
         Element::U64 => plain!(u64, 8),
         Element::I64 => plain!(i64, 8),
+        Element::F16 => {
+            let bits = bytes.as_chunks::<2>().0.iter();
+            let bits = bits.map(|&w| if big_endian { u16::from_be_bytes(w) } else { u16::from_le_bytes(w) });
+            out.extend(bits.map(|b| scaled(half(b))));
+        }
         Element::F32 => plain!(f32, 4),
         Element::F64 => plain!(f64, 8),
         Element::Complex64 => complex!(f32, 4),
@@ -157,6 +164,42 @@ fn convert(bytes: &[u8], layout: Layout, out: &mut Vec<f32>) {
         Element::Rgb => out.extend(bytes.chunks_exact(3).map(luma)),
         Element::Rgba => out.extend(bytes.chunks_exact(4).map(luma)),
     }
+}
+
+/// The value of an IEEE 754 half.
+fn half(bits: u16) -> f64 {
+    let fraction = f64::from(bits & 0x3FF) / 1024.0;
+    let size = match bits >> 10 & 0x1F {
+        0 => fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        exponent => (1.0 + fraction) * 2f64.powi(i32::from(exponent) - 15),
+    };
+    if bits & 0x8000 == 0 { size } else { -size }
+}
+
+/// Reads `count` voxels written as text, separated by blanks, line ends or commas.
+///
+/// # Errors
+/// When there are fewer, one is not a number, or the memory limit is met.
+pub(crate) fn read_text(
+    bytes: &[u8],
+    count: usize,
+    format: &'static str,
+    limits: &Limits,
+) -> Result<Vec<f32>, MediaError> {
+    let broken = |problem: String| MediaError::Malformed { format, field: "image data".into(), problem };
+    limits.memory(count, size_of::<f32>())?;
+    // Each number takes a digit and, but for the last, a separator.
+    plausible((count as u64).saturating_mul(2).saturating_sub(1), bytes.len(), false, format)?;
+    let words = bytes.split(|b| b.is_ascii_whitespace() || *b == b',').filter(|word| !word.is_empty());
+    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<f64>().ok().map(|v| v as f32);
+    let values: Option<Vec<f32>> = words.take(count).map(number).collect();
+    let values = values.ok_or_else(|| broken("holds something that is not a number".into()))?;
+    if values.len() != count {
+        return Err(broken(format!("ends before the {count} voxels of the header")));
+    }
+    Ok(values)
 }
 
 /// Pillow's `L` of an RGB pixel (Convert.c): ITU-R 601 weights in 16-bit fixed point.

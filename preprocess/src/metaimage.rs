@@ -1,6 +1,6 @@
 //! MetaImage (`.mha`, `.mhd` with a raw or `.zraw` file), ITK's own format, read as SimpleITK does.
 
-use crate::elements::{Element, Layout, plausible, read_voxels, skip};
+use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip};
 use crate::limits::Limits;
 use crate::volume_io::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
@@ -121,10 +121,21 @@ pub fn read(
         outer = limits.read_file(&inside(folder, name)?)?;
         &outer
     };
-    if let Some(skip @ 1..) =
-        numbers(&fields, &["HeaderSize"])?.and_then(|v| v.first().copied()).map(|v| v as i64)
-    {
-        data = data.get(skip as usize..).ok_or_else(|| field("HeaderSize", "is larger than the file"))?;
+    let packed = is_true(&fields, "compresseddata");
+    let text = fields.get("binarydata").is_some_and(|v| v.eq_ignore_ascii_case("false"));
+    match numbers(&fields, &["HeaderSize"])?.and_then(|v| v.first().copied()).map(|v| v as i64) {
+        None | Some(0) => {}
+        Some(skip @ 1..) => {
+            data = data.get(skip as usize..).ok_or_else(|| field("HeaderSize", "is larger than the file"))?;
+        }
+        // The voxels end where the file does.
+        Some(-1) if !packed && !text => {
+            let need = limits.memory(count.saturating_mul(frames), element.size())?;
+            let start = data.len().checked_sub(need);
+            let start = start.ok_or_else(|| field("HeaderSize", "is -1, but the file is too short"))?;
+            data = data.get(start..).unwrap_or_default();
+        }
+        Some(other) => return Err(field("HeaderSize", format!("is {other}"))),
     }
     let layout = Layout {
         element,
@@ -132,18 +143,21 @@ pub fn read(
         slope: 1.0,
         inter: 0.0,
     };
-    if fields.get("binarydata").is_some_and(|v| v.eq_ignore_ascii_case("false")) {
-        return Err(MediaError::Unsupported {
-            what: "MetaImage with voxels as text".into(),
-            hint: "save it with BinaryData = True".into(),
-        });
-    }
-    let packed = is_true(&fields, "compresseddata");
-    plausible(before + frame_bytes, data.len(), packed, FORMAT)?;
-    let mut stream: Box<dyn Read> =
-        if packed { Box::new(flate2::read::ZlibDecoder::new(data)) } else { Box::new(data) };
-    skip(&mut stream, before, FORMAT)?;
-    let values = read_voxels(&mut stream, count, layout, FORMAT, limits)?;
+    let values = if text {
+        if matches!(element, Element::Rgb | Element::Rgba) {
+            return Err(MediaError::Unsupported {
+                what: "MetaImage with colours as text".into(),
+                hint: "save it with BinaryData = True".into(),
+            });
+        }
+        read_text(data, count * (frame + 1), FORMAT, limits)?.split_off(count * frame)
+    } else {
+        plausible(before + frame_bytes, data.len(), packed, FORMAT)?;
+        let mut stream: Box<dyn Read> =
+            if packed { Box::new(flate2::read::ZlibDecoder::new(data)) } else { Box::new(data) };
+        skip(&mut stream, before, FORMAT)?;
+        read_voxels(&mut stream, count, layout, FORMAT, limits)?
+    };
     let voxels = Array3::from_shape_vec((size[2], size[1], size[0]), values)
         .map_err(|e| field("DimSize", e.to_string()))?;
     let mut notes: Vec<String> = element.note().map(str::to_owned).into_iter().collect();

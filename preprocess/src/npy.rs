@@ -108,6 +108,7 @@ fn element(descr: &str) -> Result<(Element, bool), MediaError> {
         "i4" => Element::I32,
         "u8" => Element::U64,
         "i8" => Element::I64,
+        "f2" => Element::F16,
         "f4" => Element::F32,
         "f8" => Element::F64,
         "c8" => Element::Complex64,

@@ -1,7 +1,7 @@
 //! NRRD (`.nrrd`, `.nhdr` with a second file), 3D Slicer's format for volumes and segmentations.
 //! Fields as in the NRRD definition (teem.sourceforge.net/nrrd/format.html).
 
-use crate::elements::{Element, Layout, plausible, read_voxels, skip, unpacked};
+use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip, unpacked};
 use crate::limits::Limits;
 use crate::volume_io::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
@@ -82,11 +82,13 @@ pub fn read(
         return Err(MediaError::View(format!("frame {frame} was asked for, but the NRRD file has {frames}")));
     }
     let element = element(header.get("type").unwrap_or_default())?;
+    let text = matches!(header.get("encoding"), Some("ascii" | "text" | "txt"));
     let layout = Layout {
         element,
         big_endian: match (header.get("endian"), element.size()) {
             (Some("big"), _) => true,
             (Some("little"), _) | (None, 1) => false,
+            _ if text => false,
             _ => return Err(field("endian", "is missing or neither little nor big")),
         },
         slope: 1.0,
@@ -117,18 +119,21 @@ pub fn read(
     let packed = match header.get("encoding") {
         Some("raw") => false,
         Some("gzip" | "gz") => true,
+        _ if text => false,
         encoding => {
             return Err(MediaError::Unsupported {
                 what: format!("NRRD encoding {:.12}", encoding.unwrap_or("(none)")),
-                hint: "save it with encoding raw or gzip".into(),
+                hint: "save it with encoding raw, gzip or ascii".into(),
             });
         }
     };
     let need = limits.memory(total, element.size())? as u64;
-    plausible(need, data.len(), packed, FORMAT)?;
+    if !text {
+        plausible(need, data.len(), packed, FORMAT)?;
+    }
     let mut stream: Box<dyn Read> = if packed { unpacked(data) } else { Box::new(data) };
     match number(&header, &["byte skip", "byteskip"])? {
-        -1 if !packed => {
+        -1 if !packed && !text => {
             let start = data
                 .len()
                 .checked_sub(need as usize)
@@ -136,10 +141,16 @@ pub fn read(
             stream = Box::new(&data[start..]);
         }
         count => {
-            skip(&mut stream, u64::try_from(count).map_err(|_| field("byte skip", "is negative"))?, FORMAT)?;
+            let count = u64::try_from(count).map_err(|_| field("byte skip", "is negative"))?;
+            skip(&mut stream, count, FORMAT)?;
+            data = data.get(usize::try_from(count).unwrap_or(usize::MAX)..).unwrap_or_default();
         }
     }
-    let values = read_voxels(&mut stream, total, layout, FORMAT, limits)?;
+    let values = if text {
+        read_text(data, total, FORMAT, limits)?
+    } else {
+        read_voxels(&mut stream, total, layout, FORMAT, limits)?
+    };
     let side = |n: usize| spatial.get(n).map_or(1, |&axis| sizes[axis] as usize);
     let grid = (side(2), side(1), side(0));
     // The first axis varies fastest; a list of layers is the first or the last.
@@ -174,6 +185,10 @@ fn axes(header: &Header<'_>, count: usize) -> Result<(Vec<usize>, Option<usize>)
         (None, None) => (0..count).map(|axis| axis < 3).collect(),
     };
     let inner: Vec<usize> = (0..count).filter(|&a| spatial.get(a) == Some(&true)).collect();
+    // ITK writes time as a fourth axis of space.
+    if inner == [0, 1, 2, 3] && count == 4 {
+        return Ok((vec![0, 1, 2], Some(3)));
+    }
     let outer: Vec<usize> = (0..count).filter(|&a| spatial.get(a) == Some(&false)).collect();
     let fits = spatial.len() == count && (2..=3).contains(&inner.len());
     match outer.as_slice() {
@@ -231,9 +246,11 @@ fn geometry(
 ) -> Result<LpsFromIndex, MediaError> {
     // Signs that bring the space to LPS.
     let signs = match header.get("space").map(str::to_ascii_lowercase).as_deref() {
-        Some("left-posterior-superior" | "lps") => [1.0, 1.0, 1.0],
-        Some("right-anterior-superior" | "ras") => [-1.0, -1.0, 1.0],
-        Some("left-anterior-superior" | "las") => [1.0, -1.0, 1.0],
+        Some("left-posterior-superior" | "lps" | "left-posterior-superior-time" | "lpst") => [1.0, 1.0, 1.0],
+        Some("right-anterior-superior" | "ras" | "right-anterior-superior-time" | "rast") => {
+            [-1.0, -1.0, 1.0]
+        }
+        Some("left-anterior-superior" | "las" | "left-anterior-superior-time" | "last") => [1.0, -1.0, 1.0],
         other => {
             notes.push(match other {
                 None => "no space: axes taken as patient axes (LPS)".to_owned(),
@@ -250,7 +267,7 @@ fn geometry(
             *column = given
                 .get(axis)
                 .and_then(Option::as_ref)
-                .filter(|v| (2..=3).contains(&v.len()) && v.iter().all(|n| n.is_finite()))
+                .filter(|v| (2..=4).contains(&v.len()) && v.iter().all(|n| n.is_finite()))
                 .map(|v| three(v))
                 .ok_or_else(|| field("space directions", format!("has no usable vector for axis {axis}")))?;
         }
@@ -266,13 +283,33 @@ fn geometry(
         }
     }
     let origin = match header.get("space origin") {
-        None => [0.0; 3],
+        None => centre_of_first(header, spatial, &columns),
         Some(text) => match vectors(text).as_slice() {
             [Some(v)] if v.iter().all(|n| n.is_finite()) => three(v),
             _ => return Err(field("space origin", "is not one vector of numbers")),
         },
     };
     Ok(LpsFromIndex::from_columns(columns[0], columns[1], columns[2], origin))
+}
+
+/// `axis mins` are the edges of the first cells (ITK takes cells unless told otherwise); the origin is
+/// the centre of the first voxel.
+fn centre_of_first(header: &Header<'_>, spatial: &[usize], columns: &[[f64; 3]; 3]) -> [f64; 3] {
+    let (Some(text), None) =
+        (header.get("axis mins").or_else(|| header.get("axismins")), header.get("space directions"))
+    else {
+        return [0.0; 3];
+    };
+    let mins: Vec<Option<f64>> = text.split_whitespace().map(|v| v.parse().ok()).collect();
+    let nodes = header.get("centers").or_else(|| header.get("centerings")).unwrap_or_default();
+    let nodes: Vec<bool> = nodes.split_whitespace().map(|word| word == "node").collect();
+    let mut origin = [0.0; 3];
+    for (n, &axis) in spatial.iter().enumerate() {
+        let half = if nodes.get(axis) == Some(&true) { 0.0 } else { columns[n][n] / 2.0 };
+        let least = mins.get(axis).copied().flatten().filter(|v| v.is_finite());
+        origin[n] = least.map_or(0.0, |least| least + half);
+    }
+    origin
 }
 
 /// 3D Slicer's `SegmentN_Name`, `_LabelValue` and `_Layer`.

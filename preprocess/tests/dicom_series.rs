@@ -281,6 +281,70 @@ fn a_zip_archive_is_a_folder_and_may_not_lead_out() {
 }
 
 /// A file's picture or its error.
+/// A header of Siemens' own: tags of one number or none each.
+fn csa(second: bool, numbers: &[(&str, &[&str])]) -> Vec<u8> {
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let mut out = if second { b"SV10\x04\x03\x02\x01".to_vec() } else { Vec::new() };
+    out.extend([word(numbers.len()), word(77)].concat());
+    let first = numbers[0].1.len();
+    for (name, values) in numbers {
+        let mut label = name.as_bytes().to_vec();
+        label.resize(64, 0);
+        out.extend(label);
+        out.extend([word(values.len()), *b"DS\0\0", word(3), word(values.len()), word(77)].concat());
+        for value in *values {
+            let mut text = value.as_bytes().to_vec();
+            text.push(0);
+            let length = text.len();
+            // Version 1 writes the length plus the first tag's number of items.
+            let words = if second { [length, length, 77, length] } else { [length + first, first, 77, 0] };
+            out.extend(words.map(word).concat());
+            text.resize(length.div_ceil(4) * 4, 0);
+            out.extend(text);
+        }
+    }
+    out
+}
+
+#[test]
+fn mosaics_are_cut_into_slices_or_refused() {
+    let layout: &[(&str, &[&str])] = &[
+        ("EchoLinePosition", &["64", "1"]),
+        ("NumberOfImagesInMosaic", &["3"]),
+        ("SliceNormalVector", &["0", "0.0", "-1"]),
+    ];
+    // Tiles of 2 × 3 in two rows of two; the fourth is empty.
+    let pixels: Vec<u16> =
+        (0..4u16).flat_map(|row| (0..6u16).map(move |column| row / 2 * 2 + column / 3)).collect();
+    let mosaic = |creator: &str, block: u16, header: Vec<u8>| {
+        grey(4, 6, 16, false, &pixels)
+            .text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC")
+            .text(tags::PIXEL_SPACING, VR::DS, "2\\2")
+            .text(tags::SLICE_THICKNESS, VR::DS, "3")
+            .text(tags::SPACING_BETWEEN_SLICES, VR::DS, "4")
+            .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "0\\0\\0")
+            .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &text(&AXIAL))
+            .text(dicom_core::Tag(0x0029, block), VR::LO, creator)
+            .bytes(dicom_core::Tag(0x0029, block << 8 | 0x10), VR::OB, &header)
+            .file(EXPLICIT)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mosaic.dcm");
+    for (second, block) in [(true, 0x10), (true, 0x11), (false, 0x10)] {
+        std::fs::write(&path, mosaic("SIEMENS CSA HEADER", block, csa(second, layout))).unwrap();
+        let (volume, _) = load_volume(&path, &Options::default()).unwrap();
+        assert_eq!(volume.shape(), [3, 2, 3]);
+        // Sorted along +z, while the tiles run towards -z.
+        assert_eq!(values(&volume), [2.0, 1.0, 0.0], "{second} {block:x}");
+        // The position is that of a single slice in the middle of the mosaic: half the difference of
+        // the sizes away.
+        near(&volume.lps_from_index, [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 4.0], [3.0, 2.0, -8.0]]);
+    }
+    std::fs::write(&path, mosaic("SOMEONE ELSE", 0x10, csa(true, layout))).unwrap();
+    let error = load_volume(&path, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("ImageType") && error.contains("MOSAIC"), "{error}");
+}
+
 fn shown(loader: &Loader, path: &Path, view: View) -> Result<loupe_core::Picture, loupe_core::MediaError> {
     loader.load(&MediaRef { source: MediaSource::File(path.to_owned()), view, name: String::new() })
 }

@@ -134,6 +134,45 @@ fn t4_palette_becomes_colour() {
 }
 
 #[test]
+fn palettes_of_big_endian_words_and_of_signed_indices() {
+    let with = |mut set: Set, first: u16, table: &dyn Fn(u8) -> (VR, Contents)| {
+        for (n, descriptor) in [
+            tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+            tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+            tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            set = set.shorts(descriptor, &[4, first, 8]);
+            let (vr, contents) = table(n as u8 * 10);
+            set.put(dicom_core::Tag(descriptor.0, descriptor.1 + 0x100), vr, contents);
+        }
+        set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "PALETTE COLOR")
+    };
+    // Four entries of 8 bits in two words: the first entry is the low byte, whatever the byte order.
+    let words = |c: u8| {
+        let word = |a: u8, b: u8| u16::from_le_bytes([c + a, c + b]);
+        (VR::OW, Contents::Shorts(vec![word(1, 2), word(3, 4)]))
+    };
+    let set = with(grey(1, 2, 16, false, &[0, 3]), 0, &words);
+    for syntax in [EXPLICIT, IMPLICIT, BIG] {
+        assert_eq!(image(set.file(syntax)).rgb(0).unwrap(), [1, 11, 21, 4, 14, 24], "{syntax}");
+    }
+    let bytes = |c: u8| (VR::OB, Contents::Bytes(vec![c + 1, c + 2, c + 3, c + 4]));
+    let set = with(grey(1, 2, 16, true, &[(-2i16).cast_unsigned(), 1]), (-2i16).cast_unsigned(), &bytes);
+    for syntax in [EXPLICIT, BIG] {
+        assert_eq!(image(set.file(syntax)).rgb(0).unwrap(), [1, 11, 21, 4, 14, 24], "{syntax}");
+    }
+}
+
+#[test]
+fn no_frames_means_the_one_there_is() {
+    let set = grey(1, 2, 16, false, &[5, 6]).text(tags::NUMBER_OF_FRAMES, VR::IS, "0");
+    assert_eq!(image(set.file(EXPLICIT)).values(0).unwrap(), [5.0, 6.0]);
+}
+
+#[test]
 fn t5_signed_values_without_a_window_are_not_black() {
     let set = grey(1, 3, 16, true, &[(-1000i16).cast_unsigned(), 0, 1000]);
     let picture = image(set.file(EXPLICIT)).picture(&View::default()).unwrap();
@@ -189,6 +228,12 @@ fn t9_a_frame_without_its_group_does_not_take_a_neighbours() {
     let image = image(set.file(EXPLICIT));
     let values: Vec<f32> = (0..3).flat_map(|n| image.values(n).unwrap()).collect();
     assert_eq!(values, [2.0, 7.0, 3.0]);
+    // A table in a group counts as one at the top does.
+    let table = Set::default().shorts(tags::LUT_DESCRIPTOR, &[2, 1, 16]).words(tags::LUT_DATA, &[40, 50]);
+    let group = Set::default().items(tags::MODALITY_LUT_SEQUENCE, vec![table]);
+    let group = Set::default().items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![group]);
+    let set = grey(1, 2, 16, false, &[0, 2]).items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![group]);
+    assert_eq!(self::image(set.file(EXPLICIT)).values(0).unwrap(), [40.0, 50.0]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn check(want: &Want, path: &Path) -> Vec<String> {
 fn small_files_equal_nibabel_and_simpleitk() {
     let all = wanted();
     let here: Vec<&Want> = all.iter().filter(|w| w.root == "volumes").collect();
-    assert_eq!(here.len(), 82);
+    assert_eq!(here.len(), 94);
     let wrong: Vec<String> = here.iter().flat_map(|w| check(w, &small().join(&w.file))).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -99,8 +99,8 @@ fn itk_precedence_of_matrices_equals_simpleitk() {
     for want in wanted().iter().filter(|w| w.root == "volumes" && w.file.ends_with(".nii")) {
         let got = open_volume(&small().join(&want.file), 0, Xform::Itk, &Limits::default());
         match (want.itk, got) {
-            // SimpleITK reads a 2-D file as 2-D: its third axis is not comparable.
-            _ if want.file == "flat.nii" => {}
+            // SimpleITK reads a 2-D file as 2-D: its third axis is not comparable; lines it does not read.
+            _ if want.file == "flat.nii" || want.file == "line.nii" => {}
             (Some(itk), Ok(read)) => {
                 compared += 1;
                 let off = far(read.volume.lps_from_index.to_ras(), itk);
@@ -111,7 +111,7 @@ fn itk_precedence_of_matrices_equals_simpleitk() {
             (_, got) => panic!("{}: {:?}", want.file, got.map(|_| "read, but SimpleITK refuses it")),
         }
     }
-    assert_eq!((compared, refused), (17, 32));
+    assert_eq!((compared, refused), (19, 32));
 }
 
 #[test]

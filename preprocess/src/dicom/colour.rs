@@ -19,7 +19,7 @@ pub(super) fn to_rgb(
     ybr: Option<bool>,
 ) -> Result<Vec<u8>, MediaError> {
     if format.photometric == Photometric::PaletteColor {
-        let palette = Palette::read(&object.data)?;
+        let palette = Palette::read(&object.data, format.signed)?;
         return Ok(samples.to_f64().iter().flat_map(|v| palette.colour(*v as i64)).collect());
     }
     let levels = to_8_bits(samples, format.bits_stored);

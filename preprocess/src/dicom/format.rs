@@ -111,7 +111,11 @@ impl Format {
         };
         let rows = count(data, tags::ROWS, None)?;
         let columns = count(data, tags::COLUMNS, None)?;
-        let frames = count(data, tags::NUMBER_OF_FRAMES, Some(1))?;
+        // Some writers put 0 for the one frame there is; pydicom takes it so too.
+        let frames = match data.integer(tags::NUMBER_OF_FRAMES) {
+            Some(0) => 1,
+            _ => count(data, tags::NUMBER_OF_FRAMES, Some(1))?,
+        };
         let samples = count(data, tags::SAMPLES_PER_PIXEL, Some(1))?;
         if samples != 1 && samples != 3 {
             return Err(malformed(tags::SAMPLES_PER_PIXEL, format!("{samples}; images have 1 or 3")));

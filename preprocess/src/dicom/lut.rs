@@ -1,7 +1,7 @@
 //! Lookup tables: modality, VOI and palette (PS3.3 C.11.1, C.11.2, C.7.9).
 
 use super::object::{Dataset, malformed};
-use dicom_core::Tag;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
 
@@ -39,7 +39,7 @@ impl Lut {
         let bytes = data.bytes(contents).ok_or_else(|| malformed(contents, "absent"))?;
         // Entries of 8 bits may be packed two to a word.
         let entries: Vec<u16> = if bits <= 8 && bytes.len() < count * 2 {
-            bytes.iter().map(|b| u16::from(*b)).take(count).collect()
+            packed_bytes(data, contents).into_iter().map(u16::from).take(count).collect()
         } else {
             data.u16_words(contents).unwrap_or_default().into_iter().take(count).collect()
         };
@@ -56,6 +56,15 @@ impl Lut {
         let at = input.saturating_sub(self.first).clamp(0, last.max(0));
         self.entries.get(at as usize).copied().unwrap_or(0)
     }
+}
+
+/// Bytes of a table in their order: big-endian words hold them in pairs, the second first.
+fn packed_bytes(data: &Dataset, contents: Tag) -> Vec<u8> {
+    let words = data.get(contents).is_some_and(|e| e.vr == VR::OW || e.vr == VR::US);
+    if data.big_endian && words {
+        return data.u16_words(contents).unwrap_or_default().into_iter().flat_map(u16::to_le_bytes).collect();
+    }
+    data.bytes(contents).unwrap_or_default().to_vec()
 }
 
 /// Number of entries, first input and bits of a descriptor.
@@ -79,11 +88,11 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// The palette of an image, plain or segmented.
+    /// The palette of an image, plain or segmented; its first index is signed where the image is.
     ///
     /// # Errors
     /// When a table is absent or broken.
-    pub fn read(data: &Dataset) -> Result<Self, MediaError> {
+    pub fn read(data: &Dataset, signed: bool) -> Result<Self, MediaError> {
         let plain = [
             (tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA),
             (tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA),
@@ -97,9 +106,9 @@ impl Palette {
         let table = |n: usize| {
             let (descriptor, contents) = plain[n];
             if data.get(segmented[n]).is_some() {
-                expand_segments(data, descriptor, segmented[n])
+                expand_segments(data, descriptor, segmented[n], signed)
             } else {
-                Lut::read(data, descriptor, contents, false)
+                Lut::read(data, descriptor, contents, signed)
             }
         };
         Ok(Self { tables: [table(0)?, table(1)?, table(2)?] })
@@ -115,10 +124,10 @@ impl Palette {
 }
 
 /// Segmented palettes (C.7.9.2): discrete, linear and indirect segments.
-fn expand_segments(data: &Dataset, descriptor: Tag, contents: Tag) -> Result<Lut, MediaError> {
-    let (count, first, bits) = describe(data, descriptor, false)?;
+fn expand_segments(data: &Dataset, descriptor: Tag, contents: Tag, signed: bool) -> Result<Lut, MediaError> {
+    let (count, first, bits) = describe(data, descriptor, signed)?;
     let words: Vec<u16> = if bits == 8 {
-        data.bytes(contents).unwrap_or_default().iter().map(|b| u16::from(*b)).collect()
+        packed_bytes(data, contents).into_iter().map(u16::from).collect()
     } else {
         data.u16_words(contents).unwrap_or_default()
     };

@@ -28,10 +28,11 @@ impl Transform {
     /// When numbers are not finite, the slope is 0 or a table is broken.
     pub fn read(object: &Object, frame: usize, signed: bool) -> Result<Self, MediaError> {
         let data = &object.data;
-        if let Some(item) = data.item(tags::MODALITY_LUT_SEQUENCE) {
+        let place = functional::place(data, frame, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+        let tables = [place, data].into_iter().find_map(|set| set.item(tags::MODALITY_LUT_SEQUENCE));
+        if let Some(item) = tables {
             return Ok(Self::Table(Lut::from_item(item, signed)?));
         }
-        let place = functional::place(data, frame, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         let read = |tag, default: f64| match (place.bytes(tag), place.number(tag)) {
             (None, _) => Ok(default),
             (Some(_), Some(value)) if value.is_finite() => Ok(value),

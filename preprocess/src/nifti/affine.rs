@@ -28,9 +28,10 @@ pub(super) fn lps_from_index(
     notes: &mut Vec<String>,
 ) -> Result<LpsFromIndex, MediaError> {
     let (ras, from) = match xform {
-        Xform::Nibabel => match (h.sform_code > 0, h.qform_code > 0) {
+        Xform::Nibabel => match (known(h.sform_code), known(h.qform_code)) {
             (true, _) => (h.srow, "sform"),
-            (false, true) => (qform(h)?, "qform"),
+            (false, true) => (qform(h, h.qfac == -1.0)?, "qform"),
+            (false, false) if h.spm_origin.is_some() => (centred(h), "origin of SPM, x flipped"),
             (false, false) => (centred(h), "no matrix: centred, x flipped"),
         },
         Xform::Itk => {
@@ -38,7 +39,7 @@ pub(super) fn lps_from_index(
             match (sform, h.qform_code > 0) {
                 (Some(Some(sform)), false) => (sform, "sform"),
                 (Some(Some(sform)), true) if h.sform_code == 1 => (sform, "sform"),
-                (_, true) => (qform(h)?, "qform"),
+                (_, true) => (qform(h, h.qfac < 0.0)?, "qform"),
                 (Some(None), false) => {
                     return Err(field("srow", "is sheared, which ITK refuses; use --xform nibabel"));
                 }
@@ -69,8 +70,13 @@ pub(super) fn lps_from_index(
     Ok(LpsFromIndex::from_ras(ras.map(|row| row.map(|v| v * scale))))
 }
 
+/// The codes that nifti1.h defines; nibabel takes others as 0.
+fn known(code: i32) -> bool {
+    (1..=5).contains(&code)
+}
+
 /// nifti1.h "METHOD 2": unit quaternion (a, b, c, d), spacing, offset, handedness.
-fn qform(h: &Header) -> Result<[[f64; 4]; 3], MediaError> {
+fn qform(h: &Header, left_handed: bool) -> Result<[[f64; 4]; 3], MediaError> {
     let [b, c, d] = h.quaternion;
     let rest = 1.0 - (b * b + c * c + d * d);
     // nibabel allows for the rounding of three single-precision numbers.
@@ -92,7 +98,7 @@ fn qform(h: &Header) -> Result<[[f64; 4]; 3], MediaError> {
         [s * (b * d - a * c), s * (c * d + a * b), 1.0 - s * (b * b + c * c)],
     ];
     let [x, y, z] = h.spacing;
-    let z = if h.qfac == -1.0 { -z } else { z };
+    let z = if left_handed { -z } else { z };
     let mut rows = [[0.0; 4]; 3];
     for (row, (turn, offset)) in rows.iter_mut().zip(rotation.iter().zip(h.qoffset)) {
         *row = [turn[0] * x, turn[1] * y, turn[2] * z, offset];
@@ -100,13 +106,15 @@ fn qform(h: &Header) -> Result<[[f64; 4]; 3], MediaError> {
     Ok(rows)
 }
 
-/// nibabel's `get_base_affine`: the grid centred on the origin, x to the left.
+/// nibabel's `get_base_affine`: the grid centred on the origin (or SPM's origin there), x to the left.
 fn centred(h: &Header) -> [[f64; 4]; 3] {
-    let zooms = [-h.spacing[0], h.spacing[1], h.spacing[2]];
     let mut rows = [[0.0; 4]; 3];
     for (axis, row) in rows.iter_mut().enumerate() {
-        row[axis] = zooms[axis];
-        row[3] = -((h.size[axis] - 1) as f64) / 2.0 * zooms[axis];
+        let zoom = if axis < h.axes { h.spacing[axis] } else { 1.0 };
+        let zoom = if axis == 0 { -zoom } else { zoom };
+        let origin = h.spm_origin.map_or((h.size[axis] - 1) as f64 / 2.0, |o| o[axis]);
+        row[axis] = zoom;
+        row[3] = -origin * zoom;
     }
     rows
 }

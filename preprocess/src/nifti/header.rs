@@ -29,6 +29,10 @@ pub(super) struct Header {
     /// `pixdim[0]`, the handedness of the quaternion.
     pub(super) qfac: f64,
     pub(super) spacing: [f64; 3],
+    /// `dim[0]`: axes beyond it have no spacing of their own.
+    pub(super) axes: usize,
+    /// SPM's origin in an Analyze header: the voxel at the centre of the world, counted from 0.
+    pub(super) spm_origin: Option<[f64; 3]>,
     pub(super) qform_code: i32,
     pub(super) sform_code: i32,
     pub(super) quaternion: [f64; 3],
@@ -103,7 +107,7 @@ impl Header {
         let element = element(f.short(70), f.short(72), &mut notes)?;
         let (slope, inter) = match version {
             "NIfTI-1" => scaling(f.float(112), f.float(116), &mut notes)?,
-            _ => (1.0, 0.0),
+            _ => spm_scaling(f),
         };
         let number = |at: usize| if nifti { f.float(at) } else { 0.0 };
         Ok(Self {
@@ -121,6 +125,8 @@ impl Header {
             cal_min: number(128),
             qfac: f.float(76),
             spacing: spacing([f.float(80), f.float(84), f.float(88)], &mut notes),
+            axes: dims[0] as usize,
+            spm_origin: if nifti { None } else { spm_origin(f, size) },
             qform_code: if nifti { f.short(252).into() } else { 0 },
             sform_code: if nifti { f.short(254).into() } else { 0 },
             quaternion: [256, 260, 264].map(number),
@@ -164,6 +170,8 @@ impl Header {
             cal_min: f.double(200),
             qfac: f.double(104),
             spacing: spacing([f.double(112), f.double(120), f.double(128)], &mut notes),
+            axes: dims[0] as usize,
+            spm_origin: None,
             qform_code: f.int(344),
             sform_code: f.int(348),
             quaternion: [352, 360, 368].map(|at| f.double(at)),
@@ -248,6 +256,27 @@ fn scaling(slope: f64, inter: f64, notes: &mut Vec<String>) -> Result<(f64, f64)
         return Err(field("scl_inter", "is not finite although scl_slope is"));
     }
     Ok((slope, inter))
+}
+
+/// SPM's use of Analyze's spare fields, as in nibabel's `Spm2AnalyzeHeader.get_slope_inter` (which reads
+/// every Analyze file): a factor and a term, else the ratio of the scaled to the stored range.
+fn spm_scaling(f: &Fields<'_>) -> (f64, f64) {
+    let (slope, inter) = (f.float(112), f.float(116));
+    if slope != 0.0 && slope.is_finite() {
+        return (slope, if inter.is_finite() { inter } else { 0.0 });
+    }
+    let (high, low) = (f.float(124), f.float(128));
+    let (stored_high, stored_low) = (f64::from(f.int(140)), f64::from(f.int(144)));
+    let slope = (high - low) / (stored_high - stored_low);
+    if slope != 0.0 && slope.is_finite() { (slope, low - slope * stored_low) } else { (1.0, 0.0) }
+}
+
+/// nibabel's `Spm99AnalyzeHeader.get_origin_affine`: three shorts counted from 1, when they are near
+/// the grid.
+fn spm_origin(f: &Fields<'_>, size: [usize; 3]) -> Option<[f64; 3]> {
+    let origin = [253, 255, 257].map(|at| f64::from(f.short(at)));
+    let near = origin.iter().zip(size).all(|(&o, side)| o > -(side as f64) && o < 2.0 * side as f64);
+    (near && origin != [0.0; 3]).then(|| origin.map(|o| o - 1.0))
 }
 
 fn offset(stored: f64, least: u64) -> Result<u64, MediaError> {

@@ -186,6 +186,56 @@ def arrays():
                          itk=None, first=digest(frames[0].T), last=digest(frames[-1].T)))
 
 
+def unusual():
+    """Spellings that the libraries above do not write but that files have."""
+    plain = np.random.default_rng(11).integers(-500, 500, SHAPE).astype("<i2")
+    text = lambda a: "\n".join(" ".join(map(str, row)) for row in a.reshape(-1, SHAPE[0])).encode() + b"\n"
+    rows = plain.T  # z, y, x
+
+    def analyze(name, header_edits):
+        nib.save(nib.AnalyzeImage(plain, np.eye(4)), HERE / f"{name}.img")
+        raw = bytearray((HERE / f"{name}.hdr").read_bytes())
+        for at, kind, numbers in [(76, "<f4", [0, 1.5, 2.5, 3]), *header_edits]:
+            raw[at:at + np.dtype(kind).itemsize * len(numbers)] = np.array(numbers, kind).tobytes()
+        (HERE / f"{name}.hdr").write_bytes(raw)
+        by_nibabel(f"{name}.img", HERE / f"{name}.img", "volumes")
+    analyze("spm", [(112, "<f4", [0.25]), (253, "<i2", [3, 2, 4])])
+    analyze("spm_far", [(112, "<f4", [2, 7]), (253, "<i2", [30, 2, 4])])
+    analyze("calibrated", [(124, "<f4", [1.0, -1.0]), (140, "<i4", [400, -400])])
+
+    for name, at, kind, numbers in (("line.nii", 252, "<i2", [0, 0]), ("code9.nii", 252, "<i2", [9, 0]),
+                                    ("qfac2.nii", 76, "<f4", [-2])):
+        data = plain[:, 0, 0] if name == "line.nii" else plain
+        image = nib.Nifti1Image(data, OBLIQUE)
+        image.set_qform(np.diag([1.5, 2, -3, 1]), 1)
+        image.set_sform(None, 0)
+        nib.save(image, HERE / name)
+        raw = bytearray((HERE / name).read_bytes())
+        raw[at:at + np.dtype(kind).itemsize * len(numbers)] = np.array(numbers, kind).tobytes()
+        (HERE / name).write_bytes(raw)
+        by_nibabel(name, HERE / name, "volumes")
+
+    mha = "ObjectType = Image\nNDims = 3\nBinaryData = {}\n{}DimSize = 7 5 4\nElementSpacing = 1 2 3\nElementType = MET_SHORT\nElementDataFile = {}\n"
+    (HERE / "as_text.mha").write_bytes(mha.format("False", "", "LOCAL").encode() + text(rows))
+    (HERE / "behind.mhd").write_text(mha.format("True", "HeaderSize = -1\n", "behind.dat"))
+    (HERE / "behind.dat").write_bytes(b"another header" + rows.tobytes())
+    nrrd = "NRRD0005\ntype: short\ndimension: 3\nsizes: 7 5 4\nendian: little\n"
+    (HERE / "as_text.nrrd").write_bytes((nrrd + "spacings: 1.5 2 3\nencoding: ascii\n\n").encode() + text(rows))
+    (HERE / "mins.nrrd").write_bytes(
+        (nrrd + "spacings: 1.5 2 3\naxis mins: 3 4 -5\ncenterings: cell cell node\nencoding: raw\n\n").encode() + rows.tobytes())
+    four = sitk.GetImageFromArray(np.stack([rows, rows[::-1]]), isVector=False)
+    four.SetSpacing((0.7, 1.1, 2.5, 30.0))
+    four.SetOrigin((-10, 20, 30.5, 0))
+    sitk.WriteImage(four, str(HERE / "time.nrrd"))
+    for name in ("as_text.mha", "behind.mhd", "as_text.nrrd", "mins.nrrd", "time.nrrd"):
+        by_itk(name, HERE / name, "volumes")
+    half = (plain / 7).astype("<f2")
+    half[0, 0, :3] = 6e-8, -np.inf, 65504
+    np.save(HERE / "half.npy", half)
+    want.append(dict(root="volumes", file="half.npy", size=list(SHAPE[::-1]), frames=1, ras=None, itk=None,
+                     first=digest(half.T), last=digest(half.T)))
+
+
 def real(data):
     for pattern in ("nibabel/tests/data/*.nii*", "nifti_orient/*.nii.gz", "niivue/**/*.nii.gz", "totalseg/**/*.nii.gz",
                     "dipy/*.nii*", "brainchop/**/*.nii.gz"):
@@ -201,6 +251,7 @@ np.seterr(all="ignore")
 nifti()
 itk()
 arrays()
+unusual()
 if len(sys.argv) > 1:
     real(pathlib.Path(sys.argv[1]))
 (HERE / "want.json").write_text("[\n" + ",\n".join(json.dumps(w) for w in want) + "\n]\n")

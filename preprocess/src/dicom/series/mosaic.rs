@@ -1,18 +1,16 @@
 //! Siemens mosaics: the slices of a volume as tiles of one picture.
 //!
-//! The number of tiles and the slice normal are in Siemens' private CSA header (0029,1010); the
+//! The number of tiles and the slice normal are in Siemens' private CSA header; the
 //! stored position is that of a single slice's field of view centred in the mosaic (the correction is
 //! nibabel's `MosaicWrapper.image_position`, the header's layout its `csareader`).
 
 use crate::dicom::format::Format;
 use crate::dicom::geometry::FramePlane;
-use crate::dicom::object::Dataset;
+use crate::dicom::object::{Dataset, malformed};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use loupe_core::geometry::{Lps, dot};
-
-const CSA_IMAGE_HEADER: Tag = Tag(0x0029, 0x1010);
-const NUMBER_OF_IMAGES_IN_MOSAIC: Tag = Tag(0x0019, 0x100A);
+use loupe_core::media::MediaError;
 
 /// A mosaic's layout.
 pub(super) struct Mosaic {
@@ -26,16 +24,25 @@ pub(super) struct Mosaic {
 
 impl Mosaic {
     /// The layout, when the image is a mosaic.
-    pub(super) fn read(data: &Dataset, format: &Format) -> Option<Self> {
-        let kind = data.text(tags::IMAGE_TYPE)?;
+    ///
+    /// # Errors
+    /// When it says that it is one but not how: read as one slice it would lie in the wrong place.
+    pub(super) fn read(data: &Dataset, format: &Format) -> Result<Option<Self>, MediaError> {
+        let kind = data.text(tags::IMAGE_TYPE).unwrap_or_default();
         if !kind.split('\\').any(|part| part == "MOSAIC") {
-            return None;
+            return Ok(None);
         }
-        let header = data.bytes(CSA_IMAGE_HEADER);
+        let unknown =
+            || malformed(tags::IMAGE_TYPE, "MOSAIC, but without Siemens' headers that say its layout");
+        Self::layout(data, format).map(Some).ok_or_else(unknown)
+    }
+
+    fn layout(data: &Dataset, format: &Format) -> Option<Self> {
+        let header = private(data, 0x0029, "SIEMENS CSA HEADER", 0x10).and_then(|tag| data.bytes(tag));
         let count = header
             .and_then(|bytes| csa(bytes, "NumberOfImagesInMosaic"))
             .and_then(|v| v.first().copied())
-            .or_else(|| data.number(NUMBER_OF_IMAGES_IN_MOSAIC))?;
+            .or_else(|| data.number(private(data, 0x0019, "SIEMENS MR HEADER", 0x0A)?))?;
         if !(1.0..=4096.0).contains(&count) {
             return None;
         }
@@ -78,25 +85,34 @@ pub(super) fn cut(values: &[f32], format: &Format, tile: usize, size: [usize; 2]
         .collect()
 }
 
-/// The numbers of a tag of a CSA header (version 2, `SV10`).
+/// The attribute at `offset` of the block that `creator` has reserved in a private group (PS3.5 7.8.1).
+fn private(data: &Dataset, group: u16, creator: &str, offset: u16) -> Option<Tag> {
+    let owned = |block: &u16| data.text(Tag(group, *block)).is_some_and(|text| text == creator);
+    let block = (0x10..=0xFF).find(owned)?;
+    Some(Tag(group, block << 8 | offset))
+}
+
+/// The numbers of a tag of a CSA header, of version 1 or 2 (`SV10`). In version 1 an item's length
+/// stands in its first word, with the first tag's number of items added.
 fn csa(bytes: &[u8], name: &str) -> Option<Vec<f64>> {
     let int = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
-    if !bytes.starts_with(b"SV10") {
-        return None;
-    }
-    let count = int(8)?;
-    let mut at = 16usize;
+    let second = bytes.starts_with(b"SV10");
+    let start = if second { 8 } else { 0 };
+    let count = int(start)?;
+    let mut at = start + 8;
+    let mut first_items = None;
     for _ in 0..count.min(1024) {
         let label = bytes.get(at..at + 64)?;
         let label = label.split(|b| *b == 0).next().unwrap_or_default();
         let items = int(at + 76)?;
+        let extra = *first_items.get_or_insert(items);
         at += 84;
         let mut values = Vec::new();
         for _ in 0..items.min(1024) {
-            let length = int(at + 4)?;
+            let length = if second { int(at + 4)? } else { int(at)?.checked_sub(extra)? };
             let text = bytes.get(at + 16..(at + 16).checked_add(length)?)?;
-            let text = String::from_utf8_lossy(text);
-            values.extend(text.trim_matches([' ', '\0']).parse::<f64>().ok());
+            let text = text.split(|b| *b == 0).next().unwrap_or_default();
+            values.extend(String::from_utf8_lossy(text).trim().parse::<f64>().ok());
             at += 16 + length.div_ceil(4) * 4;
         }
         if label == name.as_bytes() {

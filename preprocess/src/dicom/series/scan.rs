@@ -27,8 +27,8 @@ pub(super) struct Slice {
     pub tile: Option<usize>,
     /// Where it lies.
     pub plane: Option<FramePlane>,
-    /// What orders frames at one position, most telling first: temporal position, echo, b-value,
-    /// trigger time, acquisition, then Instance Number.
+    /// What orders frames at one position, most telling first: temporal position, echo, trigger time,
+    /// acquisition, the indices of a multi-frame object's dimensions, then Instance Number.
     pub order: Vec<f64>,
     /// Slice Thickness in mm (used for single slices only).
     pub thickness_mm: Option<f64>,
@@ -156,7 +156,7 @@ fn header(object: &Object, limits: &Limits) -> Result<Header, MediaError> {
     let data = &object.data;
     let text = |tag| data.text(tag).unwrap_or_default();
     let mut size = [format.rows, format.columns];
-    let mosaic = super::mosaic::Mosaic::read(data, &format);
+    let mosaic = super::mosaic::Mosaic::read(data, &format)?;
     let planes: Vec<(usize, Option<usize>, Option<FramePlane>)> = match &mosaic {
         Some(mosaic) => {
             size = mosaic.size;
@@ -217,14 +217,15 @@ fn plane(data: &Dataset, frame: usize, frames: usize) -> Option<FramePlane> {
 fn order(data: &Dataset, frame: usize) -> Vec<f64> {
     let content = place(data, frame, tags::FRAME_CONTENT_SEQUENCE);
     let number = |set: &Dataset, tag| set.number(tag).filter(|v| v.is_finite()).unwrap_or(0.0);
-    vec![
+    let mut order = vec![
         number(content, tags::TEMPORAL_POSITION_INDEX),
         number(data, tags::TEMPORAL_POSITION_IDENTIFIER),
         number(place(data, frame, tags::MR_ECHO_SEQUENCE), tags::EFFECTIVE_ECHO_TIME),
         number(data, tags::ECHO_TIME),
         number(data, tags::TRIGGER_TIME),
         number(data, tags::ACQUISITION_NUMBER),
-        number(data, tags::INSTANCE_NUMBER),
-        frame as f64,
-    ]
+    ];
+    order.extend(content.numbers(tags::DIMENSION_INDEX_VALUES).unwrap_or_default());
+    order.extend([number(data, tags::INSTANCE_NUMBER), frame as f64]);
+    order
 }
