@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Slices in one round, so that several threads have something to share.
 const SLICES: usize = 24;
 

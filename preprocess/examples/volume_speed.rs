@@ -8,6 +8,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [file, rounds] = args.as_slice() else { return Err("usage: volume_speed FILE ROUNDS".into()) };

@@ -114,7 +114,8 @@ pub struct Picture {
     width: usize,
     height: usize,
     channels: usize,
-    pixels: Arc<[u8]>,
+    /// Not a boxed slice: that would copy what every decoder hands over as a vector.
+    pixels: Arc<Vec<u8>>,
     key: Arc<OnceLock<[u8; 32]>>,
     /// Where the pixels came from.
     pub origin: Origin,
@@ -137,9 +138,9 @@ impl Picture {
         width: usize,
         height: usize,
         channels: usize,
-        pixels: impl Into<Arc<[u8]>>,
+        pixels: impl Into<Vec<u8>>,
     ) -> Result<Self, PictureError> {
-        let pixels = pixels.into();
+        let pixels: Vec<u8> = pixels.into();
         if width == 0 || height == 0 {
             return Err(PictureError::Empty { width, height });
         }
@@ -154,7 +155,7 @@ impl Picture {
             width,
             height,
             channels,
-            pixels,
+            pixels: Arc::new(pixels),
             key: Arc::default(),
             origin: Origin::of_size(width, height),
         })
@@ -208,7 +209,7 @@ impl Picture {
             for n in [self.width, self.height, self.channels] {
                 hash.update((n as u64).to_le_bytes());
             }
-            hash.update(&self.pixels);
+            hash.update(self.pixels());
             hash.finalize().into()
         })
     }
@@ -218,8 +219,9 @@ impl Picture {
         if self.channels == 3 {
             return self.clone();
         }
-        let pixels: Arc<[u8]> = self.pixels.iter().flat_map(|&v| [v, v, v]).collect();
-        Picture { channels: 3, pixels, key: Arc::default(), ..self.clone() }
+        let mut pixels = vec![0; self.pixels.len() * 3];
+        pixels.as_chunks_mut::<3>().0.iter_mut().zip(self.pixels()).for_each(|(rgb, &v)| *rgb = [v; 3]);
+        Picture { channels: 3, pixels: Arc::new(pixels), key: Arc::default(), ..self.clone() }
     }
 
     /// Cuts out whole pixels: `region` is clipped to the picture, its edges rounded outwards. The
@@ -258,7 +260,7 @@ impl Picture {
     pub fn with_pixels(
         &self,
         channels: usize,
-        pixels: impl Into<Arc<[u8]>>,
+        pixels: impl Into<Vec<u8>>,
         step: &str,
     ) -> Result<Picture, PictureError> {
         let mut origin = self.origin.clone();

@@ -390,18 +390,16 @@ impl Image {
 
 /// The levels of all stored values: through a table when they are integers of a small range.
 fn levels(stored: &Samples, level: impl Fn(f64) -> u8) -> Vec<u8> {
-    fn by_table<T: Copy + Into<i32>>(values: &[T], level: impl Fn(f64) -> u8) -> Vec<u8> {
-        let ends = |(low, high): (i32, i32), v: &T| (low.min((*v).into()), high.max((*v).into()));
-        let (low, high) = values.iter().fold((i32::MAX, i32::MIN), ends);
-        if low > high {
-            return Vec::new();
-        }
-        // The table spans what occurs, so a small picture does not pay for 65 536 entries.
-        let table: Vec<u8> = (low..=high).map(|v| level(f64::from(v))).collect();
-        values
-            .iter()
-            .map(|v| table.get((Into::<i32>::into(*v) - low) as usize).copied().unwrap_or(0))
-            .collect()
+    fn by_table<T: Copy + Ord + Into<i32>>(values: &[T], level: impl Fn(f64) -> u8) -> Vec<u8> {
+        let Some(first) = values.first() else { return Vec::new() };
+        let low: i32 = values.iter().fold(*first, |a, b| a.min(*b)).into();
+        let high: i32 = values.iter().fold(*first, |a, b| a.max(*b)).into();
+        // A place for each pattern of 16 bits, so that no look-up is checked; only what occurs is filled in.
+        let place = |v: i32| usize::from(v as u16);
+        let mut table = vec![0u8; 1 << 16];
+        let Ok(table) = <&mut [u8; 1 << 16]>::try_from(table.as_mut_slice()) else { return Vec::new() };
+        (low..=high).for_each(|v| table[place(v)] = level(f64::from(v)));
+        values.iter().map(|v| table[place((*v).into())]).collect()
     }
     match stored {
         Samples::U8(values) => by_table(values, level),

@@ -118,7 +118,7 @@ fn guarded<T: Send>(
     format: &'static str,
     work: impl FnOnce() -> Result<T, MediaError> + Send,
 ) -> Result<T, MediaError> {
-    crate::guard::guarded(format, "image data", work)
+    crate::guard::guarded_with_stack(format, "image data", work)
 }
 
 pub(crate) fn malformed(format: &'static str, field: &str, problem: impl Into<String>) -> MediaError {

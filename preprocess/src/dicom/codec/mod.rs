@@ -8,6 +8,7 @@ mod rle;
 
 use super::format::Format;
 use super::syntax::Coding;
+use crate::guard::guarded_with_stack;
 use loupe_core::media::MediaError;
 
 /// What the data set says a frame must be.
@@ -104,10 +105,15 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
         Coding::Rle => Frame::Interleaved(rle::decode(bytes, &expected)?),
         Coding::Jpeg => Frame::Decoded(jpeg::decode(bytes, &expected)?),
         Coding::JpegLs => Frame::Decoded(jpegls::decode(bytes, &expected)?),
-        Coding::Jpeg2000 => Frame::Decoded(jpeg2000::decode(bytes, &expected)?),
-        Coding::JpegXl => Frame::Decoded(jpegxl::decode(bytes, &expected)?),
+        Coding::Jpeg2000 => Frame::Decoded(apart(&|| jpeg2000::decode(bytes, &expected))?),
+        Coding::JpegXl => Frame::Decoded(apart(&|| jpegxl::decode(bytes, &expected))?),
         Coding::Refused => return Err(damaged("codestream", "header", "no decoder")),
     })
+}
+
+/// Runs a decoder that is not ours where it has stack enough.
+fn apart(decode: &(dyn Fn() -> Result<Decoded, MediaError> + Sync)) -> Result<Decoded, MediaError> {
+    guarded_with_stack("DICOM", "PixelData", decode)
 }
 
 /// Does a fragment begin a codestream? (Assigning fragments to frames without an offset table.)
