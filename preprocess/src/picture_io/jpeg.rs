@@ -11,7 +11,7 @@ const FORMAT: &str = "JPEG";
 
 /// How the components are to be understood.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Colours {
+pub(super) enum Colours {
     Grey,
     Rgb,
     Ycc,
@@ -83,12 +83,12 @@ fn unsupported(what: &str) -> MediaError {
     MediaError::Unsupported { what: what.to_owned(), hint: "convert the picture to PNG".into() }
 }
 
-fn planes_of(values: &[u16], count: usize) -> Vec<Vec<u16>> {
+pub(super) fn planes_of(values: &[u16], count: usize) -> Vec<Vec<u16>> {
     (0..count).map(|n| values.iter().skip(n).step_by(count).copied().collect()).collect()
 }
 
 /// 8-bit grey or RGB, pixels interleaved.
-fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<u8>) {
+pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<u8>) {
     match (planes, colours) {
         ([a, b, c], Colours::Ycc) => {
             let mut out = Vec::with_capacity(a.len() * 3);

@@ -13,6 +13,7 @@ mod gif;
 mod jpeg;
 mod raster;
 mod tiff;
+mod tiff_jpeg;
 
 pub use folder::{frame_files, open_frame};
 pub(crate) use raster::{Raster, Samples};
@@ -47,7 +48,15 @@ pub struct PictureFacts {
 
 /// The name of the picture format that `bytes` begin with, or `None`.
 pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    image::guess_format(bytes).ok().and_then(name_of)
+    format_of(bytes).and_then(name_of)
+}
+
+/// `image` does not know the mark of TIFF files with 64-bit offsets.
+fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
+    if bytes.starts_with(b"II\x2B\0") || bytes.starts_with(b"MM\0\x2B") {
+        return Some(ImageFormat::Tiff);
+    }
+    image::guess_format(bytes).ok()
 }
 
 fn name_of(format: ImageFormat) -> Option<&'static str> {
@@ -64,7 +73,7 @@ fn name_of(format: ImageFormat) -> Option<&'static str> {
 }
 
 fn known(bytes: &[u8]) -> Result<(ImageFormat, &'static str), MediaError> {
-    image::guess_format(bytes).ok().and_then(|f| name_of(f).map(|name| (f, name))).ok_or_else(|| {
+    format_of(bytes).and_then(|f| name_of(f).map(|name| (f, name))).ok_or_else(|| {
         MediaError::UnknownFormat("the first bytes are none of PNG, JPEG, TIFF, BMP, WebP, GIF, PNM".into())
     })
 }

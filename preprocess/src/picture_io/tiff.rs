@@ -1,7 +1,7 @@
 //! TIFF by page: what microscopes, scanners and research exports write.
 
 use super::raster::rgb_of_cmyk;
-use super::{PictureFacts, Raster, Samples, malformed};
+use super::{PictureFacts, Raster, Samples, malformed, tiff_jpeg};
 use crate::limits::Limits;
 use image::metadata::Orientation;
 use loupe_core::media::MediaError;
@@ -76,13 +76,13 @@ pub(super) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<Raste
     let mut decoder = at_page(bytes, page, limits)?;
     let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
     if kind != Some(PALETTE) {
-        return decode_page(decoder, page, limits);
+        return decode_page(bytes, decoder, page, limits);
     }
     let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| refused(&e))?;
     let ifd = decoder.ifd_pointer().and_then(|p| usize::try_from(p.0).ok()).unwrap_or(usize::MAX);
     let grey = as_grey(bytes, ifd)
         .ok_or_else(|| malformed(FORMAT, "PhotometricInterpretation", "cannot be read"))?;
-    let mut indexed = decode_page(at_page(&grey, page, limits)?, page, limits)?;
+    let mut indexed = decode_page(&grey, at_page(&grey, page, limits)?, page, limits)?;
     let entries = colours.len() / 3;
     let (1, Samples::Byte(pixels)) = (indexed.channels, &indexed.samples) else {
         return Err(malformed(FORMAT, "ColorMap", "belongs to pixels of up to 8 bits"));
@@ -137,6 +137,7 @@ fn at_page<'a>(
 }
 
 fn decode_page(
+    bytes: &[u8],
     mut decoder: Decoder<Cursor<&[u8]>>,
     page: usize,
     limits: &Limits,
@@ -146,6 +147,14 @@ fn decode_page(
     let (width, height) = (width as usize, height as usize);
     let colour = decoder.colortype().map_err(|e| refused(&e))?;
     let stored = usize::from(colour.num_samples());
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten();
+    if compression == Some(tiff_jpeg::JPEG) && colour.bit_depth() == 8 {
+        limits.memory(count, stored)?;
+        let orientation = orientation(&mut decoder);
+        let (channels, pixels) = tiff_jpeg::decode(bytes, &mut decoder, limits)?;
+        let samples = Samples::Byte(pixels);
+        return Ok(Raster { width, height, channels, samples, orientation, frame: Some(page) });
+    }
     let unsupported = || MediaError::Unsupported {
         what: format!("TIFF with pixels of type {colour:?}"),
         hint: "convert the picture to 8- or 16-bit grey or RGB".into(),

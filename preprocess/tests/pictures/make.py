@@ -96,6 +96,9 @@ put("palette4.tif", tiff4(np.asarray(rgb.quantize(13)), RNG.integers(0, 65536, 4
 put("word.tif", Image.fromarray(WORD), Image.fromarray((WORD >> 8).astype(np.uint8)).convert("RGB"))
 put("pages.tif", rgb, save_all=True, append_images=[grey, ImageOps.invert(grey)])
 ImageOps.invert(grey).convert("RGB").save(HERE / "pages.tif.page2.png")
+for name, image in (("jpeg.tif", rgb.convert("YCbCr")), ("jpeg_grey.tif", grey), ("jpeg_cmyk.tif", rgb.convert("CMYK"))):
+    put(name, image, compression="jpeg", quality=80)
+put("big.tif", grey, big_tiff=True)
 put("rgb.bmp", rgb)
 put("palette.bmp", palette)
 put("lossless.webp", rgb, lossless=True)
