@@ -399,9 +399,14 @@ fn report_metrics_come_from_imported_annotations() {
     let entity =
         |words: &str| json!({"entities": {"1": {"tokens": words, "label": "OBS-DP", "relations": []}}});
     let labels = |on: usize| (0..14).map(|o| u8::from(o == on)).collect::<Vec<_>>();
+    let phrase = |entailed: bool| {
+        json!({"status": if entailed { "entailment" } else { "not_entailment" },
+        "boxes": [[0.1, 0.1, 0.6, 0.6]], "evidence": [0]})
+    };
     let line = |id: &str, said: &str, on: usize, green: Value| {
         json!({"id": id, "radgraph": {"reference": entity("clear"), "reply": entity(said)},
-            "chexbert": {"reference": labels(9), "reply": labels(on)}, "green": green})
+            "chexbert": {"reference": labels(9), "reply": labels(on)}, "green": green,
+            "radfact": {"reply": [phrase(on == 9)], "reference": [phrase(on == 9), phrase(false)]}})
         .to_string()
             + "\n"
     };
@@ -442,6 +447,11 @@ fn report_metrics_come_from_imported_annotations() {
         ("radgraph_simple", Some(0.5)),
         ("green", Some(0.375)),
         ("chexbert_f1_micro_14", Some(0.5)),
+        ("radfact_logical_precision", Some(0.5)),
+        ("radfact_logical_recall", Some(0.25)),
+        ("radfact_logical_f1", Some(1.0 / 3.0)),
+        ("radfact_grounding_recall", Some(1.0)),
+        ("radfact_spatial_recall", Some(0.25)),
         ("radcliq_v0", None),
     ] {
         assert_eq!(metric(name), expected, "{name}: {}", summary["metrics"]);

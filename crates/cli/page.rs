@@ -321,6 +321,10 @@ fn gold(sample: &Sample) -> String {
             None => letter.to_string(),
         },
         Target::Count(n) => n.to_string(),
+        Target::Measurements(all) => {
+            let one = |m: &loupe_core::Measurement| format!("{} {} {}", m.name, m.value, m.unit.word());
+            all.iter().map(|m| one(m).trim().to_owned()).collect::<Vec<_>>().join(", ")
+        }
         Target::Boxes(boxes) => boxes.iter().map(|b| b.label.as_str()).collect::<Vec<_>>().join(", "),
         Target::Points(points) => points.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", "),
         Target::Report(sections) => {

@@ -3,7 +3,7 @@
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::{find, read};
-use loupe_core::{DataError, Dataset, MediaSource, Sample, Target};
+use loupe_core::{DataError, Dataset, MeasureUnit, MediaSource, Sample, Target};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ pub struct SplitCheck {
     pub repeated_ids: Vec<String>,
     /// Boxes without area.
     pub empty_boxes: usize,
+    /// Lengths that are not above 0 and major axes shorter than the minor one.
+    pub odd_measurements: usize,
     /// Rows that break the format.
     pub bad_rows: usize,
     /// The first of their errors.
@@ -126,6 +128,7 @@ fn look(entry: &SetEntry, set: &Listed) -> SplitCheck {
         rows_without_reference: 0,
         repeated_ids: set.repeated_ids.clone(),
         empty_boxes: 0,
+        odd_measurements: 0,
         bad_rows: 0,
         row_errors: Vec::new(),
         fingerprint: info.fingerprint.clone(),
@@ -155,6 +158,11 @@ fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &
     found.rows_without_image += usize::from(sample.media.is_empty());
     match &sample.target {
         Target::Boxes(boxes) => found.empty_boxes += boxes.iter().filter(|b| !b.at.is_proper()).count(),
+        Target::Measurements(all) => {
+            let odd = all.iter().filter(|m| m.unit == MeasureUnit::Mm && m.value <= 0.0).count();
+            let swapped = all.windows(2).filter(|w| w[0].name == "major axis" && w[0].value < w[1].value);
+            found.odd_measurements += odd + swapped.count();
+        }
         Target::Unknown => found.rows_without_reference += 1,
         _ => {}
     }

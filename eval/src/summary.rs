@@ -3,8 +3,9 @@
 use crate::grounding::{Gatherer, GroundingSummary};
 use crate::judge::{Gather, Judgement, Profile, Verdict};
 use crate::metrics::TextCorpusMetric;
-use crate::metrics::annotations::{Annotations, label_figures};
+use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
+use crate::metrics::radfact;
 use crate::profiles::{Sensitivity, Spread};
 use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
@@ -353,6 +354,13 @@ impl<'a> Summariser<'a> {
             let value = if let Score::Value(v) = m.figure(&self.pairs) { Some(v) } else { None };
             whole(m.entry().name, value, self.pairs.len())
         }));
+        for (name, precision, recall) in HARMONIC {
+            let mean = |name: &str| metrics.iter().find(|f| f.name == name).map(|f| (f.value, f.n));
+            if let (Some((precision, a)), Some((recall, b))) = (mean(precision), mean(recall)) {
+                let value = precision.zip(recall).map(|(p, r)| radfact::f1(p, r));
+                metrics.push(whole(name, value, a.max(b) as usize));
+            }
+        }
         let labels = label_figures(&self.labels);
         metrics.extend(labels.into_iter().map(|(name, value)| whole(name, Some(value), self.labels.len())));
         let strategy = (!made_by.strategy.is_null()).then(|| {

@@ -181,6 +181,17 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             for error in split.row_errors.iter().take(5) {
                 out.line(&format!("  {error}"))?;
             }
+            for (n, what) in [
+                (split.empty_boxes, "boxes enclose no area"),
+                (
+                    split.odd_measurements,
+                    "measurements are not above 0, or the axes stand in the wrong order",
+                ),
+            ] {
+                if n > 0 {
+                    out.line(&format!("  {n} {what}"))?;
+                }
+            }
             if !split.repeated_ids.is_empty() {
                 out.line(&format!("  {} ids stand more than once", split.repeated_ids.len()))?;
             }

@@ -23,7 +23,7 @@ pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Po
 pub use mask::{LabelVolume, Mask};
 pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use picture::{Origin, Picture};
-pub use sample::{Choice, Labelled, Prediction, Sample, Score, Target};
+pub use sample::{Choice, Labelled, MeasureUnit, Measurement, Prediction, Sample, Score, Target};
 pub use seam::{
     DataError, Dataset, DatasetInfo, Hint, Intensities, MediaLoader, Metric, ModelError, ModelInfo,
     ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, VisionLanguageModel,

@@ -31,6 +31,46 @@ pub struct Labelled<T> {
     pub reader: Option<String>,
 }
 
+/// What a measurement counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasureUnit {
+    /// Millimetres.
+    Mm,
+    /// Degrees of angle.
+    Degrees,
+}
+
+impl MeasureUnit {
+    /// As it is written behind a number.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mm => "mm",
+            Self::Degrees => "degrees",
+        }
+    }
+
+    /// The unit that sets and people write so; nothing for other units.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.trim().to_lowercase().as_str() {
+            "mm" | "millimetre" | "millimetres" | "millimeter" | "millimeters" => Some(Self::Mm),
+            "°" | "deg" | "degree" | "degrees" => Some(Self::Degrees),
+            _ => None,
+        }
+    }
+}
+
+/// A length or an angle that a question asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// What is measured, such as `major axis`.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+    /// Of what.
+    pub unit: MeasureUnit,
+}
+
 /// The reference answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +86,8 @@ pub enum Target {
     Points(Vec<Labelled<Point2<Source>>>),
     /// How many.
     Count(f64),
+    /// Lengths and angles, in the order in which the question asks for them.
+    Measurements(Vec<Measurement>),
     /// A free-text report by section name.
     Report(BTreeMap<String, String>),
     /// Mask image files, one a label.

@@ -7,8 +7,8 @@ use crate::entry::nearest;
 use crate::listed::Listed;
 use loupe_core::media::WindowChoice;
 use loupe_core::{
-    Box2, Choice, DataError, Labelled, MediaRef, MediaSource, Plane, Point2, Sample, SliceAt, Source, Target,
-    View, Window,
+    Box2, Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2,
+    Sample, SliceAt, Source, Target, View, Window,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,26 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Fields that a row may have; anything else is taken for a typing error, save `tag:…` and the
 /// choice columns `A`–`Z` of delimited files.
 const FIELDS: &[&str] = &[
-    "id", "question", "image", "images", "slice", "plane", "frame", "window", "choices", "answer", "boxes",
-    "points", "count", "report", "masks", "group", "language", "split", "tags",
+    "id",
+    "question",
+    "image",
+    "images",
+    "slice",
+    "plane",
+    "frame",
+    "window",
+    "choices",
+    "answer",
+    "boxes",
+    "points",
+    "count",
+    "measurements",
+    "report",
+    "masks",
+    "group",
+    "language",
+    "split",
+    "tags",
 ];
 
 /// Fields of an image given as an object.
@@ -233,7 +251,7 @@ fn choices(row: &Row) -> Result<Vec<Choice>, DataError> {
 }
 
 fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataError> {
-    let given: Vec<&str> = ["answer", "boxes", "points", "count", "report", "masks"]
+    let given: Vec<&str> = ["answer", "boxes", "points", "count", "measurements", "report", "masks"]
         .into_iter()
         .filter(|name| row.fields.get(*name).is_some_and(|v| !v.is_null()))
         .collect();
@@ -264,6 +282,7 @@ fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataErro
             Ok(Target::Points(marks(row, "points", "point", |[x, y]: [f64; 2]| Point2::<Source>::new(x, y))?))
         }
         "count" => Ok(row.number("count")?.map_or(Target::Unknown, Target::Count)),
+        "measurements" => measurements(row),
         "report" => match structured(row, "report")? {
             Some(Value::Object(sections)) => Ok(Target::Report(
                 sections.iter().filter_map(|(name, text)| Some((name.clone(), words(text)?))).collect(),
@@ -272,6 +291,22 @@ fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataErro
         },
         _ => masks(root, row),
     }
+}
+
+/// `[{"name", "value", "unit": "mm" or "degrees"}, …]`.
+fn measurements(row: &Row) -> Result<Target, DataError> {
+    let bad = || row.error("a measurement needs a \"value\" and a \"unit\", mm or degrees");
+    let one = |value: Value| {
+        let unit = value.get("unit").and_then(words).and_then(|w| MeasureUnit::from_word(&w));
+        Ok(Measurement {
+            name: value.get("name").and_then(words).unwrap_or_default(),
+            value: value.get("value").and_then(Value::as_f64).ok_or_else(bad)?,
+            unit: unit.ok_or_else(bad)?,
+        })
+    };
+    let all: Vec<Measurement> =
+        elements(row, "measurements")?.into_iter().map(one).collect::<Result<_, DataError>>()?;
+    if all.is_empty() { Err(bad()) } else { Ok(Target::Measurements(all)) }
 }
 
 /// `[[numbers], …]` or `[{"label", "box" or "point": [numbers], "image", "reader"}, …]`.

@@ -4,13 +4,16 @@
 //! `…_BiometricsFromLandmarks_…`), saved as parquet, JSON lines or JSON. Slices are those of the array
 //! as nibabel indexes it, the first remaining axis downwards. `bounding_boxes` has row before column and
 //! counts from the top; its model-facing dialect (shares of the picture, origin in the lower left
-//! corner) is the protocol's business, not the set's.
+//! corner) is the protocol's business, not the set's. Sizes are two lengths (major axis, minor axis),
+//! angles and distances one number; millimetres or degrees.
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::regions::labelled;
 use crate::read::{ParquetSet, Root, Row, Split, sample, words};
-use loupe_core::{Box2, DataError, Labelled, Plane, Sample, SliceAt, Source, Target};
+use loupe_core::{
+    Box2, DataError, Labelled, MeasureUnit, Measurement, Plane, Sample, SliceAt, Source, Target,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -88,7 +91,7 @@ fn boxes_of(row: &Row, boxes: &Value, label: &str) -> Result<Vec<Labelled<Box2<S
     Ok(pairs.map(at).collect())
 }
 
-/// A size, an angle or a distance, with its unit in a tag.
+/// A size, an angle or a distance; the unit is a tag too, for subgroups.
 fn measurement(
     row: &Row,
     profile: &Value,
@@ -101,18 +104,26 @@ fn measurement(
         Some(value.as_array().and_then(|list| list.first()).unwrap_or(value))
     };
     let number = |name: &str| first(name).and_then(Value::as_f64);
-    let unit = first("metric_unit").and_then(words).unwrap_or_else(|| "mm".to_owned());
-    tags.insert("unit".to_owned(), unit.clone());
+    let unit = match first("metric_unit").and_then(words) {
+        Some(word) => MeasureUnit::from_word(&word)
+            .ok_or_else(|| row.error("\"metric_unit\" is neither mm nor degrees"))?,
+        None => MeasureUnit::Mm,
+    };
+    tags.insert("unit".to_owned(), unit.word().to_owned());
+    let of = |name: &str, value: f64| Measurement { name: name.to_owned(), value, unit };
     if let (Some(major), Some(minor)) = (number("metric_value_major_axis"), number("metric_value_minor_axis")) {
         tags.entry("task".to_owned()).or_insert_with(|| "size".to_owned());
         let question = format!(
-            "Estimate the major and minor axis of the ellipse around the {label}, in {unit}: two numbers, the major first."
+            "Estimate the major and minor axis of the ellipse around the {label}, in {}: two numbers, the major first.",
+            unit.word()
         );
-        return Ok((question, Target::Text(vec![format!("{major}, {minor}")])));
+        let target = Target::Measurements(vec![of("major axis", major), of("minor axis", minor)]);
+        return Ok((question, target));
     }
     let value = number("metric_value").ok_or_else(|| row.error("biometric_profile has no metric_value"))?;
     let kind = first("metric_type").and_then(words).unwrap_or_else(|| "distance".to_owned());
     let name = first("metric_key").and_then(words).unwrap_or_default();
     tags.entry("task".to_owned()).or_insert_with(|| kind.clone());
-    Ok((format!("Estimate the {kind} {name} in {unit}: one number."), Target::Count(value)))
+    let question = format!("Estimate the {kind} {name} in {}: one number.", unit.word());
+    Ok((question, Target::Measurements(vec![of(&name, value)])))
 }

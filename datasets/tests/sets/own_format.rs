@@ -1,6 +1,6 @@
 use super::{folder, images, open, put, rows, samples, text};
 use loupe_core::media::WindowChoice;
-use loupe_core::{Box2, DataError, MediaSource, Plane, Point2, SliceAt, Target, Window};
+use loupe_core::{Box2, DataError, MeasureUnit, MediaSource, Plane, Point2, SliceAt, Target, Window};
 
 #[test]
 fn every_field_of_the_json_lines() {
@@ -15,11 +15,12 @@ fn every_field_of_the_json_lines() {
 {"question": "Report.", "image": "x.png", "report": {"findings": "None.", "impression": "Normal."}}
 {"question": "Mask.", "image": "x.png", "masks": [{"label": "liver", "path": "m.png"}]}
 {"question": "Unknown?", "image": "x.png", "choices": {"A": "yes", "C": "no"}}
+{"question": "How long?", "image": "x.png", "measurements": [{"name": "femur", "value": 61.5, "unit": "mm"}, {"value": -4, "unit": "°"}]}
 "#,
     )]);
     std::fs::create_dir(dir.path().join("series")).unwrap();
     let all = samples("jsonl", dir.path(), "all");
-    assert_eq!(all.len(), 8);
+    assert_eq!(all.len(), 9);
     assert_eq!((all[0].question.as_str(), &all[0].target), ("Which?", &Target::Choice('B')));
     assert_eq!((all[0].id.as_str(), all[0].group.as_str(), all[0].language.as_str()), ("a1", "p1", "de"));
     assert_eq!((all[0].tag("organ"), all[0].tag("age")), (Some("lung"), Some("61")));
@@ -48,6 +49,9 @@ fn every_field_of_the_json_lines() {
     assert!(matches!(&all[5].target, Target::Report(r) if r["impression"] == "Normal."));
     assert!(matches!(&all[6].target, Target::Masks(m) if m[0].label == "liver"));
     assert_eq!((all[7].target.clone(), all[7].choices[1].letter), (Target::Unknown, 'C'));
+    let Target::Measurements(lengths) = &all[8].target else { panic!() };
+    let said: Vec<_> = lengths.iter().map(|m| (m.name.as_str(), m.value, m.unit)).collect();
+    assert_eq!(said, [("femur", 61.5, MeasureUnit::Mm), ("", -4.0, MeasureUnit::Degrees)]);
     let test = samples("jsonl", &dir.path().join("set.jsonl"), "test");
     assert_eq!(test.len(), 1);
     match loupe_datasets::open("jsonl", dir.path(), Some("dev")).err().unwrap() {
@@ -129,6 +133,10 @@ fn what_is_wrong_with_a_row_is_said_and_the_others_go_on() {
         (r#"{"question": "?", "image": {"path": "x.png", "plane": "oblique"}}"#, "\"plane\" is none of"),
         (r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, 3]]}"#, "\"boxes\" needs 4 numbers each"),
         (r#"{"question": "?", "image": "x.png", "count": "many"}"#, "\"count\" is not a number"),
+        (
+            r#"{"question": "?", "image": "x.png", "measurements": [{"value": 3, "unit": "inch"}]}"#,
+            "mm or degrees",
+        ),
         (r#"{"question": "?", "image": [{"slice": 1}]}"#, "an image has no path"),
         ("[1, 2]", "expected an object of named fields"),
         ("{", "not JSON"),

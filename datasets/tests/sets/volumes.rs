@@ -1,6 +1,6 @@
 use super::{folder, images, open, samples, text};
 use loupe_core::media::WindowChoice;
-use loupe_core::{Box2, Plane, SliceAt, Target, Window};
+use loupe_core::{Box2, MeasureUnit, Measurement, Plane, SliceAt, Target, Window};
 
 #[test]
 fn medvision_boxes_and_measurements() {
@@ -9,6 +9,8 @@ fn medvision_boxes_and_measurements() {
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 8, "label": "tumour", "biometric_profile": {"metric_value_major_axis": [31.5], "metric_value_minor_axis": [20], "metric_unit": ["mm"]}}"#,
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 0, "slice_idx": 8, "label": "x", "biometric_profile": {"metric_type": "angle", "metric_key": "ANB", "metric_value": 2.5, "metric_unit": "degree"}}"#,
         r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": -1, "label": "x"}"#,
+        r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 1, "label": "x", "biometric_profile": {"metric_value": 2, "metric_unit": "ml"}}"#,
+        r#"{"image_file": "A/img.nii.gz", "slice_dim": 2, "slice_idx": 1, "label": "x", "biometric_profile": {"metric_value_major_axis": [-1], "metric_value_minor_axis": [2], "metric_unit": ["mm"]}}"#,
     ];
     let dir = folder(&[("test.jsonl", &lines.join("\n"))]);
     let set = open("medvision", dir.path(), "test");
@@ -21,11 +23,20 @@ fn medvision_boxes_and_measurements() {
         matches!(&first.target, Target::Boxes(b) if b[0].at == Box2::new(4.0, 3.0, 22.0, 10.0) && b[0].label == "liver")
     );
     let second = set.get(1).unwrap();
-    assert_eq!((second.target.clone(), second.tag("unit")), (text(&["31.5, 20"]), Some("mm")));
+    let axis = |name: &str, value| Measurement { name: name.into(), value, unit: MeasureUnit::Mm };
+    assert_eq!(
+        (second.target.clone(), second.tag("unit")),
+        (Target::Measurements(vec![axis("major axis", 31.5), axis("minor axis", 20.0)]), Some("mm"))
+    );
     let third = set.get(2).unwrap();
     assert_eq!(third.media[0].view.plane, Plane::AcrossI);
-    assert_eq!((third.target.clone(), third.tag("task")), (Target::Count(2.5), Some("angle")));
+    let angle = Measurement { name: "ANB".into(), value: 2.5, unit: MeasureUnit::Degrees };
+    assert_eq!((third.target.clone(), third.tag("task")), (Target::Measurements(vec![angle]), Some("angle")));
     assert!(set.get(3).unwrap_err().to_string().contains("\"slice_idx\" is not a whole number"));
+    assert!(set.get(4).unwrap_err().to_string().contains("\"metric_unit\" is neither mm nor degrees"));
+    let found = loupe_datasets::check("medvision", dir.path()).unwrap();
+    let test = &found.splits[0];
+    assert_eq!((test.rows, test.bad_rows, test.odd_measurements, test.missing_images), (6, 2, 2, 1));
 }
 
 const TUMOUR: &str = r#"{"version": "2.0", "questions": [{"qid": "bench_1", "image_id": "BDMAP_1", "spacing": "[0.83 0.83 5.0]",

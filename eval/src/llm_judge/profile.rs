@@ -30,6 +30,9 @@ fn asked(rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Asked {
         Target::Text(wordings) if !wordings.is_empty() => wordings.join(" / "),
         Target::Choice(letter) => option(*letter).unwrap_or_else(|| letter.to_string()),
         Target::Count(n) => n.to_string(),
+        Target::Measurements(all) => {
+            all.iter().map(|m| format!("{} {}", m.value, m.unit.word())).collect::<Vec<_>>().join(", ")
+        }
         Target::Report(sections) => joined(sections, Part::Whole),
         _ => return Asked::NoReference,
     };

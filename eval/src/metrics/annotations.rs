@@ -4,14 +4,21 @@
 //! {"id": "s1", "radgraph": {"reference": {"entities": {}}, "reply": {"entities": {}}},
 //!  "chexbert": {"reference": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "reply": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]},
 //!  "chexbert_embedding": {"reference": [0.1], "reply": [0.2]}, "bertscore": 0.61, "bleu2": 0.21,
-//!  "green": {"matched": 3, "significant": [0, 1, 0, 0, 0, 0]}}
+//!  "green": {"matched": 3, "significant": [0, 1, 0, 0, 0, 0]},
+//!  "radfact": {"reply": [{"text": "Nodule.", "status": "entailment", "boxes": [[0.1, 0.2, 0.3, 0.4]], "evidence": [0]}],
+//!              "reference": [{"text": "A nodule.", "status": "entailment", "boxes": [[0.1, 0.2, 0.3, 0.5]], "evidence": [0]}]}}
 //! ```
 //!
+//! `radfact` holds the phrases of both reports: whether the other report entails a phrase (`entailment` or
+//! `not_entailment`), its boxes in shares of the picture or `null`, and the phrases given as evidence, by
+//! their number in the other report or as objects with `boxes`. The `candidate_phrases` and
+//! `reference_phrases` of RadFact's own results, with boxes of `x_min` …, are read as they are.
 //! Every field but the id may be absent; `green` may also be the words of the GREEN model. RadCliQ comes
 //! where its four parts are there.
 
 use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
 use super::radcliq::{self, Parts};
+use super::radfact::{self, Direction};
 use super::{green, radgraph};
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
@@ -44,6 +51,7 @@ struct Line {
     bertscore: Option<f64>,
     bleu2: Option<f64>,
     green: Option<Green>,
+    radfact: Option<radfact::Reports>,
 }
 
 /// Annotations by sample.
@@ -87,8 +95,16 @@ fn parts(line: &Line) -> Option<Parts> {
     })
 }
 
+fn precision(line: &Line) -> Option<Direction> {
+    line.radfact.as_ref().map(|r| radfact::direction(&r.reply))
+}
+
+fn recall(line: &Line) -> Option<Direction> {
+    line.radfact.as_ref().map(|r| radfact::direction(&r.reference))
+}
+
 /// Figures of single reports; an error measure where the flag is false.
-const FIGURES: [(&str, bool, OfLine); 7] = [
+const FIGURES: [(&str, bool, OfLine); 13] = [
     ("radgraph_combined", true, combined),
     ("radgraph_simple", true, |l| l.radgraph.as_ref().map(|r| radgraph::simple(&r.reference, &r.reply))),
     ("radgraph_partial", true, |l| l.radgraph.as_ref().map(|r| radgraph::partial(&r.reference, &r.reply))),
@@ -101,6 +117,19 @@ const FIGURES: [(&str, bool, OfLine); 7] = [
     }),
     ("radcliq_v0", false, |l| parts(l).map(radcliq::v0)),
     ("radcliq_v1", false, |l| parts(l).map(radcliq::v1)),
+    ("radfact_logical_precision", true, |l| precision(l)?.logical),
+    ("radfact_logical_recall", true, |l| recall(l)?.logical),
+    ("radfact_grounding_precision", true, |l| precision(l)?.grounding),
+    ("radfact_grounding_recall", true, |l| recall(l)?.grounding),
+    ("radfact_spatial_precision", true, |l| precision(l)?.spatial),
+    ("radfact_spatial_recall", true, |l| recall(l)?.spatial),
+];
+
+/// The figures of a set that are made from two means, which come before them: name, precision, recall.
+pub const HARMONIC: [(&str, &str, &str); 3] = [
+    ("radfact_logical_f1", "radfact_logical_precision", "radfact_logical_recall"),
+    ("radfact_grounding_f1", "radfact_grounding_precision", "radfact_grounding_recall"),
+    ("radfact_spatial_f1", "radfact_spatial_precision", "radfact_spatial_recall"),
 ];
 
 /// A metric whose values are imported.

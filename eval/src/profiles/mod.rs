@@ -7,6 +7,7 @@
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
 use crate::judge::{self, Gather, Judgement};
+use crate::run::Seen;
 use loupe_core::{Sample, Score, Target};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ pub mod lmms_eval;
 pub mod medevalkit;
 pub mod medframeqa;
 pub mod medq_bench;
+pub mod medvision;
 pub mod medvlthinker;
 pub mod medxpertqa;
 pub mod mmmu;
@@ -214,6 +216,11 @@ pub trait Compat: Send + Sync {
     /// The verdict on one reply.
     fn score(&self, sample: &Sample, reply: &str) -> Judged;
 
+    /// The verdict where it depends on the size of the pictures.
+    fn score_seen(&self, sample: &Sample, reply: &str, _pictures: &[Seen]) -> Judged {
+        self.score(sample, reply)
+    }
+
     /// The figures of a set; the first is the headline.
     fn figures(&self, sums: &Sums) -> Vec<Figure> {
         vec![sums.figure(VERDICT, "accuracy")]
@@ -239,6 +246,7 @@ pub static PROFILES: &[(&str, &[&dyn Compat])] = &[
     ("medevalkit", medevalkit::PROFILES),
     ("medframeqa", medframeqa::PROFILES),
     ("medq_bench", medq_bench::PROFILES),
+    ("medvision", medvision::PROFILES),
     ("medvlthinker", medvlthinker::PROFILES),
     ("medxpertqa", medxpertqa::PROFILES),
     ("mmmu", mmmu::PROFILES),
@@ -302,7 +310,7 @@ impl judge::Profile for AsProfile {
         let Some(reply) = prediction.text() else {
             return judge::Judgement::bare(judge::Verdict::Failed, "the item failed", gold);
         };
-        let judged = self.rules.score(sample, reply);
+        let judged = self.rules.score_seen(sample, reply, case.pictures);
         let verdict = match &judged.verdict {
             Score::Unscored(_) => judge::Verdict::Unscored,
             Score::Value(_) if judged.extracted.is_none() => judge::Verdict::Unparsed,

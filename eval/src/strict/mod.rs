@@ -6,6 +6,7 @@
 mod choice;
 mod extract;
 mod masks;
+mod measurements;
 mod regions;
 mod words;
 mod yes_no;
@@ -47,6 +48,14 @@ pub const COUNT: &str = "count accuracy";
 pub const COUNT_ERROR: &str = "count absolute error";
 /// Squared error of a count.
 pub const COUNT_SQUARED: &str = "count squared error";
+/// Every length and angle asked for lies within 10 % of its reference.
+pub const WITHIN_TENTH: &str = "measurement within 10 %";
+/// Mean absolute error of the lengths of a question.
+pub const LENGTH_ERROR: &str = "length absolute error (mm)";
+/// Mean absolute error of its angles.
+pub const ANGLE_ERROR: &str = "angle absolute error (degrees)";
+/// Mean of absolute error over reference.
+pub const RELATIVE_ERROR: &str = "measurement relative error";
 /// Mean IoU of the best one-to-one pairing of boxes.
 pub const BOX_IOU: &str = "box IoU";
 /// Questions with one reference box: the first box of the reply has IoU ≥ 0.5 with it.
@@ -88,6 +97,9 @@ impl Profile for Strict {
             Outcome::Reply(reply) => reply,
             Outcome::Failed { reason } => {
                 let bare = Judgement::bare(Verdict::Failed, reason.clone(), gold_words(case.sample));
+                if let Target::Measurements(gold) = &case.sample.target {
+                    return measurements::figures(bare, gold, None);
+                }
                 return figures.fill(bare, f64::NAN, (f64::NAN, f64::NAN));
             }
         };
@@ -95,6 +107,7 @@ impl Profile for Strict {
             Target::Boxes(gold) => return regions::boxes(gold, reply, case.pictures),
             Target::Points(gold) => return regions::points(gold, reply, case.pictures),
             Target::Count(gold) => return count(*gold, reply),
+            Target::Measurements(gold) => return measurements::measurements(gold, reply),
             Target::Report(_) => {
                 return Judgement::bare(Verdict::Unscored, "report: see the text metrics", "");
             }

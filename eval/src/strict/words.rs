@@ -62,7 +62,8 @@ pub(super) fn normal(text: &str) -> String {
     words(text).join(" ")
 }
 
-fn half_width(c: char) -> char {
+/// Full-width forms as ASCII.
+pub(super) fn half_width(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         '\u{3000}' => ' ',
