@@ -3,12 +3,15 @@
 //! [`load`] opens a Hugging Face checkpoint folder strictly (a missing, unexpected or wrongly shaped
 //! tensor is an error) and returns a [`VisionLanguageModel`]. Families are files of [`families`];
 //! adding one is described in `docs/adding-a-model.md`. [`load_segmenter`] and
-//! [`load_volume_segmenter`] do the same for the families of [`segmenters`].
+//! [`load_volume_segmenter`] do the same for the families of [`segmenters`], [`load_encoder`] for the text
+//! encoders of [`encoders`].
 
 mod arch;
 mod cache;
 mod checkpoint;
 mod dump;
+mod encoder;
+pub mod encoders;
 mod engine;
 mod error;
 pub mod families;
@@ -27,6 +30,7 @@ mod tokens;
 mod weights;
 
 pub use checkpoint::Checkpoint;
+pub use encoders::{ENCODERS, EncoderFamily, load_encoder};
 pub use error::LoadError;
 pub use families::{FAMILIES, Family};
 pub use loupe_preprocess::resize::Backend as Resample;

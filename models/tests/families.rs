@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::dialect::dialect;
-use loupe_models::{Checkpoint, FAMILIES, SEGMENTERS, segmenters};
+use loupe_models::{Checkpoint, ENCODERS, FAMILIES, SEGMENTERS, segmenters};
 
 fn files(folder: &str) -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -23,6 +23,7 @@ fn stems<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 fn every_file_of_the_folders_is_in_its_table() {
     assert_eq!(files("src/families"), stems(FAMILIES.iter().map(|f| f.name)));
     assert_eq!(files("src/segmenters"), stems(SEGMENTERS.iter().map(|f| f.name)));
+    assert_eq!(files("src/encoders"), stems(ENCODERS.iter().map(|f| f.name)));
 }
 
 #[test]

@@ -25,9 +25,9 @@ pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use picture::{Origin, Picture};
 pub use sample::{Choice, Labelled, MeasureUnit, Measurement, Prediction, Sample, Score, Target};
 pub use seam::{
-    DataError, Dataset, DatasetInfo, Hint, Intensities, MediaLoader, Metric, ModelError, ModelInfo,
-    ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, VisionLanguageModel,
-    VolumeSegmenter,
+    DataError, Dataset, DatasetInfo, EncodedText, Hint, Intensities, MediaLoader, Metric, ModelError,
+    ModelInfo, ReplySink, ResampleError, Resampler, Segment, SegmentError, Segmenter, TextEncoder,
+    VisionLanguageModel, VolumeSegmenter,
 };
 pub use trace::Trace;
 pub use volume::{Modality, Volume};

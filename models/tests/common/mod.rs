@@ -41,7 +41,7 @@ pub struct Values {
 }
 
 impl Values {
-    fn of(file: &[u8], name: &str) -> Self {
+    pub fn of(file: &[u8], name: &str) -> Self {
         let tensors = SafeTensors::deserialize(file).unwrap();
         let view = tensors.tensor(name).unwrap_or_else(|_| panic!("{name} is not there"));
         Self { dtype: view.dtype(), bytes: view.data().to_vec() }
@@ -124,7 +124,29 @@ pub fn picture(w: usize, h: usize, seed: u64) -> Picture {
     Picture::new(w, h, 3, pixels).unwrap()
 }
 
-fn folder(family: &str) -> PathBuf {
+/// `weight` of make_qwen.py: shape and little-endian values by a rule of shape, amplitude and offset.
+pub fn weight(name: &str, rule: &Value) -> (Vec<usize>, Vec<u8>) {
+    let shape: Vec<usize> = serde_json::from_value(rule[0].clone()).unwrap();
+    let (amplitude, offset) = (rule[1].as_f64().unwrap(), rule[2].as_f64().unwrap());
+    let seed = fnv(name);
+    let value = |i: u64| {
+        let unit = (mix(seed, i) >> 40) as f64 / 16_777_216.0 - 0.5;
+        ((unit * amplitude + offset) as f32).to_le_bytes()
+    };
+    let bytes = (0..shape.iter().product::<usize>() as u64).flat_map(value).collect();
+    (shape, bytes)
+}
+
+/// Writes named tensors of f32.
+pub fn write_tensors(list: &[(String, Vec<usize>, Vec<u8>)], file: &Path) {
+    let views: HashMap<&str, TensorView<'_>> = list
+        .iter()
+        .map(|t| (t.0.as_str(), TensorView::new(Dtype::F32, t.1.clone(), &t.2).unwrap()))
+        .collect();
+    serialize_to_file(views, None, file).unwrap();
+}
+
+pub fn folder(family: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(family)
 }
 
@@ -247,14 +269,7 @@ impl Case {
             if dialect.drop == Some(name) {
                 continue;
             }
-            let shape: Vec<usize> = serde_json::from_value(rule[0].clone()).unwrap();
-            let (amplitude, offset) = (rule[1].as_f64().unwrap(), rule[2].as_f64().unwrap());
-            let seed = fnv(name);
-            let value = |i: u64| {
-                let unit = (mix(seed, i) >> 40) as f64 / 16_777_216.0 - 0.5;
-                ((unit * amplitude + offset) as f32).to_le_bytes()
-            };
-            let bytes: Vec<u8> = (0..shape.iter().product::<usize>() as u64).flat_map(value).collect();
+            let (shape, bytes) = weight(name, rule);
             let shape = if dialect.reshape == Some(name) { vec![bytes.len() / 4] } else { shape };
             if dialect.stored_head && name.ends_with("embed_tokens.weight") && self.tied() {
                 tensors.push(("lm_head.weight".into(), shape.clone(), bytes.clone()));
@@ -270,13 +285,7 @@ impl Case {
         if let Some(name) = dialect.extra {
             tensors.push((name.into(), vec![2], vec![0; 8]));
         }
-        let write = |list: &[(String, Vec<usize>, Vec<u8>)], file: &str| {
-            let views: HashMap<&str, TensorView<'_>> = list
-                .iter()
-                .map(|t| (t.0.as_str(), TensorView::new(Dtype::F32, t.1.clone(), &t.2).unwrap()))
-                .collect();
-            serialize_to_file(views, None, &dir.join(file)).unwrap();
-        };
+        let write = |list: &[_], file: &str| write_tensors(list, &dir.join(file));
         if dialect.shards == 0 {
             return write(&tensors, "model.safetensors");
         }
