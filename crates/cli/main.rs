@@ -1,6 +1,7 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
 //! ran but some items failed or a gate was not met, 2 when it could not run.
 
+mod bertscore;
 mod commands;
 mod embedded;
 #[cfg(test)]

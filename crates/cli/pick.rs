@@ -50,7 +50,7 @@ pub(crate) enum ResampleName {
     Torchvision,
 }
 
-fn device(text: &str) -> Result<DeviceChoice, String> {
+pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
     match text.split_once(':') {
         None if text == "cpu" => Ok(DeviceChoice::Cpu),
         None if text == "cuda" => Ok(DeviceChoice::Cuda(0)),

@@ -5,7 +5,7 @@ use crate::judge::{Gather, Judgement, Profile, Verdict};
 use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
-use crate::metrics::radfact;
+use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profiles::{Sensitivity, Spread};
 use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
@@ -137,6 +137,12 @@ pub struct Summary {
     /// What of a report the metrics were given, when there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub texts: Option<String>,
+    /// What BERTScore was made with, when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bertscore: Option<bertscore::Facts>,
+    /// Whose synonyms METEOR took, when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wordnet: Option<wordnet::Facts>,
     /// The same replies as every profile would read them, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Spread>,
@@ -225,6 +231,10 @@ pub struct Scoring<'a> {
     pub annotations: Option<&'a Annotations>,
     /// What of a report the metrics are given, for the record.
     pub texts: Option<&'a str>,
+    /// What BERTScore was made with, for the record.
+    pub bertscore: Option<&'a bertscore::Facts>,
+    /// Whose synonyms METEOR takes, for the record.
+    pub wordnet: Option<&'a wordnet::Facts>,
     /// Ask every profile there is, for the range from the lowest to the highest.
     pub sensitivity: bool,
 }
@@ -243,6 +253,8 @@ pub struct Summariser<'a> {
     /// Texts for the corpus metrics.
     pairs: Vec<(String, String)>,
     texts: Option<String>,
+    bertscore: Option<bertscore::Facts>,
+    wordnet: Option<wordnet::Facts>,
     sensitivity: Option<Sensitivity>,
     replies: u64,
     failed: u64,
@@ -278,6 +290,8 @@ impl<'a> Summariser<'a> {
             labels: Vec::new(),
             pairs: Vec::new(),
             texts: scoring.texts.map(str::to_owned),
+            bertscore: scoring.bertscore.cloned(),
+            wordnet: scoring.wordnet.cloned(),
             sensitivity: scoring.sensitivity.then(Sensitivity::default),
             replies: 0,
             failed: 0,
@@ -386,6 +400,8 @@ impl<'a> Summariser<'a> {
             missing: self.missing,
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
             texts: self.texts.filter(|_| !metrics.is_empty()),
+            bertscore: self.bertscore,
+            wordnet: self.wordnet,
             metrics,
             sensitivity: self.sensitivity.map(Sensitivity::finish),
             grounding: self.grounding.finish(),

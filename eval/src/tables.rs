@@ -246,7 +246,9 @@ pub fn summary(summary: &Summary) -> Vec<Table> {
                 vec![f.name.clone(), value, interval, f.n.to_string(), f.unscored.to_string()]
             })
             .collect();
-        table.note = summary.texts.clone().unwrap_or_default();
+        let made_with = summary.bertscore.as_ref().map(|facts| facts.note());
+        let made_with = made_with.into_iter().chain(summary.wordnet.as_ref().map(|facts| facts.note()));
+        table.note = summary.texts.iter().cloned().chain(made_with).collect::<Vec<_>>().join("; ");
         tables.push(table);
     }
     tables.extend(grounding(summary));

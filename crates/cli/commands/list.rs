@@ -73,6 +73,12 @@ fn entries(what: What) -> Vec<Entry> {
                     .fact("input", f.recipe)
                     .fact("paper", f.paper)
             }))
+            .chain(loupe_models::ENCODERS.iter().map(|f| {
+                let examples: Vec<&str> = f.examples.iter().map(|(name, _)| *name).collect();
+                Entry::new(f.name, "encodes texts, for BERTScore")
+                    .fact("checkpoints", examples.join(", "))
+                    .fact("paper", f.paper)
+            }))
             .collect(),
         What::Datasets => loupe_datasets::SETS
             .iter()

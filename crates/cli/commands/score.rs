@@ -2,6 +2,7 @@
 
 use super::eval::open_data;
 use crate::Ended;
+use crate::bertscore::BertScoreArgs;
 use crate::import::{self, ReplyArgs};
 use crate::judge::JudgeArgs;
 use crate::page::{self, Source};
@@ -10,8 +11,11 @@ use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
+use loupe_eval::metrics::bertscore::BertMetric;
+use loupe_eval::metrics::meteor::MeteorMetric;
 use loupe_eval::metrics::report_sections::{Part, Preprocess};
-use loupe_eval::metrics::{self, Compute, TextCorpusMetric, TextMetric, Texts};
+use loupe_eval::metrics::wordnet::WordNet;
+use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
@@ -89,8 +93,29 @@ pub(crate) struct ScoreArgs {
     #[arg(long)]
     no_page: bool,
 
+    /// Folder with the database files of WordNet (data.noun, index.noun, noun.exc …), for the metric
+    /// meteor.
+    #[arg(long, value_name = "DIR")]
+    wordnet: Option<PathBuf>,
+
+    #[command(flatten)]
+    bertscore: BertScoreArgs,
+
     #[command(flatten)]
     judge: JudgeArgs,
+}
+
+/// The metrics asked for.
+#[derive(Default)]
+struct Wanted {
+    /// Of single replies.
+    single: Vec<TextMetric>,
+    /// Of the whole set.
+    whole: Vec<TextCorpusMetric>,
+    /// Through a text encoder.
+    bertscore: Vec<&'static str>,
+    /// The folder of WordNet, for METEOR.
+    wordnet: Option<PathBuf>,
 }
 
 fn part(name: &str) -> Result<Part, String> {
@@ -110,6 +135,8 @@ impl Default for ScoreArgs {
             page_samples: 1000,
             page_mb: PAGE_MB,
             no_page: false,
+            wordnet: None,
+            bertscore: BertScoreArgs::default(),
             judge: JudgeArgs::default(),
         }
     }
@@ -147,22 +174,35 @@ impl ScoreArgs {
         }
     }
 
-    /// The metrics asked for: of single replies, and of the whole set.
-    fn metrics(&self) -> Result<(Vec<TextMetric>, Vec<TextCorpusMetric>)> {
-        let (mut single, mut whole) = (Vec::new(), Vec::new());
+    fn wanted(&self) -> Result<Wanted> {
+        let mut wanted = Wanted::default();
         for name in &self.metrics {
             let Some(entry) = metrics::by_name(name) else {
                 bail!("no metric is called {name:?}; `loupe list metrics` names them");
             };
-            if matches!(entry.compute, Compute::Typed) {
-                bail!(
+            match entry.compute {
+                Compute::Typed => bail!(
                     "{name} is no metric of words; those of reports come with --annotations, others where the references are of their kind"
-                );
+                ),
+                Compute::Needs(Resource::TextEncoder) => {
+                    self.bertscore.need()?;
+                    wanted.bertscore.push(entry.name);
+                }
+                Compute::Needs(Resource::WordNet) => match &self.wordnet {
+                    Some(folder) => wanted.wordnet = Some(folder.clone()),
+                    None => bail!(
+                        "{name} needs WordNet: name the folder of its database files (data, index and exception files of noun, verb, adj and adv) with --wordnet; Princeton University publishes them, and nltk's data package `wordnet` unpacks to the same files (3.0)"
+                    ),
+                },
+                Compute::Text(_) | Compute::Corpus(_) => {}
             }
-            single.extend(entry.as_metric(self.texts()));
-            whole.extend(entry.as_corpus_metric(self.texts()));
+            wanted.single.extend(entry.as_metric(self.texts()));
+            wanted.whole.extend(entry.as_corpus_metric(self.texts()));
         }
-        Ok((single, whole))
+        if wanted.bertscore.is_empty() && self.bertscore.need().is_ok() {
+            bail!("a text encoder is given, but no metric asks for it; add --metric bertscore_f1");
+        }
+        Ok(wanted)
     }
 }
 
@@ -175,21 +215,33 @@ pub(crate) fn score_and_write(
     args: &ScoreArgs,
     out: &Printer,
 ) -> Result<Summary> {
-    let (single, corpus) = args.metrics()?;
+    let wanted = args.wanted()?;
     let judged = args.judge.ask(dir, out)?;
     let mut profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
     profiles.extend(judged.as_ref().map(|j| j as &dyn Profile));
     let annotations = args.annotations.as_deref().map(Annotations::read).transpose()?;
     let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
-    let words = single.iter().map(|m| m as &dyn Metric);
+    let encoded = match wanted.bertscore.is_empty() {
+        true => None,
+        false => Some(args.bertscore.of_run(dir, args.texts(), out)?),
+    };
+    let similar = encoded.iter().flat_map(|e| wanted.bertscore.iter().filter_map(|name| e.metric(name)));
+    let similar: Vec<BertMetric<'_>> = similar.collect();
+    let wordnet = wanted.wordnet.as_deref().map(WordNet::read).transpose().context("--wordnet")?;
+    let meteor = wordnet.as_ref().map(|wordnet| MeteorMetric { wordnet, texts: args.texts() });
+    let words = wanted.single.iter().map(|m| m as &dyn Metric);
+    let words = words.chain(similar.iter().map(|m| m as &dyn Metric));
+    let words = words.chain(meteor.iter().map(|m| m as &dyn Metric));
     let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
     let texts = args.texts().name();
     let scoring = Scoring {
         profiles: &profiles,
         metrics: &metrics,
-        corpus: &corpus,
+        corpus: &wanted.whole,
         annotations: annotations.as_ref(),
         texts: Some(&texts),
+        bertscore: encoded.as_ref().map(|e| &e.facts),
+        wordnet: wordnet.as_ref().map(|w| &w.facts),
         sensitivity: !args.no_sensitivity,
     };
     let summary = loupe_eval::score(dir, &scoring).context("the replies could not be scored")?;
@@ -244,7 +296,7 @@ pub(crate) fn ended(summary: &Summary) -> Ended {
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let profiles = args.score.profiles()?;
-    args.score.metrics()?;
+    args.score.wanted()?;
     let data = args.data.as_deref().map(|set| (set, args.split.as_deref()));
     let (dir, unusable) = match &args.run {
         Some(dir) => (dir.clone(), 0),

@@ -285,7 +285,7 @@ mod tests {
                 match entry.compute {
                     super::super::Compute::Text(f) => assert!(matches!(f(r, h), Score::Value(v) if v <= 1.0)),
                     super::super::Compute::Corpus(f) => drop(f(&[(r, h)])),
-                    super::super::Compute::Typed => {}
+                    super::super::Compute::Typed | super::super::Compute::Needs(_) => {}
                 }
             }
         }

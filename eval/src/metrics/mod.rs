@@ -2,13 +2,14 @@
 //!
 //! [`METRICS`] lists all of them. Text metrics take a reference and a reply; corpus metrics a whole
 //! set of pairs; boxes, points and masks have typed functions in their files ([`Compute::Typed`]).
-//! METEOR is absent on purpose: it needs WordNet, and an approximation would carry the same name.
+//! Metrics that need files of the user ([`Compute::Needs`]) are metrics once these are loaded.
 
 use loupe_core::{Metric, Prediction, Sample, Score, Target};
 use report_sections::{Part, Preprocess};
 
 pub mod annotations;
 pub mod assign;
+pub mod bertscore;
 pub mod bleu;
 pub mod boundary;
 pub mod boxes;
@@ -21,6 +22,7 @@ pub mod exact_match;
 pub mod green;
 pub mod lesions;
 pub mod mask_overlap;
+pub mod meteor;
 pub mod points;
 pub mod porter;
 pub mod radcliq;
@@ -33,6 +35,7 @@ pub mod surface;
 pub mod surface_table;
 pub mod token_f1;
 pub mod vqa_normal;
+pub mod wordnet;
 pub mod words;
 
 /// How a metric is called.
@@ -42,8 +45,19 @@ pub enum Compute {
     Text(fn(&str, &str) -> Score),
     /// `(reference, reply)` of every pair of a set.
     Corpus(fn(&[(&str, &str)]) -> Score),
+    /// Texts too, with something that the user has.
+    Needs(Resource),
     /// Through the functions of its file, which take boxes, points, masks or annotations.
     Typed,
+}
+
+/// What a metric of texts cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A text encoder ([`bertscore::BertScores`]).
+    TextEncoder,
+    /// The database of WordNet ([`wordnet::WordNet`]).
+    WordNet,
 }
 
 /// A line of [`METRICS`].
@@ -80,6 +94,15 @@ impl Entry {
         Self { name, convention, higher_is_better: true, unit, compute: Compute::Corpus(f) }
     }
 
+    const fn needs(
+        name: &'static str,
+        convention: &'static str,
+        unit: &'static str,
+        resource: Resource,
+    ) -> Self {
+        Self { name, convention, higher_is_better: true, unit, compute: Compute::Needs(resource) }
+    }
+
     const fn typed(
         name: &'static str,
         convention: &'static str,
@@ -94,6 +117,7 @@ impl Entry {
 pub static METRICS: &[(&str, &[Entry])] = &[
     ("annotations", &[]),
     ("assign", &[]),
+    ("bertscore", bertscore::ENTRIES),
     ("bleu", bleu::ENTRIES),
     ("boundary", boundary::ENTRIES),
     ("boxes", boxes::ENTRIES),
@@ -106,6 +130,7 @@ pub static METRICS: &[(&str, &[Entry])] = &[
     ("green", green::ENTRIES),
     ("lesions", lesions::ENTRIES),
     ("mask_overlap", mask_overlap::ENTRIES),
+    ("meteor", meteor::ENTRIES),
     ("points", points::ENTRIES),
     ("porter", &[]),
     ("radcliq", radcliq::ENTRIES),
@@ -118,6 +143,7 @@ pub static METRICS: &[(&str, &[Entry])] = &[
     ("surface_table", &[]),
     ("token_f1", token_f1::ENTRIES),
     ("vqa_normal", &[]),
+    ("wordnet", &[]),
     ("words", &[]),
 ];
 
@@ -212,23 +238,34 @@ impl Metric for TextMetric {
     }
 
     fn score(&self, sample: &Sample, prediction: &Prediction) -> Score {
-        let (wordings, reply) = match self.texts.of(sample, prediction) {
-            Ok(texts) => texts,
-            Err(why) => return Score::Unscored(why.into()),
-        };
-        let mut best: Option<Score> = None;
-        for wording in &wordings {
-            let score = (self.compute)(wording, &reply);
-            best = Some(match (best, score) {
-                (Some(Score::Value(a)), Score::Value(b)) => {
-                    Score::Value(if (a < b) == self.entry.higher_is_better { b } else { a })
-                }
-                (None | Some(Score::Unscored(_)), score) => score,
-                (Some(kept), Score::Unscored(_)) => kept,
-            });
-        }
-        best.unwrap_or(Score::Unscored("no reference".into()))
+        best_of(self.texts, sample, prediction, self.higher_is_better(), self.compute)
     }
+}
+
+/// The best of `figure(reference, reply)` over the accepted wordings of the reference.
+fn best_of(
+    texts: Texts,
+    sample: &Sample,
+    prediction: &Prediction,
+    higher_is_better: bool,
+    figure: impl Fn(&str, &str) -> Score,
+) -> Score {
+    let (wordings, reply) = match texts.of(sample, prediction) {
+        Ok(texts) => texts,
+        Err(why) => return Score::Unscored(why.into()),
+    };
+    let mut best: Option<Score> = None;
+    for wording in &wordings {
+        let score = figure(wording, &reply);
+        best = Some(match (best, score) {
+            (Some(Score::Value(a)), Score::Value(b)) => {
+                Score::Value(if (a < b) == higher_is_better { b } else { a })
+            }
+            (None | Some(Score::Unscored(_)), score) => score,
+            (Some(kept), Score::Unscored(_)) => kept,
+        });
+    }
+    best.unwrap_or(Score::Unscored("no reference".into()))
 }
 
 impl TextCorpusMetric {

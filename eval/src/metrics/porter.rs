@@ -1,4 +1,4 @@
-//! The stemmer behind `rouge_score`: Porter (1980) with the extensions of nltk's `PorterStemmer`
+//! The stemmer behind `rouge_score` and METEOR: Porter (1980) with the extensions of nltk's `PorterStemmer`
 //! in its default mode.
 
 /// Words that the extensions do not stem by rule.
@@ -193,16 +193,41 @@ fn step_5(word: Vec<u8>) -> Vec<u8> {
     apply(word, &[("ll", "l", |_, word| measure(&word[..word.len() - 1]) > 1)])
 }
 
-/// The stem of a word in lower-case ASCII; other words come back unchanged.
+/// The stem of a word in lower case. Characters beyond ASCII count as consonants.
 pub fn stem(word: &str) -> String {
     if let Some(known) = irregular(word) {
         return known.to_owned();
     }
-    if word.len() <= 2 || !word.is_ascii() {
+    if word.chars().nth(2).is_none() {
         return word.to_owned();
     }
-    let bytes = step_5(step_4(step_3(step_2(step_1c(step_1b(step_1a(word.as_bytes().to_vec())))))));
-    String::from_utf8(bytes).unwrap_or_else(|_| word.to_owned())
+    let (bytes, beyond) = bytes(word);
+    let bytes = step_5(step_4(step_3(step_2(step_1c(step_1b(step_1a(bytes)))))));
+    // Rules cut and change the end only, so characters beyond ASCII keep their order.
+    let mut beyond = beyond.into_iter();
+    bytes
+        .into_iter()
+        .map(|b| if b.is_ascii() { char::from(b) } else { beyond.next().unwrap_or_default() })
+        .collect()
+}
+
+/// A byte a character, and the characters beyond ASCII, whose bytes are the same for the same
+/// character: of the last 127 different ones, which is more than rules ever look at.
+fn bytes(word: &str) -> (Vec<u8>, Vec<char>) {
+    let mut known: Vec<char> = Vec::new();
+    let mut byte = |c: char| {
+        if c.is_ascii() {
+            return c as u8;
+        }
+        let at = known.iter().position(|k| *k == c).unwrap_or(known.len());
+        if at == known.len() && at < 127 {
+            known.push(c);
+        }
+        0x80 + at as u8
+    };
+    let mut bytes: Vec<u8> = word.chars().rev().map(&mut byte).collect();
+    bytes.reverse();
+    (bytes, word.chars().filter(|c| !c.is_ascii()).collect())
 }
 
 #[cfg(test)]

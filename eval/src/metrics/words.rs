@@ -91,6 +91,11 @@ pub fn is_ascii_punctuation(c: char) -> bool {
     c.is_ascii_punctuation()
 }
 
+/// White space as Python's `str.strip` and `str.split` have it: four control characters more.
+pub fn is_python_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
 /// Runs of letters, digits and underscores (Python's `\w+`).
 pub fn word_runs(text: &str) -> Vec<&str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect()
