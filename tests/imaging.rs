@@ -76,8 +76,7 @@ fn copies_are_free_of_the_patient_and_agree_between_runs() {
     let out = run(&first, &with_secret);
     let (stdout, stderr) = said(&out);
     assert_eq!(out.status.code(), Some(0), "{stderr}");
-    let golden =
-        format!("18 files written to {}\n1 files are not DICOM and were left out\n", first.display());
+    let golden = format!("18 files written to {}\n1 file is not DICOM and left out\n", first.display());
     assert_eq!((stdout.as_str(), stderr.as_str()), (golden.as_str(), ""));
     let copies = files(&first);
     assert_eq!(copies.len(), 18);

@@ -11,6 +11,7 @@ use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
+use loupe_core::words::counted;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -146,13 +147,13 @@ fn contents(path: &Path, modality: Option<&str>, limits: &Limits) -> Option<Stri
     let bytes = || limits.read_file(path);
     Some(match modality? {
         "SEG" => match bytes().and_then(|bytes| crate::dicom::seg::read(bytes, limits)) {
-            Ok(found) => format!("{} segments", found.segments.len()),
+            Ok(found) => counted(found.segments.len(), "segment"),
             Err(error) => format!("no segments: {error}"),
         },
         "RTSTRUCT" => match bytes().and_then(|bytes| crate::dicom::rtstruct::read(bytes, limits)) {
             Ok(regions) => {
                 let contours: usize = regions.iter().map(|r| r.contours.len()).sum();
-                format!("{} regions with {contours} contours", regions.len())
+                format!("{} with {}", counted(regions.len(), "region"), counted(contours, "contour"))
             }
             Err(error) => format!("no regions: {error}"),
         },
@@ -190,15 +191,21 @@ fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
 /// The series that would be read from a folder, archive or DICOMDIR of DICOM files; all are named in
 /// the notes when there are several.
 fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
-    let mut all = series::load_folder(path, &options.series)?;
+    let mut all = series::load_folder(path, &options.series).map_err(|error| match error {
+        MediaError::UnknownFormat(_) if path.is_dir() => {
+            MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into())
+        }
+        other => other,
+    })?;
     let describe = |s: &series::Series| {
         let [rows, columns] = s.size;
         let holds = match &s.content {
-            Ok(Content::Volumes(volumes)) => format!("{} volumes", volumes.len()),
+            Ok(Content::Volumes(volumes)) => counted(volumes.len(), "volume"),
             Ok(Content::Frames(_)) => "frames without a common geometry".to_owned(),
             Err(_) => "refused".to_owned(),
         };
-        format!("{:?}, {} files, {} frames of {columns}×{rows}, {holds}", s.modality, s.files, s.frames)
+        let (files, frames) = (counted(s.files, "file"), counted(s.frames, "frame"));
+        format!("{}, {files}, {frames} of {columns}×{rows}, {holds}", s.modality.name())
     };
     let list: Vec<String> = all.iter().map(describe).collect();
     let first_volume = all.iter().position(|s| matches!(s.content, Ok(Content::Volumes(_))));
@@ -209,6 +216,12 @@ fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError
             n => MediaError::View(format!("series {at} was asked for, but there are {n} (counted from 0)")),
         });
     }
+    // Why the others would be refused; the reason of the one that is shown stands by itself.
+    let refusals: Vec<Option<String>> = all
+        .iter()
+        .enumerate()
+        .map(|(n, s)| s.content.as_ref().err().filter(|_| n != at).map(ToString::to_string))
+        .collect();
     let shown = all.swap_remove(at);
     let mut found = Inspection {
         format: format!("DICOM series ({})", list[at]),
@@ -220,7 +233,10 @@ fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError
         ..Inspection::default()
     };
     if list.len() > 1 {
-        found.notes.extend(list.iter().enumerate().map(|(n, text)| format!("series {n}: {text}")));
+        found.notes.extend(list.iter().zip(&refusals).enumerate().map(|(n, (text, why))| match why {
+            Some(why) => format!("series {n}: {text}: {why}"),
+            None => format!("series {n}: {text}"),
+        }));
     }
     match &shown.content {
         Ok(Content::Volumes(volumes)) => grid(&mut found, volumes),
@@ -289,7 +305,7 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
         ..Inspection::default()
     };
     if !read.label_names.is_empty() {
-        found.notes.push(format!("{} named segments", read.label_names.len()));
+        found.notes.push(counted(read.label_names.len(), "named segment"));
     }
     place(&mut found, read.volume.lps_from_index);
     found
@@ -315,8 +331,10 @@ impl fmt::Display for Inspection {
         let numbers = |v: &[f64]| join(&v.iter().map(|n| format!("{n:.4}")).collect::<Vec<_>>(), " × ");
         writeln!(f, "format       {}", self.format)?;
         let size: Vec<String> = self.size.iter().map(ToString::to_string).collect();
-        writeln!(f, "size         {}", join(&size, " × "))?;
-        writeln!(f, "frames       {}", self.frames)?;
+        if !size.is_empty() {
+            writeln!(f, "size         {}", join(&size, " × "))?;
+            writeln!(f, "frames       {}", self.frames)?;
+        }
         writeln!(f, "stored as    {}", self.stored_type)?;
         if let Some(modality) = &self.modality {
             writeln!(f, "modality     {modality}")?;

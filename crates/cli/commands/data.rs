@@ -6,6 +6,7 @@ use crate::pick::ImageArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use loupe_core::words::counted;
 use loupe_core::{MediaLoader, MediaRef};
 use loupe_datasets::{Overlap, Perceptual};
 use loupe_eval::tables::{Format, Table};
@@ -135,7 +136,9 @@ fn overlap(args: &OverlapArgs, out: &mut Printer) -> Result<Ended> {
         std::fs::write(file, table.write(Format::Csv)).with_context(|| format!("{}", file.display()))?;
     }
     if unread > 0 {
-        out.say(&format!("{unread} images could not be decoded and were compared by their bytes only"));
+        let were = if unread == 1 { "was" } else { "were" };
+        let images = counted(unread, "image");
+        out.say(&format!("{images} could not be decoded and {were} compared by bytes only"));
     }
     if out.json {
         out.document(&found)?;
@@ -172,8 +175,11 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 None => String::new(),
             };
             out.line(&format!(
-                "{}: {} rows{known}, {} images, {} missing",
-                split.split, split.rows, split.images, split.missing_images
+                "{}: {}{known}, {}, {} missing",
+                split.split,
+                counted(split.rows, "row"),
+                counted(split.images, "image"),
+                split.missing_images
             ))?;
             for name in split.missing_names.iter().take(5) {
                 out.line(&format!("  missing image: {name}"))?;

@@ -5,6 +5,7 @@ use crate::pick::SizeArgs;
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use loupe_core::words::counted;
 use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::{deid, files};
 use std::collections::BTreeMap;
@@ -94,9 +95,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             "written": written, "not_dicom": others, "failed": failed, "warnings": warnings,
         }))?;
     } else {
-        out.line(&format!("{written} files written to {}", args.output.display()))?;
+        out.line(&format!("{} written to {}", counted(written, "file"), args.output.display()))?;
         if others > 0 {
-            out.line(&format!("{others} files are not DICOM and were left out"))?;
+            let are = if others == 1 { "is" } else { "are" };
+            out.line(&format!("{} {are} not DICOM and left out", counted(others, "file")))?;
         }
         for failure in &failed {
             out.line(&format!(
@@ -106,7 +108,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     }
     for (warning, count) in &warnings {
-        out.say(&format!("warning: {count} of {written} files: {warning}; pixels were not changed"));
+        out.say(&format!(
+            "warning: {count} of {}: {warning}; pixels were not changed",
+            counted(written, "file")
+        ));
     }
     if written == 0 && failed.is_empty() {
         bail!("{} holds no DICOM file", args.source.display());

@@ -3,6 +3,7 @@
 use crate::Ended;
 use crate::printer::Printer;
 use anyhow::{Context, Result};
+use loupe_core::words::counted;
 use loupe_datasets::{FrameRow, write_frames};
 use std::path::{Path, PathBuf};
 
@@ -53,13 +54,13 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.document(&summary)?;
     } else {
         out.line(&format!(
-            "{} studies, {} questions in VQA-RAD's layout, {} in SLAKE's, {} regions to find, {} small findings; {} files in {}",
-            summary.studies,
-            summary.vqa_rad,
+            "{}, {} in VQA-RAD's layout, {} in SLAKE's, {} to find, {}; {} in {}",
+            counted(summary.studies, "study"),
+            counted(summary.vqa_rad, "question"),
             summary.slake,
-            summary.regions,
-            summary.second_look,
-            summary.files,
+            counted(summary.regions, "region"),
+            counted(summary.second_look, "small finding"),
+            counted(summary.files, "file"),
             args.out.display()
         ))?;
     }

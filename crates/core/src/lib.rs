@@ -17,6 +17,7 @@ pub mod seam;
 pub mod trace;
 pub mod volume;
 pub mod window;
+pub mod words;
 
 pub use ask::{Ask, Counts, Limits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};

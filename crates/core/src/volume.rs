@@ -25,6 +25,21 @@ pub enum Modality {
     Other,
 }
 
+impl Modality {
+    /// As reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ct => "CT",
+            Self::Mr => "MR",
+            Self::Pt => "PT",
+            Self::Us => "US",
+            Self::Xray => "X-ray",
+            Self::Labels => "labels",
+            Self::Other => "other modality",
+        }
+    }
+}
+
 /// Voxels with their place in the patient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Volume {

@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
+use loupe_core::words::counted;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,6 +83,11 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
     if data.get(tags::ICC_PROFILE).is_some() {
         notes.push(super::image::ICC_NOTE.to_owned());
     }
+    let lines = report(data);
+    if !lines.is_empty() && !identifiers {
+        let note = format!("structured report of {}: --identifiers shows it", counted(lines.len(), "line"));
+        notes.push(note);
+    }
     let image = Image::new(Arc::clone(&object), limits);
     let refused = match &image {
         Err(e) => Some(e.to_string()),
@@ -107,7 +113,7 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
         notes,
         refused,
         burned_in_text: burned_in_text(data),
-        report: if identifiers { report(data) } else { Vec::new() },
+        report: if identifiers { lines } else { Vec::new() },
         identifiers: if identifiers { names(&object) } else { Vec::new() },
     })
 }
@@ -198,9 +204,9 @@ pub fn structure(data: &Dataset) -> Vec<String> {
     fn visit(elements: &[Element], depth: usize, lines: &mut Vec<String>) {
         for element in elements {
             let size = match &element.value {
-                Value::Bytes(slice) => format!("{} bytes", slice.bytes().len()),
-                Value::Items(items) => format!("{} items", items.len()),
-                Value::Fragments(fragments) => format!("{} fragments", fragments.len()),
+                Value::Bytes(slice) => counted(slice.bytes().len(), "byte"),
+                Value::Items(items) => counted(items.len(), "item"),
+                Value::Fragments(fragments) => counted(fragments.len(), "fragment"),
             };
             lines.push(format!("{}{} {} {size}", "  ".repeat(depth), describe(element.tag), element.vr));
             if let Value::Items(items) = &element.value {

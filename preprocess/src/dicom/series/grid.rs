@@ -6,6 +6,7 @@ use crate::dicom::image::Image;
 use loupe_core::geometry::{Lps, LpsFromIndex, dot, norm};
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
+use loupe_core::words::counted;
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -111,7 +112,7 @@ pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<Placed>
                 };
                 check_straight(&stretch, step_k, &plane.spacing_mm)?;
                 let mut notes = notes.clone();
-                notes.push(format!("irregular steps split: this part has {n} slices"));
+                notes.push(format!("irregular steps split: this part has {}", counted(n, "slice")));
                 notes.extend(tilt_note(step_k, plane.normal()));
                 placed.push(build(&stretch, step_k, direct(&stretch), notes));
             }
@@ -204,7 +205,10 @@ fn phases(
         copies += before - position.members.len();
     }
     if copies > 0 {
-        notes.push(format!("{copies} copies of the same image were left out"));
+        notes.push(match copies {
+            1 => "1 copy of an image was left out".to_owned(),
+            _ => format!("{copies} copies of the same image were left out"),
+        });
     }
     let count = positions.first().map_or(0, |p| p.members.len());
     let uneven = positions.iter().position(|p| p.members.len() != count);
@@ -220,8 +224,9 @@ fn phases(
             let at = uneven.unwrap_or(0);
             let have = positions.get(at).map_or(0, |p| p.members.len());
             Err(refuse(format!(
-                "position {at} has {have} slices where the first has {count}: duplicates, or an incomplete time \
-                 series; --drop-duplicates takes the first of each"
+                "position {at} has {} where the first has {count}: duplicates, or an incomplete time \
+                 series; --drop-duplicates takes the first of each",
+                counted(have, "slice")
             )))
         }
     }

@@ -142,7 +142,11 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &Limits) -> Result<Vec<Group>, Me
         );
     }
     if unreadable > 0 {
-        let note = format!("{unreadable} DICOM files next to it hold no image or cannot be read");
+        let (files, hold) = match unreadable {
+            1 => ("DICOM file", "holds"),
+            _ => ("DICOM files", "hold"),
+        };
+        let note = format!("{unreadable} {files} next to it {hold} no image or cannot be read");
         groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
     }
     for group in &mut groups {
