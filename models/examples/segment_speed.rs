@@ -10,6 +10,10 @@ use loupe_models::{Checkpoint, LoadOptions, load_segmenter, load_volume_segmente
 use std::path::Path;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     let began = Instant::now();
     let _ = std::hint::black_box(work());

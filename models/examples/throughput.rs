@@ -10,6 +10,10 @@ use loupe_models::{Dtype, LoadOptions, load};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut args = std::env::args().skip(1);
     let dir = args.next().expect("a checkpoint folder");
