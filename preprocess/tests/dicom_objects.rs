@@ -28,6 +28,10 @@ fn study() -> Set {
         .text(dicom_core::Tag(0x0009, 0x0010), VR::LO, "SECRET MAKER")
         .text(dicom_core::Tag(0x0009, 0x1001), VR::LO, "Jane Doe again")
         .items(tags::REFERENCED_IMAGE_SEQUENCE, vec![referenced])
+        // Not in the table of the profile.
+        .text(tags::SECONDARY_REVIEWER_NAME, VR::PN, "Doe^Second")
+        .text(tags::PATIENT_BIRTH_DATE_IN_ALTERNATIVE_CALENDAR, VR::LO, "20200229")
+        .text(tags::SOP_INSTANCE_UID_OF_CONCATENATION_SOURCE, VR::UI, "1.2.3.4")
 }
 
 fn object(bytes: Vec<u8>) -> loupe_preprocess::dicom::object::Object {
@@ -48,6 +52,7 @@ fn nothing_that_identifies_is_left() {
         let uid = again.data.text(tags::SOP_INSTANCE_UID).unwrap();
         let item = again.data.item(tags::REFERENCED_IMAGE_SEQUENCE).unwrap();
         assert_eq!(item.text(tags::REFERENCED_SOP_INSTANCE_UID).unwrap(), uid, "references still agree");
+        assert_eq!(again.data.text(tags::SOP_INSTANCE_UID_OF_CONCATENATION_SOURCE).unwrap(), uid);
         assert!(uid.starts_with("2.25.") && uid.len() <= 64);
         assert_eq!(again.data.text(tags::SOP_CLASS_UID).unwrap(), "1.2.840.10008.5.1.4.1.1.2");
         assert_eq!(again.data.text(tags::PATIENT_IDENTITY_REMOVED).unwrap(), "YES");
@@ -151,6 +156,26 @@ fn contours_become_labels() {
     // Centres 1 to 4 in each direction (the right and lower edges are outside), less the hole's one.
     assert_eq!(inside, 15);
     assert_eq!(labels[[0, 3, 3]], 0);
+}
+
+#[test]
+fn a_label_map_has_a_background_that_is_no_segment() {
+    let segment = |number: u16, label: &str| {
+        Set::default().shorts(tags::SEGMENT_NUMBER, &[number]).text(tags::SEGMENT_LABEL, VR::LO, label)
+    };
+    let set = grey(1, 4, 16, false, &[0, 2, 1, 2])
+        .text(tags::SEGMENTATION_TYPE, VR::CS, "LABELMAP")
+        .items(
+            tags::SEGMENT_SEQUENCE,
+            vec![segment(0, "Background"), segment(1, "liver"), segment(2, "cyst")],
+        )
+        .text(tags::PIXEL_SPACING, VR::DS, "1\\1")
+        .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "0\\0\\0")
+        .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
+    let found = seg::read(set.file(EXPLICIT), &Limits::default()).unwrap();
+    let names: Vec<(u16, &str)> = found.segments.iter().map(|s| (s.number, s.label.as_str())).collect();
+    assert_eq!(names, [(1, "liver"), (2, "cyst")]);
+    assert_eq!(found.to_labels().labels.iter().copied().collect::<Vec<_>>(), [0, 2, 1, 2]);
 }
 
 /// `LOUPE_TEST_DATA`: the liver of dcmqi against the NRRD that dcmqi made of it.

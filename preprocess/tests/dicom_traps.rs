@@ -286,6 +286,13 @@ fn every_encoding_of_a_file_gives_the_same_values() {
         // Without preamble and meta information.
         assert_eq!(stored(set.encode(syntax)), expected, "bare {syntax}");
     }
+    // A transfer syntax that is not the file's: the data decide.
+    for (said, done) in [(IMPLICIT, EXPLICIT), (EXPLICIT, BIG), (BIG, EXPLICIT)] {
+        let mut file = set.file(said);
+        file.truncate(file.len() - set.encode(said).len());
+        file.extend(set.encode(done));
+        assert_eq!(stored(file), expected, "{done} said to be {said}");
+    }
     let mut deflated = set.file("1.2.840.10008.1.2.1.99");
     let body = deflated.split_off(deflated.len() - set.encode(EXPLICIT).len());
     use std::io::Write;

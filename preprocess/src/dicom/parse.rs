@@ -73,8 +73,11 @@ pub fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Object, MediaError> {
             let stated = Encoding::of(uid);
             match looks {
                 // Files that say one thing and do another: the data decide.
-                Some(seen) if seen.big_endian == stated.big_endian && seen.explicit && !stated.explicit => {
-                    notes.push("explicit VR where the transfer syntax says implicit".to_owned());
+                Some(seen) if seen.explicit && seen != stated && uid != syntax::DEFLATED_EXPLICIT_LITTLE => {
+                    notes.push(match seen.big_endian == stated.big_endian {
+                        true => "explicit VR where the transfer syntax says implicit".to_owned(),
+                        false => "another byte order than the transfer syntax says".to_owned(),
+                    });
                     (uid.clone(), seen)
                 }
                 _ => (uid.clone(), stated),

@@ -42,10 +42,14 @@ pub fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Segmentation, MediaError>
         return Err(malformed(tags::SEGMENT_SEQUENCE, "absent: not a segmentation"));
     }
     let charset = data.charset();
+    let label_map = data.text(tags::SEGMENTATION_TYPE).as_deref() == Some("LABELMAP");
     let mut names: BTreeMap<u16, String> = BTreeMap::new();
     for item in data.items(tags::SEGMENT_SEQUENCE) {
         let number = item.integer(tags::SEGMENT_NUMBER).and_then(|n| u16::try_from(n).ok());
         let number = number.ok_or_else(|| malformed(tags::SEGMENT_NUMBER, "absent or impossible"))?;
+        if label_map && number == 0 {
+            continue; // The background, which label maps may describe.
+        }
         let label = item.decoded(tags::SEGMENT_LABEL, &charset);
         names.insert(number, label.unwrap_or_else(|| format!("segment {number}")));
     }
@@ -53,7 +57,6 @@ pub fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Segmentation, MediaError>
     let planes: Option<Vec<FramePlane>> = (0..format.frames).map(|frame| image.plane(frame)).collect();
     let planes = planes.ok_or_else(|| malformed(tags::PLANE_POSITION_SEQUENCE, "a frame has no position"))?;
     let (lps_from_index, places, depth) = grid(&planes, image.object())?;
-    let label_map = data.text(tags::SEGMENTATION_TYPE).as_deref() == Some("LABELMAP");
     let kinds = names.len();
     let voxels = limits.pixels(&[depth as u64, format.rows as u64, format.columns as u64, kinds as u64])?;
     limits.memory(voxels, size_of::<f32>())?;

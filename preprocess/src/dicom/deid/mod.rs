@@ -6,8 +6,9 @@
 
 use super::inspect::burned_in_text;
 use super::object::{Dataset, Element, Object, Slice, Value};
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -130,7 +131,7 @@ fn is_overlay(tag: Tag) -> bool {
 }
 
 fn action(element: &Element, options: &Options) -> Option<Action> {
-    let row = table().get(&element.tag)?;
+    let Some(row) = table().get(&element.tag) else { return beyond_the_table(element, options) };
     let kept = row.kept_by.chars().any(|letter| match letter {
         'u' => options.keep_uids,
         'd' => options.keep_device,
@@ -140,6 +141,27 @@ fn action(element: &Element, options: &Options) -> Option<Action> {
         _ => false,
     });
     (!kept).then_some(row.action)
+}
+
+/// What the table forgets or leaves to its reader: names of people wherever they stand, the patient's
+/// dates in another calendar, and UIDs of objects and frames of reference, which must agree with
+/// those that the table replaces.
+fn beyond_the_table(element: &Element, options: &Options) -> Option<Action> {
+    match element.vr {
+        VR::PN => Some(Action::Empty),
+        VR::UI if !options.keep_uids => {
+            let keyword = StandardDataDictionary.by_tag(element.tag)?.alias();
+            let names_an_object =
+                ["InstanceUID", "FrameOfReferenceUID"].iter().any(|part| keyword.contains(part));
+            names_an_object.then_some(Action::Uid)
+        }
+        _ => matches!(
+            element.tag,
+            tags::PATIENT_BIRTH_DATE_IN_ALTERNATIVE_CALENDAR
+                | tags::PATIENT_DEATH_DATE_IN_ALTERNATIVE_CALENDAR
+        )
+        .then_some(Action::Remove),
+    }
 }
 
 /// A value that says nothing, valid for its VR.
