@@ -1,14 +1,10 @@
-//! Replies of other tools, judges, leaderboards, overlaps and probes through the binary.
+//! Replies of other tools, leaderboards, overlaps and probes through the binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 fn loupe(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
@@ -182,145 +178,6 @@ fn replies_meet_the_questions_of_a_set_by_id_or_in_order() {
         "--no-page",
     ]);
     assert_eq!(figure(&summary, "strict", "accuracy"), 0.75);
-}
-
-/// An endpoint on this machine that judges by a word in the answer, and fails when it is told to.
-struct Endpoint {
-    url: String,
-    requests: Arc<AtomicUsize>,
-    bodies: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Endpoint {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let (requests, bodies) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
-        let (counted, kept) = (requests.clone(), bodies.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (counted, kept) = (counted.clone(), kept.clone());
-                std::thread::spawn(move || serve(stream, &counted, &kept));
-            }
-        });
-        Self { url, requests, bodies }
-    }
-}
-
-fn serve(stream: TcpStream, requests: &AtomicUsize, bodies: &Mutex<Vec<Value>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut length, mut authorised) = (0, false);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-            break;
-        }
-        let lower = line.to_lowercase();
-        if let Some(n) = lower.strip_prefix("content-length:") {
-            length = n.trim().parse().unwrap();
-        }
-        authorised |= line.contains("Bearer secret-key");
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let number = requests.fetch_add(1, Ordering::SeqCst);
-    let body: Value = serde_json::from_slice(&body).unwrap();
-    let prompt = body["messages"][0]["content"].as_str().unwrap().to_owned();
-    bodies.lock().unwrap().push(body);
-    let answer = prompt.split("Answer to judge: ").nth(1).unwrap().split("\n\n").next().unwrap();
-    let (status, content) = match answer {
-        _ if !authorised => (401, String::new()),
-        _ if number == 0 => (503, String::new()),
-        a if a.contains("refuse") => (400, String::new()),
-        a if a.contains("mumble") => (200, "I would rather not say.".to_owned()),
-        a if a.contains("heart") => (200, "Other organ.\nVERDICT: INCORRECT".to_owned()),
-        _ => (200, "Same.\nVERDICT: CORRECT".to_owned()),
-    };
-    let text = json!({"choices": [{"message": {"role": "assistant", "content": content}}]}).to_string();
-    let mut stream = stream;
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
-        text.len()
-    );
-}
-
-#[test]
-fn a_judge_is_asked_once_on_record_and_its_failures_stay_failures() {
-    let endpoint = Endpoint::start();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("replies.jsonl");
-    let rows = [
-        ("1", "the lung on the left"),
-        ("2", "heart"),
-        ("3", "mumble"),
-        ("4", "refuse"),
-        ("5", ""),
-        ("6", "<think>left lung</think>"),
-    ];
-    let lines = rows.map(|(id, reply)| {
-        json!({"id": id, "question": "Where?", "answer": "left lung", "response": reply}).to_string() + "\n"
-    });
-    fs::write(&file, lines.concat()).unwrap();
-    let run = dir.path().join("run");
-    let judged = |args: &[&str]| {
-        let out = Command::new(env!("CARGO_BIN_EXE_loupe"))
-            .args(args)
-            .args([
-                "--judge",
-                &endpoint.url,
-                "--judge-model",
-                "judge-7b",
-                "--judge-key-env",
-                "JUDGE_KEY",
-                "--json",
-                "--no-page",
-            ])
-            .env("JUDGE_KEY", "secret-key")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let summary: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", said(&out)));
-        (out, summary)
-    };
-    let (out, summary) = judged(&["score", "--replies", path(&file), "--output", path(&run)]);
-    assert_eq!(out.status.code(), Some(1), "failures of the judge are no success");
-    assert!(said(&out).contains("no verdict on 2 replies"), "{}", said(&out));
-    let judge =
-        summary["profiles"].as_array().unwrap().iter().find(|p| p["name"] == "judge:loupe@judge-7b").unwrap();
-    assert_eq!(judge["verdicts"], json!({"correct": 1, "wrong": 1, "unparsed": 2, "unscored": 2}));
-    // Right one of four: wrong, empty and thought-only count, what was not judged does not.
-    assert_eq!((&judge["figures"][0]["value"], &judge["figures"][0]["unscored"]), (&json!(0.25), &json!(2)));
-    assert!(
-        judge["rules"].as_object().unwrap().keys().any(|r| r.contains("status 400")),
-        "{}",
-        judge["rules"]
-    );
-    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 5, "four prompts and one more try");
-    let body = endpoint.bodies.lock().unwrap()[0].clone();
-    assert_eq!((&body["model"], &body["temperature"]), (&json!("judge-7b"), &json!(0)));
-    let record = fs::read_to_string(run.join("judge.jsonl")).unwrap();
-    assert!(record.contains("Reference answer: left lung") && !record.contains("secret-key"));
-    assert_eq!(record.lines().count(), 3, "replies of the judge are kept, failures are not");
-    // Again: only what failed is asked, and only that.
-    judged(&["score", path(&run)]);
-    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 6);
-    // Nobody there: no verdict at all, and nothing in its place.
-    let away = loupe(&[
-        "score",
-        path(&run),
-        "--judge",
-        "http://127.0.0.1:9/v1",
-        "--judge-model",
-        "other",
-        "--json",
-        "--no-page",
-        "--quiet",
-    ]);
-    assert_eq!(away.status.code(), Some(1));
-    let summary: Value = serde_json::from_slice(&away.stdout).unwrap();
-    let judge = summary["profiles"].as_array().unwrap().last().unwrap();
-    assert_eq!(judge["verdicts"], json!({"unparsed": 2, "unscored": 4}));
 }
 
 #[test]

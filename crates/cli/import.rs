@@ -2,9 +2,10 @@
 
 use crate::commands::eval::open_data;
 use crate::printer::Printer;
+use crate::spoken::{DialectArgs, Places};
 use anyhow::{Context, Result, bail};
 use loupe_core::sample::Outcome;
-use loupe_core::{DataError, Dataset, DatasetInfo, Prediction, Reply, Sample};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaLoader, Prediction, Reply, Sample};
 use loupe_datasets::replies::{self, Imported, Mapping};
 use loupe_eval::run::{ReplyLine, SampleLine, Setting, Source, import};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ pub(crate) struct ReplyArgs {
     #[arg(long, value_name = "FILE", requires = "replies")]
     references: Option<PathBuf>,
 
-    /// Column of the reply; `a.b` goes into nested objects.
+    /// Column of the reply; `a.b` goes into nested objects, `a.0` into lists.
     #[arg(long, value_name = "COLUMN", requires = "replies")]
     reply_column: Option<String>,
 
@@ -71,6 +72,9 @@ pub(crate) struct ReplyArgs {
     /// What made the replies, for tables; the file's name when not given.
     #[arg(long, value_name = "NAME", requires = "replies")]
     model_name: Option<String>,
+
+    #[command(flatten)]
+    places: DialectArgs,
 
     /// Folder of the run; named after the file and its columns under `runs` when not given.
     #[arg(long, short, value_name = "DIR", requires = "replies")]
@@ -119,8 +123,10 @@ impl ReplyArgs {
         }
         mapping.rows.clone_from(&self.rows);
         mapping.letters = self.letters.clone().unwrap_or_default();
+        mapping.sizes = self.places.columns();
         let given = [&self.reply_column, &self.id_column, &self.gold_column, &self.question_column];
-        for column in given.into_iter().chain([&self.choices_column, &self.group_column]).flatten() {
+        let given = given.into_iter().chain([&self.choices_column, &self.group_column]).flatten();
+        for column in given.chain(&mapping.sizes) {
             let top = column.split('.').next().unwrap_or(column);
             if !columns.is_empty() && !columns.iter().any(|c| c == column || c == top) {
                 bail!("the file has no column {column:?}; there are {}", columns.join(", "));
@@ -153,12 +159,15 @@ fn described(mapping: &Mapping) -> String {
 pub(crate) fn run(
     args: &ReplyArgs,
     data: Option<(&str, Option<&str>)>,
+    loader: &dyn MediaLoader,
     out: &Printer,
 ) -> Result<(PathBuf, usize)> {
     let Some(path) = &args.replies else { bail!("a run folder or --replies FILE is needed") };
     if args.rollouts == 0 {
         bail!("--rollouts must be at least 1");
     }
+    let undone = || args.places.places(data.is_some(), loader);
+    let (mut of_replies, of_samples) = (undone()?, undone()?);
     let mut mapping = args.mapping(path)?;
     let dataset = data.map(|(set, split)| open_data(set, split)).transpose()?;
     let mut problems: Vec<String> = Vec::new();
@@ -178,8 +187,11 @@ pub(crate) fn run(
     };
     let fingerprint = loupe_datasets::file_sha256(path).context("the replies could not be read")?;
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let how = json!({ "mapping": mapping, "in_order": args.in_order, "data": data.map(|d| d.0),
+    let mut how = json!({ "mapping": mapping, "in_order": args.in_order, "data": data.map(|d| d.0),
         "references": args.references.as_deref().map(loupe_datasets::file_sha256).transpose()? });
+    if let (Some(dialects), Some(how)) = (args.places.record(), how.as_object_mut()) {
+        how.insert("dialects".to_owned(), dialects);
+    }
     let info = match &dataset {
         Some(set) => set.info().clone(),
         None => DatasetInfo {
@@ -199,6 +211,7 @@ pub(crate) fn run(
         model: args.model_name.clone().unwrap_or(stem),
         dataset: info,
         rollouts: args.rollouts,
+        box_dialect: args.places.dialect.clone().unwrap_or_else(|| "none".to_owned()),
         settings: BTreeMap::from([
             ("replies_sha256".to_owned(), given(fingerprint.into())),
             ("replies_read_as".to_owned(), given(how)),
@@ -209,24 +222,24 @@ pub(crate) fn run(
         plan.items = places(set, &plan, args)?;
     }
     let mut seen = vec![0usize; n];
-    let mut samples = samples(path, &mapping, dataset.as_deref(), &references, &plan);
-    let from_file = replies::stream(path, &mapping).flatten().filter_map(|row| {
+    let mut samples = samples(path, &mapping, dataset.as_deref(), &references, &plan, of_samples);
+    let mut lines = replies::stream(path, &mapping).flatten().filter_map(|row| {
         let item = match (dataset.is_some(), args.in_order) {
             (true, true) => row.row,
             _ => *plan.items.get(&row.id)?,
         };
         let rollout = seen.get_mut(item).filter(|seen| **seen < args.rollouts)?;
         *rollout += 1;
-        let outcome = Outcome::Reply(Reply::from_text(row.reply));
-        Some((item, *rollout - 1, row.id, outcome))
+        let (outcome, pictures) = match &mut of_replies {
+            Some(places) => {
+                let sample = dataset.as_deref().and_then(|set| set.get(item).ok());
+                places.reply(&row, sample.as_ref())
+            }
+            None => (Outcome::Reply(Reply::from_text(row.reply)), Vec::new()),
+        };
+        let prediction = Prediction { id: row.id, outcome, trace: Value::Null };
+        Some(ReplyLine { item, rollout: *rollout - 1, prediction, pictures })
     });
-    let line = |(item, rollout, id, outcome)| ReplyLine {
-        item,
-        rollout,
-        prediction: Prediction { id, outcome, trace: Value::Null },
-        pictures: Vec::new(),
-    };
-    let mut lines = from_file.map(line);
     import(&dir, source, &mut samples, &mut lines)
         .with_context(|| format!("the replies could not be put into {}", dir.display()))?;
     drop(lines);
@@ -330,6 +343,7 @@ fn samples<'a>(
     dataset: Option<&'a dyn Dataset>,
     references: &'a References,
     plan: &'a Plan,
+    mut places: Option<Places<'a>>,
 ) -> Box<dyn Iterator<Item = SampleLine> + 'a> {
     let line = |row, sample: Result<Sample, DataError>| match sample {
         Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
@@ -352,7 +366,11 @@ fn samples<'a>(
                 row.choices.clone_from(&reference.choices);
             }
         }
-        Some(line(row.row, Ok(row.sample())))
+        let mut sample = row.sample();
+        if let Some(target) = places.as_mut().and_then(|places| places.target(&row)) {
+            sample.target = target;
+        }
+        Some(line(row.row, Ok(sample)))
     });
     Box::new(rows)
 }

@@ -2,8 +2,11 @@
 
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
 use loupe_core::{Ask, Limits, Role, Turn, VisionLanguageModel};
-use loupe_eval::llm_judge::{Cache, Judge, JudgedBy, Reading, Rubric, ask_all};
+use loupe_eval::Profile;
+use loupe_eval::llm_judge::{Cache, Judge, Opinion, Opinions, Reading, Rubric, ask_all, ask_for};
+use loupe_eval::profiles::Compat;
 use loupe_eval::run::RunFolder;
 use loupe_models::LoadOptions;
 use serde_json::{Value, json};
@@ -62,9 +65,20 @@ enum ReadingName {
 }
 
 impl JudgeArgs {
-    /// Asks the judge about every reply of the run; `None` when there is no judge.
-    pub(crate) fn ask(&self, dir: &Path, out: &Printer) -> Result<Option<JudgedBy>> {
-        let Some(judge) = &self.judge else { return Ok(None) };
+    /// Is there a judge?
+    pub(crate) fn is_some(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    /// Asks the judge what the harnesses of `rules` ask; without any, or with a prompt of one's own,
+    /// about every reply of the run. Nothing when there is no judge.
+    pub(crate) fn ask(
+        &self,
+        dir: &Path,
+        rules: &[&'static dyn Compat],
+        out: &Printer,
+    ) -> Result<Vec<Box<dyn Profile>>> {
+        let Some(judge) = &self.judge else { return Ok(Vec::new()) };
         let rubric = self.rubric()?;
         let mut judges: Vec<Box<dyn Judge>> = if judge.contains("://") {
             let endpoint = self.endpoint(judge)?;
@@ -80,23 +94,25 @@ impl JudgeArgs {
             vec![Box::new(Local { model, name })]
         };
         let folder = RunFolder::open(dir)?;
-        let cache = self.judge_cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
-        let cache = Cache::open(&cache).with_context(|| format!("{}", cache.display()))?;
-        let bar = out.bar(0);
-        let judged = ask_all(&folder, &mut judges, cache, &rubric, &|total, opinion| {
-            bar.set_length(total as u64);
-            bar.inc(1);
-            if let Some(problem) = &opinion.problem {
-                bar.set_message(problem.clone());
-            }
-        })?;
-        bar.finish_and_clear();
-        if let (n @ 1.., Some(problem)) = judged.without_verdict() {
-            out.say(&format!(
-                "the judge gave no verdict on {n} replies, which are unscored ({problem}); the same command asks it again"
-            ));
+        let file = self.judge_cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
+        let cache = || Cache::open(&file).with_context(|| format!("{}", file.display()));
+        let mut found: Vec<Box<dyn Profile>> = Vec::new();
+        for rules in rules {
+            let bar = out.bar(0);
+            let judged = ask_for(*rules, &folder, &mut judges, cache()?, &heard(&bar))?;
+            bar.finish_and_clear();
+            let Some(judged) = judged else { continue };
+            say_failures(judged.opinions(), out);
+            found.push(Box::new(judged));
         }
-        Ok(Some(judged))
+        if rules.is_empty() || self.judge_prompt.is_some() {
+            let bar = out.bar(0);
+            let judged = ask_all(&folder, &mut judges, cache()?, &rubric, &heard(&bar))?;
+            bar.finish_and_clear();
+            say_failures(judged.opinions(), out);
+            found.push(Box::new(judged));
+        }
+        Ok(found)
     }
 
     fn rubric(&self) -> Result<Rubric> {
@@ -143,6 +159,25 @@ impl JudgeArgs {
             .build()
             .new_agent();
         Ok(Endpoint { agent, url, model: model.clone(), key })
+    }
+}
+
+/// Moves the bar on with each opinion.
+fn heard(bar: &ProgressBar) -> impl Fn(usize, &Opinion) + Sync + '_ {
+    |total, opinion| {
+        bar.set_length(total as u64);
+        bar.inc(1);
+        if let Some(problem) = &opinion.problem {
+            bar.set_message(problem.clone());
+        }
+    }
+}
+
+fn say_failures(opinions: &Opinions, out: &Printer) {
+    if let (n @ 1.., Some(problem)) = opinions.without_verdict() {
+        out.say(&format!(
+            "the judge gave no verdict on {n} replies, which are unscored ({problem}); the same command asks it again"
+        ));
     }
 }
 

@@ -16,6 +16,7 @@ mod printer;
 mod scene;
 mod second_look;
 mod sides;
+mod spoken;
 
 use clap::{Parser, Subcommand};
 use printer::Printer;

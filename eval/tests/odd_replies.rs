@@ -47,7 +47,13 @@ fn scored(dir: &Path, replies: &[&str]) -> BTreeMap<String, Value> {
         fingerprint: String::new(),
         citation: String::new(),
     };
-    let source = Source { model: "any".into(), dataset: info, rollouts: 1, settings: BTreeMap::new() };
+    let source = Source {
+        model: "any".into(),
+        dataset: info,
+        rollouts: 1,
+        box_dialect: "none".into(),
+        settings: BTreeMap::new(),
+    };
     let n = replies.len();
     let mut samples = (0..n).map(|row| SampleLine { row, sample: Some(sample(row)), error: None });
     let mut lines = replies.iter().enumerate().map(|(item, text)| ReplyLine {

@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|metrics|protocols|windows`
+//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|windows`
 
 use crate::Ended;
 use crate::printer::Printer;
@@ -26,6 +26,7 @@ enum What {
     Profiles,
     Metrics,
     Protocols,
+    Dialects,
     Windows,
 }
 
@@ -103,6 +104,7 @@ fn entries(what: What) -> Vec<Entry> {
             .map(|p| Entry::new(p.name, p.about))
             .chain(loupe_rethink::STRATEGIES.iter().map(|s| Entry::new(s.name, s.about)))
             .collect(),
+        What::Dialects => loupe_core::dialect::DIALECTS.iter().map(|d| Entry::new(d.name, d.about)).collect(),
         What::Windows => loupe_preprocess::windows::PRESETS
             .iter()
             .map(|w| {

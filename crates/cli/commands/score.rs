@@ -16,7 +16,7 @@ use loupe_eval::metrics::meteor::MeteorMetric;
 use loupe_eval::metrics::report_sections::{Part, Preprocess};
 use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric, Texts};
-use loupe_eval::profiles::AsProfile;
+use loupe_eval::profiles::{AsProfile, Compat};
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
 use loupe_eval::tables;
@@ -142,13 +142,21 @@ impl Default for ScoreArgs {
     }
 }
 
-/// The profile of that name; the full name of the list (`compat:NAME@COMMIT`) is as good as the short.
-pub(crate) fn profile(name: &str) -> Result<Box<dyn Profile>> {
+/// Rules by their short name or the full one of the list (`compat:NAME@COMMIT`).
+fn rules(name: &str) -> Option<&'static dyn Compat> {
     let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
-    if short == Strict.name() {
+    loupe_eval::profiles::by_name(short)
+}
+
+/// The profile of that name, where it asks no language model.
+pub(crate) fn profile(name: &str) -> Result<Box<dyn Profile>> {
+    if name == Strict.name() {
         return Ok(Box::new(Strict));
     }
-    match loupe_eval::profiles::by_name(short) {
+    match rules(name) {
+        Some(rules) if rules.rubric().is_some() => {
+            bail!("the profile {name} asks a language model; `loupe score` does with --judge")
+        }
         Some(rules) => Ok(Box::new(AsProfile::new(rules))),
         None => bail!("no profile is called {name:?}; `loupe list profiles` names them"),
     }
@@ -159,12 +167,27 @@ impl ScoreArgs {
     pub(crate) fn profiles(&self) -> Result<Vec<Box<dyn Profile>>> {
         let mut chosen: Vec<Box<dyn Profile>> = vec![Box::new(Strict)];
         for name in &self.profiles {
+            // Comes with what the judge says.
+            if self.judge.is_some() && rules(name).is_some_and(|rules| rules.rubric().is_some()) {
+                continue;
+            }
             let profile = profile(name)?;
             if chosen.iter().all(|p| p.name() != profile.name()) {
                 chosen.push(profile);
             }
         }
         Ok(chosen)
+    }
+
+    /// The rules asked for whose harness asks a language model.
+    fn judged(&self) -> Vec<&'static dyn Compat> {
+        let mut found: Vec<&'static dyn Compat> = Vec::new();
+        for rules in self.profiles.iter().filter_map(|name| rules(name)) {
+            if rules.rubric().is_some() && found.iter().all(|f| f.name() != rules.name()) {
+                found.push(rules);
+            }
+        }
+        found
     }
 
     fn texts(&self) -> Texts {
@@ -216,9 +239,9 @@ pub(crate) fn score_and_write(
     out: &Printer,
 ) -> Result<Summary> {
     let wanted = args.wanted()?;
-    let judged = args.judge.ask(dir, out)?;
+    let judged = args.judge.ask(dir, &args.judged(), out)?;
     let mut profiles: Vec<&dyn Profile> = profiles.iter().map(AsRef::as_ref).collect();
-    profiles.extend(judged.as_ref().map(|j| j as &dyn Profile));
+    profiles.extend(judged.iter().map(AsRef::as_ref));
     let annotations = args.annotations.as_deref().map(Annotations::read).transpose()?;
     let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
     let encoded = match wanted.bertscore.is_empty() {
@@ -282,11 +305,7 @@ pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<
 
 /// Did everything get a reply and every question to the judge a verdict?
 pub(crate) fn ended(summary: &Summary) -> Ended {
-    let unjudged = summary
-        .profiles
-        .iter()
-        .filter(|p| p.name.starts_with("judge:"))
-        .any(|p| p.rules.keys().any(|rule| rule.starts_with("judge: ")));
+    let unjudged = summary.profiles.iter().any(|p| p.rules.keys().any(|rule| rule.starts_with("judge: ")));
     if summary.failed + summary.unreadable + summary.missing > 0 || unjudged {
         Ended::WithFailures
     } else {
@@ -298,12 +317,12 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let profiles = args.score.profiles()?;
     args.score.wanted()?;
     let data = args.data.as_deref().map(|set| (set, args.split.as_deref()));
+    let loader = args.images.loader();
     let (dir, unusable) = match &args.run {
         Some(dir) => (dir.clone(), 0),
-        None => import::run(&args.replies, data, out)?,
+        None => import::run(&args.replies, data, &loader, out)?,
     };
     let dataset = data.map(|(set, split)| open_data(set, split)).transpose()?;
-    let loader = args.images.loader();
     let summary = score_and_write(&dir, &profiles, dataset.as_deref(), &loader, &args.score, out)?;
     print(out, &summary, &dir)?;
     Ok(if unusable > 0 { Ended::WithFailures } else { ended(&summary) })

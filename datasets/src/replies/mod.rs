@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Which column holds what. A name with periods goes into nested objects (`answer.second_response`).
+/// Which column holds what. A name with periods goes into nested objects and lists
+/// (`answer.second_response`, `resps.0.0`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Mapping {
     /// Identity of the row; without it, rows are numbered from 0 (or keyed, in a JSON object).
@@ -37,6 +38,9 @@ pub struct Mapping {
     pub rows: Option<String>,
     /// Letters that are offered where the file has no options (`ABCD`).
     pub letters: String,
+    /// Columns of whole numbers to keep beside the row: widths and heights of pictures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<String>,
 }
 
 /// Names that tools give the columns, the likeliest first.
@@ -145,6 +149,8 @@ pub struct Imported {
     pub group: Option<String>,
     /// The columns kept as tags.
     pub tags: BTreeMap<String, String>,
+    /// The columns of [`Mapping::sizes`], where they hold a whole number.
+    pub sizes: Vec<Option<usize>>,
 }
 
 impl Imported {
@@ -282,6 +288,16 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
+/// A whole number, also when it is written with a fraction of zeros (`640.0`), as pandas does.
+fn whole(text: &str) -> Option<usize> {
+    let number = text.trim();
+    number
+        .split_once('.')
+        .map_or(Some(number), |(n, zeros)| zeros.chars().all(|c| c == '0').then_some(n))?
+        .parse()
+        .ok()
+}
+
 /// A list of words: of a list, or of the Python list that some tools write as words.
 fn listed(value: &Value) -> Vec<String> {
     match value {
@@ -291,12 +307,19 @@ fn listed(value: &Value) -> Vec<String> {
     }
 }
 
+/// What `key` names inside a value; a number goes into a list (`img_size.0`).
+fn inside<'a>(at: &'a Value, key: &str) -> Option<&'a Value> {
+    match at {
+        Value::Array(list) => list.get(key.parse::<usize>().ok()?),
+        at => at.get(key),
+    }
+}
+
 impl Row {
     fn value(&self, column: &str) -> Option<Value> {
         match self {
             Self::Json(_, row) => {
-                let nested = || column.split('.').try_fold(row, |at, key| at.get(key));
-                row.get(column).or_else(nested).cloned()
+                row.get(column).or_else(|| column.split('.').try_fold(row, inside)).cloned()
             }
             Self::Cells(cells) => {
                 cells.iter().find(|(k, _)| k == column).map(|(_, v)| Value::String(v.clone()))
@@ -361,6 +384,7 @@ impl Row {
             group: column(&mapping.group),
             tags: mapping.tags.iter().filter_map(|(tag, c)| Some((tag.clone(), self.get(c)?))).collect(),
             reply: reply.clone().unwrap_or_default(),
+            sizes: mapping.sizes.iter().map(|c| whole(&self.get(c)?)).collect(),
         };
         (imported, reply.is_some())
     }
@@ -461,6 +485,11 @@ mod tests {
         let path = file(".json", b"{\"results\":[{\"answer\":{\"second_response\":\"B\"}}]}");
         let rows = read(&path, &Mapping { rows: Some("results".into()), ..nested }).unwrap().rows;
         assert_eq!((rows[0].id.as_str(), rows[0].reply.as_str()), ("0", "B"));
+        let path = file(".jsonl", b"{\"resps\":[[\"C\"]],\"size\":[640, 480.0],\"depth\":\"1.5\"}");
+        let sizes = ["size.0", "size.1", "depth", "size.2"].map(str::to_owned).to_vec();
+        let lists = Mapping { reply: "resps.0.0".into(), sizes, ..Mapping::default() };
+        let row = &read(&path, &lists).unwrap().rows[0];
+        assert_eq!((row.reply.as_str(), &row.sizes[..]), ("C", &[Some(640), Some(480), None, None][..]));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! model. A judge that fails, or whose reply cannot be read, gives no verdict; nothing else is put
 //! in its place.
 
+mod compat;
 mod profile;
 
-pub use profile::{AskError, JudgedBy, ask_all};
+pub use compat::{JudgedCompat, ask_for};
+pub use profile::{AskError, JudgedBy, Opinions, ask_all};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -38,7 +40,8 @@ pub enum Reading {
     /// `<judge>0</judge>` is correct and anything else is not, an unreadable reply included
     /// (MedEvalKit).
     JudgeTagZero,
-    /// `[Begin Correctness]yes[End Correctness]` (VLMEvalKit, PathVQA).
+    /// `[Begin Correctness]yes[End Correctness]`; between them exactly one of yes and no has to stand
+    /// (VLMEvalKit, PathVQA).
     BeginCorrectness,
 }
 
@@ -120,11 +123,9 @@ impl Rubric {
             }
             Reading::BeginCorrectness => {
                 let inside = reply.split_once("[Begin Correctness]")?.1.split_once("[End Correctness]")?.0;
-                match inside.trim().to_lowercase().as_str() {
-                    "yes" => Some(true),
-                    "no" => Some(false),
-                    _ => None,
-                }
+                let inside = inside.to_lowercase();
+                let (yes, no) = (inside.contains("yes"), inside.contains("no"));
+                (yes != no).then_some(yes)
             }
         }
     }
@@ -332,6 +333,11 @@ mod tests {
         assert_eq!(read(Reading::JudgeTagZero, "<think>x</think><judge>0</judge>"), Some(true));
         assert_eq!(read(Reading::JudgeTagZero, ""), Some(false));
         assert_eq!(read(Reading::BeginCorrectness, "[Begin Correctness]Yes[End Correctness]"), Some(true));
+        assert_eq!(
+            read(Reading::BeginCorrectness, "[Begin Correctness] \"no\" [End Correctness]"),
+            Some(false)
+        );
+        assert_eq!(read(Reading::BeginCorrectness, "[Begin Correctness]yes/no[End Correctness]"), None);
         assert_eq!(read(Reading::BeginCorrectness, "yes"), None);
     }
 }

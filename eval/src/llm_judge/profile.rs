@@ -48,33 +48,61 @@ fn asked(rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Asked {
     Asked::Prompt(rubric.prompt(&question, &reference, reply))
 }
 
+/// What a language model said about the replies of a run, by the content of the question put to it.
+pub struct Opinions {
+    model: String,
+    by_key: HashMap<String, Opinion>,
+}
+
+impl Opinions {
+    /// Prompts without a verdict, and the first reason.
+    pub fn without_verdict(&self) -> (usize, Option<&str>) {
+        let mut without = self.by_key.values().filter(|o| o.verdict.is_none());
+        let first = without.next();
+        (usize::from(first.is_some()) + without.count(), first.and_then(|o| o.problem.as_deref()))
+    }
+
+    /// The verdict on a prompt with the judge's own words, or why there is none.
+    pub(super) fn on(&self, prompt: &str) -> Result<(bool, Option<&str>), String> {
+        let opinion = self.by_key.get(&key(&self.model, prompt));
+        let opinion = opinion.ok_or_else(|| "the judge was not asked".to_owned())?;
+        match opinion.verdict {
+            Some(right) => Ok((right, opinion.reply.as_deref())),
+            None => Err(format!("judge: {}", opinion.problem.as_deref().unwrap_or("no verdict"))),
+        }
+    }
+
+    /// The judge's model.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+}
+
 /// The opinions of a language model as a profile. A row on which it failed, or whose reply holds no
 /// verdict, is unscored and says why: nothing else is put in its place.
 pub struct JudgedBy {
     name: String,
     about: String,
-    model: String,
     rubric: Rubric,
-    opinions: HashMap<String, Opinion>,
+    opinions: Opinions,
 }
 
-/// Puts every reply of a run to the judges, each prompt once, as many at a time as there are judges.
-///
-/// # Errors
-/// When the run cannot be read or the cache cannot be written.
-pub fn ask_all(
+/// Puts prompts about the replies of a run to the judges, each prompt once, as many at a time as there
+/// are judges.
+pub(super) fn ask_prompts(
     folder: &RunFolder,
     judges: &mut [Box<dyn Judge>],
     cache: Cache,
     rubric: &Rubric,
+    prompt: &dyn Fn(&Sample, &Prediction) -> Option<String>,
     heard: &(dyn Fn(usize, &Opinion) + Sync),
-) -> Result<JudgedBy, AskError> {
+) -> Result<Opinions, AskError> {
     let model = judges.first().map(|j| j.model().to_owned()).unwrap_or_default();
     let (mut prompts, mut seen) = (Vec::new(), HashSet::new());
     for item in folder.items()? {
         let item = item?;
         let (Some(sample), Some(prediction)) = (&item.line.sample, item.prediction()) else { continue };
-        if let Asked::Prompt(prompt) = asked(rubric, sample, &prediction) {
+        if let Some(prompt) = prompt(sample, &prediction) {
             let key = key(&model, &prompt);
             if seen.insert(key.clone()) {
                 prompts.push((key, prompt));
@@ -108,12 +136,30 @@ pub fn ask_all(
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(AskError::Cache(error));
     }
+    Ok(Opinions { model, by_key: opinions.into_inner().unwrap_or_else(PoisonError::into_inner) })
+}
+
+/// Puts every reply of a run to the judges.
+///
+/// # Errors
+/// When the run cannot be read or the cache cannot be written.
+pub fn ask_all(
+    folder: &RunFolder,
+    judges: &mut [Box<dyn Judge>],
+    cache: Cache,
+    rubric: &Rubric,
+    heard: &(dyn Fn(usize, &Opinion) + Sync),
+) -> Result<JudgedBy, AskError> {
+    let prompt = |sample: &Sample, prediction: &Prediction| match asked(rubric, sample, prediction) {
+        Asked::Prompt(prompt) => Some(prompt),
+        _ => None,
+    };
+    let opinions = ask_prompts(folder, judges, cache, rubric, &prompt, heard)?;
     Ok(JudgedBy {
-        name: format!("judge:{}@{model}", rubric.name),
-        about: format!("the language model {model} with the prompt {}", rubric.name),
-        model,
+        name: format!("judge:{}@{}", rubric.name, opinions.model),
+        about: format!("the language model {} with the prompt {}", opinions.model, rubric.name),
         rubric: rubric.clone(),
-        opinions: opinions.into_inner().unwrap_or_else(PoisonError::into_inner),
+        opinions,
     })
 }
 
@@ -130,11 +176,9 @@ pub enum AskError {
 }
 
 impl JudgedBy {
-    /// Prompts without a verdict, and the first reason.
-    pub fn without_verdict(&self) -> (usize, Option<&str>) {
-        let mut without = self.opinions.values().filter(|o| o.verdict.is_none());
-        let first = without.next();
-        (usize::from(first.is_some()) + without.count(), first.and_then(|o| o.problem.as_deref()))
+    /// What the judge said.
+    pub fn opinions(&self) -> &Opinions {
+        &self.opinions
     }
 }
 
@@ -160,18 +204,15 @@ impl Profile for JudgedBy {
                 return Judgement::bare(Verdict::Failed, "the item failed", gold).with(ACCURACY, f64::NAN);
             }
         };
-        let Some(opinion) = self.opinions.get(&key(&self.model, &prompt)) else {
-            return unscored("the judge was not asked".to_owned());
-        };
-        let Some(right) = opinion.verdict else {
-            let why = opinion.problem.as_deref().unwrap_or("no verdict");
-            return unscored(format!("judge: {why}"));
+        let (right, said) = match self.opinions.on(&prompt) {
+            Ok(opinion) => opinion,
+            Err(why) => return unscored(why),
         };
         let verdict = if right { Verdict::Correct } else { Verdict::Wrong };
         let mut judgement =
             Judgement::bare(verdict, "judge", gold).with(ACCURACY, f64::from(u8::from(right)));
         // The judge's own words say why.
-        judgement.span.clone_from(&opinion.reply);
+        judgement.span = said.map(str::to_owned);
         judgement.answer = case.prediction.text().map(|t| t.chars().take(400).collect());
         judgement
     }

@@ -3,11 +3,31 @@
 
 use super::parts::{self, after_last, between_tags, boxed, gold_text};
 use super::{CRASH, Compat, Figure, Judged, Sums, VERDICT, difflib, mmmu};
+use crate::llm_judge::{Reading, Rubric};
 use crate::metrics::{bleu, rouge, token_f1};
 use loupe_core::{Sample, Score};
 
 const HARNESS: &str = "alibaba-damo-academy/MedEvalKit";
 const COMMIT: &str = "9b12e3b34232a8779cc1275417bf4f72f03d28e0";
+
+/// What its judge is asked (`utils.get_compare_messages`), white space included.
+const JUDGE: &str = "
+Your task is to determine whether the user's answer is correct based on the provided questions and standard answers (for example, if the user expresses a similar meaning to the standard answer, or another interpretation of the standard answer, it is considered correct.)
+
+The question is: {question}
+
+The standard answer: {reference}
+
+The user's answer: {reply}
+
+Please strictly follow the following format for output(0 represents correct, 1 represents incorrect):
+<think>{your concise think step}</think>
+<judge>{0/1}</judge>
+
+for example:
+<think>The standard answer is right, and the user's answer is right frontal lobe, they express the same meaning, so it is correct.</think>
+<judge>0</judge>
+    ";
 
 /// The rule sets of this harness.
 pub static PROFILES: &[&dyn Compat] = &[
@@ -60,10 +80,12 @@ impl Compat for MedEvalKit {
                 "the columns precision, recall and f1 hold F1, precision and recall, on sets of words",
                 "a period at the end of an open answer makes it wrong",
                 "an empty open reply raises ValueError and the whole set has no figures",
+                "the judge counts everything but <judge>0</judge> as wrong; one that fails too, which is unscored here",
                 "with a judge, PATH_VQA forgets the closed questions: their accuracy is 0 and the total lacks them",
             ],
             Class::Slake => &[
                 "\"Yes\" and \"No\" of the English set are not taken for yes/no (case), so they need strict equality",
+                "the judge counts everything but <judge>0</judge> as wrong; one that fails too, which is unscored here",
                 "with a judge every row is judged and the closed ones are added to those already counted: accuracy above 1",
                 "open.acc is divided by the number of open questions twice",
                 "an empty open reply raises ValueError and the whole set has no figures",
@@ -85,6 +107,23 @@ impl Compat for MedEvalKit {
             (true, false) if self.class == Class::Slake => Some("close.judged"),
             _ => None,
         }
+    }
+
+    fn rubric(&self) -> Option<Rubric> {
+        self.judge.then(|| Rubric {
+            name: "medevalkit".to_owned(),
+            template: JUDGE.to_owned(),
+            reading: Reading::JudgeTagZero,
+        })
+    }
+
+    fn judge_parts(&self, sample: &Sample, reply: &str) -> Option<[String; 3]> {
+        let (gold, reply) = (gold_text(sample)?, first_extract(reply));
+        let [gold, reply] = match self.class {
+            Class::Slake => [gold.to_owned(), reply],
+            _ => [gold, &reply].map(|text| text.to_lowercase().trim().to_owned()),
+        };
+        Some([sample.question.clone(), gold, reply])
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> Judged {

@@ -57,6 +57,9 @@ fn wanted(sample: &Sample, pictures: &[Seen]) -> Result<Vec<f64>, &'static str> 
             let first = boxes.first().ok_or("no reference box")?;
             let seen = pictures.get(first.picture).ok_or("the size of the picture is not known")?;
             let [width, height] = seen.origin.source_size.map(|n| n as f64);
+            if width * height <= 0.0 {
+                return Err("the size of the picture is not known");
+            }
             let [x0, y0, x1, y1] = first.at.xyxy();
             Ok(vec![x0 / width, (height - y1) / height, x1 / width, (height - y0) / height])
         }

@@ -7,6 +7,7 @@
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
 use crate::judge::{self, Gather, Judgement};
+use crate::llm_judge::Rubric;
 use crate::run::Seen;
 use loupe_core::{Sample, Score, Target};
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,17 @@ pub trait Compat: Send + Sync {
         None
     }
 
+    /// The prompt of that language model and where its verdict stands; nothing where the harness asks
+    /// nobody.
+    fn rubric(&self) -> Option<Rubric> {
+        None
+    }
+
+    /// What the prompt is filled with: question, reference and reply, as the harness cuts them.
+    fn judge_parts(&self, _sample: &Sample, _reply: &str) -> Option<[String; 3]> {
+        None
+    }
+
     /// The verdict on one reply.
     fn score(&self, sample: &Sample, reply: &str) -> Judged;
 
@@ -346,7 +358,9 @@ struct AsPrinted {
 
 impl Gather for AsPrinted {
     fn add(&mut self, sample: &Sample, reply: &str, judgement: &Judgement) {
-        judgement.values.iter().for_each(|v| self.sums.add(&v.name, v.value));
+        // What has no value is no part of a sum.
+        let known = judgement.values.iter().filter(|v| v.value.is_finite());
+        known.for_each(|v| self.sums.add(&v.name, v.value));
         if let Some(more) = &mut self.more {
             more.add(sample, reply, judgement);
         }

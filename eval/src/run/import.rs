@@ -18,6 +18,8 @@ pub struct Source {
     pub dataset: DatasetInfo,
     /// Replies per sample.
     pub rollouts: usize,
+    /// The dialect in which boxes and points were read, or `none`.
+    pub box_dialect: String,
     /// The file with its SHA-256, and how it was read.
     pub settings: BTreeMap<String, Setting>,
 }
@@ -48,7 +50,7 @@ pub fn import(
             dtype: "unknown".to_owned(),
             device: "unknown".to_owned(),
             resample: "unknown".to_owned(),
-            box_dialect: "none".to_owned(),
+            box_dialect: source.box_dialect,
             context_tokens: 0,
         },
         strategy: Value::Null,
