@@ -68,8 +68,13 @@ impl TextEncoder for Fake {
 /// A run of references and replies.
 fn run_of(pairs: &[(Vec<String>, String)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let source =
-        Source { model: "fake".into(), dataset: Set::new(0).info, rollouts: 1, settings: BTreeMap::new() };
+    let source = Source {
+        model: "fake".into(),
+        dataset: Set::new(0).info,
+        rollouts: 1,
+        box_dialect: "none".into(),
+        settings: BTreeMap::new(),
+    };
     let sample = |(row, (wordings, _)): (usize, &(Vec<String>, String))| SampleLine {
         row,
         sample: Some(Sample {
