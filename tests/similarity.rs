@@ -102,16 +102,20 @@ fn meteor_takes_synonyms_from_the_files_given() {
     let row = |id: u32, gold: &str, reply: &str| {
         serde_json::json!({ "id": id, "answer": gold, "response": reply }).to_string() + "\n"
     };
-    fs::write(&replies, row(0, "liquid", "Fluid") + &row(1, "heart", "liver")).unwrap();
-    let wordnet = source("eval/tests/fixtures/wordnet");
+    fs::write(&replies, row(0, "Liquid.", "Fluid.") + &row(1, "liquid", "fluid")).unwrap();
+    let (wordnet, punkt) = (source("eval/tests/fixtures/wordnet"), source("eval/tests/fixtures/punkt"));
     let run = dir.path().join("run");
     let args = ["--json", "--no-page", "--metric", "meteor", "--wordnet", path(&wordnet)];
-    let summary =
-        json(&[&["score", "--replies", path(&replies), "--output", path(&run)], &args[..]].concat());
-    assert_eq!(
-        (&summary["metrics"][0]["name"], &summary["metrics"][0]["value"]),
-        (&"meteor".into(), &0.25.into())
-    );
+    let words = ["--metric", "meteor_word_tokenize", "--punkt", path(&punkt)];
+    let output = ["score", "--replies", path(&replies), "--output", path(&run)];
+    let summary = json(&[&output[..], &args, &words].concat());
+    let metric =
+        |at: usize| (&summary["metrics"][at]["name"], summary["metrics"][at]["value"].as_f64().unwrap());
+    // "liquid." is no word of WordNet; with its full stop apart two of two words match in one chunk.
+    assert_eq!(metric(0), (&"meteor".into(), 0.25));
+    assert_eq!(metric(1), (&"meteor_word_tokenize".into(), f64::midpoint(1.0 - 0.5 / 8.0, 0.5)));
+    let out = loupe(&[&["score", path(&run)], &args[1..], &words[..2]].concat());
+    assert!(text(&out.stderr).contains("--punkt"), "{}", text(&out.stderr));
     assert_eq!(summary["wordnet"]["version"], "3.0");
     let shown = text(&loupe(&[&["score", path(&run)], &args[1..]].concat()).stdout);
     assert!(shown.contains("METEOR: WordNet 3.0"), "{shown}");

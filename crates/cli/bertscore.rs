@@ -43,7 +43,7 @@ enum IdfName {
     /// Every token weighs the same.
     #[default]
     None,
-    /// The references (the package, CXR-Report-Metric).
+    /// The references (the package's `idf=True`).
     References,
     /// The replies (MultiMedEval).
     Replies,

@@ -42,7 +42,7 @@ fn synonyms_and_stems_are_those_of_nltk() {
 #[test]
 fn every_score_is_that_of_nltk() {
     let (wordnet, fixture) = (WordNet::read(&folder()).unwrap(), fixture());
-    let metric = MeteorMetric { wordnet: &wordnet, texts: Texts::default() };
+    let metric = MeteorMetric { wordnet: &wordnet, punkt: None, texts: Texts::default() };
     let mut above = 0;
     for item in fixture["items"].as_array().unwrap() {
         let mut sample = Set::new(1).get(0).unwrap();

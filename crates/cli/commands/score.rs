@@ -13,6 +13,7 @@ use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
 use loupe_eval::metrics::meteor::MeteorMetric;
+use loupe_eval::metrics::punkt::Punkt;
 use loupe_eval::metrics::report_sections::{Part, Preprocess};
 use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric, Texts};
@@ -93,10 +94,13 @@ pub(crate) struct ScoreArgs {
     #[arg(long)]
     no_page: bool,
 
-    /// Folder with the database files of WordNet (data.noun, index.noun, noun.exc …), for the metric
-    /// meteor.
+    /// Folder with the database files of WordNet (data.noun, index.noun, noun.exc …), for METEOR.
     #[arg(long, value_name = "DIR")]
     wordnet: Option<PathBuf>,
+
+    /// Folder with a Punkt model of sentence ends (abbrev_types.txt …), for meteor_word_tokenize.
+    #[arg(long, value_name = "DIR")]
+    punkt: Option<PathBuf>,
 
     #[command(flatten)]
     bertscore: BertScoreArgs,
@@ -114,8 +118,8 @@ struct Wanted {
     whole: Vec<TextCorpusMetric>,
     /// Through a text encoder.
     bertscore: Vec<&'static str>,
-    /// The folder of WordNet, for METEOR.
-    wordnet: Option<PathBuf>,
+    /// METEOR by white space, and by `word_tokenize`.
+    meteor: [bool; 2],
 }
 
 fn part(name: &str) -> Result<Part, String> {
@@ -136,6 +140,7 @@ impl Default for ScoreArgs {
             page_mb: PAGE_MB,
             no_page: false,
             wordnet: None,
+            punkt: None,
             bertscore: BertScoreArgs::default(),
             judge: JudgeArgs::default(),
         }
@@ -211,12 +216,20 @@ impl ScoreArgs {
                     self.bertscore.need()?;
                     wanted.bertscore.push(entry.name);
                 }
-                Compute::Needs(Resource::WordNet) => match &self.wordnet {
-                    Some(folder) => wanted.wordnet = Some(folder.clone()),
-                    None => bail!(
-                        "{name} needs WordNet: name the folder of its database files (data, index and exception files of noun, verb, adj and adv) with --wordnet; Princeton University publishes them, and nltk's data package `wordnet` unpacks to the same files (3.0)"
-                    ),
-                },
+                Compute::Needs(resource @ (Resource::WordNet | Resource::WordNetAndPunkt)) => {
+                    if self.wordnet.is_none() {
+                        bail!(
+                            "{name} needs WordNet: name the folder of its database files (data, index and exception files of noun, verb, adj and adv) with --wordnet; Princeton University publishes them, and nltk's data package `wordnet` unpacks to the same files (3.0)"
+                        );
+                    }
+                    let cut = resource == Resource::WordNetAndPunkt;
+                    if cut && self.punkt.is_none() {
+                        bail!(
+                            "{name} needs a Punkt model of sentence ends: name the folder of a language (`english`) of nltk's data package `punkt_tab` with --punkt"
+                        );
+                    }
+                    wanted.meteor[usize::from(cut)] = true;
+                }
                 Compute::Text(_) | Compute::Corpus(_) => {}
             }
             wanted.single.extend(entry.as_metric(self.texts()));
@@ -250,8 +263,14 @@ pub(crate) fn score_and_write(
     };
     let similar = encoded.iter().flat_map(|e| wanted.bertscore.iter().filter_map(|name| e.metric(name)));
     let similar: Vec<BertMetric<'_>> = similar.collect();
-    let wordnet = wanted.wordnet.as_deref().map(WordNet::read).transpose().context("--wordnet")?;
-    let meteor = wordnet.as_ref().map(|wordnet| MeteorMetric { wordnet, texts: args.texts() });
+    let load = wanted.meteor != [false; 2];
+    let wordnet = args.wordnet.as_deref().filter(|_| load).map(WordNet::read).transpose()?;
+    let punkt = args.punkt.as_deref().filter(|_| wanted.meteor[1]).map(Punkt::read).transpose()?;
+    let meteor = wordnet.iter().flat_map(|wordnet| {
+        let cuts = [wanted.meteor[0].then_some(None), wanted.meteor[1].then_some(punkt.as_ref())];
+        cuts.into_iter().flatten().map(move |punkt| MeteorMetric { wordnet, punkt, texts: args.texts() })
+    });
+    let meteor: Vec<MeteorMetric<'_>> = meteor.collect();
     let words = wanted.single.iter().map(|m| m as &dyn Metric);
     let words = words.chain(similar.iter().map(|m| m as &dyn Metric));
     let words = words.chain(meteor.iter().map(|m| m as &dyn Metric));

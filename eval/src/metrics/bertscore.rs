@@ -40,7 +40,7 @@ pub enum Idf {
     /// None: every token weighs the same.
     #[default]
     None,
-    /// All references, one by one for each reply (the package's `idf=True`; CXR-Report-Metric).
+    /// All references, one by one for each reply (the package's `idf=True`; CXR-Report-Metric's `use_idf`).
     References,
     /// The replies (MultiMedEval).
     Replies,

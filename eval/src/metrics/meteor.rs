@@ -2,9 +2,12 @@
 //! those with equal Porter stems, then those whose stems WordNet calls synonyms, go together, later words
 //! of the reply first, each with the last fitting word of the reference. α 0.9, β 3, γ 0.5.
 //!
-//! Words are what stands between white space, in lower case. Without a word in common, or without any
+//! Words are in lower case: what stands between white space (`meteor`), or what nltk's `word_tokenize` cuts
+//! (`meteor_word_tokenize`, as MultiMedEval and TemMed-Bench do). Without a word in common, or without any
 //! words, the score is 0. Of several references the best counts.
 
+use super::nltk_words::word_tokenize;
+use super::punkt::Punkt;
 use super::wordnet::WordNet;
 use super::words::is_python_space;
 use super::{Entry, Resource, Texts, best_of, porter};
@@ -12,12 +15,15 @@ use loupe_core::{Metric, Prediction, Sample, Score};
 use std::collections::{HashMap, HashSet};
 
 /// The conventions of this file.
-pub static ENTRIES: &[Entry] = &[Entry::needs(
-    "meteor",
-    "nltk 3.10.4 meteor_score; lower case, white space (--wordnet)",
-    "share",
-    Resource::WordNet,
-)];
+pub static ENTRIES: &[Entry] = &[
+    Entry::needs("meteor", "nltk 3.10.4 meteor_score; white space (--wordnet)", "share", Resource::WordNet),
+    Entry::needs(
+        "meteor_word_tokenize",
+        "nltk 3.10.4 meteor_score; word_tokenize, as MultiMedEval and TemMed-Bench (--wordnet, --punkt)",
+        "share",
+        Resource::WordNetAndPunkt,
+    ),
+];
 
 const ALPHA: f64 = 0.9;
 const BETA: f64 = 3.0;
@@ -96,18 +102,24 @@ pub fn meteor(reference: &[String], reply: &[String], wordnet: &WordNet) -> f64 
 pub struct MeteorMetric<'a> {
     /// For synonyms.
     pub wordnet: &'a WordNet,
+    /// For sentences, where words are cut by `word_tokenize`.
+    pub punkt: Option<&'a Punkt>,
     /// What of a report is compared.
     pub texts: Texts,
 }
 
 impl Metric for MeteorMetric<'_> {
     fn name(&self) -> &'static str {
-        "meteor"
+        if self.punkt.is_some() { "meteor_word_tokenize" } else { "meteor" }
     }
 
     fn score(&self, sample: &Sample, prediction: &Prediction) -> Score {
+        let lower = |word: &str| word.to_lowercase();
         let words = |text: &str| -> Vec<String> {
-            text.split(is_python_space).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+            match self.punkt {
+                Some(punkt) => word_tokenize(text, punkt).iter().map(|w| lower(w)).collect(),
+                None => text.split(is_python_space).filter(|w| !w.is_empty()).map(lower).collect(),
+            }
         };
         best_of(self.texts, sample, prediction, true, |reference, reply| {
             Score::Value(meteor(&words(reference), &words(reply), self.wordnet))

@@ -23,8 +23,10 @@ pub mod green;
 pub mod lesions;
 pub mod mask_overlap;
 pub mod meteor;
+pub mod nltk_words;
 pub mod points;
 pub mod porter;
+pub mod punkt;
 pub mod radcliq;
 pub mod radfact;
 pub mod radgraph;
@@ -58,6 +60,8 @@ pub enum Resource {
     TextEncoder,
     /// The database of WordNet ([`wordnet::WordNet`]).
     WordNet,
+    /// That, and a model of sentence ends ([`punkt::Punkt`]).
+    WordNetAndPunkt,
 }
 
 /// A line of [`METRICS`].
@@ -131,8 +135,10 @@ pub static METRICS: &[(&str, &[Entry])] = &[
     ("lesions", lesions::ENTRIES),
     ("mask_overlap", mask_overlap::ENTRIES),
     ("meteor", meteor::ENTRIES),
+    ("nltk_words", &[]),
     ("points", points::ENTRIES),
     ("porter", &[]),
+    ("punkt", &[]),
     ("radcliq", radcliq::ENTRIES),
     ("radfact", radfact::ENTRIES),
     ("radgraph", radgraph::ENTRIES),
