@@ -110,12 +110,15 @@ impl Coefficients {
         let previous = &mut state.previous[component.index.min(3)];
         if frame.kind == Kind::Sequential {
             block[0] = dc_value(bits, dc()?, previous)? as i16;
-            return sequential_ac(bits, ac()?, block);
+            return first_ac(bits, ac()?, block, (1, 63, 0), None);
         }
         match (scan.start, scan.high) {
             (0, 0) => block[0] = (dc_value(bits, dc()?, previous)? << scan.low) as i16,
             (0, _) => block[0] |= (bits.take(1) << scan.low) as i16,
-            (_, 0) => first_ac(bits, ac()?, block, scan, &mut state.end_of_band)?,
+            (_, 0) => {
+                let band = (scan.start, scan.end, scan.low);
+                first_ac(bits, ac()?, block, band, Some(&mut state.end_of_band))?;
+            }
             _ => refine_ac(bits, ac()?, block, scan, &mut state.end_of_band)?,
         }
         Ok(())
@@ -160,44 +163,29 @@ fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<
     Ok(*previous)
 }
 
-fn sequential_ac(bits: &mut Bits<'_>, table: &Huffman, block: &mut [i16; 64]) -> Result<(), Fault> {
-    let mut k = 1;
-    while k < 64 {
-        let symbol = bits.symbol(table)?;
-        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        if size == 0 {
-            if run != 15 {
-                break;
-            }
-            k += 16;
-            continue;
-        }
-        k += run;
-        let slot = coefficient(block, k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
-        *slot = bits.signed(size) as i16;
-        k += 1;
-    }
-    Ok(())
-}
-
+/// Coefficients `band` of a block in their first scan, shifted by `low`. Only progressive scans can end
+/// the band of further blocks, which `end_of_band` counts.
+#[inline]
 fn first_ac(
     bits: &mut Bits<'_>,
     table: &Huffman,
     block: &mut [i16; 64],
-    scan: &Scan,
-    end_of_band: &mut u32,
+    (start, end, low): (usize, usize, u32),
+    mut end_of_band: Option<&mut u32>,
 ) -> Result<(), Fault> {
-    if *end_of_band > 0 {
-        *end_of_band -= 1;
+    if let Some(blocks) = end_of_band.as_deref_mut().filter(|blocks| **blocks > 0) {
+        *blocks -= 1;
         return Ok(());
     }
-    let mut k = scan.start;
-    while k <= scan.end {
+    let mut k = start;
+    while k <= end {
         let symbol = bits.symbol(table)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         if size == 0 {
             if run < 15 {
-                *end_of_band = (1 << run) - 1 + bits.take(run);
+                if let Some(blocks) = end_of_band {
+                    *blocks = (1 << run) - 1 + bits.take(run);
+                }
                 break;
             }
             k += 16;
@@ -205,7 +193,7 @@ fn first_ac(
         }
         k += run as usize;
         let slot = coefficient(block, k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
-        *slot = (bits.signed(size) << scan.low) as i16;
+        *slot = (bits.signed(size) << low) as i16;
         k += 1;
     }
     Ok(())
