@@ -2,7 +2,7 @@
 //! from coefficients to full-size components.
 
 use super::bits::{Bits, Huffman};
-use super::{Fault, Frame, Kind, Scan, ScanComponent, Tables, broken, idct};
+use super::{Fault, Frame, Kind, Scan, ScanComponent, Tables, broken, idct, upsample};
 
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
@@ -142,7 +142,7 @@ impl Coefficients {
             for (line, blocks) in lines {
                 idct::block_line(blocks, &factors, frame.precision, line);
             }
-            done.push(upsample(&samples, stride, component, frame));
+            done.push(upsample::full_size(&samples, stride, component, frame));
         }
         Ok(done)
     }
@@ -249,52 +249,4 @@ fn refine_ac(
         *end_of_band -= 1;
     }
     Ok(())
-}
-
-/// `jdsample.c`: triangle filter for factors of two, repetition otherwise.
-fn upsample(samples: &[u16], stride: usize, c: &super::Component, frame: &Frame) -> Vec<u16> {
-    let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
-    let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
-    let last = c.height.saturating_sub(1);
-    let mut out = Vec::with_capacity(frame.width * frame.height);
-    let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
-    for y in 0..frame.height {
-        let begin = out.len();
-        match (smooth, fx, fy) {
-            (_, 1, 1) => out.extend_from_slice(row(y)),
-            (true, 2, 1) => {
-                let line = row(y);
-                for (x, &value) in line.iter().enumerate() {
-                    let v = u32::from(value) * 3;
-                    let left = x.checked_sub(1).and_then(|x| line.get(x));
-                    out.push(left.map_or(value, |l| ((v + u32::from(*l) + 1) >> 2) as u16));
-                    out.push(line.get(x + 1).map_or(value, |r| ((v + u32::from(*r) + 2) >> 2) as u16));
-                }
-            }
-            (_, 1 | 2, 2) if smooth || fx == 1 => {
-                let near = row(y / 2);
-                let other = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) };
-                let sums: Vec<u32> =
-                    near.iter().zip(row(other)).map(|(a, b)| u32::from(*a) * 3 + u32::from(*b)).collect();
-                if fx == 1 {
-                    let bias = if y % 2 == 0 { 1 } else { 2 };
-                    out.extend(sums.iter().map(|s| ((s + bias) >> 2) as u16));
-                } else {
-                    for (x, &s) in sums.iter().enumerate() {
-                        let left = x.checked_sub(1).and_then(|x| sums.get(x)).copied().unwrap_or(s);
-                        let right = sums.get(x + 1).copied().unwrap_or(s);
-                        out.push(((s * 3 + left + 8) >> 4) as u16);
-                        out.push(((s * 3 + right + 7) >> 4) as u16);
-                    }
-                }
-            }
-            _ => {
-                let line = row((y * c.v / frame.v_max).min(last));
-                let pick = |x: usize| line.get((x * c.h / frame.h_max).min(c.width.saturating_sub(1)));
-                out.extend((0..frame.width).map(|x| pick(x).copied().unwrap_or(0)));
-            }
-        }
-        out.resize(begin + frame.width, 0);
-    }
-    out
 }

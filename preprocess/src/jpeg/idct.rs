@@ -60,22 +60,33 @@ impl Number for Wrapping<i64> {
 #[derive(Clone, Copy)]
 struct Lanes<T>([T; 8]);
 
+// Loops, not `map` or `from_fn`: those are left as calls where the vector instructions are not on.
 impl<T: Number> Lanes<T> {
     #[inline(always)]
-    fn with(self, other: Self, work: impl Fn(T, T) -> T) -> Self {
-        Self(std::array::from_fn(|n| work(self.0[n], other.0[n])))
+    fn with(mut self, other: Self, work: impl Fn(T, T) -> T) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a = work(*a, b);
+        }
+        self
+    }
+    #[inline(always)]
+    fn each(mut self, work: impl Fn(T) -> T) -> Self {
+        for v in &mut self.0 {
+            *v = work(*v);
+        }
+        self
     }
     #[inline(always)]
     fn times(self, factor: i32) -> Self {
-        Self(self.0.map(|v| v * T::of(factor)))
+        self.each(|v| v * T::of(factor))
     }
     #[inline(always)]
     fn up(self, bits: usize) -> Self {
-        Self(self.0.map(|v| v << bits))
+        self.each(|v| v << bits)
     }
     #[inline(always)]
     fn descaled(self, bits: usize) -> Self {
-        Self(self.0.map(|v| (v + (T::of(1) << (bits - 1))) >> bits))
+        self.each(|v| (v + (T::of(1) << (bits - 1))) >> bits)
     }
 }
 
@@ -122,21 +133,46 @@ fn one_dimension<T: Number>(input: [Lanes<T>; 8]) -> [Lanes<T>; 8] {
 
 #[inline(always)]
 fn turned<T: Number>(rows: [Lanes<T>; 8]) -> [Lanes<T>; 8] {
-    std::array::from_fn(|n| Lanes(rows.map(|row| row.0[n])))
+    let mut columns = rows;
+    for (c, column) in columns.iter_mut().enumerate() {
+        for (value, row) in column.0.iter_mut().zip(&rows) {
+            *value = row.0[c];
+        }
+    }
+    columns
 }
 
 #[inline(always)]
 fn both_passes<T: Number>(coefficients: &[i16; 64], factors: &[u16; 64], precision: u32) -> [[u16; 8]; 8] {
     let pass1_bits = if precision == 8 { 2 } else { 1 };
-    let dequantised: [Lanes<T>; 8] = std::array::from_fn(|row| {
-        Lanes(std::array::from_fn(|n| {
-            T::of(i32::from(coefficients[row * 8 + n])) * T::of(i32::from(factors[row * 8 + n]))
-        }))
-    });
-    let columns = one_dimension(dequantised).map(|row| row.descaled(CONST_BITS - pass1_bits));
-    let rows = one_dimension(turned(columns)).map(|row| row.descaled(CONST_BITS + pass1_bits + 3));
     let (centre, max) = (T::of(1 << (precision - 1)), (1 << precision) - 1);
-    turned(rows).map(|row| row.0.map(|v| (v + centre).limited(max)))
+    // Background and smooth colours: both passes keep a lone first coefficient as it is.
+    if coefficients[1..].iter().fold(0, |any, c| any | c) == 0 {
+        let value = T::of(i32::from(coefficients[0])) * T::of(i32::from(factors[0]));
+        return [[(Lanes([value; 8]).descaled(3).0[0] + centre).limited(max); 8]; 8];
+    }
+    let mut lines = [Lanes([T::of(0); 8]); 8];
+    let rows = coefficients.as_chunks::<8>().0.iter().zip(factors.as_chunks::<8>().0);
+    for (line, (coefficients, factors)) in lines.iter_mut().zip(rows) {
+        for (value, (coefficient, factor)) in line.0.iter_mut().zip(coefficients.iter().zip(factors)) {
+            *value = T::of(i32::from(*coefficient)) * T::of(i32::from(*factor));
+        }
+    }
+    lines = one_dimension(lines);
+    for line in &mut lines {
+        *line = line.descaled(CONST_BITS - pass1_bits);
+    }
+    lines = one_dimension(turned(lines));
+    for line in &mut lines {
+        *line = line.descaled(CONST_BITS + pass1_bits + 3);
+    }
+    let mut done = [[0; 8]; 8];
+    for (to, from) in done.iter_mut().zip(turned(lines)) {
+        for (value, v) in to.iter_mut().zip(from.0) {
+            *value = (v + centre).limited(max);
+        }
+    }
+    done
 }
 
 /// Samples of a line of blocks, side by side.

@@ -11,6 +11,7 @@ mod bits;
 mod dct;
 mod idct;
 mod lossless;
+mod upsample;
 
 use bits::Huffman;
 use loupe_core::media::MediaError;
@@ -64,7 +65,7 @@ pub(crate) struct Jpeg {
 }
 
 /// Full-range YCbCr to RGB in the 16-bit fixed point of libjpeg's `jdcolor.c`.
-#[inline]
+#[inline(always)]
 pub(crate) fn rgb_of_ycc(y: i32, cb: i32, cr: i32) -> [u8; 3] {
     const HALF: i32 = 1 << 15;
     let (cb, cr) = (cb - 128, cr - 128);
@@ -72,6 +73,39 @@ pub(crate) fn rgb_of_ycc(y: i32, cb: i32, cr: i32) -> [u8; 3] {
     let g = y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16);
     let b = y + ((116_130 * cb + HALF) >> 16);
     [r, g, b].map(|v| v.clamp(0, 255) as u8)
+}
+
+/// [`rgb_of_ycc`] for whole planes, pixels interleaved.
+pub(crate) fn rgb_of_planes(planes: [&[u16]; 3]) -> Vec<u8> {
+    let mut out = vec![0; planes[0].len() * 3];
+    pulp::Arch::new().dispatch(RgbOfPlanes { planes, out: &mut out });
+    out
+}
+
+struct RgbOfPlanes<'a> {
+    planes: [&'a [u16]; 3],
+    out: &'a mut [u8],
+}
+
+impl pulp::WithSimd for RgbOfPlanes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        const LANES: usize = 32;
+        let [y, cb, cr] = self.planes.map(|plane| plane.chunks(LANES));
+        for (out, ((y, cb), cr)) in self.out.chunks_mut(3 * LANES).zip(y.zip(cb).zip(cr)) {
+            let mut rgb = [[0u8; LANES]; 3];
+            // Colours first, side by side, then in turns: only so are both loops vectors.
+            for (n, ((y, cb), cr)) in y.iter().zip(cb).zip(cr).enumerate().take(LANES) {
+                let [r, g, b] = rgb_of_ycc(i32::from(*y), i32::from(*cb), i32::from(*cr));
+                (rgb[0][n], rgb[1][n], rgb[2][n]) = (r, g, b);
+            }
+            for (n, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate().take(LANES) {
+                *pixel = [rgb[0][n], rgb[1][n], rgb[2][n]];
+            }
+        }
+    }
 }
 
 /// A component of the frame header.

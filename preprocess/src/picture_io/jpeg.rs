@@ -2,7 +2,7 @@
 
 use super::raster::rgb_of_cmyk;
 use super::{Raster, Samples, malformed};
-use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_ycc};
+use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_planes, rgb_of_ycc};
 use crate::limits::Limits;
 use image::metadata::Orientation;
 use loupe_core::media::MediaError;
@@ -90,13 +90,7 @@ pub(super) fn planes_of(values: &[u16], count: usize) -> Vec<Vec<u16>> {
 /// 8-bit grey or RGB, pixels interleaved.
 pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<u8>) {
     match (planes, colours) {
-        ([a, b, c], Colours::Ycc) => {
-            let mut out = Vec::with_capacity(a.len() * 3);
-            for ((y, cb), cr) in a.iter().zip(b).zip(c) {
-                out.extend_from_slice(&rgb_of_ycc(i32::from(*y), i32::from(*cb), i32::from(*cr)));
-            }
-            (3, out)
-        }
+        ([y, cb, cr], Colours::Ycc) => (3, rgb_of_planes([y, cb, cr])),
         ([a, b, c], _) => {
             let pixels = a.iter().zip(b).zip(c);
             (3, pixels.flat_map(|((r, g), b)| [*r as u8, *g as u8, *b as u8]).collect())

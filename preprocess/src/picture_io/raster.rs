@@ -41,6 +41,7 @@ impl Raster {
         };
         let mut used = None;
         let pixels = match (&view.window, samples) {
+            (None, Samples::Byte(v)) if channels == colours => v,
             (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b),
             (None, Samples::Word(v)) => {
                 steps.push("16 bit to 8: high byte".to_owned());
@@ -84,6 +85,9 @@ impl Raster {
 
 /// The first `colours` of every `channels` samples, converted.
 fn keep<T: Copy, U>(samples: &[T], channels: usize, colours: usize, convert: impl Fn(T) -> U) -> Vec<U> {
+    if channels == colours {
+        return samples.iter().map(|&s| convert(s)).collect();
+    }
     samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).map(|&s| convert(s)).collect()
 }
 

@@ -1,0 +1,100 @@
+//! Subsampled components at full size, as libjpeg's `jdsample.c` makes them: a triangle filter for factors of
+//! two, repetition otherwise. Sums of 12-bit samples just fit into 16 bits.
+
+use super::{Component, Frame};
+
+/// Samples of a component, `stride` a row, at the size of the frame.
+pub(super) fn full_size(samples: &[u16], stride: usize, c: &Component, frame: &Frame) -> Vec<u16> {
+    let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
+    let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
+    let last = c.height.saturating_sub(1);
+    let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
+    let arch = pulp::Arch::new();
+    let (mut sums, mut wide) = (vec![0; c.width], vec![0; 2 * c.width]);
+    let mut out = vec![0; frame.width * frame.height];
+    for (y, line) in out.chunks_exact_mut(frame.width.max(1)).enumerate() {
+        match (smooth, fx, fy) {
+            (_, 1, 1) => fill(line, row(y)),
+            (true, 2, 1) => {
+                arch.dispatch(Doubled { from: row(y), out: &mut wide, bits: 2, bias: [1, 2] });
+                fill(line, &wide);
+            }
+            (_, 1 | 2, 2) if smooth || fx == 1 => {
+                let near = row(y / 2);
+                let far = row(if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
+                arch.dispatch(Between { near, far, out: &mut sums });
+                if fx == 1 {
+                    let bias = if y % 2 == 0 { 1 } else { 2 };
+                    line.iter_mut().zip(&sums).for_each(|(o, s)| *o = (s + bias) >> 2);
+                } else {
+                    arch.dispatch(Doubled { from: &sums, out: &mut wide, bits: 4, bias: [8, 7] });
+                    fill(line, &wide);
+                }
+            }
+            _ => {
+                let from = row((y * c.v / frame.v_max).min(last));
+                let pick = |x: usize| from.get((x * c.h / frame.h_max).min(c.width.saturating_sub(1)));
+                line.iter_mut().enumerate().for_each(|(x, o)| *o = pick(x).copied().unwrap_or(0));
+            }
+        }
+    }
+    out
+}
+
+fn fill(line: &mut [u16], from: &[u16]) {
+    line.iter_mut().zip(from).for_each(|(o, v)| *o = *v);
+}
+
+/// Three parts of the nearer row and one of the farther.
+struct Between<'a> {
+    near: &'a [u16],
+    far: &'a [u16],
+    out: &'a mut [u16],
+}
+
+impl pulp::WithSimd for Between<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for ((o, near), far) in self.out.iter_mut().zip(self.near).zip(self.far) {
+            *o = near.wrapping_mul(3).wrapping_add(*far);
+        }
+    }
+}
+
+/// Two samples for each, three parts of it and one of the neighbour on that side (itself at the ends).
+struct Doubled<'a> {
+    from: &'a [u16],
+    out: &'a mut [u16],
+    bits: u32,
+    /// Added before the shift, on the left and on the right.
+    bias: [u16; 2],
+}
+
+impl pulp::WithSimd for Doubled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { from, out, bits, bias: [left_bias, right_bias] } = self;
+        let pair = |left: u16, own: u16, right: u16| {
+            let own = own.wrapping_mul(3);
+            [
+                own.wrapping_add(left).wrapping_add(left_bias) >> bits,
+                own.wrapping_add(right).wrapping_add(right_bias) >> bits,
+            ]
+        };
+        let pairs = out.as_chunks_mut::<2>().0;
+        for (o, three) in pairs.iter_mut().skip(1).zip(from.windows(3)) {
+            *o = pair(three[0], three[1], three[2]);
+        }
+        let n = from.len();
+        if let (&[a, b, ..], Some(o)) = (from, pairs.first_mut()) {
+            *o = pair(a, a, b);
+        }
+        if let (&[.., a, b], Some(o)) = (from, pairs.get_mut(n.wrapping_sub(1))) {
+            *o = pair(a, b, b);
+        }
+    }
+}
