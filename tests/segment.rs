@@ -167,3 +167,48 @@ fn a_set_of_masks_is_scored_and_scored_again_from_the_folder() {
         assert_eq!(scores, again);
     }
 }
+
+/// Prompts of the true pictures on grey, strange and shuffled ones; the strangers have another size.
+#[test]
+fn what_masks_owe_to_the_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    masked_set(&set);
+    put(&set.join("images/3.bmp"), &bmp(64, 32, |x, _| if x > 30 { 200 } else { 20 }));
+    put(&set.join("masks/3.bmp"), &bmp(64, 32, |x, _| if x > 30 { 255 } else { 0 }));
+    let (data, model) = (format!("masks={}", set.display()), sam());
+    let eval = |name: &str, more: &[&str]| {
+        let run = dir.path().join(name);
+        let args = ["eval", "--data", &data, "--model", &model, "--segment", "box", "--quiet", "--json"];
+        let summary = json(&[&args[..], &["-o", run.to_str().unwrap()], more].concat());
+        let figures = summary["profiles"][0]["figures"].as_array().unwrap();
+        let dice = figures.iter().find(|f| f["name"] == "Dice").unwrap().clone();
+        assert_eq!((dice["n"].as_u64(), summary["failed"].as_u64()), (Some(4), Some(0)), "{name}");
+        assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("reference orange"));
+        let lines = fs::read_to_string(run.join("replies.jsonl")).unwrap();
+        let mut rows: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        // Samples that share a picture are asked together, so the order depends on the pictures.
+        rows.sort_by_key(|r| r["item"].as_u64());
+        (run, rows)
+    };
+    let (run, plain) = eval("plain", &[]);
+    for probe in ["blank", "swapped", "shuffled:8"] {
+        let (probed, rows) = eval(probe, &["--probe", probe]);
+        for (a, b) in plain.iter().zip(&rows) {
+            // The same question on another picture: prompts and references are those of the true one.
+            assert_eq!(a["trace"]["hints"], b["trace"]["hints"]);
+            assert_eq!(a["trace"]["reference"], b["trace"]["reference"]);
+            let size = |r: &Value| r["outcome"]["reply"]["masks"][0]["mask"]["size"].clone();
+            assert_eq!(size(a), size(b), "the mask lies on the grid of the reference");
+        }
+        let masks = |rows: &[Value]| -> Vec<Value> {
+            rows.iter().map(|r| r["outcome"]["reply"]["masks"].clone()).collect()
+        };
+        assert_ne!(masks(&plain), masks(&rows), "{probe} changes something");
+        let out = loupe(&["compare", run.to_str().unwrap(), probed.to_str().unwrap(), "--json"]);
+        let compared: Value =
+            serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", text(&out.stderr)));
+        assert_eq!(compared["figures"][0]["name"], "Dice");
+        assert!(compared["dependence"].is_null(), "masks are neither right nor wrong");
+    }
+}

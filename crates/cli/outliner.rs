@@ -3,12 +3,15 @@
 use loupe_core::ask::FoundMask;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Hint, Mask, MediaLoader, MediaRef, ModelInfo, Picture, Plane, Reply, Sample, Segmenter, SliceAt, Target,
+    Hint, Mask, MediaLoader, MediaRef, ModelInfo, Picture, Plane, Reply, Resampler, Sample, Segmenter,
+    SliceAt, Target,
 };
 use loupe_eval::hints::Simulated;
+use loupe_eval::probes::Probe;
 use loupe_eval::run::{Answer, Answerer, Work};
 use loupe_eval::strict::MaskTrace;
 use loupe_preprocess::Loader;
+use loupe_preprocess::resampler::PillowResampler;
 use loupe_preprocess::volume_io::labels_of;
 use serde_json::Value;
 use std::time::Instant;
@@ -22,6 +25,16 @@ pub(crate) struct Outliner<'a> {
     pub(crate) images: &'a Loader,
     /// Reads reference masks; apart from `images`, since each keeps its last volume.
     pub(crate) masks: &'a Loader,
+    /// What is done to the pictures; the prompts stay those of the true ones.
+    pub(crate) probe: Option<Probe>,
+}
+
+/// A picture on the grid of a mask: a stranger's is resized, others have its size.
+pub(crate) fn on_grid_of(picture: &Picture, mask: &Mask) -> Result<Picture, String> {
+    if [picture.width(), picture.height()] == [mask.width(), mask.height()] {
+        return Ok(picture.clone());
+    }
+    PillowResampler.resize(picture, mask.width(), mask.height(), "bilinear").map_err(|e| e.to_string())
 }
 
 impl Answerer for Outliner<'_> {
@@ -52,6 +65,10 @@ struct Collected {
 }
 
 impl Outliner<'_> {
+    fn swapped(&self) -> bool {
+        self.probe == Some(Probe::Swapped)
+    }
+
     fn one(&mut self, work: &Work) -> Result<(Reply, MaskTrace), String> {
         let (sample, picture) = (&work.sample, work.ask.pictures.first().ok_or("the sample has no image")?);
         let Target::Masks(wanted) = &sample.target else {
@@ -64,7 +81,8 @@ impl Outliner<'_> {
                 by: "segment".to_owned(),
                 hints: Vec::new(),
                 reference: Vec::new(),
-                spacing_mm: picture.origin.spacing_mm.map(|[x, y]| vec![y, x]),
+                // A stranger's pixels have another size in the patient.
+                spacing_mm: picture.origin.spacing_mm.filter(|_| !self.swapped()).map(|[x, y]| vec![y, x]),
             },
         };
         for (n, one) in wanted.iter().enumerate() {
@@ -73,8 +91,12 @@ impl Outliner<'_> {
                 self.through_volume(sample, &one.at, &one.label, &id, &mut all)?;
             } else {
                 let drawn = self.masks.load(&one.at).map_err(|e| format!("mask {}: {e}", n + 1))?;
-                let mask = drawn_mask(&drawn, [picture.width(), picture.height()])?;
-                self.outline(picture, &mask, None, &one.label, &id, &mut all)?;
+                let size = match self.swapped() {
+                    true => [drawn.width(), drawn.height()],
+                    false => [picture.width(), picture.height()],
+                };
+                let mask = drawn_mask(&drawn, size)?;
+                self.outline(&on_grid_of(picture, &mask)?, &mask, None, &one.label, &id, &mut all)?;
             }
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
@@ -95,14 +117,18 @@ impl Outliner<'_> {
         let labels = labels_of(&read).map_err(|e| format!("label map: {e}"))?;
         let volume = self.images.load_volume(media).map_err(|e| e.to_string())?;
         if labels.labels.dim() != volume.volume.voxels.dim() {
+            let swapped = if self.swapped() { "swapped volumes need the same size: " } else { "" };
             return Err(format!(
-                "the label map has {:?} voxels (slices, rows, columns), the image {:?}",
+                "{swapped}the label map has {:?} voxels (slices, rows, columns), the image {:?}",
                 labels.labels.dim(),
                 volume.volume.voxels.dim()
             ));
         }
         let value: Option<u16> = sample.tag("value").and_then(|v| v.parse().ok());
-        let [i, j, k] = volume.volume.spacing_mm();
+        let [i, j, k] = match self.swapped() {
+            true => labels.lps_from_index.spacing_mm(),
+            false => volume.volume.spacing_mm(),
+        };
         all.trace.spacing_mm = Some(vec![k, j, i]);
         let mut found = false;
         for (slice, plane) in labels.labels.outer_iter().enumerate() {
@@ -112,7 +138,10 @@ impl Outliner<'_> {
             found = true;
             let mut media = media.clone();
             (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(slice)));
-            let picture = self.images.load(&media).map_err(|e| e.to_string())?;
+            let mut picture = self.images.load(&media).map_err(|e| e.to_string())?;
+            if let Some(probe) = self.probe {
+                picture = probe.apply(&picture, self.seed).map_err(|e| e.to_string())?;
+            }
             self.outline(&picture, &mask, Some(slice), label, &format!("{id}@{slice}"), all)?;
         }
         if found { Ok(()) } else { Err("the label map does not hold the label".to_owned()) }

@@ -396,6 +396,9 @@ impl Pictures<'_> {
             (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
         }
         let (picture, _) = self.load(row, 0, &media).ok()?;
+        // Under a probe the picture may be a stranger's.
+        let grid = trace.reference.iter().find(|m| m.slice == slice).and_then(|m| m.mask.to_mask())?;
+        let picture = crate::outliner::on_grid_of(&picture, &grid).ok()?;
         let united = |all: &[FoundMask]| {
             let here = all.iter().filter(|m| m.slice == slice).filter_map(|m| m.mask.to_mask());
             let mut bits = vec![false; picture.width() * picture.height()];

@@ -125,6 +125,8 @@ struct Row {
     /// Of the first reply: right, and the answer as it was compared.
     right: bool,
     answer: Option<String>,
+    /// Is it right or wrong at all? Masks and reports are neither.
+    counts: bool,
 }
 
 type Rows = (Vec<String>, HashMap<String, Row>);
@@ -150,6 +152,7 @@ fn rows(folder: &RunFolder, profile: &dyn Profile) -> Result<Rows, RunError> {
                 values: Vec::new(),
                 right: judgement.verdict == Verdict::Correct,
                 answer: judgement.answer.clone(),
+                counts: judgement.verdict.counts(),
             }
         });
         for value in judgement.values.iter().filter(|v| v.value.is_finite()) {
@@ -220,6 +223,9 @@ fn is_probe(folder: &RunFolder) -> bool {
 }
 
 fn owed(pairs: &[Pair<'_>]) -> Option<Dependence> {
+    if !pairs.iter().any(|p| p.a.counts) {
+        return None;
+    }
     let pair = |p: &Pair<'_>| probes::Pair {
         right: p.a.right,
         right_under_probe: p.b.right,

@@ -36,7 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     page_samples: usize,
 
-    /// Most megabytes of pictures on the page; those that do not fit are left out and say so.
+    /// Most megabytes of pictures on the page; when they do not fit, the largest are re-compressed and
+    /// made smaller step by step, and the page says how many.
     #[arg(long, value_name = "MB", default_value_t = score::PAGE_MB)]
     page_mb: usize,
 

@@ -195,7 +195,8 @@ fn one(job: Job, models: &mut Models, args: &Args, out: &Printer, score_args: &S
         }
         How::Outline(prompt) => {
             let segmenter = models.outlines.as_mut();
-            outliner = Outliner { segmenter, prompt, seed: SEED, images: &loader, masks: &masks };
+            outliner =
+                Outliner { segmenter, prompt, seed: SEED, images: &loader, masks: &masks, probe: None };
             &mut outliner
         }
     };

@@ -54,8 +54,8 @@ pub(crate) struct Args {
 
     /// Ask with other pictures, to see what the answers owe to them: `blank` (or `blank:LEVEL`),
     /// `swapped` (those of another group) or `shuffled` (or `shuffled:SIDE`, patches in pixels).
-    /// `loupe compare RUN PROBE` tells.
-    #[arg(long, value_name = "PROBE", conflicts_with = "segment")]
+    /// `loupe compare RUN PROBE` tells. With `--segment` the prompts stay those of the true picture.
+    #[arg(long, value_name = "PROBE")]
     probe: Option<Probe>,
 
     /// Prompts handed to the model at once; changes speed and memory, not results.
@@ -196,6 +196,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 seed: args.limits.seed,
                 images: &plain,
                 masks: &masks,
+                probe: args.probe,
             };
             &mut outliner
         }

@@ -35,6 +35,7 @@
     document.getElementById("head").append(
       el("h1", {}, data.title),
       el("p", { class: "lead" }, data.lead),
+      data.pictures_note ? el("p", { class: "note" }, data.pictures_note) : "",
       el("details", { class: "facts" }, el("summary", {}, "What made these numbers"), facts),
     );
   }
@@ -196,10 +197,12 @@
   function picture(p) {
     if (p.image === null) return el("figure", {}, el("div", { class: "missing" }, p.caption));
     const frame = el("div", { class: "frame" });
-    const img = el("img", { src: images[p.image], alt: p.caption });
-    const figure = el("figure", {}, frame, el("figcaption", {}, p.caption));
+    // A picture that was made smaller says the size that its boxes refer to.
+    const image = images[p.image];
+    const img = el("img", { src: image.uri || image, alt: p.caption });
+    const figure = el("figure", {}, frame, el("figcaption", {}, p.caption + (image.uri ? " · re-compressed" : "")));
     img.addEventListener("load", () => {
-      const [w, h] = [img.naturalWidth, img.naturalHeight];
+      const [w, h] = image.uri ? [image.width, image.height] : [img.naturalWidth, img.naturalHeight];
       if (!figure.classList.contains("large")) img.style.width = Math.min(520, Math.max(w, 360)) + "px";
       const layer = svg("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none" });
       const unit = w / (img.clientWidth || w);

@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder};
 use loupe_core::{Mask, Picture};
 use thiserror::Error;
 
 /// Why a picture could not be encoded.
 #[derive(Debug, Error)]
-#[error("could not encode the picture as PNG: {0}")]
+#[error("could not encode the picture: {0}")]
 pub struct EncodeError(#[from] image::ImageError);
 
 fn encode(
@@ -42,6 +43,18 @@ fn encode(
 pub fn png(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
     let color = if picture.channels() == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     encode(picture.width(), picture.height(), color, picture.pixels())
+}
+
+/// A grey or colour JPEG; what is transparent loses that.
+pub(crate) fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut out, quality);
+    if image.color().has_color() {
+        image.to_rgb8().write_with_encoder(encoder)?;
+    } else {
+        image.to_luma8().write_with_encoder(encoder)?;
+    }
+    Ok(out)
 }
 
 /// The mask as an 8-bit grey PNG: 255 inside, 0 outside.

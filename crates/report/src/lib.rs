@@ -11,8 +11,10 @@ pub mod measure;
 pub mod outline;
 pub mod overlay;
 pub mod page;
+mod store;
 mod values;
 
 pub use encode::{EncodeError, data_uri, png};
 pub use overlay::{Drawing, Style, draw};
-pub use page::{ImageStore, Item, Page, PageError};
+pub use page::{Item, Page, PageError};
+pub use store::{ImageStore, StoreError};

@@ -4,11 +4,9 @@
 //! policy forbids any request. Text is only ever inserted as text, so a reply that looks like markup
 //! stays a reply.
 
-use crate::encode::{EncodeError, browser_type, data_uri, png};
-use crate::values::Values;
-use loupe_core::{Intensities, Picture};
+use crate::store::ImageStore;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write;
 use thiserror::Error;
 
@@ -151,87 +149,6 @@ pub struct Item {
     pub second: Option<Second>,
 }
 
-/// Encoded images of a page, each stored once, and the values behind some of them.
-#[derive(Debug, Default)]
-pub struct ImageStore {
-    uris: Vec<String>,
-    seen: HashMap<[u8; 32], usize>,
-    values: Vec<Values>,
-    values_of: HashMap<[u8; 32], Option<usize>>,
-    most: Option<usize>,
-}
-
-/// Why a picture is not on the page.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// It cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The page is as large as it may be.
-    #[error("left out, as the page would exceed its size")]
-    Full,
-}
-
-impl ImageStore {
-    /// A store of at most so many bytes; nothing means as many as there are.
-    pub fn of_size(most: Option<usize>) -> Self {
-        Self { most, ..Self::default() }
-    }
-
-    fn room(&self, part: f64, bytes: usize) -> bool {
-        self.most.is_none_or(|most| (self.bytes() + bytes) as f64 <= most as f64 * part)
-    }
-
-    /// Adds `picture` and returns its number. When `original` holds bytes that a browser shows just
-    /// as they are, and the picture is the whole of that image, they are kept; otherwise the pixels
-    /// become PNG, so nothing is lost either way.
-    ///
-    /// # Errors
-    /// When the picture cannot be encoded, or there is no room for it.
-    pub fn add(&mut self, picture: &Picture, original: Option<&[u8]>) -> Result<usize, StoreError> {
-        if let Some(&at) = self.seen.get(&picture.content_key()) {
-            return Ok(at);
-        }
-        let kept = original.and_then(|bytes| browser_type(bytes).map(|t| data_uri(t, bytes)));
-        let uri = match kept {
-            Some(uri) => uri,
-            None => data_uri("image/png", &png(picture)?),
-        };
-        if !self.room(1.0, uri.len()) {
-            return Err(StoreError::Full);
-        }
-        let at = self.uris.len();
-        self.uris.push(uri);
-        self.seen.insert(picture.content_key(), at);
-        Ok(at)
-    }
-
-    /// Adds the values behind `picture`, for windowing on the page, and returns their number; nothing
-    /// when they do not fit the picture, are none, or would take room that pictures may need (half of
-    /// the page).
-    pub fn add_values(&mut self, picture: &Picture, intensities: &Intensities) -> Option<usize> {
-        let key = picture.content_key();
-        if let Some(known) = self.values_of.get(&key) {
-            return *known;
-        }
-        let fits = (intensities.width, intensities.height) == (picture.width(), picture.height());
-        let values = fits.then(|| Values::of(picture, intensities)).flatten();
-        let at = values.filter(|v| self.room(0.5, v.uri.len())).map(|values| {
-            self.values.push(values);
-            self.values.len() - 1
-        });
-        self.values_of.insert(key, at);
-        at
-    }
-
-    /// Bytes of all the images as they stand in the page.
-    pub fn bytes(&self) -> usize {
-        let values = self.values.iter().map(|v| v.uri.len());
-        self.uris.iter().map(String::len).chain(values).sum()
-    }
-}
-
 /// Everything on a report page.
 #[derive(Debug, Default, Serialize)]
 pub struct Page {
@@ -265,6 +182,15 @@ pub enum PageError {
     Io(#[from] std::io::Error),
 }
 
+/// The page with what has become of its pictures.
+#[derive(Serialize)]
+struct Data<'a> {
+    #[serde(flatten)]
+    page: &'a Page,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pictures_note: Option<String>,
+}
+
 const HTML: &str = include_str!("../page/page.html");
 const CSS: &str = include_str!("../page/page.css");
 const SCRIPT: &str = include_str!("../page/page.js");
@@ -287,9 +213,9 @@ impl Page {
     /// # Errors
     /// When the data do not serialise or `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> Result<(), PageError> {
-        let data = embeddable(self)?;
-        let images = embeddable(&self.images.uris)?;
-        let values = embeddable(&self.images.values)?;
+        let data = embeddable(&Data { page: self, pictures_note: self.images.note() })?;
+        let images = embeddable(&self.images.pictures())?;
+        let values = embeddable(&self.images.values())?;
         let title = escaped(&self.title);
         let mut rest = HTML;
         for (mark, text) in [

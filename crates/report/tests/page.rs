@@ -51,7 +51,7 @@ fn the_page_names_no_address_and_forbids_requests() {
 
 /// Five hundred samples, three to a picture of 300 × 300 noise that hardly compresses.
 #[test]
-fn a_page_keeps_to_its_size_and_says_what_was_left_out() {
+fn a_page_keeps_to_its_size_and_says_what_became_of_its_pictures() {
     const MOST: usize = 28 << 20;
     let mut page = Page { images: loupe_report::ImageStore::of_size(Some(MOST)), ..Page::default() };
     let mut state = 1u32;
@@ -71,11 +71,61 @@ fn a_page_keeps_to_its_size_and_says_what_was_left_out() {
     let mut out = Vec::new();
     page.write(&mut out).unwrap();
     assert!(out.len() < 30 << 20, "{} bytes", out.len());
+    assert_eq!(page.images.shrunk(), 0, "and all of it as it is");
+    assert!(!String::from_utf8(out).unwrap().contains("\"pictures_note\""));
+    // One more that has no room: it is the largest, so it is the one that changes.
     let noise = (0..4000 * 3000).map(|_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     });
     let large = Picture::new(4000, 3000, 1, noise.collect::<Vec<u8>>()).unwrap();
-    let refused = page.images.add(&large, None).map(|_| ()).unwrap_err().to_string();
+    let at = page.images.add(&large, None).unwrap();
+    assert_eq!((page.images.shrunk(), page.images.left_out()), (1, 0));
+    assert!(page.images.bytes() <= MOST);
+    let mut out = Vec::new();
+    page.write(&mut out).unwrap();
+    let html = String::from_utf8(out).unwrap();
+    assert!(html.contains("Of 168 pictures 1 are shown smaller or re-compressed, to keep them within 28 MB"));
+    let block = html.split("id=\"images\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let images: serde_json::Value = serde_json::from_str(block).unwrap();
+    // Boxes are in pixels of the picture itself.
+    assert_eq!((&images[at]["width"], &images[at]["height"]), (&4000.into(), &3000.into()));
+    assert!(images[at]["uri"].as_str().unwrap().starts_with("data:image/jpeg"));
+    assert!(images[0].is_string());
+}
+
+#[test]
+fn pictures_shrink_step_by_step_before_any_is_left_out() {
+    let mut state = 7u32;
+    let mut noise = |side: usize| {
+        let pixels = (0..side * side * 3).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        Picture::new(side, side, 3, pixels.collect::<Vec<u8>>()).unwrap()
+    };
+    let mut images = loupe_report::ImageStore::of_size(Some(3 << 20));
+    let mut sizes = Vec::new();
+    for n in 0..16 {
+        let picture = noise(300);
+        assert_eq!(images.add(&picture, None).unwrap(), n);
+        assert!(images.bytes() <= 3 << 20);
+        sizes.push(images.shrunk());
+    }
+    assert_eq!((sizes[0], sizes[1]), (0, 0), "as they are while there is room");
+    assert!(sizes.windows(2).all(|w| w[0] <= w[1]) && sizes[15] >= 8);
+    // Flat pictures take next to nothing and stay as they are.
+    let flat = Picture::new(40, 40, 1, vec![3u8; 1600]).unwrap();
+    let before = images.shrunk();
+    images.add(&flat, None).unwrap();
+    assert!(images.shrunk() <= before + 1);
+    // Where even the smallest form has no room, a picture is left out and the others stay.
+    let mut tiny = loupe_report::ImageStore::of_size(Some(2000));
+    tiny.add(&flat, None).unwrap();
+    let refused = tiny.add(&noise(300), None).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("left out"), "{refused}");
+    assert_eq!((tiny.left_out(), tiny.add(&flat, None).unwrap()), (1, 0));
+    let mut out = Vec::new();
+    Page { images: tiny, ..Page::default() }.write(&mut out).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("Of 2 pictures 1 are left out"));
 }
