@@ -89,7 +89,7 @@ fn page() -> Page {
     page
 }
 
-/// What a reader does, and what is then to be seen; results go into the document's title.
+/// Runs steps of a reader; what they see goes into the document.
 const READER: &str = r####"
 (async () => {
   const seen = {};
@@ -107,6 +107,17 @@ const READER: &str = r####"
     return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0));
   };
   try {
+{{script}}
+  } catch (error) { seen.error = String(error); }
+  document.body.replaceChildren();
+  document.title = "seen";
+  const bytes = new TextEncoder().encode(JSON.stringify(seen));
+  document.body.textContent = "SEEN" + Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("") + "END";
+})();
+"####;
+
+/// What a reader does, and what is then to be seen.
+const STEPS: &str = r####"
     await until(() => document.querySelector("#detail canvas[data-ready]"));
     seen.given = levels();
     document.querySelectorAll(".window button")[1].click();
@@ -135,24 +146,19 @@ const READER: &str = r####"
     search.value = "other reply 17"; search.dispatchEvent(new Event("input")); seen.search = count();
     seen.requests = performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:"));
     seen.broken = window.broken ?? null;
-  } catch (error) { seen.error = String(error); }
-  document.body.replaceChildren();
-  document.title = "seen";
-  const bytes = new TextEncoder().encode(JSON.stringify(seen));
-  document.body.textContent = "SEEN" + Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("") + "END";
-})();
 "####;
 
-#[test]
-fn a_reader_windows_filters_and_moves_by_keys() {
-    let Some(chromium) = chromium() else { return };
+/// What a script sees on a page, as it says at its end; nothing without a browser.
+fn seen(page: &Page, script: &str) -> Option<Value> {
+    let chromium = chromium()?;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("page.html");
     let mut html = Vec::new();
-    page().write(&mut html).unwrap();
+    page.write(&mut html).unwrap();
     let html = String::from_utf8(html).unwrap();
     let (before, after) = html.rsplit_once("</body>").unwrap();
-    std::fs::write(&file, format!("{before}<script>{READER}</script></body>{after}")).unwrap();
+    let script = READER.replace("{{script}}", script);
+    std::fs::write(&file, format!("{before}<script>{script}</script></body>{after}")).unwrap();
     let out = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=60000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
@@ -164,7 +170,44 @@ fn a_reader_windows_filters_and_moves_by_keys() {
     let packed = packed.unwrap_or_else(|| panic!("{}\n{dom:.3000}", String::from_utf8_lossy(&out.stderr)));
     let seen: Value = serde_json::from_slice(&decoded(packed)).unwrap();
     assert_eq!(seen["error"], Value::Null, "{seen}");
+    Some(seen)
+}
 
+/// Boxes are in pixels of the picture itself, whatever is left of it on a full page.
+#[test]
+fn a_smaller_picture_keeps_its_boxes() {
+    let mut state = 3u32;
+    let noise = (0..900 * 600).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let picture = Picture::new(900, 600, 1, noise.collect::<Vec<u8>>()).unwrap();
+    let images = loupe_report::ImageStore::of_size(Some(200_000));
+    let mut page = Page { title: "Small".into(), images, ..Page::default() };
+    let image = page.images.add(&picture, None).unwrap();
+    let boxes = vec![PageBox { xyxy: [450.0, 300.0, 900.0, 600.0], label: "a".into(), kind: BoxKind::Model }];
+    let pictures = vec![ItemPicture { image: Some(image), values: None, caption: "noise".into(), boxes }];
+    page.items.push(Item { id: "1".into(), verdict: "correct".into(), pictures, ..Item::default() });
+    let script = r##"
+        const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));
+        const [img, box] = [document.querySelector("#detail img"), rect.getBoundingClientRect()];
+        const whole = img.getBoundingClientRect();
+        seen.natural = img.naturalWidth;
+        seen.box = [box.left - whole.left, box.top - whole.top, box.width, box.height].map((v, i) => v / (i % 2 ? whole.height : whole.width));
+        seen.caption = document.querySelector("#detail figcaption").textContent;
+        seen.head = document.getElementById("head").textContent;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert!(seen["natural"].as_u64().unwrap() < 900, "{seen}");
+    let place: Vec<f64> = seen["box"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!(place.iter().all(|v| (v - 0.5).abs() < 0.02), "the lower right quarter: {place:?}");
+    assert_eq!(seen["caption"], "noise · re-compressed");
+    assert!(seen["head"].as_str().unwrap().contains("Of 1 pictures 1 are shown smaller"));
+}
+
+#[test]
+fn a_reader_windows_filters_and_moves_by_keys() {
+    let Some(seen) = seen(&page(), STEPS) else { return };
     let (picture, intensities) = slice();
     let levels = |key: &str| -> Vec<u8> {
         seen[key].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect()
