@@ -42,6 +42,21 @@ impl Endpoint {
         });
         Self { url, requests, bodies }
     }
+
+    /// The command with this endpoint as judge, and its summary.
+    fn judges(&self, args: &[&str]) -> (Output, Value) {
+        let judge = ["--judge", &self.url, "--judge-model", "judge-7b", "--judge-key-env", "JUDGE_KEY"];
+        let out = Command::new(env!("CARGO_BIN_EXE_loupe"))
+            .args(args)
+            .args(judge)
+            .args(["--json", "--no-page"])
+            .env("JUDGE_KEY", "secret-key")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let summary = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", said(&out)));
+        (out, summary)
+    }
 }
 
 fn serve(stream: TcpStream, requests: &AtomicUsize, bodies: &Mutex<Vec<Value>>) {
@@ -105,26 +120,7 @@ fn a_judge_is_asked_once_on_record_and_its_failures_stay_failures() {
     });
     fs::write(&file, lines.concat()).unwrap();
     let run = dir.path().join("run");
-    let judged = |args: &[&str]| {
-        let out = Command::new(env!("CARGO_BIN_EXE_loupe"))
-            .args(args)
-            .args([
-                "--judge",
-                &endpoint.url,
-                "--judge-model",
-                "judge-7b",
-                "--judge-key-env",
-                "JUDGE_KEY",
-                "--json",
-                "--no-page",
-            ])
-            .env("JUDGE_KEY", "secret-key")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let summary: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", said(&out)));
-        (out, summary)
-    };
+    let judged = |args: &[&str]| endpoint.judges(args);
     let (out, summary) = judged(&["score", "--replies", path(&file), "--output", path(&run)]);
     assert_eq!(out.status.code(), Some(1), "failures of the judge are no success");
     assert!(said(&out).contains("no verdict on 2 replies"), "{}", said(&out));
@@ -181,26 +177,11 @@ fn the_judge_of_a_harness_fills_its_profile() {
     ];
     fs::write(&file, rows.concat()).unwrap();
     let (run, name) = (dir.path().join("run"), "medevalkit-vqa-rad+judge");
-    let args = ["score", "--replies", path(&file), "--output", path(&run), "--profile", name, "--json"];
+    let args = ["score", "--replies", path(&file), "--output", path(&run), "--profile", name];
     let without = loupe(&args);
     assert!(said(&without).contains("asks a language model"), "{}", said(&without));
-    let out = Command::new(env!("CARGO_BIN_EXE_loupe"))
-        .args(args)
-        .args([
-            "--judge",
-            &endpoint.url,
-            "--judge-model",
-            "judge-7b",
-            "--judge-key-env",
-            "JUDGE_KEY",
-            "--no-page",
-        ])
-        .env("JUDGE_KEY", "secret-key")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let (out, summary) = endpoint.judges(&args);
     assert_eq!(out.status.code(), Some(1), "a failure of the judge is no success");
-    let summary: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", said(&out)));
     let profiles = summary["profiles"].as_array().unwrap();
     assert_eq!(profiles.len(), 2, "our own prompt is not asked beside: {profiles:?}");
     let judged = &profiles[1];
