@@ -184,3 +184,71 @@ fn gaps_are_refused_until_told_otherwise() {
     assert!(said(&split).1.contains("--series"), "{}", said(&split).1);
     assert!(loupe(&[&args[..], &["--irregular", "split", "--series", "0"]].concat()).status.success());
 }
+
+#[test]
+fn volumes_become_the_input_of_models() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    // 7 × 5 × 4 voxels of 1.5 × 2 × 3 mm.
+    let volume = Path::new(env!("CARGO_MANIFEST_DIR")).join("preprocess/tests/volumes/codes_q0_s1.nii");
+    let volume = volume.to_string_lossy().into_owned();
+    let prepare = |to: &str, more: &[&str]| -> Value {
+        let out = path(to);
+        let made = loupe(&[&["prepare", &volume, "-o", &out, "--json"], more].concat());
+        let (stdout, stderr) = said(&made);
+        assert!(made.status.success(), "{stderr}");
+        let record: Value = serde_json::from_str(&stdout).unwrap();
+        let written: Value =
+            serde_json::from_slice(&fs::read(Path::new(&out).join("prepared.json")).unwrap()).unwrap();
+        assert_eq!(record, written);
+        record
+    };
+    let says = |record: &Value, words: &str| record["steps"].as_array().unwrap().iter().any(|s| s == words);
+    let size = |file: &str| -> [u32; 2] {
+        // Width and height stand in the first chunk of a PNG.
+        let png = fs::read(path(file)).unwrap();
+        [16, 20].map(|at| u32::from_be_bytes(png[at..at + 4].try_into().unwrap()))
+    };
+
+    let slices = prepare("slices", &["--slices", "even:2", "--plane", "coronal", "--window", "full"]);
+    assert_eq!(slices["pictures"].as_array().unwrap().len(), 2);
+    assert!(says(&slices, "slices [0, 4]"), "{slices}");
+    assert_eq!(slices["pictures"][1]["origin"]["slice"], 4);
+
+    let montage = prepare("montage", &["--montage", "3", "--slices", "all"]);
+    assert_eq!(montage["pictures"].as_array().unwrap().len(), 1);
+    assert_eq!(size("montage/000.png"), [21, 10]);
+    let _ = prepare("mip", &["--mip", "--plane", "axial"]);
+    assert_eq!(files(Path::new(&path("mip"))).len(), 2);
+
+    let steps =
+        ["--orient", "ras", "--spacing", "1,1,1", "--crop", "8,8,8", "--keep-volume", "--slices", "every:4"];
+    let steps = prepare("steps", &steps);
+    assert!(says(&steps, "orientation RAS") && says(&steps, "slices [0, 4]"), "{steps}");
+    let kept: Value =
+        serde_json::from_slice(&loupe(&["inspect", &path("steps/volume.nii.gz"), "--json"]).stdout).unwrap();
+    assert_eq!(kept[0]["found"]["size"], serde_json::json!([8, 8, 8]));
+    assert_eq!(kept[0]["found"]["orientation"], "RAS");
+
+    let around = ["--slices", "around:0", "--mask", &volume];
+    let refused = loupe(&[&["prepare", &volume, "-o", &path("around")], &around[..]].concat());
+    assert!(said(&refused).1.contains("is no label"), "{:?}", said(&refused));
+
+    let medgemma = prepare("medgemma", &["--recipe", "medgemma-ct"]);
+    assert_eq!(medgemma["pictures"].as_array().unwrap().len(), 4);
+    assert_eq!(medgemma["pictures"][3]["caption"], "SLICE 4");
+    let m3d = prepare("m3d", &["--recipe", "m3d"]);
+    assert_eq!(
+        (&m3d["volume"], m3d["pictures"].as_array().unwrap().len()),
+        (&Value::from("volume.nii.gz"), 0)
+    );
+
+    let names = said(&loupe(&["list", "recipes"])).0;
+    let unknown = said(&loupe(&["prepare", &volume, "-o", &path("x"), "--recipe", "nope"])).1;
+    for name in ["medgemma-ct", "medgemma-mr", "ct-chat", "m3d", "merlin", "radfm", "fleming-vl"] {
+        assert!(names.contains(name) && unknown.contains(name), "{name}: {names} {unknown}");
+    }
+    let asked = loupe(&["ask", &volume, "what is this?", "--recipe", "m3d"]);
+    assert!(said(&asked).1.contains("loupe prepare"), "{:?}", said(&asked));
+    assert!(loupe(&["ask", &volume, "what is this?", "--recipe", "medgemma-ct"]).status.success());
+}

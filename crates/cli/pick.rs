@@ -250,6 +250,18 @@ pub(crate) enum PlaneName {
     Sagittal,
 }
 
+impl PlaneName {
+    /// In the words of `core`.
+    pub(crate) fn plane(self) -> Plane {
+        match self {
+            Self::Stored => Plane::Stored,
+            Self::Axial => Plane::Axial,
+            Self::Coronal => Plane::Coronal,
+            Self::Sagittal => Plane::Sagittal,
+        }
+    }
+}
+
 fn number(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(v) if v.is_finite() => Ok(v),
@@ -304,17 +316,7 @@ pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
 impl ViewArgs {
     /// The view in the words of the crates.
     pub(crate) fn view(&self) -> View {
-        View {
-            frame: self.frame,
-            slice: self.slice,
-            plane: match self.plane {
-                PlaneName::Stored => Plane::Stored,
-                PlaneName::Axial => Plane::Axial,
-                PlaneName::Coronal => Plane::Coronal,
-                PlaneName::Sagittal => Plane::Sagittal,
-            },
-            window: self.window.clone(),
-        }
+        View { frame: self.frame, slice: self.slice, plane: self.plane.plane(), window: self.window.clone() }
     }
 
     /// The reference to `path` with this view.

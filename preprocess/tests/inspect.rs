@@ -81,6 +81,18 @@ fn every_series_of_a_folder_is_named_with_what_it_would_be_refused_for() {
 }
 
 #[test]
+fn an_image_beyond_the_limits_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.dcm");
+    std::fs::write(&path, grey(2, 3, 12, true, &[0; 6]).file(EXPLICIT)).unwrap();
+    let mut options = Options::default();
+    options.series.limits.max_pixels = 5;
+    let found = inspect(&path, &options).unwrap();
+    assert_eq!((found.size.as_slice(), found.stored_type.as_str()), (&[3, 2][..], "12 of 16 bits, signed"));
+    assert!(found.refused.unwrap().contains("--max-pixels"));
+}
+
+#[test]
 fn reports_are_announced_and_shown_when_asked_for() {
     let code = |text: &str| Set::default().text(tags::CODE_MEANING, VR::LO, text);
     let item = Set::default()

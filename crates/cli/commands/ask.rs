@@ -1,6 +1,7 @@
 //! `loupe ask IMAGE… "question"`
 
 use crate::Ended;
+use crate::commands::prepare::by_recipe;
 use crate::pick::{ImageArgs, ModelArgs, ViewArgs};
 use crate::placed::{PlacedBox, PlacedPoint};
 use crate::printer::Printer;
@@ -8,8 +9,8 @@ use crate::second_look::{Look, LookArgs, views_of};
 use anyhow::{Context, Result, bail};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::{
-    Ask, Box2, Limits, MediaLoader, MediaRef, ModelInfo, Origin, Picture, Point2, Reply, ReplySink, Sampling,
-    Source, VisionLanguageModel,
+    Ask, Box2, Limits, MediaLoader, MediaRef, ModelInfo, Origin, Part, Picture, Point2, Reply, ReplySink,
+    Sampling, Source, VisionLanguageModel,
 };
 use loupe_report::coco::{Finding, detections};
 use loupe_report::{Drawing, Style};
@@ -28,6 +29,11 @@ pub(crate) struct Args {
     /// Images (PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI …), then the question as the last word.
     #[arg(required = true, value_name = "IMAGE… QUESTION")]
     words: Vec<String>,
+
+    /// Prepare each image, a volume, by this published recipe (`loupe list recipes`), with the captions
+    /// that the recipe puts between the pictures.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["slice", "plane", "frame", "window", "rethink"])]
+    recipe: Option<String>,
 
     /// Locate this instead of asking a question; prints boxes in pixels of each image.
     #[arg(long, value_name = "PHRASE")]
@@ -165,6 +171,8 @@ pub(crate) struct Question<'a> {
     pub(crate) paths: &'a [String],
     pub(crate) media: Vec<MediaRef>,
     pub(crate) pictures: Vec<Arc<Picture>>,
+    /// What is said after each picture; none when empty.
+    pub(crate) captions: Vec<String>,
     pub(crate) words: String,
     pub(crate) limits: Limits,
 }
@@ -188,10 +196,28 @@ pub(crate) struct Answered {
 impl<'a> Question<'a> {
     /// Loads the images in the view that was asked for.
     fn read(args: &Args, paths: &'a [String], words: String, loader: &dyn MediaLoader) -> Result<Self> {
-        let mut question =
-            Self { paths, media: Vec::new(), pictures: Vec::new(), words, limits: args.limits.limits()? };
+        let mut question = Self {
+            paths,
+            media: Vec::new(),
+            pictures: Vec::new(),
+            captions: Vec::new(),
+            words,
+            limits: args.limits.limits()?,
+        };
         for path in paths {
             let media = args.view.media(path.as_ref())?;
+            if let Some(recipe) = &args.recipe {
+                let made = by_recipe(recipe, path.as_ref(), &args.images)?;
+                if made.pictures.is_empty() {
+                    bail!(
+                        "recipe {recipe} makes a tensor for models that take volumes; `loupe prepare` writes it"
+                    );
+                }
+                question.pictures.extend(made.pictures.into_iter().map(Arc::new));
+                question.captions.extend(made.captions);
+                question.media.push(media);
+                continue;
+            }
             let picture = loader.load(&media).with_context(|| format!("{path} could not be used"))?;
             question.pictures.push(Arc::new(picture));
             question.media.push(media);
@@ -206,7 +232,17 @@ impl<'a> Question<'a> {
 
     /// One pass through the model.
     fn once(&self, model: &mut dyn VisionLanguageModel, sink: &mut dyn ReplySink) -> Result<Answered> {
-        let ask = Ask::pictures_then(self.pictures.clone(), self.words.clone(), self.limits.clone());
+        let mut ask = Ask::pictures_then(self.pictures.clone(), self.words.clone(), self.limits.clone());
+        if let Some(turn) = ask.turns.first_mut()
+            && !self.captions.is_empty()
+        {
+            // A caption follows each picture, the question comes last.
+            let captions = self.captions.iter().map(|caption| Part::Text(caption.clone()));
+            let captioned = (0..self.pictures.len()).map(Part::Picture).zip(captions);
+            let question = Part::Text(self.words.clone());
+            turn.parts =
+                captioned.flat_map(|(picture, caption)| [picture, caption]).chain([question]).collect();
+        }
         let replies = model.generate(std::slice::from_ref(&ask), sink).pop();
         let reply = replies.context("the model gave no reply")??;
         let boxes = reply.boxes.iter().filter_map(|b| {

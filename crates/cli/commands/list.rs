@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|windows`
+//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|recipes|windows`
 
 use crate::Ended;
 use crate::printer::Printer;
@@ -27,6 +27,7 @@ enum What {
     Metrics,
     Protocols,
     Dialects,
+    Recipes,
     Windows,
 }
 
@@ -105,6 +106,10 @@ fn entries(what: What) -> Vec<Entry> {
             .chain(loupe_rethink::STRATEGIES.iter().map(|s| Entry::new(s.name, s.about)))
             .collect(),
         What::Dialects => loupe_core::dialect::DIALECTS.iter().map(|d| Entry::new(d.name, d.about)).collect(),
+        What::Recipes => loupe_preprocess::recipes::RECIPES
+            .iter()
+            .map(|r| Entry::new(r.name, r.summary).fact("source", r.source))
+            .collect(),
         What::Windows => loupe_preprocess::windows::PRESETS
             .iter()
             .map(|w| {

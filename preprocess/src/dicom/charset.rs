@@ -33,25 +33,36 @@ const TERMS: &[(&str, &Encoding)] = &[
     ("BIG5", BIG5),
 ];
 
-/// What follows the escape character, the encoding it switches to, and whether its bytes are
-/// seven-bit (then the high bit is set before decoding with the eight-bit form of the set).
-const ESCAPES: &[(&[u8], &Encoding, bool)] = &[
-    (b"(B", WINDOWS_1252, false),
-    (b"-A", WINDOWS_1252, false),
-    (b"-B", ISO_8859_2, false),
-    (b"-C", ISO_8859_3, false),
-    (b"-D", ISO_8859_4, false),
-    (b"-L", ISO_8859_5, false),
-    (b"-G", ISO_8859_6, false),
-    (b"-F", ISO_8859_7, false),
-    (b"-H", ISO_8859_8, false),
-    (b"-M", WINDOWS_1254, false),
-    (b"-T", WINDOWS_874, false),
-    (b")I", SHIFT_JIS, false),
-    (b"(J", SHIFT_JIS, false),
-    (b"$B", EUC_JP, true),
-    (b"$)C", EUC_KR, false),
-    (b"$)A", GBK, false),
+/// How the bytes behind an escape sequence stand to the encoding that decodes them.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// As they are.
+    Plain,
+    /// Seven bits of the encoding's eight.
+    Raised,
+    /// Seven bits, in pairs that EUC marks with 8F (its third code set).
+    ThirdSet,
+}
+
+/// What follows the escape character, the encoding it switches to, and the form of its bytes.
+const ESCAPES: &[(&[u8], &Encoding, Form)] = &[
+    (b"(B", WINDOWS_1252, Form::Plain),
+    (b"-A", WINDOWS_1252, Form::Plain),
+    (b"-B", ISO_8859_2, Form::Plain),
+    (b"-C", ISO_8859_3, Form::Plain),
+    (b"-D", ISO_8859_4, Form::Plain),
+    (b"-L", ISO_8859_5, Form::Plain),
+    (b"-G", ISO_8859_6, Form::Plain),
+    (b"-F", ISO_8859_7, Form::Plain),
+    (b"-H", ISO_8859_8, Form::Plain),
+    (b"-M", WINDOWS_1254, Form::Plain),
+    (b"-T", WINDOWS_874, Form::Plain),
+    (b")I", SHIFT_JIS, Form::Plain),
+    (b"(J", SHIFT_JIS, Form::Plain),
+    (b"$B", EUC_JP, Form::Raised),
+    (b"$(D", EUC_JP, Form::ThirdSet),
+    (b"$)C", EUC_KR, Form::Plain),
+    (b"$)A", GBK, Form::Plain),
 ];
 
 impl Charset {
@@ -68,19 +79,32 @@ impl Charset {
         let mut text = String::new();
         for (n, part) in bytes.split(|b| *b == 0x1B).enumerate() {
             let escape = ESCAPES.iter().find(|(code, ..)| n > 0 && part.starts_with(code));
-            let (encoding, body, seven_bit) = match escape {
-                Some((code, encoding, seven)) => {
-                    (*encoding, part.get(code.len()..).unwrap_or_default(), *seven)
+            let (encoding, body, form) = match escape {
+                Some((code, encoding, form)) => {
+                    (*encoding, part.get(code.len()..).unwrap_or_default(), *form)
                 }
-                None => (self.initial, part, false),
+                None => (self.initial, part, Form::Plain),
             };
-            if seven_bit {
-                // Control characters and the delimiters of names stay as they are.
-                let raised: Vec<u8> = body.iter().map(|b| if *b > 0x20 { b | 0x80 } else { *b }).collect();
-                text.push_str(&encoding.decode_without_bom_handling(&raised).0);
-            } else {
+            if form == Form::Plain {
                 text.push_str(&encoding.decode_without_bom_handling(body).0);
+                continue;
             }
+            let mut raised = Vec::with_capacity(body.len() * 3 / 2);
+            let mut begins = true;
+            for byte in body {
+                // Control characters and blanks stay as they are.
+                if *byte <= 0x20 {
+                    raised.push(*byte);
+                    begins = true;
+                    continue;
+                }
+                if begins && form == Form::ThirdSet {
+                    raised.push(0x8F);
+                }
+                raised.push(byte | 0x80);
+                begins = !begins;
+            }
+            text.push_str(&encoding.decode_without_bom_handling(&raised).0);
         }
         text
     }
@@ -93,7 +117,7 @@ mod tests {
     /// The person names of PS3.5 annex H and I, and of PS3.5 annex J.
     #[test]
     fn names_of_the_standard() {
-        let cases: [(&str, &[u8], &str); 5] = [
+        let cases: [(&str, &[u8], &str); 6] = [
             ("ISO_IR 100", b"Buc^J\xE9r\xF4me", "Buc^Jérôme"),
             ("ISO_IR 144", b"\xBB\xEE\xDA\xD5\xDC\xD1\xE3\xE0\xD3", "Люкceмбypг"),
             ("\\ISO 2022 IR 87", b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B", "Yamada^Tarou=山田^太郎"),
@@ -102,6 +126,7 @@ mod tests {
                 b"Hong^Gildong=\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE\xD4\xD7",
                 "Hong^Gildong=洪^吉洞",
             ),
+            ("\\ISO 2022 IR 87\\ISO 2022 IR 159", b"\x1B$B;3ED\x1B(B=\x1B$(D0!0\x22\x1B(B", "山田=丂丄"),
             ("ISO_IR 192", b"Wang^XiaoDong=\xE7\x8E\x8B^\xE5\xB0\x8F\xE6\x9D\xB1", "Wang^XiaoDong=王^小東"),
         ];
         for (n, (set, bytes, text)) in cases.into_iter().enumerate() {

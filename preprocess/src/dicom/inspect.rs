@@ -104,7 +104,8 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
         modality: data
             .text(tags::MODALITY)
             .filter(|m| m.len() <= 16 && m.bytes().all(|b| b.is_ascii_uppercase())),
-        format: Format::read(&object, limits).ok(),
+        // What is beyond the limits is described too; describing takes no memory.
+        format: Format::read(&object, &Limits { max_pixels: u64::MAX, max_memory_bytes: u64::MAX }).ok(),
         windows: windows.into_iter().map(|(window, name)| NamedWindow { window, name }).collect(),
         rescaled: rescaled.map(|t| [t.apply(0.0), t.apply(1.0)]),
         spacing_mm: calibration.map(|c| c.0),
