@@ -130,6 +130,12 @@ fn codestreams_must_agree_with_the_data_set() {
     refused(frame(J2K, &siz(2, 2, 1)), "JPEG 2000 codestream");
     refused(frame(J2K, &[0; 100]), "SIZ");
     refused(frame(JXL, &[0xFF, 0x0A, 1, 2, 3]), "JPEG XL");
+    let bytes = [(tags::BITS_ALLOCATED, 8), (tags::BITS_STORED, 8), (tags::HIGH_BIT, 7)];
+    let vast = [(tags::ROWS, 8000), (tags::COLUMNS, 8000)].into_iter().chain(bytes);
+    let vast = vast.fold(plain(), |set, (tag, value)| set.shorts(tag, &[value]));
+    for (syntax, stream) in [(J2K, siz(8000, 8000, 1)), (JXL, vec![0xFF, 0x0A, 1, 2, 3, 0])] {
+        refused(vast.clone().fragments(vec![stream]).file(syntax), "too few to be a picture");
+    }
     refused(frame("1.2.840.10008.1.2.4.102", &[0; 8]), "MPEG-4 AVC/H.264 High Profile");
     refused(frame("1.2.3.4.5", &[0; 8]), "private or unknown transfer syntax");
 }

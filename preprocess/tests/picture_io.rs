@@ -149,3 +149,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn scans_without_end_are_refused() {
+    let side = 4096u16.to_be_bytes();
+    let mut jpeg = vec![0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0];
+    jpeg.extend([1u8; 64]);
+    jpeg.extend([0xFF, 0xC2, 0, 11, 8, side[0], side[1], side[0], side[1], 1, 1, 0x11, 0]);
+    // One AC symbol of one bit: a run of 16 384 empty blocks and 14 more bits of them.
+    jpeg.extend([0xFF, 0xC4, 0, 20, 0x10, 1]);
+    jpeg.extend([0u8; 15]);
+    jpeg.push(0xE0);
+    let mut scan = vec![0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 63, 0];
+    let bits = "011111111111111".repeat(9) + "1";
+    for byte in bits.as_bytes().chunks(8) {
+        let byte = u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap();
+        scan.push(byte);
+        if byte == 0xFF {
+            scan.push(0);
+        }
+    }
+    let file = |scans: usize| [jpeg.clone(), scan.repeat(scans), vec![0xFF, 0xD9]].concat();
+    let read = |bytes: &[u8]| decode(bytes, &View::default(), &Limits::default());
+    assert_eq!(read(&file(3)).unwrap().width(), 4096);
+    // Thirty kilobytes that would take minutes.
+    let error = read(&file(900)).unwrap_err().to_string();
+    assert!(error.contains("more scans than a picture of this size can need"), "{error}");
+}

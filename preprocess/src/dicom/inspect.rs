@@ -14,6 +14,7 @@ use loupe_core::media::MediaError;
 use loupe_core::window::Window;
 use loupe_core::words::counted;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
     let image = Image::new(Arc::clone(&object), limits);
     let refused = match &image {
         Err(e) => Some(e.to_string()),
-        Ok(image) => [0, image.format().frames - 1]
+        Ok(image) => BTreeSet::from([0, image.format().frames - 1])
             .into_iter()
             .find_map(|frame| image.stored(frame).err().or_else(|| image.transform(frame).err()))
             .map(|e| e.to_string()),

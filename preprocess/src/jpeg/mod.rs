@@ -177,9 +177,18 @@ enum Work {
     Lossless(Vec<u16>),
 }
 
-/// Most blocks that all scans together may visit: a thousand scans of a huge picture cost a hostile
-/// file a few kilobytes and the reader minutes.
-const MOST_VISITS: usize = 1 << 30;
+/// Blocks that all scans together may visit in any picture; about two seconds. A thousand scans of a
+/// huge picture cost a hostile file a few kilobytes and the reader minutes.
+const VISITS: usize = 1 << 25;
+
+/// How often the scans of a larger picture may visit each of its blocks, besides what their bytes
+/// account for. libjpeg's own script for colour visits the luminance six times.
+const VISITS_A_BLOCK: usize = 12;
+
+fn most_visits(frame: &Frame, bytes: usize) -> usize {
+    let blocks = frame.width.div_ceil(8) * frame.height.div_ceil(8) * frame.components.len();
+    VISITS.max(VISITS_A_BLOCK * blocks).saturating_add(16 * bytes)
+}
 
 /// Decodes a stream; `wanted` may refuse what the frame header announces.
 ///
@@ -238,7 +247,7 @@ pub(crate) fn decode(
                 let scan = read_scan(segment, frame)?;
                 let data = bytes.get(at..).unwrap_or_default();
                 visits += frame.width.div_ceil(8) * frame.height.div_ceil(8) * scan.components.len();
-                if scans > 1 && visits > MOST_VISITS {
+                if scans > 1 && visits > most_visits(frame, bytes.len()) {
                     return Err(broken("SOS", "more scans than a picture of this size can need"));
                 }
                 match work {

@@ -94,6 +94,9 @@ pub(super) fn damaged(codec: &str, field: &str, problem: &str) -> MediaError {
 /// When it is damaged or disagrees with the data set.
 pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Frame, MediaError> {
     let expected = Expected::of(format);
+    if matches!(coding, Coding::Jpeg2000 | Coding::JpegXl) {
+        check_emptiness(&expected, bytes.len())?;
+    }
     Ok(match coding {
         Coding::Native | Coding::EncapsulatedNative => Frame::Native(bytes.to_vec()),
         Coding::DeflatedFrames => {
@@ -114,6 +117,22 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
 /// Runs a decoder that is not ours where it has stack enough.
 fn apart(decode: &(dyn Fn() -> Result<Decoded, MediaError> + Sync)) -> Result<Decoded, MediaError> {
     guarded_with_stack("DICOM", "PixelData", decode)
+}
+
+/// Samples that a frame may have whatever its codestream's length.
+const SAMPLES_FROM_NOTHING: usize = 1 << 25;
+/// Samples that each byte of a larger frame's codestream may stand for; real frames stay under a hundred.
+const SAMPLES_A_BYTE: usize = 1024;
+
+/// Wavelets and modular trees make a blank frame of any size out of a few hundred bytes, and take their
+/// time over it.
+fn check_emptiness(expected: &Expected, bytes: usize) -> Result<(), MediaError> {
+    let samples = expected.width * expected.height * expected.components;
+    if samples > SAMPLES_FROM_NOTHING.max(bytes.saturating_mul(SAMPLES_A_BYTE)) {
+        let problem = format!("{bytes} bytes for {samples} samples: too few to be a picture");
+        return Err(damaged("codestream", "length", &problem));
+    }
+    Ok(())
 }
 
 /// Does a fragment begin a codestream? (Assigning fragments to frames without an offset table.)
