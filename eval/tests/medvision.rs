@@ -65,10 +65,14 @@ fn every_row_and_every_figure() {
                 let reply = row["reply"].as_str().unwrap();
                 let judged = profile().score_seen(&sample, reply, &seen);
                 let part = |name: &str| {
-                    let name = format!("{task}.{name}");
-                    judged.parts.iter().find(|(n, _)| *n == name).map(|(_, v)| *v)
+                    let script = match name {
+                        "IoU" | "F1" | "Precision" | "Recall" => format!("{task} summarize: {name}"),
+                        "MAE" | "MRE" => format!("{task} parse_outputs: avg{name}"),
+                        name => format!("{task} parse_outputs: {name}"),
+                    };
+                    judged.parts.iter().find(|(n, _)| *n == script).map(|(_, v)| *v)
                 };
-                assert_eq!(part("success") == Some(1.0), row["success"].as_bool().unwrap(), "{reply:?}");
+                assert_eq!(part("SuccessRate") == Some(1.0), row["success"].as_bool().unwrap(), "{reply:?}");
                 for name in ["MAE", "MRE", "IoU", "F1", "Precision", "Recall"] {
                     match row[name].as_f64() {
                         // Both sides of a relative error of a reference of 0 are of the order of 1e15.
@@ -92,7 +96,7 @@ fn every_row_and_every_figure() {
                         (Some(Score::Value(value)), Some(expected)) => close(&name, *value, expected, 2e-7),
                         (None, None) => {}
                         (None, Some(n)) if name.ends_with("num_samples") => {
-                            assert_eq!(sums.n(&format!("{task}.success")) as f64, n);
+                            assert_eq!(sums.n(&format!("{task} parse_outputs: SuccessRate")) as f64, n);
                         }
                         other => panic!("{name}: {other:?}"),
                     }
@@ -114,7 +118,7 @@ fn boxes_need_the_size_of_the_picture() {
     let (sample, seen) = typed(&serde_json::json!([0.1, 0.2, 0.5, 0.6]));
     assert_eq!(profile().score(&sample, "0.1, 0.2, 0.5, 0.6").rule, "not applicable");
     let judged = profile().score_seen(&sample, "0.1, 0.2, 0.5, 0.6", &seen);
-    let iou = judged.parts.iter().find(|(n, _)| n == "Detection.IoU").unwrap().1;
+    let iou = judged.parts.iter().find(|(n, _)| n == "Detection summarize: IoU").unwrap().1;
     assert!((iou - 1.0).abs() < 1e-6);
     let worded = common::worded("left lung", &[]);
     assert_eq!(profile().score(&worded, "0.1").rule, "not applicable");

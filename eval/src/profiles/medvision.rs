@@ -20,7 +20,7 @@ struct MedVision;
 
 /// The value of the harness's `+ 1e-15` under a relative error.
 const TINY: f64 = 1e-15;
-/// The overlaps that are printed, and from which share on their bins begin.
+/// The overlaps of boxes that are printed.
 const OVERLAPS: [&str; 4] = ["IoU", "F1", "Precision", "Recall"];
 
 /// The last `k` numbers of a reply as the harness finds them (`extract_last_k_nums`), in single
@@ -142,42 +142,49 @@ impl Compat for MedVision {
             _ => "AD",
         };
         let detection = wanted.len() == 4;
-        let unscored = Judged::not_applicable("figures by task only");
-        let name = |what: &str| format!("{task}.{what}");
-        let Some(given) = last_numbers(reply, wanted.len()) else {
-            let mut judged =
-                Judged { rule: "fewer numbers than wanted", ..unscored }.with(name("success"), 0.0);
-            for overlap in OVERLAPS.iter().filter(|_| detection) {
-                judged = judged.with(name(overlap), 0.0);
+        let given = last_numbers(reply, wanted.len());
+        let rule = if given.is_some() { "last numbers" } else { "fewer numbers than wanted" };
+        let mut judged = Judged { rule, ..Judged::not_applicable("figures by task only") };
+        let (mut absolute, mut relative, mut at, mut shared) = (None, None, None, [0.0; 4]);
+        if let Some(given) = &given {
+            let n = wanted.len() as f64;
+            let errors: Vec<f64> = given.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).collect();
+            let mae = errors.iter().sum::<f64>() / n;
+            let mre = errors.iter().zip(&wanted).map(|(e, w)| e / (w + TINY)).sum::<f64>() / n;
+            at = Some(if detection { mae } else { mre })
+                .filter(|e| mae.is_finite() && e.is_finite())
+                .and_then(bin);
+            if at.is_none() {
+                return Judged::crash("OverflowError or IndexError in the bins of summarize");
             }
-            return judged;
-        };
-        let n = wanted.len() as f64;
-        let errors: Vec<f64> = given.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).collect();
-        let absolute = errors.iter().sum::<f64>() / n;
-        let relative = errors.iter().zip(&wanted).map(|(e, w)| e / (w + TINY)).sum::<f64>() / n;
-        let binned = if detection { absolute } else { relative };
-        let (true, true, Some(at)) = (absolute.is_finite(), binned.is_finite(), bin(binned)) else {
-            return Judged::crash("OverflowError or IndexError in the bins of summarize");
-        };
-        let read: Vec<String> = given.iter().map(f64::to_string).collect();
-        let mut judged = Judged { rule: "last numbers", extracted: Some(read.join(",")), ..unscored }
-            .with(name("success"), 1.0)
-            .with(name("MAE"), absolute)
-            .with(name(&format!("bin {at}")), 1.0);
-        if detection {
-            let values = overlaps(&given, &wanted);
-            judged = judged.with(name("IoU of read"), values[0]);
-            for (overlap, value) in OVERLAPS.iter().zip(values).filter(|(_, v)| v.is_finite()) {
-                judged = judged.with(name(overlap), value);
-                for tenth in (5..10).filter(|t| value >= f64::from(*t) / 10.0) {
-                    judged = judged.with(name(&format!("{overlap}>0.{tenth}")), 1.0);
+            (absolute, relative) = (Some(mae), Some(mre));
+            if detection {
+                shared = overlaps(given, &wanted);
+            }
+            let read: Vec<String> = given.iter().map(f64::to_string).collect();
+            judged.extracted = Some(read.join(","));
+        }
+        let share = |yes: bool| Some(f64::from(u8::from(yes)));
+        for (script, name) in names(detection) {
+            let tenth = || name.get(name.len() - 3..)?.parse::<f64>().ok();
+            let overlap = OVERLAPS.iter().zip(shared).find(|(o, _)| name.starts_with(**o)).map(|(_, v)| v);
+            let value = match (script, name.as_str()) {
+                (_, "SuccessRate") => share(given.is_some()),
+                (_, "avgMAE") => absolute,
+                (_, "avgMRE") => relative,
+                (_, "avgIoU") => given.as_ref().map(|_| shared[0]),
+                (PARSE, _) => tenth().and_then(|t| share(relative.is_some_and(|r| r < t))),
+                (_, name) if name.contains('<') => {
+                    // Bins below the bound, counted in tenths.
+                    tenth().and_then(|t| share(at.is_some_and(|at| at < (10.0 * t).round() as usize)))
                 }
-            }
-        } else {
-            judged = judged.with(name("MRE"), relative);
-            if let Some(tenth) = (1..=10).find(|t| relative < f64::from(*t) / 10.0) {
-                judged = judged.with(name(&format!("below {tenth}")), 1.0);
+                (_, name) if name.contains('>') => {
+                    tenth().and_then(|t| share(overlap.is_some_and(|v| v >= t)))
+                }
+                _ => overlap.filter(|v| v.is_finite()),
+            };
+            if let Some(value) = value {
+                judged = judged.with(format!("{task} {script}: {name}"), value);
             }
         }
         judged
@@ -186,49 +193,40 @@ impl Compat for MedVision {
     fn figures(&self, sums: &Sums) -> Vec<Figure> {
         let mut out = Vec::new();
         for task in ["Detection", "TL", "AD"] {
-            let name = |what: &str| format!("{task}.{what}");
-            let total = sums.n(&name("success"));
-            if total == 0 {
+            if sums.n(&format!("{task} {PARSE}: SuccessRate")) == 0 {
                 continue;
             }
-            let detection = task == "Detection";
-            let mean = |what: &str, script: &str, printed: &str| {
-                sums.figure(&name(what), format!("{task} {script}: {printed}"))
-            };
-            let share = |count: usize, script: &str, printed: String| {
-                Figure::new(format!("{task} {script}: {printed}"), count as f64 / total as f64, total)
-            };
-            let (parse, summarize) = ("parse_outputs", "summarize");
-            out.push(mean("MAE", parse, "avgMAE"));
-            if detection {
-                out.push(mean("IoU of read", parse, "avgIoU"));
-            } else {
-                out.push(mean("MRE", parse, "avgMRE"));
-            }
-            out.push(mean("success", parse, "SuccessRate"));
-            let mut below = 0;
-            for tenth in (1..=10).filter(|_| !detection) {
-                below += sums.n(&name(&format!("below {tenth}")));
-                out.push(share(below, parse, format!("MRE<{:.1}", f64::from(tenth) / 10.0)));
-            }
-            for overlap in OVERLAPS.iter().filter(|_| detection) {
-                out.push(mean(overlap, summarize, overlap));
-            }
-            let error = if detection { "MAE" } else { "MRE" };
-            let mut within = 0;
-            for at in 0..10 {
-                within += sums.n(&name(&format!("bin {at}")));
-                out.push(share(within, summarize, format!("{error}<{:.1}", f64::from(at + 1) / 10.0)));
-            }
-            for overlap in OVERLAPS.iter().filter(|_| detection) {
-                for tenth in 5..10 {
-                    let count = sums.n(&name(&format!("{overlap}>0.{tenth}")));
-                    out.push(share(count, summarize, format!("{overlap}>0.{tenth}")));
-                }
+            for (script, name) in names(task == "Detection") {
+                let name = format!("{task} {script}: {name}");
+                out.push(sums.figure(&name, name.as_str()));
             }
         }
         out
     }
+}
+
+/// The scripts.
+const PARSE: &str = "parse_outputs";
+const SUMMARIZE: &str = "summarize";
+
+/// What the two scripts print, in order; the bounds of the shares are the last three characters.
+fn names(detection: bool) -> Vec<(&'static str, String)> {
+    let bounds =
+        |error: &str| (1..=10).map(|t| format!("{error}<{:.1}", f64::from(t) / 10.0)).collect::<Vec<_>>();
+    let mut parse = vec!["avgMAE".to_owned()];
+    let mut summarize = Vec::new();
+    if detection {
+        parse.extend(["avgIoU", "SuccessRate"].map(str::to_owned));
+        summarize.extend(OVERLAPS.map(str::to_owned));
+        summarize.extend(bounds("MAE"));
+        summarize.extend(OVERLAPS.iter().flat_map(|o| (5..10).map(move |t| format!("{o}>0.{t}"))));
+    } else {
+        parse.extend(["avgMRE", "SuccessRate"].map(str::to_owned));
+        parse.extend(bounds("MRE"));
+        summarize.extend(bounds("MRE"));
+    }
+    let of = |script| move |name| (script, name);
+    parse.into_iter().map(of(PARSE)).chain(summarize.into_iter().map(of(SUMMARIZE))).collect()
 }
 
 #[cfg(test)]
