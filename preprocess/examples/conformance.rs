@@ -1,10 +1,11 @@
-//! Prints what loupe reads from DICOM and picture files named on standard input, one JSON object a file:
+//! Prints what loupe reads from DICOM, volume and picture files named on standard input, one JSON object a file:
 //! for each frame the SHA-256 of its values, or why the file is refused. `docs/conformance.md` is made from it
 //! and from what pydicom reads (`preprocess/tests/conformance/dicom.py`).
 //!
 //! With a folder as argument, the values themselves are written there as well, of the first four frames:
 //! `N.bin` (little-endian doubles for stored grey values and bytes for colours), `N.modality` (floats,
-//! rescaled) and `N.voi` (the 8-bit picture in the file's first window or table, where it has one).
+//! rescaled) and `N.voi` (the 8-bit picture in the file's first window or table, where it has one). Of a volume
+//! `N.bin` holds the voxels of its first and last frame as floats.
 #![allow(clippy::print_stdout)]
 
 use loupe_core::View;
@@ -12,7 +13,9 @@ use loupe_core::media::WindowChoice;
 use loupe_preprocess::dicom::Image;
 use loupe_preprocess::limits::Limits;
 use loupe_preprocess::loader::Kind;
+use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::picture_io;
+use loupe_preprocess::volume_io::open_volume;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -38,6 +41,11 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
             written.map_err(|e| loupe_core::MediaError::Io(e.to_string()))?;
         }
         return Ok(json!({ "width": picture.width(), "height": picture.height() }));
+    }
+    // The voxel half of a pair of files has no mark of its own.
+    let half = path.file_name().is_some_and(|n| n.to_string_lossy().contains(".img"));
+    if matches!(Kind::sniff(&bytes), Some(Kind::Volume(_))) || half {
+        return volume(path, dump.as_deref(), &limits);
     }
     let image = Image::parse(bytes, &limits)?;
     let format = image.format().clone();
@@ -79,5 +87,19 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
         "grey": grey, "frames": frames, "rows": format.rows, "columns": format.columns,
         "syntax": image.syntax_name(),
         "truncated": image.object().truncated_in.is_some(),
+    }))
+}
+
+fn volume(path: &Path, dump: Option<&Path>, limits: &Limits) -> Result<Value, loupe_core::MediaError> {
+    let first = open_volume(path, 0, Xform::Nibabel, limits)?;
+    let last = open_volume(path, first.frames - 1, Xform::Nibabel, limits)?;
+    if let Some(dump) = dump {
+        let voxels = first.volume.voxels.iter().chain(&last.volume.voxels);
+        let bytes: Vec<u8> = voxels.flat_map(|v| v.to_le_bytes()).collect();
+        std::fs::write(dump, bytes).map_err(|e| loupe_core::MediaError::Io(e.to_string()))?;
+    }
+    Ok(json!({
+        "shape": first.volume.shape(), "frames": first.frames, "ras": first.volume.lps_from_index.to_ras(),
+        "type": first.stored_type,
     }))
 }

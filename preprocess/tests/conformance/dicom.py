@@ -1,17 +1,20 @@
 """Compares what loupe reads from DICOM files with what pydicom reads, and writes docs/conformance.md.
 
     cargo build -p loupe-preprocess --example conformance
-    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --out docs/conformance.md DIR...
+    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --out docs/conformance.md \
+        --pictures DIR --volumes DIR DIR...
 
 Grey frames are compared as stored values (unused bits masked, signs extended), as values of the modality
 (rescaled or looked up) and, where the file has a window or VOI table, as the grey levels that it makes;
 colour frames as RGB.
-Without DIR, pydicom's own test files are compared. Needs pydicom 3 with pylibjpeg, numpy, Pillow.
+Without DIR, pydicom's own test files are compared. Needs pydicom 3 with pylibjpeg, numpy, Pillow, nibabel, SimpleITK.
 """
 import argparse, collections, json, logging, pathlib, subprocess, tempfile, warnings
+import nibabel as nib
 import numpy as np
 import PIL
 import pydicom
+import SimpleITK as sitk
 from PIL import Image, ImageOps
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
@@ -153,11 +156,76 @@ def pictures(binary, roots):
     return rows
 
 
+VOLUMES = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
+
+
+def reference_volume(path):
+    """(first frame, last frame) as float32 in slice, row, column order, number of frames, RAS matrix."""
+    if path.name.lower().endswith((".mha", ".mhd", ".nrrd", ".nhdr")):
+        image = sitk.ReadImage(str(path))
+        a, n = sitk.GetArrayFromImage(image), image.GetDimension()
+        if image.GetNumberOfComponentsPerPixel() > 1:
+            a = np.moveaxis(a, -1, 0)
+        ras = np.eye(4)
+        m = min(n, 3)
+        ras[:m, :m] = (np.array(image.GetDirection()).reshape(n, n) @ np.diag(image.GetSpacing()))[:m, :m]
+        ras[:m, 3] = image.GetOrigin()[:m]
+        ras = np.diag([-1, -1, 1, 1]) @ ras
+        a = a.reshape((-1,) + ((1,) * (3 - a.ndim) + a.shape)[-3:])
+        return a[0].astype("<f4"), a[-1].astype("<f4"), len(a), ras
+    image = nib.load(path)
+    if isinstance(image, nib.Cifti2Image):
+        image = nib.Nifti2Image.from_filename(path)  # as voxels, with the header's matrix
+    a = np.asanyarray(image.dataobj)
+    if a.dtype.names:
+        a = (sum(a[c].astype(np.uint32) * w for c, w in zip("RGB", (19595, 38470, 7471))) + 0x8000) >> 16
+    elif np.iscomplexobj(a):
+        a = np.abs(a.astype(np.complex128))
+    while a.ndim < 3:
+        a = a[..., None]
+    a = a.reshape(*a.shape[:3], -1, order="F").T
+    return a[0].astype("<f4"), a[-1].astype("<f4"), len(a), image.affine
+
+
+def volumes(binary, roots):
+    """Rows of a table, and what is not exact: volume files against nibabel and SimpleITK."""
+    rows, rest = [], []
+    for name, root in roots:
+        files = [p for p in sorted(root.rglob("*")) if p.name.lower().endswith(VOLUMES)]
+        with tempfile.TemporaryDirectory() as folder:
+            run = subprocess.run([binary, folder], input="\n".join(map(str, files)), text=True, capture_output=True, check=True)
+            counts = collections.Counter()
+            for n, (path, line) in enumerate(zip(files, run.stdout.splitlines(), strict=True)):
+                ours = json.loads(line)["result"]
+                try:
+                    first, last, frames, ras = reference_volume(path)
+                except Exception as e:
+                    first, why = None, type(e).__name__
+                if "refused" in ours or first is None:
+                    kind = ("both refuse" if first is None else "refused") if "refused" in ours else "read by loupe alone"
+                    rest.append((path.name, kind, ours.get("refused") or why))
+                else:
+                    got = np.fromfile(pathlib.Path(folder) / f"{n}.bin", "<f4")
+                    want = np.concatenate([first.ravel(), last.ravel()])
+                    same = got.shape == want.shape and frames == ours["frames"] and np.array_equal(got, want, equal_nan=True)
+                    scale = np.maximum(1, np.abs(want))
+                    near = got.shape == want.shape and float(np.nanmax(np.abs(got - want) / scale, initial=0)) < 1e-6
+                    place = np.abs(np.array(ours["ras"]) - np.asarray(ras)[:3]).max() < 1e-4
+                    kind = "exact" if same and place else "to rounding" if near and place else "WRONG"
+                    if kind != "exact":
+                        rest.append((path.name, kind, "voxels differ" if not near else "matrix differs" if not place else "last digit of a float"))
+                counts[kind] += 1
+            kinds = ("exact", "to rounding", "refused", "both refuse", "read by loupe alone", "WRONG")
+            rows.append(f"| {name} | " + " | ".join(str(counts[k]) for k in kinds) + " |")
+    return rows, rest
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
     parser.add_argument("--out")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--volumes", action="append", default=[], metavar="DIR", help="folders of NIfTI, MetaImage and NRRD files")
     parser.add_argument("--pictures", action="append", default=[], metavar="DIR", help="folders of PNG and JPEG files")
     parser.add_argument("dirs", nargs="*")
     args = parser.parse_args()
@@ -217,7 +285,7 @@ def main():
     print(dict(collections.Counter(r[3] for r in rows)))
     if args.out:
         kinds = ["exact", "within 2 levels", "refused", "both refuse", "read by loupe alone", "WRONG"]
-        text = ["# DICOM conformance", "",
+        text = ["# Conformance", "",
                 f"Made by `preprocess/tests/conformance/dicom.py` with pydicom {pydicom.__version__} (Pillow for baseline JPEG, pylibjpeg). Grey frames are",
                 "compared as stored values, colour frames as RGB; of files with many frames the first four. Lossless",
                 "coding must agree exactly, lossy JPEG and colour conversion within 2 of 255 levels.", "",
@@ -233,6 +301,15 @@ def main():
             text.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
         if off:
             text += ["", "| file | of | what |", "|---|---|---|"] + [f"| {f} | {n} | {w} |" for n, f, w in sorted(off)]
+        if args.volumes:
+            roots_of = [("nibabel test data", pathlib.Path(nib.__file__).parent / "tests" / "data")]
+            roots_of += [(pathlib.Path(d).name, pathlib.Path(d)) for d in args.volumes]
+            table, odd = volumes(args.binary, roots_of)
+            text += ["", "## Volumes", "", f"NIfTI and Analyze against nibabel {nib.__version__}, MetaImage and NRRD against SimpleITK {sitk.Version_VersionString()}: voxels of the",
+                     "first and last frame as float32, number of frames, and the matrix to 1e-4 mm.", "",
+                     "| files of | exact | to rounding | refused | both refuse | read by loupe alone | wrong values |", "|---|---|---|---|---|---|---|", *table]
+            if odd:
+                text += ["", "| file | verdict | reason |", "|---|---|---|"] + [f"| {f} | {v} | {w.replace('|', '/')} |" for f, v, w in sorted(set(odd))]
         if args.pictures:
             text += ["", "## Pictures", "", f"PNG and JPEG files against `convert(\"RGB\")` of Pillow {PIL.__version__} after the EXIF orientation, byte for byte.", "",
                      "| files of | format | exact | other | refused | largest difference |", "|---|---|---|---|---|---|"]
