@@ -89,6 +89,9 @@ fn what_is_missing_is_said() {
     assert!(error.contains("--metric bertscore_f1"), "{error}");
     let error = refused(&["--metric", "bertscore_p", "--text-encoder", path(dir.path())]);
     assert!(error.contains("config.json"), "{error}");
+    // Before a model is loaded or a set is read.
+    let out = loupe(&["eval", "--data", "jsonl=nowhere", "--metric", "bertscore_f1"]);
+    assert!(text(&out.stderr).contains("--text-encoder"), "{}", text(&out.stderr));
     let error = refused(&["--metric", "meteor"]);
     assert!(error.contains("--wordnet") && error.contains("Princeton"), "{error}");
     let error = refused(&["--metric", "meteor", "--wordnet", path(dir.path())]);

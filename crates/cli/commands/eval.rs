@@ -140,6 +140,7 @@ impl Progress for Bar {
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let recipe = loupe_eval::prompts::by_name(&args.prompt)?;
     let profiles = args.score.profiles()?;
+    args.score.check()?;
     let set = open_data(&args.data, args.split.as_deref())?;
     let probed;
     let dataset: &dyn Dataset = match args.probe {

@@ -203,6 +203,11 @@ impl ScoreArgs {
         }
     }
 
+    /// Refuses metrics that nobody knows or whose files are not named, before anything is computed.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.wanted().map(drop)
+    }
+
     fn wanted(&self) -> Result<Wanted> {
         let mut wanted = Wanted::default();
         for name in &self.metrics {
@@ -335,7 +340,7 @@ pub(crate) fn ended(summary: &Summary) -> Ended {
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let profiles = args.score.profiles()?;
-    args.score.wanted()?;
+    args.score.check()?;
     let data = args.data.as_deref().map(|set| (set, args.split.as_deref()));
     let loader = args.images.loader();
     let (dir, unusable) = match &args.run {
