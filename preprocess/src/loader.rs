@@ -229,7 +229,7 @@ impl Loader {
                 if is_series_folder(folder, &self.limits) {
                     return volume(self.series_of(folder, frame)?);
                 }
-                Err(flat("folder of"))
+                Err(MediaError::View("a volume is needed, but the folder holds no DICOM series".to_owned()))
             }
         }
     }

@@ -112,7 +112,7 @@ fn rule(text: &str) -> Result<Rule, String> {
 }
 
 fn three<T: Copy>(values: &[T], option: &str) -> Result<[T; 3]> {
-    values.try_into().with_context(|| format!("{option} takes three numbers, such as 1,1,3"))
+    values.try_into().ok().with_context(|| format!("{option} takes three numbers, such as 1,1,3"))
 }
 
 /// The volume that a path means, of a file or a folder.
