@@ -72,7 +72,19 @@ pub(crate) enum Ended {
     WithFailures,
 }
 
+/// Says once how many threads there are. Without the variable candle reads /proc/cpuinfo for every matrix
+/// product, a seventh of the demonstration's time on two cores and more on many.
+#[expect(unsafe_code, reason = "the environment can be changed in no other way")]
+fn settle_threads() {
+    const THREADS: &str = "RAYON_NUM_THREADS";
+    if std::env::var_os(THREADS).is_none() {
+        // SAFETY: first thing in `main`, when there is no other thread that could read the environment.
+        unsafe { std::env::set_var(THREADS, loupe_models::processor_threads().to_string()) };
+    }
+}
+
 fn main() -> ExitCode {
+    settle_threads();
     let cli = Cli::parse();
     let mut out = Printer::new(cli.json, cli.quiet);
     let ended = match cli.command {
