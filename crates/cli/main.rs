@@ -77,9 +77,10 @@ pub(crate) enum Ended {
 #[expect(unsafe_code, reason = "the environment can be changed in no other way")]
 fn settle_threads() {
     const THREADS: &str = "RAYON_NUM_THREADS";
-    if std::env::var_os(THREADS).is_none() {
+    let threads = std::thread::available_parallelism();
+    if let (None, Ok(threads)) = (std::env::var_os(THREADS), threads) {
         // SAFETY: first thing in `main`, when there is no other thread that could read the environment.
-        unsafe { std::env::set_var(THREADS, loupe_models::processor_threads().to_string()) };
+        unsafe { std::env::set_var(THREADS, threads.to_string()) };
     }
 }
 

@@ -522,12 +522,6 @@ fn in_waves(todo: &[Run], wave: &[usize]) -> Vec<Vec<usize>> {
     out
 }
 
-/// Threads for work on the processor: one a core, within what the process may use.
-pub fn processor_threads() -> usize {
-    let allowed = std::thread::available_parallelism().map_or(usize::MAX, std::num::NonZero::get);
-    candle_core::utils::get_num_threads().min(allowed)
-}
-
 pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), LoadError> {
     match choice {
         DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".to_owned())),

@@ -31,7 +31,6 @@ mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use encoders::{ENCODERS, EncoderFamily, load_encoder};
-pub use engine::processor_threads;
 pub use error::LoadError;
 pub use families::{FAMILIES, Family};
 pub use loupe_preprocess::resize::Backend as Resample;
