@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod decoder;
+pub(crate) mod fused;
 pub(crate) mod kv;
 pub(crate) mod linear;
 pub(crate) mod norm;

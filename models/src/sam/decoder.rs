@@ -1,10 +1,10 @@
 //! Tokens and image attend to each other, then masks are read off (`SamMaskDecoder`).
 
-use super::ops::{attend, gelu};
 use super::upconv::Blocks;
 use super::vars::Vars;
 use super::{DecoderConfig, norm_channels};
 use crate::LoadError;
+use crate::layers::fused::{attend, gelu};
 use candle_core::{D, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
 

@@ -1,12 +1,12 @@
 //! The image encoder: a plain ViT with windowed attention, decomposed relative positions and a
 //! convolutional neck (`SamVisionEncoder`).
 
-use super::ops::{Relative, attend, gelu};
 use super::upconv::Overlapping;
 use super::upsample::taps;
 use super::vars::Vars;
 use super::{VisionConfig, norm_channels};
 use crate::LoadError;
+use crate::layers::fused::{Relative, attend, gelu};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
 

@@ -2,9 +2,9 @@
 //! grid, and SAM's neck. Batch norms are folded into their convolutions when they are read.
 
 use super::encoder::{Neck, partition, unpartition};
-use super::ops::{depthwise, gelu};
 use super::vars::Vars;
 use crate::LoadError;
+use crate::layers::fused::{depthwise, gelu};
 use candle_core::{Result, Tensor};
 use candle_nn::{LayerNorm, Linear, Module};
 

@@ -4,7 +4,8 @@
 use super::config::HieraConfig;
 use super::resample::bicubic;
 use crate::LoadError;
-use crate::sam::{Vars, attend, gelu, partition, unpartition};
+use crate::layers::fused::{attend, gelu};
+use crate::sam::{Vars, partition, unpartition};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
 

@@ -4,7 +4,8 @@
 
 use super::config::{MemoryConfig, Sam2Config};
 use crate::LoadError;
-use crate::sam::{Vars, attend};
+use crate::layers::fused::attend;
+use crate::sam::Vars;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::rotary_emb::rope_i;
 use candle_nn::{LayerNorm, Linear, Module};

@@ -2,7 +2,8 @@
 
 use super::config::Sam2Config;
 use crate::LoadError;
-use crate::sam::{Vars, gelu, norm_channels};
+use crate::layers::fused::gelu;
+use crate::sam::{Vars, norm_channels};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 

@@ -107,8 +107,8 @@ fn exp(x: f32) -> f32 {
 /// What decomposed relative positions add to the scores of a grid of keys: `along_rows`
 /// `(n, queries, rows)` and `along_columns` `(n, queries, columns)`, keys in row order.
 pub(crate) struct Relative {
-    pub(super) along_rows: Tensor,
-    pub(super) along_columns: Tensor,
+    pub(crate) along_rows: Tensor,
+    pub(crate) along_columns: Tensor,
 }
 
 /// Attention of `(n, length, head)` each, `q` scaled here; chunks keep the scores small.
@@ -227,7 +227,7 @@ impl pulp::WithSimd for SoftmaxRow<'_> {
 
 /// A 3 × 3 convolution of each channel by itself, zeros around: `x` `(1, C, H, W)`, `weight`
 /// `(C, 1, 3, 3)`, `bias` `(C)`.
-pub(super) fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize) -> Result<Tensor> {
+pub(crate) fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize) -> Result<Tensor> {
     let (batch, channels, _, _) = x.dims4()?;
     if fused(x) && batch == 1 {
         return x.contiguous()?.apply_op3_no_bwd(weight, bias, &Depthwise { stride });
