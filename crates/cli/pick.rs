@@ -321,14 +321,19 @@ impl ViewArgs {
 
     /// The reference to `path` with this view.
     pub(crate) fn media(&self, path: &Path) -> Result<MediaRef> {
-        if !path.exists() {
-            bail!("{} does not exist", path.display());
-        }
-        let mut media = MediaRef::file(path);
-        if path.is_dir() {
-            media.source = MediaSource::Folder(path.to_path_buf());
-        }
-        media.view = self.view();
-        Ok(media)
+        reference(path, self.view())
     }
+}
+
+/// The reference to a file or folder that is there, in a view.
+pub(crate) fn reference(path: &Path, view: View) -> Result<MediaRef> {
+    if !path.exists() {
+        bail!("{} does not exist", path.display());
+    }
+    let mut media = MediaRef::file(path);
+    if path.is_dir() {
+        media.source = MediaSource::Folder(path.to_path_buf());
+    }
+    media.view = view;
+    Ok(media)
 }

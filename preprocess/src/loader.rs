@@ -6,7 +6,7 @@ use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_
 use crate::limits::{Limits, io_error};
 use crate::nifti::Xform;
 use crate::picture_io;
-use crate::render::{ChosenWindow, intensities, render_with, window_for};
+use crate::render::{ChosenWindow, intensities, render_with};
 use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes, read_volume};
 use loupe_core::media::{MediaError, MediaRef, MediaSource, Plane, View, WindowChoice};
 use loupe_core::picture::Picture;
@@ -105,25 +105,15 @@ impl Windowed {
         Self { read: Arc::new(read), windows: Mutex::default() }
     }
 
-    /// The window for `choice`. Without one the file's own is used when it has one.
+    /// [`ReadVolume::window`], worked out once.
     fn window(&self, choice: Option<&WindowChoice>) -> Result<ChosenWindow, MediaError> {
-        if let (None | Some(WindowChoice::Stored(0)), Some(window)) = (choice, self.read.stored_window) {
-            return Ok(ChosenWindow { window, step: "window stored in the file".into() });
-        }
         let known = |all: &[(Option<WindowChoice>, ChosenWindow)]| {
             all.iter().find(|(c, _)| c.as_ref() == choice).map(|(_, window)| window.clone())
         };
         if let Some(window) = known(&self.windows.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(window);
         }
-        let volume = &self.read.volume;
-        let chosen = match volume.voxels.as_slice() {
-            Some(all) => window_for(choice, all, Some(volume.modality)),
-            None => {
-                let all: Vec<f32> = volume.voxels.iter().copied().collect();
-                window_for(choice, &all, Some(volume.modality))
-            }
-        }?;
+        let chosen = self.read.window(choice)?;
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         // Views of one volume ask for a handful of windows; a stream of ever new ones is not kept.
         windows.truncate(15);

@@ -197,14 +197,21 @@ impl Slicing {
 /// # Errors
 /// When the slice does not exist or no window can be made.
 pub fn render(volume: &Volume, view: &View) -> Result<Picture, MediaError> {
-    let window = match volume.voxels.as_slice() {
-        Some(values) => window_for(view.window.as_ref(), values, Some(volume.modality)),
+    render_with(volume, view, &window_of(volume, view.window.as_ref())?)
+}
+
+/// [`window_for`] all values of a volume.
+///
+/// # Errors
+/// As [`window_for`].
+pub fn window_of(volume: &Volume, choice: Option<&WindowChoice>) -> Result<ChosenWindow, MediaError> {
+    match volume.voxels.as_slice() {
+        Some(values) => window_for(choice, values, Some(volume.modality)),
         None => {
             let values: Vec<f32> = volume.voxels.iter().copied().collect();
-            window_for(view.window.as_ref(), &values, Some(volume.modality))
+            window_for(choice, &values, Some(volume.modality))
         }
-    }?;
-    render_with(volume, view, &window)
+    }
 }
 
 /// The voxels of one slice in the order of its picture.

@@ -3,9 +3,10 @@
 use crate::elements::{is_gzip, unpacked};
 use crate::limits::Limits;
 use crate::nifti::Xform;
+use crate::render::{ChosenWindow, window_of};
 use crate::{metaimage, nifti, npy, nrrd};
 use loupe_core::mask::LabelVolume;
-use loupe_core::media::MediaError;
+use loupe_core::media::{MediaError, WindowChoice};
 use loupe_core::volume::Volume;
 use loupe_core::window::Window;
 use ndarray::Zip;
@@ -28,6 +29,21 @@ pub struct ReadVolume {
     pub label_names: BTreeMap<u16, String>,
     /// Decisions for the record: which matrix, which unit, what was ignored.
     pub notes: Vec<String>,
+}
+
+impl ReadVolume {
+    /// The window for `choice`, of the whole volume. Without one the file's own is used when it has one.
+    ///
+    /// # Errors
+    /// As [`window_for`](crate::render::window_for).
+    pub fn window(&self, choice: Option<&WindowChoice>) -> Result<ChosenWindow, MediaError> {
+        match (choice, self.stored_window) {
+            (None | Some(WindowChoice::Stored(0)), Some(window)) => {
+                Ok(ChosenWindow { window, step: "window stored in the file".into() })
+            }
+            _ => window_of(&self.volume, choice),
+        }
+    }
 }
 
 /// The volume formats.

@@ -1,15 +1,15 @@
 //! `loupe prepare VOLUME -o DIR`
 
 use crate::Ended;
-use crate::pick::{ImageArgs, PlaneName, window};
+use crate::pick::{ImageArgs, PlaneName, reference, window};
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use loupe_core::media::WindowChoice;
 use loupe_core::words::counted;
-use loupe_core::{MediaRef, MediaSource, Picture, SliceAt, View, Volume};
+use loupe_core::{Picture, SliceAt, View, Volume};
 use loupe_preprocess::nifti::volume_bytes;
 use loupe_preprocess::recipes::{Prepared, recipe};
-use loupe_preprocess::render::{Slicing, render_with, window_for};
+use loupe_preprocess::render::{Slicing, render_with};
 use loupe_preprocess::volume_io::{ReadVolume, labels_of};
 use loupe_preprocess::volume_ops::{
     SliceChoice, central, chosen_slices, montage, oriented, projected, resized, spaced,
@@ -115,23 +115,10 @@ fn three<T: Copy>(values: &[T], option: &str) -> Result<[T; 3]> {
     values.try_into().ok().with_context(|| format!("{option} takes three numbers, such as 1,1,3"))
 }
 
-/// The volume that a path means, of a file or a folder.
-fn media(path: &Path, frame: Option<usize>) -> Result<MediaRef> {
-    if !path.exists() {
-        bail!("{} does not exist", path.display());
-    }
-    let mut media = MediaRef::file(path);
-    if path.is_dir() {
-        media.source = MediaSource::Folder(path.to_path_buf());
-    }
-    media.view.frame = frame;
-    Ok(media)
-}
-
 /// Pictures and captions that a recipe makes of the volume at `path`; they name it as their source.
 pub(crate) fn by_recipe(name: &str, path: &Path, images: &ImageArgs) -> Result<Prepared> {
     let recipe = recipe(name)?;
-    let media = media(path, None)?;
+    let media = reference(path, View::default())?;
     let read = images
         .loader()
         .load_volume(&media)
@@ -201,23 +188,14 @@ impl Args {
                     bail!("--slices around counts the volume's own slices; leave out what moves them");
                 }
                 let Some(mask) = &self.mask else { bail!("--slices around needs --mask FILE") };
-                let mask_read = self.images.loader().load_volume(&media(mask, None)?);
+                let mask_read = self.images.loader().load_volume(&reference(mask, View::default())?);
                 let labels =
                     labels_of(&*mask_read.with_context(|| format!("{} could not be used", mask.display()))?)?;
                 chosen_slices(count, SliceChoice::Around { labels: &labels, margin })?
             }
         };
         // Of the whole volume as it was read, so that all slices keep their relation.
-        let window = match (&self.window, read.stored_window) {
-            (None | Some(WindowChoice::Stored(0)), Some(window)) => loupe_preprocess::render::ChosenWindow {
-                window,
-                step: "window stored in the file".to_owned(),
-            },
-            (choice, _) => {
-                let values: Vec<f32> = read.volume.voxels.iter().copied().collect();
-                window_for(choice.as_ref(), &values, Some(volume.modality))?
-            }
-        };
+        let window = read.window(self.window.as_ref())?;
         steps.push(format!("slices {numbers:?}"));
         steps.push(window.step.clone());
         let one = |n: &usize| {
@@ -239,7 +217,7 @@ impl Args {
         if let Some(name) = &self.recipe {
             return by_recipe(name, &self.volume, &self.images);
         }
-        let media = media(&self.volume, self.frame)?;
+        let media = reference(&self.volume, View { frame: self.frame, ..View::default() })?;
         let read = self.images.loader().load_volume(&media);
         let read = read.with_context(|| format!("{} could not be used", self.volume.display()))?;
         let mut steps = read.notes.clone();
