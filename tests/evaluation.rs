@@ -1,23 +1,16 @@
 //! Replies of other tools, leaderboards, overlaps and probes through the binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
+
+use common::{json, loupe, real_data};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-fn loupe(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
-}
+use std::path::Path;
+use std::process::Output;
 
 fn said(out: &Output) -> String {
-    String::from_utf8_lossy(&out.stderr).into_owned()
-}
-
-fn json(args: &[&str]) -> Value {
-    let out = loupe(args);
-    assert!(out.status.success(), "{args:?}: {}", said(&out));
-    serde_json::from_slice(&out.stdout).unwrap()
+    common::text(&out.stderr)
 }
 
 fn path(path: &Path) -> &str {
@@ -33,20 +26,12 @@ fn figure(summary: &Value, profile: &str, name: &str) -> f64 {
     printed().or(plain).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {name} in {of}"))
 }
 
-fn data() -> Option<PathBuf> {
-    let found = std::env::var_os("LOUPE_TEST_DATA").map(PathBuf::from);
-    if found.is_none() {
-        eprintln!("SKIPPED: set LOUPE_TEST_DATA to the folder of real data");
-    }
-    found
-}
-
 /// Every published prediction file with what its authors printed.
 #[test]
 fn published_figures_come_out_of_the_command_line() {
-    let Some(data) = data() else { return };
-    let expected: Value =
-        serde_json::from_slice(&fs::read(data.join("EXPECTED/expected.json")).unwrap()).unwrap();
+    let Some(figures) = real_data("EXPECTED") else { return };
+    let data = figures.join("..");
+    let expected: Value = serde_json::from_slice(&fs::read(figures.join("expected.json")).unwrap()).unwrap();
     let value = |file: &str| {
         let checks = expected["checks"].as_array().unwrap();
         checks.iter().find(|c| c["file"] == file).map(|c| c["value"].clone()).unwrap()

@@ -2,25 +2,23 @@
 //! (made by `make.py` there; their patient is made up).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
+
+use common::{loupe, source, text};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 /// What the files hold that must never be seen.
 const SECRETS: [&str; 7] = ["Doe", "Jane", "4711", "19500101", "20200229", "General Hospital", "3680043"];
 
-fn loupe(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loupe")).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
 fn said(out: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&out.stdout), text(&out.stderr))
 }
 
 fn codecs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("preprocess/tests/codecs")
+    source("preprocess/tests/codecs")
 }
 
 /// Files below a folder, by relative name.
@@ -190,7 +188,7 @@ fn volumes_become_the_input_of_models() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
     // 7 × 5 × 4 voxels of 1.5 × 2 × 3 mm.
-    let volume = Path::new(env!("CARGO_MANIFEST_DIR")).join("preprocess/tests/volumes/codes_q0_s1.nii");
+    let volume = source("preprocess/tests/volumes/codes_q0_s1.nii");
     let volume = volume.to_string_lossy().into_owned();
     let prepare = |to: &str, more: &[&str]| -> Value {
         let out = path(to);
