@@ -8,7 +8,7 @@ use common::real_data;
 use loupe_core::sample::Target;
 use loupe_core::{Mask, MediaLoader, MediaRef, Picture};
 use loupe_preprocess::volume_io::labels_of;
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use loupe_report::measure::{intensities, solid};
 
 fn near(what: &str, got: f64, expected: f64) {
@@ -20,7 +20,7 @@ fn near(what: &str, got: f64, expected: f64) {
 #[test]
 fn pyradiomics_breast1() {
     let Some(folder) = real_data("pyradiomics") else { return };
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let image = loader.load_volume(&MediaRef::file(folder.join("breast1_image.nrrd"))).unwrap();
     let read = loader.load_volume(&MediaRef::file(folder.join("breast1_label.nrrd"))).unwrap();
     let labels = labels_of(&read).unwrap();
@@ -46,7 +46,7 @@ fn mask(picture: &Picture) -> Mask {
 #[test]
 fn sam_med2d_demonstration() {
     let Some(folder) = real_data("sam_med2d_demo") else { return };
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let set = loupe_datasets::open("sa-med2d", &folder, Some("test")).unwrap();
     let mut found = 0;
     for row in 0..set.len() {
@@ -71,7 +71,7 @@ fn sam_med2d_demonstration() {
 #[test]
 fn dcmqi_liver() {
     let Some(folder) = real_data("dcmqi") else { return };
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let bytes = std::fs::read(folder.join("liver.dcm")).unwrap();
     let segmentation = loupe_preprocess::dicom::seg::read(bytes, &limits).unwrap().to_labels();
     let read = Loader::new(limits).load_volume(&MediaRef::file(folder.join("liver_seg.nrrd"))).unwrap();
@@ -87,7 +87,7 @@ fn dcmqi_liver() {
 #[test]
 fn totalsegmentator_example() {
     let Some(folder) = real_data("totalseg") else { return };
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let ct = loader.load_volume(&MediaRef::file(folder.join("example_ct_sm.nii.gz"))).unwrap();
     let read = loader.load_volume(&MediaRef::file(folder.join("example_seg.nii.gz"))).unwrap();
     let labels = labels_of(&read).unwrap();

@@ -3,8 +3,8 @@
 
 use loupe_core::dialect::{PictureSizes, dialect};
 use loupe_core::{
-    Ask, Hint, LpsFromIndex, Mask, Modality, ModelError, ModelInfo, Picture, Point2, Reply, ReplySink,
-    Segment, SegmentError, Segmenter, VisionLanguageModel, Volume,
+    Ask, LpsFromIndex, Mask, Modality, ModelError, ModelInfo, Picture, Point2, Reply, ReplySink, Segment,
+    SegmentError, SegmentPrompt, Segmenter, VisionLanguageModel, Volume,
 };
 use ndarray::Array3;
 use std::collections::VecDeque;
@@ -70,20 +70,20 @@ impl Segmenter for Outlines {
         &self.0
     }
 
-    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
+    fn segment(&mut self, picture: &Picture, hints: &[SegmentPrompt]) -> Result<Vec<Segment>, SegmentError> {
         let inside = |x: usize, y: usize| {
             let p = Point2::new(x as f64 + 0.5, y as f64 + 0.5);
             hints.iter().any(|h| match h {
-                Hint::Box(b) => b.contains(p),
-                Hint::Point { at, positive } => {
+                SegmentPrompt::Box(b) => b.contains(p),
+                SegmentPrompt::Point { at, positive } => {
                     *positive && (at.x - p.x).abs() <= 2.5 && (at.y - p.y).abs() <= 2.5
                 }
-                Hint::Mask(mask) => mask.get(x, y),
-                Hint::Phrase(_) => false,
+                SegmentPrompt::Mask(mask) => mask.get(x, y),
+                SegmentPrompt::Phrase(_) => false,
             })
         };
-        if hints.iter().any(|h| matches!(h, Hint::Phrase(_))) {
-            return Err(SegmentError::Hint { model: "script".into(), hint: "phrase" });
+        if hints.iter().any(|h| matches!(h, SegmentPrompt::Phrase(_))) {
+            return Err(SegmentError::Prompt { model: "script".into(), hint: "phrase" });
         }
         let (w, h) = (picture.width(), picture.height());
         // Nothing is found where the picture is black, so that outlines end.

@@ -3,10 +3,10 @@
 use crate::printer::Printer;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use loupe_core::{Ask, Limits, Role, Turn, VisionLanguageModel};
+use loupe_core::{Ask, GenerationLimits, Role, Turn, VisionLanguageModel};
 use loupe_eval::Profile;
 use loupe_eval::llm_judge::{Cache, Judge, Opinion, Opinions, Reading, Rubric, ask_all, ask_for};
-use loupe_eval::profiles::Compat;
+use loupe_eval::profiles::HarnessProfile;
 use loupe_eval::run::RunFolder;
 use loupe_models::LoadOptions;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ impl JudgeArgs {
     pub(crate) fn ask(
         &self,
         dir: &Path,
-        rules: &[&'static dyn Compat],
+        rules: &[&'static dyn HarnessProfile],
         out: &Printer,
     ) -> Result<Vec<Box<dyn Profile>>> {
         let Some(judge) = &self.judge else { return Ok(Vec::new()) };
@@ -266,7 +266,7 @@ impl Judge for Local {
         let ask = Ask {
             pictures: Vec::new(),
             turns: vec![Turn::text(Role::User, prompt)],
-            limits: Limits { max_new_tokens: 512, ..Limits::default() },
+            limits: GenerationLimits { max_new_tokens: 512, ..GenerationLimits::default() },
         };
         let mut replies = self.model.generate(&[ask], &mut ());
         match replies.pop() {

@@ -1,23 +1,23 @@
 //! A segmenter behind the seam of a run: prompts made from the reference masks, masks as the reply.
 
+use loupe_core::MaskTrace;
 use loupe_core::ask::FoundMask;
 use loupe_core::mask::Rle;
+use loupe_core::{Answer, Answerer, Work};
 use loupe_core::{
-    Hint, Mask, MediaLoader, MediaRef, ModelInfo, Picture, Plane, Reply, Resampler, Sample, Segmenter,
-    SliceAt, Target,
+    Mask, MediaLoader, MediaRef, ModelInfo, Picture, Plane, Reply, Resampler, Sample, SegmentPrompt,
+    Segmenter, SliceAt, Target,
 };
-use loupe_eval::hints::Simulated;
-use loupe_eval::probes::Probe;
-use loupe_eval::run::{Answer, Answerer, Work};
-use loupe_eval::strict::MaskTrace;
 use loupe_preprocess::Loader;
 use loupe_preprocess::resampler::PillowResampler;
 use loupe_preprocess::volume_io::labels_of;
+use loupe_run::probes::Probe;
+use loupe_run::simulated::Simulated;
 use serde_json::Value;
 use std::time::Instant;
 
 /// Outlines what the reference masks point at.
-pub(crate) struct Outliner<'a> {
+pub(crate) struct SegmenterAnswerer<'a> {
     pub(crate) segmenter: &'a mut dyn Segmenter,
     pub(crate) prompt: Simulated,
     pub(crate) seed: u64,
@@ -37,7 +37,7 @@ pub(crate) fn on_grid_of(picture: &Picture, mask: &Mask) -> Result<Picture, Stri
     PillowResampler.resize(picture, mask.width(), mask.height(), "bilinear").map_err(|e| e.to_string())
 }
 
-impl Answerer for Outliner<'_> {
+impl Answerer for SegmenterAnswerer<'_> {
     fn model(&self) -> &ModelInfo {
         self.segmenter.info()
     }
@@ -64,7 +64,7 @@ struct Collected {
     trace: MaskTrace,
 }
 
-impl Outliner<'_> {
+impl SegmenterAnswerer<'_> {
     fn swapped(&self) -> bool {
         self.probe == Some(Probe::Swapped)
     }
@@ -173,12 +173,12 @@ impl Outliner<'_> {
     }
 }
 
-fn words(hint: &Hint) -> String {
+fn words(hint: &SegmentPrompt) -> String {
     match hint {
-        Hint::Point { at, .. } => format!("point {},{}", at.x, at.y),
-        Hint::Box(b) => format!("box {},{},{},{}", b.x0, b.y0, b.x1, b.y1),
-        Hint::Mask(_) => "mask".to_owned(),
-        Hint::Phrase(words) => words.clone(),
+        SegmentPrompt::Point { at, .. } => format!("point {},{}", at.x, at.y),
+        SegmentPrompt::Box(b) => format!("box {},{},{},{}", b.x0, b.y0, b.x1, b.y1),
+        SegmentPrompt::Mask(_) => "mask".to_owned(),
+        SegmentPrompt::Phrase(words) => words.clone(),
     }
 }
 

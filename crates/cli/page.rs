@@ -2,6 +2,7 @@
 
 use crate::second_look::view_again;
 use anyhow::Result;
+use loupe_core::MaskTrace;
 use loupe_core::ask::{FoundBox, FoundMask, Part};
 use loupe_core::sample::Outcome;
 use loupe_core::{
@@ -9,9 +10,8 @@ use loupe_core::{
     SliceAt, Target, Trace,
 };
 use loupe_eval::Profile;
-use loupe_eval::judge::Judgement;
-use loupe_eval::run::{Judged, MadeBy, RunFolder, view};
-use loupe_eval::strict::MaskTrace;
+use loupe_eval::profile::Judgement;
+use loupe_eval::run::{JudgedItem, MadeBy, RunFolder, view};
 use loupe_eval::summary::{Figure, Summary};
 use loupe_eval::tables::{self, Table};
 use loupe_report::page::{BoxKind, Fact, Item, ItemPicture, ItemRound, ItemVerdict, PageBox, PageTable};
@@ -242,7 +242,7 @@ pub(crate) fn tables(summary: &Summary) -> Vec<PageTable> {
     tables
 }
 
-pub(crate) fn item(judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
+pub(crate) fn item(judged: &JudgedItem, shown: &Pictures<'_>, images: &mut ImageStore) -> Item {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return Item {
@@ -288,7 +288,7 @@ pub(crate) struct Said<'a> {
     pub(crate) verdict: String,
 }
 
-pub(crate) fn said(judged: &Judged) -> Said<'_> {
+pub(crate) fn said(judged: &JudgedItem) -> Said<'_> {
     let (words, failure, boxes) = match judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
         Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.boxes.as_slice()),
         Some(Outcome::Failed { reason }) => (None, Some(reason.clone()), [].as_slice()),

@@ -9,7 +9,7 @@ use loupe_core::{
 use loupe_models::{Checkpoint, DeviceChoice, Dtype, LoadOptions};
 use loupe_preprocess::dicom::series::{Irregular, Options};
 use loupe_preprocess::nifti::Xform;
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use std::path::{Path, PathBuf};
 
 /// Which model and how to run it.
@@ -121,18 +121,21 @@ pub(crate) fn load_volume_segmenter(
 #[command(next_help_heading = "Images")]
 pub(crate) struct SizeArgs {
     /// Most pixels of a picture or voxels of a volume.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
     max_pixels: u64,
 
     /// Most megabytes that one decoded image may take.
-    #[arg(long, value_name = "MB", default_value_t = Limits::default().max_memory_bytes >> 20)]
+    #[arg(long, value_name = "MB", default_value_t = DecodeLimits::default().max_memory_bytes >> 20)]
     max_memory: u64,
 }
 
 impl SizeArgs {
     /// The limits in the words of `preprocess`.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory.saturating_mul(1 << 20) }
+    pub(crate) fn limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            max_pixels: self.max_pixels,
+            max_memory_bytes: self.max_memory.saturating_mul(1 << 20),
+        }
     }
 }
 
@@ -184,7 +187,7 @@ enum XformName {
 
 impl ImageArgs {
     /// The limits in the words of `preprocess`.
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> DecodeLimits {
         self.limits.limits()
     }
 

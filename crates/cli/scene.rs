@@ -4,8 +4,8 @@ use crate::commands::segment::write;
 use anyhow::{Context, Result, bail};
 use loupe_core::mask::LabelVolume;
 use loupe_core::{
-    Box2, Given, Hint, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin, Picture, Point2,
-    Segmenter, SliceAt, Source,
+    Box2, Given, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin, Picture, Point2,
+    SegmentPrompt, Segmenter, SliceAt, Source,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::dicom::Image;
@@ -147,7 +147,7 @@ impl<'a> Scene<'a> {
     ///
     /// # Errors
     /// When a slice cannot be read or the model fails.
-    pub(crate) fn propagate(&mut self, hints: &[Hint], segmenter: &mut dyn Segmenter) -> Result<()> {
+    pub(crate) fn propagate(&mut self, hints: &[SegmentPrompt], segmenter: &mut dyn Segmenter) -> Result<()> {
         let (Some(start), Some(read)) = (self.picture.origin.slice, &self.volume) else { return Ok(()) };
         let slicing = Slicing::of(self.media.view.plane, &read.volume.lps_from_index)?;
         let [slices, rows, columns] = read.volume.shape();

@@ -3,11 +3,11 @@
 use crate::pick::{ModelArgs, load_segmenter};
 use anyhow::{Result, bail};
 use loupe_core::media::WindowChoice;
+use loupe_core::{Answer, Answerer, Work};
 use loupe_core::{
     MediaLoader, MediaRef, ModelInfo, Origin, Picture, Resampler, Segmenter, SliceAt, View,
     VisionLanguageModel,
 };
-use loupe_eval::run::{Answer, Answerer, Work};
 use loupe_preprocess::resampler::PillowResampler;
 use loupe_rethink::{Budget, Models, Outcome, Request, RethinkError, Settings};
 use serde_json::Value;
@@ -170,13 +170,13 @@ impl Look {
 }
 
 /// Answers every sample with a protocol or strategy.
-pub(crate) struct SecondLook<'a> {
+pub(crate) struct RethinkAnswerer<'a> {
     pub(crate) look: Look,
     pub(crate) model: &'a mut dyn VisionLanguageModel,
     pub(crate) loader: &'a dyn MediaLoader,
 }
 
-impl Answerer for SecondLook<'_> {
+impl Answerer for RethinkAnswerer<'_> {
     fn model(&self) -> &ModelInfo {
         self.model.info()
     }
@@ -203,7 +203,7 @@ impl Answerer for SecondLook<'_> {
     }
 }
 
-impl SecondLook<'_> {
+impl RethinkAnswerer<'_> {
     fn one(&mut self, work: &Work) -> Answer {
         let written = |trace: &_| serde_json::to_value(trace).unwrap_or(Value::Null);
         match self.look.run(self.model, self.loader, Request::of_sample(&work.sample, &work.ask)) {

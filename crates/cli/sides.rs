@@ -2,10 +2,10 @@
 
 use crate::page::{Pictures, found, item, page_table, put, said, verdict};
 use anyhow::Result;
+use loupe_core::Table;
 use loupe_core::{Dataset, MediaLoader};
 use loupe_eval::compare::Comparison;
-use loupe_eval::run::{Judged, RunFolder, view};
-use loupe_eval::tables::Table;
+use loupe_eval::run::{JudgedItem, RunFolder, view};
 use loupe_eval::{Profile, Verdict};
 use loupe_report::page::{BoxKind, Fact, Item, Second};
 use loupe_report::{ImageStore, Page};
@@ -34,7 +34,7 @@ pub(crate) fn write(sides: &SideBySide<'_>, path: &Path) -> Result<u64> {
     };
     let names = [name(sides.a, &a), name(sides.b, &b)];
     let profiles = [sides.profile];
-    let mut second: HashMap<String, Judged> = HashMap::new();
+    let mut second: HashMap<String, JudgedItem> = HashMap::new();
     for judged in view(&b, &profiles)? {
         let judged = judged?;
         second.entry(judged.item.line.id()).or_insert(judged);
@@ -72,7 +72,7 @@ pub(crate) fn write(sides: &SideBySide<'_>, path: &Path) -> Result<u64> {
 }
 
 /// What the second run made of the same sample, its boxes on the same pictures.
-fn add_second(item: &mut Item, judged: &Judged, shown: &Pictures<'_>, images: &mut ImageStore) {
+fn add_second(item: &mut Item, judged: &JudgedItem, shown: &Pictures<'_>, images: &mut ImageStore) {
     let said = said(judged);
     let right = |verdict: &str| verdict == Verdict::Correct.word();
     let who = match (right(&item.verdict), right(&said.verdict)) {

@@ -2,12 +2,12 @@
 //! pictures that its numbers refer to. Nothing is guessed from the size of numbers.
 
 use anyhow::{Result, bail};
+use loupe_core::PictureRecord;
 use loupe_core::dialect::{Dialect, Found, Parsed, PictureSizes, Units, dialect};
 use loupe_core::picture::Origin;
 use loupe_core::sample::Outcome;
 use loupe_core::{Labelled, MediaLoader, MediaRef, Reply, Sample, Target};
 use loupe_datasets::replies::Imported;
-use loupe_eval::run::Seen;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -104,7 +104,7 @@ pub(crate) struct Places<'a> {
     input: Option<usize>,
     loader: &'a dyn MediaLoader,
     /// Pictures by their reference; many rows share one.
-    seen: HashMap<String, Result<Seen, String>>,
+    seen: HashMap<String, Result<PictureRecord, String>>,
 }
 
 /// A size of a row, from its position in the row's sizes on.
@@ -115,17 +115,17 @@ fn size(row: &Imported, at: usize) -> Result<[usize; 2], String> {
     }
 }
 
-fn flat([width, height]: [usize; 2]) -> Seen {
-    Seen { width, height, origin: Origin::of_size(width, height) }
+fn flat([width, height]: [usize; 2]) -> PictureRecord {
+    PictureRecord { width, height, origin: Origin::of_size(width, height) }
 }
 
 impl Places<'_> {
-    fn picture(&mut self, media: &MediaRef) -> Result<Seen, String> {
+    fn picture(&mut self, media: &MediaRef) -> Result<PictureRecord, String> {
         let key = serde_json::to_string(media).unwrap_or_default();
         if let Some(known) = self.seen.get(&key) {
             return known.clone();
         }
-        let seen = self.loader.load(media).map_err(|e| e.to_string()).map(|picture| Seen {
+        let seen = self.loader.load(media).map_err(|e| e.to_string()).map(|picture| PictureRecord {
             width: picture.width(),
             height: picture.height(),
             origin: picture.origin,
@@ -135,7 +135,7 @@ impl Places<'_> {
     }
 
     /// The pictures that a row's numbers refer to.
-    fn pictures(&mut self, row: &Imported, sample: Option<&Sample>) -> Result<Vec<Seen>, String> {
+    fn pictures(&mut self, row: &Imported, sample: Option<&Sample>) -> Result<Vec<PictureRecord>, String> {
         match sample {
             _ if self.given => Ok(vec![flat(size(row, 0)?)]),
             Some(sample) => sample.media.iter().map(|media| self.picture(media)).collect(),
@@ -149,7 +149,7 @@ impl Places<'_> {
         dialect: &Dialect,
         parsed: &Parsed,
         row: &Imported,
-        seen: &[Seen],
+        seen: &[PictureRecord],
     ) -> Result<Found, String> {
         let input = self.input.map(|at| size(row, at)).transpose()?;
         let sizes = seen.iter().map(|s| {
@@ -163,7 +163,7 @@ impl Places<'_> {
 
     /// The reply with its boxes and points, and the pictures they lie in; a failure where the size of
     /// a picture that the dialect needs cannot be had.
-    pub(crate) fn reply(&mut self, row: &Imported, sample: Option<&Sample>) -> (Outcome, Vec<Seen>) {
+    pub(crate) fn reply(&mut self, row: &Imported, sample: Option<&Sample>) -> (Outcome, Vec<PictureRecord>) {
         let parsed = self.spoken.parse(&row.reply);
         let found = self.pictures(row, sample).and_then(|seen| {
             let found = self.found(self.spoken, &parsed, row, &seen)?;

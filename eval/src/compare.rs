@@ -1,8 +1,7 @@
 //! Two runs on the same samples: paired differences, never two intervals side by side.
 
-use crate::judge::{Profile, Verdict};
-use crate::probes::{self, Dependence, dependence};
-use crate::run::{RunError, RunFolder, view};
+use crate::profile::{Profile, Verdict};
+use crate::score::view;
 use crate::stats::bootstrap::{self, RESAMPLES};
 use crate::stats::multiple::{benjamini_hochberg, holm};
 use crate::stats::paired::{McNemar, PairedT, mcnemar, t_test};
@@ -10,6 +9,8 @@ use crate::stats::power::Design;
 use crate::stats::special::t_two_sided;
 use crate::stats::{Clusters, Interval};
 use crate::summary::LEVEL;
+use loupe_run::probes::{self, Dependence, dependence};
+use loupe_run::{RunError, RunFolder};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -144,7 +145,7 @@ fn rows(folder: &RunFolder, profile: &dyn Profile) -> Result<Rows, RunError> {
             let mut tags = sample.tags.clone();
             tags.entry("language".to_owned()).or_insert_with(|| sample.language.clone());
             tags.entry("n_images".to_owned()).or_insert_with(|| sample.media.len().to_string());
-            let asked = crate::run::fingerprint(&(&sample.question, &sample.choices, &sample.target));
+            let asked = loupe_run::fingerprint(&(&sample.question, &sample.choices, &sample.target));
             Row {
                 asked,
                 group: sample.group.clone(),

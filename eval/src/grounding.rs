@@ -2,9 +2,8 @@
 //! for boxes, and how the replies' dialect could be read.
 
 use crate::metrics::coco_map::{Found, Params, Truth, evaluate};
-use crate::run::Seen;
 use loupe_core::sample::Outcome;
-use loupe_core::{Box2, Prediction, Sample, Source, Target};
+use loupe_core::{Prediction, Sample, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -62,14 +61,14 @@ pub(crate) struct Gatherer {
 
 impl Gatherer {
     /// Adds an item; what asks for no places changes nothing.
-    pub(crate) fn add(&mut self, sample: &Sample, prediction: &Prediction, seen: &[Seen]) {
+    pub(crate) fn add(&mut self, sample: &Sample, prediction: &Prediction) {
         let (Target::Boxes(_) | Target::Points(_), Outcome::Reply(reply)) =
             (&sample.target, &prediction.outcome)
         else {
             return;
         };
         self.replies += 1;
-        match (reply.boxes.len() + reply.points.len(), reply.repairs.is_empty()) {
+        match (reply.boxes().count() + reply.points().count(), reply.repairs.is_empty()) {
             (0, _) => self.nothing += 1,
             (_, true) => self.read += 1,
             (_, false) => self.repaired += 1,
@@ -86,8 +85,8 @@ impl Gatherer {
             area: None,
             crowd: false,
         }));
-        self.founds.extend(reply.boxes.iter().filter_map(|b| {
-            let region: Box2<Source> = seen.get(b.picture)?.origin.source_from_self.boxed(b.region);
+        self.founds.extend(reply.findings.iter().filter_map(|b| {
+            let region = b.source_box()?;
             let score = b.score.unwrap_or(1.0);
             region.is_proper().then_some(Found {
                 image: image(b.picture),

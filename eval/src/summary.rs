@@ -1,18 +1,18 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
 use crate::grounding::{Gatherer, GroundingSummary};
-use crate::judge::{Gather, Judgement, Profile, Verdict};
 use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::metrics::{bertscore, radfact, wordnet};
+use crate::profile::{Gather, Judgement, Profile, Verdict};
 use crate::profiles::{Sensitivity, Spread};
-use crate::run::{MadeBy, Seen};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
 use loupe_core::sample::Outcome;
 use loupe_core::{Metric, Prediction, Sample, Score};
+use loupe_run::MadeBy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -159,13 +159,13 @@ impl Summary {
 }
 
 #[derive(Default)]
-struct Sums {
+struct FigureSums {
     values: Clusters,
     unparsed: u64,
     unscored: u64,
 }
 
-impl Sums {
+impl FigureSums {
     fn add(&mut self, group: u32, value: f64, unparsed: bool) {
         if value.is_finite() {
             self.values.add(group, value);
@@ -188,14 +188,14 @@ impl Sums {
     }
 }
 
-/// Sums under names, in order of first appearance; a run has a handful of names.
+/// FigureSums under names, in order of first appearance; a run has a handful of names.
 #[derive(Default)]
-struct Named(Vec<(String, Sums)>);
+struct Named(Vec<(String, FigureSums)>);
 
 impl Named {
-    fn entry(&mut self, name: &str) -> &mut Sums {
+    fn entry(&mut self, name: &str) -> &mut FigureSums {
         let at = self.0.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
-            self.0.push((name.to_owned(), Sums::default()));
+            self.0.push((name.to_owned(), FigureSums::default()));
             self.0.len() - 1
         });
         &mut self.0[at].1
@@ -315,11 +315,10 @@ impl<'a> Summariser<'a> {
         &mut self,
         sample: &Sample,
         prediction: &Prediction,
-        pictures: &[Seen],
         verdicts: &[(String, Judgement)],
         measured: &[(&'static str, Score)],
     ) {
-        self.grounding.add(sample, prediction, pictures);
+        self.grounding.add(sample, prediction);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
@@ -338,7 +337,7 @@ impl<'a> Summariser<'a> {
                 };
                 reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum)
             }
-            Outcome::Failed { .. } => {
+            Outcome::Failed(_) => {
                 self.failed += 1;
                 None
             }
@@ -388,7 +387,7 @@ impl<'a> Summariser<'a> {
                 fingerprint: made_by.dataset.fingerprint.clone(),
                 group_by: made_by.dataset.group_by.clone(),
                 model: made_by.model.name.clone(),
-                weights_sha256: made_by.model.weights_sha256.clone(),
+                weights_sha256: made_by.model.identity_sha256(),
                 prompt: made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_owned(),
                 strategy,
                 n: made_by.n,

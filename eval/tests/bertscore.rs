@@ -170,7 +170,7 @@ fn a_summary_says_what_it_was_made_with_and_every_text_is_encoded_once() {
     let figure = summary.metrics.iter().find(|f| f.name == "bertscore_f1").unwrap();
     assert!(figure.n == 203 && figure.interval.is_some(), "{figure:?}");
     assert_eq!(summary.bertscore.as_ref().unwrap().layer, 1);
-    let text = tables::join(&tables::summary(&summary), tables::Format::Terminal);
+    let text = tables::join(&tables::summary(&summary), loupe_core::table::Format::Terminal);
     assert!(text.contains("BERTScore: fake-1b (abcd"), "{text}");
     assert!(text.contains("layer 1, idf from references, not rescaled"), "{text}");
     let read: loupe_eval::Summary =

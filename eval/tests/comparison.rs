@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 fn made(set: &Set, salt: u64, limit: Option<usize>) -> TempDir {
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut plan = Plan { batch: 16, ..Plan::new(prompts::default_recipe()) };
+    let mut plan = Plan { batch: 16, ..Plan::new(prompts::default_template()) };
     plan.selection.limit = limit;
     let mut model = Model { salt, ..Model::new() };
     model.info.weights_sha256 = format!("{salt}");
@@ -84,7 +84,7 @@ fn runs_of_other_data_are_refused() {
         }
     }
     let b = tempfile::tempdir().unwrap();
-    let plan = Plan::new(prompts::default_recipe());
+    let plan = Plan::new(prompts::default_template());
     let loader = Loader { sound: true, ..Loader::default() };
     run(b.path(), &plan, &Renamed(other), &mut Direct(&mut Model::new()), &loader, &mut ()).unwrap();
     let refused = compare(a.path(), b.path(), &Strict);
@@ -139,7 +139,7 @@ fn every_profile_scores_a_run_and_tables_come_in_every_format() {
 
 #[test]
 fn cells_cannot_break_out_of_their_table() {
-    let table = tables::Table {
+    let table = loupe_core::Table {
         title: "a".into(),
         note: String::new(),
         columns: vec!["x|y".into(), "50 %".into()],

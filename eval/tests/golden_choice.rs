@@ -10,7 +10,7 @@
 mod common;
 
 use loupe_core::{Choice, Sample, Target};
-use loupe_eval::profiles::{self, Compat};
+use loupe_eval::profiles::{self, HarnessProfile};
 use serde_json::Value;
 
 /// `(form, harness)` whose figure hangs on words of the reply that the table does not give.
@@ -60,7 +60,7 @@ fn reply(form: &str, l: char, text: &str) -> String {
     }
 }
 
-fn profile(harness: &str) -> &'static dyn Compat {
+fn profile(harness: &str) -> &'static dyn HarnessProfile {
     let name = match harness {
         "MedEvalKit" => "medevalkit-mcq",
         "MedEvalKit_MMMU" => "medevalkit-mmmu",
@@ -99,7 +99,7 @@ fn questions(path: &std::path::Path) -> Vec<Sample> {
 
 /// Expected share of accepted replies and the standard deviation of that share, and whether any
 /// verdict is random.
-fn accepted(profile: &dyn Compat, samples: &[Sample], form: &str, right: bool) -> (f64, f64) {
+fn accepted(profile: &dyn HarnessProfile, samples: &[Sample], form: &str, right: bool) -> (f64, f64) {
     let (mut sum, mut variance) = (0.0, 0.0);
     for sample in samples {
         let Target::Choice(gold) = sample.target else { panic!() };

@@ -9,7 +9,7 @@
 mod common;
 
 use loupe_core::{Sample, Score};
-use loupe_eval::profiles::{self, Figure, Sums};
+use loupe_eval::profiles::{self, HarnessFigure, HarnessSums};
 use serde_json::Value;
 
 fn jsonl(path: &std::path::Path) -> Vec<Value> {
@@ -56,9 +56,9 @@ fn reply(form: &str, gold: &str) -> String {
     }
 }
 
-fn figures(profile: &str, samples: &[Sample], form: &str) -> Vec<Figure> {
+fn figures(profile: &str, samples: &[Sample], form: &str) -> Vec<HarnessFigure> {
     let profile = profiles::by_name(profile).unwrap();
-    let mut sums = Sums::default();
+    let mut sums = HarnessSums::default();
     for sample in samples {
         let judged = profile.score(sample, &reply(form, sample.target.text().unwrap()));
         sums.add_row(&judged);

@@ -9,10 +9,10 @@ use loupe_core::mask::Rle;
 use loupe_core::{
     Box2, DataError, Dataset, DatasetInfo, Labelled, Mask, MediaRef, ModelInfo, Point2, Reply, Sample, Target,
 };
-use loupe_eval::prompts;
 use loupe_eval::run::{Answer, Answerer, Plan, Work, run, score};
 use loupe_eval::strict::{MaskTrace, Strict};
 use loupe_eval::{Scoring, Summary, tables};
+use loupe_run::templates;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ impl Answerer for Answers<'_> {
 fn summary(items: Vec<(Target, Reply, Value)>) -> Summary {
     let set = scripted(items);
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan::new(prompts::default_recipe());
+    let plan = Plan::new(prompts::default_template());
     let loader = Loader { sound: true, ..Loader::default() };
     run(dir.path(), &plan, &set, &mut Answers(&set, Model::new().info), &loader, &mut ()).unwrap();
     score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap()
@@ -123,7 +123,7 @@ fn boxes_have_figures_of_items_and_of_the_set() {
     for ap in [boxes.map, boxes.ap50, boxes.ap75] {
         assert!((ap.unwrap() - 76.0 / 101.0).abs() < 1e-12);
     }
-    let text = tables::join(&tables::summary(&summary), tables::Format::Terminal);
+    let text = tables::join(&tables::summary(&summary), loupe_core::table::Format::Terminal);
     assert!(text.contains("mAP @ IoU 0.50:0.95") && text.contains("repair: closed"), "{text}");
 }
 

@@ -3,17 +3,17 @@
 
 mod common;
 
+use loupe_core::PictureRecord;
 use loupe_core::picture::Origin;
 use loupe_core::{Box2, Labelled, MeasureUnit, Measurement, Sample, Score, Target};
-use loupe_eval::profiles::{self, CRASH, Compat, Sums};
-use loupe_eval::run::Seen;
+use loupe_eval::profiles::{self, CRASH, HarnessProfile, HarnessSums};
 use serde_json::Value;
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("fixtures/medvision.json")).unwrap()
 }
 
-fn profile() -> &'static dyn Compat {
+fn profile() -> &'static dyn HarnessProfile {
     profiles::by_name("medvision").unwrap()
 }
 
@@ -24,7 +24,7 @@ fn numbers(target: &Value) -> Vec<f64> {
 }
 
 /// The references in loupe's own types: boxes of a picture of 640 × 480 pixels, lengths, angles.
-fn typed(target: &Value) -> (Sample, Vec<Seen>) {
+fn typed(target: &Value) -> (Sample, Vec<PictureRecord>) {
     const SIZE: [usize; 2] = [640, 480];
     let [width, height] = SIZE.map(|n| n as f64);
     let all = numbers(target);
@@ -40,7 +40,7 @@ fn typed(target: &Value) -> (Sample, Vec<Seen>) {
             Target::Measurements(all.iter().map(one).collect())
         }
     };
-    let seen = Seen { width: SIZE[0], height: SIZE[1], origin: Origin::of_size(SIZE[0], SIZE[1]) };
+    let seen = PictureRecord { width: SIZE[0], height: SIZE[1], origin: Origin::of_size(SIZE[0], SIZE[1]) };
     (Sample { target, ..common::worded("", &[]) }, vec![seen])
 }
 
@@ -56,7 +56,7 @@ fn every_row_and_every_figure() {
     let mut compared = 0;
     for (task, set) in fixture().as_object().unwrap() {
         for own_types in [false, true] {
-            let mut sums = Sums::default();
+            let mut sums = HarnessSums::default();
             for row in set["rows"].as_array().unwrap() {
                 let (sample, seen) = match own_types {
                     true => typed(&row["target"]),

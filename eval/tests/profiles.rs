@@ -4,7 +4,7 @@
 use loupe_core::{Choice, Sample, Score, Target};
 use loupe_eval::metrics::token_f1;
 use loupe_eval::metrics::vqa_normal::normalise_lower;
-use loupe_eval::profiles::{self, CRASH, Judged, RANDOM};
+use loupe_eval::profiles::{self, CRASH, HarnessVerdict, RANDOM};
 use serde_json::Value;
 
 fn sample(target: Target, choices: Vec<Choice>, answer_type: &str) -> Sample {
@@ -20,7 +20,7 @@ fn sample(target: Target, choices: Vec<Choice>, answer_type: &str) -> Sample {
     }
 }
 
-fn score(profile: &str, sample: &Sample, reply: &str) -> Judged {
+fn score(profile: &str, sample: &Sample, reply: &str) -> HarnessVerdict {
     profiles::by_name(profile).unwrap_or_else(|| panic!("no profile {profile}")).score(sample, reply)
 }
 

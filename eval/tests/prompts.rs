@@ -1,8 +1,8 @@
 //! Prompts to the character.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_core::{Choice, Limits, Part, Picture, Role, Sample, Target};
-use loupe_eval::prompts::{RECIPES, Recipe, asks_yes_or_no, by_name};
+use loupe_core::{Choice, GenerationLimits, Part, Picture, Role, Sample, Target};
+use loupe_run::templates::{PROMPT_TEMPLATES, PromptTemplate, asks_yes_or_no, by_name};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,15 +22,15 @@ fn sample(question: &str, gold: &str, choices: &[(char, &str)]) -> Sample {
     }
 }
 
-fn words(recipe: &str, sample: &Sample) -> String {
-    let (before, after) = by_name(recipe).unwrap().words(sample);
+fn words(template: &str, sample: &Sample) -> String {
+    let (before, after) = by_name(template).unwrap().words(sample);
     before + &after
 }
 
 /// The user's turn with `[k]` for pictures.
-fn shown(recipe: &Recipe, sample: &Sample, pictures: usize) -> String {
+fn shown(template: &PromptTemplate, sample: &Sample, pictures: usize) -> String {
     let picture = Arc::new(Picture::new(1, 1, 1, vec![0]).unwrap());
-    let ask = recipe.ask(sample, vec![picture; pictures], Limits::default());
+    let ask = template.ask(sample, vec![picture; pictures], GenerationLimits::default());
     let turn = ask.turns.last().unwrap();
     assert_eq!(turn.role, Role::User);
     turn.parts
@@ -77,10 +77,10 @@ fn harness_prompts_are_exact() {
 #[test]
 fn pictures_are_tagged_when_there_are_several() {
     let ask = sample("same?", "yes", &[]);
-    let recipe = by_name("question").unwrap();
-    assert_eq!(shown(recipe, &ask, 0), "same?");
-    assert_eq!(shown(recipe, &ask, 1), "[0]same?");
-    assert_eq!(shown(recipe, &ask, 2), "<image_1>: [0]<image_2>: [1]same?");
+    let template = by_name("question").unwrap();
+    assert_eq!(shown(template, &ask, 0), "same?");
+    assert_eq!(shown(template, &ask, 1), "[0]same?");
+    assert_eq!(shown(template, &ask, 2), "<image_1>: [0]<image_2>: [1]same?");
     assert_eq!(
         shown(by_name("vlmevalkit").unwrap(), &sample("q", "a", &[]), 2),
         "[0][1]q\nPlease directly provide a short answer to the question. "
@@ -101,14 +101,14 @@ fn the_default_never_looks_at_the_reference() {
 
 #[test]
 fn braces_in_a_question_are_left_alone() {
-    for recipe in RECIPES {
+    for template in PROMPT_TEMPLATES {
         let ask = sample("a {options} {q} {pictures} b", "yes", &OPTIONS);
-        let text = shown(recipe, &ask, 1);
-        assert_eq!(text.matches("a {options} {q} {pictures} b").count(), 1, "{}: {text}", recipe.name);
-        assert!(text.contains("CT"), "{}", recipe.name);
+        let text = shown(template, &ask, 1);
+        assert_eq!(text.matches("a {options} {q} {pictures} b").count(), 1, "{}: {text}", template.name);
+        assert!(text.contains("CT"), "{}", template.name);
     }
-    let names: BTreeSet<&str> = RECIPES.iter().map(|r| r.name).collect();
-    assert_eq!(names.len(), RECIPES.len());
+    let names: BTreeSet<&str> = PROMPT_TEMPLATES.iter().map(|r| r.name).collect();
+    assert_eq!(names.len(), PROMPT_TEMPLATES.len());
     assert!(by_name("nobody").unwrap_err().to_string().contains("medevalkit-slake"));
 }
 

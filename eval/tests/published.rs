@@ -8,7 +8,7 @@ use loupe_eval::metrics::boxes::iou_best;
 use loupe_eval::metrics::coco_map::Params;
 use loupe_eval::metrics::{count, radfact};
 use loupe_eval::profiles::pointdetectcount::{Reading, Task, mean_average_precision, read};
-use loupe_eval::profiles::{self, Figure, Sums};
+use loupe_eval::profiles::{self, HarnessFigure, HarnessSums};
 use loupe_eval::stats::bootstrap;
 use loupe_eval::{Judgement, Verdict};
 use serde_json::Value;
@@ -28,9 +28,9 @@ fn text<'a>(row: &'a Value, key: &str) -> &'a str {
     row[key].as_str().unwrap_or_default()
 }
 
-fn run(profile: &str, rows: &[(Sample, String)]) -> (Vec<Figure>, Vec<f64>) {
+fn run(profile: &str, rows: &[(Sample, String)]) -> (Vec<HarnessFigure>, Vec<f64>) {
     let profile = profiles::by_name(profile).unwrap();
-    let (mut sums, mut verdicts) = (Sums::default(), Vec::new());
+    let (mut sums, mut verdicts) = (HarnessSums::default(), Vec::new());
     for (sample, reply) in rows {
         let judged = profile.score(sample, reply);
         sums.add_row(&judged);
@@ -39,7 +39,7 @@ fn run(profile: &str, rows: &[(Sample, String)]) -> (Vec<Figure>, Vec<f64>) {
     (profile.figures(&sums), verdicts)
 }
 
-fn value(figures: &[Figure], name: &str) -> f64 {
+fn value(figures: &[HarnessFigure], name: &str) -> f64 {
     match &figures.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("no figure {name}")).value {
         Score::Value(v) => *v,
         Score::Unscored(why) => panic!("{name}: {why}"),
@@ -277,7 +277,7 @@ fn point_detect_count_as_its_script_and_as_pycocotools() {
     let mut gathered = profiles::by_name("pointdetectcount").unwrap().gather().unwrap();
     let nothing = Judgement::bare(Verdict::Unscored, "", "");
     rows.iter().for_each(|(sample, reply)| gathered.add(sample, reply, &nothing));
-    figures.extend(gathered.figures().into_iter().map(|(name, value)| Figure::new(name, value, 0)));
+    figures.extend(gathered.figures().into_iter().map(|(name, value)| HarnessFigure::new(name, value, 0)));
     for (task, values) in golden.as_object().unwrap() {
         for (name, expected) in values.as_object().unwrap() {
             let expected = expected.as_f64().unwrap();

@@ -24,7 +24,7 @@ fn go(dir: &Path, set: &Set, plan: &Plan) -> Result<Finished, RunError> {
 }
 
 fn plan(batch: usize) -> Plan {
-    Plan { batch, decode_threads: 2, ..Plan::new(prompts::default_recipe()) }
+    Plan { batch, decode_threads: 2, ..Plan::new(prompts::default_template()) }
 }
 
 fn scores(dir: &Path) -> Vec<u8> {
@@ -119,7 +119,7 @@ fn another_command_is_refused_and_the_difference_named() {
     other.limits.max_new_tokens = 9;
     assert_eq!(refused(&set, &other, &mut Model::new()), "limits.max_new_tokens");
     let mut other = plan(2);
-    other.recipe = prompts::by_name("medevalkit").unwrap();
+    other.template = prompts::by_name("medevalkit").unwrap();
     assert_eq!(refused(&set, &other, &mut Model::new()), "prompt.name");
     let mut model = Model::new();
     model.info.weights_sha256 = "beef".into();

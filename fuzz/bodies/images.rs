@@ -7,9 +7,9 @@ use loupe_preprocess::dicom::{Image, deid, inspect, parse, rtstruct, seg, write}
 use loupe_preprocess::nifti::{self, Xform};
 use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{labels_of, read_volume};
-use loupe_preprocess::{Limits, Loader, picture_io};
+use loupe_preprocess::{DecodeLimits, Loader, picture_io};
 
-const LIMITS: Limits = Limits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
+const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
 
 /// NIfTI-1, NIfTI-2 and Analyze.
 pub fn nifti(bytes: &[u8]) {

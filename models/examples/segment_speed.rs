@@ -5,7 +5,7 @@
 //! labelling of a 256³ volume instead.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use loupe_core::{Box2, Hint, LpsFromIndex, Modality, Picture, Segmenter, Volume};
+use loupe_core::{Box2, LpsFromIndex, Modality, Picture, SegmentPrompt, Segmenter, Volume};
 use loupe_models::{Checkpoint, LoadOptions, load_segmenter, load_volume_segmenter};
 use std::path::Path;
 use std::time::Instant;
@@ -20,9 +20,14 @@ fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-fn region(n: usize, width: f64, height: f64) -> Hint {
+fn region(n: usize, width: f64, height: f64) -> SegmentPrompt {
     let share = 0.02 * (n % 20) as f64;
-    Hint::Box(Box2::new(share * width, share * height, (share + 0.5) * width, (share + 0.55) * height))
+    SegmentPrompt::Box(Box2::new(
+        share * width,
+        share * height,
+        (share + 0.5) * width,
+        (share + 0.55) * height,
+    ))
 }
 
 fn pictures(checkpoint: &str, width: usize, height: usize, rounds: usize) {
@@ -37,7 +42,7 @@ fn pictures(checkpoint: &str, width: usize, height: usize, rounds: usize) {
         let picture = Picture::new(width, height, 3, pixels).unwrap();
         first.push(timed(|| sam.segment(&picture, &[region(0, w, h)]).unwrap()));
         next.extend((1..6).map(|n| timed(|| sam.segment(&picture, &[region(n, w, h)]).unwrap())));
-        let objects: Vec<Vec<Hint>> = (0..10).map(|n| vec![region(n, w, h)]).collect();
+        let objects: Vec<Vec<SegmentPrompt>> = (0..10).map(|n| vec![region(n, w, h)]).collect();
         ten.push(timed(|| sam.segment_all(&picture, &objects)));
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -5,7 +5,7 @@
 //! `images`: a list of {width, height, questions}. Pictures are noise made from the seed.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use loupe_core::{Ask, Limits, Picture};
+use loupe_core::{Ask, GenerationLimits, Picture};
 use loupe_models::{Dtype, LoadOptions, load};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,8 +27,10 @@ fn main() {
     // As much as two dozen pictures' prefixes need; the default would only raise the peak.
     let options = LoadOptions { dtype: Some(dtype), cache_bytes: 128 << 20, ..LoadOptions::default() };
     let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
-    let limits =
-        Limits { max_new_tokens: work["new_tokens"].as_u64().unwrap() as usize, ..Limits::default() };
+    let limits = GenerationLimits {
+        max_new_tokens: work["new_tokens"].as_u64().unwrap() as usize,
+        ..GenerationLimits::default()
+    };
     let (mut answers, mut tokens, mut reused) = (0, 0, 0);
     let began = Instant::now();
     for image in work["images"].as_array().unwrap() {

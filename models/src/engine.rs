@@ -45,7 +45,7 @@ pub(crate) struct Engine<A> {
 struct Job<'a> {
     /// Number of the ask in the call.
     ask: usize,
-    limits: &'a loupe_core::Limits,
+    limits: &'a loupe_core::GenerationLimits,
     /// Width and height of each picture given.
     given: Vec<[usize; 2]>,
     prompt: Prompt,

@@ -3,7 +3,7 @@
 
 use loupe_core::{MediaRef, VolumeSegmenter};
 use loupe_models::{Checkpoint, LoadOptions, load_segmenter, load_volume_segmenter};
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use std::path::{Path, PathBuf};
 
 fn load(brainchop: &Path) -> Box<dyn VolumeSegmenter> {
@@ -21,7 +21,7 @@ fn labels_equal_the_reference() {
         return;
     };
     let folder = data.join("brainchop");
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let volume = |name: &str| loader.load_volume(&MediaRef::file(folder.join(name))).unwrap();
     let mut net = load(&folder);
     let input = volume("public/t1_crop.nii.gz");

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Case, Dialect, FAMILIES, cosine, dumped, greedy, largest_difference};
-use loupe_core::{Counts, Limits, ModelError, Part, Picture, Role, Turn};
+use loupe_core::{Counts, GenerationLimits, ModelError, Part, Picture, Role, Turn};
 use loupe_models::{Dtype, LoadError, LoadOptions, load};
 use std::sync::Arc;
 
@@ -222,7 +222,7 @@ fn bad_asks_fail_alone_and_say_why() {
     let thin = greedy(vec![Arc::new(common::picture(402, 2, 1))], "thin", 2);
     let long = greedy(vec![], &"word ".repeat(4000), 2);
     let mut senseless = good.clone();
-    senseless.limits = Limits { repetition_penalty: -1.0, ..good.limits.clone() };
+    senseless.limits = GenerationLimits { repetition_penalty: -1.0, ..good.limits.clone() };
     let out = model.generate(&[missing, good.clone(), thin, long, senseless, good], &mut ());
     assert!(matches!(out[0], Err(ModelError::NoSuchPicture { turn: 0, index: 3, count: 1 })));
     assert!(

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use candle_core::{Device, Tensor};
-use loupe_core::{Box2, Hint, Picture, Point2, Segmenter};
+use loupe_core::{Box2, Picture, Point2, SegmentPrompt, Segmenter};
 use loupe_models::segmenters::{Decoded, Sam, medsam, mobile_sam, sam, sam_med2d, segmenter_of};
 use loupe_models::{Checkpoint, LoadOptions, Resample, load_segmenter};
 use std::collections::HashMap;
@@ -75,13 +75,13 @@ struct Prompt {
 
 impl Prompt {
     /// One list of hints an object.
-    fn objects(&self) -> Vec<Vec<Hint>> {
-        let points: Vec<Hint> = self
+    fn objects(&self) -> Vec<Vec<SegmentPrompt>> {
+        let points: Vec<SegmentPrompt> = self
             .points
             .iter()
             .flatten()
             .zip(self.labels.iter().flatten())
-            .map(|(p, &l)| Hint::Point { at: Point2::new(p[0], p[1]), positive: l == 1 })
+            .map(|(p, &l)| SegmentPrompt::Point { at: Point2::new(p[0], p[1]), positive: l == 1 })
             .collect();
         match &self.boxes {
             None => vec![points],
@@ -89,7 +89,7 @@ impl Prompt {
                 .iter()
                 .map(|b| {
                     let mut hints = points.clone();
-                    hints.push(Hint::Box(Box2::new(b[0], b[1], b[2], b[3])));
+                    hints.push(SegmentPrompt::Box(Box2::new(b[0], b[1], b[2], b[3])));
                     hints
                 })
                 .collect(),
@@ -144,19 +144,19 @@ fn masks_and_predicted_iou_equal_the_reference() {
 #[test]
 fn hints_that_cannot_be_used_are_refused_in_words() {
     let (mut sam, picture) = (load("window3"), picture("window3"));
-    let outside = Hint::Point { at: Point2::new(500.0, 3.0), positive: true };
+    let outside = SegmentPrompt::Point { at: Point2::new(500.0, 3.0), positive: true };
     assert!(sam.segment(&picture, &[outside]).unwrap_err().to_string().contains("outside"));
     assert!(sam.segment(&picture, &[]).unwrap_err().to_string().contains("needed"));
-    let phrase = Hint::Phrase("liver".into());
+    let phrase = SegmentPrompt::Phrase("liver".into());
     assert!(sam.segment(&picture, &[phrase]).unwrap_err().to_string().contains("phrase"));
-    let empty = Hint::Box(Box2::new(5.0, 5.0, 5.0, 9.0));
+    let empty = SegmentPrompt::Box(Box2::new(5.0, 5.0, 5.0, 9.0));
     assert!(sam.segment(&picture, &[empty]).is_err());
 }
 
 #[test]
 fn a_kept_embedding_gives_the_same_masks_and_another_picture_is_not_mistaken_for_it() {
     let picture = picture("window4");
-    let hints = [Hint::Box(Box2::new(4.0, 5.0, 20.0, 40.0))];
+    let hints = [SegmentPrompt::Box(Box2::new(4.0, 5.0, 20.0, 40.0))];
     let mut sam = load("window4");
     let first = sam.segment(&picture, &hints).unwrap();
     assert_eq!(first, sam.segment(&picture, &hints).unwrap());
@@ -175,11 +175,11 @@ fn objects_decoded_together_equal_those_decoded_alone() {
     let mut sam =
         load_segmenter(&Checkpoint::directory(&folder("grey")), None, &LoadOptions::default()).unwrap();
     assert_eq!(sam.info().family, "sam");
-    let region = |x: f64| Hint::Box(Box2::new(x, 3.0, x + 30.0, 31.0));
-    let point = |x: f64| Hint::Point { at: Point2::new(x, 20.0), positive: true };
-    let mut objects: Vec<Vec<Hint>> = (0..11).map(|n| vec![region(4.0 * f64::from(n))]).collect();
+    let region = |x: f64| SegmentPrompt::Box(Box2::new(x, 3.0, x + 30.0, 31.0));
+    let point = |x: f64| SegmentPrompt::Point { at: Point2::new(x, 20.0), positive: true };
+    let mut objects: Vec<Vec<SegmentPrompt>> = (0..11).map(|n| vec![region(4.0 * f64::from(n))]).collect();
     objects.insert(2, vec![point(30.0)]);
-    objects.insert(5, vec![Hint::Phrase("lung".into())]);
+    objects.insert(5, vec![SegmentPrompt::Phrase("lung".into())]);
     objects.insert(7, vec![point(60.0), region(50.0)]);
     let together = sam.segment_all(&picture, &objects);
     assert_eq!(together.len(), objects.len());
@@ -203,9 +203,9 @@ fn objects_decoded_together_equal_those_decoded_alone() {
 
 #[test]
 fn each_family_answers_in_its_own_way() {
-    let segment = |case: &str, hints: &[Hint]| load(case).segment(&picture(case), hints);
-    let point = Hint::Point { at: Point2::new(20.0, 20.0), positive: true };
-    let region = Hint::Box(Box2::new(5.0, 6.0, 30.0, 40.0));
+    let segment = |case: &str, hints: &[SegmentPrompt]| load(case).segment(&picture(case), hints);
+    let point = SegmentPrompt::Point { at: Point2::new(20.0, 20.0), positive: true };
+    let region = SegmentPrompt::Box(Box2::new(5.0, 6.0, 30.0, 40.0));
     let refusal = segment("medsam", std::slice::from_ref(&point)).unwrap_err().to_string();
     assert_eq!(refusal, "medsam takes no point prompts");
     assert_eq!(segment("medsam", std::slice::from_ref(&region)).unwrap().len(), 1);
@@ -229,7 +229,7 @@ fn bytes_in_memory_load_as_a_folder_does() {
     ];
     let embedded = Checkpoint::Embedded { name: "built in", files: FILES };
     let mut sam = load_segmenter(&embedded, None, &LoadOptions::default()).unwrap();
-    let hints = [Hint::Box(Box2::new(4.0, 5.0, 60.0, 30.0))];
+    let hints = [SegmentPrompt::Box(Box2::new(4.0, 5.0, 60.0, 30.0))];
     let picture = picture("grey");
     assert_eq!(sam.segment(&picture, &hints), load("grey").segment(&picture, &hints));
     assert_eq!(sam.info().name, "built in");

@@ -3,8 +3,8 @@
 //! scores within 1e-5, also in the names of the original repository.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_core::{Box2, Hint, Segmenter, Volume};
-use loupe_models::segmenters::{Sam2, SliceHints, medsam2, sam2};
+use loupe_core::{Box2, SegmentPrompt, Segmenter, Volume};
+use loupe_models::segmenters::{Sam2, SlicePrompts, medsam2, sam2};
 use loupe_models::{Checkpoint, LoadOptions, load_segmenter};
 use serde::Deserialize;
 use std::path::Path;
@@ -30,7 +30,7 @@ struct Prompt {
 
 impl Prompt {
     /// One list of hints an object.
-    fn objects(&self) -> Vec<Vec<Hint>> {
+    fn objects(&self) -> Vec<Vec<SegmentPrompt>> {
         let points = points(self.points.as_ref(), self.labels.as_ref());
         match &self.boxes {
             None => vec![points],
@@ -119,8 +119,8 @@ fn objects_decoded_together_equal_objects_decoded_alone() {
     let picture = image(&folder("wide").join("picture.png"));
     let mut sam = load_segmenter(&Checkpoint::directory(made.path()), None, &LoadOptions::default()).unwrap();
     assert_eq!(sam.info().family, "sam2");
-    let mut objects: Vec<Vec<Hint>> = prompts("wide").iter().flat_map(Prompt::objects).collect();
-    objects.push(vec![Hint::Phrase("liver".into())]);
+    let mut objects: Vec<Vec<SegmentPrompt>> = prompts("wide").iter().flat_map(Prompt::objects).collect();
+    objects.push(vec![SegmentPrompt::Phrase("liver".into())]);
     let together = sam.segment_all(&picture, &objects);
     assert_eq!(together.len(), objects.len());
     for (hints, got) in objects.iter().zip(&together) {
@@ -140,9 +140,9 @@ fn objects_decoded_together_equal_objects_decoded_alone() {
 }
 
 /// The volume of a case, its window and the hints of its object.
-fn volume(name: &str) -> (Volume, [f32; 2], Vec<SliceHints>) {
+fn volume(name: &str) -> (Volume, [f32; 2], Vec<SlicePrompts>) {
     let (volume, window, hints) = cases::volume(name);
-    (volume, window, hints.into_iter().map(|(slice, hints)| SliceHints { slice, hints }).collect())
+    (volume, window, hints.into_iter().map(|(slice, hints)| SlicePrompts { slice, hints }).collect())
 }
 
 /// The family of a case's checkpoint.
@@ -225,7 +225,8 @@ fn several_objects_share_a_volume_and_bad_hints_are_refused_in_words() {
     let (volume, window, hints) = volume("medsam2");
     let mut sam = load_video("medsam2", made.path());
     let alone = sam.track(&volume, window, std::slice::from_ref(&hints)).unwrap();
-    let other = vec![SliceHints { slice: 1, hints: vec![Hint::Box(Box2::new(2.0, 2.0, 20.0, 20.0))] }];
+    let other =
+        vec![SlicePrompts { slice: 1, hints: vec![SegmentPrompt::Box(Box2::new(2.0, 2.0, 20.0, 20.0))] }];
     let both = sam.track(&volume, window, &[hints.clone(), other]).unwrap();
     for (one, two) in alone.labels.labels.iter().zip(&both.labels.labels) {
         assert!(one == two || *two == 2, "{one} became {two}");
@@ -233,8 +234,8 @@ fn several_objects_share_a_volume_and_bad_hints_are_refused_in_words() {
     assert!(both.slices.iter().any(|s| s.label == 2 && s.prompted && s.slice == 1));
 
     let mut refused =
-        |hints: Vec<SliceHints>, window| sam.track(&volume, window, &[hints]).unwrap_err().to_string();
-    let beyond = vec![SliceHints { slice: 7, hints: hints[0].hints.clone() }];
+        |hints: Vec<SlicePrompts>, window| sam.track(&volume, window, &[hints]).unwrap_err().to_string();
+    let beyond = vec![SlicePrompts { slice: 7, hints: hints[0].hints.clone() }];
     assert!(refused(beyond, window).contains("slice 7"));
     assert!(refused(Vec::new(), window).contains("at least one slice"));
     assert!(refused(hints.clone(), [5.0, 5.0]).contains("make no picture"));

@@ -11,7 +11,7 @@
 use loupe_core::View;
 use loupe_core::media::WindowChoice;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::Limits;
+use loupe_preprocess::limits::DecodeLimits;
 use loupe_preprocess::loader::Kind;
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::picture_io;
@@ -32,7 +32,7 @@ fn main() {
 }
 
 fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_core::MediaError> {
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let bytes = limits.read_file(path)?;
     if matches!(Kind::sniff(&bytes), Some(Kind::Picture(_))) {
         let picture = picture_io::decode(&bytes, &View::default(), &limits)?.to_rgb();
@@ -90,7 +90,7 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
     }))
 }
 
-fn volume(path: &Path, dump: Option<&Path>, limits: &Limits) -> Result<Value, loupe_core::MediaError> {
+fn volume(path: &Path, dump: Option<&Path>, limits: &DecodeLimits) -> Result<Value, loupe_core::MediaError> {
     let first = open_volume(path, 0, Xform::Nibabel, limits)?;
     let last = open_volume(path, first.frames - 1, Xform::Nibabel, limits)?;
     if let Some(dump) = dump {

@@ -6,7 +6,7 @@ use loupe_core::media::WindowChoice;
 use loupe_core::window::Window;
 use loupe_core::{MediaLoader, MediaRef, Picture};
 use loupe_preprocess::resize::{Backend, Filter, resize};
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -30,7 +30,7 @@ fn main() -> Outcome<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
     let mut media = MediaRef::file(file);
     media.view.window = Some(WindowChoice::Numbers(Window::linear(40.0, 400.0)));
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let slice = || -> Outcome<Picture> {
         let picture = loader.load(&media)?;
         Ok(resize(&picture, 448, 448, Filter::Bicubic, backend)?.to_rgb())

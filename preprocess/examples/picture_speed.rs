@@ -2,7 +2,7 @@
 //! the SHA-256 of the pixels; `benches/compare/picture.py` runs it beside Pillow.
 
 use loupe_core::{MediaLoader, MediaRef};
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::time::Instant;
@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [file, rounds] = args.as_slice() else { return Err("usage: picture_speed FILE ROUNDS".into()) };
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let media = MediaRef::file(file);
     let mut best = f64::INFINITY;
     for _ in 0..rounds.parse()? {

@@ -1,6 +1,6 @@
 //! Voxels as they lie in files: number types, byte orders, compression, read into `f32`.
 
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::io::Read;
 
@@ -84,7 +84,7 @@ pub(crate) struct Layout {
 /// Bytes converted at a time: they stay in the processor's cache between inflating and converting.
 const BLOCK_BYTES: usize = 3 << 16;
 
-/// Reads `count` voxels. The caller has bounded `count` by [`Limits::pixels`].
+/// Reads `count` voxels. The caller has bounded `count` by [`DecodeLimits::pixels`].
 ///
 /// # Errors
 /// When the stream ends early or the memory limit is met.
@@ -93,7 +93,7 @@ pub(crate) fn read_voxels(
     count: usize,
     layout: Layout,
     format: &'static str,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Vec<f32>, MediaError> {
     limits.memory(count, size_of::<f32>())?;
     let size = layout.element.size();
@@ -186,7 +186,7 @@ pub(crate) fn read_text(
     bytes: &[u8],
     count: usize,
     format: &'static str,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Vec<f32>, MediaError> {
     let broken = |problem: String| MediaError::Malformed { format, field: "image data".into(), problem };
     limits.memory(count, size_of::<f32>())?;

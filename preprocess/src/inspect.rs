@@ -2,13 +2,13 @@
 
 use crate::dicom::files;
 use crate::dicom::series::{self, Content};
-use crate::limits::{Limits, io_error};
 use crate::loader::Kind;
 use crate::nifti::{self, Xform};
 use crate::picture_io;
 use crate::render::orientation_letters;
 use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes};
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
 use loupe_core::words::counted;
@@ -143,7 +143,7 @@ fn dicom(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
 }
 
 /// What segmentations and structure sets hold. Counts only: their names are free text.
-fn contents(path: &Path, modality: Option<&str>, limits: &Limits) -> Option<String> {
+fn contents(path: &Path, modality: Option<&str>, limits: &DecodeLimits) -> Option<String> {
     let bytes = || limits.read_file(path);
     Some(match modality? {
         "SEG" => match bytes().and_then(|bytes| crate::dicom::seg::read(bytes, limits)) {
@@ -246,7 +246,7 @@ fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError
     Ok(found)
 }
 
-fn picture(bytes: &[u8], limits: &Limits) -> Result<Inspection, MediaError> {
+fn picture(bytes: &[u8], limits: &DecodeLimits) -> Result<Inspection, MediaError> {
     let facts = picture_io::facts(bytes, limits)?;
     let mut notes = Vec::new();
     if facts.exif_orientation != 1 {
@@ -269,7 +269,13 @@ fn picture(bytes: &[u8], limits: &Limits) -> Result<Inspection, MediaError> {
     })
 }
 
-fn volume(path: &Path, bytes: &[u8], format: VolumeFormat, xform: Xform, limits: &Limits) -> Inspection {
+fn volume(
+    path: &Path,
+    bytes: &[u8],
+    format: VolumeFormat,
+    xform: Xform,
+    limits: &DecodeLimits,
+) -> Inspection {
     match open_bytes(path, bytes, 0, xform, limits) {
         Ok(read) => of_volume(format.name(), &read),
         Err(error) => {

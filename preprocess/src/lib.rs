@@ -2,10 +2,8 @@
 
 pub mod dicom;
 mod elements;
-pub mod guard;
 pub mod inspect;
 mod jpeg;
-pub mod limits;
 pub mod loader;
 pub mod metaimage;
 pub mod nifti;
@@ -21,5 +19,6 @@ pub mod volume_io;
 pub mod volume_ops;
 pub mod windows;
 
-pub use limits::Limits;
 pub use loader::Loader;
+pub use loupe_core::DecodeLimits;
+pub use loupe_core::{guard, limits};

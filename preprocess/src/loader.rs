@@ -3,14 +3,14 @@
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
 use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_folder, no_volume};
-use crate::limits::{Limits, io_error};
 use crate::nifti::Xform;
 use crate::picture_io;
 use crate::render::{ChosenWindow, intensities, render_with};
 use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes, read_volume};
+use loupe_core::limits::{DecodeLimits, io_error};
+use loupe_core::loader::{Intensities, MediaLoader};
 use loupe_core::media::{MediaError, MediaRef, MediaSource, Plane, View, WindowChoice};
 use loupe_core::picture::Picture;
-use loupe_core::seam::{Intensities, MediaLoader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -138,7 +138,7 @@ fn in_space(view: &View) -> bool {
 
 /// Decodes references; see [`Loader::new`].
 pub struct Loader {
-    limits: Limits,
+    limits: DecodeLimits,
     xform: Xform,
     series: SeriesOptions,
     folder: Option<PathBuf>,
@@ -149,7 +149,7 @@ pub struct Loader {
 impl Loader {
     /// A loader that reads any path, with nibabel's choice of NIfTI matrix; irregular DICOM series are
     /// refused.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: DecodeLimits) -> Self {
         let series = SeriesOptions { limits, ..SeriesOptions::default() };
         Self { limits, xform: Xform::Nibabel, series, folder: None, last: Mutex::new(None) }
     }
@@ -176,7 +176,7 @@ impl Loader {
     }
 
     /// The limits it reads within.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &DecodeLimits {
         &self.limits
     }
 

@@ -1,9 +1,9 @@
 //! MetaImage (`.mha`, `.mhd` with a raw or `.zraw` file), ITK's own format, read as SimpleITK does.
 
 use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip};
-use crate::limits::Limits;
 use crate::volume_io::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::Array3;
@@ -81,7 +81,7 @@ pub fn read(
     bytes: &[u8],
     folder: Option<&Path>,
     frame: usize,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     let (fields, local) = header(bytes)?;
     let dims = match numbers(&fields, &["NDims"])?.as_deref() {

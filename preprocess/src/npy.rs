@@ -2,9 +2,9 @@
 //! with frames. It holds no geometry, so voxels are 1 mm along the patient axes, which is noted.
 
 use crate::elements::{Element, Layout, plausible, read_voxels};
-use crate::limits::Limits;
 use crate::volume_io::ReadVolume;
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::{Array4, Axis};
@@ -25,7 +25,7 @@ pub fn sniff(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// When the header is broken, the type is not a number, data are missing or a limit is met.
-pub fn read(bytes: &[u8], frame: usize, limits: &Limits) -> Result<ReadVolume, MediaError> {
+pub fn read(bytes: &[u8], frame: usize, limits: &DecodeLimits) -> Result<ReadVolume, MediaError> {
     let short = || field("header", "is cut off");
     let (length, start) = match bytes.get(6).ok_or_else(short)? {
         1 => (bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))), 10),

@@ -2,9 +2,9 @@
 //! Fields as in the NRRD definition (teem.sourceforge.net/nrrd/format.html).
 
 use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip, unpacked};
-use crate::limits::Limits;
 use crate::volume_io::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::{Array4, Axis};
@@ -66,7 +66,7 @@ pub fn read(
     bytes: &[u8],
     folder: Option<&Path>,
     frame: usize,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     let header = header(bytes)?;
     let sizes: Option<Vec<u64>> =

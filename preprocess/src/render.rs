@@ -3,9 +3,9 @@
 use crate::resize::{Backend, Filter, resize};
 use crate::windows;
 use loupe_core::geometry::{LpsFromIndex, LpsFromPlane, cross, dot, norm};
+use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, Plane, SliceAt, View, WindowChoice};
 use loupe_core::picture::{Origin, Picture};
-use loupe_core::seam::Intensities;
 use loupe_core::volume::{Modality, Volume};
 use loupe_core::window::Window;
 

@@ -1,10 +1,10 @@
 //! One door to the volume formats: NIfTI, Analyze, MetaImage, NRRD and numpy arrays.
 
 use crate::elements::{is_gzip, unpacked};
-use crate::limits::Limits;
 use crate::nifti::Xform;
 use crate::render::{ChosenWindow, window_of};
 use crate::{metaimage, nifti, npy, nrrd};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::{MediaError, WindowChoice};
 use loupe_core::volume::Volume;
@@ -99,7 +99,7 @@ pub fn open_volume(
     path: &Path,
     frame: usize,
     xform: Xform,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     open_bytes(path, &limits.read_file(path)?, frame, xform, limits)
 }
@@ -110,7 +110,7 @@ pub(crate) fn open_bytes(
     bytes: &[u8],
     frame: usize,
     xform: Xform,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     match VolumeFormat::sniff(bytes) {
         Some(VolumeFormat::Nifti) => nifti::open_read(path, bytes, frame, xform, limits),
@@ -130,7 +130,7 @@ pub fn read_volume(
     bytes: &[u8],
     frame: usize,
     xform: Xform,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     match VolumeFormat::sniff(bytes).ok_or_else(unknown)? {
         VolumeFormat::Nifti => nifti::read(bytes, None, frame, xform, limits),

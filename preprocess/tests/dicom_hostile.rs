@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_support::{EXPLICIT, RLE, Set, colour, grey};
 use loupe_core::media::{MediaError, View};
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::Limits;
+use loupe_preprocess::limits::DecodeLimits;
 use std::time::{Duration, Instant};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.50";
@@ -17,7 +17,7 @@ const J2K: &str = "1.2.840.10008.1.2.4.90";
 const JXL: &str = "1.2.840.10008.1.2.4.110";
 
 fn open(bytes: Vec<u8>) -> Result<(), MediaError> {
-    let limits = Limits { max_memory_bytes: 64 << 20, ..Limits::default() };
+    let limits = DecodeLimits { max_memory_bytes: 64 << 20, ..DecodeLimits::default() };
     let image = Image::parse(bytes, &limits)?;
     for frame in 0..image.format().frames.min(4) {
         image.picture(&View { frame: Some(frame), ..View::default() })?;
@@ -242,6 +242,6 @@ fn lossless_jpeg() -> Vec<u8> {
 
 #[test]
 fn the_lossless_picture_is_flat() {
-    let image = Image::parse(lossless_jpeg(), &Limits::default()).unwrap();
+    let image = Image::parse(lossless_jpeg(), &DecodeLimits::default()).unwrap();
     assert_eq!(image.stored(0).unwrap().to_f64(), vec![100.0; 256]);
 }

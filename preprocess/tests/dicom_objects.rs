@@ -11,7 +11,7 @@ use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
 use loupe_preprocess::dicom::{Image, parse, rtstruct, seg, write};
-use loupe_preprocess::limits::Limits;
+use loupe_preprocess::limits::DecodeLimits;
 use std::path::Path;
 
 fn study() -> Set {
@@ -35,7 +35,7 @@ fn study() -> Set {
 }
 
 fn object(bytes: Vec<u8>) -> loupe_preprocess::dicom::object::Object {
-    parse::parse(bytes, &Limits::default()).unwrap()
+    parse::parse(bytes, &DecodeLimits::default()).unwrap()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn nothing_that_identifies_is_left() {
         assert!(uid.starts_with("2.25.") && uid.len() <= 64);
         assert_eq!(again.data.text(tags::SOP_CLASS_UID).unwrap(), "1.2.840.10008.5.1.4.1.1.2");
         assert_eq!(again.data.text(tags::PATIENT_IDENTITY_REMOVED).unwrap(), "YES");
-        let image = Image::parse(bytes, &Limits::default()).unwrap();
+        let image = Image::parse(bytes, &DecodeLimits::default()).unwrap();
         assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 2.0, 3.0, 4.0]);
     }
 }
@@ -64,15 +64,15 @@ fn nothing_that_identifies_is_left() {
 #[test]
 fn exported_copies_are_named_by_new_uids_and_agree_between_runs() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codecs");
-    let blobs = files::collect(&source, &Limits::default()).unwrap();
+    let blobs = files::collect(&source, &DecodeLimits::default()).unwrap();
     let run = |secret: &[u8]| {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { secret: secret.to_vec(), ..Options::default() };
-        let mut export = Export::new(dir.path(), options, Limits::default());
+        let mut export = Export::new(dir.path(), options, DecodeLimits::default());
         let outcomes: Vec<Outcome> = blobs.iter().map(|blob| export.file(blob).unwrap()).collect();
         // The maker and the values lie beside the 18 files.
         assert_eq!(outcomes.iter().filter(|o| **o == Outcome::NotDicom).count(), 2);
-        let mut copies: Vec<(String, Vec<u8>)> = files::collect(dir.path(), &Limits::default())
+        let mut copies: Vec<(String, Vec<u8>)> = files::collect(dir.path(), &DecodeLimits::default())
             .unwrap()
             .into_iter()
             .map(|blob| match blob {
@@ -117,16 +117,16 @@ fn inspection_hides_identifiers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.dcm");
     std::fs::write(&path, study().file(EXPLICIT)).unwrap();
-    let hidden = serde_json::to_string(&inspect(&path, false, &Limits::default()).unwrap()).unwrap();
+    let hidden = serde_json::to_string(&inspect(&path, false, &DecodeLimits::default()).unwrap()).unwrap();
     assert!(!hidden.contains("Doe") && !hidden.contains("4711") && !hidden.contains("1.2.3.4"), "{hidden}");
     assert!(hidden.contains("Explicit VR Little Endian") && hidden.contains("\"rows\":2"), "{hidden}");
-    let shown = inspect(&path, true, &Limits::default()).unwrap();
+    let shown = inspect(&path, true, &DecodeLimits::default()).unwrap();
     assert!(
         shown.identifiers.iter().any(|(name, value)| name.starts_with("PatientName") && value == "Doe^Jane")
     );
     // Why an image would be refused is a fact, not an error.
     std::fs::write(&path, study().shorts(tags::BITS_STORED, &[31]).file(EXPLICIT)).unwrap();
-    assert!(inspect(&path, false, &Limits::default()).unwrap().refused.unwrap().contains("BitsStored"));
+    assert!(inspect(&path, false, &DecodeLimits::default()).unwrap().refused.unwrap().contains("BitsStored"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn contours_become_labels() {
         .text(tags::MODALITY, VR::CS, "RTSTRUCT")
         .items(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![region])
         .items(tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
-    let regions = rtstruct::read(set.file(EXPLICIT), &Limits::default()).unwrap();
+    let regions = rtstruct::read(set.file(EXPLICIT), &DecodeLimits::default()).unwrap();
     assert_eq!((regions[0].name.as_str(), regions[0].contours.len()), ("liver", 2));
     let labels =
         rtstruct::to_labels(&regions, [1, 7, 7], &loupe_core::LpsFromIndex::IDENTITY).unwrap().labels;
@@ -172,7 +172,7 @@ fn a_label_map_has_a_background_that_is_no_segment() {
         .text(tags::PIXEL_SPACING, VR::DS, "1\\1")
         .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "0\\0\\0")
         .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
-    let found = seg::read(set.file(EXPLICIT), &Limits::default()).unwrap();
+    let found = seg::read(set.file(EXPLICIT), &DecodeLimits::default()).unwrap();
     let names: Vec<(u16, &str)> = found.segments.iter().map(|s| (s.number, s.label.as_str())).collect();
     assert_eq!(names, [(1, "liver"), (2, "cyst")]);
     assert_eq!(found.to_labels().labels.iter().copied().collect::<Vec<_>>(), [0, 2, 1, 2]);
@@ -185,7 +185,7 @@ fn a_segmentation_has_the_published_voxels() {
         eprintln!("skipped: LOUPE_TEST_DATA is not set");
         return;
     };
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let bytes = limits.read_file(&Path::new(&data).join("dcmqi/liver.dcm")).unwrap();
     let found = seg::read(bytes, &limits).unwrap();
     assert_eq!(found.segments.len(), 1);

@@ -11,7 +11,7 @@ use loupe_core::media::WindowChoice;
 use loupe_core::{MediaLoader, MediaRef, MediaSource, Plane, SliceAt, View, Volume};
 use loupe_preprocess::dicom::series::{Content, Irregular, Options, Series, load_folder, load_volume};
 use loupe_preprocess::inspect::inspect;
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use std::path::Path;
 
 const ROWS: u16 = 4;
@@ -359,7 +359,7 @@ fn a_slice_of_a_multi_frame_file_is_counted_in_space() {
     let path = folder.path().join("e.dcm");
     // Frames stored from the head down, values falling with the height.
     std::fs::write(&path, enhanced(&[6.0, 4.0, 2.0]).file(EXPLICIT)).unwrap();
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let level = |view| shown(&loader, &path, view).unwrap().pixels()[0];
     assert_eq!([0, 1, 2].map(|n| level(at(n))), [255, 128, 0]);
     let frame = |n| View { frame: Some(n), window: Some(WindowChoice::FullRange), ..View::default() };
@@ -379,7 +379,7 @@ fn frames_without_places_are_frames_everywhere() {
     let pixels: Vec<u16> = (0..3u16).flat_map(|n| [n * 100; 12]).collect();
     let cine = grey(ROWS, COLUMNS, 16, false, &pixels).text(tags::NUMBER_OF_FRAMES, VR::IS, "3");
     std::fs::write(folder.path().join("c"), cine.file(EXPLICIT)).unwrap();
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let view = |n| View {
         frame: Some(n),
         window: Some(WindowChoice::Numbers(loupe_core::Window::between(0.0, 255.0))),
@@ -414,7 +414,7 @@ fn archives_and_dicomdirs_are_read_by_the_loader() {
     records.push(Set::default().text(tags::REFERENCED_FILE_ID, VR::CS, "IMAGES\\GONE"));
     let listing = |records| Set::default().items(tags::DIRECTORY_RECORD_SEQUENCE, records).file(EXPLICIT);
     std::fs::write(&directory, listing(records)).unwrap();
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     for path in [&archive_path, &directory, &folder.path().join("IMAGES")] {
         assert_eq!(loader.load_volume(&MediaRef::file(path)).unwrap().volume.shape(), [3, 4, 3]);
         assert_eq!(shown(&loader, path, at(2)).unwrap().pixels()[0], 255);
@@ -433,7 +433,7 @@ fn the_loader_follows_the_rules_for_irregular_series() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &along([0.0, 0.0, 1.0], AXIAL, &[0.0, 3.0, 6.0, 12.0, 15.0]));
     let slices = |options: Options| {
-        let loader = Loader::new(Limits::default()).with_series(options);
+        let loader = Loader::new(DecodeLimits::default()).with_series(options);
         loader.load_volume(&MediaRef::file(folder.path())).map(|read| read.volume.shape()[0])
     };
     assert!(slices(Options::default()).unwrap_err().to_string().contains("--irregular"));

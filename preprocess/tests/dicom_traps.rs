@@ -10,10 +10,10 @@ use loupe_core::View;
 use loupe_core::media::WindowChoice;
 use loupe_core::window::Window;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::Limits;
+use loupe_preprocess::limits::DecodeLimits;
 
 fn image(bytes: Vec<u8>) -> Image {
-    Image::parse(bytes, &Limits::default()).unwrap()
+    Image::parse(bytes, &DecodeLimits::default()).unwrap()
 }
 
 fn stored(bytes: Vec<u8>) -> Vec<f64> {

@@ -6,7 +6,7 @@
 #[path = "../../fuzz/bodies/images.rs"]
 mod images;
 
-use loupe_preprocess::Limits;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::Image;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ fn every_transfer_syntax_gives_what_was_encoded() {
     let mut wrong = Vec::new();
     for (name, want) in &wanted {
         let bytes = std::fs::read(folder("codecs").join(format!("{name}.dcm"))).unwrap();
-        let image = Image::parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let image = Image::parse(bytes, &DecodeLimits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let got: Vec<f64> = if image.format().photometric.is_grey() {
             image.stored(0).unwrap_or_else(|e| panic!("{name}: {e}")).to_f64()
         } else {

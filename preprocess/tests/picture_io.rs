@@ -4,7 +4,7 @@
 use loupe_core::media::{MediaError, View, WindowChoice};
 use loupe_core::picture::Picture;
 use loupe_core::window::Window;
-use loupe_preprocess::Limits;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::picture_io::{decode, facts, frame_files, open_frame};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 fn open(name: &str, view: &View) -> Picture {
-    decode(&read(name), view, &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"))
+    decode(&read(name), view, &DecodeLimits::default()).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 fn worst(a: &Picture, b: &Picture) -> u8 {
@@ -53,19 +53,19 @@ fn pages_and_frames_are_counted_from_zero() {
     assert_eq!(page.origin.frame, Some(2));
     assert_eq!(worst(&open("frames.gif", &frame(1)), &open("frames.gif.frame1.png", &View::default())), 0);
     for name in ["pages.tif", "frames.gif", "rgb.png"] {
-        let error = decode(&read(name), &frame(3), &Limits::default()).unwrap_err();
+        let error = decode(&read(name), &frame(3), &DecodeLimits::default()).unwrap_err();
         assert!(matches!(&error, MediaError::View(m) if m.contains('3')), "{name}: {error}");
     }
-    assert_eq!(facts(&read("pages.tif"), &Limits::default()).unwrap().frames, 3);
-    assert_eq!(facts(&read("frames.gif"), &Limits::default()).unwrap().frames, 2);
-    let header = facts(&read("orientation6.png"), &Limits::default()).unwrap();
+    assert_eq!(facts(&read("pages.tif"), &DecodeLimits::default()).unwrap().frames, 3);
+    assert_eq!(facts(&read("frames.gif"), &DecodeLimits::default()).unwrap().frames, 2);
+    let header = facts(&read("orientation6.png"), &DecodeLimits::default()).unwrap();
     assert_eq!((header.width, header.height, header.exif_orientation), (37, 22, 6));
 }
 
 #[test]
 fn animations_are_composed_as_pillow_composes_them() {
     for name in ["kept.gif", "cleared.gif", "restored.gif", "mixed.gif"] {
-        assert_eq!(facts(&read(name), &Limits::default()).unwrap().frames, 5, "{name}");
+        assert_eq!(facts(&read(name), &DecodeLimits::default()).unwrap().frames, 5, "{name}");
         for n in 0..5 {
             let got = open(name, &View { frame: Some(n), ..View::default() });
             let want = open(&format!("{name}.frame{n}.png"), &View::default());
@@ -95,18 +95,21 @@ fn windows_apply_to_grey_intensities_only() {
     let full = open("word.tif", &with(WindowChoice::FullRange));
     assert_eq!((full.pixels().iter().min(), full.pixels().iter().max()), (Some(&0), Some(&255)));
     for (name, choice) in [("rgb.png", numbers), ("grey.png", WindowChoice::Preset("lung".into()))] {
-        assert!(matches!(decode(&read(name), &with(choice), &Limits::default()), Err(MediaError::View(_))));
+        assert!(matches!(
+            decode(&read(name), &with(choice), &DecodeLimits::default()),
+            Err(MediaError::View(_))
+        ));
     }
 }
 
 #[test]
 fn limits_name_their_option() {
-    let small = Limits { max_pixels: 800, ..Limits::default() };
+    let small = DecodeLimits { max_pixels: 800, ..DecodeLimits::default() };
     for name in ["rgb.png", "grey.jpg", "rgb_lzw.tif", "frames.gif", "lossless.webp", "rgb.bmp"] {
         let error = decode(&read(name), &View::default(), &small).unwrap_err().to_string();
         assert!(error.contains("--max-pixels") && error.contains("814"), "{name}: {error}");
     }
-    let tight = Limits { max_memory_bytes: 900, ..Limits::default() };
+    let tight = DecodeLimits { max_memory_bytes: 900, ..DecodeLimits::default() };
     for name in ["rgb.png", "rgb_lzw.tif"] {
         let error = decode(&read(name), &View::default(), &tight).unwrap_err().to_string();
         assert!(error.contains("--max-memory"), "{name}: {error}");
@@ -125,9 +128,11 @@ fn folders_are_frames_in_the_order_of_their_numbers() {
         frame_files(dir.path()).unwrap().iter().map(|p| p.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["f_1.png", "f_2.png", "f_10.png"]);
     let second =
-        open_frame(dir.path(), &View { frame: Some(1), ..View::default() }, &Limits::default()).unwrap();
+        open_frame(dir.path(), &View { frame: Some(1), ..View::default() }, &DecodeLimits::default())
+            .unwrap();
     assert_eq!((second.channels(), second.origin.frame), (3, Some(1)));
-    let missing = open_frame(dir.path(), &View { frame: Some(3), ..View::default() }, &Limits::default());
+    let missing =
+        open_frame(dir.path(), &View { frame: Some(3), ..View::default() }, &DecodeLimits::default());
     assert!(matches!(missing, Err(MediaError::View(_))));
 }
 
@@ -142,7 +147,7 @@ proptest! {
         let start = (at * bytes.len() as f64) as usize;
         for (slot, n) in bytes[start..].iter_mut().zip(&noise) { *slot = *n; }
         bytes.truncate((cut * bytes.len() as f64) as usize);
-        let limits = Limits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
+        let limits = DecodeLimits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
         let _ = facts(&bytes, &limits);
         if let Ok(picture) = decode(&bytes, &View::default(), &limits) {
             prop_assert!(picture.width() * picture.height() <= 1 << 20);
@@ -170,7 +175,7 @@ fn scans_without_end_are_refused() {
         }
     }
     let file = |scans: usize| [jpeg.clone(), scan.repeat(scans), vec![0xFF, 0xD9]].concat();
-    let read = |bytes: &[u8]| decode(bytes, &View::default(), &Limits::default());
+    let read = |bytes: &[u8]| decode(bytes, &View::default(), &DecodeLimits::default());
     assert_eq!(read(&file(3)).unwrap().width(), 4096);
     // Thirty kilobytes that would take minutes.
     let error = read(&file(900)).unwrap_err().to_string();

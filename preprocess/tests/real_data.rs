@@ -4,7 +4,7 @@
 
 use loupe_core::geometry::{LpsFromIndex, Point2};
 use loupe_core::{Picture, Plane, SliceAt, View, Volume};
-use loupe_preprocess::Limits;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::series::{Content, Options, load_folder, load_volume};
 use loupe_preprocess::dicom::{Image, seg};
 use loupe_preprocess::nifti::Xform;
@@ -33,7 +33,8 @@ fn expected(file: &str) -> Value {
 }
 
 fn open(path: &Path, frame: usize) -> ReadVolume {
-    open_volume(path, frame, Xform::Nibabel, &Limits::default()).unwrap_or_else(|e| panic!("{path:?}: {e}"))
+    open_volume(path, frame, Xform::Nibabel, &DecodeLimits::default())
+        .unwrap_or_else(|e| panic!("{path:?}: {e}"))
 }
 
 /// Every voxel of `theirs` has the value that `ours` has at the same place in the patient.
@@ -92,7 +93,7 @@ fn time_series_equal_dcm2niix_voxel_by_voxel() {
 fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
     let Some(folder) = data("dcmqi") else { return };
     let want = expected("dcmqi/liver.dcm");
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let found = seg::read(limits.read_file(&folder.join("liver.dcm")).unwrap(), &limits).unwrap();
     assert_eq!(want["segment"], found.segments[0].label);
     let labels = found.to_labels();
@@ -187,7 +188,7 @@ fn every_image_of_the_standard_s_own_set_is_shown() {
             }
             let bytes = std::fs::read(&path).unwrap();
             if bytes.get(128..132) == Some(b"DICM") {
-                let image = Image::parse(bytes, &Limits::default()).unwrap();
+                let image = Image::parse(bytes, &DecodeLimits::default()).unwrap();
                 image.picture(&View::default()).unwrap_or_else(|e| panic!("{e}"));
                 shown += 1;
             }

@@ -5,7 +5,7 @@ use loupe_core::geometry::LpsFromIndex;
 use loupe_core::mask::LabelVolume;
 use loupe_core::picture::Picture;
 use loupe_core::volume::{Modality, Volume};
-use loupe_preprocess::Limits;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::recipes::{RECIPES, recipe};
 use loupe_preprocess::volume_ops::{
     SliceChoice, central, chosen_slices, crop_positive, montage, oriented, projected, resized,
@@ -63,7 +63,7 @@ fn check_picture(name: &str, got: &Picture) {
 
 #[test]
 fn resampling_equals_scipy_and_torch() {
-    let (v, limits) = (volume(), Limits::default());
+    let (v, limits) = (volume(), DecodeLimits::default());
     // Values reach 1 400; torch computes in single precision.
     check("spaced_fine", &spaced(&v, [0.7, 1.0, 1.1], &limits).unwrap(), 2e-4);
     check("spaced_coarse", &spaced(&v, [3.1, 2.0, 4.0], &limits).unwrap(), 2e-4);
@@ -96,7 +96,7 @@ fn crops_pads_and_orientations_equal_monai_and_nibabel() {
 
 #[test]
 fn recipes_equal_their_formulas() {
-    let (v, limits) = (volume(), Limits::default());
+    let (v, limits) = (volume(), DecodeLimits::default());
     let made = |name: &str| (recipe(name).unwrap().prepare)(&v, &limits).unwrap();
     // Voxels of unit range; trilinear in single precision there.
     for name in ["ct-chat", "m3d", "merlin"] {
@@ -127,7 +127,7 @@ fn recipes_equal_their_formulas() {
 fn long_series_are_thinned_as_published() {
     let voxels = Array3::from_shape_fn((200, 2, 2), |(k, _, _)| k as f32);
     let long = Volume { voxels, ..volume() };
-    let ct = (recipe("medgemma-ct").unwrap().prepare)(&long, &Limits::default()).unwrap();
+    let ct = (recipe("medgemma-ct").unwrap().prepare)(&long, &DecodeLimits::default()).unwrap();
     let slices: Vec<usize> = ct.pictures.iter().map(|p| p.origin.slice.unwrap()).collect();
     assert_eq!((slices.len(), slices[0], slices[1], slices[84]), (85, 2, 5, 199));
 }

@@ -2,15 +2,15 @@
 //! `want.json`. Real files are compared too when `LOUPE_TEST_DATA` names their folder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+use loupe_core::MediaLoader;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::{MediaError, MediaRef, Plane, SliceAt, View, WindowChoice};
-use loupe_core::seam::MediaLoader;
 use loupe_core::volume::{Modality, Volume};
 use loupe_preprocess::nifti::{Xform, label_bytes, volume_bytes};
 use loupe_preprocess::render::{orientation_letters, percentiles, render};
 use loupe_preprocess::volume_io::{VolumeFormat, inside, labels_of, open_volume, read_volume};
-use loupe_preprocess::{Limits, Loader};
+use loupe_preprocess::{DecodeLimits, Loader};
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -55,7 +55,7 @@ fn far(a: [[f64; 4]; 3], b: [[f64; 4]; 3]) -> f64 {
 
 /// What differs between our reading and the reference's.
 fn check(want: &Want, path: &Path) -> Vec<String> {
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let mut wrong = Vec::new();
     let name = &want.file;
     let mut frame = |n: usize, digest_wanted: &str| match open_volume(path, n, Xform::Nibabel, &limits) {
@@ -97,7 +97,7 @@ fn small_files_equal_nibabel_and_simpleitk() {
 fn itk_precedence_of_matrices_equals_simpleitk() {
     let (mut compared, mut refused) = (0, 0);
     for want in wanted().iter().filter(|w| w.root == "volumes" && w.file.ends_with(".nii")) {
-        let got = open_volume(&small().join(&want.file), 0, Xform::Itk, &Limits::default());
+        let got = open_volume(&small().join(&want.file), 0, Xform::Itk, &DecodeLimits::default());
         match (want.itk, got) {
             // SimpleITK reads a 2-D file as 2-D: its third axis is not comparable; lines it does not read.
             _ if want.file == "flat.nii" || want.file == "line.nii" => {}
@@ -163,7 +163,8 @@ fn the_48_axis_orders_show_the_same_anatomy() {
             };
             seen.insert(orientation_letters(&stored.lps_from_index).unwrap());
             let written =
-                read_volume(&volume_bytes(&stored).unwrap(), 0, Xform::Nibabel, &Limits::default()).unwrap();
+                read_volume(&volume_bytes(&stored).unwrap(), 0, Xform::Nibabel, &DecodeLimits::default())
+                    .unwrap();
             for plane in [Plane::Axial, Plane::Coronal, Plane::Sagittal] {
                 let view = View {
                     plane,
@@ -226,21 +227,23 @@ fn label_maps_come_back_as_they_were_written() {
     let lps_from_index = LpsFromIndex::from_columns(columns[0], columns[1], columns[2], [4.0, 5.0, 6.0]);
     let made = LabelVolume { labels, lps_from_index, names: Default::default() };
     for xform in [Xform::Nibabel, Xform::Itk] {
-        let read = read_volume(&label_bytes(&made).unwrap(), 0, xform, &Limits::default()).unwrap();
+        let read = read_volume(&label_bytes(&made).unwrap(), 0, xform, &DecodeLimits::default()).unwrap();
         let back = labels_of(&read).unwrap();
         assert_eq!(back.labels, made.labels);
         assert!(far(back.lps_from_index.to_ras(), made.lps_from_index.to_ras()) < 1e-6);
     }
     let halves =
         Volume { voxels: Array3::from_elem((1, 1, 1), 0.5), lps_from_index, modality: Modality::Labels };
-    let read = read_volume(&volume_bytes(&halves).unwrap(), 0, Xform::Nibabel, &Limits::default()).unwrap();
+    let read =
+        read_volume(&volume_bytes(&halves).unwrap(), 0, Xform::Nibabel, &DecodeLimits::default()).unwrap();
     assert!(labels_of(&read).unwrap_err().to_string().contains("0.5 is no label"));
 }
 
 #[test]
 fn segment_names_belong_to_their_layer() {
-    let open =
-        |n| open_volume(&small().join("layers.seg.nrrd"), n, Xform::Nibabel, &Limits::default()).unwrap();
+    let open = |n| {
+        open_volume(&small().join("layers.seg.nrrd"), n, Xform::Nibabel, &DecodeLimits::default()).unwrap()
+    };
     assert_eq!(open(0).label_names.into_iter().collect::<Vec<_>>(), [(1, "Liver".to_owned())]);
     assert_eq!(open(1).label_names.into_iter().collect::<Vec<_>>(), [(2, "Tumour".to_owned())]);
 }
@@ -251,7 +254,7 @@ fn broken_fields_are_named() {
     let with = |at: usize, bytes: &[u8]| {
         let mut bad = good.clone();
         bad[at..at + bytes.len()].copy_from_slice(bytes);
-        read_volume(&bad, 0, Xform::Nibabel, &Limits::default()).map(|_| ()).unwrap_err().to_string()
+        read_volume(&bad, 0, Xform::Nibabel, &DecodeLimits::default()).map(|_| ()).unwrap_err().to_string()
     };
     for (at, bytes, name) in [
         (40, 9i16.to_le_bytes().to_vec(), "dim[0]"),
@@ -269,7 +272,7 @@ fn broken_fields_are_named() {
         let message = with(at, &bytes);
         assert!(message.contains(name), "{name}: {message}");
     }
-    let cut = read_volume(&good[..good.len() - 1], 0, Xform::Nibabel, &Limits::default()).unwrap_err();
+    let cut = read_volume(&good[..good.len() - 1], 0, Xform::Nibabel, &DecodeLimits::default()).unwrap_err();
     assert!(cut.to_string().contains("image data"), "{cut}");
 }
 
@@ -293,16 +296,16 @@ fn a_file_name_may_not_lead_out_of_its_folder() {
     let text = "ObjectType = Image\nNDims = 3\nDimSize = 1 1 1\nElementType = MET_UCHAR\nElementDataFile = ../secret.raw\n";
     std::fs::write(folder.join("bad.mhd"), text).unwrap();
     assert!(matches!(
-        open_volume(&folder.join("bad.mhd"), 0, Xform::Nibabel, &Limits::default()),
+        open_volume(&folder.join("bad.mhd"), 0, Xform::Nibabel, &DecodeLimits::default()),
         Err(MediaError::View(_))
     ));
-    let loader = Loader::new(Limits::default()).within(&folder);
+    let loader = Loader::new(DecodeLimits::default()).within(&folder);
     assert!(matches!(loader.load(&MediaRef::file(secret)), Err(MediaError::View(_))));
 }
 
 #[test]
 fn the_loader_reads_what_it_is_given() {
-    let loader = Loader::new(Limits::default());
+    let loader = Loader::new(DecodeLimits::default());
     let media = |file: &str, view| MediaRef { view, ..MediaRef::file(small().join(file)) };
     let time = loader.load(&media("time.nii.gz", View { frame: Some(1), ..View::default() })).unwrap();
     assert_eq!((time.origin.frame, time.origin.slice, time.width(), time.height()), (Some(1), Some(2), 7, 5));
@@ -316,7 +319,7 @@ fn the_loader_reads_what_it_is_given() {
         assert_eq!((picture.width(), picture.height()), (7, 5), "{file}");
     }
     let bytes = std::fs::read(small().join("nifti2.nii.gz")).unwrap();
-    let read = read_volume(&bytes, 0, Xform::Nibabel, &Limits::default()).unwrap();
+    let read = read_volume(&bytes, 0, Xform::Nibabel, &DecodeLimits::default()).unwrap();
     assert_eq!(read.volume.shape(), [4, 5, 7]);
     assert_eq!(loader.load(&MediaRef::file("/nowhere/at.all")), Err(MediaError::NotFound));
     assert_eq!(VolumeFormat::sniff(b"GIF89a"), None);
@@ -328,7 +331,7 @@ fn plain_files_equal_the_nifti_crate() {
     for name in ["le_i2.nii", "be_f4.nii", "slope.nii", "le_u8.nii"] {
         let theirs = ReaderOptions::new().read_file(small().join(name)).unwrap();
         let theirs = theirs.into_volume().into_ndarray::<f64>().unwrap();
-        let ours = open_volume(&small().join(name), 0, Xform::Nibabel, &Limits::default()).unwrap();
+        let ours = open_volume(&small().join(name), 0, Xform::Nibabel, &DecodeLimits::default()).unwrap();
         for (index, value) in ours.volume.voxels.indexed_iter() {
             let other = theirs[[index.2, index.1, index.0]];
             assert!(
@@ -362,7 +365,7 @@ proptest! {
         let start = (at * reach as f64) as usize;
         for (slot, n) in bytes[start..].iter_mut().zip(&noise) { *slot = *n; }
         bytes.truncate((cut * bytes.len() as f64) as usize);
-        let limits = Limits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
+        let limits = DecodeLimits { max_pixels: 1 << 20, max_memory_bytes: 64 << 20 };
         for xform in [Xform::Nibabel, Xform::Itk] {
             if let Ok(read) = read_volume(&bytes, 0, xform, &limits) {
                 prop_assert!(read.volume.voxels.len() <= 1 << 20);

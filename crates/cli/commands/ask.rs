@@ -9,8 +9,8 @@ use crate::second_look::{Look, LookArgs, views_of};
 use anyhow::{Context, Result, bail};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::{
-    Ask, Box2, Limits, MediaLoader, MediaRef, ModelInfo, Origin, Part, Picture, Point2, Reply, ReplySink,
-    Sampling, Source, VisionLanguageModel,
+    Ask, Box2, GenerationLimits, MediaLoader, MediaRef, ModelInfo, Origin, Part, Picture, Point2, Reply,
+    ReplySink, Sampling, Source, VisionLanguageModel,
 };
 use loupe_report::coco::{Finding, detections};
 use loupe_report::{Drawing, Style};
@@ -106,7 +106,7 @@ pub(crate) struct LimitArgs {
 
 impl LimitArgs {
     /// The limits in the words of `core`.
-    pub(crate) fn limits(&self) -> Result<Limits> {
+    pub(crate) fn limits(&self) -> Result<GenerationLimits> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             bail!("--temperature must be 0 or more");
         }
@@ -129,7 +129,7 @@ impl LimitArgs {
                 seed: self.seed,
             }
         };
-        Ok(Limits {
+        Ok(GenerationLimits {
             max_new_tokens: self.max_new_tokens,
             sampling,
             repetition_penalty: self.repetition_penalty,
@@ -174,7 +174,7 @@ pub(crate) struct Question<'a> {
     /// What is said after each picture; none when empty.
     pub(crate) captions: Vec<String>,
     pub(crate) words: String,
-    pub(crate) limits: Limits,
+    pub(crate) limits: GenerationLimits,
 }
 
 /// A box or point on the source of a picture with this origin.

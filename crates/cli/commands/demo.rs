@@ -3,21 +3,21 @@
 use super::phantom;
 use super::score::{self, ScoreArgs};
 use crate::Ended;
-use crate::outliner::Outliner;
+use crate::outliner::SegmenterAnswerer;
 use crate::page::{self, Source};
 use crate::pick::{ImageArgs, ModelArgs, load_segmenter};
 use crate::printer::Printer;
-use crate::second_look::{Look, SecondLook};
+use crate::second_look::{Look, RethinkAnswerer};
 use anyhow::{Context, Result};
-use loupe_core::{Dataset, Limits, MediaLoader, Sample, Segmenter, VisionLanguageModel};
+use loupe_core::{Dataset, GenerationLimits, MediaLoader, Sample, Segmenter, VisionLanguageModel};
 use loupe_eval::baselines::{Baseline, Baselines, baselines};
 use loupe_eval::compare::compare;
-use loupe_eval::hints::Simulated;
-use loupe_eval::probes::{Probe, ProbedLoader, ProbedSet};
 use loupe_eval::run::{Answerer, Direct, Plan, RunFolder, run as run_plan};
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
 use loupe_eval::{Profile, Summary};
 use loupe_report::page::PageTable;
+use loupe_run::probes::{Probe, ProbedLoader, ProbedSet};
+use loupe_run::simulated::Simulated;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -173,9 +173,9 @@ fn one(job: Job, models: &mut Models, args: &Args, out: &Printer, score_args: &S
     let dir = args.output.join("runs").join(job.name);
     out.say(&format!("{}: {} questions", job.name, plain.len()));
     let (loader, masks) = (args.images.loader(), args.images.loader());
-    let mut plan = Plan::new(loupe_eval::prompts::default_recipe());
+    let mut plan = Plan::new(loupe_run::templates::default_template());
     plan.batch = 32;
-    plan.limits = Limits { max_new_tokens: 64, ..Limits::default() };
+    plan.limits = GenerationLimits { max_new_tokens: 64, ..GenerationLimits::default() };
     let probed = job.probe.map(|probe| {
         (ProbedSet::new(plain.as_ref(), probe, SEED), ProbedLoader { of: &loader, probe, seed: SEED })
     });
@@ -190,13 +190,20 @@ fn one(job: Job, models: &mut Models, args: &Args, out: &Printer, score_args: &S
             &mut direct
         }
         How::TwoLooks => {
-            twice = SecondLook { look: Look::plain("loupe"), model: models.words.as_mut(), loader: &loader };
+            twice =
+                RethinkAnswerer { look: Look::plain("loupe"), model: models.words.as_mut(), loader: &loader };
             &mut twice
         }
         How::Outline(prompt) => {
             let segmenter = models.outlines.as_mut();
-            outliner =
-                Outliner { segmenter, prompt, seed: SEED, images: &loader, masks: &masks, probe: None };
+            outliner = SegmenterAnswerer {
+                segmenter,
+                prompt,
+                seed: SEED,
+                images: &loader,
+                masks: &masks,
+                probe: None,
+            };
             &mut outliner
         }
     };

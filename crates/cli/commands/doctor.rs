@@ -4,7 +4,7 @@ use crate::Ended;
 use crate::pick::ModelArgs;
 use crate::printer::Printer;
 use anyhow::Result;
-use loupe_core::{Ask, Limits, Picture};
+use loupe_core::{Ask, GenerationLimits, Picture};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +31,7 @@ fn answers(args: &Args) -> Result<String> {
     let (width, height) = (96usize, 64usize);
     let pixels: Vec<u8> = (0..width * height).map(|n| ((n % width) * 2 + n / width) as u8).collect();
     let picture = Arc::new(Picture::new(width, height, 1, pixels)?);
-    let limits = Limits { max_new_tokens: 4, ..Limits::default() };
+    let limits = GenerationLimits { max_new_tokens: 4, ..GenerationLimits::default() };
     let ask = Ask::pictures_then(vec![picture], "What is shown?", limits);
     let started = Instant::now();
     let reply = model.generate(&[ask], &mut ()).into_iter().next().transpose()?;

@@ -3,19 +3,19 @@
 use super::ask::LimitArgs;
 use super::score::{self, ScoreArgs};
 use crate::Ended;
-use crate::outliner::Outliner;
+use crate::outliner::SegmenterAnswerer;
 use crate::pick::{ImageArgs, ModelArgs, load_segmenter};
 use crate::printer::Printer;
-use crate::second_look::{LookArgs, SecondLook};
+use crate::second_look::{LookArgs, RethinkAnswerer};
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use loupe_core::sample::Outcome;
 use loupe_core::{Dataset, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel};
-use loupe_eval::hints::Simulated;
-use loupe_eval::probes::{Probe, ProbedLoader, ProbedSet};
 use loupe_eval::run::{
     Answerer, Direct, Finished, Plan, Progress, ReplyLine, Selection, Setting, run as run_plan,
 };
+use loupe_run::probes::{Probe, ProbedLoader, ProbedSet};
+use loupe_run::simulated::Simulated;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -138,7 +138,7 @@ impl Progress for Bar {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let recipe = loupe_eval::prompts::by_name(&args.prompt)?;
+    let recipe = loupe_run::templates::by_name(&args.prompt)?;
     let profiles = args.score.profiles()?;
     args.score.check()?;
     let set = open_data(&args.data, args.split.as_deref())?;
@@ -191,7 +191,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let (mut direct, mut second_look, mut outliner);
     let answerer: &mut dyn Answerer = match (&mut model, look) {
         (Model::Outlines(segmenter, prompt), _) => {
-            outliner = Outliner {
+            outliner = SegmenterAnswerer {
                 segmenter: segmenter.as_mut(),
                 prompt: *prompt,
                 seed: args.limits.seed,
@@ -206,7 +206,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             &mut direct
         }
         (Model::Words(model), Some(look)) => {
-            second_look = SecondLook { look, model: model.as_mut(), loader };
+            second_look = RethinkAnswerer { look, model: model.as_mut(), loader };
             &mut second_look
         }
     };

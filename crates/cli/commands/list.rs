@@ -92,7 +92,9 @@ fn entries(what: What) -> Vec<Entry> {
                     .fact("source", s.citation)
             })
             .collect(),
-        What::Prompts => loupe_eval::prompts::RECIPES.iter().map(|r| Entry::new(r.name, r.source)).collect(),
+        What::Prompts => {
+            loupe_run::templates::PROMPT_TEMPLATES.iter().map(|r| Entry::new(r.name, r.source)).collect()
+        }
         What::Profiles => std::iter::once(Entry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::all().map(|p| {
                 let p = AsProfile::new(p);

@@ -4,10 +4,10 @@ use super::eval::open_data;
 use crate::Ended;
 use crate::bertscore::BertScoreArgs;
 use crate::import::{self, ReplyArgs};
-use crate::judge::JudgeArgs;
 use crate::page::{self, Source};
 use crate::pick::ImageArgs;
 use crate::printer::Printer;
+use crate::profile::JudgeArgs;
 use anyhow::{Context, Result, bail};
 use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
@@ -17,7 +17,7 @@ use loupe_eval::metrics::punkt::Punkt;
 use loupe_eval::metrics::report_sections::{Part, Preprocess};
 use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric, Texts};
-use loupe_eval::profiles::{AsProfile, Compat};
+use loupe_eval::profiles::{AsProfile, HarnessProfile};
 use loupe_eval::run::RunFolder;
 use loupe_eval::strict::Strict;
 use loupe_eval::tables;
@@ -149,7 +149,7 @@ impl Default for ScoreArgs {
 }
 
 /// Rules by their short name or the full one of the list (`compat:NAME@COMMIT`).
-fn rules(name: &str) -> Option<&'static dyn Compat> {
+fn rules(name: &str) -> Option<&'static dyn HarnessProfile> {
     let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
     loupe_eval::profiles::by_name(short)
 }
@@ -186,8 +186,8 @@ impl ScoreArgs {
     }
 
     /// The rules asked for whose harness asks a language model.
-    fn judged(&self) -> Vec<&'static dyn Compat> {
-        let mut found: Vec<&'static dyn Compat> = Vec::new();
+    fn judged(&self) -> Vec<&'static dyn HarnessProfile> {
+        let mut found: Vec<&'static dyn HarnessProfile> = Vec::new();
         for rules in self.profiles.iter().filter_map(|name| rules(name)) {
             if rules.rubric().is_some() && found.iter().all(|f| f.name() != rules.name()) {
                 found.push(rules);

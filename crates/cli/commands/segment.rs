@@ -8,8 +8,8 @@ use crate::printer::Printer;
 use crate::scene::Scene;
 use anyhow::{Context, Result, bail};
 use loupe_core::{
-    Ask, Box2, Given, Hint, Limits, MediaLoader, MediaRef, ModelInfo, Picture, Point2, Segmenter, Source,
-    VisionLanguageModel,
+    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelInfo, Picture, Point2, SegmentPrompt,
+    Segmenter, Source, VisionLanguageModel,
 };
 use loupe_preprocess::Loader;
 use loupe_report::measure::{self, FlatMeasures, Intensities, SolidMeasures};
@@ -215,7 +215,7 @@ pub(crate) struct Helpers<'a> {
 struct Wanted {
     label: String,
     prompt: Prompt,
-    hints: Vec<Hint>,
+    hints: Vec<SegmentPrompt>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
@@ -335,7 +335,7 @@ pub(crate) fn outline(
         }
     }
     // All at once: the picture is encoded once and prompts of a kind are decoded together.
-    let objects: Vec<Vec<Hint>> = all.iter().map(|w| w.hints.clone()).collect();
+    let objects: Vec<Vec<SegmentPrompt>> = all.iter().map(|w| w.hints.clone()).collect();
     let found = helpers.segmenter.segment_all(&picture, &objects);
     for (Wanted { label, prompt, hints }, found) in all.into_iter().zip(found) {
         let best = match found.map(|f| f.into_iter().next()) {
@@ -395,15 +395,15 @@ fn hints_of(
         if !region.is_proper() {
             bail!("the box {x0},{y0},{x1},{y1} has no area; the corners are x0,y0 (upper left) and x1,y1");
         }
-        hints.push(Hint::Box(scene.given_box(region)));
+        hints.push(SegmentPrompt::Box(scene.given_box(region)));
     }
-    hints.extend(prompt.points.iter().map(|p| Hint::Point { at: place(*p), positive: true }));
-    hints.extend(prompt.outside.iter().map(|p| Hint::Point { at: place(*p), positive: false }));
+    hints.extend(prompt.points.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: true }));
+    hints.extend(prompt.outside.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: false }));
     if let Some(file) = &prompt.mask {
         let drawn = loader
             .load(&MediaRef::file(file))
             .with_context(|| format!("the mask {} could not be read", file.display()))?;
-        hints.push(Hint::Mask(scene.given_mask(&drawn)?));
+        hints.push(SegmentPrompt::Mask(scene.given_mask(&drawn)?));
     }
     let label = |n: usize| match (&prompt.label, &prompt.phrase) {
         (Some(label), _) => label.clone(),
@@ -417,7 +417,7 @@ fn hints_of(
     let boxes = find(*grounder, scene.picture(), phrase)?;
     let one = |(n, region): (usize, Box2<Given>)| {
         let mut hints = hints.clone();
-        hints.insert(0, Hint::Box(region));
+        hints.insert(0, SegmentPrompt::Box(region));
         let region = Some(scene.picture().origin.source_from_self.boxed(region).xyxy());
         Wanted { label: label(n), prompt: Prompt { region, ..prompt.clone() }, hints }
     };
@@ -430,7 +430,8 @@ fn find(
     picture: &Arc<Picture>,
     phrase: &str,
 ) -> Result<Vec<Box2<Given>>> {
-    let ask = Ask::pictures_then(vec![Arc::clone(picture)], grounding_prompt(phrase), Limits::default());
+    let ask =
+        Ask::pictures_then(vec![Arc::clone(picture)], grounding_prompt(phrase), GenerationLimits::default());
     let reply = model.generate(std::slice::from_ref(&ask), &mut ()).pop();
     let reply = reply.context("the model gave no reply")??;
     let boxes: Vec<Box2<Given>> = reply.boxes.iter().map(|b| b.region).filter(|b| b.is_proper()).collect();

@@ -1,5 +1,6 @@
 //! What is asked of a vision-language model and what it says.
 
+use crate::finding::{Finding, FormerBox, FormerMask, FormerPoint};
 use crate::geometry::{Box2, Given, Point2};
 use crate::mask::Rle;
 use crate::picture::Picture;
@@ -74,7 +75,7 @@ pub enum Sampling {
 /// Bounds and choices of generation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct GenerationLimits {
     /// Most tokens to generate.
     pub max_new_tokens: usize,
     /// How tokens are chosen.
@@ -88,7 +89,7 @@ pub struct Limits {
     pub logprobs: Option<usize>,
 }
 
-impl Default for Limits {
+impl Default for GenerationLimits {
     fn default() -> Self {
         Self {
             max_new_tokens: 256,
@@ -108,12 +109,16 @@ pub struct Ask {
     /// The conversation so far; the last turn is the one to answer.
     pub turns: Vec<Turn>,
     /// Bounds.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
 }
 
 impl Ask {
     /// One user turn: the pictures in order, then the question.
-    pub fn pictures_then(pictures: Vec<Arc<Picture>>, question: impl Into<String>, limits: Limits) -> Self {
+    pub fn pictures_then(
+        pictures: Vec<Arc<Picture>>,
+        question: impl Into<String>,
+        limits: GenerationLimits,
+    ) -> Self {
         let mut parts: Vec<Part> = (0..pictures.len()).map(Part::Picture).collect();
         parts.push(Part::Text(question.into()));
         Self { pictures, turns: vec![Turn { role: Role::User, parts }], limits }
@@ -171,55 +176,9 @@ pub struct Timing {
     pub decode_s: f64,
 }
 
-/// A box that the model gave, in pixels of the picture that was given to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoundBox {
-    /// Which picture of the ask.
-    pub picture: usize,
-    /// Where.
-    #[serde(rename = "box")]
-    pub region: Box2<Given>,
-    /// The model's label for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Confidence, when the model gives one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f64>,
-}
-
-/// A point that the model gave, in pixels of the picture that was given to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoundPoint {
-    /// Which picture of the ask.
-    pub picture: usize,
-    /// Where.
-    pub point: Point2<Given>,
-    /// The model's label for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-}
-
-/// A mask that a segmenter gave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoundMask {
-    /// Which picture of the ask, or volume where `slice` says which of its slices.
-    #[serde(default)]
-    pub picture: usize,
-    /// Stored slice of the volume, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slice: Option<usize>,
-    /// What it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// In pixels of the picture or slice.
-    pub mask: Rle,
-    /// Predicted IoU, when the model gives one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f64>,
-}
-
 /// What the model said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "ReplyRecord")]
 pub struct Reply {
     /// The words, special tokens and stop string left out.
     pub text: String,
@@ -229,15 +188,10 @@ pub struct Reply {
     /// One entry a generated token, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<TokenLogprob>>,
-    /// Boxes found in the words, the family's dialect undone.
+    /// What the reply points at: boxes and points read from the words with the family's dialect undone,
+    /// masks of a segmenter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boxes: Vec<FoundBox>,
-    /// Points found in the words, the family's dialect undone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub points: Vec<FoundPoint>,
-    /// Masks, of a segmenter.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub masks: Vec<FoundMask>,
+    pub findings: Vec<Finding>,
     /// Repairs that were needed to read boxes or points, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<String>,
@@ -258,13 +212,70 @@ impl Reply {
             text: text.into(),
             token_ids: Vec::new(),
             logprobs: None,
-            boxes: Vec::new(),
-            points: Vec::new(),
-            masks: Vec::new(),
+            findings: Vec::new(),
             repairs: Vec::new(),
             stop: Stop::EndOfTurn,
             counts: Counts::default(),
             timing: Timing::default(),
+        }
+    }
+
+    /// Boxes among the findings, in order.
+    pub fn boxes(&self) -> impl Iterator<Item = (&Finding, Box2<Given>)> {
+        self.findings.iter().filter_map(|f| Some((f, f.as_box()?)))
+    }
+
+    /// Points among the findings, in order.
+    pub fn points(&self) -> impl Iterator<Item = (&Finding, Point2<Given>)> {
+        self.findings.iter().filter_map(|f| Some((f, f.as_point()?)))
+    }
+
+    /// Masks among the findings, in order.
+    pub fn masks(&self) -> impl Iterator<Item = (&Finding, &Rle)> {
+        self.findings.iter().filter_map(|f| Some((f, f.as_mask()?)))
+    }
+}
+
+/// [`Reply`] as files hold it, those of the first layout of run folders included.
+#[derive(Deserialize)]
+struct ReplyRecord {
+    text: String,
+    #[serde(default)]
+    token_ids: Vec<u32>,
+    #[serde(default)]
+    logprobs: Option<Vec<TokenLogprob>>,
+    #[serde(default)]
+    findings: Vec<Finding>,
+    #[serde(default)]
+    boxes: Vec<FormerBox>,
+    #[serde(default)]
+    points: Vec<FormerPoint>,
+    #[serde(default)]
+    masks: Vec<FormerMask>,
+    #[serde(default)]
+    repairs: Vec<String>,
+    stop: Stop,
+    #[serde(default)]
+    counts: Counts,
+    #[serde(default)]
+    timing: Timing,
+}
+
+impl From<ReplyRecord> for Reply {
+    fn from(r: ReplyRecord) -> Self {
+        let mut findings = r.findings;
+        findings.extend(r.boxes.into_iter().map(Finding::from));
+        findings.extend(r.points.into_iter().map(Finding::from));
+        findings.extend(r.masks.into_iter().map(Finding::from));
+        Self {
+            text: r.text,
+            token_ids: r.token_ids,
+            logprobs: r.logprobs,
+            findings,
+            repairs: r.repairs,
+            stop: r.stop,
+            counts: r.counts,
+            timing: r.timing,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::geometry::{Box2, Given, LpsFromPlane, Map2, Point2, Source};
 use crate::window::Window;
+use crate::words::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
@@ -58,6 +59,16 @@ impl Origin {
         }
     }
 
+    /// The origin of a picture of which nothing is known, not even its size.
+    pub fn unknown() -> Self {
+        Self::of_size(0, 0)
+    }
+
+    /// Is nothing known of the picture?
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::unknown()
+    }
+
     /// Do both pictures show (parts of) the same source image, frame and slice, whatever their
     /// windows?
     pub fn same_view(&self, other: &Self) -> bool {
@@ -68,6 +79,63 @@ impl Origin {
     /// Patient position in mm of a position in the picture, when known.
     pub fn lps_of(&self, p: Point2<Given>) -> Option<[f64; 3]> {
         self.lps_from_source.map(|lps| lps.apply(self.source_from_self.point(p)))
+    }
+}
+
+/// A picture as it stands on record: no pixels, but where they came from and their digest, so that a replay
+/// can prove that it shows the same ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "PictureRecordFile")]
+pub struct PictureRecord {
+    /// Width and height in pixels.
+    pub size: [usize; 2],
+    /// 1 for grey, 3 for RGB; 0 where no pixels were at hand.
+    pub channels: usize,
+    /// SHA-256 of size and pixels ([`Picture::content_key`]), in hexadecimal; empty where no pixels were at
+    /// hand (imported replies, run folders of the first layout).
+    pub sha256: String,
+    /// Where it came from and the way back.
+    pub origin: Origin,
+}
+
+/// [`PictureRecord`] as files hold it, those of the first layout of run folders included.
+#[derive(Deserialize)]
+struct PictureRecordFile {
+    #[serde(default)]
+    size: Option<[usize; 2]>,
+    #[serde(default)]
+    width: usize,
+    #[serde(default)]
+    height: usize,
+    #[serde(default)]
+    channels: usize,
+    #[serde(default)]
+    sha256: String,
+    origin: Origin,
+}
+
+impl From<PictureRecordFile> for PictureRecord {
+    fn from(f: PictureRecordFile) -> Self {
+        let size = f.size.unwrap_or([f.width, f.height]);
+        Self { size, channels: f.channels, sha256: f.sha256, origin: f.origin }
+    }
+}
+
+impl PictureRecord {
+    /// The record of `picture`.
+    pub fn of(picture: &Picture) -> Self {
+        Self {
+            size: [picture.width(), picture.height()],
+            channels: picture.channels(),
+            sha256: hex(&picture.content_key()),
+            origin: picture.origin.clone(),
+        }
+    }
+
+    /// The record of a picture of this size whose pixels are not at hand.
+    pub fn without_pixels(size: [usize; 2]) -> Self {
+        let origin = Origin::of_size(size[0], size[1]);
+        Self { size, channels: 0, sha256: String::new(), origin }
     }
 }
 

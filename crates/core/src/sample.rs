@@ -1,8 +1,10 @@
 //! What a dataset holds, what a run predicts, what a metric returns.
 
 use crate::ask::Reply;
+use crate::failure::Failure;
 use crate::geometry::{Box2, Point2, Source};
 use crate::media::MediaRef;
+use crate::trace::Record;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -143,9 +145,9 @@ pub struct Prediction {
     pub id: String,
     /// The reply, or why there is none.
     pub outcome: Outcome,
-    /// Rounds of a strategy or protocol, in its own words; `null` for a single pass.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub trace: serde_json::Value,
+    /// What happened on the way.
+    #[serde(default, rename = "trace", skip_serializing_if = "Record::is_single")]
+    pub record: Record,
 }
 
 /// A reply or the reason there is none.
@@ -155,10 +157,7 @@ pub enum Outcome {
     /// The model answered.
     Reply(Reply),
     /// The item failed: missing or broken image, refused prompt.
-    Failed {
-        /// In words, without contents of patient files.
-        reason: String,
-    },
+    Failed(Failure),
 }
 
 impl Prediction {
@@ -166,7 +165,7 @@ impl Prediction {
     pub fn text(&self) -> Option<&str> {
         match &self.outcome {
             Outcome::Reply(reply) => Some(&reply.text),
-            Outcome::Failed { .. } => None,
+            Outcome::Failed(_) => None,
         }
     }
 }

@@ -1,37 +1,12 @@
 //! What happened between the question and the answer: every prompt, picture, reply and action.
 //!
-//! A trace holds no pixels. Pictures are kept as where they came from ([`Origin`]) and the SHA-256
-//! of their content, so that a replay can prove it shows the same ones.
+//! A trace holds no pixels. Pictures are kept as their records ([`PictureRecord`]).
 
-use crate::ask::{Limits, Reply, Role, Turn};
+use crate::ask::{GenerationLimits, Reply, Role, Turn};
+use crate::finding::{Finding, FormerMask};
 use crate::geometry::{Box2, Source};
-use crate::picture::{Origin, Picture};
+use crate::picture::{Picture, PictureRecord};
 use serde::{Deserialize, Serialize};
-
-/// A picture that a model was shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shown {
-    /// Width and height in pixels.
-    pub size: [usize; 2],
-    /// 1 for grey, 3 for RGB.
-    pub channels: usize,
-    /// SHA-256 of size and pixels ([`Picture::content_key`]), in hexadecimal.
-    pub sha256: String,
-    /// Where it came from and the way back.
-    pub origin: Origin,
-}
-
-impl Shown {
-    /// The record of `picture`.
-    pub fn of(picture: &Picture) -> Self {
-        Self {
-            size: [picture.width(), picture.height()],
-            channels: picture.channels(),
-            sha256: picture.content_key().iter().map(|b| format!("{b:02x}")).collect(),
-            origin: picture.origin.clone(),
-        }
-    }
-}
 
 /// A place that an action looked at, in pixels of the source image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +50,7 @@ pub struct Round {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<usize>,
     /// Bounds of the generation.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
     /// What the model said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
@@ -114,7 +89,7 @@ pub struct Trace {
     /// Protocol or strategy, by name.
     pub by: String,
     /// Every picture shown, once each.
-    pub pictures: Vec<Shown>,
+    pub pictures: Vec<PictureRecord>,
     /// Every prompt and reply, in order.
     pub rounds: Vec<Round>,
     /// Why it ended.
@@ -139,7 +114,7 @@ impl Trace {
     /// The number of `picture` in the trace, entered when it is new (same pixels and origin: same
     /// number).
     pub fn enter(&mut self, picture: &Picture) -> usize {
-        let shown = Shown::of(picture);
+        let shown = PictureRecord::of(picture);
         self.pictures.iter().position(|p| *p == shown).unwrap_or_else(|| {
             self.pictures.push(shown);
             self.pictures.len() - 1
@@ -176,5 +151,57 @@ impl Round {
     /// The model's words as the conversation goes on with them.
     pub fn words(&self) -> &str {
         self.said.as_deref().or(self.reply.as_ref().map(|r| r.text.as_str())).unwrap_or_default()
+    }
+}
+
+/// What a run over masks keeps beside the reply, so that it can be scored from its folder alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaskTrace {
+    /// What made the masks, for readers: `segment`.
+    pub by: String,
+    /// The prompts given, in words, one a mask of the reply.
+    #[serde(alias = "hints")]
+    pub prompts: Vec<String>,
+    /// The reference.
+    #[serde(deserialize_with = "masks")]
+    pub reference: Vec<Finding>,
+    /// Steps along the axes of the grid in mm, slowest first (slice, row, column, or row, column);
+    /// none when the image is not calibrated.
+    pub spacing_mm: Option<Vec<f64>>,
+}
+
+/// Masks as they are written now or as the first layout of run folders had them.
+fn masks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Finding>, D::Error> {
+    let all: Vec<FormerMask> = Vec::deserialize(from)?;
+    Ok(all.into_iter().map(Finding::from).collect())
+}
+
+/// What happened between the question and the answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Record {
+    /// Rounds of a protocol or strategy.
+    Rounds(Box<Trace>),
+    /// Masks from simulated prompts.
+    Masks(Box<MaskTrace>),
+    /// A single pass.
+    #[default]
+    Single,
+}
+
+impl Record {
+    /// Is there nothing beside the reply?
+    pub fn is_single(&self) -> bool {
+        *self == Self::Single
+    }
+
+    /// The rounds, when there are any.
+    pub fn rounds(&self) -> Option<&Trace> {
+        if let Self::Rounds(trace) = self { Some(trace) } else { None }
+    }
+
+    /// The masks, when there are any.
+    pub fn masks(&self) -> Option<&MaskTrace> {
+        if let Self::Masks(trace) = self { Some(trace) } else { None }
     }
 }

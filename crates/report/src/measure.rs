@@ -43,7 +43,7 @@ pub struct SolidMeasures {
 
 /// Of the values under a mask, in their own unit (HU for CT).
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Intensities {
+pub struct IntensityStats {
     /// Values that are numbers.
     pub n: usize,
     /// Mean.
@@ -112,7 +112,7 @@ pub fn solid(volume: &LabelVolume, label: u16) -> SolidMeasures {
 }
 
 /// Mean, spread and range of the values; `None` when none is a number.
-pub fn intensities(values: impl Iterator<Item = f64>) -> Option<Intensities> {
+pub fn intensities(values: impl Iterator<Item = f64>) -> Option<IntensityStats> {
     let (mut n, mut mean, mut squares) = (0usize, 0.0, 0.0);
     let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
     for v in values.filter(|v| v.is_finite()) {
@@ -123,7 +123,7 @@ pub fn intensities(values: impl Iterator<Item = f64>) -> Option<Intensities> {
         squares += delta * (v - mean);
         (min, max) = (min.min(v), max.max(v));
     }
-    (n > 0).then(|| Intensities { n, mean, sd: (squares / n as f64).sqrt(), min, max })
+    (n > 0).then(|| IntensityStats { n, mean, sd: (squares / n as f64).sqrt(), min, max })
 }
 
 /// The places half-way between a covered cell and an uncovered neighbour along the first `axes` axes.

@@ -3,8 +3,8 @@
 use crate::pixels::{self, Ink, PixelError, RED};
 use loupe_core::media::{SliceAt, View, WindowChoice};
 use loupe_core::{
-    Box2, Given, Hint, MediaError, MediaLoader, MediaRef, Picture, Plane, ResampleError, Resampler, Segment,
-    SegmentError, Segmenter,
+    Box2, Given, MediaError, MediaLoader, MediaRef, Picture, Plane, ResampleError, Resampler, Segment,
+    SegmentError, SegmentPrompt, Segmenter,
 };
 use thiserror::Error;
 
@@ -73,7 +73,7 @@ pub fn zoom(
 /// When there is no segmenter or it refuses the hints.
 pub fn segment(
     picture: &Picture,
-    hints: &[Hint],
+    hints: &[SegmentPrompt],
     tools: &mut Tools<'_>,
 ) -> Result<(Picture, Segment), ActionError> {
     let Some(segmenter) = &mut tools.segmenter else {

@@ -54,7 +54,7 @@ pub fn named(name: &str) -> Result<(&'static Strategy, Option<&'static Protocol>
 /// both joined, `self-consistency+deepeyes`.
 ///
 /// # Errors
-/// When nothing has that name, the request has no picture, or no answer at all could be had. Limits
+/// When nothing has that name, the request has no picture, or no answer at all could be had. GenerationLimits
 /// that are met are not errors: the outcome carries the best answer so far and the reason.
 pub fn run(
     name: &str,

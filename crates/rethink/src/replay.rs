@@ -1,6 +1,6 @@
 //! A model that answers from a trace.
 
-use loupe_core::trace::{Shown, Trace};
+use loupe_core::trace::{PictureRecord, Trace};
 use loupe_core::{Ask, ModelError, ModelInfo, Reply, ReplySink, VisionLanguageModel};
 
 /// Gives the replies of a trace again, in order, and refuses a prompt that is not the one on record:
@@ -44,7 +44,8 @@ impl Replay {
             return other("turns");
         }
         let on_record = round.pictures.iter().filter_map(|&n| self.trace.pictures.get(n)).map(|p| &p.sha256);
-        if !on_record.eq(ask.pictures.iter().map(|p| Shown::of(p).sha256).collect::<Vec<_>>().iter()) {
+        if !on_record.eq(ask.pictures.iter().map(|p| PictureRecord::of(p).sha256).collect::<Vec<_>>().iter())
+        {
             return other("pictures");
         }
         self.next += 1;

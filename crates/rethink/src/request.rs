@@ -1,11 +1,11 @@
 //! What is asked of the loop and what comes back.
 
+use loupe_core::PictureRecord;
 use loupe_core::ask::{FoundBox, FoundPoint};
 use loupe_core::sample::Outcome as SampleOutcome;
-use loupe_core::trace::Shown;
 use loupe_core::{
-    Ask, Box2, Choice, Limits, MediaLoader, MediaRef, Picture, Point2, Prediction, Reply, Resampler, Sample,
-    Segmenter, Source, Trace, Turn, VisionLanguageModel,
+    Ask, Box2, Choice, GenerationLimits, MediaLoader, MediaRef, Picture, Point2, Prediction, Reply,
+    Resampler, Sample, Segmenter, Source, Trace, Turn, VisionLanguageModel,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Request {
     /// question and its options. Protocols and prompting strategies word the question themselves.
     pub turns: Option<Vec<Turn>>,
     /// Bounds of each reply.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
     /// Bounds of the conversation.
     pub budget: Budget,
 }
@@ -67,7 +67,7 @@ impl Request {
             question: question.into(),
             choices: Vec::new(),
             turns: None,
-            limits: Limits::default(),
+            limits: GenerationLimits::default(),
             budget: Budget::default(),
         }
     }
@@ -231,7 +231,7 @@ impl Outcome {
     pub(crate) fn on(mut self, pictures: &[Arc<Picture>]) -> Self {
         let home = |number: usize| {
             let shown = self.trace.pictures.get(number)?;
-            let same = pictures.iter().position(|p| Shown::of(p) == *shown);
+            let same = pictures.iter().position(|p| PictureRecord::of(p) == *shown);
             let at = same.or_else(|| pictures.iter().position(|p| p.origin.same_view(&shown.origin)))?;
             Some((at, pictures.get(at)?.origin.source_from_self.inverse()?))
         };

@@ -2,7 +2,7 @@
 
 use crate::request::{Budget, FoundRegion, FoundSpot, Models, Outcome, RethinkError};
 use loupe_core::trace::{Ended, Round, Trace};
-use loupe_core::{Ask, Counts, Limits, Picture, Reply, Role, Timing, Turn, VisionLanguageModel};
+use loupe_core::{Ask, Counts, GenerationLimits, Picture, Reply, Role, Timing, Turn, VisionLanguageModel};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ pub struct NewAsk {
     /// All pictures that the turns, old and new, refer to.
     pub pictures: Vec<Arc<Picture>>,
     /// Bounds of the reply.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
 }
 
 impl NewAsk {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use loupe_core::trace::Shown;
+use loupe_core::PictureRecord;
 use loupe_core::{Choice, Part, Role, Turn};
 use loupe_rethink::{Request, Settings, pixels, protocol, run};
 use serde_json::Value;
@@ -92,8 +92,8 @@ fn transcripts_equal_their_sources() {
 /// NEAREST, before any other.
 fn expect_picture<'a>(
     want: &Value,
-    shown: &Shown,
-    calls: &mut impl Iterator<Item = &'a (Shown, usize, usize, String)>,
+    shown: &PictureRecord,
+    calls: &mut impl Iterator<Item = &'a (PictureRecord, usize, usize, String)>,
     filter: &str,
     what: &str,
 ) {
@@ -126,7 +126,7 @@ fn marks_equal_pillow() {
         let picture = picture(23, 17, mark["channels"].as_u64().unwrap() as usize);
         let b: Vec<f64> = mark["box"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
         let marked = pixels::rectangles(&picture, &[[b[0], b[1], b[2], b[3]]], pixels::RED, 3).unwrap();
-        assert_eq!(Shown::of(&marked).sha256, mark["sha256"].as_str().unwrap(), "{mark}");
+        assert_eq!(PictureRecord::of(&marked).sha256, mark["sha256"].as_str().unwrap(), "{mark}");
     }
 }
 
@@ -141,7 +141,7 @@ fn the_inference_variant_of_vitar_shows_a_jpeg() {
     run("vitar-inference", models(&mut script, &resampler), &request, &Settings::default()).unwrap();
     let jpegs = resampler.jpegs.lock().unwrap();
     let marked = pixels::rectangles(&picture(60, 50, 3), &[[1.0, 2.0, 30.0, 40.0]], pixels::RED, 3).unwrap();
-    assert_eq!((jpegs.len(), jpegs[0].1, &jpegs[0].0.sha256), (1, 75, &Shown::of(&marked).sha256));
+    assert_eq!((jpegs.len(), jpegs[0].1, &jpegs[0].0.sha256), (1, 75, &PictureRecord::of(&marked).sha256));
 }
 
 #[test]

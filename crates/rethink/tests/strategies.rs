@@ -4,7 +4,7 @@
 mod support;
 
 use loupe_core::trace::Ended;
-use loupe_core::{Ask, Choice, Limits, ModelError, Sample, Sampling, Target};
+use loupe_core::{Ask, Choice, GenerationLimits, ModelError, Sample, Sampling, Target};
 use loupe_rethink::answer::{boxed, key, letter, of_reply, votes};
 use loupe_rethink::strategies::{budgeted, chain_of_thought, plan_and_solve};
 use loupe_rethink::{Models, Outcome, PROTOCOLS, Request, STRATEGIES, Settings, run};
@@ -34,7 +34,7 @@ fn single_asks_once() {
 
 #[test]
 fn a_recipe_words_the_plain_pass() {
-    let asked = Ask::pictures_then(request().pictures, "Recipe: which side?", Limits::default());
+    let asked = Ask::pictures_then(request().pictures, "Recipe: which side?", GenerationLimits::default());
     let sample = Sample {
         id: "7".into(),
         media: Vec::new(),

@@ -6,10 +6,10 @@
 
 use super::profile::{AskError, Opinions, ask_prompts};
 use super::{Cache, Judge, Opinion, Rubric};
-use crate::judge::{Case, Gather, Judgement, Profile, Value, Verdict};
-use crate::profiles::{AsProfile, CRASH, Compat, VERDICT};
-use crate::run::RunFolder;
+use crate::profile::{Case, Gather, Judgement, Profile, Value, Verdict};
+use crate::profiles::{AsProfile, CRASH, HarnessProfile, VERDICT};
 use loupe_core::{Prediction, Sample};
+use loupe_run::RunFolder;
 use std::borrow::Cow;
 
 /// The rules of a harness with what its judge said.
@@ -21,7 +21,12 @@ pub struct JudgedCompat {
 }
 
 /// What the harness would send about a reply; nothing where it asks nobody or has stopped before.
-fn prompt(rules: &dyn Compat, rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Option<String> {
+fn prompt(
+    rules: &dyn HarnessProfile,
+    rubric: &Rubric,
+    sample: &Sample,
+    prediction: &Prediction,
+) -> Option<String> {
     rules.asks_judge(sample)?;
     let reply = prediction.text()?;
     let [question, reference, said] = rules.judge_parts(sample, reply)?;
@@ -34,7 +39,7 @@ fn prompt(rules: &dyn Compat, rubric: &Rubric, sample: &Sample, prediction: &Pre
 /// # Errors
 /// When the run cannot be read or the cache cannot be written.
 pub fn ask_for(
-    rules: &'static dyn Compat,
+    rules: &'static dyn HarnessProfile,
     folder: &RunFolder,
     judges: &mut [Box<dyn Judge>],
     cache: Cache,

@@ -2,11 +2,11 @@
 //! score like any other profile.
 
 use super::{Cache, CacheError, Judge, Opinion, Rubric, key, opinion};
-use crate::judge::{Case, Judgement, Profile, Verdict};
 use crate::metrics::report_sections::{Part, joined};
-use crate::run::{RunError, RunFolder};
+use crate::profile::{Case, Judgement, Profile, Verdict};
 use crate::strict::{ACCURACY, without_reasoning};
 use loupe_core::{Prediction, Sample, Target};
+use loupe_run::{RunError, RunFolder};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 

@@ -10,8 +10,8 @@
 
 use super::words::is_python_space;
 use super::{Entry, Resource, Texts};
-use crate::run::{RunError, RunFolder};
 use loupe_core::{Metric, ModelError, Prediction, Sample, Score, TextEncoder};
+use loupe_run::{RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -266,12 +266,12 @@ impl BertScores {
         let info = encoder.info();
         let facts = Facts {
             encoder: info.name.clone(),
-            weights_sha256: info.weights_sha256.clone(),
+            weights_sha256: info.identity_sha256(),
             layer: settings.layer,
             idf: settings.idf,
             baseline: settings.baseline.clone(),
         };
-        let longest = info.context_tokens.max(1);
+        let longest = info.context_tokens.unwrap_or(usize::MAX).max(1);
         let rarity = rarity(folder, encoder, settings)?;
         let mut out = Self { facts, texts: settings.texts, scores: HashMap::new() };
         let (mut waiting, mut tokens): (Vec<Pair>, usize) = (Vec::new(), 0);

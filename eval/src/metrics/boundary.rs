@@ -1,9 +1,10 @@
 //! Surface distances between boundary voxels, as MedPy 0.5 and MONAI have them. They differ from the
 //! default (`surface`) by half a voxel and by whether the two ways are pooled.
 
+use super::Entry;
 use super::region::Region;
-use super::{Entry, edt};
 use loupe_core::Score;
+use loupe_core::distance;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[
@@ -52,7 +53,7 @@ pub fn distances<const N: usize>(
     let Some((low, high)) = reference.bounds_with(answer) else { return Err("both masks are empty") };
     // A face at the edge of the cut is a face at the edge of a mask or of the grid.
     let edges = [reference, answer].map(|m| m.boundary().cut(low, high));
-    let far = edges.each_ref().map(|e| edt::distance_mm(e.shape(), e.bits(), spacing_mm));
+    let far = edges.each_ref().map(|e| distance::distance_mm(e.shape(), e.bits(), spacing_mm));
     let way = |from: usize, to: usize| {
         let mut all: Vec<f64> =
             far[to].iter().zip(edges[from].bits()).filter(|(_, b)| **b).map(|(d, _)| *d).collect();

@@ -17,7 +17,6 @@ pub mod chexbert;
 pub mod cider;
 pub mod coco_map;
 pub mod count;
-pub mod edt;
 pub mod exact_match;
 pub mod green;
 pub mod lesions;
@@ -129,7 +128,6 @@ pub static METRICS: &[(&str, &[Entry])] = &[
     ("cider", cider::ENTRIES),
     ("coco_map", coco_map::ENTRIES),
     ("count", count::ENTRIES),
-    ("edt", &[]),
     ("exact_match", exact_match::ENTRIES),
     ("green", green::ENTRIES),
     ("lesions", lesions::ENTRIES),

@@ -38,7 +38,7 @@ impl<const N: usize> Region<N> {
 
     /// Step from a cell to the next along each axis.
     pub fn strides(&self) -> [usize; N] {
-        strides(self.shape)
+        loupe_core::distance::strides(self.shape)
     }
 
     /// Is the cell covered? Cells outside are not.
@@ -141,15 +141,6 @@ impl From<&Mask> for Region<2> {
     fn from(mask: &Mask) -> Self {
         Self { shape: [mask.height(), mask.width()], bits: mask.bits().to_vec() }
     }
-}
-
-/// Step from a cell to the next along each axis, last axis fastest.
-pub fn strides<const N: usize>(shape: [usize; N]) -> [usize; N] {
-    let mut out = [1usize; N];
-    for axis in (0..N.saturating_sub(1)).rev() {
-        out[axis] = out[axis + 1] * shape[axis + 1];
-    }
-    out
 }
 
 /// The place of cell number `at`.

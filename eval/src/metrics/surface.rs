@@ -2,8 +2,9 @@
 //! 2018): surface elements between the voxels, each weighted by its area (2-D: its length).
 
 use super::region::{Region, unravel};
-use super::{Entry, edt, surface_table};
+use super::{Entry, surface_table};
 use loupe_core::Score;
+use loupe_core::distance;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[
@@ -118,7 +119,7 @@ where
     let coded = [reference, answer].map(|mask| codes(&mask.cut(low, high), corners));
     let borders =
         coded.each_ref().map(|codes| codes.iter().map(|c| *c != 0 && *c != full).collect::<Vec<bool>>());
-    let far = borders.each_ref().map(|border| edt::distance_mm(corners, border, spacing_mm));
+    let far = borders.each_ref().map(|border| distance::distance_mm(corners, border, spacing_mm));
     let way = |from: usize, to: usize| {
         let mut all: Vec<(f64, f64)> = (0..far[to].len())
             .filter(|at| borders[from][*at])

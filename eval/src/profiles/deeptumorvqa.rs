@@ -1,13 +1,13 @@
 //! DeepTumorVQA v2 (`src/deeptumorvqa/eval/metrics.py`), multiple choice and free form.
 
 use super::parts::{gold_text, round};
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::words::word_runs;
 use loupe_core::{Sample, Score};
 use std::collections::BTreeMap;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[
+pub static PROFILES: &[&dyn HarnessProfile] = &[
     &DeepTumorVqa { name: "deeptumorvqa-mc", free_form: false },
     &DeepTumorVqa { name: "deeptumorvqa-freeform", free_form: true },
 ];
@@ -132,26 +132,26 @@ fn letter(reply: &str) -> Option<(char, &'static str)> {
 }
 
 /// Free-form verdicts by kind of answer.
-fn free_form(kind: Kind, gold: &str, reply: &str) -> Judged {
+fn free_form(kind: Kind, gold: &str, reply: &str) -> HarnessVerdict {
     let said = without_thoughts(reply);
     match kind {
         Kind::Numeric => {
             let Some(wanted) = number(gold) else {
-                return Judged::not_applicable("the reference holds no number");
+                return HarnessVerdict::not_applicable("the reference holds no number");
             };
             const WITHIN: [(&str, f64); 4] =
                 [("tol_5%", 0.05), ("tol_10%", 0.10), ("tol_20%", 0.20), ("tol_50%", 0.50)];
             let Some(given) = number(&said) else {
                 return WITHIN
                     .into_iter()
-                    .fold(Judged::unparsed("no number"), |j, (name, _)| j.with(name, 0.0));
+                    .fold(HarnessVerdict::unparsed("no number"), |j, (name, _)| j.with(name, 0.0));
             };
             let error = match wanted == 0.0 {
                 true if given == 0.0 => 0.0,
                 true => f64::INFINITY,
                 false => (given - wanted).abs() / wanted.abs(),
             };
-            let mut judged = Judged::new(false, given.to_string(), "1 - relative error");
+            let mut judged = HarnessVerdict::new(false, given.to_string(), "1 - relative error");
             judged.verdict = Score::Value((1.0 - error).max(0.0));
             WITHIN
                 .into_iter()
@@ -160,8 +160,8 @@ fn free_form(kind: Kind, gold: &str, reply: &str) -> Judged {
         Kind::Binary => {
             let (wanted, given) = (yes_no(gold), yes_no(&said));
             let judged = match given {
-                Some(given) => Judged::new(wanted == Some(given), given, "yes or no"),
-                None => Judged::unparsed("neither yes nor no"),
+                Some(given) => HarnessVerdict::new(wanted == Some(given), given, "yes or no"),
+                None => HarnessVerdict::unparsed("neither yes nor no"),
             };
             // An unread answer counts as no.
             match wanted {
@@ -176,13 +176,13 @@ fn free_form(kind: Kind, gold: &str, reply: &str) -> Judged {
                 && !given.is_empty()
                 && (given.contains(&wanted) || wanted.contains(&given));
             let right = wanted == given;
-            Judged::new(right, given, "equal without punctuation")
+            HarnessVerdict::new(right, given, "equal without punctuation")
                 .with("partial", f64::from(u8::from(right || part)))
         }
     }
 }
 
-impl Compat for DeepTumorVqa {
+impl HarnessProfile for DeepTumorVqa {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -212,18 +212,20 @@ impl Compat for DeepTumorVqa {
         }
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let subtype = sample.tag("question_subtype").unwrap_or("unknown");
         let judged = if self.free_form {
-            let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+            let Some(gold) = gold_text(sample) else {
+                return HarnessVerdict::not_applicable("no reference text");
+            };
             free_form(kind(subtype), gold, reply)
         } else {
             let Some(gold) = super::gold_letter(sample) else {
-                return Judged::not_applicable("not a multiple-choice question");
+                return HarnessVerdict::not_applicable("not a multiple-choice question");
             };
             match letter(reply) {
-                Some((letter, rule)) => Judged::new(letter == gold, letter, rule),
-                None => Judged::unparsed("no letter"),
+                Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),
+                None => HarnessVerdict::unparsed("no letter"),
             }
         };
         let super_type = sample.tag("question_type").unwrap_or("unknown");
@@ -233,7 +235,7 @@ impl Compat for DeepTumorVqa {
         judged.also(format!("subtype {super_type}/{subtype}"))
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut by_super: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         let (mut total, mut n, mut subtypes) = (0.0, 0, Vec::new());
         for path in sums.under("subtype ") {
@@ -244,16 +246,18 @@ impl Compat for DeepTumorVqa {
             *entry = (entry.0 + accuracy * rows as f64, entry.1 + rows);
             total += accuracy * rows as f64;
             n += rows;
-            subtypes.push(Figure::new(subtype, accuracy, rows));
+            subtypes.push(HarnessFigure::new(subtype, accuracy, rows));
         }
-        let mut out = vec![Figure::new("overall", round(total / n.max(1) as f64, 4), n)];
+        let mut out = vec![HarnessFigure::new("overall", round(total / n.max(1) as f64, 4), n)];
         out.extend(
-            by_super.into_iter().map(|(s, (sum, n))| Figure::new(s, round(sum / n.max(1) as f64, 4), n)),
+            by_super
+                .into_iter()
+                .map(|(s, (sum, n))| HarnessFigure::new(s, round(sum / n.max(1) as f64, 4), n)),
         );
         out.extend(subtypes);
         for name in ["tol_5%", "tol_10%", "tol_20%", "tol_50%", "sensitivity", "specificity", "partial"] {
             if sums.n(name) > 0 {
-                out.push(Figure::new(name, round(sums.mean(name), 4), sums.n(name)));
+                out.push(HarnessFigure::new(name, round(sums.mean(name), 4), sums.n(name)));
             }
         }
         out

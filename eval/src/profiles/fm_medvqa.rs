@@ -3,17 +3,17 @@
 
 use super::llava_med::{judge_open, open_figures};
 use super::parts::{gold_text, is_closed, is_open};
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::vqa_normal::normalise;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&FmMedVqa];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&FmMedVqa];
 
 #[derive(Debug, Clone, Copy)]
 struct FmMedVqa;
 
-impl Compat for FmMedVqa {
+impl HarnessProfile for FmMedVqa {
     fn name(&self) -> &'static str {
         "fm-medvqa"
     }
@@ -34,22 +34,24 @@ impl Compat for FmMedVqa {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (gold, said) = (normalise(&gold.to_lowercase()), normalise(&reply.to_lowercase()));
         if is_closed(sample) {
             let right = (said.contains("yes") || said.contains("no")) && said.contains(&gold);
-            return Judged::new(right, said, "closed: substrings").also("closed");
+            return HarnessVerdict::new(right, said, "closed: substrings").also("closed");
         }
         if !is_open(sample) {
-            return Judged::not_applicable("neither OPEN nor CLOSED by answer_type");
+            return HarnessVerdict::not_applicable("neither OPEN nor CLOSED by answer_type");
         }
         judge_open(&gold, &said)
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = open_figures(sums);
-        out.push(Figure::new("yes/no accuracy", sums.mean("closed"), sums.n("closed")));
+        out.push(HarnessFigure::new("yes/no accuracy", sums.mean("closed"), sums.n("closed")));
         out
     }
 }

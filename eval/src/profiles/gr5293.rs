@@ -2,15 +2,15 @@
 //! (`src/evaluation/metrics.py`, `statistical_tests.py`).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums, VERDICT};
-use crate::judge::{Gather, Judgement};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::rouge;
 use crate::metrics::words::{counts, f1, overlap, share};
+use crate::profile::{Gather, Judgement};
 use crate::stats::bootstrap;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&Gr5293];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&Gr5293];
 
 #[derive(Debug, Clone, Copy)]
 struct Gr5293;
@@ -29,7 +29,7 @@ fn normal_form(text: &str) -> String {
     out
 }
 
-impl Compat for Gr5293 {
+impl HarnessProfile for Gr5293 {
     fn name(&self) -> &'static str {
         "gr5293"
     }
@@ -51,10 +51,12 @@ impl Compat for Gr5293 {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (gold, said) = (normal_form(gold), normal_form(reply));
-        let judged = Judged::new(gold == said, said.as_str(), "equal without punctuation");
+        let judged = HarnessVerdict::new(gold == said, said.as_str(), "equal without punctuation");
         let closed = match sample.tag("qtype") {
             Some(kind) => kind == "closed",
             None => matches!(gold.trim(), "yes" | "no"),
@@ -79,7 +81,7 @@ impl Compat for Gr5293 {
             .with("f1", if both_empty { 1.0 } else { f1(precision, recall) })
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         vec![
             sums.figure(VERDICT, "overall.exact_match"),
             sums.figure("closed", "closed.exact_match"),

@@ -1,12 +1,12 @@
 //! The evaluation of a HuatuoGPT-Vision study on SLAKE (`src/eval/parsing.py`).
 
 use super::parts::{gold_text, is_closed};
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::exact_match::plain_form;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&HuatuoSlake];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&HuatuoSlake];
 
 #[derive(Debug, Clone, Copy)]
 struct HuatuoSlake;
@@ -20,7 +20,7 @@ fn yes_no(text: &str) -> Option<&'static str> {
         .or_else(|| both.into_iter().find(|w| text.starts_with(w)))
 }
 
-impl Compat for HuatuoSlake {
+impl HarnessProfile for HuatuoSlake {
     fn name(&self) -> &'static str {
         "huatuo-slake"
     }
@@ -40,8 +40,10 @@ impl Compat for HuatuoSlake {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (wanted, said) = (plain_form(gold), plain_form(reply));
         let as_text = f64::from(u8::from(wanted == said));
         let kind = sample.tag("content_type").unwrap_or("unknown");
@@ -49,18 +51,21 @@ impl Compat for HuatuoSlake {
             let (wanted, answer) = (yes_no(gold), yes_no(reply));
             let right = wanted.is_some() && wanted == answer;
             let repaired = if wanted.is_some() { f64::from(u8::from(right)) } else { as_text };
-            Judged { extracted: answer.map(str::to_owned), ..Judged::new(right, "", "closed: yes or no") }
-                .also("closed")
-                .with("repaired", repaired)
+            HarnessVerdict {
+                extracted: answer.map(str::to_owned),
+                ..HarnessVerdict::new(right, "", "closed: yes or no")
+            }
+            .also("closed")
+            .with("repaired", repaired)
         } else {
-            Judged::new(as_text == 1.0, said, "open: equal without punctuation")
+            HarnessVerdict::new(as_text == 1.0, said, "open: equal without punctuation")
                 .also("open")
                 .with("repaired", as_text)
         };
         judged.also(format!("q_type {kind}"))
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = vec![
             sums.figure(VERDICT, "accuracy"),
             sums.figure("closed", "closed"),

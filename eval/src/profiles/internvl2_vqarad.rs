@@ -1,12 +1,12 @@
 //! The evaluation of an InternVL2 study on VQA-RAD (`scripts/vqa_common.py`).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::words::{f1, lcs_len, share};
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&InternVl2];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&InternVl2];
 
 #[derive(Debug, Clone, Copy)]
 struct InternVl2;
@@ -75,7 +75,7 @@ fn relaxed(gold: &str, said: &str) -> bool {
     short.chars().count() >= 3 && format!(" {long} ").contains(&format!(" {short} "))
 }
 
-impl Compat for InternVl2 {
+impl HarnessProfile for InternVl2 {
     fn name(&self) -> &'static str {
         "internvl2-vqarad"
     }
@@ -97,10 +97,12 @@ impl Compat for InternVl2 {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (gold, said) = (normal_form(gold), normal_form(reply));
-        let judged = Judged::new(exact(&gold, &said), said.as_str(), "equal, or yes/no at the start");
+        let judged = HarnessVerdict::new(exact(&gold, &said), said.as_str(), "equal, or yes/no at the start");
         let closed = match sample.tag("qtype") {
             Some(kind) => kind == "closed",
             None => is_closed(&sample.question, &gold),
@@ -127,7 +129,7 @@ impl Compat for InternVl2 {
             .with("rougeL", f1(share(lcs, words.len()), share(lcs, wanted.len())))
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         vec![
             sums.figure("closed", "closed_exact_match"),
             sums.figure("relaxed", "closed_relaxed_match"),

@@ -1,12 +1,12 @@
 //! KARMA (`karma/metrics/common_metrics.py`, `karma/eval_datasets`).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::token_f1;
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[
+pub static PROFILES: &[&dyn HarnessProfile] = &[
     &Karma { name: "karma", final_answer: false },
     &Karma { name: "karma-final-answer", final_answer: true },
 ];
@@ -18,7 +18,7 @@ struct Karma {
     final_answer: bool,
 }
 
-impl Compat for Karma {
+impl HarnessProfile for Karma {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -39,8 +39,10 @@ impl Compat for Karma {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let gold = gold.to_lowercase();
         let (said, rule) = if self.final_answer {
             match reply.split("Final Answer:").nth(1) {
@@ -51,10 +53,10 @@ impl Compat for Karma {
             (reply, "equal, case folded")
         };
         let right = said.to_lowercase() == gold;
-        Judged::new(right, said, rule).with("tokenised_f1", token_f1::of_karma(&gold, said).f1)
+        HarnessVerdict::new(right, said, rule).with("tokenised_f1", token_f1::of_karma(&gold, said).f1)
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         vec![sums.figure(VERDICT, "exact_match"), sums.figure("tokenised_f1", "tokenised_f1")]
     }
 }

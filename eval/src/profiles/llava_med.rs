@@ -2,12 +2,12 @@
 //! `evaluate_metrics.py`); "open" in most tables of the field is its recall.
 
 use super::parts::{gold_text, is_closed, is_open};
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::{bleu, token_f1, vqa_normal::normalise};
 use loupe_core::{Sample, Score};
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&LlavaMed];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&LlavaMed];
 
 #[derive(Debug, Clone, Copy)]
 struct LlavaMed;
@@ -25,7 +25,7 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// An open answer: the verdict is the recall. Both sides are already normalised once, as there.
-pub fn judge_open(gold: &str, said: &str) -> Judged {
+pub fn judge_open(gold: &str, said: &str) -> HarnessVerdict {
     let overlap = token_f1::of_llava_med(gold, said);
     let values = [
         token_f1::llava_med_exact(gold, said),
@@ -37,17 +37,19 @@ pub fn judge_open(gold: &str, said: &str) -> Judged {
         bleu::nltk_weighted(gold, said, &[0.0, 1.0, 0.0, 0.0]),
         bleu::nltk_weighted(gold, said, &[0.0, 0.0, 1.0, 0.0]),
     ];
-    let judged =
-        Judged { verdict: Score::Value(overlap.recall), ..Judged::new(false, said, "open: recall of words") };
+    let judged = HarnessVerdict {
+        verdict: Score::Value(overlap.recall),
+        ..HarnessVerdict::new(false, said, "open: recall of words")
+    };
     COLUMNS.into_iter().zip(values).fold(judged, |j, (column, value)| j.with(column, value))
 }
 
 /// Means of the open columns.
-pub fn open_figures(sums: &Sums) -> Vec<Figure> {
-    COLUMNS.into_iter().map(|column| Figure::new(column, sums.mean(column), sums.n(column))).collect()
+pub fn open_figures(sums: &HarnessSums) -> Vec<HarnessFigure> {
+    COLUMNS.into_iter().map(|column| HarnessFigure::new(column, sums.mean(column), sums.n(column))).collect()
 }
 
-impl Compat for LlavaMed {
+impl HarnessProfile for LlavaMed {
     fn name(&self) -> &'static str {
         "llava-med"
     }
@@ -71,23 +73,25 @@ impl Compat for LlavaMed {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (gold, said) = (normalise(&gold.to_lowercase()), normalise(&reply.to_lowercase()));
         if is_closed(sample) {
-            return Judged::new(gold == said, said, "closed: equal after normalising").also("closed");
+            return HarnessVerdict::new(gold == said, said, "closed: equal after normalising").also("closed");
         }
         if !is_open(sample) {
-            return Judged::not_applicable("neither OPEN nor CLOSED by answer_type");
+            return HarnessVerdict::not_applicable("neither OPEN nor CLOSED by answer_type");
         }
         judge_open(&gold, &said)
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = open_figures(sums);
         let open = sums.n("recall");
-        out.push(Figure::new("open accuracy", if open == 0 { 0.0 } else { 11.0 }, open));
-        out.push(Figure::new("yes/no accuracy", sums.mean("closed"), sums.n("closed")));
+        out.push(HarnessFigure::new("open accuracy", if open == 0 { 0.0 } else { 11.0 }, open));
+        out.push(HarnessFigure::new("yes/no accuracy", sums.mean("closed"), sums.n("closed")));
         out
     }
 }

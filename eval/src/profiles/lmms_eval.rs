@@ -3,7 +3,7 @@
 
 use super::mmmu::{Letters, judge_choice};
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ const HARNESS: &str = "EvolvingLMMs-Lab/lmms-eval";
 const COMMIT: &str = "75571cfe0fa36ca5ec2e6aa2bb268f9d38295af3";
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&Slake, &Mmmu];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&Slake, &Mmmu];
 
 #[derive(Debug, Clone, Copy)]
 struct Slake;
@@ -48,7 +48,7 @@ pub fn normal_form(answer: &str) -> String {
     .to_owned()
 }
 
-impl Compat for Slake {
+impl HarnessProfile for Slake {
     fn name(&self) -> &'static str {
         "lmms-eval-slake"
     }
@@ -70,10 +70,12 @@ impl Compat for Slake {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let said = normal_form(reply);
-        let mut judged = Judged::new(said == normal_form(gold), said, "equal after normalising");
+        let mut judged = HarnessVerdict::new(said == normal_form(gold), said, "equal after normalising");
         for (tag, values) in SUBGROUPS {
             let own = sample.tag(tag).unwrap_or_default().trim().to_lowercase();
             if let Some(value) = values.iter().find(|v| **v == own) {
@@ -83,12 +85,12 @@ impl Compat for Slake {
         judged
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = vec![sums.figure(VERDICT, "slake_accuracy")];
         // An empty subgroup prints 0 there.
         out.extend(SUBGROUPS.iter().flat_map(|(_, values)| *values).map(|value| {
             let name = subgroup(value);
-            Figure::new(name.as_str(), sums.mean(&name), sums.n(&name))
+            HarnessFigure::new(name.as_str(), sums.mean(&name), sums.n(&name))
         }));
         out
     }
@@ -119,7 +121,7 @@ const SUBGROUPS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-impl Compat for Mmmu {
+impl HarnessProfile for Mmmu {
     fn name(&self) -> &'static str {
         "lmms-eval-mmmu"
     }
@@ -140,7 +142,7 @@ impl Compat for Mmmu {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         judge_choice(sample, reply, Letters::Trailing)
     }
 }

@@ -2,7 +2,7 @@
 //! `utils/PATH_VQA`, `utils/SLAKE`, `utils/MMMU`).
 
 use super::parts::{self, after_last, between_tags, boxed, gold_text};
-use super::{CRASH, Compat, Figure, Judged, Sums, VERDICT, difflib, mmmu};
+use super::{CRASH, HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT, difflib, mmmu};
 use crate::llm_judge::{Reading, Rubric};
 use crate::metrics::{bleu, rouge, token_f1};
 use loupe_core::{Sample, Score};
@@ -30,7 +30,7 @@ for example:
     ";
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[
+pub static PROFILES: &[&dyn HarnessProfile] = &[
     &MedEvalKit { name: "medevalkit-vqa-rad", class: Class::VqaRad, judge: false },
     &MedEvalKit { name: "medevalkit-vqa-rad+judge", class: Class::VqaRad, judge: true },
     &MedEvalKit { name: "medevalkit-path-vqa+judge", class: Class::PathVqa, judge: true },
@@ -58,7 +58,7 @@ struct MedEvalKit {
     judge: bool,
 }
 
-impl Compat for MedEvalKit {
+impl HarnessProfile for MedEvalKit {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -126,14 +126,14 @@ impl Compat for MedEvalKit {
         Some([sample.question.clone(), gold, reply])
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         match self.class {
             Class::Choice => return choice(sample, reply),
             Class::Mmmu => return mmmu_choice(sample, reply),
             _ => {}
         }
         let Some(gold) = gold_text(sample) else {
-            return Judged::not_applicable("no reference text");
+            return HarnessVerdict::not_applicable("no reference text");
         };
         match self.class {
             Class::Slake => {
@@ -144,8 +144,12 @@ impl Compat for MedEvalKit {
                     yes_no(gold, &reply)
                 } else {
                     let said = parse_response(&reply).replace(['\n', '.'], "");
-                    Judged::new(said == gold.to_lowercase(), said, "closed: equal after parse_response")
-                        .also("close.right")
+                    HarnessVerdict::new(
+                        said == gold.to_lowercase(),
+                        said,
+                        "closed: equal after parse_response",
+                    )
+                    .also("close.right")
                 }
             }
             _ => {
@@ -156,13 +160,13 @@ impl Compat for MedEvalKit {
         }
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         if matches!(self.class, Class::Choice | Class::Mmmu) {
             return vec![sums.figure(VERDICT, "accuracy")];
         }
         let (open, closed) = (sums.n("open.right"), sums.n("close.right"));
         let stopped = |why: &'static str| {
-            vec![Figure { name: "total metrics.acc".into(), value: Score::Unscored(why.into()), n: 0 }]
+            vec![HarnessFigure { name: "total metrics.acc".into(), value: Score::Unscored(why.into()), n: 0 }]
         };
         if sums.n(CRASH) > 0 {
             return stopped("exception in the original: an open reply or reference is empty");
@@ -184,10 +188,10 @@ impl Compat for MedEvalKit {
             }
         }
         let mut out = vec![
-            Figure::new("total metrics.acc", total_right / (open + closed) as f64, open + closed),
-            Figure::new("close.acc", closed_right / closed as f64, closed),
+            HarnessFigure::new("total metrics.acc", total_right / (open + closed) as f64, open + closed),
+            HarnessFigure::new("close.acc", closed_right / closed as f64, closed),
             // Divided in its own line and again in the loop over all columns.
-            Figure::new("open.acc", open_right / open as f64 / open as f64, open),
+            HarnessFigure::new("open.acc", open_right / open as f64 / open as f64, open),
         ];
         out.extend(
             sums.under("open.")
@@ -239,27 +243,27 @@ fn parse_response(reply: &str) -> String {
 }
 
 /// `judge_judgement`.
-fn yes_no(gold: &str, reply: &str) -> Judged {
+fn yes_no(gold: &str, reply: &str) -> HarnessVerdict {
     let said = parse_response(reply).replace(['\n', '.'], "");
     let one = said.contains("yes") != said.contains("no");
     let right = one && said.contains(&gold.to_lowercase());
-    Judged::new(right, said, if one { "yes/no: substring" } else { "yes/no: both or neither" })
+    HarnessVerdict::new(right, said, if one { "yes/no: substring" } else { "yes/no: both or neither" })
         .also("close.right")
 }
 
 /// `judge_open_end_vqa`, whose columns are mixed up.
-fn open(gold: &str, reply: &str) -> Judged {
+fn open(gold: &str, reply: &str) -> HarnessVerdict {
     let gold = gold.to_lowercase();
     let said = parse_response(reply);
     let [rouge1, rouge2, rougel] = match rouge::package_scores(&gold, &said) {
         Ok(scores) => scores,
-        Err(exception) => return Judged::crash(exception),
+        Err(exception) => return HarnessVerdict::crash(exception),
     };
     let Some(overlap) = token_f1::of_medevalkit(&gold, &said) else {
-        return Judged::crash("TypeError: cannot unpack non-iterable int object");
+        return HarnessVerdict::crash("TypeError: cannot unpack non-iterable int object");
     };
     let right = said == gold;
-    Judged::new(right, said.as_str(), "open: equal after parse_response")
+    HarnessVerdict::new(right, said.as_str(), "open: equal after parse_response")
         .also("open.right")
         .also("open.em")
         .with("open.bleu1", bleu::nltk_sentence(&gold, &said, 1))
@@ -276,9 +280,9 @@ fn open(gold: &str, reply: &str) -> Judged {
 }
 
 /// `judge_multi_choice`.
-fn choice(sample: &Sample, reply: &str) -> Judged {
+fn choice(sample: &Sample, reply: &str) -> HarnessVerdict {
     let Some(gold) = super::gold_letter(sample) else {
-        return Judged::not_applicable("not a multiple-choice question");
+        return HarnessVerdict::not_applicable("not a multiple-choice question");
     };
     let letters: Vec<String> =
         (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();
@@ -299,22 +303,22 @@ fn choice(sample: &Sample, reply: &str) -> Judged {
     let said = parse_response(cut).trim().to_lowercase().replace('\n', "");
     let short = after_last(said.split('.').next().unwrap_or_default(), ":").to_owned();
     if short == answer {
-        return Judged::new(true, short, "the letter");
+        return HarnessVerdict::new(true, short, "the letter");
     }
     if let Some(at) = letters.iter().position(|l| *l == short) {
-        return Judged::new(choices.get(at) == Some(&answer), short, "another letter");
+        return HarnessVerdict::new(choices.get(at) == Some(&answer), short, "another letter");
     }
     if choices.contains(&short) {
         let right = letters.iter().position(|l| *l == answer).and_then(|i| choices.get(i)) == Some(&short);
-        return Judged::new(right, short, "the words of an option");
+        return HarnessVerdict::new(right, short, "the words of an option");
     }
     let at = difflib::most_similar(choices.iter().map(String::as_str), &said);
     let right = letters.get(at) == Some(&answer) || choices.get(at) == Some(&answer);
-    Judged::new(right, letters.get(at).cloned().unwrap_or_default(), "the most similar option")
+    HarnessVerdict::new(right, letters.get(at).cloned().unwrap_or_default(), "the most similar option")
 }
 
 /// `parse_multi_choice_response` of its MMMU folder.
-fn mmmu_choice(sample: &Sample, reply: &str) -> Judged {
+fn mmmu_choice(sample: &Sample, reply: &str) -> HarnessVerdict {
     let cut = if reply.contains("<answer>") {
         between_tags(reply, "answer").unwrap_or_else(|| reply.to_owned())
     } else if reply.contains("\\boxed") {

@@ -1,20 +1,20 @@
 //! MedFrameQA's own evaluation (`src/eval_process.py`).
 
 use super::parts::{found_last, strip_each};
-use super::{Compat, Judged};
+use super::{HarnessProfile, HarnessVerdict};
 use loupe_core::{Sample, Score};
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&MedFrameQa];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&MedFrameQa];
 
 #[derive(Debug, Clone, Copy)]
 struct MedFrameQa;
 
 const EMPTY: &str = "left out of the denominator in the original";
 
-impl Compat for MedFrameQa {
+impl HarnessProfile for MedFrameQa {
     fn name(&self) -> &'static str {
         "medframeqa"
     }
@@ -36,18 +36,21 @@ impl Compat for MedFrameQa {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         static BOXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"boxed\{([A-Z])\}").ok());
         const MARKERS: [&str; 4] = ["Answer:", "Answer*", "Final Answer", "final answer"];
         let Some(gold) = super::gold_letter(sample) else {
-            return Judged::not_applicable("not a multiple-choice question");
+            return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         if reply.is_empty() {
             // No verdict: the row is not among the results that are counted.
-            return Judged { verdict: Score::Unscored(EMPTY.into()), ..Judged::unparsed("empty reply") };
+            return HarnessVerdict {
+                verdict: Score::Unscored(EMPTY.into()),
+                ..HarnessVerdict::unparsed("empty reply")
+            };
         }
         let is_choice = |c: &char| sample.choices.iter().any(|o| o.letter == *c);
-        let verdict = |letter: char, rule| Judged::new(letter == gold, letter, rule);
+        let verdict = |letter: char, rule| HarnessVerdict::new(letter == gold, letter, rule);
         let boxes = BOXED.as_ref().into_iter().flat_map(|r| r.captures_iter(reply));
         if let Some(letter) = boxes.filter_map(|c| c.get(1)?.as_str().chars().next()).find(is_choice) {
             return verdict(letter, "boxed{X}");
@@ -86,6 +89,6 @@ impl Compat for MedFrameQa {
                 return verdict(letter, "the words of an option");
             }
         }
-        Judged::unparsed("nothing found")
+        HarnessVerdict::unparsed("nothing found")
     }
 }

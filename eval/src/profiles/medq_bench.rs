@@ -1,15 +1,15 @@
 //! MedQ-Bench's multiple-choice part, in VLMEvalKit (`vlmeval/dataset/medqbench_mcq.py`).
 
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&MedQBench];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&MedQBench];
 
 #[derive(Debug, Clone, Copy)]
 struct MedQBench;
 
-impl Compat for MedQBench {
+impl HarnessProfile for MedQBench {
     fn name(&self) -> &'static str {
         "medq-bench"
     }
@@ -31,17 +31,18 @@ impl Compat for MedQBench {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::gold_letter(sample) else {
-            return Judged::not_applicable("not a multiple-choice question");
+            return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let upper: Vec<char> = reply.trim().to_uppercase().chars().collect();
         let gold = gold.to_ascii_uppercase();
         let judged = match letter(&upper) {
-            Some((letter, rule)) => Judged::new(letter == gold, letter, rule),
-            None => {
-                Judged { extracted: None, ..Judged::new(upper == [gold], "", "no letter: the whole reply") }
-            }
+            Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),
+            None => HarnessVerdict {
+                extracted: None,
+                ..HarnessVerdict::new(upper == [gold], "", "no letter: the whole reply")
+            },
         };
         match sample.tag("modality") {
             Some(modality) => judged.also(format!("{modality}_accuracy")),
@@ -49,7 +50,7 @@ impl Compat for MedQBench {
         }
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = vec![sums.figure(VERDICT, "overall_accuracy")];
         out.extend(sums.under("").filter(|n| n.ends_with("_accuracy")).map(|n| sums.figure(n, n)));
         out

@@ -6,14 +6,14 @@
 //! harness writes (`[0.1, 0.2, 0.3, 0.4]`).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums};
-use crate::run::Seen;
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
+use loupe_core::PictureRecord;
 use loupe_core::{Sample, Target};
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&MedVision];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&MedVision];
 
 #[derive(Debug, Clone, Copy)]
 struct MedVision;
@@ -49,7 +49,7 @@ fn plain_digits(number: &str) -> String {
 }
 
 /// The numbers wanted: four shares from the lower left corner, two axes, or one value.
-fn wanted(sample: &Sample, pictures: &[Seen]) -> Result<Vec<f64>, &'static str> {
+fn wanted(sample: &Sample, pictures: &[PictureRecord]) -> Result<Vec<f64>, &'static str> {
     match &sample.target {
         Target::Measurements(all) if matches!(all.len(), 1 | 2) => Ok(all.iter().map(|m| m.value).collect()),
         // Of several boxes the harness knows the first only.
@@ -100,7 +100,7 @@ fn bin(error: f64) -> Option<usize> {
     if at >= 0.0 { Some(at as usize) } else { (at >= -10.0).then_some((10.0 + at) as usize) }
 }
 
-impl Compat for MedVision {
+impl HarnessProfile for MedVision {
     fn name(&self) -> &'static str {
         "medvision"
     }
@@ -127,14 +127,14 @@ impl Compat for MedVision {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         self.score_seen(sample, reply, &[])
     }
 
-    fn score_seen(&self, sample: &Sample, reply: &str, pictures: &[Seen]) -> Judged {
+    fn score_seen(&self, sample: &Sample, reply: &str, pictures: &[PictureRecord]) -> HarnessVerdict {
         let wanted = match wanted(sample, pictures) {
             Ok(wanted) => wanted,
-            Err(why) => return Judged::not_applicable(why),
+            Err(why) => return HarnessVerdict::not_applicable(why),
         };
         let task = match wanted.len() {
             4 => "Detection",
@@ -144,7 +144,7 @@ impl Compat for MedVision {
         let detection = wanted.len() == 4;
         let given = last_numbers(reply, wanted.len());
         let rule = if given.is_some() { "last numbers" } else { "fewer numbers than wanted" };
-        let mut judged = Judged { rule, ..Judged::not_applicable("figures by task only") };
+        let mut judged = HarnessVerdict { rule, ..HarnessVerdict::not_applicable("figures by task only") };
         let (mut absolute, mut relative, mut at, mut shared) = (None, None, None, [0.0; 4]);
         if let Some(given) = &given {
             let n = wanted.len() as f64;
@@ -155,7 +155,7 @@ impl Compat for MedVision {
                 .filter(|e| mae.is_finite() && e.is_finite())
                 .and_then(bin);
             if at.is_none() {
-                return Judged::crash("OverflowError or IndexError in the bins of summarize");
+                return HarnessVerdict::crash("OverflowError or IndexError in the bins of summarize");
             }
             (absolute, relative) = (Some(mae), Some(mre));
             if detection {
@@ -190,7 +190,7 @@ impl Compat for MedVision {
         judged
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = Vec::new();
         for task in ["Detection", "TL", "AD"] {
             if sums.n(&format!("{task} {PARSE}: SuccessRate")) == 0 {

@@ -2,13 +2,13 @@
 //! regrading (`analysis/regrade_eval_results.py`) behind the paper's tables.
 
 use super::parts::{gold_choice, gold_text};
-use super::{Compat, Judged};
+use super::{HarnessProfile, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[
+pub static PROFILES: &[&dyn HarnessProfile] = &[
     &MedVlThinker { name: "medvlthinker", rules: Rules::Inference },
     &MedVlThinker { name: "medvlthinker-regrade", rules: Rules::Regrade },
     &MedVlThinker { name: "medvlthinker-regrade-llava-med", rules: Rules::RegradeLoose },
@@ -67,7 +67,7 @@ fn extract_again(reply: &str) -> (String, &'static str) {
     (bare.trim().to_owned(), rule)
 }
 
-impl Compat for MedVlThinker {
+impl HarnessProfile for MedVlThinker {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -95,20 +95,20 @@ impl Compat for MedVlThinker {
         }
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = gold_choice(sample).or_else(|| gold_text(sample)).map(|g| g.trim().to_lowercase())
         else {
-            return Judged::not_applicable("no reference text");
+            return HarnessVerdict::not_applicable("no reference text");
         };
         let (said, rule) = if self.rules == Rules::Inference { extract(reply) } else { extract_again(reply) };
         let lower = said.trim().to_lowercase();
         if self.rules == Rules::RegradeLoose && lower.contains(&gold) {
-            return Judged::new(true, said, "the words occur");
+            return HarnessVerdict::new(true, said, "the words occur");
         }
         let labelled = super::gold_letter(sample).is_some_and(|letter| {
             let letter = letter.to_lowercase().to_string();
             lower == letter || lower == format!("{letter}. {gold}")
         });
-        Judged::new(labelled || lower == gold, said, rule)
+        HarnessVerdict::new(labelled || lower == gold, said, rule)
     }
 }

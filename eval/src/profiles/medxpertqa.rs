@@ -1,10 +1,10 @@
 //! MedXpertQA's official evaluation (`eval/utils.py`, zero-shot).
 
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&MedXpertQa];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&MedXpertQa];
 
 #[derive(Debug, Clone, Copy)]
 struct MedXpertQa;
@@ -17,7 +17,7 @@ fn stands_alone(text: &str, at: usize, letter: char) -> bool {
     !word(before) && !word(after)
 }
 
-impl Compat for MedXpertQa {
+impl HarnessProfile for MedXpertQa {
     fn name(&self) -> &'static str {
         "medxpertqa"
     }
@@ -38,9 +38,9 @@ impl Compat for MedXpertQa {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::gold_letter(sample) else {
-            return Judged::not_applicable("not a multiple-choice question");
+            return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let last = sample.choices.len().saturating_sub(1).min(25) as u8;
         let letters: Vec<char> = (b'A'..=b'A' + last).map(char::from).collect();
@@ -57,8 +57,8 @@ impl Compat for MedXpertQa {
             .fold(cut.to_owned(), |t, p| t.replace(p, ""));
         let found = bare.char_indices().find(|(at, c)| letters.contains(c) && stands_alone(&bare, *at, *c));
         let judged = match found {
-            Some((_, letter)) => Judged::new(letter == gold, letter, rule),
-            None => Judged::unparsed("no letter"),
+            Some((_, letter)) => HarnessVerdict::new(letter == gold, letter, rule),
+            None => HarnessVerdict::unparsed("no letter"),
         };
         match sample.tag("question_type") {
             Some(kind) => judged.also(format!("question_type {kind}")),
@@ -66,7 +66,7 @@ impl Compat for MedXpertQa {
         }
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = vec![sums.figure(VERDICT, "accuracy")];
         out.extend(
             sums.under("question_type ").map(|kind| sums.figure(&format!("question_type {kind}"), kind)),

@@ -2,13 +2,13 @@
 //! harnesses carry.
 
 use super::parts::{self, found_last, gold_text, round, strip_each};
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&Mmmu];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&Mmmu];
 
 #[derive(Debug, Clone, Copy)]
 struct Mmmu;
@@ -22,7 +22,7 @@ const MEDICAL: [&str; 5] = [
     "Public_Health",
 ];
 
-impl Compat for Mmmu {
+impl HarnessProfile for Mmmu {
     fn name(&self) -> &'static str {
         "mmmu"
     }
@@ -44,13 +44,13 @@ impl Compat for Mmmu {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let judged = if !sample.choices.is_empty() {
             judge_choice(sample, reply, Letters::Spaced)
         } else if gold_text(sample).is_some() {
             judge_open(sample, reply)
         } else {
-            return Judged::not_applicable("no reference text");
+            return HarnessVerdict::not_applicable("no reference text");
         };
         judged.also(format!(
             "subject {}",
@@ -58,7 +58,7 @@ impl Compat for Mmmu {
         ))
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let of =
             |subject: &str| (sums.mean(&format!("subject {subject}")), sums.n(&format!("subject {subject}")));
         // Accuracies by subject are weighed together again, as there.
@@ -68,11 +68,11 @@ impl Compat for Mmmu {
         };
         let (all, n) = over(&mut sums.under("subject "));
         let (medical, m) = over(&mut MEDICAL.into_iter());
-        let mut out = vec![Figure::new("Overall", round(all, 3), n)];
+        let mut out = vec![HarnessFigure::new("Overall", round(all, 3), n)];
         if m > 0 {
-            out.push(Figure::new("Overall-Health and Medicine", round(medical, 3), m));
+            out.push(HarnessFigure::new("Overall-Health and Medicine", round(medical, 3), m));
         }
-        out.extend(sums.under("subject ").map(|s| Figure::new(s, round(of(s).0, 3), of(s).1)));
+        out.extend(sums.under("subject ").map(|s| HarnessFigure::new(s, round(of(s).0, 3), of(s).1)));
         out
     }
 }
@@ -92,15 +92,15 @@ pub enum Letters {
 }
 
 /// `parse_multi_choice_response` and `eval_multi_choice`.
-pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> Judged {
+pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> HarnessVerdict {
     let Some(gold) = super::gold_letter(sample) else {
-        return Judged::not_applicable("not a multiple-choice question");
+        return HarnessVerdict::not_applicable("not a multiple-choice question");
     };
     let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));
     let with = |form: &dyn Fn(char) -> String| -> Vec<(char, String)> {
         sample.choices.iter().map(|c| (c.letter, form(c.letter))).filter(|(_, s)| reply.contains(s)).collect()
     };
-    let verdict = |letter: char, rule| Judged::new(letter == gold, letter, rule);
+    let verdict = |letter: char, rule| HarnessVerdict::new(letter == gold, letter, rule);
     let spaced = |c: char| format!(" {c} ");
     let brackets = with(&|c| format!("({c})"));
     if let Some(letter) = found_last(&reply, &brackets) {
@@ -130,7 +130,7 @@ pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> Judged {
             return verdict(letter, "the words of an option");
         }
     }
-    Judged::random(1.0 / sample.choices.len().max(1) as f64)
+    HarnessVerdict::random(1.0 / sample.choices.len().max(1) as f64)
 }
 
 /// A word, or a number rounded to two decimals.
@@ -232,7 +232,7 @@ fn key_parts(reply: &str) -> Vec<String> {
 }
 
 /// `parse_open_response` and `eval_open`; any of the accepted wordings will do.
-fn judge_open(sample: &Sample, reply: &str) -> Judged {
+fn judge_open(sample: &Sample, reply: &str) -> HarnessVerdict {
     let wordings: Vec<&str> = match &sample.target {
         loupe_core::Target::Text(all) => all.iter().map(String::as_str).collect(),
         _ => gold_text(sample).into_iter().collect(),
@@ -247,7 +247,7 @@ fn judge_open(sample: &Sample, reply: &str) -> Judged {
         }
         number @ Answer::Number(_) => gold.contains(number),
     });
-    Judged::new(right, keys.join(" | "), "the reference occurs in a key part")
+    HarnessVerdict::new(right, keys.join(" | "), "the reference occurs in a key part")
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Compatibility profiles: what other harnesses would print for the same replies, faults included.
 //!
 //! A profile is one harness at one commit with one of its rule sets. It judges a reply
-//! ([`Compat::score`]) and adds a set up the way the harness does ([`Compat::figures`]): some
+//! ([`HarnessProfile::score`]) and adds a set up the way the harness does ([`HarnessProfile::figures`]): some
 //! divide twice or drop rows, and that is part of their figures. What is odd on purpose stands in
-//! [`Compat::quirks`]. Where an original draws a random answer, the verdict here is the expected
+//! [`HarnessProfile::quirks`]. Where an original draws a random answer, the verdict here is the expected
 //! value and the rule is [`RANDOM`]; where it would crash, the verdict is unscored and says so.
 
-use crate::judge::{self, Gather, Judgement};
 use crate::llm_judge::Rubric;
-use crate::run::Seen;
+use crate::profile::{self, Gather, Judgement};
+use loupe_core::PictureRecord;
 use loupe_core::{Sample, Score, Target};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -46,18 +46,18 @@ pub const VERDICT: &str = "verdict";
 
 /// What a profile makes of one reply.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct HarnessVerdict {
     /// 1 for right, 0 for wrong, a share for partial credit, or why there is no verdict.
     pub verdict: Score,
     /// The part of the reply that was compared, when a rule found one.
     pub extracted: Option<String>,
     /// The rule that fired.
     pub rule: &'static str,
-    /// Further values of this row, by names that [`Compat::figures`] knows.
+    /// Further values of this row, by names that [`HarnessProfile::figures`] knows.
     pub parts: Vec<(Cow<'static, str>, f64)>,
 }
 
-impl Judged {
+impl HarnessVerdict {
     /// A verdict of right or wrong.
     pub fn new(right: bool, extracted: impl Into<String>, rule: &'static str) -> Self {
         Self {
@@ -118,12 +118,12 @@ impl Judged {
     }
 }
 
-/// Sums of the named values over a set; all that a harness's figures are made from, so that a set of
+/// HarnessSums of the named values over a set; all that a harness's figures are made from, so that a set of
 /// any size needs no memory.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sums(BTreeMap<String, (u64, f64)>);
+pub struct HarnessSums(BTreeMap<String, (u64, f64)>);
 
-impl Sums {
+impl HarnessSums {
     /// Counts a value in.
     pub fn add(&mut self, name: &str, value: f64) {
         self.put(name, 1, value);
@@ -138,7 +138,7 @@ impl Sums {
     }
 
     /// Counts in what a row contributes.
-    pub fn add_row(&mut self, judged: &Judged) {
+    pub fn add_row(&mut self, judged: &HarnessVerdict) {
         judged.values().for_each(|(name, value)| self.add(name, value));
     }
 
@@ -158,11 +158,11 @@ impl Sums {
     }
 
     /// Their mean as a figure, unscored of nothing.
-    pub fn figure(&self, name: &str, printed_as: impl Into<String>) -> Figure {
+    pub fn figure(&self, name: &str, printed_as: impl Into<String>) -> HarnessFigure {
         if self.n(name) == 0 {
-            return Figure { name: printed_as.into(), value: Score::Unscored("no rows".into()), n: 0 };
+            return HarnessFigure { name: printed_as.into(), value: Score::Unscored("no rows".into()), n: 0 };
         }
-        Figure::new(printed_as, self.mean(name), self.n(name))
+        HarnessFigure::new(printed_as, self.mean(name), self.n(name))
     }
 
     /// Names that begin with `prefix`, in alphabetical order, without it.
@@ -173,7 +173,7 @@ impl Sums {
 
 /// A figure of a whole set under the harness's own name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Figure {
+pub struct HarnessFigure {
     /// As the harness prints it.
     pub name: String,
     /// The number, or why the harness would not have printed one.
@@ -182,7 +182,7 @@ pub struct Figure {
     pub n: usize,
 }
 
-impl Figure {
+impl HarnessFigure {
     /// A figure from its parts.
     pub fn new(name: impl Into<String>, value: f64, n: usize) -> Self {
         let value = if value.is_finite() {
@@ -195,7 +195,7 @@ impl Figure {
 }
 
 /// The rules of a harness.
-pub trait Compat: Send + Sync {
+pub trait HarnessProfile: Send + Sync {
     /// Name on the command line and in tables.
     fn name(&self) -> &'static str;
 
@@ -226,15 +226,15 @@ pub trait Compat: Send + Sync {
     }
 
     /// The verdict on one reply.
-    fn score(&self, sample: &Sample, reply: &str) -> Judged;
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict;
 
     /// The verdict where it depends on the size of the pictures.
-    fn score_seen(&self, sample: &Sample, reply: &str, _pictures: &[Seen]) -> Judged {
+    fn score_seen(&self, sample: &Sample, reply: &str, _pictures: &[PictureRecord]) -> HarnessVerdict {
         self.score(sample, reply)
     }
 
     /// The figures of a set; the first is the headline.
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         vec![sums.figure(VERDICT, "accuracy")]
     }
 
@@ -245,7 +245,7 @@ pub trait Compat: Send + Sync {
 }
 
 /// Every file of this folder with its profiles; files without any are shared parts.
-pub static PROFILES: &[(&str, &[&dyn Compat])] = &[
+pub static PROFILES: &[(&str, &[&dyn HarnessProfile])] = &[
     ("deeptumorvqa", deeptumorvqa::PROFILES),
     ("difflib", &[]),
     ("fm_medvqa", fm_medvqa::PROFILES),
@@ -270,26 +270,26 @@ pub static PROFILES: &[(&str, &[&dyn Compat])] = &[
 ];
 
 /// All profiles.
-pub fn all() -> impl Iterator<Item = &'static dyn Compat> {
+pub fn all() -> impl Iterator<Item = &'static dyn HarnessProfile> {
     PROFILES.iter().flat_map(|(_, profiles)| profiles.iter().copied())
 }
 
 /// The profile of that name.
-pub fn by_name(name: &str) -> Option<&'static dyn Compat> {
+pub fn by_name(name: &str) -> Option<&'static dyn HarnessProfile> {
     all().find(|p| p.name() == name)
 }
 
 /// A compatibility profile in a run: its name carries the commit.
 #[derive(Clone)]
 pub struct AsProfile {
-    rules: &'static dyn Compat,
+    rules: &'static dyn HarnessProfile,
     name: String,
     about: String,
 }
 
 impl AsProfile {
     /// The profile for use in a run.
-    pub fn new(rules: &'static dyn Compat) -> Self {
+    pub fn new(rules: &'static dyn HarnessProfile) -> Self {
         let commit = rules.commit().get(..7).unwrap_or(rules.commit());
         Self {
             rules,
@@ -299,12 +299,12 @@ impl AsProfile {
     }
 
     /// The rules behind it.
-    pub fn rules(&self) -> &'static dyn Compat {
+    pub fn rules(&self) -> &'static dyn HarnessProfile {
         self.rules
     }
 }
 
-impl judge::Profile for AsProfile {
+impl profile::Profile for AsProfile {
     fn name(&self) -> &str {
         &self.name
     }
@@ -313,21 +313,21 @@ impl judge::Profile for AsProfile {
         &self.about
     }
 
-    fn judge(&self, case: &judge::Case<'_>) -> judge::Judgement {
+    fn judge(&self, case: &profile::Case<'_>) -> profile::Judgement {
         let (sample, prediction) = (case.sample, case.prediction);
         let gold = match sample.target {
             Target::Choice(letter) => letter.to_string(),
             _ => parts::gold_text(sample).unwrap_or_default().to_owned(),
         };
         let Some(reply) = prediction.text() else {
-            return judge::Judgement::bare(judge::Verdict::Failed, "the item failed", gold);
+            return profile::Judgement::bare(profile::Verdict::Failed, "the item failed", gold);
         };
         let judged = self.rules.score_seen(sample, reply, case.pictures);
         let verdict = match &judged.verdict {
-            Score::Unscored(_) => judge::Verdict::Unscored,
-            Score::Value(_) if judged.extracted.is_none() => judge::Verdict::Unparsed,
-            Score::Value(v) if *v >= 1.0 => judge::Verdict::Correct,
-            Score::Value(_) => judge::Verdict::Wrong,
+            Score::Unscored(_) => profile::Verdict::Unscored,
+            Score::Value(_) if judged.extracted.is_none() => profile::Verdict::Unparsed,
+            Score::Value(v) if *v >= 1.0 => profile::Verdict::Correct,
+            Score::Value(_) => profile::Verdict::Wrong,
         };
         let rule: Cow<'static, str> = match &judged.verdict {
             Score::Unscored(why) => format!("{}: {why}", judged.rule).into(),
@@ -338,21 +338,25 @@ impl judge::Profile for AsProfile {
             if let Score::Value(v) = judged.verdict { Some((Cow::Borrowed(VERDICT), v)) } else { None };
         let values = verdict_value.into_iter().chain(crash).chain(judged.parts);
         let mut out = Judgement::bare(verdict, rule, gold);
-        out.values = values.map(|(name, value)| judge::Value { name, value }).collect();
+        out.values = values.map(|(name, value)| profile::Value { name, value }).collect();
         out.answer = judged.extracted.clone();
         out.span = judged.extracted;
         out
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(AsPrinted { rules: self.rules, sums: Sums::default(), more: self.rules.gather() }))
+        Some(Box::new(AsPrinted {
+            rules: self.rules,
+            sums: HarnessSums::default(),
+            more: self.rules.gather(),
+        }))
     }
 }
 
 /// The figures of a harness, from the values of rows that were already judged.
 struct AsPrinted {
-    rules: &'static dyn Compat,
-    sums: Sums,
+    rules: &'static dyn HarnessProfile,
+    sums: HarnessSums,
     more: Option<Box<dyn Gather>>,
 }
 
@@ -367,7 +371,7 @@ impl Gather for AsPrinted {
     }
 
     fn figures(self: Box<Self>) -> Vec<(String, f64)> {
-        let number = |f: Figure| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None };
+        let number = |f: HarnessFigure| if let Score::Value(v) = f.value { Some((f.name, v)) } else { None };
         let mut all: Vec<(String, f64)> =
             self.rules.figures(&self.sums).into_iter().filter_map(number).collect();
         all.extend(self.more.map(Gather::figures).unwrap_or_default());

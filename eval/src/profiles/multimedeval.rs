@@ -1,18 +1,18 @@
 //! MultiMedEval's visual question answering (`multimedeval/task_families.py`, class `VQA`).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::{self, Compute, token_f1, vqa_normal};
 use loupe_core::{Sample, Score};
 use std::collections::HashSet;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&Vqa];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&Vqa];
 
 #[derive(Debug, Clone, Copy)]
 struct Vqa;
 
-impl Compat for Vqa {
+impl HarnessProfile for Vqa {
     fn name(&self) -> &'static str {
         "multimedeval"
     }
@@ -35,8 +35,10 @@ impl Compat for Vqa {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
-        let Some(gold) = gold_text(sample) else { return Judged::not_applicable("no reference text") };
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
+        let Some(gold) = gold_text(sample) else {
+            return HarnessVerdict::not_applicable("no reference text");
+        };
         let (wanted, said) = (vqa_normal::normalise_lower(gold), vqa_normal::normalise_lower(reply));
         let overlap = token_f1::of_multimedeval(gold, reply);
         let bleu = match metrics::by_name("bleu1_torchmetrics").map(|e| e.compute) {
@@ -54,7 +56,7 @@ impl Compat for Vqa {
         let (rule, kind) =
             if closed { ("closed: the word occurs", "closed") } else { ("open: recall of 0.75", "open") };
         let bleu = if let Score::Value(v) = bleu { v } else { 0.0 };
-        let judged = Judged::new(right, said, rule)
+        let judged = HarnessVerdict::new(right, said, rule)
             .also(kind)
             .with("F1", overlap.f1)
             .with("recall", overlap.recall)
@@ -62,7 +64,7 @@ impl Compat for Vqa {
         if closed { judged } else { judged.with("open recall", overlap.recall) }
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         [
             ("closed", "closedQuestionsAccuracy"),
             ("open recall", "openQuestionsRecall"),
@@ -73,7 +75,7 @@ impl Compat for Vqa {
         ]
         .into_iter()
         // No rows print 0 there.
-        .map(|(value, name)| Figure::new(name, sums.mean(value), sums.n(value)))
+        .map(|(value, name)| HarnessFigure::new(name, sums.mean(value), sums.n(value)))
         .collect()
     }
 }

@@ -5,16 +5,16 @@
 //! ([`mean_average_precision`]).
 
 use super::parts::gold_text;
-use super::{Compat, Figure, Judged, Sums};
-use crate::judge::{Gather, Judgement};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::boxes::iou_best;
 use crate::metrics::coco_map::{Found, Params, Summary, Truth, evaluate};
 use crate::metrics::points::nearest;
+use crate::profile::{Gather, Judgement};
 use loupe_core::{Box2, Point2, Sample, Score, Source};
 use serde_json::Value;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&PointDetectCount];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&PointDetectCount];
 
 #[derive(Debug, Clone, Copy)]
 struct PointDetectCount;
@@ -188,7 +188,7 @@ pub fn mean_average_precision(readings: &[&Reading], params: &Params) -> Summary
     evaluate(&truths, &founds, params)
 }
 
-impl Compat for PointDetectCount {
+impl HarnessProfile for PointDetectCount {
     fn name(&self) -> &'static str {
         "pointdetectcount"
     }
@@ -212,13 +212,13 @@ impl Compat for PointDetectCount {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(reading) = gold_text(sample).and_then(|gold| read(gold, reply)) else {
-            return Judged::not_applicable("the reference is none of the five tasks");
+            return HarnessVerdict::not_applicable("the reference is none of the five tasks");
         };
         let task = reading.task.name();
         let rule = if reading.parsed { "fenced JSON" } else { "fenced JSON does not parse" };
-        let mut judged = Judged { rule, ..Judged::not_applicable("figures by task only") };
+        let mut judged = HarnessVerdict { rule, ..HarnessVerdict::not_applicable("figures by task only") };
         if let Some((wanted, given)) = reading.counts {
             let error = given - wanted;
             judged = judged
@@ -243,11 +243,11 @@ impl Compat for PointDetectCount {
         judged
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         sums.under("")
             .filter(|name| name.contains('.'))
             .map(|name| match name.ends_with("zero_case_point") {
-                true => Figure::new(name, sums.sum(name), sums.n(name)),
+                true => HarnessFigure::new(name, sums.sum(name), sums.n(name)),
                 false => sums.figure(name, name),
             })
             .collect()

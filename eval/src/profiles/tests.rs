@@ -108,7 +108,7 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
 
 #[test]
 fn a_run_sees_the_commit_and_the_printed_figures() {
-    use crate::judge::{Case, Profile as _, Verdict};
+    use crate::profile::{Case, Profile as _, Verdict};
     let profile = AsProfile::new(by_name("medevalkit-vqa-rad").unwrap());
     assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
     let closed = sample(Target::Text(vec!["no".into()]), &[]);
@@ -116,7 +116,7 @@ fn a_run_sees_the_commit_and_the_printed_figures() {
     let prediction = loupe_core::Prediction {
         id: "1".into(),
         outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text("The scan is abnormal")),
-        trace: serde_json::Value::Null,
+        record: loupe_core::Record::Single,
     };
     let case = Case { sample: &closed, prediction: &prediction, pictures: &[] };
     assert_eq!(profile.judge(&case).verdict, Verdict::Correct);

@@ -1,17 +1,17 @@
 //! ViTAR (`eval_medvqa.py`); the reply is that of the second round.
 
-use super::{Compat, Figure, Judged, Sums};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[&Vitar];
+pub static PROFILES: &[&dyn HarnessProfile] = &[&Vitar];
 
 #[derive(Debug, Clone, Copy)]
 struct Vitar;
 
-impl Compat for Vitar {
+impl HarnessProfile for Vitar {
     fn name(&self) -> &'static str {
         "vitar"
     }
@@ -32,7 +32,7 @@ impl Compat for Vitar {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         static ACTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
             Regex::new(
                 r#"\{\s*"name"\s*:\s*"Terminate"\s*,\s*"arguments"\s*:\s*\{[^}]*?"answer"\s*:\s*"([^"]+)""#,
@@ -40,27 +40,27 @@ impl Compat for Vitar {
             .ok()
         });
         let Some(gold) = super::gold_letter(sample) else {
-            return Judged::not_applicable("not a multiple-choice question");
+            return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let answer = ACTION.as_ref().and_then(|r| r.captures(reply)).and_then(|c| c.get(1));
         let set = sample.tag("dataset").unwrap_or("unknown");
         let judged = match answer.and_then(|a| a.as_str().to_uppercase().chars().next()) {
             Some(letter) => {
-                Judged::new(letter == gold, letter, "the first character of the answer").also("read")
+                HarnessVerdict::new(letter == gold, letter, "the first character of the answer").also("read")
             }
-            None => Judged::unparsed("no Terminate action").with(format!("unread {set}"), 1.0),
+            None => HarnessVerdict::unparsed("no Terminate action").with(format!("unread {set}"), 1.0),
         };
         judged.also(format!("set {set}"))
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
-        let mut out = vec![Figure::new("accuracy", 100.0 * sums.mean("read"), sums.n("read"))];
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
+        let mut out = vec![HarnessFigure::new("accuracy", 100.0 * sums.mean("read"), sums.n("read"))];
         for set in sums.under("set ") {
             let all = format!("set {set}");
             let n = sums.n(&all);
             let unread = sums.sum(&format!("unread {set}"));
-            out.push(Figure::new(format!("{set} accuracy"), 100.0 * sums.mean(&all), n));
-            out.push(Figure::new(format!("{set} error_rate"), 100.0 * unread / n as f64, n));
+            out.push(HarnessFigure::new(format!("{set} accuracy"), 100.0 * sums.mean(&all), n));
+            out.push(HarnessFigure::new(format!("{set} error_rate"), 100.0 * unread / n as f64, n));
         }
         out
     }

@@ -1,13 +1,13 @@
 //! VLMEvalKit's multiple-choice matching without a judge (`vlmeval/utils/matching_util.py`,
 //! "exact_matching").
 
-use super::{Compat, Figure, Judged, Sums, VERDICT};
+use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// The rule sets of this harness.
-pub static PROFILES: &[&dyn Compat] = &[
+pub static PROFILES: &[&dyn HarnessProfile] = &[
     &Exact { name: "vlmevalkit-exact", verbose: false },
     &Exact { name: "vlmevalkit-exact-verbose", verbose: true },
 ];
@@ -80,7 +80,7 @@ impl Exact {
     }
 }
 
-impl Compat for Exact {
+impl HarnessProfile for Exact {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -103,13 +103,13 @@ impl Compat for Exact {
         ]
     }
 
-    fn score(&self, sample: &Sample, reply: &str) -> Judged {
+    fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::gold_letter(sample) else {
-            return Judged::not_applicable("not a multiple-choice question");
+            return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let mut judged = match self.read(sample, reply) {
-            Some((letter, rule)) => Judged::new(letter == gold, letter, rule),
-            None => Judged::unparsed("Z: nothing matched"),
+            Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),
+            None => HarnessVerdict::unparsed("Z: nothing matched"),
         };
         for tag in ["l2-category", "category"] {
             if let Some(value) = sample.tag(tag) {
@@ -119,7 +119,7 @@ impl Compat for Exact {
         judged
     }
 
-    fn figures(&self, sums: &Sums) -> Vec<Figure> {
+    fn figures(&self, sums: &HarnessSums) -> Vec<HarnessFigure> {
         let mut out = vec![sums.figure(VERDICT, "Overall")];
         for tag in ["l2-category ", "category "] {
             out.extend(sums.under(tag).map(|value| sums.figure(&format!("{tag}{value}"), value)));

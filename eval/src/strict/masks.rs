@@ -1,28 +1,11 @@
 //! Masks: the outlined against the reference, slice by slice or through a volume.
 
-use crate::hints::stacked;
-use crate::judge::{Judgement, Verdict};
 use crate::metrics::mask_overlap::{BothEmpty, dice, iou};
 use crate::metrics::region::Region;
 use crate::metrics::surface::Elements;
 use crate::metrics::{boundary, lesions, surface};
-use loupe_core::ask::FoundMask;
-use loupe_core::{Mask, Prediction, Reply, Score};
-use serde::{Deserialize, Serialize};
-
-/// What a run over masks keeps beside the reply, so that it can be scored from its folder alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MaskTrace {
-    /// What made the masks, for readers: `segment`.
-    pub by: String,
-    /// The prompts given, in words, one a mask of the reply.
-    pub hints: Vec<String>,
-    /// The reference.
-    pub reference: Vec<FoundMask>,
-    /// Steps along the axes of the grid in mm, slowest first (slice, row, column, or row, column);
-    /// none when the image is not calibrated.
-    pub spacing_mm: Option<Vec<f64>>,
-}
+use crate::profile::{Judgement, Verdict};
+use loupe_core::{Finding, Mask, MaskTrace, Prediction, Reply, Score};
 
 /// Overlap of masks (Dice).
 pub const DICE: &str = "Dice";
@@ -32,15 +15,15 @@ const TOLERANCE: f64 = 2.0;
 
 pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
     let unscored = |why: &'static str| Judgement::bare(Verdict::Unscored, why, "");
-    let Ok(trace) = serde_json::from_value::<MaskTrace>(prediction.trace.clone()) else {
+    let Some(trace) = prediction.record.masks() else {
         return unscored("masks: the run holds no reference masks");
     };
-    let (Some(wanted), Some(given)) = (unpacked(&trace.reference), unpacked(&reply.masks)) else {
+    let (Some(wanted), Some(given)) = (unpacked(&trace.reference), unpacked(&reply.findings)) else {
         return unscored("masks: a mask cannot be unpacked");
     };
     let slices = || wanted.iter().chain(&given).map(|(slice, _)| *slice);
     let judgement = Judgement::bare(Verdict::Unscored, "masks: figures only, neither right nor wrong", "");
-    if trace.reference.iter().any(|m| m.slice.is_some()) {
+    if trace.reference.iter().any(|m| m.origin.slice.is_some()) {
         let (Some(first), Some(last)) = (slices().min(), slices().max()) else {
             return unscored("masks: nothing to outline");
         };
@@ -50,7 +33,7 @@ pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
             false => stacked(masks, first, last),
         };
         match (solid(&wanted), solid(&given)) {
-            (Some(wanted), Some(given)) => figures(judgement, &wanted, &given, spacing(&trace)),
+            (Some(wanted), Some(given)) => figures(judgement, &wanted, &given, spacing(trace)),
             _ => unscored("masks: the slices differ in size"),
         }
     } else {
@@ -58,7 +41,7 @@ pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
             return unscored("masks: nothing to outline");
         };
         match (united(&wanted, shape), united(&given, shape)) {
-            (Some(wanted), Some(given)) => figures(judgement, &wanted, &given, spacing(&trace)),
+            (Some(wanted), Some(given)) => figures(judgement, &wanted, &given, spacing(trace)),
             _ => unscored("masks: the masks differ in size"),
         }
     }
@@ -68,8 +51,10 @@ fn spacing<const N: usize>(trace: &MaskTrace) -> Option<[f64; N]> {
     trace.spacing_mm.clone()?.try_into().ok()
 }
 
-fn unpacked(masks: &[FoundMask]) -> Option<Vec<(usize, Mask)>> {
-    masks.iter().map(|m| Some((m.slice.unwrap_or(0), m.mask.to_mask()?))).collect()
+/// The masks with their slices; `None` when one does not fit its size.
+fn unpacked(findings: &[Finding]) -> Option<Vec<(usize, Mask)>> {
+    let masks = findings.iter().filter_map(|f| Some((f.origin.slice.unwrap_or(0), f.as_mask()?)));
+    masks.map(|(slice, mask)| Some((slice, mask.to_mask()?))).collect()
 }
 
 fn united(masks: &[(usize, Mask)], shape: [usize; 2]) -> Option<Region<2>> {
@@ -124,4 +109,17 @@ where
         .with("lesion recall", if wanted == 0 { f64::NAN } else { parts.found as f64 / wanted as f64 })
         .with("lesion F1", parts.f1())
         .with("invented lesions (count error)", parts.invented as f64)
+}
+
+/// A stack of masks as one region: slices `first..=last`, those not given are empty.
+fn stacked(masks: &[(usize, Mask)], first: usize, last: usize) -> Option<Region<3>> {
+    let (_, one) = masks.first()?;
+    let (w, h) = (one.width(), one.height());
+    let mut bits = vec![false; (last + 1).checked_sub(first)?.checked_mul(w * h)?];
+    for (slice, mask) in masks {
+        let at = slice.checked_sub(first)? * w * h;
+        let to = bits.get_mut(at..at + w * h).filter(|_| (mask.width(), mask.height()) == (w, h))?;
+        to.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
+    }
+    Region::new([last + 1 - first, h, w], bits)
 }

@@ -8,7 +8,7 @@
 use super::extract::{How, extract, refuses};
 use super::words::half_width;
 use super::{ACCURACY, ANGLE_ERROR, LENGTH_ERROR, RELATIVE_ERROR, WITHIN_TENTH, kept, ruled};
-use crate::judge::{Judgement, Verdict};
+use crate::profile::{Judgement, Verdict};
 use loupe_core::{MeasureUnit, Measurement, Reply};
 
 /// Right within this share of the reference.

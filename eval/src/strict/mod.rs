@@ -11,13 +11,13 @@ mod regions;
 mod words;
 mod yes_no;
 
-use crate::judge::{Case, Judgement, Profile, Verdict};
+use crate::profile::{Case, Judgement, Profile, Verdict};
 use extract::{How, Span, bare, extract, refuses};
 use loupe_core::sample::Outcome;
-use loupe_core::{Reply, Sample, Target};
+use loupe_core::{Failure, Reply, Sample, Target};
 use words::{normal, overlap, words};
 
-pub use masks::{DICE, MaskTrace};
+pub use masks::DICE;
 pub use yes_no::polarity;
 
 /// The reply without its reasoning.
@@ -95,7 +95,7 @@ impl Profile for Strict {
         let figures = Figures::of(case.sample);
         let reply = match &case.prediction.outcome {
             Outcome::Reply(reply) => reply,
-            Outcome::Failed { reason } => {
+            Outcome::Failed(Failure { reason, .. }) => {
                 let bare = Judgement::bare(Verdict::Failed, reason.clone(), gold_words(case.sample));
                 if let Target::Measurements(gold) = &case.sample.target {
                     return measurements::figures(bare, gold, None);
@@ -104,8 +104,8 @@ impl Profile for Strict {
             }
         };
         match &case.sample.target {
-            Target::Boxes(gold) => return regions::boxes(gold, reply, case.pictures),
-            Target::Points(gold) => return regions::points(gold, reply, case.pictures),
+            Target::Boxes(gold) => return regions::boxes(gold, reply),
+            Target::Points(gold) => return regions::points(gold, reply),
             Target::Count(gold) => return count(*gold, reply),
             Target::Measurements(gold) => return measurements::measurements(gold, reply),
             Target::Report(_) => {

@@ -1,10 +1,9 @@
 //! Boxes and points: taken from what the family's adapter read, brought back to source pixels.
 
 use super::{ACC_50, ACCURACY, BOX_DICE, BOX_IOU, POINT_DISTANCE, POINT_HIT, REGION_F1};
-use crate::judge::{Judgement, Verdict};
 use crate::metrics::boxes::{iou, iou_matched, mean_dice};
 use crate::metrics::points::matched;
-use crate::run::Seen;
+use crate::profile::{Judgement, Verdict};
 use loupe_core::geometry::{Box2, Point2, Source};
 use loupe_core::{Labelled, Reply, Score};
 use std::collections::BTreeSet;
@@ -14,13 +13,9 @@ const IOU: f64 = 0.5;
 /// Points are right within this distance in source pixels (PointDetectCount's radius).
 const RADIUS_PX: f64 = 10.0;
 
-pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen]) -> Judgement {
-    let answers: Vec<(usize, Box2<Source>)> = reply
-        .boxes
-        .iter()
-        .filter_map(|b| Some((b.picture, seen.get(b.picture)?.origin.source_from_self.boxed(b.region))))
-        .filter(|(_, b)| b.is_proper())
-        .collect();
+pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply) -> Judgement {
+    let all = reply.findings.iter().filter_map(|f| Some((f.picture, f.source_box()?)));
+    let answers: Vec<(usize, Box2<Source>)> = all.filter(|(_, b)| b.is_proper()).collect();
     let (mut ious, mut hits) = (Vec::new(), 0);
     for picture in pictures(gold, answers.iter().map(|a| a.0)) {
         let wanted: Vec<Box2<Source>> = gold.iter().filter(|g| g.picture == picture).map(|g| g.at).collect();
@@ -43,7 +38,7 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen
         format!("{:?}", gold.iter().map(|g| g.at.xyxy()).collect::<Vec<_>>()),
     )
     .with(BOX_IOU, mean)
-    .with(BOX_DICE, dice(gold, reply, seen));
+    .with(BOX_DICE, dice(gold, reply));
     let judgement = match gold {
         [one] => {
             let first = answers.iter().find(|a| a.0 == one.picture);
@@ -57,7 +52,7 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen
 
 /// mDice. Where the reference has one label only, all boxes of the reply are of that label; otherwise
 /// labels are compared without regard to case. Pictures are kept apart by their number.
-fn dice(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen]) -> f64 {
+fn dice(gold: &[Labelled<Box2<Source>>], reply: &Reply) -> f64 {
     let labels: BTreeSet<String> = gold.iter().map(|g| g.label.to_lowercase()).collect();
     let name = |label: Option<&str>, picture: usize| match labels.len() {
         0 | 1 => picture.to_string(),
@@ -65,9 +60,9 @@ fn dice(gold: &[Labelled<Box2<Source>>], reply: &Reply, seen: &[Seen]) -> f64 {
     };
     let wanted: Vec<(String, Box2<Source>)> =
         gold.iter().map(|g| (name(Some(&g.label), g.picture), g.at)).collect();
-    let given = reply.boxes.iter().filter_map(|b| {
-        let at = seen.get(b.picture)?.origin.source_from_self.boxed(b.region);
-        Some((name(b.label.as_deref(), b.picture), at))
+    let given = reply.findings.iter().filter_map(|f| {
+        let at = f.source_box()?;
+        Some((name(f.label.as_deref(), f.picture), at))
     });
     let given: Vec<(String, Box2<Source>)> = given.collect();
     fn named(all: &[(String, Box2<Source>)]) -> Vec<(&str, Box2<Source>)> {
@@ -98,13 +93,10 @@ fn hits_at(wanted: &[Box2<Source>], given: &[Box2<Source>]) -> usize {
     hits
 }
 
-pub(super) fn points(gold: &[Labelled<Point2<Source>>], reply: &Reply, seen: &[Seen]) -> Judgement {
-    let answers: Vec<(usize, Point2<Source>)> = reply
-        .points
-        .iter()
-        .filter_map(|p| Some((p.picture, seen.get(p.picture)?.origin.source_from_self.point(p.point))))
-        .filter(|(_, p)| p.x.is_finite() && p.y.is_finite())
-        .collect();
+pub(super) fn points(gold: &[Labelled<Point2<Source>>], reply: &Reply) -> Judgement {
+    let all = reply.findings.iter().filter_map(|f| Some((f.picture, f.source_point()?)));
+    let answers: Vec<(usize, Point2<Source>)> =
+        all.filter(|(_, p)| p.x.is_finite() && p.y.is_finite()).collect();
     let (mut hits, mut pairs, mut distance) = (0, 0, 0.0);
     for picture in pictures(gold, answers.iter().map(|a| a.0)) {
         let wanted: Vec<Point2<Source>> =

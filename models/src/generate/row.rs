@@ -3,13 +3,13 @@
 use super::sampling::Sampler;
 use super::stream::TextStream;
 use crate::tokens::Tokens;
-use loupe_core::{Limits, ModelError, Stop, TokenLogprob};
+use loupe_core::{GenerationLimits, ModelError, Stop, TokenLogprob};
 use std::collections::BTreeSet;
 
 /// One reply while it is generated.
 pub(crate) struct Row {
     sampler: Sampler,
-    limits: Limits,
+    limits: GenerationLimits,
     stream: TextStream,
     /// Generated tokens; the end token is the last one when it was met.
     pub(crate) ids: Vec<u32>,
@@ -23,7 +23,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// A reply to a prompt of these tokens; `room` tokens are left in the model's context.
-    pub(crate) fn new(limits: &Limits, prompt: &[u32], room: usize) -> Result<Self, ModelError> {
+    pub(crate) fn new(limits: &GenerationLimits, prompt: &[u32], room: usize) -> Result<Self, ModelError> {
         let mut row = Self {
             sampler: Sampler::new(limits, prompt)?,
             limits: limits.clone(),

@@ -1,7 +1,7 @@
 //! The next token from logits, with the semantics of `transformers`' logits processors: repetition
 //! penalty, then temperature, top-k, top-p.
 
-use loupe_core::{Limits, ModelError, Sampling, TokenLogprob};
+use loupe_core::{GenerationLimits, ModelError, Sampling, TokenLogprob};
 use std::collections::HashSet;
 
 /// Chooses tokens for one reply.
@@ -21,7 +21,7 @@ pub(crate) struct Chosen {
 
 impl Sampler {
     /// Checks the settings; `prompt` counts as seen.
-    pub(crate) fn new(limits: &Limits, prompt: &[u32]) -> Result<Self, ModelError> {
+    pub(crate) fn new(limits: &GenerationLimits, prompt: &[u32]) -> Result<Self, ModelError> {
         let bad = |setting: &'static str, problem: String| Err(ModelError::Setting { setting, problem });
         let penalty = limits.repetition_penalty;
         if !(penalty > 0.0 && penalty.is_finite()) {
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn penalty_divides_positive_and_multiplies_negative() {
-        let limits = Limits { repetition_penalty: 2.0, ..Limits::default() };
+        let limits = GenerationLimits { repetition_penalty: 2.0, ..GenerationLimits::default() };
         let mut sampler = Sampler::new(&limits, &[1, 3]).unwrap();
         assert_eq!(sampler.next(&SCORES).id, 2);
         assert_eq!(sampler.next(&SCORES).id, 1);
@@ -205,9 +205,11 @@ mod tests {
     fn senseless_settings_are_refused() {
         let random = |temperature, top_p| Sampling::Random { temperature, top_k: 0, top_p, seed: 1 };
         for sampling in [random(0.0, 1.0), random(f64::NAN, 1.0), random(1.0, 0.0), random(1.0, 1.5)] {
-            assert!(Sampler::new(&Limits { sampling, ..Limits::default() }, &[]).is_err());
+            assert!(
+                Sampler::new(&GenerationLimits { sampling, ..GenerationLimits::default() }, &[]).is_err()
+            );
         }
-        let limits = Limits { repetition_penalty: 0.0, ..Limits::default() };
+        let limits = GenerationLimits { repetition_penalty: 0.0, ..GenerationLimits::default() };
         assert!(Sampler::new(&limits, &[]).is_err());
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::open_device;
 use crate::weights::{Numbers, Weights};
 use crate::{Dtype, LoadError, LoadOptions};
 use candle_core::{DType, Device, Tensor};
-use loupe_core::{Hint, Mask, ModelInfo, Picture, Segment, SegmentError, Segmenter};
+use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -271,18 +271,18 @@ impl Sam {
     pub fn decode(
         &mut self,
         picture: &Picture,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
         previous: Option<&[f32]>,
     ) -> Result<Decoded, SegmentError> {
         let mut prepared = self.prepare(picture, hints)?;
         if let Some(logits) = previous {
             let side = self.network.prompts().mask_side();
             if prepared.mask.is_some() {
-                return Err(SegmentError::BadHint("give a mask or earlier logits, not both".to_owned()));
+                return Err(SegmentError::BadPrompt("give a mask or earlier logits, not both".to_owned()));
             }
             if logits.len() != side * side {
                 let problem = format!("earlier logits have {side} × {side} values for this model");
-                return Err(SegmentError::BadHint(problem));
+                return Err(SegmentError::BadPrompt(problem));
             }
             prepared.mask = Some(logits.to_vec());
         }
@@ -302,7 +302,7 @@ impl Sam {
     pub(crate) fn given(
         &self,
         picture: &Picture,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
     ) -> Result<(SparsePrompt, Option<Mask>), SegmentError> {
         recipe::prompt(self.family, self.recipe.as_ref(), picture, hints)
     }
@@ -312,7 +312,7 @@ impl Sam {
         self.recipe.finish(low, width, height)
     }
 
-    fn prepare(&self, picture: &Picture, hints: &[Hint]) -> Result<Prepared, SegmentError> {
+    fn prepare(&self, picture: &Picture, hints: &[SegmentPrompt]) -> Result<Prepared, SegmentError> {
         let (sparse, mask) = self.given(picture, hints)?;
         let low = self.network.prompts().mask_side();
         let mask = mask.map(|m| recipe::mask_logits(self.recipe.as_ref(), &m, self.side, low));
@@ -355,7 +355,7 @@ impl Sam {
     fn answers(
         &self,
         picture: &Picture,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
         decoded: &Decoded,
     ) -> Result<Vec<Segment>, SegmentError> {
         let iou = |n: usize| decoded.predicted_iou.get(n).copied().unwrap_or_default();
@@ -388,7 +388,7 @@ impl Segmenter for Sam {
         &self.info
     }
 
-    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
+    fn segment(&mut self, picture: &Picture, hints: &[SegmentPrompt]) -> Result<Vec<Segment>, SegmentError> {
         let decoded = self.decode(picture, hints, None)?;
         self.answers(picture, hints, &decoded)
     }
@@ -396,7 +396,7 @@ impl Segmenter for Sam {
     fn segment_all(
         &mut self,
         picture: &Picture,
-        objects: &[Vec<Hint>],
+        objects: &[Vec<SegmentPrompt>],
     ) -> Vec<Result<Vec<Segment>, SegmentError>> {
         let prepared: Vec<_> = objects.iter().map(|hints| self.prepare(picture, hints)).collect();
         // Objects whose prompts have the same shape go through the decoder together.

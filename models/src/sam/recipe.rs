@@ -2,7 +2,7 @@
 //! masks. One implementation a family, in `segmenters/`.
 
 use super::{Plane, SparsePrompt};
-use loupe_core::{Hint, Mask, Picture, SegmentError};
+use loupe_core::{Mask, Picture, SegmentError, SegmentPrompt};
 
 /// Which masks answer a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub(crate) trait Recipe: std::fmt::Debug + Send {
     fn filled(&self, width: usize, height: usize) -> [usize; 2];
 
     /// The kind of a prompt that the family was not made for.
-    fn refuses(&self, hint: &Hint) -> Option<&'static str>;
+    fn refuses(&self, hint: &SegmentPrompt) -> Option<&'static str>;
 
     /// Which masks answer these prompts.
-    fn answer(&self, hints: &[Hint]) -> Answer;
+    fn answer(&self, hints: &[SegmentPrompt]) -> Answer;
 
     /// Low-resolution logits to the picture's own pixels; the object is where the result is above 0.
     fn finish(&self, low: &Plane, width: usize, height: usize) -> Plane;
@@ -38,8 +38,8 @@ pub(crate) trait Recipe: std::fmt::Debug + Send {
 
 /// A single point may mean a part or the whole, so all masks are candidates; anything more means one
 /// object (the advice of `SamPredictor.predict`).
-pub(crate) fn candidates_for_one_point(hints: &[Hint]) -> Answer {
-    if matches!(hints, [Hint::Point { .. }]) { Answer::Candidates } else { Answer::Single }
+pub(crate) fn candidates_for_one_point(hints: &[SegmentPrompt]) -> Answer {
+    if matches!(hints, [SegmentPrompt::Point { .. }]) { Answer::Candidates } else { Answer::Single }
 }
 
 /// Points and box in pixels of the model's input, and the mask if there is one.
@@ -50,9 +50,9 @@ pub(crate) fn prompt(
     family: &'static str,
     recipe: &dyn Recipe,
     picture: &Picture,
-    hints: &[Hint],
+    hints: &[SegmentPrompt],
 ) -> Result<(SparsePrompt, Option<Mask>), SegmentError> {
-    let bad = |problem: String| Err(SegmentError::BadHint(problem));
+    let bad = |problem: String| Err(SegmentError::BadPrompt(problem));
     let (width, height) = (picture.width(), picture.height());
     let [columns, rows] = recipe.filled(width, height);
     let (sx, sy) = (columns as f64 / width as f64, rows as f64 / height as f64);
@@ -60,10 +60,10 @@ pub(crate) fn prompt(
     let mut rough = None;
     for hint in hints {
         if let Some(kind) = recipe.refuses(hint) {
-            return Err(SegmentError::Hint { model: family.to_owned(), hint: kind });
+            return Err(SegmentError::Prompt { model: family.to_owned(), hint: kind });
         }
         match hint {
-            Hint::Point { at, positive } => {
+            SegmentPrompt::Point { at, positive } => {
                 if !picture.bounds().contains(*at) {
                     return bad(format!(
                         "the point ({}, {}) lies outside the {width} × {height} picture",
@@ -72,7 +72,7 @@ pub(crate) fn prompt(
                 }
                 prompt.points.push(((at.x * sx) as f32, (at.y * sy) as f32, *positive));
             }
-            Hint::Box(region) => {
+            SegmentPrompt::Box(region) => {
                 if !region.clipped(width as f64, height as f64).is_proper() {
                     return bad("the box covers nothing of the picture".to_owned());
                 }
@@ -83,7 +83,7 @@ pub(crate) fn prompt(
                 prompt.region =
                     Some([(x0 * sx) as f32, (y0 * sy) as f32, (x1 * sx) as f32, (y1 * sy) as f32]);
             }
-            Hint::Mask(mask) => {
+            SegmentPrompt::Mask(mask) => {
                 if (mask.width(), mask.height()) != (width, height) {
                     return bad("the mask prompt has another size than the picture".to_owned());
                 }
@@ -92,8 +92,8 @@ pub(crate) fn prompt(
                 }
                 rough = Some(mask.clone());
             }
-            Hint::Phrase(_) => {
-                return Err(SegmentError::Hint { model: family.to_owned(), hint: "phrase" });
+            SegmentPrompt::Phrase(_) => {
+                return Err(SegmentError::Prompt { model: family.to_owned(), hint: "phrase" });
             }
         }
     }

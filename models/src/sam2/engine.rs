@@ -5,8 +5,8 @@ use super::{Sam2Config, Sam2Network, config_from_shapes, names};
 use crate::checkpoint::Checkpoint;
 use crate::sam::{Decoded, MakeRecipe, Opened, Sam, Vars};
 use crate::{LoadError, LoadOptions};
-use loupe_core::follow::{FollowRules, by_previous_mask};
-use loupe_core::{Hint, Mask, ModelInfo, Picture, Segment, SegmentError, Segmenter};
+use loupe_core::segmenter::{FollowRules, by_previous_mask};
+use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Sam2 {
     pub fn decode(
         &mut self,
         picture: &Picture,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
         previous: Option<&[f32]>,
     ) -> Result<Decoded, SegmentError> {
         self.sam.decode(picture, hints, previous)
@@ -79,7 +79,7 @@ impl Segmenter for Sam2 {
         self.sam.info()
     }
 
-    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
+    fn segment(&mut self, picture: &Picture, hints: &[SegmentPrompt]) -> Result<Vec<Segment>, SegmentError> {
         self.sam.segment(picture, hints)
     }
 
@@ -89,7 +89,7 @@ impl Segmenter for Sam2 {
         &mut self,
         frames: &[Picture],
         start: usize,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
     ) -> Result<Vec<Mask>, SegmentError> {
         if self.tracker.is_none() {
             return by_previous_mask(self, frames, start, hints, &FollowRules::default());
@@ -100,7 +100,7 @@ impl Segmenter for Sam2 {
     fn segment_all(
         &mut self,
         picture: &Picture,
-        objects: &[Vec<Hint>],
+        objects: &[Vec<SegmentPrompt>],
     ) -> Vec<Result<Vec<Segment>, SegmentError>> {
         self.sam.segment_all(picture, objects)
     }

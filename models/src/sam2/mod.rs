@@ -24,7 +24,7 @@ pub use engine::Sam2;
 pub(crate) use infer::config_from_shapes;
 pub(crate) use resample::shrunk;
 pub(crate) use tracker::Tracker;
-pub use volume::{FollowedFrame, SliceHints, TrackedSlice, Tracks};
+pub use volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 
 use crate::LoadError;
 use crate::sam::{DecoderOutput, MaskDecoder, Network, PromptEncoder, SparsePrompt, Vars};

@@ -3,17 +3,17 @@
 use super::tracker::{Bank, Direction, Given, Outline};
 use super::{Features, Sam2, shrunk};
 use crate::sam::{Network, Plane, failed};
-use loupe_core::{Hint, LabelVolume, Mask, Picture, SegmentError, Volume};
+use loupe_core::{LabelVolume, Mask, Picture, SegmentError, SegmentPrompt, Volume};
 use ndarray::Array3;
 use std::collections::BTreeMap;
 
 /// Hints about one object in one slice of a volume.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SliceHints {
+pub struct SlicePrompts {
     /// Slice k, from 0.
     pub slice: usize,
     /// In pixels of the slice: x along columns i, y along rows j.
-    pub hints: Vec<Hint>,
+    pub hints: Vec<SegmentPrompt>,
 }
 
 /// One object in one slice it was followed to.
@@ -76,7 +76,7 @@ impl Frames for [Picture] {
         let found = self.get(number).filter(|p| [p.width(), p.height()] == self.size());
         let count = self.len();
         found.cloned().ok_or_else(|| {
-            SegmentError::BadHint(format!(
+            SegmentError::BadPrompt(format!(
                 "frame {number} is not among the {count} frames (counted from 0), or has another size than the first"
             ))
         })
@@ -107,12 +107,12 @@ impl Sam2 {
         &mut self,
         volume: &Volume,
         grey: [f32; 2],
-        objects: &[Vec<SliceHints>],
+        objects: &[Vec<SlicePrompts>],
     ) -> Result<Tracks, SegmentError> {
         let slices = Slices::new(volume, grey)?;
         if objects.is_empty() || objects.len() > usize::from(u16::MAX) {
             let count = objects.len();
-            return Err(SegmentError::BadHint(format!("{count} objects; 1 to 65535 can be followed")));
+            return Err(SegmentError::BadPrompt(format!("{count} objects; 1 to 65535 can be followed")));
         }
         let mut all = Vec::new();
         for hints in objects {
@@ -132,7 +132,7 @@ impl Sam2 {
     pub fn follow_frames(
         &mut self,
         frames: &[Picture],
-        hints: &[SliceHints],
+        hints: &[SlicePrompts],
         upwards: bool,
     ) -> Result<Vec<(usize, FollowedFrame)>, SegmentError> {
         let mut object = [self.prompt(frames, hints)?];
@@ -153,9 +153,9 @@ impl Sam2 {
         &mut self,
         frames: &[Picture],
         start: usize,
-        hints: &[Hint],
+        hints: &[SegmentPrompt],
     ) -> Result<Vec<Mask>, SegmentError> {
-        let mut object = [self.prompt(frames, &[SliceHints { slice: start, hints: hints.to_vec() }])?];
+        let mut object = [self.prompt(frames, &[SlicePrompts { slice: start, hints: hints.to_vec() }])?];
         self.walk(frames, &mut object, Direction::Up, true)?;
         self.walk(frames, &mut object, Direction::Down, true)?;
         let [columns, rows] = frames.size();
@@ -181,14 +181,14 @@ impl Sam2 {
     fn prompt(
         &mut self,
         slices: &(impl Frames + ?Sized),
-        hints: &[SliceHints],
+        hints: &[SlicePrompts],
     ) -> Result<Object, SegmentError> {
         let numbers = || hints.iter().map(|h| h.slice);
         let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else {
-            return Err(SegmentError::BadHint("every object needs hints in at least one slice".to_owned()));
+            return Err(SegmentError::BadPrompt("every object needs hints in at least one slice".to_owned()));
         };
         let (mut prompted, mut bank) = (BTreeMap::new(), Bank::default());
-        for SliceHints { slice, hints } in hints {
+        for SlicePrompts { slice, hints } in hints {
             let picture = slices.picture(*slice)?;
             let given = self.given(&picture, hints)?;
             let encoded = self.sam.embed(&picture)?;
@@ -197,17 +197,17 @@ impl Sam2 {
                 self.tracker()?.prompted(&self.network, features, &given).map_err(failed)?;
             bank.prompted.insert(*slice, entry);
             if prompted.insert(*slice, outline).is_some() {
-                return Err(SegmentError::BadHint(format!("slice {slice} is named twice for one object")));
+                return Err(SegmentError::BadPrompt(format!("slice {slice} is named twice for one object")));
             }
         }
         Ok(Object { first, last, prompted, bank, active: true, found: BTreeMap::new() })
     }
 
-    fn given(&self, picture: &Picture, hints: &[Hint]) -> Result<Given, SegmentError> {
+    fn given(&self, picture: &Picture, hints: &[SegmentPrompt]) -> Result<Given, SegmentError> {
         let (sparse, mask) = self.sam.given(picture, hints)?;
         match mask {
             None => Ok(Given::Sparse(sparse)),
-            Some(_) if hints.len() > 1 => Err(SegmentError::BadHint(
+            Some(_) if hints.len() > 1 => Err(SegmentError::BadPrompt(
                 "a mask is taken as it is; give it without points and boxes".to_owned(),
             )),
             Some(mask) => Ok(Given::Mask(self.at_input(&mask))),
@@ -325,10 +325,10 @@ impl Slices {
     fn new(volume: &Volume, [low, high]: [f32; 2]) -> Result<Self, SegmentError> {
         let [count, rows, columns] = volume.shape();
         if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(SegmentError::BadHint(format!("grey levels from {low} to {high} make no picture")));
+            return Err(SegmentError::BadPrompt(format!("grey levels from {low} to {high} make no picture")));
         }
         if count == 0 || rows == 0 || columns == 0 {
-            return Err(SegmentError::BadHint("the volume has no voxels".to_owned()));
+            return Err(SegmentError::BadPrompt("the volume has no voxels".to_owned()));
         }
         let clipped = |v: f32| f64::from(if v.is_finite() { v.clamp(low, high) } else { low });
         let values = || volume.voxels.iter().map(|v| clipped(*v));
@@ -336,7 +336,7 @@ impl Slices {
             values().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         if least >= most {
             let problem = format!("every voxel is the same between {low} and {high}; choose another window");
-            return Err(SegmentError::BadHint(problem));
+            return Err(SegmentError::BadPrompt(problem));
         }
         let levels = values().map(|v| ((v - least) / (most - least) * 255.0) as u8).collect();
         Ok(Self { count, rows, columns, levels })
@@ -357,7 +357,7 @@ impl Frames for Slices {
         let levels = self.levels.get(slice * size..(slice + 1) * size);
         let Some(levels) = levels.filter(|_| slice < self.count) else {
             let problem = format!("slice {slice} is not among the {} slices (counted from 0)", self.count);
-            return Err(SegmentError::BadHint(problem));
+            return Err(SegmentError::BadPrompt(problem));
         };
         Picture::new(self.columns, self.rows, 1, levels.to_vec())
             .map_err(|e| SegmentError::Compute(e.to_string()))

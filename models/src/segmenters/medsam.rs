@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::sam::recipe::{Answer, Recipe};
 use crate::sam::{Family, Plane, Sam};
 use crate::{LoadError, LoadOptions};
-use loupe_core::{Hint, Picture, SegmentError};
+use loupe_core::{Picture, SegmentError, SegmentPrompt};
 use loupe_preprocess::resize::skimage;
 use serde_json::Value;
 
@@ -54,15 +54,15 @@ impl Recipe for MinMax {
         [self.side, self.side]
     }
 
-    fn refuses(&self, hint: &Hint) -> Option<&'static str> {
+    fn refuses(&self, hint: &SegmentPrompt) -> Option<&'static str> {
         match hint {
-            Hint::Point { .. } => Some("point"),
-            Hint::Mask(_) => Some("mask"),
-            Hint::Box(_) | Hint::Phrase(_) => None,
+            SegmentPrompt::Point { .. } => Some("point"),
+            SegmentPrompt::Mask(_) => Some("mask"),
+            SegmentPrompt::Box(_) | SegmentPrompt::Phrase(_) => None,
         }
     }
 
-    fn answer(&self, _: &[Hint]) -> Answer {
+    fn answer(&self, _: &[SegmentPrompt]) -> Answer {
         Answer::Single
     }
 

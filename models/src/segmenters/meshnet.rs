@@ -201,7 +201,7 @@ impl VolumeSegmenter for MeshNet {
             .filter(|v| v.is_finite())
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
         if high <= low || !low.is_finite() || !high.is_finite() {
-            return Err(SegmentError::BadHint(
+            return Err(SegmentError::BadPrompt(
                 "the volume has no contrast: every voxel has the same value".to_owned(),
             ));
         }

@@ -18,7 +18,7 @@ pub mod sam2;
 pub mod sam_med2d;
 
 pub use crate::sam::{Decoded, Sam};
-pub use crate::sam2::{FollowedFrame, Sam2, SliceHints, TrackedSlice, Tracks};
+pub use crate::sam2::{FollowedFrame, Sam2, SlicePrompts, TrackedSlice, Tracks};
 
 /// Loads a model of the seam `T`.
 pub type Load<T> = fn(&Checkpoint, &LoadOptions) -> Result<Box<T>, LoadError>;

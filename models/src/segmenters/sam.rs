@@ -6,7 +6,7 @@ use crate::image_processor::ProcessorFile;
 use crate::sam::recipe::{Answer, Recipe, candidates_for_one_point};
 use crate::sam::{Family, Plane, Sam};
 use crate::{LoadError, LoadOptions};
-use loupe_core::{Hint, Picture, SegmentError};
+use loupe_core::{Picture, SegmentError, SegmentPrompt};
 use loupe_preprocess::resize::{Backend, Filter, resize};
 use serde_json::Value;
 
@@ -110,11 +110,11 @@ impl Recipe for Padded {
         [width, height].map(|n| ((n as f64 * scale + 0.5) as usize).clamp(1, self.side))
     }
 
-    fn refuses(&self, _: &Hint) -> Option<&'static str> {
+    fn refuses(&self, _: &SegmentPrompt) -> Option<&'static str> {
         None
     }
 
-    fn answer(&self, hints: &[Hint]) -> Answer {
+    fn answer(&self, hints: &[SegmentPrompt]) -> Answer {
         candidates_for_one_point(hints)
     }
 

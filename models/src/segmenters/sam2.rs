@@ -7,7 +7,7 @@ use crate::sam::Plane;
 use crate::sam::recipe::{Answer, Recipe, candidates_for_one_point};
 use crate::sam2::Sam2;
 use crate::{LoadError, LoadOptions};
-use loupe_core::{Hint, Picture, SegmentError};
+use loupe_core::{Picture, SegmentError, SegmentPrompt};
 use loupe_preprocess::resize::{Backend, Filter, resize};
 
 /// The table entry.
@@ -112,11 +112,11 @@ impl Recipe for Squashed {
         [self.side, self.side]
     }
 
-    fn refuses(&self, _: &Hint) -> Option<&'static str> {
+    fn refuses(&self, _: &SegmentPrompt) -> Option<&'static str> {
         None
     }
 
-    fn answer(&self, hints: &[Hint]) -> Answer {
+    fn answer(&self, hints: &[SegmentPrompt]) -> Answer {
         candidates_for_one_point(hints)
     }
 

@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::sam::recipe::{Answer, Recipe};
 use crate::sam::{Family, Plane, Sam};
 use crate::{LoadError, LoadOptions};
-use loupe_core::{Hint, Picture, SegmentError};
+use loupe_core::{Picture, SegmentError, SegmentPrompt};
 use serde_json::Value;
 
 /// The table entry.
@@ -64,11 +64,11 @@ impl Recipe for Squashed {
         [self.side, self.side]
     }
 
-    fn refuses(&self, _: &Hint) -> Option<&'static str> {
+    fn refuses(&self, _: &SegmentPrompt) -> Option<&'static str> {
         None
     }
 
-    fn answer(&self, _: &[Hint]) -> Answer {
+    fn answer(&self, _: &[SegmentPrompt]) -> Answer {
         Answer::Best
     }
 

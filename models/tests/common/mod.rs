@@ -1,7 +1,7 @@
 //! Writes the tiny checkpoints of `tests/parity` from their formulas and reads reference values.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code, unreachable_pub)]
 
-use loupe_core::{Ask, Limits, Part, Picture, Role, Turn};
+use loupe_core::{Ask, GenerationLimits, Part, Picture, Role, Turn};
 use loupe_models::{LoadOptions, Resample, load};
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 use serde_json::{Value, json};
@@ -94,7 +94,11 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
 }
 
 pub fn greedy(pictures: Vec<Arc<Picture>>, question: &str, tokens: usize) -> Ask {
-    Ask::pictures_then(pictures, question, Limits { max_new_tokens: tokens, ..Limits::default() })
+    Ask::pictures_then(
+        pictures,
+        question,
+        GenerationLimits { max_new_tokens: tokens, ..GenerationLimits::default() },
+    )
 }
 
 fn mix(seed: u64, index: u64) -> u64 {
@@ -190,7 +194,11 @@ impl Case {
                 };
                 turns.push(Turn { role, parts: turn[1].as_array().unwrap().iter().map(part).collect() });
             }
-            Ask { pictures, turns, limits: Limits { max_new_tokens: tokens, ..Limits::default() } }
+            Ask {
+                pictures,
+                turns,
+                limits: GenerationLimits { max_new_tokens: tokens, ..GenerationLimits::default() },
+            }
         };
         self.facts["asks"].as_array().unwrap().iter().map(ask).collect()
     }

@@ -4,10 +4,10 @@ use super::deid::{Options, deidentify};
 use super::files::Blob;
 use super::object::Object;
 use super::{parse, write};
-use crate::guard::guarded;
-use crate::limits::{Limits, io_error};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use loupe_core::guard::guarded;
+use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Export {
     folder: PathBuf,
     options: Options,
-    limits: Limits,
+    limits: DecodeLimits,
     /// Copies whose own UID is no name.
     unnamed: usize,
 }
@@ -32,7 +32,7 @@ pub enum Outcome {
 
 impl Export {
     /// Copies go below `folder`, which is made when the first is written.
-    pub fn new(folder: &Path, options: Options, limits: Limits) -> Self {
+    pub fn new(folder: &Path, options: Options, limits: DecodeLimits) -> Self {
         Self { folder: folder.to_owned(), options, limits, unnamed: 0 }
     }
 

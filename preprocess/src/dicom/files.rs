@@ -1,9 +1,9 @@
 //! Where DICOM files come from: one file, a folder tree, a DICOMDIR, a zip archive.
 
 use super::parse;
-use crate::limits::Limits;
 use crate::volume_io::inside;
 use dicom_dictionary_std::tags;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl Blob {
     ///
     /// # Errors
     /// When it cannot be read or is larger than the limits.
-    pub fn read(&self, limits: &Limits) -> Result<Vec<u8>, MediaError> {
+    pub fn read(&self, limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
         match self {
             Self::File(path) => limits.read_file(path),
             Self::Memory(bytes) => Ok(bytes.to_vec()),
@@ -43,8 +43,8 @@ impl Blob {
 ///
 /// # Errors
 /// When the path cannot be read, or an archive is damaged or beyond the limits.
-pub fn collect(path: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
-    let facts = std::fs::metadata(path).map_err(|e| crate::limits::io_error(&e))?;
+pub fn collect(path: &Path, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError> {
+    let facts = std::fs::metadata(path).map_err(|e| loupe_core::limits::io_error(&e))?;
     if facts.is_dir() {
         let mut found = Vec::new();
         walk(path, 0, &mut found)?;
@@ -66,7 +66,7 @@ pub fn collect(path: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
 ///
 /// # Errors
 /// As [`collect`].
-pub fn collect_bytes(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+pub fn collect_bytes(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError> {
     if bytes.starts_with(ZIP) { unzip(bytes, limits) } else { Ok(vec![Blob::Memory(bytes.into())]) }
 }
 
@@ -79,7 +79,7 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Med
     if depth > MAX_FOLDER_DEPTH {
         return Ok(());
     }
-    let entries = std::fs::read_dir(folder).map_err(|e| crate::limits::io_error(&e))?;
+    let entries = std::fs::read_dir(folder).map_err(|e| loupe_core::limits::io_error(&e))?;
     for entry in entries.flatten() {
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         // Links are not followed: they could leave the folder or lead in circles.
@@ -109,7 +109,7 @@ fn too_many(got: usize) -> MediaError {
 }
 
 /// The files that a DICOMDIR refers to. Names that lead out of its folder are refused.
-fn directory(bytes: Vec<u8>, folder: &Path, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+fn directory(bytes: Vec<u8>, folder: &Path, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError> {
     let object = parse::parse(bytes, limits)?;
     let mut found = Vec::new();
     for record in object.data.items(tags::DIRECTORY_RECORD_SEQUENCE) {
@@ -131,7 +131,7 @@ fn directory(bytes: Vec<u8>, folder: &Path, limits: &Limits) -> Result<Vec<Blob>
 }
 
 /// The members of a zip archive, inflated in memory and counted.
-fn unzip(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<Blob>, MediaError> {
+fn unzip(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError> {
     let broken = |problem: &str| MediaError::Malformed {
         format: "zip",
         field: "archive".to_owned(),

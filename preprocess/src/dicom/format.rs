@@ -1,9 +1,9 @@
 //! The image pixel attributes (PS3.3 C.7.6.3) read and checked before anything is allocated.
 
 use super::object::{Dataset, Object, malformed, unsupported};
-use crate::limits::Limits;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use serde::Serialize;
 
@@ -93,7 +93,7 @@ impl Format {
     ///
     /// # Errors
     /// Names the attribute that is missing, impossible or beyond the limits.
-    pub fn read(object: &Object, limits: &Limits) -> Result<Self, MediaError> {
+    pub fn read(object: &Object, limits: &DecodeLimits) -> Result<Self, MediaError> {
         let data = &object.data;
         let stored = if data.get(tags::PIXEL_DATA).is_some() {
             Stored::Integer

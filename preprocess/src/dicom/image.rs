@@ -10,11 +10,11 @@ use super::parse;
 use super::samples::{self, Samples, with_samples};
 use super::syntax::Coding;
 use super::values::{Transform, voi_tables, windows};
-use crate::guard::guarded;
-use crate::limits::Limits;
 use dicom_dictionary_std::tags;
+use loupe_core::guard::guarded;
+use loupe_core::limits::DecodeLimits;
+use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, WindowChoice};
-use loupe_core::seam::Intensities;
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
 use loupe_core::{Origin, Picture, View};
@@ -25,7 +25,7 @@ pub struct Image {
     object: Arc<Object>,
     format: Format,
     frames: Frames,
-    limits: Limits,
+    limits: DecodeLimits,
     full_range: OnceLock<(f64, f64)>,
     /// The percentiles worked out last, and their values.
     percentiles: Mutex<Option<[(f64, f64); 2]>>,
@@ -45,7 +45,7 @@ impl Image {
     ///
     /// # Errors
     /// When the file is not DICOM, holds no image, or cannot be decoded for a reason that is named.
-    pub fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Self, MediaError> {
+    pub fn parse(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Self, MediaError> {
         let object = guarded("DICOM", "data set", || parse::parse(bytes, limits))?;
         Self::new(Arc::new(object), limits)
     }
@@ -54,7 +54,7 @@ impl Image {
     ///
     /// # Errors
     /// As [`Image::parse`].
-    pub fn new(object: Arc<Object>, limits: &Limits) -> Result<Self, MediaError> {
+    pub fn new(object: Arc<Object>, limits: &DecodeLimits) -> Result<Self, MediaError> {
         let format = Format::read(&object, limits)?;
         let frames = Frames::find(&object, &format)?;
         Ok(Self {

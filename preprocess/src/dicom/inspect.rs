@@ -7,9 +7,9 @@ use super::object::{Dataset, Element, Object, Value, describe};
 use super::parse;
 use super::syntax;
 use super::values::Transform;
-use crate::guard::guarded;
-use crate::limits::Limits;
 use dicom_dictionary_std::tags;
+use loupe_core::guard::guarded;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
 use loupe_core::words::counted;
@@ -75,7 +75,7 @@ pub struct NamedWindow {
 ///
 /// # Errors
 /// When the file cannot be read or is not DICOM. An image that would be refused is not an error.
-pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspection, MediaError> {
+pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<Inspection, MediaError> {
     let bytes = limits.read_file(path)?;
     let object = Arc::new(guarded("DICOM", "data set", || parse::parse(bytes, limits))?);
     let data = &object.data;
@@ -106,7 +106,8 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &Limits) -> Result<Inspec
             .text(tags::MODALITY)
             .filter(|m| m.len() <= 16 && m.bytes().all(|b| b.is_ascii_uppercase())),
         // What is beyond the limits is described too; describing takes no memory.
-        format: Format::read(&object, &Limits { max_pixels: u64::MAX, max_memory_bytes: u64::MAX }).ok(),
+        format: Format::read(&object, &DecodeLimits { max_pixels: u64::MAX, max_memory_bytes: u64::MAX })
+            .ok(),
         windows: windows.into_iter().map(|(window, name)| NamedWindow { window, name }).collect(),
         rescaled: rescaled.map(|t| [t.apply(0.0), t.apply(1.0)]),
         spacing_mm: calibration.map(|c| c.0),

@@ -30,7 +30,7 @@ pub mod write;
 pub(crate) use image::ICC_NOTE;
 pub use image::{Image, modality_of};
 
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::{MediaError, MediaSource};
 use loupe_core::{Picture, View};
 
@@ -39,7 +39,7 @@ use loupe_core::{Picture, View};
 /// # Errors
 /// When the source is a folder (see [`crate::dicom`]'s series), cannot be read, is not DICOM, or its
 /// image cannot be decoded for a reason that is named.
-pub fn open_picture(source: &MediaSource, view: &View, limits: &Limits) -> Result<Picture, MediaError> {
+pub fn open_picture(source: &MediaSource, view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
     let bytes = match source {
         MediaSource::File(path) => limits.read_file(path)?,
         MediaSource::Bytes(bytes) => bytes.to_vec(),

@@ -7,10 +7,10 @@
 
 use super::object::{Dataset, Element, Object, Slice, Value, describe, malformed};
 use super::syntax;
-use crate::limits::Limits;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::io::Read;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub fn looks_like_dicom(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// When it is not DICOM, nested too deeply, has too many elements, or inflates beyond the limits.
-pub fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Object, MediaError> {
+pub fn parse(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Object, MediaError> {
     let bytes = Arc::new(bytes);
     let mut notes = Vec::new();
     let mut at = 0;
@@ -113,7 +113,7 @@ pub fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Object, MediaError> {
 }
 
 /// Inflates a raw deflate stream, counting: no more than the memory allowed comes out.
-pub fn inflate(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, MediaError> {
+pub fn inflate(bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
     let mut out = Vec::new();
     let bound = limits.max_memory_bytes;
     let mut source = flate2::read::DeflateDecoder::new(bytes).take(bound.saturating_add(1));

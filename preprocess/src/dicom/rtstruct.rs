@@ -2,10 +2,10 @@
 
 use super::object::malformed;
 use super::parse;
-use crate::guard::guarded;
-use crate::limits::Limits;
 use dicom_dictionary_std::tags;
 use loupe_core::geometry::{Lps, LpsFromIndex};
+use loupe_core::guard::guarded;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::MediaError;
 use ndarray::Array3;
@@ -26,7 +26,7 @@ pub struct Region {
 ///
 /// # Errors
 /// When it is not a structure set, or a contour's numbers are broken.
-pub fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<Region>, MediaError> {
+pub fn read(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Region>, MediaError> {
     let object = guarded("DICOM", "data set", || parse::parse(bytes, limits))?;
     let data = &object.data;
     let charset = data.charset();

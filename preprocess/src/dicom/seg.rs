@@ -3,9 +3,9 @@
 use super::geometry::FramePlane;
 use super::image::Image;
 use super::object::malformed;
-use crate::limits::Limits;
 use dicom_dictionary_std::tags;
 use loupe_core::geometry::{LpsFromIndex, cross, dot};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::MediaError;
 use ndarray::Array3;
@@ -35,7 +35,7 @@ pub struct Segmentation {
 ///
 /// # Errors
 /// When it is not a segmentation, or its frames have no place on one grid.
-pub fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Segmentation, MediaError> {
+pub fn read(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Segmentation, MediaError> {
     let image = Image::parse(bytes, limits)?;
     let data = &image.object().data;
     if data.items(tags::SEGMENT_SEQUENCE).is_empty() {

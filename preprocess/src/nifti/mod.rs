@@ -15,10 +15,10 @@ pub use affine::Xform;
 pub use write::{label_bytes, volume_bytes};
 
 use crate::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked};
-use crate::limits::Limits;
 use crate::volume_io::ReadVolume;
 use header::Header;
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::Array3;
@@ -57,7 +57,12 @@ pub fn sniff(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// When a header field breaks the format, data are missing, or a limit is met.
-pub fn open(path: &Path, frame: usize, xform: Xform, limits: &Limits) -> Result<ReadVolume, MediaError> {
+pub fn open(
+    path: &Path,
+    frame: usize,
+    xform: Xform,
+    limits: &DecodeLimits,
+) -> Result<ReadVolume, MediaError> {
     let mut path = path.to_owned();
     if ending(&path) == "img" {
         path = sibling(&path, "hdr")?;
@@ -72,7 +77,7 @@ pub(crate) fn open_read(
     bytes: &[u8],
     frame: usize,
     xform: Xform,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     let header = parse(bytes)?.0;
     if header.single_file {
@@ -91,7 +96,7 @@ pub fn read(
     data: Option<&[u8]>,
     frame: usize,
     xform: Xform,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
     let (header, mut rest) = parse(bytes)?;
     let [columns, rows, slices] = header.size;

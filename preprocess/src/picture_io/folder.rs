@@ -1,6 +1,6 @@
 //! Folders of numbered pictures: frames of a video or an exported stack.
 
-use crate::limits::{Limits, io_error};
+use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
 use std::cmp::Ordering;
@@ -31,7 +31,7 @@ pub fn frame_files(folder: &Path) -> Result<Vec<PathBuf>, MediaError> {
 ///
 /// # Errors
 /// When the folder has no such frame or it cannot be decoded.
-pub fn open_frame(folder: &Path, view: &View, limits: &Limits) -> Result<Picture, MediaError> {
+pub fn open_frame(folder: &Path, view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
     let files = frame_files(folder)?;
     let frame = view.frame.unwrap_or(0);
     let file = files.get(frame).ok_or_else(|| match files.len() {

@@ -4,9 +4,9 @@
 //! disposal method.
 
 use super::{Raster, Samples, malformed};
-use crate::limits::Limits;
 use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, Frame, MemoryLimit};
 use image::metadata::Orientation;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::num::NonZeroU64;
 
@@ -16,7 +16,7 @@ fn broken(error: &gif::DecodingError) -> MediaError {
     malformed(FORMAT, "image data", error.to_string())
 }
 
-fn open<'a>(bytes: &'a [u8], limits: &Limits, skip: bool) -> Result<Decoder<&'a [u8]>, MediaError> {
+fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits, skip: bool) -> Result<Decoder<&'a [u8]>, MediaError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.check_frame_consistency(true);
@@ -31,7 +31,7 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits, skip: bool) -> Result<Decoder<&'a 
 }
 
 /// How many frames there are before the end or the first broken one.
-pub(super) fn count(bytes: &[u8], limits: &Limits) -> Result<usize, MediaError> {
+pub(super) fn count(bytes: &[u8], limits: &DecodeLimits) -> Result<usize, MediaError> {
     let mut decoder = open(bytes, limits, true)?;
     let mut frames = 0;
     while let Ok(Some(_)) = decoder.next_frame_info() {
@@ -102,7 +102,7 @@ impl Canvas {
 }
 
 /// Frame `wanted` as a viewer shows it, without transparency.
-pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &Limits) -> Result<Raster, MediaError> {
+pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &DecodeLimits) -> Result<Raster, MediaError> {
     let mut decoder = open(bytes, limits, false)?;
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
     let global: Vec<u8> = decoder.global_palette().unwrap_or_default().to_vec();

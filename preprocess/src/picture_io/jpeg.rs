@@ -3,8 +3,8 @@
 use super::raster::rgb_of_cmyk;
 use super::{Raster, Samples, malformed};
 use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_planes, rgb_of_ycc};
-use crate::limits::Limits;
 use image::metadata::Orientation;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 
 const FORMAT: &str = "JPEG";
@@ -37,7 +37,7 @@ impl Colours {
     }
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, MediaError> {
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, MediaError> {
     let wanted = |header: &Header| {
         let count = limits.pixels(&[header.width as u64, header.height as u64])?;
         // Coefficients, samples and the picture: two bytes, two bytes and one a component.

@@ -18,9 +18,9 @@ mod tiff_jpeg;
 pub use folder::{frame_files, open_frame};
 pub(crate) use raster::{Raster, Samples};
 
-use crate::limits::Limits;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
 use std::io::Cursor;
@@ -83,7 +83,7 @@ fn known(bytes: &[u8]) -> Result<(ImageFormat, &'static str), MediaError> {
 /// # Errors
 /// When the format is unknown, the data broken, a limit met, or the view asks for a frame or a
 /// window the picture does not have.
-pub fn decode(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, MediaError> {
+pub fn decode(bytes: &[u8], view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
     let (format, name) = known(bytes)?;
     guarded(name, || match format {
         ImageFormat::Tiff => tiff::decode(bytes, view.frame.unwrap_or(0), limits)?.into_picture(view),
@@ -96,7 +96,7 @@ pub fn decode(bytes: &[u8], view: &View, limits: &Limits) -> Result<Picture, Med
 ///
 /// # Errors
 /// When the format is unknown or the header broken.
-pub fn facts(bytes: &[u8], limits: &Limits) -> Result<PictureFacts, MediaError> {
+pub fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<PictureFacts, MediaError> {
     let (format, name) = known(bytes)?;
     guarded(name, || {
         if format == ImageFormat::Tiff {
@@ -127,14 +127,14 @@ fn guarded<T: Send>(
     format: &'static str,
     work: impl FnOnce() -> Result<T, MediaError> + Send,
 ) -> Result<T, MediaError> {
-    crate::guard::guarded_with_stack(format, "image data", work)
+    loupe_core::guard::guarded_with_stack(format, "image data", work)
 }
 
 pub(crate) fn malformed(format: &'static str, field: &str, problem: impl Into<String>) -> MediaError {
     MediaError::Malformed { format, field: field.into(), problem: problem.into() }
 }
 
-fn image_error(format: &'static str, error: &ImageError, limits: &Limits) -> MediaError {
+fn image_error(format: &'static str, error: &ImageError, limits: &DecodeLimits) -> MediaError {
     match error {
         ImageError::Limits(_) => MediaError::Limit {
             what: "the memory needed",
@@ -154,14 +154,14 @@ fn decoder_of<'a>(
     bytes: &'a [u8],
     format: ImageFormat,
     name: &'static str,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<impl ImageDecoder + 'a, MediaError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(image_limits(limits));
     reader.into_decoder().map_err(|e| image_error(name, &e, limits))
 }
 
-fn image_limits(limits: &Limits) -> image::Limits {
+fn image_limits(limits: &DecodeLimits) -> image::Limits {
     let mut bound = image::Limits::default();
     bound.max_alloc = Some(limits.max_memory_bytes);
     bound
@@ -172,7 +172,7 @@ fn still(
     format: ImageFormat,
     name: &'static str,
     view: &View,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Raster, MediaError> {
     if let Some(frame @ 1..) = view.frame {
         return Err(MediaError::View(format!(

@@ -2,8 +2,8 @@
 
 use super::raster::rgb_of_cmyk;
 use super::{PictureFacts, Raster, Samples, malformed, tiff_jpeg};
-use crate::limits::Limits;
 use image::metadata::Orientation;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::io::Cursor;
 use tiff::decoder::{Decoder, DecodingResult};
@@ -25,7 +25,7 @@ fn refused(error: &TiffError) -> MediaError {
     }
 }
 
-fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Decoder<Cursor<&'a [u8]>>, MediaError> {
+fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Decoder<Cursor<&'a [u8]>>, MediaError> {
     let most = usize::try_from(limits.max_memory_bytes).unwrap_or(usize::MAX);
     let mut bound = tiff::decoder::Limits::default();
     bound.decoding_buffer_size = most;
@@ -48,7 +48,7 @@ fn orientation(decoder: &mut Decoder<Cursor<&[u8]>>) -> Orientation {
 }
 
 pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
-    let mut decoder = open(bytes, &Limits::default())?;
+    let mut decoder = open(bytes, &DecodeLimits::default())?;
     let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
     let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
     let bits = decoder.find_tag_unsigned_vec::<u8>(Tag::BitsPerSample).ok().flatten();
@@ -72,7 +72,7 @@ pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
 
 /// Page `page`, from 0. Palettes, which the decoder does not know, are read as grey indices and
 /// looked up here: the high byte of each entry, as Pillow takes it.
-pub(super) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<Raster, MediaError> {
+pub(super) fn decode(bytes: &[u8], page: usize, limits: &DecodeLimits) -> Result<Raster, MediaError> {
     let mut decoder = at_page(bytes, page, limits)?;
     let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
     if kind != Some(PALETTE) {
@@ -124,7 +124,7 @@ fn as_grey(bytes: &[u8], ifd: usize) -> Option<Vec<u8>> {
 fn at_page<'a>(
     bytes: &'a [u8],
     page: usize,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Decoder<Cursor<&'a [u8]>>, MediaError> {
     let mut decoder = open(bytes, limits)?;
     if page > 0 && decoder.seek_to_image(page).is_err() {
@@ -140,7 +140,7 @@ fn decode_page(
     bytes: &[u8],
     mut decoder: Decoder<Cursor<&[u8]>>,
     page: usize,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Raster, MediaError> {
     let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
     let count = limits.pixels(&[width.into(), height.into()])?;

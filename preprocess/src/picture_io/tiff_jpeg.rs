@@ -5,7 +5,7 @@ use super::jpeg::{Colours, from_planes, planes_of};
 use super::malformed;
 use super::raster::rgb_of_cmyk;
 use crate::jpeg::{self, Fault, Header, Pixels};
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use std::io::Cursor;
 use tiff::decoder::{ChunkType, Decoder};
@@ -30,7 +30,7 @@ fn unsupported(what: &str) -> MediaError {
 pub(super) fn decode(
     bytes: &[u8],
     decoder: &mut Decoder<Cursor<&[u8]>>,
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<(usize, Vec<u8>), MediaError> {
     let broken = |field: &str| malformed(FORMAT, field, "cannot be read");
     let (width, height) = decoder.dimensions().map_err(|_| broken("size"))?;

@@ -3,8 +3,8 @@
 //! 480 × 480 × 240 with -1, divided by 1000.
 
 use super::{Prepared, Recipe, volume_only};
-use crate::limits::Limits;
 use crate::volume_ops::{central, resized};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -15,7 +15,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     prepare,
 };
 
-fn prepare(volume: &Volume, limits: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, limits: &DecodeLimits) -> Result<Prepared, MediaError> {
     let mut scaled = volume.clone();
     scaled.voxels.mapv_inplace(|hu| hu.clamp(-1000.0, 1000.0) / 1000.0);
     let [d, h, w] = volume.shape();

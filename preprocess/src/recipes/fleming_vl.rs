@@ -3,7 +3,7 @@
 //! processor squashes every picture to 448 × 448.
 
 use super::{Prepared, Recipe, level, m3d, range, slice_pictures};
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -14,7 +14,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     prepare,
 };
 
-fn prepare(volume: &Volume, limits: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, limits: &DecodeLimits) -> Result<Prepared, MediaError> {
     let tensor = m3d::tensor(volume, limits)?;
     // numpy's conversion of linspace to integers drops the fraction.
     let numbers: Vec<usize> = (0..11).map(|n| (f64::from(n) * 31.0 / 10.0) as usize).collect();

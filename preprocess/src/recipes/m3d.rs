@@ -2,8 +2,8 @@
 //! above 0, trilinear to 32 slices of 256 × 256.
 
 use super::{Prepared, Recipe, range, volume_only};
-use crate::limits::Limits;
 use crate::volume_ops::{crop_positive, resized};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -15,7 +15,7 @@ pub(super) const RECIPE: Recipe = Recipe {
 };
 
 /// The tensor, shared with models trained on the same files.
-pub(super) fn tensor(volume: &Volume, limits: &Limits) -> Result<Volume, MediaError> {
+pub(super) fn tensor(volume: &Volume, limits: &DecodeLimits) -> Result<Volume, MediaError> {
     let (low, high) = range(volume.voxels.iter().copied());
     let span = if high > low { high - low } else { 1.0 };
     let mut scaled = volume.clone();
@@ -23,7 +23,7 @@ pub(super) fn tensor(volume: &Volume, limits: &Limits) -> Result<Volume, MediaEr
     resized(&crop_positive(&scaled), [256, 256, 32], limits)
 }
 
-fn prepare(volume: &Volume, limits: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, limits: &DecodeLimits) -> Result<Prepared, MediaError> {
     Ok(volume_only(
         tensor(volume, limits)?,
         &["min to max as 0..1", "foreground crop", "trilinear 32×256×256"],

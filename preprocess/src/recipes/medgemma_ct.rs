@@ -3,7 +3,7 @@
 //! never taken, as there. The model's processor resizes to 896 × 896.
 
 use super::{Prepared, Recipe, level, slice_pictures};
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -27,7 +27,7 @@ pub(super) fn numbers(count: usize) -> Vec<usize> {
     (1..=MOST_SLICES).map(|i| share(i).round_ties_even() as usize).collect()
 }
 
-fn prepare(volume: &Volume, _: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, _: &DecodeLimits) -> Result<Prepared, MediaError> {
     let numbers = numbers(volume.shape()[0]);
     let step = "HU windows [-1024,1024] [-135,215] [0,80] as RGB";
     let pictures = slice_pictures(volume, &numbers, 3, step, |values| {

@@ -2,7 +2,7 @@
 //! replication; slices as for CT.
 
 use super::{Prepared, Recipe, level, medgemma_ct, range, slice_pictures};
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -13,7 +13,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     prepare,
 };
 
-fn prepare(volume: &Volume, _: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, _: &DecodeLimits) -> Result<Prepared, MediaError> {
     let numbers = medgemma_ct::numbers(volume.shape()[0]);
     let (low, high) = range(volume.voxels.iter().copied());
     let step = format!("volume range {low}..{high} as grey in RGB");

@@ -2,8 +2,8 @@
 //! 0 to 1, centred to 224 × 224 × 160.
 
 use super::{Prepared, Recipe, volume_only};
-use crate::limits::Limits;
 use crate::volume_ops::{central, oriented, spaced};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -14,7 +14,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     prepare,
 };
 
-fn prepare(volume: &Volume, limits: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, limits: &DecodeLimits) -> Result<Prepared, MediaError> {
     let mut made = spaced(&oriented(volume, "RAS")?, [1.5, 1.5, 3.0], limits)?;
     made.voxels.mapv_inplace(|hu| (hu.clamp(-1000.0, 1000.0) + 1000.0) / 2000.0);
     let made = central(&made, [224, 224, 160], 0.0)?;

@@ -9,7 +9,7 @@ mod medgemma_mr;
 mod merlin;
 mod radfm;
 
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::picture::Picture;
 use loupe_core::volume::Volume;
@@ -38,7 +38,7 @@ pub struct Recipe {
     /// Where it is published.
     pub source: &'static str,
     /// Does it. Slices of the volume are taken as stored, along k.
-    pub prepare: fn(&Volume, &Limits) -> Result<Prepared, MediaError>,
+    pub prepare: fn(&Volume, &DecodeLimits) -> Result<Prepared, MediaError>,
 }
 
 /// Every recipe.

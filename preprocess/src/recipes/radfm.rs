@@ -3,8 +3,8 @@
 //! agree; here the whole picture is taken, which is the mean of those crops' frames and repeatable.
 
 use super::{Prepared, Recipe, level, range, slice_pictures};
-use crate::limits::Limits;
 use crate::resize::{Backend, Filter, resize};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
@@ -15,7 +15,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     prepare,
 };
 
-fn prepare(volume: &Volume, _: &Limits) -> Result<Prepared, MediaError> {
+fn prepare(volume: &Volume, _: &DecodeLimits) -> Result<Prepared, MediaError> {
     let (low, high) = range(volume.voxels.iter().copied());
     let step = format!("volume range {low}..{high} as grey in RGB");
     let middle = volume.shape()[0] / 2;

@@ -3,8 +3,8 @@
 
 use super::arrange::moved;
 use super::refused;
-use crate::limits::Limits;
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 use ndarray::Array3;
@@ -18,7 +18,7 @@ type Between = (usize, usize, f64);
 ///
 /// # Errors
 /// When a spacing is not positive or the result exceeds the limits.
-pub fn spaced(volume: &Volume, spacing_mm: [f64; 3], limits: &Limits) -> Result<Volume, MediaError> {
+pub fn spaced(volume: &Volume, spacing_mm: [f64; 3], limits: &DecodeLimits) -> Result<Volume, MediaError> {
     let old = volume.spacing_mm();
     if !spacing_mm.iter().chain(&old).all(|s| s.is_finite() && *s > 0.0) {
         return Err(refused(format!(
@@ -47,7 +47,7 @@ pub fn spaced(volume: &Volume, spacing_mm: [f64; 3], limits: &Limits) -> Result<
 ///
 /// # Errors
 /// When a side is zero or the result exceeds the limits.
-pub fn resized(volume: &Volume, size: [usize; 3], limits: &Limits) -> Result<Volume, MediaError> {
+pub fn resized(volume: &Volume, size: [usize; 3], limits: &DecodeLimits) -> Result<Volume, MediaError> {
     let (have, ratio) = checked(volume, size, limits)?;
     let along = |a: usize| -> Vec<Between> {
         (0..size[a]).map(|n| between(((n as f64 + 0.5) * ratio[a] - 0.5).max(0.0), have[a])).collect()
@@ -64,7 +64,11 @@ pub fn resized(volume: &Volume, size: [usize; 3], limits: &Limits) -> Result<Vol
 ///
 /// # Errors
 /// When a side is zero or the result exceeds the limits.
-pub fn resized_nearest(volume: &Volume, size: [usize; 3], limits: &Limits) -> Result<Volume, MediaError> {
+pub fn resized_nearest(
+    volume: &Volume,
+    size: [usize; 3],
+    limits: &DecodeLimits,
+) -> Result<Volume, MediaError> {
     let (have, ratio) = checked(volume, size, limits)?;
     let along = |a: usize| -> Vec<usize> {
         (0..size[a]).map(|n| ((n as f32 * ratio[a] as f32).floor() as usize).min(have[a] - 1)).collect()
@@ -79,7 +83,11 @@ pub fn resized_nearest(volume: &Volume, size: [usize; 3], limits: &Limits) -> Re
     })
 }
 
-fn checked(volume: &Volume, size: [usize; 3], limits: &Limits) -> Result<([usize; 3], [f64; 3]), MediaError> {
+fn checked(
+    volume: &Volume,
+    size: [usize; 3],
+    limits: &DecodeLimits,
+) -> Result<([usize; 3], [f64; 3]), MediaError> {
     if size.contains(&0) {
         return Err(refused(format!("cannot resize to {size:?}: each side needs at least one voxel")));
     }

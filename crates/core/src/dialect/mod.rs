@@ -19,8 +19,9 @@ pub use objects::{Envelope, Keys};
 pub use table::{DIALECTS, dialect};
 pub use units::{PictureSizes, Spoken, Units};
 
-use crate::ask::{FoundBox, FoundPoint};
+use crate::finding::{Finding, Place};
 use crate::geometry::{Box2, Point2};
+use crate::picture::Origin;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,6 +40,9 @@ pub struct Dialect {
     pub order: Order,
     /// Decimals that [`Dialect::write`] rounds to.
     pub decimals: usize,
+    /// How models of this dialect are asked where something is, with `{phrase}` for what; `None` where
+    /// the dialect is only ever an answer to a protocol's own prompt.
+    pub ask: Option<&'static str>,
 }
 
 /// Which characters surround the numbers.
@@ -234,7 +238,7 @@ pub struct Parsed {
 /// How well a reply could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Readability {
     /// In the dialect as it stands.
     Read,
     /// After repairs.
@@ -258,12 +262,12 @@ impl Parsed {
     }
 
     /// How well the reply could be read.
-    pub fn verdict(&self) -> Verdict {
+    pub fn readability(&self) -> Readability {
         match (self.is_answer(), self.refused.is_empty(), self.repairs.is_empty()) {
-            (false, _, _) => Verdict::Refused,
-            (true, false, _) => Verdict::Partly,
-            (true, true, false) => Verdict::Repaired,
-            (true, true, true) => Verdict::Read,
+            (false, _, _) => Readability::Refused,
+            (true, false, _) => Readability::Partly,
+            (true, true, false) => Readability::Repaired,
+            (true, true, true) => Readability::Read,
         }
     }
 
@@ -307,18 +311,31 @@ impl Parsed {
     }
 }
 
-/// Boxes and points in pixels of the pictures given.
+/// A picture that a reply speaks about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpokenPicture<'a> {
+    /// Its size as given and as the model saw it.
+    pub sizes: PictureSizes,
+    /// Where it came from.
+    pub origin: &'a Origin,
+}
+
+/// What a reply points at, in pixels of the pictures given.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
-    /// Boxes, not clipped: a box outside the picture stays a wrong answer.
-    pub boxes: Vec<FoundBox>,
-    /// Points, not clipped.
-    pub points: Vec<FoundPoint>,
+pub struct PlacedFindings {
+    /// Boxes, then points, in the order of the reply; not clipped: a box outside the picture stays a wrong
+    /// answer.
+    pub findings: Vec<Finding>,
     /// Items that name a picture that does not exist.
     pub refused: Vec<Refusal>,
 }
 
 impl Dialect {
+    /// The words that ask where `phrase` is; `None` where the dialect has none.
+    pub fn ask_for(&self, phrase: &str) -> Option<String> {
+        self.ask.map(|ask| ask.replace("{phrase}", phrase))
+    }
+
     /// Reads a reply (special tokens kept, where the tokenizer can). Time is linear in its length;
     /// thoughts between `<think>` and `</think>` are not read.
     pub fn parse(&self, text: &str) -> Parsed {
@@ -342,49 +359,59 @@ impl Dialect {
         out
     }
 
-    /// Turns what was read into pixels of the pictures given. `sizes` has one entry a picture of the
-    /// ask; `picture` is the one meant where the reply does not say.
-    pub fn found(&self, parsed: &Parsed, sizes: &[PictureSizes], picture: usize) -> Found {
-        let mut out = Found::default();
-        let mut place = |named: Option<usize>| {
+    /// Turns what was read into pixels of the pictures given. `pictures` has one entry a picture of the
+    /// ask; `picture` is the number of the one meant where the reply does not say.
+    pub fn place(&self, parsed: &Parsed, pictures: &[SpokenPicture<'_>], picture: usize) -> PlacedFindings {
+        let mut out = PlacedFindings::default();
+        let mut on = |named: Option<usize>| {
             let index = named.unwrap_or(picture);
-            let size = sizes.get(index);
-            if size.is_none() {
-                out.refused.push(Refusal::NoSuchPicture { index, count: sizes.len() });
+            let meant = pictures.get(index);
+            if meant.is_none() {
+                out.refused.push(Refusal::NoSuchPicture { index, count: pictures.len() });
             }
-            size.map(|s| (index, self.units.given_from_spoken(*s)))
+            meant.map(|p| (index, self.units.given_from_spoken(p.sizes), p.origin))
         };
         let boxes = parsed.boxes.iter().filter_map(|b| {
-            let (picture, map) = place(b.picture)?;
-            Some(FoundBox { picture, region: map.boxed(b.region), label: b.label.clone(), score: b.score })
+            let (picture, map, origin) = on(b.picture)?;
+            let found = Finding::region(picture, map.boxed(b.region), origin.clone());
+            Some(found.with(b.label.clone(), b.score))
         });
-        let boxes: Vec<_> = boxes.collect();
+        let mut findings: Vec<_> = boxes.collect();
         let points = parsed.points.iter().filter_map(|p| {
-            let (picture, map) = place(p.picture)?;
-            Some(FoundPoint { picture, point: map.point(p.point), label: p.label.clone() })
+            let (picture, map, origin) = on(p.picture)?;
+            Some(Finding::spot(picture, map.point(p.point), origin.clone()).with(p.label.clone(), None))
         });
-        let points: Vec<_> = points.collect();
-        out.boxes = boxes;
-        out.points = points;
+        findings.extend(points.collect::<Vec<_>>());
+        out.findings = findings;
         out
     }
 
-    /// A box of the picture given, in the dialect's units; `None` for a picture without area.
-    pub fn spoken_box(&self, found: &FoundBox, size: PictureSizes) -> Option<SpokenBox> {
+    /// Findings as a reply in the dialect's units about a picture of this size; `None` for a picture
+    /// without area. Masks cannot be said and are left out.
+    pub fn spoken<'a>(
+        &self,
+        findings: impl IntoIterator<Item = &'a Finding>,
+        size: PictureSizes,
+    ) -> Option<Parsed> {
         let spoken_from_given = self.units.given_from_spoken(size).inverse()?;
-        Some(SpokenBox {
-            region: spoken_from_given.boxed(found.region),
-            label: found.label.clone(),
-            score: found.score,
-            picture: None,
-        })
-    }
-
-    /// A point of the picture given, in the dialect's units; `None` for a picture without area.
-    pub fn spoken_point(&self, found: &FoundPoint, size: PictureSizes) -> Option<SpokenPoint> {
-        let spoken_from_given = self.units.given_from_spoken(size).inverse()?;
-        let point = spoken_from_given.point(found.point);
-        Some(SpokenPoint { point, label: found.label.clone(), picture: None })
+        let mut said = Parsed::default();
+        for found in findings {
+            let label = found.label.clone();
+            match found.at {
+                Place::Box(region) => said.boxes.push(SpokenBox {
+                    region: spoken_from_given.boxed(region),
+                    label,
+                    score: found.score,
+                    picture: None,
+                }),
+                Place::Point(point) => {
+                    let point = spoken_from_given.point(point);
+                    said.points.push(SpokenPoint { point, label, picture: None });
+                }
+                Place::Mask(_) => {}
+            }
+        }
+        Some(said)
     }
 
     /// Writes boxes, points and counts as a model of this dialect would; numbers are rounded to

@@ -17,7 +17,7 @@ const fn row(
     units: Units,
     decimals: usize,
 ) -> Dialect {
-    Dialect { name, about, syntax, units, order: Order::Xy, decimals }
+    Dialect { name, about, syntax, units, order: Order::Xy, decimals, ask: None }
 }
 
 /// Every dialect; a family or protocol names the one it speaks.

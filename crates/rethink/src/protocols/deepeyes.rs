@@ -13,7 +13,7 @@
 use super::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
 use crate::pixels::smart_resize;
 use crate::{actions, answer};
-use loupe_core::{Limits, Part, Reply, Turn};
+use loupe_core::{GenerationLimits, Part, Reply, Turn};
 use serde_json::Value;
 
 /// `eval_vstar.py`, `instruction_prompt_system`, and `prompt.py`, `SYSTEM_PROMPT_V2`.
@@ -67,7 +67,7 @@ struct DeepEyes {
 }
 
 impl Play for DeepEyes {
-    fn limit(&self, limits: &mut Limits) {
+    fn limit(&self, limits: &mut GenerationLimits) {
         if !self.training {
             limits.max_new_tokens = limits.max_new_tokens.min(10240);
         }

@@ -11,7 +11,7 @@ use super::{Acted, Play, Protocol, Scene, Step, four};
 use crate::actions::{self, ActionError};
 use crate::answer;
 use loupe_core::media::{SliceAt, WindowChoice};
-use loupe_core::{Box2, Given, Hint, Part, Plane, Reply, Role, Turn, Window};
+use loupe_core::{Box2, Given, Part, Plane, Reply, Role, SegmentPrompt, Turn, Window};
 use serde_json::{Value, json};
 
 /// The first question, after the pictures and the user's own question.
@@ -136,8 +136,8 @@ fn mark(scene: &Scene<'_>, boxes: &Value) -> Result<Acted, ActionError> {
 fn segment(scene: &mut Scene<'_>, prompt: &Value) -> Result<Acted, ActionError> {
     let picture = scene.picture(0).ok_or(ActionError::Unavailable("there is no such picture"))?;
     let hint = match (four(prompt), prompt.as_str()) {
-        (Some(b), _) => Hint::Box(super::given(b)),
-        (None, Some(phrase)) => Hint::Phrase(phrase.to_owned()),
+        (Some(b), _) => SegmentPrompt::Box(super::given(b)),
+        (None, Some(phrase)) => SegmentPrompt::Phrase(phrase.to_owned()),
         (None, None) => return Err(ActionError::Unavailable("an outline needs a box or a phrase")),
     };
     let (shown, found) = actions::segment(&picture, &[hint], &mut scene.tools)?;

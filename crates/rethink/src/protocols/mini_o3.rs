@@ -12,7 +12,7 @@
 
 use super::{Acted, Play, Protocol, Scene, Step, system_and_user};
 use crate::{actions, answer, pixels};
-use loupe_core::{Limits, Part, Picture, Reply, Resampler, Stop, Turn};
+use loupe_core::{GenerationLimits, Part, Picture, Reply, Resampler, Stop, Turn};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ struct MiniO3 {
 }
 
 impl Play for MiniO3 {
-    fn limit(&self, limits: &mut Limits) {
+    fn limit(&self, limits: &mut GenerationLimits) {
         limits.stop = vec![CLOSE.to_owned()];
     }
 

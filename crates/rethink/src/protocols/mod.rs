@@ -11,7 +11,7 @@ use crate::answer;
 use crate::request::Request;
 use crate::session::{NewAsk, Pass, Session, Who};
 use loupe_core::trace::{Action, Ended, Region};
-use loupe_core::{Box2, Given, Limits, MediaRef, Part, Picture, Reply, Role, Turn};
+use loupe_core::{Box2, GenerationLimits, Given, MediaRef, Part, Picture, Reply, Role, Turn};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ pub(crate) trait Play {
     fn step(&mut self, scene: &mut Scene<'_>, reply: &Reply) -> Step;
 
     /// Bounds that the protocol prescribes.
-    fn limit(&self, _limits: &mut Limits) {}
+    fn limit(&self, _limits: &mut GenerationLimits) {}
 
     /// The model's words as the conversation goes on with them, where they are not the reply's text.
     fn said(&self, _reply: &Reply) -> Option<String> {
@@ -128,7 +128,7 @@ pub(crate) fn play(
     session: &mut Session<'_>,
     request: &Request,
     protocol: &Protocol,
-    limits: &Limits,
+    limits: &GenerationLimits,
 ) -> Pass {
     let mut play = (protocol.begin)();
     let mut limits = limits.clone();

@@ -19,7 +19,7 @@ use crate::protocols;
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
 use loupe_core::trace::Ended;
-use loupe_core::{Limits, Role, Turn};
+use loupe_core::{GenerationLimits, Role, Turn};
 
 /// Every strategy.
 pub const STRATEGIES: &[Strategy] = &[
@@ -55,7 +55,7 @@ pub(crate) fn pass(
     session: &mut Session<'_>,
     request: &Request,
     settings: &Settings,
-    limits: &Limits,
+    limits: &GenerationLimits,
 ) -> Pass {
     if let Some(protocol) = settings.protocol.and_then(crate::protocol) {
         return protocols::play(session, request, protocol, limits);

@@ -5,7 +5,7 @@ use crate::answer;
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
 use loupe_core::trace::Ended;
-use loupe_core::{Limits, Sampling};
+use loupe_core::{GenerationLimits, Sampling};
 use serde_json::json;
 
 /// The strategy.
@@ -19,7 +19,7 @@ pub const STRATEGY: Strategy = Strategy {
 };
 
 fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Result<Pass, RethinkError> {
-    let limits = |n: usize| Limits {
+    let limits = |n: usize| GenerationLimits {
         sampling: Sampling::Random {
             temperature: settings.temperature,
             top_k: 0,

@@ -1,12 +1,12 @@
 //! Scripted models and tools.
 #![allow(dead_code)]
 
+use loupe_core::PictureRecord;
 use loupe_core::dialect::{PictureSizes, dialect};
 use loupe_core::media::{MediaError, MediaRef, SliceAt};
-use loupe_core::trace::Shown;
 use loupe_core::{
-    Ask, Hint, Mask, MediaLoader, ModelError, ModelInfo, Origin, Picture, Reply, ReplySink, ResampleError,
-    Resampler, Segment, SegmentError, Segmenter, Stop, VisionLanguageModel,
+    Ask, Mask, MediaLoader, ModelError, ModelInfo, Origin, Picture, Reply, ReplySink, ResampleError,
+    Resampler, Segment, SegmentError, SegmentPrompt, Segmenter, Stop, VisionLanguageModel,
 };
 use loupe_rethink::Models;
 use std::sync::{Arc, Mutex};
@@ -112,8 +112,8 @@ impl VisionLanguageModel for Script {
 /// Pillow's NEAREST whatever is asked for; keeps what it was given.
 #[derive(Default)]
 pub(crate) struct Nearest {
-    pub(crate) calls: Mutex<Vec<(Shown, usize, usize, String)>>,
-    pub(crate) jpegs: Mutex<Vec<(Shown, u8)>>,
+    pub(crate) calls: Mutex<Vec<(PictureRecord, usize, usize, String)>>,
+    pub(crate) jpegs: Mutex<Vec<(PictureRecord, u8)>>,
 }
 
 impl Resampler for Nearest {
@@ -127,7 +127,7 @@ impl Resampler for Nearest {
         if width == 0 || height == 0 {
             return Err(ResampleError("a side is zero".into()));
         }
-        self.calls.lock().unwrap().push((Shown::of(p), width, height, filter.to_owned()));
+        self.calls.lock().unwrap().push((PictureRecord::of(p), width, height, filter.to_owned()));
         // Pillow steps through the source by adding, rounding errors and all.
         let steps = |from: usize, to: usize| {
             let step = from as f64 / to as f64;
@@ -151,7 +151,7 @@ impl Resampler for Nearest {
     }
 
     fn through_jpeg(&self, p: &Picture, quality: u8) -> Result<Picture, ResampleError> {
-        self.jpegs.lock().unwrap().push((Shown::of(p), quality));
+        self.jpegs.lock().unwrap().push((PictureRecord::of(p), quality));
         Ok(p.clone())
     }
 }
@@ -164,9 +164,9 @@ impl Segmenter for BoxSegmenter {
         &self.0
     }
 
-    fn segment(&mut self, p: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
-        let [Hint::Box(b)] = hints else {
-            return Err(SegmentError::Hint { model: "box".into(), hint: "phrase" });
+    fn segment(&mut self, p: &Picture, hints: &[SegmentPrompt]) -> Result<Vec<Segment>, SegmentError> {
+        let [SegmentPrompt::Box(b)] = hints else {
+            return Err(SegmentError::Prompt { model: "box".into(), hint: "phrase" });
         };
         let inside = |n: usize| {
             b.contains(loupe_core::Point2::new((n % p.width()) as f64 + 0.5, (n / p.width()) as f64 + 0.5))

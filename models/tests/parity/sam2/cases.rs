@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use loupe_core::geometry::LpsFromIndex;
-use loupe_core::{Box2, Hint, Mask, Modality, Picture, Point2, Volume};
+use loupe_core::{Box2, Mask, Modality, Picture, Point2, SegmentPrompt, Volume};
 use ndarray::Array3;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -103,13 +103,13 @@ pub fn image(path: &Path) -> Picture {
     .unwrap()
 }
 
-pub fn points(points: Option<&Vec<[f64; 2]>>, labels: Option<&Vec<u8>>) -> Vec<Hint> {
+pub fn points(points: Option<&Vec<[f64; 2]>>, labels: Option<&Vec<u8>>) -> Vec<SegmentPrompt> {
     let both = points.into_iter().flatten().zip(labels.into_iter().flatten());
-    both.map(|(p, &l)| Hint::Point { at: Point2::new(p[0], p[1]), positive: l == 1 }).collect()
+    both.map(|(p, &l)| SegmentPrompt::Point { at: Point2::new(p[0], p[1]), positive: l == 1 }).collect()
 }
 
-pub fn region([x0, y0, x1, y1]: [f64; 4]) -> Hint {
-    Hint::Box(Box2::new(x0, y0, x1, y1))
+pub fn region([x0, y0, x1, y1]: [f64; 4]) -> SegmentPrompt {
+    SegmentPrompt::Box(Box2::new(x0, y0, x1, y1))
 }
 
 #[derive(Deserialize)]
@@ -123,7 +123,7 @@ struct SlicePrompt {
 }
 
 impl SlicePrompt {
-    fn hints(&self, columns: usize, rows: usize) -> Vec<Hint> {
+    fn hints(&self, columns: usize, rows: usize) -> Vec<SegmentPrompt> {
         let mut hints = points(self.points.as_ref(), self.labels.as_ref());
         hints.extend(self.region.map(region));
         if self.mask {
@@ -132,7 +132,7 @@ impl SlicePrompt {
                 let (dx, dy, r) = (x - 0.45 * columns as f64, y - 0.5 * rows as f64, 0.3 * rows as f64);
                 dx * dx + dy * dy < r * r
             };
-            hints.push(Hint::Mask(
+            hints.push(SegmentPrompt::Mask(
                 Mask::new(columns, rows, (0..columns * rows).map(inside).collect()).unwrap(),
             ));
         }
@@ -141,7 +141,7 @@ impl SlicePrompt {
 }
 
 /// Slices with hints about one object.
-pub type Prompted = Vec<(usize, Vec<Hint>)>;
+pub type Prompted = Vec<(usize, Vec<SegmentPrompt>)>;
 
 /// The frames of a case as a volume, and the hints of its object. Where the case has a window, a
 /// voxel is 4 · level − 400, otherwise the level.

@@ -8,7 +8,7 @@ mod rle;
 
 use super::format::Format;
 use super::syntax::Coding;
-use crate::guard::guarded_with_stack;
+use loupe_core::guard::guarded_with_stack;
 use loupe_core::media::MediaError;
 
 /// What the data set says a frame must be.
@@ -102,7 +102,8 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
         Coding::DeflatedFrames => {
             let need = format.frame_bits().div_ceil(8);
             // Inflation stops at the size that a frame has; a bomb gets no further.
-            let limits = crate::limits::Limits { max_memory_bytes: need as u64 + 1, ..Default::default() };
+            let limits =
+                loupe_core::limits::DecodeLimits { max_memory_bytes: need as u64 + 1, ..Default::default() };
             Frame::Native(super::parse::inflate(bytes, &limits)?)
         }
         Coding::Rle => Frame::Interleaved(rle::decode(bytes, &expected)?),

@@ -1,7 +1,7 @@
 //! Gantry tilt undone: a sheared grid resampled to perpendicular slices.
 
-use crate::limits::Limits;
 use loupe_core::geometry::{LpsFromIndex, cross, dot, norm};
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 use ndarray::Array3;
@@ -9,7 +9,7 @@ use ndarray::Array3;
 /// The volume on a grid whose slice step is along the normal. Each slice is shifted in its own plane
 /// (linear interpolation), so no value moves between slices; the grid is widened to hold them all,
 /// and what no slice covers takes the smallest value of the volume.
-pub(super) fn deskew(volume: &Volume, limits: &Limits) -> Result<Volume, MediaError> {
+pub(super) fn deskew(volume: &Volume, limits: &DecodeLimits) -> Result<Volume, MediaError> {
     let affine = &volume.lps_from_index;
     let (i, j, k) = (affine.column(0), affine.column(1), affine.column(2));
     let (di, dj) = (norm(i), norm(j));

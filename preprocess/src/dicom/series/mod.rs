@@ -12,7 +12,7 @@ mod scan;
 pub use grid::{Irregular, Placed};
 
 use super::files;
-use crate::limits::Limits;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use loupe_core::window::Window;
@@ -36,7 +36,7 @@ pub struct Options {
     /// only that makes volumes.
     pub series: Option<usize>,
     /// Bounds on memory.
-    pub limits: Limits,
+    pub limits: DecodeLimits,
 }
 
 impl Default for Options {
@@ -47,7 +47,7 @@ impl Default for Options {
             deskew: false,
             tolerance: 0.01,
             series: None,
-            limits: Limits::default(),
+            limits: DecodeLimits::default(),
         }
     }
 }
@@ -175,7 +175,7 @@ pub fn load_volume(path: &Path, options: &Options) -> Result<(Volume, Vec<String
 }
 
 /// Does a folder hold DICOM files? Looks at the beginnings of the first few.
-pub fn is_series_folder(folder: &Path, limits: &Limits) -> bool {
+pub fn is_series_folder(folder: &Path, limits: &DecodeLimits) -> bool {
     let begins = |blob: &files::Blob| {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();

@@ -8,9 +8,9 @@ use crate::dicom::image::modality_of;
 use crate::dicom::object::{Dataset, Object};
 use crate::dicom::parse;
 use crate::dicom::values::windows;
-use crate::guard::guarded;
-use crate::limits::Limits;
 use dicom_dictionary_std::tags;
+use loupe_core::guard::guarded;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
@@ -83,7 +83,7 @@ struct Header {
 }
 
 /// Groups the frames of all files that are DICOM images.
-pub(super) fn groups(blobs: Vec<Blob>, limits: &Limits) -> Result<Vec<Group>, MediaError> {
+pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Group>, MediaError> {
     let read = |blob: &Blob| -> Option<Result<Header, MediaError>> {
         let bytes = match blob.read(limits) {
             Ok(bytes) => bytes,
@@ -155,7 +155,7 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &Limits) -> Result<Vec<Group>, Me
     Ok(groups)
 }
 
-fn header(object: &Object, limits: &Limits) -> Result<Header, MediaError> {
+fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> {
     let format = Format::read(object, limits)?;
     let data = &object.data;
     let text = |tag| data.text(tag).unwrap_or_default();

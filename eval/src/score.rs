@@ -1,18 +1,17 @@
 //! Scoring: verdicts per item and profile from the folder alone, without a model.
 
-use super::error::RunError;
-use super::folder::{Item, ReplyLine, RunFolder, replace};
-use crate::judge::{Case, Judgement, Profile};
+use crate::profile::{Case, Judgement, Profile};
 use crate::summary::{Scoring, Summariser, Summary};
 use loupe_core::sample::Outcome;
 use loupe_core::{Prediction, Sample, Score};
+use loupe_run::{Item, ReplyLine, RunError, RunFolder, replace};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 
 /// An item of a run with what every profile decided about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct JudgedItem {
     /// Sample, reply, pictures and trace.
     pub item: Item,
     /// Decisions in the order of the profiles; empty when the dataset could not give the row.
@@ -86,11 +85,10 @@ pub fn score(dir: &Path, scoring: &Scoring<'_>) -> Result<Summary, RunError> {
             let verdicts = judge(profiles, sample, &prediction, &item);
             let measured: Vec<(&'static str, Score)> =
                 metrics.iter().map(|m| (m.name(), m.score(sample, &prediction))).collect();
-            let pictures = item.reply.as_ref().map_or(&[][..], |r| &r.pictures);
-            summariser.add(sample, &prediction, pictures, &verdicts, &measured);
+            summariser.add(sample, &prediction, &verdicts, &measured);
             let (reply, failure) = match &prediction.outcome {
                 Outcome::Reply(reply) => (Some(reply.text.as_str()), None),
-                Outcome::Failed { reason } => (None, Some(reason.as_str())),
+                Outcome::Failed(failure) => (None, Some(failure.reason.as_str())),
             };
             let line = ScoreLine {
                 id: &sample.id,
@@ -145,18 +143,18 @@ fn judge(
 pub fn view<'a>(
     folder: &'a RunFolder,
     profiles: &'a [&'a dyn Profile],
-) -> Result<impl Iterator<Item = Result<Judged, RunError>> + 'a, RunError> {
+) -> Result<impl Iterator<Item = Result<JudgedItem, RunError>> + 'a, RunError> {
     Ok(folder.items()?.map(move |item| {
         let item = item?;
         let verdicts = match (&item.line.sample, item.prediction()) {
             (Some(sample), Some(prediction)) => judge(profiles, sample, &prediction, &item),
             _ => Vec::new(),
         };
-        Ok(Judged { item, verdicts })
+        Ok(JudgedItem { item, verdicts })
     }))
 }
 
-impl Judged {
+impl JudgedItem {
     /// The words of the reply.
     pub fn reply(&self) -> Option<&str> {
         self.item.reply.as_ref().and_then(|r: &ReplyLine| r.prediction.text())

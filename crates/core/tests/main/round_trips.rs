@@ -1,14 +1,12 @@
 //! There and back is the identity: maps, crops, resizes, patient millimetres, run lengths, windows.
 //! Sizes are drawn independently per axis, so that swapped axes cannot hide.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_core::ask::FoundBox;
-use loupe_core::dialect::{DIALECTS, Parsed, PictureSizes};
+use loupe_core::dialect::{DIALECTS, PictureSizes, SpokenPicture};
 use loupe_core::geometry::{dot, norm};
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Box2, Given, LpsFromIndex, LpsFromPlane, Map2, Mask, ModelInput, Origin, Picture, Point2, Source, Window,
-    WindowFunction,
+    Box2, Finding, Given, LpsFromIndex, LpsFromPlane, Map2, Mask, ModelInput, Origin, Picture, Point2,
+    Source, Window, WindowFunction,
 };
 use proptest::prelude::*;
 
@@ -237,10 +235,10 @@ proptest! {
         let on_source = cut.origin.source_from_self.boxed(lesion);
         let given = shown.source_from_self.inverse().unwrap().boxed(on_source);
         let size = PictureSizes { given: [w, h], model_input: [mw, mh] };
-        let found = FoundBox { picture: 0, region: given, label: None, score: None };
-        let said = DIALECTS[n].spoken_box(&found, size).unwrap();
-        let read = DIALECTS[n].found(&Parsed { boxes: vec![said], ..Parsed::default() }, &[size], 0);
-        let back = shown.source_from_self.boxed(read.boxes[0].region);
+        let found = Finding::region(0, given, shown.clone());
+        let said = DIALECTS[n].spoken([&found], size).unwrap();
+        let read = DIALECTS[n].place(&said, &[SpokenPicture { sizes: size, origin: &shown }], 0);
+        let back = read.findings[0].source_box().unwrap();
         prop_assert!(close_boxes(back, on_source), "{}: {back:?} {on_source:?}", DIALECTS[n].name);
         for (x, y) in [(back.x0, back.y0), (back.x1, back.y1)] {
             let lps = shown.lps_from_source.unwrap().apply(Point2::new(x, y));

@@ -1,16 +1,16 @@
 //! Decoding pictures ahead of the model, each once per neighbourhood of samples that share it.
 
-use loupe_core::{MediaLoader, MediaRef, MediaSource, Picture, Sample};
+use loupe_core::{Failure, MediaLoader, MediaRef, MediaSource, Picture, Sample};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 /// Identity of an image reference: where the bytes are (or the bytes themselves) and the view.
-pub(super) type Key = [u8; 16];
+pub(crate) type Key = [u8; 16];
 
 /// The key of one reference.
-pub(super) fn key(media: &MediaRef) -> Key {
+pub(crate) fn key(media: &MediaRef) -> Key {
     let mut hash = Sha256::new();
     match &media.source {
         MediaSource::File(path) | MediaSource::Folder(path) => {
@@ -26,22 +26,22 @@ pub(super) fn key(media: &MediaRef) -> Key {
 }
 
 /// The keys of a sample's images, in order.
-pub(super) fn keys(sample: &Sample) -> Vec<Key> {
+pub(crate) fn keys(sample: &Sample) -> Vec<Key> {
     sample.media.iter().map(key).collect()
 }
 
-type Decoded = Result<Arc<Picture>, String>;
+type Decoded = Result<Arc<Picture>, Failure>;
 
 /// Pictures of the chunk before and the chunk at hand: samples come grouped by image, so that is all
 /// that can be shared, and memory stays bounded by two chunks.
 #[derive(Default)]
-pub(super) struct Pictures {
+pub(crate) struct Pictures {
     held: HashMap<Key, Decoded>,
 }
 
 impl Pictures {
     /// Decodes what `samples` need and is not held yet, on `threads` threads, and forgets the rest.
-    pub(super) fn prepare<'a>(
+    pub(crate) fn prepare<'a>(
         &mut self,
         samples: impl Iterator<Item = &'a Sample>,
         loader: &dyn MediaLoader,
@@ -73,23 +73,26 @@ impl Pictures {
     }
 
     /// The pictures of a prepared sample, or what is wrong with the first that failed.
-    pub(super) fn of(&self, sample: &Sample) -> Result<Vec<Arc<Picture>>, String> {
+    pub(crate) fn of(&self, sample: &Sample) -> Result<Vec<Arc<Picture>>, Failure> {
         let several = sample.media.len() > 1;
         let one = |(at, media): (usize, &MediaRef)| match self.held.get(&key(media)) {
             Some(Ok(picture)) => Ok(picture.clone()),
-            Some(Err(problem)) if several => Err(format!("image {}: {problem}", at + 1)),
-            Some(Err(problem)) => Err(problem.clone()),
-            None => Err("the image was not decoded".to_owned()),
+            Some(Err(failure)) if several => {
+                Err(Failure { reason: format!("image {}: {}", at + 1, failure.reason), ..failure.clone() })
+            }
+            Some(Err(failure)) => Err(failure.clone()),
+            None => Err(Failure::may_pass("the image was not decoded")),
         };
         sample.media.iter().enumerate().map(one).collect()
     }
 }
 
 fn decode(media: &MediaRef, loader: &dyn MediaLoader) -> Decoded {
-    // A decoder that panics on a hostile file costs that item, not the run.
+    // A decoder that panics on a hostile file costs that item, not the run. A file that is missing or
+    // damaged can be put in its place, so every such failure may pass.
     match catch_unwind(AssertUnwindSafe(|| loader.load(media))) {
         Ok(Ok(picture)) => Ok(Arc::new(picture)),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("decoding the image failed unexpectedly; please report the format".to_owned()),
+        Ok(Err(error)) => Err(Failure::may_pass(error.to_string())),
+        Err(_) => Err(Failure::may_pass("decoding the image failed unexpectedly; please report the format")),
     }
 }

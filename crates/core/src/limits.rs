@@ -1,25 +1,25 @@
 //! Bounds that are checked before memory is taken.
 
-use loupe_core::media::MediaError;
+use crate::media::MediaError;
 use serde::{Deserialize, Serialize};
 
 /// How large a decoded image or volume may be. The defaults admit a whole-body CT of 1 600 slices
 /// of 512 × 512 and refuse what would drive an ordinary machine into swapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct DecodeLimits {
     /// Most pixels of a picture, or voxels of a volume over all its frames (`--max-pixels`).
     pub max_pixels: u64,
     /// Most bytes that one decoded or inflated object may take (`--max-memory`).
     pub max_memory_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for DecodeLimits {
     fn default() -> Self {
         Self { max_pixels: 1 << 29, max_memory_bytes: 4 << 30 }
     }
 }
 
-impl Limits {
+impl DecodeLimits {
     /// The product of `sides`, when it is allowed.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Limits {
 }
 
 /// A file error without the path, which may identify a patient.
-pub(crate) fn io_error(error: &std::io::Error) -> MediaError {
+pub fn io_error(error: &std::io::Error) -> MediaError {
     match error.kind() {
         std::io::ErrorKind::NotFound => MediaError::NotFound,
         kind => MediaError::Io(kind.to_string()),

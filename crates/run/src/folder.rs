@@ -1,10 +1,14 @@
 //! The files of a run: created once, appended to, read back.
 
-use super::error::RunError;
-use super::plan::{Selection, Setting};
-use loupe_core::picture::Origin;
+use crate::error::RunError;
+use crate::plan::{Selection, Setting};
+use loupe_core::files::write_whole;
 use loupe_core::sample::Outcome;
-use loupe_core::{DatasetInfo, Limits, MediaSource, ModelInfo, Picture, Prediction, Sample};
+use loupe_core::words::hex;
+use loupe_core::{
+    DatasetInfo, Failure, Finding, GenerationLimits, MediaSource, ModelInfo, Origin, PictureRecord,
+    Prediction, Record, Retry, Sample,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -13,9 +17,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-pub(super) const RUN: &str = "run.json";
-pub(super) const SAMPLES: &str = "samples.jsonl";
-pub(super) const REPLIES: &str = "replies.jsonl";
+pub(crate) const RUN: &str = "run.json";
+pub(crate) const SAMPLES: &str = "samples.jsonl";
+pub(crate) const REPLIES: &str = "replies.jsonl";
 const PROBE: &str = ".space";
 
 /// What made a run. Everything here must be the same on resume.
@@ -40,7 +44,7 @@ pub struct MadeBy {
     /// The prompt recipe with its words.
     pub prompt: Value,
     /// Bounds and choices of generation.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
     /// Replies per sample.
     pub rollouts: usize,
     /// Further arguments, each given or default.
@@ -48,7 +52,9 @@ pub struct MadeBy {
 }
 
 /// Layout version written by this code.
-pub(super) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// Layouts that can be read, scored and compared.
+const READABLE: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 
 /// A line of samples.jsonl: a sample, or why the dataset could not give it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,23 +88,6 @@ impl SampleLine {
     }
 }
 
-/// A picture as the model was given it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Where the pixels came from and the way back to the source.
-    pub origin: Origin,
-}
-
-impl Seen {
-    pub(super) fn of(picture: &Picture) -> Self {
-        Self { width: picture.width(), height: picture.height(), origin: picture.origin.clone() }
-    }
-}
-
 /// A line of replies.jsonl.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplyLine {
@@ -112,11 +101,37 @@ pub struct ReplyLine {
     pub prediction: Prediction,
     /// The pictures the model was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pictures: Vec<Seen>,
+    pub pictures: Vec<PictureRecord>,
 }
 
 fn is_zero(n: &usize) -> bool {
     *n == 0
+}
+
+impl ReplyLine {
+    /// Findings of the first layout say their picture alone; where that came from stands beside them.
+    fn place_findings(&mut self) {
+        let Self { prediction, pictures, .. } = self;
+        let replies: &mut [Finding] = match &mut prediction.outcome {
+            Outcome::Reply(reply) => &mut reply.findings,
+            Outcome::Failed(_) => &mut [],
+        };
+        let references: &mut [Finding] = match &mut prediction.record {
+            Record::Masks(trace) => &mut trace.reference,
+            _ => &mut [],
+        };
+        for finding in replies.iter_mut().chain(references) {
+            let slice = finding.origin.slice;
+            if (Origin { slice: None, ..finding.origin.clone() }).is_unknown()
+                && let Some(picture) = pictures.get(finding.picture)
+            {
+                finding.origin = picture.origin.clone();
+                if slice.is_some() {
+                    finding.origin.slice = slice;
+                }
+            }
+        }
+    }
 }
 
 /// An item of a run with what became of it.
@@ -134,21 +149,22 @@ pub struct Item {
 
 /// Where each reply lies in replies.jsonl; the last one for an item counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// Start of the line by `item × rollouts + rollout`.
     at: Vec<Option<u64>>,
     /// Complete lines that are no replies of this run (disk faults); their items are asked again.
-    pub(super) damaged: usize,
-    failed: Vec<bool>,
+    pub(crate) damaged: usize,
+    /// Failed for a reason that may have passed.
+    may_pass: Vec<bool>,
 }
 
 impl Index {
-    pub(super) fn done(&self, unit: usize, retry_failed: bool) -> bool {
+    pub(crate) fn done(&self, unit: usize, retry_failed: bool) -> bool {
         self.at.get(unit).is_some_and(Option::is_some)
-            && !(retry_failed && self.failed.get(unit) == Some(&true))
+            && !(retry_failed && self.may_pass.get(unit) == Some(&true))
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.at.iter().flatten().count()
     }
 }
@@ -163,7 +179,7 @@ pub struct RunFolder {
 
 /// Writes one line at a time, each synced to the disk before the next; holds the folder's lock.
 #[derive(Debug)]
-pub(super) struct ReplyLog {
+pub(crate) struct ReplyLog {
     dir: PathBuf,
     file: File,
 }
@@ -187,9 +203,12 @@ impl RunFolder {
             line: e.line(),
             problem: e.to_string(),
         })?;
-        if made_by.format != FORMAT {
-            let problem =
-                format!("the run was written in layout {}, this version reads {FORMAT}", made_by.format);
+        if !READABLE.contains(&made_by.format) {
+            let problem = format!(
+                "the run was written in layout {}, this version reads {} to {FORMAT}",
+                made_by.format,
+                READABLE.start()
+            );
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
         }
         Ok(Self { dir: dir.into(), made_by })
@@ -202,7 +221,7 @@ impl RunFolder {
 
     /// Opens the folder for appending: a new run with these samples, or the same run as before.
     /// `made_by.samples_sha256` and `made_by.n` are filled in here.
-    pub(super) fn create_or_resume(
+    pub(crate) fn create_or_resume(
         dir: &Path,
         mut made_by: MadeBy,
         samples: &mut dyn Iterator<Item = SampleLine>,
@@ -241,6 +260,9 @@ impl RunFolder {
         }
         if exists {
             let before = Self::open(dir)?;
+            if before.made_by.format != FORMAT {
+                return Err(RunError::Former { folder: dir.into(), format: before.made_by.format });
+            }
             same(&before.made_by, &made_by)?;
             return Ok((before, log));
         }
@@ -257,7 +279,7 @@ impl RunFolder {
     }
 
     /// Finds every complete reply.
-    pub(super) fn index(&self) -> Result<Index, RunError> {
+    pub(crate) fn index(&self) -> Result<Index, RunError> {
         #[derive(Deserialize)]
         struct Head {
             item: usize,
@@ -269,10 +291,14 @@ impl RunFolder {
         #[serde(rename_all = "snake_case")]
         enum Kind {
             Reply(serde::de::IgnoredAny),
-            Failed(serde::de::IgnoredAny),
+            Failed {
+                #[serde(default)]
+                retry: Retry,
+            },
         }
         let rollouts = self.made_by.rollouts.max(1);
-        let mut index = Index { at: vec![None; self.units()], damaged: 0, failed: vec![false; self.units()] };
+        let mut index =
+            Index { at: vec![None; self.units()], damaged: 0, may_pass: vec![false; self.units()] };
         let file = match File::open(self.dir.join(REPLIES)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(index),
             other => other.map_err(|source| read_error(&self.dir, REPLIES, source))?,
@@ -291,7 +317,7 @@ impl RunFolder {
                 Ok(head) if head.item < self.made_by.n && head.rollout < rollouts => {
                     let unit = head.item * rollouts + head.rollout;
                     index.at[unit] = Some(start);
-                    index.failed[unit] = matches!(head.outcome, Kind::Failed(_));
+                    index.may_pass[unit] = matches!(head.outcome, Kind::Failed { retry: Retry::May });
                 }
                 _ => index.damaged += 1,
             }
@@ -354,7 +380,9 @@ impl RunFolder {
             .and_then(|()| file.read_until(b'\n', &mut line))
             .map_err(|source| read_error(&self.dir, REPLIES, source))?;
         *position = start + line.len() as u64;
-        parse(REPLIES, usize::try_from(start).unwrap_or(usize::MAX), &line)
+        let mut line: ReplyLine = parse(REPLIES, usize::try_from(start).unwrap_or(usize::MAX), &line)?;
+        line.place_findings();
+        Ok(line)
     }
 }
 
@@ -384,7 +412,7 @@ impl ReplyLog {
     }
 
     /// Writes, syncs and removes `bytes` bytes, so that a full disk shows before the work begins.
-    pub(super) fn probe(&self, bytes: usize) -> Result<(), RunError> {
+    pub(crate) fn probe(&self, bytes: usize) -> Result<(), RunError> {
         let path = self.dir.join(PROBE);
         let block = vec![b' '; bytes.min(1 << 20)];
         let tried = (|| {
@@ -399,7 +427,7 @@ impl ReplyLog {
     }
 
     /// Appends a line and waits until it is on the disk.
-    pub(super) fn append(&mut self, line: &ReplyLine) -> Result<(), RunError> {
+    pub(crate) fn append(&mut self, line: &ReplyLine) -> Result<(), RunError> {
         let mut text = serde_json::to_vec(line)
             .map_err(|e| write_error(&self.dir, REPLIES, std::io::Error::other(e)))?;
         text.push(b'\n');
@@ -427,23 +455,16 @@ fn complete_bytes(file: &mut File) -> std::io::Result<u64> {
     Ok(0)
 }
 
-/// Writes a file under another name, syncs it and puts it in place, so that it is whole or absent.
-pub(super) fn replace(
+/// Writes a file of the folder, whole or not at all.
+///
+/// # Errors
+/// When the folder cannot be written or `write` fails.
+pub fn replace(
     dir: &Path,
     name: &'static str,
     write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> Result<(), RunError> {
-    let part = dir.join(format!(".{name}.part"));
-    (|| {
-        let mut to = BufWriter::with_capacity(1 << 16, File::create(&part)?);
-        write(&mut to)?;
-        to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&part, dir.join(name))?;
-        // The name itself is on the disk only after the folder is; not every system can sync one.
-        let _ = File::open(dir).and_then(|d| d.sync_all());
-        Ok(())
-    })()
-    .map_err(|source| write_error(dir, name, source))
+    write_whole(&dir.join(name), write).map_err(|source| write_error(dir, name, source))
 }
 
 /// A new run must not mix with foreign files.
@@ -518,8 +539,8 @@ impl Item {
             (Some(reply), _) => Some(reply.prediction.clone()),
             (None, Some(reason)) => Some(Prediction {
                 id: self.line.id(),
-                outcome: Outcome::Failed { reason: reason.clone() },
-                trace: Value::Null,
+                outcome: Outcome::Failed(Failure::may_pass(reason.clone())),
+                record: Record::Single,
             }),
             (None, None) => None,
         }
@@ -527,17 +548,13 @@ impl Item {
 }
 
 /// A short identity of anything that can be written as JSON.
-pub(crate) fn fingerprint(of: &impl Serialize) -> [u8; 16] {
+pub fn fingerprint(of: &impl Serialize) -> [u8; 16] {
     let mut key = [0; 16];
     key.copy_from_slice(&Sha256::digest(serde_json::to_vec(of).unwrap_or_default())[..16]);
     key
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-pub(super) fn write_error(dir: &Path, file: &'static str, source: std::io::Error) -> RunError {
+pub(crate) fn write_error(dir: &Path, file: &'static str, source: std::io::Error) -> RunError {
     RunError::Write { folder: dir.into(), file, source }
 }
 

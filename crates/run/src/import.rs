@@ -1,9 +1,9 @@
 //! A run made of replies that another tool has written.
 
-use super::error::RunError;
-use super::folder::{FORMAT, MadeBy, REPLIES, ReplyLine, RunFolder, SampleLine, replace};
-use super::plan::{Selection, Setting};
-use loupe_core::{DatasetInfo, Limits, ModelInfo};
+use crate::error::RunError;
+use crate::folder::{FORMAT, MadeBy, REPLIES, ReplyLine, RunFolder, SampleLine, replace};
+use crate::plan::{Selection, Setting};
+use loupe_core::{DatasetInfo, GenerationLimits, ModelInfo, Provenance};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// What is known of replies made elsewhere.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ImportSource {
     /// What made them, for tables.
     pub model: String,
     /// The questions they answer.
@@ -20,7 +20,9 @@ pub struct Source {
     pub rollouts: usize,
     /// The dialect in which boxes and points were read, or `none`.
     pub box_dialect: String,
-    /// The file with its SHA-256, and how it was read.
+    /// SHA-256 over the file, in hexadecimal.
+    pub file_sha256: String,
+    /// The file and how it was read.
     pub settings: BTreeMap<String, Setting>,
 }
 
@@ -31,7 +33,7 @@ pub struct Source {
 /// When the folder cannot be written or holds another run, or there are no samples.
 pub fn import(
     dir: &Path,
-    source: Source,
+    source: ImportSource,
     samples: &mut dyn Iterator<Item = SampleLine>,
     replies: &mut dyn Iterator<Item = ReplyLine>,
 ) -> Result<RunFolder, RunError> {
@@ -45,17 +47,13 @@ pub fn import(
         model: ModelInfo {
             family: "imported".to_owned(),
             name: source.model,
-            weights_sha256: "unknown".to_owned(),
-            parameters: 0,
-            dtype: "unknown".to_owned(),
-            device: "unknown".to_owned(),
-            resample: "unknown".to_owned(),
             box_dialect: source.box_dialect,
-            context_tokens: 0,
+            context_tokens: None,
+            from: Provenance::Imported { file_sha256: source.file_sha256 },
         },
         strategy: Value::Null,
         prompt: json!({ "name": "unknown" }),
-        limits: Limits::default(),
+        limits: GenerationLimits::default(),
         rollouts: source.rollouts,
         settings: source.settings,
     };

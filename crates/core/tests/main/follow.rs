@@ -1,9 +1,9 @@
 //! An object followed through a volume by a scripted segmenter.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_core::follow::{FollowRules, by_previous_mask};
+use loupe_core::segmenter::{FollowRules, by_previous_mask};
 use loupe_core::{
-    Box2, Hint, LabelVolume, LpsFromIndex, Mask, ModelInfo, Origin, Picture, Segment, SegmentError, Segmenter,
+    Box2, LabelVolume, LpsFromIndex, Mask, ModelInfo, Origin, Picture, Segment, SegmentError, SegmentPrompt,
+    Segmenter,
 };
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -14,23 +14,12 @@ const SIDE: usize = 40;
 struct Bright {
     info: ModelInfo,
     masks_too: bool,
-    asked: Vec<Vec<Hint>>,
+    asked: Vec<Vec<SegmentPrompt>>,
 }
 
 impl Bright {
     fn new(masks_too: bool) -> Self {
-        let text = String::new;
-        let info = ModelInfo {
-            family: "bright".into(),
-            name: text(),
-            weights_sha256: text(),
-            parameters: 0,
-            dtype: text(),
-            device: text(),
-            resample: text(),
-            box_dialect: text(),
-            context_tokens: 0,
-        };
+        let info = ModelInfo::scripted("bright", "", "none");
         Self { info, masks_too, asked: Vec::new() }
     }
 }
@@ -40,12 +29,17 @@ impl Segmenter for Bright {
         &self.info
     }
 
-    fn segment(&mut self, picture: &Picture, hints: &[Hint]) -> Result<Vec<Segment>, SegmentError> {
-        if !self.masks_too && hints.iter().any(|h| matches!(h, Hint::Mask(_))) {
-            return Err(SegmentError::Hint { model: "bright".into(), hint: "mask" });
+    fn segment(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+    ) -> Result<Vec<Segment>, SegmentError> {
+        if !self.masks_too && prompts.iter().any(|h| matches!(h, SegmentPrompt::Mask(_))) {
+            return Err(SegmentError::Prompt { model: "bright".into(), kind: "mask" });
         }
-        self.asked.push(hints.to_vec());
-        let region = hints.iter().find_map(|h| if let Hint::Box(b) = h { Some(*b) } else { None }).unwrap();
+        self.asked.push(prompts.to_vec());
+        let region =
+            prompts.iter().find_map(|h| if let SegmentPrompt::Box(b) = h { Some(*b) } else { None }).unwrap();
         let bit = |n: usize| {
             let (x, y) = ((n % SIDE) as f64 + 0.5, (n / SIDE) as f64 + 0.5);
             picture.pixels()[n] > 127 && x > region.x0 && x < region.x1 && y > region.y0 && y < region.y1
@@ -76,8 +70,8 @@ fn frames() -> Vec<Picture> {
         .collect()
 }
 
-fn prompt() -> Vec<Hint> {
-    vec![Hint::Box(Box2::new(8.0, 5.0, 34.0, 32.0))]
+fn prompt() -> Vec<SegmentPrompt> {
+    vec![SegmentPrompt::Box(Box2::new(8.0, 5.0, 34.0, 32.0))]
 }
 
 #[test]
@@ -98,7 +92,7 @@ fn the_object_is_followed_both_ways_until_it_ends() {
         }
         // One call a frame that was looked at, and one that found the end on either side.
         assert!(model.asked.len() <= 21, "{}", model.asked.len());
-        assert!(model.asked[1..].iter().all(|hints| hints.len() == if masks_too { 2 } else { 1 }));
+        assert!(model.asked[1..].iter().all(|prompts| prompts.len() == if masks_too { 2 } else { 1 }));
     }
 }
 

@@ -1,9 +1,12 @@
 //! Dialects there and back, mended and refused replies, and text of any kind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-use loupe_core::ask::{FoundBox, FoundPoint};
-use loupe_core::dialect::{DIALECTS, Parsed, PictureSizes, Refusal, Repair, Syntax, Verdict, dialect};
+use loupe_core::dialect::{
+    DIALECTS, Dialect, Parsed, PictureSizes, PlacedFindings, Readability, Refusal, Repair, SpokenPicture,
+    Syntax, dialect,
+};
 use loupe_core::{Box2, Point2};
+use loupe_core::{Finding, Origin};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -78,11 +81,11 @@ fn every_dialect_reads_its_own_example_without_repairs() {
         let d = dialect(name).unwrap();
         let parsed = d.parse(text);
         assert_eq!((&parsed.repairs, &parsed.refused), (&vec![], &vec![]), "{name}");
-        let found = d.found(&parsed, &[sizes], 0);
-        let got = found.boxes[0].region.xyxy();
+        let found = place(d, &parsed, &[sizes]);
+        let got = found.findings[0].as_box().unwrap().xyxy();
         assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9), "{name}: {got:?}");
         if text.contains("polyp") {
-            assert_eq!(found.boxes[0].label.as_deref(), Some("polyp"), "{name}");
+            assert_eq!(found.findings[0].label.as_deref(), Some("polyp"), "{name}");
         }
     }
 }
@@ -232,12 +235,12 @@ fn what_may_be_cut_off_is_refused_and_the_rest_kept() {
     assert_eq!(boxes(&got), [[1.0, 2.0, 3.0, 4.0]]);
     assert_eq!(got.repairs, [Repair::Truncated]);
     assert_eq!(got.refused, [Refusal::Length { what: "a box".into(), need: 4, got: 3 }]);
-    assert_eq!(got.verdict(), Verdict::Partly);
+    assert_eq!(got.readability(), Readability::Partly);
     // A label cut short is dropped, its box is whole.
     let got = parse("qwen2.5-vl", "[{\"bbox_2d\": [1, 2, 3, 4], \"label\": \"pol");
     assert_eq!((boxes(&got).len(), got.boxes[0].label.clone()), (1, None));
     let got = parse("qwen2-vl", "<|box_start|>(100,200),(500,75");
-    assert_eq!(got.verdict(), Verdict::Refused);
+    assert_eq!(got.readability(), Readability::Refused);
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn refused_with_the_reason() {
     ] {
         let got = parse(name, text);
         assert_eq!(got.refused, std::slice::from_ref(&reason), "{name}: {text}");
-        assert_eq!(got.verdict(), Verdict::Refused, "{name}: {text}");
+        assert_eq!(got.readability(), Readability::Refused, "{name}: {text}");
         assert!(!reason.to_string().is_empty());
     }
 }
@@ -273,7 +276,7 @@ fn refused_with_the_reason() {
 fn an_empty_list_is_an_answer() {
     for text in ["[]", "```json\n[]\n```", "{\"bbox_2d\": [], \"label\": \"polyp\"}"] {
         let got = parse("qwen2.5-vl", text);
-        assert!(got.said_none && got.verdict() == Verdict::Read, "{text}");
+        assert!(got.said_none && got.readability() == Readability::Read, "{text}");
     }
 }
 
@@ -293,8 +296,8 @@ fn a_picture_that_does_not_exist_is_refused() {
         let text =
             format!("<grounding>{{\"bbox_2d\": [0.1, 0.2, 0.5, 0.7], \"source\": \"{source}\"}}</grounding>");
         let sizes = [PictureSizes::given(100, 50), PictureSizes::given(20, 30)];
-        let found = d.found(&d.parse(&text), &sizes, 0);
-        assert_eq!((found.boxes.len(), found.refused.len()), if ok { (1, 0) } else { (0, 1) }, "{source}");
+        let found = place(d, &d.parse(&text), &sizes);
+        assert_eq!((found.findings.len(), found.refused.len()), if ok { (1, 0) } else { (0, 1) }, "{source}");
     }
 }
 
@@ -302,8 +305,8 @@ fn a_picture_that_does_not_exist_is_refused() {
 fn a_box_outside_the_picture_stays_a_wrong_answer() {
     let d = dialect("qwen3-vl").unwrap();
     let parsed = d.parse("[{\"bbox_2d\": [1200, 100, 1500, 300]}]");
-    let found = d.found(&parsed, &[PictureSizes::given(200, 100)], 0);
-    assert_eq!(found.boxes[0].region.xyxy(), [240.0, 10.0, 300.0, 30.0]);
+    let found = place(d, &parsed, &[PictureSizes::given(200, 100)]);
+    assert_eq!(found.findings[0].as_box().unwrap().xyxy(), [240.0, 10.0, 300.0, 30.0]);
 }
 
 #[test]
@@ -322,6 +325,14 @@ fn several_boxes_share_a_label_in_location_tokens() {
     assert_eq!(labels, ["a", "b"]);
 }
 
+/// What a reply points at, on pictures of these sizes; the first is meant where it does not say.
+fn place(d: &Dialect, parsed: &Parsed, sizes: &[PictureSizes]) -> PlacedFindings {
+    let origin = Origin::unknown();
+    let pictures: Vec<SpokenPicture<'_>> =
+        sizes.iter().map(|s| SpokenPicture { sizes: *s, origin: &origin }).collect();
+    d.place(parsed, &pictures, 0)
+}
+
 /// Can the syntax write points?
 fn has_points(syntax: Syntax) -> bool {
     matches!(syntax, Syntax::Json(keys) if !keys.points.is_empty())
@@ -335,18 +346,21 @@ proptest! {
         let size = PictureSizes { given: [w, h], model_input: [mw, mh] };
         let (x, y) = (x * w as f64, y * h as f64);
         let region = Box2::new(x, y, x + bw * (w as f64 - x), y + bh * (h as f64 - y));
-        let found = FoundBox { picture: 0, region, label: Some("a lesion".into()), score: None };
-        let spoken = d.spoken_box(&found, size).unwrap();
-        let said = Parsed { boxes: vec![spoken], ..Parsed::default() };
+        let points = has_points(d.syntax);
+        let origin = Origin::unknown;
+        let found = [
+            Finding::region(0, region, origin()).with(Some("a lesion".into()), None),
+            Finding::spot(0, Point2::new(x, y), origin()),
+        ];
+        let said = d.spoken(&found[..1 + usize::from(points)], size).unwrap();
         // Without rounding the way there and back is the identity.
-        let back = d.found(&said, &[size], 0);
-        for (a, b) in back.boxes[0].region.xyxy().iter().zip(region.xyxy()) {
+        let back = place(d, &said, &[size]).findings;
+        for (a, b) in back[0].as_box().unwrap().xyxy().iter().zip(region.xyxy()) {
             prop_assert!((a - b).abs() < 1e-6);
         }
-        let point = FoundPoint { picture: 0, point: Point2::new(x, y), label: None };
-        let spoken = d.spoken_point(&point, size).unwrap();
-        let back = d.found(&Parsed { points: vec![spoken], ..Parsed::default() }, &[size], 0);
-        prop_assert!(back.points[0].point.distance(point.point) < 1e-6);
+        if points {
+            prop_assert!(back[1].as_point().unwrap().distance(Point2::new(x, y)) < 1e-6);
+        }
     }
 
     #[test]
@@ -505,10 +519,10 @@ fn the_proving_ground() {
                 .flatten()
             {
                 counts[0] += 1;
-                counts[1 + parsed.verdict() as usize] += 1;
+                counts[1 + parsed.readability() as usize] += 1;
             }
             parsed.repairs.iter().for_each(|r| *repairs.entry(*r).or_default() += 1);
-            if parsed.verdict() >= Verdict::Partly {
+            if parsed.readability() >= Readability::Partly {
                 parsed
                     .refused
                     .first()

@@ -1,7 +1,14 @@
 //! The exact Euclidean distance transform on a grid with spacing (Felzenszwalb and Huttenlocher
 //! 2012: lower envelopes of parabolas, one axis after the other).
 
-use super::region::strides;
+/// Step from a cell to the next along each axis, last axis fastest.
+pub fn strides<const N: usize>(shape: [usize; N]) -> [usize; N] {
+    let mut out = [1usize; N];
+    for axis in (0..N.saturating_sub(1)).rev() {
+        out[axis] = out[axis + 1] * shape[axis + 1];
+    }
+    out
+}
 
 /// Distance in mm from the centre of every cell to the nearest cell that is `true`; infinite when
 /// there is none. `spacing_mm` is the step along each axis.
@@ -80,7 +87,17 @@ impl Envelope {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
-    use crate::metrics::region::unravel;
+
+    /// The place of cell number `at`.
+    fn unravel<const N: usize>(mut at: usize, shape: [usize; N]) -> [usize; N] {
+        let mut place = [0; N];
+        for axis in (0..N).rev() {
+            place[axis] = at % shape[axis].max(1);
+            at /= shape[axis].max(1);
+        }
+        place
+    }
+
     use proptest::prelude::*;
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What a scoring profile decides about one item, and the trait every profile implements.
 
-use crate::run::Seen;
+use loupe_core::PictureRecord;
 use loupe_core::{Prediction, Sample};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -99,7 +99,7 @@ pub struct Case<'a> {
     /// The reply or failure.
     pub prediction: &'a Prediction,
     /// The pictures as the model was given them; boxes of the reply are in their pixels.
-    pub pictures: &'a [Seen],
+    pub pictures: &'a [PictureRecord],
 }
 
 /// A way of scoring: `strict`, or the rules of another harness reproduced with their quirks.

@@ -64,6 +64,16 @@ pub enum RunError {
         /// Value now.
         now: String,
     },
+    /// The run was begun by an earlier version.
+    #[error(
+        "{folder} holds a run in layout {format} of an earlier loupe: it can be scored, compared and shown, but not continued; name a new folder", folder = .folder.display()
+    )]
+    Former {
+        /// Folder.
+        folder: PathBuf,
+        /// Its layout.
+        format: u32,
+    },
     /// Another process is at work in the folder.
     #[error("another process is writing to this run; wait for it or name a new folder")]
     Busy,

@@ -5,7 +5,7 @@
 //! thread with enough stack besides. What can be checked beforehand (nesting depth, declared
 //! lengths, products of sizes) is checked by the readers themselves; this is the net below them.
 
-use loupe_core::media::MediaError;
+use crate::media::MediaError;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;

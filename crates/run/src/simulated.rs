@@ -1,8 +1,7 @@
 //! Prompts for segmenters, simulated from the reference mask as the papers do.
 
-use crate::metrics::edt;
-use crate::metrics::region::Region;
-use loupe_core::{Box2, Given, Hint, Mask, Point2};
+use loupe_core::distance;
+use loupe_core::{Box2, Given, Mask, Point2, SegmentPrompt};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -37,11 +36,11 @@ impl Simulated {
 
     /// The prompt for `mask`; the same for the same seed and `id`, whatever else is asked. `None` for
     /// an empty mask.
-    pub fn hint(self, mask: &Mask, seed: u64, id: &str) -> Option<Hint> {
+    pub fn prompt(self, mask: &Mask, seed: u64, id: &str) -> Option<SegmentPrompt> {
         let tight = mask.bounding_box()?;
         let point = |n: usize| {
             let (x, y) = (n % mask.width(), n / mask.width());
-            Hint::Point { at: Point2::new(x as f64 + 0.5, y as f64 + 0.5), positive: true }
+            SegmentPrompt::Point { at: Point2::new(x as f64 + 0.5, y as f64 + 0.5), positive: true }
         };
         let mut draws = Draws::new(seed, id);
         Some(match self {
@@ -50,8 +49,8 @@ impl Simulated {
                 let nth = draws.below(mask.area_px() as u64) as usize;
                 point(mask.bits().iter().enumerate().filter(|(_, b)| **b).map(|(n, _)| n).nth(nth)?)
             }
-            Self::Box => Hint::Box(tight),
-            Self::JitteredBox => Hint::Box(jittered(tight, &mut draws)),
+            Self::Box => SegmentPrompt::Box(tight),
+            Self::JitteredBox => SegmentPrompt::Box(jittered(tight, &mut draws)),
         })
     }
 }
@@ -64,7 +63,7 @@ fn deepest(mask: &Mask) -> Option<usize> {
         x == 0 || y == 0 || !mask.get(x - 1, y - 1)
     };
     let free: Vec<bool> = (0..w * h).map(free).collect();
-    let far = edt::distance_mm([h, w], &free, [1.0, 1.0]);
+    let far = distance::distance_mm([h, w], &free, [1.0, 1.0]);
     let covered = mask.bits().iter().enumerate().filter(|(_, b)| **b).map(|(n, _)| n);
     let depth = |n: usize| far.get((n / mask.width() + 1) * w + n % mask.width() + 1).copied().unwrap_or(0.0);
     covered.reduce(|best, n| if depth(n) > depth(best) { n } else { best })
@@ -98,19 +97,6 @@ impl Draws {
     }
 }
 
-/// A stack of masks as one region: slices `first..=last`, those not given are empty.
-pub(crate) fn stacked(masks: &[(usize, Mask)], first: usize, last: usize) -> Option<Region<3>> {
-    let (_, one) = masks.first()?;
-    let (w, h) = (one.width(), one.height());
-    let mut bits = vec![false; (last + 1).checked_sub(first)?.checked_mul(w * h)?];
-    for (slice, mask) in masks {
-        let at = slice.checked_sub(first)? * w * h;
-        let to = bits.get_mut(at..at + w * h).filter(|_| (mask.width(), mask.height()) == (w, h))?;
-        to.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
-    }
-    Region::new([last + 1 - first, h, w], bits)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -125,14 +111,14 @@ mod tests {
     #[test]
     fn the_deepest_pixel_and_the_tight_box() {
         let mask = drawn(&["#....", ".###.", ".###.", ".###.", "....."]);
-        let at = Hint::Point { at: Point2::new(2.5, 2.5), positive: true };
-        assert_eq!(Simulated::Centre.hint(&mask, 0, "a"), Some(at));
-        assert_eq!(Simulated::Box.hint(&mask, 0, "a"), Some(Hint::Box(Box2::new(0., 0., 4., 4.))));
+        let at = SegmentPrompt::Point { at: Point2::new(2.5, 2.5), positive: true };
+        assert_eq!(Simulated::Centre.prompt(&mask, 0, "a"), Some(at));
+        assert_eq!(Simulated::Box.prompt(&mask, 0, "a"), Some(SegmentPrompt::Box(Box2::new(0., 0., 4., 4.))));
         // The edge of the picture is an edge of the object.
         let full = drawn(&["###", "###", "###"]);
-        let at = Hint::Point { at: Point2::new(1.5, 1.5), positive: true };
-        assert_eq!(Simulated::Centre.hint(&full, 0, "a"), Some(at));
-        assert_eq!(Simulated::Centre.hint(&Mask::empty(3, 3), 0, "a"), None);
+        let at = SegmentPrompt::Point { at: Point2::new(1.5, 1.5), positive: true };
+        assert_eq!(Simulated::Centre.prompt(&full, 0, "a"), Some(at));
+        assert_eq!(Simulated::Centre.prompt(&Mask::empty(3, 3), 0, "a"), None);
     }
 
     proptest! {
@@ -142,14 +128,14 @@ mod tests {
                 let (x, y) = (n % (w + 4), n / (w + 4));
                 (2..w + 2).contains(&x) && (2..h + 2).contains(&y)
             }).collect()).unwrap();
-            let again = |s: Simulated| (s.hint(&mask, seed, "x"), s.hint(&mask, seed, "x"));
+            let again = |s: Simulated| (s.prompt(&mask, seed, "x"), s.prompt(&mask, seed, "x"));
             let (one, two) = again(Simulated::Inside);
             prop_assert_eq!(&one, &two);
-            let Some(Hint::Point { at, .. }) = one else { panic!() };
+            let Some(SegmentPrompt::Point { at, .. }) = one else { panic!() };
             prop_assert!(mask.get(at.x as usize, at.y as usize));
             let (one, two) = again(Simulated::JitteredBox);
             prop_assert_eq!(&one, &two);
-            let Some(Hint::Box(b)) = one else { panic!() };
+            let Some(SegmentPrompt::Box(b)) = one else { panic!() };
             prop_assert_eq!((b.width(), b.height()), (w as f64, h as f64));
             prop_assert!((b.x0 - 2.0).abs() <= 5.0 && (b.y0 - 2.0).abs() <= 5.0);
         }
@@ -159,8 +145,8 @@ mod tests {
     fn all_shifts_come_up() {
         let mask = drawn(&vec!["#".repeat(20).as_str(); 20]);
         let mut seen: Vec<i64> = (0..400)
-            .filter_map(|seed| match Simulated::JitteredBox.hint(&mask, seed, "x") {
-                Some(Hint::Box(b)) => Some(b.x0 as i64),
+            .filter_map(|seed| match Simulated::JitteredBox.prompt(&mask, seed, "x") {
+                Some(SegmentPrompt::Box(b)) => Some(b.x0 as i64),
                 _ => None,
             })
             .collect();

@@ -1,7 +1,7 @@
 //! What is to be run.
 
-use crate::prompts::Recipe;
-use loupe_core::Limits;
+use crate::templates::PromptTemplate;
+use loupe_core::GenerationLimits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,38 +24,38 @@ pub struct Setting {
     pub given: bool,
 }
 
-/// What is to be run; everything here except `batch`, `decode_threads` and `retry_failed` goes into
+/// What is to be run; everything here except `decode_ahead`, `decode_threads` and `retry_failed` goes into
 /// run.json and must be the same on resume.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
-    pub recipe: &'static Recipe,
+    pub template: PromptTemplate,
     /// Bounds and choices of generation.
-    pub limits: Limits,
+    pub limits: GenerationLimits,
     /// Which samples.
     pub selection: Selection,
     /// Replies per sample; with random sampling, rollout `k` uses `seed + k`.
     pub rollouts: usize,
     /// Further arguments for the record.
     pub settings: BTreeMap<String, Setting>,
-    /// Asks handed to the model at once. Does not change results.
-    pub batch: usize,
+    /// Items whose images are decoded ahead of the model. Does not change results.
+    pub decode_ahead: usize,
     /// Threads that decode images ahead of the model.
     pub decode_threads: usize,
-    /// On resume, ask the items that failed once more.
+    /// On resume, ask the items again that failed for a reason that may have passed.
     pub retry_failed: bool,
 }
 
 impl Plan {
-    /// One greedy reply to every sample with this recipe, eight asks at a time.
-    pub fn new(recipe: &'static Recipe) -> Self {
+    /// One greedy reply to every sample with this template.
+    pub fn new(template: PromptTemplate) -> Self {
         Self {
-            recipe,
-            limits: Limits::default(),
+            template,
+            limits: GenerationLimits::default(),
             selection: Selection::default(),
             rollouts: 1,
             settings: BTreeMap::new(),
-            batch: 8,
+            decode_ahead: 32,
             decode_threads: 1,
             retry_failed: false,
         }

@@ -1,0 +1,89 @@
+//! Sets of samples as a seam.
+
+use crate::sample::Sample;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Facts about an opened dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetInfo {
+    /// Name as in `loupe list datasets`.
+    pub name: String,
+    /// Split that was opened.
+    pub split: String,
+    /// What `group` means: `image`, `patient`, `video`.
+    pub group_by: String,
+    /// SHA-256 over the annotation files, in hexadecimal.
+    pub fingerprint: String,
+    /// Where the set is described.
+    pub citation: String,
+}
+
+/// Why a dataset or one of its rows cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder of the documented layout is missing.
+    #[error("{set}: {file} is missing; expected layout: {layout}")]
+    Missing {
+        /// Dataset.
+        set: &'static str,
+        /// File name within the dataset folder.
+        file: String,
+        /// Layout in words.
+        layout: &'static str,
+    },
+    /// A file could not be read.
+    #[error("{file}: {problem}")]
+    Read {
+        /// File name within the dataset folder.
+        file: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A row breaks the format.
+    #[error("{file}, row {row}: {problem}")]
+    Row {
+        /// File name within the dataset folder.
+        file: String,
+        /// Row or record, from 0.
+        row: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No dataset of that name.
+    #[error("no dataset is called {name:?}{}", .suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The nearest known name.
+        suggestion: Option<String>,
+    },
+    /// The set has no such split.
+    #[error("{set} has no split {split:?}; it has {known}")]
+    Split {
+        /// Dataset.
+        set: &'static str,
+        /// What was asked for.
+        split: String,
+        /// Splits known.
+        known: String,
+    },
+}
+
+/// A set of samples; reading one never decodes pixels.
+pub trait Dataset: Send + Sync {
+    /// Facts about the set.
+    fn info(&self) -> &DatasetInfo;
+
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// True when there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sample `index`, from 0.
+    fn get(&self, index: usize) -> Result<Sample, DataError>;
+}

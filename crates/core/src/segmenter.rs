@@ -1,0 +1,190 @@
+//! Models that segment: prompts, masks, and an object followed from frame to frame (slices of a volume,
+//! frames of a clip).
+
+use crate::geometry::{Box2, Given, Point2};
+use crate::mask::{LabelVolume, Mask};
+use crate::model::ModelInfo;
+use crate::picture::Picture;
+use crate::volume::Volume;
+use thiserror::Error;
+
+/// A prompt for segmentation, in pixels of the picture given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SegmentPrompt {
+    /// A place inside (positive) or outside (negative) the object.
+    Point {
+        /// Where.
+        at: Point2<Given>,
+        /// Inside the object?
+        positive: bool,
+    },
+    /// A box around the object.
+    Box(Box2<Given>),
+    /// A rough mask, or one of an earlier round.
+    Mask(Mask),
+    /// Words.
+    Phrase(String),
+}
+
+/// A mask with the model's own estimate of its quality.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// In the pixel grid of the picture given.
+    pub mask: Mask,
+    /// Predicted IoU, when the model gives one.
+    pub predicted_iou: Option<f32>,
+}
+
+/// Why a segmenter could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// This kind of prompt is not understood by the model.
+    #[error("{model} takes no {kind} prompts")]
+    Prompt {
+        /// Family.
+        model: String,
+        /// Kind of prompt.
+        kind: &'static str,
+    },
+    /// The prompt lies outside the picture or is empty.
+    #[error("{0}")]
+    BadPrompt(String),
+    /// The computation failed.
+    #[error("the computation failed: {0}")]
+    Compute(String),
+}
+
+/// A model that segments what prompts point at.
+pub trait Segmenter: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Segments the *one* object that all `prompts` together describe; several candidate masks, best
+    /// first, when the model gives them. The image embedding is computed once per picture content.
+    fn segment(&mut self, picture: &Picture, prompts: &[SegmentPrompt])
+    -> Result<Vec<Segment>, SegmentError>;
+
+    /// Segments several objects of one picture: one result an object, in order. One bad object does
+    /// not spoil the others; models that can decode them together do.
+    fn segment_all(
+        &mut self,
+        picture: &Picture,
+        objects: &[Vec<SegmentPrompt>],
+    ) -> Vec<Result<Vec<Segment>, SegmentError>> {
+        objects.iter().map(|prompts| self.segment(picture, prompts)).collect()
+    }
+
+    /// Follows the object that `prompts` describe in frame `start` through the frames before and
+    /// after it, until it ends: one mask a frame, empty where the object is not. Frames are slices
+    /// of a volume or of a clip, in order, and of one size.
+    ///
+    /// # Errors
+    /// When `start` is not a frame, a prompt cannot be used, or the computation fails.
+    fn follow(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        prompts: &[SegmentPrompt],
+    ) -> Result<Vec<Mask>, SegmentError> {
+        by_previous_mask(self, frames, start, prompts, &FollowRules::default())
+    }
+}
+
+/// A model that labels every voxel of a volume without being prompted.
+pub trait VolumeSegmenter: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Labels on the volume's own grid.
+    fn label(&mut self, volume: &Volume) -> Result<LabelVolume, SegmentError>;
+}
+
+/// When the object is taken to have ended, and how the next frame is prompted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FollowRules {
+    /// Share of the box's sides that is added on each side, because the object may have grown.
+    pub margin: f64,
+    /// Smallest IoU of the masks of neighbouring frames.
+    pub min_overlap: f64,
+    /// Smallest predicted IoU, for models that predict one.
+    pub min_predicted_iou: f32,
+    /// Most frames in each direction.
+    pub max_frames: usize,
+}
+
+impl Default for FollowRules {
+    fn default() -> Self {
+        Self { margin: 0.05, min_overlap: 0.2, min_predicted_iou: 0.3, max_frames: usize::MAX }
+    }
+}
+
+/// One mask a frame, empty where the object is not. The object is outlined in frame `start` with
+/// `prompts` and followed both ways, each frame prompted with the box and the mask of the one before
+/// it (with the box alone for models that take no masks), until it ends.
+///
+/// # Errors
+/// When `start` is not a frame, the frames differ in size, or the model fails.
+pub fn by_previous_mask<S: Segmenter + ?Sized>(
+    segmenter: &mut S,
+    frames: &[Picture],
+    start: usize,
+    prompts: &[SegmentPrompt],
+    rules: &FollowRules,
+) -> Result<Vec<Mask>, SegmentError> {
+    let Some(first) = frames.get(start) else {
+        let count = frames.len();
+        return Err(SegmentError::BadPrompt(format!("frame {start} was prompted, but there are {count}")));
+    };
+    let size = (first.width(), first.height());
+    if frames.iter().any(|f| (f.width(), f.height()) != size) {
+        return Err(SegmentError::BadPrompt("all frames must have the same size".to_owned()));
+    }
+    let mut masks = vec![Mask::empty(size.0, size.1); frames.len()];
+    let Some(outlined) = best(segmenter.segment(first, prompts)?).map(|s| s.mask) else { return Ok(masks) };
+    let after: Vec<usize> = (start + 1..frames.len()).collect();
+    let before: Vec<usize> = (0..start).rev().collect();
+    let mut takes_masks = true;
+    for way in [after, before] {
+        let mut last = outlined.clone();
+        for n in way.into_iter().take(rules.max_frames) {
+            let found = next(segmenter, &frames[n], &last, rules, &mut takes_masks)?;
+            let Some(found) = found.filter(|f| continues(f, &last, rules)) else { break };
+            masks[n] = found.mask.clone();
+            last = found.mask;
+        }
+    }
+    masks[start] = outlined;
+    Ok(masks)
+}
+
+/// The candidate that the model lists first, when it covers anything.
+fn best(found: Vec<Segment>) -> Option<Segment> {
+    found.into_iter().next().filter(|s| s.mask.area_px() > 0)
+}
+
+/// The object in `frame`, prompted with its mask in the frame before.
+fn next<S: Segmenter + ?Sized>(
+    segmenter: &mut S,
+    frame: &Picture,
+    last: &Mask,
+    rules: &FollowRules,
+    takes_masks: &mut bool,
+) -> Result<Option<Segment>, SegmentError> {
+    let Some(tight) = last.bounding_box() else { return Ok(None) };
+    let (dx, dy) = (tight.width() * rules.margin, tight.height() * rules.margin);
+    let wide = Box2::new(tight.x0 - dx, tight.y0 - dy, tight.x1 + dx, tight.y1 + dy);
+    let region = SegmentPrompt::Box(wide.clipped(frame.width() as f64, frame.height() as f64));
+    if *takes_masks {
+        match segmenter.segment(frame, &[region.clone(), SegmentPrompt::Mask(last.clone())]) {
+            Err(SegmentError::Prompt { .. }) => *takes_masks = false,
+            other => return other.map(best),
+        }
+    }
+    segmenter.segment(frame, &[region]).map(best)
+}
+
+fn continues(found: &Segment, last: &Mask, rules: &FollowRules) -> bool {
+    found.predicted_iou.is_none_or(|iou| iou >= rules.min_predicted_iou)
+        && found.mask.iou(last) >= rules.min_overlap
+}

@@ -1,0 +1,422 @@
+//! The loop: pictures decoded ahead of the model, prompts given to it while it has room, every reply on the
+//! disk as soon as it is done.
+
+use crate::error::RunError;
+use crate::folder::{FORMAT, MadeBy, ReplyLine, ReplyLog, RunFolder, SampleLine};
+use crate::media::{Key, Pictures, keys};
+use crate::plan::Plan;
+use loupe_core::ask::Sampling;
+use loupe_core::sample::Outcome;
+use loupe_core::{
+    Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
+    PictureRecord, Prediction, Retry, Sample, Work, WorkSource,
+};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+/// Hears how a run goes on; `()` does not listen.
+pub trait Progress {
+    /// The run begins: so many replies in all, so many of them already there.
+    fn started(&mut self, _total: usize, _already: usize) {}
+
+    /// A reply or failure is on the disk.
+    fn recorded(&mut self, _line: &ReplyLine) {}
+
+    /// Asked before every prompt; `false` ends the run early and cleanly: what is being answered is finished.
+    fn go_on(&mut self) -> bool {
+        true
+    }
+}
+
+impl Progress for () {}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Replies that the complete run has.
+    pub total: usize,
+    /// Replies and failures that were there before.
+    pub already: usize,
+    /// Replies of this call.
+    pub answered: usize,
+    /// Items of this call without a reply; their reasons are in replies.jsonl.
+    pub failed: usize,
+    /// Rows that the dataset could not give.
+    pub unreadable: usize,
+    /// Damaged lines of replies.jsonl whose items were asked again.
+    pub damaged: usize,
+    /// Ended early because [`Progress::go_on`] said so.
+    pub stopped: bool,
+}
+
+/// A reply to make: which item, and where its images stand in the order of work.
+#[derive(Debug, Clone, Copy)]
+struct Unit {
+    item: usize,
+    row: usize,
+    rollout: usize,
+}
+
+/// A unit with its sample and decoded pictures, or the reason why there are none.
+struct Ready {
+    unit: Unit,
+    id: String,
+    work: Result<Box<Work>, Failure>,
+    pictures: Vec<PictureRecord>,
+}
+
+/// Runs `plan`, or resumes it where `dir` already holds the same run.
+///
+/// Items are asked in groups that share their images, so that each image is decoded once and the
+/// model can reuse what it computed; results are recorded per item and scored in dataset order.
+/// What goes wrong with one item is recorded with its reason and the run goes on.
+///
+/// # Errors
+/// When the folder cannot be written (found out before the first question), holds another run, or
+/// the selection is empty.
+pub fn run(
+    dir: &Path,
+    plan: &Plan,
+    dataset: &dyn Dataset,
+    answerer: &mut dyn Answerer,
+    loader: &dyn MediaLoader,
+    progress: &mut dyn Progress,
+) -> Result<Finished, RunError> {
+    if plan.rollouts == 0 {
+        return Err(RunError::Setting { setting: "rollouts", problem: "must be at least 1".to_owned() });
+    }
+    let made_by = MadeBy {
+        format: FORMAT,
+        loupe: env!("CARGO_PKG_VERSION").to_owned(),
+        dataset: dataset.info().clone(),
+        selection: plan.selection.clone(),
+        n: 0,
+        samples_sha256: String::new(),
+        model: answerer.model().clone(),
+        strategy: answerer.strategy(),
+        prompt: serde_json::to_value(&plan.template).unwrap_or(Value::Null),
+        limits: plan.limits.clone(),
+        rollouts: plan.rollouts,
+        settings: plan.settings.clone(),
+    };
+    let mut order = Order::default();
+    let mut lines = select(dataset, plan)?.inspect(|line| order.add(line));
+    let (folder, mut log) = RunFolder::create_or_resume(dir, made_by, &mut lines)?;
+    drop(lines);
+
+    let index = folder.index()?;
+    let todo = order.units(plan.rollouts, |unit| index.done(unit, plan.retry_failed));
+    log.probe((todo.len() * 1024).clamp(1 << 16, 16 << 20))?;
+    let finished = Finished {
+        total: folder.units() - order.unreadable * plan.rollouts,
+        already: index.count(),
+        unreadable: order.unreadable,
+        damaged: index.damaged,
+        ..Finished::default()
+    };
+    progress.started(finished.total, finished.already);
+    let ledger = RefCell::new(Ledger {
+        log: &mut log,
+        progress,
+        finished,
+        asked: HashMap::new(),
+        next: 0,
+        error: None,
+        alone: Vec::new(),
+        first: true,
+    });
+    fill(todo, plan, dataset, answerer, loader, &ledger);
+    // An item must not fail because of its neighbours (memory), or results would depend on what happened to
+    // be answered together and on where a run was resumed: what failed in company is tried alone.
+    let again = {
+        let mut ledger = ledger.borrow_mut();
+        ledger.first = false;
+        std::mem::take(&mut ledger.alone)
+    };
+    fill(again, plan, dataset, answerer, loader, &ledger);
+    let ledger = ledger.into_inner();
+    match ledger.error {
+        Some(error) => Err(error),
+        None => Ok(ledger.finished),
+    }
+}
+
+/// Answers `todo`: decodes ahead on a thread of its own and lets the answerer pull.
+fn fill(
+    todo: Vec<Unit>,
+    plan: &Plan,
+    dataset: &dyn Dataset,
+    answerer: &mut dyn Answerer,
+    loader: &dyn MediaLoader,
+    ledger: &RefCell<Ledger<'_>>,
+) {
+    if todo.is_empty() || ledger.borrow().error.is_some() {
+        return;
+    }
+    let ahead = plan.decode_ahead.max(1);
+    std::thread::scope(|scope| {
+        let (to, ready) = sync_channel::<Ready>(ahead);
+        scope.spawn(move || {
+            let mut pictures = Pictures::default();
+            for units in todo.chunks(ahead) {
+                for one in prepare(units, plan, dataset, loader, &mut pictures) {
+                    if to.send(one).is_err() {
+                        return; // the run was ended
+                    }
+                }
+            }
+        });
+        // Dropping `ready` on the way out tells the decoding thread to stop.
+        answerer.serve(&mut Feed { ready, ledger }, &mut Recorder { ledger });
+    });
+    ledger.borrow_mut().settle();
+}
+
+/// The samples that take part, in dataset order; one at a time, as images may be in memory.
+fn select<'a>(
+    dataset: &'a dyn Dataset,
+    plan: &'a Plan,
+) -> Result<impl Iterator<Item = SampleLine> + 'a, RunError> {
+    let wanted: BTreeSet<&str> = plan.selection.ids.iter().map(String::as_str).collect();
+    if !wanted.is_empty() {
+        let mut unknown = wanted.clone();
+        for row in 0..dataset.len() {
+            if let Ok(sample) = dataset.get(row) {
+                unknown.remove(sample.id.as_str());
+            }
+        }
+        if let Some(first) = unknown.first() {
+            return Err(RunError::Empty(format!(
+                "no sample has the id {first:?} ({} of the ids are unknown)",
+                unknown.len()
+            )));
+        }
+    }
+    let all = (0..dataset.len()).map(|row| match dataset.get(row) {
+        Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
+        Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
+    });
+    let chosen = all.filter(move |line| {
+        wanted.is_empty() || line.sample.as_ref().is_some_and(|s| wanted.contains(s.id.as_str()))
+    });
+    Ok(chosen.take(plan.selection.limit.unwrap_or(usize::MAX)))
+}
+
+/// The order of work: samples that share their first image side by side, in order of first appearance.
+#[derive(Default)]
+struct Order {
+    /// Per item: rank of the first image, rank of the whole sequence of images, row; `None` when unreadable.
+    items: Vec<Option<(usize, usize, usize)>>,
+    first: HashMap<Option<Key>, usize>,
+    sequences: HashMap<Vec<Key>, usize>,
+    unreadable: usize,
+}
+
+impl Order {
+    fn add(&mut self, line: &SampleLine) {
+        let Some(sample) = &line.sample else {
+            self.unreadable += 1;
+            self.items.push(None);
+            return;
+        };
+        let keys = keys(sample);
+        let ranks = (self.first.len(), self.sequences.len());
+        let first = *self.first.entry(keys.first().copied()).or_insert(ranks.0);
+        let sequence = *self.sequences.entry(keys).or_insert(ranks.1);
+        self.items.push(Some((first, sequence, line.row)));
+    }
+
+    fn units(&self, rollouts: usize, done: impl Fn(usize) -> bool) -> Vec<Unit> {
+        let ranked = self.items.iter().enumerate().filter_map(|(item, rank)| Some((rank.as_ref()?, item)));
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|&(&(first, sequence, _), item)| (first, sequence, item));
+        ranked
+            .into_iter()
+            .flat_map(|(&(_, _, row), item)| (0..rollouts).map(move |rollout| Unit { item, row, rollout }))
+            .filter(|u| !done(u.item * rollouts + u.rollout))
+            .collect()
+    }
+}
+
+fn prepare(
+    units: &[Unit],
+    plan: &Plan,
+    dataset: &dyn Dataset,
+    loader: &dyn MediaLoader,
+    pictures: &mut Pictures,
+) -> Vec<Ready> {
+    let samples: Vec<Result<Sample, DataError>> = units.iter().map(|u| dataset.get(u.row)).collect();
+    pictures.prepare(samples.iter().flatten(), loader, plan.decode_threads);
+    let ready = |(unit, sample): (&Unit, Result<Sample, DataError>)| {
+        let failed = |id, failure| Ready { unit: *unit, id, work: Err(failure), pictures: Vec::new() };
+        let sample = match sample {
+            Ok(sample) => sample,
+            Err(e) => return failed(format!("row {}", unit.row), Failure::may_pass(e.to_string())),
+        };
+        match pictures.of(&sample) {
+            Err(failure) => failed(sample.id, failure),
+            Ok(shown) => {
+                let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
+                let id = sample.id.clone();
+                let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
+                Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+            }
+        }
+    };
+    units.iter().zip(samples).map(ready).collect()
+}
+
+/// Each rollout draws from its own seed, whatever batch it falls into.
+fn limits(base: &GenerationLimits, rollout: usize) -> GenerationLimits {
+    let mut limits = base.clone();
+    if let Sampling::Random { seed, .. } = &mut limits.sampling {
+        *seed = seed.wrapping_add(rollout as u64);
+    }
+    limits
+}
+
+/// What is being answered, and where answers are written.
+struct Ledger<'a> {
+    log: &'a mut ReplyLog,
+    progress: &'a mut dyn Progress,
+    finished: Finished,
+    /// By the number given to the answerer; with whether others were being answered at the same time.
+    asked: HashMap<u64, Asked>,
+    next: u64,
+    /// The folder could not be written: nothing more is asked.
+    error: Option<RunError>,
+    /// Units that failed in company.
+    alone: Vec<Unit>,
+    /// Is this the first try, in company?
+    first: bool,
+}
+
+struct Asked {
+    unit: Unit,
+    id: String,
+    pictures: Vec<PictureRecord>,
+    company: bool,
+}
+
+impl Ledger<'_> {
+    fn go_on(&mut self) -> bool {
+        if self.error.is_none() && !self.progress.go_on() {
+            self.finished.stopped = true;
+        }
+        self.error.is_none() && !self.finished.stopped
+    }
+
+    /// Gives a prompt out, or records why it cannot be.
+    fn take(&mut self, ready: Ready) -> Option<(u64, Box<Work>)> {
+        let mut asked = Asked { unit: ready.unit, id: ready.id, pictures: ready.pictures, company: false };
+        match ready.work {
+            Err(failure) => {
+                self.record(asked, Answer::single(Err(failure)));
+                None
+            }
+            Ok(work) => {
+                if !self.asked.is_empty() {
+                    self.asked.values_mut().for_each(|a| a.company = true);
+                    asked.company = true;
+                }
+                self.next += 1;
+                self.asked.insert(self.next, asked);
+                Some((self.next, work))
+            }
+        }
+    }
+
+    fn done(&mut self, number: u64, answer: Answer) {
+        let Some(asked) = self.asked.remove(&number) else { return };
+        match &answer.outcome {
+            Err(failure) if failure.retry == Retry::May && asked.company && self.first => {
+                self.alone.push(asked.unit);
+            }
+            _ => self.record(asked, answer),
+        }
+    }
+
+    fn record(&mut self, asked: Asked, answer: Answer) {
+        if self.error.is_some() {
+            return;
+        }
+        let outcome = match answer.outcome {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
+        let (item, rollout) = (asked.unit.item, asked.unit.rollout);
+        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures };
+        match self.log.append(&line) {
+            Err(error) => self.error = Some(error),
+            Ok(()) => {
+                let count = if failed { &mut self.finished.failed } else { &mut self.finished.answered };
+                *count += 1;
+                self.progress.recorded(&line);
+            }
+        }
+    }
+
+    /// What was given out and never came back.
+    fn settle(&mut self) {
+        let mut lost: Vec<(u64, Asked)> = self.asked.drain().collect();
+        lost.sort_by_key(|(number, _)| *number);
+        for (_, asked) in lost {
+            self.record(asked, Answer::single(Err(Failure::may_pass("the model gave no answer"))));
+        }
+    }
+}
+
+/// The prompts of a run as an answerer pulls them.
+struct Feed<'a, 'b> {
+    ready: Receiver<Ready>,
+    ledger: &'a RefCell<Ledger<'b>>,
+}
+
+impl WorkSource for Feed<'_, '_> {
+    fn next(&mut self, idle: bool) -> NextWork {
+        loop {
+            let mut ledger = self.ledger.borrow_mut();
+            if !ledger.go_on() {
+                return NextWork::NoMore;
+            }
+            let alone = !ledger.first;
+            // The decoding thread may need long: nothing is held while it is waited for.
+            drop(ledger);
+            let ready = match (idle, alone) {
+                (true, _) => self.ready.recv().map_err(|_| TryRecvError::Disconnected),
+                (false, true) => return NextWork::NotYet,
+                (false, false) => self.ready.try_recv(),
+            };
+            match ready {
+                Ok(ready) => {
+                    if let Some((number, work)) = self.ledger.borrow_mut().take(ready) {
+                        return NextWork::Work(number, work);
+                    }
+                }
+                Err(TryRecvError::Empty) => return NextWork::NotYet,
+                Err(TryRecvError::Disconnected) => return NextWork::NoMore,
+            }
+        }
+    }
+}
+
+/// Writes each answer as it comes.
+struct Recorder<'a, 'b> {
+    ledger: &'a RefCell<Ledger<'b>>,
+}
+
+impl AnswerSink for Recorder<'_, '_> {
+    fn wanted(&mut self, _: u64) -> Go {
+        // Answers that cannot be written are not worth computing.
+        if self.ledger.borrow().error.is_some() { Go::Stop } else { Go::On }
+    }
+
+    fn done(&mut self, number: u64, answer: Answer) {
+        self.ledger.borrow_mut().done(number, answer);
+    }
+}
