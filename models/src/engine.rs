@@ -537,7 +537,7 @@ pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), Load
         DeviceChoice::Cuda(number) => {
             let device = format!("cuda:{number}");
             if !cfg!(feature = "cuda") {
-                let problem = "this program was built without CUDA; see docs/cuda.md".to_owned();
+                let problem = "this program was built without CUDA; see docs/reference/cuda.md".to_owned();
                 return Err(LoadError::Device { device, problem });
             }
             let opened = Device::new_cuda(number);
