@@ -325,7 +325,7 @@ impl<'a> Summariser<'a> {
             Outcome::Reply(reply) => {
                 self.replies += 1;
                 if let Some(sensitivity) = &mut self.sensitivity {
-                    sensitivity.add(case, &reply.text, verdicts);
+                    sensitivity.add(case, verdicts);
                 }
                 for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
                     if let Some(printed) = &mut gathered.printed {

@@ -425,9 +425,9 @@ impl Sensitivity {
     }
 
     /// Counts a reply in with the verdicts of the profiles that were asked, in their order; a profile that
-    /// does not apply to it is asked no more.
-    pub fn add(&mut self, case: &profile::Case<'_>, reply: &str, verdicts: &[(String, Judgement)]) {
-        let sample = case.sample;
+    /// does not apply to it is asked no more. An item that failed does not count.
+    pub fn add(&mut self, case: &profile::Case<'_>, verdicts: &[(String, Judgement)]) {
+        let (sample, Some(reply)) = (case.sample, case.prediction.text()) else { return };
         self.n += 1;
         for (at, ((profile, sum), known)) in all().zip(&mut self.sums).zip(&self.known).enumerate() {
             if self.without.contains_key(&at) {
