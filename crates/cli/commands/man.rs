@@ -18,6 +18,6 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let writing = || format!("writing manual pages to {}", args.dir.display());
     std::fs::create_dir_all(&args.dir).with_context(writing)?;
     clap_mangen::generate_to(Cli::command(), &args.dir).with_context(writing)?;
-    out.note(&format!("manual pages in {}", args.dir.display()));
+    out.say(&format!("manual pages in {}", args.dir.display()));
     Ok(Ended::Well)
 }
