@@ -1,9 +1,7 @@
 //! `loupe man DIR`
 
-use crate::printer::Printer;
-use crate::{Cli, Ended};
+use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 use std::path::PathBuf;
 
 /// Write manual pages, one a command, into a folder.
@@ -14,10 +12,10 @@ pub(crate) struct Args {
     dir: PathBuf,
 }
 
-pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+pub(crate) fn run(args: &Args, cli: &clap::Command, out: &mut Printer) -> Result<Ended> {
     let writing = || format!("writing manual pages to {}", args.dir.display());
     std::fs::create_dir_all(&args.dir).with_context(writing)?;
-    clap_mangen::generate_to(Cli::command(), &args.dir).with_context(writing)?;
+    clap_mangen::generate_to(cli.clone(), &args.dir).with_context(writing)?;
     out.say(&format!("manual pages in {}", args.dir.display()));
     Ok(Ended::Well)
 }
