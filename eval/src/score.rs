@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use crate::judged::{JudgedRun, view};
     use crate::profile::{Case, Profile};
-    use crate::profiles::{self, AsProfile};
+    use crate::profiles::{AsProfile, PROFILES};
     use crate::strict::Strict;
     use loupe_core::Direct;
     use loupe_run::Plan;
@@ -308,7 +308,7 @@ mod tests {
     fn each_reply_is_judged_once_and_the_verdicts_are_read_back() {
         let dir = made(&QuestionSet::new(30).with_holes());
         let counted = Counted::default();
-        let harnesses: Vec<AsProfile> = profiles::all().map(AsProfile::new).collect();
+        let harnesses: Vec<AsProfile> = PROFILES.iter().map(|p| AsProfile::new(*p)).collect();
         let mut all: Vec<&dyn Profile> = vec![&counted];
         all.extend(harnesses.iter().map(|p| p as &dyn Profile));
         let scoring = Scoring { profiles: &all, sensitivity: true, ..Scoring::default() };
