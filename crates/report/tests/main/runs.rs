@@ -8,7 +8,7 @@ use loupe_core::media::WindowChoice;
 use loupe_core::trace::{Action, Ended, MaskTrace, Region, Round, Trace};
 use loupe_core::{
     Box2, DataError, Dataset, DatasetInfo, Finding, GenerationLimits, Intensities, Labelled, Mask,
-    MediaError, MediaLoader, MediaRef, MediaSource, ModelInfo, Origin, Picture, Plane, Record, Reply, Sample,
+    MediaError, MediaLoader, MediaRef, MediaSource, ModelInfo, Origin, Picture, Record, Reply, Sample,
     SliceAt, Target, Window, Work,
 };
 use loupe_eval::compare::compare_judged;
@@ -411,15 +411,4 @@ fn several_runs_share_a_page() {
     assert_eq!(page.lead, "4 samples of 2 runs");
     assert_eq!(page.facts.len(), 2);
     assert_eq!(page.tables.len(), 1);
-}
-
-#[test]
-fn a_plane_is_read_again_as_it_was() {
-    let mut origin = Origin::of_size(40, 30);
-    (origin.source, origin.slice, origin.plane) = (Some("b".into()), Some(4), Some(Plane::Coronal));
-    let (n, again) = origin.view_again(&[media("a"), media("b")]).unwrap();
-    assert_eq!((n, again.view.slice, again.view.plane), (1, Some(SliceAt::Index(4)), Plane::Coronal));
-    origin.source = None;
-    assert_eq!(origin.view_again(&[media("a"), media("b")]), None);
-    assert_eq!(origin.view_again(&[media("a")]).unwrap().0, 0);
 }
