@@ -1,5 +1,6 @@
 //! Why a checkpoint cannot be loaded.
 
+use loupe_core::registry::UnknownName;
 use thiserror::Error;
 
 /// Why a checkpoint cannot be loaded. Every message names the file, field or tensor.
@@ -34,10 +35,13 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
     },
-    /// No family supports this architecture, or none has this name.
-    #[error("{found:?} is not a supported family of checkpoints; supported: {known}{did_you_mean}")]
-    UnknownFamily {
-        /// The name asked for, or `architectures[0]` or `model_type` of config.json.
+    /// No family has this name.
+    #[error(transparent)]
+    UnknownFamily(#[from] UnknownName),
+    /// No family supports this architecture.
+    #[error("no family supports {found}; supported: {known}{did_you_mean}")]
+    Unclaimed {
+        /// `architectures[0]` or `model_type` of config.json, or what is missing there.
         found: String,
         /// The names of all families.
         known: String,

@@ -3,6 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use crate::options::LoadOptions;
+use loupe_core::registry::Named;
 use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use serde_json::Value;
 use std::cell::OnceCell;
@@ -57,6 +58,12 @@ pub struct Family {
     pub box_dialect: Option<&'static str>,
     /// The loader.
     pub load: Loader,
+}
+
+impl Named for Family {
+    fn name(&self) -> &str {
+        self.name
+    }
 }
 
 impl Family {
@@ -139,10 +146,12 @@ impl<'a> Clues<'a> {
         if let Some(config) = config {
             let named = config.get("architectures").and_then(|a| a.get(0));
             let named = named.or_else(|| config.get("model_type")).and_then(Value::as_str);
-            return Ok(named.unwrap_or("checkpoint without architecture").to_owned());
+            return Ok(
+                named.map_or_else(|| "a checkpoint without architecture".to_owned(), |n| format!("{n:?}"))
+            );
         }
         match tensors.into_inner().unwrap_or_else(|| checkpoint.tensor_names()) {
-            Ok(_) => Ok("checkpoint without config.json".to_owned()),
+            Ok(_) => Ok("a checkpoint without config.json".to_owned()),
             Err(LoadError::MissingFile { .. }) => Err(checkpoint.missing("config.json")),
             Err(error) => Err(error),
         }

@@ -4,7 +4,7 @@ use crate::family::{Family, Loader};
 use crate::networks::bert::{BertDialect, Encoder, Names};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "distilbert",
     paper: "DistilBERT, arXiv 1910.01108",
     examples: &[
@@ -14,7 +14,7 @@ pub static FAMILY: Family = Family {
     ],
     input: "texts of at most the number of positions, later tokens cut",
     architectures: &[],
-    claims: |clues| clues.is_type(FAMILY.name),
+    claims: |clues| clues.is_type("distilbert"),
     box_dialect: None,
     load: Loader::Encodes {
         load: |checkpoint, options| Ok(Box::new(Encoder::load(checkpoint, options, &DIALECT)?)),

@@ -13,7 +13,7 @@ use loupe_preprocess::resize::skimage;
 use serde_json::Value;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "medsam",
     paper: "MedSAM, Nature Communications 2024, arXiv 2304.12306",
     examples: &["bowang-lab/MedSAM medsam_vit_b", "wanglab/medsam-vit-base"],

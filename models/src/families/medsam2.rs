@@ -11,7 +11,7 @@ use crate::processors::sam2::Squashed;
 use loupe_preprocess::resize::{Backend, Filter};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "medsam2",
     paper: "MedSAM2, arXiv 2504.03600",
     examples: &["wanglab/MedSAM2 MedSAM2_latest", "wanglab/MedSAM2 MedSAM2_CTLesion"],

@@ -4,7 +4,7 @@ use crate::family::{Family, Loader};
 use crate::networks::meshnet::{MeshNet, TOPOLOGY};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "meshnet",
     paper: "MeshNet, arXiv 1612.00940; brainchop, doi 10.21105/joss.05098",
     examples: &["neuroneural/brainchop model5_gw_ae"],
@@ -13,5 +13,5 @@ pub static FAMILY: Family = Family {
     architectures: &[],
     claims: |clues| clues.has_file(TOPOLOGY),
     box_dialect: None,
-    load: Loader::Labels(|checkpoint, _| Ok(Box::new(MeshNet::load(checkpoint, FAMILY.name)?))),
+    load: Loader::Labels(|checkpoint, _| Ok(Box::new(MeshNet::load(checkpoint, "meshnet")?))),
 };

@@ -11,7 +11,7 @@ use crate::processors::sam::Padded;
 use serde_json::Value;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "mobile-sam",
     paper: "Faster Segment Anything (MobileSAM), arXiv 2306.14289; TinyViT, arXiv 2207.10666",
     examples: &["ChaoningZhang/MobileSAM mobile_sam"],

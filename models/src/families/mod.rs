@@ -3,6 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use crate::family::{Clues, Family};
+use loupe_core::registry::Registry;
 use loupe_core::words::did_you_mean;
 
 pub mod bert;
@@ -20,20 +21,24 @@ pub mod sam_med2d;
 
 /// Every family. The first one that claims a checkpoint has it, so families with special marks stand before
 /// general ones.
-pub static FAMILIES: &[&Family] = &[
-    &qwen2_5_vl::FAMILY,
-    &qwen2_vl::FAMILY,
-    &meshnet::FAMILY,
-    &medsam2::FAMILY,
-    &sam2::FAMILY,
-    &mobile_sam::FAMILY,
-    &sam_med2d::FAMILY,
-    &medsam::FAMILY,
-    &sam::FAMILY,
-    &bert::FAMILY,
-    &distilbert::FAMILY,
-    &roberta::FAMILY,
-];
+pub static FAMILIES: Registry<Family> = Registry {
+    kind: "family of models",
+    listed_as: "models",
+    files: &[
+        ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
+        ("qwen2_vl", &[qwen2_vl::FAMILY]),
+        ("meshnet", &[meshnet::FAMILY]),
+        ("medsam2", &[medsam2::FAMILY]),
+        ("sam2", &[sam2::FAMILY]),
+        ("mobile_sam", &[mobile_sam::FAMILY]),
+        ("sam_med2d", &[sam_med2d::FAMILY]),
+        ("medsam", &[medsam::FAMILY]),
+        ("sam", &[sam::FAMILY]),
+        ("bert", &[bert::FAMILY]),
+        ("distilbert", &[distilbert::FAMILY]),
+        ("roberta", &[roberta::FAMILY]),
+    ],
+};
 
 /// The family called `name`; without a name the one that claims the checkpoint.
 ///
@@ -41,24 +46,19 @@ pub static FAMILIES: &[&Family] = &[
 /// When there is none (the message has the nearest name), or a file is malformed.
 pub fn find(checkpoint: &Checkpoint, name: Option<&str>) -> Result<&'static Family, LoadError> {
     if let Some(name) = name {
-        let found = FAMILIES.iter().find(|f| f.name == name);
-        return found.copied().ok_or_else(|| unknown(name.to_owned()));
+        return Ok(FAMILIES.by_name(name)?);
     }
     let clues = Clues::of(checkpoint)?;
     if let Some(family) = FAMILIES.iter().find(|f| (f.claims)(&clues)) {
         return Ok(family);
     }
-    Err(unknown(clues.described()?))
-}
-
-fn unknown(found: String) -> LoadError {
-    let names = || FAMILIES.iter().map(|f| f.name);
-    let known = names().chain(FAMILIES.iter().flat_map(|f| f.architectures.iter().copied()));
-    LoadError::UnknownFamily {
-        did_you_mean: did_you_mean(&found, known),
-        known: names().collect::<Vec<_>>().join(", "),
+    let found = clues.described()?;
+    let architectures = FAMILIES.iter().flat_map(|f| f.architectures.iter().copied());
+    Err(LoadError::Unclaimed {
+        did_you_mean: did_you_mean(&found, FAMILIES.names().chain(architectures)),
+        known: FAMILIES.names().collect::<Vec<_>>().join(", "),
         found,
-    }
+    })
 }
 
 /// The layer of a text encoder that the package bert_score 0.3.13 takes for the checkpoint of this name,

@@ -2,13 +2,22 @@
 //! windows. Boxes are in pixels of the resized picture.
 
 use super::qwen2_vl::{VitShape, load};
+
+const ARCHITECTURES: &[&str] = &["Qwen2_5_VLForConditionalGeneration"];
+
+fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    load(checkpoint, options, &FAMILY, tower)
+}
+use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
 use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
+use crate::options::LoadOptions;
+use loupe_core::VisionLanguageModel;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "qwen2.5-vl",
     paper: "Qwen2.5-VL Technical Report, arXiv 2502.13923",
     examples: &[
@@ -18,10 +27,10 @@ pub static FAMILY: Family = Family {
     ],
     input: "both sides to multiples of 28 pixels within bounds on their product, aspect kept; CLIP's mean and \
             deviation; a token for every 28 × 28 pixels",
-    architectures: &["Qwen2_5_VLForConditionalGeneration"],
-    claims: |clues| clues.is(FAMILY.architectures, "qwen2_5_vl"),
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen2_5_vl"),
     box_dialect: Some("qwen2.5-vl"),
-    load: Loader::Answers(|checkpoint, options| load(checkpoint, options, &FAMILY, tower)),
+    load: Loader::Answers(open),
 };
 
 /// The tower as `Qwen2_5_VLVisionConfig` reads it.

@@ -6,6 +6,12 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::Numbers;
 use crate::engine::architecture::{Architecture, Shown};
+
+const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];
+
+fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    load(checkpoint, options, &FAMILY, tower)
+}
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
@@ -17,16 +23,16 @@ use candle_core::{Device, Tensor};
 use loupe_core::{Picture, VisionLanguageModel};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "qwen2-vl",
     paper: "Qwen2-VL, arXiv 2409.12191",
     examples: &["Qwen/Qwen2-VL-2B-Instruct", "yuxianglai117/Med-R1"],
     input: "both sides to multiples of 28 pixels within bounds on their product, aspect kept; CLIP's mean and \
             deviation; a token for every 28 × 28 pixels",
-    architectures: &["Qwen2VLForConditionalGeneration"],
-    claims: |clues| clues.is(FAMILY.architectures, "qwen2_vl"),
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen2_vl"),
     box_dialect: Some("qwen2-vl"),
-    load: Loader::Answers(|checkpoint, options| load(checkpoint, options, &FAMILY, tower)),
+    load: Loader::Answers(open),
 };
 
 /// What stands in for a missing template: ChatML with pictures and the default system prompt, as

@@ -5,7 +5,7 @@ use crate::family::{Family, Loader};
 use crate::networks::bert::{BertDialect, Encoder, Names};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "roberta",
     paper: "RoBERTa, arXiv 1907.11692; DistilRoBERTa, arXiv 1910.01108",
     examples: &[
@@ -18,7 +18,7 @@ pub static FAMILY: Family = Family {
     ],
     input: "texts with a space before the first word, of at most the number of positions, later tokens cut",
     architectures: &[],
-    claims: |clues| clues.is_type(FAMILY.name),
+    claims: |clues| clues.is_type("roberta"),
     box_dialect: None,
     load: Loader::Encodes {
         load: |checkpoint, options| Ok(Box::new(Encoder::load(checkpoint, options, &DIALECT)?)),

@@ -10,7 +10,7 @@ use crate::processors::sam::Padded;
 use serde_json::Value;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "sam",
     paper: "Segment Anything, arXiv 2304.02643",
     examples: &["facebook/sam-vit-base", "facebook/sam-vit-large", "facebook/sam-vit-huge"],
@@ -27,7 +27,7 @@ pub(super) const INPUT: &str = "longest side to the input's size (bilinear, anti
 
 /// The network of SAM, whatever the pipeline.
 pub(super) fn is_vit_sam(clues: &Clues<'_>) -> bool {
-    clues.is(FAMILY.architectures, "sam")
+    clues.is(&["SamModel"], "sam")
         || (clues.no_config() && clues.has_tensor("image_encoder.blocks.0.attn.qkv"))
 }
 

@@ -8,7 +8,7 @@ use crate::options::LoadOptions;
 use crate::processors::sam2::Squashed;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "sam2",
     paper: "SAM 2, arXiv 2408.00714",
     examples: &["facebook/sam2.1-hiera-tiny", "facebook/sam2.1-hiera-small", "facebook/sam2.1-hiera-large"],

@@ -12,7 +12,7 @@ use loupe_core::{Picture, SegmentError, SegmentPrompt};
 use serde_json::Value;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "sam-med2d",
     paper: "SAM-Med2D, arXiv 2308.16184",
     examples: &["OpenGVLab/SAM-Med2D sam-med2d_b"],

@@ -252,7 +252,7 @@ fn checkpoints_that_do_not_fit_are_refused_by_name() {
     let error =
         refused(&Dialect { architecture: Some("Qwen2_5_VLForConditionalGeneratoin"), ..Dialect::default() });
     assert!(
-        matches!(&error, LoadError::UnknownFamily { did_you_mean, .. } if did_you_mean.contains("Qwen2_5")),
+        matches!(&error, LoadError::Unclaimed { did_you_mean, .. } if did_you_mean.contains("Qwen2_5")),
         "{error}"
     );
     let error = load(tempfile::tempdir().unwrap().path(), &LoadOptions::default()).err().unwrap();
