@@ -4,6 +4,20 @@
 //! [`Sample`](loupe_core::Sample)s. Nothing here decodes pixels: a sample refers to image files, or
 //! carries the encoded bytes of a parquet or TSV row, read only when that sample is asked for.
 //! One file a set in `sets/`, one line in [`SETS`].
+//!
+//! ```
+//! use loupe_core::Target;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let row = r#"{"question": "Is there a pneumothorax?", "image": "017.png", "answer": "no", "tags": {"organ": "lung"}}"#;
+//! std::fs::write(folder.path().join("mine.jsonl"), row)?;
+//!
+//! let set = loupe_datasets::open("jsonl", folder.path(), None)?;
+//! let sample = set.get(0)?;
+//! assert_eq!((set.len(), sample.group.as_str()), (1, "017.png"));
+//! assert_eq!(sample.target, Target::Text(vec!["no".to_owned()]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod digest;
