@@ -16,7 +16,7 @@
 //! #     r#"<think>closer</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [40, 40, 104, 104]}}</tool_call>"#,
 //! #     "<answer>yes</answer>",
 //! # ]);
-//! # let resampler = Nearest;
+//! # let resampler = Nearest::default();
 //! // `model` is a `VisionLanguageModel`, `resampler` a `Resampler`.
 //! let picture = Arc::new(Picture::new(128, 128, 1, vec![90; 128 * 128])?);
 //! let models = Models { first: &mut model, second: None, segmenter: None, resampler: &resampler, loader: None };
