@@ -1,5 +1,4 @@
 //! Prompts to the character.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::{Choice, GenerationLimits, Part, Picture, Role, Sample, Target};
 use loupe_run::templates::{PROMPT_TEMPLATES, PromptTemplate, asks_yes_or_no, by_name};
@@ -65,7 +64,7 @@ fn harness_prompts_are_exact() {
         "Question:which? \n\nOptions:\n['A. CT', 'B. O\\'Brien\\'s \"sign\"']\n"
     );
     assert_eq!(
-        shown(by_name("multimedeval").unwrap(), &polar, 1),
+        shown(&by_name("multimedeval").unwrap(), &polar, 1),
         "Answer the following question with yes or no. [0] is it CT?"
     );
     let mut chinese = sample("器官？", "肝", &[]);
@@ -78,14 +77,14 @@ fn harness_prompts_are_exact() {
 fn pictures_are_tagged_when_there_are_several() {
     let ask = sample("same?", "yes", &[]);
     let template = by_name("question").unwrap();
-    assert_eq!(shown(template, &ask, 0), "same?");
-    assert_eq!(shown(template, &ask, 1), "[0]same?");
-    assert_eq!(shown(template, &ask, 2), "<image_1>: [0]<image_2>: [1]same?");
+    assert_eq!(shown(&template, &ask, 0), "same?");
+    assert_eq!(shown(&template, &ask, 1), "[0]same?");
+    assert_eq!(shown(&template, &ask, 2), "<image_1>: [0]<image_2>: [1]same?");
     assert_eq!(
-        shown(by_name("vlmevalkit").unwrap(), &sample("q", "a", &[]), 2),
+        shown(&by_name("vlmevalkit").unwrap(), &sample("q", "a", &[]), 2),
         "[0][1]q\nPlease directly provide a short answer to the question. "
     );
-    assert!(shown(by_name("medframeqa").unwrap(), &sample("q", "CT", &OPTIONS), 2).ends_with("\n[0][1]"));
+    assert!(shown(&by_name("medframeqa").unwrap(), &sample("q", "CT", &OPTIONS), 2).ends_with("\n[0][1]"));
 }
 
 #[test]
@@ -101,15 +100,17 @@ fn the_default_never_looks_at_the_reference() {
 
 #[test]
 fn braces_in_a_question_are_left_alone() {
-    for template in PROMPT_TEMPLATES {
+    for template in PROMPT_TEMPLATES.iter() {
         let ask = sample("a {options} {q} {pictures} b", "yes", &OPTIONS);
         let text = shown(template, &ask, 1);
         assert_eq!(text.matches("a {options} {q} {pictures} b").count(), 1, "{}: {text}", template.name);
         assert!(text.contains("CT"), "{}", template.name);
     }
-    let names: BTreeSet<&str> = PROMPT_TEMPLATES.iter().map(|r| r.name).collect();
+    let names: BTreeSet<&str> = PROMPT_TEMPLATES.iter().map(|r| r.name.as_ref()).collect();
     assert_eq!(names.len(), PROMPT_TEMPLATES.len());
-    assert!(by_name("nobody").unwrap_err().to_string().contains("medevalkit-slake"));
+    assert!(by_name("nobody").unwrap_err().to_string().contains("`loupe list prompts`"));
+    let slip = by_name("medevalkit_slak").unwrap_err().to_string();
+    assert!(slip.contains("did you mean \"medevalkit-slake\"?"), "{slip}");
 }
 
 #[test]
