@@ -1,14 +1,9 @@
 //! Medical images to [`loupe_core::Picture`]s and [`loupe_core::Volume`]s, right or refused.
 
 pub mod dicom;
-mod elements;
 pub mod inspect;
 mod jpeg;
 pub mod loader;
-pub mod metaimage;
-pub mod nifti;
-pub mod npy;
-pub mod nrrd;
 pub mod perceptual;
 pub mod picture_io;
 pub mod recipes;
@@ -21,4 +16,4 @@ pub mod windows;
 
 pub use loader::Loader;
 pub use loupe_core::DecodeLimits;
-pub use loupe_core::{guard, limits};
+pub use volume_io::nifti;

@@ -3,12 +3,11 @@
 
 mod dicom_support;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use loupe_dicom::{VR, tags};
 use dicom_support::{EXPLICIT, RLE, Set, colour, grey};
 use loupe_core::media::{MediaError, View};
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::DecodeLimits;
+use loupe_preprocess::DecodeLimits;
 use std::time::{Duration, Instant};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.50";
@@ -52,7 +51,7 @@ fn nesting_does_not_exhaust_the_stack() {
 
 #[test]
 fn impossible_attributes_are_named() {
-    let shorts: [(dicom_core::Tag, u16, &str); 14] = [
+    let shorts: [(loupe_dicom::Tag, u16, &str); 14] = [
         (tags::BITS_STORED, 0, "BitsStored"),
         (tags::BITS_STORED, 31, "BitsStored"),
         (tags::BITS_STORED, 65535, "BitsStored"),

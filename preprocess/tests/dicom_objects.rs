@@ -3,15 +3,14 @@
 
 mod dicom_support;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use loupe_dicom::{VR, tags};
 use dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
 use loupe_preprocess::dicom::deid::{Options, deidentify};
 use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
 use loupe_preprocess::dicom::{Image, parse, rtstruct, seg, write};
-use loupe_preprocess::limits::DecodeLimits;
+use loupe_preprocess::DecodeLimits;
 use std::path::Path;
 
 fn study() -> Set {
@@ -25,8 +24,8 @@ fn study() -> Set {
         .text(tags::STUDY_DATE, VR::DA, "20200229")
         .text(tags::INSTITUTION_NAME, VR::LO, "General Hospital")
         .text(tags::IMAGE_COMMENTS, VR::LT, "seen by Dr Who")
-        .text(dicom_core::Tag(0x0009, 0x0010), VR::LO, "SECRET MAKER")
-        .text(dicom_core::Tag(0x0009, 0x1001), VR::LO, "Jane Doe again")
+        .text(loupe_dicom::Tag(0x0009, 0x0010), VR::LO, "SECRET MAKER")
+        .text(loupe_dicom::Tag(0x0009, 0x1001), VR::LO, "Jane Doe again")
         .items(tags::REFERENCED_IMAGE_SEQUENCE, vec![referenced])
         // Not in the table of the profile.
         .text(tags::SECONDARY_REVIEWER_NAME, VR::PN, "Doe^Second")

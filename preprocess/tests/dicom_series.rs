@@ -3,8 +3,7 @@
 
 mod dicom_support;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use loupe_dicom::{VR, tags};
 use dicom_support::{EXPLICIT, Set, grey};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::media::WindowChoice;
@@ -324,8 +323,8 @@ fn mosaics_are_cut_into_slices_or_refused() {
             .text(tags::SPACING_BETWEEN_SLICES, VR::DS, "4")
             .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "0\\0\\0")
             .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &text(&AXIAL))
-            .text(dicom_core::Tag(0x0029, block), VR::LO, creator)
-            .bytes(dicom_core::Tag(0x0029, block << 8 | 0x10), VR::OB, &header)
+            .text(loupe_dicom::Tag(0x0029, block), VR::LO, creator)
+            .bytes(loupe_dicom::Tag(0x0029, block << 8 | 0x10), VR::OB, &header)
             .file(EXPLICIT)
     };
     let folder = tempfile::tempdir().unwrap();

@@ -3,14 +3,13 @@
 
 mod dicom_support;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use loupe_dicom::{VR, tags};
 use dicom_support::{BIG, Contents, EXPLICIT, IMPLICIT, RLE, Set, colour, grey};
 use loupe_core::View;
 use loupe_core::media::WindowChoice;
 use loupe_core::window::Window;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::DecodeLimits;
+use loupe_preprocess::DecodeLimits;
 
 fn image(bytes: Vec<u8>) -> Image {
     Image::parse(bytes, &DecodeLimits::default()).unwrap()
@@ -146,7 +145,7 @@ fn palettes_of_big_endian_words_and_of_signed_indices() {
         {
             set = set.shorts(descriptor, &[4, first, 8]);
             let (vr, contents) = table(n as u8 * 10);
-            set.put(dicom_core::Tag(descriptor.0, descriptor.1 + 0x100), vr, contents);
+            set.put(loupe_dicom::Tag(descriptor.0, descriptor.1 + 0x100), vr, contents);
         }
         set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "PALETTE COLOR")
     };

@@ -3,8 +3,7 @@
 
 mod dicom_support;
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use loupe_dicom::{VR, tags};
 use dicom_support::{EXPLICIT, Set, grey};
 use loupe_preprocess::inspect::{Inspection, Options, inspect};
 use std::path::Path;

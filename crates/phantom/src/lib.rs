@@ -5,6 +5,7 @@
 //! same seed gives the same bits on every platform.
 
 mod anatomy;
+mod error;
 mod finding;
 mod kind;
 mod label;
@@ -15,6 +16,7 @@ mod scene;
 mod study;
 mod write;
 
+pub use error::PhantomError;
 pub use finding::{Finding, FindingKind, Side};
 pub use kind::Kind;
 pub use label::{LABELS, Label};
@@ -23,6 +25,6 @@ pub use rng::Rng;
 pub use scene::Slice;
 pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};
 pub use write::{
-    FrameQuestion, PICTURE_SIZE, PhantomError, Summary, VOLUME_SIZE, VOLUME_SLICES, dicom_series,
-    frame_questions, nifti_labels, nifti_volume, png, write_all,
+    FrameQuestion, PICTURE_SIZE, Summary, VOLUME_SIZE, VOLUME_SLICES, dicom_series, frame_questions,
+    nifti_labels, nifti_volume, png, write_all,
 };

@@ -1,8 +1,7 @@
 //! Builds DICOM files for tests, element by element.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use loupe_dicom::{Tag, VR, tags};
 
 pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 pub const IMPLICIT: &str = "1.2.840.10008.1.2";

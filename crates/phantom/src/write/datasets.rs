@@ -1,7 +1,8 @@
 //! Datasets in the layouts of VQA-RAD and SLAKE, and as JSON lines.
 
+use super::folder::{Folder, PICTURE_SIZE};
 use super::picture::{jpeg, png};
-use super::{Folder, PICTURE_SIZE, PhantomError};
+use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::questions::{self, Language, Qa, Topic};
 use crate::study::{Plan, Study, Wish};

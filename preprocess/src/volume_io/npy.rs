@@ -1,8 +1,8 @@
 //! numpy's `.npy` (NEP 1): a bare array; 2-D is one slice, 3-D is (slice, row, column), 4-D begins
 //! with frames. It holds no geometry, so voxels are 1 mm along the patient axes, which is noted.
 
-use crate::elements::{Element, Layout, plausible, read_voxels};
-use crate::volume_io::ReadVolume;
+use super::elements::{Element, Layout, plausible, read_voxels};
+use super::read::ReadVolume;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

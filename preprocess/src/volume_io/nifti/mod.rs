@@ -14,9 +14,9 @@ mod write;
 pub use affine::Xform;
 pub use write::{label_bytes, volume_bytes};
 
-use crate::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked};
-use crate::volume_io::ReadVolume;
-use header::Header;
+use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked};
+use super::read::ReadVolume;
+use header::{FORMAT, Header, field};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -25,8 +25,6 @@ use ndarray::Array3;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-pub(crate) const FORMAT: &str = "NIfTI";
 
 /// What a NIfTI header says, without the voxels.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,10 +180,6 @@ fn parse(bytes: &[u8]) -> Result<(Header, Box<dyn Read + '_>), MediaError> {
     }
     let header = Header::parse(&start)?;
     Ok((header, rest))
-}
-
-pub(crate) fn field(name: &str, problem: &str) -> MediaError {
-    MediaError::Malformed { format: FORMAT, field: name.into(), problem: problem.into() }
 }
 
 /// The ending without `.gz`, in lower case.

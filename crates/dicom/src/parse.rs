@@ -5,9 +5,9 @@
 //! deflated, cut off. What was read before the cut is kept and marked. Nothing is allocated for a
 //! declared length: values are slices of the input, nesting and the number of elements are bounded.
 
-use super::object::{Dataset, Element, Object, Slice, Value, describe, malformed};
-use super::syntax;
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use crate::object::{Dataset, Element, Object, Slice, Value, describe, malformed};
+use crate::syntax::{self, dictionary_vr, has_long_length};
+use dicom_core::dictionary::DataDictionary;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use loupe_core::limits::DecodeLimits;
@@ -206,26 +206,6 @@ fn encapsulated_guess(data: &Dataset) -> Option<&'static str> {
         return None;
     };
     syntax::of_codestream(fragments.get(1)?.bytes())
-}
-
-/// The dictionary's value representation; `UN` when it does not know the tag.
-pub fn dictionary_vr(tag: Tag) -> VR {
-    if tag.1 == 0 {
-        return VR::UL;
-    }
-    match StandardDataDictionary.by_tag(tag) {
-        Some(entry) => entry.vr().relaxed(),
-        None => VR::UN,
-    }
-}
-
-/// The value of private creators and unknown attributes never matters for lengths: only these have
-/// four-byte lengths in explicit VR (PS3.5 table 7.1-1).
-pub(super) fn has_long_length(vr: [u8; 2]) -> bool {
-    matches!(
-        &vr,
-        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT" | b"UV"
-    )
 }
 
 struct Reader<'a> {

@@ -1,7 +1,7 @@
 //! MetaImage (`.mha`, `.mhd` with a raw or `.zraw` file), ITK's own format, read as SimpleITK does.
 
-use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip};
-use crate::volume_io::{ReadVolume, inside};
+use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip};
+use super::read::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

@@ -1,7 +1,6 @@
 //! Which of the header's matrices places the voxels: two conventions are in use and disagree.
 
-use super::field;
-use super::header::Header;
+use super::header::{Header, field};
 use loupe_core::geometry::{LpsFromIndex, dot, norm};
 use loupe_core::media::MediaError;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,14 @@
 //! The fields of the three headers that matter for reading, checked.
 
-use super::field;
-use crate::elements::Element;
+use crate::volume_io::elements::Element;
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
+
+pub(super) const FORMAT: &str = "NIfTI";
+
+pub(super) fn field(name: &str, problem: &str) -> MediaError {
+    MediaError::Malformed { format: FORMAT, field: name.into(), problem: problem.into() }
+}
 
 /// Bytes of a NIfTI-1 or Analyze header.
 pub(super) const LENGTH_1: usize = 348;

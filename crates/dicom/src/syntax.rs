@@ -1,4 +1,9 @@
-//! The transfer syntaxes of PS3.6 table A-1 and what decodes them.
+//! How data sets are encoded: the transfer syntaxes of PS3.6 table A-1 and the value representations of
+//! PS3.5 section 6.2.
+
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::StandardDataDictionary;
 
 /// Implicit VR, little endian.
 pub const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
@@ -99,6 +104,26 @@ pub const SYNTAXES: &[Row] = &[
     ("1.2.840.10008.1.2.7.2", "SMPTE ST 2110-20 Uncompressed Interlaced Active Video", Coding::Refused),
     ("1.2.840.10008.1.2.7.3", "SMPTE ST 2110-30 PCM Digital Audio", Coding::Refused),
 ];
+
+/// The dictionary's value representation; `UN` when it does not know the tag.
+pub fn dictionary_vr(tag: Tag) -> VR {
+    if tag.1 == 0 {
+        return VR::UL;
+    }
+    match StandardDataDictionary.by_tag(tag) {
+        Some(entry) => entry.vr().relaxed(),
+        None => VR::UN,
+    }
+}
+
+/// The value of private creators and unknown attributes never matters for lengths: only these have
+/// four-byte lengths in explicit VR (PS3.5 table 7.1-1).
+pub(crate) fn has_long_length(vr: [u8; 2]) -> bool {
+    matches!(
+        &vr,
+        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT" | b"UV"
+    )
+}
 
 /// The row of a UID.
 pub fn find(uid: &str) -> Option<&'static Row> {

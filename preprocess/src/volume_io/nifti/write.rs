@@ -1,6 +1,6 @@
 //! NIfTI-1 files of label maps and volumes, for other tools to read.
 
-use super::field;
+use super::header::field;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use loupe_core::geometry::{LpsFromIndex, norm};

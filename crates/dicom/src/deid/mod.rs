@@ -4,12 +4,15 @@
 //! attribute (`X/Z`, `X/D`, …) takes the form that is valid for every type. Cleaning free text (`C`)
 //! cannot be done by a program that does not understand it, so such text is removed.
 
-use super::inspect::burned_in_text;
-use super::object::{Dataset, Element, Object, Slice, Value};
+mod burned_in;
+
+pub use burned_in::burned_in_text;
+
+use crate::object::{Dataset, Element, Object, Slice, Value};
+use crate::uid;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -82,14 +85,11 @@ pub fn deidentify(object: &Object, options: &Options) -> Deidentified {
         warnings.push("the file was cut off; what is missing could not be checked".to_owned());
     }
     clean(&mut object.data, options, false);
-    let put = |data: &mut Dataset, tag, vr, text: &str| {
-        data.put(Element { tag, vr, value: Value::Bytes(Slice::owned(text.as_bytes().to_vec())) });
-    };
-    put(&mut object.data, tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES");
+    object.data.put_text(tags::PATIENT_IDENTITY_REMOVED, "YES");
     let method = "PS3.15 E.1-1 basic profile; free text removed; pixels unchanged";
-    put(&mut object.data, tags::DEIDENTIFICATION_METHOD, VR::LO, method);
+    object.data.put_text(tags::DEIDENTIFICATION_METHOD, method);
     let dates = if options.keep_dates { "UNMODIFIED" } else { "REMOVED" };
-    put(&mut object.data, tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, VR::CS, dates);
+    object.data.put_text(tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, dates);
     object.meta = Dataset::default();
     Deidentified { object, warnings }
 }
@@ -182,20 +182,12 @@ fn dummy(vr: VR, bytes: &[u8]) -> Vec<u8> {
 /// New UIDs for one or several; the standard's own stay.
 fn new_uids(bytes: &[u8], options: &Options) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
-    let new = text.split('\\').map(|uid| {
-        let uid = uid.trim_matches([' ', '\0']);
-        if uid.is_empty() || uid.starts_with("1.2.840.10008.") {
-            return uid.to_owned();
+    let new = text.split('\\').map(|one| {
+        let old = one.trim_matches([' ', '\0']);
+        if old.is_empty() || old.starts_with("1.2.840.10008.") {
+            return old.to_owned();
         }
-        let mut hash = Sha256::new();
-        hash.update((options.secret.len() as u64).to_le_bytes());
-        hash.update(&options.secret);
-        hash.update(uid.as_bytes());
-        let digest = hash.finalize();
-        let number = digest.iter().take(16).fold(0u128, |n, b| n << 8 | u128::from(*b));
-        // A version 8 (custom) UUID in the form of PS3.5 B.2.
-        let number = number & !(0xF << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
-        format!("2.25.{number}")
+        uid::hashed(&options.secret, old.as_bytes())
     });
     new.collect::<Vec<_>>().join("\\").into_bytes()
 }

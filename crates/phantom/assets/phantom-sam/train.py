@@ -1,6 +1,6 @@
 """Trains phantom-sam on a stream of phantoms. See README.md.
 
-    python train.py --dump ../../target/release/examples/dump --out OUT --until 14:00
+    python train.py --dump ../../../../target/release/examples/dump --out OUT --until 14:00
 """
 import argparse
 import collections

@@ -1,6 +1,7 @@
 //! Data sets in memory: elements by tag, values as slices of the file, typed access.
 
-use super::charset::Charset;
+use crate::charset::Charset;
+use crate::syntax::{self, dictionary_vr};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
@@ -76,6 +77,20 @@ pub struct Object {
     pub notes: Vec<String>,
     /// The attribute in which the file ended early.
     pub truncated_in: Option<Tag>,
+}
+
+impl Object {
+    /// An object made of `data`, to be written in explicit little endian (big endian when its numbers are).
+    pub fn new(data: Dataset) -> Self {
+        let transfer_syntax = if data.big_endian { syntax::EXPLICIT_BIG } else { syntax::EXPLICIT_LITTLE };
+        Self {
+            meta: Dataset::default(),
+            data,
+            transfer_syntax: transfer_syntax.to_owned(),
+            notes: Vec::new(),
+            truncated_in: None,
+        }
+    }
 }
 
 /// `Rows (0028,0010)`: keyword and tag, for messages.
@@ -181,7 +196,7 @@ impl Dataset {
     pub fn numbers(&self, tag: Tag) -> Option<Vec<f64>> {
         let bytes = self.bytes(tag)?;
         let vr = match self.get(tag)?.vr {
-            VR::UN => super::parse::dictionary_vr(tag),
+            VR::UN => dictionary_vr(tag),
             vr => vr,
         };
         let be = self.big_endian;

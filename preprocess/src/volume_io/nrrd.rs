@@ -1,8 +1,8 @@
 //! NRRD (`.nrrd`, `.nhdr` with a second file), 3D Slicer's format for volumes and segmentations.
 //! Fields as in the NRRD definition (teem.sourceforge.net/nrrd/format.html).
 
-use crate::elements::{Element, Layout, plausible, read_text, read_voxels, skip, unpacked};
-use crate::volume_io::{ReadVolume, inside};
+use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, unpacked};
+use super::read::{ReadVolume, inside};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
