@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod profile;
 pub mod profiles;
 pub mod score;
+pub mod sensitivity;
 pub mod stats;
 pub mod strict;
 pub mod summary;

@@ -6,7 +6,7 @@ use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profile::{Gather, Judgement, Profile, Verdict};
-use crate::profiles::{Sensitivity, Spread};
+use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};

@@ -96,12 +96,12 @@ fn entries(what: What) -> Vec<Entry> {
             loupe_run::templates::PROMPT_TEMPLATES.iter().map(|r| Entry::new(r.name, r.source)).collect()
         }
         What::Profiles => std::iter::once(Entry::new(Strict.name(), Strict.about()))
-            .chain(loupe_eval::profiles::all().map(|p| {
+            .chain(loupe_eval::profiles::PROFILES.iter().copied().map(|p| {
                 let p = AsProfile::new(p);
                 Entry::new(p.name(), p.about())
             }))
             .collect(),
-        What::Metrics => loupe_eval::metrics::all().map(|m| Entry::new(m.name, m.convention)).collect(),
+        What::Metrics => loupe_eval::metrics::METRICS.iter().map(|m| Entry::new(m.name, m.convention)).collect(),
         What::Protocols => loupe_rethink::PROTOCOLS
             .iter()
             .map(|p| Entry::new(p.name, p.about))

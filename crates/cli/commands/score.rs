@@ -66,7 +66,7 @@ pub(crate) struct ScoreArgs {
     metrics: Vec<String>,
 
     /// What networks said about the reports (RadGraph, CheXbert, GREEN, BERTScore), a JSON line each;
-    /// their metrics are computed from it (docs/scoring.md).
+    /// their metrics are computed from it (docs/reference/scoring.md).
     #[arg(long, value_name = "FILE")]
     annotations: Option<PathBuf>,
 
@@ -151,7 +151,7 @@ impl Default for ScoreArgs {
 /// Rules by their short name or the full one of the list (`compat:NAME@COMMIT`).
 fn rules(name: &str) -> Option<&'static dyn HarnessProfile> {
     let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
-    loupe_eval::profiles::by_name(short)
+    loupe_eval::profiles::PROFILES.get(short).copied()
 }
 
 /// The profile of that name, where it asks no language model.
@@ -211,7 +211,7 @@ impl ScoreArgs {
     fn wanted(&self) -> Result<Wanted> {
         let mut wanted = Wanted::default();
         for name in &self.metrics {
-            let Some(entry) = metrics::by_name(name) else {
+            let Some(entry) = metrics::METRICS.get(name) else {
                 bail!("no metric is called {name:?}; `loupe list metrics` names them");
             };
             match entry.compute {

@@ -30,7 +30,7 @@ fn every_file_is_listed_and_every_name_is_unique() {
         .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
         .filter(|n| n != "mod" && n != "tests")
         .collect();
-    let listed: BTreeSet<String> = PROFILES.iter().map(|(f, _)| (*f).to_owned()).collect();
+    let listed: BTreeSet<String> = PROFILES.files.iter().map(|(f, _)| (*f).to_owned()).collect();
     assert_eq!(files, listed);
     let names: Vec<&str> = all().map(|p| p.name()).collect();
     assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
