@@ -2,6 +2,7 @@
 
 use crate::media::{MediaError, MediaRef};
 use crate::picture::Picture;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// One slice or frame in the units of its source (HU for CT), row by row; the same size as its picture.
@@ -19,9 +20,23 @@ pub struct Intensities {
     pub hounsfield: bool,
 }
 
+/// What a viewer wants of a reference, from one reading of its source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewerMedia {
+    /// The view that the reference asks for.
+    pub picture: Picture,
+    /// The values behind it, where the picture was made from them with a window.
+    pub intensities: Option<Intensities>,
+    /// The file as stored, where it is a flat picture. The view may be another frame of it.
+    pub original: Option<Arc<[u8]>>,
+}
+
 /// Turns references into pictures (implemented by `preprocess`).
 pub trait MediaLoader: Send + Sync {
     /// Decodes the view that `media` asks for.
+    ///
+    /// # Errors
+    /// When the source cannot be read or decoded, or has no such view.
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError>;
 
     /// The values behind that view before any window, for viewers that make their own; nothing where
@@ -31,6 +46,19 @@ pub trait MediaLoader: Send + Sync {
     /// As for [`MediaLoader::load`].
     fn intensities(&self, _media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
         Ok(None)
+    }
+
+    /// The picture with what else a viewer wants of it.
+    ///
+    /// # Errors
+    /// As for [`MediaLoader::load`]; intensities that cannot be had are left out.
+    fn load_for_viewer(&self, media: &MediaRef) -> Result<ViewerMedia, MediaError> {
+        let picture = self.load(media)?;
+        let intensities = match picture.origin.window {
+            Some(_) => self.intensities(media).ok().flatten(),
+            None => None,
+        };
+        Ok(ViewerMedia { picture, intensities, original: None })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::syntax::{self, dictionary_vr};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,8 +35,15 @@ impl Slice {
     }
 }
 
+/// Says how long it is; what it holds may identify a patient.
+impl fmt::Debug for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.range.len())
+    }
+}
+
 /// The value of an element.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum Value {
     /// Bytes as stored.
     Bytes(Slice),
@@ -46,7 +54,7 @@ pub enum Value {
 }
 
 /// One attribute.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Element {
     /// Group and element.
     pub tag: Tag,
@@ -57,7 +65,7 @@ pub struct Element {
 }
 
 /// Attributes ordered by tag.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Dataset {
     elements: Vec<Element>,
     /// Are numbers stored with the most significant byte first?
@@ -65,7 +73,7 @@ pub struct Dataset {
 }
 
 /// One parsed file.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Object {
     /// File meta information (group 0002); empty when the file has none.
     pub meta: Dataset,

@@ -1,4 +1,4 @@
-//! Values put into data sets. The value representation is the dictionary's, where there is one.
+//! Values put into data sets.
 
 use crate::object::{Dataset, Element, Slice, Value};
 use crate::syntax::dictionary_vr;
@@ -8,7 +8,7 @@ use dicom_core::{Tag, VR};
 const LONGEST_DECIMAL: usize = 16;
 
 impl Dataset {
-    /// Text; several values are separated by a backslash. It is stored as UTF-8, so a data set with more than
+    /// Text, as the dictionary has it; several values are separated by a backslash. It is stored as UTF-8, so a data set with more than
     /// ASCII declares `ISO_IR 192` as its Specific Character Set.
     pub fn put_text(&mut self, tag: Tag, text: &str) {
         self.put_bytes(tag, dictionary_vr(tag), text.as_bytes().to_vec());
@@ -20,11 +20,11 @@ impl Dataset {
         self.put_text(tag, &words.join("\\"));
     }
 
-    /// Unsigned 16-bit numbers.
+    /// Unsigned 16-bit numbers, as `US`.
     pub fn put_shorts(&mut self, tag: Tag, values: &[u16]) {
         let big = self.big_endian;
         let bytes = values.iter().flat_map(|v| if big { v.to_be_bytes() } else { v.to_le_bytes() });
-        self.put_bytes(tag, dictionary_vr(tag), bytes.collect());
+        self.put_bytes(tag, VR::US, bytes.collect());
     }
 
     /// Bytes in the data set's byte order, with a value representation of the caller's.

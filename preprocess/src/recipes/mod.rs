@@ -1,5 +1,5 @@
 //! How published models prepare volumes, by name. Each recipe is a file here and a line in
-//! [`RECIPES`]; what it did is in [`Prepared::steps`].
+//! [`RECIPES`]; what it did is in [`Prepared::steps`]. [`steps`] is for those who go their own way.
 
 mod ct_chat;
 mod fleming_vl;
@@ -9,31 +9,55 @@ mod medgemma_mr;
 mod merlin;
 mod prepared;
 mod radfm;
+pub mod steps;
 
 pub use prepared::{Prepared, Recipe};
 
+use crate::volume_io::read::ReadVolume;
+use loupe_core::Registry;
+use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
-use loupe_core::words::did_you_mean;
 
-/// Every recipe.
-pub const RECIPES: [Recipe; 7] = [
-    medgemma_ct::RECIPE,
-    medgemma_mr::RECIPE,
-    ct_chat::RECIPE,
-    m3d::RECIPE,
-    merlin::RECIPE,
-    radfm::RECIPE,
-    fleming_vl::RECIPE,
-];
+/// Every file of this folder with its recipe; files without one are shared parts.
+pub static RECIPES: Registry<Recipe> = Registry {
+    kind: "recipe",
+    listed_as: "recipes",
+    files: &[
+        ("medgemma_ct", &[medgemma_ct::RECIPE]),
+        ("medgemma_mr", &[medgemma_mr::RECIPE]),
+        ("ct_chat", &[ct_chat::RECIPE]),
+        ("m3d", &[m3d::RECIPE]),
+        ("merlin", &[merlin::RECIPE]),
+        ("radfm", &[radfm::RECIPE]),
+        ("fleming_vl", &[fleming_vl::RECIPE]),
+        ("prepared", &[]),
+        ("steps", &[]),
+    ],
+};
 
 /// The recipe of that name.
 ///
 /// # Errors
-/// [`MediaError::View`] that lists the names.
-pub fn recipe(name: &str) -> Result<Recipe, MediaError> {
-    RECIPES.into_iter().find(|r| r.name == name).ok_or_else(|| {
-        let names: Vec<&str> = RECIPES.iter().map(|r| r.name).collect();
-        let meant = did_you_mean(name, names.iter().copied());
-        MediaError::View(format!("no recipe is called {name:?}{meant} (known: {})", names.join(", ")))
-    })
+/// [`MediaError::View`] when there is none; the message has the nearest name.
+pub fn recipe(name: &str) -> Result<&'static Recipe, MediaError> {
+    RECIPES.by_name(name).map_err(|unknown| MediaError::View(unknown.to_string()))
+}
+
+/// What the recipe of that name makes of `read`. The pictures name `source` as theirs, and the record begins
+/// with the reader's notes.
+///
+/// # Errors
+/// When there is no such recipe, or the volume cannot be prepared by it.
+pub fn by_recipe(
+    name: &str,
+    read: &ReadVolume,
+    source: &str,
+    limits: &DecodeLimits,
+) -> Result<Prepared, MediaError> {
+    let mut made = (recipe(name)?.prepare)(&read.volume, limits)?;
+    for picture in &mut made.pictures {
+        picture.origin.source = Some(source.to_owned());
+    }
+    made.steps.splice(0..0, read.notes.iter().cloned());
+    Ok(made)
 }

@@ -1,5 +1,6 @@
 //! What recipes are and give, and the steps that several of them take.
 
+use loupe_core::Named;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::picture::Picture;
@@ -20,7 +21,7 @@ pub struct Prepared {
 }
 
 /// A published preparation.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Recipe {
     /// Name to ask for.
     pub name: &'static str,
@@ -30,6 +31,12 @@ pub struct Recipe {
     pub source: &'static str,
     /// Does it. Slices of the volume are taken as stored, along k.
     pub prepare: fn(&Volume, &DecodeLimits) -> Result<Prepared, MediaError>,
+}
+
+impl Named for Recipe {
+    fn name(&self) -> &str {
+        self.name
+    }
 }
 
 pub(super) fn volume_only(volume: Volume, steps: &[&str]) -> Prepared {

@@ -194,7 +194,7 @@ pub(super) fn regions(folder: &mut Folder, pictures: &[Study]) -> Result<usize, 
 }
 
 /// Questions about the inside of nodules of a few pixels.
-pub(super) fn second_look(folder: &mut Folder, seed: u64, studies: usize) -> Result<usize, PhantomError> {
+pub(super) fn small_findings(folder: &mut Folder, seed: u64, studies: usize) -> Result<usize, PhantomError> {
     let mut rows = Vec::new();
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| k.fine_nodules().is_some()).collect();
     for i in 0..studies {

@@ -35,7 +35,8 @@ pub struct Summary {
     /// Regions to find in `grounding/grounding.jsonl`, and to outline in `segmentation/segmentation.jsonl`.
     pub regions: usize,
     /// Questions in `second-look/second-look.jsonl`.
-    pub second_look: usize,
+    #[serde(rename = "second_look")]
+    pub small_findings: usize,
 }
 
 /// Pixels along an edge of the slices of volumes.
@@ -68,7 +69,7 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
     summary.vqa_rad = datasets::vqa_rad(&mut folder, &pictures, &asked)?;
     summary.slake = datasets::slake(&mut folder, &pictures, &asked)?;
     summary.regions = datasets::regions(&mut folder, &pictures)?;
-    summary.second_look = datasets::second_look(&mut folder, seed, studies)?;
+    summary.small_findings = datasets::small_findings(&mut folder, seed, studies)?;
     folder.write_json("studies.json", &json!({ "seed": seed, "studies": index }))?;
     folder.write("README.md", include_bytes!("folder.md"))?;
     summary.files = folder.files();

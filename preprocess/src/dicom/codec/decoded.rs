@@ -53,6 +53,10 @@ pub(in crate::dicom) enum Words {
     /// Unsigned, up to 16 bits.
     U16(Vec<u16>),
     /// Signed or wider.
+    #[cfg_attr(
+        not(any(feature = "jpeg2000", feature = "jpegxl")),
+        expect(dead_code, reason = "those codecs give it")
+    )]
     I32(Vec<i32>),
 }
 

@@ -2,15 +2,16 @@
 
 mod decoded;
 mod jpeg;
+#[cfg(feature = "jpeg2000")]
 mod jpeg2000;
 mod jpegls;
+#[cfg(feature = "jpegxl")]
 mod jpegxl;
 mod rle;
 
 use super::format::Format;
 pub(super) use decoded::{Decoded, Words};
 use decoded::{Expected, damaged};
-use loupe_core::guard::guarded_with_stack;
 use loupe_core::media::MediaError;
 use loupe_dicom::syntax::Coding;
 
@@ -45,15 +46,44 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
         Coding::Rle => Frame::Interleaved(rle::decode(bytes, &expected)?),
         Coding::Jpeg => Frame::Decoded(jpeg::decode(bytes, &expected)?),
         Coding::JpegLs => Frame::Decoded(jpegls::decode(bytes, &expected)?),
-        Coding::Jpeg2000 => Frame::Decoded(apart(&|| jpeg2000::decode(bytes, &expected))?),
-        Coding::JpegXl => Frame::Decoded(apart(&|| jpegxl::decode(bytes, &expected))?),
+        Coding::Jpeg2000 => Frame::Decoded(decode_jpeg2000(bytes, &expected)?),
+        Coding::JpegXl => Frame::Decoded(decode_jpegxl(bytes, &expected)?),
         Coding::Refused => return Err(damaged("codestream", "header", "no decoder")),
     })
 }
 
+#[cfg(feature = "jpeg2000")]
+fn decode_jpeg2000(bytes: &[u8], expected: &Expected) -> Result<Decoded, MediaError> {
+    apart(&|| jpeg2000::decode(bytes, expected))
+}
+
+#[cfg(not(feature = "jpeg2000"))]
+fn decode_jpeg2000(_: &[u8], _: &Expected) -> Result<Decoded, MediaError> {
+    Err(left_out("JPEG 2000", "jpeg2000"))
+}
+
+#[cfg(feature = "jpegxl")]
+fn decode_jpegxl(bytes: &[u8], expected: &Expected) -> Result<Decoded, MediaError> {
+    apart(&|| jpegxl::decode(bytes, expected))
+}
+
+#[cfg(not(feature = "jpegxl"))]
+fn decode_jpegxl(_: &[u8], _: &Expected) -> Result<Decoded, MediaError> {
+    Err(left_out("JPEG XL", "jpegxl"))
+}
+
+/// A codec that was not built in.
+#[cfg(not(all(feature = "jpeg2000", feature = "jpegxl")))]
+fn left_out(codec: &str, feature: &str) -> MediaError {
+    let hint =
+        format!("this program was built without the feature {feature}; build it in, or convert the file");
+    loupe_dicom::object::unsupported(codec, hint)
+}
+
 /// Runs a decoder that is not ours where it has stack enough.
+#[cfg(any(feature = "jpeg2000", feature = "jpegxl"))]
 fn apart(decode: &(dyn Fn() -> Result<Decoded, MediaError> + Sync)) -> Result<Decoded, MediaError> {
-    guarded_with_stack("DICOM", "PixelData", decode)
+    loupe_core::guard::guarded_with_stack("DICOM", "PixelData", decode)
 }
 
 /// Samples that a frame may have whatever its codestream's length.

@@ -1,9 +1,8 @@
 //! Mutated files of every format through the bodies of the fuzz targets: 600 mutants each, cut off, or
 //! with 1, 4 or 16 bytes overwritten, as in the survey that found other readers panicking. Also what
 //! the codecs give for the unmutated files.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-#[path = "../../fuzz/bodies/images.rs"]
+#[path = "../../../fuzz/bodies/images.rs"]
 mod images;
 
 use loupe_preprocess::DecodeLimits;

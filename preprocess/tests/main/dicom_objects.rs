@@ -1,16 +1,14 @@
 //! De-identification, inspection, segmentations and structure sets.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-mod dicom_support;
-
+use crate::dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
+use loupe_dicom::deid::{Options, deidentify};
+use loupe_dicom::{Object, parse, write};
 use loupe_dicom::{VR, tags};
-use dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
-use loupe_preprocess::dicom::deid::{Options, deidentify};
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
-use loupe_preprocess::dicom::{Image, parse, rtstruct, seg, write};
-use loupe_preprocess::DecodeLimits;
+use loupe_preprocess::dicom::{Image, rtstruct, seg};
 use std::path::Path;
 
 fn study() -> Set {
@@ -33,7 +31,7 @@ fn study() -> Set {
         .text(tags::SOP_INSTANCE_UID_OF_CONCATENATION_SOURCE, VR::UI, "1.2.3.4")
 }
 
-fn object(bytes: Vec<u8>) -> loupe_preprocess::dicom::object::Object {
+fn object(bytes: Vec<u8>) -> Object {
     parse::parse(bytes, &DecodeLimits::default()).unwrap()
 }
 
@@ -42,7 +40,7 @@ fn nothing_that_identifies_is_left() {
     for syntax in [EXPLICIT, IMPLICIT, BIG] {
         let options = Options { secret: b"salt".to_vec(), ..Options::default() };
         let done = deidentify(&object(study().file(syntax)), &options);
-        let bytes = write::file(&done.object);
+        let bytes = write::file(&done.object).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         for secret in ["Doe", "Jane", "4711", "20200229", "General Hospital", "Dr Who", "SECRET", "1.2.3.4"] {
             assert!(!text.contains(secret), "{secret} is still in the {syntax} file");
@@ -95,20 +93,6 @@ fn exported_copies_are_named_by_new_uids_and_agree_between_runs() {
     }
     assert_eq!(copies, run(b"one"));
     assert!(run(b"two").iter().all(|(name, _)| copies.iter().all(|(other, _)| other != name)));
-}
-
-#[test]
-fn options_keep_what_they_name() {
-    let options = Options { keep_dates: true, keep_uids: true, keep_institution: true, ..Options::default() };
-    let done = deidentify(&object(study().file(EXPLICIT)), &options);
-    let data = &done.object.data;
-    assert_eq!(data.text(tags::STUDY_DATE).unwrap(), "20200229");
-    assert_eq!(data.text(tags::SOP_INSTANCE_UID).unwrap(), "1.2.3.4");
-    assert_eq!(data.text(tags::INSTITUTION_NAME).unwrap(), "General Hospital");
-    assert_eq!(data.text(tags::PATIENT_NAME), None);
-    assert!(done.warnings.is_empty());
-    let us = study().text(tags::MODALITY, VR::CS, "US").file(EXPLICIT);
-    assert_eq!(deidentify(&object(us), &options).warnings.len(), 1);
 }
 
 #[test]
@@ -180,12 +164,9 @@ fn a_label_map_has_a_background_that_is_no_segment() {
 /// `LOUPE_TEST_DATA`: the liver of dcmqi against the NRRD that dcmqi made of it.
 #[test]
 fn a_segmentation_has_the_published_voxels() {
-    let Some(data) = std::env::var_os("LOUPE_TEST_DATA") else {
-        eprintln!("skipped: LOUPE_TEST_DATA is not set");
-        return;
-    };
+    let Some(liver) = loupe_testing::real_data("dcmqi/liver.dcm") else { return };
     let limits = DecodeLimits::default();
-    let bytes = limits.read_file(&Path::new(&data).join("dcmqi/liver.dcm")).unwrap();
+    let bytes = limits.read_file(&liver).unwrap();
     let found = seg::read(bytes, &limits).unwrap();
     assert_eq!(found.segments.len(), 1);
     assert_eq!(found.segments[0].label, "Liver");

@@ -1,5 +1,4 @@
 //! Picture files against Pillow: `pictures/make.py` wrote both the files and what Pillow reads.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::media::{MediaError, View, WindowChoice};
 use loupe_core::picture::Picture;

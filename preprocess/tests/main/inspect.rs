@@ -1,10 +1,7 @@
 //! Inspection says what is there, what reading decides, and what it refuses.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod dicom_support;
-
+use crate::dicom_support::{EXPLICIT, Set, grey};
 use loupe_dicom::{VR, tags};
-use dicom_support::{EXPLICIT, Set, grey};
 use loupe_preprocess::inspect::{Inspection, Options, inspect};
 use std::path::Path;
 

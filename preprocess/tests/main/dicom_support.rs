@@ -1,5 +1,4 @@
 //! Builds DICOM files for tests, element by element.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use loupe_dicom::{Tag, VR, tags};
 

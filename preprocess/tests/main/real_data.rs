@@ -1,6 +1,5 @@
 //! Published facts about real files, where `LOUPE_TEST_DATA` names their folder: `EXPECTED/expected.json`
 //! and what the data sets' own makers wrote beside them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 use loupe_core::geometry::{LpsFromIndex, Point2};
 use loupe_core::{Picture, Plane, SliceAt, View, Volume};
@@ -10,22 +9,13 @@ use loupe_preprocess::dicom::{Image, seg};
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{ReadVolume, labels_of, open_volume};
+use loupe_testing::real_data;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The folder, or nothing, which is said.
-fn data(part: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("LOUPE_TEST_DATA").map(|dir| Path::new(&dir).join(part));
-    let folder = folder.filter(|dir| dir.is_dir());
-    if folder.is_none() {
-        eprintln!("skipped: LOUPE_TEST_DATA names no folder with {part}");
-    }
-    folder
-}
-
 /// The entry of expected.json whose file begins so.
 fn expected(file: &str) -> Value {
-    let folder = data("EXPECTED").expect("EXPECTED lies beside the data");
+    let folder = real_data("EXPECTED").expect("EXPECTED lies beside the data");
     let all: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let checks = all["checks"].as_array().unwrap();
     let found = checks.iter().find(|c| c["file"].as_str().unwrap().starts_with(file));
@@ -52,7 +42,7 @@ fn agree(ours: &Volume, theirs: &Volume, name: &str) {
 
 #[test]
 fn twelve_bits_in_mosaics_equal_dcm2niix() {
-    let Some(folder) = data("dcm_qa_12bit") else { return };
+    let Some(folder) = real_data("dcm_qa_12bit") else { return };
     let want = expected("dcm_qa_12bit");
     let cases = [
         ("12bitUnsigned.dcm", "2.nii", "2 unsigned"),
@@ -74,7 +64,7 @@ fn twelve_bits_in_mosaics_equal_dcm2niix() {
 
 #[test]
 fn time_series_equal_dcm2niix_voxel_by_voxel() {
-    let Some(folder) = data("dcm_qa_nih") else { return };
+    let Some(folder) = real_data("dcm_qa_nih") else { return };
     let want = expected("dcm_qa_nih/In/20180918GE/mr_0004");
     let series = load_folder(&folder.join("In/20180918GE/mr_0004"), &Options::default()).unwrap();
     let [one] = series.as_slice() else { panic!("{} series", series.len()) };
@@ -91,7 +81,7 @@ fn time_series_equal_dcm2niix_voxel_by_voxel() {
 
 #[test]
 fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
-    let Some(folder) = data("dcmqi") else { return };
+    let Some(folder) = real_data("dcmqi") else { return };
     let want = expected("dcmqi/liver.dcm");
     let limits = DecodeLimits::default();
     let found = seg::read(limits.read_file(&folder.join("liver.dcm")).unwrap(), &limits).unwrap();
@@ -116,7 +106,7 @@ fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
 
 #[test]
 fn the_breast_lesion_of_pyradiomics_has_its_published_volume() {
-    let Some(folder) = data("pyradiomics") else { return };
+    let Some(folder) = real_data("pyradiomics") else { return };
     let want = expected("pyradiomics")["breast1"]["VoxelVolume"].as_f64().unwrap();
     let mask = open(&folder.join("breast1_label.nrrd"), 0);
     let image = open(&folder.join("breast1_image.nrrd"), 0);
@@ -129,7 +119,7 @@ fn the_breast_lesion_of_pyradiomics_has_its_published_volume() {
 
 #[test]
 fn totalsegmentator_counts_and_intensities_are_met() {
-    let Some(folder) = data("totalseg") else { return };
+    let Some(folder) = real_data("totalseg") else { return };
     let text = std::fs::read(folder.join("example_seg_fast/statistics.json")).unwrap();
     let want: Value = serde_json::from_slice(&text).unwrap();
     let ct = open(&folder.join("example_ct_sm.nii.gz"), 0).volume;
@@ -156,7 +146,7 @@ fn totalsegmentator_counts_and_intensities_are_met() {
 /// One head stored in several axis orders: the same pictures in every plane, at the same places.
 #[test]
 fn one_head_in_several_axis_orders_gives_the_same_pictures() {
-    let Some(folder) = data("nifti_orient") else { return };
+    let Some(folder) = real_data("nifti_orient") else { return };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|p| p.to_string_lossy().ends_with(".nii.gz"));
     assert!(files.len() >= 6, "{} files", files.len());
@@ -176,7 +166,7 @@ fn one_head_in_several_axis_orders_gives_the_same_pictures() {
 /// A single slice of every transfer syntax that the folders hold can be shown.
 #[test]
 fn every_image_of_the_standard_s_own_set_is_shown() {
-    let Some(folder) = data("wg04") else { return };
+    let Some(folder) = real_data("wg04") else { return };
     let mut shown = 0;
     let mut open = vec![folder];
     while let Some(at) = open.pop() {

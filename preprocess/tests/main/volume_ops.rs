@@ -1,5 +1,4 @@
 //! Volume operations and recipes against scipy, torch, numpy and nibabel (`volume_ops.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::mask::LabelVolume;
@@ -28,7 +27,7 @@ struct Want {
 }
 
 fn wanted() -> BTreeMap<String, Want> {
-    serde_json::from_str(include_str!("volume_ops.json")).unwrap()
+    serde_json::from_str(include_str!("../volume_ops.json")).unwrap()
 }
 
 fn volume() -> Volume {
@@ -135,15 +134,11 @@ fn long_series_are_thinned_as_published() {
 #[test]
 fn every_recipe_file_is_in_the_table() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/recipes");
-    let mut files: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap().trim_end_matches(".rs").replace('_', "-"))
-        .filter(|n| n != "mod")
-        .collect();
-    let mut names: Vec<String> = RECIPES.iter().map(|r| r.name.to_owned()).collect();
-    files.sort();
-    names.sort();
-    assert_eq!(files, names);
+    loupe_testing::assert_table_is_folder(&folder, RECIPES.files.iter().map(|(file, _)| *file));
+    for (file, recipes) in RECIPES.files {
+        assert!(recipes.iter().all(|r| r.name.replace('-', "_") == *file), "{file}");
+    }
+    assert!(recipe("medgemma_ct").unwrap_err().to_string().contains("did you mean \"medgemma-ct\"?"));
 }
 
 #[test]

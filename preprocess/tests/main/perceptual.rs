@@ -1,5 +1,4 @@
 //! Perceptual hashes against imagehash 4.3 (`perceptual.json`, made by `perceptual.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::Picture;
 use loupe_preprocess::perceptual::phash;
@@ -19,7 +18,7 @@ fn pixels(n: usize, width: usize, height: usize, channels: usize) -> Vec<u8> {
 
 #[test]
 fn as_imagehash_has_them() {
-    let cases: Value = serde_json::from_str(include_str!("perceptual.json")).unwrap();
+    let cases: Value = serde_json::from_str(include_str!("../perceptual.json")).unwrap();
     for (n, case) in cases.as_array().unwrap().iter().enumerate() {
         let side = |name: &str| case[name].as_u64().unwrap() as usize;
         let (width, height, channels) = (side("width"), side("height"), side("channels"));

@@ -1,15 +1,12 @@
 //! Each of the silent wrong values that DICOM readers produce, held off by a test.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod dicom_support;
-
-use loupe_dicom::{VR, tags};
-use dicom_support::{BIG, Contents, EXPLICIT, IMPLICIT, RLE, Set, colour, grey};
+use crate::dicom_support::{BIG, Contents, EXPLICIT, IMPLICIT, RLE, Set, colour, grey};
 use loupe_core::View;
 use loupe_core::media::WindowChoice;
 use loupe_core::window::Window;
-use loupe_preprocess::dicom::Image;
+use loupe_dicom::{VR, tags};
 use loupe_preprocess::DecodeLimits;
+use loupe_preprocess::dicom::Image;
 
 fn image(bytes: Vec<u8>) -> Image {
     Image::parse(bytes, &DecodeLimits::default()).unwrap()

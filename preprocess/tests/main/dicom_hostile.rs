@@ -1,13 +1,10 @@
 //! Files made to hurt: every one is an error that names a field, or sound pixels; never a panic.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod dicom_support;
-
-use loupe_dicom::{VR, tags};
-use dicom_support::{EXPLICIT, RLE, Set, colour, grey};
+use crate::dicom_support::{EXPLICIT, RLE, Set, colour, grey};
 use loupe_core::media::{MediaError, View};
-use loupe_preprocess::dicom::Image;
+use loupe_dicom::{VR, tags};
 use loupe_preprocess::DecodeLimits;
+use loupe_preprocess::dicom::Image;
 use std::time::{Duration, Instant};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.50";

@@ -1,6 +1,5 @@
 //! Resizing against Pillow 13 and torchvision 0.29, whose outputs are in `resize_fixtures.json` as
 //! hashes (made by `resize_fixtures.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::geometry::Point2;
 use loupe_core::picture::Picture;
@@ -42,7 +41,7 @@ type Row = (u32, usize, usize, usize, usize, usize, Filter, Backend, String);
 
 #[test]
 fn every_byte_equals_the_library() {
-    let rows: Vec<Row> = serde_json::from_str(include_str!("resize_fixtures.json")).unwrap();
+    let rows: Vec<Row> = serde_json::from_str(include_str!("../resize_fixtures.json")).unwrap();
     assert!(rows.len() > 600, "{} cases", rows.len());
     let mut wrong = Vec::new();
     for (seed, w, h, c, ow, oh, filter, backend, hash) in &rows {
@@ -59,7 +58,7 @@ fn every_byte_equals_the_library() {
 #[test]
 fn every_byte_of_a_cubic_spline_equals_scikit_image() {
     type Row = (u32, usize, usize, usize, usize, String);
-    let rows: Vec<Row> = serde_json::from_str(include_str!("skimage_fixtures.json")).unwrap();
+    let rows: Vec<Row> = serde_json::from_str(include_str!("../skimage_fixtures.json")).unwrap();
     let mut wrong = Vec::new();
     for (seed, w, h, ow, oh, hash) in &rows {
         let got = skimage::cubic_rgb(&pixels(*seed, *w, *h, 3), [*w, *h], [*ow, *oh]).unwrap();

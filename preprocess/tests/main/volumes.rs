@@ -1,6 +1,5 @@
 //! Volume files against nibabel and SimpleITK: `volumes/make.py` wrote the small files and
 //! `want.json`. Real files are compared too when `LOUPE_TEST_DATA` names their folder.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 use loupe_core::MediaLoader;
 use loupe_core::geometry::LpsFromIndex;
@@ -116,10 +115,7 @@ fn itk_precedence_of_matrices_equals_simpleitk() {
 
 #[test]
 fn real_files_equal_nibabel_and_simpleitk() {
-    let Some(data) = std::env::var_os("LOUPE_TEST_DATA").map(PathBuf::from) else {
-        eprintln!("skipped: LOUPE_TEST_DATA is not set");
-        return;
-    };
+    let Some(data) = loupe_testing::real_data("") else { return };
     let mut compared = 0;
     let mut wrong = Vec::new();
     for want in wanted().iter().filter(|w| w.root == "data") {

@@ -1,17 +1,14 @@
 //! Geometry of synthetic series: the right affine, or the right error.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-mod dicom_support;
-
-use loupe_dicom::{VR, tags};
-use dicom_support::{EXPLICIT, Set, grey};
+use crate::dicom_support::{EXPLICIT, Set, grey};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::media::WindowChoice;
 use loupe_core::{MediaLoader, MediaRef, MediaSource, Plane, SliceAt, View, Volume};
+use loupe_dicom::{VR, tags};
 use loupe_preprocess::dicom::series::{Content, Irregular, Options, Series, load_folder, load_volume};
 use loupe_preprocess::inspect::inspect;
 use loupe_preprocess::{DecodeLimits, Loader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const ROWS: u16 = 4;
 const COLUMNS: u16 = 3;
@@ -58,6 +55,13 @@ fn along(normal: [f64; 3], orientation: [f64; 6], distances: &[f64]) -> Vec<Slic
             value: 100 + n as u16,
         })
         .collect()
+}
+
+/// Writes an ordinary axial series of `count` slices and gives its files.
+pub(crate) fn along_the_head(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let distances: Vec<f64> = (0..count).map(|n| n as f64 * 2.0).collect();
+    write(folder, &along([0.0, 0.0, 1.0], AXIAL, &distances));
+    (0..count).map(|n| folder.join(format!("{n}.dcm"))).collect()
 }
 
 fn one(slices: &[Slice], options: &Options) -> Result<(Volume, Vec<String>), loupe_core::MediaError> {
@@ -466,10 +470,7 @@ fn dose_grids_are_in_gray_on_the_grid_of_their_offsets() {
 /// `LOUPE_TEST_DATA`: affines and values against the NIfTI files that dcm2niix made of the same data.
 #[test]
 fn series_equal_dcm2niix() {
-    let Some(data) = std::env::var_os("LOUPE_TEST_DATA") else {
-        eprintln!("skipped: LOUPE_TEST_DATA is not set");
-        return;
-    };
+    let Some(data) = loupe_testing::real_data("") else { return };
     // Folder, phases, shape, sum of all values, and the matrix in the NIfTI file (rows flipped there).
     let cases = [
         ("20180918GE/mr_0004", 10, [15, 64, 64], 348_072_471.0, [3.75, 5.0], [118.125, -92.906_01, -17.6875]),
