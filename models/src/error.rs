@@ -1,5 +1,6 @@
 //! Why a checkpoint cannot be loaded.
 
+use loupe_core::registry::UnknownName;
 use thiserror::Error;
 
 /// Why a checkpoint cannot be loaded. Every message names the file, field or tensor.
@@ -34,23 +35,36 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
     },
-    /// Nobody here speaks this architecture.
-    #[error("the checkpoint is a {found:?}, which is not supported{}; supported: {known}", .suggestion.as_ref().map(|s| format!(" (did you mean {s:?}?)")).unwrap_or_default())]
-    UnknownFamily {
-        /// `architectures[0]` or `model_type` of config.json.
+    /// No family has this name.
+    #[error(transparent)]
+    UnknownFamily(#[from] UnknownName),
+    /// No family supports this architecture.
+    #[error("no family supports {found}; supported: {known}{did_you_mean}")]
+    Unclaimed {
+        /// `architectures[0]` or `model_type` of config.json, or what is missing there.
         found: String,
-        /// The nearest known name.
-        suggestion: Option<String>,
-        /// All known names.
+        /// The names of all families.
         known: String,
+        /// `; did you mean …?` with the nearest name, or nothing.
+        did_you_mean: String,
     },
     /// The family does something else than what was asked for.
-    #[error("{family} {kind}")]
-    Kind {
+    #[error("{family} {task}")]
+    Task {
         /// Family.
         family: &'static str,
         /// What it does.
-        kind: &'static str,
+        task: &'static str,
+    },
+    /// There is no such box dialect.
+    #[error("there is no box dialect {found:?}; there are none, {known}{did_you_mean}")]
+    UnknownDialect {
+        /// The name asked for.
+        found: String,
+        /// All names.
+        known: String,
+        /// `; did you mean …?` with the nearest name, or nothing.
+        did_you_mean: String,
     },
     /// The checkpoint lacks tensors that the architecture needs.
     #[error("tensor {name:?} is missing; config.json does not describe these weights, or a shard is missing")]
@@ -109,30 +123,4 @@ impl From<candle_core::Error> for LoadError {
     fn from(error: candle_core::Error) -> Self {
         Self::Compute(error.to_string())
     }
-}
-
-/// The nearest of `known` to `found`, when it is near enough to be a slip.
-pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let found = found.to_lowercase();
-    let scored = known.into_iter().map(|k| (edits(&found, &k.to_lowercase()), k));
-    let (distance, name) = scored.min_by_key(|(d, _)| *d)?;
-    (distance <= 2 + found.len() / 6).then(|| name.to_owned())
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, cb) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(ca != *cb)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -1,78 +1,41 @@
-//! Medical vision-language models on candle: the only crate that knows tensors and devices.
+//! Medical vision-language models, segmenters and text encoders on candle: the only crate that knows
+//! tensors and devices.
 //!
 //! [`load`] opens a Hugging Face checkpoint folder strictly (a missing, unexpected or wrongly shaped
-//! tensor is an error) and returns a [`VisionLanguageModel`]. Families are files of [`families`];
-//! adding one is described in `docs/adding-a-model.md`. [`load_segmenter`] and
-//! [`load_volume_segmenter`] do the same for the families of [`segmenters`], [`load_encoder`] for the text
-//! encoders of [`encoders`].
+//! tensor is an error) and returns a [`VisionLanguageModel`]; [`load_segmenter`], [`load_volume_segmenter`]
+//! and [`load_encoder`] do the same for models of the other seams. Every published family is a file of
+//! [`families`] and a line of [`FAMILIES`]; adding one is described in `docs/adding-a-model.md`.
+//!
+//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `layers`,
+//! `networks` (what has weights), `processors` (pictures to what networks read), `chat` (turns to tokens),
+//! `engine` (batches of asks to replies), `families`.
 
-mod arch;
-mod cache;
+mod chat;
 mod checkpoint;
-mod dump;
-mod encoder;
-pub mod encoders;
 mod engine;
 mod error;
 pub mod families;
-mod fields;
-mod generate;
-mod image_processor;
+mod family;
 mod layers;
-mod plan;
-mod prompt;
-mod qwen;
-mod sam;
-mod sam2;
-pub mod segmenters;
-mod template;
-mod tokens;
-mod weights;
+mod networks;
+mod options;
+mod processors;
 
 pub use checkpoint::Checkpoint;
-pub use encoders::{ENCODERS, EncoderFamily, load_encoder};
+pub use checkpoint::weights::Dtype;
 pub use error::LoadError;
-pub use families::{FAMILIES, Family};
+pub use families::FAMILIES;
+pub use family::{Clues, Family, Load, Loader};
 pub use loupe_preprocess::resize::Backend as Resample;
-pub use segmenters::{SEGMENTERS, SegmenterFamily, load_segmenter, load_volume_segmenter};
-pub use weights::Dtype;
+pub use networks::sam::segmenter::{Decoded, Sam};
+pub use networks::sam2::segmenter::Sam2;
+pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
+pub use options::{DeviceChoice, LoadOptions};
 
-use loupe_core::VisionLanguageModel;
-use std::path::{Path, PathBuf};
+use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
+use std::path::Path;
 
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceChoice {
-    /// The processor.
-    #[default]
-    Cpu,
-    /// The CUDA device with this number (needs the feature `cuda`).
-    Cuda(usize),
-}
-
-/// Settings of [`load`]; the default is the processor, f32 and the checkpoint's own resampling.
-#[derive(Debug, Clone)]
-pub struct LoadOptions {
-    /// Where to compute.
-    pub device: DeviceChoice,
-    /// Number type of the weights; `None` for f32 on the processor and bf16 on CUDA.
-    pub dtype: Option<Dtype>,
-    /// Whose resizing to reproduce; `None` for what the processor file means.
-    pub resample: Option<Resample>,
-    /// Bytes that computed prefixes and picture features may take.
-    pub cache_bytes: u64,
-    /// Folder that receives `dump.safetensors` with everything the last ask's model saw and
-    /// computed; nothing is then taken from the cache.
-    pub dump: Option<PathBuf>,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self { device: DeviceChoice::Cpu, dtype: None, resample: None, cache_bytes: 1 << 30, dump: None }
-    }
-}
-
-/// Loads the checkpoint in the folder `dir`.
+/// Loads the vision-language model in the folder `dir`.
 ///
 /// # Errors
 /// When the folder is not a checkpoint of a supported family, or does not hold exactly its tensors.
@@ -80,7 +43,7 @@ pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn VisionLanguageM
     load_checkpoint(&Checkpoint::directory(dir), options)
 }
 
-/// Loads a checkpoint from a folder or from bytes built into the program.
+/// Loads a vision-language model from a folder or from bytes built into the program.
 ///
 /// # Errors
 /// As [`load`].
@@ -88,6 +51,59 @@ pub fn load_checkpoint(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
-    let config = checkpoint.need_json("config.json")?;
-    (families::of_config(&config)?.load)(checkpoint, options)
+    let family = families::find(checkpoint, None)?;
+    match &family.load {
+        Loader::Answers(load) => load(checkpoint, options),
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
+}
+
+/// Loads a segmenter that takes prompts. `family` is the name of a family; without one, the family
+/// is the one whose marks the checkpoint shows.
+///
+/// # Errors
+/// When no family claims the checkpoint, the family takes no prompts, or the checkpoint does not
+/// hold exactly its tensors.
+pub fn load_segmenter(
+    checkpoint: &Checkpoint,
+    family: Option<&str>,
+    options: &LoadOptions,
+) -> Result<Box<dyn Segmenter>, LoadError> {
+    let family = families::find(checkpoint, family)?;
+    match &family.load {
+        Loader::Segments(load) => load(checkpoint, options),
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
+}
+
+/// Loads a segmenter that labels whole volumes; as [`load_segmenter`].
+///
+/// # Errors
+/// As [`load_segmenter`]; also when the family needs prompts.
+pub fn load_volume_segmenter(
+    checkpoint: &Checkpoint,
+    family: Option<&str>,
+    options: &LoadOptions,
+) -> Result<Box<dyn VolumeSegmenter>, LoadError> {
+    let family = families::find(checkpoint, family)?;
+    match &family.load {
+        Loader::Labels(load) => load(checkpoint, options),
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
+}
+
+/// Loads the text encoder of a checkpoint.
+///
+/// # Errors
+/// When no family claims the checkpoint, or it does not hold exactly its tensors (heads for other
+/// tasks are left out).
+pub fn load_encoder(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+) -> Result<Box<dyn TextEncoder>, LoadError> {
+    let family = families::find(checkpoint, None)?;
+    match &family.load {
+        Loader::Encodes { load, .. } => load(checkpoint, options),
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
 }

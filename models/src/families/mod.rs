@@ -1,58 +1,70 @@
-//! One file a model family, and the table of all of them.
+//! One file a published family, and the table of all of them.
 
 use crate::checkpoint::Checkpoint;
-use crate::error::nearest;
-use crate::{LoadError, LoadOptions};
-use loupe_core::VisionLanguageModel;
-use serde_json::Value;
+use crate::error::LoadError;
+use crate::family::{Clues, Family};
+use loupe_core::registry::Registry;
+use loupe_core::words::did_you_mean;
 
+pub mod bert;
+pub mod distilbert;
+pub mod medsam;
+pub mod medsam2;
+pub mod meshnet;
+pub mod mobile_sam;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
+pub mod roberta;
+pub mod sam;
+pub mod sam2;
+pub mod sam_med2d;
 
-/// What loads a checkpoint of a family.
-pub type LoadFn = fn(&Checkpoint, &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError>;
+/// Every family. The first one that claims a checkpoint has it, so families with special marks stand before
+/// general ones.
+pub static FAMILIES: Registry<Family> = Registry {
+    kind: "family of models",
+    listed_as: "models",
+    files: &[
+        ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
+        ("qwen2_vl", &[qwen2_vl::FAMILY]),
+        ("meshnet", &[meshnet::FAMILY]),
+        ("medsam2", &[medsam2::FAMILY]),
+        ("sam2", &[sam2::FAMILY]),
+        ("mobile_sam", &[mobile_sam::FAMILY]),
+        ("sam_med2d", &[sam_med2d::FAMILY]),
+        ("medsam", &[medsam::FAMILY]),
+        ("sam", &[sam::FAMILY]),
+        ("bert", &[bert::FAMILY]),
+        ("distilbert", &[distilbert::FAMILY]),
+        ("roberta", &[roberta::FAMILY]),
+    ],
+};
 
-/// A family of checkpoints that share an architecture.
-pub struct Family {
-    /// Name as in `loupe list models`; also the file of this folder, with `_` for other characters.
-    pub name: &'static str,
-    /// `architectures` of config.json.
-    pub architectures: &'static [&'static str],
-    /// `model_type` of config.json.
-    pub model_type: &'static str,
-    /// Where it is described.
-    pub paper: &'static str,
-    /// Published checkpoints that are members.
-    pub examples: &'static [&'static str],
-    /// Name of the box dialect (`loupe_core::dialect`); `none` when the family gives no boxes.
-    pub box_dialect: &'static str,
-    /// The loader.
-    pub load: LoadFn,
-}
-
-/// Every family.
-pub static FAMILIES: &[&Family] = &[&qwen2_5_vl::FAMILY, &qwen2_vl::FAMILY];
-
-/// The family that config.json names.
+/// The family called `name`; without a name the one that claims the checkpoint.
 ///
 /// # Errors
-/// When no family claims it; the message has the nearest name.
-pub fn of_config(config: &Value) -> Result<&'static Family, LoadError> {
-    let named = config.get("architectures").and_then(Value::as_array).into_iter().flatten();
-    let named: Vec<&str> = named.filter_map(Value::as_str).collect();
-    let model_type = config.get("model_type").and_then(Value::as_str);
-    let by_name = FAMILIES.iter().find(|f| f.architectures.iter().any(|a| named.contains(a)));
-    let found = by_name.or_else(|| {
-        named.is_empty().then(|| FAMILIES.iter().find(|f| Some(f.model_type) == model_type)).flatten()
-    });
-    if let Some(family) = found {
+/// When there is none (the message has the nearest name), or a file is malformed.
+pub fn find(checkpoint: &Checkpoint, name: Option<&str>) -> Result<&'static Family, LoadError> {
+    if let Some(name) = name {
+        return Ok(FAMILIES.by_name(name)?);
+    }
+    let clues = Clues::of(checkpoint)?;
+    if let Some(family) = FAMILIES.iter().find(|f| (f.claims)(&clues)) {
         return Ok(family);
     }
-    let known = || FAMILIES.iter().flat_map(|f| f.architectures.iter().copied());
-    let found = named.first().copied().or(model_type).unwrap_or("checkpoint without architecture");
-    Err(LoadError::UnknownFamily {
-        found: found.to_owned(),
-        suggestion: nearest(found, known()),
-        known: known().collect::<Vec<_>>().join(", "),
+    let found = clues.described()?;
+    let architectures = FAMILIES.iter().flat_map(|f| f.architectures.iter().copied());
+    Err(LoadError::Unclaimed {
+        did_you_mean: did_you_mean(&found, FAMILIES.names().chain(architectures)),
+        known: FAMILIES.names().collect::<Vec<_>>().join(", "),
+        found,
     })
+}
+
+/// The layer of a text encoder that the package bert_score 0.3.13 takes for the checkpoint of this name,
+/// with or without the name of its publisher.
+pub fn bert_score_layer(name: &str) -> Option<usize> {
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let mut layers = FAMILIES.iter().flat_map(|f| f.bert_score_layers());
+    layers.find(|(known, _)| last(known) == last(name)).map(|(_, layer)| layer)
 }

@@ -1,19 +1,46 @@
-//! Qwen2.5-VL and its medical fine-tunes.
+//! Qwen2.5-VL and its medical fine-tunes: Qwen2-VL with a tower of RMSNorm, gated MLPs and attention within
+//! windows. Boxes are in pixels of the resized picture.
 
-use super::Family;
-use crate::qwen::model;
+use super::qwen2_vl::{VitShape, load};
+
+const ARCHITECTURES: &[&str] = &["Qwen2_5_VLForConditionalGeneration"];
+
+fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    load(checkpoint, options, &FAMILY, tower)
+}
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
+use crate::error::LoadError;
+use crate::family::{Family, Loader};
+use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
+use crate::options::LoadOptions;
+use loupe_core::VisionLanguageModel;
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "qwen2.5-vl",
-    architectures: &["Qwen2_5_VLForConditionalGeneration"],
-    model_type: "qwen2_5_vl",
     paper: "Qwen2.5-VL Technical Report, arXiv 2502.13923",
     examples: &[
         "Qwen/Qwen2.5-VL-7B-Instruct",
         "lingshu-medical-mllm/Lingshu-7B",
         "UCSC-VLAA/MedVLThinker-7B",
     ],
-    box_dialect: "qwen2.5-vl",
-    load: |checkpoint, options| model::load(checkpoint, options, &FAMILY, true),
+    input: "both sides to multiples of 28 pixels within bounds on their product, aspect kept; CLIP's mean and \
+            deviation; a token for every 28 × 28 pixels",
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen2_5_vl"),
+    box_dialect: Some("qwen2.5-vl"),
+    load: Loader::Answers(open),
 };
+
+/// The tower as `Qwen2_5_VLVisionConfig` reads it.
+fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
+    let shape = VitShape::read(v, v.positive("hidden_size")?, Activation::Silu)?;
+    let window = v.usize_or("window_size", 112)?;
+    if window < shape.merge * shape.patch {
+        return Err(v.bad("window_size", format!("{window} is smaller than a merged patch")));
+    }
+    let full = v.sizes("fullatt_block_indexes")?.unwrap_or_else(|| vec![7, 15, 23, 31]);
+    let intermediate = v.positive("intermediate_size")?;
+    shape.into_config(v, Tower::Qwen25 { window, full }, intermediate, ("out_hidden_size", text_width))
+}

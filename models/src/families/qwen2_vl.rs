@@ -1,15 +1,339 @@
-//! Qwen2-VL and its medical fine-tunes.
+//! Qwen2-VL and its medical fine-tunes: Qwen2's text model behind a vision tower of any resolution, with
+//! rotary positions along time, rows and columns. Qwen2.5-VL is the same with another tower
+//! (`qwen2_5_vl.rs`).
 
-use super::Family;
-use crate::qwen::model;
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
+use crate::checkpoint::weights::Numbers;
+use crate::engine::architecture::{Architecture, Shown};
+
+const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];
+
+fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    load(checkpoint, options, &FAMILY, tower)
+}
+use crate::engine::load::{Assembly, assemble};
+use crate::error::LoadError;
+use crate::family::{Family, Loader};
+use crate::networks::decoder::{Decoder, DecoderConfig};
+use crate::networks::qwen_vit::{Activation, QwenVit, Tower, VitConfig};
+use crate::options::LoadOptions;
+use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
+use candle_core::{Device, Tensor};
+use loupe_core::{Picture, VisionLanguageModel};
 
 /// The table entry.
-pub static FAMILY: Family = Family {
+pub const FAMILY: Family = Family {
     name: "qwen2-vl",
-    architectures: &["Qwen2VLForConditionalGeneration"],
-    model_type: "qwen2_vl",
     paper: "Qwen2-VL, arXiv 2409.12191",
     examples: &["Qwen/Qwen2-VL-2B-Instruct", "yuxianglai117/Med-R1"],
-    box_dialect: "qwen2-vl",
-    load: |checkpoint, options| model::load(checkpoint, options, &FAMILY, false),
+    input: "both sides to multiples of 28 pixels within bounds on their product, aspect kept; CLIP's mean and \
+            deviation; a token for every 28 × 28 pixels",
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen2_vl"),
+    box_dialect: Some("qwen2-vl"),
+    load: Loader::Answers(open),
 };
+
+/// What stands in for a missing template: ChatML with pictures and the default system prompt, as
+/// the instruction-tuned checkpoints render it.
+pub(crate) const TEMPLATE: &str = "\
+{%- for message in messages -%}
+{%- if loop.first and message.role != 'system' -%}
+{{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' -}}
+{%- endif -%}
+{{- '<|im_start|>' ~ message.role ~ '\n' -}}
+{%- if message.content is string -%}{{- message.content -}}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == 'image' -%}{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
+{%- else -%}{{- part.text -}}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{- '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
+";
+
+/// Loads a checkpoint of either family; `tower` reads `vision_config` for a text model of a given width.
+pub(super) fn load(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    family: &'static Family,
+    tower: fn(&Fields<'_>, usize) -> Result<VitConfig, LoadError>,
+) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    let config = checkpoint.need_json("config.json")?;
+    let root = Fields::new(&config, "config.json");
+    let text = text_model(&root)?;
+    let vision = tower(&root.need_object("vision_config")?, text.hidden)?;
+    let image_token = root.usize_or("image_token_id", 151_655)?;
+    if image_token >= text.vocab {
+        return Err(root.bad("image_token_id", format!("{image_token} is outside the vocabulary")));
+    }
+    let processor = ImageProcessor::read(checkpoint, &config, options.resample)?;
+    if (processor.patch, processor.merge, processor.temporal) != (vision.patch, vision.merge, vision.temporal)
+    {
+        return Err(LoadError::Field {
+            file: "preprocessor_config.json",
+            field: "patch_size, merge_size, temporal_patch_size".into(),
+            problem: "differ from vision_config in config.json".into(),
+        });
+    }
+    let assembly = Assembly { family, resample: processor.backend.name(), template: TEMPLATE, canonical };
+    assemble(checkpoint, options, &assembly, |weights| {
+        Ok(QwenVl {
+            vision: QwenVit::load(weights, "model.visual.", vision)?,
+            decoder: Decoder::load(weights, "model.language_model.", text)?,
+            processor,
+            image_token: image_token as u32,
+            numbers: weights.numbers.clone(),
+        })
+    })
+}
+
+/// Names of transformers 4.52 and later; older files have `visual.` and `model.` at the top.
+fn canonical(name: &str) -> Option<String> {
+    if name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_pos_emb.inv_freq") {
+        return None;
+    }
+    let own = if name.starts_with("visual.") {
+        format!("model.{name}")
+    } else if let Some(rest) = name.strip_prefix("language_model.") {
+        format!("model.language_model.{}", rest.strip_prefix("model.").unwrap_or(rest))
+    } else {
+        match name.strip_prefix("model.") {
+            Some(rest) if !rest.starts_with("visual.") && !rest.starts_with("language_model.") => {
+                format!("model.language_model.{rest}")
+            }
+            _ => name.to_owned(),
+        }
+    };
+    Some(own)
+}
+
+/// The text model in the dialects of transformers 4.4x (settings at the top), 4.5x (`text_config`) and 5.x
+/// (`rope_parameters`), as `Qwen2VLConfig` reads them.
+fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
+    let text = root.object("text_config").unwrap_or_else(|| root.clone());
+    let tied = root.bool_or("tie_word_embeddings", false)? || text.bool_or("tie_word_embeddings", false)?;
+    let hidden = text.positive("hidden_size")?;
+    let heads = text.positive("num_attention_heads")?;
+    let kv_heads = text.usize_or("num_key_value_heads", heads)?;
+    let layers = text.positive("num_hidden_layers")?;
+    if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(2) {
+        return Err(text
+            .bad("num_attention_heads", format!("{heads} heads do not divide hidden_size {hidden} evenly")));
+    }
+    if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
+        return Err(text.bad("num_key_value_heads", format!("{kv_heads} does not divide {heads} heads")));
+    }
+    if text.text("hidden_act").is_some_and(|act| act != "silu") {
+        return Err(text.bad("hidden_act", "only silu is supported"));
+    }
+    if text.bool_or("use_sliding_window", false)? && text.usize_or("max_window_layers", layers)? < layers {
+        return Err(text.bad("use_sliding_window", "sliding windows are not supported"));
+    }
+    let head_dim = hidden / heads;
+    // 4.x: rope_theta beside rope_scaling {type: mrope, mrope_section}; 5.x: all in rope_parameters.
+    let rope = text.object("rope_parameters").or_else(|| text.object("rope_scaling"));
+    let rope = rope.ok_or_else(|| text.bad("rope_scaling", "missing; mrope_section is needed"))?;
+    let kind = rope.text("rope_type").or_else(|| rope.text("type")).unwrap_or("default");
+    if !matches!(kind, "default" | "mrope") {
+        return Err(rope.bad("rope_type", format!("{kind:?} is not supported; default and mrope are")));
+    }
+    let theta = rope.f64_or("rope_theta", text.f64_or("rope_theta", 1e6)?)?;
+    let sections = rope.sizes("mrope_section")?.unwrap_or_default();
+    if sections.len() != 3 || sections.iter().sum::<usize>() != head_dim / 2 {
+        let problem = format!("{sections:?} should be three numbers that add up to {}", head_dim / 2);
+        return Err(rope.bad("mrope_section", problem));
+    }
+    Ok(DecoderConfig {
+        hidden,
+        intermediate: text.positive("intermediate_size")?,
+        layers,
+        heads,
+        kv_heads,
+        head_dim,
+        vocab: text.positive("vocab_size")?,
+        eps: text.f64_or("rms_norm_eps", 1e-5)?,
+        theta,
+        sections: [sections[0], sections[1], sections[2]],
+        tied,
+        context: text.usize_or("max_position_embeddings", 32_768)?,
+    })
+}
+
+/// The tower of Qwen2-VL: LayerNorm, a plain MLP, attention over the whole picture.
+fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
+    let hidden = v.positive("embed_dim")?;
+    let shape = VitShape::read(v, hidden, Activation::QuickGelu)?;
+    // `int(embed_dim * mlp_ratio)`
+    let intermediate = (hidden as f64 * v.f64_or("mlp_ratio", 4.0)?) as usize;
+    shape.into_config(v, Tower::Qwen2, intermediate, ("hidden_size", text_width))
+}
+
+/// What both towers are described by.
+pub(super) struct VitShape {
+    pub(super) patch: usize,
+    pub(super) merge: usize,
+    temporal: usize,
+    hidden: usize,
+    heads: usize,
+    depth: usize,
+    theta: f64,
+    activation: Activation,
+}
+
+impl VitShape {
+    pub(super) fn read(v: &Fields<'_>, hidden: usize, activation: Activation) -> Result<Self, LoadError> {
+        let heads = v.positive("num_heads")?;
+        if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(4) {
+            return Err(v.bad(
+                "num_heads",
+                format!("{heads} heads of {hidden} dimensions do not split into quarters"),
+            ));
+        }
+        if v.usize_or("in_channels", v.usize_or("in_chans", 3)?)? != 3 {
+            return Err(v.bad("in_channels", "only 3 is supported"));
+        }
+        let side = |field: &str, default: usize| match v.usize_or(field, default)? {
+            n @ 1..=256 => Ok(n),
+            n => Err(v.bad(field, format!("{n} is out of range"))),
+        };
+        let activation = match v.text("hidden_act") {
+            None => activation,
+            Some("silu") => Activation::Silu,
+            Some("gelu") => Activation::Gelu,
+            Some("quick_gelu") => Activation::QuickGelu,
+            Some(other) => return Err(v.bad("hidden_act", format!("{other:?} is not supported"))),
+        };
+        let rope = v.object("rope_parameters");
+        Ok(Self {
+            patch: side("patch_size", 14)?,
+            merge: side("spatial_merge_size", 2)?,
+            temporal: side("temporal_patch_size", 2)?,
+            hidden,
+            heads,
+            depth: v.usize_or("depth", 32)?,
+            theta: rope.map_or(Ok(10_000.0), |r| r.f64_or("rope_theta", 10_000.0))?,
+            activation,
+        })
+    }
+
+    /// `out` is the field with the width of the features, and the text model's width, which it must equal.
+    pub(super) fn into_config(
+        self,
+        v: &Fields<'_>,
+        tower: Tower,
+        intermediate: usize,
+        out: (&'static str, usize),
+    ) -> Result<VitConfig, LoadError> {
+        let (field, text_width) = out;
+        let width = v.positive(field)?;
+        if width != text_width {
+            let problem = format!("{width} does not fit the text model's hidden_size {text_width}");
+            return Err(v.bad(field, problem));
+        }
+        Ok(VitConfig {
+            tower,
+            depth: self.depth,
+            hidden: self.hidden,
+            intermediate,
+            heads: self.heads,
+            channels: 3,
+            patch: self.patch,
+            merge: self.merge,
+            temporal: self.temporal,
+            out: width,
+            theta: self.theta,
+            activation: self.activation,
+        })
+    }
+}
+
+/// The network and the picture settings of either family.
+struct QwenVl {
+    vision: QwenVit,
+    decoder: Decoder,
+    processor: ImageProcessor,
+    image_token: u32,
+    numbers: Numbers,
+}
+
+fn layout(shown: &Shown) -> PatchLayout {
+    PatchLayout { grid: shown.grid, tokens: shown.tokens, resized: shown.resized }
+}
+
+impl Architecture for QwenVl {
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    fn picture_token(&self) -> u32 {
+        self.image_token
+    }
+
+    fn show(&self, picture: &Picture) -> Result<Shown, String> {
+        let PatchLayout { grid, tokens, resized } =
+            self.processor.layout(picture.width(), picture.height())?;
+        Ok(Shown { grid, tokens, resized })
+    }
+
+    fn fingerprint(&self) -> Vec<u8> {
+        self.processor.fingerprint()
+    }
+
+    fn patches(&self, picture: &Picture, shown: &Shown) -> Result<Tensor, String> {
+        let values = self.processor.patches(picture, &layout(shown))?;
+        let rows = shown.grid.iter().product::<usize>();
+        let shape = (rows, values.len() / rows.max(1));
+        let placed = Tensor::from_vec(values, shape, &Device::Cpu)
+            .and_then(|t| t.to_dtype(self.numbers.activations))
+            .and_then(|t| t.to_device(&self.numbers.device));
+        placed.map_err(|e| e.to_string())
+    }
+
+    fn encode(&self, patches: &Tensor, shown: &Shown) -> candle_core::Result<Tensor> {
+        self.vision.forward(patches, shown.grid)
+    }
+
+    /// `get_rope_index`: rows and columns of merged patches count up from `next`; what follows
+    /// starts after the longer side, not after the number of tokens.
+    fn positions(&self, shown: &Shown, next: u32) -> (Vec<[u32; 3]>, u32) {
+        let merge = self.processor.merge;
+        let [_, rows, columns] = shown.grid;
+        let (rows, columns) = ((rows / merge) as u32, (columns / merge) as u32);
+        let cells = (0..rows).flat_map(|y| (0..columns).map(move |x| [next, next + y, next + x]));
+        (cells.collect(), next + rows.max(columns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::TEMPLATE;
+    use crate::chat::template::ChatTemplate;
+    use loupe_core::{Part, Role, Turn};
+
+    #[test]
+    fn the_stand_in_renders_as_the_released_template_does() {
+        let released = include_str!("../../tests/templates/qwen_vl.jinja");
+        let [released, own] =
+            [released, TEMPLATE].map(|source| ChatTemplate::new(source.to_owned(), Vec::new()).unwrap());
+        let asked =
+            Turn { role: Role::User, parts: vec![Part::Picture(0), Part::Text("What is it?".into())] };
+        let talks = [
+            vec![asked.clone()],
+            vec![
+                Turn::text(Role::System, "Be brief."),
+                asked.clone(),
+                Turn::text(Role::Assistant, "A lung."),
+            ],
+            vec![asked, Turn::text(Role::Assistant, "A lung."), Turn::text(Role::User, "Which one?")],
+        ];
+        for turns in talks {
+            let same = |text: &str| text.to_owned();
+            assert_eq!(own.render(&turns, &same).unwrap(), released.render(&turns, &same).unwrap());
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! Matrix products with weights of the checkpoint.
 
 use super::packed::{GatedSilu, Packed};
-use crate::LoadError;
-use crate::weights::Weights;
+use crate::checkpoint::weights::Weights;
+use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::ops::silu;
 use std::sync::Arc;
@@ -102,4 +102,17 @@ pub(crate) fn gated_silu(both: &Tensor) -> Result<Tensor> {
     }
     let wide = both.dim(1)? / 2;
     silu(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?
+}
+
+/// Rows that go through an MLP at a time; bounds the memory of its wide middle.
+const MLP_ROWS: usize = 512;
+
+/// Applies `f` to a limited number of rows at a time.
+pub(crate) fn by_rows(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let rows = x.dim(0)?;
+    if rows <= MLP_ROWS {
+        return f(x);
+    }
+    let parts = (0..rows).step_by(MLP_ROWS).map(|at| f(&x.narrow(0, at, MLP_ROWS.min(rows - at))?));
+    Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
 }

@@ -1,10 +1,11 @@
-//! Building blocks that families share. Activations are packed: one row a token, no padding.
+//! Parts that networks are made of.
 
 pub(crate) mod attention;
-pub(crate) mod decoder;
 pub(crate) mod fused;
 pub(crate) mod kv;
 pub(crate) mod linear;
+pub(crate) mod multi_head;
 pub(crate) mod norm;
 pub(crate) mod packed;
 pub(crate) mod rope;
+pub(crate) mod vars;

@@ -1,7 +1,7 @@
 //! RMS and layer normalisation over the last dimension.
 
-use crate::LoadError;
-use crate::weights::Weights;
+use crate::checkpoint::weights::Weights;
+use crate::error::LoadError;
 use candle_core::{Result, Tensor};
 use candle_nn::ops::{layer_norm, rms_norm};
 
@@ -42,4 +42,14 @@ impl Norm {
             Some(bias) => layer_norm(x, &self.weight, bias, self.eps),
         }
     }
+}
+
+/// Layer norm over the channels of `(B, C, H, W)`, as SAM's `LayerNorm2d`.
+pub(crate) fn norm_channels(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let mean = x.mean_keepdim(1)?;
+    let centred = x.broadcast_sub(&mean)?;
+    let variance = centred.sqr()?.mean_keepdim(1)?;
+    let scaled = centred.broadcast_div(&(variance + eps)?.sqrt()?)?;
+    let shape = (1, weight.dim(0)?, 1, 1);
+    scaled.broadcast_mul(&weight.reshape(shape)?)?.broadcast_add(&bias.reshape(shape)?)
 }

@@ -5,7 +5,7 @@
 //! [`BLOCK`], so that a tile of sums stays in registers over the whole depth. Half-precision weights
 //! stay so in memory and are widened a panel at a time; sums are f32.
 
-use crate::weights::Dtype;
+use crate::checkpoint::weights::Dtype;
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape};
 use half::{bf16, f16};
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! Reads the cases that make.py wrote: builds the checkpoint, the pictures and the hints.
+//! Reads the cases that make.py wrote: builds the checkpoint, the pictures and the prompts.
 
 #![allow(unreachable_pub)] // shared by an integration test and a unit test
 
@@ -123,27 +123,27 @@ struct SlicePrompt {
 }
 
 impl SlicePrompt {
-    fn hints(&self, columns: usize, rows: usize) -> Vec<SegmentPrompt> {
-        let mut hints = points(self.points.as_ref(), self.labels.as_ref());
-        hints.extend(self.region.map(region));
+    fn prompts(&self, columns: usize, rows: usize) -> Vec<SegmentPrompt> {
+        let mut prompts = points(self.points.as_ref(), self.labels.as_ref());
+        prompts.extend(self.region.map(region));
         if self.mask {
             let inside = |at: usize| {
                 let (x, y) = ((at % columns) as f64, (at / columns) as f64);
                 let (dx, dy, r) = (x - 0.45 * columns as f64, y - 0.5 * rows as f64, 0.3 * rows as f64);
                 dx * dx + dy * dy < r * r
             };
-            hints.push(SegmentPrompt::Mask(
+            prompts.push(SegmentPrompt::Mask(
                 Mask::new(columns, rows, (0..columns * rows).map(inside).collect()).unwrap(),
             ));
         }
-        hints
+        prompts
     }
 }
 
-/// Slices with hints about one object.
+/// Slices with prompts about one object.
 pub type Prompted = Vec<(usize, Vec<SegmentPrompt>)>;
 
-/// The frames of a case as a volume, and the hints of its object. Where the case has a window, a
+/// The frames of a case as a volume, and the prompts of its object. Where the case has a window, a
 /// voxel is 4 · level − 400, otherwise the level.
 pub fn volume(name: &str) -> (Volume, [f32; 2], Prompted) {
     let case = case(name);
@@ -155,9 +155,9 @@ pub fn volume(name: &str) -> (Volume, [f32; 2], Prompted) {
     let axes = ([0.7, 0.0, 0.0], [0.0, 0.7, 0.0], [0.0, 0.0, 2.5]);
     let lps_from_index = LpsFromIndex::from_columns(axes.0, axes.1, axes.2, [-20.0, -30.0, 40.0]);
     let prompts: Vec<SlicePrompt> = serde_json::from_value(case.prompts).unwrap();
-    let hints = prompts.iter().map(|p| (p.slice, p.hints(columns, rows)));
+    let prompts = prompts.iter().map(|p| (p.slice, p.prompts(columns, rows)));
     let volume = Volume { voxels, lps_from_index, modality: Modality::Ct };
-    (volume, case.window.unwrap_or([0.0, 255.0]), hints.collect())
+    (volume, case.window.unwrap_or([0.0, 255.0]), prompts.collect())
 }
 
 /// The slices of a volume in grey levels: clipped, from the minimum to the maximum, whole numbers.

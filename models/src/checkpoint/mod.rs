@@ -1,0 +1,262 @@
+//! Where the files of a checkpoint come from: a folder, or bytes built into the program.
+
+pub(crate) mod fields;
+pub(crate) mod processor_file;
+pub(crate) mod weights;
+
+use crate::error::LoadError;
+use loupe_core::words::hex;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+const EXPECTED: &str =
+    "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
+/// Settings files are kilobytes and tokenizers tens of megabytes; more is not a checkpoint.
+const LARGEST_TEXT: u64 = 256 << 20;
+/// Bytes of a safetensors header that are believed.
+const LARGEST_HEADER: u64 = 100 << 20;
+
+/// The files of a checkpoint.
+#[derive(Debug, Clone)]
+pub enum Checkpoint {
+    /// A folder in the Hugging Face layout.
+    Directory(PathBuf),
+    /// Files built into the program: name and bytes.
+    Embedded {
+        /// Name for tables.
+        name: &'static str,
+        /// File names and contents.
+        files: &'static [(&'static str, &'static [u8])],
+    },
+}
+
+impl Checkpoint {
+    /// The folder `dir`.
+    pub fn directory(dir: &Path) -> Self {
+        Self::Directory(dir.to_path_buf())
+    }
+
+    /// Name for tables: the last part of the folder's path.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Directory(dir) => {
+                let full = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+                full.file_name().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
+            }
+            Self::Embedded { name, .. } => (*name).to_owned(),
+        }
+    }
+
+    pub(crate) fn missing(&self, file: &str) -> LoadError {
+        let folder = match self {
+            Self::Directory(dir) => dir.display().to_string(),
+            Self::Embedded { name, .. } => (*name).to_owned(),
+        };
+        LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
+    }
+
+    /// The bytes of a settings file, or `None` when there is no such file.
+    pub(crate) fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, LoadError> {
+        let failed = |problem: String| LoadError::File { file: file.to_owned(), problem };
+        match self {
+            Self::Directory(dir) => {
+                let path = dir.join(file);
+                if !path.is_file() {
+                    return Ok(None);
+                }
+                let source = File::open(&path).map_err(|e| failed(e.to_string()))?;
+                let mut out = Vec::new();
+                let read = source.take(LARGEST_TEXT + 1).read_to_end(&mut out);
+                let read = read.map_err(|e| failed(e.to_string()))?;
+                if read as u64 > LARGEST_TEXT {
+                    return Err(failed(format!("larger than {} MiB", LARGEST_TEXT >> 20)));
+                }
+                Ok(Some(out))
+            }
+            Self::Embedded { files, .. } => {
+                Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()))
+            }
+        }
+    }
+
+    /// A JSON file, or `None` when there is no such file.
+    pub(crate) fn json(&self, file: &str) -> Result<Option<Value>, LoadError> {
+        let Some(bytes) = self.bytes(file)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Some).map_err(|e| LoadError::File { file: file.to_owned(), problem: e.to_string() })
+    }
+
+    /// A UTF-8 file, or `None` when there is no such file.
+    pub(crate) fn text(&self, file: &str) -> Result<Option<String>, LoadError> {
+        let Some(bytes) = self.bytes(file)? else { return Ok(None) };
+        let text = String::from_utf8(bytes);
+        text.map(Some).map_err(|_| LoadError::File { file: file.to_owned(), problem: "not UTF-8".into() })
+    }
+
+    /// A JSON file that must be there.
+    pub(crate) fn need_json(&self, file: &str) -> Result<Value, LoadError> {
+        self.json(file)?.ok_or_else(|| self.missing(file))
+    }
+
+    /// SHA-256 of a settings file in hexadecimal, or `None` when there is no such file.
+    pub(crate) fn sha256(&self, file: &str) -> Result<Option<String>, LoadError> {
+        Ok(self.bytes(file)?.map(|bytes| hex(&Sha256::digest(bytes))))
+    }
+
+    /// A file that must be there.
+    pub(crate) fn need_bytes(&self, file: &str) -> Result<Vec<u8>, LoadError> {
+        self.bytes(file)?.ok_or_else(|| self.missing(file))
+    }
+
+    /// True when there is a file of this name.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        match self {
+            Self::Directory(dir) => dir.join(file).is_file(),
+            Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == file),
+        }
+    }
+
+    /// Names of all tensors, as written in the files.
+    pub(crate) fn tensor_names(&self) -> Result<Vec<String>, LoadError> {
+        let mut names = Vec::new();
+        for file in self.weight_files()? {
+            let (header, _) = self.open(&file)?.header()?;
+            names.extend(header.into_iter().map(|(name, _)| name).filter(|n| n != "__metadata__"));
+        }
+        Ok(names)
+    }
+
+    /// Names of the weight files, in order: one file or the shards of the index.
+    pub(crate) fn weight_files(&self) -> Result<Vec<String>, LoadError> {
+        const SINGLE: &str = "model.safetensors";
+        const INDEX: &str = "model.safetensors.index.json";
+        if self.has(SINGLE) {
+            return Ok(vec![SINGLE.to_owned()]);
+        }
+        let Some(index) = self.json(INDEX)? else { return Err(self.missing(SINGLE)) };
+        let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
+            return Err(LoadError::Field {
+                file: INDEX,
+                field: "weight_map".into(),
+                problem: "not an object of tensor names and file names".into(),
+            });
+        };
+        let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+        files.sort();
+        files.dedup();
+        // A shard is a file of this folder; anything else would let an index read other places.
+        if let Some(odd) = files.iter().find(|f| f.contains(['/', '\\']) || f.contains("..")) {
+            let problem = format!("{odd:?} is not the name of a file in the folder");
+            return Err(LoadError::Field { file: INDEX, field: "weight_map".into(), problem });
+        }
+        Ok(files)
+    }
+
+    /// Opens a weight file for reading at any place.
+    pub(crate) fn open(&self, file: &str) -> Result<Source, LoadError> {
+        match self {
+            Self::Directory(dir) => {
+                let path = dir.join(file);
+                if !path.is_file() {
+                    return Err(self.missing(file));
+                }
+                let opened = File::open(&path).and_then(|f| f.metadata().map(|m| (f, m.len())));
+                let failed =
+                    |e: std::io::Error| LoadError::File { file: file.to_owned(), problem: e.to_string() };
+                let (handle, length) = opened.map_err(failed)?;
+                Ok(Source { name: file.to_owned(), length, kind: Kind::File(handle) })
+            }
+            Self::Embedded { files, .. } => {
+                let found = files.iter().find(|(name, _)| *name == file);
+                let (_, bytes) = found.ok_or_else(|| self.missing(file))?;
+                Ok(Source { name: file.to_owned(), length: bytes.len() as u64, kind: Kind::Bytes(bytes) })
+            }
+        }
+    }
+
+    /// SHA-256 of the weights in hexadecimal: of the file itself when there is one (`sha256sum`
+    /// prints the same), of the lines `digest  name` when there are shards.
+    pub(crate) fn weights_sha256(&self) -> Result<String, LoadError> {
+        use rayon::prelude::*;
+        let files = self.weight_files()?;
+        let digests = files.par_iter().map(|file| self.open(file)?.sha256());
+        let digests: Vec<String> = digests.collect::<Result<_, _>>()?;
+        if let [only] = digests.as_slice() {
+            return Ok(only.clone());
+        }
+        let mut listing = String::new();
+        for (digest, file) in digests.iter().zip(&files) {
+            let _ = writeln!(listing, "{digest}  {file}");
+        }
+        Ok(hex(&Sha256::digest(listing.as_bytes())))
+    }
+}
+
+/// An open weight file. Read with ordinary reads, not memory-mapped: a file that shrinks meanwhile
+/// gives an error instead of a fault, and pages of the file do not count as memory of the program.
+pub(crate) struct Source {
+    name: String,
+    length: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    File(File),
+    Bytes(&'static [u8]),
+}
+
+impl Source {
+    pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
+        LoadError::File { file: self.name.clone(), problem: problem.to_string() }
+    }
+
+    /// Fills `out` with the bytes from `at` on.
+    pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
+        let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
+        if end.is_none() {
+            return Err(self.failed(&"the file is shorter than its header says"));
+        }
+        let result = match &mut self.kind {
+            Kind::File(file) => file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(out)),
+            Kind::Bytes(bytes) => {
+                out.copy_from_slice(&bytes[at as usize..][..out.len()]);
+                Ok(())
+            }
+        };
+        result.map_err(|e| self.failed(&e))
+    }
+
+    /// The entries of a safetensors header and where the data begin.
+    pub(crate) fn header(&mut self) -> Result<(serde_json::Map<String, Value>, u64), LoadError> {
+        let mut length = [0u8; 8];
+        self.read_at(0, &mut length)?;
+        let length = u64::from_le_bytes(length);
+        if length > LARGEST_HEADER || length.saturating_add(8) > self.length {
+            return Err(self.failed(&"not a safetensors file: its header is longer than the file"));
+        }
+        let mut text = vec![0u8; length as usize];
+        self.read_at(8, &mut text)?;
+        match serde_json::from_slice(&text) {
+            Ok(Value::Object(map)) => Ok((map, 8 + length)),
+            _ => Err(self.failed(&"not a safetensors file: its header is not a JSON object")),
+        }
+    }
+
+    fn sha256(mut self) -> Result<String, LoadError> {
+        let mut hash = Sha256::new();
+        let mut block = vec![0u8; 1 << 20];
+        let mut at = 0;
+        while at < self.length {
+            let step = block.len().min((self.length - at) as usize);
+            let part = &mut block[..step];
+            self.read_at(at, part)?;
+            hash.update(&*part);
+            at += step as u64;
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}

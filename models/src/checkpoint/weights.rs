@@ -1,0 +1,220 @@
+//! Strict reading of safetensors: every tensor of the architecture is there with the right shape,
+//! and every tensor of the files is used.
+
+use crate::checkpoint::{Checkpoint, Source};
+use crate::error::LoadError;
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+/// Number type of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// 32-bit.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// bfloat16.
+    Bf16,
+}
+
+impl Dtype {
+    /// Name in tables and arguments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    pub(crate) const fn candle(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+/// Where and in which number types the model computes.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbers {
+    /// Device of every tensor.
+    pub(crate) device: Device,
+    /// Number type in which weights are kept.
+    pub(crate) weights: Dtype,
+    /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
+    /// product), that of the weights on CUDA.
+    pub(crate) activations: DType,
+}
+
+impl Numbers {
+    /// The number types for `device` and weights kept as `weights`.
+    pub(crate) fn new(device: Device, weights: Dtype) -> Self {
+        let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
+        Self { device, weights, activations }
+    }
+}
+
+struct Entry {
+    source: usize,
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    at: u64,
+}
+
+/// The tensors of a checkpoint under the names of the architecture.
+pub(crate) struct Weights {
+    entries: BTreeMap<String, Entry>,
+    sources: Vec<Mutex<Source>>,
+    used: Mutex<BTreeSet<String>>,
+    parameters: u64,
+    /// Where and how to compute.
+    pub(crate) numbers: Numbers,
+}
+
+impl Weights {
+    /// Reads the headers. `canonical` turns a name of any dialect into the architecture's own;
+    /// `None` leaves the tensor out (buffers that older writers saved).
+    ///
+    /// # Errors
+    /// When a file is missing or malformed, or two tensors mean the same weight.
+    pub(crate) fn open(
+        checkpoint: &Checkpoint,
+        numbers: Numbers,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, LoadError> {
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        let mut sources = Vec::new();
+        let mut parameters = 0u64;
+        for file in checkpoint.weight_files()? {
+            let mut source = checkpoint.open(&file)?;
+            let (header, start) = source.header()?;
+            for (name, value) in header {
+                if name == "__metadata__" {
+                    continue;
+                }
+                let Some(own) = canonical(&name) else { continue };
+                let entry = entry(&source, sources.len(), &name, &value, start)?;
+                parameters += entry.shape.iter().product::<usize>() as u64;
+                if let Some(other) = entries.insert(own, entry) {
+                    return Err(LoadError::TwiceTheSame { first: other.name, second: name });
+                }
+            }
+            sources.push(Mutex::new(source));
+        }
+        Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
+    }
+
+    /// Number of parameters in the files.
+    pub(crate) fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// Names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor, when there is one.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.entries.get(name).map(|e| e.shape.clone())
+    }
+
+    /// Counts `name` as used without reading it (a stored copy of a tied weight).
+    pub(crate) fn skip(&self, name: &str) {
+        self.mark(name);
+    }
+
+    fn mark(&self, name: &str) {
+        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        used.insert(name.to_owned());
+    }
+
+    fn raw(&self, name: &str, shape: &[usize]) -> Result<(&Entry, Vec<u8>), LoadError> {
+        let Some(entry) = self.entries.get(name) else {
+            return Err(LoadError::MissingTensor { name: name.to_owned() });
+        };
+        if entry.shape != shape {
+            let (found, expected) = (entry.shape.clone(), shape.to_vec());
+            return Err(LoadError::Shape { name: entry.name.clone(), found, expected });
+        }
+        self.mark(name);
+        let mut bytes = vec![0u8; shape.iter().product::<usize>() * entry.dtype.bytes()];
+        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        source.read_at(entry.at, &mut bytes)?;
+        Ok((entry, bytes))
+    }
+
+    /// The values widened to f32, in row-major order.
+    ///
+    /// # Errors
+    /// When the tensor is missing, has another shape, or cannot be read.
+    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let (entry, bytes) = self.raw(name, shape)?;
+        Ok(match entry.dtype {
+            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        })
+    }
+
+    /// The tensor in the number type of activations (norms, biases, embeddings of positions).
+    ///
+    /// # Errors
+    /// As [`Weights::f32`].
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let values = self.f32(name, shape)?;
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        Ok(tensor.to_dtype(self.numbers.activations)?.to_device(&self.numbers.device)?)
+    }
+
+    /// Checks that every tensor of the files was used.
+    ///
+    /// # Errors
+    /// Names the first tensor that was not.
+    pub(crate) fn finish(self) -> Result<(), LoadError> {
+        let used = self.used.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let left: Vec<&Entry> =
+            self.entries.iter().filter(|(own, _)| !used.contains(*own)).map(|(_, e)| e).collect();
+        match left.first() {
+            Some(first) => Err(LoadError::UnexpectedTensor { first: first.name.clone(), count: left.len() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One line of a safetensors header.
+fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) -> Result<Entry, LoadError> {
+    let malformed = || source.failed(&format!("the header entry of tensor {name:?} is malformed"));
+    let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
+    let dtype = match dtype {
+        "F32" => Dtype::F32,
+        "F16" => Dtype::F16,
+        "BF16" => Dtype::Bf16,
+        other => return Err(LoadError::TensorType { name: name.to_owned(), dtype: other.to_owned() }),
+    };
+    let numbers = |field: &str| -> Option<Vec<u64>> {
+        value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
+    };
+    let shape: Vec<usize> = numbers("shape").ok_or_else(malformed)?.into_iter().map(|n| n as usize).collect();
+    let offsets = numbers("data_offsets").ok_or_else(malformed)?;
+    let [from, to] = offsets.as_slice() else { return Err(malformed()) };
+    let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
+    if count.map(|n| n as u64) != to.checked_sub(*from) {
+        return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
+    }
+    let at = start.checked_add(*from).ok_or_else(malformed)?;
+    Ok(Entry { source: number, name: name.to_owned(), shape, dtype, at })
+}

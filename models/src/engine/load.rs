@@ -1,0 +1,100 @@
+//! From a checkpoint to an engine: what all families of vision-language models load alike.
+
+use super::architecture::Architecture;
+use super::cache::PrefixCache;
+use super::serve::Engine;
+use crate::chat::template::ChatTemplate;
+use crate::chat::tokens::Tokens;
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::weights::{Dtype, Numbers, Weights};
+use crate::error::LoadError;
+use crate::family::Family;
+use crate::options::{LoadOptions, open_device};
+use loupe_core::dialect::{DIALECTS, dialect};
+use loupe_core::model::{CheckpointRecord, Provenance};
+use loupe_core::words::did_you_mean;
+use loupe_core::{ModelInfo, VisionLanguageModel};
+
+/// What a family says about its checkpoints.
+pub(crate) struct Assembly {
+    pub(crate) family: &'static Family,
+    /// Whose resizing prepares pictures.
+    pub(crate) resample: &'static str,
+    /// Stands in for a missing chat template.
+    pub(crate) template: &'static str,
+    /// The architecture's name of a tensor; `None` leaves the tensor out.
+    pub(crate) canonical: fn(&str) -> Option<String>,
+}
+
+/// Opens everything a checkpoint has; `build` makes the network and uses every tensor.
+pub(crate) fn assemble<A: Architecture + 'static>(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    assembly: &Assembly,
+    build: impl FnOnce(&Weights) -> Result<A, LoadError>,
+) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    let box_dialect = box_dialect(assembly.family, options)?;
+    let (device, device_name) = open_device(options.device)?;
+    let preferred = if device.is_cpu() { Dtype::F32 } else { Dtype::Bf16 };
+    let dtype = options.dtype.unwrap_or(preferred);
+    let (built, digest) = std::thread::scope(|scope| {
+        // Hashing reads the files once more, from memory, while the weights are arranged.
+        let digest = scope.spawn(|| checkpoint.weights_sha256());
+        let numbers = Numbers::new(device, dtype);
+        let built = Weights::open(checkpoint, numbers, assembly.canonical).and_then(|weights| {
+            let arch = build(&weights)?;
+            let parameters = weights.parameters();
+            weights.finish()?;
+            Ok((arch, parameters))
+        });
+        (built, digest.join())
+    });
+    let (arch, parameters) = built?;
+    let weights_sha256 = digest.map_err(|_| LoadError::Compute("hashing the weights failed".into()))??;
+    let config = checkpoint.need_json("config.json")?;
+    let shape = &arch.decoder().config;
+    let tokens = Tokens::read(checkpoint, shape.vocab)?;
+    let template = ChatTemplate::read(checkpoint, assembly.template)?;
+    let info = ModelInfo {
+        family: assembly.family.name.to_owned(),
+        name: checkpoint.name(),
+        box_dialect,
+        context_tokens: Some(shape.context),
+        from: Provenance::Checkpoint(CheckpointRecord {
+            weights_sha256,
+            adapter_sha256: None,
+            tokenizer_sha256: Some(tokens.sha256.clone()),
+            template_sha256: Some(template.sha256().to_owned()),
+            parameters,
+            dtype: dtype.name().to_owned(),
+            device: device_name,
+            resample: assembly.resample.to_owned(),
+        }),
+    };
+    let limit = if options.dump.is_some() { 0 } else { options.cache_bytes };
+    Ok(Box::new(Engine {
+        template,
+        ends: tokens.end_tokens(checkpoint, &config)?,
+        fingerprint: arch.fingerprint(),
+        arch,
+        tokens,
+        info,
+        cache: PrefixCache::new(limit),
+        dump: options.dump.clone(),
+    }))
+}
+
+/// Name of the dialect that the checkpoint writes boxes in.
+fn box_dialect(family: &Family, options: &LoadOptions) -> Result<String, LoadError> {
+    const NONE: &str = "none";
+    let name = options.dialect.as_deref().or(family.box_dialect).unwrap_or(NONE);
+    if name == NONE || dialect(name).is_some() {
+        return Ok(name.to_owned());
+    }
+    let names = || DIALECTS.iter().map(|d| d.name);
+    Err(LoadError::UnknownDialect {
+        found: name.to_owned(),
+        known: names().collect::<Vec<_>>().join(", "),
+        did_you_mean: did_you_mean(name, names()),
+    })
+}

@@ -1,0 +1,44 @@
+//! MobileSAM: SAM's decoder behind a TinyViT, with SAM's pipeline.
+
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::processor_file::ProcessorFile;
+use crate::error::LoadError;
+use crate::family::{Family, Loader};
+use crate::networks::sam::pipeline::InputPipeline;
+use crate::networks::sam::segmenter::{Sam, SamSettings};
+use crate::options::LoadOptions;
+use crate::processors::sam::Padded;
+use serde_json::Value;
+
+/// The table entry.
+pub const FAMILY: Family = Family {
+    name: "mobile-sam",
+    paper: "Faster Segment Anything (MobileSAM), arXiv 2306.14289; TinyViT, arXiv 2207.10666",
+    examples: &["ChaoningZhang/MobileSAM mobile_sam"],
+    input: super::sam::INPUT,
+    architectures: &[],
+    claims: |clues| clues.no_config() && clues.has_tensor("image_encoder.patch_embed.seq.0.c."),
+    box_dialect: None,
+    load: Loader::Segments(|checkpoint, options| Ok(Box::new(load(checkpoint, options)?))),
+};
+
+/// Loads `model.safetensors` in the original names. The input has 1024 pixels a side, or what
+/// `size.longest_edge` of a preprocessor_config.json says.
+///
+/// # Errors
+/// When a tensor is missing, unexpected or wrongly shaped.
+pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
+    let file = ProcessorFile::read(checkpoint, &Value::Null)?;
+    let side = match file.fields().object("size") {
+        Some(size) => size.positive("longest_edge")?,
+        None => 1024,
+    };
+    let pipeline = |config: &Value, side| {
+        Ok(Box::new(Padded::read(checkpoint, options, config, side)?) as Box<dyn InputPipeline>)
+    };
+    Sam::load(
+        checkpoint,
+        options,
+        &SamSettings { family: FAMILY.name, tiny_vit: Some(side), pipeline: &pipeline },
+    )
+}

@@ -1,0 +1,8 @@
+//! What has weights.
+
+pub(crate) mod bert;
+pub(crate) mod decoder;
+pub(crate) mod meshnet;
+pub(crate) mod qwen_vit;
+pub(crate) mod sam;
+pub(crate) mod sam2;

@@ -1,0 +1,259 @@
+//! The vision towers of Qwen2-VL (arXiv 2409.12191) and Qwen2.5-VL (arXiv 2502.13923).
+
+use crate::checkpoint::weights::{Numbers, Weights};
+use crate::error::LoadError;
+use crate::layers::attention::within_runs;
+use crate::layers::linear::by_rows;
+use crate::layers::linear::{Linear, gated_silu};
+use crate::layers::norm::Norm;
+use crate::layers::rope::{Rope, inverse_frequencies};
+use candle_core::{Result, Tensor};
+use candle_nn::ops::{sigmoid, silu};
+
+/// Which of the two vision towers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Tower {
+    /// Qwen2-VL: LayerNorm, two-layer MLP, full attention.
+    Qwen2,
+    /// Qwen2.5-VL: RMSNorm, gated MLP, windows except in some blocks.
+    Qwen25 {
+        /// Window side in pixels.
+        window: usize,
+        /// Blocks with full attention.
+        full: Vec<usize>,
+    },
+}
+
+/// Activation of a vision MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Silu,
+    Gelu,
+    QuickGelu,
+}
+
+/// Shape of the vision tower.
+#[derive(Debug, Clone)]
+pub(crate) struct VitConfig {
+    pub(crate) tower: Tower,
+    pub(crate) depth: usize,
+    pub(crate) hidden: usize,
+    pub(crate) intermediate: usize,
+    pub(crate) heads: usize,
+    pub(crate) channels: usize,
+    pub(crate) patch: usize,
+    pub(crate) merge: usize,
+    pub(crate) temporal: usize,
+    pub(crate) out: usize,
+    pub(crate) theta: f64,
+    pub(crate) activation: Activation,
+}
+
+/// Epsilon of every norm of both towers.
+const EPS: f64 = 1e-6;
+
+enum Mlp {
+    /// Two layers.
+    Plain { up: Linear, down: Linear },
+    /// Gated; gate and up side by side.
+    Gated { gate_up: Linear, down: Linear },
+}
+
+struct Block {
+    norm1: Norm,
+    norm2: Norm,
+    qkv: Linear,
+    proj: Linear,
+    mlp: Mlp,
+    full: bool,
+}
+
+/// A loaded vision tower.
+pub(crate) struct QwenVit {
+    config: VitConfig,
+    patch: Linear,
+    blocks: Vec<Block>,
+    merge_norm: Norm,
+    merge_up: Linear,
+    merge_down: Linear,
+    frequencies: Vec<f32>,
+    numbers: Numbers,
+}
+
+/// Order in which tokens run through the tower and which of them attend to each other.
+struct Windows {
+    /// Merged token at each place; `None` when the order is the natural one.
+    order: Option<Vec<u32>>,
+    /// Runs of equal windows: number of windows and patches a window.
+    runs: Vec<(usize, usize)>,
+}
+
+impl QwenVit {
+    /// Reads the tensors under `prefix` (`model.visual.`).
+    pub(crate) fn load(w: &Weights, prefix: &str, config: VitConfig) -> std::result::Result<Self, LoadError> {
+        let c = &config;
+        let (h, wide) = (c.hidden, c.intermediate);
+        let rms = matches!(c.tower, Tower::Qwen25 { .. });
+        let norm = |name: &str| if rms { Norm::rms(w, name, h, EPS) } else { Norm::layer(w, name, h, EPS) };
+        let block = |i: usize| -> std::result::Result<Block, LoadError> {
+            let name = |part: &str| format!("{prefix}blocks.{i}.{part}");
+            let mlp = if rms {
+                let (gate, up) = (name("mlp.gate_proj"), name("mlp.up_proj"));
+                Mlp::Gated {
+                    gate_up: Linear::load_stacked(w, &[(&gate, wide), (&up, wide)], h, true)?,
+                    down: Linear::load(w, &name("mlp.down_proj"), wide, h, true)?,
+                }
+            } else {
+                Mlp::Plain {
+                    up: Linear::load(w, &name("mlp.fc1"), h, wide, true)?,
+                    down: Linear::load(w, &name("mlp.fc2"), wide, h, true)?,
+                }
+            };
+            Ok(Block {
+                norm1: norm(&name("norm1"))?,
+                norm2: norm(&name("norm2"))?,
+                qkv: Linear::load(w, &name("attn.qkv"), h, 3 * h, true)?,
+                proj: Linear::load(w, &name("attn.proj"), h, h, true)?,
+                mlp,
+                full: match &c.tower {
+                    Tower::Qwen2 => true,
+                    Tower::Qwen25 { full, .. } => full.contains(&i),
+                },
+            })
+        };
+        // The convolution's stride is its kernel, so it is one product over flattened patches.
+        let kernel = [h, c.channels, c.temporal, c.patch, c.patch];
+        let inputs = kernel[1..].iter().product();
+        let kernel = w.f32(&format!("{prefix}patch_embed.proj.weight"), &kernel)?;
+        let merged = h * c.merge * c.merge;
+        Ok(Self {
+            patch: Linear::from_values(w, kernel, None, inputs, h)?,
+            blocks: (0..c.depth).map(block).collect::<std::result::Result<_, _>>()?,
+            merge_norm: norm(&format!("{prefix}merger.ln_q"))?,
+            merge_up: Linear::load(w, &format!("{prefix}merger.mlp.0"), merged, merged, true)?,
+            merge_down: Linear::load(w, &format!("{prefix}merger.mlp.2"), merged, c.out, true)?,
+            frequencies: inverse_frequencies(c.theta, h / c.heads / 2),
+            numbers: w.numbers.clone(),
+            config,
+        })
+    }
+
+    /// Features of one picture: patches (patches, values a patch) to (tokens, text width); `grid` is frames,
+    /// rows and columns of patches.
+    pub(crate) fn forward(&self, patches: &Tensor, grid: [usize; 3]) -> Result<Tensor> {
+        let c = &self.config;
+        let unit = c.merge * c.merge;
+        let windows = self.windows(grid);
+        let mut x = self.patch.forward(patches)?;
+        let count = x.dim(0)?;
+        let mut places: Vec<(usize, usize)> = merged_order(grid[1], grid[2], c.merge).collect();
+        let order = windows.order.as_deref().map(|o| Tensor::new(o, x.device())).transpose()?;
+        if let (Some(order), Some(list)) = (&order, &windows.order) {
+            x = x
+                .reshape((count / unit, unit * c.hidden))?
+                .index_select(order, 0)?
+                .reshape((count, c.hidden))?;
+            places = list.iter().flat_map(|o| &places[*o as usize * unit..][..unit]).copied().collect();
+        }
+        let half = self.frequencies.len() * 2;
+        let mut angles = Vec::with_capacity(count * half);
+        for (row, column) in places {
+            angles.extend(self.frequencies.iter().map(|f| row as f32 * f));
+            angles.extend(self.frequencies.iter().map(|f| column as f32 * f));
+        }
+        let rope = Rope::new(&angles, half, self.numbers.activations, &self.numbers.device)?;
+        let whole = [(1, count)];
+        for block in &self.blocks {
+            let runs = if block.full { &whole[..] } else { &windows.runs[..] };
+            x = (&x + self.attention(block, &block.norm1.forward(&x)?, &rope, runs)?)?;
+            x = (&x + by_rows(&block.norm2.forward(&x)?, |rows| self.mlp(&block.mlp, rows))?)?;
+        }
+        let merged = self.merge_norm.forward(&x)?.reshape((count / unit, unit * c.hidden))?;
+        let out = self.merge_down.forward(&self.merge_up.forward(&merged)?.gelu_erf()?)?;
+        let Some(list) = &windows.order else { return Ok(out) };
+        let mut back = vec![0u32; list.len()];
+        for (place, token) in list.iter().enumerate() {
+            back[*token as usize] = place as u32;
+        }
+        out.index_select(&Tensor::new(back, out.device())?, 0)
+    }
+
+    fn attention(&self, block: &Block, x: &Tensor, rope: &Rope, runs: &[(usize, usize)]) -> Result<Tensor> {
+        let (count, heads) = (x.dim(0)?, self.config.heads);
+        let qkv = block.qkv.forward(x)?.reshape((count, 3 * heads, self.config.hidden / heads))?;
+        let turned = rope.apply(&qkv.narrow(1, 0, 2 * heads)?)?;
+        let (q, k, v) =
+            (turned.narrow(1, 0, heads)?, turned.narrow(1, heads, heads)?, qkv.narrow(1, 2 * heads, heads)?);
+        let mut at = 0;
+        let mut outs = Vec::with_capacity(runs.len());
+        for (windows, length) in runs {
+            let n = windows * length;
+            let part = |t: &Tensor| t.narrow(0, at, n);
+            outs.push(within_runs(&part(&q)?, &part(&k)?, &part(&v)?, *length)?);
+            at += n;
+        }
+        let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 0)? };
+        block.proj.forward(&out)
+    }
+
+    fn mlp(&self, mlp: &Mlp, x: &Tensor) -> Result<Tensor> {
+        let act = |x: &Tensor| match self.config.activation {
+            Activation::Silu => silu(x),
+            Activation::Gelu => x.gelu_erf(),
+            Activation::QuickGelu => x * sigmoid(&(x * 1.702)?)?,
+        };
+        match mlp {
+            Mlp::Plain { up, down } => down.forward(&act(&up.forward(x)?)?),
+            Mlp::Gated { gate_up, down } => {
+                let both = gate_up.forward(x)?;
+                if self.config.activation == Activation::Silu {
+                    return down.forward(&gated_silu(&both)?);
+                }
+                let wide = self.config.intermediate;
+                down.forward(&(act(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?)?)
+            }
+        }
+    }
+
+    /// Windows of merged tokens (`get_vision_window_index`), those of equal size side by side.
+    /// Their order does not change the result, because it is undone after the merger.
+    fn windows(&self, grid: [usize; 3]) -> Windows {
+        let c = &self.config;
+        let Tower::Qwen25 { window, .. } = &c.tower else {
+            return Windows { order: None, runs: Vec::new() };
+        };
+        let side = window / c.merge / c.patch;
+        let (rows, columns) = (grid[1] / c.merge, grid[2] / c.merge);
+        let mut all: Vec<Vec<u32>> = Vec::new();
+        for top in (0..rows).step_by(side) {
+            for left in (0..columns).step_by(side) {
+                let lines = top..(top + side).min(rows);
+                let tokens =
+                    lines.flat_map(|y| (left..(left + side).min(columns)).map(move |x| y * columns + x));
+                all.push(tokens.map(|t| t as u32).collect());
+            }
+        }
+        all.sort_by_key(Vec::len);
+        let unit = c.merge * c.merge;
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for tokens in &all {
+            match runs.last_mut() {
+                Some((windows, length)) if *length == tokens.len() * unit => *windows += 1,
+                _ => runs.push((1, tokens.len() * unit)),
+            }
+        }
+        Windows { order: Some(all.concat()), runs }
+    }
+}
+
+/// Rows and columns of patches, block by block of `merge` × `merge`.
+pub(crate) fn merged_order(
+    rows: usize,
+    columns: usize,
+    merge: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let blocks = (0..rows / merge).flat_map(move |by| (0..columns / merge).map(move |bx| (by, bx)));
+    blocks.flat_map(move |(by, bx)| {
+        (0..merge).flat_map(move |y| (0..merge).map(move |x| (by * merge + y, bx * merge + x)))
+    })
+}

@@ -1,0 +1,74 @@
+//! How a checkpoint is loaded.
+
+use crate::checkpoint::weights::Dtype;
+use crate::error::LoadError;
+use candle_core::Device;
+use loupe_preprocess::resize::Backend;
+use std::path::PathBuf;
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The CUDA device with this number (needs the feature `cuda`).
+    Cuda(usize),
+}
+
+/// Settings of [`crate::load`]; the default is the processor, f32 and the checkpoint's own resampling.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Number type of the weights; `None` for f32 on the processor and bf16 on CUDA.
+    pub dtype: Option<Dtype>,
+    /// Whose resizing to reproduce; `None` for what the processor file means.
+    pub resample: Option<Backend>,
+    /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
+    /// than its family's.
+    pub dialect: Option<String>,
+    /// Bytes that the model may take beyond its weights: prompts and replies in work, computed prefixes and
+    /// features, intermediate results. `None` for a share of what is free when the checkpoint is loaded.
+    pub memory_bytes: Option<u64>,
+    /// Most replies in work at a time; `None` for as many as make it faster and fit into memory.
+    pub rows: Option<usize>,
+    /// Bytes that computed prefixes and picture features may take.
+    pub cache_bytes: u64,
+    /// Folder that receives `dump.safetensors` with everything the last ask's model saw and
+    /// computed; nothing is then taken from the cache.
+    pub dump: Option<PathBuf>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            device: DeviceChoice::Cpu,
+            dtype: None,
+            resample: None,
+            dialect: None,
+            memory_bytes: None,
+            rows: None,
+            cache_bytes: 1 << 30,
+            dump: None,
+        }
+    }
+}
+
+/// The device and its name.
+pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), LoadError> {
+    match choice {
+        DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".to_owned())),
+        DeviceChoice::Cuda(number) => {
+            let device = format!("cuda:{number}");
+            if !cfg!(feature = "cuda") {
+                let problem = "this program was built without CUDA; see docs/cuda.md".to_owned();
+                return Err(LoadError::Device { device, problem });
+            }
+            match Device::new_cuda(number) {
+                Ok(opened) => Ok((opened, device)),
+                Err(error) => Err(LoadError::Device { device, problem: error.to_string() }),
+            }
+        }
+    }
+}

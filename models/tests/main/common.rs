@@ -1,0 +1,316 @@
+//! Writes the tiny checkpoints of `tests/parity` from their formulas and reads reference values.
+
+use loupe_core::{Ask, GenerationLimits, Part, Picture, Role, Turn};
+use loupe_models::{LoadOptions, Resample, load};
+use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) const FAMILIES: [&str; 2] = ["qwen2_vl", "qwen2_5_vl"];
+
+/// How the files of a checkpoint are written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dialect {
+    pub(crate) old_names: bool,
+    pub(crate) flat_config: bool,
+    pub text_config_4: bool,
+    pub(crate) old_processor: bool,
+    pub(crate) shards: usize,
+    pub(crate) stored_head: bool,
+    pub(crate) jinja_file: bool,
+    pub(crate) drop: Option<&'static str>,
+    pub(crate) extra: Option<&'static str>,
+    pub(crate) reshape: Option<&'static str>,
+    pub(crate) architecture: Option<&'static str>,
+}
+
+pub(crate) struct Case {
+    pub(crate) name: String,
+    facts: Value,
+    reference: Vec<u8>,
+}
+
+/// A reference or dumped tensor.
+pub(crate) struct Values {
+    dtype: Dtype,
+    bytes: Vec<u8>,
+}
+
+impl Values {
+    pub(crate) fn of(file: &[u8], name: &str) -> Self {
+        let tensors = SafeTensors::deserialize(file).unwrap();
+        let view = tensors.tensor(name).unwrap_or_else(|_| panic!("{name} is not there"));
+        Self { dtype: view.dtype(), bytes: view.data().to_vec() }
+    }
+
+    pub(crate) fn ints(&self) -> Vec<i64> {
+        match self.dtype {
+            Dtype::I64 => self.bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect(),
+            Dtype::I32 => self.bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn floats(&self) -> Vec<f32> {
+        assert_eq!(self.dtype, Dtype::F32);
+        self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    }
+}
+
+pub(crate) struct Dumped(Vec<u8>);
+
+impl Dumped {
+    pub(crate) fn ints(&self, name: &str) -> Vec<i64> {
+        Values::of(&self.0, name).ints()
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
+        Values::of(&self.0, name).floats()
+    }
+}
+
+/// Answers and reads the dump.
+pub(crate) fn dumped(dir: &Path, asks: &[Ask], options: &LoadOptions) -> Dumped {
+    let out = tempfile::tempdir().unwrap();
+    let options = LoadOptions { dump: Some(out.path().to_path_buf()), ..options.clone() };
+    for reply in load(dir, &options).unwrap().generate(asks) {
+        reply.unwrap();
+    }
+    Dumped(std::fs::read(out.path().join("dump.safetensors")).unwrap())
+}
+
+pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+}
+
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+pub(crate) fn greedy(pictures: Vec<Arc<Picture>>, question: &str, tokens: usize) -> Ask {
+    Ask::pictures_then(
+        pictures,
+        question,
+        GenerationLimits { max_new_tokens: tokens, ..GenerationLimits::default() },
+    )
+}
+
+fn mix(seed: u64, index: u64) -> u64 {
+    let mut z = seed.wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01B3))
+}
+
+/// `picture` of make_qwen.py.
+pub(crate) fn picture(w: usize, h: usize, seed: u64) -> Picture {
+    let mut pixels = Vec::with_capacity(w * h * 3);
+    for i in 0..w * h * 3 {
+        let (x, y, c) = (i / 3 % w, i / 3 / w, i % 3);
+        let noise = (mix(seed, i as u64) >> 59) as usize;
+        let base = match c {
+            0 => x * 255 / (w - 1).max(1),
+            1 => y * 255 / (h - 1).max(1),
+            _ => (x / 5 + y / 7) % 2 * 160,
+        };
+        pixels.push((base + noise).min(255) as u8);
+    }
+    Picture::new(w, h, 3, pixels).unwrap()
+}
+
+/// `weight` of make_qwen.py: shape and little-endian values by a rule of shape, amplitude and offset.
+pub(crate) fn weight(name: &str, rule: &Value) -> (Vec<usize>, Vec<u8>) {
+    let shape: Vec<usize> = serde_json::from_value(rule[0].clone()).unwrap();
+    let (amplitude, offset) = (rule[1].as_f64().unwrap(), rule[2].as_f64().unwrap());
+    let seed = fnv(name);
+    let value = |i: u64| {
+        let unit = (mix(seed, i) >> 40) as f64 / 16_777_216.0 - 0.5;
+        ((unit * amplitude + offset) as f32).to_le_bytes()
+    };
+    let bytes = (0..shape.iter().product::<usize>() as u64).flat_map(value).collect();
+    (shape, bytes)
+}
+
+/// Writes named tensors of f32.
+pub(crate) fn write_tensors(list: &[(String, Vec<usize>, Vec<u8>)], file: &Path) {
+    let views: HashMap<&str, TensorView<'_>> = list
+        .iter()
+        .map(|t| (t.0.as_str(), TensorView::new(Dtype::F32, t.1.clone(), &t.2).unwrap()))
+        .collect();
+    serialize_to_file(views, None, file).unwrap();
+}
+
+pub(crate) fn folder(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(family)
+}
+
+impl Case {
+    pub(crate) fn all(family: &str) -> Vec<Case> {
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder(family)).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
+        paths.sort();
+        assert!(paths.len() >= 4, "{family} has too few cases");
+        let case = |p: PathBuf| Case {
+            name: format!("{} ({family})", p.file_stem().unwrap().to_string_lossy()),
+            facts: serde_json::from_slice(&std::fs::read(&p).unwrap()).unwrap(),
+            reference: std::fs::read(p.with_extension("safetensors")).unwrap(),
+        };
+        paths.into_iter().map(case).collect()
+    }
+
+    pub(crate) fn reference(&self, name: &str) -> Values {
+        Values::of(&self.reference, name)
+    }
+
+    pub(crate) fn resample(&self) -> Resample {
+        let class = self.facts["image_processor"]["image_processor_type"].as_str().unwrap();
+        if class.ends_with("Pil") { Resample::Pillow } else { Resample::Torchvision }
+    }
+
+    pub(crate) fn asks(&self, tokens: usize) -> Vec<Ask> {
+        let ask = |ask: &Value| {
+            let mut pictures = Vec::new();
+            let mut turns = Vec::new();
+            for turn in ask["turns"].as_array().unwrap() {
+                let role = serde_json::from_value::<Role>(turn[0].clone()).unwrap();
+                let part = |p: &Value| match p.as_str() {
+                    Some(text) => Part::Text(text.to_owned()),
+                    None => {
+                        let n = |i: usize| p[i].as_u64().unwrap();
+                        pictures.push(Arc::new(picture(n(0) as usize, n(1) as usize, n(2))));
+                        Part::Picture(pictures.len() - 1)
+                    }
+                };
+                turns.push(Turn { role, parts: turn[1].as_array().unwrap().iter().map(part).collect() });
+            }
+            Ask {
+                pictures,
+                turns,
+                limits: GenerationLimits { max_new_tokens: tokens, ..GenerationLimits::default() },
+            }
+        };
+        self.facts["asks"].as_array().unwrap().iter().map(ask).collect()
+    }
+
+    pub(crate) fn wanted_levels(&self, ask: usize) -> String {
+        self.facts["asks"][ask]["levels_sha256"].as_str().unwrap().to_owned()
+    }
+
+    /// SHA-256 of the grey levels that pixel values stand for.
+    pub(crate) fn levels_sha256(&self, pixels: &[f32]) -> String {
+        let processor = &self.facts["image_processor"];
+        let number = |key: &str, c: usize| processor[key][c].as_f64().unwrap();
+        let patch = processor["patch_size"].as_u64().unwrap() as usize;
+        let per_channel = 2 * patch * patch;
+        let level = |(i, v): (usize, &f32)| {
+            let c = i / per_channel % 3;
+            ((f64::from(*v) * number("image_std", c) + number("image_mean", c)) * 255.0).round() as u8
+        };
+        let bytes: Vec<u8> = pixels.iter().enumerate().map(level).collect();
+        Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// The checkpoint in a temporary folder.
+    pub(crate) fn write(&self, dialect: &Dialect) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let put =
+            |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
+        put("config.json", &self.config(dialect));
+        let mut processor = self.facts["image_processor"].clone();
+        if dialect.old_processor {
+            let size = processor["size"].take();
+            processor["min_pixels"] = size["shortest_edge"].clone();
+            processor["max_pixels"] = size["longest_edge"].clone();
+            put("preprocessor_config.json", &processor);
+        } else {
+            put("processor_config.json", &json!({ "image_processor": processor }));
+        }
+        std::fs::copy(folder("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
+        if dialect.jinja_file {
+            std::fs::write(dir.path().join("chat_template.jinja"), TEMPLATE).unwrap();
+        }
+        self.write_weights(dialect, dir.path());
+        dir
+    }
+
+    fn config(&self, dialect: &Dialect) -> Value {
+        let mut config = self.facts["config"].clone();
+        if let Some(name) = dialect.architecture {
+            config["architectures"] = json!([name]);
+        }
+        if dialect.text_config_4 || dialect.flat_config {
+            let text = config["text_config"].as_object_mut().unwrap();
+            let rope = text.remove("rope_parameters").unwrap();
+            text.insert("rope_theta".into(), rope["rope_theta"].clone());
+            text.insert(
+                "rope_scaling".into(),
+                json!({ "type": "mrope", "mrope_section": rope["mrope_section"] }),
+            );
+            config["vision_config"].as_object_mut().unwrap().remove("rope_parameters");
+        }
+        if dialect.flat_config {
+            let Value::Object(text) = config["text_config"].take() else { panic!() };
+            config.as_object_mut().unwrap().remove("text_config");
+            for (key, value) in text {
+                if key != "model_type" && key != "tie_word_embeddings" {
+                    config[key] = value;
+                }
+            }
+        }
+        config
+    }
+
+    fn write_weights(&self, dialect: &Dialect, dir: &Path) {
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (name, rule) in self.facts["weights"].as_object().unwrap() {
+            if dialect.drop == Some(name) {
+                continue;
+            }
+            let (shape, bytes) = weight(name, rule);
+            let shape = if dialect.reshape == Some(name) { vec![bytes.len() / 4] } else { shape };
+            if dialect.stored_head && name.ends_with("embed_tokens.weight") && self.tied() {
+                tensors.push(("lm_head.weight".into(), shape.clone(), bytes.clone()));
+            }
+            let name = if dialect.old_names {
+                let old = name.strip_prefix("model.visual.").map(|n| format!("visual.{n}"));
+                old.unwrap_or_else(|| name.replace("model.language_model.", "model."))
+            } else {
+                name.clone()
+            };
+            tensors.push((name, shape, bytes));
+        }
+        if let Some(name) = dialect.extra {
+            tensors.push((name.into(), vec![2], vec![0; 8]));
+        }
+        let write = |list: &[_], file: &str| write_tensors(list, &dir.join(file));
+        if dialect.shards == 0 {
+            return write(&tensors, "model.safetensors");
+        }
+        let mut map = serde_json::Map::new();
+        let size = tensors.len().div_ceil(dialect.shards);
+        for (i, part) in tensors.chunks(size).enumerate() {
+            let file = format!("model-{i:05}.safetensors");
+            write(part, &file);
+            part.iter().for_each(|t| drop(map.insert(t.0.clone(), json!(file))));
+        }
+        let index = json!({ "metadata": {}, "weight_map": map });
+        std::fs::write(dir.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    }
+
+    fn tied(&self) -> bool {
+        self.facts["config"]["tie_word_embeddings"].as_bool().unwrap()
+    }
+}
+
+/// The template of the released instruction-tuned checkpoints, pictures and text only.
+pub(crate) const TEMPLATE: &str = "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";

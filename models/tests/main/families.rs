@@ -1,0 +1,48 @@
+//! The table of families and its folder agree.
+
+use loupe_core::dialect::dialect;
+use loupe_models::families::find;
+use loupe_models::{Checkpoint, FAMILIES, Loader};
+use std::path::Path;
+
+#[test]
+fn every_file_of_the_folder_is_in_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/families");
+    loupe_testing::assert_table_is_folder(&folder, FAMILIES.files.iter().map(|(file, _)| file));
+    for (file, entries) in FAMILIES.files {
+        let names: Vec<String> = entries.iter().map(|f| f.name.replace(['.', '-'], "_")).collect();
+        assert!(names.is_empty() || names == [*file], "{file} is the family of that name");
+    }
+}
+
+#[test]
+fn entries_are_complete_and_dialects_known() {
+    for family in FAMILIES.iter() {
+        let name = family.name;
+        assert!(!family.examples.is_empty() && !family.paper.is_empty() && family.input.len() > 20, "{name}");
+        assert!(family.box_dialect.is_none_or(|d| dialect(d).is_some()), "{name}");
+        match family.load {
+            Loader::Answers(_) => assert!(!family.architectures.is_empty(), "{name}"),
+            Loader::Encodes { bert_score_layers, .. } => {
+                assert_eq!(bert_score_layers.len(), family.examples.len(), "{name}");
+            }
+            Loader::Segments(_) | Loader::Labels(_) => assert_eq!(family.box_dialect, None, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn families_are_found_by_name_and_by_marks() {
+    let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity");
+    let checkpoint = |folder: &str| Checkpoint::directory(&parity.join(folder));
+    for family in FAMILIES.iter() {
+        assert_eq!(find(&checkpoint("sam/grey"), Some(family.name)).unwrap().name, family.name);
+    }
+    let error = find(&checkpoint("sam/grey"), Some("sam-med2")).err().unwrap().to_string();
+    assert!(error.contains("did you mean \"sam-med2d\"") && error.contains("loupe list models"), "{error}");
+    assert_eq!(find(&checkpoint("sam/grey"), None).unwrap().name, "sam");
+    assert_eq!(find(&checkpoint("sam/original"), None).unwrap().name, "sam");
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = find(&Checkpoint::directory(empty.path()), None).err().unwrap();
+    assert!(nothing.to_string().contains("config.json is missing"), "{nothing}");
+}

@@ -1,0 +1,13 @@
+//! Models held against their references.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod common;
+mod encoders;
+mod families;
+mod meshnet;
+mod parity;
+mod sam;
+mod sam2;
+#[path = "../parity/sam2/cases.rs"]
+mod sam2_cases;
+mod segment_prompts;
