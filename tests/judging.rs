@@ -217,7 +217,7 @@ fn a_checkpoint_on_this_machine_judges_too() {
     )
     .unwrap();
     fs::write(&prompt, "{question} {reference} {reply}").unwrap();
-    let (run, judge) = (dir.path().join("run"), common::source("assets/phantom-vl"));
+    let (run, judge) = (dir.path().join("run"), common::source("crates/phantom/assets/phantom-vl"));
     let args = ["score", "--replies", path(&file), "--output", path(&run), "--judge", path(&judge), "--json"];
     let more = ["--judge-prompt", path(&prompt), "--judge-reading", "judge-tag-zero", "--no-page", "--quiet"];
     let summary = json(&[&args[..], &more].concat());

@@ -10,8 +10,8 @@
 
 use loupe_core::View;
 use loupe_core::media::WindowChoice;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::DecodeLimits;
 use loupe_preprocess::loader::Kind;
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::picture_io;

@@ -2,11 +2,12 @@
 
 use crate::dicom::files;
 use crate::dicom::series::{self, Content};
-use crate::loader::Kind;
-use crate::nifti::{self, Xform};
+use crate::loader::kind::Kind;
 use crate::picture_io;
 use crate::render::orientation_letters;
-use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes};
+use crate::volume_io::nifti::{self, Xform};
+use crate::volume_io::read::ReadVolume;
+use crate::volume_io::{VolumeFormat, open_bytes};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             counted(summary.vqa_rad, "question"),
             summary.slake,
             counted(summary.regions, "region"),
-            counted(summary.second_look, "small finding"),
+            counted(summary.small_findings, "small finding"),
             counted(summary.files, "file"),
             args.out.display()
         ))?;

@@ -35,6 +35,9 @@ pub struct DisplayMaterial {
 /// Turns references into pictures (implemented by `preprocess`).
 pub trait MediaLoader: Send + Sync {
     /// Decodes the view that `media` asks for.
+    ///
+    /// # Errors
+    /// When the source cannot be read or decoded, or has no such view.
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError>;
 
     /// The values behind that view before any window, for viewers that make their own; nothing where

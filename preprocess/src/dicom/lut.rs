@@ -1,9 +1,8 @@
 //! Lookup tables: modality, VOI and palette (PS3.3 C.11.1, C.11.2, C.7.9).
 
-use super::object::{Dataset, malformed};
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{Dataset, malformed};
+use loupe_dicom::{Tag, VR, tags};
 
 /// A table from whole numbers to whole numbers; inputs beyond its ends take the end values.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Slices to a regular grid: order along the normal, phases, spacing, and what to do with gaps.
 
-use super::Options;
+use super::options::{Irregular, Options};
 use super::scan::{Group, Slice};
 use crate::dicom::image::Image;
 use loupe_core::geometry::{Lps, LpsFromIndex, dot, norm};
@@ -10,19 +10,6 @@ use loupe_core::words::counted;
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-
-/// What to do when slices are missing or not evenly spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Irregular {
-    /// An error that says where.
-    Refuse,
-    /// An even grid of the median step; each place takes the nearest slice.
-    Nearest,
-    /// An even grid of the smallest step; values between neighbours linearly.
-    Resample,
-    /// One volume for each evenly spaced stretch.
-    Split,
-}
 
 /// Two positions closer than this are the same, in mm.
 const SAME_POSITION_MM: f64 = 0.005;
