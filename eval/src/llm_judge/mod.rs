@@ -5,9 +5,11 @@
 //! in its place.
 
 mod compat;
+mod local;
 mod profile;
 
 pub use compat::{JudgedCompat, ask_for};
+pub use local::LocalJudge;
 pub use profile::{AskError, JudgedBy, Opinions, ask_all};
 
 use serde::{Deserialize, Serialize};
