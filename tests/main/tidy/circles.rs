@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{closing, tokens, without_tests};
+use super::source::{closing, tokens, without_tests};
 
 /// A path as written, with the names of the module it stands in.
 #[derive(Clone, Debug)]

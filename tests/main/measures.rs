@@ -1,10 +1,7 @@
 //! Masks of real data read with the right geometry and measured as their publishers measured them.
 //! Needs `LOUPE_TEST_DATA`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::real_data;
+use crate::common::real_data;
 use loupe_core::sample::Target;
 use loupe_core::{Mask, MediaLoader, MediaRef, Picture};
 use loupe_preprocess::volume_io::labels_of;

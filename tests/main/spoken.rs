@@ -1,9 +1,6 @@
 //! Boxes and points out of the replies of other tools, from outside.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{bmp, json, loupe, real_data, text};
+use crate::common::{bmp, json, loupe, real_data, text};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

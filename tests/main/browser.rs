@@ -2,7 +2,6 @@
 //!
 //! Runs where a Chromium is found (`LOUPE_CHROMIUM`, or `chromium`, `chromium-browser`,
 //! `google-chrome` on the path) and says so when it is not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 use loupe_core::{Intensities, Picture, Window};
 use loupe_report::page::{BoxKind, Item, ItemPicture, ItemVerdict, Page, PageBox, Second};

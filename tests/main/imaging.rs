@@ -1,10 +1,7 @@
 //! `inspect`, `render` and `deidentify` from outside, on the small files of `preprocess/tests/codecs`
 //! (made by `make.py` there; their patient is made up).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{loupe, source, text};
+use crate::common::{loupe, source, text};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! The binary and small sets for black-box tests.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use serde_json::Value;
 use std::fs;

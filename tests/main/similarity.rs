@@ -1,9 +1,6 @@
 //! BERTScore through a checkpoint and METEOR through WordNet's files, from the command line.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{json, loupe, source, text};
+use crate::common::{json, loupe, source, text};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

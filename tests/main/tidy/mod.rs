@@ -1,5 +1,4 @@
 //! House rules that no lint can say: who may use what, how long a file may be, what words stay out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,10 +1,7 @@
 //! Outlines from outside: `loupe segment` and `loupe eval --segment` with the small SAM of the
 //! parity tests.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{bmp, json, loupe, put, source, text};
+use crate::common::{bmp, json, loupe, put, source, text};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,9 +1,6 @@
 //! Grounding from outside, with the embedded model on phantoms that it has never seen.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{json, loupe, text};
+use crate::common::{json, loupe, text};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

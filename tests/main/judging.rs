@@ -1,9 +1,6 @@
 //! A language model as judge, from outside: endpoints, checkpoints, and the prompts of harnesses.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{json, loupe};
+use crate::common::{json, loupe};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn said(out: &Output) -> String {
-    common::text(&out.stderr)
+    crate::common::text(&out.stderr)
 }
 
 fn path(path: &Path) -> &str {
@@ -217,7 +214,7 @@ fn a_checkpoint_on_this_machine_judges_too() {
     )
     .unwrap();
     fs::write(&prompt, "{question} {reference} {reply}").unwrap();
-    let (run, judge) = (dir.path().join("run"), common::source("assets/phantom-vl"));
+    let (run, judge) = (dir.path().join("run"), crate::common::source("assets/phantom-vl"));
     let args = ["score", "--replies", path(&file), "--output", path(&run), "--judge", path(&judge), "--json"];
     let more = ["--judge-prompt", path(&prompt), "--judge-reading", "judge-tag-zero", "--no-page", "--quiet"];
     let summary = json(&[&args[..], &more].concat());

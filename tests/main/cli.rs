@@ -1,9 +1,6 @@
 //! The binary from outside: what it prints, how it ends, and that a killed run loses nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{bmp, json, loupe, text};
+use crate::common::{bmp, json, loupe, text};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,16 +1,13 @@
 //! Replies of other tools, leaderboards, overlaps and probes through the binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{json, loupe, real_data};
+use crate::common::{bmp, json, loupe, real_data};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 fn said(out: &Output) -> String {
-    common::text(&out.stderr)
+    crate::common::text(&out.stderr)
 }
 
 fn path(path: &Path) -> &str {
@@ -301,23 +298,6 @@ fn report_metrics_come_from_imported_annotations() {
     assert_eq!(summary["texts"], "reports: findings; lower, no numbering, no placeholders");
 }
 
-/// A grey 24-bit BMP.
-fn bmp(side: usize, level: impl Fn(usize, usize) -> u8) -> Vec<u8> {
-    let stride = (side * 3).div_ceil(4) * 4;
-    let mut out = b"BM".to_vec();
-    for n in [54 + stride * side, 0, 54, 40, side, side] {
-        out.extend((n as u32).to_le_bytes());
-    }
-    out.extend([1, 0, 24, 0]);
-    out.extend([0; 24]);
-    for y in (0..side).rev() {
-        let start = out.len();
-        (0..side).for_each(|x| out.extend([level(x, y); 3]));
-        out.resize(start + stride, 0);
-    }
-    out
-}
-
 #[test]
 fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
     let dir = tempfile::tempdir().unwrap();
@@ -330,9 +310,9 @@ fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
             + 20.0 * (x * y / 300.0).sin()) as u8
     };
     let pictures: [(&str, Vec<u8>); 3] = [
-        ("a.bmp", bmp(64, |x, y| texture(x, y, 0.0))),
-        ("brighter.bmp", bmp(64, |x, y| texture(x, y, 12.0))),
-        ("other.bmp", bmp(64, |x, y| if (x / 9 + y / 5) % 2 == 0 { 230 } else { (x * y) as u8 })),
+        ("a.bmp", bmp(64, 64, |x, y| texture(x, y, 0.0))),
+        ("brighter.bmp", bmp(64, 64, |x, y| texture(x, y, 12.0))),
+        ("other.bmp", bmp(64, 64, |x, y| if (x / 9 + y / 5) % 2 == 0 { 230 } else { (x * y) as u8 })),
     ];
     for (name, bytes) in &pictures {
         fs::write(dir.path().join(name), bytes).unwrap();
