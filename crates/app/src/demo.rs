@@ -84,7 +84,8 @@ pub struct DemoDocument {
     /// The same with a second look.
     pub two_looks_accuracy: DemoFigure,
     /// What the second look brings, over the same items.
-    pub second_look_gain: DemoFigure,
+    #[serde(rename = "second_look_gain")]
+    pub rethink_gain: DemoFigure,
     /// Closed questions on grey pictures.
     pub closed_accuracy_blank: DemoFigure,
     /// Closed questions on other patients' pictures.
@@ -94,7 +95,8 @@ pub struct DemoDocument {
     /// Questions over several pictures on other patients'.
     pub multi_image_accuracy_swapped: DemoFigure,
     /// Tokens of the second round that were not computed again.
-    pub second_look_reused: Option<Reused>,
+    #[serde(rename = "second_look_reused")]
+    pub rethink_reused: Option<Reused>,
     /// The page with all of it.
     pub report: PathBuf,
     /// The page of each run.
@@ -237,7 +239,7 @@ pub fn table(document: &DemoDocument) -> Table {
         ("masks from a point, Dice", &document.dice_point),
         ("small findings, one look", &document.one_look_accuracy),
         ("small findings, two looks", &document.two_looks_accuracy),
-        ("gain of the second look", &document.second_look_gain),
+        ("gain of the second look", &document.rethink_gain),
     ];
     let row = |(name, figure): (&str, &DemoFigure)| {
         vec![
@@ -323,12 +325,12 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         dice_point: by_point.figure(DICE),
         one_look_accuracy: once.figure(ACCURACY).beside(once.baselines.open),
         two_looks_accuracy: twice.figure(ACCURACY).beside(twice.baselines.open),
-        second_look_gain: gain(&once.dir, &twice.dir)?,
+        rethink_gain: gain(&once.dir, &twice.dir)?,
         closed_accuracy_blank: grey.figure(CLOSED_BY_TYPE),
         closed_accuracy_swapped: swapped.figure(CLOSED_BY_TYPE),
         multi_image_accuracy_blank: frames_grey.figure(CHOICE),
         multi_image_accuracy_swapped: frames_swapped.figure(CHOICE),
-        second_look_reused: loupe_eval::summary::reused_in_later_rounds(&twice.dir)?,
+        rethink_reused: loupe_eval::summary::reused_in_later_rounds(&twice.dir)?,
         reports: scored.iter().map(|s| s.dir.join("report.html")).collect(),
         report: options.output.join("report.html"),
     };

@@ -3,6 +3,7 @@
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::open::ImageOptions;
+use loupe_core::media::WindowChoice;
 use loupe_core::{MediaLoader, MediaRef, Picture};
 use loupe_preprocess::inspect::{self, Inspection};
 use std::path::Path;
@@ -29,4 +30,13 @@ pub fn render(
     let picture = images.loader().load(media).step(|| format!("{image} could not be rendered"))?;
     files::write(output, &loupe_report::png(&picture)?)?;
     Ok(picture)
+}
+
+/// A window by the name of its preset.
+///
+/// # Errors
+/// When no preset has that name.
+pub fn window_preset(name: &str) -> Result<WindowChoice, AppError> {
+    loupe_preprocess::windows::preset(name)?;
+    Ok(WindowChoice::Preset(name.to_owned()))
 }
