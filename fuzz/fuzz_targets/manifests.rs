@@ -1,4 +1,4 @@
-//! Sets of one's own as JSON lines and CSV. Seeds: the examples in docs/datasets.md.
+//! Sets of one's own as JSON lines and CSV. Seeds: the examples in docs/reference/datasets.md.
 #![no_main]
 
 #[path = "../bodies/manifests.rs"]

@@ -47,7 +47,7 @@ fn main() {
         let asks: Vec<Ask> = questions
             .map(|q| Ask::pictures_then(vec![picture.clone()], q.as_str().unwrap(), limits.clone()))
             .collect();
-        for reply in model.generate(&asks, &mut ()) {
+        for reply in model.generate(&asks) {
             let reply = reply.expect("an answer");
             answers += 1;
             tokens += reply.counts.prompt_tokens;

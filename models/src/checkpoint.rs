@@ -1,6 +1,7 @@
 //! Where the files of a checkpoint come from: a folder, or bytes built into the program.
 
 use crate::LoadError;
+use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -97,6 +98,11 @@ impl Checkpoint {
         self.json(file)?.ok_or_else(|| self.missing(file))
     }
 
+    /// SHA-256 of a settings file in hexadecimal, or `None` when there is no such file.
+    pub(crate) fn sha256(&self, file: &str) -> Result<Option<String>, LoadError> {
+        Ok(self.bytes(file)?.map(|bytes| hex(&Sha256::digest(bytes))))
+    }
+
     /// A file that must be there.
     pub(crate) fn need_bytes(&self, file: &str) -> Result<Vec<u8>, LoadError> {
         self.bytes(file)?.ok_or_else(|| self.missing(file))
@@ -184,13 +190,6 @@ impl Checkpoint {
         }
         Ok(hex(&Sha256::digest(listing.as_bytes())))
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }
 
 /// An open weight file. Read with ordinary reads, not memory-mapped: a file that shrinks meanwhile

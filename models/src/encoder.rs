@@ -14,6 +14,7 @@ use crate::layers::norm::Norm;
 use crate::weights::{Dtype, Numbers, Weights};
 use crate::{LoadError, LoadOptions};
 use candle_core::{DType, Result as Computed, Tensor};
+use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::{EncodedText, ModelError, ModelInfo, TextEncoder};
 use serde_json::Value;
 use tokenizers::Tokenizer;
@@ -165,13 +166,16 @@ impl Encoder {
         let info = ModelInfo {
             family: family.name.to_owned(),
             name: checkpoint.name(),
-            weights_sha256: checkpoint.weights_sha256()?,
-            parameters,
-            dtype: dtype.name().to_owned(),
-            device: device_name,
-            resample: "none".to_owned(),
             box_dialect: "none".to_owned(),
-            context_tokens: longest,
+            context_tokens: Some(longest),
+            from: Provenance::Checkpoint(CheckpointRecord {
+                weights_sha256: checkpoint.weights_sha256()?,
+                tokenizer_sha256: checkpoint.sha256(TOKENIZER)?,
+                parameters,
+                dtype: dtype.name().to_owned(),
+                device: device_name,
+                ..CheckpointRecord::default()
+            }),
         };
         let space_before = family.space_before;
         Ok(Self { info, tokenizer, frame, words, positions, norm, layers, heads, padding, space_before })

@@ -15,7 +15,8 @@ use crate::tokens::Tokens;
 use crate::weights::{Dtype, Numbers, Weights};
 use crate::{DeviceChoice, LoadError, LoadOptions, Resample};
 use candle_core::{Device, Tensor};
-use loupe_core::dialect::{PictureSizes, dialect};
+use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
+use loupe_core::model::{AskId, AskSource, CheckpointRecord, Next, Provenance};
 use loupe_core::{Ask, Counts, ModelError, ModelInfo, Reply, ReplySink, Stop, Timing, VisionLanguageModel};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -43,11 +44,8 @@ pub(crate) struct Engine<A> {
 
 /// A prompt that is being answered.
 struct Job<'a> {
-    /// Number of the ask in the call.
-    ask: usize,
-    limits: &'a loupe_core::GenerationLimits,
-    /// Width and height of each picture given.
-    given: Vec<[usize; 2]>,
+    id: AskId,
+    ask: &'a Ask,
     prompt: Prompt,
     found: Found,
     reused: usize,
@@ -110,20 +108,26 @@ impl<A: Architecture> Engine<A> {
         let config = checkpoint.need_json("config.json")?;
         let shape = &arch.decoder().config;
         let tokens = Tokens::read(checkpoint, shape.vocab)?;
+        let template = ChatTemplate::read(checkpoint, fallback_template)?;
         let info = ModelInfo {
             family: family.name.to_owned(),
             name: checkpoint.name(),
-            weights_sha256,
-            parameters,
-            dtype: dtype.name().to_owned(),
-            device: name,
-            resample: resample.name().to_owned(),
             box_dialect: family.box_dialect.to_owned(),
-            context_tokens: shape.context,
+            context_tokens: Some(shape.context),
+            from: Provenance::Checkpoint(CheckpointRecord {
+                weights_sha256,
+                adapter_sha256: None,
+                tokenizer_sha256: Some(tokens.sha256.clone()),
+                template_sha256: Some(template.sha256().to_owned()),
+                parameters,
+                dtype: dtype.name().to_owned(),
+                device: name,
+                resample: resample.name().to_owned(),
+            }),
         };
         let limit = if options.dump.is_some() { 0 } else { options.cache_bytes };
         Ok(Box::new(Self {
-            template: ChatTemplate::read(checkpoint, fallback_template)?,
+            template,
             ends: tokens.end_tokens(checkpoint, &config)?,
             fingerprint: arch.fingerprint(),
             arch,
@@ -139,8 +143,8 @@ impl<A: Architecture> Engine<A> {
         &mut self,
         mut jobs: Vec<Job<'_>>,
         sink: &mut dyn ReplySink,
-    ) -> Vec<(usize, Result<Reply, ModelError>)> {
-        let asks: Vec<usize> = jobs.iter().map(|j| j.ask).collect();
+    ) -> Vec<(AskId, Result<Reply, ModelError>)> {
+        let asks: Vec<AskId> = jobs.iter().map(|j| j.id).collect();
         match self.try_answer(&mut jobs, sink) {
             Ok(replies) => asks.into_iter().zip(replies).collect(),
             // What fails here is the device or memory, not one of the asks.
@@ -157,8 +161,8 @@ impl<A: Architecture> Engine<A> {
         let mut rows: Vec<Result<Row, ModelError>> = jobs
             .iter()
             .map(|job| {
-                let room = self.info.context_tokens - job.prompt.ids.len();
-                Row::new(job.limits, &job.prompt.ids, room)
+                let room = self.arch.decoder().config.context - job.prompt.ids.len();
+                Row::new(&job.ask.limits, &job.prompt.ids, room)
             })
             .collect();
         let started = self.prefill(jobs)?;
@@ -253,7 +257,8 @@ impl<A: Architecture> Engine<A> {
         let last: Vec<usize> = todo.iter().enumerate().filter(|(_, r)| r.last).map(|(i, _)| i).collect();
         let mut started = Started::default();
         for part in in_waves(&todo, &last) {
-            let reserve = part.iter().map(|i| jobs[todo[*i].prompt].limits.max_new_tokens).max().unwrap_or(0);
+            let reserve =
+                part.iter().map(|i| jobs[todo[*i].prompt].ask.limits.max_new_tokens).max().unwrap_or(0);
             let reserve = reserve.clamp(1, RESERVE);
             let (groups, hidden) = self.run_wave(jobs, &todo, &done, &part, &mut features, reserve)?;
             let mut ends = Vec::new();
@@ -399,7 +404,7 @@ impl<A: Architecture> Engine<A> {
                     if row.stop.is_none() {
                         let piece = row.take(line, &self.ends, &self.tokens)?;
                         if !piece.is_empty() {
-                            sink.piece(jobs[*job].ask, &piece);
+                            let _ = sink.piece(jobs[*job].id, &piece);
                         }
                     }
                     if row.stop.is_none() {
@@ -434,7 +439,7 @@ impl<A: Architecture> Engine<A> {
         let ids = row.reply_ids();
         let mut reply = Reply::from_text(row.text());
         reply.token_ids = ids.to_vec();
-        reply.logprobs = job.limits.logprobs.map(|_| row.logprobs.clone());
+        reply.logprobs = job.ask.limits.logprobs.map(|_| row.logprobs.clone());
         reply.stop = row.stop.unwrap_or(Stop::Length);
         reply.timing = timing;
         reply.counts = Counts {
@@ -446,18 +451,22 @@ impl<A: Architecture> Engine<A> {
         if let Some(dialect) = dialect(&self.info.box_dialect).filter(|_| !job.prompt.shown.is_empty()) {
             // Some dialects are made of special tokens, which the reply's words leave out.
             let words = self.tokens.decode(ids, true).map_err(compute)?;
-            let sizes = job.prompt.shown.iter().zip(&job.given);
-            let sizes: Vec<PictureSizes> = sizes
-                .map(|(shown, given)| PictureSizes { given: *given, model_input: shown.resized })
+            let pictures = job.prompt.shown.iter().zip(&job.ask.pictures);
+            let pictures: Vec<SpokenPicture<'_>> = pictures
+                .map(|(shown, picture)| SpokenPicture {
+                    sizes: PictureSizes {
+                        given: [picture.width(), picture.height()],
+                        model_input: shown.resized,
+                    },
+                    origin: &picture.origin,
+                })
                 .collect();
             // Where the dialect cannot name a picture, the last one is meant.
             let parsed = dialect.parse(&words);
-            let found = dialect.found(&parsed, &sizes, sizes.len() - 1);
-            if !found.boxes.is_empty() || !found.points.is_empty() {
+            reply.findings = dialect.place(&parsed, &pictures, pictures.len() - 1).findings;
+            if !reply.findings.is_empty() {
                 reply.repairs = parsed.repairs.iter().map(|r| r.name()).collect();
             }
-            reply.boxes = found.boxes;
-            reply.points = found.points;
         }
         Ok(reply)
     }
@@ -528,7 +537,7 @@ pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), Load
         DeviceChoice::Cuda(number) => {
             let device = format!("cuda:{number}");
             if !cfg!(feature = "cuda") {
-                let problem = "this program was built without CUDA; see docs/cuda.md".to_owned();
+                let problem = "this program was built without CUDA; see docs/reference/cuda.md".to_owned();
                 return Err(LoadError::Device { device, problem });
             }
             let opened = Device::new_cuda(number);
@@ -544,29 +553,38 @@ impl<A: Architecture> VisionLanguageModel for Engine<A> {
         &self.info
     }
 
-    fn generate(&mut self, asks: &[Ask], sink: &mut dyn ReplySink) -> Vec<Result<Reply, ModelError>> {
-        let mut out: Vec<Option<Result<Reply, ModelError>>> = asks.iter().map(|_| None).collect();
+    fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
+        let mut more = true;
+        while more {
+            let mut wave = Vec::new();
+            while wave.len() < ROWS {
+                match asks.next(wave.is_empty()) {
+                    Next::Ask(id, ask) => wave.push((id, ask)),
+                    Next::NotYet => break,
+                    Next::NoMore => {
+                        more = false;
+                        break;
+                    }
+                }
+            }
+            self.answer_wave(&wave, replies);
+        }
+    }
+}
+
+impl<A: Architecture> Engine<A> {
+    fn answer_wave(&mut self, wave: &[(AskId, Ask)], replies: &mut dyn ReplySink) {
         let mut jobs = Vec::new();
-        for (number, ask) in asks.iter().enumerate() {
+        for (id, ask) in wave {
             match Prompt::new(ask, &self.arch, &self.tokens, &self.template, &self.fingerprint) {
-                Ok(prompt) => jobs.push(Job {
-                    ask: number,
-                    limits: &ask.limits,
-                    given: ask.pictures.iter().map(|p| [p.width(), p.height()]).collect(),
-                    prompt,
-                    found: Found::default(),
-                    reused: 0,
-                }),
-                Err(error) => out[number] = Some(Err(error)),
+                Ok(prompt) => jobs.push(Job { id: *id, ask, prompt, found: Found::default(), reused: 0 }),
+                Err(error) => replies.done(*id, Err(error)),
             }
         }
-        while !jobs.is_empty() {
-            let rest = jobs.split_off(jobs.len().min(ROWS));
-            for (number, result) in self.answer(std::mem::replace(&mut jobs, rest), sink) {
-                out[number] = Some(result);
+        if !jobs.is_empty() {
+            for (id, result) in self.answer(jobs, replies) {
+                replies.done(id, result);
             }
         }
-        let lost = || Err(ModelError::Compute("the ask was lost".into()));
-        out.into_iter().map(|r| r.unwrap_or_else(lost)).collect()
     }
 }

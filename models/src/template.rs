@@ -2,11 +2,13 @@
 
 use crate::LoadError;
 use crate::checkpoint::Checkpoint;
+use loupe_core::words::hex;
 use loupe_core::{Part, Role, Turn};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 /// What stands in for a missing template: ChatML with pictures and the default system prompt, as
 /// the instruction-tuned Qwen-VL checkpoints render it.
@@ -35,6 +37,7 @@ pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     /// `bos_token`, `eos_token` and the like, which templates print.
     tokens: Vec<(String, String)>,
+    sha256: String,
 }
 
 impl ChatTemplate {
@@ -71,8 +74,14 @@ impl ChatTemplate {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_filter("tojson", python_json);
+        let sha256 = hex(&Sha256::digest(source.as_bytes()));
         environment.add_template_owned(NAME, source).map_err(|e| problem(&e))?;
-        Ok(Self { environment, tokens })
+        Ok(Self { environment, tokens, sha256 })
+    }
+
+    /// SHA-256 of the template's text in hexadecimal.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The prompt's text. `protect` is applied to what the caller wrote.

@@ -3,7 +3,9 @@
 
 use crate::LoadError;
 use crate::checkpoint::Checkpoint;
+use loupe_core::words::hex;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use tokenizers::Tokenizer;
 
@@ -17,6 +19,8 @@ pub(crate) struct Tokens {
     /// Special tokens with their ids, longest first.
     special: Vec<(String, u32)>,
     vocab: usize,
+    /// Of tokenizer.json, in hexadecimal.
+    pub(crate) sha256: String,
 }
 
 impl Tokens {
@@ -24,8 +28,9 @@ impl Tokens {
     pub(crate) fn read(checkpoint: &Checkpoint, vocab: usize) -> Result<Self, LoadError> {
         const FILE: &str = "tokenizer.json";
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
-        let mut tokenizer =
-            Tokenizer::from_bytes(checkpoint.need_bytes(FILE)?).map_err(|e| failed(e.to_string()))?;
+        let bytes = checkpoint.need_bytes(FILE)?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
         tokenizer.set_encode_special_tokens(true);
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| failed(e.to_string()))?;
@@ -38,7 +43,7 @@ impl Tokens {
                 "token {token:?} has id {id}, but the embedding table has {vocab} rows"
             )));
         }
-        Ok(Self { tokenizer, special, vocab })
+        Ok(Self { tokenizer, special, vocab, sha256 })
     }
 
     /// `text` with every special token in it made unrecognisable.

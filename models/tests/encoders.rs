@@ -99,7 +99,7 @@ fn ids_and_every_layer_equal_transformers() {
         let [first, last] = encoder.frame();
         assert_eq!(encoder.tokens("").unwrap(), [first, last], "{}", case.name);
         let longest = case.texts().iter().map(|t| encoder.tokens(t).unwrap().len()).max().unwrap();
-        assert_eq!(longest, encoder.info().context_tokens, "{}: one text is cut", case.name);
+        assert_eq!(Some(longest), encoder.info().context_tokens, "{}: one text is cut", case.name);
     }
 }
 

@@ -6,8 +6,10 @@
 mod common;
 
 use common::{Case, Dialect, FAMILIES, cosine, dumped, greedy, largest_difference};
-use loupe_core::{Counts, GenerationLimits, ModelError, Part, Picture, Role, Turn};
+use loupe_core::model::{AskId, Go, Listed};
+use loupe_core::{Counts, GenerationLimits, ModelError, Part, Picture, Reply, ReplySink, Role, Turn};
 use loupe_models::{Dtype, LoadError, LoadOptions, load};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn cases() -> impl Iterator<Item = Case> {
@@ -56,7 +58,7 @@ fn every_dialect_of_files_loads_the_same() {
             // The processor's class name says less in old files, so the library is named.
             let options = LoadOptions { resample: Some(case.resample()), ..LoadOptions::default() };
             let mut model = load(dir.path(), &options).unwrap();
-            let reply = model.generate(std::slice::from_ref(ask), &mut ()).remove(0).unwrap();
+            let reply = model.generate(std::slice::from_ref(ask)).remove(0).unwrap();
             let want: Vec<u32> = case.reference("0.generated_ids").ints().iter().map(|v| *v as u32).collect();
             assert_eq!(reply.token_ids, want, "{} {dialect:?}", case.name);
         }
@@ -94,12 +96,10 @@ fn batches_and_stored_prefixes_change_nothing() {
         let off = LoadOptions { cache_bytes: 0, ..LoadOptions::default() };
         let alone: Vec<_> = asks
             .iter()
-            .map(|a| {
-                load(dir.path(), &off).unwrap().generate(std::slice::from_ref(a), &mut ()).remove(0).unwrap()
-            })
+            .map(|a| load(dir.path(), &off).unwrap().generate(std::slice::from_ref(a)).remove(0).unwrap())
             .collect();
         for round in 0..2 {
-            let batch = model.generate(&asks, &mut ());
+            let batch = model.generate(&asks);
             for (i, (got, want)) in batch.into_iter().zip(&alone).enumerate() {
                 let got = got.unwrap();
                 let at = format!("{} ask {i} round {round}", case.name);
@@ -133,19 +133,18 @@ fn many_questions_on_one_picture_compute_it_once() {
     let questions = ["Is there a fracture?", "Which side?", "Is it normal or not, in your view?", "x"];
     let asks: Vec<_> = questions.iter().map(|q| greedy(vec![picture.clone()], q, 6)).collect();
     let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
-    let counts: Vec<Counts> = model.generate(&asks, &mut ()).into_iter().map(|r| r.unwrap().counts).collect();
+    let counts: Vec<Counts> = model.generate(&asks).into_iter().map(|r| r.unwrap().counts).collect();
     assert_eq!(counts[0].reused_tokens, 0);
     for c in &counts[1..] {
         assert!(c.reused_tokens > c.picture_tokens && c.reused_tokens < c.prompt_tokens, "{c:?}");
     }
     // A later call finds the picture again; one changed pixel does not.
-    let later =
-        model.generate(&[greedy(vec![picture.clone()], "Something new", 2)], &mut ()).remove(0).unwrap();
+    let later = model.generate(&[greedy(vec![picture.clone()], "Something new", 2)]).remove(0).unwrap();
     assert!(later.counts.reused_tokens > later.counts.picture_tokens);
     let mut pixels = picture.pixels().to_vec();
     pixels[1234] ^= 1;
     let other = Arc::new(Picture::new(224, 196, 3, pixels).unwrap());
-    let missed = model.generate(&[greedy(vec![other], "Something new", 2)], &mut ()).remove(0).unwrap();
+    let missed = model.generate(&[greedy(vec![other], "Something new", 2)]).remove(0).unwrap();
     assert!(missed.counts.reused_tokens < missed.counts.prompt_tokens - missed.counts.picture_tokens);
 }
 
@@ -154,13 +153,13 @@ fn the_second_round_of_a_conversation_reuses_the_first() {
     let (_, dir, picture) = shared_picture_case();
     let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
     let mut ask = greedy(vec![picture], "Is there a fracture in this x ray?", 12);
-    let first = model.generate(std::slice::from_ref(&ask), &mut ()).remove(0).unwrap();
+    let first = model.generate(std::slice::from_ref(&ask)).remove(0).unwrap();
     ask.turns.push(Turn::text(Role::Assistant, "left right left"));
     ask.turns.push(Turn::text(Role::User, "Look again."));
-    let second = model.generate(std::slice::from_ref(&ask), &mut ()).remove(0).unwrap();
+    let second = model.generate(std::slice::from_ref(&ask)).remove(0).unwrap();
     assert!(second.counts.reused_tokens >= first.counts.prompt_tokens, "{:?}", second.counts);
     let off = LoadOptions { cache_bytes: 0, ..LoadOptions::default() };
-    let fresh = load(dir.path(), &off).unwrap().generate(&[ask], &mut ()).remove(0).unwrap();
+    let fresh = load(dir.path(), &off).unwrap().generate(&[ask]).remove(0).unwrap();
     assert_eq!(second.token_ids, fresh.token_ids);
     assert_eq!(fresh.counts.reused_tokens, 0);
 }
@@ -184,11 +183,14 @@ fn words_of_the_caller_are_never_special_tokens() {
 #[test]
 fn sampling_repeats_with_its_seed_and_pieces_add_up() {
     #[derive(Default)]
-    struct Pieces(Vec<String>);
-    impl loupe_core::ReplySink for Pieces {
-        fn piece(&mut self, ask: usize, piece: &str) {
-            self.0.resize(self.0.len().max(ask + 1), String::new());
-            self.0[ask] += piece;
+    struct Pieces(BTreeMap<AskId, String>, BTreeMap<AskId, Reply>);
+    impl ReplySink for Pieces {
+        fn piece(&mut self, id: AskId, piece: &str) -> Go {
+            *self.0.entry(id).or_default() += piece;
+            Go::On
+        }
+        fn done(&mut self, id: AskId, reply: Result<Reply, ModelError>) {
+            assert!(self.1.insert(id, reply.unwrap()).is_none());
         }
     }
     let (_, dir, picture) = shared_picture_case();
@@ -201,13 +203,13 @@ fn sampling_repeats_with_its_seed_and_pieces_add_up() {
     let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
     let mut pieces = Pieces::default();
     let asks = [sampled(1), sampled(1), sampled(2)];
-    let replies: Vec<_> = model.generate(&asks, &mut pieces).into_iter().map(Result::unwrap).collect();
+    model.serve(&mut Listed::new(&asks), &mut pieces);
+    let replies: Vec<Reply> = pieces.1.into_values().collect();
     assert_eq!(replies[0].token_ids, replies[1].token_ids);
     assert_ne!(replies[0].token_ids, replies[2].token_ids);
-    let again =
-        load(dir.path(), &LoadOptions::default()).unwrap().generate(&asks[..1], &mut ()).remove(0).unwrap();
+    let again = load(dir.path(), &LoadOptions::default()).unwrap().generate(&asks[..1]).remove(0).unwrap();
     assert_eq!(again.text, replies[0].text);
-    for (reply, piece) in replies.iter().zip(&pieces.0) {
+    for (reply, piece) in replies.iter().zip(pieces.0.values()) {
         assert_eq!(&reply.text, piece);
     }
 }
@@ -223,7 +225,7 @@ fn bad_asks_fail_alone_and_say_why() {
     let long = greedy(vec![], &"word ".repeat(4000), 2);
     let mut senseless = good.clone();
     senseless.limits = GenerationLimits { repetition_penalty: -1.0, ..good.limits.clone() };
-    let out = model.generate(&[missing, good.clone(), thin, long, senseless, good], &mut ());
+    let out = model.generate(&[missing, good.clone(), thin, long, senseless, good]);
     assert!(matches!(out[0], Err(ModelError::NoSuchPicture { turn: 0, index: 3, count: 1 })));
     assert!(
         matches!(&out[2], Err(ModelError::Picture { index: 0, problem }) if problem.contains("200")),

@@ -259,5 +259,8 @@ fn medsam2_is_told_by_its_name() {
         std::fs::rename(made.path().join(file), named.join(file)).unwrap();
     }
     let loaded = load_segmenter(&Checkpoint::directory(&named), None, &LoadOptions::default()).unwrap();
-    assert_eq!((loaded.info().family.as_str(), loaded.info().resample.as_str()), ("medsam2", "pillow"));
+    assert_eq!(
+        (loaded.info().family.as_str(), loaded.info().checkpoint().unwrap().resample.as_str()),
+        ("medsam2", "pillow")
+    );
 }

@@ -1,5 +1,5 @@
 //! Prints what loupe reads from DICOM, volume and picture files named on standard input, one JSON object a file:
-//! for each frame the SHA-256 of its values, or why the file is refused. `docs/conformance.md` is made from it
+//! for each frame the SHA-256 of its values, or why the file is refused. `docs/reference/conformance.md` is made from it
 //! and from what pydicom reads (`preprocess/tests/conformance/dicom.py`).
 //!
 //! With a folder as argument, the values themselves are written there as well, of the first four frames:

@@ -114,7 +114,7 @@ fn sizes_and_references_from_columns() {
     );
 }
 
-/// 500 published replies and their references, both in one dialect; figures of `docs/scoring.md`.
+/// 500 published replies and their references, both in one dialect; figures of `docs/reference/scoring.md`.
 #[test]
 fn published_replies_of_point_detect_count() {
     let Some(data) = real_data("pred_pointdetectcount") else { return };

@@ -39,7 +39,7 @@ pub(crate) struct ScoreArgs {
     metrics: Vec<String>,
 
     /// What networks said about the reports (RadGraph, CheXbert, GREEN, BERTScore), a JSON line each;
-    /// their metrics are computed from it (docs/scoring.md).
+    /// their metrics are computed from it (docs/reference/scoring.md).
     #[arg(long, value_name = "FILE")]
     annotations: Option<PathBuf>,
 

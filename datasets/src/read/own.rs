@@ -1,4 +1,4 @@
-//! The documented format of loupe's own for anybody's set (docs/datasets.md): one question a row.
+//! The documented format of loupe's own for anybody's set (docs/reference/datasets.md): one question a row.
 
 use super::files::Rows;
 use super::row::{Row, chosen, lettered, sample, words};

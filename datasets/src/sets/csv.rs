@@ -1,4 +1,4 @@
-//! A set of one's own as a table (docs/datasets.md).
+//! A set of one's own as a table (docs/reference/datasets.md).
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
@@ -8,7 +8,7 @@ use loupe_core::DataError;
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "csv",
     title: "A set of your own: a CSV or TSV table with a heading line",
-    citation: "docs/datasets.md",
+    citation: "docs/reference/datasets.md",
     licence: "yours",
     splits: &[],
     layout: "FILE.csv or FILE.tsv (or a folder with one such file); image paths are relative to its folder and stay inside it",

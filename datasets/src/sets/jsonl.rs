@@ -1,4 +1,4 @@
-//! A set of one's own as JSON lines (docs/datasets.md).
+//! A set of one's own as JSON lines (docs/reference/datasets.md).
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
@@ -8,7 +8,7 @@ use loupe_core::DataError;
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "jsonl",
     title: "A set of your own: one JSON object a line",
-    citation: "docs/datasets.md",
+    citation: "docs/reference/datasets.md",
     licence: "yours",
     splits: &[],
     layout: "FILE.jsonl (or a folder with one such file); image paths are relative to its folder and stay inside it",

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "masks",
     title: "A folder of images and a folder of masks",
-    citation: "docs/datasets.md",
+    citation: "docs/reference/datasets.md",
     licence: "that of the set",
     splits: &["all", "test", "val", "train"],
     layout: "images/NAME.png with masks/NAME.png (or NAME_mask.png, or masks/LABEL/NAME.png); SPLIT/ before both for \

@@ -117,7 +117,7 @@ fn the_fingerprint_follows_the_annotations_and_not_the_images() {
     assert_eq!(samples("vqa-rad", dir.path(), "test").len(), 4);
 }
 
-/// A set's line in docs/datasets.md.
+/// A set's line in docs/reference/datasets.md.
 fn documented(entry: &loupe_datasets::SetEntry) -> String {
     let rows = |split: &str| entry.known.iter().find(|k| k.split == split).map(|k| format!(" ({})", k.rows));
     let splits: Vec<String> =
@@ -131,13 +131,13 @@ fn documented(entry: &loupe_datasets::SetEntry) -> String {
 
 #[test]
 fn the_documentation_lists_every_set_as_it_is() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/datasets.md");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/datasets.md");
     let text = std::fs::read_to_string(path).unwrap();
     for entry in SETS {
         let line = documented(entry);
-        assert!(text.lines().any(|l| l == line), "docs/datasets.md needs this line:\n{line}");
+        assert!(text.lines().any(|l| l == line), "docs/reference/datasets.md needs this line:\n{line}");
     }
     let listed =
         text.lines().skip_while(|l| !l.starts_with("## All sets")).filter(|l| l.starts_with("| `")).count();
-    assert_eq!(listed, SETS.len(), "docs/datasets.md has lines of sets that are not there");
+    assert_eq!(listed, SETS.len(), "docs/reference/datasets.md has lines of sets that are not there");
 }

@@ -1,4 +1,4 @@
-//! The `strict` profile: every rule documented in docs/scoring.md, the one that fired on record.
+//! The `strict` profile: every rule documented in docs/reference/scoring.md, the one that fired on record.
 //!
 //! What it never does: guess, take the first option, draw at random, or find `no` inside `abnormal`.
 //! A reply out of which no rule reads an answer is unparsed: in the denominator, never credited.
@@ -88,7 +88,7 @@ impl Profile for Strict {
     }
 
     fn about(&self) -> &str {
-        "loupe's own rules (docs/scoring.md): no guessing, unparsed replies are a class of their own"
+        "loupe's own rules (docs/reference/scoring.md): no guessing, unparsed replies are a class of their own"
     }
 
     fn judge(&self, case: &Case<'_>) -> Judgement {

@@ -12,6 +12,7 @@ use crate::engine::open_device;
 use crate::weights::{Numbers, Weights};
 use crate::{Dtype, LoadError, LoadOptions};
 use candle_core::{DType, Device, Tensor};
+use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -218,13 +219,16 @@ impl Sam {
         let info = ModelInfo {
             family: family.to_owned(),
             name: checkpoint.name(),
-            weights_sha256: checkpoint.weights_sha256()?,
-            parameters,
-            dtype: opened.dtype.name().to_owned(),
-            device: opened.device_name,
-            resample: recipe.resample().to_owned(),
             box_dialect: "none".to_owned(),
-            context_tokens: 0,
+            context_tokens: None,
+            from: Provenance::Checkpoint(CheckpointRecord {
+                weights_sha256: checkpoint.weights_sha256()?,
+                parameters,
+                dtype: opened.dtype.name().to_owned(),
+                device: opened.device_name,
+                resample: recipe.resample().to_owned(),
+                ..CheckpointRecord::default()
+            }),
         };
         let side = network.prompts().image_size();
         Ok(Self { family, info, side, network, recipe, device: opened.device, kept: Vec::new() })

@@ -60,7 +60,7 @@ pub(crate) fn prompt(
     let mut rough = None;
     for hint in hints {
         if let Some(kind) = recipe.refuses(hint) {
-            return Err(SegmentError::Prompt { model: family.to_owned(), hint: kind });
+            return Err(SegmentError::Prompt { model: family.to_owned(), kind });
         }
         match hint {
             SegmentPrompt::Point { at, positive } => {
@@ -93,7 +93,7 @@ pub(crate) fn prompt(
                 rough = Some(mask.clone());
             }
             SegmentPrompt::Phrase(_) => {
-                return Err(SegmentError::Prompt { model: family.to_owned(), hint: "phrase" });
+                return Err(SegmentError::Prompt { model: family.to_owned(), kind: "phrase" });
             }
         }
     }

@@ -8,7 +8,9 @@
 
 use super::{SegmenterFamily, SegmenterLoader};
 use crate::LoadError;
-use crate::checkpoint::{Checkpoint, hex};
+use crate::checkpoint::Checkpoint;
+use loupe_core::model::{CheckpointRecord, Provenance};
+use loupe_core::words::hex;
 use loupe_core::{LabelVolume, ModelInfo, SegmentError, Volume, VolumeSegmenter};
 use ndarray::Array3;
 use rayon::prelude::*;
@@ -173,13 +175,15 @@ impl MeshNet {
         let info = ModelInfo {
             family: FAMILY.name.to_owned(),
             name: checkpoint.name(),
-            weights_sha256: hex(&digest.finalize()),
-            parameters,
-            dtype: "f32".to_owned(),
-            device: "cpu".to_owned(),
-            resample: "none".to_owned(),
             box_dialect: "none".to_owned(),
-            context_tokens: 0,
+            context_tokens: None,
+            from: Provenance::Checkpoint(CheckpointRecord {
+                weights_sha256: hex(&digest.finalize()),
+                parameters,
+                dtype: "f32".to_owned(),
+                device: "cpu".to_owned(),
+                ..CheckpointRecord::default()
+            }),
         };
         Ok(Self { info, layers })
     }

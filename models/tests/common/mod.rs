@@ -77,7 +77,7 @@ impl Dumped {
 pub fn dumped(dir: &Path, asks: &[Ask], options: &LoadOptions) -> Dumped {
     let out = tempfile::tempdir().unwrap();
     let options = LoadOptions { dump: Some(out.path().to_path_buf()), ..options.clone() };
-    for reply in load(dir, &options).unwrap().generate(asks, &mut ()) {
+    for reply in load(dir, &options).unwrap().generate(asks) {
         reply.unwrap();
     }
     Dumped(std::fs::read(out.path().join("dump.safetensors")).unwrap())

@@ -1,7 +1,7 @@
-"""Compares what loupe reads from DICOM files with what pydicom reads, and writes docs/conformance.md.
+"""Compares what loupe reads from DICOM files with what pydicom reads, and writes docs/reference/conformance.md.
 
     cargo build -p loupe-preprocess --example conformance
-    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --out docs/conformance.md \
+    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --out docs/reference/conformance.md \
         --pictures DIR --volumes DIR DIR...
 
 Grey frames are compared as stored values (unused bits masked, signs extended), as values of the modality
