@@ -14,11 +14,12 @@ use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric};
 use loupe_eval::profiles::{AsProfile, HarnessProfile};
 use loupe_eval::strict::Strict;
-use loupe_eval::{Profile, Scoring, Summary};
+use loupe_eval::{Profile, Scoring};
 use loupe_report::pages::run as run_page;
 use loupe_run::RunFolder;
 use std::path::{Path, PathBuf};
 
+pub use loupe_eval::Summary;
 pub use loupe_eval::metrics::Texts;
 pub use loupe_eval::metrics::report_sections::{Part, Preprocess};
 
