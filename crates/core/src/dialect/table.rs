@@ -20,36 +20,54 @@ const fn row(
     Dialect { name, about, syntax, units, order: Order::Xy, decimals, ask: None }
 }
 
+/// Qwen2.5-VL's and Qwen3-VL's way of asking for a place.
+const LOCATE: Option<&str> =
+    Some("Locate {phrase} in the image and give its coordinates as JSON with the key \"bbox_2d\".");
+
 /// Every dialect; a family or protocol names the one it speaks.
 pub const DIALECTS: &[Dialect] = &[
-    row(
-        "qwen2.5-vl",
-        "Qwen2.5-VL, Lingshu: JSON list of {\"bbox_2d\": [x1, y1, x2, y2], \"label\": …}, pixels of the resized picture",
-        Syntax::Json(OBJECTS),
-        Units::ModelInputPixels,
-        0,
-    ),
-    row(
-        "qwen3-vl",
-        "Qwen3-VL: the same JSON, 0 to 1000 across each side",
-        Syntax::Json(OBJECTS),
-        Units::Thousandths,
-        0,
-    ),
-    row(
-        "qwen2-vl",
-        "Qwen2-VL: <|box_start|>(x1,y1),(x2,y2)<|box_end|>, 0 to 1000 across each side",
-        Syntax::BoxTokens,
-        Units::Thousandths,
-        0,
-    ),
-    row(
-        "internvl",
-        "InternVL: <ref>label</ref><box>[[x1, y1, x2, y2]]</box>, 0 to 1000 across each side",
-        Syntax::BoxTags,
-        Units::Thousandths,
-        0,
-    ),
+    Dialect {
+        ask: LOCATE,
+        ..row(
+            "qwen2.5-vl",
+            "Qwen2.5-VL, Lingshu: JSON list of {\"bbox_2d\": [x1, y1, x2, y2], \"label\": …}, pixels of the resized picture",
+            Syntax::Json(OBJECTS),
+            Units::ModelInputPixels,
+            0,
+        )
+    },
+    Dialect {
+        ask: LOCATE,
+        ..row(
+            "qwen3-vl",
+            "Qwen3-VL: the same JSON, 0 to 1000 across each side",
+            Syntax::Json(OBJECTS),
+            Units::Thousandths,
+            0,
+        )
+    },
+    Dialect {
+        ask: Some("Locate {phrase} in the image and give its bounding box."),
+        ..row(
+            "qwen2-vl",
+            "Qwen2-VL: <|box_start|>(x1,y1),(x2,y2)<|box_end|>, 0 to 1000 across each side",
+            Syntax::BoxTokens,
+            Units::Thousandths,
+            0,
+        )
+    },
+    Dialect {
+        ask: Some(
+            "Please provide the bounding box coordinate of the region this sentence describes: <ref>{phrase}</ref>",
+        ),
+        ..row(
+            "internvl",
+            "InternVL: <ref>label</ref><box>[[x1, y1, x2, y2]]</box>, 0 to 1000 across each side",
+            Syntax::BoxTags,
+            Units::Thousandths,
+            0,
+        )
+    },
     Dialect {
         order: Order::Yx,
         ..row(
@@ -82,6 +100,7 @@ pub const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         order: Order::Yx,
+        ask: Some("detect {phrase}"),
         ..row(
             "paligemma",
             "PaliGemma: <locYYYY><locXXXX><locYYYY><locXXXX> label, 1024 bins a side, boxes separated by ;",
@@ -90,13 +109,16 @@ pub const DIALECTS: &[Dialect] = &[
             0,
         )
     },
-    row(
-        "florence2",
-        "Florence-2: label<loc_x1><loc_y1><loc_x2><loc_y2>, 1000 bins a side, bin centres",
-        Syntax::LocTokens(LocShape::FLORENCE),
-        Units::Bins1000Centre,
-        0,
-    ),
+    Dialect {
+        ask: Some("Locate the phrases in the caption: {phrase}"),
+        ..row(
+            "florence2",
+            "Florence-2: label<loc_x1><loc_y1><loc_x2><loc_y2>, 1000 bins a side, bin centres",
+            Syntax::LocTokens(LocShape::FLORENCE),
+            Units::Bins1000Centre,
+            0,
+        )
+    },
     row(
         "medvision",
         "MedVision: x1, y1, x2, y2 as plain numbers, 0 to 1 across each side from the lower left corner",
