@@ -348,7 +348,8 @@ impl AskAnswer {
                 (image, f.clone().with(Some(label), f.score))
             })
             .collect();
-        let text = serde_json::to_string_pretty(&loupe_report::coco::detections(&named))?;
+        let named = named.iter().map(|(image, finding)| (image.as_str(), finding));
+        let text = serde_json::to_string_pretty(&loupe_report::exports::coco::detections(named))?;
         files::write(file, text.as_bytes())
     }
 }

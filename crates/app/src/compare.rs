@@ -2,11 +2,12 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
-use crate::score::{PageOptions, profile, read_summary};
+use crate::pages::{self, PageOptions};
+use crate::score::{profile, read_summary};
 use loupe_core::Table;
-use loupe_eval::compare::Comparison;
-use loupe_eval::{Summary, tables};
-use loupe_report::pages::compare::{SideBySide, write};
+use loupe_eval::compare::{Comparison, compare_judged};
+use loupe_eval::{JudgedRun, Summary, tables};
+use loupe_report::pages::compare::{RunPair, page as pair_page};
 use std::path::{Path, PathBuf};
 
 pub use loupe_core::table::Format;
@@ -43,22 +44,23 @@ pub struct ComparePage {
 /// When a run cannot be read, they share no sample, or the page cannot be written.
 pub fn compare(options: &CompareOptions) -> Result<Comparison, AppError> {
     let profile = profile(&options.profile)?;
-    let comparison = loupe_eval::compare::compare(&options.baseline, &options.run, profile.as_ref())
-        .step(|| "the runs could not be compared".to_owned())?;
+    let words = || "the runs could not be compared".to_owned();
+    let open = |dir: &Path| JudgedRun::open(dir, profile.as_ref()).step(words);
+    let (first, second) = (open(&options.baseline)?, open(&options.run)?);
+    let comparison = compare_judged(&first, &second).step(words)?;
     if let Some(page) = &options.page {
         let dataset = page.data.as_ref().map(DataOptions::open).transpose()?;
-        let both = SideBySide {
-            a: &options.baseline,
-            b: &options.run,
-            profile: profile.as_ref(),
+        let (loader, windows) = (page.images.loader(), pages::windows());
+        let pair = RunPair {
+            first: &first,
+            second: &second,
             comparison: &comparison,
             tables: &tables::comparison_tables(&comparison),
-            dataset: dataset.as_deref(),
-            loader: &page.images.loader(),
-            most: page.options.samples,
-            most_bytes: page.options.bytes,
         };
-        write(&both, &page.path).step(|| "the page could not be written".to_owned())?;
+        let pictures = pages::pictures(dataset.as_deref(), &loader);
+        pair_page(pair, pictures, &pages::bounds(&page.options, &windows))
+            .and_then(|made| made.save(&page.path))
+            .step(|| "the page could not be written".to_owned())?;
     }
     Ok(comparison)
 }

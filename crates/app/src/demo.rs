@@ -4,17 +4,18 @@ use crate::error::{AppError, InStep};
 use crate::evaluate::{Probe, Respondent, RunTask, Simulated, run_and_score};
 use crate::listener::Listener;
 use crate::open::{ImageOptions, ModelOptions};
+use crate::pages::{self, PageOptions};
 use crate::phantom;
 use crate::rethink::RethinkSetup;
-use crate::score::{PAGE_MB, ScoreOptions, Scorer};
+use crate::score::{ScoreOptions, Scorer};
 use loupe_core::{Dataset, GenerationLimits, Sample, Segmenter, Table, VisionLanguageModel};
 use loupe_eval::baselines::{Baseline, Baselines, baselines};
 use loupe_eval::compare::compare;
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
-use loupe_eval::summary::Reused;
-use loupe_eval::{Profile, Summary};
-use loupe_report::pages::run as run_page;
-use loupe_run::{Plan, RunFolder};
+use loupe_eval::summary::PrefixReuse;
+use loupe_eval::ScoredRun;
+use loupe_report::pages::run::{PagePart, page_of_parts};
+use loupe_run::Plan;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -96,7 +97,7 @@ pub struct DemoDocument {
     pub multi_image_accuracy_swapped: DemoFigure,
     /// Tokens of the second round that were not computed again.
     #[serde(rename = "second_look_reused")]
-    pub rethink_reused: Option<Reused>,
+    pub rethink_reused: Option<PrefixReuse>,
     /// The page with all of it.
     pub report: PathBuf,
     /// The page of each run.
@@ -149,16 +150,16 @@ const RUNS: [DemoRun; 12] = [
 ];
 
 /// A run that was made, with what its page needs.
-struct ScoredRun {
+struct DemoResult {
     run: DemoRun,
     dir: PathBuf,
-    summary: Summary,
+    scored: ScoredRun,
     baselines: Baselines,
 }
 
-impl ScoredRun {
+impl DemoResult {
     fn figure(&self, name: &str) -> DemoFigure {
-        let figure = self.summary.figure("strict", name);
+        let figure = self.scored.summary.figure("strict", name);
         DemoFigure {
             value: figure.and_then(|f| f.value),
             low: figure.and_then(|f| f.interval.as_ref()).map(|i| i.lo),
@@ -181,7 +182,7 @@ fn run_one(
     options: &DemoOptions,
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
-) -> Result<ScoredRun, AppError> {
+) -> Result<DemoResult, AppError> {
     let set = open(&run, options)?;
     let dir = options.output.join("runs").join(run.name);
     listener.say(&format!("{}: {} questions", run.name, set.len()));
@@ -200,9 +201,9 @@ fn run_one(
         seed: SEED,
         images: &options.images,
     };
-    let (_, summary) = run_and_score(&task, respondent, scorer, listener)?;
+    let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
     let samples: Vec<Sample> = (0..set.len()).filter_map(|i| set.get(i).ok()).collect();
-    Ok(ScoredRun { run, dir, summary, baselines: baselines(&samples) })
+    Ok(DemoResult { run, dir, scored, baselines: baselines(&samples) })
 }
 
 fn open(run: &DemoRun, options: &DemoOptions) -> Result<Box<dyn Dataset>, AppError> {
@@ -260,36 +261,27 @@ pub fn table(document: &DemoDocument) -> Table {
     }
 }
 
-const STRICT: &[&dyn Profile] = &[&Strict];
-
 /// One page over all runs, a few samples of each.
 fn common_page(
-    scored: &[ScoredRun],
+    results: &[DemoResult],
     table: Table,
     options: &DemoOptions,
     path: &Path,
 ) -> Result<(), AppError> {
     let loader = options.images.loader();
-    let mut folders = Vec::new();
-    for scored in scored.iter().filter(|s| s.run.probe.is_none()) {
-        folders.push((scored, RunFolder::open(&scored.dir)?, open(&scored.run, options)?));
+    let mut sets = Vec::new();
+    for result in results.iter().filter(|r| r.run.probe.is_none()) {
+        sets.push((result, open(&result.run, options)?));
     }
-    let parts: Vec<(&str, run_page::Source<'_>)> = folders
-        .iter()
-        .map(|(scored, folder, set)| {
-            let source = run_page::Source {
-                folder,
-                summary: &scored.summary,
-                profiles: STRICT,
-                dataset: Some(set.as_ref()),
-                loader: &loader,
-                most: SHOWN,
-                most_bytes: PAGE_MB << 20,
-            };
-            (scored.run.name, source)
-        })
-        .collect();
-    run_page::write_parts("loupe on phantoms", vec![table], &parts, path)?;
+    let part = |(result, set): &'_ (&DemoResult, Box<dyn Dataset>)| PagePart {
+        name: result.run.name,
+        run: &result.scored,
+        pictures: pages::pictures(Some(set.as_ref()), &loader),
+    };
+    let parts: Vec<PagePart<'_>> = sets.iter().map(part).collect();
+    let windows = pages::windows();
+    let bounds = pages::bounds(&PageOptions { samples: SHOWN, ..PageOptions::default() }, &windows);
+    page_of_parts("loupe on phantoms", vec![table], &parts, &bounds)?.save(path)?;
     Ok(())
 }
 
@@ -307,14 +299,14 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
     };
     let score = ScoreOptions::default();
     let scorer = score.scorer()?;
-    let mut scored = Vec::new();
+    let mut results = Vec::new();
     for run in RUNS {
-        scored.push(run_one(run, &mut models, options, &scorer, listener)?);
+        results.push(run_one(run, &mut models, options, &scorer, listener)?);
     }
     let [vqa, _, frames, boxes, by_box, by_point, once, twice, grey, swapped, frames_grey, frames_swapped] =
-        scored.as_slice()
+        results.as_slice()
     else {
-        return Err(AppError::input(format!("the demonstration has {} runs", scored.len())));
+        return Err(AppError::input(format!("the demonstration has {} runs", results.len())));
     };
     let document = DemoDocument {
         closed_accuracy: vqa.figure(CLOSED_BY_TYPE).beside(vqa.baselines.closed),
@@ -331,9 +323,9 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         multi_image_accuracy_blank: frames_grey.figure(CHOICE),
         multi_image_accuracy_swapped: frames_swapped.figure(CHOICE),
         rethink_reused: loupe_eval::summary::reused_in_later_rounds(&twice.dir)?,
-        reports: scored.iter().map(|s| s.dir.join("report.html")).collect(),
+        reports: results.iter().map(|s| s.dir.join("report.html")).collect(),
         report: options.output.join("report.html"),
     };
-    common_page(&scored, table(&document), options, &document.report)?;
+    common_page(&results, table(&document), options, &document.report)?;
     Ok(document)
 }

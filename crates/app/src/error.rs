@@ -10,6 +10,7 @@ use loupe_eval::metrics::punkt::PunktError;
 use loupe_eval::metrics::wordnet::WordNetError;
 use loupe_models::LoadError;
 use loupe_phantom::PhantomError;
+use loupe_report::exports::coco::CocoError;
 use loupe_report::{EncodeError, PageError};
 use loupe_rethink::RethinkError;
 use loupe_run::RunError;
@@ -109,6 +110,9 @@ pub enum AppError {
     /// A report page.
     #[error(transparent)]
     Page(#[from] PageError),
+    /// Findings that could not be written for COCO's tools.
+    #[error(transparent)]
+    Coco(#[from] CocoError),
     /// A picture that could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),

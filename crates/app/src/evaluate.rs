@@ -9,7 +9,7 @@ use crate::segment::SegmenterAnswerer;
 use loupe_core::{
     Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel,
 };
-use loupe_eval::Summary;
+use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
 use loupe_run::{Plan, Setting};
 use std::collections::BTreeMap;
@@ -104,8 +104,8 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
         seed: options.seed,
         images: &options.images,
     };
-    let (finished, summary) = run_and_score(&task, respondent, &scorer, listener)?;
-    Ok(Evaluation { dir, finished, summary })
+    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    Ok(Evaluation { dir, finished, summary: run.summary })
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.
@@ -197,7 +197,7 @@ pub fn run_and_score(
     respondent: Respondent<'_>,
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
-) -> Result<(Finished, Summary), AppError> {
+) -> Result<(Finished, ScoredRun), AppError> {
     let plain = task.images.loader();
     let probed = task.probe.map(|probe| {
         (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
@@ -231,6 +231,6 @@ pub fn run_and_score(
     let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress)
         .step(|| format!("the run in {} could not be done", task.dir.display()))?;
     listener.end();
-    let summary = scorer.score(task.dir, Some(set), loader, listener)?;
-    Ok((finished, summary))
+    let run = scorer.score(task.dir, Some(set), loader, listener)?;
+    Ok((finished, run))
 }

@@ -41,6 +41,7 @@ pub mod judge;
 mod listener;
 pub mod list;
 pub mod open;
+pub mod pages;
 pub mod phantom;
 pub mod prepare;
 pub mod replies;

@@ -3,6 +3,7 @@
 use crate::error::{AppError, InStep};
 use crate::judge::JudgeOptions;
 use crate::listener::Listener;
+use crate::pages::{self, PageOptions};
 use crate::similarity::BertScoreOptions;
 use loupe_core::words::did_you_mean;
 use loupe_core::{Dataset, MediaLoader, Metric};
@@ -14,32 +15,13 @@ use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric};
 use loupe_eval::profiles::{AsProfile, HarnessProfile};
 use loupe_eval::strict::Strict;
-use loupe_eval::{Profile, Scoring};
-use loupe_report::pages::run as run_page;
-use loupe_run::RunFolder;
+use loupe_eval::{Profile, ScoredRun, Scoring};
+use loupe_report::pages::run::page as run_page;
 use std::path::{Path, PathBuf};
 
 pub use loupe_eval::Summary;
 pub use loupe_eval::metrics::Texts;
 pub use loupe_eval::metrics::report_sections::{Part, Preprocess};
-
-/// Megabytes of pictures on a page that still goes through a mail server.
-pub const PAGE_MB: usize = 28;
-
-/// How much a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageOptions {
-    /// Most samples.
-    pub samples: usize,
-    /// Most bytes of pictures; when they do not fit, the largest are made smaller, and the page says how many.
-    pub bytes: usize,
-}
-
-impl Default for PageOptions {
-    fn default() -> Self {
-        Self { samples: 1000, bytes: PAGE_MB << 20 }
-    }
-}
 
 /// How replies are scored.
 #[derive(Debug, Clone)]
@@ -223,7 +205,7 @@ impl Scorer<'_> {
         dataset: Option<&dyn Dataset>,
         loader: &dyn MediaLoader,
         listener: &dyn Listener,
-    ) -> Result<Summary, AppError> {
+    ) -> Result<ScoredRun, AppError> {
         let (options, wanted) = (self.options, &self.metrics);
         let judge = options.judge.as_ref();
         let judged = judge.map(|j| j.ask(dir, &self.judged, listener)).transpose()?.unwrap_or_default();
@@ -259,22 +241,15 @@ impl Scorer<'_> {
             wordnet: wordnet.as_ref().map(|w| &w.facts),
             sensitivity: options.sensitivity,
         };
-        let summary =
-            loupe_eval::score(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
-        if let Some(page) = options.page {
-            let folder = RunFolder::open(dir)?;
-            let source = run_page::Source {
-                folder: &folder,
-                summary: &summary,
-                profiles: &profiles,
-                dataset,
-                loader,
-                most: page.samples,
-                most_bytes: page.bytes,
-            };
-            run_page::write(&source).step(|| "the report page could not be written".to_owned())?;
+        let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
+        if let Some(page) = &options.page {
+            let windows = pages::windows();
+            let bounds = pages::bounds(page, &windows);
+            run_page(&run, pages::pictures(dataset, loader), &bounds)
+                .and_then(|page| page.save(&dir.join("report.html")))
+                .step(|| "the report page could not be written".to_owned())?;
         }
-        Ok(summary)
+        Ok(run)
     }
 }
 

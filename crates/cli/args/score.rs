@@ -3,7 +3,8 @@
 use crate::args::bertscore::BertScoreArgs;
 use crate::args::judge::JudgeArgs;
 use anyhow::Result;
-use loupe_app::score::{PAGE_MB, PageOptions, Part, Preprocess, ScoreOptions, Texts};
+use loupe_app::pages::{PAGE_MB, PageOptions};
+use loupe_app::score::{Part, Preprocess, ScoreOptions, Texts};
 use std::path::PathBuf;
 
 /// How much a page shows.

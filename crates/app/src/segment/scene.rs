@@ -215,7 +215,8 @@ impl<'a> SegmentationScene<'a> {
         files::write(&dir.join("overlay.png"), &loupe_report::png(&draw(&self.picture, &drawings)?)?)?;
         let slice = self.picture.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
         let image = format!("{image}{slice}");
-        let coco = loupe_report::coco::masks(&self.named_findings(&image));
+        let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
+        let coco = loupe_report::exports::coco::masks(findings.iter().map(|f| (image.as_str(), f)))?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
             files::write(&dir.join("labels.nii.gz"), &label_bytes(labels)?)?;
@@ -223,13 +224,10 @@ impl<'a> SegmentationScene<'a> {
         Ok(())
     }
 
-    /// The objects as findings on the image called `image`.
-    fn named_findings(&self, image: &str) -> Vec<(String, Finding)> {
-        let one = |o: &SceneObject| {
-            let finding = Finding::mask(0, Rle::of(&o.given), self.picture.origin.clone());
-            (image.to_owned(), finding.with(Some(o.label.clone()), None))
-        };
-        self.objects.iter().map(one).collect()
+    /// An object as a finding on the picture.
+    fn finding(&self, object: &SceneObject) -> Finding {
+        let mask = Rle::of(&object.given);
+        Finding::mask(0, mask, self.picture.origin.clone()).with(Some(object.label.clone()), None)
     }
 }
 
