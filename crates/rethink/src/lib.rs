@@ -7,6 +7,8 @@
 
 pub mod actions;
 pub mod answer;
+mod answerer;
+mod desk;
 pub mod pixels;
 pub mod protocols;
 mod replay;
@@ -14,9 +16,10 @@ mod request;
 mod session;
 pub mod strategies;
 
+pub use answerer::{RethinkAnswerer, RethinkSetup};
 pub use protocols::{PROTOCOLS, Protocol};
 pub use replay::Replay;
-pub use request::{Budget, FoundRegion, FoundSpot, Models, Outcome, Request, RethinkError, Settings};
+pub use request::{Budget, Models, Outcome, Request, RethinkError, Settings};
 pub use session::{NewAsk, Pass, Session, Who};
 pub use strategies::{STRATEGIES, Strategy};
 
@@ -54,7 +57,7 @@ pub fn named(name: &str) -> Result<(&'static Strategy, Option<&'static Protocol>
 /// both joined, `self-consistency+deepeyes`.
 ///
 /// # Errors
-/// When nothing has that name, the request has no picture, or no answer at all could be had. GenerationLimits
+/// When nothing has that name, the request has no picture, or no answer at all could be had. Limits
 /// that are met are not errors: the outcome carries the best answer so far and the reason.
 pub fn run(
     name: &str,

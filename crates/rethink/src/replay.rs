@@ -1,6 +1,8 @@
 //! A model that answers from a trace.
 
-use loupe_core::trace::{PictureRecord, Trace};
+use loupe_core::PictureRecord;
+use loupe_core::model::{self, AskSource};
+use loupe_core::trace::Trace;
 use loupe_core::{Ask, ModelError, ModelInfo, Reply, ReplySink, VisionLanguageModel};
 
 /// Gives the replies of a trace again, in order, and refuses a prompt that is not the one on record:
@@ -14,17 +16,8 @@ pub struct Replay {
 impl Replay {
     /// A model that answers as `trace` says.
     pub fn new(trace: Trace, box_dialect: impl Into<String>) -> Self {
-        let info = ModelInfo {
-            family: "replay".into(),
-            name: trace.rounds.first().map(|r| r.model.clone()).unwrap_or_default(),
-            weights_sha256: String::new(),
-            parameters: 0,
-            dtype: "none".into(),
-            device: "none".into(),
-            resample: "none".into(),
-            box_dialect: box_dialect.into(),
-            context_tokens: usize::MAX,
-        };
+        let name = trace.rounds.first().map(|r| r.model.clone()).unwrap_or_default();
+        let info = ModelInfo::scripted("replay", name, box_dialect);
         Self { info, trace, next: 0 }
     }
 
@@ -61,15 +54,7 @@ impl VisionLanguageModel for Replay {
         &self.info
     }
 
-    fn generate(&mut self, asks: &[Ask], sink: &mut dyn ReplySink) -> Vec<Result<Reply, ModelError>> {
-        let mut out = Vec::with_capacity(asks.len());
-        for (n, ask) in asks.iter().enumerate() {
-            let reply = self.answer(ask);
-            if let Ok(reply) = &reply {
-                sink.piece(n, &reply.text);
-            }
-            out.push(reply);
-        }
-        out
+    fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
+        model::one_by_one(asks, replies, |ask| self.answer(&ask));
     }
 }

@@ -1,11 +1,10 @@
 //! What is asked of the loop and what comes back.
 
-use loupe_core::PictureRecord;
-use loupe_core::ask::{FoundBox, FoundPoint};
 use loupe_core::sample::Outcome as SampleOutcome;
+use loupe_core::words::did_you_mean;
 use loupe_core::{
-    Ask, Box2, Choice, GenerationLimits, MediaLoader, MediaRef, Picture, Point2, Prediction, Reply,
-    Resampler, Sample, Segmenter, Source, Trace, Turn, VisionLanguageModel,
+    Ask, Choice, Failure, Finding, GenerationLimits, MediaLoader, MediaRef, Picture, PictureRecord,
+    Prediction, Record, Reply, Resampler, Sample, Segmenter, Trace, Turn, VisionLanguageModel,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -145,115 +144,37 @@ impl Default for Settings {
     }
 }
 
-/// A box of the answer on its source image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoundRegion {
-    /// Picture of the trace that the model spoke about.
-    pub picture: usize,
-    /// In pixels of that picture's source.
-    #[serde(rename = "box")]
-    pub region: Box2<Source>,
-    /// The model's label.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Confidence, when the model gives one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f64>,
-    /// The corners upper left, upper right, lower right, lower left in patient millimetres (LPS),
-    /// when the source says where it was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub corners_lps_mm: Option<[[f64; 3]; 4]>,
-}
-
-impl FoundRegion {
-    /// `found` on the source of `picture`, which is number `number` of the trace.
-    pub(crate) fn of(found: &FoundBox, picture: &Picture, number: usize) -> Self {
-        let region = picture.origin.source_from_self.boxed(found.region);
-        let corners =
-            [(region.x0, region.y0), (region.x1, region.y0), (region.x1, region.y1), (region.x0, region.y1)];
-        Self {
-            picture: number,
-            region,
-            label: found.label.clone(),
-            score: found.score,
-            corners_lps_mm: picture
-                .origin
-                .lps_from_source
-                .map(|lps| corners.map(|(x, y)| lps.apply(loupe_core::Point2::new(x, y)))),
-        }
-    }
-}
-
-/// A point of the answer on its source image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoundSpot {
-    /// Picture of the trace that the model spoke about.
-    pub picture: usize,
-    /// In pixels of that picture's source.
-    pub point: Point2<Source>,
-    /// The model's label.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// In patient millimetres (LPS), when the source says where it was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lps_mm: Option<[f64; 3]>,
-}
-
-impl FoundSpot {
-    /// `found` on the source of `picture`, which is number `number` of the trace.
-    pub(crate) fn of(found: &FoundPoint, picture: &Picture, number: usize) -> Self {
-        Self {
-            picture: number,
-            point: picture.origin.source_from_self.point(found.point),
-            label: found.label.clone(),
-            lps_mm: picture.origin.lps_of(found.point),
-        }
-    }
-}
-
 /// What came of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The last reply with the answer as its text, and counts and seconds of all rounds. Its boxes
-    /// and points are on the request's pictures, whatever zoom they were found in; what was found on
-    /// another slice or plane is in `boxes` and `points` alone.
+    /// The last reply with the answer as its text, and counts and seconds of all rounds. Its
+    /// findings are on the request's pictures, whatever zoom they were found in; what was found on another
+    /// slice or plane is in `findings` alone.
     pub reply: Reply,
-    /// Boxes of the answer on their source images.
-    pub boxes: Vec<FoundRegion>,
-    /// Points of the answer on their source images.
-    pub points: Vec<FoundSpot>,
+    /// What the answer points at; `picture` is a number of the trace.
+    pub findings: Vec<Finding>,
     /// Everything that happened.
     pub trace: Trace,
 }
 
 impl Outcome {
-    /// Puts the reply's boxes and points on the pictures of the request.
+    /// Puts the reply's findings on the pictures of the request.
     pub(crate) fn on(mut self, pictures: &[Arc<Picture>]) -> Self {
-        let home = |number: usize| {
-            let shown = self.trace.pictures.get(number)?;
-            let same = pictures.iter().position(|p| PictureRecord::of(p) == *shown);
-            let at = same.or_else(|| pictures.iter().position(|p| p.origin.same_view(&shown.origin)))?;
-            Some((at, pictures.get(at)?.origin.source_from_self.inverse()?))
+        let records: Vec<PictureRecord> = pictures.iter().map(|p| PictureRecord::of(p)).collect();
+        let home = |found: &Finding| {
+            let shown = self.trace.pictures.get(found.picture)?;
+            let same = records.iter().position(|r| r == shown);
+            let at = same.or_else(|| records.iter().position(|r| r.origin.same_view(&shown.origin)))?;
+            found.moved_to(at, &records.get(at)?.origin)
         };
-        let boxes = self.boxes.iter().filter_map(|b| {
-            let (picture, back) = home(b.picture)?;
-            Some(FoundBox { picture, region: back.boxed(b.region), label: b.label.clone(), score: b.score })
-        });
-        let points = self.points.iter().filter_map(|p| {
-            let (picture, back) = home(p.picture)?;
-            Some(FoundPoint { picture, point: back.point(p.point), label: p.label.clone() })
-        });
-        (self.reply.boxes, self.reply.points) = (boxes.collect(), points.collect());
+        self.reply.findings = self.findings.iter().filter_map(home).collect();
         self
     }
 
     /// The prediction that a run stores for the sample `id`.
-    ///
-    /// # Errors
-    /// When the trace cannot be written as JSON (numbers that are not finite).
-    pub fn prediction(self, id: impl Into<String>) -> Result<Prediction, serde_json::Error> {
-        let trace = serde_json::to_value(&self.trace)?;
-        Ok(Prediction { id: id.into(), outcome: SampleOutcome::Reply(self.reply), trace })
+    pub fn prediction(self, id: impl Into<String>) -> Prediction {
+        let record = Record::Rounds(Box::new(self.trace));
+        Prediction { id: id.into(), outcome: SampleOutcome::Reply(self.reply), record }
     }
 }
 
@@ -262,12 +183,12 @@ impl Outcome {
 #[non_exhaustive]
 pub enum RethinkError {
     /// Nothing has that name.
-    #[error("no protocol or strategy is called {name:?}; known: {known}")]
+    #[error("no protocol or strategy is called {name:?}{meant} (`loupe list protocols` names them)")]
     Unknown {
         /// What was asked for.
         name: String,
-        /// Names there are.
-        known: String,
+        /// `; did you mean …?`, or nothing.
+        meant: String,
     },
     /// The strategy's passes play no protocol.
     #[error("{strategy} plays no protocol; these do: {known}")]
@@ -289,10 +210,10 @@ pub enum RethinkError {
         what: &'static str,
     },
     /// No model gave any reply.
-    #[error("no reply: {reason}")]
+    #[error("no reply: {}", failure.reason)]
     NoReply {
-        /// In words.
-        reason: String,
+        /// Why.
+        failure: Failure,
         /// What happened until then.
         trace: Box<Trace>,
     },
@@ -306,7 +227,7 @@ impl RethinkError {
 
     pub(crate) fn unknown(name: &str) -> Self {
         let protocols = crate::PROTOCOLS.iter().map(|p| p.name);
-        let known: Vec<&str> = protocols.chain(crate::STRATEGIES.iter().map(|s| s.name)).collect();
-        Self::Unknown { name: name.to_owned(), known: known.join(", ") }
+        let meant = did_you_mean(name, protocols.chain(crate::STRATEGIES.iter().map(|s| s.name)));
+        Self::Unknown { name: name.to_owned(), meant }
     }
 }

@@ -1,8 +1,10 @@
 //! One conversation or several: asks, bounds, and the record of all of it.
 
-use crate::request::{Budget, FoundRegion, FoundSpot, Models, Outcome, RethinkError};
+use crate::request::{Budget, Models, Outcome, RethinkError};
 use loupe_core::trace::{Ended, Round, Trace};
-use loupe_core::{Ask, Counts, GenerationLimits, Picture, Reply, Role, Timing, Turn, VisionLanguageModel};
+use loupe_core::{
+    Ask, Counts, Failure, Finding, GenerationLimits, Picture, Reply, Role, Timing, Turn, VisionLanguageModel,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,6 +55,8 @@ pub struct Session<'a> {
     pictures: Vec<Arc<Picture>>,
     started: Instant,
     used_tokens: usize,
+    /// Why the model last failed.
+    failure: Option<Failure>,
 }
 
 impl<'a> Session<'a> {
@@ -65,6 +69,7 @@ impl<'a> Session<'a> {
             pictures: Vec::new(),
             started: Instant::now(),
             used_tokens: 0,
+            failure: None,
         }
     }
 
@@ -161,10 +166,7 @@ impl<'a> Session<'a> {
             _ => &mut *self.models.first,
         };
         let name = model.info().name.clone();
-        let replies = model.generate(&prompts, &mut ());
-        let missing = rounds.len().saturating_sub(replies.len());
-        let none = || Err(loupe_core::ModelError::Compute("the model returned too few replies".into()));
-        let replies = replies.into_iter().chain(std::iter::repeat_with(none).take(missing));
+        let replies = model.generate(&prompts);
         let mut out = Vec::with_capacity(rounds.len());
         for (mut round, reply) in rounds.into_iter().zip(replies) {
             round.model.clone_from(&name);
@@ -177,7 +179,10 @@ impl<'a> Session<'a> {
                 }
                 Err(error) => {
                     round.error = Some(error.to_string());
-                    Err(Ended::Failed(error.to_string()))
+                    let failure = Failure::from(error);
+                    let ended = Ended::Failed(failure.reason.clone());
+                    self.failure = Some(failure);
+                    Err(ended)
                 }
             });
             self.trace.rounds.push(round);
@@ -217,18 +222,15 @@ impl<'a> Session<'a> {
                 Ended::Failed(reason) | Ended::Stopped(reason) => reason.clone(),
                 _ => "nothing was asked".into(),
             };
-            return Err(RethinkError::NoReply { reason, trace: Box::new(self.trace) });
+            let failure = self.failure.take().unwrap_or_else(|| Failure::lasting(reason));
+            return Err(RethinkError::NoReply { failure, trace: Box::new(self.trace) });
         };
-        let boxes = reply.boxes.iter().filter_map(|b| {
-            let number = *round.pictures.get(b.picture)?;
-            Some(FoundRegion::of(b, self.pictures.get(number)?, number))
+        let placed = reply.findings.iter().filter_map(|found| {
+            let picture = *round.pictures.get(found.picture)?;
+            let origin = self.pictures.get(picture)?.origin.clone();
+            Some(Finding { picture, origin, ..found.clone() })
         });
-        let boxes = boxes.collect();
-        let points = reply.points.iter().filter_map(|p| {
-            let number = *round.pictures.get(p.picture)?;
-            Some(FoundSpot::of(p, self.pictures.get(number)?, number))
-        });
-        let points = points.collect();
+        let findings = placed.collect();
         reply.text = pass.answer;
         (reply.counts, reply.timing) = (Counts::default(), Timing::default());
         for each in self.trace.rounds.iter().filter_map(|r| r.reply.as_ref()) {
@@ -239,7 +241,7 @@ impl<'a> Session<'a> {
             reply.timing.prefill_s += each.timing.prefill_s;
             reply.timing.decode_s += each.timing.decode_s;
         }
-        Ok(Outcome { reply, boxes, points, trace: self.trace })
+        Ok(Outcome { reply, findings, trace: self.trace })
     }
 }
 

@@ -67,8 +67,8 @@ impl Play for Loupe {
         } else if view {
             change_view(scene, &wanted)
                 .map_err(|e| (if wanted.get("window").is_some() { "window" } else { "slice" }, e))
-        } else if let (true, Some(found)) = (look, reply.boxes.first()) {
-            zoom(scene, found.picture, found.region).map_err(|e| ("zoom", e))
+        } else if let (true, Some((found, region))) = (look, reply.boxes().next()) {
+            zoom(scene, found.picture, region).map_err(|e| ("zoom", e))
         } else {
             return Step::Answer(answer::of_reply(&reply.text).to_owned());
         };
