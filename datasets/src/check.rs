@@ -1,8 +1,9 @@
 //! Is a set on disk what it should be? Counts, images, ids and checksums.
 
+use crate::digest::sha256_hex;
 use crate::entry::SetEntry;
 use crate::listed::Listed;
-use crate::{find, read};
+use crate::open::find;
 use loupe_core::{DataError, Dataset, MeasureUnit, MediaSource, Sample, Target};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -187,8 +188,7 @@ fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &
             }
         } else if let Some(stated) = sample.tag("image_sha256").filter(|_| at == 0) {
             found.known_checksums += 1;
-            let same =
-                std::fs::read(path).is_ok_and(|b| read::digest_hex(&[&b]).eq_ignore_ascii_case(stated));
+            let same = std::fs::read(path).is_ok_and(|b| sha256_hex(&[&b]).eq_ignore_ascii_case(stated));
             found.wrong_checksums += usize::from(!same);
         }
     }

@@ -1,7 +1,7 @@
 //! What is known about a set before it is opened.
 
 use crate::listed::Listed;
-use crate::read::{Root, Split};
+use crate::read::{Root, SetFacts, Split};
 use loupe_core::DataError;
 use serde::Serialize;
 use std::path::Path;
@@ -63,7 +63,8 @@ impl SetEntry {
 
     pub(crate) fn open(&'static self, path: &Path, split: Option<&str>) -> Result<Listed, DataError> {
         let split = self.split(split)?;
-        let root = Root::new(self, path)?;
+        let Self { name, layout, group_by, citation, .. } = *self;
+        let root = Root::new(SetFacts { name, layout, group_by, citation }, path)?;
         (self.open)(&root, &split)
     }
 
@@ -85,56 +86,5 @@ impl SetEntry {
             known = format!("{known}; each may be followed by a colon and {}", options.join(", "));
         }
         Err(DataError::Split { set: self.name, split: asked.to_owned(), known })
-    }
-}
-
-/// The known name nearest to `name`, if one is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let plain = |s: &str| s.to_lowercase().replace(['-', '_', ' '], "");
-    let name = plain(name);
-    known
-        .map(|k| (edits(&name, &plain(k)), k))
-        .filter(|(distance, k)| *distance <= 1 + k.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k.to_owned())
-}
-
-/// Levenshtein distance in characters.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
-            let cost = (diagonal + usize::from(ca != *cb)).min(*cell + 1).min(left + 1);
-            diagonal = *cell;
-            *cell = cost;
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_of_known_pairs() {
-        assert_eq!(edits("kitten", "sitting"), 3);
-        assert_eq!(edits("", "abc"), 3);
-        assert_eq!(edits("abc", "abc"), 0);
-    }
-
-    #[test]
-    fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        let known = || ["vqa-rad", "slake", "medframeqa"].into_iter();
-        assert_eq!(nearest("VQA_RAD", known()).as_deref(), Some("vqa-rad"));
-        assert_eq!(nearest("slak", known()).as_deref(), Some("slake"));
-        assert_eq!(nearest("imagenet", known()), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The one kind of opened set: rows in memory, image bytes on demand.
 
-use crate::read::digest_hex;
+use crate::digest::sha256_hex;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,6 +87,6 @@ fn content_group(id: &str, images: &[MediaRef]) -> String {
             bytes.push(b.as_ref());
         }
     }
-    let hex = digest_hex(&bytes);
+    let hex = sha256_hex(&bytes);
     format!("image-{}", hex.get(..16).unwrap_or(&hex))
 }

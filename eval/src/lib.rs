@@ -6,6 +6,7 @@
 pub mod baselines;
 pub mod compare;
 pub mod grounding;
+pub mod judged;
 pub mod llm_judge;
 pub mod metrics;
 pub mod profile;
@@ -16,6 +17,7 @@ pub mod strict;
 pub mod summary;
 pub mod tables;
 
+pub use judged::{JudgedItem, JudgedRun, view};
 pub use profile::{Case, Gather, Judgement, Profile, Verdict};
-pub use score::{JudgedItem, score, view};
+pub use score::{ScoredRun, score};
 pub use summary::{Scoring, Summary};

@@ -1,6 +1,7 @@
 //! Flat 8-bit pictures that remember where they came from.
 
 use crate::geometry::{Box2, Given, LpsFromPlane, Map2, Point2, Source};
+use crate::media::{MediaRef, Plane, SliceAt, View, WindowChoice};
 use crate::window::Window;
 use crate::words::hex;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub struct Origin {
     pub slice: Option<usize>,
     /// Plane of the slice, when the source is a volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plane: Option<crate::media::Plane>,
+    pub plane: Option<Plane>,
     /// The window that turned intensities into grey levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -74,6 +75,21 @@ impl Origin {
     pub fn same_view(&self, other: &Self) -> bool {
         (&self.source, self.frame, self.slice, self.plane, self.source_size)
             == (&other.source, other.frame, other.slice, other.plane, other.source_size)
+    }
+
+    /// The whole view that this picture was cut from, to be read again: its number among `media`, and the
+    /// same frame, slice, plane and window of it. `None` when none of them has the source's name and there
+    /// are several.
+    pub fn view_again(&self, media: &[MediaRef]) -> Option<(usize, MediaRef)> {
+        let named = |m: &MediaRef| self.source.as_deref() == Some(m.name.as_str());
+        let at = media.iter().position(named).or((media.len() == 1).then_some(0))?;
+        let view = View {
+            frame: self.frame,
+            slice: self.slice.map(SliceAt::Index),
+            plane: self.plane.unwrap_or_default(),
+            window: self.window.map(WindowChoice::Numbers),
+        };
+        Some((at, MediaRef { view, ..media.get(at)?.clone() }))
     }
 
     /// Patient position in mm of a position in the picture, when known.

@@ -12,6 +12,7 @@ use loupe_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -534,14 +535,14 @@ fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<(String, St
 
 impl Item {
     /// The prediction to score: a row that the dataset could not give counts as failed.
-    pub fn prediction(&self) -> Option<Prediction> {
+    pub fn prediction(&self) -> Option<Cow<'_, Prediction>> {
         match (&self.reply, &self.line.error) {
-            (Some(reply), _) => Some(reply.prediction.clone()),
-            (None, Some(reason)) => Some(Prediction {
+            (Some(reply), _) => Some(Cow::Borrowed(&reply.prediction)),
+            (None, Some(reason)) => Some(Cow::Owned(Prediction {
                 id: self.line.id(),
                 outcome: Outcome::Failed(Failure::may_pass(reason.clone())),
                 record: Record::Single,
-            }),
+            })),
             (None, None) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! TSV files with base64 images in a column, as VLMEvalKit defines them.
 
-use super::files::{Root, Rows, headings, table_reader};
-use super::row::Row;
+use super::files::{Root, headings, table_reader};
+use super::row::{Row, Rows};
 use crate::listed::Embedded;
 use base64::Engine;
 use base64::engine::GeneralPurpose;

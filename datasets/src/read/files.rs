@@ -1,8 +1,9 @@
 //! The folder a set lies in: safe paths, annotation files read and hashed, image references.
 
-use super::Row;
-use crate::entry::SetEntry;
+use super::row::{Row, Rows};
+use crate::digest::{reader_sha256, sha256_hex};
 use crate::listed::Listed;
+use loupe_core::words::hex;
 use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -37,12 +38,18 @@ impl Split {
     }
 }
 
-/// Rows of an annotation file; a row that breaks the format is an error of its own.
-pub(crate) type Rows = Vec<Result<Row, DataError>>;
+/// What errors and the facts of an opened set say of the set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SetFacts {
+    pub(crate) name: &'static str,
+    pub(crate) layout: &'static str,
+    pub(crate) group_by: &'static str,
+    pub(crate) citation: &'static str,
+}
 
 /// A set's folder. Every annotation file read through it enters the fingerprint.
 pub(crate) struct Root {
-    entry: &'static SetEntry,
+    set: SetFacts,
     dir: PathBuf,
     /// Set when the user named one file instead of a folder.
     pub(crate) only: Option<String>,
@@ -50,9 +57,9 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    pub(crate) fn new(entry: &'static SetEntry, path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn new(set: SetFacts, path: &Path) -> Result<Self, DataError> {
         let missing =
-            |file: &str| DataError::Missing { set: entry.name, file: file.to_owned(), layout: entry.layout };
+            |file: &str| DataError::Missing { set: set.name, file: file.to_owned(), layout: set.layout };
         let (dir, only) = if path.is_dir() {
             (path.to_path_buf(), None)
         } else if path.is_file() {
@@ -62,12 +69,12 @@ impl Root {
         } else {
             return Err(missing("the dataset's folder"));
         };
-        Ok(Self { entry, dir, only, hashes: RefCell::default() })
+        Ok(Self { set, dir, only, hashes: RefCell::default() })
     }
 
     /// The error for a file of the layout that is not there.
     pub(crate) fn missing(&self, file: impl Into<String>) -> DataError {
-        DataError::Missing { set: self.entry.name, file: file.into(), layout: self.entry.layout }
+        DataError::Missing { set: self.set.name, file: file.into(), layout: self.set.layout }
     }
 
     /// The path of `relative`, which must stay inside the folder whatever it says.
@@ -155,15 +162,8 @@ impl Root {
 
     /// Hashes a file too large to hold, in pieces.
     pub(crate) fn hash(&self, file: &str) -> Result<(), DataError> {
-        let mut opened = self.open(file)?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0u8; 1 << 20];
-        loop {
-            let n = opened.read(&mut buffer).map_err(|e| self.read_error(file, e.to_string()))?;
-            let Some(piece) = buffer.get(..n).filter(|p| !p.is_empty()) else { break };
-            hasher.update(piece);
-        }
-        self.note(file, hex(&hasher.finalize()));
+        let digest = reader_sha256(self.open(file)?).map_err(|e| self.read_error(file, e.to_string()))?;
+        self.note(file, digest);
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl Root {
     pub(crate) fn text(&self, file: &str) -> Result<String, DataError> {
         let mut bytes = Vec::new();
         self.open(file)?.read_to_end(&mut bytes).map_err(|e| self.read_error(file, e.to_string()))?;
-        self.note(file, hex(&Sha256::digest(&bytes)));
+        self.note(file, sha256_hex(&[&bytes]));
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
             self.read_error(file, format!("not UTF-8 at byte {at}; convert the file, for example with iconv"))
@@ -303,11 +303,11 @@ impl Root {
             all.update(format!("{file}\0{digest}\n"));
         }
         let info = DatasetInfo {
-            name: self.entry.name.to_owned(),
+            name: self.set.name.to_owned(),
             split: split.full(),
-            group_by: self.entry.group_by.to_owned(),
+            group_by: self.set.group_by.to_owned(),
             fingerprint: hex(&all.finalize()),
-            citation: self.entry.citation.to_owned(),
+            citation: self.set.citation.to_owned(),
         };
         Listed::new(info, rows)
     }
@@ -329,32 +329,6 @@ pub(crate) fn headings<R: Read>(reader: &mut csv::Reader<R>) -> Result<Vec<Strin
         Some((name, _)) => Err(format!("heading line: {name:?} stands there twice")),
         None => Ok(names),
     }
-}
-
-/// SHA-256 over pieces, in hexadecimal.
-pub(crate) fn digest_hex(pieces: &[&[u8]]) -> String {
-    let mut hasher = Sha256::new();
-    for piece in pieces {
-        hasher.update(piece);
-    }
-    hex(&hasher.finalize())
-}
-
-/// SHA-256 of a file, read in pieces.
-pub(crate) fn file_digest(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            n => hasher.update(&piece[..n]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The file that the user named, or the only one in the folder with one of these endings.

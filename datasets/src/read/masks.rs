@@ -1,7 +1,7 @@
 //! Questions made from masks: one a label of an image.
 
+use super::files::{Root, Split};
 use super::row::sample;
-use super::{Root, Split};
 use crate::listed::Listed;
 use loupe_core::{DataError, Labelled, MediaRef, Sample, Target};
 use std::collections::BTreeMap;

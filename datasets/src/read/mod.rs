@@ -13,7 +13,6 @@ pub(crate) mod vlmevalkit;
 pub(crate) mod vqa_med;
 pub(crate) mod xml;
 
-pub(crate) use base64_tsv::TsvImages;
-pub(crate) use files::{Root, Split, digest_hex, file_digest, the_only};
+pub(crate) use files::{Root, SetFacts, Split, the_only};
 pub(crate) use parquet::ParquetSet;
 pub(crate) use row::{Row, chosen, chosen_of, lettered, python_list, sample, slices_of, unlettered, words};

@@ -1,11 +1,10 @@
 //! The documented format of loupe's own for anybody's set (docs/reference/datasets.md): one question a row.
 
-use super::files::Rows;
-use super::row::{Row, chosen, lettered, sample, words};
-use super::{Root, Split};
-use crate::entry::nearest;
+use super::files::{Root, Split};
+use super::row::{Row, Rows, chosen, lettered, sample, words};
 use crate::listed::Listed;
 use loupe_core::media::WindowChoice;
+use loupe_core::words::did_you_mean;
 use loupe_core::{
     Box2, Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2,
     Sample, SliceAt, Source, Target, View, Window,
@@ -64,8 +63,7 @@ pub(crate) fn listed(root: &Root, split: &Split, set: &'static str, rows: Rows) 
 fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     for name in row.fields.keys() {
         if !FIELDS.contains(&name.as_str()) && !name.starts_with("tag:") && !is_choice_column(name) {
-            let near = nearest(name, FIELDS.iter().copied());
-            let near = near.map(|n| format!("; did you mean {n:?}?")).unwrap_or_default();
+            let near = did_you_mean(name, FIELDS.iter().copied());
             return Err(row.error(format!("unknown field {name:?}{near} (facts of your own go under tags)")));
         }
     }

@@ -1,8 +1,8 @@
 //! Parquet files as Hugging Face datasets write them: the text columns are read when a set is
 //! opened, an image column only for the row that is asked for.
 
-use super::files::{Root, Rows, Split};
-use super::row::Row;
+use super::files::{Root, Split};
+use super::row::{Row, Rows, words};
 use crate::listed::{Embedded, Listed};
 use loupe_core::{DataError, MediaRef, MediaSource, Sample};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -156,9 +156,7 @@ fn json(field: Field) -> Value {
         Field::ListInternal(list) => Value::Array(list.elements().iter().cloned().map(json).collect()),
         Field::MapInternal(map) => {
             let pairs = map.entries().iter().cloned();
-            Value::Object(
-                pairs.map(|(k, v)| (super::row::words(&json(k)).unwrap_or_default(), json(v))).collect(),
-            )
+            Value::Object(pairs.map(|(k, v)| (words(&json(k)).unwrap_or_default(), json(v))).collect())
         }
         _ => Value::Null,
     }

@@ -1,7 +1,7 @@
 //! Questions made from annotated regions: detection sets have images and boxes but no words.
 
+use super::files::{Root, Split};
 use super::row::sample;
-use super::{Root, Split};
 use crate::listed::Listed;
 use loupe_core::{Box2, DataError, Labelled, MediaRef, Sample, Source, Target};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Chest X-ray studies with their reports, in the JSON layout that MedEvalKit uses for three sets.
 
+use super::files::{Root, Split};
 use super::row::{Row, sample};
-use super::{Root, Split};
 use crate::listed::Listed;
 use loupe_core::{DataError, MediaRef, Sample, Target};
 use std::collections::BTreeMap;

@@ -1,11 +1,13 @@
 //! One row of an annotation file as named fields.
 
-use super::files::Rows;
 use loupe_core::media::WindowChoice;
 use loupe_core::{Choice, DataError, MediaRef, Plane, Sample, SliceAt, Target, Window};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Rows of an annotation file; a row that breaks the format is an error of its own.
+pub(crate) type Rows = Vec<Result<Row, DataError>>;
 
 /// Named fields with their place, so that errors can say where they are.
 #[derive(Debug, Clone)]

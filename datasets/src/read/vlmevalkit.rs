@@ -1,8 +1,9 @@
 //! Rows of VLMEvalKit's TSV convention (`vlmeval/dataset/image_base.py`, `image_mcq.py`), which
 //! several medical sets follow.
 
+use super::base64_tsv::TsvImages;
+use super::files::{Root, Split};
 use super::row::{Row, chosen, sample};
-use super::{Root, Split, TsvImages};
 use crate::listed::Listed;
 use loupe_core::{Choice, DataError, Sample, Target};
 use std::sync::Arc;

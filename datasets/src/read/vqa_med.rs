@@ -1,8 +1,8 @@
 //! The text files of the ImageCLEF VQA-Med challenges: one question a line, `|` between the parts,
 //! the image's name without its ending first.
 
+use super::files::{Root, Split};
 use super::row::{Row, sample};
-use super::{Root, Split};
 use crate::listed::Listed;
 use loupe_core::{DataError, Sample, Target};
 use serde_json::{Map, Value};

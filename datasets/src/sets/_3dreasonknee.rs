@@ -40,7 +40,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     for row in root.table_rows(&find(&format!("split_files/{}_split.csv", split.name))?, b',')? {
         match row {
             Ok(row) => {
-                let ask = |(number, question): (&String, &Value)| sample_of(root, &row, number, question, &answers);
+                let ask =
+                    |(number, question): (&String, &Value)| sample_of(root, &row, number, question, &answers);
                 samples.extend(questions.iter().map(ask));
             }
             Err(error) => samples.push(Err(error)),
@@ -49,14 +50,22 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     Ok(root.listed(split, samples))
 }
 
-fn sample_of(root: &Root, row: &Row, number: &str, question: &Value, answers: &Value) -> Result<Sample, DataError> {
+fn sample_of(
+    root: &Root,
+    row: &Row,
+    number: &str,
+    question: &Value,
+    answers: &Value,
+) -> Result<Sample, DataError> {
     let volume = row.need("image_filepath")?;
     let parts = ["patient_id", "time", "study_folder", "series_folder", "knee_side"];
     let key: Vec<String> = parts.iter().filter_map(|part| row.get(part)).collect();
     let key = format!("{}_{number}", key.join("_"));
     let question = question.as_str().ok_or_else(|| row.error(format!("question {number} is not text")))?;
     let target = match answers.get(&key) {
-        Some(answer) if answer.is_string() => Target::Text(vec![answer.as_str().unwrap_or_default().to_owned()]),
+        Some(answer) if answer.is_string() => {
+            Target::Text(vec![answer.as_str().unwrap_or_default().to_owned()])
+        }
         Some(answer) => Target::Text(vec![answer.to_string()]),
         None => Target::Unknown,
     };

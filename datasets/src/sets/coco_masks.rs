@@ -37,11 +37,12 @@ impl Embedded for Outlines {
         let Some(outline) = self.0.get(row) else { return Ok(()) };
         let mut masks = Vec::new();
         for segmentation in &outline.segmentations {
-            let mask = coco::mask(segmentation, outline.width, outline.height).ok_or_else(|| DataError::Row {
-                file: outline.file.clone(),
-                row,
-                problem: "the segmentation does not fit the image's width and height".to_owned(),
-            })?;
+            let mask =
+                coco::mask(segmentation, outline.width, outline.height).ok_or_else(|| DataError::Row {
+                    file: outline.file.clone(),
+                    row,
+                    problem: "the segmentation does not fit the image's width and height".to_owned(),
+                })?;
             masks.push(Labelled {
                 picture: 0,
                 label: outline.label.clone(),
@@ -66,7 +67,13 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
             Ok(image) => add(&file, image, &mut samples, &mut outlines),
             Err(error) => {
                 samples.push(Err(error));
-                outlines.push(Outline { file: file.clone(), width: 0, height: 0, label: String::new(), segmentations: Vec::new() });
+                outlines.push(Outline {
+                    file: file.clone(),
+                    width: 0,
+                    height: 0,
+                    label: String::new(),
+                    segmentations: Vec::new(),
+                });
             }
         }
     }

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn choices_are_cut_from_the_question() {
-        let (question, choices) = split_choices("Which stage of CKD: is it? A: Normal (II: no) B: Mild C: Severe");
+        let (question, choices) =
+            split_choices("Which stage of CKD: is it? A: Normal (II: no) B: Mild C: Severe");
         assert_eq!(question, "Which stage of CKD: is it?");
         assert_eq!(choices, ["Normal (II: no)", "Mild", "Severe"]);
         assert_eq!(split_choices("No choices here").1.len(), 0);

@@ -3,10 +3,11 @@
 //! A mask belongs to the image with the same name, with or without `_mask`, `_seg`, `_label` or
 //! `_segmentation` at its end; folders inside the folder of masks are labels.
 
+use crate::digest::text_sha256;
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::masks::{self, Masked, stem};
-use crate::read::{Root, Row, Split, digest_hex};
+use crate::read::{Root, Row, Split};
 use loupe_core::DataError;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -55,7 +56,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         for (label, mask) in found.ok_or_else(|| row.error("the image has no mask"))? {
             masks.push((label.clone(), root.image(&row, ".", mask)?));
         }
-        root.note(file, digest_hex(&[masks.len().to_string().as_bytes()]));
+        root.note(file, text_sha256(&masks.len().to_string()));
         Ok(Masked {
             id: stem(file).to_owned(),
             media: root.image(&row, ".", file)?,

@@ -28,7 +28,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         None => root
             .search(|path, is_dir| {
                 let name = path.rsplit('/').next().unwrap_or(path);
-                let of_split = name.contains("mecovqa") && name.contains(&split.name) && name.ends_with(".json");
+                let of_split =
+                    name.contains("mecovqa") && name.contains(&split.name) && name.ends_with(".json");
                 !is_dir && of_split && !path.starts_with("train/")
             })
             .ok_or_else(|| root.missing(format!("test/MeCoVQA_{}_test.json", split.name)))?,
@@ -90,7 +91,11 @@ fn exchange(
     Ok(Sample {
         media: vec![file(&image)?],
         question: question.replace("<image>", "").trim().to_owned(),
-        target: if masks.is_empty() { Target::Text(vec![answer.trim().to_owned()]) } else { Target::Masks(masks) },
+        target: if masks.is_empty() {
+            Target::Text(vec![answer.trim().to_owned()])
+        } else {
+            Target::Masks(masks)
+        },
         group: image,
         tags,
         ..sample(id)

@@ -33,7 +33,8 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let field = |at: usize, name: &str| messages.get(at).and_then(|m| m.get(name)).and_then(words);
     let question = field(0, "content").ok_or_else(|| row.error("the first message has no content"))?;
     let reply = row.get("labels").or_else(|| field(1, "content"));
-    let reference = reply.as_deref().and_then(fenced).ok_or_else(|| row.error("the reference is not JSON in a fence"))?;
+    let reference =
+        reply.as_deref().and_then(fenced).ok_or_else(|| row.error("the reference is not JSON in a fence"))?;
     let image = row.list("images").first().and_then(|i| i.get("path").and_then(words).or_else(|| words(i)));
     let image = image.ok_or_else(|| row.error("the row names no image"))?;
     let (target, count) = target(row, &reference)?;
@@ -61,7 +62,11 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
 /// The JSON between code fences, whatever the case of their language.
 fn fenced(text: &str) -> Option<Value> {
     let inside = text.split_once("```")?.1.split_once("```")?.0;
-    let json = if inside.get(..4).is_some_and(|l| l.eq_ignore_ascii_case("json")) { inside.get(4..)? } else { inside };
+    let json = if inside.get(..4).is_some_and(|l| l.eq_ignore_ascii_case("json")) {
+        inside.get(4..)?
+    } else {
+        inside
+    };
     serde_json::from_str(json).ok()
 }
 

@@ -111,7 +111,8 @@ fn measurement(
     };
     tags.insert("unit".to_owned(), unit.word().to_owned());
     let of = |name: &str, value: f64| Measurement { name: name.to_owned(), value, unit };
-    if let (Some(major), Some(minor)) = (number("metric_value_major_axis"), number("metric_value_minor_axis")) {
+    if let (Some(major), Some(minor)) = (number("metric_value_major_axis"), number("metric_value_minor_axis"))
+    {
         tags.entry("task".to_owned()).or_insert_with(|| "size".to_owned());
         let question = format!(
             "Estimate the major and minor axis of the ellipse around the {label}, in {}: two numbers, the major first.",

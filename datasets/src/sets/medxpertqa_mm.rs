@@ -40,7 +40,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
 
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
     let choices = choices(row)?;
-    let label = row.words("label").first().cloned().ok_or_else(|| row.error("\"label\" is missing or empty"))?;
+    let label =
+        row.words("label").first().cloned().ok_or_else(|| row.error("\"label\" is missing or empty"))?;
     let mut media = Vec::new();
     for image in row.list("images") {
         let name = image.get("image_path").and_then(words).or_else(|| words(image));

@@ -46,12 +46,16 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
 }
 
 fn sample_of(row: &Row) -> Result<Sample, DataError> {
-    let listed = row.get("options").map(|text| python_list(&text).ok_or_else(|| row.error("\"options\" is not a list")));
+    let listed = row
+        .get("options")
+        .map(|text| python_list(&text).ok_or_else(|| row.error("\"options\" is not a list")));
     let choices = lettered(listed.transpose()?.unwrap_or_default());
     let answer = row.get("answer").filter(|a| a != "?");
     let target = match answer {
         None => Target::Unknown,
-        Some(answer) if choices.is_empty() => Target::Text(python_list(&answer).unwrap_or_else(|| vec![answer])),
+        Some(answer) if choices.is_empty() => {
+            Target::Text(python_list(&answer).unwrap_or_else(|| vec![answer]))
+        }
         Some(answer) => chosen(row, &choices, &answer)?,
     };
     let id = row.need("id")?;

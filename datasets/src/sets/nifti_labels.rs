@@ -3,10 +3,11 @@
 //! A sample is a volume and a label; its mask is the label map, and the tag `value` says which of its
 //! numbers is meant (files for a single structure have none: what is not 0 is the structure).
 
+use crate::digest::text_sha256;
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::masks::{self, Masked, stem};
-use crate::read::{Root, Row, Split, digest_hex, words};
+use crate::read::{Root, Row, Split, words};
 use loupe_core::{DataError, Sample};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ fn nnunet(root: &Root, split: &Split, part: &str) -> Result<Listed, DataError> {
         let numbered = format!("{images}/{case}_0000.{ending}");
         let image = if root.has(&numbered) { numbered } else { format!("{images}/{case}.{ending}") };
         let media = root.image(&row, ".", &image)?;
-        root.note(&map, digest_hex(&[case.as_bytes()]));
+        root.note(&map, text_sha256(&case));
         for (value, label) in &names {
             let tags = BTreeMap::from([("value".to_owned(), value.to_string())]);
             let masked = Masked {
@@ -111,5 +112,9 @@ fn structures(root: &Root, split: &Split) -> Result<Listed, DataError> {
             tags: BTreeMap::new(),
         }));
     }
-    if images.is_empty() { Err(root.missing("CASE/segmentations/STRUCTURE.nii.gz")) } else { Ok(masks::listed(root, split, images)) }
+    if images.is_empty() {
+        Err(root.missing("CASE/segmentations/STRUCTURE.nii.gz"))
+    } else {
+        Ok(masks::listed(root, split, images))
+    }
 }

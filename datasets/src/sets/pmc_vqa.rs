@@ -24,19 +24,19 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let rows = root.rows(&[&format!("{}.csv", split.name)])?;
-    let folders: &[&str] = if split.name.ends_with("_2") {
-        &["figures", "images_2", "images"]
-    } else {
-        &["images", "figures"]
-    };
+    let folders: &[&str] =
+        if split.name.ends_with("_2") { &["figures", "images_2", "images"] } else { &["images", "figures"] };
     let folder = root.folder(folders);
     Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &folder, &row?)).collect()))
 }
 
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
     let figure = row.need("Figure_path")?;
-    let choices = unlettered(["Choice A", "Choice B", "Choice C", "Choice D"].iter().filter_map(|c| row.get(c)).collect());
-    let answer = row.any(&["Answer_label", "Answer"]).ok_or_else(|| row.error("\"Answer\" is missing or empty"))?;
+    let choices = unlettered(
+        ["Choice A", "Choice B", "Choice C", "Choice D"].iter().filter_map(|c| row.get(c)).collect(),
+    );
+    let answer =
+        row.any(&["Answer_label", "Answer"]).ok_or_else(|| row.error("\"Answer\" is missing or empty"))?;
     Ok(Sample {
         media: vec![root.image(row, folder, &figure)?],
         question: row.need("Question")?,

@@ -41,10 +41,17 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         match root.json(file) {
             Ok(Value::Array(questions)) => {
                 let report = report_of(file);
-                let frontal: Vec<String> =
-                    mapping.get(report).and_then(Value::as_array).into_iter().flatten().filter_map(words).collect();
+                let frontal: Vec<String> = mapping
+                    .get(report)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(words)
+                    .collect();
                 if frontal.is_empty() {
-                    samples.push(Err(root.read_error(file, "the mapping names no frontal image for this report")));
+                    samples.push(Err(
+                        root.read_error(file, "the mapping names no frontal image for this report")
+                    ));
                 }
                 for image in frontal {
                     samples.extend(asked(root, file, report, &images, &image, &questions));
@@ -76,7 +83,9 @@ fn asked(
         let Some([question, answer, history, about]) = question.as_array().map(Vec::as_slice) else {
             return Err(row.error("expected [question, answers, history, facts]"));
         };
-        let list = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().filter_map(words).collect() };
+        let list = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(words).collect()
+        };
         let answers = list(answer);
         let options = about.get("options").map(list).unwrap_or_default();
         let fact = |name: &str| about.get(name).and_then(words);

@@ -63,7 +63,9 @@ fn grounded(root: &Root, row: &Row) -> Result<Sample, DataError> {
         let text = sentence.get("text").and_then(words).ok_or_else(|| row.error("a sentence has no text"))?;
         for b in sentence.get("boxes").and_then(Value::as_array).into_iter().flatten() {
             let edge = |name: &str| {
-                b.get(name).and_then(Value::as_f64).ok_or_else(|| row.error(format!("a box has no number {name}")))
+                b.get(name)
+                    .and_then(Value::as_f64)
+                    .ok_or_else(|| row.error(format!("a box has no number {name}")))
             };
             let at = Box2::new(
                 edge("x_min")? * width,

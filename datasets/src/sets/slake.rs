@@ -57,7 +57,8 @@ fn sample_of(root: &Root, images: &str, row: &Row) -> Result<Sample, DataError> 
         tags.insert("triple".to_owned(), triple.join(" | "));
     }
     // Derived files leave the language out; their questions tell it.
-    let language = row.get("q_lang").unwrap_or_else(|| if question.is_ascii() { "en" } else { "zh" }.to_owned());
+    let language =
+        row.get("q_lang").unwrap_or_else(|| if question.is_ascii() { "en" } else { "zh" }.to_owned());
     Ok(Sample {
         media: vec![root.image(row, images, &image)?],
         question,

@@ -115,7 +115,10 @@ impl Studies<'_> {
 
     fn question(&self, row: &Row, study: usize, question: usize, value: &Value) -> Result<Sample, DataError> {
         let field = |name: &str| {
-            value.get(name).and_then(words).ok_or_else(|| row.error(format!("question {question} has no {name}")))
+            value
+                .get(name)
+                .and_then(words)
+                .ok_or_else(|| row.error(format!("question {question} has no {name}")))
         };
         Ok(Sample {
             media: self.pair(row)?,
@@ -129,7 +132,9 @@ impl Studies<'_> {
 
     fn selected(&self, by: &Row) -> Result<Sample, DataError> {
         let index = |name: &str| {
-            by.get(name).and_then(|t| t.parse::<usize>().ok()).ok_or_else(|| by.error(format!("{name:?} is no index")))
+            by.get(name)
+                .and_then(|t| t.parse::<usize>().ok())
+                .ok_or_else(|| by.error(format!("{name:?} is no index")))
         };
         let (study, question) = (index("img_id")?, index("question_id")?);
         let row = self.row(study, by)?;
@@ -154,7 +159,10 @@ impl Studies<'_> {
     }
 
     fn report(&self, study: usize) -> Result<Sample, DataError> {
-        let row = self.rows.get(study).map_or_else(|| Err(self.root.missing("the studies")), |r| r.as_ref().map_err(Clone::clone))?;
+        let row = self
+            .rows
+            .get(study)
+            .map_or_else(|| Err(self.root.missing("the studies")), |r| r.as_ref().map_err(Clone::clone))?;
         let report = match &self.reports {
             None => row.need("condition_changes_report")?,
             Some(reports) => {
@@ -165,7 +173,8 @@ impl Studies<'_> {
         };
         Ok(Sample {
             media: self.pair(row)?,
-            question: "Report how the patient's condition changed from the last visit to the current visit.".to_owned(),
+            question: "Report how the patient's condition changed from the last visit to the current visit."
+                .to_owned(),
             target: Target::Report(BTreeMap::from([("impression".to_owned(), report)])),
             group: Self::patient(row),
             ..sample(format!("report:{study}"))
@@ -205,6 +214,9 @@ mod tests {
 
     #[test]
     fn sentences_are_capitalised() {
-        assert_eq!(normalised("1. STABLE  edema.\n2. no PNEUMOTHORAX? yes"), "1. Stable edema. 2. No pneumothorax? Yes");
+        assert_eq!(
+            normalised("1. STABLE  edema.\n2. no PNEUMOTHORAX? yes"),
+            "1. Stable edema. 2. No pneumothorax? Yes"
+        );
     }
 }

@@ -40,8 +40,11 @@ struct Image {
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let name = &split.name;
-    let file =
-        root.pick(&[&format!("annotations/annotations_{name}.csv"), &format!("{name}.csv"), &format!("annotations_{name}.csv")])?;
+    let file = root.pick(&[
+        &format!("annotations/annotations_{name}.csv"),
+        &format!("{name}.csv"),
+        &format!("annotations_{name}.csv"),
+    ])?;
     let mut order: Vec<Result<String, DataError>> = Vec::new();
     let mut images: HashMap<String, Image> = HashMap::new();
     for row in root.table_rows(&file, b',')? {

@@ -17,7 +17,11 @@ pub(super) static ENTRY: SetEntry = SetEntry {
     splits: &["test", "validation", "train"],
     layout: "as unpacked: All_QA_Pairs_train.txt with Train_images/, All_QA_Pairs_val.txt with Val_images/, VQAMed2019_Test_Questions_w_Ref_Answers.txt with VQAMed2019_Test_Images/",
     metric: "accuracy (exact match after normalising) and BLEU",
-    known: &[Known { split: "test", rows: 500 }, Known { split: "validation", rows: 2000 }, Known { split: "train", rows: 12792 }],
+    known: &[
+        Known { split: "test", rows: 500 },
+        Known { split: "validation", rows: 2000 },
+        Known { split: "train", rows: 12792 },
+    ],
     open,
     ..SetEntry::BLANK
 };
@@ -30,7 +34,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     };
     let file = match &root.only {
         Some(file) => file.clone(),
-        None => text_file(root, words).ok_or_else(|| root.missing(format!("a text file *{}*.txt", words.concat())))?,
+        None => text_file(root, words)
+            .ok_or_else(|| root.missing(format!("a text file *{}*.txt", words.concat())))?,
     };
     let columns = Columns { names: columns, between_answers: (split.name == "test").then_some('#') };
     vqa_med::listed(root, split, &file, &columns, None, images)

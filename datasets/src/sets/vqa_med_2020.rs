@@ -14,7 +14,11 @@ pub(super) static ENTRY: SetEntry = SetEntry {
     splits: &["test", "validation", "train"],
     layout: "as unpacked: VQAnswering_2020_Train_QA_pairs.txt with VQAnswering_2020_Train_images/, VQAnswering_2020_Val_QA_Pairs.txt with VQAnswering_2020_Val_images/, and for the test set one text file of questions, one of answers and a folder of images",
     metric: "accuracy (exact match after normalising) and BLEU",
-    known: &[Known { split: "test", rows: 500 }, Known { split: "validation", rows: 500 }, Known { split: "train", rows: 4000 }],
+    known: &[
+        Known { split: "test", rows: 500 },
+        Known { split: "validation", rows: 500 },
+        Known { split: "train", rows: 4000 },
+    ],
     open,
     ..SetEntry::BLANK
 };
@@ -27,7 +31,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         "validation" => (&["2020_val_qa"], &["2020_val_images"]),
         _ => (&["2020_train_qa"], &["2020_train_images"]),
     };
-    let file = text_file(root, words).ok_or_else(|| root.missing(format!("VQAnswering_{}*.txt", words.concat())))?;
+    let file =
+        text_file(root, words).ok_or_else(|| root.missing(format!("VQAnswering_{}*.txt", words.concat())))?;
     let columns = Columns { names: &["image", "question", "answer"], between_answers: None };
     vqa_med::listed(root, split, &file, &columns, None, images)
 }

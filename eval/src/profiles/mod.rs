@@ -298,6 +298,18 @@ impl AsProfile {
         }
     }
 
+    /// The harness's own verdict in a judgement that was made here.
+    fn verdict_in(judgement: &Judgement) -> Score {
+        match (judgement.verdict, judgement.value(VERDICT)) {
+            (profile::Verdict::Unscored, _) | (_, None) => {
+                // The rule is in front of the reason.
+                let why = judgement.rule.split_once(": ").map_or(&*judgement.rule, |(_, why)| why);
+                Score::Unscored(why.to_owned().into())
+            }
+            (_, Some(value)) => Score::Value(value),
+        }
+    }
+
     /// The rules behind it.
     pub fn rules(&self) -> &'static dyn HarnessProfile {
         self.rules
@@ -386,6 +398,8 @@ pub struct Sensitivity {
     n: u64,
     sums: Vec<f64>,
     without: BTreeMap<usize, String>,
+    /// Where among the profiles that judge every reply each one stands.
+    known: Vec<Option<usize>>,
 }
 
 /// The ends of the range and what lies between.
@@ -397,17 +411,25 @@ pub struct Spread {
     pub without: Vec<(String, String)>,
 }
 
-impl Default for Sensitivity {
-    fn default() -> Self {
-        Self { n: 0, sums: vec![0.0; all().count()], without: BTreeMap::new() }
-    }
-}
-
 impl Sensitivity {
-    /// Counts a reply in; a profile that does not apply to it is asked no more.
-    pub fn add(&mut self, sample: &Sample, reply: &str) {
+    /// Nothing gathered yet, beside profiles of these names that judge every reply anyway: what they
+    /// decide is read, and they are not asked twice.
+    pub fn beside<'p>(asked: impl IntoIterator<Item = &'p str>) -> Self {
+        let asked: Vec<&str> = asked.into_iter().collect();
+        let known = all().map(|rules| {
+            let name = AsProfile::new(rules).name;
+            asked.iter().position(|have| *have == name)
+        });
+        let known: Vec<Option<usize>> = known.collect();
+        Self { n: 0, sums: vec![0.0; known.len()], without: BTreeMap::new(), known }
+    }
+
+    /// Counts a reply in with the verdicts of the profiles that were asked, in their order; a profile that
+    /// does not apply to it is asked no more.
+    pub fn add(&mut self, case: &profile::Case<'_>, reply: &str, verdicts: &[(String, Judgement)]) {
+        let sample = case.sample;
         self.n += 1;
-        for (at, (profile, sum)) in all().zip(&mut self.sums).enumerate() {
+        for (at, ((profile, sum), known)) in all().zip(&mut self.sums).zip(&self.known).enumerate() {
             if self.without.contains_key(&at) {
                 continue;
             }
@@ -415,7 +437,9 @@ impl Sensitivity {
                 self.without.insert(at, "asks a judge".to_owned());
                 continue;
             }
-            match profile.score(sample, reply).verdict {
+            let judgement = known.and_then(|n| verdicts.get(n)).map(|(_, judgement)| judgement);
+            let verdict = judgement.map(AsProfile::verdict_in);
+            match verdict.unwrap_or_else(|| profile.score_seen(sample, reply, case.pictures).verdict) {
                 Score::Value(v) => *sum += v,
                 Score::Unscored(why) => drop(self.without.insert(at, why.into_owned())),
             }

@@ -5,7 +5,7 @@
 //! 2017; `Maximum3DDiameter`, `Maximum2DDiameterSlice`). A single pixel is thus one pixel wide.
 //! Volumes count voxels (`VoxelVolume`).
 
-use loupe_core::{LabelVolume, Mask};
+use crate::mask::{LabelVolume, Mask};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -199,7 +199,7 @@ fn hull(mut points: Vec<[f64; 3]>, u: usize, v: usize) -> Vec<[f64; 3]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
-    use loupe_core::LpsFromIndex;
+    use crate::geometry::LpsFromIndex;
     use ndarray::Array3;
     use proptest::prelude::*;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Values behind a picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Values {
+pub(crate) struct PackedValues {
     /// PNG whose pixels hold the number 256·red + green.
     pub(crate) uri: String,
     /// Value of the number 0.
@@ -27,7 +27,7 @@ pub(crate) struct Values {
     range: [f64; 2],
 }
 
-impl Values {
+impl PackedValues {
     /// Of a picture that was made with a window; `None` when it was not, or there are no finite values.
     /// Whole numbers that span less than 65 536 are kept exactly, others to 1/65 535 of their range.
     /// What is not finite becomes the smallest value.

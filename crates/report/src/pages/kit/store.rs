@@ -1,7 +1,7 @@
 //! The pictures of a page within its size: as they are while there is room, then smaller ones.
 
 use crate::encode::{EncodeError, browser_type, data_uri, jpeg, png};
-use crate::values::Values;
+use crate::pages::kit::values::PackedValues;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::imageops::FilterType;
@@ -16,9 +16,9 @@ const STEPS: [(u32, u8); 6] = [(u32::MAX, 90), (1024, 85), (768, 85), (512, 80),
 /// Encoded images of a page, each stored once, and the values behind some of them.
 #[derive(Debug, Default)]
 pub struct ImageStore {
-    kept: Vec<Kept>,
+    kept: Vec<StoredImage>,
     seen: HashMap<[u8; 32], usize>,
-    values: Vec<Values>,
+    values: Vec<PackedValues>,
     values_of: HashMap<[u8; 32], Option<usize>>,
     most: Option<usize>,
     bytes: usize,
@@ -27,7 +27,7 @@ pub struct ImageStore {
 
 /// A picture as the page holds it.
 #[derive(Debug)]
-struct Kept {
+struct StoredImage {
     uri: String,
     /// Of the picture itself.
     width: usize,
@@ -38,11 +38,11 @@ struct Kept {
     shrunk: bool,
 }
 
-impl Kept {
-    fn in_page(&self) -> InPage<'_> {
+impl StoredImage {
+    fn data(&self) -> ImageData<'_> {
         match self.shrunk {
-            false => InPage::Whole(&self.uri),
-            true => InPage::Shrunk { uri: &self.uri, width: self.width, height: self.height },
+            false => ImageData::Whole(&self.uri),
+            true => ImageData::Shrunk { uri: &self.uri, width: self.width, height: self.height },
         }
     }
 }
@@ -50,7 +50,7 @@ impl Kept {
 /// A picture in the page's data: its URI, with the size that boxes refer to where that is not its own.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum InPage<'a> {
+pub(crate) enum ImageData<'a> {
     Whole(&'a str),
     Shrunk { uri: &'a str, width: usize, height: usize },
 }
@@ -95,7 +95,7 @@ impl ImageStore {
         };
         self.bytes += uri.len();
         let (width, height) = (picture.width(), picture.height());
-        self.kept.push(Kept { uri, width, height, steps: 0, shrunk: false });
+        self.kept.push(StoredImage { uri, width, height, steps: 0, shrunk: false });
         if self.over() && !self.make_room() {
             let dropped = self.kept.pop().map_or(0, |k| k.uri.len());
             self.bytes -= dropped;
@@ -132,7 +132,7 @@ impl ImageStore {
             return *known;
         }
         let fits = (intensities.width, intensities.height) == (picture.width(), picture.height());
-        let values = fits.then(|| Values::of(picture, intensities)).flatten();
+        let values = fits.then(|| PackedValues::of(picture, intensities)).flatten();
         let room = |more: usize| self.most.is_none_or(|most| self.bytes + more <= most / 2);
         let at = values.filter(|v| room(v.uri.len())).map(|values| {
             self.bytes += values.uri.len();
@@ -158,11 +158,11 @@ impl ImageStore {
         self.left_out
     }
 
-    pub(crate) fn pictures(&self) -> Vec<InPage<'_>> {
-        self.kept.iter().map(Kept::in_page).collect()
+    pub(crate) fn pictures(&self) -> Vec<ImageData<'_>> {
+        self.kept.iter().map(StoredImage::data).collect()
     }
 
-    pub(crate) fn values(&self) -> &[Values] {
+    pub(crate) fn values(&self) -> &[PackedValues] {
         &self.values
     }
 

@@ -1,14 +1,14 @@
-//! The report: one HTML file with everything inside, readable from `file://`.
-//!
-//! The page carries its data as one JSON block and shows it with a small script; a content security
-//! policy forbids any request. Text is only ever inserted as text, so a reply that looks like markup
-//! stays a reply.
+//! What stands on a page of one run or of two, and how it becomes a file.
 
-use crate::store::ImageStore;
+use crate::pages::error::PageError;
+use crate::pages::kit::html;
+use crate::pages::kit::store::ImageStore;
+use loupe_core::Table;
+use loupe_core::files::write_whole;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use thiserror::Error;
+use std::path::Path;
 
 /// A named fact about the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,17 +19,15 @@ pub struct Fact {
     pub value: String,
 }
 
-/// A table of the summary; cells are shown as they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PageTable {
-    /// Heading.
-    pub title: String,
-    /// One line under the heading: how to read it.
-    pub note: String,
-    /// Column heads.
-    pub columns: Vec<String>,
-    /// Rows of as many cells.
-    pub rows: Vec<Vec<String>>,
+/// A window that a reader can choose, DICOM's `LINEAR` function in Hounsfield units.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WindowPreset {
+    /// What it is called on its button.
+    pub name: String,
+    /// Its middle.
+    pub centre: f64,
+    /// From its darkest to its brightest value.
+    pub width: f64,
 }
 
 /// Whose box it is.
@@ -40,8 +38,8 @@ pub enum BoxKind {
     Model,
     /// The reference (dashed line).
     Reference,
-    /// A region that was looked at (dotted line).
-    Looked,
+    /// The region of an action: where a second look went (dotted line).
+    Region,
     /// The second run's finding, on a page of two runs (solid line).
     Second,
 }
@@ -103,7 +101,7 @@ pub struct ItemRound {
 
 /// What the second run of a page of two made of a sample.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Second {
+pub struct SecondRun {
     /// The raw reply; `None` when the item failed.
     pub reply: Option<String>,
     /// Why there is no reply.
@@ -121,7 +119,7 @@ pub struct Second {
 
 /// A sample with all that happened to it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Item {
+pub struct PageItem {
     /// Identity in the dataset.
     pub id: String,
     /// The question.
@@ -146,7 +144,7 @@ pub struct Item {
     pub rounds: Vec<ItemRound>,
     /// The other run, on a page of two.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub second: Option<Second>,
+    pub second: Option<SecondRun>,
 }
 
 /// Everything on a report page.
@@ -161,25 +159,15 @@ pub struct Page {
     pub runs: Option<[String; 2]>,
     /// What made the numbers.
     pub facts: Vec<Fact>,
-    /// Summary tables.
-    pub tables: Vec<PageTable>,
+    /// Windows that a reader can choose for pictures in Hounsfield units.
+    pub windows: Vec<WindowPreset>,
+    /// Summary tables; cells are shown as they are.
+    pub tables: Vec<Table>,
     /// Samples in dataset order.
-    pub items: Vec<Item>,
+    pub items: Vec<PageItem>,
     /// Their pictures.
     #[serde(skip)]
     pub images: ImageStore,
-}
-
-/// Why a page could not be written.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PageError {
-    /// The data do not serialise.
-    #[error("the report's data could not be written as JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// The file could not be written.
-    #[error("the report page could not be written: {0}")]
-    Io(#[from] std::io::Error),
 }
 
 /// The page with what has become of its pictures.
@@ -191,21 +179,7 @@ struct Data<'a> {
     pictures_note: Option<String>,
 }
 
-const HTML: &str = include_str!("../page/page.html");
-const CSS: &str = include_str!("../page/page.css");
-const SCRIPT: &str = include_str!("../page/page.js");
-
-/// JSON that may stand inside a `<script>` element.
-fn embeddable(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    Ok(serde_json::to_string(value)?
-        .replace('<', "\\u003c")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029"))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
+const SCRIPT: &str = include_str!("run.js");
 
 impl Page {
     /// Writes the page as one HTML document.
@@ -213,26 +187,18 @@ impl Page {
     /// # Errors
     /// When the data do not serialise or `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> Result<(), PageError> {
-        let data = embeddable(&Data { page: self, pictures_note: self.images.note() })?;
-        let images = embeddable(&self.images.pictures())?;
-        let values = embeddable(&self.images.values())?;
-        let title = escaped(&self.title);
-        let mut rest = HTML;
-        for (mark, text) in [
-            ("{{title}}", title.as_str()),
-            ("{{css}}", CSS),
-            ("{{data}}", &data),
-            ("{{images}}", &images),
-            ("{{values}}", &values),
-            ("{{script}}", SCRIPT),
-        ] {
-            if let Some((before, after)) = rest.split_once(mark) {
-                out.write_all(before.as_bytes())?;
-                out.write_all(text.as_bytes())?;
-                rest = after;
-            }
-        }
-        out.write_all(rest.as_bytes())?;
-        Ok(())
+        let data = Data { page: self, pictures_note: self.images.note() };
+        html::write(out, &self.title, &data, &self.images, SCRIPT)
+    }
+
+    /// Writes the page to a file, which is whole or as it was before, and returns its size in bytes.
+    ///
+    /// # Errors
+    /// As [`Page::write`].
+    pub fn save(&self, path: &Path) -> Result<u64, PageError> {
+        let mut out = Vec::new();
+        self.write(&mut out)?;
+        write_whole(path, |to| to.write_all(&out))?;
+        Ok(out.len() as u64)
     }
 }

@@ -1,0 +1,3 @@
+//! Findings in the formats that other tools open, one file a format.
+
+pub mod coco;

@@ -1,0 +1,74 @@
+//! Datasets that need no files.
+
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample, Target};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `n` questions with yes/no and short answers, three to an image; neighbouring rows have different images,
+/// as in VQA-RAD. Row 5 is unreadable when there are `holes`.
+#[derive(Debug, Clone)]
+pub struct QuestionSet {
+    /// What the set says of itself.
+    pub info: DatasetInfo,
+    /// Rows.
+    pub n: usize,
+    /// Is row 5 unreadable?
+    pub holes: bool,
+}
+
+impl QuestionSet {
+    /// `n` rows that can all be read.
+    pub fn new(n: usize) -> Self {
+        Self { info: info("fake"), n, holes: false }
+    }
+
+    /// The same with row 5 unreadable.
+    #[must_use]
+    pub fn with_holes(self) -> Self {
+        Self { holes: true, ..self }
+    }
+}
+
+/// The facts of a set that is grouped by image.
+pub fn info(name: &str) -> DatasetInfo {
+    DatasetInfo {
+        name: name.into(),
+        split: "test".into(),
+        group_by: "image".into(),
+        fingerprint: "f00d".into(),
+        citation: String::new(),
+    }
+}
+
+impl Dataset for QuestionSet {
+    fn info(&self) -> &DatasetInfo {
+        &self.info
+    }
+
+    fn len(&self) -> usize {
+        self.n
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        if self.holes && index == 5 {
+            return Err(DataError::Row { file: "fake.json".into(), row: 5, problem: "no question".into() });
+        }
+        let image = format!("image{}.png", index % self.n.div_ceil(3).max(1));
+        let closed = index.is_multiple_of(2);
+        let gold =
+            if closed { ["yes", "no"][index / 2 % 2] } else { ["liver", "left lung", "axial"][index % 3] };
+        Ok(Sample {
+            id: format!("q{index}"),
+            media: vec![MediaRef::file(PathBuf::from(&image))],
+            question: format!("Is question {index} about the “肝” \u{202e}liver?"),
+            choices: Vec::new(),
+            target: Target::Text(vec![gold.into()]),
+            group: image,
+            tags: BTreeMap::from([
+                ("answer_type".to_owned(), if closed { "CLOSED" } else { "OPEN" }.to_owned()),
+                ("organ".to_owned(), ["CHEST", "HEAD", "ABD"][index % 3].to_owned()),
+            ]),
+            language: "en".into(),
+        })
+    }
+}

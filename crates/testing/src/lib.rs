@@ -1,0 +1,35 @@
+//! What the tests of several crates share. A dev-dependency only: everything here may panic.
+//!
+//! | for | there is |
+//! |---|---|
+//! | a model that needs no weights | [`model::Script`] (says its lines), [`model::PromptHash`] (answers from the prompt alone) |
+//! | a segmenter | [`segmenter::PromptShapes`] |
+//! | a dataset and its pictures | [`dataset::QuestionSet`], [`loader::FlatPictures`], [`loader::Slices`] |
+//! | pixel work | [`resampler::Nearest`] |
+//! | pictures and their files | [`pictures`] |
+//! | files and folders | [`files`], [`data`] |
+//! | numbers | [`near`] |
+//! | a table that lists its folder | [`table`] |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+pub mod data;
+pub mod dataset;
+pub mod files;
+pub mod loader;
+pub mod model;
+pub mod near;
+pub mod pictures;
+pub mod resampler;
+pub mod segmenter;
+pub mod table;
+
+pub use data::{more_data, real_data};
+pub use dataset::QuestionSet;
+pub use files::{folder, put, scratch};
+pub use loader::{FlatPictures, Slices};
+pub use model::{PromptHash, Script, reply, script_info};
+pub use near::{assert_near, near};
+pub use pictures::{bmp, picture, png};
+pub use resampler::Nearest;
+pub use segmenter::PromptShapes;
+pub use table::{assert_table_covers_folder, assert_table_is_folder};
