@@ -163,7 +163,8 @@ impl Question {
         }
         let mut sink = OneReply { piece, reply: None };
         model.serve(&mut Listed::new(std::slice::from_ref(&ask)), &mut sink);
-        let reply = sink.reply.unwrap_or_else(|| Err(ModelError::Compute("the model gave no reply".into())))?;
+        let reply =
+            sink.reply.unwrap_or_else(|| Err(ModelError::Compute("the model gave no reply".into())))?;
         Ok(AskAnswer { words, findings: reply.findings.clone(), reply, trace: None })
     }
 

@@ -86,9 +86,7 @@ pub struct Leaderboard {
 /// # Errors
 /// When a run was never scored, or none by that profile.
 pub fn leaderboard(runs: &[PathBuf], profile_name: &str) -> Result<Leaderboard, AppError> {
-    let one = |run: &PathBuf| -> Result<(String, Summary), AppError> {
-        Ok((named(run), read_summary(run)?))
-    };
+    let one = |run: &PathBuf| -> Result<(String, Summary), AppError> { Ok((named(run), read_summary(run)?)) };
     let runs: Vec<(String, Summary)> = runs.iter().map(one).collect::<Result<_, _>>()?;
     let profile = profile(profile_name)?.name().to_owned();
     let table = tables::leaderboard(&runs, &profile);

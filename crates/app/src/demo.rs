@@ -9,11 +9,11 @@ use crate::phantom;
 use crate::rethink::RethinkSetup;
 use crate::score::{ScoreOptions, Scorer};
 use loupe_core::{Dataset, GenerationLimits, Sample, Segmenter, Table, VisionLanguageModel};
+use loupe_eval::ScoredRun;
 use loupe_eval::baselines::{Baseline, Baselines, baselines};
 use loupe_eval::compare::compare;
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
-use loupe_eval::summary::PrefixReuse;
-use loupe_eval::ScoredRun;
+use loupe_eval::summary::{PrefixReuse, prefix_reuse};
 use loupe_report::pages::run::{PagePart, page_of_parts};
 use loupe_run::Plan;
 use serde::Serialize;
@@ -193,14 +193,8 @@ fn run_one(
         DemoWay::TwoLooks => Respondent::Rethink(models.words.as_mut(), RethinkSetup::plain("loupe")),
         DemoWay::Segment(prompt) => Respondent::Segmenter(models.masks.as_mut(), prompt),
     };
-    let task = RunTask {
-        dir: &dir,
-        plan,
-        set: set.as_ref(),
-        probe: run.probe,
-        seed: SEED,
-        images: &options.images,
-    };
+    let task =
+        RunTask { dir: &dir, plan, set: set.as_ref(), probe: run.probe, seed: SEED, images: &options.images };
     let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
     let samples: Vec<Sample> = (0..set.len()).filter_map(|i| set.get(i).ok()).collect();
     Ok(DemoResult { run, dir, scored, baselines: baselines(&samples) })
@@ -211,8 +205,8 @@ fn open(run: &DemoRun, options: &DemoOptions) -> Result<Box<dyn Dataset>, AppErr
 }
 
 fn gain(first: &Path, second: &Path) -> Result<DemoFigure, AppError> {
-    let comparison = compare(first, second, &Strict)
-        .step(|| "one look and two looks could not be compared".to_owned())?;
+    let comparison =
+        compare(first, second, &Strict).step(|| "one look and two looks could not be compared".to_owned())?;
     let accuracy = comparison.figures.iter().find(|f| f.name == ACCURACY);
     Ok(DemoFigure {
         value: accuracy.map(|f| f.difference),
@@ -273,12 +267,12 @@ fn common_page(
     for result in results.iter().filter(|r| r.run.probe.is_none()) {
         sets.push((result, open(&result.run, options)?));
     }
-    let part = |(result, set): &'_ (&DemoResult, Box<dyn Dataset>)| PagePart {
+    let parts = sets.iter().map(|(result, set)| PagePart {
         name: result.run.name,
         run: &result.scored,
         pictures: pages::pictures(Some(set.as_ref()), &loader),
-    };
-    let parts: Vec<PagePart<'_>> = sets.iter().map(part).collect();
+    });
+    let parts: Vec<PagePart<'_>> = parts.collect();
     let windows = pages::windows();
     let bounds = pages::bounds(&PageOptions { samples: SHOWN, ..PageOptions::default() }, &windows);
     page_of_parts("loupe on phantoms", vec![table], &parts, &bounds)?.save(path)?;
@@ -293,10 +287,8 @@ fn common_page(
 pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocument, AppError> {
     listener.say(&format!("making {} phantom studies", options.studies));
     phantom::write(&options.output.join("data"), SEED, options.studies)?;
-    let mut models = DemoModels {
-        words: options.model.open()?,
-        masks: options.model.of(None).open_segmenter(None)?,
-    };
+    let mut models =
+        DemoModels { words: options.model.open()?, masks: options.model.of(None).open_segmenter(None)? };
     let score = ScoreOptions::default();
     let scorer = score.scorer()?;
     let mut results = Vec::new();
@@ -322,7 +314,7 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         closed_accuracy_swapped: swapped.figure(CLOSED_BY_TYPE),
         multi_image_accuracy_blank: frames_grey.figure(CHOICE),
         multi_image_accuracy_swapped: frames_swapped.figure(CHOICE),
-        rethink_reused: loupe_eval::summary::reused_in_later_rounds(&twice.dir)?,
+        rethink_reused: prefix_reuse(&twice.scored.folder)?,
         reports: results.iter().map(|s| s.dir.join("report.html")).collect(),
         report: options.output.join("report.html"),
     };

@@ -217,13 +217,8 @@ pub fn run_and_score(
             &mut rethink
         }
         Respondent::Segmenter(segmenter, prompt) => {
-            segment = SegmenterAnswerer {
-                segmenter,
-                prompt,
-                seed: task.seed,
-                loader: &plain,
-                probe: task.probe,
-            };
+            segment =
+                SegmenterAnswerer { segmenter, prompt, seed: task.seed, loader: &plain, probe: task.probe };
             &mut segment
         }
     };

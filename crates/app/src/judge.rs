@@ -87,9 +87,7 @@ impl JudgeOptions {
             let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
             let text = std::fs::read_to_string(file).step(|| format!("{}", file.display()))?;
             if !["{question}", "{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
-                return Err(AppError::input(
-                    "the judge's prompt needs {question}, {reference} and {reply}",
-                ));
+                return Err(AppError::input("the judge's prompt needs {question}, {reference} and {reply}"));
             }
             (rubric.name, rubric.template) = (name, text);
         } else if self.reading != Reading::VerdictLine {

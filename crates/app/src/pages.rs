@@ -4,6 +4,7 @@ use crate::rethink::RESAMPLER;
 use loupe_core::{Dataset, MediaLoader};
 use loupe_preprocess::windows::PRESETS;
 use loupe_report::WindowPreset;
+use loupe_report::pages::PictureSource;
 use loupe_report::pages::run as run_page;
 
 /// Megabytes of pictures on a page that still goes through a mail server.
@@ -28,8 +29,8 @@ impl Default for PageOptions {
 pub(crate) fn pictures<'a>(
     dataset: Option<&'a dyn Dataset>,
     loader: &'a dyn MediaLoader,
-) -> run_page::PictureSource<'a> {
-    run_page::PictureSource { dataset, loader, resampler: RESAMPLER }
+) -> PictureSource<'a> {
+    PictureSource { dataset, loader, resampler: RESAMPLER }
 }
 
 /// Every window by name, each once.

@@ -87,7 +87,8 @@ pub struct PrepareSteps {
 pub fn by_recipe(name: &str, path: &Path, images: &ImageOptions) -> Result<Prepared, AppError> {
     let recipe = recipe(name)?;
     let media = reference(path, View::default())?;
-    let read = images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
+    let read =
+        images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
     let mut made = (recipe.prepare)(&read.volume, &images.limits)
         .step(|| format!("recipe {name} could not be followed"))?;
     for picture in &mut made.pictures {
@@ -108,7 +109,8 @@ pub fn prepare(options: &PrepareOptions) -> Result<Prepared, AppError> {
         PrepareWay::Steps(steps) => steps,
     };
     let media = reference(path, View { frame: steps.frame, ..View::default() })?;
-    let read = images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
+    let read =
+        images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
     let mut taken = read.notes.clone();
     let volume = volume(steps, &read, images, &mut taken)?;
     let kept = steps.keep_volume.then(|| volume.clone());

@@ -5,8 +5,9 @@ use crate::rethink::RESAMPLER;
 use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Failure, Finding, Mask, MaskTrace, MediaLoader, MediaRef, ModelInfo, Origin,
-    Picture, Plane, Record, Reply, Sample, SegmentError, SegmentPrompt, Segmenter, SliceAt, Target, Work, WorkSource,
+    Answer, AnswerSink, Answerer, Failure, Finding, Mask, MaskTrace, MediaLoader, MediaRef, ModelInfo,
+    Origin, Picture, Plane, Record, Reply, Sample, SegmentError, SegmentPrompt, Segmenter, SliceAt, Target,
+    Work, WorkSource,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::volume_io::labels_of;
@@ -72,10 +73,11 @@ impl SegmenterAnswerer<'_> {
 
     fn answer(&mut self, work: &Work) -> Result<MaskReply, Failure> {
         let sample = &work.sample;
-        let picture =
-            work.ask.pictures.first().ok_or_else(|| Failure::lasting("the sample has no image"))?;
+        let picture = work.ask.pictures.first().ok_or_else(|| Failure::lasting("the sample has no image"))?;
         let Target::Masks(wanted) = &sample.target else {
-            return Err(Failure::lasting("the sample has no reference masks; --segment needs a set of masks"));
+            return Err(Failure::lasting(
+                "the sample has no reference masks; --segment needs a set of masks",
+            ));
         };
         let started = Instant::now();
         let mut all = MaskReply {
@@ -101,9 +103,14 @@ impl SegmenterAnswerer<'_> {
                 };
                 let mask = mask_of_size(&drawn, size)?;
                 // A swapped picture comes from another patient and takes the size of the mask.
-                let picture =
-                    RESAMPLER.fitted(picture, mask.width(), mask.height()).map_err(|e| failed(e.to_string()))?;
-                self.segment(&picture, MaskTask { mask: &mask, slice: None, label: &one.label, id }, &mut all)?;
+                let picture = RESAMPLER
+                    .fitted(picture, mask.width(), mask.height())
+                    .map_err(|e| failed(e.to_string()))?;
+                self.segment(
+                    &picture,
+                    MaskTask { mask: &mask, slice: None, label: &one.label, id },
+                    &mut all,
+                )?;
             }
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
@@ -162,8 +169,7 @@ impl SegmenterAnswerer<'_> {
             .prompt(task.mask, self.seed, &task.id)
             .ok_or_else(|| Failure::lasting("a reference mask is empty"))?;
         let best = self.segmenter.segment(picture, std::slice::from_ref(&prompt)).map_err(failure)?;
-        let best =
-            best.into_iter().next().ok_or_else(|| Failure::lasting("the segmenter found nothing"))?;
+        let best = best.into_iter().next().ok_or_else(|| Failure::lasting("the segmenter found nothing"))?;
         let finding = |mask: &Mask, origin: Origin, score| {
             Finding::mask(0, Rle::of(mask), origin).with(Some(task.label.to_owned()), score)
         };

@@ -72,9 +72,9 @@ pub fn segment_objects(
     for prompt in &options.prompts {
         match placed(prompt, all.len(), &scene, models, loader) {
             Ok(some) => all.extend(some),
-            Err(error) => document
-                .failed
-                .push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() }),
+            Err(error) => {
+                document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() })
+            }
         }
     }
     // All at once: the picture is encoded once and prompts of a kind are decoded together.

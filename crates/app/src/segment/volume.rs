@@ -58,8 +58,7 @@ pub fn segment_volume(
             intensities: measure::intensities(under.map(|(_, v)| f64::from(*v))),
         }
     });
-    let document =
-        VolumeDocument { image, model: model.info().clone(), structures: structures.collect() };
+    let document = VolumeDocument { image, model: model.info().clone(), structures: structures.collect() };
     if let Some(dir) = &options.output {
         files::make_folder(dir)?;
         files::write(&dir.join("labels.nii.gz"), &label_bytes(&labels)?)?;

@@ -119,8 +119,7 @@ fn one_bad_object_does_not_spoil_the_others() {
     let file = ct.dir.path().join("prompts.json");
     let text = r#"[{"label": "swapped", "box": [6, 3, 2, 8]}, {"label": "good", "points": [[5.5, 4.5]]}]"#;
     std::fs::write(&file, text).unwrap();
-    let task =
-        Task::new(&ct, ObjectPrompts { file: Some(file.clone()), ..ObjectPrompts::default() });
+    let task = Task::new(&ct, ObjectPrompts { file: Some(file.clone()), ..ObjectPrompts::default() });
     let document = task.run(None).unwrap();
     assert_eq!((document.objects.len(), document.failed.len()), (1, 1));
     assert!(document.failed[0].reason.contains("no area"));

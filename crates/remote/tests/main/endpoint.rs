@@ -22,10 +22,8 @@ fn answering(replies: Vec<(u16, &'static str)>) -> String {
                 }
             }
             reader.read_exact(&mut vec![0; length]).unwrap();
-            let head = format!(
-                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
+            let head =
+                format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             reader.into_inner().write_all(format!("{head}{body}").as_bytes()).unwrap();
         }
     });
