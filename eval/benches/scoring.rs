@@ -22,7 +22,7 @@ fn main() {
     write_run(dir.path(), rows);
     let others = ["medevalkit-vqa-rad", "llava-med", "lmms-eval-slake"];
     let others: Vec<AsProfile> =
-        others.iter().map(|name| AsProfile::new(profiles::by_name(name).unwrap())).collect();
+        others.iter().map(|name| AsProfile::new(profiles::PROFILES.get(name).copied().unwrap())).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     measure("strict", dir.path(), rows, &all);
     all.extend(others.iter().map(|p| p as &dyn Profile));

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod profile;
 pub mod profiles;
 pub mod score;
+pub mod sensitivity;
 pub mod stats;
 pub mod strict;
 pub mod summary;

@@ -245,3 +245,123 @@ impl ScoreReader {
         Ok(if same { record.profiles } else { Vec::new() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+    use crate::judged::{JudgedRun, view};
+    use crate::profile::{Case, Profile};
+    use crate::profiles::{AsProfile, PROFILES};
+    use crate::strict::Strict;
+    use loupe_core::Direct;
+    use loupe_run::Plan;
+    use loupe_testing::{FlatPictures, PromptHash, QuestionSet, scratch};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// `strict` that counts how often it is asked.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Profile for Counted {
+        fn name(&self) -> &str {
+            "counted"
+        }
+        fn about(&self) -> &str {
+            "strict, counted"
+        }
+        fn judge(&self, case: &Case<'_>) -> Judgement {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Strict.judge(case)
+        }
+    }
+
+    fn made(set: &QuestionSet) -> tempfile::TempDir {
+        let dir = scratch();
+        let plan = Plan::new(loupe_run::templates::default_template());
+        let mut model = PromptHash::new();
+        loupe_run::run(dir.path(), &plan, set, &mut Direct(&mut model), &FlatPictures::sound(), &mut ())
+            .unwrap();
+        dir
+    }
+
+    /// Equal but for what text does to numbers.
+    fn assert_same(read: &JudgedItem, judged: &JudgedItem) {
+        assert_eq!(read.item, judged.item);
+        let plain = |j: &Judgement| {
+            let mut j = j.clone();
+            let values: Vec<_> = std::mem::take(&mut j.values);
+            (j, values.into_iter().map(|v| (v.name, v.value)).collect::<Vec<_>>())
+        };
+        assert_eq!(read.verdicts.len(), judged.verdicts.len());
+        for ((name, a), (same, b)) in read.verdicts.iter().zip(&judged.verdicts) {
+            let ((a, x), (b, y)) = (plain(a), plain(b));
+            assert_eq!((name, a, x.len()), (same, b, y.len()));
+            for ((figure, x), (same, y)) in x.into_iter().zip(y) {
+                assert_eq!(figure, same);
+                assert!((x - y).abs() < 1e-15 || (x.is_nan() && !y.is_finite()), "{figure}: {x}, not {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_reply_is_judged_once_and_the_verdicts_are_read_back() {
+        let dir = made(&QuestionSet::new(30).with_holes());
+        let counted = Counted::default();
+        let harnesses: Vec<AsProfile> = PROFILES.iter().map(|p| AsProfile::new(*p)).collect();
+        let mut all: Vec<&dyn Profile> = vec![&counted];
+        all.extend(harnesses.iter().map(|p| p as &dyn Profile));
+        let scoring = Scoring { profiles: &all, sensitivity: true, ..Scoring::default() };
+        let run = ScoredRun::of(dir.path(), &scoring).unwrap();
+        assert_eq!(run.summary.unreadable, 1);
+        let read: Vec<JudgedItem> = run.items().unwrap().map(Result::unwrap).collect();
+        assert_eq!(counted.0.load(Ordering::Relaxed), 29, "one call a reply, reading included");
+        let judged: Vec<JudgedItem> = view(&run.folder, &all).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read.len(), 30);
+        read.iter().zip(&judged).for_each(|(a, b)| assert_same(a, b));
+        assert!(read[5].verdicts.is_empty(), "a row that could not be read");
+
+        // The profiles that judged are not asked again for the range, and it is the same one.
+        let alone = Scoring { profiles: &[&Strict], sensitivity: true, ..Scoring::default() };
+        assert_eq!(score(dir.path(), &alone).unwrap().sensitivity, run.summary.sensitivity);
+    }
+
+    #[test]
+    fn a_reply_that_came_after_the_scoring_has_no_verdict() {
+        let dir = made(&QuestionSet::new(12));
+        let replies = dir.path().join("replies.jsonl");
+        let lines = std::fs::read_to_string(&replies).unwrap();
+        let (others, last) = lines.trim_end().rsplit_once('\n').unwrap();
+        std::fs::write(&replies, format!("{others}\n")).unwrap();
+        let strict = Strict;
+        let scoring = Scoring { profiles: &[&strict], ..Scoring::default() };
+        let run = ScoredRun::of(dir.path(), &scoring).unwrap();
+        let first: serde_json::Value = serde_json::from_str(others.lines().next().unwrap()).unwrap();
+        let mut other = first.clone();
+        other["outcome"] = serde_json::json!({ "failed": { "reason": "asked again" } });
+        std::fs::write(&replies, format!("{others}\n{last}\n{other}\n")).unwrap();
+
+        let late: serde_json::Value = serde_json::from_str(last).unwrap();
+        let without = [&late, &first].map(|line| line["item"].as_u64().unwrap() as usize);
+        for (n, judged) in run.items().unwrap().enumerate() {
+            let judged = judged.unwrap();
+            assert!(judged.item.reply.is_some());
+            assert_eq!(judged.verdicts.is_empty(), without.contains(&n), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_judged_run_gives_what_was_decided() {
+        let dir = made(&QuestionSet::new(12).with_holes());
+        let counted = Counted::default();
+        let run = JudgedRun::open(dir.path(), &counted).unwrap();
+        let judged: Vec<JudgedItem> =
+            view(&run.folder, &[&Counted::default() as &dyn Profile]).unwrap().map(Result::unwrap).collect();
+        for _ in 0..2 {
+            let again = run.items().unwrap().map(Result::unwrap).inspect(|a| assert!(a.verdicts.len() < 2));
+            let n = again.zip(&judged).map(|(a, b)| assert_same(&a, b)).count();
+            assert_eq!(n, 12);
+        }
+        assert_eq!((run.profile(), counted.0.load(Ordering::Relaxed)), ("counted", 11));
+    }
+}

@@ -6,7 +6,7 @@ use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profile::{Case, Gather, Judgement, Profile, Verdict};
-use crate::profiles::{Sensitivity, Spread};
+use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
@@ -325,7 +325,7 @@ impl<'a> Summariser<'a> {
             Outcome::Reply(reply) => {
                 self.replies += 1;
                 if let Some(sensitivity) = &mut self.sensitivity {
-                    sensitivity.add(case, &reply.text, verdicts);
+                    sensitivity.add(case, verdicts);
                 }
                 for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
                     if let Some(printed) = &mut gathered.printed {

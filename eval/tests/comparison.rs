@@ -92,7 +92,7 @@ fn runs_of_other_data_are_refused() {
 }
 
 fn scored(dir: &TempDir) -> Summary {
-    let others: Vec<AsProfile> = profiles::all().map(AsProfile::new).collect();
+    let others: Vec<AsProfile> = profiles::PROFILES.iter().copied().map(AsProfile::new).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     all.extend(others.iter().map(|p| p as &dyn Profile));
     let f1 = by_name("token_f1").unwrap().as_metric(Texts::default()).unwrap();
@@ -111,7 +111,7 @@ fn scored(dir: &TempDir) -> Summary {
 fn every_profile_scores_a_run_and_tables_come_in_every_format() {
     let run = made(&Set::new(90), 0, None);
     let summary = scored(&run);
-    assert_eq!(summary.profiles.len(), 1 + profiles::all().count());
+    assert_eq!(summary.profiles.len(), 1 + profiles::PROFILES.iter().copied().count());
     let closed = summary.figure("strict", strict::CLOSED_BY_TYPE).unwrap();
     assert_eq!(closed.n + closed.unscored, 45);
     assert!(closed.interval.as_ref().unwrap().contains(closed.value.unwrap()));

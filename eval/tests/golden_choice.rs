@@ -74,7 +74,7 @@ fn profile(harness: &str) -> &'static dyn HarnessProfile {
         "MedQBench" => "medq-bench",
         other => panic!("unknown harness {other}"),
     };
-    profiles::by_name(name).unwrap()
+    profiles::PROFILES.get(name).copied().unwrap()
 }
 
 fn questions(path: &std::path::Path) -> Vec<Sample> {

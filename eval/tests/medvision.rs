@@ -14,7 +14,7 @@ fn fixture() -> Value {
 }
 
 fn profile() -> &'static dyn HarnessProfile {
-    profiles::by_name("medvision").unwrap()
+    profiles::PROFILES.get("medvision").copied().unwrap()
 }
 
 fn numbers(target: &Value) -> Vec<f64> {

@@ -67,7 +67,7 @@ fn scored(dir: &Path, replies: &[&str]) -> BTreeMap<String, Value> {
         pictures: Vec::new(),
     });
     import(dir, source, &mut samples, &mut lines).unwrap();
-    let others: Vec<AsProfile> = profiles::all().map(AsProfile::new).collect();
+    let others: Vec<AsProfile> = profiles::PROFILES.iter().copied().map(AsProfile::new).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     all.extend(others.iter().map(|p| p as &dyn Profile));
     let summary = score(dir, &Scoring { profiles: &all, sensitivity: true, ..Scoring::default() }).unwrap();

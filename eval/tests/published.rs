@@ -29,7 +29,7 @@ fn text<'a>(row: &'a Value, key: &str) -> &'a str {
 }
 
 fn run(profile: &str, rows: &[(Sample, String)]) -> (Vec<HarnessFigure>, Vec<f64>) {
-    let profile = profiles::by_name(profile).unwrap();
+    let profile = profiles::PROFILES.get(profile).copied().unwrap();
     let (mut sums, mut verdicts) = (HarnessSums::default(), Vec::new());
     for (sample, reply) in rows {
         let judged = profile.score(sample, reply);
@@ -274,7 +274,7 @@ fn point_detect_count_as_its_script_and_as_pycocotools() {
 
     let golden = json(&data.join("../reference/golden/detection.json"))["pointdetectcount"]["values"].clone();
     let (mut figures, _) = run("pointdetectcount", &rows);
-    let mut gathered = profiles::by_name("pointdetectcount").unwrap().gather().unwrap();
+    let mut gathered = profiles::PROFILES.get("pointdetectcount").copied().unwrap().gather().unwrap();
     let nothing = Judgement::bare(Verdict::Unscored, "", "");
     rows.iter().for_each(|(sample, reply)| gathered.add(sample, reply, &nothing));
     figures.extend(gathered.figures().into_iter().map(|(name, value)| HarnessFigure::new(name, value, 0)));

@@ -21,7 +21,7 @@ fn value(score: Score) -> f64 {
 }
 
 fn text(name: &str, reference: &str, reply: &str) -> f64 {
-    let Compute::Text(f) = metrics::by_name(name).unwrap_or_else(|| panic!("no metric {name}")).compute
+    let Compute::Text(f) = metrics::METRICS.get(name).unwrap_or_else(|| panic!("no metric {name}")).compute
     else {
         panic!("{name} is not a text metric")
     };
@@ -29,7 +29,7 @@ fn text(name: &str, reference: &str, reply: &str) -> f64 {
 }
 
 fn corpus(name: &str, pairs: &[(&str, &str)]) -> f64 {
-    let Compute::Corpus(f) = metrics::by_name(name).unwrap().compute else {
+    let Compute::Corpus(f) = metrics::METRICS.get(name).unwrap().compute else {
         panic!("{name} is not a corpus metric")
     };
     value(f(pairs))

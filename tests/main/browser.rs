@@ -4,7 +4,9 @@
 //! `google-chrome` on the path) and says so when it is not.
 
 use loupe_core::{Intensities, Picture, Window};
-use loupe_report::page::{BoxKind, Item, ItemPicture, ItemVerdict, Page, PageBox, Second};
+use loupe_report::pages::document::{
+    BoxKind, ItemPicture, ItemVerdict, Page, PageBox, PageItem, SecondRun, WindowPreset,
+};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -45,10 +47,15 @@ fn verdict(word: &str, rule: &str) -> ItemVerdict {
     }
 }
 
+fn preset(name: &str, centre: f64, width: f64) -> WindowPreset {
+    WindowPreset { name: name.into(), centre, width }
+}
+
 fn page() -> Page {
     let mut page = Page {
         title: "Two runs".into(),
         runs: Some(["first run".into(), "second run".into()]),
+        windows: vec![preset("lung", -600.0, 1500.0), preset("soft-tissue", 50.0, 400.0)],
         ..Page::default()
     };
     let (picture, intensities) = slice();
@@ -58,7 +65,7 @@ fn page() -> Page {
     for n in 0..40 {
         let (a, b) = [("correct", "wrong"), ("wrong", "correct"), ("unparsed", "wrong")][n % 3];
         let rule = if a == "unparsed" { "refusal" } else { "word" };
-        page.items.push(Item {
+        page.items.push(PageItem {
             id: format!("sample {n}"),
             question: format!("Question {n}? <img src=x onerror=\"window.broken=1\">"),
             gold: "yes".into(),
@@ -75,14 +82,14 @@ fn page() -> Page {
                     PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
                 ],
             }],
-            second: Some(Second {
+            second: Some(SecondRun {
                 reply: Some(format!("other reply {n}")),
                 verdict: b.into(),
                 verdicts: vec![verdict(b, "opening")],
                 right: ["first only", "second only", "neither"][n % 3].into(),
-                ..Second::default()
+                ..SecondRun::default()
             }),
-            ..Item::default()
+            ..PageItem::default()
         });
     }
     page
@@ -186,7 +193,7 @@ fn a_smaller_picture_keeps_its_boxes() {
     let image = page.images.add(&picture, None).unwrap();
     let boxes = vec![PageBox { xyxy: [450.0, 300.0, 900.0, 600.0], label: "a".into(), kind: BoxKind::Model }];
     let pictures = vec![ItemPicture { image: Some(image), values: None, caption: "noise".into(), boxes }];
-    page.items.push(Item { id: "1".into(), verdict: "correct".into(), pictures, ..Item::default() });
+    page.items.push(PageItem { id: "1".into(), verdict: "correct".into(), pictures, ..PageItem::default() });
     let script = r##"
         const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));
         const [img, box] = [document.querySelector("#detail img"), rect.getBoundingClientRect()];
@@ -215,7 +222,7 @@ fn a_reader_windows_filters_and_moves_by_keys() {
     let lung = Window::linear(-600.0, 1500.0);
     let expected: Vec<u8> = intensities.values.iter().map(|v| lung.level(f64::from(*v))).collect();
     assert_eq!(levels("lung"), expected, "another window is computed from the values");
-    assert_eq!(seen["windowText"], "centre 40  width 400");
+    assert_eq!(seen["windowText"], "centre 50  width 400", "the windows are those that the page was given");
 
     assert_eq!((&seen["boxes"], &seen["boxesOff"]), (&2.into(), &0.into()));
     assert_eq!(

@@ -2,11 +2,11 @@
 //! Needs `LOUPE_TEST_DATA`.
 
 use crate::common::real_data;
+use loupe_core::measure::{intensities, solid};
 use loupe_core::sample::Target;
 use loupe_core::{Mask, MediaLoader, MediaRef, Picture};
 use loupe_preprocess::volume_io::labels_of;
 use loupe_preprocess::{DecodeLimits, Loader};
-use loupe_report::measure::{intensities, solid};
 
 fn near(what: &str, got: f64, expected: f64) {
     assert!((got - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{what}: {got}, not {expected}");

@@ -25,6 +25,7 @@ pub mod media;
 pub mod metric;
 pub mod model;
 pub mod picture;
+pub mod registry;
 pub mod sample;
 pub mod segmenter;
 pub mod table;
@@ -50,6 +51,7 @@ pub use model::{
     VisionLanguageModel,
 };
 pub use picture::{Origin, Picture, PictureRecord};
+pub use registry::{Named, Registry, UnknownName};
 pub use sample::{Choice, Labelled, MeasureUnit, Measurement, Prediction, Sample, Score, Target};
 pub use segmenter::{Segment, SegmentError, SegmentPrompt, Segmenter, VolumeSegmenter};
 pub use table::Table;

@@ -366,3 +366,25 @@ impl Picture {
         origin
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_view_is_read_again_as_it_was() {
+        let media = |name: &str| MediaRef { name: name.into(), ..MediaRef::file(name) };
+        let mut origin = Origin::of_size(40, 30);
+        (origin.source, origin.slice, origin.plane) = (Some("b".into()), Some(4), Some(Plane::Coronal));
+        origin.window = Some(Window::linear(40.0, 80.0));
+        let (n, again) = origin.view_again(&[media("a"), media("b")]).unwrap();
+        let window = Some(WindowChoice::Numbers(Window::linear(40.0, 80.0)));
+        let view = View { slice: Some(SliceAt::Index(4)), plane: Plane::Coronal, window, frame: None };
+        assert_eq!((n, again), (1, MediaRef { view, ..media("b") }));
+        // Without a name there must be no choice.
+        origin.source = None;
+        assert_eq!(origin.view_again(&[media("a"), media("b")]), None);
+        assert_eq!(origin.view_again(&[media("a")]).unwrap().0, 0);
+    }
+}

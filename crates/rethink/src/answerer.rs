@@ -3,6 +3,7 @@
 
 use crate::desk::{Counter, SharedSegmenter, Slip, Taken, serve_desk};
 use crate::request::{Budget, Models, Outcome, Request, RethinkError, Settings};
+use crate::run::run;
 use loupe_core::{
     Answer, AnswerSink, Answerer, AskId, AskSource, Failure, Go, MediaLoader, ModelError, ModelInfo, Next,
     NextWork, Record, Reply, ReplySink, Resampler, Segmenter, VisionLanguageModel, Work, WorkSource,
@@ -105,7 +106,7 @@ fn converse(
     if request.pictures.iter().all(|p| p.origin.slice.is_none() && p.origin.window.is_none()) {
         request.media.clear();
     }
-    crate::run(name, models, &request, settings)
+    run(name, models, &request, settings)
 }
 
 /// Answers every sample with a protocol or strategy.

@@ -13,6 +13,7 @@ pub mod pixels;
 pub mod protocols;
 mod replay;
 mod request;
+mod run;
 mod session;
 pub mod strategies;
 
@@ -20,58 +21,6 @@ pub use answerer::{RethinkAnswerer, RethinkSetup};
 pub use protocols::{PROTOCOLS, Protocol};
 pub use replay::Replay;
 pub use request::{Budget, Models, Outcome, Request, RethinkError, Settings};
+pub use run::{named, run};
 pub use session::{NewAsk, Pass, Session, Who};
 pub use strategies::{STRATEGIES, Strategy};
-
-/// The protocol called `name`.
-pub fn protocol(name: &str) -> Option<&'static Protocol> {
-    PROTOCOLS.iter().find(|p| p.name == name)
-}
-
-/// The strategy called `name`.
-pub fn strategy(name: &str) -> Option<&'static Strategy> {
-    STRATEGIES.iter().find(|s| s.name == name)
-}
-
-/// What a name on the command line means: a strategy with the protocol that its passes play.
-///
-/// # Errors
-/// When nothing has that name, or the strategy plays no protocol.
-pub fn named(name: &str) -> Result<(&'static Strategy, Option<&'static Protocol>), RethinkError> {
-    let unknown = || RethinkError::unknown(name);
-    match name.split_once('+') {
-        Some((outer, inner)) => {
-            let outer = strategy(outer).ok_or_else(|| RethinkError::unknown(outer))?;
-            let inner = protocol(inner).ok_or_else(|| RethinkError::unknown(inner))?;
-            if outer.composes { Ok((outer, Some(inner))) } else { Err(RethinkError::plays_none(outer.name)) }
-        }
-        None => match (strategy(name), protocol(name)) {
-            (Some(strategy), _) => Ok((strategy, None)),
-            (None, Some(protocol)) => Ok((&strategies::SINGLE, Some(protocol))),
-            (None, None) => Err(unknown()),
-        },
-    }
-}
-
-/// Runs the protocol or strategy called `name` on one question: `deepeyes`, `self-consistency`, or
-/// both joined, `self-consistency+deepeyes`.
-///
-/// # Errors
-/// When nothing has that name, the request has no picture, or no answer at all could be had. Limits
-/// that are met are not errors: the outcome carries the best answer so far and the reason.
-pub fn run(
-    name: &str,
-    models: Models<'_>,
-    request: &Request,
-    settings: &Settings,
-) -> Result<Outcome, RethinkError> {
-    let (strategy, inner) = named(name)?;
-    if request.pictures.is_empty() {
-        return Err(RethinkError::NoPicture);
-    }
-    let settings =
-        Settings { protocol: inner.map_or(settings.protocol, |p| Some(p.name)), ..settings.clone() };
-    let mut session = Session::new(name, models, request.budget.clone());
-    let answer = (strategy.run)(&mut session, request, &settings);
-    Ok(session.finish(answer)?.on(&request.pictures))
-}

@@ -1,7 +1,6 @@
 //! What is asked of the loop and what comes back.
 
 use loupe_core::sample::Outcome as SampleOutcome;
-use loupe_core::words::did_you_mean;
 use loupe_core::{
     Ask, Choice, Failure, Finding, GenerationLimits, MediaLoader, MediaRef, Picture, PictureRecord,
     Prediction, Record, Reply, Resampler, Sample, Segmenter, Trace, Turn, VisionLanguageModel,
@@ -217,17 +216,4 @@ pub enum RethinkError {
         /// What happened until then.
         trace: Box<Trace>,
     },
-}
-
-impl RethinkError {
-    pub(crate) fn plays_none(strategy: &'static str) -> Self {
-        let known: Vec<&str> = crate::STRATEGIES.iter().filter(|s| s.composes).map(|s| s.name).collect();
-        Self::PlaysNone { strategy, known: known.join(", ") }
-    }
-
-    pub(crate) fn unknown(name: &str) -> Self {
-        let protocols = crate::PROTOCOLS.iter().map(|p| p.name);
-        let meant = did_you_mean(name, protocols.chain(crate::STRATEGIES.iter().map(|s| s.name)));
-        Self::Unknown { name: name.to_owned(), meant }
-    }
 }

@@ -1,8 +1,8 @@
 //! BLEU (Papineni et al. 2002) as four packages compute it. They agree on the formula and differ in
 //! tokens, smoothing, brevity and in what an n-gram order without any match does.
 
+use super::entry::{Entry, need_words};
 use super::words::{ngrams, overlap};
-use super::{Entry, need_words};
 use loupe_core::Score;
 use regex::Regex;
 use std::sync::LazyLock;

@@ -1,7 +1,7 @@
 //! Surface distances between boundary voxels, as MedPy 0.5 and MONAI have them. They differ from the
 //! default (`surface`) by half a voxel and by whether the two ways are pooled.
 
-use super::Entry;
+use super::entry::Entry;
 use super::region::Region;
 use loupe_core::Score;
 use loupe_core::distance;

@@ -1,7 +1,7 @@
 //! Overlap of boxes: continuous edges, no "+1" unless the name says so.
 
-use super::Entry;
 use super::assign::{MOST_CELLS, cheapest};
+use super::entry::Entry;
 use loupe_core::geometry::Frame;
 use loupe_core::{Box2, Score};
 use std::collections::BTreeSet;

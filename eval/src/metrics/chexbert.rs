@@ -2,7 +2,7 @@
 //! (1), negative (2) or uncertain (3) as CheXbert numbers them (Smit et al. 2020), and cosine of the
 //! embeddings.
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[

@@ -4,7 +4,7 @@
 //! Gaussian (σ = 6) penalises a difference in length. Both weigh n-grams by their rarity among the
 //! references of the set at hand, so a figure is only comparable within one set.
 
-use super::Entry;
+use super::entry::Entry;
 use super::words::{mean, ngrams};
 use loupe_core::Score;
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! COCO detection figures, equal to pycocotools' `COCOeval` for boxes: greedy matching by score,
 //! 101-point interpolation, IoU .50:.05:.95, area ranges, 1/10/100 detections, crowds.
 
-use super::Entry;
+use super::entry::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The conventions of this file.

@@ -1,6 +1,6 @@
 //! Errors of counts.
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[

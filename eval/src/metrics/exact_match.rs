@@ -1,7 +1,8 @@
 //! Exact match of short answers, in the conventions in use.
 
+use super::entry::Entry;
+use super::vqa_normal;
 use super::words::is_ascii_punctuation;
-use super::{Entry, vqa_normal};
 use loupe_core::Score;
 
 /// The conventions of this file.

@@ -2,7 +2,7 @@
 //! and clinically significant errors of six kinds. Also reads the counts out of the words of the
 //! GREEN model.
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[Entry::typed(

@@ -1,6 +1,6 @@
 //! Lesion-wise counts: connected parts found, missed and invented.
 
-use super::Entry;
+use super::entry::Entry;
 use super::region::Region;
 use std::collections::HashMap;
 

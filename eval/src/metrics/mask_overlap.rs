@@ -1,6 +1,6 @@
 //! Overlap of masks. What two empty masks mean is a convention, so it is part of the call.
 
-use super::Entry;
+use super::entry::Entry;
 use super::region::Region;
 use loupe_core::Score;
 

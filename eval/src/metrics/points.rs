@@ -1,7 +1,7 @@
 //! Points: hits and distances with one-to-one matching, and the field's many-to-one variant.
 
-use super::Entry;
 use super::assign::{MOST_CELLS, cheapest};
+use super::entry::Entry;
 use loupe_core::Point2;
 use loupe_core::geometry::Frame;
 

@@ -1,7 +1,7 @@
 //! RadCliQ v0 and v1 (Yu et al. 2023): a linear model of four scores, with the coefficients published
 //! in CXR-Report-Metric (commit 9c9ecad). It predicts a number of errors, so less is better.
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[

@@ -6,7 +6,7 @@
 //! that have one, and F1 is made from the means, as `RadFactScore.from_aggregate` does at
 //! microsoft/RadFact 72463ac; where both means are 0 RadFact stops, here F1 is 0.
 
-use super::Entry;
+use super::entry::Entry;
 use serde::Deserialize;
 
 /// The conventions of this file.

@@ -3,7 +3,7 @@
 //!
 //! The network that annotates is not part of loupe; given its output, the figures are exact.
 
-use super::Entry;
+use super::entry::Entry;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

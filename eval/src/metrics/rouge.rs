@@ -4,8 +4,9 @@
 //! *sets* of n-grams and words and a union of subsequences over sentences; pycocoevalcap weighs
 //! recall with β = 1.2; torchmetrics is `rouge_score`'s formula rounded to single precision.
 
+use super::entry::Entry;
+use super::porter;
 use super::words::{Tie, counts, f1, lcs_len, lcs_positions, ngrams, overlap, share};
-use super::{Entry, porter};
 use loupe_core::Score;
 use std::collections::HashSet;
 

@@ -1,8 +1,9 @@
 //! Distances between surfaces in mm, as DeepMind's surface-distance 0.1 measures them (Nikolov et al.
 //! 2018): surface elements between the voxels, each weighted by its area (2-D: its length).
 
+use super::entry::Entry;
 use super::region::{Region, unravel};
-use super::{Entry, surface_table};
+use super::surface_table;
 use loupe_core::Score;
 use loupe_core::distance;
 

@@ -1,8 +1,9 @@
 //! Word-overlap F1 of short answers. Five published definitions share the name; each is here under
 //! its own.
 
+use super::entry::Entry;
+use super::vqa_normal;
 use super::words::{counts, f1, overlap, share, word_runs};
-use super::{Entry, vqa_normal};
 use loupe_core::Score;
 use std::collections::HashSet;
 

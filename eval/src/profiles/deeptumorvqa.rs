@@ -1,7 +1,7 @@
 //! DeepTumorVQA v2 (`src/deeptumorvqa/eval/metrics.py`), multiple choice and free form.
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::{gold_text, round};
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::words::word_runs;
 use loupe_core::{Sample, Score};
 use std::collections::BTreeMap;
@@ -220,7 +220,7 @@ impl HarnessProfile for DeepTumorVqa {
             };
             free_form(kind(subtype), gold, reply)
         } else {
-            let Some(gold) = super::gold_letter(sample) else {
+            let Some(gold) = super::harness::gold_letter(sample) else {
                 return HarnessVerdict::not_applicable("not a multiple-choice question");
             };
             match letter(reply) {

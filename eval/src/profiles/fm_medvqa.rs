@@ -1,9 +1,9 @@
 //! The quantitative script of FM_MedVQA (`EVALUATION/quantitative_metrics/eval.py`), which is
 //! LLaVA-Med's with another rule for closed questions.
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::llava_med::{judge_open, open_figures};
 use super::parts::{gold_text, is_closed, is_open};
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::vqa_normal::normalise;
 use loupe_core::Sample;
 

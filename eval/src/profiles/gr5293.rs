@@ -1,8 +1,8 @@
 //! The evaluation of the GR5293 study of parameter-efficient tuning on VQA-RAD
 //! (`src/evaluation/metrics.py`, `statistical_tests.py`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::rouge;
 use crate::metrics::words::{counts, f1, overlap, share};
 use crate::profile::{Gather, Judgement};

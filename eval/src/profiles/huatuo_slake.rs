@@ -1,7 +1,7 @@
 //! The evaluation of a HuatuoGPT-Vision study on SLAKE (`src/eval/parsing.py`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use super::parts::{gold_text, is_closed};
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::exact_match::plain_form;
 use loupe_core::Sample;
 

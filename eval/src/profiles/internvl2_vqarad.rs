@@ -1,7 +1,7 @@
 //! The evaluation of an InternVL2 study on VQA-RAD (`scripts/vqa_common.py`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::words::{f1, lcs_len, share};
 use loupe_core::Sample;
 

@@ -1,7 +1,7 @@
 //! KARMA (`karma/metrics/common_metrics.py`, `karma/eval_datasets`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use crate::metrics::token_f1;
 use loupe_core::Sample;
 

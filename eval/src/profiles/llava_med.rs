@@ -1,8 +1,8 @@
 //! The LLaVA-Med evaluation as carried on in MedPLIB (`model/eval/cal_metric.py`,
 //! `evaluate_metrics.py`); "open" in most tables of the field is its recall.
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::{gold_text, is_closed, is_open};
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::{bleu, token_f1, vqa_normal::normalise};
 use loupe_core::{Sample, Score};
 

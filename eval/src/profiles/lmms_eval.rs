@@ -1,9 +1,9 @@
 //! lmms-eval: the SLAKE task (`tasks/slake/utils.py`) and the MMMU parser
 //! (`tasks/_task_utils/mmmu_mcq_utils.py`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use super::mmmu::{Letters, judge_choice};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;

@@ -1,8 +1,9 @@
 //! MedEvalKit, the harness of the Lingshu line of papers (`utils/utils.py`, `utils/VQA_RAD`,
 //! `utils/PATH_VQA`, `utils/SLAKE`, `utils/MMMU`).
 
+use super::harness::{CRASH, HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use super::parts::{self, after_last, between_tags, boxed, gold_text};
-use super::{CRASH, HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT, difflib, mmmu};
+use super::{difflib, mmmu};
 use crate::llm_judge::{Reading, Rubric};
 use crate::metrics::{bleu, rouge, token_f1};
 use loupe_core::{Sample, Score};
@@ -281,7 +282,7 @@ fn open(gold: &str, reply: &str) -> HarnessVerdict {
 
 /// `judge_multi_choice`.
 fn choice(sample: &Sample, reply: &str) -> HarnessVerdict {
-    let Some(gold) = super::gold_letter(sample) else {
+    let Some(gold) = super::harness::gold_letter(sample) else {
         return HarnessVerdict::not_applicable("not a multiple-choice question");
     };
     let letters: Vec<String> =

@@ -1,7 +1,7 @@
 //! MedFrameQA's own evaluation (`src/eval_process.py`).
 
+use super::harness::{HarnessProfile, HarnessVerdict};
 use super::parts::{found_last, strip_each};
-use super::{HarnessProfile, HarnessVerdict};
 use loupe_core::{Sample, Score};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -39,7 +39,7 @@ impl HarnessProfile for MedFrameQa {
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         static BOXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"boxed\{([A-Z])\}").ok());
         const MARKERS: [&str; 4] = ["Answer:", "Answer*", "Final Answer", "final answer"];
-        let Some(gold) = super::gold_letter(sample) else {
+        let Some(gold) = super::harness::gold_letter(sample) else {
             return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         if reply.is_empty() {

@@ -1,6 +1,6 @@
 //! MedQ-Bench's multiple-choice part, in VLMEvalKit (`vlmeval/dataset/medqbench_mcq.py`).
 
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
@@ -32,7 +32,7 @@ impl HarnessProfile for MedQBench {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
-        let Some(gold) = super::gold_letter(sample) else {
+        let Some(gold) = super::harness::gold_letter(sample) else {
             return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let upper: Vec<char> = reply.trim().to_uppercase().chars().collect();

@@ -5,8 +5,8 @@
 //! with its script before its name. References of imported replies may be the list of numbers that the
 //! harness writes (`[0.1, 0.2, 0.3, 0.4]`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use loupe_core::PictureRecord;
 use loupe_core::{Sample, Target};
 use regex::Regex;

@@ -1,8 +1,8 @@
 //! MedVLThinker: the inference script's own grading (`eval/run_offline_inference_v2.py`) and the
 //! regrading (`analysis/regrade_eval_results.py`) behind the paper's tables.
 
+use super::harness::{HarnessProfile, HarnessVerdict};
 use super::parts::{gold_choice, gold_text};
-use super::{HarnessProfile, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -105,7 +105,7 @@ impl HarnessProfile for MedVlThinker {
         if self.rules == Rules::RegradeLoose && lower.contains(&gold) {
             return HarnessVerdict::new(true, said, "the words occur");
         }
-        let labelled = super::gold_letter(sample).is_some_and(|letter| {
+        let labelled = super::harness::gold_letter(sample).is_some_and(|letter| {
             let letter = letter.to_lowercase().to_string();
             lower == letter || lower == format!("{letter}. {gold}")
         });

@@ -1,6 +1,6 @@
 //! MedXpertQA's official evaluation (`eval/utils.py`, zero-shot).
 
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 
 /// The rule sets of this harness.
@@ -39,7 +39,7 @@ impl HarnessProfile for MedXpertQa {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
-        let Some(gold) = super::gold_letter(sample) else {
+        let Some(gold) = super::harness::gold_letter(sample) else {
             return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let last = sample.choices.len().saturating_sub(1).min(25) as u8;

@@ -1,8 +1,8 @@
 //! The official MMMU evaluation (`eval/utils/eval_utils.py`, `main_eval_only.py`), whose parser many
 //! harnesses carry.
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::{self, found_last, gold_text, round, strip_each};
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -93,7 +93,7 @@ pub enum Letters {
 
 /// `parse_multi_choice_response` and `eval_multi_choice`.
 pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> HarnessVerdict {
-    let Some(gold) = super::gold_letter(sample) else {
+    let Some(gold) = super::harness::gold_letter(sample) else {
         return HarnessVerdict::not_applicable("not a multiple-choice question");
     };
     let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));

@@ -1,7 +1,7 @@
 //! MultiMedEval's visual question answering (`multimedeval/task_families.py`, class `VQA`).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::{self, Compute, token_f1, vqa_normal};
 use loupe_core::{Sample, Score};
 use std::collections::HashSet;
@@ -41,7 +41,7 @@ impl HarnessProfile for Vqa {
         };
         let (wanted, said) = (vqa_normal::normalise_lower(gold), vqa_normal::normalise_lower(reply));
         let overlap = token_f1::of_multimedeval(gold, reply);
-        let bleu = match metrics::by_name("bleu1_torchmetrics").map(|e| e.compute) {
+        let bleu = match metrics::METRICS.get("bleu1_torchmetrics").map(|e| e.compute) {
             Some(Compute::Text(f)) => f(&wanted, &said),
             _ => Score::Value(0.0),
         };

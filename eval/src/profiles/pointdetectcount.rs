@@ -4,8 +4,8 @@
 //! reference. Counts, points and best IoU are means of rows; mAP needs the whole set
 //! ([`mean_average_precision`]).
 
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use super::parts::gold_text;
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use crate::metrics::boxes::iou_best;
 use crate::metrics::coco_map::{Found, Params, Summary, Truth, evaluate};
 use crate::metrics::points::nearest;

@@ -1,6 +1,6 @@
 //! ViTAR (`eval_medvqa.py`); the reply is that of the second round.
 
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -39,7 +39,7 @@ impl HarnessProfile for Vitar {
             )
             .ok()
         });
-        let Some(gold) = super::gold_letter(sample) else {
+        let Some(gold) = super::harness::gold_letter(sample) else {
             return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let answer = ACTION.as_ref().and_then(|r| r.captures(reply)).and_then(|c| c.get(1));

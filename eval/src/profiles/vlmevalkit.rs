@@ -1,7 +1,7 @@
 //! VLMEvalKit's multiple-choice matching without a judge (`vlmeval/utils/matching_util.py`,
 //! "exact_matching").
 
-use super::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
+use super::harness::{HarnessFigure, HarnessProfile, HarnessSums, HarnessVerdict, VERDICT};
 use loupe_core::Sample;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -104,7 +104,7 @@ impl HarnessProfile for Exact {
     }
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
-        let Some(gold) = super::gold_letter(sample) else {
+        let Some(gold) = super::harness::gold_letter(sample) else {
             return HarnessVerdict::not_applicable("not a multiple-choice question");
         };
         let mut judged = match self.read(sample, reply) {

@@ -223,3 +223,16 @@ pub(super) fn refuses(text: &str) -> bool {
     let lower = text.to_lowercase();
     SIGNS.iter().any(|s| lower.contains(s))
 }
+
+/// The rule with the way in which its span was found.
+pub(super) fn ruled(span: &Span<'_>, rule: &str) -> String {
+    if span.how == How::Whole { rule.to_owned() } else { format!("{}/{rule}", span.how.word()) }
+}
+
+/// Most of a span that is kept on record, in characters.
+const SPAN: usize = 400;
+
+/// The beginning of a span, for the record.
+pub(super) fn kept(text: &str) -> Option<String> {
+    Some(text.chars().take(SPAN).collect())
+}

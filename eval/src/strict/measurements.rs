@@ -5,9 +5,9 @@
 //! the last of joined numbers (`3.1 x 2.0 cm`) is the unit of all of them. Centimetres become
 //! millimetres because they are written, never because of the size of a number.
 
-use super::extract::{How, extract, refuses};
+use super::extract::{How, extract, kept, refuses, ruled};
+use super::figures::{ACCURACY, ANGLE_ERROR, LENGTH_ERROR, RELATIVE_ERROR, WITHIN_TENTH};
 use super::words::half_width;
-use super::{ACCURACY, ANGLE_ERROR, LENGTH_ERROR, RELATIVE_ERROR, WITHIN_TENTH, kept, ruled};
 use crate::profile::{Judgement, Verdict};
 use loupe_core::{MeasureUnit, Measurement, Reply};
 

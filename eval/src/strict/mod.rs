@@ -5,6 +5,7 @@
 
 mod choice;
 mod extract;
+mod figures;
 mod masks;
 mod measurements;
 mod regions;
@@ -12,11 +13,12 @@ mod words;
 mod yes_no;
 
 use crate::profile::{Case, Judgement, Profile, Verdict};
-use extract::{How, Span, bare, extract, refuses};
+use extract::{How, Span, bare, extract, kept, refuses, ruled};
 use loupe_core::sample::Outcome;
 use loupe_core::{Failure, Reply, Sample, Target};
 use words::{normal, overlap, words};
 
+pub use figures::*;
 pub use masks::DICE;
 pub use yes_no::polarity;
 
@@ -27,47 +29,6 @@ pub use yes_no::polarity;
 pub fn without_reasoning(reply: &str) -> Result<&str, &'static str> {
     extract(reply).map(|span| span.reply)
 }
-
-/// All questions.
-pub const ACCURACY: &str = "accuracy";
-/// Closed questions by the set's `answer_type`.
-pub const CLOSED_BY_TYPE: &str = "closed accuracy (answer_type)";
-/// Closed questions by the reference: it is yes or no.
-pub const CLOSED_BY_GOLD: &str = "closed accuracy (yes/no)";
-/// Questions with options.
-pub const CHOICE: &str = "choice accuracy";
-/// Exact match of open questions.
-pub const OPEN_EXACT: &str = "open exact match";
-/// Share of the reference's words that the reply holds.
-pub const OPEN_RECALL: &str = "open recall";
-/// Token F1 of open questions.
-pub const OPEN_F1: &str = "open token F1";
-/// Counting questions.
-pub const COUNT: &str = "count accuracy";
-/// Absolute error of a count.
-pub const COUNT_ERROR: &str = "count absolute error";
-/// Squared error of a count.
-pub const COUNT_SQUARED: &str = "count squared error";
-/// Every length and angle asked for lies within 10 % of its reference.
-pub const WITHIN_TENTH: &str = "measurement within 10 %";
-/// Mean absolute error of the lengths of a question.
-pub const LENGTH_ERROR: &str = "length absolute error (mm)";
-/// Mean absolute error of its angles.
-pub const ANGLE_ERROR: &str = "angle absolute error (degrees)";
-/// Mean of absolute error over reference.
-pub const RELATIVE_ERROR: &str = "measurement relative error";
-/// Mean IoU of the best one-to-one pairing of boxes.
-pub const BOX_IOU: &str = "box IoU";
-/// Questions with one reference box: the first box of the reply has IoU ≥ 0.5 with it.
-pub const ACC_50: &str = "Acc@0.5 (one box)";
-/// Dice of the united boxes, mean over the reference's labels.
-pub const BOX_DICE: &str = "box mDice";
-/// Share of the reference's points with a point of the reply of their own within 10 pixels.
-pub const POINT_HIT: &str = "point hit";
-/// Mean distance of one-to-one pairs of points, in source pixels.
-pub const POINT_DISTANCE: &str = "point distance (px)";
-/// F1 of boxes at IoU ≥ 0.5, or of points within 10 pixels.
-pub const REGION_F1: &str = "region F1";
 
 /// The profile.
 #[derive(Debug, Clone, Copy, Default)]
@@ -224,17 +185,6 @@ fn gold_words(sample: &Sample) -> String {
         Target::Choice(letter) => letter.to_string(),
         target => target.text().unwrap_or_default().to_owned(),
     }
-}
-
-fn ruled(span: &Span<'_>, rule: &str) -> String {
-    if span.how == How::Whole { rule.to_owned() } else { format!("{}/{rule}", span.how.word()) }
-}
-
-/// Most of a span that is kept on record, in characters.
-const SPAN: usize = 400;
-
-fn kept(text: &str) -> Option<String> {
-    Some(text.chars().take(SPAN).collect())
 }
 
 fn read_choice(span: &Span<'_>, sample: &Sample, gold: char) -> Read {

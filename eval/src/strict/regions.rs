@@ -1,6 +1,6 @@
 //! Boxes and points: taken from what the family's adapter read, brought back to source pixels.
 
-use super::{ACC_50, ACCURACY, BOX_DICE, BOX_IOU, POINT_DISTANCE, POINT_HIT, REGION_F1};
+use super::figures::{ACC_50, ACCURACY, BOX_DICE, BOX_IOU, POINT_DISTANCE, POINT_HIT, REGION_F1};
 use crate::metrics::boxes::{iou, iou_matched, mean_dice};
 use crate::metrics::points::matched;
 use crate::profile::{Judgement, Verdict};

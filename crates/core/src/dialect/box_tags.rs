@@ -1,7 +1,7 @@
 //! InternVL: `<ref>label</ref><box>[[x1, y1, x2, y2], …]</box>`.
 
 use super::json::{self, Node};
-use super::{Dialect, Order, Parsed, Refusal, Repair};
+use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair};
 
 pub(super) fn parse(text: &str, order: Order, out: &mut Parsed) {
     let mut label: Option<&str> = None;
@@ -58,10 +58,10 @@ fn boxes(body: &str, order: Order, label: Option<&str>, out: &mut Parsed) {
     }
 }
 
-pub(super) fn write(said: &Parsed, dialect: &Dialect) -> String {
+pub(super) fn write(said: &Parsed, numbers: NumberStyle) -> String {
     let each = said.boxes.iter().map(|b| {
         let label = b.label.as_ref().map(|l| format!("<ref>{l}</ref>")).unwrap_or_default();
-        format!("{label}<box>[[{}]]</box>", dialect.box_numbers(b).join(", "))
+        format!("{label}<box>[[{}]]</box>", numbers.box_numbers(b).join(", "))
     });
     each.collect()
 }

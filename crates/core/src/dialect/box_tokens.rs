@@ -1,7 +1,7 @@
 //! Qwen2-VL: `<|object_ref_start|>label<|object_ref_end|><|box_start|>(x1,y1),(x2,y2)<|box_end|>`.
 
 use super::numbers::scan;
-use super::{Dialect, Order, Parsed, Refusal, Repair};
+use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair};
 
 const REF: (&str, &str) = ("<|object_ref_start|>", "<|object_ref_end|>");
 const BOX: (&str, &str) = ("<|box_start|>", "<|box_end|>");
@@ -76,9 +76,9 @@ fn pair(text: &str) -> Option<([f64; 2], &str)> {
     Some(([a.trim().parse().ok()?, b.trim().parse().ok()?], text.get(end + 1..)?))
 }
 
-pub(super) fn write(said: &Parsed, dialect: &Dialect) -> String {
+pub(super) fn write(said: &Parsed, numbers: NumberStyle) -> String {
     let each = said.boxes.iter().map(|b| {
-        let [a, b2, c, d] = dialect.box_numbers(b);
+        let [a, b2, c, d] = numbers.box_numbers(b);
         let label = b.label.as_ref().map(|l| format!("{}{l}{}", REF.0, REF.1)).unwrap_or_default();
         format!("{label}{}({a},{b2}),({c},{d}){}", BOX.0, BOX.1)
     });

@@ -1,7 +1,7 @@
 //! A reader of JSON as models really write it. Never fails, always moves forward: the time is linear
 //! in the length of the text and the memory in the number of values.
 
-use super::{Parsed, Refusal, Repair};
+use super::parsed::{Parsed, Refusal, Repair};
 
 /// Levels of brackets that are followed.
 const DEPTH: usize = 64;

@@ -1,6 +1,6 @@
 //! Location tokens: PaliGemma's `<loc0123>` before the label, Florence-2's `<loc_123>` after it.
 
-use super::{Dialect, Order, Parsed, Refusal};
+use super::parsed::{NumberStyle, Order, Parsed, Refusal};
 
 /// How the tokens look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +95,9 @@ fn boxes(bins: &[u32], shape: LocShape, order: Order, label: Option<&str>, out: 
     }
 }
 
-pub(super) fn write(said: &Parsed, shape: LocShape, dialect: &Dialect) -> String {
+pub(super) fn write(said: &Parsed, shape: LocShape, numbers: NumberStyle) -> String {
     let each = said.boxes.iter().map(|b| {
-        let bins = dialect.box_numbers(b).map(|n| {
+        let bins = numbers.box_numbers(b).map(|n| {
             let bin = n.parse::<f64>().unwrap_or(0.0).clamp(0.0, f64::from(shape.bins - 1));
             format!("{}{:0width$}>", shape.open, bin as u32, width = shape.digits.0)
         });

@@ -1,6 +1,6 @@
 //! MedVision: four decimal numbers separated by commas, nothing else.
 
-use super::{Dialect, Order, Parsed, Refusal, Repair};
+use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair};
 
 /// The numbers in `text`, in order; the last one is left out when it may be `cut` short.
 pub(super) fn scan(text: &str, cut: bool) -> Vec<f64> {
@@ -55,6 +55,6 @@ pub(super) fn parse(text: &str, order: Order, out: &mut Parsed) {
     out.push_box(order, [a, b, c, d], None);
 }
 
-pub(super) fn write(said: &Parsed, dialect: &Dialect) -> String {
-    said.boxes.first().map(|b| dialect.box_numbers(b).join(", ")).unwrap_or_default()
+pub(super) fn write(said: &Parsed, numbers: NumberStyle) -> String {
+    said.boxes.first().map(|b| numbers.box_numbers(b).join(", ")).unwrap_or_default()
 }

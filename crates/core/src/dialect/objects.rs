@@ -1,7 +1,7 @@
 //! JSON objects: `{"bbox_2d": [x1, y1, x2, y2], "label": …}`, alone, in a list, fenced or in a tag.
 
 use super::json::{self, Node};
-use super::{Dialect, Order, Parsed, Refusal, Repair, SpokenCount};
+use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair, SpokenCount};
 use serde_json::{Value, json};
 
 /// Which keys hold what; the first of each is the dialect's own, the others are read as a repair.
@@ -317,12 +317,13 @@ fn numbers(items: &[Node], out: &mut Parsed) -> Option<Vec<f64>> {
     items.iter().map(|n| n.number(out)).collect()
 }
 
-pub(super) fn write(said: &Parsed, keys: Keys, dialect: &Dialect) -> String {
+pub(super) fn write(said: &Parsed, keys: Keys, numbers: NumberStyle) -> String {
     let key = |all: &[&'static str]| all.first().copied().unwrap_or_default();
     let number = |text: &String| -> Value { serde_json::from_str(text).unwrap_or(Value::Null) };
-    let corners = |b: &super::SpokenBox| -> Value { dialect.box_numbers(b).iter().map(number).collect() };
-    let picture = |b: &super::SpokenBox| b.picture.unwrap_or(0);
-    let body = |b: &super::SpokenBox| match keys.envelope {
+    let corners =
+        |b: &super::parsed::SpokenBox| -> Value { numbers.box_numbers(b).iter().map(number).collect() };
+    let picture = |b: &super::parsed::SpokenBox| b.picture.unwrap_or(0);
+    let body = |b: &super::parsed::SpokenBox| match keys.envelope {
         Envelope::ToolCall(name @ "crop_image_normalized") => {
             json!({ "name": name, "arguments": { key(keys.boxes): corners(b), "target_image": picture(b) + 1 } })
         }
@@ -366,8 +367,8 @@ pub(super) fn write(said: &Parsed, keys: Keys, dialect: &Dialect) -> String {
         })
         .collect();
     list.extend(said.points.iter().map(|p| {
-        let (x, y) = (dialect.number(p.point.x), dialect.number(p.point.y));
-        let pair = if dialect.order == Order::Xy { [x, y] } else { [y, x] };
+        let (x, y) = (numbers.number(p.point.x), numbers.number(p.point.y));
+        let pair = if numbers.order == Order::Xy { [x, y] } else { [y, x] };
         labelled(json!({ key(keys.points): pair.iter().map(number).collect::<Value>() }), &p.label)
     }));
     list.extend(said.counts.iter().map(|c| labelled(json!({ key(keys.counts): c.count }), &c.label)));

@@ -1,6 +1,10 @@
 //! Every dialect by name.
 
-use super::{Dialect, Envelope, Keys, LocShape, Order, Syntax, Units};
+use super::entry::{Dialect, Syntax};
+use super::loc_tokens::LocShape;
+use super::objects::{Envelope, Keys};
+use super::parsed::Order;
+use super::units::Units;
 
 /// JSON objects with `bbox_2d`, `point_2d` and `counts`.
 const OBJECTS: Keys = Keys {

@@ -1,12 +1,12 @@
 //! COCO's formats: detection results, one entry a box, `[x, y, width, height]` in pixels of the source
 //! image; and files of masks.
 
+use crate::exports::exporter::{ExportError, Exporter, ImageFinding};
 use crate::outline::{outlines, signed_area_px};
 use loupe_core::mask::Rle;
 use loupe_core::{Finding, Mask};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use thiserror::Error;
 
 /// A detection as `pycocotools`' `loadRes` reads it; `image` and `label` are extra keys it ignores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,14 +25,19 @@ pub struct Detection {
     pub label: String,
 }
 
-/// Why findings could not be written as masks.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum CocoError {
-    /// The runs do not fill the size, or the picture has no way back to its source.
-    #[error("finding {0} is no mask on its picture")]
-    Mask(usize),
-}
+/// COCO's two files.
+pub static EXPORTERS: &[Exporter] = &[
+    Exporter {
+        name: "coco-detections",
+        about: "boxes with scores, as pycocotools' loadRes reads them",
+        write: |findings| Ok(serde_json::to_vec_pretty(&detections(findings))?),
+    },
+    Exporter {
+        name: "coco-masks",
+        about: "masks as run lengths and polygons, an annotation file of COCO",
+        write: |findings| Ok(serde_json::to_vec(&masks(findings)?)?),
+    },
+];
 
 /// The label of what nobody named.
 const UNNAMED: &str = "finding";
@@ -56,22 +61,23 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The boxes among the findings, each with the dataset's or user's name for its image. Images and labels
-/// are numbered in order of first appearance, from 1.
-pub fn detections<'a>(findings: impl IntoIterator<Item = (&'a str, &'a Finding)>) -> Vec<Detection> {
+/// The boxes among the findings. Images and labels are numbered in order of first appearance, from 1.
+pub fn detections(findings: &[ImageFinding<'_>]) -> Vec<Detection> {
     let (mut images, mut labels) = (Names::default(), Names::default());
-    let one = |(image, finding): (&'a str, &'a Finding)| {
+    let mut all = Vec::with_capacity(findings.len());
+    for &ImageFinding { image, finding } in findings {
+        let Some(region) = finding.source_box() else { continue };
         let label = label(finding);
-        Some(Detection {
-            bbox: finding.source_box()?.xywh(),
+        all.push(Detection {
             image_id: images.number(image),
             category_id: labels.number(label),
+            bbox: region.xywh(),
             score: finding.score.unwrap_or(1.0),
             image: image.to_owned(),
             label: label.to_owned(),
-        })
-    };
-    findings.into_iter().filter_map(one).collect()
+        });
+    }
+    all
 }
 
 /// The masks among the findings as a COCO file: `images`, `categories` and `annotations`, numbered in order
@@ -80,13 +86,13 @@ pub fn detections<'a>(findings: impl IntoIterator<Item = (&'a str, &'a Finding)>
 /// edges (holes cannot be said in COCO's polygons).
 ///
 /// # Errors
-/// [`CocoError::Mask`] with the number of the finding, from 0.
-pub fn masks<'a>(findings: impl IntoIterator<Item = (&'a str, &'a Finding)>) -> Result<Value, CocoError> {
+/// [`ExportError::Mask`] with the number of the finding, from 0.
+pub fn masks(findings: &[ImageFinding<'_>]) -> Result<Value, ExportError> {
     let (mut names, mut labels) = (Names::default(), Names::default());
     let (mut images, mut annotations) = (Vec::new(), Vec::new());
-    for (n, (name, finding)) in findings.into_iter().enumerate() {
+    for (n, &ImageFinding { image: name, finding }) in findings.iter().enumerate() {
         let Some(mask) = finding.as_mask() else { continue };
-        let mask = mask.to_mask().and_then(|m| m.in_source(&finding.origin)).ok_or(CocoError::Mask(n))?;
+        let mask = mask.to_mask().and_then(|m| m.in_source(&finding.origin)).ok_or(ExportError::Mask(n))?;
         let image = names.number(name);
         if image > images.len() as u64 {
             images.push(json!({

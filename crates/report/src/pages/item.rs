@@ -189,7 +189,7 @@ fn mask_drawings(
 ) -> Option<(Picture, [Drawing; 2])> {
     let here = |f: &&Finding| f.as_mask().is_some() && f.origin.slice == slice;
     let grid = trace.reference.iter().find(here)?.as_mask()?.to_mask()?;
-    // Under a probe the picture may be another patient's, of another size.
+    // Under a probe the picture may belong to another sample, and be of another size.
     let picture = reader.resampler().fitted(picture, grid.width(), grid.height()).ok()?;
     let union = |all: &[Finding]| {
         let mut bits = vec![false; picture.width() * picture.height()];

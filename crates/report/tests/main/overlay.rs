@@ -1,5 +1,4 @@
 //! Drawing: where the pixels are, and that nothing a caller passes can break it.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use loupe_core::{Box2, Mask, Picture, Point2};
 use loupe_report::{Drawing, Style, draw, png};

@@ -1,26 +1,21 @@
 //! The page is one file, asks for nothing, and treats every reply as text.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use loupe_core::Picture;
-use loupe_report::page::{Item, ItemPicture, Page, PageTable};
+use loupe_core::{Picture, Table};
+use loupe_report::pages::document::{ItemPicture, Page, PageItem, WindowPreset};
 
 fn page_with(reply: &str) -> (Page, String) {
     let mut page = Page { title: "Run <b>1</b>".into(), ..Page::default() };
     let picture = Picture::new(3, 5, 1, vec![7u8; 15]).unwrap();
     let image = page.images.add(&picture, None).unwrap();
     assert_eq!(page.images.add(&picture, None).unwrap(), image, "equal pixels are stored once");
-    page.tables.push(PageTable {
-        title: "t".into(),
-        columns: vec!["a".into()],
-        rows: vec![vec!["1".into()]],
-        ..PageTable::default()
-    });
-    page.items.push(Item {
+    page.tables.push(Table { rows: vec![vec!["1".into()]], ..Table::new("t", &["a"]) });
+    page.windows.push(WindowPreset { name: "soft-tissue".into(), centre: 50.0, width: 400.0 });
+    page.items.push(PageItem {
         id: "0".into(),
         question: "q {{data}} {{images}}".into(),
         reply: Some(reply.into()),
         pictures: vec![ItemPicture { image: Some(image), values: None, caption: "c".into(), boxes: vec![] }],
-        ..Item::default()
+        ..PageItem::default()
     });
     let mut out = Vec::new();
     page.write(&mut out).unwrap();
@@ -37,6 +32,8 @@ fn a_reply_cannot_leave_its_data_block() {
     let value: serde_json::Value = serde_json::from_str(data).unwrap();
     assert_eq!(value["items"][0]["reply"], nasty);
     assert_eq!(value["items"][0]["question"], "q {{data}} {{images}}");
+    let windows = serde_json::json!([{ "name": "soft-tissue", "centre": 50.0, "width": 400.0 }]);
+    assert_eq!(value["windows"], windows, "the windows of the page are data");
 }
 
 #[test]
@@ -65,7 +62,11 @@ fn a_page_keeps_to_its_size_and_says_what_became_of_its_pictures() {
             let picture = Picture::new(300, 300, 1, noise.collect::<Vec<u8>>()).unwrap();
             left_out += usize::from(page.images.add(&picture, None).is_err());
         }
-        page.items.push(Item { id: n.to_string(), reply: Some("a reply ".repeat(40)), ..Item::default() });
+        page.items.push(PageItem {
+            id: n.to_string(),
+            reply: Some("a reply ".repeat(40)),
+            ..PageItem::default()
+        });
     }
     assert_eq!(left_out, 0, "500 samples have room");
     let mut out = Vec::new();
@@ -128,4 +129,16 @@ fn pictures_shrink_step_by_step_before_any_is_left_out() {
     let mut out = Vec::new();
     Page { images: tiny, ..Page::default() }.write(&mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().contains("Of 2 pictures 1 are left out"));
+}
+
+#[test]
+fn a_page_is_whole_or_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.html");
+    let (page, html) = page_with("yes");
+    assert_eq!(page.save(&file).unwrap(), html.len() as u64);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), html);
+    let elsewhere = dir.path().join("no folder").join("report.html");
+    assert!(page.save(&elsewhere).unwrap_err().to_string().contains("could not be written"));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
 }

@@ -10,7 +10,7 @@
 //! pixels, but has refused them before.) Boxes are pixels of the first picture as it was given.
 //! The source's rotation tool, which its prompt does not offer, is told to be unknown.
 
-use super::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
 use crate::pixels::smart_resize;
 use crate::{actions, answer};
 use loupe_core::{GenerationLimits, Part, Reply, Turn};
@@ -134,7 +134,7 @@ fn acted(region: [f64; 4], call: &Value, picture: loupe_core::Picture, say: Vec<
     Step::Act(Box::new(Acted {
         name: "zoom",
         arguments: call.get("arguments").cloned().unwrap_or(Value::Null),
-        regions: vec![(0, super::given(region))],
+        regions: vec![(0, super::play::given(region))],
         picture,
         media: None,
         say,

@@ -7,7 +7,7 @@
 //! After another slice or window it may look again. Anything else is its answer. Boxes are grown by a tenth on each side and enlarged with BICUBIC until
 //! the longer side equals the longer side of the picture, at most eightfold.
 
-use super::{Acted, Play, Protocol, Scene, Step, four};
+use super::play::{Acted, Play, Protocol, Scene, Step, four};
 use crate::actions::{self, ActionError};
 use crate::answer;
 use loupe_core::media::{SliceAt, WindowChoice};
@@ -129,14 +129,14 @@ fn mark(scene: &Scene<'_>, boxes: &Value) -> Result<Acted, ActionError> {
         return Err(ActionError::Unavailable("a mark needs boxes of four numbers"));
     }
     let shown = actions::mark(&picture, &list)?;
-    let regions = list.iter().map(|b| (0, super::given(*b))).collect();
+    let regions = list.iter().map(|b| (0, super::play::given(*b))).collect();
     Ok(Acted { regions, ..acted("mark", json!({ "mark": list }), shown) })
 }
 
 fn segment(scene: &mut Scene<'_>, prompt: &Value) -> Result<Acted, ActionError> {
     let picture = scene.picture(0).ok_or(ActionError::Unavailable("there is no such picture"))?;
     let hint = match (four(prompt), prompt.as_str()) {
-        (Some(b), _) => SegmentPrompt::Box(super::given(b)),
+        (Some(b), _) => SegmentPrompt::Box(super::play::given(b)),
         (None, Some(phrase)) => SegmentPrompt::Phrase(phrase.to_owned()),
         (None, None) => return Err(ActionError::Unavailable("an outline needs a box or a phrase")),
     };

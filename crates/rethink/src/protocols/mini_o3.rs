@@ -10,7 +10,7 @@
 //! counts successful crops; they part after an error, there and here. Texts of Python's own errors
 //! are not all reproduced.
 
-use super::{Acted, Play, Protocol, Scene, Step, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Step, system_and_user};
 use crate::{actions, answer, pixels};
 use loupe_core::{GenerationLimits, Part, Picture, Reply, Resampler, Stop, Turn};
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ impl MiniO3 {
         let (bbox, source) = arguments(text).ok_or("'NoneType' object has no attribute 'group'")?;
         let numbers: Value = serde_json::from_str(bbox).map_err(|_| "invalid syntax (<string>, line 1)")?;
         // A bare `assert` has no text.
-        let Some(b) = super::four(&numbers) else { return Err(String::new()) };
+        let Some(b) = super::play::four(&numbers) else { return Err(String::new()) };
         let index = match source {
             "original_image" => 0,
             named => {
@@ -151,7 +151,7 @@ impl MiniO3 {
         Ok(Acted {
             name: "zoom",
             arguments: json!({ "bbox_2d": b, "source": source }),
-            regions: vec![(shown_as, super::given(on_shown))],
+            regions: vec![(shown_as, super::play::given(on_shown))],
             picture: shown,
             media: None,
             say: vec![Part::Text(numbered(SHOWN.0)), scene.next(), Part::Text(SHOWN.1.into())],

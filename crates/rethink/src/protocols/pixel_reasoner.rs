@@ -8,7 +8,7 @@
 //! 256 to 5120 patches of 28² pixels with BICUBIC. `select_frames` needs a video and is refused with the
 //! source's words. Texts of Python's own errors are not all reproduced.
 
-use super::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
 use crate::pixels::smart_resize;
 use crate::{actions, answer};
 use loupe_core::{Box2, Given, Part, Picture, Reply, Turn};
@@ -139,5 +139,5 @@ fn regions(b: [f64; 4], picture: &Picture) -> (Box2<Given>, [f64; 4]) {
     let padded = [shares[0] - PADDING, shares[1] - PADDING, shares[2] + PADDING, shares[3] + PADDING];
     let held = padded.map(|v| v.clamp(0.0, 1.0));
     let pixels = |s: [f64; 4]| [s[0] * w, s[1] * h, s[2] * w, s[3] * h];
-    (super::given(pixels(shares)), pixels(held))
+    (super::play::given(pixels(shares)), pixels(held))
 }

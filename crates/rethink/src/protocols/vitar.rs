@@ -10,7 +10,7 @@
 //! A box whose edges are not in order is told in the source's words; other Python errors are told
 //! in those of CPython 3.12.
 
-use super::{Acted, Play, Protocol, Scene, Step, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Step, system_and_user};
 use crate::actions;
 use loupe_core::{Part, Picture, Reply, Turn};
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Vitar {
         Step::Act(Box::new(Acted {
             name: "mark",
             arguments: serde_json::json!({ "box": boxes }),
-            regions: boxes.iter().map(|b| (0, super::given(*b))).collect(),
+            regions: boxes.iter().map(|b| (0, super::play::given(*b))).collect(),
             picture,
             media: None,
             say,
@@ -139,7 +139,7 @@ fn act(text: &str, scene: &Scene<'_>) -> Result<Marked, (Value, String)> {
                 _ => "too many values to unpack (expected 4)".into(),
             }));
         };
-        let Some(b) = super::four(each) else {
+        let Some(b) = super::play::four(each) else {
             return Err(fail("'<=' not supported between instances of 'str' and 'str'".into()));
         };
         if b[2] <= b[0] || b[3] <= b[1] {

@@ -3,7 +3,7 @@
 //! The source writes "Wait" and "Final Answer:" into the model's own turn; a chat model takes the
 //! same as a short user turn, so that this works on every family.
 
-use super::{Strategy, best_of, follow, taken};
+use super::entry::{Strategy, best_of, follow, taken};
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
 use loupe_core::Stop;

@@ -1,6 +1,6 @@
 //! Zero-shot chain of thought: think step by step, then say the answer.
 
-use super::Strategy;
+use super::entry::Strategy;
 
 /// Kojima et al. 2022, the first prompt.
 pub const TRIGGER: &str = "Let's think step by step.";
@@ -15,5 +15,5 @@ pub const STRATEGY: Strategy = Strategy {
     source: "Kojima et al. 2022, Large Language Models are Zero-Shot Reasoners (arXiv 2205.11916)",
     second_model: false,
     composes: false,
-    run: |session, request, _| Ok(super::think_then_answer(session, request, TRIGGER, EXTRACT)),
+    run: |session, request, _| Ok(super::entry::think_then_answer(session, request, TRIGGER, EXTRACT)),
 };

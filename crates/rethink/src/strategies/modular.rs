@@ -3,7 +3,7 @@
 //! The source has a language model choose and word the module questions; here they are fixed, so that
 //! one model is enough and every run asks the same.
 
-use super::{Strategy, best_of, taken};
+use super::entry::{Strategy, best_of, taken};
 use crate::answer;
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};

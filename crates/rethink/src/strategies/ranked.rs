@@ -1,6 +1,6 @@
 //! A ranked list of answers, likeliest first, for top-k accuracy and differential diagnoses.
 
-use super::{Strategy, taken};
+use super::entry::{Strategy, taken};
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! A second opinion: two models answer, debate where they differ, and the first adjudicates.
 
-use super::{Strategy, follow, taken};
+use super::entry::{Strategy, follow, taken};
 use crate::answer;
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
@@ -21,7 +21,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
     if !session.has_second() {
         return Err(RethinkError::Needs { strategy: STRATEGY.name.into(), what: "a second model" });
     }
-    let mut first = super::pass(session, request, settings, &request.limits);
+    let mut first = super::entry::pass(session, request, settings, &request.limits);
     let opening = NewAsk::opening("second opinion", request.plain());
     let mut second = taken(session, Who::Second, opening);
     let same = |a: &Pass, b: &Pass| {
@@ -41,8 +41,8 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
         let two = taken(session, Who::Second, follow(session, request, of_second, "debate", &to_second));
         debated += 1;
         let stopped = one.round.is_none() || two.round.is_none();
-        first = super::best_of(one, first);
-        second = super::best_of(two, second);
+        first = super::entry::best_of(one, first);
+        second = super::entry::best_of(two, second);
         if stopped {
             break;
         }

@@ -1,6 +1,6 @@
 //! Self-consistency: several sampled passes, the most frequent answer, and how far they agree.
 
-use super::{Strategy, taken};
+use super::entry::{Strategy, taken};
 use crate::answer;
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
@@ -31,7 +31,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
     let samples = settings.samples.max(1);
     let mut passes: Vec<Pass> = Vec::with_capacity(samples);
     if settings.protocol.is_some() {
-        passes.extend((0..samples).map(|n| super::pass(session, request, settings, &limits(n))));
+        passes.extend((0..samples).map(|n| super::entry::pass(session, request, settings, &limits(n))));
     } else {
         // One batch: the pictures and the question are computed once.
         let ask = |n| {

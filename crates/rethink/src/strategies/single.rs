@@ -1,6 +1,6 @@
 //! One question, one answer.
 
-use super::Strategy;
+use super::entry::Strategy;
 
 /// The strategy.
 pub const STRATEGY: Strategy = Strategy {
@@ -9,5 +9,5 @@ pub const STRATEGY: Strategy = Strategy {
     source: "loupe",
     second_model: false,
     composes: true,
-    run: |session, request, settings| Ok(super::pass(session, request, settings, &request.limits)),
+    run: |session, request, settings| Ok(super::entry::pass(session, request, settings, &request.limits)),
 };
