@@ -38,10 +38,10 @@ pub enum Coding {
 }
 
 /// UID, name of PS3.6 and coding.
-pub type Row = (&'static str, &'static str, Coding);
+pub type SyntaxRow = (&'static str, &'static str, Coding);
 
 /// Every transfer syntax with pixel data that PS3.6 names.
-pub const SYNTAXES: &[Row] = &[
+pub const SYNTAXES: &[SyntaxRow] = &[
     (IMPLICIT_LITTLE, "Implicit VR Little Endian", Coding::Native),
     (EXPLICIT_LITTLE, "Explicit VR Little Endian", Coding::Native),
     (EXPLICIT_BIG, "Explicit VR Big Endian", Coding::Native),
@@ -126,7 +126,7 @@ pub(crate) fn has_long_length(vr: [u8; 2]) -> bool {
 }
 
 /// The row of a UID.
-pub fn find(uid: &str) -> Option<&'static Row> {
+pub fn find(uid: &str) -> Option<&'static SyntaxRow> {
     SYNTAXES.iter().find(|row| row.0 == uid)
 }
 

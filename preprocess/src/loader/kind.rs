@@ -6,7 +6,7 @@ use crate::volume_io::VolumeFormat;
 
 /// What the contents of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// DICOM, with or without preamble.
     Dicom,
     /// A research volume.
@@ -17,7 +17,7 @@ pub enum Kind {
     Zip,
 }
 
-impl Kind {
+impl FileKind {
     /// Tells by the contents, never by the name.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         if bytes.get(128..132) == Some(b"DICM") {

@@ -5,7 +5,7 @@ mod kept;
 pub(crate) mod kind;
 mod source;
 
-pub use kind::Kind;
+pub use kind::FileKind;
 pub use source::OpenedSource;
 
 use crate::dicom::series::Options as SeriesOptions;

@@ -2,7 +2,7 @@
 
 use super::contents::{Contents, WindowedVolume, in_space};
 use super::kept::{FileState, KeptContents, Serves};
-use super::kind::Kind;
+use super::kind::FileKind;
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
 use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_folder, no_volume};
@@ -199,11 +199,11 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn form_of(bytes: &[u8]) -> Option<Form> {
-        Some(match Kind::sniff(bytes)? {
-            Kind::Picture(name) => Form::Picture(name),
-            Kind::Dicom => Form::DicomFile,
-            Kind::Zip => Form::DicomSeries,
-            Kind::Volume(_) => Form::ResearchVolume,
+        Some(match FileKind::sniff(bytes)? {
+            FileKind::Picture(name) => Form::Picture(name),
+            FileKind::Dicom => Form::DicomFile,
+            FileKind::Zip => Form::DicomSeries,
+            FileKind::Volume(_) => Form::ResearchVolume,
         })
     }
 

@@ -3,7 +3,7 @@
 //! Two libraries prepare nearly all published models' pictures and differ in up to a third of the
 //! bytes, so both are offered by name: [`Backend::Pillow`] (`PIL.Image.resize`) and
 //! [`Backend::Torchvision`] (`resize(..., antialias=True)` on 8-bit tensors). Each is compared to
-//! its library on hundreds of random sizes in `tests/resize.rs`.
+//! its library on hundreds of random sizes in `tests/main/resize.rs`.
 
 mod filter;
 mod kernel;

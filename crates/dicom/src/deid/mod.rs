@@ -52,13 +52,13 @@ enum Action {
     Uid,
 }
 
-struct Row {
+struct ProfileRow {
     action: Action,
     kept_by: &'static str,
 }
 
-fn table() -> &'static HashMap<Tag, Row> {
-    static ROWS: OnceLock<HashMap<Tag, Row>> = OnceLock::new();
+fn table() -> &'static HashMap<Tag, ProfileRow> {
+    static ROWS: OnceLock<HashMap<Tag, ProfileRow>> = OnceLock::new();
     ROWS.get_or_init(|| {
         let row = |line: &'static str| {
             let mut parts = line.split(',');
@@ -71,7 +71,7 @@ fn table() -> &'static HashMap<Tag, Row> {
                 _ => Action::Dummy,
             };
             let kept_by = parts.next().unwrap_or_default();
-            Some((Tag((tag >> 16) as u16, tag as u16), Row { action, kept_by }))
+            Some((Tag((tag >> 16) as u16, tag as u16), ProfileRow { action, kept_by }))
         };
         TABLE.lines().filter_map(row).collect()
     })

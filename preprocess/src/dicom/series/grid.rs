@@ -19,7 +19,7 @@ const ROUNDING_MM: f64 = 0.011;
 const TILT_DEGREES: f64 = 0.1;
 
 /// A regular grid and the slices that fill it.
-pub struct Placed {
+pub struct SliceGrid {
     pub(super) lps_from_index: LpsFromIndex,
     pub(super) phases: Vec<Vec<Fill>>,
     pub(super) notes: Vec<String>,
@@ -46,7 +46,7 @@ fn refuse(problem: String) -> MediaError {
 }
 
 /// Arranges slices that share size, spacing and orientation.
-pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<Placed>, MediaError> {
+pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<SliceGrid>, MediaError> {
     let mut notes = Vec::new();
     let mut positions = positions(slices)?;
     let phases = phases(slices, &mut positions, options, &mut notes)?;
@@ -54,7 +54,7 @@ pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<Placed>
     let (step_i, step_j) = plane.steps();
     let build = |stretch: &[Position], step_k: Lps, places: Vec<Vec<Fill>>, notes: Vec<String>| {
         let origin = stretch.first().map_or(plane.position, |p| p.place);
-        Placed {
+        SliceGrid {
             lps_from_index: LpsFromIndex::from_columns(step_i, step_j, step_k, origin),
             phases: places,
             notes,
@@ -294,7 +294,7 @@ fn fill_at(positions: &[Position], phase: usize, distance: f64, options: &Option
 pub(super) fn fill(
     group: &Group,
     phase: &[Fill],
-    placed: &Placed,
+    placed: &SliceGrid,
     options: &Options,
 ) -> Result<Volume, MediaError> {
     let [rows, columns] = group.size;

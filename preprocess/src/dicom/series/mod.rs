@@ -10,7 +10,7 @@ mod mosaic;
 mod options;
 mod scan;
 
-pub use grid::Placed;
+pub use grid::SliceGrid;
 pub use options::{Irregular, Options};
 
 use super::files;
