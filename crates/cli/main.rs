@@ -48,6 +48,7 @@ enum Command {
     Phantom(commands::phantom::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 /// Says once how many threads there are. Without the variable candle reads /proc/cpuinfo for every matrix
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         Command::Data(args) => commands::data::run(&args, &mut out),
         Command::Doctor(args) => commands::doctor::run(&args, &mut out),
         Command::Completions(args) => commands::completions::run(&args, &mut Cli::command(), &mut out),
+        Command::Man(args) => commands::man::run(&args, &Cli::command(), &mut out),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -45,7 +45,7 @@ fn eval_args<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
 
 #[test]
 fn lists_name_what_there_is() {
-    for what in ["models", "datasets", "prompts", "profiles", "metrics", "protocols", "windows"] {
+    for what in ["models", "datasets", "prompts", "profiles", "metrics", "protocols", "dialects", "recipes", "exporters", "windows"] {
         let entries = json(&["list", what, "--json"]);
         let entries = entries.as_array().unwrap();
         assert!(!entries.is_empty(), "{what}");
@@ -85,7 +85,7 @@ fn the_embedded_model_answers_and_the_same_question_gets_the_same_answer() {
     let (first, second) = (ask(), ask());
     assert_eq!(first["reply"]["token_ids"], second["reply"]["token_ids"]);
     assert!(first["reply"]["counts"]["prompt_tokens"].as_u64().unwrap() > 4);
-    assert_eq!(first["model"]["weights_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(first["model"]["from"]["checkpoint"]["weights_sha256"].as_str().unwrap().len(), 64);
 }
 
 #[test]

@@ -193,13 +193,13 @@ fn what_masks_owe_to_the_pictures() {
         let (probed, rows) = eval(probe, &["--probe", probe]);
         for (a, b) in plain.iter().zip(&rows) {
             // The same question on another picture: prompts and references are those of the true one.
-            assert_eq!(a["trace"]["hints"], b["trace"]["hints"]);
+            assert_eq!(a["trace"]["prompts"], b["trace"]["prompts"]);
             assert_eq!(a["trace"]["reference"], b["trace"]["reference"]);
-            let size = |r: &Value| r["outcome"]["reply"]["masks"][0]["mask"]["size"].clone();
+            let size = |r: &Value| r["outcome"]["reply"]["findings"][0]["mask"]["size"].clone();
             assert_eq!(size(a), size(b), "the mask lies on the grid of the reference");
         }
         let masks = |rows: &[Value]| -> Vec<Value> {
-            rows.iter().map(|r| r["outcome"]["reply"]["masks"].clone()).collect()
+            rows.iter().map(|r| r["outcome"]["reply"]["findings"].clone()).collect()
         };
         assert_ne!(masks(&plain), masks(&rows), "{probe} changes something");
         let out = loupe(&["compare", run.to_str().unwrap(), probed.to_str().unwrap(), "--json"]);

@@ -48,7 +48,7 @@ fn pictures_of_the_set_give_the_sizes() {
     let folder = fs::read_to_string(run.join("replies.jsonl")).unwrap();
     let first: Value = serde_json::from_str(folder.lines().next().unwrap()).unwrap();
     assert_eq!(
-        first["outcome"]["reply"]["boxes"][0]["box"],
+        first["outcome"]["reply"]["findings"][0]["box"],
         json!({"x0": 8.0, "y0": 10.0, "x1": 40.0, "y1": 30.0})
     );
     let made: Value = serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();

@@ -13,6 +13,7 @@ use loupe_core::{
     Ask, AskId, Box2, Finding, GenerationLimits, Go, MediaLoader, MediaRef, ModelError, ModelInfo, Origin,
     Part, Picture, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
 };
+use loupe_report::exports::{ImageFinding, coco};
 use loupe_report::{Drawing, Style};
 use loupe_rethink::Request;
 use serde::Serialize;
@@ -349,8 +350,9 @@ impl AskAnswer {
                 (image, f.clone().with(Some(label), f.score))
             })
             .collect();
-        let named = named.iter().map(|(image, finding)| (image.as_str(), finding));
-        let text = serde_json::to_string_pretty(&loupe_report::exports::coco::detections(named))?;
+        let findings: Vec<ImageFinding<'_>> =
+            named.iter().map(|(image, finding)| ImageFinding { image, finding }).collect();
+        let text = serde_json::to_string_pretty(&coco::detections(&findings))?;
         files::write(file, text.as_bytes())
     }
 }

@@ -1,6 +1,8 @@
 //! Why a command could not do its work.
 
 use loupe_core::picture::PictureError;
+use loupe_core::registry::UnknownName;
+use loupe_datasets::replies::JoinError;
 use loupe_core::{DataError, MediaError, ModelError, ResampleError, SegmentError};
 use loupe_eval::compare::CompareError;
 use loupe_eval::llm_judge::{AskError, CacheError};
@@ -10,7 +12,7 @@ use loupe_eval::metrics::punkt::PunktError;
 use loupe_eval::metrics::wordnet::WordNetError;
 use loupe_models::LoadError;
 use loupe_phantom::PhantomError;
-use loupe_report::exports::coco::CocoError;
+use loupe_report::exports::ExportError;
 use loupe_report::{EncodeError, PageError};
 use loupe_rethink::RethinkError;
 use loupe_run::RunError;
@@ -53,7 +55,13 @@ pub enum AppError {
     /// A checkpoint.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A dataset or another tool's file.
+    /// Something that no table has.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// Another tool's replies.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A dataset.
     #[error(transparent)]
     Data(#[from] DataError),
     /// An image.
@@ -110,9 +118,9 @@ pub enum AppError {
     /// A report page.
     #[error(transparent)]
     Page(#[from] PageError),
-    /// Findings that could not be written for COCO's tools.
+    /// Findings that could not be written in a format of other tools.
     #[error(transparent)]
-    Coco(#[from] CocoError),
+    Export(#[from] ExportError),
     /// A picture that could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -25,6 +25,8 @@ pub enum ListKind {
     Dialects,
     /// Preparations of volumes.
     Recipes,
+    /// Formats that findings are written in.
+    Exporters,
     /// Windows by name.
     Windows,
 }
@@ -74,13 +76,13 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .map(|t| ListEntry::new(t.name.clone(), t.source.clone()))
             .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
-            .chain(loupe_eval::profiles::all().map(|p| {
-                let p = AsProfile::new(p);
+            .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {
+                let p = AsProfile::new(*p);
                 ListEntry::new(p.name(), p.about())
             }))
             .collect(),
         ListKind::Metrics => {
-            loupe_eval::metrics::all().map(|m| ListEntry::new(m.name, m.convention)).collect()
+            loupe_eval::metrics::METRICS.iter().map(|m| ListEntry::new(m.name, m.convention)).collect()
         }
         ListKind::Protocols => loupe_rethink::PROTOCOLS
             .iter()
@@ -94,6 +96,10 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
         ListKind::Recipes => loupe_preprocess::recipes::RECIPES
             .iter()
             .map(|r| ListEntry::new(r.name, r.summary).fact("source", r.source))
+            .collect(),
+        ListKind::Exporters => loupe_report::exports::EXPORTERS
+            .iter()
+            .map(|e| ListEntry::new(e.name, e.about))
             .collect(),
         ListKind::Windows => loupe_preprocess::windows::PRESETS
             .iter()

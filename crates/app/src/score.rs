@@ -5,15 +5,14 @@ use crate::judge::JudgeOptions;
 use crate::listener::Listener;
 use crate::pages::{self, PageOptions};
 use crate::similarity::BertScoreOptions;
-use loupe_core::words::did_you_mean;
 use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
 use loupe_eval::metrics::meteor::MeteorMetric;
 use loupe_eval::metrics::punkt::Punkt;
 use loupe_eval::metrics::wordnet::WordNet;
-use loupe_eval::metrics::{self, Compute, Resource, TextCorpusMetric, TextMetric};
-use loupe_eval::profiles::{AsProfile, HarnessProfile};
+use loupe_eval::metrics::{Compute, METRICS, Resource, TextCorpusMetric, TextMetric};
+use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_eval::strict::Strict;
 use loupe_eval::{Profile, ScoredRun, Scoring};
 use loupe_report::pages::run::page as run_page;
@@ -68,7 +67,7 @@ impl Default for ScoreOptions {
 /// Rules by their short name or the full one of the list (`compat:NAME@COMMIT`).
 fn rules(name: &str) -> Option<&'static dyn HarnessProfile> {
     let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
-    loupe_eval::profiles::by_name(short)
+    PROFILES.get(short).copied()
 }
 
 /// The profile of that name, where it asks no language model.
@@ -84,13 +83,7 @@ pub fn profile(name: &str) -> Result<Box<dyn Profile>, AppError> {
             "the profile {name} asks a language model; `loupe score` does with --judge"
         ))),
         Some(rules) => Ok(Box::new(AsProfile::new(rules))),
-        None => {
-            let known = loupe_eval::profiles::all().map(|p| p.name()).chain(["strict"]);
-            let meant = did_you_mean(name, known);
-            Err(AppError::input(format!(
-                "no profile is called {name:?}{meant} (`loupe list profiles` names them)"
-            )))
-        }
+        None => Err(PROFILES.unknown(name).into()),
     }
 }
 
@@ -145,12 +138,7 @@ impl ScoreOptions {
     fn metric_plan(&self) -> Result<MetricPlan, AppError> {
         let mut plan = MetricPlan::default();
         for name in &self.metrics {
-            let Some(entry) = metrics::by_name(name) else {
-                let meant = did_you_mean(name, metrics::all().map(|m| m.name));
-                return Err(AppError::input(format!(
-                    "no metric is called {name:?}{meant} (`loupe list metrics` names them)"
-                )));
-            };
+            let entry = METRICS.by_name(name)?;
             match entry.compute {
                 Compute::Typed => {
                     return Err(AppError::input(format!(

@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|recipes|windows`
+//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|recipes|exporters|windows`
 
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
@@ -23,6 +23,7 @@ enum KindName {
     Protocols,
     Dialects,
     Recipes,
+    Exporters,
     Windows,
 }
 
@@ -37,6 +38,7 @@ impl From<KindName> for ListKind {
             KindName::Protocols => Self::Protocols,
             KindName::Dialects => Self::Dialects,
             KindName::Recipes => Self::Recipes,
+            KindName::Exporters => Self::Exporters,
             KindName::Windows => Self::Windows,
         }
     }

@@ -66,8 +66,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let (dir, unusable) = match &args.run {
         Some(dir) => (dir.clone(), 0),
         None => {
-            let imported =
-                import(&args.replies.options()?, data.as_ref(), dataset.as_deref(), &loader, out)?;
+            let options = args.replies.options(args.data.as_deref())?;
+            let imported = import(&options, dataset.as_deref(), &loader, out)?;
             (imported.dir, imported.unusable)
         }
     };

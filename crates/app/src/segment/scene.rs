@@ -14,6 +14,7 @@ use loupe_preprocess::dicom::Image;
 use loupe_preprocess::nifti::label_bytes;
 use loupe_preprocess::render::Slicing;
 use loupe_preprocess::volume_io::ReadVolume;
+use loupe_report::exports::{ImageFinding, coco};
 use loupe_report::{Drawing, draw};
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -216,7 +217,9 @@ impl<'a> SegmentationScene<'a> {
         let slice = self.picture.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
         let image = format!("{image}{slice}");
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
-        let coco = loupe_report::exports::coco::masks(findings.iter().map(|f| (image.as_str(), f)))?;
+        let findings: Vec<ImageFinding<'_>> =
+            findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
+        let coco = coco::masks(&findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
             files::write(&dir.join("labels.nii.gz"), &label_bytes(labels)?)?;

@@ -75,7 +75,7 @@ fn a_box_found_in_a_zoom_is_on_the_picture_that_was_given() {
     let rethink = Some(RethinkSetup::plain("loupe"));
     let (said, _) = asked(&ct, slice(1), "Where?", rethink, &mut script);
     assert_eq!(said["reply"]["findings"][0]["picture"], 0);
-    assert_eq!(said["reply"]["findings"][0]["box"], json!([1.0, 3.0, 4.0, 6.0]));
+    assert_eq!(said["reply"]["findings"][0]["box"], json!({"x0": 1.0, "y0": 3.0, "x1": 4.0, "y1": 6.0}));
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn a_mark_and_a_mask_with_a_segmenter() {
         let (said, _) = asked(&ct, bright_slice(2), "Is it round?", Some(rethink), &mut script);
         let round = &said["trace"]["rounds"][0];
         assert_eq!((&round["action"]["name"], &said["reply"]["text"]), (&json!(action), &json!("Yes")));
-        assert_eq!(round["action"]["regions"][0]["box"], json!([2.0, 4.0, 6.0, 8.0]));
+        let region = &round["action"]["regions"][0]["box"];
+        assert_eq!(*region, json!({"x0": 2.0, "y0": 4.0, "x1": 6.0, "y1": 8.0}));
         assert_eq!(script.asks[1].pictures.len(), 2);
     }
     // Without a segmenter the model is told so and answers all the same.
