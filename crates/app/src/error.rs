@@ -2,8 +2,8 @@
 
 use loupe_core::picture::PictureError;
 use loupe_core::registry::UnknownName;
-use loupe_datasets::replies::JoinError;
 use loupe_core::{DataError, MediaError, ModelError, ResampleError, SegmentError};
+use loupe_datasets::replies::JoinError;
 use loupe_eval::compare::CompareError;
 use loupe_eval::llm_judge::{AskError, CacheError};
 use loupe_eval::metrics::annotations::AnnotationError;

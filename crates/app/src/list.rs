@@ -3,7 +3,6 @@
 use loupe_eval::Profile;
 use loupe_eval::profiles::AsProfile;
 use loupe_eval::strict::Strict;
-use loupe_models::segmenters::SegmenterLoader;
 use serde::Serialize;
 
 /// Things that loupe has several of.
@@ -97,10 +96,9 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .iter()
             .map(|r| ListEntry::new(r.name, r.summary).fact("source", r.source))
             .collect(),
-        ListKind::Exporters => loupe_report::exports::EXPORTERS
-            .iter()
-            .map(|e| ListEntry::new(e.name, e.about))
-            .collect(),
+        ListKind::Exporters => {
+            loupe_report::exports::EXPORTERS.iter().map(|e| ListEntry::new(e.name, e.about)).collect()
+        }
         ListKind::Windows => loupe_preprocess::windows::PRESETS
             .iter()
             .map(|w| {
@@ -113,27 +111,18 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
 }
 
 fn models() -> Vec<ListEntry> {
-    let answer = loupe_models::FAMILIES.iter().map(|f| {
-        ListEntry::new(f.name, f.architectures.join(", "))
-            .fact("checkpoints", f.examples.join(", "))
-            .fact("boxes", f.box_dialect)
-            .fact("paper", f.paper)
-    });
-    let segment = loupe_models::SEGMENTERS.iter().map(|f| {
-        let about = match f.load {
-            SegmenterLoader::Picture(_) => "segments what points, boxes and masks describe",
-            SegmenterLoader::Volume(_) => "labels whole volumes",
+    let entry = |f: &loupe_models::Family| {
+        let about = match f.architectures {
+            [] => f.load.task().to_owned(),
+            known => format!("{} ({})", f.load.task(), known.join(", ")),
         };
-        ListEntry::new(f.name, about)
-            .fact("checkpoints", f.examples.join(", "))
-            .fact("input", f.recipe)
-            .fact("paper", f.paper)
-    });
-    let encode = loupe_models::ENCODERS.iter().map(|f| {
-        let examples: Vec<&str> = f.examples.iter().map(|(name, _)| *name).collect();
-        ListEntry::new(f.name, "encodes texts, for BERTScore")
-            .fact("checkpoints", examples.join(", "))
-            .fact("paper", f.paper)
-    });
-    answer.chain(segment).chain(encode).collect()
+        let entry =
+            ListEntry::new(f.name, about).fact("checkpoints", f.examples.join(", ")).fact("input", f.input);
+        let entry = match f.box_dialect {
+            Some(dialect) => entry.fact("boxes", dialect),
+            None => entry,
+        };
+        entry.fact("paper", f.paper)
+    };
+    loupe_models::FAMILIES.iter().map(entry).collect()
 }

@@ -4,7 +4,7 @@ use crate::error::{AppError, InStep};
 use crate::listener::Listener;
 use loupe_eval::metrics::Texts;
 use loupe_eval::metrics::bertscore::{Baseline, BertScores, Settings};
-use loupe_models::encoders::default_layer;
+use loupe_models::families::bert_score_layer;
 use loupe_models::{Checkpoint, DeviceChoice, LoadOptions, load_encoder};
 use loupe_run::RunFolder;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl BertScoreOptions {
         let mut encoder = load_encoder(&Checkpoint::directory(folder), &options)
             .step(|| format!("the text encoder in {} could not be loaded", folder.display()))?;
         let layers = encoder.layers();
-        let layer = match self.layer.or_else(|| default_layer(&encoder.info().name)) {
+        let layer = match self.layer.or_else(|| bert_score_layer(&encoder.info().name)) {
             Some(layer) if layer <= layers => layer,
             Some(layer) => {
                 return Err(AppError::input(format!(

@@ -72,6 +72,6 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     };
     let summary = scorer.score(&dir, dataset.as_deref(), &loader, out)?;
-    print(out, &summary, &dir)?;
-    Ok(if unusable > 0 { Ended::WithFailures } else { ended(&summary) })
+    print(out, &run.summary, &dir)?;
+    Ok(if unusable > 0 { Ended::WithFailures } else { ended(&run.summary) })
 }

@@ -2,17 +2,17 @@
 
 use loupe_dicom::{Tag, VR, tags};
 
-pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
-pub const IMPLICIT: &str = "1.2.840.10008.1.2";
-pub const BIG: &str = "1.2.840.10008.1.2.2";
-pub const RLE: &str = "1.2.840.10008.1.2.5";
+pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
+pub(crate) const BIG: &str = "1.2.840.10008.1.2.2";
+pub(crate) const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// A data set under construction.
 #[derive(Clone, Default)]
-pub struct Set(pub Vec<(Tag, VR, Contents)>);
+pub(crate) struct Set(pub(crate) Vec<(Tag, VR, Contents)>);
 
 #[derive(Clone)]
-pub enum Contents {
+pub(crate) enum Contents {
     Bytes(Vec<u8>),
     Shorts(Vec<u16>),
     Items(Vec<Set>),
@@ -20,7 +20,7 @@ pub enum Contents {
 }
 
 impl Set {
-    pub fn text(mut self, tag: Tag, vr: VR, text: &str) -> Self {
+    pub(crate) fn text(mut self, tag: Tag, vr: VR, text: &str) -> Self {
         let mut bytes = text.as_bytes().to_vec();
         if bytes.len() % 2 == 1 {
             bytes.push(if vr == VR::UI { 0 } else { b' ' });
@@ -29,39 +29,39 @@ impl Set {
         self
     }
 
-    pub fn shorts(mut self, tag: Tag, values: &[u16]) -> Self {
+    pub(crate) fn shorts(mut self, tag: Tag, values: &[u16]) -> Self {
         self.put(tag, VR::US, Contents::Shorts(values.to_vec()));
         self
     }
 
-    pub fn words(mut self, tag: Tag, values: &[u16]) -> Self {
+    pub(crate) fn words(mut self, tag: Tag, values: &[u16]) -> Self {
         self.put(tag, VR::OW, Contents::Shorts(values.to_vec()));
         self
     }
 
-    pub fn bytes(mut self, tag: Tag, vr: VR, values: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, tag: Tag, vr: VR, values: &[u8]) -> Self {
         self.put(tag, vr, Contents::Bytes(values.to_vec()));
         self
     }
 
-    pub fn items(mut self, tag: Tag, items: Vec<Set>) -> Self {
+    pub(crate) fn items(mut self, tag: Tag, items: Vec<Set>) -> Self {
         self.put(tag, VR::SQ, Contents::Items(items));
         self
     }
 
-    pub fn fragments(mut self, fragments: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn fragments(mut self, fragments: Vec<Vec<u8>>) -> Self {
         self.put(tags::PIXEL_DATA, VR::OB, Contents::Fragments(fragments));
         self
     }
 
-    pub fn put(&mut self, tag: Tag, vr: VR, contents: Contents) {
+    pub(crate) fn put(&mut self, tag: Tag, vr: VR, contents: Contents) {
         self.0.retain(|(t, ..)| *t != tag);
         self.0.push((tag, vr, contents));
         self.0.sort_by_key(|(t, ..)| *t);
     }
 
     /// The data set's bytes in a transfer syntax.
-    pub fn encode(&self, syntax: &str) -> Vec<u8> {
+    pub(crate) fn encode(&self, syntax: &str) -> Vec<u8> {
         let (explicit, big) = (syntax != IMPLICIT, syntax == BIG);
         let mut out = Vec::new();
         let u16b = |v: u16| if big { v.to_be_bytes() } else { v.to_le_bytes() };
@@ -118,7 +118,7 @@ impl Set {
     }
 
     /// A whole file with preamble and meta information.
-    pub fn file(&self, syntax: &str) -> Vec<u8> {
+    pub(crate) fn file(&self, syntax: &str) -> Vec<u8> {
         let meta = Set::default().text(tags::TRANSFER_SYNTAX_UID, VR::UI, syntax).encode(EXPLICIT);
         let mut out = vec![0; 128];
         out.extend(b"DICM");
@@ -129,7 +129,7 @@ impl Set {
 }
 
 /// A grey image of 16-bit words.
-pub fn grey(rows: u16, columns: u16, bits_stored: u16, signed: bool, values: &[u16]) -> Set {
+pub(crate) fn grey(rows: u16, columns: u16, bits_stored: u16, signed: bool, values: &[u16]) -> Set {
     Set::default()
         .text(tags::MODALITY, VR::CS, "CT")
         .shorts(tags::SAMPLES_PER_PIXEL, &[1])
@@ -144,7 +144,7 @@ pub fn grey(rows: u16, columns: u16, bits_stored: u16, signed: bool, values: &[u
 }
 
 /// A colour image of bytes.
-pub fn colour(rows: u16, columns: u16, photometric: &str, values: &[u8]) -> Set {
+pub(crate) fn colour(rows: u16, columns: u16, photometric: &str, values: &[u8]) -> Set {
     Set::default()
         .shorts(tags::SAMPLES_PER_PIXEL, &[3])
         .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric)
