@@ -9,7 +9,7 @@ use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
 /// Most scores held at a time (f32: 32 MiB).
-const SCORES: usize = 8 << 20;
+pub(crate) const SCORES: usize = 8 << 20;
 
 /// Heads of a text layer.
 #[derive(Debug, Clone, Copy)]
