@@ -4,22 +4,30 @@
 //! [`Sample`](loupe_core::Sample)s. Nothing here decodes pixels: a sample refers to image files, or
 //! carries the encoded bytes of a parquet or TSV row, read only when that sample is asked for.
 //! One file a set in `sets/`, one line in [`SETS`].
+//!
+//! Features, both on by default: `parquet` (sets as Hugging Face keeps them) and `xlsx` (reply files). A file
+//! of a format that is left out is refused with the name of its feature.
 
 mod check;
 mod digest;
 mod entry;
+mod features;
+mod frames;
 mod listed;
 mod open;
 mod overlap;
+#[cfg(feature = "parquet")]
+mod parquet_frames;
 mod read;
 pub mod replies;
 mod sets;
-mod write_parquet;
+mod write_frames;
 
 pub use check::{CheckReport, SplitCheck, check};
 pub use digest::{file_sha256, text_sha256};
 pub use entry::{Known, SetEntry};
+pub use frames::FrameRow;
 pub use open::{find, open};
 pub use overlap::{Overlap, Perceptual, overlap};
 pub use sets::SETS;
-pub use write_parquet::{FrameRow, write_frames};
+pub use write_frames::write_frames;

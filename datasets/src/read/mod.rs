@@ -4,8 +4,12 @@ mod base64_tsv;
 pub(crate) mod coco;
 mod files;
 pub(crate) mod masks;
+#[cfg(not(feature = "parquet"))]
+mod no_parquet;
 pub(crate) mod own;
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 pub(crate) mod regions;
 pub(crate) mod report;
 mod row;

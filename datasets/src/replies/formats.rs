@@ -1,6 +1,5 @@
 //! The formats of reply files: rows one after the other, told by the file's ending.
 
-use calamine::{Data, Reader, Xlsx, open_workbook};
 use loupe_core::DataError;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -147,30 +146,20 @@ fn csv_problem(error: &csv::Error) -> String {
     error.position().map_or_else(|| "unreadable".to_owned(), |p| format!("unreadable at line {}", p.line()))
 }
 
+#[cfg(feature = "xlsx")]
 fn sheet(path: &Path, take: &mut dyn FnMut(usize, Row) -> bool) -> Result<(), DataError> {
-    let mut book: Xlsx<_> =
-        open_workbook(path).map_err(|_: calamine::XlsxError| unreadable(path, "not an xlsx file"))?;
-    let range = match book.worksheet_range_at(0) {
-        Some(Ok(range)) => range,
-        _ => return Err(unreadable(path, "has no readable first sheet")),
-    };
-    let mut rows = range.rows();
-    let names: Vec<String> = rows.next().unwrap_or_default().iter().map(cell).collect();
+    let rows = super::xlsx::first_sheet(path).map_err(|problem| unreadable(path, problem))?;
+    let mut rows = rows.into_iter();
+    let names = rows.next().unwrap_or_default();
     for (number, row) in rows.enumerate() {
-        let cells = names.iter().cloned().zip(row.iter().map(cell)).collect();
-        if !take(number, Row::Cells(cells)) {
+        if !take(number, Row::Cells(names.iter().cloned().zip(row).collect())) {
             break;
         }
     }
     Ok(())
 }
 
-/// The words of a cell; whole numbers without a decimal point.
-fn cell(data: &Data) -> String {
-    match data {
-        Data::Empty => String::new(),
-        Data::String(s) => s.clone(),
-        Data::Float(f) if f.fract() == 0.0 && f.abs() < 1e15 => format!("{f:.0}"),
-        other => other.to_string(),
-    }
+#[cfg(not(feature = "xlsx"))]
+fn sheet(path: &Path, _: &mut dyn FnMut(usize, Row) -> bool) -> Result<(), DataError> {
+    Err(unreadable(path, crate::features::NO_XLSX))
 }

@@ -39,7 +39,7 @@ fn families_are_found_by_name_and_by_marks() {
         assert_eq!(find(&checkpoint("sam/grey"), Some(family.name)).unwrap().name, family.name);
     }
     let error = find(&checkpoint("sam/grey"), Some("sam-med2")).err().unwrap().to_string();
-    assert!(error.contains("did you mean \"sam-med2d\"") && error.contains("meshnet"), "{error}");
+    assert!(error.contains("did you mean \"sam-med2d\"") && error.contains("loupe list models"), "{error}");
     assert_eq!(find(&checkpoint("sam/grey"), None).unwrap().name, "sam");
     assert_eq!(find(&checkpoint("sam/original"), None).unwrap().name, "sam");
     let empty = tempfile::tempdir().unwrap();

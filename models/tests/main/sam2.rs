@@ -197,7 +197,7 @@ fn a_volume_is_labelled_on_its_own_grid_as_the_reference_frames_are() {
 }
 
 #[test]
-fn several_objects_share_a_volume_and_bad_hints_are_refused_in_words() {
+fn several_objects_share_a_volume_and_bad_prompts_are_refused_in_words() {
     let made = checkpoint("medsam2");
     let (volume, window, prompts) = volume("medsam2");
     let mut sam = load_video("medsam2", made.path());

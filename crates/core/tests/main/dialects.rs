@@ -488,6 +488,33 @@ fn names_are_unique_and_found() {
     assert!(dialect("nobody").is_none());
 }
 
+#[test]
+fn every_family_is_asked_in_words_of_its_own_and_protocols_in_theirs() {
+    let asked = |name: &str| dialect(name).unwrap().ask_for("the lung");
+    assert_eq!(
+        asked("qwen2.5-vl").unwrap(),
+        "Locate the lung in the image and give its coordinates as JSON with the key \"bbox_2d\"."
+    );
+    assert_eq!(
+        asked("internvl").unwrap(),
+        "Please provide the bounding box coordinate of the region this sentence describes: <ref>the lung</ref>"
+    );
+    assert_eq!(asked("paligemma").unwrap(), "detect the lung");
+    let medgemma = asked("medgemma").unwrap();
+    assert!(
+        medgemma.contains("[0, 1000], meaning") && medgemma.contains("\nWhere is the lung? Don't"),
+        "{medgemma}"
+    );
+    // The example in the words is in the dialect itself.
+    let parsed = dialect("medgemma").unwrap().parse(&medgemma);
+    assert!(parsed.is_answer(), "{parsed:?}");
+    for d in DIALECTS {
+        let of_a_protocol = ["vitar", "deepeyes", "mini-o3", "pixel-reasoner"].contains(&d.name);
+        assert_eq!(d.ask.is_none(), of_a_protocol, "{}", d.name);
+        assert!(d.ask.is_none_or(|words| words.matches("{phrase}").count() == 1), "{}", d.name);
+    }
+}
+
 /// The replies of two real models that were asked for points, boxes and counts.
 #[test]
 fn the_proving_ground() {

@@ -6,6 +6,7 @@ use crate::kind::Kind;
 use crate::questions::{self, Language, Qa, Topic};
 use crate::study::{Plan, Study, Wish};
 use loupe_core::Picture;
+use loupe_core::dialect::dialect;
 use serde_json::{Value, json};
 
 /// SLAKE's name for what a question is about.
@@ -171,10 +172,7 @@ pub(super) fn regions(folder: &mut Folder, pictures: &[Study]) -> Result<usize, 
                 row[field] = json!([target]);
                 row
             };
-            let ask = format!(
-                "Locate the {name} in the image and give its coordinates as JSON with the key \"bbox_2d\"."
-            );
-            boxes.push(with(ask, "boxes", json!({"label": name, "box": region.xyxy()})));
+            boxes.push(with(grounding_question(name), "boxes", json!({"label": name, "box": region.xyxy()})));
             let file = format!("masks/{id}.png");
             let grey: Vec<u8> = mask.bits().iter().map(|b| u8::from(*b) * 255).collect();
             folder.write(
@@ -190,6 +188,11 @@ pub(super) fn regions(folder: &mut Folder, pictures: &[Study]) -> Result<usize, 
     folder.write("grounding/grounding.jsonl", &lines(&boxes))?;
     folder.write("segmentation/segmentation.jsonl", &lines(&masks))?;
     Ok(boxes.len())
+}
+
+/// The words in which a model of Qwen2.5-VL's dialect, such as the embedded one, is asked where `name` is.
+fn grounding_question(name: &str) -> String {
+    dialect("qwen2.5-vl").and_then(|d| d.ask_for(&format!("the {name}"))).unwrap_or_default()
 }
 
 /// Questions about the inside of nodules of a few pixels.
@@ -220,4 +223,16 @@ pub(super) fn second_look(folder: &mut Folder, seed: u64, studies: usize) -> Res
     }
     folder.write("second-look/second-look.jsonl", &lines(&rows))?;
     Ok(rows.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_is_the_one_that_the_embedded_model_learned() {
+        let learned =
+            "Locate the left lung in the image and give its coordinates as JSON with the key \"bbox_2d\".";
+        assert_eq!(grounding_question("left lung"), learned);
+    }
 }

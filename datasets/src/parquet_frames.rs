@@ -1,8 +1,6 @@
-//! Writes questions over several pictures in the columns of MedFrameQA, as the Hugging Face copy has
-//! them (`data/test-*.parquet`: text columns, `options` as a list, `image_1` … `image_5` as
-//! `{bytes, path}`).
+//! The columns of MedFrameQA as a parquet file.
 
-use loupe_core::DataError;
+use crate::frames::{FrameRow, PICTURES};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
@@ -13,33 +11,6 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A question over two to five pictures.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FrameRow {
-    /// Unique within the set.
-    pub question_id: String,
-    /// Questions of one video are not independent.
-    pub video_id: String,
-    /// Organ system.
-    pub system: String,
-    /// Organ.
-    pub organ: String,
-    /// What the question is about.
-    pub keyword: String,
-    /// Modality.
-    pub modality: String,
-    /// The question.
-    pub question: String,
-    /// Options in order, without letters.
-    pub options: Vec<String>,
-    /// Letter of the right one.
-    pub correct_answer: String,
-    /// Encoded picture files, five at most.
-    pub pictures: Vec<Vec<u8>>,
-}
-
-/// Most pictures of a question.
-const PICTURES: usize = 5;
 /// Rows written together; their pictures are in memory twice meanwhile.
 const ROWS_AT_ONCE: usize = 200;
 
@@ -61,23 +32,7 @@ const SCHEMA: &str = "message schema {
 }";
 
 /// Writes the rows to `path`, making its folder.
-///
-/// # Errors
-/// When a row has no picture or more than five, or the file cannot be written.
-pub fn write_frames(path: &Path, rows: &[FrameRow]) -> Result<(), DataError> {
-    // The folder may be a patient's; the file's own name is ours.
-    let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    if let Some(row) = rows.iter().position(|r| r.pictures.is_empty() || r.pictures.len() > PICTURES) {
-        return Err(DataError::Row {
-            file,
-            row,
-            problem: format!("a question has 1 to {PICTURES} pictures"),
-        });
-    }
-    write(path, rows).map_err(|e| DataError::Read { file, problem: e.to_string() })
-}
-
-fn write(path: &Path, rows: &[FrameRow]) -> Result<(), ParquetError> {
+pub(crate) fn write(path: &Path, rows: &[FrameRow]) -> Result<(), ParquetError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -1,36 +1,27 @@
 //! Every set is read from a small sample in its documented layout, written here or by the script
 //! beside the fixtures; real files are read where `LOUPE_TEST_DATA` names their folder.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod every_set;
+mod features;
 mod grounding;
+mod join;
+mod manifest_mutants;
 mod multiple_choice;
 mod own_format;
+#[cfg(feature = "parquet")]
 mod parquet_files;
 mod real_data;
+mod replies;
 mod reports;
 mod segmentation;
 mod short_answers;
 mod volumes;
+#[cfg(feature = "parquet")]
+mod write_parquet;
 
 use loupe_core::{DataError, Dataset, MediaSource, Sample, Target};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-/// A folder with these files, gone when the test ends.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        put(dir.path(), name, text.as_bytes());
-    }
-    dir
-}
-
-fn put(dir: &Path, name: &str, bytes: &[u8]) {
-    let path = dir.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)

@@ -4,18 +4,10 @@
 use super::{open, rows, samples};
 use loupe_core::{Sample, Target};
 use loupe_datasets::check;
+use loupe_testing::real_data;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
-
-fn data(name: &str) -> Option<PathBuf> {
-    let found =
-        std::env::var_os("LOUPE_TEST_DATA").map(|dir| Path::new(&dir).join(name)).filter(|dir| dir.is_dir());
-    if found.is_none() {
-        eprintln!("skipped: LOUPE_TEST_DATA names no folder with {name}");
-    }
-    found
-}
+use std::path::Path;
 
 fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -37,7 +29,7 @@ fn yes_or_no(sample: &Sample) -> bool {
 
 #[test]
 fn vqa_rad() {
-    let Some(dir) = data("vqa_rad") else { return };
+    let Some(dir) = real_data("vqa_rad") else { return };
     let whole = expected(&dir, "vqa_rad (full set, before the split)");
     for (split, file) in [("test", "testset.json"), ("train", "trainset.json")] {
         let raw = json(&dir.join(file));
@@ -73,7 +65,7 @@ fn vqa_rad() {
 
 #[test]
 fn vqa_rad_overlap() {
-    let Some(dir) = data("vqa_rad") else { return };
+    let Some(dir) = real_data("vqa_rad") else { return };
     let found = loupe_datasets::overlap(
         open("vqa-rad", &dir, "train").as_ref(),
         open("vqa-rad", &dir, "test").as_ref(),
@@ -99,7 +91,7 @@ fn vqa_rad_overlap() {
 
 #[test]
 fn slake() {
-    let Some(dir) = data("slake") else { return };
+    let Some(dir) = real_data("slake") else { return };
     let whole = expected(&dir, "slake (full set)");
     for (split, at) in [("test", 2), ("validate", 1)] {
         let raw = json(&dir.join(format!("{split}.json")));
@@ -158,7 +150,7 @@ fn slake() {
 
 #[test]
 fn bccd() {
-    let Some(dir) = data("bccd") else { return };
+    let Some(dir) = real_data("bccd") else { return };
     let all = samples("pascal-voc", &dir, "all:image");
     let (mut labels, mut raw): (BTreeMap<String, usize>, BTreeMap<String, usize>) = Default::default();
     for file in std::fs::read_dir(dir.join("annotations")).unwrap() {
@@ -191,7 +183,7 @@ fn bccd() {
 
 #[test]
 fn radfact() {
-    let Some(dir) = data("radfact") else { return };
+    let Some(dir) = real_data("radfact") else { return };
     let raw = json(&dir.join("examples/grounded_reporting_examples.json"));
     let all = samples("radfact", &dir, "grounded");
     assert_eq!(all.len(), raw.as_array().unwrap().len());
@@ -208,7 +200,7 @@ fn radfact() {
 
 #[test]
 fn sam_med2d_demonstration() {
-    let Some(dir) = data("sam_med2d_demo") else { return };
+    let Some(dir) = real_data("sam_med2d_demo") else { return };
     let all = samples("sa-med2d", &dir, "test");
     let raw = json(&dir.join("label2image_test.json"));
     let masks = |s: &Sample| if let Target::Masks(m) = &s.target { m.len() } else { 0 };
@@ -228,7 +220,7 @@ fn sam_med2d_demonstration() {
 
 #[test]
 fn medmultipoints_replies_with_labels() {
-    let Some(dir) = data("pred_pointdetectcount") else { return };
+    let Some(dir) = real_data("pred_pointdetectcount") else { return };
     let name = "pred_pointdetectcount/qwen-finetuned-6task-test500-result.jsonl";
     let wanted = expected(&dir, name);
     let set = open("medmultipoints", &dir.parent().unwrap().join(name), "test");

@@ -1,5 +1,6 @@
-use super::{folder, images, open, samples};
+use super::{images, open, samples};
 use loupe_core::{Sample, Target};
+use loupe_testing::folder;
 
 fn section<'a>(sample: &'a Sample, name: &str) -> Option<&'a str> {
     match &sample.target {

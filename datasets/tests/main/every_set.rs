@@ -1,6 +1,7 @@
-use super::{folder, samples};
+use super::samples;
 use loupe_core::DataError;
 use loupe_datasets::{SETS, check, open, overlap};
+use loupe_testing::{folder, put};
 
 #[test]
 fn an_empty_folder_is_a_missing_file_with_its_layout() {
@@ -110,9 +111,9 @@ fn the_fingerprint_follows_the_annotations_and_not_the_images() {
     let fingerprint = || open("vqa-rad", dir.path(), None).unwrap().info().fingerprint.clone();
     let before = fingerprint();
     assert_eq!(before.len(), 64);
-    super::put(dir.path(), "images/b.jpg", b"2");
+    put(&dir.path().join("images/b.jpg"), b"2");
     assert_eq!(fingerprint(), before);
-    super::put(dir.path(), "testset.json", TEST.replace("a mass", "a fish").as_bytes());
+    put(&dir.path().join("testset.json"), TEST.replace("a mass", "a fish").as_bytes());
     assert_ne!(fingerprint(), before);
     assert_eq!(samples("vqa-rad", dir.path(), "test").len(), 4);
 }

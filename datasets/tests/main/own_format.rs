@@ -1,6 +1,7 @@
-use super::{folder, images, open, put, rows, samples, text};
+use super::{images, open, rows, samples, text};
 use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, DataError, MeasureUnit, MediaSource, Plane, Point2, SliceAt, Target, Window};
+use loupe_testing::{folder, put};
 
 #[test]
 fn every_field_of_the_json_lines() {
@@ -166,10 +167,10 @@ fn files_that_cannot_be_read_say_why() {
     let twice = folder(&[("a.csv", "question,question\nx,y\n")]);
     assert!(error(&twice, "csv").contains("\"question\" stands there twice"));
     let latin = folder(&[]);
-    put(latin.path(), "a.csv", b"question\nd\xe9j\xe0\n");
+    put(&latin.path().join("a.csv"), b"question\nd\xe9j\xe0\n");
     assert!(error(&latin, "csv").contains("not UTF-8 at byte 10"));
     let marked = folder(&[]);
-    put(marked.path(), "a.csv", "\u{feff}question,answer\nx,y\n".as_bytes());
+    put(&marked.path().join("a.csv"), "\u{feff}question,answer\nx,y\n".as_bytes());
     assert_eq!(samples("csv", marked.path(), "all")[0].target, text(&["y"]));
     assert_eq!(open("jsonl", &two.path().join("a.jsonl"), "all").len(), 0);
 }

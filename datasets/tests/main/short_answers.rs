@@ -1,5 +1,6 @@
-use super::{folder, images, samples, text};
+use super::{images, samples, text};
 use loupe_core::Target;
+use loupe_testing::folder;
 
 #[test]
 fn vqa_rad_keeps_integers_and_mends_spellings_of_subgroups() {

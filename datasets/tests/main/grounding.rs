@@ -1,5 +1,6 @@
-use super::{folder, images, open, samples};
+use super::{images, open, samples};
 use loupe_core::{Box2, Sample, Source, Target};
+use loupe_testing::folder;
 
 fn boxes(sample: &Sample) -> Vec<(String, Box2<Source>)> {
     match &sample.target {

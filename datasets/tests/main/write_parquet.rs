@@ -1,5 +1,4 @@
 //! What is written in MedFrameQA's columns is what its reader gives back.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::{MediaSource, Target};
 use loupe_datasets::{FrameRow, open, write_frames};

@@ -1,6 +1,7 @@
-use super::{folder, images, put, samples, text};
+use super::{images, samples, text};
 use base64::Engine;
 use loupe_core::{MediaSource, Target};
+use loupe_testing::{folder, put};
 
 fn letters(sample: &loupe_core::Sample) -> String {
     sample.choices.iter().map(|c| format!("{}={} ", c.letter, c.text)).collect()
@@ -111,14 +112,13 @@ fn vlmevalkit_images_in_rows_references_lists_and_paths() {
     assert!(set.get(5).unwrap_err().to_string().contains("3 cells under 11 headings"));
 
     put(
-        dir.path(),
-        "EndoBench.tsv",
+        &dir.path().join("EndoBench.tsv"),
         b"index\timage_path\tquestion\tA\tB\tanswer\n0\t['x/1.jpg', 'x/2.jpg']\tWhich?\ta\tb\tB\n",
     );
     let endo = &samples("endobench", dir.path(), "all")[0];
     assert_eq!(images(dir.path(), endo), ["x/1.jpg", "x/2.jpg"]);
 
-    put(dir.path(), "medqbench_QA_test.tsv", tsv.replace("\tB\tc1", "\t1\tc1").as_bytes());
+    put(&dir.path().join("medqbench_QA_test.tsv"), tsv.replace("\tB\tc1", "\t1\tc1").as_bytes());
     let medq = super::open("medq-bench", dir.path(), "test");
     assert_eq!(medq.get(0).unwrap().target, Target::Choice('B'), "answers numbered from 0");
     assert_eq!(medq.len(), 4 + 1, "rows of another split are left out, the broken row is not");
@@ -158,13 +158,13 @@ fn temmed_bench_pairs_last_visit_first() {
     let error = loupe_datasets::open("temmed-bench", dir.path(), Some("report")).err().unwrap();
     assert!(error.to_string().contains("TestSet_VQA_ReportGeneration_Final.json is missing"), "{error}");
     let table = "path_to_image,report,section_impression\ntrain/patient1/study2/view1.jpg,long,\"WORSE  edema. no\nfluid.\"\n";
-    put(dir.path(), "df_chexpert_plus_240401.csv", table.as_bytes());
+    put(&dir.path().join("df_chexpert_plus_240401.csv"), table.as_bytes());
     let joined = super::open("temmed-bench", dir.path(), "report");
     assert!(
         matches!(&joined.get(0).unwrap().target, Target::Report(r) if r["impression"] == "Worse edema. No fluid.")
     );
     assert!(joined.get(1).unwrap_err().to_string().contains("no impression for this image"));
-    put(dir.path(), "Get_Data/TestSet_VQA_ReportGeneration_Final.json", studies.as_bytes());
+    put(&dir.path().join("Get_Data/TestSet_VQA_ReportGeneration_Final.json"), studies.as_bytes());
     let Target::Report(report) = &samples("temmed-bench", dir.path(), "report")[0].target else { panic!() };
     assert_eq!(report["impression"], "Edema has increased.");
 }

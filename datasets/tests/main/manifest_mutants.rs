@@ -1,8 +1,8 @@
 //! Mutated manifests through the body of the fuzz target: every one opens or is refused, and names no
 //! file outside its folder.
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-#[path = "../../fuzz/bodies/manifests.rs"]
+#[allow(unreachable_pub)] // the fuzz target uses it as a library
+#[path = "../../../fuzz/bodies/manifests.rs"]
 mod manifests;
 
 const SEEDS: [&str; 3] = [

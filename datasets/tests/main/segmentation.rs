@@ -1,5 +1,6 @@
-use super::{folder, images, open, samples};
+use super::{images, open, samples};
 use loupe_core::{MediaSource, Sample, Target};
+use loupe_testing::folder;
 use std::path::Path;
 
 fn masks(dir: &Path, sample: &Sample) -> Vec<String> {

@@ -1,6 +1,7 @@
-use super::{folder, images, open, samples, text};
+use super::{images, open, samples, text};
 use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, MeasureUnit, Measurement, Plane, SliceAt, Target, Window};
+use loupe_testing::folder;
 
 #[test]
 fn medvision_boxes_and_measurements() {

@@ -1,0 +1,118 @@
+//! Which column of a reply file holds what.
+
+use serde::Serialize;
+
+/// Which column holds what. A name with periods goes into nested objects and lists
+/// (`answer.second_response`, `resps.0.0`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Mapping {
+    /// Identity of the row; without it, rows are numbered from 0 (or keyed, in a JSON object).
+    pub id: Option<String>,
+    /// The model's reply.
+    pub reply: String,
+    /// The reference answer: words, a list of accepted wordings, or the letter of an option.
+    pub gold: Option<String>,
+    /// The question.
+    pub question: Option<String>,
+    /// The options: a list, a Python list in words, or an object by letter. Without it, columns `A`,
+    /// `B` … or `option_A`, `option_B` … are options.
+    pub choices: Option<String>,
+    /// What rows share that are not independent: image, patient, video.
+    pub group: Option<String>,
+    /// Columns to keep as tags, as (tag, column).
+    pub tags: Vec<(String, String)>,
+    /// Where the list of rows lies inside a JSON object; without it the object is a map by id.
+    pub rows: Option<String>,
+    /// Letters that are offered where the file has no options (`ABCD`).
+    pub letters: String,
+    /// Columns of whole numbers to keep beside the row: widths and heights of pictures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<String>,
+}
+
+/// Names that tools give the columns, the likeliest first.
+const IDS: &[&str] = &["id", "question_id", "qid", "index", "question id"];
+const REPLIES: &[&str] = &[
+    "reply",
+    "prediction",
+    "response",
+    "pred_answer",
+    "answer_pred",
+    "model_answer",
+    "predicted_answer",
+    "output",
+    "text",
+    "pred",
+];
+const GOLDS: &[&str] = &[
+    "gold",
+    "reference",
+    "gt_answer",
+    "answer_gt",
+    "ground_truth",
+    "answer",
+    "labels",
+    "label",
+    "gt",
+    "target",
+];
+const QUESTIONS: &[&str] = &["question", "prompt", "query"];
+const CHOICES: &[&str] = &["choices", "options"];
+const GROUPS: &[&str] = &[
+    "group",
+    "video_id",
+    "patient_id",
+    "image_id",
+    "img_id",
+    "image_name",
+    "img_name",
+    "image",
+    "image_path",
+    "image_file",
+];
+/// Columns that are tags under these names, because figures are by them.
+const TAGS: &[(&str, &str)] = &[
+    ("answer_type", "answer_type"),
+    ("question_type", "question_type"),
+    ("content_type", "content_type"),
+    ("qtype", "qtype"),
+    ("q_type", "content_type"),
+    ("modality", "modality"),
+    ("category", "category"),
+    ("l2-category", "l2-category"),
+    ("split", "split"),
+    ("subject", "subject"),
+    ("q_lang", "language"),
+];
+
+impl Mapping {
+    /// The mapping that the names of the columns suggest; says what it looked for when there is no
+    /// column that could be the reply. A map from id to reply has no columns and needs none.
+    ///
+    /// # Errors
+    /// A sentence with the columns there are.
+    pub fn guess<'a>(columns: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let columns: Vec<&str> = columns.into_iter().collect();
+        let column = |name: &str| columns.iter().find(|c| c.eq_ignore_ascii_case(name));
+        let first = |names: &[&str]| names.iter().find_map(|n| column(n)).map(|c| (*c).to_owned());
+        let reply = first(REPLIES).ok_or_else(|| {
+            format!(
+                "no column looks like the reply; there are {}; name one with --reply-column",
+                columns.join(", ")
+            )
+        });
+        let reply = if columns.is_empty() { String::new() } else { reply? };
+        let tags =
+            TAGS.iter().filter_map(|(name, tag)| Some(((*tag).to_owned(), (*column(name)?).to_owned())));
+        Ok(Self {
+            id: first(IDS),
+            reply,
+            gold: first(GOLDS),
+            question: first(QUESTIONS),
+            choices: first(CHOICES),
+            group: first(GROUPS),
+            tags: tags.collect(),
+            ..Self::default()
+        })
+    }
+}
