@@ -17,6 +17,8 @@ pub(crate) struct Heads {
     pub(crate) queries: usize,
     pub(crate) keys: usize,
     pub(crate) dim: usize,
+    /// Multiplies scores.
+    pub(crate) scale: f64,
 }
 
 /// A product with an operand that may be a view; CUDA wants the left one contiguous.
@@ -38,7 +40,7 @@ pub(crate) fn attend(
     let per_kv = heads.queries / kv;
     let padding = Padding::of(&group.tokens, q.device())?;
     let spread = |t: &Tensor, heads: usize| padding.spread(t)?.reshape((rows, step, kv, heads / kv, d));
-    let q = (spread(q, heads.queries)? * (d as f64).powf(-0.5))?;
+    let q = (spread(q, heads.queries)? * heads.scale)?;
     let q = q.permute((2, 0, 1, 3, 4))?.contiguous()?;
     let own = |t: &Tensor| spread(t, kv)?.squeeze(3)?.permute((2, 0, 1, 3))?.contiguous();
     let (keys, values) = group.append(layer, &own(k)?, &own(v)?)?;

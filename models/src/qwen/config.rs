@@ -3,7 +3,8 @@
 
 use crate::LoadError;
 use crate::fields::Fields;
-use crate::layers::decoder::DecoderConfig;
+use crate::layers::decoder::{BlockSpec, DecoderConfig, LayerSpec, RopeSpec};
+use crate::layers::rope::{RopeScaling, end_to_end};
 use serde_json::Value;
 
 const FILE: &str = "config.json";
@@ -113,14 +114,18 @@ fn decoder(text: &Fields<'_>, tied: bool) -> Result<DecoderConfig, LoadError> {
     Ok(DecoderConfig {
         hidden,
         intermediate: text.positive("intermediate_size")?,
-        layers,
+        layers: vec![LayerSpec { rope: 0, window: None }; layers],
         heads,
         kv_heads,
         head_dim,
         vocab: text.positive("vocab_size")?,
         eps: text.f64_or("rms_norm_eps", 1e-5)?,
-        theta,
-        sections: [sections[0], sections[1], sections[2]],
+        ropes: vec![RopeSpec {
+            theta,
+            scaling: RopeScaling::None,
+            axes: end_to_end([sections[0], sections[1], sections[2]]),
+        }],
+        block: BlockSpec::QWEN2,
         tied,
         context: text.usize_or("max_position_embeddings", 32_768)?,
     })
