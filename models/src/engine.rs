@@ -318,7 +318,7 @@ impl<A: Architecture> Engine<A> {
                 None => members.push((key, vec![i])),
             }
         }
-        let layers = self.arch.decoder().config.layers;
+        let layers = self.arch.decoder().config.layers.len();
         let mut groups = Vec::with_capacity(members.len());
         let mut lists = Vec::with_capacity(members.len());
         let mut embedded = Vec::new();

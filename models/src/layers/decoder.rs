@@ -1,7 +1,7 @@
 //! The decoder-only text model: RMSNorm, grouped-query attention, rotary positions, gated MLP. What sets one
 //! family apart from another is a [`BlockSpec`] and a list of [`LayerSpec`]s.
 
-use super::attention::{Heads, attend};
+use super::attention::{Heads, Sight, attend};
 use super::kv::Group;
 use super::linear::{Linear, gated_silu};
 use super::norm::Norm;
@@ -260,6 +260,7 @@ impl Decoder {
             keys: c.kv_heads,
             dim: c.head_dim,
             scale: c.block.score_scale.unwrap_or((c.head_dim as f64).powf(-0.5)),
+            sight: Sight { window: layer.spec.window, pictures: c.block.pictures_see_themselves },
         };
         let (q, kv, d) = (heads.queries, heads.keys, heads.dim);
         let qkv = layer.qkv.forward(x)?.reshape((tokens, q + 2 * kv, d))?;
@@ -408,7 +409,8 @@ mod tests {
             let weights = Weights::open(&Checkpoint::directory(&folder), numbers, own).unwrap();
             let decoder = Decoder::load(&weights, "model.", settings(name)).unwrap();
             weights.finish().unwrap();
-            let file = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+            let file =
+                candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
             for n in 0..4 {
                 let ids: Vec<i64> = file[&format!("ref.{n}.ids")].to_vec1().unwrap();
                 let ids: Vec<u32> = ids.iter().map(|i| *i as u32).collect();

@@ -25,19 +25,36 @@ pub(crate) struct Piece {
     pub(crate) tokens: usize,
 }
 
-/// Rows that continue the same prefix. Their own keys and values lie in one buffer a layer of
-/// shape (kv heads, rows, columns, head dimension): the first call fills columns 0 to the longest
-/// row (shorter rows leave a hole), later calls one column each.
+/// Columns that one call appended, or several calls without a hole.
+#[derive(Debug, Clone)]
+struct Stretch {
+    /// First column.
+    start: usize,
+    /// Columns.
+    width: usize,
+    /// Tokens of each row; what is left of the width is a hole.
+    lengths: Vec<usize>,
+}
+
+impl Stretch {
+    fn is_full(&self) -> bool {
+        self.lengths.iter().all(|n| *n == self.width)
+    }
+}
+
+/// Rows that continue the same prefix. Their own keys and values lie in one buffer a layer of shape
+/// (kv heads, rows, columns, head dimension); each call appends as many columns as its longest row has
+/// tokens, and shorter rows leave a hole.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// What all rows continue, in order.
     pub(crate) prefix: Vec<Piece>,
-    /// Tokens of each row in the coming call.
+    /// Tokens of each row in the coming call; at least one.
     pub(crate) tokens: Vec<usize>,
-    /// Tokens of each row in the first call.
-    first: Vec<usize>,
-    /// Where the columns of the first call end, for all rows.
-    hole_end: usize,
+    /// Tokens of the coming call that stand for one picture each, by row: first and number within the call.
+    pub(crate) pictures: Vec<Vec<(usize, usize)>>,
+    /// What the columns in use hold, in order.
+    stretches: Vec<Stretch>,
     own: Vec<Option<(Tensor, Tensor)>>,
     /// Columns in use.
     pub(crate) columns: usize,
@@ -49,8 +66,8 @@ impl Group {
     /// Rows of the given lengths after `prefix`; `reserve` further tokens are expected.
     pub(crate) fn new(prefix: Vec<Piece>, tokens: Vec<usize>, layers: usize, reserve: usize) -> Self {
         let own = (0..layers).map(|_| None).collect();
-        let hole_end = tokens.iter().copied().max().unwrap_or(0);
-        Self { prefix, first: tokens.clone(), hole_end, tokens, own, columns: 0, reserve }
+        let pictures = vec![Vec::new(); tokens.len()];
+        Self { prefix, tokens, pictures, stretches: Vec::new(), own, columns: 0, reserve }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -62,14 +79,31 @@ impl Group {
         self.tokens.iter().copied().max().unwrap_or(0)
     }
 
-    /// Is there a column that is a hole in some row?
-    pub(crate) fn is_ragged(&self) -> bool {
-        self.first.iter().any(|n| *n != self.hole_end)
+    /// Tokens of the prefix.
+    pub(crate) fn shared(&self) -> usize {
+        self.prefix.iter().map(|p| p.tokens).sum()
     }
 
-    /// Does `row` see `column` (earlier than its own)?
-    pub(crate) fn sees(&self, row: usize, column: usize) -> bool {
-        column < self.first[row] || column >= self.hole_end
+    /// Is there a column in use that is a hole in some row?
+    pub(crate) fn is_ragged(&self) -> bool {
+        !self.stretches.iter().all(Stretch::is_full)
+    }
+
+    /// Tokens of `row` in the columns in use.
+    pub(crate) fn length(&self, row: usize) -> usize {
+        self.stretches.iter().filter_map(|s| s.lengths.get(row)).sum()
+    }
+
+    /// For each column in use: which token of `row` it holds, counted without the prefix; `None` for a hole.
+    pub(crate) fn held(&self, row: usize) -> Vec<Option<usize>> {
+        let mut out = Vec::with_capacity(self.columns);
+        let mut before = 0;
+        for stretch in &self.stretches {
+            let n = stretch.lengths.get(row).copied().unwrap_or(0);
+            out.extend((0..stretch.width).map(|c| (c < n).then_some(before + c)));
+            before += n;
+        }
+        out
     }
 
     /// Appends `step` columns of keys and values, each (kv heads, rows, step, head dimension), and
@@ -107,29 +141,40 @@ impl Group {
 
     /// Ends a call: every layer has appended its columns.
     pub(crate) fn advance(&mut self) {
-        self.columns += self.step();
+        let stretch = Stretch { start: self.columns, width: self.step(), lengths: self.tokens.clone() };
+        self.columns += stretch.width;
+        match self.stretches.last_mut() {
+            // Calls of one token each would make a list as long as the reply.
+            Some(last) if last.is_full() && stretch.is_full() => {
+                last.width += stretch.width;
+                last.lengths.fill(last.width);
+            }
+            _ => self.stretches.push(stretch),
+        }
         self.tokens.fill(1);
+        self.pictures.iter_mut().for_each(Vec::clear);
     }
 
-    /// Keys and values of `row` alone, holes left out, as a segment.
+    /// Keys and values of `row` alone, holes left out, as a segment that owns its memory: a view would keep
+    /// the whole group's buffer alive.
     pub(crate) fn segment(&self, row: usize) -> Result<Segment> {
-        let later = self.columns.saturating_sub(self.hole_end);
         let take = |t: &Tensor| -> Result<Tensor> {
             let t = t.narrow(1, row, 1)?.squeeze(1)?;
-            let first = t.narrow(1, 0, self.first[row])?;
-            if later == 0 {
-                // `copy` because a view would keep the whole group's buffer alive.
-                return first.copy();
+            let parts = self.stretches.iter().filter(|s| s.lengths[row] > 0);
+            let parts = parts.map(|s| t.narrow(1, s.start, s.lengths[row])?.contiguous());
+            let parts = parts.collect::<Result<Vec<_>>>()?;
+            match parts.as_slice() {
+                [one] => one.copy(),
+                all => Tensor::cat(all, 1),
             }
-            Tensor::cat(&[&first.contiguous()?, &t.narrow(1, self.hole_end, later)?.contiguous()?], 1)
         };
         let layers = self.own.iter().flatten().map(|(k, v)| Ok((take(k)?, take(v)?)));
-        Ok(Segment { layers: layers.collect::<Result<_>>()?, tokens: self.first[row] + later })
+        Ok(Segment { layers: layers.collect::<Result<_>>()?, tokens: self.length(row) })
     }
 
-    /// Keeps only the given rows.
+    /// Keeps only the given rows, in that order.
     pub(crate) fn keep(&mut self, rows: &[usize]) -> Result<()> {
-        if rows.len() == self.rows() {
+        if rows.iter().copied().eq(0..self.rows()) {
             return Ok(());
         }
         let index: Vec<u32> = rows.iter().map(|r| *r as u32).collect();
@@ -138,7 +183,10 @@ impl Group {
             *slot = (slot.0.index_select(&index, 1)?, slot.1.index_select(&index, 1)?);
         }
         self.tokens = rows.iter().map(|r| self.tokens[*r]).collect();
-        self.first = rows.iter().map(|r| self.first[*r]).collect();
+        self.pictures = rows.iter().map(|r| self.pictures[*r].clone()).collect();
+        for stretch in &mut self.stretches {
+            stretch.lengths = rows.iter().map(|r| stretch.lengths[*r]).collect();
+        }
         Ok(())
     }
 }

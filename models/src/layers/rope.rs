@@ -88,7 +88,10 @@ impl Rope {
         device: &Device,
     ) -> Result<Self> {
         let angle = |p: &[u32; 3]| -> Vec<f32> {
-            axes.iter().zip(frequencies).map(|(axis, f)| p.get(*axis).map_or(0.0, |p| *p as f32) * f).collect()
+            axes.iter()
+                .zip(frequencies)
+                .map(|(axis, f)| p.get(*axis).map_or(0.0, |p| *p as f32) * f)
+                .collect()
         };
         let angles: Vec<f32> = positions.iter().flat_map(angle).collect();
         Self::new(&angles, frequencies.len(), dtype, device)
