@@ -21,7 +21,11 @@ fn sample(target: Target, choices: Vec<Choice>, answer_type: &str) -> Sample {
 }
 
 fn score(profile: &str, sample: &Sample, reply: &str) -> HarnessVerdict {
-    profiles::PROFILES.get(profile).copied().unwrap_or_else(|| panic!("no profile {profile}")).score(sample, reply)
+    profiles::PROFILES
+        .get(profile)
+        .copied()
+        .unwrap_or_else(|| panic!("no profile {profile}"))
+        .score(sample, reply)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) type Key = [u8; 16];
 
 /// The key of one reference.
-pub(crate) fn key(media: &MediaRef) -> Key {
+fn key(media: &MediaRef) -> Key {
     let mut hash = Sha256::new();
     match &media.source {
         MediaSource::File(path) | MediaSource::Folder(path) => {
@@ -40,16 +40,18 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
-    /// Decodes what `samples` need and is not held yet, on `threads` threads, and forgets the rest.
-    pub(crate) fn prepare<'a>(
+    /// The pictures of each of `samples`, or what is wrong with the first that failed: decodes on `threads`
+    /// threads what is not held yet, and forgets what none of them needs.
+    pub(crate) fn of(
         &mut self,
-        samples: impl Iterator<Item = &'a Sample>,
+        samples: &[&Sample],
         loader: &dyn MediaLoader,
         threads: usize,
-    ) {
+    ) -> Vec<Result<Vec<Arc<Picture>>, Failure>> {
+        let keys: Vec<Vec<Key>> = samples.iter().map(|sample| keys(sample)).collect();
         let mut wanted: HashMap<Key, &MediaRef> = HashMap::new();
-        for media in samples.flat_map(|s| &s.media) {
-            wanted.entry(key(media)).or_insert(media);
+        for (keys, sample) in keys.iter().zip(samples) {
+            wanted.extend(keys.iter().copied().zip(&sample.media));
         }
         self.held.retain(|key, _| wanted.contains_key(key));
         let todo: Vec<(Key, &MediaRef)> =
@@ -70,20 +72,19 @@ impl Pictures {
             }
             work();
         });
+        keys.iter().map(|keys| self.held_by(keys)).collect()
     }
 
-    /// The pictures of a prepared sample, or what is wrong with the first that failed.
-    pub(crate) fn of(&self, sample: &Sample) -> Result<Vec<Arc<Picture>>, Failure> {
-        let several = sample.media.len() > 1;
-        let one = |(at, media): (usize, &MediaRef)| match self.held.get(&key(media)) {
+    fn held_by(&self, keys: &[Key]) -> Result<Vec<Arc<Picture>>, Failure> {
+        let one = |(at, key): (usize, &Key)| match self.held.get(key) {
             Some(Ok(picture)) => Ok(picture.clone()),
-            Some(Err(failure)) if several => {
+            Some(Err(failure)) if keys.len() > 1 => {
                 Err(Failure { reason: format!("image {}: {}", at + 1, failure.reason), ..failure.clone() })
             }
             Some(Err(failure)) => Err(failure.clone()),
             None => Err(Failure::may_pass("the image was not decoded")),
         };
-        sample.media.iter().enumerate().map(one).collect()
+        keys.iter().enumerate().map(one).collect()
     }
 }
 

@@ -249,24 +249,26 @@ fn prepare(
     pictures: &mut Pictures,
 ) -> Vec<Ready> {
     let samples: Vec<Result<Sample, DataError>> = units.iter().map(|u| dataset.get(u.row)).collect();
-    pictures.prepare(samples.iter().flatten(), loader, plan.decode_threads);
-    let ready = |(unit, sample): (&Unit, Result<Sample, DataError>)| {
+    let readable: Vec<&Sample> = samples.iter().flatten().collect();
+    let mut shown = pictures.of(&readable, loader, plan.decode_threads).into_iter();
+    let mut out = Vec::with_capacity(units.len());
+    for (unit, sample) in units.iter().zip(samples) {
         let failed = |id, failure| Ready { unit: *unit, id, work: Err(failure), pictures: Vec::new() };
-        let sample = match sample {
-            Ok(sample) => sample,
-            Err(e) => return failed(format!("row {}", unit.row), Failure::may_pass(e.to_string())),
-        };
-        match pictures.of(&sample) {
-            Err(failure) => failed(sample.id, failure),
-            Ok(shown) => {
-                let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
-                let id = sample.id.clone();
-                let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
-                Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
-            }
-        }
-    };
-    units.iter().zip(samples).map(ready).collect()
+        out.push(match sample {
+            Err(e) => failed(format!("row {}", unit.row), Failure::may_pass(e.to_string())),
+            Ok(sample) => match shown.next() {
+                None => failed(sample.id, Failure::may_pass("the image was not decoded")),
+                Some(Err(failure)) => failed(sample.id, failure),
+                Some(Ok(shown)) => {
+                    let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
+                    let id = sample.id.clone();
+                    let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
+                    Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+                }
+            },
+        });
+    }
+    out
 }
 
 /// Each rollout draws from its own seed, whatever batch it falls into.

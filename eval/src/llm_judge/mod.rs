@@ -4,10 +4,10 @@
 //! model. A judge that fails, or whose reply cannot be read, gives no verdict; nothing else is put
 //! in its place.
 
-mod compat;
+mod harness;
 mod profile;
 
-pub use compat::{JudgedCompat, ask_for};
+pub use harness::{HarnessWithJudge, ask_for};
 pub use profile::{AskError, JudgedBy, Opinions, ask_all};
 
 use serde::{Deserialize, Serialize};

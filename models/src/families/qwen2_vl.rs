@@ -15,7 +15,8 @@ fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn Vision
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
-use crate::networks::decoder::{Decoder, DecoderConfig};
+use crate::layers::rope::{RopeScaling, end_to_end};
+use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, LayerSpec, RopeSpec};
 use crate::networks::qwen_vit::{Activation, QwenVit, Tower, VitConfig};
 use crate::options::LoadOptions;
 use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
@@ -150,14 +151,18 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     Ok(DecoderConfig {
         hidden,
         intermediate: text.positive("intermediate_size")?,
-        layers,
+        layers: vec![LayerSpec { rope: 0, window: None }; layers],
         heads,
         kv_heads,
         head_dim,
         vocab: text.positive("vocab_size")?,
         eps: text.f64_or("rms_norm_eps", 1e-5)?,
-        theta,
-        sections: [sections[0], sections[1], sections[2]],
+        ropes: vec![RopeSpec {
+            theta,
+            scaling: RopeScaling::None,
+            axes: end_to_end([sections[0], sections[1], sections[2]]),
+        }],
+        block: BlockSpec::QWEN2,
         tied,
         context: text.usize_or("max_position_embeddings", 32_768)?,
     })

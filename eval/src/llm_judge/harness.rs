@@ -13,7 +13,7 @@ use loupe_run::RunFolder;
 use std::borrow::Cow;
 
 /// The rules of a harness with what its judge said.
-pub struct JudgedCompat {
+pub struct HarnessWithJudge {
     name: String,
     inner: AsProfile,
     rubric: Rubric,
@@ -44,23 +44,23 @@ pub fn ask_for(
     judges: &mut [Box<dyn Judge>],
     cache: Cache,
     heard: &(dyn Fn(usize, &Opinion) + Sync),
-) -> Result<Option<JudgedCompat>, AskError> {
+) -> Result<Option<HarnessWithJudge>, AskError> {
     let Some(rubric) = rules.rubric() else { return Ok(None) };
     let prompt = |sample: &Sample, prediction: &Prediction| prompt(rules, &rubric, sample, prediction);
     let opinions = ask_prompts(folder, judges, cache, &rubric, &prompt, heard)?;
     let inner = AsProfile::new(rules);
     let name = format!("{}/{}", inner.name(), opinions.model());
-    Ok(Some(JudgedCompat { name, inner, rubric, opinions }))
+    Ok(Some(HarnessWithJudge { name, inner, rubric, opinions }))
 }
 
-impl JudgedCompat {
+impl HarnessWithJudge {
     /// What the judge said.
     pub fn opinions(&self) -> &Opinions {
         &self.opinions
     }
 }
 
-impl Profile for JudgedCompat {
+impl Profile for HarnessWithJudge {
     fn name(&self) -> &str {
         &self.name
     }
