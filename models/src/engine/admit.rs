@@ -54,7 +54,12 @@ impl<A: Architecture> Engine<A> {
     }
 
     /// Is there memory for one more?
-    fn fits(&mut self, job: &Job<A::Picture>, admitted: &[Job<A::Picture>], work: &mut Work<A::Picture>) -> bool {
+    fn fits(
+        &mut self,
+        job: &Job<A::Picture>,
+        admitted: &[Job<A::Picture>],
+        work: &mut Work<A::Picture>,
+    ) -> bool {
         let rows = work.admitted().count() + admitted.len() + 1;
         let all = work.admitted().chain(admitted).chain([job]);
         let encode = all.map(|j| j.encode_bytes).max().unwrap_or(0);
@@ -85,7 +90,8 @@ impl<A: Architecture> Engine<A> {
         // What the rows in work share with it and have computed, and what they will have.
         let usable = |other: &[Key]| prompt.cut(common(other, keys).min(most));
         let coming = work.runs.iter().map(|run| usable(&run.prompt.keys).min(run.to));
-        let coming = coming.chain(work.open.as_ref().map(|open| usable(&open.run.prompt.keys).min(open.run.to)));
+        let coming =
+            coming.chain(work.open.as_ref().map(|open| usable(&open.run.prompt.keys).min(open.run.to)));
         let coming = coming.max().unwrap_or(0);
         let mut best: Option<(usize, usize, usize)> = None;
         for (g, live) in work.live.iter().enumerate() {

@@ -107,11 +107,8 @@ fn free_memory() -> Option<u64> {
             path = parent;
         }
         let old = |name: &str| read(&format!("/sys/fs/cgroup/memory/{name}"));
-        let old = left_in_group(
-            old("memory.limit_in_bytes"),
-            old("memory.usage_in_bytes"),
-            old("memory.stat"),
-        );
+        let old =
+            left_in_group(old("memory.limit_in_bytes"), old("memory.usage_in_bytes"), old("memory.stat"));
         least.into_iter().chain(old).min()
     });
     available.into_iter().chain(left).min()

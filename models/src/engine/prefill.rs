@@ -83,7 +83,8 @@ impl<A: Architecture> Engine<A> {
                 None => self.new_group(&kept),
             };
             group.tokens = kept.iter().map(|(_, tokens)| *tokens).collect();
-            let features = |(run, tokens): &(Run<_>, usize)| features_in(&run.prompt, run.from + computed, *tokens);
+            let features =
+                |(run, tokens): &(Run<_>, usize)| features_in(&run.prompt, run.from + computed, *tokens);
             group.pictures = kept.iter().map(features).collect();
             let runs: Vec<Run<A::Picture>> = kept.into_iter().map(|(run, _)| run).collect();
             match joined(inputs) {

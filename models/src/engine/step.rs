@@ -92,7 +92,9 @@ impl<A: Architecture> Engine<A> {
             match result {
                 Err(error) => own.into_iter().for_each(|run| work.fail(run, &error, replies)),
                 Ok(rows) => {
-                    if let Some((jobs, group, last)) = self.advance_runs(own, group, &rows, computed, &tokens, work, replies) {
+                    if let Some((jobs, group, last)) =
+                        self.advance_runs(own, group, &rows, computed, &tokens, work, replies)
+                    {
                         waiting.push((group, jobs, false));
                         states.push(last);
                     }

@@ -144,7 +144,8 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
     let template = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}\
                     {% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}\
                     {% endfor %}{% endif %}{% endfor %}";
-    let budget = Budget { step_tokens, ..Budget::new(1 << 30, &arch.decoder.config, 4) };
+    let mut budget = Budget::new(1 << 30, &arch.decoder.config, 4);
+    budget.step_tokens = step_tokens;
     Engine {
         tokens: tokens(arch.mark()),
         template: ChatTemplate::new(template.into(), Vec::new()).unwrap(),
@@ -160,7 +161,8 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
 }
 
 fn picture(first: u8) -> Arc<Picture> {
-    Arc::new(Picture::new(8, 8, 1, (0..64).map(|n| first.wrapping_add(n * 3)).collect()).unwrap())
+    let pixels: Vec<u8> = (0..64).map(|n| first.wrapping_add(n * 3)).collect();
+    Arc::new(Picture::new(8, 8, 1, pixels).unwrap())
 }
 
 fn ask(pictures: &[u8], words: &str) -> Ask {
@@ -172,10 +174,10 @@ fn ask(pictures: &[u8], words: &str) -> Ask {
 fn spans_become_words_and_whole_features() {
     let engine = engine(0, 64);
     // What the caller writes is no mark.
-    let asked = ask(&[1, 2], "w7 <image> <end>");
+    let asked = ask(&[1, 2], "w7 <image> w9");
     let prompt = Prompt::new(&asked, &engine.arch, &engine.tokens, &engine.template, 4096).unwrap();
     let tile = [vec![1], vec![59; 40], vec![2, 0], vec![59; 30]].concat();
-    assert_eq!(prompt.ids, [tile.clone(), tile, vec![7, 58, 58]].concat());
+    assert_eq!(prompt.ids, [tile.clone(), tile, vec![7, 58, 9]].concat());
     let starts: Vec<usize> = prompt.spans.iter().map(|s| s.tokens.start).collect();
     assert_eq!((starts, prompt.spans[3].first), (vec![1, 43, 74, 116], 40));
     assert_eq!(prompt.picture_tokens(), 140);
@@ -197,14 +199,18 @@ fn shares(reply: &Reply) -> Vec<f32> {
 #[test]
 fn pieces_of_any_size_and_deep_features_give_what_the_whole_gives() {
     for deep in [0, 2] {
-        let asks = [ask(&[1], "w3 w4"), ask(&[2, 1], "w5"), ask(&[], &"w9 w8 ".repeat(60)), ask(&[1], "w6 w7 w8")];
-        let alone: Vec<Reply> =
-            asks.iter().map(|a| engine(deep, 4096).generate(std::slice::from_ref(a)).remove(0).unwrap()).collect();
+        let asks =
+            [ask(&[1], "w3 w4"), ask(&[2, 1], "w5"), ask(&[], &"w9 w8 ".repeat(60)), ask(&[1], "w6 w7 w8")];
+        let alone: Vec<Reply> = asks
+            .iter()
+            .map(|a| engine(deep, 4096).generate(std::slice::from_ref(a)).remove(0).unwrap())
+            .collect();
         for step in [1, 16, 35, 45, 100] {
             for reply in engine(deep, step).generate(&asks).into_iter().zip(&alone) {
                 let (got, want) = (reply.0.unwrap(), reply.1);
                 assert_eq!(got.token_ids, want.token_ids, "{deep} {step}");
-                let off = shares(&got).iter().zip(shares(want)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let off =
+                    shares(&got).iter().zip(shares(want)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(off <= 1e-5, "{deep} {step}: {off}");
             }
         }
@@ -230,7 +236,10 @@ fn a_picture_that_cannot_be_encoded_fails_those_who_asked_about_it() {
         for (i, reply) in replies.iter().enumerate() {
             match reply {
                 Ok(reply) => assert_eq!(reply.token_ids.len(), 7),
-                Err(error) => assert_eq!(*error, ModelError::Compute("out of memory".into())),
+                Err(error) => assert!(
+                    matches!(error, ModelError::Compute(problem) if problem.starts_with("out of memory")),
+                    "{error}"
+                ),
             }
             assert_eq!(reply.is_err(), [1, 2, 3].contains(&i), "{i}");
         }

@@ -238,8 +238,10 @@ mod tests {
         let step = group.step();
         let before: Vec<usize> = (0..names.len()).map(|r| group.length(r)).collect();
         let cell = |r: usize, c: usize| if c < tokens[r] { value(names[r], before[r] + c) } else { -1.0 };
-        let values: Vec<f32> =
-            (0..2).flat_map(|_| (0..names.len()).flat_map(|r| (0..step).map(move |c| (r, c)))).map(|(r, c)| cell(r, c)).collect();
+        let values: Vec<f32> = (0..2)
+            .flat_map(|_| (0..names.len()).flat_map(|r| (0..step).map(move |c| (r, c))))
+            .map(|(r, c)| cell(r, c))
+            .collect();
         let k = Tensor::from_vec(values, (2, names.len(), step, 1), &Device::Cpu).unwrap();
         for layer in 0..2 {
             group.append(layer, &k, &(&k * 2.0).unwrap()).unwrap();

@@ -316,8 +316,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::layers::rope::end_to_end;
     use crate::checkpoint::weights::Dtype;
+    use crate::layers::rope::end_to_end;
     use candle_core::Device;
     use std::path::PathBuf;
 

@@ -64,7 +64,7 @@ impl ReplySink for Tray<'_> {
         *self.texts.entry(id).or_default() += text;
         let calls = self.calls.entry(id).or_default();
         *calls += 1;
-        if self.stop.get(&id).is_some_and(|most| calls >= most) { Go::Stop } else { Go::On }
+        if self.stop.get(&id).is_some_and(|most| *calls >= *most) { Go::Stop } else { Go::On }
     }
 
     fn done(&mut self, id: AskId, reply: Result<Reply, ModelError>) {
@@ -88,13 +88,8 @@ fn serve_stopping(
     let stop = stop.iter().map(|(id, calls)| (AskId(*id), *calls)).collect();
     let n = asks.len();
     let mut script = Script { desk: &desk, asks, at: 0, ended: false };
-    let mut tray = Tray {
-        desk: &desk,
-        texts: BTreeMap::new(),
-        replies: BTreeMap::new(),
-        stop,
-        calls: BTreeMap::new(),
-    };
+    let mut tray =
+        Tray { desk: &desk, texts: BTreeMap::new(), replies: BTreeMap::new(), stop, calls: BTreeMap::new() };
     model.serve(&mut script, &mut tray);
     assert_eq!((tray.replies.len(), script.at), (n, n), "every ask is done exactly once");
     let texts = (0..n as u64).map(|id| tray.texts.remove(&AskId(id)).unwrap_or_default()).collect();
@@ -232,7 +227,8 @@ fn a_late_ask_joins_the_picture_that_another_is_answered_about() {
 fn a_row_that_nobody_wants_leaves_at_once_and_alone() {
     for bench in benches() {
         for tight in [false, true] {
-            let options = LoadOptions { memory_bytes: tight.then_some(bench.tight), ..LoadOptions::default() };
+            let options =
+                LoadOptions { memory_bytes: tight.then_some(bench.tight), ..LoadOptions::default() };
             let mut model = bench.model(&options);
             let asks: Vec<(usize, Ask)> = bench.asks.iter().map(|a| (0, a.clone())).collect();
             // One before it is begun, one that computes what others share, one in the middle of its reply.
@@ -263,7 +259,8 @@ fn an_ask_that_does_not_fit_into_memory_fails_by_itself() {
     bench.check(1, replies[0].as_ref().unwrap(), "the small one");
     bench.check(2, replies[2].as_ref().unwrap(), "the one that just fits");
     let error = replies[1].as_ref().unwrap_err();
-    assert!(matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight));
+    let fits = matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight);
+    assert!(fits, "{error}");
     assert!(error.to_string().contains("--memory"), "{error}");
 }
 
