@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             (imported.dir, imported.unusable)
         }
     };
-    let summary = scorer.score(&dir, dataset.as_deref(), &loader, out)?;
+    let run = scorer.score(&dir, dataset.as_deref(), &loader, out)?;
     print(out, &run.summary, &dir)?;
     Ok(if unusable > 0 { Ended::WithFailures } else { ended(&run.summary) })
 }

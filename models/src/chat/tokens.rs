@@ -13,19 +13,34 @@ use tokenizers::Tokenizer;
 /// noncharacter, so no text has it; one that comes anyway is dropped.
 const MARK: char = '\u{10FFFE}';
 
+/// Stands for the features of a picture in rendered text. A noncharacter too; the caller's are dropped.
+pub(crate) const FEATURES: char = '\u{10FFFF}';
+
+/// A part of tokenised text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoded {
+    /// A token.
+    Token(u32),
+    /// The place of [`FEATURES`].
+    Features,
+}
+
 /// The checkpoint's tokenizer.
 pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     /// Special tokens with their ids, longest first.
     special: Vec<(String, u32)>,
+    /// What the chat template writes for a picture, special token or not.
+    mark: String,
     vocab: usize,
     /// Of tokenizer.json, in hexadecimal.
     pub(crate) sha256: String,
 }
 
 impl Tokens {
-    /// Reads tokenizer.json; `vocab` is the number of rows of the embedding table.
-    pub(crate) fn read(checkpoint: &Checkpoint, vocab: usize) -> Result<Self, LoadError> {
+    /// Reads tokenizer.json; `vocab` is the number of rows of the embedding table, `mark` what the chat
+    /// template writes for a picture.
+    pub(crate) fn read(checkpoint: &Checkpoint, vocab: usize, mark: &str) -> Result<Self, LoadError> {
         const FILE: &str = "tokenizer.json";
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
         let bytes = checkpoint.need_bytes(FILE)?;
@@ -43,21 +58,18 @@ impl Tokens {
                 "token {token:?} has id {id}, but the embedding table has {vocab} rows"
             )));
         }
-        Ok(Self { tokenizer, special, vocab, sha256 })
+        Ok(Self { tokenizer, special, mark: mark.to_owned(), vocab, sha256 })
     }
 
-    /// `text` with every special token in it made unrecognisable.
+    /// `text` with every special token and picture mark in it made unrecognisable.
     pub(crate) fn protect(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
-        for (at, c) in text.char_indices().filter(|(_, c)| *c != MARK) {
+        let special = || self.special.iter().map(|(token, _)| token.as_str()).chain([self.mark.as_str()]);
+        for (at, c) in text.char_indices().filter(|(_, c)| !matches!(*c, MARK | FEATURES)) {
             out.push(c);
             // Also where the text ends within a token, which the next part could complete.
             let rest = &text[at..];
-            if self
-                .special
-                .iter()
-                .any(|(token, _)| rest.starts_with(token.as_str()) || token.starts_with(rest))
-            {
+            if special().any(|token| rest.starts_with(token) || token.starts_with(rest)) {
                 out.push(MARK);
             }
         }
@@ -65,27 +77,32 @@ impl Tokens {
     }
 
     /// Tokens of rendered text: special tokens as themselves, the runs between as plain text.
-    pub(crate) fn encode(&self, rendered: &str) -> Result<Vec<u32>, String> {
-        let mut ids = Vec::new();
+    pub(crate) fn encode(&self, rendered: &str) -> Result<Vec<Encoded>, String> {
+        let mut out = Vec::new();
         let mut plain = String::new();
         let mut rest = rendered;
         while let Some(first) = rest.chars().next() {
             if let Some((token, id)) = self.special.iter().find(|(t, _)| rest.starts_with(t.as_str())) {
-                self.plain(&mut plain, &mut ids)?;
-                ids.push(*id);
+                self.plain(&mut plain, &mut out)?;
+                out.push(Encoded::Token(*id));
                 rest = &rest[token.len()..];
                 continue;
             }
-            if first != MARK {
-                plain.push(first);
+            match first {
+                MARK => {}
+                FEATURES => {
+                    self.plain(&mut plain, &mut out)?;
+                    out.push(Encoded::Features);
+                }
+                _ => plain.push(first),
             }
             rest = &rest[first.len_utf8()..];
         }
-        self.plain(&mut plain, &mut ids)?;
-        Ok(ids)
+        self.plain(&mut plain, &mut out)?;
+        Ok(out)
     }
 
-    fn plain(&self, text: &mut String, ids: &mut Vec<u32>) -> Result<(), String> {
+    fn plain(&self, text: &mut String, out: &mut Vec<Encoded>) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
         }
@@ -93,7 +110,7 @@ impl Tokens {
         if let Some(id) = encoded.get_ids().iter().find(|id| **id as usize >= self.vocab) {
             return Err(format!("token {id} is outside the model's vocabulary of {}", self.vocab));
         }
-        ids.extend_from_slice(encoded.get_ids());
+        out.extend(encoded.get_ids().iter().map(|id| Encoded::Token(*id)));
         text.clear();
         Ok(())
     }

@@ -30,6 +30,15 @@ impl Dtype {
         }
     }
 
+    /// The nearest number of this type.
+    pub(crate) fn rounded(self, value: f64) -> f64 {
+        match self {
+            Self::F32 => f64::from(value as f32),
+            Self::F16 => f16::from_f64(value).to_f64(),
+            Self::Bf16 => bf16::from_f64(value).to_f64(),
+        }
+    }
+
     pub(crate) const fn candle(self) -> DType {
         match self {
             Self::F32 => DType::F32,

@@ -3,39 +3,97 @@
 use crate::networks::decoder::Decoder;
 use candle_core::Tensor;
 use loupe_core::Picture;
+use sha2::{Digest, Sha256};
 
-/// A picture in the prompt of one family.
+/// A part of what stands for a picture in the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Frames, rows and columns of patches.
-    pub(crate) grid: [usize; 3],
-    /// Tokens that stand for it.
-    pub(crate) tokens: usize,
+pub(crate) enum Span {
+    /// Words around features, tokenised with the text beside them; special tokens in them are special.
+    #[allow(dead_code)] // tiled pictures have words between their tiles
+    Words(String),
+    /// Tokens whose embeddings are features of the picture. A prompt is never cut within them.
+    Features {
+        /// How many.
+        tokens: usize,
+    },
+}
+
+/// A picture as a family shows it to its network. The engine reads no more of it than this.
+pub(crate) trait PromptPicture: Send {
+    /// What stands for the picture in the prompt, in order.
+    fn spans(&self) -> &[Span];
+
     /// Width and height that the family's box dialect measures in, in pixels.
-    pub(crate) resized: [usize; 2],
+    fn frame(&self) -> [usize; 2];
+
+    /// Of the pixels and of everything else that decides the features.
+    fn digest(&self) -> [u8; 32];
+
+    /// Frames, rows and columns of patches, where the family has such a grid; for dumps.
+    fn grid(&self) -> Option<[usize; 3]> {
+        None
+    }
+}
+
+/// What a network makes of a picture.
+#[derive(Debug, Clone)]
+pub(crate) struct Features {
+    /// Embeddings of the tokens of all its feature spans, one after the other: (tokens, hidden).
+    pub(crate) rows: Tensor,
+    /// What is added to the same tokens after the first layers of the decoder, a tensor of the same shape a
+    /// layer; empty for most families.
+    pub(crate) deep: Vec<Tensor>,
+}
+
+impl Features {
+    /// Bytes that they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        let size = |t: &Tensor| (t.elem_count() * t.dtype().size_in_bytes()) as u64;
+        size(&self.rows) + self.deep.iter().map(size).sum::<u64>()
+    }
+}
+
+/// Digest of a picture's pixels and of everything else that decides its features.
+pub(crate) fn digest(picture: &Picture, settings: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(picture.content_key());
+    hash.update(settings);
+    hash.finalize().into()
+}
+
+/// How a family makes text.
+pub(crate) enum Network<'a> {
+    /// One stack of layers over prompt and reply.
+    Decoder(&'a Decoder),
 }
 
 /// A family's network and its way with pictures.
 pub(crate) trait Architecture: Send {
-    /// The text model.
-    fn decoder(&self) -> &Decoder;
+    /// A picture as the family shows it.
+    type Picture: PromptPicture;
 
-    /// The token that stands for a picture in the chat template; repeated once a picture token.
-    fn picture_token(&self) -> u32;
+    /// What makes the text.
+    fn network(&self) -> Network<'_>;
+
+    /// What the chat template writes where a picture stands; the picture's spans take its place.
+    fn mark(&self) -> &str;
+
+    /// The token that counts as standing under features, for dumps and the repetition penalty.
+    fn feature_token(&self) -> u32;
 
     /// How `picture` enters the prompt, or why it cannot.
-    fn show(&self, picture: &Picture) -> Result<Shown, String>;
-
-    /// Bytes of everything but the pixels that decides the features of a picture.
-    fn fingerprint(&self) -> Vec<u8>;
+    fn show(&self, picture: &Picture) -> Result<Self::Picture, String>;
 
     /// What the network reads of a picture: (patches, values).
-    fn patches(&self, picture: &Picture, shown: &Shown) -> Result<Tensor, String>;
+    fn patches(&self, picture: &Picture, shown: &Self::Picture) -> Result<Tensor, String>;
 
-    /// Features (tokens, hidden) of one picture.
-    fn encode(&self, patches: &Tensor, shown: &Shown) -> candle_core::Result<Tensor>;
+    /// Features of one picture.
+    fn encode(&self, patches: &Tensor, shown: &Self::Picture) -> candle_core::Result<Features>;
 
-    /// Positions of a picture's tokens when the next free position is `next`, and the next free
-    /// position after it.
-    fn positions(&self, shown: &Shown, next: u32) -> (Vec<[u32; 3]>, u32);
+    /// About how many bytes [`Architecture::encode`] takes while it computes.
+    fn encode_bytes(&self, shown: &Self::Picture) -> u64;
+
+    /// Positions of the tokens of feature span `span` (counted among all spans) of a picture when the next
+    /// free position is `next`, and the next free position after it.
+    fn positions(&self, shown: &Self::Picture, span: usize, next: u32) -> (Vec<[u32; 3]>, u32);
 }

@@ -1,14 +1,14 @@
 //! Computed prefixes and picture features by content, within a memory bound; the least recently
 //! used go first.
 
+use super::architecture::Features;
 use crate::layers::kv::{Piece, Segment};
-use candle_core::Tensor;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A prefix that continues a stored one by less than this is computed instead: rows that share the
 /// same stored prefix run together, which is worth more than a few tokens.
-const LEAST_GAIN: usize = 16;
+pub(crate) const LEAST_GAIN: usize = 16;
 
 /// Content of one prompt token: the id of a text token, or digest and place of a picture token.
 pub(crate) type Key = u128;
@@ -31,37 +31,73 @@ struct Node {
     used: u64,
 }
 
-/// A stored prefix of a prompt.
+/// A computed beginning of a prompt.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
-    /// Runs from the beginning of the prompt.
-    places: Vec<Place>,
+pub(crate) struct Prefix {
+    /// Runs from the beginning of the prompt, each with its node where it is stored.
+    parts: Vec<(Piece, Option<NodeId>)>,
     /// Tokens in all of them.
     pub(crate) tokens: usize,
 }
 
-impl Found {
-    /// The runs' nodes, whatever their lengths.
-    pub(crate) fn nodes(&self) -> Vec<u64> {
-        self.places.iter().map(|p| p.node).collect()
+impl Prefix {
+    /// Keys and values, in order.
+    pub(crate) fn pieces(&self) -> Vec<Piece> {
+        self.parts.iter().map(|(piece, _)| piece.clone()).collect()
+    }
+
+    /// Is it the same memory up to the same token? Rows with the same prefix run together.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.tokens == other.tokens && self.begins(other)
+    }
+
+    /// Does `other` begin with the same memory up to the end of this one?
+    pub(crate) fn begins(&self, other: &Self) -> bool {
+        let last = self.parts.len().saturating_sub(1);
+        let pairs = self.parts.iter().zip(&other.parts).enumerate();
+        self.parts.len() <= other.parts.len()
+            && pairs.into_iter().all(|(n, ((a, _), (b, _)))| {
+                let far = if n < last { a.tokens == b.tokens } else { a.tokens <= b.tokens };
+                far && Arc::ptr_eq(&a.segment, &b.segment)
+            })
     }
 
     /// Gives up tokens at the end until `tokens` are left.
     pub(crate) fn shorten(&mut self, tokens: usize) {
         while self.tokens > tokens {
-            let Some(last) = self.places.last_mut() else { return };
+            let Some((last, _)) = self.parts.last_mut() else { return };
             let cut = (self.tokens - tokens).min(last.tokens);
             last.tokens -= cut;
             self.tokens -= cut;
             if last.tokens == 0 {
-                self.places.pop();
+                self.parts.pop();
             }
         }
     }
 
-    /// Where the next run continues.
-    pub(crate) fn end(&self) -> Option<Place> {
-        self.places.last().copied()
+    /// Does the cache hold all of it?
+    pub(crate) fn is_stored(&self) -> bool {
+        self.parts.iter().all(|(_, node)| node.is_some())
+    }
+
+    /// The segments, for counting what they hold.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.parts.iter().map(|(piece, _)| &piece.segment)
+    }
+
+    fn push(&mut self, segment: Arc<Segment>, node: Option<NodeId>) {
+        self.tokens += segment.tokens;
+        self.parts.push((Piece { tokens: segment.tokens, segment }, node));
+    }
+
+    /// Where a run that continues it is stored: at the root, behind a node, or (`Err`) nowhere.
+    fn end(&self) -> Result<Option<Place>, ()> {
+        match self.parts.last() {
+            None => Ok(None),
+            Some((piece, Some(node))) => Ok(Some(Place { node: *node, tokens: piece.tokens })),
+            // Without its beginning a run cannot be found again.
+            Some((_, None)) => Err(()),
+        }
     }
 }
 
@@ -73,15 +109,11 @@ pub(crate) struct PrefixCache {
     next: NodeId,
     nodes: HashMap<NodeId, Node>,
     roots: Vec<NodeId>,
-    features: HashMap<[u8; 32], (Tensor, u64)>,
+    features: HashMap<[u8; 32], (Features, u64)>,
 }
 
 fn common(a: &[Key], b: &[Key]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
-}
-
-fn size(t: &Tensor) -> u64 {
-    (t.elem_count() * t.dtype().size_in_bytes()) as u64
 }
 
 impl PrefixCache {
@@ -104,9 +136,9 @@ impl PrefixCache {
     }
 
     /// The longest stored prefix of a prompt.
-    pub(crate) fn find(&mut self, keys: &[Key]) -> Found {
+    pub(crate) fn find(&mut self, keys: &[Key]) -> Prefix {
         self.clock += 1;
-        let mut found = Found::default();
+        let mut found = Prefix::default();
         let mut candidates = &self.roots;
         let mut base = 0;
         // From run to run: where several continue alike, the one that reaches furthest.
@@ -114,17 +146,16 @@ impl PrefixCache {
             if reach < found.tokens + LEAST_GAIN {
                 break;
             }
-            if let Some(last) = found.places.last_mut() {
+            let Some(node) = self.nodes.get(&id) else { break };
+            if let Some((last, _)) = found.parts.last_mut() {
                 last.tokens = at - base;
             }
             base = at;
-            found.places.push(Place { node: id, tokens: reach - at });
+            found.parts.push((Piece { segment: Arc::clone(&node.segment), tokens: reach - at }, Some(id)));
             found.tokens = reach;
-            let Some(node) = self.nodes.get(&id) else { break };
             candidates = &node.children;
         }
-        let ids: Vec<NodeId> = found.nodes();
-        for id in ids {
+        for id in found.parts.iter().filter_map(|(_, id)| *id) {
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.used = self.clock;
             }
@@ -150,24 +181,18 @@ impl PrefixCache {
         candidates.iter().filter_map(reach).max_by_key(|(_, _, reach)| *reach)
     }
 
-    /// Keys and values of a stored prefix.
-    pub(crate) fn pieces(&self, found: &Found) -> Vec<Piece> {
-        let piece = |p: &Place| {
-            let node = self.nodes.get(&p.node)?;
-            Some(Piece { segment: Arc::clone(&node.segment), tokens: p.tokens })
-        };
-        found.places.iter().filter_map(piece).collect()
+    /// The prefix with a run behind it, which is stored when there is room.
+    pub(crate) fn extend(&mut self, prefix: &Prefix, keys: Vec<Key>, segment: Segment) -> Prefix {
+        let segment = Arc::new(segment);
+        let node = prefix.end().ok().and_then(|end| self.insert(end, keys, Arc::clone(&segment)));
+        let mut longer = prefix.clone();
+        longer.push(segment, node);
+        longer
     }
 
     /// Stores a run that continues `parent`.
-    pub(crate) fn insert(
-        &mut self,
-        parent: Option<Place>,
-        keys: Vec<Key>,
-        segment: Arc<Segment>,
-    ) -> Option<Place> {
-        let tokens = keys.len();
-        if segment.bytes() > self.limit || tokens == 0 || tokens != segment.tokens {
+    fn insert(&mut self, parent: Option<Place>, keys: Vec<Key>, segment: Arc<Segment>) -> Option<NodeId> {
+        if segment.bytes() > self.limit || keys.is_empty() || keys.len() != segment.tokens {
             return None;
         }
         let id = self.next;
@@ -180,42 +205,52 @@ impl PrefixCache {
         self.clock += 1;
         let node = Node { parent, keys, segment, children: Vec::new(), used: self.clock };
         self.nodes.insert(id, node);
-        self.shrink();
-        self.nodes.contains_key(&id).then_some(Place { node: id, tokens })
+        self.shrink(self.limit);
+        if self.bytes > self.limit {
+            self.drop_node(id);
+        }
+        self.nodes.contains_key(&id).then_some(id)
+    }
+
+    /// Bytes of everything stored.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Stored features of a picture.
-    pub(crate) fn features(&mut self, key: &[u8; 32]) -> Option<Tensor> {
+    pub(crate) fn features(&mut self, key: &[u8; 32]) -> Option<Features> {
         self.clock += 1;
-        let (tensor, used) = self.features.get_mut(key)?;
+        let (features, used) = self.features.get_mut(key)?;
         *used = self.clock;
-        Some(tensor.clone())
+        Some(features.clone())
     }
 
     /// Stores the features of a picture.
-    pub(crate) fn keep_features(&mut self, key: [u8; 32], features: &Tensor) {
-        if size(features) > self.limit {
+    pub(crate) fn keep_features(&mut self, key: [u8; 32], features: &Features) {
+        if features.bytes() > self.limit {
             return;
         }
         self.clock += 1;
-        self.bytes += size(features);
+        self.bytes += features.bytes();
         if let Some((old, _)) = self.features.insert(key, (features.clone(), self.clock)) {
-            self.bytes -= size(&old);
+            self.bytes -= old.bytes();
         }
-        self.shrink();
+        self.shrink(self.limit);
     }
 
-    /// Drops the least recently used until the bound holds; a run goes only after what continues it.
-    fn shrink(&mut self) {
-        while self.bytes > self.limit {
-            let leaves = self.nodes.iter().filter(|(_, n)| n.children.is_empty());
+    /// Drops the least recently used until at most `limit` bytes are left, where that frees memory: a run
+    /// goes only after what continues it, and not while rows still read it.
+    pub(crate) fn shrink(&mut self, limit: u64) {
+        while self.bytes > limit {
+            let free = |n: &&Node| n.children.is_empty() && Arc::strong_count(&n.segment) == 1;
+            let leaves = self.nodes.iter().filter(|(_, n)| free(n));
             let node = leaves.min_by_key(|(_, n)| n.used).map(|(id, n)| (*id, n.used));
             let feature = self.features.iter().min_by_key(|(_, f)| f.1).map(|(k, f)| (*k, f.1));
             match (node, feature) {
                 (Some((id, used)), other) if other.is_none_or(|(_, u)| used < u) => self.drop_node(id),
                 (_, Some((key, _))) => {
-                    if let Some((tensor, _)) = self.features.remove(&key) {
-                        self.bytes -= size(&tensor);
+                    if let Some((features, _)) = self.features.remove(&key) {
+                        self.bytes -= features.bytes();
                     }
                 }
                 _ => return,
@@ -238,25 +273,30 @@ impl PrefixCache {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
-    use candle_core::{DType, Device};
+    use candle_core::{DType, Device, Tensor};
 
-    fn run(tokens: usize) -> Arc<Segment> {
+    fn run(tokens: usize) -> Segment {
         let t = || Tensor::zeros((1, tokens, 2), DType::F32, &Device::Cpu).unwrap();
-        Arc::new(Segment { layers: vec![(t(), t())], tokens })
+        Segment { layers: vec![(t(), t())], tokens }
     }
 
     fn keys(from: u128, n: usize) -> Vec<Key> {
         (0..n as u128).map(|i| from + i).collect()
     }
 
+    fn lengths(prefix: &Prefix) -> Vec<usize> {
+        prefix.pieces().iter().map(|p| p.tokens).collect()
+    }
+
     #[test]
     fn finds_the_longest_prefix_through_branches() {
         let mut cache = PrefixCache::new(1 << 20);
-        let root = cache.insert(None, keys(0, 100), run(100)).unwrap();
-        let mut at = root;
-        at.tokens = 80;
-        cache.insert(Some(at), keys(500, 40), run(40)).unwrap();
-        cache.insert(Some(root), keys(700, 40), run(40)).unwrap();
+        let root = cache.extend(&Prefix::default(), keys(0, 100), run(100));
+        let mut part = root.clone();
+        part.shorten(80);
+        assert!(part.begins(&root) && !root.begins(&part) && !part.is(&root));
+        cache.extend(&part, keys(500, 40), run(40));
+        cache.extend(&root, keys(700, 40), run(40));
 
         let mut prompt = keys(0, 80);
         prompt.extend(keys(500, 30));
@@ -265,8 +305,8 @@ mod tests {
         prompt.extend(keys(700, 40));
         prompt.extend(keys(900, 40));
         let found = cache.find(&prompt);
-        assert_eq!(found.tokens, 140);
-        assert_eq!(cache.pieces(&found).iter().map(|p| p.tokens).collect::<Vec<_>>(), [100, 40]);
+        assert_eq!((found.tokens, lengths(&found)), (140, vec![100, 40]));
+        assert!(root.begins(&found));
         // A continuation that gains too little is left alone.
         let mut prompt = keys(0, 100);
         prompt.extend(keys(700, 5));
@@ -278,33 +318,43 @@ mod tests {
     fn memory_stays_within_the_bound_and_leaves_go_first() {
         let one = run(64).bytes();
         let mut cache = PrefixCache::new(3 * one);
-        let root = cache.insert(None, keys(0, 64), run(64)).unwrap();
+        let root = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         for i in 1..10u128 {
-            cache.insert(Some(root), keys(1000 * i, 64), run(64));
+            cache.extend(&root, keys(1000 * i, 64), run(64));
             assert!(cache.bytes <= 3 * one);
         }
         assert_eq!(cache.find(&keys(0, 64)).tokens, 64);
-        let mut last = keys(0, 64);
-        last.extend(keys(9000, 64));
-        assert_eq!(cache.find(&last).tokens, 128);
-        let mut first = keys(0, 64);
-        first.extend(keys(1000, 64));
-        assert_eq!(cache.find(&first).tokens, 64);
+        let longer = |from: u128| [keys(0, 64), keys(from, 64)].concat();
+        assert_eq!(cache.find(&longer(9000)).tokens, 128);
+        assert_eq!(cache.find(&longer(1000)).tokens, 64);
         let mut off = PrefixCache::new(0);
-        assert!(off.insert(None, keys(0, 64), run(64)).is_none());
+        let computed = off.extend(&Prefix::default(), keys(0, 64), run(64));
+        // What is not stored can still be continued by those who hold it.
+        assert_eq!((computed.tokens, off.bytes, off.find(&keys(0, 64)).tokens), (64, 0, 0));
+    }
+
+    #[test]
+    fn what_rows_read_is_not_dropped() {
+        let one = run(64).bytes();
+        let mut cache = PrefixCache::new(4 * one);
+        let read = cache.extend(&Prefix::default(), keys(0, 64), run(64));
+        drop(cache.extend(&Prefix::default(), keys(1000, 64), run(64)));
+        cache.shrink(0);
+        assert_eq!(cache.bytes, one);
+        drop(read);
+        cache.shrink(0);
+        assert_eq!(cache.bytes, 0);
     }
 
     #[test]
     fn shortening_gives_up_the_end() {
         let mut cache = PrefixCache::new(1 << 20);
-        let root = cache.insert(None, keys(0, 50), run(50)).unwrap();
-        cache.insert(Some(root), keys(500, 50), run(50)).unwrap();
-        let mut prompt = keys(0, 50);
-        prompt.extend(keys(500, 50));
-        let mut found = cache.find(&prompt);
+        let root = cache.extend(&Prefix::default(), keys(0, 50), run(50));
+        cache.extend(&root, keys(500, 50), run(50));
+        let mut found = cache.find(&[keys(0, 50), keys(500, 50)].concat());
         found.shorten(60);
-        assert_eq!(cache.pieces(&found).iter().map(|p| p.tokens).collect::<Vec<_>>(), [50, 10]);
+        assert_eq!(lengths(&found), [50, 10]);
         found.shorten(50);
-        assert_eq!((found.nodes().len(), found.tokens), (1, 50));
+        assert_eq!((lengths(&found), found.tokens), (vec![50], 50));
     }
 }

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// What the model saw and computed for one ask.
+#[derive(Default)]
 pub(crate) struct Dump {
     pub(crate) input_ids: Vec<u32>,
     pub(crate) positions: Vec<[u32; 3]>,
+    /// Frames, rows and columns of patches of each picture, where the family has them.
     pub(crate) grids: Vec<[usize; 3]>,
     /// Patches of each picture.
     pub(crate) patches: Vec<Tensor>,
@@ -20,7 +22,7 @@ pub(crate) struct Dump {
 
 impl Dump {
     /// Writes `folder/dump.safetensors`: integers as i64, the rest as f32. Without pictures the
-    /// three entries about pictures are left out.
+    /// entries about pictures are left out.
     pub(crate) fn write(&self, folder: &Path) -> std::result::Result<(), String> {
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let tensors = self.tensors().map_err(|e| e.to_string())?;
@@ -42,8 +44,10 @@ impl Dump {
         ]);
         if !self.grids.is_empty() {
             let grids: Vec<i64> = self.grids.iter().flatten().map(|v| *v as i64).collect();
-            let cat = |list: &[Tensor]| Tensor::cat(list, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu);
             out.insert("image_grid_thw", Tensor::from_vec(grids, (self.grids.len(), 3), &Device::Cpu)?);
+        }
+        if !self.patches.is_empty() {
+            let cat = |list: &[Tensor]| Tensor::cat(list, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu);
             out.insert("pixel_values", cat(&self.patches)?);
             out.insert("vision_features", cat(&self.features)?);
         }

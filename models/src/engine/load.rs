@@ -1,7 +1,8 @@
 //! From a checkpoint to an engine: what all families of vision-language models load alike.
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Network};
 use super::cache::PrefixCache;
+use super::memory::{Budget, default_limit};
 use super::serve::Engine;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
@@ -14,6 +15,11 @@ use loupe_core::dialect::{DIALECTS, dialect};
 use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::words::did_you_mean;
 use loupe_core::{ModelInfo, VisionLanguageModel};
+
+/// Replies in work at a time, unless memory allows fewer: with so many, products with weights are bound by
+/// arithmetic, and more would only make each wait longer.
+const ROWS_CPU: usize = 64;
+const ROWS_DEVICE: usize = 256;
 
 /// What a family says about its checkpoints.
 pub(crate) struct Assembly {
@@ -40,7 +46,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let (built, digest) = std::thread::scope(|scope| {
         // Hashing reads the files once more, from memory, while the weights are arranged.
         let digest = scope.spawn(|| checkpoint.weights_sha256());
-        let numbers = Numbers::new(device, dtype);
+        let numbers = Numbers::new(device.clone(), dtype);
         let built = Weights::open(checkpoint, numbers, assembly.canonical).and_then(|weights| {
             let arch = build(&weights)?;
             let parameters = weights.parameters();
@@ -52,8 +58,11 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let (arch, parameters) = built?;
     let weights_sha256 = digest.map_err(|_| LoadError::Compute("hashing the weights failed".into()))??;
     let config = checkpoint.need_json("config.json")?;
-    let shape = &arch.decoder().config;
-    let tokens = Tokens::read(checkpoint, shape.vocab)?;
+    let Network::Decoder(decoder) = arch.network();
+    let shape = &decoder.config;
+    let tokens = Tokens::read(checkpoint, shape.vocab, arch.mark())?;
+    let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
+    let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
     let template = ChatTemplate::read(checkpoint, assembly.template)?;
     let info = ModelInfo {
         family: assembly.family.name.to_owned(),
@@ -71,15 +80,20 @@ pub(crate) fn assemble<A: Architecture + 'static>(
             resample: assembly.resample.to_owned(),
         }),
     };
-    let limit = if options.dump.is_some() { 0 } else { options.cache_bytes };
+    let (is_cpu, dumps) = (device.is_cpu(), options.dump.is_some());
+    let rows = options.rows.unwrap_or(if is_cpu { ROWS_CPU } else { ROWS_DEVICE }).max(1);
+    // Rows come first: what was computed earlier has half the memory at most, and gives way.
+    let cached = if dumps { 0 } else { options.cache_bytes.min(limit / 2) };
     Ok(Box::new(Engine {
         template,
         ends: tokens.end_tokens(checkpoint, &config)?,
-        fingerprint: arch.fingerprint(),
         arch,
         tokens,
         info,
-        cache: PrefixCache::new(limit),
+        cache: PrefixCache::new(cached),
+        budget,
+        rows: if dumps { 1 } else { rows },
+        is_cpu,
         dump: options.dump.clone(),
     }))
 }

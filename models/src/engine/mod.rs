@@ -1,10 +1,18 @@
 //! Answers asks: prompts, shared prefixes, batches, decoding.
 
+mod admit;
 pub(crate) mod architecture;
 pub(crate) mod cache;
-pub(crate) mod dump;
-pub(crate) mod generate;
+mod dump;
+mod generate;
+mod job;
 pub(crate) mod load;
-pub(crate) mod plan;
-pub(crate) mod prompt;
+mod memory;
+mod plan;
+mod prefill;
+mod prompt;
 pub(crate) mod serve;
+mod step;
+#[cfg(test)]
+mod tests;
+mod work;

@@ -1,44 +1,54 @@
 //! An ask as the network sees it: tokens, positions, pictures.
 
+use super::architecture::{Architecture, PromptPicture, Span};
+use super::cache::Key;
 use crate::chat::template::ChatTemplate;
-use crate::chat::tokens::Tokens;
-use crate::engine::architecture::{Architecture, Shown};
-use crate::engine::cache::Key;
+use crate::chat::tokens::{Encoded, FEATURES, Tokens};
 use loupe_core::{Ask, ModelError, Part, Picture};
-use sha2::{Digest, Sha256};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// A picture at its place in the prompt.
-pub(crate) struct Placed {
+/// A picture at its places in the prompt.
+pub(crate) struct PlacedPicture<P> {
     pub(crate) picture: Arc<Picture>,
-    pub(crate) shown: Shown,
-    /// Of the pixels and of everything that decides the features.
-    pub(crate) digest: [u8; 32],
-    /// First token.
-    pub(crate) start: usize,
+    pub(crate) shown: Arc<P>,
+}
+
+/// Tokens that are features of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeatureSpan {
+    /// In the prompt.
+    pub(crate) tokens: Range<usize>,
+    /// Which of [`Prompt::pictures`].
+    pub(crate) picture: usize,
+    /// The first of them among the features of the picture.
+    pub(crate) first: usize,
 }
 
 /// An ask as the network sees it.
-pub(crate) struct Prompt {
+pub(crate) struct Prompt<P> {
     pub(crate) ids: Vec<u32>,
     /// Content of each token.
     pub(crate) keys: Vec<Key>,
     pub(crate) positions: Vec<[u32; 3]>,
     /// Position of the first generated token.
     pub(crate) next: u32,
-    pub(crate) pictures: Vec<Placed>,
-    /// How each picture of the ask is shown, in the ask's order.
-    pub(crate) shown: Vec<Shown>,
+    /// In the order of the turns.
+    pub(crate) pictures: Vec<PlacedPicture<P>>,
+    /// Tokens that are features, in order.
+    pub(crate) spans: Vec<FeatureSpan>,
+    /// Width and height that the box dialect measures in, of each picture of the ask.
+    pub(crate) frames: Vec<[usize; 2]>,
 }
 
-impl Prompt {
-    /// Renders, tokenises and lays out an ask.
-    pub(crate) fn new(
+impl<P: PromptPicture> Prompt<P> {
+    /// Renders, tokenises and lays out an ask; `context` is the most tokens of prompt and reply.
+    pub(crate) fn new<A: Architecture<Picture = P>>(
         ask: &Ask,
-        arch: &dyn Architecture,
+        arch: &A,
         tokens: &Tokens,
         template: &ChatTemplate,
-        fingerprint: &[u8],
+        context: usize,
     ) -> Result<Self, ModelError> {
         let mut order = Vec::new();
         for (turn, t) in ask.turns.iter().enumerate() {
@@ -51,41 +61,70 @@ impl Prompt {
             }
         }
         let show = |(index, picture): (usize, &Arc<Picture>)| {
-            arch.show(picture).map_err(|problem| ModelError::Picture { index, problem })
+            arch.show(picture).map(Arc::new).map_err(|problem| ModelError::Picture { index, problem })
         };
-        let shown: Vec<Shown> = ask.pictures.iter().enumerate().map(show).collect::<Result<_, _>>()?;
+        let shown: Vec<Arc<P>> = ask.pictures.iter().enumerate().map(show).collect::<Result<_, _>>()?;
         let protect = |text: &str| tokens.protect(text);
         let text = template.render(&ask.turns, &protect).map_err(ModelError::Template)?;
-        let short = tokens.encode(&text).map_err(ModelError::Template)?;
-        let marks = short.iter().filter(|id| **id == arch.picture_token()).count();
+        let marks = text.matches(arch.mark()).count();
         if marks != order.len() {
             let problem = format!("it wrote {marks} picture marks for {} pictures", order.len());
             return Err(ModelError::Template(problem));
         }
-        let total: usize = order.iter().map(|i| shown[*i].tokens).sum::<usize>() + short.len() - marks;
-        let limit = arch.decoder().config.context;
-        if total >= limit {
-            return Err(ModelError::TooLong { tokens: total, limit });
+        let text = with_spans(&text, arch.mark(), order.iter().map(|i| shown[*i].as_ref()));
+        let encoded = tokens.encode(&text).map_err(ModelError::Template)?;
+        let features: usize = order.iter().map(|i| feature_tokens(shown[*i].as_ref())).sum();
+        let words = encoded.iter().filter(|e| matches!(e, Encoded::Token(_))).count();
+        if words + features >= context {
+            return Err(ModelError::TooLong { tokens: words + features, limit: context });
         }
-        if total == 0 {
+        if words + features == 0 {
             return Err(ModelError::Template("it wrote an empty prompt".into()));
         }
         let mut prompt = Self {
-            ids: Vec::with_capacity(total),
-            keys: Vec::with_capacity(total),
-            positions: Vec::with_capacity(total),
+            ids: Vec::with_capacity(words + features),
+            keys: Vec::with_capacity(words + features),
+            positions: Vec::with_capacity(words + features),
             next: 0,
-            pictures: Vec::new(),
-            shown,
+            pictures: order
+                .iter()
+                .map(|i| PlacedPicture {
+                    picture: Arc::clone(&ask.pictures[*i]),
+                    shown: Arc::clone(&shown[*i]),
+                })
+                .collect(),
+            spans: Vec::new(),
+            frames: shown.iter().map(|s| s.frame()).collect(),
         };
-        let mut order = order.into_iter();
-        for id in short {
-            match (id == arch.picture_token()).then(|| order.next()).flatten() {
-                Some(index) => prompt.push_picture(&ask.pictures[index], index, arch, fingerprint),
-                None => prompt.push_text(id),
+        let spans = prompt.feature_spans();
+        let mut spans = spans.into_iter();
+        for part in encoded {
+            match part {
+                Encoded::Token(id) => prompt.push_text(id),
+                Encoded::Features => {
+                    let Some((picture, span, first)) = spans.next() else {
+                        return Err(ModelError::Template("it wrote a mark of features by itself".into()));
+                    };
+                    prompt.push_features(arch, picture, span, first);
+                }
             }
         }
         Ok(prompt)
+    }
+
+    /// Picture, span and first feature of every feature span, in order.
+    fn feature_spans(&self) -> Vec<(usize, usize, usize)> {
+        let mut out = Vec::new();
+        for (picture, placed) in self.pictures.iter().enumerate() {
+            let mut first = 0;
+            for (span, part) in placed.shown.spans().iter().enumerate() {
+                if let Span::Features { tokens } = part {
+                    out.push((picture, span, first));
+                    first += tokens;
+                }
+            }
+        }
+        out
     }
 
     fn push_text(&mut self, id: u32) {
@@ -95,32 +134,76 @@ impl Prompt {
         self.next += 1;
     }
 
-    fn push_picture(
+    fn push_features<A: Architecture<Picture = P>>(
         &mut self,
-        picture: &Arc<Picture>,
-        index: usize,
-        arch: &dyn Architecture,
-        fingerprint: &[u8],
+        arch: &A,
+        picture: usize,
+        span: usize,
+        first: usize,
     ) {
-        let shown = self.shown[index].clone();
-        let mut hash = Sha256::new();
-        hash.update(picture.content_key());
-        hash.update(fingerprint);
-        let digest: [u8; 32] = hash.finalize().into();
+        let shown = Arc::clone(&self.pictures[picture].shown);
+        let Some(Span::Features { tokens }) = shown.spans().get(span) else { return };
         let mut half = [0u8; 16];
-        half.copy_from_slice(&digest[..16]);
-        let base = Key::from_le_bytes(half);
+        half.copy_from_slice(&shown.digest()[..16]);
+        let base = Key::from_le_bytes(half).wrapping_add(first as Key);
         let start = self.ids.len();
-        self.ids.extend(std::iter::repeat_n(arch.picture_token(), shown.tokens));
-        self.keys.extend((0..shown.tokens as Key).map(|i| base.wrapping_add(i)));
-        let (positions, next) = arch.positions(&shown, self.next);
+        self.ids.extend(std::iter::repeat_n(arch.feature_token(), *tokens));
+        self.keys.extend((0..*tokens as Key).map(|i| base.wrapping_add(i)));
+        let (positions, next) = arch.positions(&shown, span, self.next);
         self.positions.extend(positions);
         self.next = next;
-        self.pictures.push(Placed { picture: Arc::clone(picture), shown, digest, start });
+        self.spans.push(FeatureSpan { tokens: start..start + tokens, picture, first });
     }
 
     /// Tokens that stand for pictures.
     pub(crate) fn picture_tokens(&self) -> usize {
-        self.pictures.iter().map(|p| p.shown.tokens).sum()
+        self.spans.iter().map(|s| s.tokens.len()).sum()
     }
+}
+
+impl<P> Prompt<P> {
+    /// The last place at or before `tokens` where the prompt may be cut: not within features.
+    pub(crate) fn cut(&self, tokens: usize) -> usize {
+        cut(&self.spans, tokens)
+    }
+
+    /// The first place at or after `tokens` where the prompt may be cut.
+    pub(crate) fn cut_after(&self, tokens: usize) -> usize {
+        within(&self.spans, tokens).map_or(tokens, |s| s.tokens.end)
+    }
+}
+
+/// The last place at or before `tokens` that is not within features.
+pub(crate) fn cut(spans: &[FeatureSpan], tokens: usize) -> usize {
+    within(spans, tokens).map_or(tokens, |s| s.tokens.start)
+}
+
+fn within(spans: &[FeatureSpan], tokens: usize) -> Option<&FeatureSpan> {
+    spans.iter().find(|s| s.tokens.start < tokens && tokens < s.tokens.end)
+}
+
+fn feature_tokens(shown: &impl PromptPicture) -> usize {
+    let tokens = |s: &Span| if let Span::Features { tokens } = s { *tokens } else { 0 };
+    shown.spans().iter().map(tokens).sum()
+}
+
+/// The text with the spans of pictures in place of their marks.
+fn with_spans<'a, P: PromptPicture + 'a>(
+    text: &str,
+    mark: &str,
+    pictures: impl Iterator<Item = &'a P>,
+) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut parts = text.split(mark);
+    out.push_str(parts.next().unwrap_or_default());
+    for (picture, rest) in pictures.zip(parts) {
+        for span in picture.spans() {
+            match span {
+                Span::Words(words) => out.push_str(words),
+                Span::Features { .. } => out.push(FEATURES),
+            }
+        }
+        out.push_str(rest);
+    }
+    out
 }

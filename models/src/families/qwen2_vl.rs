@@ -5,7 +5,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::Numbers;
-use crate::engine::architecture::{Architecture, Shown};
+use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
 
 const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];
 
@@ -15,7 +15,8 @@ fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn Vision
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
-use crate::networks::decoder::{Decoder, DecoderConfig};
+use crate::layers::rope::{RopeScaling, end_to_end};
+use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, LayerSpec, RopeSpec};
 use crate::networks::qwen_vit::{Activation, QwenVit, Tower, VitConfig};
 use crate::options::LoadOptions;
 use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
@@ -150,14 +151,18 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     Ok(DecoderConfig {
         hidden,
         intermediate: text.positive("intermediate_size")?,
-        layers,
+        layers: vec![LayerSpec { rope: 0, window: None }; layers],
         heads,
         kv_heads,
         head_dim,
         vocab: text.positive("vocab_size")?,
         eps: text.f64_or("rms_norm_eps", 1e-5)?,
-        theta,
-        sections: [sections[0], sections[1], sections[2]],
+        ropes: vec![RopeSpec {
+            theta,
+            scaling: RopeScaling::None,
+            axes: end_to_end([sections[0], sections[1], sections[2]]),
+        }],
+        block: BlockSpec::QWEN2,
         tied,
         context: text.usize_or("max_position_embeddings", 32_768)?,
     })
@@ -260,32 +265,55 @@ struct QwenVl {
     numbers: Numbers,
 }
 
-fn layout(shown: &Shown) -> PatchLayout {
-    PatchLayout { grid: shown.grid, tokens: shown.tokens, resized: shown.resized }
+/// A picture as patches on a grid, each token for a square of them.
+struct PatchedPicture {
+    layout: PatchLayout,
+    span: Span,
+    digest: [u8; 32],
+}
+
+impl PromptPicture for PatchedPicture {
+    fn spans(&self) -> &[Span] {
+        std::slice::from_ref(&self.span)
+    }
+
+    fn frame(&self) -> [usize; 2] {
+        self.layout.resized
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    fn grid(&self) -> Option<[usize; 3]> {
+        Some(self.layout.grid)
+    }
 }
 
 impl Architecture for QwenVl {
-    fn decoder(&self) -> &Decoder {
-        &self.decoder
+    type Picture = PatchedPicture;
+
+    fn network(&self) -> Network<'_> {
+        Network::Decoder(&self.decoder)
     }
 
-    fn picture_token(&self) -> u32 {
+    fn mark(&self) -> &str {
+        "<|image_pad|>"
+    }
+
+    fn feature_token(&self) -> u32 {
         self.image_token
     }
 
-    fn show(&self, picture: &Picture) -> Result<Shown, String> {
-        let PatchLayout { grid, tokens, resized } =
-            self.processor.layout(picture.width(), picture.height())?;
-        Ok(Shown { grid, tokens, resized })
+    fn show(&self, picture: &Picture) -> Result<PatchedPicture, String> {
+        let layout = self.processor.layout(picture.width(), picture.height())?;
+        let digest = digest(picture, &self.processor.fingerprint());
+        Ok(PatchedPicture { layout, span: Span::Features { tokens: layout.tokens }, digest })
     }
 
-    fn fingerprint(&self) -> Vec<u8> {
-        self.processor.fingerprint()
-    }
-
-    fn patches(&self, picture: &Picture, shown: &Shown) -> Result<Tensor, String> {
-        let values = self.processor.patches(picture, &layout(shown))?;
-        let rows = shown.grid.iter().product::<usize>();
+    fn patches(&self, picture: &Picture, shown: &PatchedPicture) -> Result<Tensor, String> {
+        let values = self.processor.patches(picture, &shown.layout)?;
+        let rows = shown.layout.grid.iter().product::<usize>();
         let shape = (rows, values.len() / rows.max(1));
         let placed = Tensor::from_vec(values, shape, &Device::Cpu)
             .and_then(|t| t.to_dtype(self.numbers.activations))
@@ -293,15 +321,20 @@ impl Architecture for QwenVl {
         placed.map_err(|e| e.to_string())
     }
 
-    fn encode(&self, patches: &Tensor, shown: &Shown) -> candle_core::Result<Tensor> {
-        self.vision.forward(patches, shown.grid)
+    fn encode(&self, patches: &Tensor, shown: &PatchedPicture) -> candle_core::Result<Features> {
+        Ok(Features { rows: self.vision.forward(patches, shown.layout.grid)?, deep: Vec::new() })
+    }
+
+    fn encode_bytes(&self, shown: &PatchedPicture) -> u64 {
+        let patches = shown.layout.grid.iter().product::<usize>();
+        self.vision.bytes(patches)
     }
 
     /// `get_rope_index`: rows and columns of merged patches count up from `next`; what follows
     /// starts after the longer side, not after the number of tokens.
-    fn positions(&self, shown: &Shown, next: u32) -> (Vec<[u32; 3]>, u32) {
+    fn positions(&self, shown: &PatchedPicture, _: usize, next: u32) -> (Vec<[u32; 3]>, u32) {
         let merge = self.processor.merge;
-        let [_, rows, columns] = shown.grid;
+        let [_, rows, columns] = shown.layout.grid;
         let (rows, columns) = ((rows / merge) as u32, (columns / merge) as u32);
         let cells = (0..rows).flat_map(|y| (0..columns).map(move |x| [next, next + y, next + x]));
         (cells.collect(), next + rows.max(columns))

@@ -1,7 +1,11 @@
 //! Keys and values of tokens already seen: shared segments and the growing part of each row.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Columns that are made room for when a buffer is full: each time, everything is copied.
+const GROWTH: usize = 64;
 
 /// Keys and values of a run of tokens, one pair a layer, each (kv heads, tokens, head dimension).
 #[derive(Debug)]
@@ -13,9 +17,12 @@ pub(crate) struct Segment {
 impl Segment {
     /// Bytes that keys and values take.
     pub(crate) fn bytes(&self) -> u64 {
-        let size = |t: &Tensor| (t.elem_count() * t.dtype().size_in_bytes()) as u64;
         self.layers.iter().map(|(k, v)| size(k) + size(v)).sum()
     }
+}
+
+fn size(t: &Tensor) -> u64 {
+    (t.elem_count() * t.dtype().size_in_bytes()) as u64
 }
 
 /// The first `tokens` of a segment.
@@ -25,19 +32,19 @@ pub(crate) struct Piece {
     pub(crate) tokens: usize,
 }
 
-/// Rows that continue the same prefix. Their own keys and values lie in one buffer a layer of
-/// shape (kv heads, rows, columns, head dimension): the first call fills columns 0 to the longest
-/// row (shorter rows leave a hole), later calls one column each.
+/// Rows that continue the same prefix. Their own keys and values lie in one buffer a layer of shape
+/// (kv heads, rows, columns, head dimension); each call appends as many columns as its longest row has
+/// tokens, and shorter rows leave a hole.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// What all rows continue, in order.
     pub(crate) prefix: Vec<Piece>,
-    /// Tokens of each row in the coming call.
+    /// Tokens of each row in the coming call; at least one.
     pub(crate) tokens: Vec<usize>,
-    /// Tokens of each row in the first call.
-    first: Vec<usize>,
-    /// Where the columns of the first call end, for all rows.
-    hole_end: usize,
+    /// Tokens of the coming call that stand for one picture each, by row: first and number within the call.
+    pub(crate) pictures: Vec<Vec<(usize, usize)>>,
+    /// Columns that hold the tokens of each row, in order.
+    filled: Vec<Vec<Range<usize>>>,
     own: Vec<Option<(Tensor, Tensor)>>,
     /// Columns in use.
     pub(crate) columns: usize,
@@ -46,11 +53,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Rows of the given lengths after `prefix`; `reserve` further tokens are expected.
+    /// Rows of the given lengths after `prefix`; `reserve` further columns are expected.
     pub(crate) fn new(prefix: Vec<Piece>, tokens: Vec<usize>, layers: usize, reserve: usize) -> Self {
         let own = (0..layers).map(|_| None).collect();
-        let hole_end = tokens.iter().copied().max().unwrap_or(0);
-        Self { prefix, first: tokens.clone(), hole_end, tokens, own, columns: 0, reserve }
+        let (pictures, filled) = (vec![Vec::new(); tokens.len()], vec![Vec::new(); tokens.len()]);
+        Self { prefix, tokens, pictures, filled, own, columns: 0, reserve }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -62,18 +69,37 @@ impl Group {
         self.tokens.iter().copied().max().unwrap_or(0)
     }
 
-    /// Is there a column that is a hole in some row?
-    pub(crate) fn is_ragged(&self) -> bool {
-        self.first.iter().any(|n| *n != self.hole_end)
+    /// Tokens of the prefix.
+    pub(crate) fn shared(&self) -> usize {
+        self.prefix.iter().map(|p| p.tokens).sum()
     }
 
-    /// Does `row` see `column` (earlier than its own)?
-    pub(crate) fn sees(&self, row: usize, column: usize) -> bool {
-        column < self.first[row] || column >= self.hole_end
+    /// Is there a column in use that is a hole in some row?
+    pub(crate) fn is_ragged(&self) -> bool {
+        (0..self.rows()).any(|row| self.length(row) < self.columns)
+    }
+
+    /// Tokens of `row` in the columns in use.
+    pub(crate) fn length(&self, row: usize) -> usize {
+        self.filled[row].iter().map(Range::len).sum()
+    }
+
+    /// For each column in use: which token of `row` it holds, counted without the prefix; `None` for a hole.
+    pub(crate) fn held(&self, row: usize) -> Vec<Option<usize>> {
+        let mut out = vec![None; self.columns];
+        for (token, column) in self.filled[row].iter().cloned().flatten().enumerate() {
+            out[column] = Some(token);
+        }
+        out
+    }
+
+    /// Bytes of the buffers.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.own.iter().flatten().map(|(k, v)| size(k) + size(v)).sum()
     }
 
     /// Appends `step` columns of keys and values, each (kv heads, rows, step, head dimension), and
-    /// returns the columns in use including them.
+    /// returns the columns in use including them. Nothing counts as appended before [`Group::advance`].
     pub(crate) fn append(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
         let (heads, rows, step, dim) = k.dims4()?;
         let need = self.columns + step;
@@ -82,11 +108,11 @@ impl Group {
             None => 0,
         };
         if room < need {
-            if room == 0 && self.reserve == 0 {
+            if self.columns == 0 && self.reserve == 0 {
                 self.own[layer] = Some((k.contiguous()?, v.contiguous()?));
                 return Ok((k.clone(), v.clone()));
             }
-            let capacity = need + if room == 0 { self.reserve } else { need / 2 + 8 };
+            let capacity = need + if room == 0 { self.reserve } else { GROWTH };
             let grow = |old: Option<&Tensor>| -> Result<Tensor> {
                 let new = Tensor::zeros((heads, rows, capacity, dim), k.dtype(), k.device())?;
                 if let Some(old) = old {
@@ -98,7 +124,7 @@ impl Group {
             self.own[layer] = Some((grow(old.map(|o| &o.0))?, grow(old.map(|o| &o.1))?));
         }
         let Some((keys, values)) = &self.own[layer] else {
-            return Err(candle_core::Error::Msg("no room for keys and values".into()));
+            return Err(Error::Msg("no room for keys and values".into()));
         };
         keys.slice_set(&k.contiguous()?, 2, self.columns)?;
         values.slice_set(&v.contiguous()?, 2, self.columns)?;
@@ -107,38 +133,173 @@ impl Group {
 
     /// Ends a call: every layer has appended its columns.
     pub(crate) fn advance(&mut self) {
+        for (filled, tokens) in self.filled.iter_mut().zip(&self.tokens) {
+            match filled.last_mut() {
+                Some(last) if last.end == self.columns => last.end += tokens,
+                _ => filled.push(self.columns..self.columns + tokens),
+            }
+        }
         self.columns += self.step();
         self.tokens.fill(1);
+        self.pictures.iter_mut().for_each(Vec::clear);
     }
 
-    /// Keys and values of `row` alone, holes left out, as a segment.
-    pub(crate) fn segment(&self, row: usize) -> Result<Segment> {
-        let later = self.columns.saturating_sub(self.hole_end);
+    /// Keys and values of tokens `from..to` of `row`, counted without the prefix, as a segment that owns its
+    /// memory: a view would keep the whole group's buffer alive.
+    pub(crate) fn segment(&self, row: usize, from: usize, to: usize) -> Result<Segment> {
+        let mut columns: Vec<Range<usize>> = Vec::new();
+        let mut at = 0;
+        for run in &self.filled[row] {
+            let (start, end) = (from.max(at), to.min(at + run.len()));
+            if start < end {
+                columns.push(run.start + start - at..run.start + end - at);
+            }
+            at += run.len();
+        }
         let take = |t: &Tensor| -> Result<Tensor> {
             let t = t.narrow(1, row, 1)?.squeeze(1)?;
-            let first = t.narrow(1, 0, self.first[row])?;
-            if later == 0 {
-                // `copy` because a view would keep the whole group's buffer alive.
-                return first.copy();
-            }
-            Tensor::cat(&[&first.contiguous()?, &t.narrow(1, self.hole_end, later)?.contiguous()?], 1)
+            let parts = columns.iter().map(|c| t.narrow(1, c.start, c.len())?.force_contiguous());
+            Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1)
         };
         let layers = self.own.iter().flatten().map(|(k, v)| Ok((take(k)?, take(v)?)));
-        Ok(Segment { layers: layers.collect::<Result<_>>()?, tokens: self.first[row] + later })
+        Ok(Segment { layers: layers.collect::<Result<_>>()?, tokens: columns.iter().map(Range::len).sum() })
     }
 
-    /// Keeps only the given rows.
-    pub(crate) fn keep(&mut self, rows: &[usize]) -> Result<()> {
-        if rows.len() == self.rows() {
-            return Ok(());
+    /// One group of the given rows of groups with the same prefix, with room for further columns. Holes are
+    /// left out, so that each row begins in the first column.
+    pub(crate) fn gather(parts: Vec<(Self, Vec<usize>)>) -> Result<Self> {
+        if let [(only, rows)] = parts.as_slice()
+            && rows.iter().copied().eq(0..only.rows())
+        {
+            return Ok(parts.into_iter().map(|(group, _)| group).collect::<Vec<_>>().swap_remove(0));
         }
-        let index: Vec<u32> = rows.iter().map(|r| *r as u32).collect();
-        for slot in self.own.iter_mut().flatten() {
-            let index = Tensor::new(index.as_slice(), slot.0.device())?;
-            *slot = (slot.0.index_select(&index, 1)?, slot.1.index_select(&index, 1)?);
+        let lengths: Vec<usize> =
+            parts.iter().flat_map(|(group, rows)| rows.iter().map(|r| group.length(*r))).collect();
+        let columns = lengths.iter().copied().max().unwrap_or(0);
+        let capacity = columns + GROWTH;
+        let layers = parts.first().map_or(0, |(group, _)| group.own.len());
+        // Where each column of each row comes from; behind the end of a row, from anywhere.
+        let index = |group: &Self, rows: &[usize], room: usize| -> Vec<u32> {
+            let line = |row: &usize| {
+                let start = row * room;
+                let mut line: Vec<u32> =
+                    group.filled[*row].iter().cloned().flatten().map(|c| (start + c) as u32).collect();
+                line.resize(capacity, start as u32);
+                line
+            };
+            rows.iter().flat_map(line).collect()
+        };
+        // Layers differ in their room only after a call that failed half way.
+        let mut indices: Vec<Option<(usize, Tensor)>> = parts.iter().map(|_| None).collect();
+        let mut own = Vec::with_capacity(layers);
+        for layer in 0..layers {
+            let mut keys = Vec::with_capacity(parts.len());
+            let mut values = Vec::with_capacity(parts.len());
+            for ((group, rows), known) in parts.iter().zip(&mut indices) {
+                let Some((k, v)) = &group.own[layer] else {
+                    return Err(Error::Msg("a row without keys and values cannot be moved".into()));
+                };
+                let (heads, all, room, dim) = k.dims4()?;
+                let index = match known.take().filter(|(of, _)| *of == room) {
+                    Some((_, index)) => index,
+                    None => Tensor::new(index(group, rows, room), k.device())?,
+                };
+                let take = |t: &Tensor| {
+                    let flat = t.reshape((heads, all * room, dim))?.index_select(&index, 1)?;
+                    flat.reshape((heads, rows.len(), capacity, dim))
+                };
+                keys.push(take(k)?);
+                values.push(take(v)?);
+                *known = Some((room, index));
+            }
+            own.push(Some((Tensor::cat(&keys, 1)?, Tensor::cat(&values, 1)?)));
         }
-        self.tokens = rows.iter().map(|r| self.tokens[*r]).collect();
-        self.first = rows.iter().map(|r| self.first[*r]).collect();
-        Ok(())
+        let filled = lengths.iter().map(|n| std::iter::once(0..*n).collect()).collect();
+        let prefix = parts.into_iter().next().map(|(group, _)| group.prefix).unwrap_or_default();
+        let pictures = vec![Vec::new(); lengths.len()];
+        Ok(Self { prefix, tokens: vec![1; lengths.len()], pictures, filled, own, columns, reserve: GROWTH })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use candle_core::Device;
+
+    /// A value that tells layer, row and token.
+    fn value(row: usize, token: usize) -> f32 {
+        (row * 100 + token) as f32
+    }
+
+    /// One call; the rows' tokens are told by their values.
+    fn call(group: &mut Group, names: &[usize], tokens: &[usize]) {
+        group.tokens = tokens.to_vec();
+        let step = group.step();
+        let before: Vec<usize> = (0..names.len()).map(|r| group.length(r)).collect();
+        let cell = |r: usize, c: usize| if c < tokens[r] { value(names[r], before[r] + c) } else { -1.0 };
+        let values: Vec<f32> = (0..2)
+            .flat_map(|_| (0..names.len()).flat_map(|r| (0..step).map(move |c| (r, c))))
+            .map(|(r, c)| cell(r, c))
+            .collect();
+        let k = Tensor::from_vec(values, (2, names.len(), step, 1), &Device::Cpu).unwrap();
+        for layer in 0..2 {
+            group.append(layer, &k, &(&k * 2.0).unwrap()).unwrap();
+        }
+        group.advance();
+    }
+
+    /// What is stored of a row: its own tokens in order.
+    fn check(group: &Group, row: usize, name: usize, length: usize) {
+        let segment = group.segment(row, 0, usize::MAX).unwrap();
+        assert_eq!((segment.tokens, group.length(row)), (length, length));
+        let wanted: Vec<f32> = (0..length).map(|t| value(name, t)).collect();
+        for (k, v) in &segment.layers {
+            for head in 0..2 {
+                let of = |t: &Tensor| t.get(head).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert_eq!(of(k), wanted);
+                assert_eq!(of(v), wanted.iter().map(|v| v * 2.0).collect::<Vec<_>>());
+            }
+        }
+        let held: Vec<usize> = group.held(row).into_iter().flatten().collect();
+        assert_eq!(held, (0..length).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_of_any_lengths_join_leave_and_go_on() {
+        let mut one = Group::new(Vec::new(), vec![3, 5], 2, 4);
+        call(&mut one, &[0, 1], &[3, 5]);
+        call(&mut one, &[0, 1], &[1, 1]);
+        assert!(one.is_ragged());
+        call(&mut one, &[0, 1], &[4, 2]);
+        (0..2).for_each(|r| check(&one, r, r, 8));
+        let mut other = Group::new(Vec::new(), vec![2], 2, 0);
+        call(&mut other, &[2], &[2]);
+        call(&mut other, &[2], &[70]);
+        let mut all = Group::gather(vec![(one, vec![1]), (other, vec![0])]).unwrap();
+        assert_eq!((all.rows(), all.columns), (2, 72));
+        call(&mut all, &[1, 2], &[1, 1]);
+        (0..70).for_each(|_| call(&mut all, &[1, 2], &[1, 1]));
+        check(&all, 0, 1, 8 + 71);
+        check(&all, 1, 2, 72 + 71);
+        let part = all.segment(0, 7, 10).unwrap();
+        let keys = part.layers[0].0.get(0).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(keys, [107.0, 108.0, 109.0]);
+        let alone = Group::gather(vec![(all, vec![0])]).unwrap();
+        assert_eq!((alone.columns, alone.is_ragged()), (79, false));
+        check(&alone, 0, 1, 79);
+    }
+
+    #[test]
+    fn a_segment_holds_no_more_memory_than_it_says() {
+        let mut group = Group::new(Vec::new(), vec![4; 8], 2, 50);
+        call(&mut group, &[0, 1, 2, 3, 4, 5, 6, 7], &[4; 8]);
+        let segment = group.segment(3, 0, 4).unwrap();
+        for (k, _) in &segment.layers {
+            let (storage, layout) = k.storage_and_layout();
+            let candle_core::Storage::Cpu(storage) = &*storage else { unreachable!() };
+            assert_eq!(storage.as_slice::<f32>().unwrap().len(), layout.shape().elem_count());
+        }
+        assert_eq!(segment.bytes(), 2 * 2 * 2 * 4 * 4);
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn gated_silu(both: &Tensor) -> Result<Tensor> {
 }
 
 /// Rows that go through an MLP at a time; bounds the memory of its wide middle.
-const MLP_ROWS: usize = 512;
+pub(crate) const MLP_ROWS: usize = 512;
 
 /// Applies `f` to a limited number of rows at a time.
 pub(crate) fn by_rows(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {

@@ -24,6 +24,21 @@ impl Norm {
         Ok(Self { weight: w.tensor(&format!("{name}.weight"), &[size])?, bias: None, eps: eps as f32 })
     }
 
+    /// RMSNorm multiplied by `plus` + the weight `name.weight` (1 for Gemma).
+    pub(crate) fn rms_plus(
+        w: &Weights,
+        name: &str,
+        size: usize,
+        eps: f64,
+        plus: f64,
+    ) -> std::result::Result<Self, LoadError> {
+        let norm = Self::rms(w, name, size, eps)?;
+        if plus == 0.0 {
+            return Ok(norm);
+        }
+        Ok(Self { weight: (norm.weight + plus)?, ..norm })
+    }
+
     /// LayerNorm with weight and bias.
     pub(crate) fn layer(
         w: &Weights,

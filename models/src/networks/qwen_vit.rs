@@ -2,9 +2,8 @@
 
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
-use crate::layers::attention::within_runs;
-use crate::layers::linear::by_rows;
-use crate::layers::linear::{Linear, gated_silu};
+use crate::layers::attention::{SCORES, within_runs};
+use crate::layers::linear::{Linear, MLP_ROWS, by_rows, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, inverse_frequencies};
 use candle_core::{Result, Tensor};
@@ -176,6 +175,18 @@ impl QwenVit {
             back[*token as usize] = place as u32;
         }
         out.index_select(&Tensor::new(back, out.device())?, 0)
+    }
+
+    /// About how many bytes [`QwenVit::forward`] takes while it computes so many patches.
+    pub(crate) fn bytes(&self, patches: usize) -> u64 {
+        let c = &self.config;
+        let number = self.numbers.activations.size_in_bytes() as u64;
+        let patch = (c.channels * c.temporal * c.patch * c.patch) as u64;
+        // Pixels; residual, normed and sum; queries, keys and values, turned and by head.
+        let rows = patches as u64 * (patch + 4 * c.hidden as u64 + 9 * c.hidden as u64);
+        let middle = 3 * c.intermediate as u64 * patches.min(MLP_ROWS) as u64;
+        let scores = 3 * (SCORES as u64).min((c.heads * patches * patches) as u64);
+        (rows + middle + scores) * number
     }
 
     fn attention(&self, block: &Block, x: &Tensor, rope: &Rope, runs: &[(usize, usize)]) -> Result<Tensor> {

@@ -11,3 +11,4 @@ mod sam2;
 #[path = "../parity/sam2/cases.rs"]
 mod sam2_cases;
 mod segment_prompts;
+mod serving;
