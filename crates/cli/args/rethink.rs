@@ -71,8 +71,7 @@ impl RethinkArgs {
             debate_rounds: self.debate_rounds.unwrap_or(usual.debate_rounds),
             ranks: self.ranks.unwrap_or(usual.ranks),
         };
-        let budget =
-            Budget { rounds: self.rounds, new_tokens: self.token_budget, seconds: self.seconds };
+        let budget = Budget { rounds: self.rounds, new_tokens: self.token_budget, seconds: self.seconds };
         Some(RethinkOptions {
             name: self.rethink.clone()?,
             settings,
