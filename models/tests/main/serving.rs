@@ -252,14 +252,15 @@ fn a_row_that_nobody_wants_leaves_at_once_and_alone() {
 fn an_ask_that_does_not_fit_into_memory_fails_by_itself() {
     let bench = &benches()[0];
     let mut long = bench.asks[2].clone();
-    long.turns.push(Turn::text(Role::User, "and so on ".repeat(200)));
+    long.turns.push(Turn::text(Role::User, "and so on ".repeat(80)));
     long.limits.max_new_tokens = 1000;
     let options = LoadOptions { memory_bytes: Some(bench.tight), ..LoadOptions::default() };
     let replies = bench.model(&options).generate(&[bench.asks[1].clone(), long, bench.asks[2].clone()]);
     bench.check(1, replies[0].as_ref().unwrap(), "the small one");
     bench.check(2, replies[2].as_ref().unwrap(), "the one that just fits");
     let error = replies[1].as_ref().unwrap_err();
-    let fits = matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight);
+    let fits =
+        matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight);
     assert!(fits, "{error}");
     assert!(error.to_string().contains("--memory"), "{error}");
 }
