@@ -45,7 +45,18 @@ fn eval_args<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
 
 #[test]
 fn lists_name_what_there_is() {
-    for what in ["models", "datasets", "prompts", "profiles", "metrics", "protocols", "dialects", "recipes", "exporters", "windows"] {
+    for what in [
+        "models",
+        "datasets",
+        "prompts",
+        "profiles",
+        "metrics",
+        "protocols",
+        "dialects",
+        "recipes",
+        "exporters",
+        "windows",
+    ] {
         let entries = json(&["list", what, "--json"]);
         let entries = entries.as_array().unwrap();
         assert!(!entries.is_empty(), "{what}");

@@ -85,7 +85,7 @@ fn a_phrase_is_found_as_json_overlay_and_coco() {
 }
 
 #[test]
-fn a_second_look_has_its_rounds_in_the_answer_and_names_are_checked_before_weights_are_read() {
+fn rethinking_has_its_rounds_in_the_answer_and_names_are_checked_before_weights_are_read() {
     let dir = tempfile::tempdir().unwrap();
     phantoms(dir.path());
     let (image, row) = first(dir.path(), "second-look");

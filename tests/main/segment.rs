@@ -57,7 +57,7 @@ fn boxes_and_points_give_masks_that_other_tools_open() {
 }
 
 #[test]
-fn the_built_in_segmenter_outlines_a_phantoms_lung() {
+fn the_built_in_segmenter_finds_a_phantoms_lung() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let made =

@@ -48,7 +48,7 @@ pub(crate) struct ImageArgs {
     #[arg(long)]
     drop_duplicates: bool,
 
-    /// Resample a tilted series to slices that stand upright on each other.
+    /// Resample a series of a tilted gantry to an upright grid.
     #[arg(long)]
     deskew: bool,
 
@@ -145,12 +145,7 @@ impl From<PlaneName> for Plane {
 impl ViewArgs {
     /// As a plain option.
     pub(crate) fn view(&self) -> View {
-        View {
-            frame: self.frame,
-            slice: self.slice,
-            plane: self.plane.into(),
-            window: self.window.clone(),
-        }
+        View { frame: self.frame, slice: self.slice, plane: self.plane.into(), window: self.window.clone() }
     }
 
     /// The reference to `path` in this view.

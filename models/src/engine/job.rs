@@ -1,22 +1,20 @@
 //! An ask on its way to a reply.
 
-use super::architecture::{Architecture, PromptPicture};
+use super::architecture::PromptPicture;
 use super::cache::{Key, Prefix};
 use super::generate::row::Row;
 use super::prompt::Prompt;
-use super::serve::Engine;
-use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
 use loupe_core::model::AskId;
-use loupe_core::{Ask, Counts, ModelError, Picture, Reply, Stop, Timing};
+use loupe_core::{Picture, Timing};
 use std::sync::Arc;
 
 /// An ask on its way to a reply.
 pub(crate) struct Job<P> {
     pub(crate) id: AskId,
     /// Pictures of the ask, in its order.
-    given: Vec<Arc<Picture>>,
+    pub(crate) given: Vec<Arc<Picture>>,
     /// Are log-probabilities wanted?
-    logprobs: bool,
+    pub(crate) logprobs: bool,
     /// Most tokens of the reply.
     pub(crate) most: usize,
     pub(crate) prompt: Arc<Prompt<P>>,
@@ -42,71 +40,5 @@ impl<P: PromptPicture> Job<P> {
     /// Position of the token that was chosen last.
     pub(crate) fn last_position(&self) -> [u32; 3] {
         [self.prompt.next + (self.row.ids.len() as u32).saturating_sub(1); 3]
-    }
-}
-
-impl<A: Architecture> Engine<A> {
-    /// Makes an ask ready to be computed.
-    pub(super) fn prepare(&self, id: AskId, ask: &Ask) -> Result<Job<A::Picture>, ModelError> {
-        let context = self.decoder().config.context;
-        let prompt = Prompt::new(ask, &self.arch, &self.tokens, &self.template, context)?;
-        let length = prompt.ids.len();
-        let row = Row::new(&ask.limits, &prompt.ids, context - length)?;
-        let most = ask.limits.max_new_tokens.min(context - length);
-        let encode_bytes = prompt.pictures.iter().map(|p| self.arch.encode_bytes(&p.shown)).max();
-        let encode_bytes = encode_bytes.unwrap_or(0);
-        let span = prompt.spans.iter().map(|s| s.tokens.len()).max().unwrap_or(0);
-        // Features are computed whole, other tokens in as many steps as it takes.
-        let step = self.budget.step(span.max(self.budget.least_tokens().min(length)), 1);
-        let needed = self.budget.kv(length + most) + step + encode_bytes;
-        if needed > self.budget.limit {
-            return Err(ModelError::Memory { needed, limit: self.budget.limit });
-        }
-        Ok(Job {
-            id,
-            given: ask.pictures.clone(),
-            logprobs: ask.limits.logprobs.is_some(),
-            most,
-            prompt: Arc::new(prompt),
-            row,
-            prefix: Prefix::default(),
-            reused: 0,
-            timing: Timing::default(),
-            reserved: 0,
-            encode_bytes,
-        })
-    }
-
-    /// The reply of a job that is over.
-    pub(super) fn reply(&self, job: &Job<A::Picture>) -> Result<Reply, ModelError> {
-        let ids = job.row.reply_ids();
-        let mut reply = Reply::from_text(job.row.text());
-        reply.token_ids = ids.to_vec();
-        reply.logprobs = job.logprobs.then(|| job.row.logprobs.clone());
-        reply.stop = job.row.stop.unwrap_or(Stop::Length);
-        reply.timing = job.timing;
-        reply.counts = Counts {
-            prompt_tokens: job.prompt.ids.len(),
-            reused_tokens: job.reused,
-            picture_tokens: job.prompt.picture_tokens(),
-            new_tokens: ids.len(),
-        };
-        let Some(dialect) = dialect(&self.info.box_dialect).filter(|_| !job.given.is_empty()) else {
-            return Ok(reply);
-        };
-        // Some dialects are made of special tokens, which the reply's words leave out.
-        let words = self.tokens.decode(ids, true).map_err(ModelError::Compute)?;
-        let pictures = job.prompt.frames.iter().zip(&job.given).map(|(frame, picture)| SpokenPicture {
-            sizes: PictureSizes { given: [picture.width(), picture.height()], model_input: *frame },
-            origin: &picture.origin,
-        });
-        let pictures: Vec<SpokenPicture<'_>> = pictures.collect();
-        // Where the dialect cannot name a picture, the last one is meant.
-        let parsed = dialect.parse(&words);
-        reply.findings = dialect.place(&parsed, &pictures, pictures.len() - 1).findings;
-        if !reply.findings.is_empty() {
-            reply.repairs = parsed.repairs.iter().map(|r| r.name()).collect();
-        }
-        Ok(reply)
     }
 }

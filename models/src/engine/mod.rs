@@ -11,6 +11,7 @@ mod memory;
 mod plan;
 mod prefill;
 mod prompt;
+mod reply;
 pub(crate) mod serve;
 mod step;
 #[cfg(test)]

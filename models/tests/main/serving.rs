@@ -259,7 +259,8 @@ fn an_ask_that_does_not_fit_into_memory_fails_by_itself() {
     bench.check(1, replies[0].as_ref().unwrap(), "the small one");
     bench.check(2, replies[2].as_ref().unwrap(), "the one that just fits");
     let error = replies[1].as_ref().unwrap_err();
-    let fits = matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight);
+    let fits =
+        matches!(error, ModelError::Memory { needed, limit } if needed > limit && *limit == bench.tight);
     assert!(fits, "{error}");
     assert!(error.to_string().contains("--memory"), "{error}");
 }

@@ -2,6 +2,8 @@
 //! with 1, 4 or 16 bytes overwritten, as in the survey that found other readers panicking. Also what
 //! the codecs give for the unmutated files.
 
+// The fuzz targets, another workspace, use the same file.
+#[allow(unreachable_pub)]
 #[path = "../../../fuzz/bodies/images.rs"]
 mod images;
 
