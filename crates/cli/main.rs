@@ -1,25 +1,12 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
 //! ran but some items failed or a gate was not met, 2 when it could not run.
 
-mod bertscore;
+mod args;
 mod commands;
-mod embedded;
-#[cfg(test)]
-mod fakes;
-mod import;
-mod judge;
-mod outliner;
-mod page;
-mod pick;
-mod placed;
 mod printer;
-mod scene;
-mod second_look;
-mod sides;
-mod spoken;
 
-use clap::{Parser, Subcommand};
-use printer::Printer;
+use clap::{CommandFactory, Parser, Subcommand};
+use printer::{Ended, Printer};
 use std::process::ExitCode;
 
 /// Pictures and volumes come and go by the megabyte; glibc returns each to the system and pays for its
@@ -61,15 +48,7 @@ enum Command {
     Phantom(commands::phantom::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
-}
-
-/// How a command that ran ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Everything was done.
-    Well,
-    /// It ran, but some items failed or a gate was not met.
-    WithFailures,
+    Man(commands::man::Args),
 }
 
 /// Says once how many threads there are. Without the variable candle reads /proc/cpuinfo for every matrix
@@ -104,7 +83,8 @@ fn main() -> ExitCode {
         Command::Phantom(args) => commands::phantom::run(&args, &mut out),
         Command::Data(args) => commands::data::run(&args, &mut out),
         Command::Doctor(args) => commands::doctor::run(&args, &mut out),
-        Command::Completions(args) => commands::completions::run(&args, &mut out),
+        Command::Completions(args) => commands::completions::run(&args, &mut Cli::command(), &mut out),
+        Command::Man(args) => commands::man::run(&args, &Cli::command(), &mut out),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -2,8 +2,26 @@
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loupe_app::Listener;
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything was done.
+    Well,
+    /// It ran, but some items failed or a gate was not met.
+    WithFailures,
+}
+
+impl Ended {
+    /// Well when it is true, else with failures.
+    pub(crate) fn well_if(well: bool) -> Self {
+        if well { Self::Well } else { Self::WithFailures }
+    }
+}
 
 /// Data to stdout, words for people to stderr.
 #[derive(Debug)]
@@ -11,11 +29,13 @@ pub(crate) struct Printer {
     /// One JSON document on stdout instead of text.
     pub(crate) json: bool,
     quiet: bool,
+    /// What is under way.
+    bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Printer {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, bar: Mutex::new(None) }
     }
 
     /// Text on stdout, as it is.
@@ -39,8 +59,15 @@ impl Printer {
 
     /// Words for people, on stderr.
     pub(crate) fn say(&self, text: &str) {
-        if !self.quiet {
+        if self.quiet {
+            return;
+        }
+        let write = || {
             let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &*self.bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
@@ -63,9 +90,19 @@ impl Printer {
         std::io::stdout().is_terminal()
     }
 
-    /// A progress bar on stderr, hidden when stderr is no terminal.
-    pub(crate) fn bar(&self, length: u64) -> ProgressBar {
-        let bar = ProgressBar::new(length);
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Progress as a bar on stderr, hidden when stderr is no terminal.
+impl Listener for Printer {
+    fn say(&self, words: &str) {
+        Self::say(self, words);
+    }
+
+    fn begin(&self, parts: u64) {
+        let bar = ProgressBar::new(parts);
         if self.quiet || !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
@@ -74,7 +111,33 @@ impl Printer {
         {
             bar.set_style(style);
         }
-        bar
+        *self.bar() = Some(bar);
+    }
+
+    fn reach(&self, done: u64) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_position(done);
+            bar.reset_eta();
+        }
+    }
+
+    fn advance(&self, of: u64) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_length(of);
+            bar.inc(1);
+        }
+    }
+
+    fn note(&self, words: &str) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_message(words.to_owned());
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
     }
 }
 

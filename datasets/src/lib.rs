@@ -7,6 +7,20 @@
 //!
 //! Features, both on by default: `parquet` (sets as Hugging Face keeps them) and `xlsx` (reply files). A file
 //! of a format that is left out is refused with the name of its feature.
+//!
+//! ```
+//! use loupe_core::Target;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let row = r#"{"question": "Is there a pneumothorax?", "image": "017.png", "answer": "no", "tags": {"organ": "lung"}}"#;
+//! std::fs::write(folder.path().join("mine.jsonl"), row)?;
+//!
+//! let set = loupe_datasets::open("jsonl", folder.path(), None)?;
+//! let sample = set.get(0)?;
+//! assert_eq!((set.len(), sample.group.as_str()), (1, "017.png"));
+//! assert_eq!(sample.target, Target::Text(vec!["no".to_owned()]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod digest;

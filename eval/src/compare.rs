@@ -1,7 +1,7 @@
 //! Two runs on the same samples: paired differences, never two intervals side by side.
 
+use crate::judged::JudgedRun;
 use crate::profile::{Profile, Verdict};
-use crate::score::view;
 use crate::stats::bootstrap::{self, RESAMPLES};
 use crate::stats::multiple::{benjamini_hochberg, holm};
 use crate::stats::paired::{McNemar, PairedT, mcnemar, t_test};
@@ -49,9 +49,9 @@ pub enum CompareError {
 /// A figure of two runs over the samples that have it in both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Figure.
+    /// Name of the figure, as in the summary.
     pub name: String,
-    /// Pairs.
+    /// Samples that have the figure in both runs.
     pub n: usize,
     /// Groups they come from.
     pub groups: usize,
@@ -112,7 +112,7 @@ pub struct Comparison {
     pub figures: Vec<Difference>,
     /// The headline by subgroup.
     pub subgroups: Vec<SubgroupDifference>,
-    /// Where the second run is a probe of the first: what its answers owe to the pictures.
+    /// Where the second run is a probe of the first: how far the answers depend on the pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependence: Option<Dependence>,
 }
@@ -132,10 +132,9 @@ struct Row {
 
 type Rows = (Vec<String>, HashMap<String, Row>);
 
-fn rows(folder: &RunFolder, profile: &dyn Profile) -> Result<Rows, RunError> {
-    let profiles = [profile];
+fn rows(run: &JudgedRun) -> Result<Rows, RunError> {
     let (mut order, mut rows): Rows = Default::default();
-    for judged in view(folder, &profiles)? {
+    for judged in run.items()? {
         let judged = judged?;
         let (Some(sample), Some((_, judgement))) = (&judged.item.line.sample, judged.verdicts.first()) else {
             continue;
@@ -182,8 +181,16 @@ struct Pair<'a> {
 /// # Errors
 /// When a run cannot be read, the runs share no sample, or an id stands for different questions.
 pub fn compare(a: &Path, b: &Path, profile: &dyn Profile) -> Result<Comparison, CompareError> {
-    let (folder_a, folder_b) = (RunFolder::open(a)?, RunFolder::open(b)?);
-    let ((order, rows_a), (_, rows_b)) = (rows(&folder_a, profile)?, rows(&folder_b, profile)?);
+    compare_judged(&JudgedRun::open(a, profile)?, &JudgedRun::open(b, profile)?)
+}
+
+/// Compares two runs that one profile has judged, sample by sample.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_judged(a: &JudgedRun, b: &JudgedRun) -> Result<Comparison, CompareError> {
+    let (folder_a, folder_b) = (&a.folder, &b.folder);
+    let ((order, rows_a), (_, rows_b)) = (rows(a)?, rows(b)?);
     let mut pairs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     for id in &order {
@@ -200,13 +207,13 @@ pub fn compare(a: &Path, b: &Path, profile: &dyn Profile) -> Result<Comparison, 
     }
     if pairs.is_empty() {
         let name = |f: &RunFolder| f.made_by.dataset.name.clone();
-        return Err(CompareError::NothingShared { a: name(&folder_a), b: name(&folder_b) });
+        return Err(CompareError::NothingShared { a: name(folder_a), b: name(folder_b) });
     }
     let all: Vec<&Pair<'_>> = pairs.iter().collect();
     let figures: Vec<Difference> = names.iter().filter_map(|name| difference(name, &all)).collect();
     let subgroups = names.first().map(|name| by_subgroup(name, &pairs)).unwrap_or_default();
     Ok(Comparison {
-        profile: profile.name().to_owned(),
+        profile: a.profile().to_owned(),
         a: folder_a.made_by.model.name.clone(),
         b: folder_b.made_by.model.name.clone(),
         settings: folder_a.made_by.differences(&folder_b.made_by),
@@ -215,7 +222,7 @@ pub fn compare(a: &Path, b: &Path, profile: &dyn Profile) -> Result<Comparison, 
         only_b: rows_b.len() - pairs.len(),
         figures,
         subgroups,
-        dependence: is_probe(&folder_b).then(|| owed(&pairs)).flatten(),
+        dependence: is_probe(folder_b).then(|| owed(&pairs)).flatten(),
     })
 }
 

@@ -2,7 +2,8 @@
 
 use loupe_core::PictureRecord;
 use loupe_core::{Prediction, Sample};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 
 /// What became of an item. The five classes are disjoint and together cover every item of a run.
@@ -50,27 +51,46 @@ pub struct Value {
 }
 
 /// A profile's decision about one item, with everything needed to see why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// What became of it.
     pub verdict: Verdict,
     /// The rule that fired, or the reason why none did.
     pub rule: Cow<'static, str>,
     /// The part of the reply that the rule read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<String>,
     /// The reference as it was compared.
     pub gold: String,
     /// The answer as it was compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// What the item adds to each figure; an item that is not in a figure's denominator has no value.
-    #[serde(serialize_with = "values_as_map")]
+    #[serde(serialize_with = "values_as_map", deserialize_with = "values_from_map")]
     pub values: Vec<Value>,
 }
 
 fn values_as_map<S: serde::Serializer>(values: &[Value], to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(values.iter().map(|v| (&v.name, v.value)))
+}
+
+/// Values in the order of the file; what JSON cannot hold (`null`) is not a number.
+fn values_from_map<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
+    struct Values;
+    impl<'de> Visitor<'de> for Values {
+        type Value = Vec<Value>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("values by figure")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
+                all.push(Value { name: name.into(), value: value.unwrap_or(f64::NAN) });
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_map(Values)
 }
 
 impl Judgement {

@@ -1,7 +1,8 @@
 //! How much a score depends on who reads the replies.
 
-use crate::profiles::PROFILES;
-use loupe_core::{Sample, Score};
+use crate::profile::{Case, Judgement, Profile};
+use crate::profiles::{AsProfile, PROFILES};
+use loupe_core::Score;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,6 +13,8 @@ pub struct Sensitivity {
     n: u64,
     sums: Vec<f64>,
     without: BTreeMap<usize, String>,
+    /// Where among the profiles that judge every reply each one stands.
+    known: Vec<Option<usize>>,
 }
 
 /// The ends of the range and what lies between.
@@ -23,17 +26,26 @@ pub struct Spread {
     pub without: Vec<(String, String)>,
 }
 
-impl Default for Sensitivity {
-    fn default() -> Self {
-        Self { n: 0, sums: vec![0.0; PROFILES.iter().count()], without: BTreeMap::new() }
-    }
-}
-
 impl Sensitivity {
-    /// Counts a reply in; a profile that does not apply to it is asked no more.
-    pub fn add(&mut self, sample: &Sample, reply: &str) {
+    /// Nothing gathered yet, beside profiles of these names that judge every reply anyway: what they
+    /// decide is read, and they are not asked twice.
+    pub fn beside<'p>(asked: impl IntoIterator<Item = &'p str>) -> Self {
+        let asked: Vec<&str> = asked.into_iter().collect();
+        let known = PROFILES.iter().map(|rules| {
+            let profile = AsProfile::new(*rules);
+            asked.iter().position(|have| *have == profile.name())
+        });
+        let known: Vec<Option<usize>> = known.collect();
+        Self { n: 0, sums: vec![0.0; known.len()], without: BTreeMap::new(), known }
+    }
+
+    /// Counts a reply in with the verdicts of the profiles that were asked, in their order; a profile that
+    /// does not apply to it is asked no more. An item that failed does not count.
+    pub fn add(&mut self, case: &Case<'_>, verdicts: &[(String, Judgement)]) {
+        let (sample, Some(reply)) = (case.sample, case.prediction.text()) else { return };
         self.n += 1;
-        for (at, (profile, sum)) in PROFILES.iter().zip(&mut self.sums).enumerate() {
+        for (at, ((profile, sum), known)) in PROFILES.iter().zip(&mut self.sums).zip(&self.known).enumerate()
+        {
             if self.without.contains_key(&at) {
                 continue;
             }
@@ -41,7 +53,9 @@ impl Sensitivity {
                 self.without.insert(at, "asks a judge".to_owned());
                 continue;
             }
-            match profile.score(sample, reply).verdict {
+            let judgement = known.and_then(|n| verdicts.get(n)).map(|(_, judgement)| judgement);
+            let verdict = judgement.map(AsProfile::verdict_in);
+            match verdict.unwrap_or_else(|| profile.score_seen(sample, reply, case.pictures).verdict) {
                 Score::Value(v) => *sum += v,
                 Score::Unscored(why) => drop(self.without.insert(at, why.into_owned())),
             }

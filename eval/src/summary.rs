@@ -5,14 +5,14 @@ use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::metrics::{bertscore, radfact, wordnet};
-use crate::profile::{Gather, Judgement, Profile, Verdict};
+use crate::profile::{Case, Gather, Judgement, Profile, Verdict};
 use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Prediction, Sample, Score};
-use loupe_run::MadeBy;
+use loupe_core::{Metric, Sample, Score};
+use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -54,7 +54,7 @@ pub struct Subgroup {
 /// What one profile makes of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProfileSummary {
-    /// Profile.
+    /// Name of the profile.
     pub name: String,
     /// Items by verdict.
     pub verdicts: BTreeMap<Verdict, u64>,
@@ -93,9 +93,9 @@ pub struct CalibrationSummary {
 /// Facts about a run for tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
-    /// Dataset.
+    /// Name of the dataset.
     pub dataset: String,
-    /// Split.
+    /// Name of the split.
     pub split: String,
     /// SHA-256 of its annotation files.
     pub fingerprint: String,
@@ -110,7 +110,7 @@ pub struct RunFacts {
     /// Strategy, if not a single pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// Samples.
+    /// Number of samples.
     pub n: usize,
     /// Replies per sample.
     pub rollouts: usize,
@@ -121,7 +121,7 @@ pub struct RunFacts {
 pub struct Summary {
     /// What was run.
     pub run: RunFacts,
-    /// Replies.
+    /// Number of replies, failures aside.
     pub replies: u64,
     /// Items without a reply, with a recorded reason.
     pub failed: u64,
@@ -188,11 +188,11 @@ impl FigureSums {
     }
 }
 
-/// FigureSums under names, in order of first appearance; a run has a handful of names.
+/// Sums under names, in order of first appearance; a run has a handful of names.
 #[derive(Default)]
-struct Named(Vec<(String, FigureSums)>);
+struct NamedSums(Vec<(String, FigureSums)>);
 
-impl Named {
+impl NamedSums {
     fn entry(&mut self, name: &str) -> &mut FigureSums {
         let at = self.0.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
             self.0.push((name.to_owned(), FigureSums::default()));
@@ -206,13 +206,13 @@ impl Named {
     }
 }
 
-struct Gathered<'a> {
+struct ProfileSums<'a> {
     profile: &'a dyn Profile,
     verdicts: BTreeMap<Verdict, u64>,
     rules: HashMap<String, u64>,
-    all: Named,
+    all: NamedSums,
     /// Tag to value to sums; `None` for tags with too many values.
-    by_tag: BTreeMap<String, Option<BTreeMap<String, Named>>>,
+    by_tag: BTreeMap<String, Option<BTreeMap<String, NamedSums>>>,
     right: Vec<u32>,
     confidences: Vec<(f64, bool)>,
     printed: Option<Box<dyn Gather>>,
@@ -243,8 +243,8 @@ pub struct Scoring<'a> {
 /// and the few profiles that need a whole set aside).
 pub struct Summariser<'a> {
     groups: HashMap<String, u32>,
-    profiles: Vec<Gathered<'a>>,
-    metrics: Named,
+    profiles: Vec<ProfileSums<'a>>,
+    metrics: NamedSums,
     grounding: Gatherer,
     last: Option<String>,
     corpus: &'a [TextCorpusMetric],
@@ -265,17 +265,17 @@ pub struct Summariser<'a> {
 impl<'a> Summariser<'a> {
     /// Nothing gathered yet. Figures of metrics appear even when no item has one.
     pub fn new(scoring: &Scoring<'a>) -> Self {
-        let gathered = |profile: &&'a dyn Profile| Gathered {
+        let gathered = |profile: &&'a dyn Profile| ProfileSums {
             profile: *profile,
             verdicts: BTreeMap::new(),
             rules: HashMap::new(),
-            all: Named::default(),
+            all: NamedSums::default(),
             by_tag: BTreeMap::new(),
             right: Vec::new(),
             confidences: Vec::new(),
             printed: profile.gather(),
         };
-        let mut named = Named::default();
+        let mut named = NamedSums::default();
         for metric in scoring.metrics {
             named.entry(metric.name());
         }
@@ -292,7 +292,9 @@ impl<'a> Summariser<'a> {
             texts: scoring.texts.map(str::to_owned),
             bertscore: scoring.bertscore.cloned(),
             wordnet: scoring.wordnet.cloned(),
-            sensitivity: scoring.sensitivity.then(Sensitivity::default),
+            sensitivity: scoring
+                .sensitivity
+                .then(|| Sensitivity::beside(scoring.profiles.iter().map(|p| p.name()))),
             replies: 0,
             failed: 0,
             unreadable: 0,
@@ -313,17 +315,17 @@ impl<'a> Summariser<'a> {
     /// An item with its verdicts, in the order of the profiles; replies to one sample follow each other.
     pub fn add(
         &mut self,
-        sample: &Sample,
-        prediction: &Prediction,
+        case: &Case<'_>,
         verdicts: &[(String, Judgement)],
         measured: &[(&'static str, Score)],
     ) {
+        let Case { sample, prediction, .. } = *case;
         self.grounding.add(sample, prediction);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
                 if let Some(sensitivity) = &mut self.sensitivity {
-                    sensitivity.add(sample, &reply.text);
+                    sensitivity.add(case, verdicts);
                 }
                 for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
                     if let Some(printed) = &mut gathered.printed {
@@ -408,7 +410,7 @@ impl<'a> Summariser<'a> {
     }
 }
 
-impl Gathered<'_> {
+impl ProfileSums<'_> {
     fn add(
         &mut self,
         sample: &Sample,
@@ -451,7 +453,7 @@ impl Gathered<'_> {
                     *slot = None;
                     continue;
                 }
-                values.insert(value.to_owned(), Named::default());
+                values.insert(value.to_owned(), NamedSums::default());
             }
             let Some(named) = values.get_mut(value) else { continue };
             for value in &judgement.values {
@@ -502,4 +504,38 @@ fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {
         auroc: auroc(pairs),
         selective: (1..=10).filter_map(|tenth| at(f64::from(tenth) / 10.0)).collect(),
     })
+}
+
+/// What a model did not have to compute again in second and later rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PrefixReuse {
+    /// Share of the prompt tokens, new pictures and words included.
+    pub of_prompt: f64,
+    /// Share of the tokens that were there before: the earlier rounds' prompts and replies.
+    pub of_earlier_turns: f64,
+}
+
+/// What was computed once in the rounds of a run that continue others; `None` when no sample came to a
+/// second round.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn prefix_reuse(folder: &RunFolder) -> Result<Option<PrefixReuse>, RunError> {
+    let (mut reused, mut kept, mut prompt, mut earlier) = (0usize, 0usize, 0usize, 0usize);
+    for item in folder.items()? {
+        let Some(reply) = item?.reply else { continue };
+        let Some(trace) = reply.prediction.record.rounds() else { continue };
+        for round in &trace.rounds {
+            let before = round.follows.and_then(|n| trace.rounds.get(n)?.reply.as_ref());
+            let (Some(before), Some(reply)) = (before, &round.reply) else { continue };
+            let old = before.counts.prompt_tokens + before.counts.new_tokens;
+            reused += reply.counts.reused_tokens;
+            kept += reply.counts.reused_tokens.min(old);
+            prompt += reply.counts.prompt_tokens;
+            earlier += old;
+        }
+    }
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    Ok((earlier > 0)
+        .then(|| PrefixReuse { of_prompt: share(reused, prompt), of_earlier_turns: share(kept, earlier) }))
 }

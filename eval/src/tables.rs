@@ -22,7 +22,11 @@ fn range(name: &str, interval: Option<&Interval>) -> String {
     interval.map_or_else(String::new, |i| format!("{} – {}", number(name, i.lo), number(name, i.hi)))
 }
 
-fn cells(figure: &Figure) -> [String; 7] {
+/// Columns of [`figure_cells`].
+pub const FIGURE: [&str; 7] = ["%", "95 % interval", "n", "groups", "unparsed", "unscored", "method"];
+
+/// A figure as a row of every table shows it, without its name.
+pub fn figure_cells(figure: &Figure) -> [String; 7] {
     let value = figure.value.map_or_else(|| "–".to_owned(), |v| number(&figure.name, v));
     [
         value,
@@ -35,19 +39,21 @@ fn cells(figure: &Figure) -> [String; 7] {
     ]
 }
 
-const FIGURE: [&str; 7] = ["%", "95 % interval", "n", "groups", "unparsed", "unscored", "method"];
+/// A table of figures under their own names.
+pub fn figures<'a>(title: impl Into<String>, of: impl IntoIterator<Item = &'a Figure>) -> Table {
+    let mut table = Table::new(title, &[&["figure"][..], &FIGURE].concat());
+    table.rows = of.into_iter().map(|f| [&[f.name.clone()][..], &figure_cells(f)].concat()).collect();
+    table
+}
 
 /// All tables of a summary: per profile its figures, what its harness prints and its subgroups; then
 /// metrics, calibration, rollouts and, with several profiles, how much the parser matters.
 pub fn summary(summary: &Summary) -> Vec<Table> {
     let mut tables = Vec::new();
     for profile in &summary.profiles {
-        let mut table = Table::new(
-            format!("{} · {} · {}", summary.run.dataset, summary.run.model, profile.name),
-            &[&["figure"][..], &FIGURE].concat(),
-        );
+        let title = format!("{} · {} · {}", summary.run.dataset, summary.run.model, profile.name);
+        let mut table = figures(title, &profile.figures);
         table.note = verdicts(profile, summary);
-        table.rows = profile.figures.iter().map(|f| [&[f.name.clone()][..], &cells(f)].concat()).collect();
         table.rows.extend(profile.printed.iter().map(|(name, value)| {
             let mut row = vec![format!("as printed: {name}"), format!("{value:.4}")];
             row.resize(1 + FIGURE.len(), String::new());
@@ -55,56 +61,63 @@ pub fn summary(summary: &Summary) -> Vec<Table> {
         }));
         tables.push(table);
         tables.extend(subgroups(profile));
-        if let Some(r) = profile.rollouts {
-            let mut table =
-                Table::new(format!("{} replies per sample · {}", r.k, profile.name), &["figure", "%"]);
-            let figures = [
-                ("expected accuracy", r.expected),
-                ("majority right", r.majority_right),
-                ("any right (pass@k)", r.any),
-                ("all right", r.all),
-                ("pairs that agree", r.consistency),
-            ];
-            table.rows =
-                figures.iter().map(|(name, v)| vec![(*name).to_owned(), number("share", *v)]).collect();
-            tables.push(table);
-        }
-        if let Some(c) = &profile.calibration {
-            let mut table =
-                Table::new(format!("calibration · {} (n {})", profile.name, c.n), &["figure", "value"]);
-            let figures = [("ECE, 15 bins", c.errors.ece), ("largest gap", c.errors.mce), ("Brier", c.brier)];
-            table.rows =
-                figures.iter().map(|(name, v)| vec![(*name).to_owned(), format!("{v:.4}")]).collect();
-            table.rows.extend(c.auroc.map(|v| vec!["AUROC".to_owned(), format!("{v:.4}")]));
-            table.rows.extend(c.selective.iter().map(|(coverage, accuracy)| {
-                vec![
-                    format!("accuracy of the most confident {:.0} %", 100.0 * coverage),
-                    format!("{accuracy:.4}"),
-                ]
-            }));
-            tables.push(table);
-        }
+        tables.extend(rollouts(profile));
+        tables.extend(calibration(profile));
     }
-    if !summary.metrics.is_empty() {
-        let mut table = Table::new("metrics", &["metric", "mean", "95 % interval", "n", "unscored"]);
-        table.rows = summary
-            .metrics
-            .iter()
-            .map(|f| {
-                let value = f.value.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
-                let interval =
-                    f.interval.as_ref().map_or_else(String::new, |i| format!("{:.4} – {:.4}", i.lo, i.hi));
-                vec![f.name.clone(), value, interval, f.n.to_string(), f.unscored.to_string()]
-            })
-            .collect();
-        let made_with = summary.bertscore.as_ref().map(|facts| facts.note());
-        let made_with = made_with.into_iter().chain(summary.wordnet.as_ref().map(|facts| facts.note()));
-        table.note = summary.texts.iter().cloned().chain(made_with).collect::<Vec<_>>().join("; ");
-        tables.push(table);
-    }
+    tables.extend(metrics(summary));
     tables.extend(grounding(summary));
     tables.extend(sensitivity(summary));
     tables
+}
+
+/// Several replies to each sample, when the run has them.
+pub fn rollouts(profile: &ProfileSummary) -> Option<Table> {
+    let r = profile.rollouts?;
+    let mut table = Table::new(format!("{} replies per sample · {}", r.k, profile.name), &["figure", "%"]);
+    let figures = [
+        ("expected accuracy", r.expected),
+        ("majority right", r.majority_right),
+        ("any right (pass@k)", r.any),
+        ("all right", r.all),
+        ("pairs that agree", r.consistency),
+    ];
+    table.rows = figures.iter().map(|(name, v)| vec![(*name).to_owned(), number("share", *v)]).collect();
+    Some(table)
+}
+
+/// Confidence against correctness, when the replies carry log-probabilities.
+pub fn calibration(profile: &ProfileSummary) -> Option<Table> {
+    let c = profile.calibration.as_ref()?;
+    let mut table = Table::new(format!("calibration · {} (n {})", profile.name, c.n), &["figure", "value"]);
+    let figures = [("ECE, 15 bins", c.errors.ece), ("largest gap", c.errors.mce), ("Brier", c.brier)];
+    table.rows = figures.iter().map(|(name, v)| vec![(*name).to_owned(), format!("{v:.4}")]).collect();
+    table.rows.extend(c.auroc.map(|v| vec!["AUROC".to_owned(), format!("{v:.4}")]));
+    table.rows.extend(c.selective.iter().map(|(coverage, accuracy)| {
+        vec![format!("accuracy of the most confident {:.0} %", 100.0 * coverage), format!("{accuracy:.4}")]
+    }));
+    Some(table)
+}
+
+/// Text and other metrics, when any were asked for.
+pub fn metrics(summary: &Summary) -> Option<Table> {
+    if summary.metrics.is_empty() {
+        return None;
+    }
+    let mut table = Table::new("metrics", &["metric", "mean", "95 % interval", "n", "unscored"]);
+    table.rows = summary
+        .metrics
+        .iter()
+        .map(|f| {
+            let value = f.value.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+            let interval =
+                f.interval.as_ref().map_or_else(String::new, |i| format!("{:.4} – {:.4}", i.lo, i.hi));
+            vec![f.name.clone(), value, interval, f.n.to_string(), f.unscored.to_string()]
+        })
+        .collect();
+    let made_with = summary.bertscore.as_ref().map(|facts| facts.note());
+    let made_with = made_with.into_iter().chain(summary.wordnet.as_ref().map(|facts| facts.note()));
+    table.note = summary.texts.iter().cloned().chain(made_with).collect::<Vec<_>>().join("; ");
+    Some(table)
 }
 
 /// Boxes and points of a run: COCO's figures, and how the replies could be read.
@@ -150,9 +163,9 @@ fn subgroups(profile: &ProfileSummary) -> Option<Table> {
         Table::new(format!("subgroups · {}", profile.name), &[&["subgroup", "figure"][..], &FIGURE].concat());
     for group in &profile.subgroups {
         let name = format!("{} = {}", group.tag, group.value);
-        table
-            .rows
-            .extend(group.figures.iter().map(|f| [&[name.clone(), f.name.clone()][..], &cells(f)].concat()));
+        table.rows.extend(
+            group.figures.iter().map(|f| [&[name.clone(), f.name.clone()][..], &figure_cells(f)].concat()),
+        );
     }
     (!table.rows.is_empty()).then_some(table)
 }
@@ -281,7 +294,8 @@ pub fn comparison_tables(c: &Comparison) -> Vec<Table> {
         tables.push(table);
     }
     if let Some(d) = c.dependence {
-        let mut table = Table::new("what the answers owe to the pictures", &["figure", "%"]);
+        let mut table =
+            Table::new("image dependence: the same questions with altered pictures", &["figure", "%"]);
         let figures = [
             ("right with the true pictures", Some(d.accuracy)),
             ("right under the probe", Some(d.accuracy_under_probe)),

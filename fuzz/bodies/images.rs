@@ -1,9 +1,10 @@
 //! What the fuzz targets do with bytes: anything gives a result or an error, within the limits. The
-//! targets of cargo-fuzz and the mutation test in `preprocess/tests/mutants.rs` share these.
+//! targets of cargo-fuzz and the mutation test in `preprocess/tests/main/mutants.rs` share these.
 
 use loupe_core::MediaLoader;
 use loupe_core::media::{MediaRef, MediaSource, Plane, SliceAt, View, WindowChoice};
-use loupe_preprocess::dicom::{Image, deid, inspect, parse, rtstruct, seg, write};
+use loupe_dicom::{deid, parse, write};
+use loupe_preprocess::dicom::{Image, inspect, rtstruct, seg};
 use loupe_preprocess::nifti::{self, Xform};
 use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{labels_of, read_volume};
@@ -62,7 +63,8 @@ pub fn dicom(bytes: &[u8]) {
     let _ = rtstruct::read(bytes.to_vec(), &LIMITS);
     if let Ok(object) = parse::parse(bytes.to_vec(), &LIMITS) {
         let _ = (inspect::report(&object.data), inspect::structure(&object.data));
-        let copy = write::file(&deid::deidentify(&object, &deid::Options::default()).object);
+        let copy = deid::deidentify(&object, &deid::Options::default()).object;
+        let copy = write::file(&copy).expect("whatever was read can be written");
         if let Err(error) = parse::parse(copy, &LIMITS) {
             assert!(object.data.elements().is_empty(), "a copy that cannot be read: {error}");
         }

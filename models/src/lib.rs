@@ -9,6 +9,25 @@
 //! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `layers`,
 //! `networks` (what has weights), `processors` (pictures to what networks read), `chat` (turns to tokens),
 //! `engine` (batches of asks to replies), `families`.
+//!
+//! ```no_run
+//! use loupe_core::{Ask, GenerationLimits, Picture, SegmentPrompt, VisionLanguageModel};
+//! use loupe_models::{Checkpoint, LoadOptions};
+//! use std::sync::Arc;
+//!
+//! let picture = Picture::new(448, 448, 1, vec![90; 448 * 448])?;
+//!
+//! let mut model = loupe_models::load("Lingshu-7B".as_ref(), &LoadOptions::default())?;
+//! let ask = Ask::pictures_then(vec![Arc::new(picture.clone())], "Is there a nodule?", GenerationLimits::default());
+//! for reply in model.generate(&[ask]) {
+//!     println!("{}", reply?.text);
+//! }
+//!
+//! let checkpoint = Checkpoint::directory("medsam".as_ref());
+//! let mut segmenter = loupe_models::load_segmenter(&checkpoint, Some("medsam"), &LoadOptions::default())?;
+//! let segments = segmenter.segment(&picture, &[SegmentPrompt::Box(picture.bounds())])?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod chat;
 mod checkpoint;

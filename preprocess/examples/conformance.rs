@@ -10,9 +10,9 @@
 
 use loupe_core::View;
 use loupe_core::media::WindowChoice;
+use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::limits::DecodeLimits;
-use loupe_preprocess::loader::Kind;
+use loupe_preprocess::loader::FileKind;
 use loupe_preprocess::nifti::Xform;
 use loupe_preprocess::picture_io;
 use loupe_preprocess::volume_io::open_volume;
@@ -34,7 +34,7 @@ fn main() {
 fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_core::MediaError> {
     let limits = DecodeLimits::default();
     let bytes = limits.read_file(path)?;
-    if matches!(Kind::sniff(&bytes), Some(Kind::Picture(_))) {
+    if matches!(FileKind::sniff(&bytes), Some(FileKind::Picture(_))) {
         let picture = picture_io::decode(&bytes, &View::default(), &limits)?.to_rgb();
         if let Some(dump) = dump {
             let written = std::fs::write(dump, picture.pixels());
@@ -44,7 +44,7 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
     }
     // The voxel half of a pair of files has no mark of its own.
     let half = path.file_name().is_some_and(|n| n.to_string_lossy().contains(".img"));
-    if matches!(Kind::sniff(&bytes), Some(Kind::Volume(_))) || half {
+    if matches!(FileKind::sniff(&bytes), Some(FileKind::Volume(_))) || half {
         return volume(path, dump.as_deref(), &limits);
     }
     let image = Image::parse(bytes, &limits)?;

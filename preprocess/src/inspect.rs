@@ -2,11 +2,12 @@
 
 use crate::dicom::files;
 use crate::dicom::series::{self, Content};
-use crate::loader::Kind;
-use crate::nifti::{self, Xform};
+use crate::loader::kind::FileKind;
 use crate::picture_io;
 use crate::render::orientation_letters;
-use crate::volume_io::{ReadVolume, VolumeFormat, open_bytes};
+use crate::volume_io::nifti::{self, Xform};
+use crate::volume_io::read::ReadVolume;
+use crate::volume_io::{VolumeFormat, open_bytes};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
@@ -92,11 +93,11 @@ pub fn inspect(path: &Path, options: &Options) -> Result<Inspection, MediaError>
         return dicom_folder(path, options);
     }
     let bytes = limits.read_file(path)?;
-    match Kind::sniff(&bytes) {
-        Some(Kind::Picture(_)) => picture(&bytes, limits),
-        Some(Kind::Volume(format)) => Ok(volume(path, &bytes, format, xform, limits)),
-        Some(Kind::Zip) => dicom_folder(path, options),
-        Some(Kind::Dicom) => dicom(path, options),
+    match FileKind::sniff(&bytes) {
+        Some(FileKind::Picture(_)) => picture(&bytes, limits),
+        Some(FileKind::Volume(format)) => Ok(volume(path, &bytes, format, xform, limits)),
+        Some(FileKind::Zip) => dicom_folder(path, options),
+        Some(FileKind::Dicom) => dicom(path, options),
         None if nifti::is_image_of_pair(path) => Ok(volume(path, &bytes, VolumeFormat::Nifti, xform, limits)),
         None => {
             Err(MediaError::UnknownFormat("the contents are none of the formats that loupe reads".into()))

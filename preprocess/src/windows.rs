@@ -7,6 +7,7 @@
 
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
+use loupe_core::words::did_you_mean;
 
 /// A window by name.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,33 +53,13 @@ pub fn preset_window(name: &str) -> Option<Window> {
 pub fn preset(name: &str) -> Result<Window, MediaError> {
     preset_window(name).ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
-        let nearest = names.iter().map(|n| (edits(&plain(name), &plain(n)), *n)).min();
-        let meant = match nearest {
-            Some((distance, near)) if distance <= 3 => format!("; did you mean {near:?}?"),
-            _ => String::new(),
-        };
+        let meant = did_you_mean(name, names.iter().copied());
         MediaError::View(format!("no window is called {name:?}{meant} (known: {})", names.join(", ")))
     })
 }
 
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 """Perceptual hashes of invented pictures by imagehash.phash; writes perceptual.json.
 
-The pictures are made by the same formula in tests/perceptual.rs."""
+The pictures are made by the same formula in tests/main/perceptual.rs."""
 import json
 import pathlib
 

@@ -1,7 +1,7 @@
 """Makes resize_fixtures.json: sizes and the SHA-256 of what Pillow and torchvision make of them.
 
 Run with Pillow 13 and torchvision 0.29 (CPU with AVX2):  python resize_fixtures.py
-Pixels come from an integer hash that tests/resize.rs repeats, so only hashes are stored.
+Pixels come from an integer hash that tests/main/resize.rs repeats, so only hashes are stored.
 """
 import hashlib
 import json

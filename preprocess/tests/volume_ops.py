@@ -16,7 +16,7 @@ SPACING = np.array([1.3, 0.9, 2.5])
 
 
 def hu():
-    """The volume of tests/volume_ops.rs, indexed (k, j, i)."""
+    """The volume of tests/main/volume_ops.rs, indexed (k, j, i)."""
     k, j, i = np.mgrid[0:D, 0:H, 0:W]
     return (((i * 37 + j * 101 + k * 59) % 97) * 25 - 1100 + i * j).astype(np.float32)
 

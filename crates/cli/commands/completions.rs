@@ -1,9 +1,7 @@
 //! `loupe completions SHELL`
 
-use crate::printer::Printer;
-use crate::{Cli, Ended};
+use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use clap::CommandFactory;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -13,9 +11,9 @@ pub(crate) struct Args {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+pub(crate) fn run(args: &Args, command: &mut clap::Command, out: &mut Printer) -> Result<Ended> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "loupe", &mut script);
+    clap_complete::generate(args.shell, command, "loupe", &mut script);
     out.text(&String::from_utf8_lossy(&script))?;
     Ok(Ended::Well)
 }

@@ -1,15 +1,12 @@
 //! `loupe deidentify PATH -o DIR`
 
-use crate::Ended;
-use crate::pick::SizeArgs;
-use crate::printer::Printer;
-use anyhow::{Context, Result, bail};
+use crate::args::image::SizeArgs;
+use crate::printer::{Ended, Printer};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
+use loupe_app::deidentify::{DeidentifyOptions, Kept, deidentify};
 use loupe_core::words::counted;
-use loupe_preprocess::dicom::export::{Export, Outcome};
-use loupe_preprocess::dicom::{deid, files};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write copies of DICOM files without what identifies the patient: the basic profile of PS3.15 E.1.
 ///
@@ -52,85 +49,39 @@ enum Keep {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let secret = match &args.secret {
-        Some(path) => std::fs::read(path).with_context(|| format!("{} could not be read", path.display()))?,
-        None => unguessable(),
-    };
-    if secret.is_empty() {
-        bail!("the secret is empty; anyone could then test guesses of the old UIDs");
-    }
     let keeps = |what| args.keep.contains(&what);
-    let options = deid::Options {
-        secret,
-        keep_uids: keeps(Keep::Uids),
-        keep_dates: keeps(Keep::Dates),
-        keep_device: keeps(Keep::Device),
-        keep_institution: keeps(Keep::Institution),
-        keep_patient_characteristics: keeps(Keep::Patient),
+    let options = DeidentifyOptions {
+        source: args.source.clone(),
+        output: args.output.clone(),
+        keep: Kept {
+            uids: keeps(Keep::Uids),
+            dates: keeps(Keep::Dates),
+            device: keeps(Keep::Device),
+            institution: keeps(Keep::Institution),
+            patient: keeps(Keep::Patient),
+        },
+        secret: args.secret.clone(),
+        limits: args.limits.limits(),
     };
-    must_be_empty(&args.output)?;
-    let limits = args.limits.limits();
-    let blobs = files::collect(&args.source, &limits)
-        .with_context(|| format!("{} could not be read", args.source.display()))?;
-    let bar = out.bar(blobs.len() as u64);
-    let mut export = Export::new(&args.output, options, limits);
-    let (mut written, mut others) = (0usize, 0usize);
-    let mut failed = Vec::new();
-    let mut warnings: BTreeMap<String, usize> = BTreeMap::new();
-    for (n, blob) in blobs.iter().enumerate() {
-        match export.file(blob) {
-            Ok(Outcome::Written(found)) => {
-                written += 1;
-                found.into_iter().for_each(|warning| *warnings.entry(warning).or_default() += 1);
-            }
-            Ok(Outcome::NotDicom) => others += 1,
-            // By number: names of files often name patients.
-            Err(error) => failed.push(serde_json::json!({ "file": n + 1, "error": error.to_string() })),
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let document = deidentify(&options, out)?;
+    let written = counted(document.written, "file");
     if out.json {
-        out.document(&serde_json::json!({
-            "written": written, "not_dicom": others, "failed": failed, "warnings": warnings,
-        }))?;
+        out.document(&document)?;
     } else {
-        out.line(&format!("{} written to {}", counted(written, "file"), args.output.display()))?;
-        if others > 0 {
-            let are = if others == 1 { "is" } else { "are" };
-            out.line(&format!("{} {are} not DICOM and left out", counted(others, "file")))?;
+        out.line(&format!("{written} written to {}", args.output.display()))?;
+        if document.not_dicom > 0 {
+            let are = if document.not_dicom == 1 { "is" } else { "are" };
+            out.line(&format!("{} {are} not DICOM and left out", counted(document.not_dicom, "file")))?;
         }
-        for failure in &failed {
-            out.line(&format!(
-                "file {} (in the order of names) failed: {}",
-                failure["file"], failure["error"]
-            ))?;
+        for failure in &document.failed {
+            out.line(&format!("file {} (in the order of names) failed: {:?}", failure.file, failure.error))?;
         }
     }
-    for (warning, count) in &warnings {
-        out.say(&format!(
-            "warning: {count} of {}: {warning}; pixels were not changed",
-            counted(written, "file")
-        ));
+    for (warning, count) in &document.warnings {
+        out.say(&format!("warning: {count} of {written}: {warning}; pixels were not changed"));
     }
-    if written == 0 && failed.is_empty() {
+    if document.written == 0 && document.failed.is_empty() {
         bail!("{} holds no DICOM file", args.source.display());
     }
-    Ok(if failed.is_empty() { Ended::Well } else { Ended::WithFailures })
-}
-
-/// Copies of two runs in one folder would mix, and a copy must never land on an original.
-fn must_be_empty(folder: &Path) -> Result<()> {
-    if let Ok(mut entries) = std::fs::read_dir(folder)
-        && entries.next().is_some()
-    {
-        bail!("{} is not empty; name a new folder", folder.display());
-    }
-    Ok(())
-}
-
-/// Bits that nobody can guess, from the seeds that the operating system gives each hash table.
-fn unguessable() -> Vec<u8> {
-    use std::hash::{BuildHasher, RandomState};
-    (0..4u8).flat_map(|n| RandomState::new().hash_one(n).to_le_bytes()).collect()
+    Ok(Ended::well_if(document.failed.is_empty()))
 }

@@ -1,10 +1,9 @@
 //! `loupe inspect FILE|DIR`
 
-use crate::Ended;
-use crate::pick::ImageArgs;
-use crate::printer::Printer;
-use anyhow::{Context, Result};
-use loupe_preprocess::inspect;
+use crate::args::image::ImageArgs;
+use crate::printer::{Ended, Printer};
+use anyhow::Result;
+use loupe_app::view::inspect;
 use std::path::PathBuf;
 
 /// Say what is in an image file or folder: geometry, windows, frames, and what would be refused.
@@ -25,21 +24,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let options = inspect::Options {
-        xform: args.images.xform(),
-        series: args.images.series(),
-        identifiers: args.identifiers,
-    };
+    let images = args.images.options();
     let mut all = Vec::new();
     let mut ended = Ended::Well;
     for path in &args.paths {
-        match inspect::inspect(path, &options)
-            .with_context(|| format!("{} could not be inspected", path.display()))
-        {
+        match inspect(path, &images, args.identifiers) {
             Ok(found) if out.json => all.push(serde_json::json!({ "path": path, "found": found })),
             Ok(found) => out.line(&format!("{}\n{found}", path.display()))?,
             Err(error) => {
-                out.error(&error);
+                out.error(&error.into());
                 ended = Ended::WithFailures;
             }
         }

@@ -1,11 +1,10 @@
 //! `loupe phantom --out DIR`
 
-use crate::Ended;
-use crate::printer::Printer;
-use anyhow::{Context, Result};
+use crate::printer::{Ended, Printer};
+use anyhow::Result;
+use loupe_app::phantom::write;
 use loupe_core::words::counted;
-use loupe_datasets::{FrameRow, write_frames};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write synthetic studies with exact ground truth, as DICOM, NIfTI, PNG and datasets.
 ///
@@ -16,36 +15,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Seed.
+    /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
     /// Number of studies.
     #[arg(long, value_name = "N", default_value_t = 16)]
     studies: usize,
-}
-
-/// Writes everything, the set over several pictures included; returns what was written.
-pub(crate) fn write(dir: &Path, seed: u64, studies: usize) -> Result<loupe_phantom::Summary> {
-    let summary = loupe_phantom::write_all(dir, seed, studies)
-        .with_context(|| format!("phantoms could not be written to {}", dir.display()))?;
-    let rows: Vec<FrameRow> = loupe_phantom::frame_questions(seed, studies)?
-        .into_iter()
-        .map(|q| FrameRow {
-            question_id: q.id,
-            system: "phantom".to_owned(),
-            organ: q.organ,
-            keyword: q.keyword,
-            modality: q.modality,
-            video_id: q.video,
-            question: q.question,
-            options: q.options,
-            correct_answer: q.letter.to_string(),
-            pictures: q.pictures,
-        })
-        .collect();
-    write_frames(&dir.join("medframeqa/data/test-00000-of-00001.parquet"), &rows)?;
-    Ok(summary)
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
@@ -59,7 +35,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             counted(summary.vqa_rad, "question"),
             summary.slake,
             counted(summary.regions, "region"),
-            counted(summary.second_look, "small finding"),
+            counted(summary.small_findings, "small finding"),
             counted(summary.files, "file"),
             args.out.display()
         ))?;

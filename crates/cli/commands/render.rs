@@ -1,10 +1,9 @@
 //! `loupe render IMAGE -o out.png`
 
-use crate::Ended;
-use crate::pick::{ImageArgs, ViewArgs};
-use crate::printer::Printer;
-use anyhow::{Context, Result};
-use loupe_core::MediaLoader;
+use crate::args::image::{ImageArgs, ViewArgs};
+use crate::printer::{Ended, Printer};
+use anyhow::Result;
+use loupe_app::view::render;
 use std::path::PathBuf;
 
 /// Write one view of an image as PNG: a slice of a volume, a window, a frame.
@@ -25,14 +24,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let media = args.view.media(&args.image)?;
-    let picture = args
-        .images
-        .loader()
-        .load(&media)
-        .with_context(|| format!("{} could not be rendered", args.image.display()))?;
-    std::fs::write(&args.output, loupe_report::png(&picture)?)
-        .with_context(|| format!("{} could not be written", args.output.display()))?;
+    let (media, image) = (args.view.media(&args.image)?, args.image.display().to_string());
+    let picture = render(&image, &media, &args.images.options(), &args.output)?;
     if out.json {
         out.document(&picture.origin)?;
     } else {

@@ -5,6 +5,29 @@
 //! ([`ask`]), what it points at ([`finding`]), what a dataset holds and a metric returns ([`sample`]), and
 //! the traits that the other crates implement: [`model`], [`answer`], [`segmenter`], [`encoder`], [`dataset`],
 //! [`loader`], [`metric`].
+//!
+//! A box on an enlarged part of a slice, in pixels of the slice and in the patient:
+//!
+//! ```
+//! use loupe_core::{Box2, Finding, LpsFromIndex, Origin, Picture};
+//!
+//! // A slice of 0.5 mm pixels at z = 30 mm, and the part of it that a model was shown.
+//! let volume = LpsFromIndex::from_columns([0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 3.0], [-32.0, -32.0, 30.0]);
+//! let origin = Origin {
+//!     spacing_mm: Some([0.5, 0.5]),
+//!     lps_from_source: Some(volume.plane(0.0)),
+//!     ..Origin::of_size(128, 128)
+//! };
+//! let slice = Picture::new(128, 128, 1, vec![0; 128 * 128])?.with_origin(origin);
+//! let part = slice.crop(Box2::new(40.0, 40.0, 104.0, 104.0))?;
+//!
+//! let nodule = Finding::region(0, Box2::new(10.0, 10.0, 18.0, 16.0), part.origin.clone());
+//! let in_slice = nodule.source_box().ok_or("no box")?;
+//! assert_eq!(in_slice.xyxy(), [50.0, 50.0, 58.0, 56.0]);
+//! assert_eq!(nodule.size_mm(), Some([4.0, 3.0]));
+//! assert!(nodule.centre_lps_mm().is_some_and(|[_, _, z]| z == 30.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod answer;
 pub mod ask;
@@ -20,6 +43,7 @@ pub mod guard;
 pub mod limits;
 pub mod loader;
 pub mod mask;
+pub mod measure;
 pub mod media;
 pub mod metric;
 pub mod model;
@@ -41,7 +65,7 @@ pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};
 pub use limits::DecodeLimits;
-pub use loader::{Intensities, MediaLoader, ResampleError, Resampler};
+pub use loader::{DisplayMaterial, Intensities, MediaLoader, ResampleError, Resampler};
 pub use mask::{LabelVolume, Mask};
 pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use metric::Metric;

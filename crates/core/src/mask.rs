@@ -25,12 +25,12 @@ impl Mask {
         Self { width, height, bits: vec![false; width * height] }
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -43,6 +43,19 @@ impl Mask {
     /// True when the pixel in column `x` and row `y` is covered; false outside.
     pub fn get(&self, x: usize, y: usize) -> bool {
         x < self.width && y < self.height && self.bits[y * self.width + x]
+    }
+
+    /// The mask in pixels of the source of a picture with this origin: a source pixel is covered when its
+    /// centre lies on a covered pixel of the picture. `None` when the picture has no way back.
+    pub fn in_source(&self, origin: &Origin) -> Option<Self> {
+        let self_from_source = origin.source_from_self.inverse()?;
+        let [width, height] = origin.source_size;
+        let centre = |n: usize| Point2::new((n % width) as f64 + 0.5, (n / width) as f64 + 0.5);
+        let covered = |n: usize| {
+            let at = self_from_source.point(centre(n));
+            at.x >= 0.0 && at.y >= 0.0 && self.get(at.x as usize, at.y as usize)
+        };
+        Self::new(width, height, (0..width.checked_mul(height)?).map(covered).collect())
     }
 
     /// Covered pixels.

@@ -1,6 +1,7 @@
 //! Flat 8-bit pictures that remember where they came from.
 
 use crate::geometry::{Box2, Given, LpsFromPlane, Map2, Point2, Source};
+use crate::media::{MediaRef, Plane, SliceAt, View, WindowChoice};
 use crate::window::Window;
 use crate::words::hex;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub struct Origin {
     pub slice: Option<usize>,
     /// Plane of the slice, when the source is a volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plane: Option<crate::media::Plane>,
+    pub plane: Option<Plane>,
     /// The window that turned intensities into grey levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -74,6 +75,21 @@ impl Origin {
     pub fn same_view(&self, other: &Self) -> bool {
         (&self.source, self.frame, self.slice, self.plane, self.source_size)
             == (&other.source, other.frame, other.slice, other.plane, other.source_size)
+    }
+
+    /// The whole view that this picture was cut from, to be read again: its number among `media`, and the
+    /// same frame, slice, plane and window of it. `None` when none of them has the source's name and there
+    /// are several.
+    pub fn view_again(&self, media: &[MediaRef]) -> Option<(usize, MediaRef)> {
+        let named = |m: &MediaRef| self.source.as_deref() == Some(m.name.as_str());
+        let at = media.iter().position(named).or((media.len() == 1).then_some(0))?;
+        let view = View {
+            frame: self.frame,
+            slice: self.slice.map(SliceAt::Index),
+            plane: self.plane.unwrap_or_default(),
+            window: self.window.map(WindowChoice::Numbers),
+        };
+        Some((at, MediaRef { view, ..media.get(at)?.clone() }))
     }
 
     /// Patient position in mm of a position in the picture, when known.
@@ -146,9 +162,9 @@ pub enum PictureError {
     /// Width or height is zero.
     #[error("a picture needs at least one pixel, got {width}×{height}")]
     Empty {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
     },
     /// Neither grey (1) nor RGB (3).
@@ -157,11 +173,11 @@ pub enum PictureError {
     /// The number of bytes is not width × height × channels.
     #[error("{width}×{height}×{channels} needs {} bytes, got {got}", width * height * channels)]
     Length {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
-        /// Channels.
+        /// Channels, 1 or 3.
         channels: usize,
         /// Bytes received.
         got: usize,
@@ -169,9 +185,9 @@ pub enum PictureError {
     /// A crop that covers no whole pixel of the picture.
     #[error("the region covers no pixel of the {width}×{height} picture")]
     NothingLeft {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
     },
 }
@@ -236,12 +252,12 @@ impl Picture {
         self
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -348,5 +364,27 @@ impl Picture {
         origin.source_from_self = origin.source_from_self.after(&self_from_resized);
         origin.steps.push(step.to_owned());
         origin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_view_is_read_again_as_it_was() {
+        let media = |name: &str| MediaRef { name: name.into(), ..MediaRef::file(name) };
+        let mut origin = Origin::of_size(40, 30);
+        (origin.source, origin.slice, origin.plane) = (Some("b".into()), Some(4), Some(Plane::Coronal));
+        origin.window = Some(Window::linear(40.0, 80.0));
+        let (n, again) = origin.view_again(&[media("a"), media("b")]).unwrap();
+        let window = Some(WindowChoice::Numbers(Window::linear(40.0, 80.0)));
+        let view = View { slice: Some(SliceAt::Index(4)), plane: Plane::Coronal, window, frame: None };
+        assert_eq!((n, again), (1, MediaRef { view, ..media("b") }));
+        // Without a name there must be no choice.
+        origin.source = None;
+        assert_eq!(origin.view_again(&[media("a"), media("b")]), None);
+        assert_eq!(origin.view_again(&[media("a")]).unwrap().0, 0);
     }
 }

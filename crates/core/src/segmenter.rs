@@ -13,7 +13,7 @@ use thiserror::Error;
 pub enum SegmentPrompt {
     /// A place inside (positive) or outside (negative) the object.
     Point {
-        /// Where.
+        /// Position in pixels of the picture.
         at: Point2<Given>,
         /// Inside the object?
         positive: bool,
@@ -22,7 +22,7 @@ pub enum SegmentPrompt {
     Box(Box2<Given>),
     /// A rough mask, or one of an earlier round.
     Mask(Mask),
-    /// Words.
+    /// Words that name the object.
     Phrase(String),
 }
 
@@ -42,7 +42,7 @@ pub enum SegmentError {
     /// This kind of prompt is not understood by the model.
     #[error("{model} takes no {kind} prompts")]
     Prompt {
-        /// Family.
+        /// Name of the family.
         model: String,
         /// Kind of prompt.
         kind: &'static str,
@@ -119,7 +119,7 @@ impl Default for FollowRules {
     }
 }
 
-/// One mask a frame, empty where the object is not. The object is outlined in frame `start` with
+/// One mask a frame, empty where the object is not. The object is first_mask in frame `start` with
 /// `prompts` and followed both ways, each frame prompted with the box and the mask of the one before
 /// it (with the box alone for models that take no masks), until it ends.
 ///
@@ -141,12 +141,12 @@ pub fn by_previous_mask<S: Segmenter + ?Sized>(
         return Err(SegmentError::BadPrompt("all frames must have the same size".to_owned()));
     }
     let mut masks = vec![Mask::empty(size.0, size.1); frames.len()];
-    let Some(outlined) = best(segmenter.segment(first, prompts)?).map(|s| s.mask) else { return Ok(masks) };
+    let Some(first_mask) = best(segmenter.segment(first, prompts)?).map(|s| s.mask) else { return Ok(masks) };
     let after: Vec<usize> = (start + 1..frames.len()).collect();
     let before: Vec<usize> = (0..start).rev().collect();
     let mut takes_masks = true;
     for way in [after, before] {
-        let mut last = outlined.clone();
+        let mut last = first_mask.clone();
         for n in way.into_iter().take(rules.max_frames) {
             let found = next(segmenter, &frames[n], &last, rules, &mut takes_masks)?;
             let Some(found) = found.filter(|f| continues(f, &last, rules)) else { break };
@@ -154,7 +154,7 @@ pub fn by_previous_mask<S: Segmenter + ?Sized>(
             last = found.mask;
         }
     }
-    masks[start] = outlined;
+    masks[start] = first_mask;
     Ok(masks)
 }
 

@@ -42,7 +42,7 @@ fn main() -> std::io::Result<()> {
         }
         let done = match seed % 8 {
             0..=3 => single(seed, &mut rng, patient, &reduce, &mut out),
-            4 | 5 => second_look(seed, &mut rng, patient, &reduce, &mut out),
+            4 | 5 => small_finding(seed, &mut rng, patient, &reduce, &mut out),
             _ => several(seed, &mut rng, patient, &reduce, &mut out),
         };
         if done.is_err() {
@@ -98,7 +98,7 @@ fn single(
     write(out, &header, &[payload(&study, reduce)])
 }
 
-fn second_look(
+fn small_finding(
     seed: u64,
     rng: &mut Rng,
     patient: Patient,

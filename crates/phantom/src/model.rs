@@ -3,7 +3,7 @@
 
 macro_rules! files {
     ($folder:literal: $($name:literal),* $(,)?) => {
-        &[$(($name, include_bytes!(concat!("../../../assets/", $folder, "/", $name)))),*]
+        &[$(($name, include_bytes!(concat!("../assets/", $folder, "/", $name)))),*]
     };
 }
 

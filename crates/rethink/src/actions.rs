@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// What actions work with.
 pub struct Tools<'a> {
-    /// Outlines objects.
+    /// Segments objects.
     pub segmenter: Option<&'a mut dyn Segmenter>,
     /// Enlarges crops.
     pub resampler: &'a dyn Resampler,
@@ -67,19 +67,19 @@ pub fn zoom(
     Ok(tools.resampler.resize(&cut, w, h, filter)?)
 }
 
-/// Outlines what `hints` describe and lays the best mask over the picture, tinted red.
+/// Segments what `prompts` describe and lays the best mask over the picture, tinted red.
 ///
 /// # Errors
-/// When there is no segmenter or it refuses the hints.
+/// When there is no segmenter or it refuses the prompts.
 pub fn segment(
     picture: &Picture,
-    hints: &[SegmentPrompt],
+    prompts: &[SegmentPrompt],
     tools: &mut Tools<'_>,
 ) -> Result<(Picture, Segment), ActionError> {
     let Some(segmenter) = &mut tools.segmenter else {
         return Err(ActionError::Unavailable("no segmentation model is loaded"));
     };
-    let Some(best) = segmenter.segment(picture, hints)?.into_iter().next() else {
+    let Some(best) = segmenter.segment(picture, prompts)?.into_iter().next() else {
         return Err(ActionError::Unavailable("the segmentation model found nothing"));
     };
     const TINT: Ink = RED;

@@ -12,10 +12,12 @@ use loupe_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) const RUN: &str = "run.json";
 pub(crate) const SAMPLES: &str = "samples.jsonl";
@@ -41,7 +43,7 @@ pub struct MadeBy {
     pub model: ModelInfo,
     /// Strategy over the model; `null` for a single pass.
     pub strategy: Value,
-    /// The prompt recipe with its words.
+    /// The prompt template with its words.
     pub prompt: Value,
     /// Bounds and choices of generation.
     pub limits: GenerationLimits,
@@ -227,11 +229,18 @@ impl RunFolder {
         samples: &mut dyn Iterator<Item = SampleLine>,
     ) -> Result<(Self, ReplyLog), RunError> {
         std::fs::create_dir_all(dir).map_err(|source| write_error(dir, RUN, source))?;
-        let exists = dir.join(RUN).exists();
-        if !exists {
+        if dir.join(RUN).exists() {
+            // Before anything of it is touched.
+            let before = Self::open(dir)?.made_by.format;
+            if before != FORMAT {
+                return Err(RunError::Former { folder: dir.into(), format: before });
+            }
+        } else {
             refuse_strangers(dir)?;
         }
         let log = ReplyLog::open(dir)?;
+        // Only under the lock: another process may have begun a run here meanwhile.
+        let exists = dir.join(RUN).exists();
         let mut hash = Sha256::new();
         let mut n = 0;
         let mut each = |line: &SampleLine| -> std::io::Result<()> {
@@ -260,9 +269,6 @@ impl RunFolder {
         }
         if exists {
             let before = Self::open(dir)?;
-            if before.made_by.format != FORMAT {
-                return Err(RunError::Former { folder: dir.into(), format: before.made_by.format });
-            }
             same(&before.made_by, &made_by)?;
             return Ok((before, log));
         }
@@ -399,12 +405,21 @@ impl ReplyLog {
             .append(true)
             .open(dir.join(REPLIES))
             .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RunError::Busy),
-            // A file system without locks: work on, as there is nothing better.
-            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        // A process that starts another one lends it every lock for a moment, so that a lock which was just
+        // given back may still be held.
+        let mut patience = 10;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => return Err(RunError::Busy),
+                // A file system without locks: work on, as there is nothing better.
+                Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => break,
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
         }
         let keep = complete_bytes(&mut file).map_err(failed)?;
         file.set_len(keep).map_err(failed)?;
@@ -534,14 +549,14 @@ fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<(String, St
 
 impl Item {
     /// The prediction to score: a row that the dataset could not give counts as failed.
-    pub fn prediction(&self) -> Option<Prediction> {
+    pub fn prediction(&self) -> Option<Cow<'_, Prediction>> {
         match (&self.reply, &self.line.error) {
-            (Some(reply), _) => Some(reply.prediction.clone()),
-            (None, Some(reason)) => Some(Prediction {
+            (Some(reply), _) => Some(Cow::Borrowed(&reply.prediction)),
+            (None, Some(reason)) => Some(Cow::Owned(Prediction {
                 id: self.line.id(),
                 outcome: Outcome::Failed(Failure::may_pass(reason.clone())),
                 record: Record::Single,
-            }),
+            })),
             (None, None) => None,
         }
     }

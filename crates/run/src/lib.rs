@@ -7,6 +7,28 @@
 //! | `replies.jsonl` | one line a reply or failure, in order of completion | appended and synced per item |
 //! | `scores.json` | per item and profile: span, rule, normalised answer, verdict | by `loupe_eval::score`, in dataset order |
 //! | `summary.json` | figures with n, interval, unparsed and unscored counts | by `loupe_eval::score` |
+//!
+//! A run over a set of ten questions, resumed by the same call:
+//!
+//! ```
+//! use loupe_core::Direct;
+//! use loupe_run::{Plan, RunFolder, run, templates};
+//! # use loupe_testing::{FlatPictures, QuestionSet, Script};
+//! # let folder = tempfile::tempdir()?;
+//! # let (dir, set, loader, mut model) =
+//! #     (folder.path().join("run"), QuestionSet::new(10), FlatPictures::sound(), Script::forever("yes"));
+//! // `set` is a `Dataset`, `loader` a `MediaLoader`, `model` a `VisionLanguageModel`.
+//! let plan = Plan::new(templates::default_template());
+//! let finished = run(&dir, &plan, &set, &mut Direct(&mut model), &loader, &mut ())?;
+//! assert_eq!((finished.total, finished.answered, finished.failed), (10, 10, 0));
+//!
+//! let again = run(&dir, &plan, &set, &mut Direct(&mut model), &loader, &mut ())?;
+//! assert_eq!((again.already, again.answered), (10, 0));
+//! for item in RunFolder::open(&dir)?.items()? {
+//!     assert!(item?.reply.is_some_and(|line| line.prediction.text() == Some("yes")));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod folder;

@@ -304,11 +304,17 @@ struct Asked {
 }
 
 impl Ledger<'_> {
+    /// May anything more be given out? Whoever has said no is not asked again.
+    fn is_open(&self) -> bool {
+        self.error.is_none() && !self.finished.stopped
+    }
+
+    /// Asked before every prompt.
     fn go_on(&mut self) -> bool {
-        if self.error.is_none() && !self.progress.go_on() {
+        if self.is_open() && !self.progress.go_on() {
             self.finished.stopped = true;
         }
-        self.error.is_none() && !self.finished.stopped
+        self.is_open()
     }
 
     /// Gives a prompt out, or records why it cannot be.
@@ -332,7 +338,12 @@ impl Ledger<'_> {
     }
 
     fn done(&mut self, number: u64, answer: Answer) {
-        let Some(asked) = self.asked.remove(&number) else { return };
+        if let Some(asked) = self.asked.remove(&number) {
+            self.answered(asked, answer);
+        }
+    }
+
+    fn answered(&mut self, asked: Asked, answer: Answer) {
         match &answer.outcome {
             Err(failure) if failure.retry == Retry::May && asked.company && self.first => {
                 self.alone.push(asked.unit);
@@ -368,7 +379,7 @@ impl Ledger<'_> {
         let mut lost: Vec<(u64, Asked)> = self.asked.drain().collect();
         lost.sort_by_key(|(number, _)| *number);
         for (_, asked) in lost {
-            self.record(asked, Answer::single(Err(Failure::may_pass("the model gave no answer"))));
+            self.answered(asked, Answer::single(Err(Failure::may_pass("the model gave no answer"))));
         }
     }
 }
@@ -382,26 +393,29 @@ struct Feed<'a, 'b> {
 impl WorkSource for Feed<'_, '_> {
     fn next(&mut self, idle: bool) -> NextWork {
         loop {
+            let (open, together) = {
+                let ledger = self.ledger.borrow();
+                (ledger.is_open(), ledger.first)
+            };
+            // Decoding may take long: nothing is held while it is waited for.
+            let ready = match (open, idle, together) {
+                (false, ..) => return NextWork::NoMore,
+                (true, true, _) => self.ready.recv().map_err(|_| TryRecvError::Disconnected),
+                (true, false, true) => self.ready.try_recv(),
+                // What is tried alone waits until the answerer has nothing else.
+                (true, false, false) => return NextWork::NotYet,
+            };
+            let ready = match ready {
+                Ok(ready) => ready,
+                Err(TryRecvError::Empty) => return NextWork::NotYet,
+                Err(TryRecvError::Disconnected) => return NextWork::NoMore,
+            };
             let mut ledger = self.ledger.borrow_mut();
             if !ledger.go_on() {
                 return NextWork::NoMore;
             }
-            let alone = !ledger.first;
-            // The decoding thread may need long: nothing is held while it is waited for.
-            drop(ledger);
-            let ready = match (idle, alone) {
-                (true, _) => self.ready.recv().map_err(|_| TryRecvError::Disconnected),
-                (false, true) => return NextWork::NotYet,
-                (false, false) => self.ready.try_recv(),
-            };
-            match ready {
-                Ok(ready) => {
-                    if let Some((number, work)) = self.ledger.borrow_mut().take(ready) {
-                        return NextWork::Work(number, work);
-                    }
-                }
-                Err(TryRecvError::Empty) => return NextWork::NotYet,
-                Err(TryRecvError::Disconnected) => return NextWork::NoMore,
+            if let Some((number, work)) = ledger.take(ready) {
+                return NextWork::Work(number, work);
             }
         }
     }

@@ -27,7 +27,7 @@ pub use data::{more_data, real_data};
 pub use dataset::QuestionSet;
 pub use files::{folder, put, scratch};
 pub use loader::{FlatPictures, Slices};
-pub use model::{PromptHash, Script, reply, script_info};
+pub use model::{Held, PromptHash, Script, reply, script_info};
 pub use near::{assert_near, near};
 pub use pictures::{bmp, picture, png};
 pub use resampler::Nearest;

@@ -187,19 +187,45 @@ impl VisionLanguageModel for PromptHash {
     }
 
     fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
-        let mut held: Vec<(AskId, Ask)> = Vec::new();
-        let mut more = true;
-        loop {
-            while more && held.len() < self.room {
-                match asks.next(held.is_empty()) {
-                    Next::Ask(id, ask) => held.push((id, ask)),
-                    Next::NotYet => break,
-                    Next::NoMore => more = false,
-                }
-            }
-            let Some((id, ask)) = held.pop() else { return };
-            let reply = self.answer(&ask, held.len() + 1);
+        let mut held = Held::new(self.room);
+        while held.fill(asks) {
+            let Some((id, ask)) = held.asks.pop_back() else { return };
+            let reply = self.answer(&ask, held.asks.len() + 1);
             replies.done(id, reply);
         }
+    }
+}
+
+/// Asks that a model holds at the same time.
+#[derive(Debug)]
+pub struct Held {
+    /// The earliest first.
+    pub asks: VecDeque<(AskId, Ask)>,
+    room: usize,
+    more: bool,
+}
+
+impl Held {
+    /// None, with room for so many.
+    pub fn new(room: usize) -> Self {
+        Self { asks: VecDeque::new(), room, more: true }
+    }
+
+    /// Takes what there is room for, waiting a little for a source that says "not yet": what is held together
+    /// must not hang on who is the faster. False when nothing is held and nothing will come.
+    pub fn fill(&mut self, source: &mut dyn AskSource) -> bool {
+        let mut patience = 20;
+        while self.more && self.asks.len() < self.room {
+            match source.next(self.asks.is_empty()) {
+                Next::Ask(id, ask) => self.asks.push_back((id, ask)),
+                Next::NotYet if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                Next::NotYet => break,
+                Next::NoMore => self.more = false,
+            }
+        }
+        !self.asks.is_empty()
     }
 }

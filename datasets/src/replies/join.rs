@@ -107,7 +107,7 @@ pub struct Join<'a> {
     pub box_dialect: String,
     /// How the file is read, for the record of the run.
     pub read_as: Value,
-    /// Samples.
+    /// Number of samples.
     pub items: usize,
     /// Replies per sample.
     pub rollouts: usize,
@@ -170,7 +170,8 @@ pub fn join<'a>(
         how.insert("dialects".to_owned(), dialects);
     }
     let name = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let key = text_sha256(&format!("{fingerprint}{read_as}"));
+    // With the layout of run folders: one that an earlier version made of the same file cannot be written to.
+    let key = text_sha256(&format!("2{fingerprint}{read_as}"));
     let info = match dataset {
         Some(set) => set.info().clone(),
         None => DatasetInfo {

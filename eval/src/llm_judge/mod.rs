@@ -5,9 +5,11 @@
 //! in its place.
 
 mod harness;
+mod local;
 mod profile;
 
 pub use harness::{HarnessWithJudge, ask_for};
+pub use local::LocalJudge;
 pub use profile::{AskError, JudgedBy, Opinions, ask_all};
 
 use serde::{Deserialize, Serialize};

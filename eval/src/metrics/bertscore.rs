@@ -362,7 +362,8 @@ fn pairs(
             Ok(item) => item,
             Err(error) => return Some(Err(error)),
         };
-        let (wordings, reply) = texts.of(item.line.sample.as_ref()?, &item.prediction()?).ok()?;
+        let prediction = item.prediction()?;
+        let (wordings, reply) = texts.of(item.line.sample.as_ref()?, &prediction).ok()?;
         Some(Ok((key(&wordings, &reply), wordings, reply)))
     }))
 }

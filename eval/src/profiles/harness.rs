@@ -233,6 +233,18 @@ impl AsProfile {
         }
     }
 
+    /// The harness's own verdict in a judgement that was made here.
+    pub(crate) fn verdict_in(judgement: &Judgement) -> Score {
+        match (judgement.verdict, judgement.value(VERDICT)) {
+            (profile::Verdict::Unscored, _) | (_, None) => {
+                // The rule stands in front of the reason.
+                let why = judgement.rule.split_once(": ").map_or(&*judgement.rule, |(_, why)| why);
+                Score::Unscored(why.to_owned().into())
+            }
+            (_, Some(value)) => Score::Value(value),
+        }
+    }
+
     /// The rules behind it.
     pub fn rules(&self) -> &'static dyn HarnessProfile {
         self.rules

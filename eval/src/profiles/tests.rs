@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 use super::*;
-use loupe_core::Choice;
+use crate::sensitivity::Sensitivity;
+use loupe_core::{Choice, Sample, Score, Target};
 use std::collections::BTreeSet;
 
 fn sample(target: Target, choices: &[&str]) -> Sample {
@@ -32,12 +33,12 @@ fn every_file_is_listed_and_every_name_is_unique() {
         .collect();
     let listed: BTreeSet<String> = PROFILES.files.iter().map(|(f, _)| (*f).to_owned()).collect();
     assert_eq!(files, listed);
-    let names: Vec<&str> = all().map(|p| p.name()).collect();
+    let names: Vec<&str> = PROFILES.iter().map(|p| p.name()).collect();
     assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
-    for profile in all() {
+    for profile in PROFILES.iter() {
         assert_eq!(profile.commit().len(), 40, "{}", profile.name());
         assert!(!profile.quirks().is_empty(), "{}", profile.name());
-        assert!(by_name(profile.name()).is_some());
+        assert!(PROFILES.get(profile.name()).is_some());
     }
 }
 
@@ -81,7 +82,7 @@ fn odd_replies_neither_crash_nor_score_more_than_one() {
         sample(Target::Choice('C'), &[]),
         sample(Target::Unknown, &[]),
     ];
-    for profile in all() {
+    for profile in PROFILES.iter() {
         for sample in &samples {
             for reply in odd {
                 let judged = profile.score(sample, reply);
@@ -99,8 +100,13 @@ fn odd_replies_neither_crash_nor_score_more_than_one() {
 #[test]
 fn the_same_reply_is_right_and_wrong_by_profile() {
     let question = sample(Target::Choice('B'), &["pneumonia", "pleural effusion", "fracture", "normal"]);
-    let mut row = Sensitivity::default();
-    row.add(&question, "The correct answer is B.");
+    let prediction = loupe_core::Prediction {
+        id: "1".into(),
+        outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text("The correct answer is B.")),
+        record: loupe_core::Record::Single,
+    };
+    let mut row = Sensitivity::beside([]);
+    row.add(&crate::profile::Case { sample: &question, prediction: &prediction, pictures: &[] }, &[]);
     let row = row.finish();
     assert_eq!((row.by_profile.first().unwrap().1, row.by_profile.last().unwrap().1), (0.0, 1.0));
     assert!(row.without.iter().any(|(name, _)| name == "karma"));
@@ -109,7 +115,7 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
 #[test]
 fn a_run_sees_the_commit_and_the_printed_figures() {
     use crate::profile::{Case, Profile as _, Verdict};
-    let profile = AsProfile::new(by_name("medevalkit-vqa-rad").unwrap());
+    let profile = AsProfile::new(*PROFILES.get("medevalkit-vqa-rad").unwrap());
     assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
     let closed = sample(Target::Text(vec!["no".into()]), &[]);
     let open = sample(Target::Text(vec!["left lung".into()]), &[]);

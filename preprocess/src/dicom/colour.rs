@@ -2,10 +2,10 @@
 
 use super::format::{Format, Photometric};
 use super::lut::Palette;
-use super::object::Object;
 use super::samples::Samples;
 use crate::jpeg::rgb_of_ycc;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::Object;
 
 /// RGB of a frame whose photometric interpretation is not grey. `ybr` is what the codestream itself
 /// says about its colours, which is right when the attribute disagrees.

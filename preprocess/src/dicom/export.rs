@@ -1,14 +1,13 @@
 //! De-identified copies of files in a folder.
 
-use super::deid::{Options, deidentify};
 use super::files::Blob;
-use super::object::Object;
-use super::{parse, write};
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
 use loupe_core::guard::guarded;
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
+use loupe_dicom::deid::{Options, deidentify};
+use loupe_dicom::object::Object;
+use loupe_dicom::{Tag, tags, uid};
+use loupe_dicom::{parse, write};
 use std::path::{Path, PathBuf};
 
 /// Writes de-identified copies below one folder, a folder a series. Names are made of the new UIDs.
@@ -49,7 +48,7 @@ impl Export {
         let (copy, uids, warnings) = guarded("DICOM", "data set", || {
             let done = deidentify(&parse::parse(bytes, limits)?, options);
             let uids = [tags::SERIES_INSTANCE_UID, tags::SOP_INSTANCE_UID].map(|tag| name(&done.object, tag));
-            Ok((write::file(&done.object), uids, done.warnings))
+            Ok((write::file(&done.object)?, uids, done.warnings))
         })?;
         let [series, object] = uids;
         let folder = self.folder.join(series.unwrap_or_else(|| "no-series".to_owned()));
@@ -65,12 +64,7 @@ impl Export {
 
 /// A UID that can stand as a name.
 fn name(object: &Object, tag: Tag) -> Option<String> {
-    let fits = |uid: &String| {
-        (1..=64).contains(&uid.len())
-            && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-            && uid.starts_with(|c: char| c.is_ascii_digit())
-    };
-    object.data.text(tag).filter(fits)
+    object.data.text(tag).filter(|uid| uid::is_valid(uid))
 }
 
 /// Writes `STEM.dcm`, or `STEM-2.dcm` and so on when two objects share a UID.

@@ -1,10 +1,10 @@
 //! Where DICOM files come from: one file, a folder tree, a DICOMDIR, a zip archive.
 
-use super::parse;
-use crate::volume_io::inside;
-use dicom_dictionary_std::tags;
+use crate::volume_io::read::inside;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
+use loupe_dicom::parse;
+use loupe_dicom::tags;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,7 +120,7 @@ fn directory(bytes: Vec<u8>, folder: &Path, limits: &DecodeLimits) -> Result<Vec
             // Entries without a file are common on incomplete copies; the others are still of use.
             Err(MediaError::NotFound) => {}
             Err(_) => {
-                return Err(super::object::malformed(
+                return Err(loupe_dicom::object::malformed(
                     tags::REFERENCED_FILE_ID,
                     "leads out of the DICOMDIR's folder",
                 ));

@@ -1,10 +1,9 @@
 //! The image pixel attributes (PS3.3 C.7.6.3) read and checked before anything is allocated.
 
-use super::object::{Dataset, Object, malformed, unsupported};
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{Dataset, Object, malformed, unsupported};
+use loupe_dicom::{Tag, tags};
 use serde::Serialize;
 
 /// Photometric Interpretation (0028,0004).
@@ -57,7 +56,7 @@ pub struct Format {
     pub rows: usize,
     /// Columns of a frame.
     pub columns: usize,
-    /// Frames.
+    /// Number of frames.
     pub frames: usize,
     /// Values a pixel: 1 or 3.
     pub samples: usize,
@@ -104,7 +103,7 @@ impl Format {
         } else if let Some(tag) = object.truncated_in {
             return Err(malformed(
                 tags::PIXEL_DATA,
-                format!("absent: {}", super::parse::truncation_note(tag)),
+                format!("absent: {}", loupe_dicom::parse::truncation_note(tag)),
             ));
         } else {
             return Err(malformed(tags::PIXEL_DATA, "absent: this object holds no image"));

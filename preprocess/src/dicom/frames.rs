@@ -2,11 +2,10 @@
 
 use super::codec;
 use super::format::{Format, Stored};
-use super::object::{Object, Slice, Value, malformed, unsupported, words};
-use super::syntax::{self, Coding};
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{Object, Slice, Value, malformed, unsupported, words};
+use loupe_dicom::syntax::{self, Coding};
+use loupe_dicom::{VR, tags};
 use std::borrow::Cow;
 
 /// The frames of an image, still encoded.

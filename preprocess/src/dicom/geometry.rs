@@ -1,9 +1,9 @@
 //! Where a frame lies (PS3.3 C.7.6.2, C.7.6.16.2) and how large its pixels are.
 
 use super::functional;
-use super::object::Dataset;
-use dicom_dictionary_std::tags;
 use loupe_core::geometry::{Lps, LpsFromPlane, cross, dot, norm};
+use loupe_dicom::object::Dataset;
+use loupe_dicom::tags;
 
 /// Position and orientation of a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +66,7 @@ fn pixel_spacing(data: &Dataset, frame: usize) -> Option<[f64; 2]> {
     spacing_of(place, tags::PIXEL_SPACING)
 }
 
-fn spacing_of(data: &Dataset, tag: dicom_core::Tag) -> Option<[f64; 2]> {
+fn spacing_of(data: &Dataset, tag: loupe_dicom::Tag) -> Option<[f64; 2]> {
     let [rows, columns] = data.vector::<2>(tag)?;
     (rows > 0.0 && columns > 0.0).then_some([columns, rows])
 }

@@ -5,12 +5,8 @@ use super::colour;
 use super::format::Format;
 use super::frames::Frames;
 use super::geometry::{FramePlane, calibration};
-use super::object::{Object, malformed};
-use super::parse;
 use super::samples::{self, Samples, with_samples};
-use super::syntax::Coding;
 use super::values::{Transform, voi_tables, windows};
-use dicom_dictionary_std::tags;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
@@ -18,6 +14,10 @@ use loupe_core::media::{MediaError, WindowChoice};
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
 use loupe_core::{Origin, Picture, View};
+use loupe_dicom::object::{Object, malformed};
+use loupe_dicom::parse;
+use loupe_dicom::syntax::Coding;
+use loupe_dicom::tags;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A DICOM image, its frames decoded when asked for.

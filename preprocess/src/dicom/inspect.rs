@@ -3,16 +3,17 @@
 use super::format::Format;
 use super::geometry::calibration;
 use super::image::Image;
-use super::object::{Dataset, Element, Object, Value, describe};
-use super::parse;
-use super::syntax;
 use super::values::Transform;
-use dicom_dictionary_std::tags;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
 use loupe_core::words::counted;
+use loupe_dicom::deid::burned_in_text;
+use loupe_dicom::object::{Dataset, Element, Object, Value, describe};
+use loupe_dicom::parse;
+use loupe_dicom::syntax;
+use loupe_dicom::tags;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -121,28 +122,9 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<
     })
 }
 
-/// Says whether pixels may show names: the attribute, else kinds of images that usually do.
-pub fn burned_in_text(data: &Dataset) -> Option<&'static str> {
-    match data.text(tags::BURNED_IN_ANNOTATION).as_deref() {
-        Some("YES") => return Some("the file says that text is burned into the pixels"),
-        Some("NO") => return None,
-        _ => {}
-    }
-    let modality = data.text(tags::MODALITY).unwrap_or_default();
-    let secondary = data.text(tags::CONVERSION_TYPE).is_some();
-    let derived = data.text(tags::IMAGE_TYPE).is_some_and(|t| t.contains("SCREEN") || t.contains("SAVE"));
-    if secondary
-        || derived
-        || matches!(modality.as_str(), "US" | "IVUS" | "SC" | "OT" | "ES" | "XC" | "GM" | "SM")
-    {
-        return Some("images of this kind often show names or dates in the pixels");
-    }
-    None
-}
-
 /// The attributes that name the patient, the study and who took part, with text decoded.
 fn names(object: &Object) -> Vec<(String, String)> {
-    const SHOWN: [dicom_core::Tag; 12] = [
+    const SHOWN: [loupe_dicom::Tag; 12] = [
         tags::PATIENT_NAME,
         tags::PATIENT_ID,
         tags::PATIENT_BIRTH_DATE,
@@ -164,10 +146,14 @@ fn names(object: &Object) -> Vec<(String, String)> {
 pub fn report(data: &Dataset) -> Vec<String> {
     let mut lines = Vec::new();
     let charset = data.charset();
-    fn meaning(set: &Dataset, tag: dicom_core::Tag, charset: &super::charset::Charset) -> Option<String> {
+    fn meaning(
+        set: &Dataset,
+        tag: loupe_dicom::Tag,
+        charset: &loupe_dicom::charset::Charset,
+    ) -> Option<String> {
         set.item(tag)?.decoded(tags::CODE_MEANING, charset)
     }
-    fn visit(set: &Dataset, depth: usize, charset: &super::charset::Charset, lines: &mut Vec<String>) {
+    fn visit(set: &Dataset, depth: usize, charset: &loupe_dicom::charset::Charset, lines: &mut Vec<String>) {
         for item in set.items(tags::CONTENT_SEQUENCE) {
             let name = meaning(item, tags::CONCEPT_NAME_CODE_SEQUENCE, charset);
             let measured = item.item(tags::MEASURED_VALUE_SEQUENCE).and_then(|m| {

@@ -1,16 +1,15 @@
 //! Lookup tables: modality, VOI and palette (PS3.3 C.11.1, C.11.2, C.7.9).
 
-use super::object::{Dataset, malformed};
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{Dataset, malformed};
+use loupe_dicom::{Tag, VR, tags};
 
 /// A table from whole numbers to whole numbers; inputs beyond its ends take the end values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lut {
     /// Input that maps to the first entry.
     pub first: i64,
-    /// Outputs.
+    /// Output for each input, from the first mapped one on.
     pub entries: Vec<u16>,
     /// Bits of the outputs: 8 to 16.
     pub bits: u16,

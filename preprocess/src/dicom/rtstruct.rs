@@ -1,13 +1,13 @@
 //! RT Structure Sets (PS3.3 C.8.8.5, C.8.8.6): contours in patient millimetres, and as labels.
 
-use super::object::malformed;
-use super::parse;
-use dicom_dictionary_std::tags;
 use loupe_core::geometry::{Lps, LpsFromIndex};
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::malformed;
+use loupe_dicom::parse;
+use loupe_dicom::tags;
 use ndarray::Array3;
 use std::collections::BTreeMap;
 

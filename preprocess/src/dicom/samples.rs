@@ -2,9 +2,9 @@
 
 use super::codec::{self, Decoded, Words};
 use super::format::{Format, Photometric, Stored};
-use super::object::{malformed, words};
-use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{malformed, words};
+use loupe_dicom::tags;
 
 /// Stored values of one frame, pixels interleaved.
 #[derive(Debug, Clone, PartialEq)]

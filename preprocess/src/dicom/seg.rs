@@ -2,12 +2,12 @@
 
 use super::geometry::FramePlane;
 use super::image::Image;
-use super::object::malformed;
-use dicom_dictionary_std::tags;
 use loupe_core::geometry::{LpsFromIndex, cross, dot};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::MediaError;
+use loupe_dicom::object::malformed;
+use loupe_dicom::tags;
 use ndarray::Array3;
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ pub fn read(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Segmentation, Media
 /// content may be left out, so steps are whole multiples of the smallest.
 fn grid(
     planes: &[FramePlane],
-    object: &super::object::Object,
+    object: &loupe_dicom::object::Object,
 ) -> Result<(LpsFromIndex, Vec<usize>, usize), MediaError> {
     let uneven = |problem: &str| MediaError::Geometry(problem.to_owned());
     let first = planes.first().ok_or_else(|| uneven("no frames"))?;

@@ -2,10 +2,10 @@
 
 use super::functional;
 use super::lut::Lut;
-use super::object::{Dataset, Object, malformed};
-use dicom_dictionary_std::tags;
 use loupe_core::media::MediaError;
 use loupe_core::window::{Window, WindowFunction};
+use loupe_dicom::object::{Dataset, Object, malformed};
+use loupe_dicom::tags;
 
 /// From stored values to the modality's unit (HU for CT).
 #[derive(Debug, Clone, PartialEq)]

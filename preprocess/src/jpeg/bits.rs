@@ -1,6 +1,6 @@
 //! Entropy-coded bits of JPEG and its Huffman tables (ISO 10918-1 annexes C and F).
 
-use super::{Fault, broken};
+use super::fault::{Fault, broken};
 
 /// Bits decided by one look into the table.
 const FAST: u32 = 10;

@@ -2,7 +2,9 @@
 //! from coefficients to full-size components.
 
 use super::bits::{Bits, Huffman};
-use super::{Fault, Frame, Kind, Scan, ScanComponent, Tables, broken, idct, upsample};
+use super::fault::{Fault, broken};
+use super::frame::{Frame, Kind, Scan, ScanComponent, Tables};
+use super::{idct, upsample};
 
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,

@@ -1,7 +1,8 @@
 //! The lossless process (ISO 10918-1 annex H).
 
 use super::bits::{Bits, Huffman};
-use super::{Fault, Frame, Scan, Tables, broken};
+use super::fault::{Fault, broken};
+use super::frame::{Frame, Scan, Tables};
 
 /// Decodes a scan into `samples`, pixels interleaved.
 pub(super) fn scan(

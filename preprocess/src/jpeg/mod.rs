@@ -9,37 +9,18 @@
 
 mod bits;
 mod dct;
+mod fault;
+mod frame;
 mod idct;
 mod lossless;
 mod upsample;
 
 use bits::Huffman;
+pub(crate) use fault::Fault;
+use fault::broken;
+pub(crate) use frame::Header;
+use frame::{Component, Frame, Kind, Scan, ScanComponent, Tables};
 use loupe_core::media::MediaError;
-
-/// Why a stream was refused.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// A marker segment or scan breaks the standard.
-    Broken { field: &'static str, problem: &'static str },
-    /// A process that is not decoded.
-    Process(&'static str),
-    /// The caller does not want what the header announces.
-    Unwanted(MediaError),
-}
-
-fn broken(field: &'static str, problem: &'static str) -> Fault {
-    Fault::Broken { field, problem }
-}
-
-/// What a frame header announces, before anything is decoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Header {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) components: usize,
-    /// Bits a sample.
-    pub(crate) precision: u32,
-}
 
 /// Decoded components at full size.
 pub(crate) enum Pixels {
@@ -106,70 +87,6 @@ impl pulp::WithSimd for RgbOfPlanes<'_> {
             }
         }
     }
-}
-
-/// A component of the frame header.
-#[derive(Debug, Clone, Default)]
-struct Component {
-    id: u8,
-    h: usize,
-    v: usize,
-    quantiser: usize,
-    /// Blocks or samples a line and lines, without and with the padding to whole MCUs.
-    width: usize,
-    height: usize,
-}
-
-/// What a frame header declares.
-struct Frame {
-    kind: Kind,
-    precision: u32,
-    width: usize,
-    height: usize,
-    components: Vec<Component>,
-    h_max: usize,
-    v_max: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sequential,
-    Progressive,
-    Lossless,
-}
-
-impl Frame {
-    fn header(&self) -> Header {
-        let Self { width, height, precision, components, .. } = self;
-        Header { width: *width, height: *height, components: components.len(), precision: *precision }
-    }
-}
-
-/// A component's tables in a scan.
-#[derive(Clone, Copy)]
-struct ScanComponent {
-    index: usize,
-    dc: usize,
-    ac: usize,
-}
-
-/// A scan header.
-struct Scan {
-    components: Vec<ScanComponent>,
-    /// Spectral selection; the predictor in lossless mode.
-    start: usize,
-    end: usize,
-    /// Successive approximation; the point transform in lossless mode.
-    high: u32,
-    low: u32,
-}
-
-#[derive(Default)]
-struct Tables {
-    dc: [Option<Huffman>; 4],
-    ac: [Option<Huffman>; 4],
-    quantisers: [Option<[u16; 64]>; 4],
-    restart_interval: usize,
 }
 
 enum Work {

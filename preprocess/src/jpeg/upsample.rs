@@ -1,7 +1,7 @@
 //! Subsampled components at full size, as libjpeg's `jdsample.c` makes them: a triangle filter for factors of
 //! two, repetition otherwise. Sums of 12-bit samples just fit into 16 bits.
 
-use super::{Component, Frame};
+use super::frame::{Component, Frame};
 
 /// Samples of a component, `stride` a row, at the size of the frame.
 pub(super) fn full_size(samples: &[u16], stride: usize, c: &Component, frame: &Frame) -> Vec<u16> {

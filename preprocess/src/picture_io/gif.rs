@@ -3,7 +3,8 @@
 //! for it, one of a later frame shows the frame before, and what a frame leaves behind follows its
 //! disposal method.
 
-use super::{Raster, Samples, malformed};
+use super::facts::malformed;
+use super::raster::{Raster, Samples};
 use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, Frame, MemoryLimit};
 use image::metadata::Orientation;
 use loupe_core::limits::DecodeLimits;

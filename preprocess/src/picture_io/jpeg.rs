@@ -1,7 +1,8 @@
 //! JPEG files: [`crate::jpeg`] with the colour rules of libjpeg (`jdapimin.c`) and of Pillow.
 
+use super::facts::malformed;
 use super::raster::rgb_of_cmyk;
-use super::{Raster, Samples, malformed};
+use super::raster::{Raster, Samples};
 use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_planes, rgb_of_ycc};
 use image::metadata::Orientation;
 use loupe_core::limits::DecodeLimits;

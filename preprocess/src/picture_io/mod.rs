@@ -8,6 +8,7 @@
 //!
 //! [`Origin::steps`]: loupe_core::picture::Origin
 
+mod facts;
 mod folder;
 mod gif;
 mod jpeg;
@@ -15,36 +16,17 @@ mod raster;
 mod tiff;
 mod tiff_jpeg;
 
+pub use facts::PictureFacts;
 pub use folder::{frame_files, open_frame};
 pub(crate) use raster::{Raster, Samples};
 
+use facts::malformed;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
 use std::io::Cursor;
-
-/// What the header of a picture file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PictureFacts {
-    /// Format name.
-    pub format: &'static str,
-    /// Columns as stored, before the EXIF orientation.
-    pub width: usize,
-    /// Rows as stored.
-    pub height: usize,
-    /// Samples a pixel, alpha included.
-    pub channels: usize,
-    /// Bits a sample.
-    pub bits: usize,
-    /// Pages or animation frames.
-    pub frames: usize,
-    /// EXIF orientation, 1 to 8.
-    pub exif_orientation: u8,
-    /// Does it hold a colour profile? It is not applied, as Pillow does not apply it.
-    pub icc_profile: bool,
-}
 
 /// The name of the picture format that `bytes` begin with, or `None`.
 pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
@@ -128,10 +110,6 @@ fn guarded<T: Send>(
     work: impl FnOnce() -> Result<T, MediaError> + Send,
 ) -> Result<T, MediaError> {
     loupe_core::guard::guarded_with_stack(format, "image data", work)
-}
-
-pub(crate) fn malformed(format: &'static str, field: &str, problem: impl Into<String>) -> MediaError {
-    MediaError::Malformed { format, field: field.into(), problem: problem.into() }
 }
 
 fn image_error(format: &'static str, error: &ImageError, limits: &DecodeLimits) -> MediaError {

@@ -1,6 +1,6 @@
 //! Decoded samples of any depth, and their way to an 8-bit picture.
 
-use super::malformed;
+use super::facts::malformed;
 use crate::render::window_for;
 use image::metadata::Orientation;
 use loupe_core::media::{MediaError, View, WindowChoice};

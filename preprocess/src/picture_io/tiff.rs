@@ -1,7 +1,9 @@
 //! TIFF by page: what microscopes, scanners and research exports write.
 
+use super::facts::{PictureFacts, malformed};
 use super::raster::rgb_of_cmyk;
-use super::{PictureFacts, Raster, Samples, malformed, tiff_jpeg};
+use super::raster::{Raster, Samples};
+use super::tiff_jpeg;
 use image::metadata::Orientation;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

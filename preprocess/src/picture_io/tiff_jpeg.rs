@@ -1,8 +1,8 @@
 //! JPEG inside TIFF (Adobe's TIFF Technical Note 2): strips or tiles that share their tables, through
 //! the decoder that equals libjpeg-turbo, with the colours that the TIFF tags say (as libtiff has it).
 
+use super::facts::malformed;
 use super::jpeg::{Colours, from_planes, planes_of};
-use super::malformed;
 use super::raster::rgb_of_cmyk;
 use crate::jpeg::{self, Fault, Header, Pixels};
 use loupe_core::limits::DecodeLimits;

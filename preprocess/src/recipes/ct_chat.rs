@@ -2,7 +2,7 @@
 //! ±1000, 0.75 × 0.75 × 1.5 mm by trilinear interpolation to `int(n · old / new)` voxels, centred to
 //! 480 × 480 × 240 with -1, divided by 1000.
 
-use super::{Prepared, Recipe, volume_only};
+use super::prepared::{Prepared, Recipe, volume_only};
 use crate::volume_ops::{central, resized};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

@@ -2,7 +2,8 @@
 //! `int(linspace(0, 31, 11))`, each from its own smallest to its largest value as grey. The model's
 //! processor squashes every picture to 448 × 448.
 
-use super::{Prepared, Recipe, level, m3d, range, slice_pictures};
+use super::m3d;
+use super::prepared::{Prepared, Recipe, level, range, slice_pictures};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;

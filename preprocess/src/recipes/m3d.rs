@@ -1,7 +1,7 @@
 //! M3D-LaMed (BAAI-DCAI/M3D, `Data/process`): smallest to largest value as 0 to 1, cropped to what is
 //! above 0, trilinear to 32 slices of 256 × 256.
 
-use super::{Prepared, Recipe, range, volume_only};
+use super::prepared::{Prepared, Recipe, range, volume_only};
 use crate::volume_ops::{crop_positive, resized};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

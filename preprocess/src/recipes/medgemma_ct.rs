@@ -2,7 +2,7 @@
 //! green and blue, at most 85 axial slices, `SLICE n` after each. The first slice of longer series is
 //! never taken, as there. The model's processor resizes to 896 × 896.
 
-use super::{Prepared, Recipe, level, slice_pictures};
+use super::prepared::{Prepared, Recipe, level, slice_pictures};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;

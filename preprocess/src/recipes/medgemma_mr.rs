@@ -1,7 +1,8 @@
 //! MedGemma 1.5 on MR: grey levels from the smallest to the largest value of the volume, RGB by
 //! replication; slices as for CT.
 
-use super::{Prepared, Recipe, level, medgemma_ct, range, slice_pictures};
+use super::medgemma_ct;
+use super::prepared::{Prepared, Recipe, level, range, slice_pictures};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;

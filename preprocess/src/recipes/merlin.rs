@@ -1,7 +1,7 @@
 //! Merlin (StanfordMIMI/Merlin, `merlin/data/monai_transforms.py`): RAS, 1.5 × 1.5 × 3 mm, HU ±1000 as
 //! 0 to 1, centred to 224 × 224 × 160.
 
-use super::{Prepared, Recipe, volume_only};
+use super::prepared::{Prepared, Recipe, volume_only};
 use crate::volume_ops::{central, oriented, spaced};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

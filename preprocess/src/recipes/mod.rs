@@ -1,5 +1,5 @@
 //! How published models prepare volumes, by name. Each recipe is a file here and a line in
-//! [`RECIPES`]; what it did is in [`Prepared::steps`].
+//! [`RECIPES`]; what it did is in [`Prepared::steps`]. [`steps`] is for those who go their own way.
 
 mod ct_chat;
 mod fleming_vl;
@@ -7,111 +7,57 @@ mod m3d;
 mod medgemma_ct;
 mod medgemma_mr;
 mod merlin;
+mod prepared;
 mod radfm;
+pub mod steps;
 
+pub use prepared::{Prepared, Recipe};
+
+use crate::volume_io::read::ReadVolume;
+use loupe_core::Registry;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
-use loupe_core::picture::Picture;
-use loupe_core::volume::Volume;
-use rayon::prelude::*;
 
-/// What a recipe makes.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// Pictures in the order in which the model sees them.
-    pub pictures: Vec<Picture>,
-    /// Text that follows each picture; empty when there is none.
-    pub captions: Vec<String>,
-    /// The tensor of models that take volumes, values as the model wants them.
-    pub volume: Option<Volume>,
-    /// What was done, for the record.
-    pub steps: Vec<String>,
-}
-
-/// A published preparation.
-#[derive(Clone, Copy)]
-pub struct Recipe {
-    /// Name to ask for.
-    pub name: &'static str,
-    /// What it does.
-    pub summary: &'static str,
-    /// Where it is published.
-    pub source: &'static str,
-    /// Does it. Slices of the volume are taken as stored, along k.
-    pub prepare: fn(&Volume, &DecodeLimits) -> Result<Prepared, MediaError>,
-}
-
-/// Every recipe.
-pub const RECIPES: [Recipe; 7] = [
-    medgemma_ct::RECIPE,
-    medgemma_mr::RECIPE,
-    ct_chat::RECIPE,
-    m3d::RECIPE,
-    merlin::RECIPE,
-    radfm::RECIPE,
-    fleming_vl::RECIPE,
-];
+/// Every file of this folder with its recipe; files without one are shared parts.
+pub static RECIPES: Registry<Recipe> = Registry {
+    kind: "recipe",
+    listed_as: "recipes",
+    files: &[
+        ("medgemma_ct", &[medgemma_ct::RECIPE]),
+        ("medgemma_mr", &[medgemma_mr::RECIPE]),
+        ("ct_chat", &[ct_chat::RECIPE]),
+        ("m3d", &[m3d::RECIPE]),
+        ("merlin", &[merlin::RECIPE]),
+        ("radfm", &[radfm::RECIPE]),
+        ("fleming_vl", &[fleming_vl::RECIPE]),
+        ("prepared", &[]),
+        ("steps", &[]),
+    ],
+};
 
 /// The recipe of that name.
 ///
 /// # Errors
-/// [`MediaError::View`] that lists the names.
-pub fn recipe(name: &str) -> Result<Recipe, MediaError> {
-    RECIPES.into_iter().find(|r| r.name == name).ok_or_else(|| {
-        let names: Vec<&str> = RECIPES.iter().map(|r| r.name).collect();
-        MediaError::View(format!("no recipe is called {name:?}; there are {}", names.join(", ")))
-    })
+/// [`MediaError::View`] when there is none; the message has the nearest name.
+pub fn recipe(name: &str) -> Result<&'static Recipe, MediaError> {
+    RECIPES.by_name(name).map_err(|unknown| MediaError::View(unknown.to_string()))
 }
 
-fn volume_only(volume: Volume, steps: &[&str]) -> Prepared {
-    Prepared {
-        pictures: Vec::new(),
-        captions: Vec::new(),
-        volume: Some(volume),
-        steps: steps.iter().map(|s| (*s).to_owned()).collect(),
+/// What the recipe of that name makes of `read`. The pictures name `source` as theirs, and the record begins
+/// with the reader's notes.
+///
+/// # Errors
+/// When there is no such recipe, or the volume cannot be prepared by it.
+pub fn by_recipe(
+    name: &str,
+    read: &ReadVolume,
+    source: &str,
+    limits: &DecodeLimits,
+) -> Result<Prepared, MediaError> {
+    let mut made = (recipe(name)?.prepare)(&read.volume, limits)?;
+    for picture in &mut made.pictures {
+        picture.origin.source = Some(source.to_owned());
     }
-}
-
-/// Slices `numbers` as pictures; `levels` turns one slice's values into `channels` bytes each.
-fn slice_pictures(
-    volume: &Volume,
-    numbers: &[usize],
-    channels: usize,
-    step: &str,
-    levels: impl Fn(&[f32]) -> Vec<u8> + Sync,
-) -> Result<Vec<Picture>, MediaError> {
-    let [_, height, width] = volume.shape();
-    numbers
-        .par_iter()
-        .map(|&k| {
-            let values: Vec<f32> = volume.voxels.index_axis(ndarray::Axis(0), k).iter().copied().collect();
-            let mut picture = Picture::new(width, height, channels, levels(&values))
-                .map_err(|e| MediaError::View(e.to_string()))?;
-            let plane = volume.lps_from_index.plane(k as f64);
-            picture.origin.slice = Some(k);
-            picture.origin.plane = Some(loupe_core::media::Plane::Stored);
-            picture.origin.spacing_mm = Some(plane.spacing_mm());
-            picture.origin.lps_from_source = Some(plane);
-            picture.origin.steps.push(step.to_owned());
-            Ok(picture)
-        })
-        .collect()
-}
-
-/// Smallest and largest finite value; 0 and 0 without any.
-fn range(values: impl IntoIterator<Item = f32>) -> (f32, f32) {
-    let (low, high) = values
-        .into_iter()
-        .filter(|v| v.is_finite())
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    if low > high { (0.0, 0.0) } else { (low, high) }
-}
-
-/// `(value - low) / (high - low)` on 0 to 255, clipped and rounded half to even; 0 when flat.
-fn level(value: f32, low: f32, high: f32) -> u8 {
-    if high <= low {
-        return 0;
-    }
-    let share = (f64::from(value) - f64::from(low)) / (f64::from(high) - f64::from(low));
-    (share.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+    made.steps.splice(0..0, read.notes.iter().cloned());
+    Ok(made)
 }

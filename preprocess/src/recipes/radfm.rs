@@ -2,7 +2,7 @@
 //! of 4. The published script takes a random crop of 80–100 % even at test time, so that no two runs
 //! agree; here the whole picture is taken, which is the mean of those crops' frames and repeatable.
 
-use super::{Prepared, Recipe, level, range, slice_pictures};
+use super::prepared::{Prepared, Recipe, level, range, slice_pictures};
 use crate::resize::{Backend, Filter, resize};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;

@@ -2,7 +2,7 @@
 //! point with 22 fractional bits; one pass along the rows and one down the columns, with an 8-bit
 //! picture in between.
 
-use super::Filter;
+use super::filter::Filter;
 use super::kernel::{Taps, columns_pass, rows_pass};
 use std::f64::consts::PI;
 

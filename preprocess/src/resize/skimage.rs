@@ -6,7 +6,7 @@
 //! channels are an axis like the others. Truncation makes the result depend on the last bit where a
 //! value is whole, so nothing is rearranged to go faster.
 
-use super::ResizeError;
+use super::filter::ResizeError;
 use loupe_core::picture::PictureError;
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 //! 16-bit weights. `fast_image_resize` rounds its weights in the same way; its own order (rows
 //! first) differs, so the passes are run one at a time, columns first.
 
-use super::{Filter, ResizeError};
+use super::filter::{Filter, ResizeError};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};

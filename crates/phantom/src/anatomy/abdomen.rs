@@ -1,6 +1,6 @@
 //! Axial CT of the abdomen in Hounsfield units.
 
-use super::{of_kind, round};
+use super::round::{of_kind, round};
 use crate::finding::{FindingKind, Lesion, Side};
 use crate::label::Label;
 use crate::rng::Rng;

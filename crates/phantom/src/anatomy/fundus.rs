@@ -1,6 +1,6 @@
 //! Fundus-like colour photograph: brightness from 0 to about 1, coloured when it becomes a picture.
 
-use super::{of_kind, round};
+use super::round::{of_kind, round};
 use crate::finding::{FindingKind, Lesion, Side};
 use crate::label::Label;
 use crate::rng::{Rng, sin_cos_turns};

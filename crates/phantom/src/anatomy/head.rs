@@ -1,6 +1,6 @@
 //! Axial head: CT in Hounsfield units, and T1- and T2-like magnetic resonance from 0 to 1.
 
-use super::{of_kind, round};
+use super::round::{of_kind, round};
 use crate::finding::{FindingKind, Lesion, Side};
 use crate::label::Label;
 use crate::rng::{Rng, sin_cos_turns};

@@ -5,12 +5,13 @@ mod chest;
 mod fundus;
 mod head;
 mod radiograph;
+mod round;
 mod ultrasound;
 
-use crate::finding::{FindingKind, Lesion};
+use crate::finding::Lesion;
 use crate::kind::Kind;
 use crate::rng::Rng;
-use crate::scene::{Finish, Paint, Scene, Solid};
+use crate::scene::{Finish, Scene};
 
 /// The patient with this seed, with these findings; texture and noise come from `noise_seed`.
 pub(crate) fn scene(kind: Kind, patient_seed: u64, lesions: &[Lesion], noise_seed: u64) -> Scene {
@@ -43,27 +44,4 @@ pub(crate) fn scene(kind: Kind, patient_seed: u64, lesions: &[Lesion], noise_see
         finish,
         seed: noise_seed,
     }
-}
-
-/// A round finding: lobulated outline from the lesion's own seed, hollow when cavitary.
-fn round(lesion: &Lesion, index: usize, paint: Paint, centre: [f32; 2], waves: f32, solids: &mut Vec<Solid>) {
-    let mut rng = Rng::new(lesion.seed, 7);
-    let r = lesion.diameter_mm / 2.0;
-    let centre = [centre[0], centre[1], lesion.z_mm];
-    let ry = r * rng.within(0.85, 1.0);
-    let turn = rng.unit();
-    let solid = Solid::new(paint, centre, [r, ry, r]).turned(turn).wavy(&mut rng, waves);
-    if lesion.cavitary {
-        // The mask is the whole nodule, cavity included, as a reader would outline it.
-        let cover = Solid::new(Paint::Add(0.0), centre, [r, ry, r]).turned(turn);
-        solids.push(solid.hollow(0.62));
-        solids.push(cover.of_finding(index));
-    } else {
-        solids.push(solid.of_finding(index));
-    }
-}
-
-/// Index and lesion of the findings of one kind.
-fn of_kind(lesions: &[Lesion], kind: FindingKind) -> impl Iterator<Item = (usize, &Lesion)> {
-    lesions.iter().enumerate().filter(move |(_, l)| l.kind == kind)
 }

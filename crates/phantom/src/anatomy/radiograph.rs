@@ -1,6 +1,6 @@
 //! Frontal chest radiograph: line integrals from 0 (air) to about 1.
 
-use super::{of_kind, round};
+use super::round::{of_kind, round};
 use crate::finding::{FindingKind, Lesion, Side};
 use crate::label::Label;
 use crate::rng::Rng;

@@ -1,6 +1,6 @@
 //! Ultrasound-like picture of the upper abdomen: echo strength from 0 to about 1.
 
-use super::{of_kind, round};
+use super::round::{of_kind, round};
 use crate::finding::{FindingKind, Lesion};
 use crate::label::Label;
 use crate::rng::Rng;

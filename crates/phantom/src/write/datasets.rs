@@ -1,7 +1,8 @@
 //! Datasets in the layouts of VQA-RAD and SLAKE, and as JSON lines.
 
+use super::folder::{Folder, PICTURE_SIZE};
 use super::picture::{jpeg, png};
-use super::{Folder, PICTURE_SIZE, PhantomError};
+use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::questions::{self, Language, Qa, Topic};
 use crate::study::{Plan, Study, Wish};
@@ -196,7 +197,7 @@ fn grounding_question(name: &str) -> String {
 }
 
 /// Questions about the inside of nodules of a few pixels.
-pub(super) fn second_look(folder: &mut Folder, seed: u64, studies: usize) -> Result<usize, PhantomError> {
+pub(super) fn small_findings(folder: &mut Folder, seed: u64, studies: usize) -> Result<usize, PhantomError> {
     let mut rows = Vec::new();
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| k.fine_nodules().is_some()).collect();
     for i in 0..studies {

@@ -2,49 +2,24 @@
 
 mod datasets;
 mod dicom;
+mod folder;
 mod nifti;
 mod picture;
 
 pub use dicom::dicom_series;
+pub use folder::PICTURE_SIZE;
 pub use nifti::{nifti_labels, nifti_volume};
 pub use picture::png;
 
+use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::questions::{self, Qa};
 use crate::rng::Rng;
 use crate::study::{Plan, Study, Wish};
-use loupe_core::picture::PictureError;
+use folder::Folder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// Why phantoms could not be written.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PhantomError {
-    /// A file or folder could not be made.
-    #[error("{path} could not be written: {source}; choose a folder that can be written to")]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A picture could not be made or encoded.
-    #[error("a phantom picture could not be made: {0}")]
-    Picture(String),
-    /// Nothing was asked for.
-    #[error("0 studies were asked for; ask for at least 1")]
-    NoStudies,
-}
-
-impl From<PictureError> for PhantomError {
-    fn from(error: PictureError) -> Self {
-        Self::Picture(error.to_string())
-    }
-}
+use std::path::Path;
 
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,34 +35,14 @@ pub struct Summary {
     /// Regions to find in `grounding/grounding.jsonl`, and to outline in `segmentation/segmentation.jsonl`.
     pub regions: usize,
     /// Questions in `second-look/second-look.jsonl`.
-    pub second_look: usize,
+    #[serde(rename = "second_look")]
+    pub small_findings: usize,
 }
 
-/// Pixels along an edge of pictures; slices of volumes have [`VOLUME_SIZE`].
-pub const PICTURE_SIZE: usize = 336;
 /// Pixels along an edge of the slices of volumes.
 pub const VOLUME_SIZE: usize = 256;
 /// Slices of a volume and their distance in mm.
 pub const VOLUME_SLICES: (usize, f32) = (24, 5.0);
-
-/// Counts the files it writes and makes the folders they need.
-pub(crate) struct Folder {
-    root: PathBuf,
-    files: usize,
-}
-
-impl Folder {
-    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), PhantomError> {
-        let path = self.root.join(name);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes));
-        self.files += 1;
-        made.map_err(|source| PhantomError::Write { path, source })
-    }
-
-    pub(crate) fn write_json(&mut self, name: &str, value: &Value) -> Result<(), PhantomError> {
-        self.write(name, format!("{value:#}\n").as_bytes())
-    }
-}
 
 /// Writes `studies` studies of every modality in turn, and datasets of questions about them, into
 /// `dir`. The same seed gives the same files. `README.md` in the folder says what is what; questions
@@ -99,7 +54,7 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
     if studies == 0 {
         return Err(PhantomError::NoStudies);
     }
-    let mut folder = Folder { root: dir.to_owned(), files: 0 };
+    let mut folder = Folder::new(dir);
     let mut summary = Summary { studies, ..Summary::default() };
     let mut index = Vec::new();
     for i in 0..studies {
@@ -114,10 +69,10 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
     summary.vqa_rad = datasets::vqa_rad(&mut folder, &pictures, &asked)?;
     summary.slake = datasets::slake(&mut folder, &pictures, &asked)?;
     summary.regions = datasets::regions(&mut folder, &pictures)?;
-    summary.second_look = datasets::second_look(&mut folder, seed, studies)?;
+    summary.small_findings = datasets::small_findings(&mut folder, seed, studies)?;
     folder.write_json("studies.json", &json!({ "seed": seed, "studies": index }))?;
     folder.write("README.md", include_bytes!("folder.md"))?;
-    summary.files = folder.files;
+    summary.files = folder.files();
     Ok(summary)
 }
 
@@ -135,7 +90,7 @@ fn write_study(folder: &mut Folder, i: usize, seed: u64) -> Result<Value, Phanto
     let size = if kind.is_volume() { VOLUME_SIZE } else { PICTURE_SIZE };
     let study = plan.volume(size, count, step);
     let name = format!("studies/{i:04}-{}", kind.name());
-    for (k, bytes) in dicom_series(&study, crate::rng::mix(seed ^ i as u64)).into_iter().enumerate() {
+    for (k, bytes) in dicom_series(&study, crate::rng::mix(seed ^ i as u64))?.into_iter().enumerate() {
         folder.write(&format!("{name}/dicom/{k:03}.dcm"), &bytes)?;
     }
     if kind.is_volume() {

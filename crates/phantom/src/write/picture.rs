@@ -1,6 +1,6 @@
 //! PNG and JPEG files.
 
-use super::PhantomError;
+use crate::error::PhantomError;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use loupe_core::Picture;
 use std::io::Cursor;

@@ -135,12 +135,12 @@ fn mark(scene: &Scene<'_>, boxes: &Value) -> Result<Acted, ActionError> {
 
 fn segment(scene: &mut Scene<'_>, prompt: &Value) -> Result<Acted, ActionError> {
     let picture = scene.picture(0).ok_or(ActionError::Unavailable("there is no such picture"))?;
-    let hint = match (four(prompt), prompt.as_str()) {
+    let asked = match (four(prompt), prompt.as_str()) {
         (Some(b), _) => SegmentPrompt::Box(super::play::given(b)),
         (None, Some(phrase)) => SegmentPrompt::Phrase(phrase.to_owned()),
         (None, None) => return Err(ActionError::Unavailable("an outline needs a box or a phrase")),
     };
-    let (shown, found) = actions::segment(&picture, &[hint], &mut scene.tools)?;
+    let (shown, found) = actions::segment(&picture, &[asked], &mut scene.tools)?;
     let regions = found.mask.bounding_box().map(|b| (0, b)).into_iter().collect();
     Ok(Acted { regions, ..acted("segment", json!({ "segment": prompt }), shown) })
 }

@@ -1,6 +1,6 @@
 //! JPEG frames: [`crate::jpeg`] behind the data set's attributes.
 
-use super::{Decoded, Expected, Words, damaged};
+use super::decoded::{Decoded, Expected, Words, damaged};
 use crate::jpeg::{self, Fault, Pixels};
 use loupe_core::media::MediaError;
 
@@ -13,7 +13,7 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded, Media
     let decoded = jpeg::decode(bytes, wanted).map_err(|fault| match fault {
         Fault::Broken { field, problem } => damaged("JPEG", field, problem),
         Fault::Process(what) => {
-            crate::dicom::object::unsupported(what, "convert the file to JPEG Lossless or uncompressed")
+            loupe_dicom::object::unsupported(what, "convert the file to JPEG Lossless or uncompressed")
         }
         Fault::Unwanted(error) => error,
     })?;

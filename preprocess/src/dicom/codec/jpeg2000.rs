@@ -1,6 +1,6 @@
 //! JPEG 2000 and HTJ2K (ISO 15444-1, -15) through OpenJPEG's Rust port, after checking the SIZ marker.
 
-use super::{Decoded, Expected, Words, damaged};
+use super::decoded::{Decoded, Expected, Words, damaged};
 use loupe_core::media::MediaError;
 
 fn broken(field: &str, problem: &str) -> MediaError {

@@ -1,8 +1,8 @@
 //! JPEG-LS, lossless and near-lossless (ISO 14495-1 / ITU-T T.87), all three interleave modes.
 
-use super::{Decoded, Expected, Words, damaged};
-use crate::dicom::object::unsupported;
+use super::decoded::{Decoded, Expected, Words, damaged};
 use loupe_core::media::MediaError;
+use loupe_dicom::object::unsupported;
 
 fn broken(field: &str, problem: &str) -> MediaError {
     damaged("JPEG-LS", field, problem)

@@ -1,6 +1,6 @@
 //! JPEG XL (ISO 18181) through `jxl-oxide`, after checking its image header.
 
-use super::{Decoded, Expected, Words, damaged};
+use super::decoded::{Decoded, Expected, Words, damaged};
 use jxl_oxide::{AllocTracker, JxlImage, PixelFormat};
 use loupe_core::media::MediaError;
 

@@ -1,74 +1,19 @@
 //! Codestreams to samples. Each decoder first compares its header with the data set's attributes.
 
+mod decoded;
 mod jpeg;
+#[cfg(feature = "jpeg2000")]
 mod jpeg2000;
 mod jpegls;
+#[cfg(feature = "jpegxl")]
 mod jpegxl;
 mod rle;
 
 use super::format::Format;
-use super::syntax::Coding;
-use loupe_core::guard::guarded_with_stack;
+pub(super) use decoded::{Decoded, Words};
+use decoded::{Expected, damaged};
 use loupe_core::media::MediaError;
-
-/// What the data set says a frame must be.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Samples per pixel.
-    pub components: usize,
-    /// Bits Allocated.
-    pub bits_allocated: u16,
-}
-
-impl Expected {
-    /// Of a frame of `format`.
-    pub(super) fn of(format: &Format) -> Self {
-        Self {
-            width: format.columns,
-            height: format.rows,
-            components: format.samples,
-            bits_allocated: format.bits_allocated,
-        }
-    }
-
-    /// Compares a codestream's header, before anything is decoded or allocated.
-    fn check(&self, width: usize, height: usize, components: usize, bits: u32) -> Result<(), MediaError> {
-        let problem = if (width, height) != (self.width, self.height) {
-            format!("{width}×{height} pixels, but Columns×Rows is {}×{}", self.width, self.height)
-        } else if components != self.components {
-            format!("{components} components, but Samples per Pixel is {}", self.components)
-        } else if bits > u32::from(self.bits_allocated.max(8)) {
-            format!("{bits} bits a sample, but Bits Allocated is {}", self.bits_allocated)
-        } else {
-            return Ok(());
-        };
-        Err(damaged("codestream", "header", &problem))
-    }
-}
-
-/// Samples of a frame as the codestream holds them.
-pub(super) enum Words {
-    /// Unsigned, up to 16 bits.
-    U16(Vec<u16>),
-    /// Signed or wider.
-    I32(Vec<i32>),
-}
-
-/// A decoded frame, pixels interleaved.
-pub(super) struct Decoded {
-    /// Samples.
-    pub values: Words,
-    /// Bits a sample.
-    pub precision: u32,
-    /// Are colours luminance and differences? `None` when the codestream does not say.
-    pub ybr: Option<bool>,
-    /// May values differ from what was encoded?
-    pub lossy: bool,
-}
+use loupe_dicom::syntax::Coding;
 
 /// A frame out of its encapsulation.
 pub(super) enum Frame {
@@ -78,14 +23,6 @@ pub(super) enum Frame {
     Interleaved(Vec<u8>),
     /// From a codestream.
     Decoded(Decoded),
-}
-
-pub(super) fn damaged(codec: &str, field: &str, problem: &str) -> MediaError {
-    MediaError::Malformed {
-        format: "DICOM",
-        field: format!("PixelData, {codec} {field}"),
-        problem: problem.to_owned(),
-    }
 }
 
 /// Decodes the frame in `bytes`.
@@ -104,20 +41,49 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
             // Inflation stops at the size that a frame has; a bomb gets no further.
             let limits =
                 loupe_core::limits::DecodeLimits { max_memory_bytes: need as u64 + 1, ..Default::default() };
-            Frame::Native(super::parse::inflate(bytes, &limits)?)
+            Frame::Native(loupe_dicom::parse::inflate(bytes, &limits)?)
         }
         Coding::Rle => Frame::Interleaved(rle::decode(bytes, &expected)?),
         Coding::Jpeg => Frame::Decoded(jpeg::decode(bytes, &expected)?),
         Coding::JpegLs => Frame::Decoded(jpegls::decode(bytes, &expected)?),
-        Coding::Jpeg2000 => Frame::Decoded(apart(&|| jpeg2000::decode(bytes, &expected))?),
-        Coding::JpegXl => Frame::Decoded(apart(&|| jpegxl::decode(bytes, &expected))?),
+        Coding::Jpeg2000 => Frame::Decoded(decode_jpeg2000(bytes, &expected)?),
+        Coding::JpegXl => Frame::Decoded(decode_jpegxl(bytes, &expected)?),
         Coding::Refused => return Err(damaged("codestream", "header", "no decoder")),
     })
 }
 
+#[cfg(feature = "jpeg2000")]
+fn decode_jpeg2000(bytes: &[u8], expected: &Expected) -> Result<Decoded, MediaError> {
+    apart(&|| jpeg2000::decode(bytes, expected))
+}
+
+#[cfg(not(feature = "jpeg2000"))]
+fn decode_jpeg2000(_: &[u8], _: &Expected) -> Result<Decoded, MediaError> {
+    Err(left_out("JPEG 2000", "jpeg2000"))
+}
+
+#[cfg(feature = "jpegxl")]
+fn decode_jpegxl(bytes: &[u8], expected: &Expected) -> Result<Decoded, MediaError> {
+    apart(&|| jpegxl::decode(bytes, expected))
+}
+
+#[cfg(not(feature = "jpegxl"))]
+fn decode_jpegxl(_: &[u8], _: &Expected) -> Result<Decoded, MediaError> {
+    Err(left_out("JPEG XL", "jpegxl"))
+}
+
+/// A codec that was not built in.
+#[cfg(not(all(feature = "jpeg2000", feature = "jpegxl")))]
+fn left_out(codec: &str, feature: &str) -> MediaError {
+    let hint =
+        format!("this program was built without the feature {feature}; build it in, or convert the file");
+    loupe_dicom::object::unsupported(codec, hint)
+}
+
 /// Runs a decoder that is not ours where it has stack enough.
+#[cfg(any(feature = "jpeg2000", feature = "jpegxl"))]
 fn apart(decode: &(dyn Fn() -> Result<Decoded, MediaError> + Sync)) -> Result<Decoded, MediaError> {
-    guarded_with_stack("DICOM", "PixelData", decode)
+    loupe_core::guard::guarded_with_stack("DICOM", "PixelData", decode)
 }
 
 /// Samples that a frame may have whatever its codestream's length.

@@ -1,6 +1,6 @@
 //! RLE Lossless: PackBits on byte planes (PS3.5 annex G).
 
-use super::{Expected, damaged};
+use super::decoded::{Expected, damaged};
 use loupe_core::media::MediaError;
 
 /// The frame as uncompressed samples in little-endian order, pixels interleaved.

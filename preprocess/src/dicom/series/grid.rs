@@ -1,6 +1,6 @@
 //! Slices to a regular grid: order along the normal, phases, spacing, and what to do with gaps.
 
-use super::Options;
+use super::options::{Irregular, Options};
 use super::scan::{Group, Slice};
 use crate::dicom::image::Image;
 use loupe_core::geometry::{Lps, LpsFromIndex, dot, norm};
@@ -11,19 +11,6 @@ use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// What to do when slices are missing or not evenly spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Irregular {
-    /// An error that says where.
-    Refuse,
-    /// An even grid of the median step; each place takes the nearest slice.
-    Nearest,
-    /// An even grid of the smallest step; values between neighbours linearly.
-    Resample,
-    /// One volume for each evenly spaced stretch.
-    Split,
-}
-
 /// Two positions closer than this are the same, in mm.
 const SAME_POSITION_MM: f64 = 0.005;
 /// Steps may differ by this much whatever the tolerance says: positions are written with few digits.
@@ -32,7 +19,7 @@ const ROUNDING_MM: f64 = 0.011;
 const TILT_DEGREES: f64 = 0.1;
 
 /// A regular grid and the slices that fill it.
-pub struct Placed {
+pub struct SliceGrid {
     pub(super) lps_from_index: LpsFromIndex,
     pub(super) phases: Vec<Vec<Fill>>,
     pub(super) notes: Vec<String>,
@@ -59,7 +46,7 @@ fn refuse(problem: String) -> MediaError {
 }
 
 /// Arranges slices that share size, spacing and orientation.
-pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<Placed>, MediaError> {
+pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<SliceGrid>, MediaError> {
     let mut notes = Vec::new();
     let mut positions = positions(slices)?;
     let phases = phases(slices, &mut positions, options, &mut notes)?;
@@ -67,7 +54,7 @@ pub(super) fn arrange(slices: &[Slice], options: &Options) -> Result<Vec<Placed>
     let (step_i, step_j) = plane.steps();
     let build = |stretch: &[Position], step_k: Lps, places: Vec<Vec<Fill>>, notes: Vec<String>| {
         let origin = stretch.first().map_or(plane.position, |p| p.place);
-        Placed {
+        SliceGrid {
             lps_from_index: LpsFromIndex::from_columns(step_i, step_j, step_k, origin),
             phases: places,
             notes,
@@ -307,7 +294,7 @@ fn fill_at(positions: &[Position], phase: usize, distance: f64, options: &Option
 pub(super) fn fill(
     group: &Group,
     phase: &[Fill],
-    placed: &Placed,
+    placed: &SliceGrid,
     options: &Options,
 ) -> Result<Volume, MediaError> {
     let [rows, columns] = group.size;

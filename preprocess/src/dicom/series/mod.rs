@@ -7,9 +7,11 @@
 mod deskew;
 mod grid;
 mod mosaic;
+mod options;
 mod scan;
 
-pub use grid::{Irregular, Placed};
+pub use grid::SliceGrid;
+pub use options::{Irregular, Options};
 
 use super::files;
 use loupe_core::limits::DecodeLimits;
@@ -19,38 +21,6 @@ use loupe_core::window::Window;
 use scan::Group;
 use std::io::Read;
 use std::path::Path;
-
-/// What to do where a series is not what a volume needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Missing or irregular slices.
-    pub irregular: Irregular,
-    /// Use one slice of each position when a position occurs more than once for no reason that the
-    /// attributes give. Off, duplicates are an error.
-    pub drop_duplicates: bool,
-    /// Resample a tilted acquisition to perpendicular slices instead of keeping the shear.
-    pub deskew: bool,
-    /// Largest share of the median step by which a step may differ from it.
-    pub tolerance: f64,
-    /// Which series, counted from 0 as [`load_folder`] lists them; without a number there must be one
-    /// only that makes volumes.
-    pub series: Option<usize>,
-    /// Bounds on memory.
-    pub limits: DecodeLimits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            irregular: Irregular::Refuse,
-            drop_duplicates: false,
-            deskew: false,
-            tolerance: 0.01,
-            series: None,
-            limits: DecodeLimits::default(),
-        }
-    }
-}
 
 /// What a series holds.
 pub enum Content {
@@ -180,7 +150,7 @@ pub fn is_series_folder(folder: &Path, limits: &DecodeLimits) -> bool {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
         let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
-        read.is_ok() && crate::dicom::parse::looks_like_dicom(&head)
+        read.is_ok() && loupe_dicom::parse::looks_like_dicom(&head)
     };
     files::collect(folder, limits).is_ok_and(|blobs| blobs.iter().take(8).any(begins))
 }

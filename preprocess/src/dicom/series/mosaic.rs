@@ -6,11 +6,10 @@
 
 use crate::dicom::format::Format;
 use crate::dicom::geometry::FramePlane;
-use crate::dicom::object::{Dataset, malformed};
-use dicom_core::Tag;
-use dicom_dictionary_std::tags;
 use loupe_core::geometry::{Lps, dot};
 use loupe_core::media::MediaError;
+use loupe_dicom::object::{Dataset, malformed};
+use loupe_dicom::{Tag, tags};
 
 /// A mosaic's layout.
 pub(super) struct Mosaic {

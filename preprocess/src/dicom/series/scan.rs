@@ -5,15 +5,15 @@ use crate::dicom::format::Format;
 use crate::dicom::functional::{group, place};
 use crate::dicom::geometry::FramePlane;
 use crate::dicom::image::modality_of;
-use crate::dicom::object::{Dataset, Object};
-use crate::dicom::parse;
 use crate::dicom::values::windows;
-use dicom_dictionary_std::tags;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
+use loupe_dicom::object::{Dataset, Object};
+use loupe_dicom::parse;
+use loupe_dicom::tags;
 use rayon::prelude::*;
 
 /// One frame of one file.
@@ -194,7 +194,7 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         grey: format.photometric.is_grey() && format.samples == 1,
         slices: slices.collect(),
         note: object.truncated_in.map(parse::truncation_note),
-        stored: format!("{}, {}", format.describe(), crate::dicom::syntax::name(&object.transfer_syntax)),
+        stored: format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax)),
         window: windows(data, 0).into_iter().map(|(window, _)| window).find(Window::is_valid),
     })
 }

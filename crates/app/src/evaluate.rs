@@ -1,0 +1,231 @@
+//! A run over a dataset: answered, recorded reply by reply, scored, with its page.
+
+use crate::error::{AppError, InStep};
+use crate::listener::{Listener, RunProgress};
+use crate::open::{DataOptions, ImageOptions, ModelOptions};
+use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
+use crate::score::{ScoreOptions, Scorer};
+use crate::segment::SegmenterAnswerer;
+use loupe_core::{
+    Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel,
+};
+use loupe_eval::{ScoredRun, Summary};
+use loupe_run::probes::{ProbedLoader, ProbedSet};
+use loupe_run::{Plan, Setting};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use loupe_run::probes::Probe;
+pub use loupe_run::simulated::Simulated;
+pub use loupe_run::{Finished, Selection};
+
+/// What answers the samples, by what names it.
+#[derive(Debug, Clone, Default)]
+pub enum AnswerWay {
+    /// The model, once.
+    #[default]
+    Direct,
+    /// The model with a second look.
+    Rethink(RethinkOptions),
+    /// A segmenter, prompted from the reference masks.
+    Segment(Simulated),
+}
+
+/// A run over a dataset and how it is scored.
+#[derive(Debug, Clone)]
+pub struct EvaluateOptions {
+    /// The set.
+    pub data: DataOptions,
+    /// Folder of the run; `runs/SET-SPLIT-MODEL` when not given.
+    pub output: Option<PathBuf>,
+    /// Name of the prompt template.
+    pub template: String,
+    /// Which samples.
+    pub selection: Selection,
+    /// Replies per sample.
+    pub rollouts: usize,
+    /// Other pictures in place of the true ones.
+    pub probe: Option<Probe>,
+    /// Seed of probes, random prompts and strategies.
+    pub seed: u64,
+    /// On resume, ask the samples again that failed for a reason that may have passed.
+    pub retry_failed: bool,
+    /// Bounds of each reply.
+    pub limits: GenerationLimits,
+    /// The model.
+    pub model: ModelOptions,
+    /// What it does with a sample.
+    pub way: AnswerWay,
+    /// How images are read.
+    pub images: ImageOptions,
+    /// How replies are scored.
+    pub score: ScoreOptions,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How it ended.
+    pub finished: Finished,
+    /// Its figures.
+    pub summary: Summary,
+}
+
+/// Runs, or resumes, and scores. Names are checked before any weights are read.
+///
+/// # Errors
+/// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
+/// run. What goes wrong with one sample is on record as that sample.
+pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
+    let template = loupe_run::templates::by_name(&options.template)?;
+    let scorer = options.score.scorer()?;
+    let set = options.data.open()?;
+    let mut model = OpenRespondent::open(options)?;
+    let respondent = model.respondent();
+    let info = set.info();
+    let dir = options.output.clone().unwrap_or_else(|| {
+        let split = info.split.replace(':', "-");
+        let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, respondent.info().name))
+    });
+    let mut plan = Plan::new(template);
+    plan.limits = options.limits.clone();
+    plan.selection = options.selection.clone();
+    plan.rollouts = options.rollouts;
+    plan.retry_failed = options.retry_failed;
+    plan.settings = settings(options, respondent.info());
+    let task = RunTask {
+        dir: &dir,
+        plan,
+        set: set.as_ref(),
+        probe: options.probe,
+        seed: options.seed,
+        images: &options.images,
+    };
+    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    Ok(Evaluation { dir, finished, summary: run.summary })
+}
+
+/// Arguments that a run keeps on record beside those that its plan has a place for.
+fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Setting> {
+    let mut settings = BTreeMap::new();
+    if let Some(checkpoint) = model.checkpoint() {
+        let given = options.model.load.resample.is_some();
+        settings.insert("resample".to_owned(), Setting { value: checkpoint.resample.clone().into(), given });
+    }
+    if let Some(probe) = options.probe {
+        let value = format!("{} seed {}", probe.name(), options.seed).into();
+        settings.insert("probe".to_owned(), Setting { value, given: true });
+    }
+    settings
+}
+
+/// The loaded models behind a [`Respondent`].
+enum OpenRespondent {
+    Model(Box<dyn VisionLanguageModel>, Option<RethinkSetup>),
+    Segmenter(Box<dyn Segmenter>, Simulated),
+}
+
+impl OpenRespondent {
+    fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
+        let model = &options.model;
+        Ok(match &options.way {
+            AnswerWay::Direct => Self::Model(model.open()?, None),
+            AnswerWay::Rethink(rethink) => {
+                let setup = rethink.open(model)?;
+                Self::Model(model.open()?, Some(setup))
+            }
+            AnswerWay::Segment(prompt) => Self::Segmenter(model.open_segmenter(None)?, *prompt),
+        })
+    }
+
+    fn respondent(&mut self) -> Respondent<'_> {
+        match self {
+            Self::Model(model, setup) => match setup.take() {
+                Some(setup) => Respondent::Rethink(model.as_mut(), setup),
+                None => Respondent::Model(model.as_mut()),
+            },
+            Self::Segmenter(segmenter, prompt) => Respondent::Segmenter(segmenter.as_mut(), *prompt),
+        }
+    }
+}
+
+/// What answers the samples of a run.
+pub enum Respondent<'a> {
+    /// A model, once.
+    Model(&'a mut dyn VisionLanguageModel),
+    /// A model with a second look.
+    Rethink(&'a mut dyn VisionLanguageModel, RethinkSetup),
+    /// A segmenter, prompted from the reference masks.
+    Segmenter(&'a mut dyn Segmenter, Simulated),
+}
+
+impl Respondent<'_> {
+    fn info(&self) -> &ModelInfo {
+        match self {
+            Self::Model(model) | Self::Rethink(model, _) => model.info(),
+            Self::Segmenter(segmenter, _) => segmenter.info(),
+        }
+    }
+}
+
+/// A run to make, or to go on with.
+pub struct RunTask<'a> {
+    /// Its folder.
+    pub dir: &'a Path,
+    /// What is asked.
+    pub plan: Plan,
+    /// Of which set.
+    pub set: &'a dyn Dataset,
+    /// Other pictures in place of the true ones.
+    pub probe: Option<Probe>,
+    /// Seed of the probe and of random prompts.
+    pub seed: u64,
+    /// How images are read.
+    pub images: &'a ImageOptions,
+}
+
+/// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
+/// loader and answerer come together.
+///
+/// # Errors
+/// When the folder cannot be written, holds another run, or cannot be scored.
+pub fn run_and_score(
+    task: &RunTask<'_>,
+    respondent: Respondent<'_>,
+    scorer: &Scorer<'_>,
+    listener: &dyn Listener,
+) -> Result<(Finished, ScoredRun), AppError> {
+    let plain = task.images.loader();
+    let probed = task.probe.map(|probe| {
+        (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
+    });
+    let (set, loader): (&dyn Dataset, &dyn MediaLoader) = match &probed {
+        Some((set, loader)) => (set, loader),
+        None => (task.set, &plain),
+    };
+    let (mut direct, mut rethink, mut segment);
+    let answerer: &mut dyn Answerer = match respondent {
+        Respondent::Model(model) => {
+            direct = Direct(model);
+            &mut direct
+        }
+        Respondent::Rethink(model, setup) => {
+            rethink = loupe_rethink::RethinkAnswerer { setup, model, loader, resampler: RESAMPLER };
+            &mut rethink
+        }
+        Respondent::Segmenter(segmenter, prompt) => {
+            segment =
+                SegmenterAnswerer { segmenter, prompt, seed: task.seed, loader: &plain, probe: task.probe };
+            &mut segment
+        }
+    };
+    let mut progress = RunProgress::new(listener);
+    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress)
+        .step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    listener.end();
+    let run = scorer.score(task.dir, Some(set), loader, listener)?;
+    Ok((finished, run))
+}

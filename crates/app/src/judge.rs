@@ -1,0 +1,151 @@
+//! A language model as judge: an OpenAI-compatible endpoint, or a checkpoint of one's own.
+
+use crate::error::{AppError, InStep};
+use crate::listener::Listener;
+use loupe_eval::Profile;
+use loupe_eval::llm_judge::{Cache, Judge, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for};
+use loupe_eval::profiles::HarnessProfile;
+use loupe_models::LoadOptions;
+use loupe_run::RunFolder;
+use std::path::{Path, PathBuf};
+
+pub use loupe_eval::llm_judge::Reading;
+
+/// Who judges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JudgeSource {
+    /// A model behind an OpenAI-compatible endpoint (needs the feature `remote`).
+    Endpoint {
+        /// Its address, such as `http://localhost:8000/v1`.
+        url: String,
+        /// The name of the model there.
+        model: String,
+        /// What it is let in with.
+        key: Option<String>,
+    },
+    /// The folder of a checkpoint.
+    Checkpoint(PathBuf),
+}
+
+/// Who judges and how.
+#[derive(Debug, Clone)]
+pub struct JudgeOptions {
+    /// An endpoint or a checkpoint.
+    pub source: JudgeSource,
+    /// File with a prompt of one's own, with `{question}`, `{reference}` and `{reply}`.
+    pub prompt: Option<PathBuf>,
+    /// How the verdict stands in the judge's reply.
+    pub reading: Reading,
+    /// Where replies of the judge are kept by content; `judge.jsonl` in the run's folder when not given.
+    pub cache: Option<PathBuf>,
+    /// Requests at a time.
+    pub parallel: usize,
+}
+
+impl JudgeOptions {
+    /// Asks the judge what the harnesses of `rules` ask; without any, or with a prompt of one's own, about every
+    /// reply of the run.
+    pub(crate) fn ask(
+        &self,
+        dir: &Path,
+        rules: &[&'static dyn HarnessProfile],
+        listener: &dyn Listener,
+    ) -> Result<Vec<Box<dyn Profile>>, AppError> {
+        let rubric = self.rubric()?;
+        let mut judges = self.judges()?;
+        let folder = RunFolder::open(dir)?;
+        let file = self.cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
+        let cache = || Cache::open(&file).step(|| format!("{}", file.display()));
+        let heard = |total: usize, opinion: &Opinion| {
+            listener.advance(total as u64);
+            if let Some(problem) = &opinion.problem {
+                listener.note(problem);
+            }
+        };
+        let mut profiles: Vec<Box<dyn Profile>> = Vec::new();
+        for rules in rules {
+            listener.begin(0);
+            let judged = ask_for(*rules, &folder, &mut judges, cache()?, &heard)?;
+            listener.end();
+            let Some(judged) = judged else { continue };
+            say_failures(judged.opinions(), listener);
+            profiles.push(Box::new(judged));
+        }
+        if rules.is_empty() || self.prompt.is_some() {
+            listener.begin(0);
+            let judged = ask_all(&folder, &mut judges, cache()?, &rubric, &heard)?;
+            listener.end();
+            say_failures(judged.opinions(), listener);
+            profiles.push(Box::new(judged));
+        }
+        Ok(profiles)
+    }
+
+    fn rubric(&self) -> Result<Rubric, AppError> {
+        let mut rubric = Rubric { reading: self.reading, ..Rubric::default() };
+        if let Some(file) = &self.prompt {
+            let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            let text = std::fs::read_to_string(file).step(|| format!("{}", file.display()))?;
+            if !["{question}", "{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
+                return Err(AppError::input("the judge's prompt needs {question}, {reference} and {reply}"));
+            }
+            (rubric.name, rubric.template) = (name, text);
+        } else if self.reading != Reading::VerdictLine {
+            return Err(AppError::input(
+                "this reading needs the prompt that asks for it; name it with --judge-prompt",
+            ));
+        }
+        Ok(rubric)
+    }
+
+    fn judges(&self) -> Result<Vec<Box<dyn Judge>>, AppError> {
+        match &self.source {
+            JudgeSource::Endpoint { url, model, key } => {
+                endpoint(url, model, key.as_deref(), self.parallel.max(1))
+            }
+            JudgeSource::Checkpoint(dir) => {
+                let model = loupe_models::load(dir, &LoadOptions::default())
+                    .step(|| format!("the judge in {} could not be loaded", dir.display()))?;
+                Ok(vec![Box::new(LocalJudge::new(model))])
+            }
+        }
+    }
+}
+
+#[cfg(feature = "remote")]
+fn endpoint(
+    url: &str,
+    model: &str,
+    key: Option<&str>,
+    parallel: usize,
+) -> Result<Vec<Box<dyn Judge>>, AppError> {
+    /// An endpoint behind the seam of judges.
+    #[derive(Clone)]
+    struct EndpointJudge(loupe_remote::Endpoint);
+
+    impl Judge for EndpointJudge {
+        fn model(&self) -> &str {
+            self.0.model()
+        }
+
+        fn ask(&mut self, prompt: &str) -> Result<String, String> {
+            self.0.complete(prompt).map_err(|e| e.to_string())
+        }
+    }
+
+    let judge = EndpointJudge(loupe_remote::Endpoint::new(url, model, key.map(str::to_owned)));
+    Ok((0..parallel).map(|_| Box::new(judge.clone()) as Box<dyn Judge>).collect())
+}
+
+#[cfg(not(feature = "remote"))]
+fn endpoint(_: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<Box<dyn Judge>>, AppError> {
+    Err(AppError::Feature { what: "a judge behind an endpoint", feature: "remote" })
+}
+
+fn say_failures(opinions: &Opinions, listener: &dyn Listener) {
+    if let (n @ 1.., Some(problem)) = opinions.without_verdict() {
+        listener.say(&format!(
+            "the judge gave no verdict on {n} replies, which are unscored ({problem}); the same command asks it again"
+        ));
+    }
+}

@@ -1,0 +1,144 @@
+//! Models, segmenters, datasets and images by what names them.
+
+use crate::embedded;
+use crate::error::{AppError, InStep};
+use loupe_core::{
+    Dataset, DecodeLimits, MediaRef, MediaSource, Segmenter, View, VisionLanguageModel, VolumeSegmenter,
+};
+use loupe_models::Checkpoint;
+use loupe_preprocess::Loader;
+use std::path::{Path, PathBuf};
+
+pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, Resample};
+pub use loupe_preprocess::dicom::series::{Irregular, Options as SeriesOptions};
+pub use loupe_preprocess::nifti::Xform;
+
+/// Which model and how to run it.
+#[derive(Debug, Clone, Default)]
+pub struct ModelOptions {
+    /// Folder of a Hugging Face checkpoint; the built-in model when not given.
+    pub folder: Option<PathBuf>,
+    /// Device, number type, memory.
+    pub load: LoadOptions,
+}
+
+impl ModelOptions {
+    /// The same settings for another folder.
+    #[must_use]
+    pub fn of(&self, folder: Option<PathBuf>) -> Self {
+        Self { folder, ..self.clone() }
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// When the folder is no checkpoint of a known family, or does not fit.
+    pub fn open(&self) -> Result<Box<dyn VisionLanguageModel>, AppError> {
+        match &self.folder {
+            Some(dir) => loupe_models::load(dir, &self.load)
+                .step(|| format!("the checkpoint in {} could not be loaded", dir.display())),
+            None => loupe_models::load_checkpoint(&embedded::checkpoint(), &self.load)
+                .step(|| "the embedded model could not be loaded".to_owned()),
+        }
+    }
+
+    /// Loads a segmenter that takes prompts; without a folder the built-in one. `family` names its family where
+    /// the checkpoint does not show it.
+    ///
+    /// # Errors
+    /// As [`ModelOptions::open`].
+    pub fn open_segmenter(&self, family: Option<&str>) -> Result<Box<dyn Segmenter>, AppError> {
+        match &self.folder {
+            Some(dir) => loupe_models::load_segmenter(&Checkpoint::directory(dir), family, &self.load)
+                .step(|| format!("the segmenter in {} could not be loaded", dir.display())),
+            None => loupe_models::load_segmenter(&embedded::segmenter(), family, &self.load)
+                .step(|| "the built-in segmenter could not be loaded".to_owned()),
+        }
+    }
+
+    /// Loads a segmenter that labels whole volumes; there is no built-in one.
+    ///
+    /// # Errors
+    /// As [`ModelOptions::open`], and without a folder.
+    pub fn open_volume_segmenter(&self, family: Option<&str>) -> Result<Box<dyn VolumeSegmenter>, AppError> {
+        let Some(dir) = &self.folder else {
+            return Err(AppError::input("a model that labels whole volumes needs its folder, with --model"));
+        };
+        loupe_models::load_volume_segmenter(&Checkpoint::directory(dir), family, &self.load)
+            .step(|| format!("the segmenter in {} could not be loaded", dir.display()))
+    }
+}
+
+/// A dataset by its name and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataOptions {
+    /// Name of the set.
+    pub set: String,
+    /// Folder or file.
+    pub path: PathBuf,
+    /// Its split; the set's default when not given.
+    pub split: Option<String>,
+}
+
+impl DataOptions {
+    /// From `SET=DIR`.
+    ///
+    /// # Errors
+    /// When there is no `=`.
+    pub fn parse(data: &str, split: Option<&str>) -> Result<Self, AppError> {
+        let Some((set, path)) = data.split_once('=') else {
+            return Err(AppError::input(
+                "--data takes SET=DIR, such as vqa-rad=DIR; `loupe list datasets` names the sets",
+            ));
+        };
+        Ok(Self { set: set.to_owned(), path: path.into(), split: split.map(str::to_owned) })
+    }
+
+    /// Opens the set.
+    ///
+    /// # Errors
+    /// When there is no such set or split, or its files are missing or damaged.
+    pub fn open(&self) -> Result<Box<dyn Dataset>, AppError> {
+        loupe_datasets::open(&self.set, &self.path, self.split.as_deref())
+            .step(|| format!("{} could not be opened", self.set))
+    }
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Default)]
+pub struct ImageOptions {
+    /// How large an image may be.
+    pub limits: DecodeLimits,
+    /// Which orientation of a NIfTI file counts.
+    pub xform: Xform,
+    /// Rules for DICOM series; their own limits are those above.
+    pub series: SeriesOptions,
+}
+
+impl ImageOptions {
+    /// A reader with these bounds and rules.
+    pub fn loader(&self) -> Loader {
+        Loader::new(self.limits).with_xform(self.xform).with_series(self.series())
+    }
+
+    /// The rules for DICOM series, with the limits.
+    pub fn series(&self) -> SeriesOptions {
+        SeriesOptions { limits: self.limits, ..self.series.clone() }
+    }
+}
+
+/// The reference to a file or folder that is there, in a view.
+///
+/// # Errors
+/// When there is no such file or folder.
+pub fn reference(path: &Path, view: View) -> Result<MediaRef, AppError> {
+    if !path.exists() {
+        return Err(AppError::input(format!("{} does not exist", path.display())));
+    }
+    let mut media = MediaRef::file(path);
+    if path.is_dir() {
+        media.source = MediaSource::Folder(path.to_path_buf());
+    }
+    media.view = view;
+    Ok(media)
+}

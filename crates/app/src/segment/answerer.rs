@@ -1,0 +1,211 @@
+//! A segmenter behind the seam of a run: prompts made from the reference masks, masks as the reply.
+
+use super::drawn::drawn_mask;
+use crate::rethink::RESAMPLER;
+use loupe_core::answer::one_by_one;
+use loupe_core::mask::Rle;
+use loupe_core::{
+    Answer, AnswerSink, Answerer, Failure, Finding, Mask, MaskTrace, MediaLoader, MediaRef, ModelInfo,
+    Origin, Picture, Plane, Record, Reply, Sample, SegmentError, SegmentPrompt, Segmenter, SliceAt, Target,
+    Work, WorkSource,
+};
+use loupe_preprocess::Loader;
+use loupe_preprocess::volume_io::labels_of;
+use loupe_run::probes::Probe;
+use loupe_run::simulated::Simulated;
+use serde_json::Value;
+use std::time::Instant;
+
+/// Segments what the reference masks point at.
+pub struct SegmenterAnswerer<'a> {
+    /// Makes the masks.
+    pub segmenter: &'a mut dyn Segmenter,
+    /// How a prompt is made from a reference mask.
+    pub prompt: Simulated,
+    /// Seed of random prompts.
+    pub seed: u64,
+    /// Reads images and reference masks.
+    pub loader: &'a Loader,
+    /// What is done to the pictures; the prompts stay those of the true ones.
+    pub probe: Option<Probe>,
+}
+
+impl Answerer for SegmenterAnswerer<'_> {
+    fn model(&self) -> &ModelInfo {
+        self.segmenter.info()
+    }
+
+    fn strategy(&self) -> Value {
+        serde_json::json!({ "name": "segment", "prompt": self.prompt, "seed": self.seed })
+    }
+
+    fn serve(&mut self, work: &mut dyn WorkSource, answers: &mut dyn AnswerSink) {
+        one_by_one(work, answers, |work| match self.answer(work) {
+            Ok(MaskReply { reply, trace }) => {
+                Answer { outcome: Ok(reply), record: Record::Masks(Box::new(trace)) }
+            }
+            Err(failure) => Answer::single(Err(failure)),
+        });
+    }
+}
+
+/// The masks of a sample, as they come together.
+struct MaskReply {
+    reply: Reply,
+    trace: MaskTrace,
+}
+
+/// What a picture is prompted with.
+struct MaskTask<'a> {
+    /// On the grid of the picture.
+    mask: &'a Mask,
+    /// The stored slice, when the picture is one.
+    slice: Option<usize>,
+    label: &'a str,
+    /// Decides what is drawn at random.
+    id: String,
+}
+
+impl SegmenterAnswerer<'_> {
+    fn swapped(&self) -> bool {
+        self.probe == Some(Probe::Swapped)
+    }
+
+    fn answer(&mut self, work: &Work) -> Result<MaskReply, Failure> {
+        let sample = &work.sample;
+        let picture = work.ask.pictures.first().ok_or_else(|| Failure::lasting("the sample has no image"))?;
+        let Target::Masks(wanted) = &sample.target else {
+            return Err(Failure::lasting(
+                "the sample has no reference masks; --segment needs a set of masks",
+            ));
+        };
+        let started = Instant::now();
+        let mut all = MaskReply {
+            reply: Reply::from_text(String::new()),
+            trace: MaskTrace {
+                by: "segment".to_owned(),
+                prompts: Vec::new(),
+                reference: Vec::new(),
+                // A stranger's pixels have another size in the patient.
+                spacing_mm: picture.origin.spacing_mm.filter(|_| !self.swapped()).map(|[x, y]| vec![y, x]),
+            },
+        };
+        for (n, one) in wanted.iter().enumerate() {
+            let id = format!("{}#{n}", sample.id);
+            if picture.origin.slice.is_some() {
+                self.through_volume(sample, &one.at, &one.label, &id, &mut all)?;
+            } else {
+                let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
+                let drawn = self.loader.load(&one.at).map_err(|e| failed(e.to_string()))?;
+                let size = match self.swapped() {
+                    true => [drawn.width(), drawn.height()],
+                    false => [picture.width(), picture.height()],
+                };
+                let mask = mask_of_size(&drawn, size)?;
+                // A swapped picture comes from another patient and takes the size of the mask.
+                let picture = RESAMPLER
+                    .fitted(picture, mask.width(), mask.height())
+                    .map_err(|e| failed(e.to_string()))?;
+                self.segment(
+                    &picture,
+                    MaskTask { mask: &mask, slice: None, label: &one.label, id },
+                    &mut all,
+                )?;
+            }
+        }
+        all.reply.timing.decode_s = started.elapsed().as_secs_f64();
+        Ok(all)
+    }
+
+    /// Every stored slice that holds the structure, each prompted on its own.
+    fn through_volume(
+        &mut self,
+        sample: &Sample,
+        mask: &MediaRef,
+        label: &str,
+        id: &str,
+        all: &mut MaskReply,
+    ) -> Result<(), Failure> {
+        let media = sample.media.first().ok_or_else(|| Failure::lasting("the sample has no image"))?;
+        let failed = |e: loupe_core::MediaError| Failure::may_pass(format!("label map: {e}"));
+        let read = self.loader.load_volume(mask).map_err(failed)?;
+        let labels = labels_of(&read).map_err(failed)?;
+        let volume = self.loader.load_volume(media).map_err(|e| Failure::may_pass(e.to_string()))?;
+        if labels.labels.dim() != volume.volume.voxels.dim() {
+            let swapped = if self.swapped() { "swapped volumes need the same size: " } else { "" };
+            return Err(Failure::lasting(format!(
+                "{swapped}the label map has {:?} voxels (slices, rows, columns), the image {:?}",
+                labels.labels.dim(),
+                volume.volume.voxels.dim()
+            )));
+        }
+        let value: Option<u16> = sample.tag("value").and_then(|v| v.parse().ok());
+        let [i, j, k] = match self.swapped() {
+            true => labels.lps_from_index.spacing_mm(),
+            false => volume.volume.spacing_mm(),
+        };
+        all.trace.spacing_mm = Some(vec![k, j, i]);
+        let mut found = false;
+        for (slice, plane) in labels.labels.outer_iter().enumerate() {
+            let (rows, columns) = plane.dim();
+            let bits = plane.iter().map(|v| value.map_or(*v != 0, |value| *v == value)).collect();
+            let Some(mask) = Mask::new(columns, rows, bits).filter(|m| m.area_px() > 0) else { continue };
+            found = true;
+            let mut media = media.clone();
+            (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(slice)));
+            let mut picture = self.loader.load(&media).map_err(|e| Failure::may_pass(e.to_string()))?;
+            if let Some(probe) = self.probe {
+                picture = probe.apply(&picture, self.seed).map_err(|e| Failure::lasting(e.to_string()))?;
+            }
+            let task = MaskTask { mask: &mask, slice: Some(slice), label, id: format!("{id}@{slice}") };
+            self.segment(&picture, task, all)?;
+        }
+        if found { Ok(()) } else { Err(Failure::lasting("the label map does not hold the label")) }
+    }
+
+    fn segment(&mut self, picture: &Picture, task: MaskTask<'_>, all: &mut MaskReply) -> Result<(), Failure> {
+        let prompt = self
+            .prompt
+            .prompt(task.mask, self.seed, &task.id)
+            .ok_or_else(|| Failure::lasting("a reference mask is empty"))?;
+        let best = self.segmenter.segment(picture, std::slice::from_ref(&prompt)).map_err(failure)?;
+        let best = best.into_iter().next().ok_or_else(|| Failure::lasting("the segmenter found nothing"))?;
+        let finding = |mask: &Mask, origin: Origin, score| {
+            Finding::mask(0, Rle::of(mask), origin).with(Some(task.label.to_owned()), score)
+        };
+        let origin = Origin { slice: task.slice, ..picture.origin.clone() };
+        all.reply.findings.push(finding(&best.mask, origin, best.predicted_iou.map(f64::from)));
+        // The reference is that of the true picture, whatever a probe shows in its place.
+        let origin = Origin { slice: task.slice, ..Origin::unknown() };
+        all.trace.reference.push(finding(task.mask, origin, None));
+        all.trace.prompts.push(words(&prompt));
+        Ok(())
+    }
+}
+
+fn failure(error: SegmentError) -> Failure {
+    match error {
+        SegmentError::Compute(_) => Failure::may_pass(error.to_string()),
+        _ => Failure::lasting(error.to_string()),
+    }
+}
+
+fn words(prompt: &SegmentPrompt) -> String {
+    match prompt {
+        SegmentPrompt::Point { at, .. } => format!("point {},{}", at.x, at.y),
+        SegmentPrompt::Box(b) => format!("box {},{},{},{}", b.x0, b.y0, b.x1, b.y1),
+        SegmentPrompt::Mask(_) => "mask".to_owned(),
+        SegmentPrompt::Phrase(words) => words.clone(),
+    }
+}
+
+/// What is not 0 in a drawn mask of the image's size.
+fn mask_of_size(drawn: &Picture, size: [usize; 2]) -> Result<Mask, Failure> {
+    let [w, h] = size;
+    let mask = drawn_mask(drawn).map_err(|e| Failure::lasting(e.to_string()))?;
+    if [mask.width(), mask.height()] == size {
+        return Ok(mask);
+    }
+    let (mw, mh) = (mask.width(), mask.height());
+    Err(Failure::lasting(format!("the mask is {mw}×{mh} pixels, the image {w}×{h}")))
+}

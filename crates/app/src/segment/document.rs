@@ -1,0 +1,55 @@
+//! What came of segmenting objects, as a JSON document.
+
+use super::prompts::ObjectPrompt;
+use crate::findings::ViewEntry;
+use loupe_core::ModelInfo;
+use loupe_core::measure::{FlatMeasures, IntensityStats, SolidMeasures};
+use serde::Serialize;
+
+/// A segmented object.
+#[derive(Debug, Clone, Serialize)]
+pub struct ObjectEntry {
+    /// Its name.
+    pub label: String,
+    /// What described it.
+    pub prompt: ObjectPrompt,
+    /// The model's own estimate of the mask's IoU.
+    pub predicted_iou: Option<f32>,
+    /// `[x0, y0, x1, y1]` around the mask in source pixels; none when it is empty.
+    pub box_xyxy: Option<[f64; 4]>,
+    /// Area and diameters on the picture.
+    #[serde(flatten)]
+    pub flat: FlatMeasures,
+    /// Centre of the mask in patient millimetres (LPS).
+    pub centre_lps_mm: Option<[f64; 3]>,
+    /// Values under the mask in the image's own unit.
+    pub intensities: Option<IntensityStats>,
+    /// `HU` where the file says that it is CT.
+    pub unit: Option<&'static str>,
+    /// Of the mask through the volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solid: Option<SolidMeasures>,
+}
+
+/// An object without a mask.
+#[derive(Debug, Clone, Serialize)]
+pub struct FailedPrompt {
+    /// What described it.
+    pub prompt: ObjectPrompt,
+    /// Why there is no mask.
+    pub reason: String,
+}
+
+/// What came of all objects.
+#[derive(Debug, Clone, Serialize)]
+pub struct SegmentDocument {
+    /// Where they lie.
+    #[serde(flatten)]
+    pub view: ViewEntry,
+    /// What made the masks.
+    pub model: ModelInfo,
+    /// Those with a mask.
+    pub objects: Vec<ObjectEntry>,
+    /// Those without.
+    pub failed: Vec<FailedPrompt>,
+}

@@ -1,0 +1,184 @@
+//! Objects that prompts describe on one picture, and on through the slices of its volume.
+
+use super::document::{FailedPrompt, ObjectEntry, SegmentDocument};
+use super::prompts::ObjectPrompt;
+use super::scene::SegmentationScene;
+use crate::ask::grounding_words;
+use crate::error::{AppError, InStep};
+use crate::files;
+use crate::findings::ViewEntry;
+use loupe_core::{
+    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelError, Picture, Point2, SegmentPrompt,
+    Segmenter, Source, VisionLanguageModel,
+};
+use loupe_preprocess::Loader;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is to be segmented.
+#[derive(Debug, Clone)]
+pub struct SegmentOptions {
+    /// The image as it was named.
+    pub image: String,
+    /// The image and the view of it.
+    pub media: MediaRef,
+    /// One prompt an object.
+    pub prompts: Vec<ObjectPrompt>,
+    /// Carry the masks on through the slices of a volume, both ways, until they end.
+    pub propagate: bool,
+    /// Folder for masks, overlay, COCO file, label map and measurements; nothing is written without one.
+    pub output: Option<PathBuf>,
+}
+
+/// The models that take part.
+pub struct Segmenters<'a> {
+    /// Makes the masks.
+    pub segmenter: &'a mut dyn Segmenter,
+    /// Finds phrases.
+    pub grounder: Option<&'a mut dyn VisionLanguageModel>,
+}
+
+/// The prompts of one object in pixels of the picture.
+struct PlacedPrompt {
+    label: String,
+    prompt: ObjectPrompt,
+    given: Vec<SegmentPrompt>,
+}
+
+/// Segments every object, measures it and writes the files. An object that fails does not spoil the others.
+///
+/// # Errors
+/// When the image cannot be read, there are no slices to propagate through, or a file cannot be written.
+pub fn segment_objects(
+    options: &SegmentOptions,
+    loader: &Loader,
+    models: &mut Segmenters<'_>,
+) -> Result<SegmentDocument, AppError> {
+    let image = &options.image;
+    let picture = Arc::new(loader.load(&options.media).step(|| format!("{image} could not be used"))?);
+    let mut scene = SegmentationScene::new(Arc::clone(&picture), options.media.clone(), loader);
+    if options.propagate && scene.volume().is_none() {
+        return Err(AppError::input(format!(
+            "--propagate goes through the slices of a volume, and {image} has none"
+        )));
+    }
+    let mut document = SegmentDocument {
+        view: ViewEntry::of(&picture.origin, image),
+        model: models.segmenter.info().clone(),
+        objects: Vec::new(),
+        failed: Vec::new(),
+    };
+    let mut all = Vec::new();
+    for prompt in &options.prompts {
+        match placed(prompt, all.len(), &scene, models, loader) {
+            Ok(some) => all.extend(some),
+            Err(error) => {
+                document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() })
+            }
+        }
+    }
+    // All at once: the picture is encoded once and prompts of a kind are decoded together.
+    let prompts: Vec<Vec<SegmentPrompt>> = all.iter().map(|p| p.given.clone()).collect();
+    let segments = models.segmenter.segment_all(&picture, &prompts);
+    for (PlacedPrompt { label, prompt, given }, segments) in all.into_iter().zip(segments) {
+        let best = match segments.map(|s| s.into_iter().next()) {
+            Ok(Some(best)) => best,
+            Ok(None) => {
+                let reason = "the model found nothing".to_owned();
+                document.failed.push(FailedPrompt { prompt, reason });
+                continue;
+            }
+            Err(error) => {
+                document.failed.push(FailedPrompt { prompt, reason: error.to_string() });
+                continue;
+            }
+        };
+        let measures = scene.add(&label, &best.mask);
+        if options.propagate {
+            scene.propagate(&given, models.segmenter)?;
+        }
+        document.objects.push(ObjectEntry {
+            label,
+            prompt,
+            predicted_iou: best.predicted_iou,
+            box_xyxy: measures.box_xyxy,
+            flat: measures.flat,
+            centre_lps_mm: measures.centre_lps_mm,
+            intensities: measures.intensities,
+            unit: scene.unit(),
+            solid: scene.solid(),
+        });
+    }
+    if let Some(dir) = &options.output {
+        scene.write(dir, image)?;
+        let text = serde_json::to_string_pretty(&document)?;
+        files::write(&dir.join("measures.json"), text.as_bytes())?;
+    }
+    Ok(document)
+}
+
+/// What the segmenter is told; a phrase may stand for several objects. `before` is the number of objects that come
+/// earlier.
+fn placed(
+    prompt: &ObjectPrompt,
+    before: usize,
+    scene: &SegmentationScene<'_>,
+    models: &mut Segmenters<'_>,
+    loader: &Loader,
+) -> Result<Vec<PlacedPrompt>, AppError> {
+    let place = |[x, y]: [f64; 2]| scene.given(Point2::new(x, y));
+    let mut given = Vec::new();
+    if let Some([x0, y0, x1, y1]) = prompt.region {
+        let region = Box2::<Source>::new(x0, y0, x1, y1);
+        if !region.is_proper() {
+            return Err(AppError::input(format!(
+                "the box {x0},{y0},{x1},{y1} has no area; the corners are x0,y0 (upper left) and x1,y1"
+            )));
+        }
+        given.push(SegmentPrompt::Box(scene.given_box(region)));
+    }
+    given.extend(prompt.points.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: true }));
+    given.extend(prompt.outside.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: false }));
+    if let Some(file) = &prompt.mask {
+        let drawn = loader
+            .load(&MediaRef::file(file))
+            .step(|| format!("the mask {} could not be read", file.display()))?;
+        given.push(SegmentPrompt::Mask(scene.given_mask(&drawn)?));
+    }
+    let label = |n: usize| match (&prompt.label, &prompt.phrase) {
+        (Some(label), _) => label.clone(),
+        (None, Some(phrase)) => phrase.clone(),
+        (None, None) => format!("object {}", before + n + 1),
+    };
+    let Some(phrase) = &prompt.phrase else {
+        return Ok(vec![PlacedPrompt { label: label(0), prompt: prompt.clone(), given }]);
+    };
+    let Some(grounder) = &mut models.grounder else {
+        return Err(AppError::input("a phrase needs a model that finds it"));
+    };
+    let boxes = grounded(*grounder, scene.picture(), phrase)?;
+    let one = |(n, region): (usize, Box2<Given>)| {
+        let mut given = given.clone();
+        given.insert(0, SegmentPrompt::Box(region));
+        let region = Some(scene.picture().origin.source_from_self.boxed(region).xyxy());
+        PlacedPrompt { label: label(n), prompt: ObjectPrompt { region, ..prompt.clone() }, given }
+    };
+    Ok(boxes.into_iter().enumerate().map(one).collect())
+}
+
+/// Boxes of what a phrase names, from a model that grounds.
+fn grounded(
+    model: &mut dyn VisionLanguageModel,
+    picture: &Arc<Picture>,
+    phrase: &str,
+) -> Result<Vec<Box2<Given>>, AppError> {
+    let words = grounding_words(phrase, &model.info().box_dialect)?;
+    let ask = Ask::pictures_then(vec![Arc::clone(picture)], words, GenerationLimits::default());
+    let none = || Err(ModelError::Compute("the model gave no reply".into()));
+    let reply = model.generate(std::slice::from_ref(&ask)).pop().unwrap_or_else(none)?;
+    let boxes: Vec<Box2<Given>> = reply.boxes().map(|(_, b)| b).filter(|b| b.is_proper()).collect();
+    if boxes.is_empty() {
+        return Err(AppError::NotFound { phrase: phrase.to_owned(), said: reply.text });
+    }
+    Ok(boxes)
+}

@@ -1,0 +1,267 @@
+//! A picture with segmented objects, in the geometry of the image or volume it was taken from.
+
+use super::drawn::drawn_mask;
+use crate::error::{AppError, InStep};
+use crate::files;
+use loupe_core::mask::{LabelVolume, Rle};
+use loupe_core::measure::{self, FlatMeasures, IntensityStats, SolidMeasures};
+use loupe_core::{
+    Box2, Finding, Given, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin, Picture, Point2,
+    SegmentPrompt, Segmenter, SliceAt, Source,
+};
+use loupe_preprocess::Loader;
+use loupe_preprocess::dicom::Image;
+use loupe_preprocess::nifti::label_bytes;
+use loupe_preprocess::render::Slicing;
+use loupe_preprocess::volume_io::ReadVolume;
+use loupe_report::exports::{ImageFinding, coco};
+use loupe_report::{Drawing, draw};
+use ndarray::Array3;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What was measured of an object on the picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectMeasures {
+    /// `[x0, y0, x1, y1]` around the mask in source pixels; none when it is empty.
+    pub box_xyxy: Option<[f64; 4]>,
+    /// Area and diameters.
+    pub flat: FlatMeasures,
+    /// Centre of the mask in patient millimetres (LPS).
+    pub centre_lps_mm: Option<[f64; 3]>,
+    /// Values under the mask in the image's own unit.
+    pub intensities: Option<IntensityStats>,
+}
+
+/// An object on the picture.
+struct SceneObject {
+    label: String,
+    /// In pixels of the picture.
+    given: Mask,
+    /// In pixels of the source.
+    source: Mask,
+}
+
+/// A picture with its segmented objects.
+pub struct SegmentationScene<'a> {
+    picture: Arc<Picture>,
+    given_from_source: Map2<Given, Source>,
+    media: MediaRef,
+    loader: &'a Loader,
+    volume: Option<Arc<ReadVolume>>,
+    /// Values of the source pixels in their own unit, in row order.
+    values: Option<Vec<f32>>,
+    modality: Option<Modality>,
+    objects: Vec<SceneObject>,
+    /// Labels on the grid of the volume, 1 for the first object.
+    labels: Option<LabelVolume>,
+}
+
+impl<'a> SegmentationScene<'a> {
+    /// `picture` as `loader` took it from `media`.
+    pub fn new(picture: Arc<Picture>, media: MediaRef, loader: &'a Loader) -> Self {
+        let volume = match picture.origin.slice {
+            Some(_) => loader.load_volume(&media).ok(),
+            None => None,
+        };
+        let labels = volume.as_ref().map(|v| LabelVolume {
+            labels: Array3::zeros(v.volume.voxels.dim()),
+            lps_from_index: v.volume.lps_from_index,
+            names: BTreeMap::new(),
+        });
+        let (values, modality) = match &volume {
+            Some(v) => (Some(sampled(&picture.origin, v)), Some(v.volume.modality)),
+            None => dicom_values(&picture.origin, &media, loader).unzip(),
+        };
+        // A picture that was squeezed to nothing cannot have been made.
+        let given_from_source = picture.origin.source_from_self.inverse().unwrap_or(Map2::identity());
+        Self {
+            picture,
+            given_from_source,
+            media,
+            loader,
+            volume,
+            values,
+            modality,
+            objects: Vec::new(),
+            labels,
+        }
+    }
+
+    /// The picture.
+    pub fn picture(&self) -> &Arc<Picture> {
+        &self.picture
+    }
+
+    /// The volume that the picture is a slice of.
+    pub fn volume(&self) -> Option<&ReadVolume> {
+        self.volume.as_deref()
+    }
+
+    /// The unit of intensities, where they have one.
+    pub fn unit(&self) -> Option<&'static str> {
+        (self.modality == Some(Modality::Ct)).then_some("HU")
+    }
+
+    /// A position of the source in pixels of the picture.
+    pub fn given(&self, p: Point2<Source>) -> Point2<Given> {
+        self.given_from_source.point(p)
+    }
+
+    /// A box of the source in pixels of the picture.
+    pub fn given_box(&self, b: Box2<Source>) -> Box2<Given> {
+        self.given_from_source.boxed(b)
+    }
+
+    /// A drawn mask, as large as the source or the picture, in pixels of the picture.
+    ///
+    /// # Errors
+    /// When it has another size.
+    pub fn given_mask(&self, drawn: &Picture) -> Result<Mask, AppError> {
+        let mask = drawn_mask(drawn)?;
+        let size = [drawn.width(), drawn.height()];
+        let (width, height) = (self.picture.width(), self.picture.height());
+        if size == [width, height] {
+            return Ok(mask);
+        }
+        let origin = &self.picture.origin;
+        if size != origin.source_size {
+            let [w, h] = origin.source_size;
+            return Err(AppError::input(format!(
+                "the mask is {}×{} pixels, the image {w}×{h}",
+                size[0], size[1]
+            )));
+        }
+        let covered = |n: usize| {
+            let centre = Point2::new((n % width) as f64 + 0.5, (n / width) as f64 + 0.5);
+            let p = origin.source_from_self.point(centre);
+            p.x >= 0.0 && p.y >= 0.0 && mask.get(p.x as usize, p.y as usize)
+        };
+        Mask::new(width, height, (0..width * height).map(covered).collect())
+            .ok_or_else(|| AppError::input("the mask has no pixels"))
+    }
+
+    /// Takes an object in and measures it on the picture's source.
+    pub fn add(&mut self, label: &str, mask: &Mask) -> ObjectMeasures {
+        let origin = &self.picture.origin;
+        let [w, h] = origin.source_size;
+        let source = mask.in_source(origin).unwrap_or_else(|| Mask::empty(w, h));
+        let flat = measure::flat(&source, origin.spacing_mm);
+        let centre = flat.centre_xy.zip(origin.lps_from_source);
+        let centre_lps_mm = centre.map(|([x, y], lps)| lps.apply(Point2::new(x, y)));
+        let intensities = self.values.as_ref().and_then(|values| {
+            let under = values.iter().zip(source.bits()).filter(|(_, b)| **b).map(|(v, _)| f64::from(*v));
+            measure::intensities(under)
+        });
+        let box_xyxy = source.bounding_box().map(|b| b.xyxy());
+        self.objects.push(SceneObject { label: label.to_owned(), given: mask.clone(), source });
+        if let Some(labels) = &mut self.labels {
+            let number = number(self.objects.len());
+            labels.names.insert(number, label.to_owned());
+            labels.paint(&self.picture.origin, mask, number);
+        }
+        ObjectMeasures { box_xyxy, flat, centre_lps_mm, intensities }
+    }
+
+    /// Follows the last object, described by `prompts`, through the slices before and after.
+    ///
+    /// # Errors
+    /// When a slice cannot be read or the model fails.
+    pub fn propagate(
+        &mut self,
+        prompts: &[SegmentPrompt],
+        segmenter: &mut dyn Segmenter,
+    ) -> Result<(), AppError> {
+        let (Some(start), Some(read)) = (self.picture.origin.slice, &self.volume) else { return Ok(()) };
+        let slicing = Slicing::of(self.media.view.plane, &read.volume.lps_from_index)?;
+        let [slices, rows, columns] = read.volume.shape();
+        let slices = [columns, rows, slices].get(slicing.through.axis).copied().unwrap_or(0);
+        let frame = |n| {
+            let mut media = self.media.clone();
+            media.view.slice = Some(SliceAt::Index(n));
+            self.loader.load(&media).step(|| format!("slice {n} could not be used"))
+        };
+        let frames: Vec<Picture> = (0..slices).map(frame).collect::<Result<_, _>>()?;
+        let label = number(self.objects.len());
+        let masks = segmenter.follow(&frames, start, prompts)?;
+        for (frame, mask) in frames.iter().zip(&masks).filter(|(_, m)| m.area_px() > 0) {
+            if let Some(labels) = &mut self.labels {
+                labels.paint(&frame.origin, mask, label);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last object through the volume.
+    pub fn solid(&self) -> Option<SolidMeasures> {
+        let labels = self.labels.as_ref()?;
+        Some(measure::solid(labels, number(self.objects.len())))
+    }
+
+    /// Writes masks, overlay, COCO file and label map into `dir`; `image` is the image as it was named.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, dir: &Path, image: &str) -> Result<(), AppError> {
+        files::make_folder(dir)?;
+        for (n, object) in self.objects.iter().enumerate() {
+            let grey: Vec<u8> = object.source.bits().iter().map(|b| if *b { 255 } else { 0 }).collect();
+            let drawn = Picture::new(object.source.width(), object.source.height(), 1, grey)?;
+            let name: String =
+                object.label.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+            files::write(&dir.join(format!("mask-{:02}-{name}.png", n + 1)), &loupe_report::png(&drawn)?)?;
+        }
+        let drawings: Vec<Drawing> = self.objects.iter().map(|o| Drawing::Mask(o.given.clone())).collect();
+        files::write(&dir.join("overlay.png"), &loupe_report::png(&draw(&self.picture, &drawings)?)?)?;
+        let slice = self.picture.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
+        let image = format!("{image}{slice}");
+        let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
+        let findings: Vec<ImageFinding<'_>> =
+            findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
+        let coco = coco::masks(&findings)?;
+        files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
+        if let Some(labels) = &self.labels {
+            files::write(&dir.join("labels.nii.gz"), &label_bytes(labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// An object as a finding on the picture.
+    fn finding(&self, object: &SceneObject) -> Finding {
+        let mask = Rle::of(&object.given);
+        Finding::mask(0, mask, self.picture.origin.clone()).with(Some(object.label.clone()), None)
+    }
+}
+
+/// The label of the `n`-th object, from 1.
+fn number(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+/// The voxel that holds a fractional index, when there is one at or above 0.
+fn whole(index: [f64; 3]) -> Option<[usize; 3]> {
+    let near = index.map(f64::round);
+    near.iter().all(|v| *v >= 0.0).then(|| near.map(|v| v as usize))
+}
+
+/// Voxel values under every source pixel of a slice.
+fn sampled(origin: &Origin, read: &ReadVolume) -> Vec<f32> {
+    let [w, h] = origin.source_size;
+    let value = |n: usize| {
+        let p = Point2::new((n % w) as f64 + 0.5, (n / w) as f64 + 0.5);
+        let place = origin.lps_from_source?.apply(p);
+        let [i, j, k] = whole(read.volume.lps_from_index.index_of(place)?)?;
+        read.volume.voxels.get([k, j, i]).copied()
+    };
+    (0..w * h).map(|n| value(n).unwrap_or(f32::NAN)).collect()
+}
+
+/// Values of a single grey DICOM image in the modality's unit.
+fn dicom_values(origin: &Origin, media: &MediaRef, loader: &Loader) -> Option<(Vec<f32>, Modality)> {
+    let MediaSource::File(path) = &media.source else { return None };
+    let image = Image::parse(loader.limits().read_file(path).ok()?, loader.limits()).ok()?;
+    let values = image.values(origin.frame.unwrap_or(0)).ok()?;
+    let [w, h] = origin.source_size;
+    (values.len() == w * h).then(|| (values, image.modality()))
+}

@@ -1,0 +1,42 @@
+//! Looking at an image: what is in it, and one view of it as a PNG file.
+
+use crate::error::{AppError, InStep};
+use crate::files;
+use crate::open::ImageOptions;
+use loupe_core::media::WindowChoice;
+use loupe_core::{MediaLoader, MediaRef, Picture};
+use loupe_preprocess::inspect::{self, Inspection};
+use std::path::Path;
+
+/// Says what is in a file or folder; identifiers of the patient only when they are asked for.
+///
+/// # Errors
+/// When nothing in it is an image.
+pub fn inspect(path: &Path, images: &ImageOptions, identifiers: bool) -> Result<Inspection, AppError> {
+    let options = inspect::Options { xform: images.xform, series: images.series(), identifiers };
+    inspect::inspect(path, &options).step(|| format!("{} could not be inspected", path.display()))
+}
+
+/// Writes a view of an image as PNG and gives the picture back; `image` is the image as it was named.
+///
+/// # Errors
+/// When the image cannot be read or the file cannot be written.
+pub fn render(
+    image: &str,
+    media: &MediaRef,
+    images: &ImageOptions,
+    output: &Path,
+) -> Result<Picture, AppError> {
+    let picture = images.loader().load(media).step(|| format!("{image} could not be rendered"))?;
+    files::write(output, &loupe_report::png(&picture)?)?;
+    Ok(picture)
+}
+
+/// A window by the name of its preset.
+///
+/// # Errors
+/// When no preset has that name.
+pub fn window_preset(name: &str) -> Result<WindowChoice, AppError> {
+    loupe_preprocess::windows::preset(name)?;
+    Ok(WindowChoice::Preset(name.to_owned()))
+}

@@ -1,0 +1,109 @@
+//! Which model and how to run it.
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, Resample};
+use loupe_core::dialect::{DIALECTS, dialect};
+use loupe_core::words::did_you_mean;
+use std::path::PathBuf;
+
+/// Which model and how to run it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// Folder of a Hugging Face checkpoint; the built-in model when not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+
+    /// `cpu` or `cuda` (`cuda:1` for the second GPU).
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    device: DeviceChoice,
+
+    /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given.
+    #[arg(long, value_enum)]
+    dtype: Option<DtypeName>,
+
+    /// Library whose resizing is reproduced; the one that the checkpoint's processor file means when not
+    /// given.
+    #[arg(long, value_enum)]
+    resample: Option<ResampleName>,
+
+    /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
+    /// it in another way than their family.
+    #[arg(long, value_name = "NAME", value_parser = dialect_name)]
+    dialect: Option<String>,
+
+    /// Most megabytes for generation, beside the weights; decides how many replies are generated at a
+    /// time. What is free when not given.
+    #[arg(long, value_name = "MB")]
+    memory: Option<u64>,
+
+    /// Megabytes for images and beginnings of prompts that are kept to be used again.
+    #[arg(long, value_name = "MB", default_value_t = 2048)]
+    cache: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DtypeName {
+    F32,
+    F16,
+    Bf16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ResampleName {
+    Pillow,
+    Torchvision,
+}
+
+pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(DeviceChoice::Cpu),
+        None if text == "cuda" => Ok(DeviceChoice::Cuda(0)),
+        Some(("cuda", n)) => n.parse().map(DeviceChoice::Cuda).map_err(|_| format!("{n:?} is no GPU number")),
+        _ => Err("expected cpu, cuda or cuda:N".to_owned()),
+    }
+}
+
+/// The name of a dialect that there is.
+pub(crate) fn dialect_name(name: &str) -> Result<String, String> {
+    match dialect(name) {
+        Some(_) => Ok(name.to_owned()),
+        None => {
+            let meant = did_you_mean(name, DIALECTS.iter().map(|d| d.name));
+            Err(format!("no dialect is called {name:?}{meant} (`loupe list dialects` names them)"))
+        }
+    }
+}
+
+impl ModelArgs {
+    /// As a plain option; `rows` is the most replies generated at a time.
+    pub(crate) fn options(&self, rows: Option<usize>) -> Result<ModelOptions> {
+        if rows == Some(0) {
+            bail!("--batch must be at least 1");
+        }
+        let load = LoadOptions {
+            device: self.device,
+            dtype: self.dtype.map(|d| match d {
+                DtypeName::F32 => Dtype::F32,
+                DtypeName::F16 => Dtype::F16,
+                DtypeName::Bf16 => Dtype::Bf16,
+            }),
+            resample: self.resample.map(|r| match r {
+                ResampleName::Pillow => Resample::Pillow,
+                ResampleName::Torchvision => Resample::Torchvision,
+            }),
+            cache_bytes: megabytes(self.cache),
+            dialect: self.dialect.clone(),
+            memory_bytes: self.memory.map(megabytes),
+            rows,
+            ..LoadOptions::default()
+        };
+        Ok(ModelOptions { folder: self.model.clone(), load })
+    }
+}
+
+/// In bytes.
+pub(crate) fn megabytes(n: u64) -> u64 {
+    n.saturating_mul(1 << 20)
+}

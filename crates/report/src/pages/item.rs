@@ -1,0 +1,203 @@
+//! A sample of a page from a judged item of a run.
+
+use crate::overlay::{Drawing, draw};
+use crate::pages::document::{BoxKind, ItemPicture, ItemVerdict, PageBox, PageItem};
+use crate::pages::pictures::PictureReader;
+use crate::pages::rounds::rounds;
+use loupe_core::sample::Outcome;
+use loupe_core::{
+    Finding, Mask, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target,
+};
+use loupe_eval::{JudgedItem, Judgement};
+
+/// What became of an item, in words and places.
+pub(crate) struct ItemOutcome<'a> {
+    pub(crate) reply: Option<String>,
+    pub(crate) failure: Option<String>,
+    pub(crate) findings: &'a [Finding],
+    /// The headline verdict.
+    pub(crate) verdict: String,
+    pub(crate) verdicts: Vec<ItemVerdict>,
+}
+
+impl<'a> ItemOutcome<'a> {
+    pub(crate) fn of(judged: &'a JudgedItem) -> Self {
+        let (reply, failure, findings) = match judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
+            Some(Outcome::Reply(reply)) => (Some(reply.text.clone()), None, reply.findings.as_slice()),
+            Some(Outcome::Failed(failure)) => (None, Some(failure.reason.clone()), [].as_slice()),
+            None => (None, Some("not asked yet".to_owned()), [].as_slice()),
+        };
+        let verdict = judged.verdicts.first().map_or("unscored", |(_, j)| j.verdict.word()).to_owned();
+        let verdicts = judged.verdicts.iter().map(|(name, j)| verdict_of(name, j)).collect();
+        Self { reply, failure, findings, verdict, verdicts }
+    }
+
+    /// Its boxes on picture `number`.
+    pub(crate) fn boxes(&self, number: usize, kind: BoxKind) -> impl Iterator<Item = PageBox> {
+        let here = self.findings.iter().filter(move |f| f.picture == number);
+        here.filter_map(move |f| {
+            Some(PageBox { xyxy: f.as_box()?.xyxy(), label: f.label.clone().unwrap_or_default(), kind })
+        })
+    }
+}
+
+fn verdict_of(profile: &str, judgement: &Judgement) -> ItemVerdict {
+    ItemVerdict {
+        profile: profile.to_owned(),
+        verdict: judgement.verdict.word().to_owned(),
+        value: judgement.values.first().map(|v| v.value),
+        rule: judgement.rule.to_string(),
+        span: judgement.span.clone().or_else(|| judgement.answer.clone()),
+    }
+}
+
+/// The item with its pictures, boxes, masks and rounds.
+pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageItem {
+    let line = &judged.item.line;
+    let Some(sample) = &line.sample else {
+        return PageItem {
+            id: line.id(),
+            question: "(this row could not be read)".to_owned(),
+            failure: line.error.clone(),
+            verdict: "failed".to_owned(),
+            ..PageItem::default()
+        };
+    };
+    reader.turn_to(line.row);
+    let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
+    let outcome = ItemOutcome::of(judged);
+    let given = sample.media.iter().enumerate();
+    let mut pictures: Vec<ItemPicture> =
+        given.map(|(n, media)| item_picture(n, media, sample, &outcome, reader)).collect();
+    pictures.extend(prediction.and_then(|p| mask_picture(sample, p, reader)));
+    let trace = prediction.and_then(|p| p.record.rounds());
+    PageItem {
+        id: sample.id.clone(),
+        question: sample.question.clone(),
+        choices: sample.choices.iter().map(|c| format!("{}. {}", c.letter, c.text)).collect(),
+        gold: gold(sample),
+        rounds: trace.map(|trace| rounds(trace, sample, reader)).unwrap_or_default(),
+        reply: outcome.reply,
+        failure: outcome.failure,
+        verdict: outcome.verdict,
+        verdicts: outcome.verdicts,
+        tags: sample.tags.clone(),
+        pictures,
+        second: None,
+    }
+}
+
+/// The reference in words.
+fn gold(sample: &Sample) -> String {
+    match &sample.target {
+        Target::Text(all) => all.join(" / "),
+        Target::Choice(letter) => match sample.choices.iter().find(|c| c.letter == *letter) {
+            Some(choice) => format!("{letter}. {}", choice.text),
+            None => letter.to_string(),
+        },
+        Target::Count(n) => n.to_string(),
+        Target::Measurements(all) => {
+            let one = |m: &loupe_core::Measurement| format!("{} {} {}", m.name, m.value, m.unit.word());
+            all.iter().map(|m| one(m).trim().to_owned()).collect::<Vec<_>>().join(", ")
+        }
+        Target::Boxes(boxes) => boxes.iter().map(|b| b.label.as_str()).collect::<Vec<_>>().join(", "),
+        Target::Points(points) => points.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", "),
+        Target::Report(sections) => {
+            sections.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n\n")
+        }
+        Target::Masks(masks) => masks.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", "),
+        _ => "(none)".to_owned(),
+    }
+}
+
+/// Picture `number` of the sample with the boxes of reply and reference.
+fn item_picture(
+    number: usize,
+    media: &MediaRef,
+    sample: &Sample,
+    outcome: &ItemOutcome<'_>,
+    reader: &mut PictureReader<'_>,
+) -> ItemPicture {
+    let placed = match reader.place(number, media) {
+        Ok(placed) => placed,
+        Err(problem) => {
+            let caption = format!("{}: {problem}", media.name);
+            return ItemPicture { image: None, values: None, caption, boxes: Vec::new() };
+        }
+    };
+    let mut boxes: Vec<PageBox> = outcome.boxes(number, BoxKind::Model).collect();
+    if let (Target::Boxes(all), Some(given_from_source)) =
+        (&sample.target, placed.picture.origin.source_from_self.inverse())
+    {
+        boxes.extend(all.iter().filter(|b| b.picture == number).map(|b| PageBox {
+            xyxy: given_from_source.boxed(b.at).xyxy(),
+            label: b.label.clone(),
+            kind: BoxKind::Reference,
+        }));
+    }
+    let caption = caption(media, &placed.picture);
+    ItemPicture { image: Some(placed.image), values: placed.values, caption, boxes }
+}
+
+fn caption(media: &MediaRef, picture: &Picture) -> String {
+    let origin = &picture.origin;
+    let mut words = vec![media.name.clone(), format!("{} × {}", picture.width(), picture.height())];
+    if let Some(slice) = origin.slice {
+        words.push(format!("slice {slice}"));
+    }
+    if let Some(frame) = origin.frame {
+        words.push(format!("frame {frame}"));
+    }
+    if let Some(window) = &origin.window {
+        words.push(format!("window {:.0}/{:.0}", window.centre, window.width));
+    }
+    if let Some([x, y]) = origin.spacing_mm {
+        words.push(format!("{x:.2} × {y:.2} mm"));
+    }
+    words.join(" · ")
+}
+
+/// The masks of the reply over those of the reference, on the slice that holds most of the latter.
+fn mask_picture(
+    sample: &Sample,
+    prediction: &Prediction,
+    reader: &mut PictureReader<'_>,
+) -> Option<ItemPicture> {
+    let Outcome::Reply(reply) = &prediction.outcome else { return None };
+    let trace = prediction.record.masks()?;
+    let covered = |f: &&Finding| f.as_mask().map_or(0, |m| m.counts.iter().skip(1).step_by(2).sum::<u32>());
+    let slice = trace.reference.iter().max_by_key(covered)?.origin.slice;
+    let mut media = sample.media.first()?.clone();
+    if let Some(n) = slice {
+        (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
+    }
+    let picture = reader.picture(0, &media).ok()?;
+    let (picture, drawings) = mask_drawings(&picture, slice, trace, reply, reader)?;
+    let image = reader.images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
+    let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
+    let caption = format!("{at}reference orange, model blue over it · {}", trace.prompts.join("; "));
+    Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
+}
+
+/// The picture on the grid of the masks, and the masks of that slice: the reference, then the reply.
+fn mask_drawings(
+    picture: &Picture,
+    slice: Option<usize>,
+    trace: &MaskTrace,
+    reply: &Reply,
+    reader: &PictureReader<'_>,
+) -> Option<(Picture, [Drawing; 2])> {
+    let here = |f: &&Finding| f.as_mask().is_some() && f.origin.slice == slice;
+    let grid = trace.reference.iter().find(here)?.as_mask()?.to_mask()?;
+    // Under a probe the picture may belong to another sample, and be of another size.
+    let picture = reader.resampler().fitted(picture, grid.width(), grid.height()).ok()?;
+    let union = |all: &[Finding]| {
+        let mut bits = vec![false; picture.width() * picture.height()];
+        for mask in all.iter().filter(here).filter_map(|f| f.as_mask()?.to_mask()) {
+            bits.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
+        }
+        Mask::new(picture.width(), picture.height(), bits).map(Drawing::Mask)
+    };
+    let drawings = [union(&trace.reference)?, union(&reply.findings)?];
+    Some((picture, drawings))
+}

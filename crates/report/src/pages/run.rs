@@ -1,0 +1,193 @@
+//! The page of a run, and one page over several runs.
+
+use crate::pages::document::{Fact, Page, WindowPreset};
+use crate::pages::error::PageError;
+use crate::pages::item::item;
+use crate::pages::kit::store::ImageStore;
+use crate::pages::pictures::{PictureReader, PictureSource};
+use loupe_core::{Provenance, Table};
+use loupe_eval::summary::{ProfileSummary, Summary};
+use loupe_eval::{ScoredRun, tables};
+use loupe_run::MadeBy;
+
+/// What may be on a page.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOptions<'a> {
+    /// Windows that a reader can choose.
+    pub windows: &'a [WindowPreset],
+    /// Most samples; of each run, on a page of several.
+    pub samples: usize,
+    /// Most bytes of pictures.
+    pub picture_bytes: usize,
+}
+
+impl PageOptions<'_> {
+    /// An empty page.
+    pub(crate) fn page(&self, title: String) -> Page {
+        Page {
+            title,
+            windows: self.windows.to_vec(),
+            images: ImageStore::of_size(Some(self.picture_bytes)),
+            ..Page::default()
+        }
+    }
+}
+
+/// The page of a run that was just scored; it reads the verdicts from the folder.
+///
+/// # Errors
+/// When the folder cannot be read. A picture that cannot is said to be missing.
+pub fn page(
+    run: &ScoredRun,
+    pictures: PictureSource<'_>,
+    options: &PageOptions<'_>,
+) -> Result<Page, PageError> {
+    let (made_by, summary) = (&run.folder.made_by, &run.summary);
+    let (model, dataset) = (&made_by.model, &made_by.dataset);
+    let mut page = options.page(format!("{} on {} ({})", model.name, dataset.name, dataset.split));
+    page.facts = facts(made_by);
+    page.tables = summary_tables(summary);
+    let mut reader = PictureReader::new(pictures, &mut page.images);
+    for judged in run.items()?.take(options.samples) {
+        page.items.push(item(&judged?, &mut reader));
+    }
+    page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
+    if summary.missing > 0 {
+        page.lead += &format!(", {} not asked yet", summary.missing);
+    }
+    let total = run.folder.units();
+    if total > page.items.len() {
+        page.lead += &format!("; the page shows the first {} of {total} samples", page.items.len());
+    }
+    Ok(page)
+}
+
+/// A run on a page of several.
+#[derive(Clone, Copy)]
+pub struct PagePart<'a> {
+    /// What its samples are filtered by.
+    pub name: &'a str,
+    /// The run, just scored.
+    pub run: &'a ScoredRun,
+    /// Where its pictures come from.
+    pub pictures: PictureSource<'a>,
+}
+
+/// Samples of several runs on one page; the filter `part` keeps them apart.
+///
+/// # Errors
+/// As [`page`].
+pub fn page_of_parts(
+    title: &str,
+    tables: Vec<Table>,
+    parts: &[PagePart<'_>],
+    options: &PageOptions<'_>,
+) -> Result<Page, PageError> {
+    let mut page = Page { tables, ..options.page(title.to_owned()) };
+    for PagePart { name, run, pictures } in parts {
+        let made_by = &run.folder.made_by;
+        let model = &made_by.model;
+        let value = format!(
+            "{} ({}, weights {:.12}) on {} samples of {}",
+            model.name,
+            model.described(),
+            model.identity_sha256(),
+            made_by.n,
+            made_by.dataset.name
+        );
+        page.facts.push(Fact { name: (*name).to_owned(), value });
+        // Spread over the set, whose neighbours share their pictures.
+        let step = (made_by.n / options.samples.max(1)).max(1);
+        let mut reader = PictureReader::new(*pictures, &mut page.images);
+        for judged in run.items()?.step_by(step).take(options.samples) {
+            let mut item = item(&judged?, &mut reader);
+            item.id = format!("{name}: {}", item.id);
+            item.tags.insert("part".to_owned(), (*name).to_owned());
+            page.items.push(item);
+        }
+    }
+    page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
+    Ok(page)
+}
+
+fn facts(made_by: &MadeBy) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push(Fact { name: name.to_owned(), value });
+    let (dataset, model) = (&made_by.dataset, &made_by.model);
+    fact("dataset", format!("{} {} · {}", dataset.name, dataset.split, dataset.citation));
+    fact("dataset fingerprint", dataset.fingerprint.clone());
+    fact("samples", made_by.n.to_string());
+    fact("model", format!("{} ({})", model.name, model.described()));
+    match &model.from {
+        Provenance::Checkpoint(c) => {
+            fact("weights SHA-256", c.weights_sha256.clone());
+            let others = [
+                ("adapter SHA-256", &c.adapter_sha256),
+                ("tokenizer SHA-256", &c.tokenizer_sha256),
+                ("chat template SHA-256", &c.template_sha256),
+            ];
+            for (name, sha256) in others {
+                sha256.iter().for_each(|sha256| fact(name, sha256.clone()));
+            }
+            fact("computed as", format!("{} on {}", c.dtype, c.device));
+            fact("resizing", c.resample.clone());
+        }
+        Provenance::Served { model, server, .. } => {
+            fact("served as", model.clone());
+            server.iter().for_each(|server| fact("server", server.clone()));
+        }
+        Provenance::Imported { file_sha256 } => fact("replies SHA-256", file_sha256.clone()),
+    }
+    fact("prompt", made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or("?").to_owned());
+    fact("generation", serde_json::to_string(&made_by.limits).unwrap_or_default());
+    fact("loupe", made_by.loupe.clone());
+    if !made_by.strategy.is_null() {
+        fact("strategy", made_by.strategy.to_string());
+    }
+    for (name, setting) in &made_by.settings {
+        fact(name, format!("{}{}", setting.value, if setting.given { " (given)" } else { "" }));
+    }
+    facts
+}
+
+/// Tables of the summary: figures by profile, then the others as on the terminal, then the first figure by
+/// subgroup.
+fn summary_tables(summary: &Summary) -> Vec<Table> {
+    let mut all = Vec::new();
+    for profile in &summary.profiles {
+        let mut table =
+            tables::figures(format!("Figures by the profile “{}”", profile.name), &profile.figures);
+        table.note = "Unparsed replies stay in the denominator; unscored items do not.".to_owned();
+        all.push(table);
+        all.extend(harness_figures(profile));
+    }
+    for profile in &summary.profiles {
+        all.extend(tables::rollouts(profile));
+        all.extend(tables::calibration(profile));
+    }
+    all.extend(tables::sensitivity(summary));
+    all.extend(tables::metrics(summary));
+    all.extend(tables::grounding(summary));
+    all.extend(summary.profiles.first().and_then(subgroups));
+    all
+}
+
+fn harness_figures(profile: &ProfileSummary) -> Option<Table> {
+    let mut table = Table::new(format!("As “{}” prints them", profile.name), &["figure", "value"]);
+    table.note = "The harness's own figures, quirks included.".to_owned();
+    table.rows = profile.printed.iter().map(|(n, v)| vec![n.clone(), format!("{v:.4}")]).collect();
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// The first figure of each subgroup.
+fn subgroups(profile: &ProfileSummary) -> Option<Table> {
+    let name = profile.figures.first().map_or("", |f| f.name.as_str());
+    let title = format!("{name} by subgroup, profile “{}”", profile.name);
+    let mut table = Table::new(title, &[&["subgroup"][..], &tables::FIGURE].concat());
+    let row = |group: &loupe_eval::summary::Subgroup| {
+        let name = format!("{}: {}", group.tag.replace('_', " "), group.value);
+        Some([&[name][..], &tables::figure_cells(group.figures.first()?)].concat())
+    };
+    table.rows = profile.subgroups.iter().filter_map(row).collect();
+    (!table.rows.is_empty()).then_some(table)
+}

@@ -1,0 +1,57 @@
+//! Runs: resumed, refused, stopped, read back; prompts to the character.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod company;
+mod former;
+mod kill;
+mod resume;
+mod templates;
+
+use loupe_core::sample::Outcome;
+use loupe_core::{Direct, VisionLanguageModel};
+use loupe_run::{Finished, Plan, RunError, RunFolder, run, templates::default_template};
+use loupe_testing::{FlatPictures, PromptHash, QuestionSet};
+use std::path::Path;
+
+/// A plan that decodes so many items ahead.
+fn plan(decode_ahead: usize) -> Plan {
+    Plan { decode_ahead, decode_threads: 2, ..Plan::new(default_template()) }
+}
+
+/// Runs with pictures of which some are broken, and a model that holds so many prompts at a time.
+fn go(dir: &Path, set: &QuestionSet, plan: &Plan, room: usize) -> Result<Finished, RunError> {
+    answered_by(dir, set, plan, &mut PromptHash::with_room(room))
+}
+
+fn answered_by(
+    dir: &Path,
+    set: &QuestionSet,
+    plan: &Plan,
+    model: &mut dyn VisionLanguageModel,
+) -> Result<Finished, RunError> {
+    run(dir, plan, set, &mut Direct(model), &FlatPictures::default(), &mut ())
+}
+
+/// The same with pictures that all load.
+fn with_pictures(
+    dir: &Path,
+    set: &QuestionSet,
+    plan: &Plan,
+    model: &mut dyn VisionLanguageModel,
+) -> Finished {
+    run(dir, plan, set, &mut Direct(model), &FlatPictures::sound(), &mut ()).unwrap()
+}
+
+/// What a run says of each item, in order: the words, or the reason of the failure. Nothing of it may depend
+/// on company, order or interruption.
+fn said(dir: &Path) -> Vec<(String, usize, Option<Result<String, String>>)> {
+    let folder = RunFolder::open(dir).unwrap();
+    let one = |item: loupe_run::Item| {
+        let words = item.prediction().map(|p| match p.outcome {
+            Outcome::Reply(reply) => Ok(reply.text),
+            Outcome::Failed(failure) => Err(failure.reason),
+        });
+        (item.line.id(), item.rollout, words)
+    };
+    folder.items().unwrap().map(|item| one(item.unwrap())).collect()
+}

@@ -1,0 +1,130 @@
+//! Prompts to the character.
+
+use loupe_core::{Choice, GenerationLimits, Part, Picture, Role, Sample, Target};
+use loupe_run::templates::{PROMPT_TEMPLATES, PromptTemplate, asks_yes_or_no, by_name};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+fn sample(question: &str, gold: &str, choices: &[(char, &str)]) -> Sample {
+    Sample {
+        id: "1".into(),
+        media: Vec::new(),
+        question: question.into(),
+        choices: choices
+            .iter()
+            .map(|(letter, text)| Choice { letter: *letter, text: (*text).into() })
+            .collect(),
+        target: Target::Text(vec![gold.into()]),
+        group: "g".into(),
+        tags: [("answer_type".to_owned(), "CLOSED".to_owned())].into(),
+        language: "en".into(),
+    }
+}
+
+fn words(template: &str, sample: &Sample) -> String {
+    let (before, after) = by_name(template).unwrap().words(sample);
+    before + &after
+}
+
+/// The user's turn with `[k]` for pictures.
+fn shown(template: &PromptTemplate, sample: &Sample, pictures: usize) -> String {
+    let picture = Arc::new(Picture::new(1, 1, 1, vec![0]).unwrap());
+    let ask = template.ask(sample, vec![picture; pictures], GenerationLimits::default());
+    let turn = ask.turns.last().unwrap();
+    assert_eq!(turn.role, Role::User);
+    turn.parts
+        .iter()
+        .map(|p| match p {
+            Part::Text(t) => t.clone(),
+            Part::Picture(k) => format!("[{k}]"),
+        })
+        .collect()
+}
+
+const OPTIONS: [(char, &str); 2] = [('A', "CT"), ('B', "O'Brien's \"sign\"")];
+
+#[test]
+fn harness_prompts_are_exact() {
+    let polar = sample("is it CT?", "Yes", &[]);
+    let open = sample("which organ?", "liver", &[]);
+    let choice = sample("which?", "CT", &OPTIONS);
+    assert_eq!(words("medevalkit", &polar), "is it CT?\nPlease output 'yes' or 'no'(no extra output).");
+    assert_eq!(words("medevalkit", &open), "which organ?\nPlease answer the question concisely.");
+    assert_eq!(
+        words("medevalkit-slake", &open),
+        "which organ?\nAnswer the question using a single word or phrase."
+    );
+    assert_eq!(
+        words("medevalkit", &choice),
+        "\nQuestion: which?\nOptions: \nA. CT\nB. O'Brien's \"sign\"\nAnswer with the option's letter from the given choices directly."
+    );
+    assert_eq!(words("lmms-eval", &polar), "is it CT?\nAnswer the question using a single word or phrase.");
+    assert_eq!(
+        words("medframeqa", &choice),
+        "Question:which? \n\nOptions:\n['A. CT', 'B. O\\'Brien\\'s \"sign\"']\n"
+    );
+    assert_eq!(
+        shown(&by_name("multimedeval").unwrap(), &polar, 1),
+        "Answer the following question with yes or no. [0] is it CT?"
+    );
+    let mut chinese = sample("器官？", "肝", &[]);
+    chinese.language = "zh".into();
+    assert_eq!(words("lmms-eval", &chinese), "器官？\n请用一个词或短语回答问题。");
+    assert_eq!(words("medevalkit", &chinese), "器官？\n请简要回答该问题。");
+}
+
+#[test]
+fn pictures_are_tagged_when_there_are_several() {
+    let ask = sample("same?", "yes", &[]);
+    let template = by_name("question").unwrap();
+    assert_eq!(shown(&template, &ask, 0), "same?");
+    assert_eq!(shown(&template, &ask, 1), "[0]same?");
+    assert_eq!(shown(&template, &ask, 2), "<image_1>: [0]<image_2>: [1]same?");
+    assert_eq!(
+        shown(&by_name("vlmevalkit").unwrap(), &sample("q", "a", &[]), 2),
+        "[0][1]q\nPlease directly provide a short answer to the question. "
+    );
+    assert!(shown(&by_name("medframeqa").unwrap(), &sample("q", "CT", &OPTIONS), 2).ends_with("\n[0][1]"));
+}
+
+#[test]
+fn the_default_never_looks_at_the_reference() {
+    for question in ["Is it CT?", "Which organ?", "Is it CT or MRI?", "左肺有阴影吗？"] {
+        let prompts: BTreeSet<String> = ["yes", "No", "liver", ""]
+            .iter()
+            .map(|gold| words("loupe", &sample(question, gold, &[])))
+            .collect();
+        assert_eq!(prompts.len(), 1, "{prompts:?}");
+    }
+}
+
+#[test]
+fn braces_in_a_question_are_left_alone() {
+    for template in PROMPT_TEMPLATES.iter() {
+        let ask = sample("a {options} {q} {pictures} b", "yes", &OPTIONS);
+        let text = shown(template, &ask, 1);
+        assert_eq!(text.matches("a {options} {q} {pictures} b").count(), 1, "{}: {text}", template.name);
+        assert!(text.contains("CT"), "{}", template.name);
+    }
+    let names: BTreeSet<&str> = PROMPT_TEMPLATES.iter().map(|r| r.name.as_ref()).collect();
+    assert_eq!(names.len(), PROMPT_TEMPLATES.len());
+    assert!(by_name("nobody").unwrap_err().to_string().contains("`loupe list prompts`"));
+    let slip = by_name("medevalkit_slak").unwrap_err().to_string();
+    assert!(slip.contains("did you mean \"medevalkit-slake\"?"), "{slip}");
+}
+
+#[test]
+fn questions_for_yes_or_no_are_told_by_their_form() {
+    for (question, expected) in [
+        ("Is there a fracture?", true),
+        ("is it CT or MRI?", false),
+        ("Isn't this normal?", true),
+        ("Which side is affected?", false),
+        ("Island of calcification where?", false),
+        ("肺正常吗？", true),
+        ("这是什么？", false),
+        ("", false),
+    ] {
+        assert_eq!(asks_yes_or_no(question), expected, "{question}");
+    }
+}

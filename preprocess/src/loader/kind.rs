@@ -1,0 +1,48 @@
+//! What a file is, by its contents.
+
+use crate::dicom::files;
+use crate::picture_io;
+use crate::volume_io::VolumeFormat;
+
+/// What the contents of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// DICOM, with or without preamble.
+    Dicom,
+    /// A research volume.
+    Volume(VolumeFormat),
+    /// A flat picture; the format's name.
+    Picture(&'static str),
+    /// A zip archive, which may hold DICOM files.
+    Zip,
+}
+
+impl FileKind {
+    /// Tells by the contents, never by the name.
+    pub fn sniff(bytes: &[u8]) -> Option<Self> {
+        if bytes.get(128..132) == Some(b"DICM") {
+            return Some(Self::Dicom);
+        }
+        if bytes.starts_with(files::ZIP) {
+            return Some(Self::Zip);
+        }
+        if let Some(name) = picture_io::sniff(bytes) {
+            return Some(Self::Picture(name));
+        }
+        if let Some(format) = VolumeFormat::sniff(bytes) {
+            return Some(Self::Volume(format));
+        }
+        looks_like_dataset(bytes).then_some(Self::Dicom)
+    }
+}
+
+/// A DICOM data set without preamble: it begins with an element of group 0002 or 0008 whose VR (or
+/// length, when the VR is implicit) makes sense.
+fn looks_like_dataset(bytes: &[u8]) -> bool {
+    let Some(&[g0, g1, e0, e1, v0, v1, l0, l1]) = bytes.first_chunk::<8>() else { return false };
+    let group = [u16::from_le_bytes([g0, g1]), u16::from_be_bytes([g0, g1])];
+    let element = u16::from_le_bytes([e0, e1]).min(u16::from_be_bytes([e0, e1]));
+    let explicit = v0.is_ascii_uppercase() && v1.is_ascii_uppercase();
+    let implicit = u32::from_le_bytes([v0, v1, l0, l1]) <= 1024;
+    group.iter().any(|g| matches!(g, 0x0002 | 0x0008)) && element <= 0x0100 && (explicit || implicit)
+}

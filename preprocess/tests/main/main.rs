@@ -1,0 +1,19 @@
+//! The tests of this crate, in one program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod dicom_hostile;
+mod dicom_objects;
+mod dicom_series;
+mod dicom_support;
+mod dicom_traps;
+mod features;
+mod inspect;
+mod loader;
+mod mutants;
+mod perceptual;
+mod picture_io;
+mod real_data;
+mod resize;
+mod volume_ops;
+mod volumes;

@@ -1,0 +1,255 @@
+//! The page in headless Chromium: windows, filters, keys and two runs, without a single request.
+//!
+//! Runs where a Chromium is found (`LOUPE_CHROMIUM`, or `chromium`, `chromium-browser`,
+//! `google-chrome` on the path) and says so when it is not.
+
+use loupe_core::{Intensities, Picture, Window};
+use loupe_report::pages::document::{
+    BoxKind, ItemPicture, ItemVerdict, Page, PageBox, PageItem, SecondRun, WindowPreset,
+};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn chromium() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("LOUPE_CHROMIUM") {
+        return Some(path.into());
+    }
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path).flat_map(|dir| names.map(|n| dir.join(n))).find(|file| file.is_file())
+    });
+    if found.is_none() {
+        eprintln!("SKIPPED: no Chromium found; set LOUPE_CHROMIUM to its path to test the page in a browser");
+    }
+    found
+}
+
+/// A slice of −1000 to 2000 HU in a soft-tissue window.
+fn slice() -> (Picture, Intensities) {
+    let (width, height) = (24, 16);
+    let values: Vec<f32> =
+        (0..width * height).map(|i| (i * 3000 / (width * height)) as f32 - 1000.0).collect();
+    let window = Window::linear(40.0, 400.0);
+    let pixels: Vec<u8> = values.iter().map(|v| window.level(f64::from(*v))).collect();
+    let mut picture = Picture::new(width, height, 1, pixels).unwrap();
+    picture.origin.window = Some(window);
+    (picture, Intensities { width, height, values, inverted: false, hounsfield: true })
+}
+
+fn verdict(word: &str, rule: &str) -> ItemVerdict {
+    ItemVerdict {
+        profile: "strict".into(),
+        verdict: word.into(),
+        value: Some(0.5),
+        rule: rule.into(),
+        span: Some("the span".into()),
+    }
+}
+
+fn preset(name: &str, centre: f64, width: f64) -> WindowPreset {
+    WindowPreset { name: name.into(), centre, width }
+}
+
+fn page() -> Page {
+    let mut page = Page {
+        title: "Two runs".into(),
+        runs: Some(["first run".into(), "second run".into()]),
+        windows: vec![preset("lung", -600.0, 1500.0), preset("soft-tissue", 50.0, 400.0)],
+        ..Page::default()
+    };
+    let (picture, intensities) = slice();
+    let image = page.images.add(&picture, None).unwrap();
+    let values = page.images.add_values(&picture, &intensities);
+    assert_eq!(values, Some(0));
+    for n in 0..40 {
+        let (a, b) = [("correct", "wrong"), ("wrong", "correct"), ("unparsed", "wrong")][n % 3];
+        let rule = if a == "unparsed" { "refusal" } else { "word" };
+        page.items.push(PageItem {
+            id: format!("sample {n}"),
+            question: format!("Question {n}? <img src=x onerror=\"window.broken=1\">"),
+            gold: "yes".into(),
+            reply: Some(format!("</script><b>reply {n}</b>")),
+            verdict: a.into(),
+            verdicts: vec![verdict(a, rule)],
+            tags: [("organ".to_owned(), ["CHEST", "HEAD"][n % 2].to_owned())].into(),
+            pictures: vec![ItemPicture {
+                image: Some(image),
+                values,
+                caption: "slice 7".into(),
+                boxes: vec![
+                    PageBox { xyxy: [1.0, 2.0, 9.0, 8.0], label: "a".into(), kind: BoxKind::Model },
+                    PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
+                ],
+            }],
+            second: Some(SecondRun {
+                reply: Some(format!("other reply {n}")),
+                verdict: b.into(),
+                verdicts: vec![verdict(b, "opening")],
+                right: ["first only", "second only", "neither"][n % 3].into(),
+                ..SecondRun::default()
+            }),
+            ..PageItem::default()
+        });
+    }
+    page
+}
+
+/// Runs steps of a reader; what they see goes into the document.
+const READER: &str = r####"
+(async () => {
+  const seen = {};
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  const until = async (f) => { for (let n = 0; n < 200 && !f(); n++) await wait(10); return f(); };
+  const press = (key, on = document) => on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  const count = () => document.getElementById("count").textContent;
+  const choose = (key, value) => {
+    const select = document.querySelector(`select[data-key="${key}"]`);
+    select.value = value;
+    select.dispatchEvent(new Event("change"));
+  };
+  const levels = () => {
+    const canvas = document.querySelector("#detail canvas");
+    return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0));
+  };
+  try {
+{{script}}
+  } catch (error) { seen.error = String(error); }
+  document.body.replaceChildren();
+  document.title = "seen";
+  const bytes = new TextEncoder().encode(JSON.stringify(seen));
+  document.body.textContent = "SEEN" + Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("") + "END";
+})();
+"####;
+
+/// What a reader does, and what is then to be seen.
+const STEPS: &str = r####"
+    await until(() => document.querySelector("#detail canvas[data-ready]"));
+    seen.given = levels();
+    document.querySelectorAll(".window button")[1].click();
+    seen.lung = levels();
+    press("w", document.querySelector("#detail canvas"));
+    press("w", document.querySelector("#detail canvas"));
+    seen.windowText = document.querySelector(".window .note").textContent;
+    seen.boxes = document.querySelectorAll("#detail svg rect[data-kind]").length;
+    press("b");
+    await until(() => document.querySelector("#detail canvas[data-ready]"));
+    seen.boxesOff = document.querySelectorAll("#detail svg rect[data-kind]").length;
+    press("j"); press("j");
+    seen.third = document.getElementById("reply").textContent;
+    seen.thirdSecond = document.getElementById("second").textContent;
+    seen.runs = Array.from(document.querySelectorAll("#detail h3")).map((h) => h.textContent);
+    seen.rules = Array.from(document.querySelectorAll("#detail td")).map((t) => t.textContent);
+    press("End");
+    seen.last = document.getElementById("reply").textContent;
+    seen.all = count();
+    choose("verdict", "unparsed"); seen.unparsed = count(); choose("verdict", "");
+    choose("right", "second only"); seen.right = count(); choose("right", "");
+    choose("rule", "refusal"); seen.rule = count(); choose("rule", "");
+    choose("organ", "HEAD"); seen.organ = count(); choose("organ", "");
+    const search = document.querySelector("#filters input");
+    press("/"); seen.searching = document.activeElement === search;
+    search.value = "other reply 17"; search.dispatchEvent(new Event("input")); seen.search = count();
+    seen.requests = performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:"));
+    seen.broken = window.broken ?? null;
+"####;
+
+/// What a script sees on a page, as it says at its end; nothing without a browser.
+fn seen(page: &Page, script: &str) -> Option<Value> {
+    let chromium = chromium()?;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("page.html");
+    let mut html = Vec::new();
+    page.write(&mut html).unwrap();
+    let html = String::from_utf8(html).unwrap();
+    let (before, after) = html.rsplit_once("</body>").unwrap();
+    let script = READER.replace("{{script}}", script);
+    std::fs::write(&file, format!("{before}<script>{script}</script></body>{after}")).unwrap();
+    let out = Command::new(chromium)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=60000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+        .arg(format!("file://{}", file.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&out.stdout);
+    let packed = dom.split("SEEN").nth(1).and_then(|rest| rest.split("END").next());
+    let packed = packed.unwrap_or_else(|| panic!("{}\n{dom:.3000}", String::from_utf8_lossy(&out.stderr)));
+    let seen: Value = serde_json::from_slice(&decoded(packed)).unwrap();
+    assert_eq!(seen["error"], Value::Null, "{seen}");
+    Some(seen)
+}
+
+/// Boxes are in pixels of the picture itself, whatever is left of it on a full page.
+#[test]
+fn a_smaller_picture_keeps_its_boxes() {
+    let mut state = 3u32;
+    let noise = (0..900 * 600).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let picture = Picture::new(900, 600, 1, noise.collect::<Vec<u8>>()).unwrap();
+    let images = loupe_report::ImageStore::of_size(Some(200_000));
+    let mut page = Page { title: "Small".into(), images, ..Page::default() };
+    let image = page.images.add(&picture, None).unwrap();
+    let boxes = vec![PageBox { xyxy: [450.0, 300.0, 900.0, 600.0], label: "a".into(), kind: BoxKind::Model }];
+    let pictures = vec![ItemPicture { image: Some(image), values: None, caption: "noise".into(), boxes }];
+    page.items.push(PageItem { id: "1".into(), verdict: "correct".into(), pictures, ..PageItem::default() });
+    let script = r##"
+        const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));
+        const [img, box] = [document.querySelector("#detail img"), rect.getBoundingClientRect()];
+        const whole = img.getBoundingClientRect();
+        seen.natural = img.naturalWidth;
+        seen.box = [box.left - whole.left, box.top - whole.top, box.width, box.height].map((v, i) => v / (i % 2 ? whole.height : whole.width));
+        seen.caption = document.querySelector("#detail figcaption").textContent;
+        seen.head = document.getElementById("head").textContent;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert!(seen["natural"].as_u64().unwrap() < 900, "{seen}");
+    let place: Vec<f64> = seen["box"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!(place.iter().all(|v| (v - 0.5).abs() < 0.02), "the lower right quarter: {place:?}");
+    assert_eq!(seen["caption"], "noise · re-compressed");
+    assert!(seen["head"].as_str().unwrap().contains("Of 1 pictures 1 are shown smaller"));
+}
+
+#[test]
+fn a_reader_windows_filters_and_moves_by_keys() {
+    let Some(seen) = seen(&page(), STEPS) else { return };
+    let (picture, intensities) = slice();
+    let levels = |key: &str| -> Vec<u8> {
+        seen[key].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect()
+    };
+    assert_eq!(levels("given"), picture.pixels(), "as the model saw it");
+    let lung = Window::linear(-600.0, 1500.0);
+    let expected: Vec<u8> = intensities.values.iter().map(|v| lung.level(f64::from(*v))).collect();
+    assert_eq!(levels("lung"), expected, "another window is computed from the values");
+    assert_eq!(seen["windowText"], "centre 50  width 400", "the windows are those that the page was given");
+
+    assert_eq!((&seen["boxes"], &seen["boxesOff"]), (&2.into(), &0.into()));
+    assert_eq!(
+        (&seen["third"], &seen["last"]),
+        (&"</script><b>reply 2</b>".into(), &"</script><b>reply 39</b>".into())
+    );
+    assert_eq!(seen["thirdSecond"], "other reply 2");
+    let words =
+        |key: &str| seen[key].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>();
+    assert!(words("runs").contains(&"first run") && words("runs").contains(&"second run"));
+    assert!(["refusal", "opening", "the span"].iter().all(|w| words("rules").contains(w)), "{seen}");
+    for (key, expected) in [
+        ("all", "40 of 40 samples"),
+        ("unparsed", "13 of 40 samples"),
+        ("right", "13 of 40 samples"),
+        ("rule", "13 of 40 samples"),
+        ("organ", "20 of 40 samples"),
+        ("search", "1 of 40 samples"),
+    ] {
+        assert_eq!(seen[key], expected, "{key}");
+    }
+    assert_eq!(seen["searching"], true);
+    assert_eq!(seen["requests"], Value::Array(Vec::new()), "the page asked for something");
+    assert_eq!(seen["broken"], Value::Null, "a question became markup");
+}
+
+fn decoded(hex: &str) -> Vec<u8> {
+    let digits: Vec<u32> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
+    digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}

@@ -1,0 +1,178 @@
+//! The binary from outside: what it prints, how it ends, and that a killed run loses nothing.
+
+use crate::common::{bmp, json, loupe, text};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A set of our own format: `images` grey ramps, `questions` a picture.
+fn small_set(dir: &Path, images: usize, questions: usize) {
+    fs::create_dir_all(dir.join("images")).unwrap();
+    let mut lines = String::new();
+    for n in 0..images {
+        let (w, h) = (40 + 7 * n, 56 + 5 * n);
+        fs::write(dir.join(format!("images/{n}.bmp")), bmp(w, h, |x, y| (x * (n + 2) + y) as u8)).unwrap();
+        for q in 0..questions {
+            let line = serde_json::json!({
+                "id": format!("{n}-{q}"),
+                "images": [format!("images/{n}.bmp")],
+                "question": format!("Is finding {q} present?"),
+                "answer": if (n + q) % 2 == 0 { "yes" } else { "no" },
+            });
+            lines += &format!("{line}\n");
+        }
+    }
+    fs::write(dir.join("data.jsonl"), lines).unwrap();
+}
+
+fn eval_args<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
+    vec![
+        "eval",
+        "--data",
+        data,
+        "--output",
+        run,
+        "--max-new-tokens",
+        "6",
+        "--quiet",
+        "--batch",
+        "4",
+        "--no-page",
+    ]
+}
+
+#[test]
+fn lists_name_what_there_is() {
+    for what in [
+        "models",
+        "datasets",
+        "prompts",
+        "profiles",
+        "metrics",
+        "protocols",
+        "dialects",
+        "recipes",
+        "exporters",
+        "windows",
+    ] {
+        let entries = json(&["list", what, "--json"]);
+        let entries = entries.as_array().unwrap();
+        assert!(!entries.is_empty(), "{what}");
+        assert!(entries.iter().all(|e| e["name"].is_string() && e["about"].is_string()), "{what}");
+    }
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_says_what_to_do() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["eval", "--data", "vqa-rda=nowhere"], "did you mean \"vqa-rad\"?"),
+        (&["eval", "--data", "vqa-rad"], "SET=DIR"),
+        (&["render", "nowhere.png", "-o", "out.png"], "does not exist"),
+        (&["ask", "Cargo.toml", "--model", "nowhere", "what?"], "not an image format"),
+        (&["score", "nowhere"], "nowhere"),
+    ];
+    for (args, words) in cases {
+        let out = loupe(args);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?} said: {said}");
+        assert!(out.stdout.is_empty(), "{args:?}: nothing on stdout");
+    }
+}
+
+#[test]
+fn the_embedded_model_answers_and_the_same_question_gets_the_same_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 1, 1);
+    let image = dir.path().join("images/0.bmp");
+    let ask = || {
+        let out =
+            loupe(&["ask", image.to_str().unwrap(), "What is shown?", "--max-new-tokens", "5", "--json"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        serde_json::from_slice::<Value>(&out.stdout).unwrap()
+    };
+    let (first, second) = (ask(), ask());
+    assert_eq!(first["reply"]["token_ids"], second["reply"]["token_ids"]);
+    assert!(first["reply"]["counts"]["prompt_tokens"].as_u64().unwrap() > 4);
+    assert_eq!(first["model"]["from"]["checkpoint"]["weights_sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_missing_image_is_a_failed_item_and_the_rest_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 3, 2);
+    fs::remove_file(dir.path().join("images/1.bmp")).unwrap();
+    let (data, run) = (format!("jsonl={}", dir.path().join("data.jsonl").display()), dir.path().join("run"));
+    let out = loupe(&[&eval_args(&data, run.to_str().unwrap())[..], &["--json"]].concat());
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((summary["replies"].as_u64(), summary["failed"].as_u64()), (Some(4), Some(2)));
+}
+
+/// Kills the run at twenty moments spread over its length; whatever was lost is asked again and the
+/// scores end byte for byte as those of a run that nobody disturbed.
+#[test]
+fn a_run_killed_twenty_times_ends_like_an_undisturbed_one() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 5, 5);
+    let data = format!("jsonl={}", dir.path().join("data.jsonl").display());
+    let calm = dir.path().join("calm");
+    let started = std::time::Instant::now();
+    let out = loupe(&eval_args(&data, calm.to_str().unwrap()));
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let length = started.elapsed();
+    let killed = dir.path().join("killed");
+    let mut interrupted = 0;
+    for n in 0..20u32 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_loupe"))
+            .args(eval_args(&data, killed.to_str().unwrap()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(length.mul_f64(f64::from(n * 7 % 20) / 20.0).max(Duration::from_millis(1)));
+        child.kill().unwrap();
+        interrupted += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(interrupted > 0, "no run was caught alive");
+    let out = loupe(&eval_args(&data, killed.to_str().unwrap()));
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let read = |run: &PathBuf| fs::read(run.join("scores.json")).unwrap();
+    assert_eq!(read(&calm), read(&killed));
+    assert_eq!(
+        fs::read_to_string(killed.join("replies.jsonl")).unwrap().lines().count(),
+        25,
+        "no reply was made twice"
+    );
+}
+
+#[test]
+fn another_question_in_the_same_folder_is_refused_by_the_field_that_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 1, 2);
+    let data = format!("jsonl={}", dir.path().join("data.jsonl").display());
+    let run = dir.path().join("run");
+    assert!(loupe(&eval_args(&data, run.to_str().unwrap())).status.success());
+    let again = loupe(&[&eval_args(&data, run.to_str().unwrap())[..], &["--temperature", "0.7"]].concat());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("limits.sampling"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_page_is_written_and_a_run_can_be_scored_again_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 2, 2);
+    let data = format!("jsonl={}", dir.path().join("data.jsonl").display());
+    let run = dir.path().join("run");
+    let args: Vec<&str> =
+        eval_args(&data, run.to_str().unwrap()).into_iter().filter(|a| *a != "--no-page").collect();
+    assert!(loupe(&args).status.success());
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("Is finding 1 present?") && page.contains("data:image/png;base64,"));
+    let scores = fs::read(run.join("scores.json")).unwrap();
+    assert!(loupe(&["score", run.to_str().unwrap(), "--quiet"]).status.success());
+    assert_eq!(scores, fs::read(run.join("scores.json")).unwrap());
+}

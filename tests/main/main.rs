@@ -1,0 +1,22 @@
+//! The binary from outside, the pages in a browser, and the rules of the house.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+mod browser;
+mod cli;
+mod common;
+mod evaluation;
+mod grounding;
+mod imaging;
+mod judging;
+mod measures;
+mod segment;
+mod similarity;
+mod spoken;
+mod tidy;
