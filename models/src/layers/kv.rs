@@ -93,6 +93,11 @@ impl Group {
         out
     }
 
+    /// Bytes of the buffers.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.own.iter().flatten().map(|(k, v)| size(k) + size(v)).sum()
+    }
+
     /// Appends `step` columns of keys and values, each (kv heads, rows, step, head dimension), and
     /// returns the columns in use including them. Nothing counts as appended before [`Group::advance`].
     pub(crate) fn append(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
