@@ -64,7 +64,7 @@ impl SplitCheck {
 /// What was found in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Set.
+    /// Name of the set.
     pub set: &'static str,
     /// Splits that could be opened.
     pub splits: Vec<SplitCheck>,

@@ -9,11 +9,11 @@ pub struct FrameRow {
     pub video_id: String,
     /// Organ system.
     pub system: String,
-    /// Organ.
+    /// Organ shown, as the set names it.
     pub organ: String,
     /// What the question is about.
     pub keyword: String,
-    /// Modality.
+    /// Modality, as the set names it.
     pub modality: String,
     /// The question.
     pub question: String,

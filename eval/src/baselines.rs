@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Accuracies without a model, over the samples of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// Samples.
+    /// Number of samples.
     pub n: u64,
     /// Guessing among what the question offers: the mean of one over the number of options, a half for
     /// yes or no; none for open questions.

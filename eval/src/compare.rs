@@ -49,9 +49,9 @@ pub enum CompareError {
 /// A figure of two runs over the samples that have it in both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Figure.
+    /// Name of the figure, as in the summary.
     pub name: String,
-    /// Pairs.
+    /// Samples that have the figure in both runs.
     pub n: usize,
     /// Groups they come from.
     pub groups: usize,
@@ -112,7 +112,7 @@ pub struct Comparison {
     pub figures: Vec<Difference>,
     /// The headline by subgroup.
     pub subgroups: Vec<SubgroupDifference>,
-    /// Where the second run is a probe of the first: what its answers owe to the pictures.
+    /// Where the second run is a probe of the first: how far the answers depend on the pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependence: Option<Dependence>,
 }

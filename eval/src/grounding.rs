@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// without a box find nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoxFigures {
-    /// Images.
+    /// Number of images.
     pub images: usize,
     /// Reference boxes.
     pub references: usize,

@@ -54,7 +54,7 @@ pub struct Subgroup {
 /// What one profile makes of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProfileSummary {
-    /// Profile.
+    /// Name of the profile.
     pub name: String,
     /// Items by verdict.
     pub verdicts: BTreeMap<Verdict, u64>,
@@ -93,9 +93,9 @@ pub struct CalibrationSummary {
 /// Facts about a run for tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
-    /// Dataset.
+    /// Name of the dataset.
     pub dataset: String,
-    /// Split.
+    /// Name of the split.
     pub split: String,
     /// SHA-256 of its annotation files.
     pub fingerprint: String,
@@ -110,7 +110,7 @@ pub struct RunFacts {
     /// Strategy, if not a single pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// Samples.
+    /// Number of samples.
     pub n: usize,
     /// Replies per sample.
     pub rollouts: usize,
@@ -121,7 +121,7 @@ pub struct RunFacts {
 pub struct Summary {
     /// What was run.
     pub run: RunFacts,
-    /// Replies.
+    /// Number of replies, failures aside.
     pub replies: u64,
     /// Items without a reply, with a recorded reason.
     pub failed: u64,

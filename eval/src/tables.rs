@@ -294,7 +294,8 @@ pub fn comparison_tables(c: &Comparison) -> Vec<Table> {
         tables.push(table);
     }
     if let Some(d) = c.dependence {
-        let mut table = Table::new("what the answers owe to the pictures", &["figure", "%"]);
+        let mut table =
+            Table::new("image dependence: the same questions with altered pictures", &["figure", "%"]);
         let figures = [
             ("right with the true pictures", Some(d.accuracy)),
             ("right under the probe", Some(d.accuracy_under_probe)),

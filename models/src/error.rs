@@ -51,7 +51,7 @@ pub enum LoadError {
     /// The family does something else than what was asked for.
     #[error("{family} {task}")]
     Task {
-        /// Family.
+        /// Name of the family.
         family: &'static str,
         /// What it does.
         task: &'static str,

@@ -48,7 +48,7 @@ pub struct DemoFigure {
     pub low: Option<f64>,
     /// Upper end of its interval.
     pub high: Option<f64>,
-    /// Items.
+    /// Number of items.
     pub n: u64,
     /// Guessing among the options, without a picture.
     #[serde(skip_serializing_if = "Option::is_none")]

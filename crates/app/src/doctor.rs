@@ -10,7 +10,7 @@ use std::time::Instant;
 /// One thing that was looked at.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What.
+    /// What was checked.
     pub name: &'static str,
     /// Is it as it should be?
     pub good: bool,

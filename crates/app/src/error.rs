@@ -48,7 +48,7 @@ pub enum AppError {
     Step {
         /// What could not be done, in words.
         step: String,
-        /// Why.
+        /// What the reading failed with.
         #[source]
         reason: Box<AppError>,
     },
@@ -112,7 +112,7 @@ pub enum AppError {
     /// The file that keeps a judge's replies.
     #[error(transparent)]
     JudgeCache(#[from] CacheError),
-    /// Phantoms.
+    /// The phantoms could not be made or written.
     #[error(transparent)]
     Phantom(#[from] PhantomError),
     /// A report page.

@@ -29,7 +29,7 @@ impl ViewEntry {
 /// A box with its way home.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BoxEntry {
-    /// Where.
+    /// Its place.
     #[serde(flatten)]
     pub view: ViewEntry,
     /// What the model calls it.
@@ -68,7 +68,7 @@ impl BoxEntry {
 /// A point with its way home.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PointEntry {
-    /// Where.
+    /// Its place.
     #[serde(flatten)]
     pub view: ViewEntry,
     /// What the model calls it.

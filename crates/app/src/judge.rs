@@ -30,7 +30,7 @@ pub enum JudgeSource {
 /// Who judges and how.
 #[derive(Debug, Clone)]
 pub struct JudgeOptions {
-    /// Who.
+    /// An endpoint or a checkpoint.
     pub source: JudgeSource,
     /// File with a prompt of one's own, with `{question}`, `{reference}` and `{reply}`.
     pub prompt: Option<PathBuf>,

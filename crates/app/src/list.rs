@@ -10,13 +10,13 @@ use serde::Serialize;
 pub enum ListKind {
     /// Families of models, segmenters and text encoders.
     Models,
-    /// Datasets.
+    /// Sets that `loupe eval` reads.
     Datasets,
     /// Prompt templates.
     Prompts,
     /// Rules of other harnesses.
     Profiles,
-    /// Metrics.
+    /// Metrics of texts, places and masks.
     Metrics,
     /// Protocols and strategies of a second look.
     Protocols,

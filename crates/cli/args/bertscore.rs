@@ -14,21 +14,20 @@ pub(crate) struct BertScoreArgs {
     #[arg(long, value_name = "DIR")]
     text_encoder: Option<PathBuf>,
 
-    /// Where it computes: `cpu`, `cuda` or `cuda:N`.
+    /// Device of the encoder: `cpu`, `cuda` or `cuda:N`.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device, requires = "text_encoder")]
     text_encoder_device: DeviceChoice,
 
-    /// Its layer, 0 being the embeddings; what the package bert_score takes where the folder has the
-    /// name of a checkpoint it knows.
+    /// Layer whose vectors are compared, 0 being the embeddings. Not needed when the folder has the name
+    /// of a checkpoint that the package bert_score knows.
     #[arg(long, value_name = "N", requires = "text_encoder")]
     bertscore_layer: Option<usize>,
 
-    /// Which texts say how rare a token is.
+    /// Texts that decide how much a rare token counts (idf).
     #[arg(long, value_enum, default_value_t, requires = "text_encoder")]
     bertscore_idf: IdfName,
 
-    /// What the layer gives for unrelated texts, to rescale with: a file in the package's format
-    /// (`LAYER,P,R,F`).
+    /// Baseline to rescale with: a file in the package's format (`LAYER,P,R,F`).
     #[arg(long, value_name = "FILE", requires = "text_encoder")]
     bertscore_baseline: Option<PathBuf>,
 }

@@ -48,7 +48,7 @@ pub(crate) struct ImageArgs {
     #[arg(long)]
     drop_duplicates: bool,
 
-    /// Resample a tilted series to slices that stand upright on each other.
+    /// Resample a series of a tilted gantry to an upright grid.
     #[arg(long)]
     deskew: bool,
 

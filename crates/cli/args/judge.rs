@@ -26,11 +26,12 @@ pub(crate) struct JudgeArgs {
     #[arg(long, value_name = "FILE", requires = "judge")]
     judge_prompt: Option<PathBuf>,
 
-    /// How the verdict stands in the judge's reply.
+    /// How the verdict is written in the judge's reply.
     #[arg(long, value_enum, default_value_t, requires = "judge")]
     judge_reading: ReadingName,
 
-    /// Where replies of the judge are kept by content; `judge.jsonl` in the run's folder when not given.
+    /// File that keeps what the judge was asked and said, so that nothing is asked twice; `judge.jsonl`
+    /// in the run's folder when not given.
     #[arg(long, value_name = "FILE", requires = "judge")]
     judge_cache: Option<PathBuf>,
 

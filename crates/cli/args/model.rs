@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Folder of a Hugging Face checkpoint; the embedded default when not given.
+    /// Folder of a Hugging Face checkpoint; the built-in model when not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
 
@@ -23,20 +23,22 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
 
-    /// Whose resizing to reproduce; what the checkpoint's processor file means when not given.
+    /// Library whose resizing is reproduced; the one that the checkpoint's processor file means when not
+    /// given.
     #[arg(long, value_enum)]
     resample: Option<ResampleName>,
 
-    /// How the model writes boxes and points (see `loupe list dialects`), where a fine-tuned model does it
-    /// otherwise than its family.
+    /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
+    /// it in another way than their family.
     #[arg(long, value_name = "NAME", value_parser = dialect_name)]
     dialect: Option<String>,
 
-    /// Most megabytes that generation may take beside the weights; what is free when not given.
+    /// Most megabytes for generation, beside the weights; decides how many replies are generated at a
+    /// time. What is free when not given.
     #[arg(long, value_name = "MB")]
     memory: Option<u64>,
 
-    /// Megabytes kept for images and prompt beginnings that come again.
+    /// Megabytes for images and beginnings of prompts that are kept to be used again.
     #[arg(long, value_name = "MB", default_value_t = 2048)]
     cache: u64,
 }

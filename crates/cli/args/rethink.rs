@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Second look")]
 pub(crate) struct RethinkArgs {
-    /// Answer with this protocol or strategy (see `loupe list protocols`); joined by `+` when a
-    /// strategy shall play a protocol, as in `self-consistency+deepeyes`.
+    /// Answer by this protocol or strategy (see `loupe list protocols`); both joined by `+` when each
+    /// pass of the strategy plays the protocol, as in `self-consistency+deepeyes`.
     #[arg(long, value_name = "NAME")]
     pub(crate) rethink: Option<String>,
 
@@ -44,7 +44,7 @@ pub(crate) struct RethinkArgs {
     #[arg(long, value_name = "N", requires = "rethink")]
     think_tokens: Option<usize>,
 
-    /// Times that `budgeted` makes a thought go on that ends early.
+    /// How often `budgeted` makes the model go on when its thought ends early.
     #[arg(long, value_name = "N", requires = "rethink")]
     go_on: Option<usize>,
 

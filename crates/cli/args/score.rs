@@ -39,8 +39,8 @@ pub(crate) struct ScoreArgs {
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
 
-    /// What networks said about the reports (RadGraph, CheXbert, GREEN, BERTScore), a JSON line each;
-    /// their metrics are computed from it (docs/reference/scoring.md).
+    /// Annotations of the reports by other networks (RadGraph, CheXbert, GREEN, BERTScore), a JSON line
+    /// for each sample, from which metrics are computed (docs/reference/scoring.md).
     #[arg(long, value_name = "FILE")]
     annotations: Option<PathBuf>,
 
@@ -52,7 +52,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long)]
     report_clean: bool,
 
-    /// Leave out the range of accuracies over every profile, which asks all of them about each reply.
+    /// Do not score the replies by every other profile as well (the row "parser sensitivity").
     #[arg(long)]
     no_sensitivity: bool,
 

@@ -19,17 +19,17 @@ use std::path::PathBuf;
 /// checkpoint's chat template.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Images (PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI …), then the question as the last word.
+    /// Images (PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI …), then the question as the last argument.
     #[arg(required = true, value_name = "IMAGE… QUESTION")]
     words: Vec<String>,
 
-    /// Prepare each image, a volume, by this published recipe (`loupe list recipes`), with the captions
-    /// that the recipe puts between the pictures.
+    /// Prepare each image, which must be a volume, by this published recipe (`loupe list recipes`); its
+    /// captions are put between the pictures.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["slice", "plane", "frame", "window", "rethink"])]
     recipe: Option<String>,
 
-    /// Locate this instead of asking a question; prints boxes in pixels of each image. The model is asked in
-    /// the words of its dialect (see `loupe list dialects`).
+    /// Find what this phrase names instead of asking a question; prints boxes in pixels of each image.
+    /// The model is asked in the words of its dialect (see `loupe list dialects`).
     #[arg(long, value_name = "PHRASE")]
     ground: Option<String>,
 

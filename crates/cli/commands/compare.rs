@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     page_size: PageArgs,
 
-    /// The dataset, needed only when its pictures lie inside its files and the page shall show them.
+    /// The dataset; needed to show pictures that lie inside its files.
     #[arg(long, value_name = "SET=DIR")]
     data: Option<String>,
 

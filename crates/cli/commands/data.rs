@@ -25,8 +25,8 @@ enum What {
         /// Where it lies.
         dir: PathBuf,
     },
-    /// Find what a test set shares with a training set: images, byte for byte and by their looks, and
-    /// questions; flagged row by row.
+    /// Find what a test set shares with a training set: images (the same bytes, or a similar look) and
+    /// questions. Every row is flagged.
     Overlap(OverlapArgs),
 }
 

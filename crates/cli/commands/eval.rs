@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// Prompt template (see `loupe list prompts`).
+    /// Prompt template: the words around each question (see `loupe list prompts`).
     #[arg(long, default_value = "loupe")]
     prompt: String,
 
@@ -45,9 +45,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K", default_value_t = 1)]
     rollouts: usize,
 
-    /// Ask with other pictures, to see what the answers owe to them: `blank` (or `blank:LEVEL`),
-    /// `swapped` (those of another group) or `shuffled` (or `shuffled:SIDE`, patches in pixels).
-    /// `loupe compare RUN PROBE` tells. With `--segment` the prompts stay those of the true picture.
+    /// Ask the same questions with altered pictures, to see how far the answers depend on them: `blank`
+    /// (or `blank:LEVEL`), `swapped` (pictures of another group) or `shuffled` (or `shuffled:SIDE`,
+    /// patches of SIDE pixels). `loupe compare RUN PROBE` has the difference. With `--segment` the
+    /// prompts stay those of the true picture.
     #[arg(long, value_name = "PROBE")]
     probe: Option<Probe>,
 
@@ -61,8 +62,9 @@ pub(crate) struct Args {
     #[arg(long)]
     retry_failed: bool,
 
-    /// Let the checkpoint of `--model` segment, prompted from the reference masks: `centre`,
-    /// `inside` (a random place), `box` or `jittered-box`; random ones follow `--seed`.
+    /// Segment instead of answering: `--model` is a segmenter, and its prompts are made from the
+    /// reference masks: `centre`, `inside` (a random place), `box` or `jittered-box`. Random ones follow
+    /// `--seed`.
     #[arg(long, value_name = "PROMPT", value_parser = simulated, conflicts_with = "rethink")]
     segment: Option<Simulated>,
 

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Seed.
+    /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 

@@ -17,8 +17,8 @@ pub(crate) struct Args {
     #[arg(required_unless_present = "replies", conflicts_with = "replies")]
     run: Option<PathBuf>,
 
-    /// The dataset: for the pictures of the page where they lie inside its files, and for the
-    /// questions and references of --replies.
+    /// The dataset: its pictures for the page when they lie inside its files, its questions and
+    /// references for --replies.
     #[arg(long, value_name = "SET=DIR")]
     data: Option<String>,
 

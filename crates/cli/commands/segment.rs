@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long = "mask", value_name = "FILE")]
     masks: Vec<PathBuf>,
 
-    /// Words for a model that grounds them as boxes; may be given several times.
+    /// Words that name an object; a grounding model finds its boxes. May be given several times.
     #[arg(long = "phrase", value_name = "WORDS")]
     phrases: Vec<String>,
 
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
 
-    /// Checkpoint folder of the model that finds phrases; the embedded default when not given.
+    /// Checkpoint folder of the grounding model that finds phrases; the built-in one when not given.
     #[arg(long, value_name = "DIR")]
     grounder: Option<PathBuf>,
 
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     family: Option<String>,
 
-    /// Carry the masks on through the slices of a volume, both ways, until they end.
+    /// Follow each object through the slices of the volume, in both directions, until it ends.
     #[arg(long)]
     propagate: bool,
 

@@ -108,7 +108,7 @@ pub struct Ask {
     pub pictures: Vec<Arc<Picture>>,
     /// The conversation so far; the last turn is the one to answer.
     pub turns: Vec<Turn>,
-    /// Bounds.
+    /// Bounds and choices of generation.
     pub limits: GenerationLimits,
 }
 

@@ -26,7 +26,7 @@ pub enum DataError {
     /// A file or folder of the documented layout is missing.
     #[error("{set}: {file} is missing; expected layout: {layout}")]
     Missing {
-        /// Dataset.
+        /// Name of the dataset.
         set: &'static str,
         /// File name within the dataset folder.
         file: String,
@@ -62,7 +62,7 @@ pub enum DataError {
     /// The set has no such split.
     #[error("{set} has no split {split:?}; it has {known}")]
     Split {
-        /// Dataset.
+        /// Name of the dataset.
         set: &'static str,
         /// What was asked for.
         split: String,

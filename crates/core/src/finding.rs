@@ -34,7 +34,7 @@ pub enum Place {
     Box(Box2<Given>),
     /// A spot.
     Point(Point2<Given>),
-    /// Pixels.
+    /// Pixels of the picture, as run lengths.
     Mask(Rle),
 }
 

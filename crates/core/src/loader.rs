@@ -8,9 +8,9 @@ use thiserror::Error;
 /// One slice or frame in the units of its source (HU for CT), row by row; the same size as its picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intensities {
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
     /// `width × height` values.
     pub values: Vec<f32>,

@@ -25,12 +25,12 @@ impl Mask {
         Self { width, height, bits: vec![false; width * height] }
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.height
     }

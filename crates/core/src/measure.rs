@@ -46,13 +46,13 @@ pub struct SolidMeasures {
 pub struct IntensityStats {
     /// Values that are numbers.
     pub n: usize,
-    /// Mean.
+    /// Mean, in the unit of the values.
     pub mean: f64,
     /// Standard deviation over n, not n − 1.
     pub sd: f64,
-    /// Smallest.
+    /// Smallest value.
     pub min: f64,
-    /// Largest.
+    /// Largest value.
     pub max: f64,
 }
 

@@ -66,7 +66,7 @@ pub struct CheckpointRecord {
     /// Over the chat template, when the model takes turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_sha256: Option<String>,
-    /// Parameters.
+    /// Number of parameters.
     pub parameters: u64,
     /// Number type of the computation.
     pub dtype: String,

@@ -162,9 +162,9 @@ pub enum PictureError {
     /// Width or height is zero.
     #[error("a picture needs at least one pixel, got {width}×{height}")]
     Empty {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
     },
     /// Neither grey (1) nor RGB (3).
@@ -173,11 +173,11 @@ pub enum PictureError {
     /// The number of bytes is not width × height × channels.
     #[error("{width}×{height}×{channels} needs {} bytes, got {got}", width * height * channels)]
     Length {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
-        /// Channels.
+        /// Channels, 1 or 3.
         channels: usize,
         /// Bytes received.
         got: usize,
@@ -185,9 +185,9 @@ pub enum PictureError {
     /// A crop that covers no whole pixel of the picture.
     #[error("the region covers no pixel of the {width}×{height} picture")]
     NothingLeft {
-        /// Columns.
+        /// Number of columns.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
     },
 }
@@ -252,12 +252,12 @@ impl Picture {
         self
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.height
     }

@@ -26,7 +26,7 @@ pub struct Labelled<T> {
     pub picture: usize,
     /// What is there.
     pub label: String,
-    /// Where.
+    /// Its place in pixels of the image.
     pub at: T,
     /// Who marked it, where a set has several readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub enum SegmentPrompt {
     /// A place inside (positive) or outside (negative) the object.
     Point {
-        /// Where.
+        /// Position in pixels of the picture.
         at: Point2<Given>,
         /// Inside the object?
         positive: bool,
@@ -22,7 +22,7 @@ pub enum SegmentPrompt {
     Box(Box2<Given>),
     /// A rough mask, or one of an earlier round.
     Mask(Mask),
-    /// Words.
+    /// Words that name the object.
     Phrase(String),
 }
 
@@ -42,7 +42,7 @@ pub enum SegmentError {
     /// This kind of prompt is not understood by the model.
     #[error("{model} takes no {kind} prompts")]
     Prompt {
-        /// Family.
+        /// Name of the family.
         model: String,
         /// Kind of prompt.
         kind: &'static str,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// A table; the first column is words, the others are set to the right where they are numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Table {
-    /// Title.
+    /// Title above the table.
     pub title: String,
     /// A sentence below it, or nothing.
     pub note: String,

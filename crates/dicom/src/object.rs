@@ -60,7 +60,7 @@ pub struct Element {
     pub tag: Tag,
     /// As written, or from the dictionary.
     pub vr: VR,
-    /// Contents.
+    /// What the element holds.
     pub value: Value,
 }
 

@@ -11,9 +11,9 @@ pub enum PhantomError {
     /// A file or folder could not be made.
     #[error("{path} could not be written: {source}; choose a folder that can be written to")]
     Write {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A picture could not be made or encoded.

@@ -47,7 +47,7 @@ impl Change {
 pub enum Wish {
     /// Anything, from nothing to three findings of a kind.
     Any,
-    /// Nothing.
+    /// A normal study, without findings.
     Normal,
     /// One finding of this kind.
     One(FindingKind),

@@ -35,7 +35,7 @@ pub enum Style {
 pub enum Drawing {
     /// A box with its tag.
     Box {
-        /// Where.
+        /// Corners in pixels of the picture.
         region: Box2<Given>,
         /// Words beside it.
         tag: String,
@@ -44,7 +44,7 @@ pub enum Drawing {
     },
     /// A cross with its tag.
     Point {
-        /// Where.
+        /// Position in pixels of the picture.
         at: Point2<Given>,
         /// Words beside it.
         tag: String,

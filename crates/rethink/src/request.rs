@@ -211,7 +211,7 @@ pub enum RethinkError {
     /// No model gave any reply.
     #[error("no reply: {}", failure.reason)]
     NoReply {
-        /// Why.
+        /// Why, and whether trying again can help.
         failure: Failure,
         /// What happened until then.
         trace: Box<Trace>,

@@ -31,7 +31,7 @@ pub enum RunError {
     /// A file of the run is not what it should be.
     #[error("{file}, line {line}: {problem}; start a new run in another folder")]
     Damaged {
-        /// File.
+        /// Name of the file in the run folder.
         file: &'static str,
         /// Line, from 1.
         line: usize,
@@ -41,7 +41,7 @@ pub enum RunError {
     /// The folder has other contents.
     #[error("{folder} is not empty and holds no run (found {found}); name a new folder", folder = .folder.display())]
     NotARun {
-        /// Folder.
+        /// Folder of the run.
         folder: PathBuf,
         /// A file in it.
         found: String,
@@ -49,7 +49,7 @@ pub enum RunError {
     /// The folder has no run in it.
     #[error("{folder} holds no run: run.json is missing", folder = .folder.display())]
     NoRun {
-        /// Folder.
+        /// Folder of the run.
         folder: PathBuf,
     },
     /// The folder holds another run.
@@ -69,7 +69,7 @@ pub enum RunError {
         "{folder} holds a run in layout {format} of an earlier loupe: it can be scored, compared and shown, but not continued; name a new folder", folder = .folder.display()
     )]
     Former {
-        /// Folder.
+        /// Folder of the run.
         folder: PathBuf,
         /// Its layout.
         format: u32,
@@ -83,7 +83,7 @@ pub enum RunError {
     /// A setting makes no sense.
     #[error("{setting}: {problem}")]
     Setting {
-        /// Name.
+        /// Name of the setting.
         setting: &'static str,
         /// What is wrong.
         problem: String,

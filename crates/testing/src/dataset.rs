@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct QuestionSet {
     /// What the set says of itself.
     pub info: DatasetInfo,
-    /// Rows.
+    /// Number of rows.
     pub n: usize,
     /// Is row 5 unreadable?
     pub holes: bool,

@@ -107,7 +107,7 @@ pub struct Join<'a> {
     pub box_dialect: String,
     /// How the file is read, for the record of the run.
     pub read_as: Value,
-    /// Samples.
+    /// Number of samples.
     pub items: usize,
     /// Replies per sample.
     pub rollouts: usize,

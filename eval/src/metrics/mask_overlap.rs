@@ -17,7 +17,7 @@ pub static ENTRIES: &[Entry] = &[
 pub enum BothEmpty {
     /// No score (DeepMind's NaN, said in words).
     Unscored,
-    /// Right.
+    /// 1, as both agree that nothing is there.
     One,
     /// Wrong (MedPLIB).
     Zero,

@@ -41,7 +41,7 @@ pub enum PunktError {
     File {
         /// Its name.
         file: &'static str,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A line breaks the format.

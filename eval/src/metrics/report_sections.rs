@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 /// What is cut out of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Everything.
+    /// The whole report.
     Whole,
     /// The findings, or everything when there is no heading.
     Findings,

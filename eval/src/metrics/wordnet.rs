@@ -76,7 +76,7 @@ pub enum WordNetError {
     File {
         /// Its name.
         file: String,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A line breaks the format.

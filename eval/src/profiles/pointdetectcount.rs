@@ -27,11 +27,11 @@ const RADIUS_PX: f64 = 10.0;
 pub enum Task {
     /// A number.
     Counting,
-    /// Places.
+    /// Points to find.
     Pointing,
     /// A number and places.
     CountAndPoint,
-    /// Boxes.
+    /// Boxes to find.
     Bounding,
     /// A number and boxes.
     CountAndBox,

@@ -16,7 +16,7 @@ pub struct Calibration {
 /// A bin of a reliability diagram.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
-    /// Items.
+    /// Number of items.
     pub n: usize,
     /// Mean confidence.
     pub confidence: f64,

@@ -49,7 +49,7 @@ impl Clusters {
         all.into_iter().map(|(_, sums)| *sums).collect()
     }
 
-    /// Values.
+    /// Number of values.
     pub fn n(&self) -> u64 {
         self.n
     }
@@ -59,7 +59,7 @@ impl Clusters {
         self.sum
     }
 
-    /// Clusters.
+    /// Number of groups that have a value.
     pub fn clusters(&self) -> usize {
         self.groups.len()
     }

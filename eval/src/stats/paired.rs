@@ -18,7 +18,7 @@ pub struct PairedT {
     pub t: f64,
     /// Two-sided p.
     pub p: f64,
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rollouts {
     /// Replies per item.
     pub k: usize,
-    /// Items.
+    /// Number of items.
     pub n: usize,
     /// Expected accuracy of one reply.
     pub expected: f64,

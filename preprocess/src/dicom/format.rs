@@ -56,7 +56,7 @@ pub struct Format {
     pub rows: usize,
     /// Columns of a frame.
     pub columns: usize,
-    /// Frames.
+    /// Number of frames.
     pub frames: usize,
     /// Values a pixel: 1 or 3.
     pub samples: usize,

@@ -9,7 +9,7 @@ use loupe_dicom::{Tag, VR, tags};
 pub struct Lut {
     /// Input that maps to the first entry.
     pub first: i64,
-    /// Outputs.
+    /// Output for each input, from the first mapped one on.
     pub entries: Vec<u16>,
     /// Bits of the outputs: 8 to 16.
     pub bits: u16,

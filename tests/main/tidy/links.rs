@@ -44,11 +44,13 @@ pub fn broken(documents: &BTreeMap<String, String>, there: impl Fn(&str) -> bool
         documents.iter().map(|(file, text)| (file.as_str(), anchors(text))).collect();
     let mut broken = Vec::new();
     for (file, text) in documents {
-        let links = prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+        let links =
+            prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() { file.clone() } else { joined(file, path) };
-            let known = anchors.get(target.as_str()).is_none_or(|known| anchor.is_empty() || known.contains(anchor));
+            let known =
+                anchors.get(target.as_str()).is_none_or(|known| anchor.is_empty() || known.contains(anchor));
             if !known || !there(&target) {
                 broken.push(format!("{file}: {link}"));
             }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod circles;
+mod links;
 mod source;
 mod words;
 
@@ -55,11 +56,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("anyhow", &["loupe"]),
     ("ureq", &["loupe-remote"]),
 ];
-
-/// The crates of the table that are there already: the second edition adds some.
-fn crates() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])> {
-    CRATES.iter().filter(|(_, folder, _)| root().join(folder).join("Cargo.toml").exists())
-}
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -114,7 +110,7 @@ fn texts(endings: &[&str]) -> BTreeMap<String, String> {
 #[test]
 fn arrows_point_to_core() {
     let mut wrong = Vec::new();
-    for (name, folder, allowed) in crates() {
+    for (name, folder, allowed) in CRATES {
         for dependency in dependencies(&manifest(folder)) {
             if let Some(ours) = dependency.strip_prefix("loupe-")
                 && !allowed.contains(&ours)
@@ -139,14 +135,14 @@ fn arrows_point_to_core() {
 #[test]
 fn every_crate_is_known_here_and_takes_the_lints() {
     let members = manifest(".");
-    for (name, folder, _) in crates() {
+    for (name, folder, _) in CRATES {
         let text = manifest(folder);
         assert!(text.contains(&format!("name = \"{name}\"")), "{folder} is not {name}");
         assert!(text.contains("[lints]\nworkspace = true"), "{folder} does not inherit the lints");
         assert!(members.contains(&format!("\"{folder}\"")), "{folder} is not a default member");
     }
     let listed = files().iter().filter(|f| f.ends_with("Cargo.toml") && !f.contains("fuzz/")).count();
-    assert_eq!(listed, crates().count(), "a crate is missing in this file's table");
+    assert_eq!(listed, CRATES.len(), "a crate is missing in this file's table");
 }
 
 #[test]
@@ -201,18 +197,9 @@ fn the_changelog_knows_the_version() {
 }
 
 #[test]
-fn documents_named_in_the_readme_exist() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let mut missing = Vec::new();
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        if !link.starts_with('#')
-            && !link.contains("://")
-            && !root().join(link.split('#').next().unwrap()).exists()
-        {
-            missing.push(link);
-        }
-    }
-    assert!(missing.is_empty(), "README.md links to {missing:?}");
+fn links_of_documents_lead_somewhere() {
+    let broken = links::broken(&texts(&[".md"]), |path| root().join(path).exists());
+    assert!(broken.is_empty(), "the file or the heading is not there:\n{}", broken.join("\n"));
 }
 
 /// Source files of a crate by their path from its source folder.
@@ -228,7 +215,7 @@ fn sources(folder: &str) -> (String, BTreeMap<String, String>) {
 #[test]
 fn no_circle_of_files_inside_a_crate() {
     let mut found = String::new();
-    for (_, folder, _) in crates() {
+    for (_, folder, _) in CRATES {
         let (inside, files) = sources(folder);
         let arrows = circles::arrows(&files);
         for circle in circles::circles(&arrows) {
@@ -243,7 +230,7 @@ fn no_circle_of_files_inside_a_crate() {
 fn clap_stays_with_arguments_and_commands() {
     let allowed = ["crates/cli/args/", "crates/cli/commands/", "crates/cli/main.rs"];
     let mut wrong: Vec<String> = Vec::new();
-    for (_, folder, _) in crates() {
+    for (_, folder, _) in CRATES {
         let (inside, files) = sources(folder);
         for (file, text) in files {
             let file = format!("{inside}{file}");

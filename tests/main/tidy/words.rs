@@ -66,7 +66,7 @@ pub fn out_of_place(file: &str, words: &[String]) -> BTreeSet<(String, &'static 
 #[test]
 fn names_are_read_word_by_word() {
     let found = |file: &str, text: &str| -> Vec<String> {
-        out_of_place(file, &crate::tidy::source::tokens(text)).into_iter().map(|(name, _)| name).collect()
+        out_of_place(file, &super::source::tokens(text)).into_iter().map(|(name, _)| name).collect()
     };
     let text = "fn outlines_of(h: HintKind) { std::hint::black_box(it.size_hint()); outliers(\"hint\") }";
     assert_eq!(found("eval/src/a.rs", text), ["HintKind", "outlines_of"]);

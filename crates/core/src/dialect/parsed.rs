@@ -131,7 +131,7 @@ pub enum Refusal {
 /// A box as the model wrote it: its own units, axes in x, y order, corners in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpokenBox {
-    /// Where.
+    /// Its corners, in the units of the dialect.
     #[serde(rename = "box")]
     pub region: Box2<Spoken>,
     /// What the model calls it.
@@ -145,7 +145,7 @@ pub struct SpokenBox {
 /// A point as the model wrote it: its own units, x then y.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpokenPoint {
-    /// Where.
+    /// Its position, in the units of the dialect.
     pub point: Point2<Spoken>,
     /// What the model calls it.
     pub label: Option<String>,

@@ -13,7 +13,7 @@ use std::path::Path;
 /// A named fact about the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// What.
+    /// Name of the preset.
     pub name: String,
     /// Its value.
     pub value: String,
@@ -150,7 +150,7 @@ pub struct PageItem {
 /// Everything on a report page.
 #[derive(Debug, Default, Serialize)]
 pub struct Page {
-    /// Heading.
+    /// Heading of the page.
     pub title: String,
     /// One sentence under it.
     pub lead: String,

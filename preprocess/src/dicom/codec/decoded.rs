@@ -6,9 +6,9 @@ use loupe_core::media::MediaError;
 /// What the data set says a frame must be.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::dicom) struct Expected {
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
     /// Samples per pixel.
     pub components: usize,
@@ -62,7 +62,7 @@ pub(in crate::dicom) enum Words {
 
 /// A decoded frame, pixels interleaved.
 pub(in crate::dicom) struct Decoded {
-    /// Samples.
+    /// Stored values, as the pixels of the frame follow each other.
     pub values: Words,
     /// Bits a sample.
     pub precision: u32,
