@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 use super::*;
-use loupe_core::Choice;
+use crate::sensitivity::Sensitivity;
+use loupe_core::{Choice, Sample, Score, Target};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 fn sample(target: Target, choices: &[&str]) -> Sample {
     Sample {
@@ -22,22 +24,14 @@ fn sample(target: Target, choices: &[&str]) -> Sample {
 
 #[test]
 fn every_file_is_listed_and_every_name_is_unique() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/profiles");
-    let files: BTreeSet<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
-        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|n| n != "mod" && n != "tests")
-        .collect();
-    let listed: BTreeSet<String> = PROFILES.files.iter().map(|(f, _)| (*f).to_owned()).collect();
-    assert_eq!(files, listed);
-    let names: Vec<&str> = all().map(|p| p.name()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/profiles");
+    loupe_testing::assert_table_is_folder(&folder, PROFILES.files.iter().map(|(file, _)| file));
+    let names: Vec<&str> = PROFILES.names().collect();
     assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
-    for profile in all() {
+    for profile in PROFILES.iter() {
         assert_eq!(profile.commit().len(), 40, "{}", profile.name());
         assert!(!profile.quirks().is_empty(), "{}", profile.name());
-        assert!(by_name(profile.name()).is_some());
+        assert!(PROFILES.get(profile.name()).is_some());
     }
 }
 
@@ -81,7 +75,7 @@ fn odd_replies_neither_crash_nor_score_more_than_one() {
         sample(Target::Choice('C'), &[]),
         sample(Target::Unknown, &[]),
     ];
-    for profile in all() {
+    for profile in PROFILES.iter() {
         for sample in &samples {
             for reply in odd {
                 let judged = profile.score(sample, reply);
@@ -109,7 +103,7 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
 #[test]
 fn a_run_sees_the_commit_and_the_printed_figures() {
     use crate::profile::{Case, Profile as _, Verdict};
-    let profile = AsProfile::new(by_name("medevalkit-vqa-rad").unwrap());
+    let profile = AsProfile::new(*PROFILES.by_name("medevalkit-vqa-rad").unwrap());
     assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
     let closed = sample(Target::Text(vec!["no".into()]), &[]);
     let open = sample(Target::Text(vec!["left lung".into()]), &[]);

@@ -1,14 +1,12 @@
 //! Scripted models drive every branch of the loop: answers at once, acts for ever, invalid boxes,
 //! boxes outside, wrong picture numbers, malformed JSON, failing tools, every limit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::media::{MediaRef, Plane};
 use loupe_core::trace::{Ended, Trace};
 use loupe_core::{ModelError, Part, Role, Stop};
 use loupe_rethink::{Budget, Models, Outcome, Request, RethinkError, Settings, protocols, run};
-use support::{BoxSegmenter, Nearest, Script, Slices, info, models, picture, reply};
+use loupe_testing::{Nearest, PromptShapes, Script, Slices, picture, reply, script_info};
 
 fn play(name: &str, script: &mut Script, request: &Request) -> Outcome {
     run(name, models(script, &Nearest::default()), request, &Settings::default()).unwrap()
@@ -276,7 +274,7 @@ fn slices_windows_and_outlines() {
     let mut script =
         Script::new(&["{\"slice\": 8}", "{\"window\": \"lung\"}", "{\"segment\": [4, 6, 14, 16]}", "yes"]);
     let nearest = Nearest::default();
-    let mut segmenter = BoxSegmenter(info("boxes", "point-detect-count"));
+    let mut segmenter = PromptShapes::new(script_info("boxes"));
     let all = Models {
         first: &mut script,
         second: None,

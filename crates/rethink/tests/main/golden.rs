@@ -1,17 +1,15 @@
 //! Each published protocol, fed with scripted replies, says and shows what its source says and
 //! shows. `golden/make.py` made the transcripts with the code of the sources themselves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::PictureRecord;
 use loupe_core::{Choice, Part, Role, Turn};
 use loupe_rethink::{Request, Settings, pixels, protocol, run};
+use loupe_testing::{Nearest, Script, picture};
 use serde_json::Value;
-use support::{Nearest, Script, models, picture};
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/golden.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/golden.json")).unwrap()
 }
 
 /// The turn as one text, pictures as `P`.
