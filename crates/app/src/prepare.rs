@@ -6,8 +6,8 @@ use crate::open::{ImageOptions, reference};
 use loupe_core::{MediaRef, Origin, View};
 use loupe_preprocess::nifti::volume_bytes;
 use loupe_preprocess::recipes::{self, recipe};
+use loupe_preprocess::volume_io::ReadVolume;
 use loupe_preprocess::volume_io::labels_of;
-use loupe_preprocess::volume_io::read::ReadVolume;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub enum PrepareWay {
 
 fn read(path: &Path, view: View, images: &ImageOptions) -> Result<(MediaRef, Arc<ReadVolume>), AppError> {
     let media = reference(path, view)?;
-    let read = images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
+    let read =
+        images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
     Ok((media, read))
 }
 

@@ -93,8 +93,13 @@ fn odd_replies_neither_crash_nor_score_more_than_one() {
 #[test]
 fn the_same_reply_is_right_and_wrong_by_profile() {
     let question = sample(Target::Choice('B'), &["pneumonia", "pleural effusion", "fracture", "normal"]);
-    let mut row = Sensitivity::default();
-    row.add(&question, "The correct answer is B.");
+    let prediction = loupe_core::Prediction {
+        id: "1".into(),
+        outcome: loupe_core::sample::Outcome::Reply(loupe_core::Reply::from_text("The correct answer is B.")),
+        record: loupe_core::Record::Single,
+    };
+    let mut row = Sensitivity::beside([]);
+    row.add(&crate::profile::Case { sample: &question, prediction: &prediction, pictures: &[] }, &[]);
     let row = row.finish();
     assert_eq!((row.by_profile.first().unwrap().1, row.by_profile.last().unwrap().1), (0.0, 1.0));
     assert!(row.without.iter().any(|(name, _)| name == "karma"));
