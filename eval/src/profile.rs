@@ -4,6 +4,7 @@ use loupe_core::PictureRecord;
 use loupe_core::{Prediction, Sample};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What became of an item. The five classes are disjoint and together cover every item of a run.
@@ -74,7 +75,7 @@ fn values_as_map<S: serde::Serializer>(values: &[Value], to: S) -> Result<S::Ok,
     to.collect_map(values.iter().map(|v| (&v.name, v.value)))
 }
 
-/// Values in the order of the file; what JSON cannot hold (`null`) is not a number.
+/// Values in the order of the file, to the last bit; what JSON cannot hold (`null`) is not a number.
 fn values_from_map<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
     struct Values;
     impl<'de> Visitor<'de> for Values {
@@ -84,8 +85,9 @@ fn values_from_map<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut all = Vec::new();
-            while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
-                all.push(Value { name: name.into(), value: value.unwrap_or(f64::NAN) });
+            // As text, since serde_json's own reading of a number may miss the last bit.
+            while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                all.push(Value { name: name.into(), value: value.get().parse().unwrap_or(f64::NAN) });
             }
             Ok(all)
         }

@@ -124,8 +124,7 @@ impl ScoredRun {
     }
 
     /// Every item in dataset order with the verdicts that scores.json has about it, read one at a time;
-    /// nothing is judged again. A reply that was made since has no verdicts. A value may differ from the
-    /// one that was written in its last bit.
+    /// nothing is judged again. A reply that was made since has no verdicts.
     ///
     /// # Errors
     /// When the folder cannot be read; each item may fail on its own.
@@ -285,7 +284,7 @@ mod tests {
         dir
     }
 
-    /// Equal but for what text does to numbers.
+    /// Equal, where what is no number is equal to itself.
     fn assert_same(read: &JudgedItem, judged: &JudgedItem) {
         assert_eq!(read.item, judged.item);
         let plain = |j: &Judgement| {
@@ -299,7 +298,7 @@ mod tests {
             assert_eq!((name, a, x.len()), (same, b, y.len()));
             for ((figure, x), (same, y)) in x.into_iter().zip(y) {
                 assert_eq!(figure, same);
-                assert!((x - y).abs() < 1e-15 || (x.is_nan() && !y.is_finite()), "{figure}: {x}, not {y}");
+                assert!(x == y || (x.is_nan() && !y.is_finite()), "{figure}: {x}, not {y}");
             }
         }
     }
