@@ -11,7 +11,7 @@ use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use crate::stats::{Clusters, Interval};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Sample, Score};
+use loupe_core::{Metric, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -125,6 +125,9 @@ pub struct Summary {
     pub replies: u64,
     /// Items without a reply, with a recorded reason.
     pub failed: u64,
+    /// Those of them that fail however often they are asked.
+    #[serde(default)]
+    pub failed_for_good: u64,
     /// Items that the dataset could not give.
     pub unreadable: u64,
     /// Items that the run has not come to; 0 for a finished run.
@@ -258,6 +261,7 @@ pub struct Summariser<'a> {
     sensitivity: Option<Sensitivity>,
     replies: u64,
     failed: u64,
+    failed_for_good: u64,
     unreadable: u64,
     missing: u64,
 }
@@ -297,6 +301,7 @@ impl<'a> Summariser<'a> {
                 .then(|| Sensitivity::beside(scoring.profiles.iter().map(|p| p.name()))),
             replies: 0,
             failed: 0,
+            failed_for_good: 0,
             unreadable: 0,
             missing: 0,
         }
@@ -339,8 +344,9 @@ impl<'a> Summariser<'a> {
                 };
                 reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum)
             }
-            Outcome::Failed(_) => {
+            Outcome::Failed(failure) => {
                 self.failed += 1;
+                self.failed_for_good += u64::from(failure.retry == Retry::Never);
                 None
             }
         };
@@ -397,6 +403,7 @@ impl<'a> Summariser<'a> {
             },
             replies: self.replies,
             failed: self.failed,
+            failed_for_good: self.failed_for_good,
             unreadable: self.unreadable,
             missing: self.missing,
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),

@@ -48,7 +48,7 @@ pub enum AppError {
     Step {
         /// What could not be done, in words.
         step: String,
-        /// What the reading failed with.
+        /// Why it could not be done.
         #[source]
         reason: Box<AppError>,
     },

@@ -10,6 +10,7 @@ use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::evaluate::{AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, evaluate};
 use loupe_app::open::DataOptions;
+use loupe_app::score::Summary;
 use std::path::PathBuf;
 
 /// Run a model on a dataset, score the replies and write a report.
@@ -119,6 +120,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
     score::print(out, &done.summary, &done.dir)?;
+    say_failures(out, &done.summary);
     Ok(score::ended(&done.summary))
 }
 
@@ -132,4 +134,18 @@ fn say(out: &Printer, finished: &Finished) {
             finished.damaged
         ));
     }
+}
+
+/// What failed, and whether asking again can help.
+fn say_failures(out: &Printer, summary: &Summary) {
+    if summary.failed == 0 {
+        return;
+    }
+    let may_pass = summary.failed.saturating_sub(summary.failed_for_good);
+    let mut words =
+        format!("{} samples failed, {} of them for good", summary.failed, summary.failed_for_good);
+    if may_pass > 0 {
+        words += &format!("; --retry-failed asks the other {may_pass} again");
+    }
+    out.say(&words);
 }

@@ -3,7 +3,7 @@
 use crate::args::image::{ImageArgs, PlaneName, window};
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
-use loupe_app::prepare::{PrepareOptions, PrepareSteps, PrepareWay, SliceRule, prepare, write};
+use loupe_app::prepare::{PrepareOptions, PrepareWay, SliceRule, Steps, prepare, write};
 use loupe_core::media::WindowChoice;
 use loupe_core::words::counted;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub(crate) struct Args {
 
     /// `all`, `every:N`, `even:N` (N evenly from the first to the last) or `around:MARGIN` (those
     /// that the mask touches, and MARGIN more on either side).
-    #[arg(long, value_name = "RULE", default_value = "all", value_parser = rule)]
+    #[arg(long, value_name = "RULE", default_value = "all")]
     slices: SliceRule,
 
     /// Label map on the volume's own grid, for `--slices around`.
@@ -82,18 +82,6 @@ pub(crate) struct Args {
     images: ImageArgs,
 }
 
-fn rule(text: &str) -> Result<SliceRule, String> {
-    let (name, n) = text.split_once(':').unwrap_or((text, ""));
-    let n: Option<usize> = n.parse().ok();
-    match (name, n) {
-        ("all", None) => Ok(SliceRule::All),
-        ("every", Some(n @ 1..)) => Ok(SliceRule::Every(n)),
-        ("even", Some(n @ 1..)) => Ok(SliceRule::Evenly(n)),
-        ("around", n) => Ok(SliceRule::Around(n.unwrap_or(0))),
-        _ => Err("expected all, every:N, even:N or around:MARGIN".to_owned()),
-    }
-}
-
 fn three<T: Copy>(values: Option<&Vec<T>>, option: &str) -> Result<Option<[T; 3]>> {
     let three = |values: &Vec<T>| values.as_slice().try_into().ok();
     let words = || format!("{option} takes three numbers, such as 1,1,3");
@@ -104,20 +92,22 @@ impl Args {
     fn options(&self) -> Result<PrepareOptions> {
         let way = match &self.recipe {
             Some(name) => PrepareWay::Recipe(name.clone()),
-            None => PrepareWay::Steps(PrepareSteps {
-                frame: self.frame,
-                orient: self.orient.clone(),
-                spacing_mm: three(self.spacing.as_ref(), "--spacing")?,
-                crop: three(self.crop.as_ref(), "--crop")?,
-                resize: three(self.resize.as_ref(), "--resize")?,
-                plane: self.plane.into(),
-                mip: self.mip,
-                slices: self.slices,
+            None => PrepareWay::Steps {
+                steps: Box::new(Steps {
+                    orientation: self.orient.clone(),
+                    spacing_mm: three(self.spacing.as_ref(), "--spacing")?,
+                    crop: three(self.crop.as_ref(), "--crop")?,
+                    size: three(self.resize.as_ref(), "--resize")?,
+                    plane: self.plane.into(),
+                    projection: self.mip,
+                    slices: self.slices,
+                    window: self.window.clone(),
+                    montage: self.montage,
+                    keep_volume: self.keep_volume,
+                }),
                 mask: self.mask.clone(),
-                window: self.window.clone(),
-                montage: self.montage,
-                keep_volume: self.keep_volume,
-            }),
+                frame: self.frame,
+            },
         };
         Ok(PrepareOptions { volume: self.volume.clone(), images: self.images.options(), way })
     }
