@@ -207,13 +207,18 @@ impl<A: Architecture> Engine<A> {
         if waiting.is_empty() {
             return Vec::new();
         }
+        let began = Instant::now();
         let logits = Tensor::cat(states, 0)
             .and_then(|hidden| self.decoder().logits(&hidden))
             .and_then(|logits| logits.to_vec2::<f32>());
         match logits {
             Ok(logits) => {
+                let share = began.elapsed().as_secs_f64() / logits.len().max(1) as f64;
                 let mut logits = logits.into_iter();
-                let mut advanced = |job| Advanced { job, logits: logits.next().unwrap_or_default() };
+                let mut advanced = |mut job: Job<A::Picture>| {
+                    job.timing.decode_s += share;
+                    Advanced { job, logits: logits.next().unwrap_or_default() }
+                };
                 let mut stepped = Vec::with_capacity(waiting.len());
                 for (group, jobs, live) in waiting {
                     stepped.push(Stepped {

@@ -5,7 +5,8 @@
 //! of a long prompt need little memory.
 
 use super::kv::Group;
-use candle_core::{D, Device, Result, Tensor};
+use super::sight::{Mask, Sight};
+use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
 /// Most scores held at a time (f32: 32 MiB).
@@ -21,15 +22,6 @@ pub(crate) struct Heads {
     pub(crate) scale: f64,
     /// What a token sees.
     pub(crate) sight: Sight,
-}
-
-/// What a token sees besides itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sight {
-    /// The last so many tokens, itself included; all before it when `None`.
-    pub(crate) window: Option<usize>,
-    /// The other tokens of its picture too, later ones and those outside the window included.
-    pub(crate) pictures: bool,
 }
 
 /// A product with an operand that may be a view; CUDA wants the left one contiguous.
@@ -60,11 +52,12 @@ pub(crate) fn attend(
     let shared = group.shared();
     let wide = heads.queries * rows * (shared + before + step);
     let chunk = (SCORES / wide.max(1)).clamp(1, step);
-    let seen = Seen::of(group, heads.sight);
+    // A picture may reach beyond the part at hand.
+    let pictures = heads.sight.pictures && group.pictures.iter().any(|p| !p.is_empty());
     let mut outs = Vec::new();
     for from in (0..step).step_by(chunk) {
         let t = chunk.min(step - from);
-        let columns = seen.columns(from + t);
+        let columns = before + if pictures { step } else { from + t };
         let part = q.narrow(2, from, t)?.contiguous()?;
         let folded = part.reshape((kv, rows * t * per_kv, d))?;
         let by_row = part.reshape((kv, rows, t * per_kv, d))?;
@@ -74,11 +67,11 @@ pub(crate) fn attend(
             let s = product(&folded, &keys.transpose(1, 2)?)?;
             scores.push(s.reshape((kv, rows, t * per_kv, piece.tokens))?);
         }
-        scores.push(product(&by_row, &keys.narrow(2, 0, columns)?.transpose(2, 3)?)?);
-        let scores = Tensor::cat(&scores, D::Minus1)?;
-        let scores = match seen.mask(from, t, per_kv, columns, q.device())? {
-            Some(mask) => scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?,
-            None => scores,
+        let own = product(&by_row, &keys.narrow(2, 0, columns)?.transpose(2, 3)?)?;
+        let scores = match mask(group, heads.sight, [from, t, per_kv, columns], own.dtype(), own.device())? {
+            Mask::None => joined(scores, own)?,
+            Mask::Own(hidden) => joined(scores, own.broadcast_add(&hidden)?)?,
+            Mask::All(hidden) => joined(scores, own)?.broadcast_add(&hidden)?,
         };
         let weights = softmax_last_dim(&scores)?;
         let w = weights.narrow(3, shared, columns)?;
@@ -98,19 +91,74 @@ pub(crate) fn attend(
     padding.gather(&out)
 }
 
-/// Which columns the tokens of a call see: prefix first, then the group's own.
+/// Scores of prefix and own columns side by side.
+fn joined(mut prefix: Vec<Tensor>, own: Tensor) -> Result<Tensor> {
+    if prefix.is_empty() {
+        return Ok(own);
+    }
+    prefix.push(own);
+    Tensor::cat(&prefix, D::Minus1)
+}
+
+/// What the queries of a part of a call see: tokens `from..from + t` of the call, each `per_kv` times. Layers
+/// with the same sight share it.
+fn mask(
+    group: &mut Group,
+    sight: Sight,
+    [from, t, per_kv, columns]: [usize; 4],
+    dtype: DType,
+    device: &Device,
+) -> Result<Mask> {
+    let key = (sight, from, t);
+    if let Some(known) = group.masks.get(&key) {
+        return Ok(known.clone());
+    }
+    let made = match Seen::of(group, sight) {
+        Seen::All => Mask::None,
+        Seen::Before { before } => {
+            let line = |i: usize| (0..columns).map(move |c| hide(c > before + from + i));
+            let values: Vec<f32> = (0..t * per_kv).flat_map(|i| line(i / per_kv)).collect();
+            Mask::Own(Tensor::from_vec(values, (1, 1, t * per_kv, columns), device)?.to_dtype(dtype)?)
+        }
+        Seen::ByRow { windowed, rows } => {
+            // The queries of a single token see the same.
+            let times = if t == 1 { 1 } else { per_kv };
+            let skip = if windowed { 0 } else { group.shared() };
+            let wide = group.shared() + columns - skip;
+            let mut values = Vec::with_capacity(rows.len() * t * times * wide);
+            for row in &rows {
+                for i in from..from + t {
+                    let line: Vec<f32> = row.line(i, columns).skip(skip).collect();
+                    (0..times).for_each(|_| values.extend_from_slice(&line));
+                }
+            }
+            let values =
+                Tensor::from_vec(values, (1, rows.len(), t * times, wide), device)?.to_dtype(dtype)?;
+            if windowed { Mask::All(values) } else { Mask::Own(values) }
+        }
+    };
+    group.masks.insert(key, made.clone());
+    Ok(made)
+}
+
+fn hide(hidden: bool) -> f32 {
+    if hidden { f32::NEG_INFINITY } else { 0.0 }
+}
+
+/// Which columns the tokens of a call see.
 enum Seen {
     /// All of them: one token a row, no hole, no window.
-    All { columns: usize },
-    /// Those before, alike in every row: no hole, no window, no picture.
-    Before { shared: usize, before: usize },
-    /// Whatever the rows hold.
-    ByRow { shared: usize, before: usize, step: usize, window: usize, rows: Vec<SeenByRow> },
+    All,
+    /// Those before, alike in every row: no hole, no window, no picture. So many own columns are in use.
+    Before { before: usize },
+    /// Whatever the rows hold; part of the prefix may be outside a window.
+    ByRow { windowed: bool, rows: Vec<SeenByRow> },
 }
 
 /// One row of a group.
 struct SeenByRow {
-    /// Tokens before the call, without the prefix.
+    /// Tokens of the prefix, and after it before the call.
+    shared: usize,
     length: usize,
     /// Tokens of the call.
     tokens: usize,
@@ -118,6 +166,7 @@ struct SeenByRow {
     held: Vec<Option<usize>>,
     /// Pictures of the call: first token and number.
     pictures: Vec<(usize, usize)>,
+    window: usize,
 }
 
 impl Seen {
@@ -127,78 +176,38 @@ impl Seen {
         let longest = shared + (0..group.rows()).map(|r| group.length(r)).max().unwrap_or(0) + step;
         let window = sight.window.filter(|w| *w < longest);
         if window.is_none() && !pictures && !group.is_ragged() {
-            return match step {
-                1 => Self::All { columns: before + 1 },
-                _ => Self::Before { shared, before },
-            };
+            return if step == 1 { Self::All } else { Self::Before { before } };
         }
         let row = |r: usize| SeenByRow {
+            shared,
             length: group.length(r),
             tokens: group.tokens[r],
             held: group.held(r),
             pictures: if pictures { group.pictures[r].clone() } else { Vec::new() },
+            window: window.unwrap_or(usize::MAX),
         };
-        let rows = (0..group.rows()).map(row).collect();
-        Self::ByRow { shared, before, step, window: window.unwrap_or(usize::MAX), rows }
+        Self::ByRow { windowed: window.is_some(), rows: (0..group.rows()).map(row).collect() }
     }
+}
 
-    /// Own columns that the first `end` tokens of the call may see.
-    fn columns(&self, end: usize) -> usize {
-        match self {
-            Self::All { columns } => *columns,
-            Self::Before { before, .. } => before + end,
-            // A picture may reach beyond the part at hand.
-            Self::ByRow { before, step, rows, .. } => {
-                before + if rows.iter().any(|r| !r.pictures.is_empty()) { *step } else { end }
-            }
-        }
-    }
-
-    /// 0 where a token sees a column, minus infinity elsewhere, for tokens `from..from + t` of the call, each
-    /// `per_kv` times: (1, 1 or rows, t × per_kv, prefix and own columns); `None` when all is seen.
-    fn mask(
-        &self,
-        from: usize,
-        t: usize,
-        per_kv: usize,
-        columns: usize,
-        device: &Device,
-    ) -> Result<Option<Tensor>> {
-        let hide = |hidden: bool| if hidden { f32::NEG_INFINITY } else { 0.0 };
-        match self {
-            Self::All { .. } => Ok(None),
-            Self::Before { shared, before, .. } => {
-                let wide = shared + columns;
-                let line = |i: usize| (0..wide).map(move |c| hide(c > shared + before + from + i));
-                let values: Vec<f32> = (0..t * per_kv).flat_map(|i| line(i / per_kv)).collect();
-                Tensor::from_vec(values, (1, 1, t * per_kv, wide), device).map(Some)
-            }
-            Self::ByRow { shared, before, window, rows, .. } => {
-                let wide = shared + columns;
-                let mut values = Vec::with_capacity(rows.len() * t * per_kv * wide);
-                for row in rows {
-                    for i in 0..t {
-                        // Rows are filled up with copies of their last token.
-                        let token = (from + i).min(row.tokens.saturating_sub(1));
-                        let own = shared + row.length + token;
-                        let near = |other: usize| other <= own && own - other < *window;
-                        let mut line: Vec<f32> = (0..*shared).map(|c| hide(!near(c))).collect();
-                        line.extend(row.held.iter().map(|h| hide(!h.is_some_and(|h| near(shared + h)))));
-                        let together = |other: usize| {
-                            let inside =
-                                |n: usize, first: usize, count: usize| n >= first && n < first + count;
-                            row.pictures.iter().any(|(f, n)| inside(token, *f, *n) && inside(other, *f, *n))
-                        };
-                        line.extend((0..columns - before).map(|other| {
-                            let real = other < row.tokens;
-                            hide(!(real && (near(shared + row.length + other) || together(other))))
-                        }));
-                        (0..per_kv).for_each(|_| values.extend_from_slice(&line));
-                    }
-                }
-                Tensor::from_vec(values, (1, rows.len(), t * per_kv, wide), device).map(Some)
-            }
-        }
+impl SeenByRow {
+    /// What token `i` of the call sees of the prefix and of `columns` own columns.
+    fn line(&self, i: usize, columns: usize) -> impl Iterator<Item = f32> + '_ {
+        // Rows are filled up with copies of their last token.
+        let token = i.min(self.tokens.saturating_sub(1));
+        let own = self.shared + self.length + token;
+        let near = move |other: usize| other <= own && own - other < self.window;
+        let inside = |n: usize, first: usize, count: usize| n >= first && n < first + count;
+        let together = move |other: usize| {
+            self.pictures.iter().any(|(f, n)| inside(token, *f, *n) && inside(other, *f, *n))
+        };
+        let prefix = (0..self.shared).map(move |c| hide(!near(c)));
+        let held = self.held.iter().map(move |h| hide(!h.is_some_and(|h| near(self.shared + h))));
+        let call = (0..columns - self.held.len()).map(move |other| {
+            let real = other < self.tokens;
+            hide(!(real && (near(self.shared + self.length + other) || together(other))))
+        });
+        prefix.chain(held).chain(call)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keys and values of tokens already seen: shared segments and the growing part of each row.
 
+use super::sight::Masks;
 use candle_core::{Error, Result, Tensor};
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub(crate) struct Group {
     pub(crate) tokens: Vec<usize>,
     /// Tokens of the coming call that stand for one picture each, by row: first and number within the call.
     pub(crate) pictures: Vec<Vec<(usize, usize)>>,
+    /// What is seen in the coming call, as far as it was worked out.
+    pub(crate) masks: Masks,
     /// Columns that hold the tokens of each row, in order.
     filled: Vec<Vec<Range<usize>>>,
     own: Vec<Option<(Tensor, Tensor)>>,
@@ -57,7 +60,8 @@ impl Group {
     pub(crate) fn new(prefix: Vec<Piece>, tokens: Vec<usize>, layers: usize, reserve: usize) -> Self {
         let own = (0..layers).map(|_| None).collect();
         let (pictures, filled) = (vec![Vec::new(); tokens.len()], vec![Vec::new(); tokens.len()]);
-        Self { prefix, tokens, pictures, filled, own, columns: 0, reserve }
+        let masks = Masks::new();
+        Self { prefix, tokens, pictures, masks, filled, own, columns: 0, reserve }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -142,6 +146,7 @@ impl Group {
         self.columns += self.step();
         self.tokens.fill(1);
         self.pictures.iter_mut().for_each(Vec::clear);
+        self.masks.clear();
     }
 
     /// Keys and values of tokens `from..to` of `row`, counted without the prefix, as a segment that owns its
@@ -218,7 +223,8 @@ impl Group {
         let filled = lengths.iter().map(|n| std::iter::once(0..*n).collect()).collect();
         let prefix = parts.into_iter().next().map(|(group, _)| group.prefix).unwrap_or_default();
         let pictures = vec![Vec::new(); lengths.len()];
-        Ok(Self { prefix, tokens: vec![1; lengths.len()], pictures, filled, own, columns, reserve })
+        let (masks, tokens) = (Masks::new(), vec![1; lengths.len()]);
+        Ok(Self { prefix, tokens, pictures, masks, filled, own, columns, reserve })
     }
 }
 

@@ -8,4 +8,5 @@ pub(crate) mod multi_head;
 pub(crate) mod norm;
 pub(crate) mod packed;
 pub(crate) mod rope;
+pub(crate) mod sight;
 pub(crate) mod vars;

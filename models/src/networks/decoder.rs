@@ -3,11 +3,12 @@
 
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
-use crate::layers::attention::{Heads, Sight, attend};
+use crate::layers::attention::{Heads, attend};
 use crate::layers::kv::Group;
 use crate::layers::linear::{Linear, by_rows, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, RopeScaling};
+use crate::layers::sight::Sight;
 use candle_core::{DType, Result, Tensor};
 
 /// Shape of the text model.
