@@ -44,7 +44,8 @@ pub enum PrepareWay {
 
 fn read(path: &Path, view: View, images: &ImageOptions) -> Result<(MediaRef, Arc<ReadVolume>), AppError> {
     let media = reference(path, view)?;
-    let read = images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
+    let read =
+        images.loader().load_volume(&media).step(|| format!("{} could not be used", path.display()))?;
     Ok((media, read))
 }
 

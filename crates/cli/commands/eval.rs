@@ -142,7 +142,8 @@ fn say_failures(out: &Printer, summary: &Summary) {
         return;
     }
     let may_pass = summary.failed.saturating_sub(summary.failed_for_good);
-    let mut words = format!("{} samples failed, {} of them for good", summary.failed, summary.failed_for_good);
+    let mut words =
+        format!("{} samples failed, {} of them for good", summary.failed, summary.failed_for_good);
     if may_pass > 0 {
         words += &format!("; --retry-failed asks the other {may_pass} again");
     }
