@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Room for generated tokens that is made at once.
-const RESERVE: usize = 64;
+pub(crate) const RESERVE: usize = 64;
 /// Prompt tokens of a step beside which replies are decoded: few enough that these do not stall, enough that
 /// the weights are not read for nothing. A processor is as fast with few rows as with many.
 const CHUNK_CPU: usize = 256;

@@ -1,4 +1,4 @@
-//! From an ask to a job, and from a job that is over to its reply.
+//! From an ask to a job, and from a job to its reply.
 
 use super::architecture::Architecture;
 use super::cache::Prefix;

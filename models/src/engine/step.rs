@@ -1,9 +1,9 @@
 //! One step: every reply in work gets its next token, and prompts are computed on.
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, PromptPicture};
 use super::dump::Dump;
 use super::job::Job;
-use super::prefill::{PrefillPart, StepInput, joined};
+use super::prefill::{PrefillPart, RESERVE, StepInput, joined};
 use super::serve::Engine;
 use super::work::{LiveGroup, OpenRun, Run, Work};
 use crate::layers::kv::Group;
@@ -208,16 +208,16 @@ impl<A: Architecture> Engine<A> {
         match logits {
             Ok(logits) => {
                 let mut logits = logits.into_iter();
-                let advanced = |job| Advanced { job, logits: logits.next().unwrap_or_default() };
-                let mut advanced = advanced;
-                waiting
-                    .into_iter()
-                    .map(|(group, jobs, live)| Stepped {
+                let mut advanced = |job| Advanced { job, logits: logits.next().unwrap_or_default() };
+                let mut stepped = Vec::with_capacity(waiting.len());
+                for (group, jobs, live) in waiting {
+                    stepped.push(Stepped {
                         group,
                         rows: jobs.into_iter().map(&mut advanced).collect(),
                         live,
-                    })
-                    .collect()
+                    });
+                }
+                stepped
             }
             Err(error) => {
                 let error = compute(error);
@@ -241,7 +241,7 @@ impl<A: Architecture> Engine<A> {
             let (mut kept, mut jobs) = (Vec::new(), Vec::new());
             for (r, Advanced { mut job, logits }) in rows.into_iter().enumerate() {
                 if !was_live && self.dump.is_some() {
-                    work.dump = Some(self.dumped(&job, &logits));
+                    work.dump = Some(dumped(&job, &logits));
                 }
                 match self.take_token(&mut job, &logits, replies) {
                     Err(error) => replies.done(job.id, Err(error)),
@@ -265,7 +265,8 @@ impl<A: Architecture> Engine<A> {
             }
         }
         for (parts, jobs) in grouped(live, begun) {
-            match Group::gather(parts) {
+            let left = jobs.iter().map(|job| job.most.saturating_sub(job.row.ids.len())).max().unwrap_or(0);
+            match Group::gather(parts, left.clamp(1, RESERVE)) {
                 Ok(group) => work.live.push(LiveGroup { group, jobs }),
                 Err(error) => {
                     let error = compute(error);
@@ -304,20 +305,9 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    /// What goes into the dump of an ask, but for the generated tokens.
-    fn dumped(&self, job: &Job<A::Picture>, logits: &[f32]) -> Dump {
-        Dump {
-            input_ids: job.prompt.ids.clone(),
-            positions: job.prompt.positions.clone(),
-            logits: logits.to_vec(),
-            ..Dump::default()
-        }
-    }
-
     fn write_dump(&self, job: &Job<A::Picture>, work: &mut Work<A::Picture>) -> Result<(), ModelError> {
         let (Some(folder), Some(mut dump)) = (&self.dump, work.dump.take()) else { return Ok(()) };
         for placed in &job.prompt.pictures {
-            use super::architecture::PromptPicture as _;
             let patches = self.arch.patches(&placed.picture, &placed.shown).map_err(ModelError::Compute)?;
             dump.features.push(self.arch.encode(&patches, &placed.shown).map_err(compute)?.rows);
             dump.patches.push(patches);
@@ -326,6 +316,16 @@ impl<A: Architecture> Engine<A> {
         dump.generated.clone_from(&job.row.ids);
         let failed = |e| ModelError::Compute(format!("the dump cannot be written: {e}"));
         dump.write(folder).map_err(failed)
+    }
+}
+
+/// What goes into the dump of an ask, but for the generated tokens and the pictures.
+fn dumped<P>(job: &Job<P>, logits: &[f32]) -> Dump {
+    Dump {
+        input_ids: job.prompt.ids.clone(),
+        positions: job.prompt.positions.clone(),
+        logits: logits.to_vec(),
+        ..Dump::default()
     }
 }
 

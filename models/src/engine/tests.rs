@@ -7,6 +7,7 @@ use super::cache::PrefixCache;
 use super::memory::Budget;
 use super::prompt::Prompt;
 use super::serve::Engine;
+use super::work::Work;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
 use crate::checkpoint::Checkpoint;
@@ -14,7 +15,10 @@ use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::layers::rope::{RopeScaling, end_to_end};
 use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, LayerSpec, RopeSpec};
 use candle_core::{Device, Tensor};
-use loupe_core::{Ask, GenerationLimits, ModelError, ModelInfo, Picture, Reply, VisionLanguageModel};
+use loupe_core::model::AskId;
+use loupe_core::{
+    Ask, GenerationLimits, ModelError, ModelInfo, Picture, Reply, ReplySink, VisionLanguageModel,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -244,4 +248,41 @@ fn a_picture_that_cannot_be_encoded_fails_those_who_asked_about_it() {
             assert_eq!(reply.is_err(), [1, 2, 3].contains(&i), "{i}");
         }
     }
+}
+
+#[test]
+fn memory_decides_how_many_are_in_work_and_what_was_computed_gives_way() {
+    let mut engine = engine(0, 64);
+    let words = |n: usize| "w9 w8 w7 w6 ".repeat(n);
+    // Something is stored, of which nothing can be used.
+    engine.generate(&[ask(&[], &format!("w1 {}", words(100)))]).remove(0).unwrap();
+    let stored = engine.cache.bytes();
+    assert!(stored >= engine.budget.kv(400));
+    // Asks of 40 tokens and 7 more, no two alike: three fit.
+    let asks: Vec<Ask> = (20..28).map(|n| ask(&[], &format!("w{n} {}", words(10)))).collect();
+    let each = engine.budget.kv(41 + 7);
+    engine.budget.limit = engine.budget.step(64, 3) + 3 * each + each / 2;
+    let mut work = Work::new();
+    for (n, ask) in asks.iter().enumerate() {
+        work.queue.push_back(engine.prepare(AskId(n as u64), ask).unwrap());
+    }
+    struct Nobody;
+    impl ReplySink for Nobody {
+        fn done(&mut self, _: AskId, reply: Result<Reply, ModelError>) {
+            reply.unwrap();
+        }
+    }
+    engine.admit(&mut work, &mut Nobody);
+    assert_eq!((work.admitted().count(), work.asks(), engine.cache.bytes()), (3, 8, 0));
+    // The others follow as these are done. Rows at different places leave holes in their buffers, but few.
+    let mut most = 0;
+    while work.asks() > 0 {
+        engine.step(&mut work, &mut Nobody);
+        let held: u64 = work.live.iter().map(|l| l.group.bytes()).sum();
+        assert!(held <= 4 * each, "{held} of {}", 3 * each);
+        most = most.max(held);
+        engine.admit(&mut work, &mut Nobody);
+        assert!(work.admitted().count() <= 3);
+    }
+    assert!(most > 0);
 }

@@ -124,7 +124,10 @@ impl<P: PromptPicture> Work<P> {
         self.loose.retain(|segment| segment.strong_count() > 0);
         let loose: u64 = self.loose.iter().filter_map(Weak::upgrade).map(|s| s.bytes()).sum();
         let shared = self.pending().filter(|run| run.job.is_none()).map(|run| budget.kv(run.tokens()));
-        loose + shared.sum::<u64>() + self.admitted().map(|job| job.reserved).sum::<u64>()
+        let pending = self.pending().filter_map(|run| run.job.as_ref()).map(|job| job.reserved);
+        // Rows of different lengths lie in one rectangle, which may be more than what is set aside for each.
+        let live = self.live.iter().map(|l| l.group.bytes().max(l.jobs.iter().map(|j| j.reserved).sum()));
+        loose + shared.sum::<u64>() + pending.sum::<u64>() + live.sum::<u64>()
     }
 
     /// Places in `runs` of the jobs' runs that continue run `number`, directly or through others.

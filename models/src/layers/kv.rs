@@ -93,6 +93,11 @@ impl Group {
         out
     }
 
+    /// Bytes of the buffers.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.own.iter().flatten().map(|(k, v)| size(k) + size(v)).sum()
+    }
+
     /// Appends `step` columns of keys and values, each (kv heads, rows, step, head dimension), and
     /// returns the columns in use including them. Nothing counts as appended before [`Group::advance`].
     pub(crate) fn append(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -160,18 +165,18 @@ impl Group {
         Ok(Segment { layers: layers.collect::<Result<_>>()?, tokens: columns.iter().map(Range::len).sum() })
     }
 
-    /// One group of the given rows of groups with the same prefix, with room for further columns. Holes are
-    /// left out, so that each row begins in the first column.
-    pub(crate) fn gather(parts: Vec<(Self, Vec<usize>)>) -> Result<Self> {
+    /// One group of the given rows of groups with the same prefix, with room for `reserve` further columns.
+    /// Holes are left out, so that each row begins in the first column.
+    pub(crate) fn gather(mut parts: Vec<(Self, Vec<usize>)>, reserve: usize) -> Result<Self> {
         if let [(only, rows)] = parts.as_slice()
             && rows.iter().copied().eq(0..only.rows())
         {
-            return Ok(parts.into_iter().map(|(group, _)| group).collect::<Vec<_>>().swap_remove(0));
+            return Ok(parts.swap_remove(0).0);
         }
         let lengths: Vec<usize> =
             parts.iter().flat_map(|(group, rows)| rows.iter().map(|r| group.length(*r))).collect();
         let columns = lengths.iter().copied().max().unwrap_or(0);
-        let capacity = columns + GROWTH;
+        let capacity = columns + reserve;
         let layers = parts.first().map_or(0, |(group, _)| group.own.len());
         // Where each column of each row comes from; behind the end of a row, from anywhere.
         let index = |group: &Self, rows: &[usize], room: usize| -> Vec<u32> {
@@ -190,8 +195,9 @@ impl Group {
         for layer in 0..layers {
             let mut keys = Vec::with_capacity(parts.len());
             let mut values = Vec::with_capacity(parts.len());
-            for ((group, rows), known) in parts.iter().zip(&mut indices) {
-                let Some((k, v)) = &group.own[layer] else {
+            for ((group, rows), known) in parts.iter_mut().zip(&mut indices) {
+                // Layer by layer, so that little is there twice.
+                let Some((k, v)) = group.own[layer].take() else {
                     return Err(Error::Msg("a row without keys and values cannot be moved".into()));
                 };
                 let (heads, all, room, dim) = k.dims4()?;
@@ -203,8 +209,8 @@ impl Group {
                     let flat = t.reshape((heads, all * room, dim))?.index_select(&index, 1)?;
                     flat.reshape((heads, rows.len(), capacity, dim))
                 };
-                keys.push(take(k)?);
-                values.push(take(v)?);
+                keys.push(take(&k)?);
+                values.push(take(&v)?);
                 *known = Some((room, index));
             }
             own.push(Some((Tensor::cat(&keys, 1)?, Tensor::cat(&values, 1)?)));
@@ -212,7 +218,7 @@ impl Group {
         let filled = lengths.iter().map(|n| std::iter::once(0..*n).collect()).collect();
         let prefix = parts.into_iter().next().map(|(group, _)| group.prefix).unwrap_or_default();
         let pictures = vec![Vec::new(); lengths.len()];
-        Ok(Self { prefix, tokens: vec![1; lengths.len()], pictures, filled, own, columns, reserve: GROWTH })
+        Ok(Self { prefix, tokens: vec![1; lengths.len()], pictures, filled, own, columns, reserve })
     }
 }
 
@@ -271,7 +277,7 @@ mod tests {
         let mut other = Group::new(Vec::new(), vec![2], 2, 0);
         call(&mut other, &[2], &[2]);
         call(&mut other, &[2], &[70]);
-        let mut all = Group::gather(vec![(one, vec![1]), (other, vec![0])]).unwrap();
+        let mut all = Group::gather(vec![(one, vec![1]), (other, vec![0])], 9).unwrap();
         assert_eq!((all.rows(), all.columns), (2, 72));
         call(&mut all, &[1, 2], &[1, 1]);
         (0..70).for_each(|_| call(&mut all, &[1, 2], &[1, 1]));
@@ -280,7 +286,7 @@ mod tests {
         let part = all.segment(0, 7, 10).unwrap();
         let keys = part.layers[0].0.get(0).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(keys, [107.0, 108.0, 109.0]);
-        let alone = Group::gather(vec![(all, vec![0])]).unwrap();
+        let alone = Group::gather(vec![(all, vec![0])], 1).unwrap();
         assert_eq!((alone.columns, alone.is_ragged()), (79, false));
         check(&alone, 0, 1, 79);
     }

@@ -252,7 +252,7 @@ fn a_row_that_nobody_wants_leaves_at_once_and_alone() {
 fn an_ask_that_does_not_fit_into_memory_fails_by_itself() {
     let bench = &benches()[0];
     let mut long = bench.asks[2].clone();
-    long.turns.push(Turn::text(Role::User, "and so on ".repeat(200)));
+    long.turns.push(Turn::text(Role::User, "and so on ".repeat(80)));
     long.limits.max_new_tokens = 1000;
     let options = LoadOptions { memory_bytes: Some(bench.tight), ..LoadOptions::default() };
     let replies = bench.model(&options).generate(&[bench.asks[1].clone(), long, bench.asks[2].clone()]);
