@@ -2,7 +2,7 @@
 
 use crate::listed::Listed;
 use crate::read::{Root, SetFacts, Split};
-use loupe_core::DataError;
+use loupe_core::{DataError, Named};
 use serde::Serialize;
 use std::path::Path;
 
@@ -42,6 +42,12 @@ pub struct SetEntry {
     pub known: &'static [Known],
     #[serde(skip)]
     pub(crate) open: fn(&Root, &Split) -> Result<Listed, DataError>,
+}
+
+impl Named for SetEntry {
+    fn name(&self) -> &str {
+        self.name
+    }
 }
 
 impl SetEntry {

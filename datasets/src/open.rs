@@ -11,9 +11,9 @@ use std::path::Path;
 /// # Errors
 /// [`DataError::Unknown`] with the nearest known name.
 pub fn find(name: &str) -> Result<&'static SetEntry, DataError> {
-    SETS.iter().copied().find(|entry| entry.name == name).ok_or_else(|| DataError::Unknown {
+    SETS.get(name).copied().ok_or_else(|| DataError::Unknown {
         name: name.to_owned(),
-        suggestion: nearest(name, SETS.iter().map(|entry| entry.name)).map(str::to_owned),
+        suggestion: nearest(name, SETS.names()).map(str::to_owned),
     })
 }
 

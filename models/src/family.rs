@@ -33,7 +33,7 @@ impl Loader {
     pub const fn task(&self) -> &'static str {
         match self {
             Self::Answers(_) => "answers questions about pictures",
-            Self::Segments(_) => "segments what points, boxes and masks describe",
+            Self::Segments(_) => "segments what points, boxes and masks describe and needs one of them",
             Self::Labels(_) => "labels whole volumes and takes no prompts",
             Self::Encodes { .. } => "encodes texts, for BERTScore",
         }

@@ -196,7 +196,7 @@ mod tests {
         let home = found.moved_to(0, &Origin::of_size(200, 100)).unwrap();
         assert_eq!((home.picture, home.as_box().unwrap().xyxy()), (0, [20.0, 10.0, 40.0, 20.0]));
         let text = serde_json::to_string(&found).unwrap();
-        assert!(text.contains(r#""box":[0.0,0.0,40.0,20.0]"#), "{text}");
+        assert!(text.contains(r#""box":{"x0":0.0,"y0":0.0,"x1":40.0,"y1":20.0}"#), "{text}");
         assert_eq!(serde_json::from_str::<Finding>(&text).unwrap(), found);
     }
 }

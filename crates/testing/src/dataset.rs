@@ -72,3 +72,17 @@ impl Dataset for QuestionSet {
         })
     }
 }
+
+/// A question that is answered in words, with tags; everything else is empty.
+pub fn worded(gold: &str, tags: &[(&str, &str)]) -> Sample {
+    Sample {
+        id: String::new(),
+        media: Vec::new(),
+        question: String::new(),
+        choices: Vec::new(),
+        target: Target::Text(vec![gold.to_owned()]),
+        group: String::new(),
+        tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        language: "en".to_owned(),
+    }
+}

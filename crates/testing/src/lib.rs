@@ -28,7 +28,7 @@ pub use dataset::QuestionSet;
 pub use files::{folder, put, scratch};
 pub use loader::{FlatPictures, Slices};
 pub use model::{Held, PromptHash, Script, reply, script_info};
-pub use near::{assert_near, near};
+pub use near::{assert_close, assert_near, close, near};
 pub use pictures::{bmp, picture, png};
 pub use resampler::Nearest;
 pub use segmenter::PromptShapes;

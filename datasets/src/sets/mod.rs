@@ -1,6 +1,7 @@
 //! The sets: one file each, one line each in the table.
 
 use crate::entry::SetEntry;
+use loupe_core::Registry;
 
 mod _3dreasonknee;
 mod chexpert_plus;
@@ -39,43 +40,47 @@ mod vqa_med_2021;
 mod vqa_rad;
 
 /// Every set that can be opened, in the order of `loupe list datasets`.
-pub static SETS: &[&SetEntry] = &[
-    &_3dreasonknee::ENTRY,
-    &chexpert_plus::ENTRY,
-    &coco::ENTRY,
-    &coco_masks::ENTRY,
-    &csv::ENTRY,
-    &deeptumorvqa::ENTRY,
-    &endobench::ENTRY,
-    &iu_xray::ENTRY,
-    &jsonl::ENTRY,
-    &masks::ENTRY,
-    &mecovqa::ENTRY,
-    &medframeqa::ENTRY,
-    &medmultipoints::ENTRY,
-    &medq_bench::ENTRY,
-    &medvision::ENTRY,
-    &medxpertqa_mm::ENTRY,
-    &mimic_cxr::ENTRY,
-    &mmmu_medical::ENTRY,
-    &nifti_labels::ENTRY,
-    &omnimedvqa::ENTRY,
-    &pascal_voc::ENTRY,
-    &pathvqa::ENTRY,
-    &pmc_vqa::ENTRY,
-    &rad_restruct::ENTRY,
-    &radfact::ENTRY,
-    &sa_med2d::ENTRY,
-    &slake::ENTRY,
-    &slake_boxes::ENTRY,
-    &temmed_bench::ENTRY,
-    &vindr_cxr::ENTRY,
-    &vlmevalkit::ENTRY,
-    &vqa_med_2019::ENTRY,
-    &vqa_med_2020::ENTRY,
-    &vqa_med_2021::ENTRY,
-    &vqa_rad::ENTRY,
-];
+pub static SETS: Registry<&SetEntry> = Registry {
+    kind: "dataset",
+    listed_as: "datasets",
+    files: &[
+        ("_3dreasonknee", &[&_3dreasonknee::ENTRY]),
+        ("chexpert_plus", &[&chexpert_plus::ENTRY]),
+        ("coco", &[&coco::ENTRY]),
+        ("coco_masks", &[&coco_masks::ENTRY]),
+        ("csv", &[&csv::ENTRY]),
+        ("deeptumorvqa", &[&deeptumorvqa::ENTRY]),
+        ("endobench", &[&endobench::ENTRY]),
+        ("iu_xray", &[&iu_xray::ENTRY]),
+        ("jsonl", &[&jsonl::ENTRY]),
+        ("masks", &[&masks::ENTRY]),
+        ("mecovqa", &[&mecovqa::ENTRY]),
+        ("medframeqa", &[&medframeqa::ENTRY]),
+        ("medmultipoints", &[&medmultipoints::ENTRY]),
+        ("medq_bench", &[&medq_bench::ENTRY]),
+        ("medvision", &[&medvision::ENTRY]),
+        ("medxpertqa_mm", &[&medxpertqa_mm::ENTRY]),
+        ("mimic_cxr", &[&mimic_cxr::ENTRY]),
+        ("mmmu_medical", &[&mmmu_medical::ENTRY]),
+        ("nifti_labels", &[&nifti_labels::ENTRY]),
+        ("omnimedvqa", &[&omnimedvqa::ENTRY]),
+        ("pascal_voc", &[&pascal_voc::ENTRY]),
+        ("pathvqa", &[&pathvqa::ENTRY]),
+        ("pmc_vqa", &[&pmc_vqa::ENTRY]),
+        ("rad_restruct", &[&rad_restruct::ENTRY]),
+        ("radfact", &[&radfact::ENTRY]),
+        ("sa_med2d", &[&sa_med2d::ENTRY]),
+        ("slake", &[&slake::ENTRY]),
+        ("slake_boxes", &[&slake_boxes::ENTRY]),
+        ("temmed_bench", &[&temmed_bench::ENTRY]),
+        ("vindr_cxr", &[&vindr_cxr::ENTRY]),
+        ("vlmevalkit", &[&vlmevalkit::ENTRY]),
+        ("vqa_med_2019", &[&vqa_med_2019::ENTRY]),
+        ("vqa_med_2020", &[&vqa_med_2020::ENTRY]),
+        ("vqa_med_2021", &[&vqa_med_2021::ENTRY]),
+        ("vqa_rad", &[&vqa_rad::ENTRY]),
+    ],
+};
 
 #[cfg(test)]
 mod tests;

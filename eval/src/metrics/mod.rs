@@ -86,19 +86,12 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     #[test]
     fn every_file_is_listed_and_every_name_is_unique() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics");
-        let files: BTreeSet<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|f| f.unwrap().path())
-            .filter(|p| p.extension().is_some_and(|e| e == "rs"))
-            .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
-            .filter(|n| n != "mod")
-            .collect();
-        let listed: BTreeSet<String> = METRICS.files.iter().map(|(f, _)| (*f).to_owned()).collect();
-        assert_eq!(files, listed);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics");
+        loupe_testing::assert_table_is_folder(&folder, METRICS.files.iter().map(|(file, _)| file));
         let names: Vec<&str> = METRICS.names().collect();
         assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
     }

@@ -3,6 +3,7 @@ use super::*;
 use crate::sensitivity::Sensitivity;
 use loupe_core::{Choice, Sample, Score, Target};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 fn sample(target: Target, choices: &[&str]) -> Sample {
     Sample {
@@ -23,17 +24,9 @@ fn sample(target: Target, choices: &[&str]) -> Sample {
 
 #[test]
 fn every_file_is_listed_and_every_name_is_unique() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/profiles");
-    let files: BTreeSet<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
-        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|n| n != "mod" && n != "tests")
-        .collect();
-    let listed: BTreeSet<String> = PROFILES.files.iter().map(|(f, _)| (*f).to_owned()).collect();
-    assert_eq!(files, listed);
-    let names: Vec<&str> = PROFILES.iter().map(|p| p.name()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/profiles");
+    loupe_testing::assert_table_is_folder(&folder, PROFILES.files.iter().map(|(file, _)| file));
+    let names: Vec<&str> = PROFILES.names().collect();
     assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
     for profile in PROFILES.iter() {
         assert_eq!(profile.commit().len(), 40, "{}", profile.name());
@@ -115,7 +108,7 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
 #[test]
 fn a_run_sees_the_commit_and_the_printed_figures() {
     use crate::profile::{Case, Profile as _, Verdict};
-    let profile = AsProfile::new(*PROFILES.get("medevalkit-vqa-rad").unwrap());
+    let profile = AsProfile::new(*PROFILES.by_name("medevalkit-vqa-rad").unwrap());
     assert_eq!(profile.name(), "compat:medevalkit-vqa-rad@9b12e3b");
     let closed = sample(Target::Text(vec!["no".into()]), &[]);
     let open = sample(Target::Text(vec!["left lung".into()]), &[]);

@@ -35,6 +35,12 @@ struct Stepped<P> {
     live: bool,
 }
 
+/// A group whose rows need their next token, with their jobs; was it being decoded before?
+type WaitingRows<P> = (Group, Vec<Job<P>>, bool);
+
+/// Jobs whose prompts are complete, their group, and the hidden states of their last tokens.
+type CompletePrompts<P> = (Vec<Job<P>>, Group, Tensor);
+
 impl<A: Architecture> Engine<A> {
     /// Computes the next tokens of all replies in work, and up to a step's worth of prompts.
     pub(super) fn step(&mut self, work: &mut Work<A::Picture>, replies: &mut dyn ReplySink) {
@@ -75,8 +81,7 @@ impl<A: Architecture> Engine<A> {
         let share = began.elapsed().as_secs_f64() / tokens.max(1) as f64;
         let mut hidden = groups.into_iter().zip(hidden);
         // Rows that need their next token, with the hidden states it is chosen from.
-        let (mut waiting, mut states): (Vec<(Group, Vec<Job<A::Picture>>, bool)>, Vec<Tensor>) =
-            (Vec::new(), Vec::new());
+        let (mut waiting, mut states): (Vec<WaitingRows<A::Picture>>, Vec<Tensor>) = (Vec::new(), Vec::new());
         for (mut jobs, (group, result)) in jobs.into_iter().zip(hidden.by_ref()) {
             match result {
                 Ok(rows) => {
@@ -106,7 +111,7 @@ impl<A: Architecture> Engine<A> {
     }
 
     /// Runs groups through the network together; when that fails, each by itself, to tell which it is.
-    fn forward(&self, groups: &mut Vec<Group>, inputs: &[StepInput]) -> Vec<Result<Tensor, ModelError>> {
+    fn forward(&self, groups: &mut [Group], inputs: &[StepInput]) -> Vec<Result<Tensor, ModelError>> {
         let decoder = self.decoder();
         let counts: Vec<usize> = inputs.iter().map(|input| input.positions.len()).collect();
         let together = joined(inputs.to_vec())
@@ -150,7 +155,7 @@ impl<A: Architecture> Engine<A> {
         tokens: &[usize],
         work: &mut Work<A::Picture>,
         replies: &mut dyn ReplySink,
-    ) -> Option<(Vec<Job<A::Picture>>, Group, Tensor)> {
+    ) -> Option<CompletePrompts<A::Picture>> {
         if let ([run], [n]) = (runs.as_slice(), tokens)
             && computed + n < run.tokens()
         {
@@ -195,7 +200,7 @@ impl<A: Architecture> Engine<A> {
     /// Logits of every row.
     fn with_logits(
         &self,
-        waiting: Vec<(Group, Vec<Job<A::Picture>>, bool)>,
+        waiting: Vec<WaitingRows<A::Picture>>,
         states: &[Tensor],
         replies: &mut dyn ReplySink,
     ) -> Vec<Stepped<A::Picture>> {

@@ -1,4 +1,4 @@
-"""Reference values of BERT, RoBERTa and DistilBERT from `transformers`, for `tests/encoders.rs`.
+"""Reference values of BERT, RoBERTa and DistilBERT from `transformers`, for `tests/main/encoders.rs`.
 
     HF_HUB_OFFLINE=1 python make_encoders.py        (torch 2.15, transformers 5.23)
 

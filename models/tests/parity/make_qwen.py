@@ -1,4 +1,4 @@
-"""Reference values of Qwen2-VL and Qwen2.5-VL from `transformers`, for `tests/parity.rs`.
+"""Reference values of Qwen2-VL and Qwen2.5-VL from `transformers`, for `tests/main/parity.rs`.
 
     HF_HUB_OFFLINE=1 python make_qwen.py        (torch 2.15, transformers 5.23)
 

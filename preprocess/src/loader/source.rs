@@ -93,7 +93,7 @@ impl<'a> OpenedSource<'a> {
         match &self.place {
             Place::Folder(folder, _) => picture_io::open_frame(folder, view, limits),
             Place::Memory(bytes) => picture_io::decode(bytes, view, limits),
-            Place::File(..) => picture_io::decode(&self.file_bytes()?, view, limits),
+            Place::File(..) => picture_io::decode(self.file_bytes()?, view, limits),
         }
     }
 

@@ -23,6 +23,12 @@ logging.disable(logging.CRITICAL)
 LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 
 
+def few(names):
+    """The first six names, and how many more."""
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(names[:6]) + more
+
+
 def is_dicom(path):
     with open(path, "rb") as f:
         head = f.read(132)
@@ -319,7 +325,7 @@ def main():
         rest = collections.defaultdict(list)
         for f, v, w in sorted(tally):
             rest[(v, w)].append(f)
-        text += [f"| {', '.join(files)} | {v} | {w} |" for (v, w), files in sorted(rest.items(), key=lambda r: r[1])]
+        text += [f"| {few(files)} | {v} | {w} |" for (v, w), files in sorted(rest.items(), key=lambda r: r[1])]
         text += ["", "Refused by design: objects without an image (`PixelData … absent`), video, and files cut off inside the",
                  "pixel data. A refusal names the attribute or the part of the codestream.", ""]
         pathlib.Path(args.out).write_text("\n".join(text))

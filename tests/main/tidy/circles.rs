@@ -33,7 +33,7 @@ struct Module {
 type Modules = BTreeMap<Vec<String>, Module>;
 
 /// From file to file, with the names that need it.
-pub type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
+pub(crate) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
 #[derive(Debug, PartialEq)]
 enum Target {
@@ -53,7 +53,7 @@ fn module_path(file: &str) -> Vec<String> {
 }
 
 /// Arrows between the files of a crate, given as (path from its source folder, text).
-pub fn arrows(files: &BTreeMap<String, String>) -> Arrows {
+pub(crate) fn arrows(files: &BTreeMap<String, String>) -> Arrows {
     let mut words = BTreeMap::new();
     let mut tests = BTreeSet::new();
     for (file, text) in files {
@@ -269,7 +269,7 @@ impl Module {
 }
 
 /// Sets of files each of which needs every other, largest first.
-pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
+pub(crate) fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (from, to) in arrows.keys() {
         next.entry(from).or_default().insert(to);
@@ -302,7 +302,7 @@ pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
 }
 
 /// A circle as text: its arrows and the names that make them.
-pub fn described(circle: &[String], arrows: &Arrows, folder: &str) -> String {
+pub(crate) fn described(circle: &[String], arrows: &Arrows, folder: &str) -> String {
     let mut text = format!("{folder}: a circle of {}\n", circle.join(", "));
     for ((from, to), names) in arrows {
         if circle.contains(from) && circle.contains(to) {

@@ -39,7 +39,7 @@ fn joined(file: &str, path: &str) -> String {
 }
 
 /// Links of documents (by path from the root) that lead nowhere; `there` says whether a path exists.
-pub fn broken(documents: &BTreeMap<String, String>, there: impl Fn(&str) -> bool) -> Vec<String> {
+pub(crate) fn broken(documents: &BTreeMap<String, String>, there: impl Fn(&str) -> bool) -> Vec<String> {
     let anchors: BTreeMap<&str, BTreeSet<String>> =
         documents.iter().map(|(file, text)| (file.as_str(), anchors(text))).collect();
     let mut broken = Vec::new();

@@ -285,3 +285,35 @@ fn one_word_for_one_thing() {
     }
     assert!(wrong.is_empty(), "see the words in ARCHITECTURE.md:\n{}", wrong.join("\n"));
 }
+
+/// Things that multiply stand in tables of one shape, and one shared test compares each with its folder.
+#[test]
+fn tables_have_one_shape_and_are_compared_with_their_folders() {
+    let tables = [
+        ("crates/report/", "EXPORTERS"),
+        ("crates/rethink/", "PROTOCOLS"),
+        ("crates/rethink/", "STRATEGIES"),
+        ("datasets/", "SETS"),
+        ("eval/", "METRICS"),
+        ("eval/", "PROFILES"),
+        ("models/", "FAMILIES"),
+        ("preprocess/", "RECIPES"),
+    ];
+    let words: BTreeMap<String, Vec<String>> =
+        texts(&[".rs"]).into_iter().map(|(file, text)| (file, source::tokens(&text))).collect();
+    let mut wrong = Vec::new();
+    for (folder, table) in tables {
+        let of_crate = || words.iter().filter(|(file, _)| file.starts_with(folder)).map(|(_, words)| words);
+        let shape = ["static", table, ":", "Registry"];
+        if !of_crate().any(|words| words.windows(4).any(|w| w.iter().eq(shape))) {
+            wrong.push(format!("{folder} has no `pub static {table}: Registry<…>`"));
+        }
+        let compared = |words: &[String]| {
+            [table, "assert_table_is_folder"].iter().all(|name| words.iter().any(|w| w == name))
+        };
+        if !of_crate().any(|words| compared(words)) {
+            wrong.push(format!("no test of {folder} gives {table} to `assert_table_is_folder`"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

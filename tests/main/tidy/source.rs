@@ -1,7 +1,7 @@
 //! Rust source as words: comments, strings, characters and test-only items are left out.
 
 /// Words (identifiers, numbers) and marks of a source text; `::` is one mark, a lifetime is none.
-pub fn tokens(text: &str) -> Vec<String> {
+pub(crate) fn tokens(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
     let mut words = Vec::new();
@@ -110,14 +110,14 @@ fn after_raw_string(chars: &[char], start: usize, raw: bool) -> Option<usize> {
 
 /// A module that exists in tests only, by name and by the file that `#[path]` gives it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TestModule {
-    pub name: String,
-    pub path: Option<String>,
+pub(crate) struct TestModule {
+    pub(crate) name: String,
+    pub(crate) path: Option<String>,
 }
 
 /// The words without the items that stand behind `#[cfg(test)]`, and the test modules among these that
 /// have a file of their own. `text` is what the words came from: `#[path = "…"]` is a string there.
-pub fn without_tests(words: &[String], text: &str) -> (Vec<String>, Vec<TestModule>) {
+pub(crate) fn without_tests(words: &[String], text: &str) -> (Vec<String>, Vec<TestModule>) {
     let (mut kept, mut modules, mut i) = (Vec::new(), Vec::new(), 0);
     while i < words.len() {
         if words[i] != "#" || !is_word(words, i + 1, "[") {
@@ -167,7 +167,7 @@ fn is_word(words: &[String], i: usize, word: &str) -> bool {
 }
 
 /// Where the bracket that opens at `open` closes, or the last word.
-pub fn closing(words: &[String], open: usize) -> usize {
+pub(crate) fn closing(words: &[String], open: usize) -> usize {
     let mut depth = 0_usize;
     for (i, word) in words.iter().enumerate().skip(open) {
         match word.as_str() {

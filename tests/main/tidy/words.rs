@@ -43,7 +43,7 @@ fn parts(name: &str) -> BTreeSet<String> {
 }
 
 /// Names among the words of a file that the glossary replaces, each with what to say instead.
-pub fn out_of_place(file: &str, words: &[String]) -> BTreeSet<(String, &'static str)> {
+pub(crate) fn out_of_place(file: &str, words: &[String]) -> BTreeSet<(String, &'static str)> {
     let mut found = BTreeSet::new();
     for (i, name) in words.iter().enumerate() {
         let of_std = i > 1 && words[i - 1] == "::" && matches!(words[i - 2].as_str(), "std" | "core");

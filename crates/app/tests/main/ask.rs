@@ -136,8 +136,10 @@ fn the_dialect_says_how_a_place_is_asked_for() {
     let coco: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(coco[0]["bbox"], json!([2.0, 4.0, 4.0, 4.0]));
     assert_eq!(coco[0]["image"], format!("{}#slice=2", ct.name()));
+    // A protocol's own dialect, in which nobody is asked where something is.
     let mut other = Script::new(&["There."]);
+    other.info.box_dialect = "vitar".into();
     let error = question.ask(&mut other, None, &loader).unwrap_err().to_string();
-    assert!(error.contains("point-detect-count") && error.contains("--dialect (qwen2.5-vl"), "{error}");
+    assert!(error.contains("vitar") && error.contains("--dialect (qwen2.5-vl"), "{error}");
     assert!(other.asks.is_empty(), "nothing was asked");
 }

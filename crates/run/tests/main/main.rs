@@ -47,7 +47,7 @@ fn with_pictures(
 fn said(dir: &Path) -> Vec<(String, usize, Option<Result<String, String>>)> {
     let folder = RunFolder::open(dir).unwrap();
     let one = |item: loupe_run::Item| {
-        let words = item.prediction().map(|p| match p.outcome {
+        let words = item.prediction().map(|p| match p.into_owned().outcome {
             Outcome::Reply(reply) => Ok(reply.text),
             Outcome::Failed(failure) => Err(failure.reason),
         });

@@ -123,7 +123,7 @@ fn failures_are_items_with_a_reason_and_the_run_goes_on() {
     assert_eq!(items.len(), 12);
     let reason = |id: &str| {
         let item = items.iter().find(|item| item.line.id() == id).unwrap().prediction().unwrap();
-        match item.outcome {
+        match item.into_owned().outcome {
             Outcome::Failed(failure) => failure.reason,
             Outcome::Reply(reply) => panic!("{reply:?}"),
         }

@@ -4,12 +4,10 @@
 //! the 451 of VQA-RAD and the 1 061 English ones of SLAKE lie beside published predictions in the
 //! test data; the official answer types of VQA-RAD and the 1 033 Chinese ones are read from `LOUPE_TEST_MORE`.
 //! The table does not give the words around a boxed or tagged answer; those here have as many.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use loupe_core::{Sample, Score};
 use loupe_eval::profiles::{self, HarnessFigure, HarnessSums};
+use loupe_testing::{dataset::worded, more_data, real_data};
 use serde_json::Value;
 
 fn jsonl(path: &std::path::Path) -> Vec<Value> {
@@ -27,10 +25,7 @@ fn words(value: &Value) -> String {
 fn set(rows: &[Value], gold: &str) -> Vec<Sample> {
     rows.iter()
         .map(|r| {
-            common::worded(
-                &words(&r[gold]),
-                &[("answer_type", &words(&r["answer_type"]).trim().to_uppercase())],
-            )
+            worded(&words(&r[gold]), &[("answer_type", &words(&r["answer_type"]).trim().to_uppercase())])
         })
         .collect()
 }
@@ -114,7 +109,7 @@ fn profile(harness: &str, set: &str) -> String {
 
 /// Compares the rows of a set with the table, leaving out the column of one harness.
 fn compare(set: &str, samples: &[Sample], without: Option<&str>) {
-    let golden: Value = serde_json::from_str(include_str!("fixtures/vqa_golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../fixtures/vqa_golden.json")).unwrap();
     let (mut cells, mut bad) = (0, Vec::new());
     for (row, harnesses) in golden.as_object().unwrap() {
         let (of, form) = row.split_once(" | ").unwrap();
@@ -156,11 +151,11 @@ fn compare(set: &str, samples: &[Sample], without: Option<&str>) {
 
 #[test]
 fn vqa_rad_cell_by_cell() {
-    if let Some(path) = common::more("vqa_rad_testset.json") {
+    if let Some(path) = more_data("vqa_rad_testset.json") {
         compare("VQA-RAD", &set(&jsonl(&path), "answer"), None);
     }
     // The answers are whole in the test data too, but with another answer_type.
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let rows = jsonl(&data.join("pred_fm_medvqa/tinyllava_test_vqa_rad_finetune_pred.jsonl"));
     assert_eq!(rows.len(), 451);
     compare("VQA-RAD", &set(&rows, "answer_gt"), Some("llavamed"));
@@ -168,7 +163,7 @@ fn vqa_rad_cell_by_cell() {
 
 #[test]
 fn slake_english_cell_by_cell() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let rows = jsonl(&data.join("pred_huatuo_slake/original/predictions.jsonl"));
     assert_eq!(rows.len(), 1061);
     compare("SLAKE-en", &set(&rows, "gt_answer"), None);
@@ -176,7 +171,7 @@ fn slake_english_cell_by_cell() {
 
 #[test]
 fn slake_chinese_cell_by_cell() {
-    let Some(path) = common::more("slake_test.json") else { return };
+    let Some(path) = more_data("slake_test.json") else { return };
     let rows: Vec<Value> = jsonl(&path).into_iter().filter(|r| r["q_lang"] == "zh").collect();
     assert_eq!(rows.len(), 1033);
     compare("SLAKE-zh", &set(&rows, "answer"), None);

@@ -1,11 +1,11 @@
 //! Mask metrics against DeepMind's surface-distance, MedPy and MONAI's definition.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::Score;
 use loupe_eval::metrics::mask_overlap::{BothEmpty, dice, iou, medplib};
 use loupe_eval::metrics::region::{Region, unravel};
 use loupe_eval::metrics::surface::{Elements, SurfaceDistances};
 use loupe_eval::metrics::{boundary, surface};
+use loupe_testing::assert_near;
 use serde_json::Value;
 
 fn value(score: &Score) -> f64 {
@@ -21,7 +21,7 @@ fn numbers<const N: usize>(v: &Value) -> [f64; N] {
 
 #[track_caller]
 fn near(what: &str, got: f64, expected: f64) {
-    assert!((got - expected).abs() < 1e-6, "{what}: {got} instead of {expected}");
+    assert_near(what, got, expected, 1e-6);
 }
 
 fn check<const N: usize>(case: &Value)
@@ -51,7 +51,7 @@ where
 
 #[test]
 fn equal_to_the_packages_in_two_and_three_dimensions() {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/segmentation.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../fixtures/segmentation.json")).unwrap();
     for case in &cases {
         match case["shape"].as_array().unwrap().len() {
             2 => check::<2>(case),
@@ -63,7 +63,7 @@ fn equal_to_the_packages_in_two_and_three_dimensions() {
 
 #[test]
 fn equal_to_the_golden_ellipsoids() {
-    let golden: Value = serde_json::from_str(include_str!("fixtures/segmentation_golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../fixtures/segmentation_golden.json")).unwrap();
     let shape = numbers::<3>(&golden["shape"]).map(|n| n as usize);
     let spacing = numbers::<3>(&golden["spacing"]);
     let ellipsoid = |v: &Value| {

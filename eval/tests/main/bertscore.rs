@@ -1,21 +1,16 @@
 //! BERTScore over a run equals the package's, fed with the vectors of a fake encoder
 //! (make/bertscore.py has the same one).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod fake;
-
-use fake::{Model, Set};
-use loupe_core::sample::Outcome;
-use loupe_core::{
-    EncodedText, Metric, ModelError, ModelInfo, Prediction, Reply, Sample, Score, Target, TextEncoder,
-};
+use crate::imported;
+use loupe_core::{EncodedText, Metric, ModelError, ModelInfo, Sample, Score, Target, TextEncoder};
 use loupe_eval::metrics::Texts;
 use loupe_eval::metrics::bertscore::{Baseline, BertScores, Idf, Settings};
-use loupe_eval::run::{ReplyLine, RunFolder, SampleLine, Source, import, score};
 use loupe_eval::strict::Strict;
-use loupe_eval::{Scoring, tables};
+use loupe_eval::{Scoring, score, tables};
+use loupe_run::RunFolder;
+use loupe_testing::PromptHash;
+use loupe_testing::dataset::{info, worded};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 /// The fake of make/bertscore.py.
@@ -27,7 +22,7 @@ struct Fake {
 
 impl Fake {
     fn new(words: Vec<String>) -> Self {
-        Self { info: ModelInfo { context_tokens: 16, ..Model::new().info }, words, encoded: 0 }
+        Self { info: ModelInfo { context_tokens: Some(16), ..PromptHash::new().info }, words, encoded: 0 }
     }
 }
 
@@ -68,46 +63,23 @@ impl TextEncoder for Fake {
 /// A run of references and replies.
 fn run_of(pairs: &[(Vec<String>, String)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let source = Source {
-        model: "fake".into(),
-        dataset: Set::new(0).info,
-        rollouts: 1,
-        box_dialect: "none".into(),
-        settings: BTreeMap::new(),
-    };
-    let sample = |(row, (wordings, _)): (usize, &(Vec<String>, String))| SampleLine {
-        row,
-        sample: Some(Sample {
+    let item = |(row, (wordings, reply)): (usize, &(Vec<String>, String))| {
+        let sample = Sample {
             id: row.to_string(),
-            media: Vec::new(),
             question: "Describe.".into(),
-            choices: Vec::new(),
             target: Target::Text(wordings.clone()),
             group: row.to_string(),
-            tags: BTreeMap::new(),
-            language: "en".into(),
-        }),
-        error: None,
+            ..worded("", &[])
+        };
+        (sample, reply.clone())
     };
-    let reply = |(item, (_, reply)): (usize, &(Vec<String>, String))| ReplyLine {
-        item,
-        rollout: 0,
-        prediction: Prediction {
-            id: item.to_string(),
-            outcome: Outcome::Reply(Reply::from_text(reply)),
-            trace: Value::Null,
-        },
-        pictures: Vec::new(),
-    };
-    let mut samples = pairs.iter().enumerate().map(sample);
-    let mut replies = pairs.iter().enumerate().map(reply);
-    import(dir.path(), source, &mut samples, &mut replies).unwrap();
+    imported(dir.path(), info("fake"), pairs.iter().enumerate().map(item));
     dir
 }
 
 #[test]
 fn every_figure_equals_the_package() {
-    let fixture: Value = serde_json::from_str(include_str!("fixtures/bertscore.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../fixtures/bertscore.json")).unwrap();
     let words: Vec<String> = serde_json::from_value(fixture["words"].clone()).unwrap();
     let files = tempfile::tempdir().unwrap();
     let file = files.path().join("baseline.tsv");

@@ -1,16 +1,15 @@
 //! Each strategy with scripted models, and the tables against the folders.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::trace::Ended;
 use loupe_core::{Ask, Choice, GenerationLimits, ModelError, Sample, Sampling, Target};
 use loupe_rethink::answer::{boxed, key, letter, of_reply, votes};
 use loupe_rethink::strategies::{budgeted, chain_of_thought, plan_and_solve};
 use loupe_rethink::{Models, Outcome, PROTOCOLS, Request, STRATEGIES, Settings, run};
+use loupe_testing::{Nearest, Script, assert_table_is_folder, picture, reply};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use support::{Nearest, Script, models, picture, reply};
+use std::path::Path;
 
 fn request() -> Request {
     let mut request = Request::new(vec![picture(40, 30, 3)], "Which side?");
@@ -216,7 +215,7 @@ proptest! {
     #[test]
     fn any_reply_is_survived(text in any::<String>(), junk in "[\\[\\]{}<>:,\"/a-z0-9_ .]{0,120}", tag in 0usize..6) {
         let wrap = ["<tool_call>", "<grounding>{\"bbox_2d\": ", "{\"actions\": [", "<answer>", "\\boxed{", "{\"slice\": "][tag];
-        for p in PROTOCOLS {
+        for p in PROTOCOLS.iter() {
             for t in [text.clone(), format!("{wrap}{junk}"), format!("{wrap}{junk}</tool_call>"), format!("{wrap}{junk}, \"source\": \"x\"}}</grounding>")] {
                 let mut script = Script::forever(&t);
                 let outcome = run(p.name, models(&mut script, &Nearest::default()), &request(), &Settings::default());
@@ -230,29 +229,19 @@ proptest! {
 /// One file and one line for everything that multiplies.
 #[test]
 fn tables_list_their_folders() {
-    let folder = |name: &str| -> Vec<String> {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name);
-        let mut files: Vec<String> = std::fs::read_dir(path)
-            .unwrap()
-            .map(|e| e.unwrap().path().file_stem().unwrap().to_string_lossy().replace('_', "-"))
-            .filter(|n| n != "mod")
-            .collect();
-        files.sort();
-        files
-    };
+    let folder = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name);
+    assert_table_is_folder(&folder("protocols"), PROTOCOLS.files.iter().map(|(file, _)| file));
+    assert_table_is_folder(&folder("strategies"), STRATEGIES.files.iter().map(|(file, _)| file));
     // A file may hold variants of one protocol, named after it.
-    for file in folder("protocols") {
-        assert!(PROTOCOLS.iter().any(|p| p.name == file), "{file} is not in PROTOCOLS");
+    for (file, protocols) in PROTOCOLS.files {
+        for p in *protocols {
+            assert!(p.name.starts_with(&file.replace('_', "-")), "{} in {file}", p.name);
+            assert!(p.dialect == "family" || loupe_core::dialect::dialect(p.dialect).is_some(), "{}", p.name);
+            assert!(p.rounds > 0 && !p.actions.is_empty() && !p.about.is_empty() && !p.source.is_empty());
+        }
     }
-    for p in PROTOCOLS {
-        assert!(folder("protocols").iter().any(|f| p.name.starts_with(f.as_str())), "{} has no file", p.name);
-        assert!(p.dialect == "family" || loupe_core::dialect::dialect(p.dialect).is_some(), "{}", p.name);
-        assert!(p.rounds > 0 && !p.actions.is_empty() && !p.about.is_empty() && !p.source.is_empty());
-    }
-    let mut names: Vec<&str> = STRATEGIES.iter().map(|s| s.name).collect();
-    names.sort_unstable();
-    assert_eq!(names, folder("strategies"));
-    for (n, name) in names.iter().chain(PROTOCOLS.iter().map(|p| &p.name)).enumerate() {
-        assert!(!names.iter().skip(n + 1).any(|o| o == name), "{name} is there twice");
+    let names: Vec<&str> = STRATEGIES.names().chain(PROTOCOLS.names()).collect();
+    for (n, name) in names.iter().enumerate() {
+        assert!(!names[n + 1..].contains(name), "{name} is there twice");
     }
 }

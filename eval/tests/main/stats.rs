@@ -1,6 +1,5 @@
 //! Statistics held against the packages people cite (fixtures/stats.json by make/stats.py) and
 //! against figures measured on other harnesses (fixtures/stats_golden.json).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use loupe_eval::stats::special::{
     beta_cdf, chi2_sf, fair_binomial, fair_binomial_cdf, normal_quantile, normal_sf, t_quantile, t_two_sided,
@@ -11,8 +10,8 @@ use loupe_eval::stats::{
 };
 use serde_json::Value;
 
-const FIXTURE: &str = include_str!("fixtures/stats.json");
-const GOLDEN: &str = include_str!("fixtures/stats_golden.json");
+const FIXTURE: &str = include_str!("../fixtures/stats.json");
+const GOLDEN: &str = include_str!("../fixtures/stats_golden.json");
 
 fn load(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

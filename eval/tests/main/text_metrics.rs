@@ -1,10 +1,8 @@
 //! Text metrics against the packages whose names they carry.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use loupe_core::Score;
 use loupe_eval::metrics::{self, Compute, cider};
+use loupe_testing::real_data;
 use serde_json::Value;
 
 /// Single-precision packages round; the others agree to double precision.
@@ -47,7 +45,7 @@ fn pairs(items: &[Value]) -> Vec<(&str, &str)> {
 
 #[test]
 fn equal_to_the_packages_on_invented_sentences() {
-    let fixture: Value = serde_json::from_str(include_str!("fixtures/text_metrics.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../fixtures/text_metrics.json")).unwrap();
     let items = fixture["items"].as_array().unwrap();
     let pairs = pairs(items);
     let mut bad = Vec::new();
@@ -68,7 +66,7 @@ fn equal_to_the_packages_on_invented_sentences() {
 /// The reference values computed on real reports lie beside the test data.
 #[test]
 fn equal_to_the_golden_values_on_real_reports() {
-    let Some(folder) = common::test_data() else { return };
+    let Some(folder) = real_data("") else { return };
     let file = folder.join("../reference/golden/text_metrics.json");
     let golden: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let items = golden["items"].as_array().unwrap();

@@ -1,14 +1,12 @@
 //! Drawing, cutting and enlarging: pixels stay where they were and the way back is kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::{Box2, Given, Mask, Point2};
 use loupe_rethink::actions::{self, Tools};
 use loupe_rethink::pixels::{RED, crop, overlay, rectangles, smart_resize};
 use loupe_rethink::{Request, Settings, run};
+use loupe_testing::{Nearest, Script, picture};
 use proptest::prelude::*;
-use support::{Nearest, Script, models, picture};
 
 proptest! {
     #[test]

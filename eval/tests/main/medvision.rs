@@ -1,16 +1,14 @@
 //! MedVision's figures against the functions of that repository (fixture: `make/medvision.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use loupe_core::PictureRecord;
-use loupe_core::picture::Origin;
 use loupe_core::{Box2, Labelled, MeasureUnit, Measurement, Sample, Score, Target};
 use loupe_eval::profiles::{self, CRASH, HarnessProfile, HarnessSums};
+use loupe_testing::assert_close;
+use loupe_testing::dataset::worded;
 use serde_json::Value;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("fixtures/medvision.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/medvision.json")).unwrap()
 }
 
 fn profile() -> &'static dyn HarnessProfile {
@@ -40,15 +38,7 @@ fn typed(target: &Value) -> (Sample, Vec<PictureRecord>) {
             Target::Measurements(all.iter().map(one).collect())
         }
     };
-    let seen = PictureRecord { width: SIZE[0], height: SIZE[1], origin: Origin::of_size(SIZE[0], SIZE[1]) };
-    (Sample { target, ..common::worded("", &[]) }, vec![seen])
-}
-
-fn close(what: &str, got: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (got - expected).abs() <= tolerance * expected.abs().max(1.0),
-        "{what}: {got} instead of {expected}"
-    );
+    (Sample { target, ..worded("", &[]) }, vec![PictureRecord::without_pixels(SIZE)])
 }
 
 #[test]
@@ -60,7 +50,7 @@ fn every_row_and_every_figure() {
             for row in set["rows"].as_array().unwrap() {
                 let (sample, seen) = match own_types {
                     true => typed(&row["target"]),
-                    false => (common::worded(&row["target"].to_string(), &[]), Vec::new()),
+                    false => (worded(&row["target"].to_string(), &[]), Vec::new()),
                 };
                 let reply = row["reply"].as_str().unwrap();
                 let judged = profile().score_seen(&sample, reply, &seen);
@@ -76,7 +66,7 @@ fn every_row_and_every_figure() {
                 for name in ["MAE", "MRE", "IoU", "F1", "Precision", "Recall"] {
                     match row[name].as_f64() {
                         // Both sides of a relative error of a reference of 0 are of the order of 1e15.
-                        Some(expected) => close(name, part(name).unwrap(), expected, 2e-7),
+                        Some(expected) => assert_close(name, part(name).unwrap(), expected, 2e-7),
                         None => assert_eq!(part(name), None, "{task} {name} {reply:?}"),
                     }
                     compared += 1;
@@ -93,7 +83,9 @@ fn every_row_and_every_figure() {
                     let name = format!("{task} {from}: {name}");
                     let found = figures.iter().find(|f| f.name == name);
                     match (found.map(|f| &f.value), expected.as_f64()) {
-                        (Some(Score::Value(value)), Some(expected)) => close(&name, *value, expected, 2e-7),
+                        (Some(Score::Value(value)), Some(expected)) => {
+                            assert_close(&name, *value, expected, 2e-7)
+                        }
                         (None, None) => {}
                         (None, Some(n)) if name.ends_with("num_samples") => {
                             assert_eq!(sums.n(&format!("{task} parse_outputs: SuccessRate")) as f64, n);
@@ -105,8 +97,8 @@ fn every_row_and_every_figure() {
             }
         }
         for row in set["stopped"].as_array().unwrap() {
-            let judged = profile()
-                .score(&common::worded(&row["target"].to_string(), &[]), row["reply"].as_str().unwrap());
+            let judged =
+                profile().score(&worded(&row["target"].to_string(), &[]), row["reply"].as_str().unwrap());
             assert_eq!(judged.rule, CRASH);
         }
     }
@@ -120,6 +112,6 @@ fn boxes_need_the_size_of_the_picture() {
     let judged = profile().score_seen(&sample, "0.1, 0.2, 0.5, 0.6", &seen);
     let iou = judged.parts.iter().find(|(n, _)| n == "Detection summarize: IoU").unwrap().1;
     assert!((iou - 1.0).abs() < 1e-6);
-    let worded = common::worded("left lung", &[]);
+    let worded = worded("left lung", &[]);
     assert_eq!(profile().score(&worded, "0.1").rule, "not applicable");
 }

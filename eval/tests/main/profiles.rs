@@ -1,5 +1,4 @@
 //! Profiles against the harnesses' own functions, reply by reply (fixtures: `make/profiles.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::{Choice, Sample, Score, Target};
 use loupe_eval::metrics::token_f1;
@@ -30,7 +29,7 @@ fn score(profile: &str, sample: &Sample, reply: &str) -> HarnessVerdict {
 
 #[test]
 fn choices_are_read_as_the_harnesses_read_them() {
-    let rows: Vec<Value> = serde_json::from_str(include_str!("fixtures/profiles_choice.json")).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(include_str!("../fixtures/profiles_choice.json")).unwrap();
     let mut bad = Vec::new();
     let mut n = 0;
     for row in &rows {
@@ -71,7 +70,7 @@ fn choices_are_read_as_the_harnesses_read_them() {
 
 #[test]
 fn words_are_read_as_the_harnesses_read_them() {
-    let rows: Vec<Value> = serde_json::from_str(include_str!("fixtures/profiles_text.json")).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(include_str!("../fixtures/profiles_text.json")).unwrap();
     let mut bad = Vec::new();
     for row in &rows {
         let (gold, reply, read) =

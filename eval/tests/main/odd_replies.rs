@@ -1,12 +1,11 @@
 //! No reply, however odd, stops scoring or changes another row.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use loupe_core::sample::Outcome;
-use loupe_core::{Choice, DatasetInfo, Prediction, Reply, Sample, Target};
+use crate::imported;
+use loupe_core::{Choice, Sample, Target};
 use loupe_eval::profiles::{self, AsProfile};
-use loupe_eval::run::{ReplyLine, SampleLine, Source, import};
 use loupe_eval::strict::Strict;
 use loupe_eval::{Profile, Scoring, score};
+use loupe_testing::dataset::info;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,38 +39,12 @@ fn sample(id: usize) -> Sample {
 
 /// Three rows, one of each kind, with one reply each; returns the lines of scores.json by id.
 fn scored(dir: &Path, replies: &[&str]) -> BTreeMap<String, Value> {
-    let info = DatasetInfo {
-        name: "odd".into(),
-        split: "test".into(),
-        group_by: "image".into(),
-        fingerprint: String::new(),
-        citation: String::new(),
-    };
-    let source = Source {
-        model: "any".into(),
-        dataset: info,
-        rollouts: 1,
-        box_dialect: "none".into(),
-        settings: BTreeMap::new(),
-    };
-    let n = replies.len();
-    let mut samples = (0..n).map(|row| SampleLine { row, sample: Some(sample(row)), error: None });
-    let mut lines = replies.iter().enumerate().map(|(item, text)| ReplyLine {
-        item,
-        rollout: 0,
-        prediction: Prediction {
-            id: item.to_string(),
-            outcome: Outcome::Reply(Reply::from_text(*text)),
-            trace: Value::Null,
-        },
-        pictures: Vec::new(),
-    });
-    import(dir, source, &mut samples, &mut lines).unwrap();
+    imported(dir, info("odd"), (0..).map(sample).zip(replies.iter().map(|r| (*r).to_owned())));
     let others: Vec<AsProfile> = profiles::PROFILES.iter().copied().map(AsProfile::new).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     all.extend(others.iter().map(|p| p as &dyn Profile));
     let summary = score(dir, &Scoring { profiles: &all, sensitivity: true, ..Scoring::default() }).unwrap();
-    assert_eq!(summary.replies as usize, n);
+    assert_eq!(summary.replies as usize, replies.len());
     let scores: Value = serde_json::from_slice(&std::fs::read(dir.join("scores.json")).unwrap()).unwrap();
     let items = scores["items"].as_array().unwrap();
     items.iter().map(|i| (i["id"].as_str().unwrap().to_owned(), i["profiles"].clone())).collect()

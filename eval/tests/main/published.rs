@@ -1,7 +1,4 @@
 //! Published figures, reproduced from the prediction files of their authors.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use loupe_core::{Choice, Sample, Score, Target};
 use loupe_eval::metrics::boxes::iou_best;
@@ -11,6 +8,7 @@ use loupe_eval::profiles::pointdetectcount::{Reading, Task, mean_average_precisi
 use loupe_eval::profiles::{self, HarnessFigure, HarnessSums};
 use loupe_eval::stats::bootstrap;
 use loupe_eval::{Judgement, Verdict};
+use loupe_testing::{assert_near, dataset::worded, real_data};
 use serde_json::Value;
 use std::path::Path;
 
@@ -48,13 +46,13 @@ fn value(figures: &[HarnessFigure], name: &str) -> f64 {
 
 #[track_caller]
 fn near(got: f64, expected: f64, tolerance: f64) {
-    assert!((got - expected).abs() <= tolerance, "{got} instead of {expected}");
+    assert_near("figure", got, expected, tolerance);
 }
 
 /// Predictions with `reference`/`prediction`/`qtype`, metrics beside them.
 #[test]
 fn gr5293_to_the_last_digit() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let folder = data.join("pred_gr5293");
     for (predictions, metrics) in [
         ("results/baseline/predictions.jsonl", "results/baseline/metrics.json"),
@@ -65,7 +63,7 @@ fn gr5293_to_the_last_digit() {
             .iter()
             .map(|r| {
                 (
-                    common::worded(text(r, "reference"), &[("qtype", text(r, "qtype"))]),
+                    worded(text(r, "reference"), &[("qtype", text(r, "qtype"))]),
                     text(r, "prediction").to_owned(),
                 )
             })
@@ -98,7 +96,7 @@ fn gr5293_to_the_last_digit() {
 
 #[test]
 fn internvl2_on_vqa_rad() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let folder = data.join("pred_internvl2_vqarad");
     for (predictions, metrics) in [
         ("baseline_predictions.jsonl", "baseline_metrics.json"),
@@ -114,7 +112,7 @@ fn internvl2_on_vqa_rad() {
                 .iter()
                 .map(|r| {
                     let tags = [("qtype", text(r, "answer_type"))];
-                    let mut sample = common::worded(text(r, "answer"), if guess { &[] } else { &tags });
+                    let mut sample = worded(text(r, "answer"), if guess { &[] } else { &tags });
                     sample.question = text(r, "question").to_owned();
                     (sample, text(r, "prediction").to_owned())
                 })
@@ -139,7 +137,7 @@ fn internvl2_on_vqa_rad() {
 
 #[test]
 fn huatuo_on_slake_and_its_fault() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let mut lost = None;
     for condition in ["original", "black", "patch_shuffle"] {
         let folder = data.join("pred_huatuo_slake").join(condition);
@@ -148,7 +146,7 @@ fn huatuo_on_slake_and_its_fault() {
             .iter()
             .map(|r| {
                 let tags = [("answer_type", text(r, "answer_type")), ("content_type", text(r, "q_type"))];
-                (common::worded(text(r, "gt_answer"), &tags), text(r, "pred_answer").to_owned())
+                (worded(text(r, "gt_answer"), &tags), text(r, "pred_answer").to_owned())
             })
             .collect();
         let (figures, verdicts) = run("huatuo-slake", &rows);
@@ -181,7 +179,7 @@ fn huatuo_on_slake_and_its_fault() {
 
 #[test]
 fn mmmu_validation_of_llava_13b() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let folder = data.join("pred_mmmu_med");
     let replies = json(&folder.join("example_outputs/llava1.5_13b/total_val_output.json"));
     let answers = json(&folder.join("answer_dict_val.json"));
@@ -193,7 +191,7 @@ fn mmmu_validation_of_llava_13b() {
         .map(|(id, reply)| {
             let subject = id.split_once('_').unwrap().1.rsplit_once('_').unwrap().0;
             let answer = &answers[id];
-            let mut sample = common::worded("", &[("subject", subject)]);
+            let mut sample = worded("", &[("subject", subject)]);
             if answer["question_type"] == "multiple-choice" {
                 sample.target = Target::Choice(words(&answer["ground_truth"]).chars().next().unwrap());
                 // The stored replies are already single letters.
@@ -227,7 +225,7 @@ fn mmmu_validation_of_llava_13b() {
 
 #[test]
 fn closed_questions_of_fm_medvqa() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let stored =
         std::fs::read_to_string(data.join("pred_fm_medvqa/tinyllava_test_vqa_rad_finetune_pred.jsonl"))
             .unwrap();
@@ -238,7 +236,7 @@ fn closed_questions_of_fm_medvqa() {
         .iter()
         .map(|r| {
             (
-                common::worded(text(r, "answer_gt"), &[("answer_type", text(r, "answer_type"))]),
+                worded(text(r, "answer_gt"), &[("answer_type", text(r, "answer_type"))]),
                 text(r, "answer_pred").to_owned(),
             )
         })
@@ -252,12 +250,10 @@ fn closed_questions_of_fm_medvqa() {
 
 #[test]
 fn point_detect_count_as_its_script_and_as_pycocotools() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let lines = jsonl(&data.join("pred_pointdetectcount/qwen-finetuned-6task-test500-result.jsonl"));
-    let rows: Vec<(Sample, String)> = lines
-        .iter()
-        .map(|r| (common::worded(text(r, "labels"), &[]), text(r, "response").to_owned()))
-        .collect();
+    let rows: Vec<(Sample, String)> =
+        lines.iter().map(|r| (worded(text(r, "labels"), &[]), text(r, "response").to_owned())).collect();
     assert_eq!(rows.len(), 500);
     let readings: Vec<Reading> =
         rows.iter().map(|(s, reply)| read(s.target.text().unwrap(), reply).unwrap()).collect();
@@ -309,7 +305,7 @@ fn point_detect_count_as_its_script_and_as_pycocotools() {
 /// RadFact's mask comparison on its own example reports (values of its `box_metrics.py`).
 #[test]
 fn boxes_of_the_radfact_examples() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let examples = json(&data.join("radfact/examples/grounded_reporting_examples.json"));
     let boxes = |phrases: &Value| -> Vec<radfact::NormalisedBox> {
         let all = phrases.as_array().unwrap().iter().filter_map(|p| p["boxes"].as_array()).flatten();

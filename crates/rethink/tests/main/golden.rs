@@ -1,17 +1,15 @@
 //! Each published protocol, fed with scripted replies, says and shows what its source says and
 //! shows. `golden/make.py` made the transcripts with the code of the sources themselves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::PictureRecord;
 use loupe_core::{Choice, Part, Role, Turn};
-use loupe_rethink::{Request, Settings, pixels, protocol, run};
+use loupe_rethink::{PROTOCOLS, Request, Settings, pixels, run};
+use loupe_testing::{Nearest, Script, picture};
 use serde_json::Value;
-use support::{Nearest, Script, models, picture};
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/golden.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/golden.json")).unwrap()
 }
 
 /// The turn as one text, pictures as `P`.
@@ -148,7 +146,7 @@ fn the_inference_variant_of_vitar_shows_a_jpeg() {
 fn every_transcript_belongs_to_a_published_protocol_and_every_one_has_some() {
     let golden = golden();
     for case in golden["cases"].as_array().unwrap() {
-        assert!(protocol(case["protocol"].as_str().unwrap()).is_some());
+        assert!(PROTOCOLS.get(case["protocol"].as_str().unwrap()).is_some());
     }
     for p in loupe_rethink::PROTOCOLS.iter().filter(|p| p.source != "loupe") {
         assert!(golden["cases"].as_array().unwrap().iter().any(|c| c["protocol"] == p.name), "{}", p.name);

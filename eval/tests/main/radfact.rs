@@ -1,16 +1,14 @@
 //! RadFact from imported judgements, against RadFact's own scores (fixture: `make/radfact.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Prediction, Reply, Sample, Score};
+use crate::single;
+use loupe_core::{Metric, Reply, Sample, Score};
 use loupe_eval::metrics::annotations::{Annotations, HARMONIC};
 use loupe_eval::metrics::radfact;
+use loupe_testing::{dataset::worded, real_data};
 use serde_json::{Value, json};
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("fixtures/radfact.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/radfact.json")).unwrap()
 }
 
 fn read(lines: &[Value]) -> Result<Annotations, String> {
@@ -27,9 +25,8 @@ fn compare(annotations: &Annotations, expected: &Value) {
     let named = |name: &str| metrics.iter().find(|m| m.name() == name).unwrap();
     let mut means = std::collections::BTreeMap::new();
     for (id, figures) in expected["samples"].as_object().unwrap() {
-        let sample = Sample { id: id.clone(), ..common::worded("report", &[]) };
-        let outcome = Outcome::Reply(Reply::from_text("report"));
-        let prediction = Prediction { id: id.clone(), outcome, trace: Value::Null };
+        let sample = Sample { id: id.clone(), ..worded("report", &[]) };
+        let prediction = single(id, Reply::from_text("report"));
         for (name, value) in figures.as_object().unwrap() {
             let got = named(&format!("radfact_{name}")).score(&sample, &prediction);
             match (got, value.as_f64()) {
@@ -89,7 +86,7 @@ fn drawn_reports_in_both_forms() {
 /// The example reports with judgements by the rule that `make/radfact.py` states.
 #[test]
 fn real_reports_with_invented_judgements() {
-    let Some(data) = common::test_data() else { return };
+    let Some(data) = real_data("") else { return };
     let text =
         std::fs::read_to_string(data.join("radfact/examples/grounded_reporting_examples.json")).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();

@@ -1,26 +1,21 @@
 //! Boxes, points, counts and masks through a whole run: figures of items, of the set, and repairs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod fake;
-
-use fake::{Loader, Model, Set};
-use loupe_core::ask::{FoundBox, FoundMask, FoundPoint};
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Box2, DataError, Dataset, DatasetInfo, Labelled, Mask, MediaRef, ModelInfo, Point2, Reply, Sample, Target,
+    Answer, AnswerSink, Answerer, Box2, DataError, Dataset, DatasetInfo, Finding, Labelled, Mask, MaskTrace,
+    MediaRef, ModelInfo, Origin, Point2, Record, Reply, Sample, Target, WorkSource, answer,
 };
-use loupe_eval::run::{Answer, Answerer, Plan, Work, run, score};
-use loupe_eval::strict::{MaskTrace, Strict};
-use loupe_eval::{Scoring, Summary, tables};
-use loupe_run::templates;
-use serde_json::Value;
+use loupe_eval::strict::Strict;
+use loupe_eval::{Scoring, Summary, score, tables};
+use loupe_run::{Plan, run, templates::default_template};
+use loupe_testing::{FlatPictures, dataset::info, script_info};
 use std::collections::BTreeMap;
 
 /// Targets with what is answered to each.
-struct Scripted(DatasetInfo, Vec<(Target, Reply, Value)>);
+struct Scripted(DatasetInfo, Vec<(Target, Reply, Record)>);
 
-fn scripted(items: Vec<(Target, Reply, Value)>) -> Scripted {
-    Scripted(Set::new(0).info, items)
+fn scripted(items: Vec<(Target, Reply, Record)>) -> Scripted {
+    Scripted(info("fake"), items)
 }
 
 impl Dataset for Scripted {
@@ -54,21 +49,20 @@ impl Answerer for Answers<'_> {
         &self.1
     }
 
-    fn answer(&mut self, work: &[Work]) -> Vec<Answer> {
-        let one = |w: &Work| {
-            let (_, reply, trace) = &self.0.1[w.sample.id.parse::<usize>().unwrap()];
-            Answer { outcome: Ok(reply.clone()), trace: trace.clone() }
-        };
-        work.iter().map(one).collect()
+    fn serve(&mut self, work: &mut dyn WorkSource, answers: &mut dyn AnswerSink) {
+        answer::one_by_one(work, answers, |w| {
+            let (_, reply, record) = &self.0.1[w.sample.id.parse::<usize>().unwrap()];
+            Answer { outcome: Ok(reply.clone()), record: record.clone() }
+        });
     }
 }
 
-fn summary(items: Vec<(Target, Reply, Value)>) -> Summary {
+fn summary(items: Vec<(Target, Reply, Record)>) -> Summary {
     let set = scripted(items);
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan::new(prompts::default_template());
-    let loader = Loader { sound: true, ..Loader::default() };
-    run(dir.path(), &plan, &set, &mut Answers(&set, Model::new().info), &loader, &mut ()).unwrap();
+    let mut answers = Answers(&set, script_info("answers"));
+    run(dir.path(), &Plan::new(default_template()), &set, &mut answers, &FlatPictures::sound(), &mut ())
+        .unwrap();
     score(dir.path(), &Scoring { profiles: &[&Strict], ..Scoring::default() }).unwrap()
 }
 
@@ -88,15 +82,11 @@ fn wanted(boxes: &[(&str, [f64; 4])]) -> Target {
 
 fn said(boxes: &[(&str, [f64; 4])], repairs: &[&str]) -> Reply {
     let mut reply = Reply::from_text("boxes");
-    reply.boxes = boxes
-        .iter()
-        .map(|(label, [x0, y0, x1, y1])| FoundBox {
-            picture: 0,
-            region: Box2::new(*x0, *y0, *x1, *y1),
-            label: Some((*label).to_owned()),
-            score: None,
-        })
-        .collect();
+    let one = |(label, [x0, y0, x1, y1]): &(&str, [f64; 4])| {
+        Finding::region(0, Box2::new(*x0, *y0, *x1, *y1), Origin::unknown())
+            .with(Some((*label).to_owned()), None)
+    };
+    reply.findings = boxes.iter().map(one).collect();
     reply.repairs = repairs.iter().map(|r| (*r).to_owned()).collect();
     reply
 }
@@ -105,9 +95,9 @@ fn said(boxes: &[(&str, [f64; 4])], repairs: &[&str]) -> Reply {
 fn boxes_have_figures_of_items_and_of_the_set() {
     let [a, b] = [[10., 10., 30., 30.], [50., 50., 60., 70.]];
     let summary = summary(vec![
-        (wanted(&[("cyst", a)]), said(&[("cyst", a)], &["closed"]), Value::Null),
-        (wanted(&[("cyst", b)]), said(&[], &[]), Value::Null),
-        (wanted(&[("cyst", a), ("stone", b)]), said(&[("Cyst", a), ("Cyst", b)], &[]), Value::Null),
+        (wanted(&[("cyst", a)]), said(&[("cyst", a)], &["closed"]), Record::Single),
+        (wanted(&[("cyst", b)]), said(&[], &[]), Record::Single),
+        (wanted(&[("cyst", a), ("stone", b)]), said(&[("Cyst", a), ("Cyst", b)], &[]), Record::Single),
     ]);
     assert_eq!(value(&summary, "Acc@0.5 (one box)"), 0.5);
     assert_eq!(value(&summary, "accuracy"), 2.0 / 3.0);
@@ -139,15 +129,13 @@ fn points_have_hits_and_distances_and_counts_have_errors() {
         Target::Points(all.iter().map(one).collect())
     };
     let mut reply = Reply::from_text("points");
-    reply.points = [[0.0, 3.0], [54.0, 50.0]]
-        .iter()
-        .map(|p| FoundPoint { picture: 0, point: Point2::new(p[0], p[1]), label: None })
-        .collect();
+    let spot = |[x, y]: [f64; 2]| Finding::spot(0, Point2::new(x, y), Origin::unknown());
+    reply.findings = [[0.0, 3.0], [54.0, 50.0]].map(spot).to_vec();
     let summary = summary(vec![
-        (points(&[[0., 0.], [50., 50.], [90., 90.]]), reply, Value::Null),
-        (Target::Count(5.0), Reply::from_text("There are 8 cells."), Value::Null),
-        (Target::Count(2.0), Reply::from_text("2"), Value::Null),
-        (Target::Count(2.0), Reply::from_text("Many."), Value::Null),
+        (points(&[[0., 0.], [50., 50.], [90., 90.]]), reply, Record::Single),
+        (Target::Count(5.0), Reply::from_text("There are 8 cells."), Record::Single),
+        (Target::Count(2.0), Reply::from_text("2"), Record::Single),
+        (Target::Count(2.0), Reply::from_text("Many."), Record::Single),
     ]);
     assert!((value(&summary, "point hit") - 2.0 / 3.0).abs() < 1e-12);
     assert_eq!(value(&summary, "point distance (px)"), 3.5);
@@ -158,21 +146,21 @@ fn points_have_hits_and_distances_and_counts_have_errors() {
     assert!(summary.grounding.unwrap().boxes.is_none());
 }
 
-fn mask(rows: &[&str], slice: Option<usize>) -> FoundMask {
+fn mask(rows: &[&str], slice: Option<usize>) -> Finding {
     let bits = rows.iter().flat_map(|r| r.chars().map(|c| c == '#')).collect();
     let mask = Rle::of(&Mask::new(rows[0].len(), rows.len(), bits).unwrap());
-    FoundMask { picture: 0, slice, label: None, mask, score: None }
+    Finding::mask(0, mask, Origin { slice, ..Origin::unknown() })
 }
 
-fn outlined(
-    reference: Vec<FoundMask>,
-    masks: Vec<FoundMask>,
+fn segmented(
+    reference: Vec<Finding>,
+    masks: Vec<Finding>,
     spacing_mm: Option<Vec<f64>>,
-) -> (Target, Reply, Value) {
+) -> (Target, Reply, Record) {
     let mut reply = Reply::from_text("");
-    reply.masks = masks;
-    let trace = MaskTrace { by: "segment".into(), hints: Vec::new(), reference, spacing_mm };
-    (Target::Masks(Vec::new()), reply, serde_json::to_value(trace).unwrap())
+    reply.findings = masks;
+    let trace = MaskTrace { by: "segment".into(), prompts: Vec::new(), reference, spacing_mm };
+    (Target::Masks(Vec::new()), reply, Record::Masks(Box::new(trace)))
 }
 
 #[test]
@@ -180,16 +168,16 @@ fn masks_are_scored_from_the_folder_in_millimetres_or_pixels() {
     let whole = ["####", "####"];
     let half = ["##..", "##.."];
     let flat =
-        summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&half, None)], Some(vec![1.0, 2.0]))]);
+        summary(vec![segmented(vec![mask(&whole, None)], vec![mask(&half, None)], Some(vec![1.0, 2.0]))]);
     assert!((value(&flat, "Dice") - 2.0 * 4.0 / 12.0).abs() < 1e-12);
     assert_eq!(value(&flat, "mask IoU"), 0.5);
     // The far edge is two columns of 2 mm away.
     assert_eq!(value(&flat, "HD95 distance (mm)"), 4.0);
     assert_eq!(value(&flat, "lesion recall"), 1.0);
-    let pixels = summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&half, None)], None)]);
+    let pixels = summary(vec![segmented(vec![mask(&whole, None)], vec![mask(&half, None)], None)]);
     assert_eq!(value(&pixels, "HD95 distance (px)"), 2.0);
     // A slice too many of 3 mm: the volume is compared as a whole.
-    let solid = summary(vec![outlined(
+    let solid = summary(vec![segmented(
         vec![mask(&whole, Some(4)), mask(&whole, Some(5))],
         vec![mask(&whole, Some(4)), mask(&whole, Some(5)), mask(&whole, Some(6))],
         Some(vec![3.0, 1.0, 1.0]),
@@ -197,7 +185,7 @@ fn masks_are_scored_from_the_folder_in_millimetres_or_pixels() {
     assert!((value(&solid, "Dice") - 2.0 * 16.0 / 40.0).abs() < 1e-12);
     assert_eq!(value(&solid, "HD95 distance (mm)"), 3.0);
     // Nothing found is wrong, not unscored; a distance to nothing is no number.
-    let none = summary(vec![outlined(vec![mask(&whole, None)], vec![mask(&["....", "...."], None)], None)]);
+    let none = summary(vec![segmented(vec![mask(&whole, None)], vec![mask(&["....", "...."], None)], None)]);
     assert_eq!((value(&none, "Dice"), value(&none, "NSD at 2 px")), (0.0, 0.0));
     assert_eq!(none.figure("strict", "HD95 distance (px)").unwrap().value, None);
 }

@@ -1,5 +1,4 @@
 //! Detection figures against pycocotools.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_eval::metrics::coco_map::{Found, Params, Summary, Truth, evaluate};
 use serde_json::Value;
@@ -50,7 +49,7 @@ fn figures(s: &Summary) -> Vec<f64> {
 
 #[test]
 fn equal_to_pycocotools() {
-    let fixture: Value = serde_json::from_str(include_str!("fixtures/coco_map.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../fixtures/coco_map.json")).unwrap();
     for (i, case) in fixture.as_array().unwrap().iter().enumerate() {
         let (truths, founds) = scene(case);
         let got = figures(&evaluate(&truths, &founds, &Params::coco()));
@@ -62,7 +61,7 @@ fn equal_to_pycocotools() {
 
 #[test]
 fn equal_to_the_golden_four_images() {
-    let golden: Value = serde_json::from_str(include_str!("fixtures/detection_golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../fixtures/detection_golden.json")).unwrap();
     let corners = |v: &Value| {
         let b = numbers(v);
         [b[0], b[1], b[2] - b[0], b[3] - b[1]]

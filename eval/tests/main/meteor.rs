@@ -1,15 +1,12 @@
 //! METEOR, the look-up in WordNet and the stems of words beyond ASCII equal nltk's, on an invented
 //! database (make/meteor.py).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod fake;
-
-use fake::Set;
-use loupe_core::sample::Outcome;
-use loupe_core::{Dataset, Metric, Prediction, Reply, Score, Target};
+use crate::single;
+use loupe_core::{Dataset, Metric, Reply, Score, Target};
 use loupe_eval::metrics::meteor::MeteorMetric;
 use loupe_eval::metrics::wordnet::{WordNet, WordNetError};
 use loupe_eval::metrics::{Texts, porter};
+use loupe_testing::QuestionSet;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("fixtures/meteor.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/meteor.json")).unwrap()
 }
 
 #[test]
@@ -45,10 +42,10 @@ fn every_score_is_that_of_nltk() {
     let metric = MeteorMetric { wordnet: &wordnet, punkt: None, texts: Texts::default() };
     let mut above = 0;
     for item in fixture["items"].as_array().unwrap() {
-        let mut sample = Set::new(1).get(0).unwrap();
+        let mut sample = QuestionSet::new(1).get(0).unwrap();
         sample.target = Target::Text(serde_json::from_value(item[0].clone()).unwrap());
         let reply = Reply::from_text(item[1].as_str().unwrap());
-        let prediction = Prediction { id: "q0".into(), outcome: Outcome::Reply(reply), trace: Value::Null };
+        let prediction = single("q0", reply);
         let Score::Value(got) = metric.score(&sample, &prediction) else { panic!("{item}") };
         assert!((got - item[2].as_f64().unwrap()).abs() < 1e-12, "{got}: {item}");
         above += usize::from(got > 0.0);

@@ -1,38 +1,39 @@
 //! Two runs side by side: paired by sample, never by position; tables in every format.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod fake;
-
-use fake::{Loader, Model, Set};
-use loupe_core::{Dataset, Metric};
+use loupe_core::table::Format;
+use loupe_core::{Dataset, Direct, Metric};
 use loupe_eval::compare::{CompareError, compare};
-use loupe_eval::metrics::{Texts, by_name};
+use loupe_eval::metrics::{METRICS, Texts};
 use loupe_eval::profiles::{self, AsProfile};
-use loupe_eval::run::{Direct, Plan, run, score};
 use loupe_eval::strict::{self, Strict};
-use loupe_eval::tables::{self, Format};
-use loupe_eval::{Profile, Scoring, Summary, prompts};
+use loupe_eval::tables;
+use loupe_eval::{Profile, Scoring, Summary, score};
+use loupe_run::templates::default_template;
+use loupe_run::{Plan, run};
+use loupe_testing::{FlatPictures, PromptHash, QuestionSet, scratch};
 use tempfile::TempDir;
 
-fn made(set: &Set, salt: u64, limit: Option<usize>) -> TempDir {
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut plan = Plan { batch: 16, ..Plan::new(prompts::default_template()) };
+fn made(set: &QuestionSet, salt: u64, limit: Option<usize>) -> TempDir {
+    let dir = scratch();
+    let mut plan = Plan::new(default_template());
     plan.selection.limit = limit;
-    let mut model = Model { salt, ..Model::new() };
-    model.info.weights_sha256 = format!("{salt}");
-    let loader = Loader { sound: true, ..Loader::default() };
+    let mut model = PromptHash { salt, ..PromptHash::new() }.with_weights(&salt.to_string());
+    let loader = FlatPictures::sound();
     run(dir.path(), &plan, set, &mut Direct(&mut model), &loader, &mut ()).unwrap();
     dir
 }
 
 #[test]
 fn differences_are_paired_by_sample_and_the_settings_that_differ_are_named() {
-    let set = Set::new(240);
+    let set = QuestionSet::new(240);
     let (a, b) = (made(&set, 0, None), made(&set, 1, Some(200)));
     let c = compare(a.path(), b.path(), &Strict).unwrap();
     assert_eq!((c.shared, c.only_a, c.only_b), (200, 40, 0));
     let fields: Vec<&str> = c.settings.iter().map(|s| s.0.as_str()).collect();
-    assert!(fields.contains(&"model.weights_sha256") && fields.contains(&"selection.limit"), "{fields:?}");
+    assert!(
+        fields.contains(&"model.from.checkpoint.weights_sha256") && fields.contains(&"selection.limit"),
+        "{fields:?}"
+    );
     let headline = &c.figures[0];
     assert_eq!(headline.name, strict::ACCURACY);
     assert!((headline.b - headline.a - headline.difference).abs() < 1e-12);
@@ -56,7 +57,7 @@ fn differences_are_paired_by_sample_and_the_settings_that_differ_are_named() {
 
 #[test]
 fn a_run_does_not_differ_from_itself() {
-    let run = made(&Set::new(60), 0, None);
+    let run = made(&QuestionSet::new(60), 0, None);
     let c = compare(run.path(), run.path(), &Strict).unwrap();
     assert!(c.settings.is_empty());
     for f in &c.figures {
@@ -66,10 +67,10 @@ fn a_run_does_not_differ_from_itself() {
 
 #[test]
 fn runs_of_other_data_are_refused() {
-    let a = made(&Set::new(10), 0, None);
-    let mut other = Set::new(10);
+    let a = made(&QuestionSet::new(10), 0, None);
+    let mut other = QuestionSet::new(10);
     other.info.name = "other".into();
-    struct Renamed(Set);
+    struct Renamed(QuestionSet);
     impl Dataset for Renamed {
         fn info(&self) -> &loupe_core::DatasetInfo {
             &self.0.info
@@ -84,9 +85,9 @@ fn runs_of_other_data_are_refused() {
         }
     }
     let b = tempfile::tempdir().unwrap();
-    let plan = Plan::new(prompts::default_template());
-    let loader = Loader { sound: true, ..Loader::default() };
-    run(b.path(), &plan, &Renamed(other), &mut Direct(&mut Model::new()), &loader, &mut ()).unwrap();
+    let plan = Plan::new(default_template());
+    let loader = FlatPictures::sound();
+    run(b.path(), &plan, &Renamed(other), &mut Direct(&mut PromptHash::new()), &loader, &mut ()).unwrap();
     let refused = compare(a.path(), b.path(), &Strict);
     assert!(matches!(refused, Err(CompareError::OtherSample { .. })), "{refused:?}");
 }
@@ -95,8 +96,8 @@ fn scored(dir: &TempDir) -> Summary {
     let others: Vec<AsProfile> = profiles::PROFILES.iter().copied().map(AsProfile::new).collect();
     let mut all: Vec<&dyn Profile> = vec![&Strict];
     all.extend(others.iter().map(|p| p as &dyn Profile));
-    let f1 = by_name("token_f1").unwrap().as_metric(Texts::default()).unwrap();
-    let bleu = by_name("bleu4_coco").unwrap().as_corpus_metric(Texts::default()).unwrap();
+    let f1 = METRICS.by_name("token_f1").unwrap().as_metric(Texts::default()).unwrap();
+    let bleu = METRICS.by_name("bleu4_coco").unwrap().as_corpus_metric(Texts::default()).unwrap();
     let scoring = Scoring {
         profiles: &all,
         metrics: &[&f1 as &dyn Metric],
@@ -109,7 +110,7 @@ fn scored(dir: &TempDir) -> Summary {
 
 #[test]
 fn every_profile_scores_a_run_and_tables_come_in_every_format() {
-    let run = made(&Set::new(90), 0, None);
+    let run = made(&QuestionSet::new(90), 0, None);
     let summary = scored(&run);
     assert_eq!(summary.profiles.len(), 1 + profiles::PROFILES.iter().copied().count());
     let closed = summary.figure("strict", strict::CLOSED_BY_TYPE).unwrap();
@@ -154,7 +155,7 @@ fn cells_cannot_break_out_of_their_table() {
 
 #[test]
 fn the_leaderboard_puts_the_best_first() {
-    let set = Set::new(120);
+    let set = QuestionSet::new(120);
     let runs: Vec<(String, Summary)> =
         (0..4).map(|salt| (format!("run {salt}"), scored(&made(&set, salt, None)))).collect();
     let board = tables::leaderboard(&runs, "strict");

@@ -1,5 +1,4 @@
 //! The strict profile: right on ordinary formats, no credit for guesses, and never confused by a row.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::sample::Outcome;
 use loupe_core::{Choice, Prediction, Reply, Sample, Target};
@@ -32,7 +31,7 @@ fn judge(sample: &Sample, reply: &str) -> Judgement {
     let prediction = Prediction {
         id: sample.id.clone(),
         outcome: Outcome::Reply(Reply::from_text(reply)),
-        trace: serde_json::Value::Null,
+        record: loupe_core::Record::Single,
     };
     Strict.judge(&Case { sample, prediction: &prediction, pictures: &[] })
 }
@@ -315,8 +314,8 @@ fn a_failed_item_is_missed_where_it_belongs() {
     let ask = sample(Target::Text(vec!["yes".into()]), &[], &[("answer_type", "CLOSED")]);
     let prediction = Prediction {
         id: "1".into(),
-        outcome: Outcome::Failed { reason: "image file not found".into() },
-        trace: serde_json::Value::Null,
+        outcome: Outcome::Failed(loupe_core::Failure::may_pass("image file not found")),
+        record: loupe_core::Record::Single,
     };
     let judgement = Strict.judge(&Case { sample: &ask, prediction: &prediction, pictures: &[] });
     assert_eq!((judgement.verdict, judgement.rule.as_ref()), (Verdict::Failed, "image file not found"));

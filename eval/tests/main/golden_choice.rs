@@ -5,12 +5,10 @@
 //! A wrong-letter cell must therefore lie within 4.5 standard deviations of its expectation over the
 //! four wrong letters (which is an exact check where the reply decides), random answers likewise,
 //! and cells that depend on unknown wording are named below and left out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use loupe_core::{Choice, Sample, Target};
 use loupe_eval::profiles::{self, HarnessProfile};
+use loupe_testing::{dataset::worded, more_data};
 use serde_json::Value;
 
 /// `(form, harness)` whose figure hangs on words of the reply that the table does not give.
@@ -91,7 +89,7 @@ fn questions(path: &std::path::Path) -> Vec<Sample> {
             Sample {
                 choices: choices.collect(),
                 target: Target::Choice(letter(&row["label"][0])),
-                ..common::worded("", &[])
+                ..worded("", &[])
             }
         })
         .collect()
@@ -119,10 +117,10 @@ fn accepted(profile: &dyn HarnessProfile, samples: &[Sample], form: &str, right:
 
 #[test]
 fn medxpertqa_cell_by_cell() {
-    let Some(path) = common::more("medxpertqa_mm_input.jsonl") else { return };
+    let Some(path) = more_data("medxpertqa_mm_input.jsonl") else { return };
     let samples = questions(&path);
     assert_eq!(samples.len(), 2000);
-    let golden: Value = serde_json::from_str(include_str!("fixtures/mcq_golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../fixtures/mcq_golden.json")).unwrap();
     let (mut exact, mut within, mut bad) = (0, 0, Vec::new());
     for (form, harnesses) in golden.as_object().unwrap() {
         for (harness, expected) in harnesses.as_object().unwrap() {

@@ -1,5 +1,4 @@
 //! Sentences and words equal nltk's, with a model trained on invented text (make/word_tokenize.py).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_eval::metrics::nltk_words::word_tokenize;
 use loupe_eval::metrics::punkt::Punkt;
@@ -14,7 +13,7 @@ fn folder() -> PathBuf {
 fn sentences_and_words_are_those_of_nltk() {
     let punkt = Punkt::read(&folder()).unwrap();
     let items: Vec<(String, Vec<String>, Vec<String>)> =
-        serde_json::from_str(include_str!("fixtures/word_tokenize.json")).unwrap();
+        serde_json::from_str(include_str!("../fixtures/word_tokenize.json")).unwrap();
     let mut bad = Vec::new();
     for (text, sentences, words) in &items {
         if punkt.sentences(text) != *sentences {

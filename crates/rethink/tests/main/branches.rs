@@ -1,14 +1,12 @@
 //! Scripted models drive every branch of the loop: answers at once, acts for ever, invalid boxes,
 //! boxes outside, wrong picture numbers, malformed JSON, failing tools, every limit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::models;
 use loupe_core::media::{MediaRef, Plane};
-use loupe_core::trace::{Ended, Trace};
-use loupe_core::{ModelError, Part, Role, Stop};
+use loupe_core::trace::Ended;
+use loupe_core::{ModelError, Part, Prediction, Retry, Role, Stop};
 use loupe_rethink::{Budget, Models, Outcome, Request, RethinkError, Settings, protocols, run};
-use support::{BoxSegmenter, Nearest, Script, Slices, info, models, picture, reply};
+use loupe_testing::{Nearest, PromptShapes, Script, Slices, picture, reply, script_info};
 
 fn play(name: &str, script: &mut Script, request: &Request) -> Outcome {
     run(name, models(script, &Nearest::default()), request, &Settings::default()).unwrap()
@@ -177,8 +175,9 @@ fn a_model_that_fails() {
         &request(),
         &Settings::default(),
     );
-    let Err(RethinkError::NoReply { reason, trace }) = error else { panic!("{error:?}") };
-    assert!(reason.contains("out of memory") && trace.rounds[0].error.is_some());
+    let Err(RethinkError::NoReply { failure, trace }) = error else { panic!("{error:?}") };
+    assert!(failure.reason.contains("out of memory") && failure.retry == Retry::May);
+    assert!(trace.rounds[0].error.is_some());
     // Later: the best so far and the reason.
     let mut script = Script::of(vec![Ok(reply(ZOOM)), broken()]);
     let outcome = play("deepeyes", &mut script, &request());
@@ -196,9 +195,14 @@ fn requests_that_cannot_be_run() {
         run("loupe", models(&mut script, &nearest), &empty, &settings).unwrap_err(),
         RethinkError::NoPicture
     );
-    for name in ["louppe", "self-consistency+louppe", "loupe+deepeyes", ""] {
+    for (name, says) in [
+        ("louppe", "did you mean \"loupe\"?"),
+        ("self-consistency+louppe", "did you mean \"loupe\"?"),
+        ("loupe+deepeyes", "`loupe list protocols`"),
+        ("", "`loupe list protocols`"),
+    ] {
         let error = run(name, models(&mut script, &nearest), &request(), &settings).unwrap_err();
-        assert!(error.to_string().contains("self-consistency, "), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
     }
     let error = run("second-opinion", models(&mut script, &nearest), &request(), &settings).unwrap_err();
     assert!(matches!(error, RethinkError::Needs { what: "a second model", .. }));
@@ -260,15 +264,15 @@ fn the_loupe_protocol_looks_and_answers() {
     let looked = &rounds[0].action.as_ref().unwrap().regions[0];
     assert_eq!(looked.region.xyxy(), [100.0, 60.0, 140.0, 90.0]);
     // A box on the enlarged region is reported on the source, in pixels and in millimetres.
-    let found = &outcome.boxes[0];
-    assert_eq!(found.region.xyxy(), [96.0, 57.0, 108.0, 66.0]);
-    let corners = found.corners_lps_mm.unwrap();
+    let found = &outcome.findings[0];
+    assert_eq!(found.source_box().unwrap().xyxy(), [96.0, 57.0, 108.0, 66.0]);
+    let corners = found.corners_lps_mm().unwrap();
     assert_eq!(corners[0], [95.5, 56.5, 7.0]);
     assert_eq!(corners[2], [107.5, 65.5, 7.0]);
 }
 
 #[test]
-fn slices_windows_and_outlines() {
+fn slices_windows_and_segments() {
     let media = MediaRef::file("scan.nii.gz");
     let first = loupe_core::MediaLoader::load(&Slices, &media).unwrap();
     let mut request = Request::new(vec![first.into()], "q");
@@ -276,7 +280,7 @@ fn slices_windows_and_outlines() {
     let mut script =
         Script::new(&["{\"slice\": 8}", "{\"window\": \"lung\"}", "{\"segment\": [4, 6, 14, 16]}", "yes"]);
     let nearest = Nearest::default();
-    let mut segmenter = BoxSegmenter(info("boxes", "point-detect-count"));
+    let mut segmenter = PromptShapes::new(script_info("boxes"));
     let all = Models {
         first: &mut script,
         second: None,
@@ -340,12 +344,13 @@ fn a_box_in_a_zoom_of_a_slice_is_found_in_the_patient() {
     // 12×12 pixels from (9, 9) fill 40: a factor of 10/3.
     let zoomed = &trace.pictures[trace.rounds[1].action.as_ref().unwrap().result.unwrap()];
     assert_eq!((zoomed.size, zoomed.origin.slice), ([40, 40], Some(8)));
-    let found = &outcome.boxes[0];
+    let found = &outcome.findings[0];
     assert_eq!(trace.pictures[found.picture].origin.slice, Some(8));
     let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
-    assert!(close(&found.region.xyxy(), &[9.0, 9.0, 12.0, 15.0]), "{:?}", found.region);
+    let region = found.source_box().unwrap();
+    assert!(close(&region.xyxy(), &[9.0, 9.0, 12.0, 15.0]), "{region:?}");
     // 0.5 and 0.7 mm a pixel, slices 3 mm apart; the first pixel's centre at (-10, -20, 30).
-    let corners = found.corners_lps_mm.unwrap();
+    let corners = found.corners_lps_mm().unwrap();
     assert!(close(&corners[0], &[-10.0 + 8.5 * 0.5, -20.0 + 8.5 * 0.7, 54.0]), "{corners:?}");
     assert!(close(&corners[2], &[-10.0 + 11.5 * 0.5, -20.0 + 14.5 * 0.7, 54.0]), "{corners:?}");
 }
@@ -360,8 +365,10 @@ fn a_trace_is_written_read_and_replayed() {
         ("modular", vec!["a", "b", "c", "left"]),
     ] {
         let outcome = play(name, &mut Script::new(&lines), &request());
-        let prediction = outcome.clone().prediction("7").unwrap();
-        let trace: Trace = serde_json::from_value(prediction.trace).unwrap();
+        let prediction = outcome.clone().prediction("7");
+        let text = serde_json::to_string(&prediction).unwrap();
+        let read: Prediction = serde_json::from_str(&text).unwrap();
+        let trace = read.record.rounds().unwrap().clone();
         assert_eq!(trace, outcome.trace, "{name}");
         let mut replay = loupe_rethink::Replay::new(trace.clone(), "point-detect-count");
         let nearest = Nearest::default();
@@ -369,7 +376,7 @@ fn a_trace_is_written_read_and_replayed() {
         assert!(replay.is_done());
         assert_eq!(again.reply.text, outcome.reply.text, "{name}");
         assert_eq!(again.trace, outcome.trace, "{name}");
-        assert_eq!(again.boxes, outcome.boxes, "{name}");
+        assert_eq!(again.findings, outcome.findings, "{name}");
         // Another question or picture is not what is on record.
         for other in [
             Request::new(vec![picture(400, 300, 3)], "Why?"),
