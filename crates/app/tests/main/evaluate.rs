@@ -7,7 +7,7 @@ use loupe_app::open::{DataOptions, ImageOptions};
 use loupe_app::rethink::RethinkSetup;
 use loupe_app::score::{ScoreOptions, Summary};
 use loupe_core::mask::LabelVolume;
-use loupe_core::{Dataset, ModelError, VisionLanguageModel};
+use loupe_core::{Dataset, ModelError};
 use loupe_preprocess::nifti::{label_bytes, volume_bytes};
 use loupe_run::{Plan, ReplyLine, RunFolder};
 use loupe_testing::{PromptShapes, Script, bmp, put, reply, script_info};
