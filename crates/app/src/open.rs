@@ -123,7 +123,7 @@ impl ImageOptions {
 
     /// The rules for DICOM series, with the limits.
     pub fn series(&self) -> SeriesOptions {
-        SeriesOptions { limits: self.limits, ..self.series.clone() }
+        SeriesOptions { limits: self.limits, ..self.series }
     }
 }
 

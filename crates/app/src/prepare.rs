@@ -34,7 +34,7 @@ pub enum PrepareWay {
     /// Steps of one's own.
     Steps {
         /// The steps.
-        steps: Steps,
+        steps: Box<Steps>,
         /// Label map on the volume's own grid, for [`SliceRule::Around`].
         mask: Option<PathBuf>,
         /// Time point or phase, from 0.
@@ -72,7 +72,7 @@ pub fn prepare(options: &PrepareOptions) -> Result<Prepared, AppError> {
     };
     let (_, volume) = read(path, View { frame, ..View::default() }, images)?;
     let mask = match (steps.slices, mask) {
-        (SliceRule::Around(_), Some(mask)) => Some(labels_of(&*read(mask, View::default(), images)?.1)?),
+        (SliceRule::Around(_), Some(mask)) => Some(labels_of(&read(mask, View::default(), images)?.1)?),
         _ => None,
     };
     Ok(recipes::steps::prepare(&volume, steps, mask.as_ref(), &images.limits)?)

@@ -93,7 +93,7 @@ impl Args {
         let way = match &self.recipe {
             Some(name) => PrepareWay::Recipe(name.clone()),
             None => PrepareWay::Steps {
-                steps: Steps {
+                steps: Box::new(Steps {
                     orientation: self.orient.clone(),
                     spacing_mm: three(self.spacing.as_ref(), "--spacing")?,
                     crop: three(self.crop.as_ref(), "--crop")?,
@@ -104,7 +104,7 @@ impl Args {
                     window: self.window.clone(),
                     montage: self.montage,
                     keep_volume: self.keep_volume,
-                },
+                }),
                 mask: self.mask.clone(),
                 frame: self.frame,
             },

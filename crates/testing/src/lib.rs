@@ -8,7 +8,7 @@
 //! | pixel work | [`resampler::Nearest`] |
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
-//! | numbers | [`near`] |
+//! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 

@@ -19,15 +19,15 @@ pub enum Compute {
 /// What a metric of texts cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// A text encoder ([`bertscore::BertScores`]).
+    /// A text encoder ([`super::bertscore::BertScores`]).
     TextEncoder,
-    /// The database of WordNet ([`wordnet::WordNet`]).
+    /// The database of WordNet ([`super::wordnet::WordNet`]).
     WordNet,
-    /// That, and a model of sentence ends ([`punkt::Punkt`]).
+    /// That, and a model of sentence ends ([`super::punkt::Punkt`]).
     WordNetAndPunkt,
 }
 
-/// A line of [`METRICS`].
+/// A line of [`super::METRICS`].
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// Name in tables and on the command line.

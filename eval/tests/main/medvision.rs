@@ -84,7 +84,7 @@ fn every_row_and_every_figure() {
                     let found = figures.iter().find(|f| f.name == name);
                     match (found.map(|f| &f.value), expected.as_f64()) {
                         (Some(Score::Value(value)), Some(expected)) => {
-                            assert_close(&name, *value, expected, 2e-7)
+                            assert_close(&name, *value, expected, 2e-7);
                         }
                         (None, None) => {}
                         (None, Some(n)) if name.ends_with("num_samples") => {

@@ -108,7 +108,7 @@ impl SegmenterAnswerer<'_> {
                     .map_err(|e| failed(e.to_string()))?;
                 self.segment(
                     &picture,
-                    MaskTask { mask: &mask, slice: None, label: &one.label, id },
+                    &MaskTask { mask: &mask, slice: None, label: &one.label, id },
                     &mut all,
                 )?;
             }
@@ -158,17 +158,22 @@ impl SegmenterAnswerer<'_> {
                 picture = probe.apply(&picture, self.seed).map_err(|e| Failure::lasting(e.to_string()))?;
             }
             let task = MaskTask { mask: &mask, slice: Some(slice), label, id: format!("{id}@{slice}") };
-            self.segment(&picture, task, all)?;
+            self.segment(&picture, &task, all)?;
         }
         if found { Ok(()) } else { Err(Failure::lasting("the label map does not hold the label")) }
     }
 
-    fn segment(&mut self, picture: &Picture, task: MaskTask<'_>, all: &mut MaskReply) -> Result<(), Failure> {
+    fn segment(
+        &mut self,
+        picture: &Picture,
+        task: &MaskTask<'_>,
+        all: &mut MaskReply,
+    ) -> Result<(), Failure> {
         let prompt = self
             .prompt
             .prompt(task.mask, self.seed, &task.id)
             .ok_or_else(|| Failure::lasting("a reference mask is empty"))?;
-        let best = self.segmenter.segment(picture, std::slice::from_ref(&prompt)).map_err(failure)?;
+        let best = self.segmenter.segment(picture, std::slice::from_ref(&prompt)).map_err(|e| failure(&e))?;
         let best = best.into_iter().next().ok_or_else(|| Failure::lasting("the segmenter found nothing"))?;
         let finding = |mask: &Mask, origin: Origin, score| {
             Finding::mask(0, Rle::of(mask), origin).with(Some(task.label.to_owned()), score)
@@ -183,7 +188,7 @@ impl SegmenterAnswerer<'_> {
     }
 }
 
-fn failure(error: SegmentError) -> Failure {
+fn failure(error: &SegmentError) -> Failure {
     match error {
         SegmentError::Compute(_) => Failure::may_pass(error.to_string()),
         _ => Failure::lasting(error.to_string()),

@@ -73,7 +73,7 @@ pub fn segment_objects(
         match placed(prompt, all.len(), &scene, models, loader) {
             Ok(some) => all.extend(some),
             Err(error) => {
-                document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() })
+                document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Strategies: one file each, one line each in [`STRATEGIES`].
 //!
-//! A strategy is a plain function of (session, request, settings) to a [`Pass`]. Each pass over the
-//! question may itself play a protocol ([`Settings::protocol`]), so that they compose.
+//! A strategy is a plain function of (session, request, settings) to a [`crate::Pass`]. Each pass over the
+//! question may itself play a protocol ([`crate::Settings::protocol`]), so that they compose.
 
 pub mod budgeted;
 pub mod chain_of_thought;

@@ -42,9 +42,12 @@ fn with_pictures(
     run(dir, plan, set, &mut Direct(model), &FlatPictures::sound(), &mut ()).unwrap()
 }
 
+/// Id, rollout, and the words or the reason of the failure of what has been answered.
+type ItemWords = (String, usize, Option<Result<String, String>>);
+
 /// What a run says of each item, in order: the words, or the reason of the failure. Nothing of it may depend
 /// on company, order or interruption.
-fn said(dir: &Path) -> Vec<(String, usize, Option<Result<String, String>>)> {
+fn said(dir: &Path) -> Vec<ItemWords> {
     let folder = RunFolder::open(dir).unwrap();
     let one = |item: loupe_run::Item| {
         let words = item.prediction().map(|p| match p.into_owned().outcome {

@@ -27,7 +27,7 @@ pub struct Options {
     pub deskew: bool,
     /// Largest share of the median step by which a step may differ from it.
     pub tolerance: f64,
-    /// Which series, counted from 0 as [`load_folder`] lists them; without a number there must be one
+    /// Which series, counted from 0 as [`super::load_folder`] lists them; without a number there must be one
     /// only that makes volumes.
     pub series: Option<usize>,
     /// Bounds on memory.
