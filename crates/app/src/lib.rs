@@ -9,9 +9,10 @@
 //! use loupe_app::open::{ImageOptions, ModelOptions};
 //!
 //! # fn main() -> Result<(), loupe_app::AppError> {
-//! # let dir = std::env::temp_dir().join("loupe-app-example");
-//! # loupe_app::phantom::write(&dir, 3, 1)?;
-//! # let image = std::fs::read_dir(dir.join("vqa-rad/images")).unwrap().next().unwrap().unwrap().path();
+//! # let dir = tempfile::tempdir()?;
+//! # loupe_app::phantom::write(dir.path(), 3, 1)?;
+//! # let images = std::fs::read_dir(dir.path().join("vqa-rad/images"))?;
+//! # let image = images.flatten().map(|entry| entry.path()).next().unwrap();
 //! let images = ImageOptions::default();
 //! let loader = images.loader();
 //! let options = AskOptions {

@@ -8,8 +8,18 @@ use ndarray::Array3;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// A CT of 12 × 10 × 6 voxels of 0.5 × 2 × 3 mm, written as NIfTI: slices 1 to 4 are 10 HU a slice,
-/// the first and the last are air.
+/// 12 × 10 × 6 voxels of 0.5 × 2 × 3 mm: slices 1 to 4 are 10 HU a slice, the first and the last are air.
+pub(crate) fn volume() -> Volume {
+    let voxels = Array3::from_shape_fn((6, 10, 12), |(k, _, _)| match k {
+        1..=4 => 10.0 * k as f32,
+        _ => -1000.0,
+    });
+    let lps_from_index =
+        LpsFromIndex::from_columns([0.5, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0], [-10.0, -20.0, 30.0]);
+    Volume { voxels, lps_from_index, modality: Modality::Ct }
+}
+
+/// That volume as a NIfTI file.
 pub(crate) struct Ct {
     pub(crate) dir: TempDir,
     pub(crate) file: PathBuf,
@@ -17,20 +27,9 @@ pub(crate) struct Ct {
 
 impl Ct {
     pub(crate) fn write() -> Self {
-        let voxels = Array3::from_shape_fn((6, 10, 12), |(k, _, _)| match k {
-            1..=4 => 10.0 * k as f32,
-            _ => -1000.0,
-        });
-        let lps_from_index = LpsFromIndex::from_columns(
-            [0.5, 0.0, 0.0],
-            [0.0, 2.0, 0.0],
-            [0.0, 0.0, 3.0],
-            [-10.0, -20.0, 30.0],
-        );
-        let volume = Volume { voxels, lps_from_index, modality: Modality::Ct };
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ct.nii.gz");
-        std::fs::write(&file, loupe_preprocess::nifti::volume_bytes(&volume).unwrap()).unwrap();
+        std::fs::write(&file, loupe_preprocess::nifti::volume_bytes(&volume()).unwrap()).unwrap();
         Self { dir, file }
     }
 

@@ -3,4 +3,5 @@
 
 mod ask;
 mod ct;
+mod evaluate;
 mod segment;
