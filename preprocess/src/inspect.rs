@@ -152,7 +152,8 @@ fn contents(path: &Path, modality: Option<&str>, limits: &DecodeLimits) -> Optio
             Err(error) => format!("no segments: {error}"),
         },
         "RTSTRUCT" => match bytes().and_then(|bytes| crate::dicom::rtstruct::read(bytes, limits)) {
-            Ok(regions) => {
+            Ok(rtstruct) => {
+                let regions = &rtstruct.regions;
                 let contours: usize = regions.iter().map(|r| r.contours.len()).sum();
                 format!("{} with {}", counted(regions.len(), "region"), counted(contours, "contour"))
             }

@@ -70,7 +70,8 @@ fn dcmqi_liver() {
     let Some(folder) = real_data("dcmqi") else { return };
     let limits = DecodeLimits::default();
     let bytes = std::fs::read(folder.join("liver.dcm")).unwrap();
-    let segmentation = loupe_preprocess::dicom::seg::read(bytes, &limits).unwrap().to_labels();
+    let segmentation = loupe_preprocess::dicom::seg::read(bytes, &limits).unwrap();
+    let segmentation = segmentation.on_own_grid(&limits).unwrap().flat().unwrap();
     let read = Loader::new(limits).load_volume(&MediaRef::file(folder.join("liver_seg.nrrd"))).unwrap();
     let nrrd = labels_of(&read).unwrap();
     let of = |labels: &loupe_core::LabelVolume| solid(labels, 1);

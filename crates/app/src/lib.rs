@@ -41,6 +41,7 @@ pub mod findings;
 pub mod judge;
 pub mod list;
 mod listener;
+pub mod measure;
 pub mod open;
 pub mod pages;
 pub mod phantom;

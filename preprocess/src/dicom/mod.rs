@@ -13,6 +13,7 @@ pub mod geometry;
 mod image;
 pub mod inspect;
 pub mod lut;
+pub mod references;
 pub mod rtstruct;
 pub mod samples;
 pub mod seg;

@@ -52,4 +52,7 @@ pub struct SegmentDocument {
     pub objects: Vec<ObjectEntry>,
     /// Those without.
     pub failed: Vec<FailedPrompt>,
+    /// What was decided about masks that were given as prompts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }

@@ -35,6 +35,7 @@ impl<'a> Task<'a> {
             image: self.ct.name(),
             media: self.ct.media(self.view.clone()),
             prompts: self.prompts.grouped()?,
+            resample_masks: false,
             propagate: self.propagate,
             output: self.output.clone(),
         };
