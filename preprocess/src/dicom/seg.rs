@@ -24,6 +24,17 @@ pub enum SegmentationType {
     LabelMap,
 }
 
+impl SegmentationType {
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Fractional => "fractional",
+            Self::LabelMap => "label map",
+        }
+    }
+}
+
 /// Pixels of a frame that follow each other, rows after rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {

@@ -186,7 +186,8 @@ impl<'a> OpenedSource<'a> {
                 )
             })?,
             Place::File(path, _) => {
-                let bytes = self.reading.limits.read_file(path)?;
+                let limits = &self.reading.limits;
+                let bytes = files::plain(limits.read_file(path)?, limits)?;
                 let form = match Self::form_of(&bytes) {
                     Some(Form::DicomFile) if files::is_directory(path) => Form::DicomSeries,
                     found => found.unwrap_or(Form::ResearchVolume),
@@ -217,8 +218,10 @@ impl<'a> OpenedSource<'a> {
     fn take_bytes(&mut self) -> Result<Vec<u8>, MediaError> {
         match (self.bytes.take(), &self.place) {
             (Some(bytes), _) => Ok(bytes),
-            (None, Place::Memory(bytes)) => Ok(bytes.to_vec()),
-            (None, Place::File(path, _) | Place::Folder(path, _)) => self.reading.limits.read_file(path),
+            (None, Place::Memory(bytes)) => files::plain(bytes.to_vec(), &self.reading.limits),
+            (None, Place::File(path, _) | Place::Folder(path, _)) => {
+                files::plain(self.reading.limits.read_file(path)?, &self.reading.limits)
+            }
         }
     }
 

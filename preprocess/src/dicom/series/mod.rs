@@ -4,13 +4,17 @@
 //! Instance Number; the step between slices is the difference of their positions, never a thickness
 //! attribute. What is irregular is an error unless the caller says what to do.
 
+mod about;
 mod deskew;
 mod grid;
+mod listing;
 mod mosaic;
 mod options;
 mod scan;
 
+pub use about::PhaseFact;
 pub use grid::SliceGrid;
+pub use listing::{SeriesEntry, list};
 pub use options::{Irregular, Options};
 
 use super::files;
@@ -150,7 +154,7 @@ pub fn is_series_folder(folder: &Path, limits: &DecodeLimits) -> bool {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
         let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
-        read.is_ok() && loupe_dicom::parse::looks_like_dicom(&head)
+        read.is_ok() && files::begins_as_dicom(&head)
     };
     files::collect(folder, limits).is_ok_and(|blobs| blobs.iter().take(8).any(begins))
 }

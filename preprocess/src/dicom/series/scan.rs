@@ -1,5 +1,6 @@
 //! Headers of all files, and which of their frames belong together.
 
+use super::about::About;
 use crate::dicom::files::Blob;
 use crate::dicom::format::Format;
 use crate::dicom::functional::{group, place};
@@ -46,14 +47,16 @@ pub(super) struct Group {
     pub window: Option<Window>,
     /// Number type and transfer syntax of the first file.
     pub stored: String,
+    /// What the header of the first file says of its series.
+    pub about: About,
     key: Vec<String>,
     grey: bool,
 }
 
 impl Group {
-    /// Do the frames have places in space and intensities?
+    /// Do the frames have places in space and intensities? Those of a segmentation are masks, which may overlap.
     pub(super) fn makes_volumes(&self) -> bool {
-        self.grey && self.slices.iter().all(|s| s.plane.is_some())
+        self.grey && !self.about.segmentation && self.slices.iter().all(|s| s.plane.is_some())
     }
 
     fn accepts(&self, key: &[String], plane: Option<&FramePlane>) -> bool {
@@ -80,6 +83,7 @@ struct Header {
     note: Option<String>,
     window: Option<Window>,
     stored: String,
+    about: About,
 }
 
 /// Groups the frames of all files that are DICOM images.
@@ -120,6 +124,7 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
                     notes: Vec::new(),
                     window: header.window,
                     stored: header.stored.clone(),
+                    about: header.about.clone(),
                     key: header.key.clone(),
                     grey: header.grey,
                 });
@@ -194,6 +199,7 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         grey: format.photometric.is_grey() && format.samples == 1,
         slices: slices.collect(),
         note: object.truncated_in.map(parse::truncation_note),
+        about: About::read(object),
         stored: format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax)),
         window: windows(data, 0).into_iter().map(|(window, _)| window).find(Window::is_valid),
     })
