@@ -51,6 +51,14 @@ pub enum MaskFile {
     Drawn(Box<Picture>),
 }
 
+/// What one file is.
+enum Found {
+    /// A segmentation or structure set.
+    Mask(MaskFile),
+    /// Something else, by its contents.
+    Other(Option<FileKind>),
+}
+
 impl MaskFile {
     /// Reads the mask file, or the folder or archive with one segmentation or structure set, that `media` means.
     ///
@@ -68,12 +76,12 @@ impl MaskFile {
         let mut found = Vec::new();
         let mut format = None;
         for blob in &blobs {
-            let bytes = blob.read(limits)?;
-            let kind = FileKind::sniff(&bytes);
-            if kind == Some(FileKind::Dicom) {
-                found.extend(Self::of_dicom(bytes, limits)?);
-            } else if single {
-                format = kind;
+            match (blob.read(limits).and_then(|bytes| Self::of_blob(bytes, limits)), single) {
+                (Ok(Found::Mask(mask)), _) => found.push(mask),
+                (Ok(Found::Other(kind)), true) => format = kind,
+                (Err(error), true) => return Err(error),
+                // Of a folder the files that are none do not matter.
+                (Ok(Found::Other(_)) | Err(_), false) => {}
             }
         }
         let several = found.len();
@@ -99,16 +107,19 @@ impl MaskFile {
         Ok(Self::Labels { masks: Box::new(masks), placed })
     }
 
-    /// The segmentation or structure set in a DICOM file, if it is one.
-    fn of_dicom(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Option<Self>, MediaError> {
+    fn of_blob(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Found, MediaError> {
+        let kind = FileKind::sniff(&bytes);
+        if kind != Some(FileKind::Dicom) {
+            return Ok(Found::Other(kind));
+        }
         let object = guarded("DICOM", "data set", || parse::parse(bytes, limits))?;
         Ok(if seg::is_segmentation(&object.data) {
             let image = dicom::Image::new(Arc::new(object), limits)?;
-            Some(Self::Segmentation(Box::new(seg::of_image(&image)?)))
+            Found::Mask(Self::Segmentation(Box::new(seg::of_image(&image)?)))
         } else if rtstruct::is_structure_set(&object.data) {
-            Some(Self::Structures(Box::new(rtstruct::of_data(&object.data)?)))
+            Found::Mask(Self::Structures(Box::new(rtstruct::of_data(&object.data)?)))
         } else {
-            None
+            Found::Other(kind)
         })
     }
 

@@ -298,8 +298,8 @@ fn pairs(polygons: &[Polygon]) -> impl Iterator<Item = (&Polygon, &Polygon)> {
 }
 
 /// Do some points of `b` lie inside `a` and others outside, or the other way round? Points on it are neither.
-fn cross_each_other(a: &Polygon, b: &Polygon) -> bool {
-    let mixed = |of: &Polygon, within: &Polygon| {
+fn cross_each_other(a: &[[f64; 2]], b: &[[f64; 2]]) -> bool {
+    let mixed = |of: &[[f64; 2]], within: &[[f64; 2]]| {
         let apart = |p: &&[f64; 2]| !edges(within).any(|(a, b)| on_edge(a, b, **p));
         let sides: BTreeSet<bool> = of.iter().filter(apart).map(|p| holds(within, *p)).collect();
         sides.len() == 2
@@ -307,11 +307,11 @@ fn cross_each_other(a: &Polygon, b: &Polygon) -> bool {
     mixed(a, b) || mixed(b, a)
 }
 
-fn edges(polygon: &Polygon) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + '_ {
+fn edges(polygon: &[[f64; 2]]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> + '_ {
     polygon.iter().zip(polygon.iter().cycle().skip(1)).map(|(a, b)| (*a, *b))
 }
 
-fn holds(polygon: &Polygon, [x, y]: [f64; 2]) -> bool {
+fn holds(polygon: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
     let left = |(a, b): &([f64; 2], [f64; 2])| {
         (a[1] <= y) != (b[1] <= y) && a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) < x
     };

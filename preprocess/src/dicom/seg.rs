@@ -4,14 +4,17 @@ use super::geometry::FramePlane;
 use super::image::Image;
 use super::references::{Belonging, concept, said};
 use loupe_core::geometry::{LpsFromIndex, cross, dot};
+use loupe_core::guard::guarded;
 use loupe_core::labels::{Label, LabelledMasks};
 use loupe_core::lattice::{Grid, Lattice};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::words::counted;
 use loupe_dicom::object::{Dataset, malformed};
+use loupe_dicom::parse;
 use loupe_dicom::tags;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How membership is stored (0062,0001).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +126,18 @@ pub fn of_image(image: &Image) -> Result<Segmentation, MediaError> {
         stated_step: steps.iter().find_map(|t| measures.number(*t)).filter(|s| s.is_finite() && *s > 0.0),
         parts,
     })
+}
+
+/// The masks of a file on a grid of their own; `None` when it is no segmentation.
+///
+/// # Errors
+/// As [`read`] and [`Segmentation::on_own_grid`].
+pub(crate) fn on_its_own(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<LabelledMasks>, MediaError> {
+    let object = guarded("DICOM", "data set", || parse::parse(bytes.to_vec(), limits))?;
+    if !is_segmentation(&object.data) {
+        return Ok(None);
+    }
+    of_image(&Image::new(Arc::new(object), limits)?)?.on_own_grid(limits).map(Some)
 }
 
 /// The segments that are described; the background of a label map is none.
@@ -269,7 +284,7 @@ impl Segmentation {
             let covered = || {
                 parts
                     .iter()
-                    .flat_map(|part| part.runs.iter().map(|run| (part.plane, run)))
+                    .flat_map(|part| part.runs.iter().map(move |run| (part.plane, run)))
                     .flat_map(|(plane, run)| (run.first..run.first + run.length).map(move |at| (plane, at)))
             };
             let outside = masks.put(segment.clone(), || {

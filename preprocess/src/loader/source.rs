@@ -10,10 +10,12 @@ use crate::picture_io;
 use crate::volume_io::nifti::Xform;
 use crate::volume_io::read::ReadVolume;
 use crate::volume_io::{open_bytes, read_volume};
+use loupe_core::labels::LabelledMasks;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, MediaSource, View};
 use loupe_core::picture::Picture;
+use loupe_core::volume::{Modality, Volume};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -251,7 +253,15 @@ impl<'a> OpenedSource<'a> {
                 files::collect(path, limits)?
             }
             (Form::DicomSeries, _) => files::collect_bytes(self.take_bytes()?, limits)?,
-            _ => vec![Blob::Memory(self.take_bytes()?.into())],
+            _ => {
+                let bytes = self.take_bytes()?;
+                if let Some(masks) = dicom::seg::on_its_own(&bytes, limits)? {
+                    let contents = Contents::Volume(Arc::new(WindowedVolume::new(labels_as_volume(masks)?)));
+                    self.keep(Serves { number: None, as_volume: Some(true) }, &contents);
+                    return Ok(contents);
+                }
+                vec![Blob::Memory(bytes.into())]
+            }
         };
         let (content, series) = choose(blobs, &self.reading.series)?;
         // The frames of one file are another matter than its volume; those of a series are all there is.
@@ -293,4 +303,21 @@ impl<'a> OpenedSource<'a> {
         self.keep(Serves { number: Some(frame), as_volume: None }, &contents);
         Ok(contents)
     }
+}
+
+/// A segmentation as a volume of its segments' numbers, where no two overlap.
+fn labels_as_volume(masks: LabelledMasks) -> Result<ReadVolume, MediaError> {
+    let labels = masks.flat().map_err(|e| MediaError::View(e.to_string()))?;
+    Ok(ReadVolume {
+        volume: Volume {
+            voxels: labels.labels.mapv(f32::from),
+            lps_from_index: labels.lps_from_index,
+            modality: Modality::Labels,
+        },
+        frames: 1,
+        stored_window: None,
+        stored_type: "DICOM segmentation",
+        label_names: labels.names,
+        notes: masks.notes,
+    })
 }

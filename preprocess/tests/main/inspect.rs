@@ -1,8 +1,8 @@
 //! Inspection says what is there, what reading decides, and what it refuses.
 
 use crate::dicom_support::{EXPLICIT, Set, grey};
-use loupe_dicom::{VR, tags};
 use loupe_core::{MediaError, MediaLoader, MediaRef};
+use loupe_dicom::{VR, tags};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::inspect::{Inspection, Options, inspect};
 use loupe_preprocess::{DecodeLimits, Loader};
@@ -115,7 +115,9 @@ fn every_series_of_a_folder_is_listed_with_what_tells_it_from_the_others() {
 fn segments_are_described_and_named_when_asked_for() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/masks/binary.dcm");
     let found = inspect(&file, &Options::default()).unwrap();
-    for note in ["binary segmentation of 2 segments", "segment 2: 12 voxels", "segments 1 and 2 overlap in 6 voxels"] {
+    for note in
+        ["binary segmentation of 2 segments", "segment 2: 12 voxels", "segments 1 and 2 overlap in 6 voxels"]
+    {
         assert!(found.notes.iter().any(|n| n == note), "{note}: {:?}", found.notes);
     }
     assert!(!found.notes.iter().any(|n| n.contains("--drop-duplicates")), "{:?}", found.notes);
