@@ -294,7 +294,9 @@ fn on_grid(
         )));
     };
     if same_shape && lattice.is_identity() {
-        return Ok(LabelledMasks { grid, ..masks.clone() });
+        let mut same = masks.clone();
+        same.grid = grid;
+        return Ok(same);
     }
     limits.memory(limits.pixels(&grid.shape.map(|n| n as u64))?.saturating_mul(masks.layers()), 2)?;
     let (mut moved, outside) = masks.moved(grid, &lattice);

@@ -6,7 +6,7 @@
 //! pixels come back as they were.
 
 use super::references::{Belonging, concept, said};
-use loupe_core::geometry::{Lps, LpsFromIndex};
+use loupe_core::geometry::Lps;
 use loupe_core::guard::guarded;
 use loupe_core::labels::{Label, LabelledMasks};
 use loupe_core::lattice::Grid;

@@ -6,8 +6,8 @@ use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
     Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaLoader, MediaRef,
-    ModelInfo, Origin, Picture, Plane, Record, Reply, Sample, SegmentError, SegmentPrompt, Segmenter,
-    SliceAt, Target, Work, WorkSource,
+    ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter, SliceAt,
+    Target, Work, WorkSource,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
