@@ -58,7 +58,9 @@ fn slice(
     let Some(facts) = read.facts.slice(k) else { return Ok("no facts") };
     let [instance] = facts.instances.as_slice() else { return Ok("made of several") };
     let blob = instance.sop_instance_uid.as_ref().and_then(|uid| by_uid.get(uid));
-    let Some(blob) = blob.filter(|_| facts.making == SliceMaking::Stored) else { return Ok("made of several") };
+    let Some(blob) = blob.filter(|_| facts.making == SliceMaking::Stored) else {
+        return Ok("made of several");
+    };
     if facts.presentation.first().is_none() {
         return Ok("no window");
     }

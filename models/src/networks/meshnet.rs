@@ -563,3 +563,6 @@ impl pulp::WithSimd for Row<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
