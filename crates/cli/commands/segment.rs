@@ -157,9 +157,7 @@ fn volume(document: &loupe_app::segment::VolumeDocument, args: &Args, out: &mut 
         out.document(document)?;
         return Ok(Ended::Well);
     }
-    if document.structures.is_empty() {
-        out.line("the model labelled no voxel")?;
-    }
+    document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
     for s in &document.structures {
         let name = s.name.clone().unwrap_or_else(|| format!("label {}", s.label));
         let mean =

@@ -121,9 +121,8 @@ pub fn segment_objects(
         if options.propagate {
             notes.extend(scene.propagate(&given, models.segmenter)?);
         }
-        if picture.origin.spacing_mm.is_some() {
-            notes.extend(picture.origin.spacing_note.clone());
-        }
+        notes.extend(picture.origin.spacing_note.clone());
+        notes.extend(scene.unstored_slices());
         document.objects.push(ObjectEntry {
             label,
             prompt,

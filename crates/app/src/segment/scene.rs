@@ -14,6 +14,7 @@ use loupe_core::{
 use loupe_preprocess::Loader;
 use loupe_preprocess::dicom::Image;
 use loupe_preprocess::render::Slicing;
+use loupe_preprocess::volume_facts::SliceMaking;
 use loupe_preprocess::volume_io::ReadVolume;
 use loupe_report::exports::{ImageFinding, coco};
 use loupe_report::{Drawing, Marks, draw, marks};
@@ -216,6 +217,15 @@ impl<'a> SegmentationScene<'a> {
     pub fn solid(&self) -> Option<SolidMeasures> {
         let labels = self.labels.as_ref()?;
         Some(measure::solid(labels, number(self.objects.len())))
+    }
+
+    /// How many slices of the last object are none that were stored, in words.
+    pub fn unstored_slices(&self) -> Option<String> {
+        let ([first, last], read) = (self.solid()?.slices?, self.volume.as_ref()?);
+        let making = |k| read.facts.slice(k).map_or(SliceMaking::Stored, |slice| slice.making);
+        let made = (first..=last).filter(|k| making(*k) != SliceMaking::Stored).count();
+        let all = last - first + 1;
+        (made > 0).then(|| format!("{made} of its {all} slices were not stored, but made by --irregular"))
     }
 
     /// Writes masks, picture, overlay (with what else is `drawn`), COCO file and label map into `dir`; `image` is the
