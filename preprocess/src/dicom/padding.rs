@@ -8,14 +8,14 @@ use std::fmt;
 
 /// The stored values that are padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Padding {
+pub(super) struct Padding {
     low: f64,
     high: f64,
 }
 
 impl Padding {
     /// Pixel Padding Value, up to Pixel Padding Range Limit where there is one; `None` without it.
-    pub fn read(data: &Dataset, format: &Format) -> Option<Self> {
+    pub(super) fn read(data: &Dataset, format: &Format) -> Option<Self> {
         let [value, limit] = match format.stored {
             Stored::Integer => [tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT],
             Stored::Float => [tags::FLOAT_PIXEL_PADDING_VALUE, tags::FLOAT_PIXEL_PADDING_RANGE_LIMIT],
@@ -33,7 +33,7 @@ impl Padding {
     }
 
     /// Is this stored value padding?
-    pub fn holds(&self, stored: f64) -> bool {
+    pub(super) fn holds(&self, stored: f64) -> bool {
         stored >= self.low && stored <= self.high
     }
 }
