@@ -322,6 +322,10 @@ fn resampled(masks: &LabelledMasks, grid: Grid, limits: &DecodeLimits) -> Result
 impl ReadVolume {
     /// What it belongs to, for masks that name it.
     pub fn belonging(&self) -> Belonging {
-        Belonging::default()
+        let instances = self.facts.slices.iter().flat_map(|slice| &slice.instances);
+        Belonging {
+            frames_of_reference: self.facts.frame_of_reference.iter().cloned().collect(),
+            instances: instances.filter_map(|instance| instance.sop_instance_uid.clone()).collect(),
+        }
     }
 }

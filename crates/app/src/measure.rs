@@ -1,7 +1,7 @@
 //! What masks measure on an image: size, shape, values.
 
 use crate::error::{AppError, InStep};
-use crate::open::{ImageOptions, reference};
+use crate::open::{ImageOptions, ReadingRecord, reference};
 use crate::segment::SegmentationScene;
 use loupe_core::measure::{self, FlatMeasures, IntensityStats, SolidMeasures};
 use loupe_core::shape::{ShapeMeasures, shape};
@@ -44,7 +44,7 @@ pub struct LabelMeasures {
     pub flat: Option<FlatMeasures>,
     /// Centre in patient millimetres (LPS), where the image has a place.
     pub centre_lps_mm: Option<[f64; 3]>,
-    /// Values under the mask in the image's own unit.
+    /// Values under the mask in the image's own unit, padding left out.
     pub intensities: Option<IntensityStats>,
     /// `HU` where the file says that it is CT.
     pub unit: Option<&'static str>,
@@ -69,6 +69,8 @@ pub struct MeasureDocument {
     pub image: String,
     /// The mask as it was named.
     pub mask: String,
+    /// How the image was read, by which version.
+    pub reading: ReadingRecord,
     /// The slice that was measured, from 0, when it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice: Option<usize>,
@@ -77,7 +79,7 @@ pub struct MeasureDocument {
     /// Labels that overlap: each is measured whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overlaps: Vec<SharedVoxels>,
-    /// What was decided on the way.
+    /// What was decided on the way, and how far millimetres can be trusted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -95,6 +97,7 @@ pub fn measure(options: &MeasureOptions) -> Result<MeasureDocument, AppError> {
     let mut document = MeasureDocument {
         image: options.image.clone(),
         mask: mask.clone(),
+        reading: options.images.record(),
         slice: None,
         labels: Vec::new(),
         overlaps: Vec::new(),
@@ -108,11 +111,13 @@ pub fn measure(options: &MeasureOptions) -> Result<MeasureDocument, AppError> {
         let read = loader.load_volume(&options.media).step(image)?;
         let masks = file.onto(&read, &options.mask_options, &options.images.limits).step(words)?;
         document.labels = masks.regions().map(|(label, region)| solid(label, &region, &read)).collect();
+        document.notes = read.notes.clone();
         document.said_of(&masks);
         return Ok(document);
     }
     let picture = Arc::new(loader.load(&options.media).step(image)?);
     document.slice = picture.origin.slice;
+    document.notes.extend(picture.origin.spacing_note.clone());
     let labels: Vec<(Label, Mask)> = match drawn {
         Some(drawn) => vec![(Label { number: 1, ..Label::default() }, drawn_on(&picture, drawn)?)],
         None => {
@@ -135,16 +140,18 @@ impl MeasureDocument {
     fn said_of(&mut self, masks: &LabelledMasks) {
         let shared = |o: loupe_core::labels::Overlap| SharedVoxels { labels: o.labels, voxels: o.voxels };
         self.overlaps = masks.overlaps().into_iter().map(shared).collect();
-        self.notes = masks.notes.clone();
+        self.notes.extend(masks.notes.iter().cloned());
     }
 }
 
 /// A label of a volume.
 fn solid(label: &Label, region: &Region, read: &ReadVolume) -> LabelMeasures {
     let map = &read.volume.lps_from_index;
+    let padding = read.facts.padding.as_ref();
     let values = region.cells().filter_map(|[i, j, k]| {
         let at = [k, j, i].map(|v| v as usize);
-        read.volume.voxels.get(at).map(|v| f64::from(*v))
+        let image = padding.is_none_or(|padding| padding.get(at) != Some(&true));
+        read.volume.voxels.get(at).filter(|_| image).map(|v| f64::from(*v))
     });
     let count = region.len() as f64;
     let sum = region.cells().fold([0.0; 3], |s, c| [0, 1, 2].map(|n| s[n] + c[n] as f64));

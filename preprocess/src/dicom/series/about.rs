@@ -28,6 +28,8 @@ pub(super) struct About {
     pub kernel: Option<String>,
     pub phase: Vec<PhaseFact>,
     pub identifiers: Vec<(String, String)>,
+    /// Frame of Reference UID (0020,0052).
+    pub frame_of_reference: Option<String>,
     /// Is it a segmentation, whose frames are masks?
     pub segmentation: bool,
 }
@@ -58,6 +60,7 @@ impl About {
             kernel,
             phase: phase(data),
             identifiers: names(object),
+            frame_of_reference: data.text(tags::FRAME_OF_REFERENCE_UID).filter(|uid| !uid.is_empty()),
             segmentation: is_segmentation(data),
         }
     }

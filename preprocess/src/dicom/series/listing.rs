@@ -6,7 +6,6 @@ use super::options::Options;
 use super::scan::{Group, groups};
 use crate::dicom::files::Blob;
 use crate::dicom::image::Image;
-use crate::dicom::values::windows;
 use loupe_core::geometry::{cross, norm};
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
@@ -53,8 +52,10 @@ pub struct SeriesEntry {
     pub frames: usize,
     /// Number type and transfer syntax of the first file.
     pub stored_type: String,
-    /// Windows of the first and, when they differ, of the last image.
+    /// Windows of the first image.
     pub windows: Vec<Window>,
+    /// Do other images have others?
+    pub windows_vary: bool,
     /// Why reading it would be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -83,12 +84,9 @@ pub fn list(blobs: Vec<Blob>, options: &Options, identifiers: bool) -> Result<Ve
 fn entries(group: &Group, options: &Options, identifiers: bool) -> Vec<SeriesEntry> {
     let About { number, modality, image_type, kernel, phase, identifiers: names, .. } = group.about.clone();
     let (first, last) = (end(group, 0, options), end(group, group.slices.len().saturating_sub(1), options));
-    let mut shown = Vec::new();
-    for window in [&first, &last].into_iter().flatten().flat_map(|end| &end.windows) {
-        if !shown.contains(window) {
-            shown.push(*window);
-        }
-    }
+    let windows =
+        |n: usize| group.slices.get(n).map(|s| s.presentation.windows.as_slice()).unwrap_or_default();
+    let windows_vary = (0..group.slices.len()).any(|n| windows(n) != windows(0));
     let (plane, oblique_degrees) = plane(group).unzip();
     let entry = SeriesEntry {
         series_number: number,
@@ -102,7 +100,8 @@ fn entries(group: &Group, options: &Options, identifiers: bool) -> Vec<SeriesEnt
         files: group.blobs.len(),
         frames: group.slices.len(),
         stored_type: group.stored.clone(),
-        windows: shown,
+        windows: windows(0).iter().map(|w| w.window).filter(Window::is_valid).collect(),
+        windows_vary,
         refused: [first.err(), last.err()].into_iter().flatten().next().map(|e| e.to_string()),
         identifiers: if identifiers { names } else { Vec::new() },
         ..SeriesEntry::default()
@@ -131,19 +130,14 @@ fn entries(group: &Group, options: &Options, identifiers: bool) -> Vec<SeriesEnt
     parts.into_iter().map(of_part).collect()
 }
 
-/// An image at one end of a series, which could be decoded.
-struct End {
-    windows: Vec<Window>,
-}
-
-fn end(group: &Group, at: usize, options: &Options) -> Result<End, MediaError> {
+/// Decodes one image of a group.
+fn end(group: &Group, at: usize, options: &Options) -> Result<(), MediaError> {
     let slice = group.slices.get(at).ok_or(MediaError::NotFound)?;
     let blob = group.blobs.get(slice.blob).ok_or(MediaError::NotFound)?;
     let image = Image::parse(blob.read(&options.limits)?, &options.limits)?;
     image.stored(slice.frame)?;
     image.transform(slice.frame)?;
-    let windows = windows(&image.object().data, slice.frame).into_iter().map(|(window, _)| window);
-    Ok(End { windows: windows.filter(Window::is_valid).collect() })
+    Ok(())
 }
 
 /// The anatomical plane nearest to the slices, and the degrees between.
@@ -175,6 +169,7 @@ impl fmt::Display for SeriesEntry {
         words.extend(self.kernel.iter().map(|kernel| format!("kernel {kernel}")));
         words.extend(self.phase.iter().map(|fact| format!("{} {}", fact.name, fact.value)));
         words.extend(self.windows.iter().map(|w| format!("window {}/{}", w.centre, w.width)));
+        words.extend(self.windows_vary.then(|| "windows vary by slice".to_owned()));
         if !self.image_type.is_empty() {
             words.push(self.image_type.join("\\"));
         }
