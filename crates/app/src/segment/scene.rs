@@ -174,7 +174,7 @@ impl<'a> SegmentationScene<'a> {
                     )
                 })?;
                 match &options.label {
-                    Some(label) => masks.only(label).step(words)?,
+                    Some(label) => masks.only(label).map_err(|e| AppError::input(e.to_string()))?,
                     None => masks,
                 }
             }
