@@ -3,13 +3,14 @@
 use crate::embedded;
 use crate::error::{AppError, InStep};
 use loupe_core::{
-    Dataset, DecodeLimits, MediaRef, MediaSource, Segmenter, View, VisionLanguageModel, VolumeSegmenter,
+    Dataset, DecodeLimits, MediaRef, MediaSource, ModelInfo, Segmenter, View, VisionLanguageModel,
+    VolumeSegmenter,
 };
 use loupe_models::Checkpoint;
 use loupe_preprocess::Loader;
 use std::path::{Path, PathBuf};
 
-pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, Resample};
+pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, PixelBounds, Resample};
 pub use loupe_preprocess::dicom::series::{Irregular, Options as SeriesOptions};
 pub use loupe_preprocess::nifti::Xform;
 
@@ -39,6 +40,14 @@ impl ModelOptions {
                 .step(|| format!("the checkpoint in {} could not be loaded", dir.display())),
             None => loupe_models::load_checkpoint(&embedded::checkpoint(), &self.load)
                 .step(|| "the embedded model could not be loaded".to_owned()),
+        }
+    }
+
+    /// What a user should know of the built-in model who shows it these files or folders.
+    pub fn note<'a>(&self, info: &ModelInfo, files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
+        match self.folder {
+            Some(_) => None,
+            None => embedded::note(&info.name, files.into_iter()),
         }
     }
 

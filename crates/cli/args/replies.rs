@@ -1,5 +1,6 @@
 //! Where the replies of another tool are and what their columns mean.
 
+use crate::invocation::invocation;
 use anyhow::{Context, Result};
 use loupe_app::replies::{ColumnOptions, ColumnPair, ImportOptions, JoinOptions, PlaceOptions};
 use std::path::PathBuf;
@@ -131,6 +132,11 @@ impl ReplyArgs {
             rollouts: self.rollouts,
             places,
         };
-        Ok(ImportOptions { join, model: self.model_name.clone(), output: self.output.clone() })
+        Ok(ImportOptions {
+            join,
+            model: self.model_name.clone(),
+            output: self.output.clone(),
+            invocation: invocation(),
+        })
     }
 }

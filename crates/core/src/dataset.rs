@@ -2,6 +2,7 @@
 
 use crate::sample::Sample;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use thiserror::Error;
 
 /// Facts about an opened dataset.
@@ -17,6 +18,9 @@ pub struct DatasetInfo {
     pub fingerprint: String,
     /// Where the set is described.
     pub citation: String,
+    /// Rows that the publishers state for this split, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_rows: Option<usize>,
 }
 
 /// Why a dataset or one of its rows cannot be read.
@@ -75,6 +79,11 @@ pub enum DataError {
 pub trait Dataset: Send + Sync {
     /// Facts about the set.
     fn info(&self) -> &DatasetInfo;
+
+    /// The folder in which the set's files lie, where there is one.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
 
     /// Number of samples.
     fn len(&self) -> usize;

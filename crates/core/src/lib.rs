@@ -70,8 +70,8 @@ pub use mask::{LabelVolume, Mask};
 pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use metric::Metric;
 pub use model::{
-    AskId, AskSource, CheckpointRecord, Go, ModelError, ModelInfo, Next, Provenance, ReplySink,
-    VisionLanguageModel,
+    AskId, AskSource, CheckpointRecord, GenerationDefaults, Go, ModelError, ModelInfo, Next, Provenance,
+    ReplySink, VisionLanguageModel,
 };
 pub use picture::{Origin, Picture, PictureRecord};
 pub use registry::{Named, Registry, UnknownName};

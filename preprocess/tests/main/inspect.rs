@@ -85,7 +85,7 @@ fn an_image_beyond_the_limits_is_described() {
     options.series.limits.max_pixels = 5;
     let found = inspect(&path, &options).unwrap();
     assert_eq!((found.size.as_slice(), found.stored_type.as_str()), (&[3, 2][..], "12 of 16 bits, signed"));
-    assert!(found.refused.unwrap().contains("--max-pixels"));
+    assert!(found.refused.unwrap().contains("--decode-max-pixels"));
 }
 
 #[test]
