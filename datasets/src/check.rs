@@ -119,7 +119,7 @@ fn look(entry: &SetEntry, set: &Listed) -> SplitCheck {
     let mut found = SplitCheck {
         split: info.split.clone(),
         rows: set.len(),
-        known_rows: known_rows(entry, &info.split, set.len()),
+        known_rows: entry.published_rows(&info.split, set.len()),
         images: 0,
         missing_images: 0,
         missing_names: Vec::new(),
@@ -147,12 +147,6 @@ fn look(entry: &SetEntry, set: &Listed) -> SplitCheck {
         }
     }
     found
-}
-
-/// The published size. Where layouts of a set have different sizes, the one that fits.
-fn known_rows(entry: &SetEntry, split: &str, rows: usize) -> Option<usize> {
-    let sizes = || entry.known.iter().filter(|k| k.split == split).map(|k| k.rows);
-    sizes().find(|known| *known == rows).or_else(|| sizes().next())
 }
 
 fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &Sample) {

@@ -3,6 +3,7 @@
 use crate::digest::sha256_hex;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads what a row holds besides text, when the row is asked for.
@@ -14,6 +15,8 @@ pub(crate) trait Embedded: Send + Sync {
 /// Rows of a set with the errors of those that could not be read.
 pub(crate) struct Listed {
     pub(crate) info: DatasetInfo,
+    /// The folder in which its files lie.
+    pub(crate) root: Option<PathBuf>,
     rows: Vec<Result<Sample, DataError>>,
     /// Ids that the files hold more than once.
     pub(crate) repeated_ids: Vec<String>,
@@ -36,7 +39,7 @@ impl Listed {
                 sample.id = format!("{}~{times}", sample.id);
             }
         }
-        Self { info, rows, repeated_ids, embedded: None }
+        Self { info, root: None, rows, repeated_ids, embedded: None }
     }
 
     /// The same with what rows of `source` hold: `row_of` gives the row for each sample.
@@ -49,6 +52,10 @@ impl Listed {
 impl Dataset for Listed {
     fn info(&self) -> &DatasetInfo {
         &self.info
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
     }
 
     fn len(&self) -> usize {

@@ -11,7 +11,7 @@ use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::{Go, Plane};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask a question about one or more images.
 ///
@@ -103,6 +103,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
     let mut model = model_options.open()?;
+    model.info().notes().iter().for_each(|note| out.say(note));
+    let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
+    built_in.iter().for_each(|note| out.say(note));
     let streaming = !out.json && out.is_terminal() && rethink.is_none();
     let answer = match streaming {
         true => question.stream(model.as_mut(), &mut to_terminal)?,
