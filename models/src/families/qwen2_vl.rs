@@ -180,10 +180,6 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
         ("hidden_act", "\"silu\""),
         ("head_dim", per_head.as_str()),
         ("quantization_config", "null"),
-        ("mlp_bias", "false"),
-        ("attention_bias", "true"),
-        ("qkv_bias", "true"),
-        ("is_causal", "true"),
     ])?;
     if text.bool_or("use_sliding_window", false)? && text.usize_or("max_window_layers", 80)? < layers {
         return Err(text.bad("use_sliding_window", "sliding windows are not supported"));
