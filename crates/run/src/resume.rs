@@ -168,13 +168,17 @@ fn again(
 
 /// The fields in which two lines differ, by the name of the sample's part.
 fn changed(was: &SampleLine, now: &SampleLine) -> Vec<String> {
+    let (was, now) = (was.without_paths(), now.without_paths());
+    if was == now {
+        return Vec::new();
+    }
     // Through text, so that numbers went the same way on both sides.
     let value = |line: &SampleLine| -> Value {
-        let text = serde_json::to_string(&line.without_paths()).unwrap_or_default();
+        let text = serde_json::to_string(line).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or(Value::Null)
     };
     let mut found = Vec::new();
-    differences("", &value(was), &value(now), &mut found);
+    differences("", &value(&was), &value(&now), &mut found);
     let name = |path: String| path.strip_prefix("sample.").unwrap_or(&path).to_owned();
     found.into_iter().map(|(path, ..)| name(path)).collect()
 }

@@ -3,6 +3,7 @@
 use loupe_core::{MediaRef, MediaSource, Sample, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A line of samples.jsonl: a sample, or why the dataset could not give it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,13 +25,13 @@ impl SampleLine {
     }
 
     /// A copy for comparisons: where the images lie does not matter, nor whether a folder of images was there yet;
-    /// how they are named does.
+    /// how they are named does. Bytes of images are left out, as in the file.
     pub(crate) fn without_paths(&self) -> Self {
         self.with_media(|media| match &mut media.source {
             source @ (MediaSource::File(_) | MediaSource::Folder(_)) => {
                 *source = MediaSource::File(PathBuf::new());
             }
-            MediaSource::Bytes(_) => {}
+            MediaSource::Bytes(bytes) => *bytes = Arc::from([]),
         })
     }
 
