@@ -101,7 +101,7 @@ fn run_json_says_who_made_it_and_a_changed_checkpoint_is_refused_by_field() {
     edit(&model.join("config.json"), |c| c["transformers_version"] = value!("5.99"));
     assert!(eval(&[]).status.success());
     questions(dir.path(), 5);
-    refused(&[], &["fingerprint"]);
+    refused(&[], &["5 samples", "--extend"]);
     let out = eval(&["--extend", "--json"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let summary: Value = serde_json::from_slice(&out.stdout).unwrap();

@@ -82,14 +82,14 @@ impl MadeBy {
             (made_by.n, made_by.samples_sha256) = (0, String::new());
             // What a folder is called and which of several cards computes decides nothing.
             made_by.model.name = String::new();
-            made_by.dataset.citation = String::new();
+            // What the set's files hold is compared sample by sample.
+            (made_by.dataset.citation, made_by.dataset.fingerprint) = (String::new(), String::new());
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
                 let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
                 checkpoint.device = kind;
             }
             if extend {
                 made_by.selection = Selection::default();
-                made_by.dataset.fingerprint = String::new();
             }
             made_by
         };

@@ -145,6 +145,14 @@ fn again(
             "there are {is} samples, the run was begun with {was}; --extend asks the new ones too"
         ));
     }
+    let marks = [&before.made_by.dataset, &now.dataset]
+        .map(|set| set.fingerprint.get(..12).unwrap_or(&set.fingerprint));
+    if before.made_by.dataset.fingerprint != now.dataset.fingerprint && !allowed.extend {
+        return differs(format!(
+            "its files have changed (dataset.fingerprint was {}…, now {}…), though every sample reads as before; --extend goes on if the images and masks inside them are the same",
+            marks[0], marks[1]
+        ));
+    }
     seen.put_into(&mut now)?;
     if is > was || !mended.is_empty() {
         replace(&dir, SAMPLES, |to| {

@@ -113,6 +113,8 @@ fn rows_added_behind_extend_a_run_when_asked_to() {
     assert_eq!(said(dir.path()).len(), 9);
     // It is now a run of nine, and the plain command resumes it.
     assert_eq!(run(9, "two", &plan(2)).unwrap().already, 9);
+    let touched = run(9, "three", &plan(2)).unwrap_err().to_string();
+    assert!(touched.contains("fingerprint") && touched.contains("--extend"), "{touched}");
     let fewer = run(8, "two", &extend).unwrap_err().to_string();
     assert!(fewer.contains("8 samples") && fewer.contains("with 9"), "{fewer}");
     // A larger selection is an extension too.
