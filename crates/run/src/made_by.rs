@@ -64,6 +64,10 @@ impl MadeBy {
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
                 checkpoint.notes = Vec::new();
                 checkpoint.files_sha256 = BTreeMap::new();
+                // The penalty that was used stands in `limits`.
+                if let Some(generation) = &mut checkpoint.generation {
+                    (generation.repetition_penalty, generation.not_used) = (1.0, BTreeMap::new());
+                }
             }
             // Through text, so that numbers went the same way on both sides.
             let text = serde_json::to_string(&made_by).unwrap_or_default();

@@ -1,7 +1,9 @@
 //! What a run keeps on record of who made it, and what may change between two commands.
 
 use crate::{answered_by, go, plan, said, with_pictures};
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaSource, Provenance, Sample, Target};
+use loupe_core::{
+    DataError, Dataset, DatasetInfo, GenerationDefaults, MediaSource, Provenance, Sample, Target,
+};
 use loupe_run::{Invocation, Plan, RunError, RunFolder, Session};
 use loupe_testing::{PromptHash, QuestionSet, put, scratch};
 use serde_json::json;
@@ -41,6 +43,11 @@ fn with_settings(change: impl FnOnce(&mut loupe_core::CheckpointRecord)) -> Prom
     let Provenance::Checkpoint(record) = &mut model.info.from else { panic!("no checkpoint") };
     record.settings = json!({ "pictures": { "max_pixels": 50176 }, "text": { "rope": [1, 2] } });
     record.device = "cuda:0".to_owned();
+    record.generation = Some(GenerationDefaults {
+        repetition_penalty: 1.0,
+        end_tokens: vec![2],
+        not_used: Default::default(),
+    });
     change(record);
     model
 }
@@ -61,14 +68,25 @@ fn what_changes_results_is_compared_on_resume_and_named_and_nothing_else_is() {
     assert!(refused(with_settings(|c| c.tokenizer_sha256 = Some("t".into()))).contains("tokenizer_sha256"));
     assert!(refused(with_settings(|c| c.device = "cpu".into())).contains("device"));
     assert!(refused(with_settings(|c| c.dtype = "f16".into())).contains("dtype"));
+    let ends = |c: &mut loupe_core::CheckpointRecord| c.generation.as_mut().unwrap().end_tokens.push(7);
+    assert!(refused(with_settings(ends)).contains("generation.end_tokens"));
+    // The penalty that is used is the checkpoint's where nobody says otherwise.
+    let penalty =
+        |c: &mut loupe_core::CheckpointRecord| c.generation.as_mut().unwrap().repetition_penalty = 1.3;
+    assert!(refused(with_settings(penalty)).contains("limits.repetition_penalty"));
     // Names, notes, other files with the same meaning, and which of two cards.
     let mut same = with_settings(|c| {
         c.device = "cuda:1".to_owned();
         c.notes = vec!["something to know".to_owned()];
+        let not_used = [("temperature".to_owned(), json!(0.5))].into();
+        let end_tokens = vec![2];
+        c.generation = Some(GenerationDefaults { repetition_penalty: 1.3, end_tokens, not_used });
         c.files_sha256.insert("config.json".to_owned(), "beef".to_owned());
     });
     same.info.name = "copied".to_owned();
-    assert_eq!(again(&mut same).unwrap().already, 6);
+    let mut given = plan(2);
+    given.limits.repetition_penalty = Some(1.0);
+    assert_eq!(answered_by(dir.path(), &set, &given, &mut same).unwrap().already, 6);
 }
 
 #[test]
