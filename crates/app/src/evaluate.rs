@@ -107,6 +107,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.retry_failed = options.retry_failed;
     plan.extend = options.extend;
     plan.settings = settings(options, respondent.info());
+    plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
     let task = RunTask {

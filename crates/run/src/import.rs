@@ -65,6 +65,7 @@ pub fn import(
         limits: GenerationLimits::default(),
         rollouts: source.rollouts,
         settings: source.settings,
+        image_limits: None,
         notes: Vec::new(),
         data_root: source.data_root,
         sessions: vec![Session::begin(&source.invocation)],

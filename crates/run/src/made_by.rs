@@ -3,7 +3,7 @@
 use crate::error::RunError;
 use crate::plan::{Selection, Setting};
 use crate::session::Session;
-use loupe_core::{DatasetInfo, GenerationLimits, ModelInfo, Provenance};
+use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provenance};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +41,9 @@ pub struct MadeBy {
     pub rollouts: usize,
     /// Further arguments, each given or default.
     pub settings: BTreeMap<String, Setting>,
+    /// How large a file of images might be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_limits: Option<DecodeLimits>,
     /// What a reader of the results should know, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -61,6 +64,7 @@ impl MadeBy {
             // Giving the default by name makes no other run.
             made_by.settings.values_mut().for_each(|s| s.given = false);
             (made_by.data_root, made_by.sessions, made_by.notes) = (None, Vec::new(), Vec::new());
+            made_by.image_limits = None;
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
                 checkpoint.notes = Vec::new();
                 checkpoint.files_sha256 = BTreeMap::new();

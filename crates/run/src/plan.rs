@@ -2,7 +2,7 @@
 
 use crate::session::Invocation;
 use crate::templates::PromptTemplate;
-use loupe_core::GenerationLimits;
+use loupe_core::{DecodeLimits, GenerationLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +47,8 @@ pub struct Plan {
     pub retry_failed: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
+    /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
+    pub image_limits: Option<DecodeLimits>,
     /// What a reader of the results should know, a line each, beside what the model's own record says.
     pub notes: Vec<String>,
     /// Who asks, for the record.
@@ -66,6 +68,7 @@ impl Plan {
             decode_threads: 1,
             retry_failed: false,
             extend: false,
+            image_limits: None,
             notes: Vec::new(),
             invocation: Invocation::default(),
         }

@@ -108,6 +108,7 @@ pub fn run(
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
         settings: plan.settings.clone(),
+        image_limits: plan.image_limits,
         notes: answerer.model().notes().iter().chain(&plan.notes).cloned().collect(),
         data_root: dataset.root().and_then(|root| std::path::absolute(root).ok()),
         sessions: Vec::new(),
