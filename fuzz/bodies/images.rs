@@ -6,7 +6,6 @@ use loupe_core::media::{MediaRef, MediaSource, Plane, SliceAt, View, WindowChoic
 use loupe_dicom::{deid, parse, write};
 use loupe_preprocess::dicom::{Image, inspect, rtstruct, seg};
 use loupe_preprocess::nifti::{self, Xform};
-use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{labels_of, read_volume};
 use loupe_preprocess::{DecodeLimits, Loader, picture_io};
 
@@ -30,8 +29,8 @@ pub fn nifti(bytes: &[u8]) {
 pub fn research_volumes(bytes: &[u8]) {
     let Ok(found) = read_volume(bytes, 0, Xform::Nibabel, &LIMITS) else { return };
     let _ = labels_of(&found);
-    for plane in [Plane::Stored, Plane::Axial, Plane::Coronal, Plane::Sagittal] {
-        let _ = render(&found.volume, &View { plane, ..View::default() });
+    for plane in [Plane::Upright, Plane::Stored, Plane::Axial, Plane::Coronal, Plane::Sagittal] {
+        let _ = found.picture(&View { plane, ..View::default() });
     }
 }
 

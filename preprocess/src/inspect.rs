@@ -5,6 +5,7 @@ use crate::dicom::series::{self, Content};
 use crate::loader::kind::FileKind;
 use crate::picture_io;
 use crate::render::orientation_letters;
+use crate::volume_facts::VolumeFacts;
 use crate::volume_io::nifti::{self, Xform};
 use crate::volume_io::read::ReadVolume;
 use crate::volume_io::{VolumeFormat, open_bytes};
@@ -125,7 +126,7 @@ fn dicom(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
         identifiers: facts.identifiers,
         ..Inspection::default()
     };
-    found.notes.extend(facts.spacing_note.map(str::to_owned));
+    found.notes.extend(facts.spacing_note);
     found.notes.extend(facts.burned_in_text.map(str::to_owned));
     found.notes.extend(contents(path, found.modality.as_deref(), limits));
     if found.refused.is_none() && facts.plane.is_some() {
@@ -163,13 +164,43 @@ fn contents(path: &Path, modality: Option<&str>, limits: &DecodeLimits) -> Optio
 }
 
 /// Size and place of the volumes of a series: one for each phase.
-fn grid(found: &mut Inspection, volumes: &[loupe_core::Volume]) {
-    if let Some(volume) = volumes.first() {
-        let [slices, rows, columns] = volume.shape();
-        found.size = vec![columns, rows, slices];
-        found.frames = volumes.len();
-        found.range = range(volume);
-        place(found, volume.lps_from_index);
+fn grid(found: &mut Inspection, phases: &[series::Phase]) {
+    let Some(series::Phase { volume, facts }) = phases.first() else { return };
+    let [slices, rows, columns] = volume.shape();
+    found.size = vec![columns, rows, slices];
+    found.frames = phases.len();
+    found.range = range(volume, facts);
+    found.windows = windows(facts);
+    place(found, volume.lps_from_index);
+    for note in phases.iter().flat_map(|phase| phase.facts.notes()) {
+        if !found.notes.contains(&note) {
+            found.notes.push(note);
+        }
+    }
+    if phases.len() > 1 {
+        let lines = phases.iter().enumerate().take(MOST_PHASES);
+        found.notes.extend(lines.map(|(n, phase)| of_phase(n, phase)));
+    }
+}
+
+/// Most phases that are described one by one.
+const MOST_PHASES: usize = 16;
+
+/// Range and first window of a phase, which need not be those of the others.
+fn of_phase(n: usize, phase: &series::Phase) -> String {
+    let values = match range(&phase.volume, &phase.facts) {
+        Some([low, high]) => format!("values {low} to {high}"),
+        None => "no values".to_owned(),
+    };
+    let window = windows(&phase.facts).first().map(|w| format!(", window {}/{}", w.centre, w.width));
+    format!("phase {n}: {values}{}", window.unwrap_or_default())
+}
+
+/// The windows that all slices share, or the median of the first ones where they vary.
+fn windows(facts: &VolumeFacts) -> Vec<Window> {
+    match facts.common() {
+        Some(shown) => shown.windows.iter().map(|w| w.window).filter(Window::is_valid).collect(),
+        None => facts.median(0).into_iter().collect(),
     }
 }
 
@@ -229,7 +260,6 @@ fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError
         size: vec![shown.size[1], shown.size[0]],
         frames: shown.frames,
         stored_type: shown.stored,
-        windows: shown.window.into_iter().collect(),
         notes: shown.notes,
         ..Inspection::default()
     };
@@ -254,7 +284,10 @@ fn picture(bytes: &[u8], limits: &DecodeLimits) -> Result<Inspection, MediaError
         notes.push(format!("exif orientation {} is applied", facts.exif_orientation));
     }
     if facts.bits == 16 {
-        notes.push("16-bit samples are reduced to their high byte unless a window is given".into());
+        notes.push(
+            "16-bit samples are scaled by the bits that their largest value needs, unless a window is given"
+                .into(),
+        );
     }
     if facts.icc_profile {
         notes.push(crate::dicom::ICC_NOTE.to_owned());
@@ -306,8 +339,8 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
         size: vec![w, h, d],
         frames: read.frames,
         stored_type: read.stored_type.into(),
-        range: range(&read.volume),
-        windows: read.stored_window.into_iter().collect(),
+        range: range(&read.volume, &read.facts),
+        windows: windows(&read.facts),
         notes: read.notes.clone(),
         ..Inspection::default()
     };
@@ -318,10 +351,11 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
     found
 }
 
-/// Smallest and largest finite value.
-fn range(volume: &loupe_core::Volume) -> Option<[f32; 2]> {
-    let finite = volume.voxels.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+/// Smallest and largest finite value that is not padding.
+fn range(volume: &loupe_core::Volume, facts: &VolumeFacts) -> Option<[f32; 2]> {
+    let padded = |at: (usize, usize, usize)| facts.padding.as_ref().is_some_and(|p| p[at]);
+    let image = volume.voxels.indexed_iter().filter(|(at, v)| v.is_finite() && !padded(*at));
+    let (low, high) = image.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), (_, v)| (a.min(*v), b.max(*v)));
     (low <= high).then_some([low, high])
 }
 

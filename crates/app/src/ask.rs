@@ -2,8 +2,9 @@
 
 use crate::error::{AppError, InStep};
 use crate::files;
-use crate::findings::{BoxEntry, PointEntry};
-use crate::open::{ImageOptions, reference};
+use crate::findings::{BoxEntry, PointEntry, view_name};
+use crate::instances::{InstanceEntry, instances_of};
+use crate::open::{ImageOptions, ReadingRecord, reference};
 use crate::prepare::by_recipe;
 use crate::rethink::{RESAMPLER, RethinkSetup};
 use loupe_core::dialect::dialect;
@@ -11,10 +12,10 @@ use loupe_core::model::Listed;
 use loupe_core::trace::Trace;
 use loupe_core::{
     Ask, AskId, Box2, Finding, GenerationLimits, Go, MediaLoader, MediaRef, ModelError, ModelInfo, Origin,
-    Part, Picture, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
+    Part, Picture, PictureRecord, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
 };
 use loupe_report::exports::{ImageFinding, coco};
-use loupe_report::{Drawing, Style};
+use loupe_report::{Drawing, Marks, Style, marks};
 use loupe_rethink::Request;
 use serde::Serialize;
 use std::path::Path;
@@ -44,6 +45,8 @@ pub struct AskOptions {
     pub prompt: AskPrompt,
     /// Bounds of the reply.
     pub limits: GenerationLimits,
+    /// Say which DICOM object each slice is.
+    pub instances: bool,
 }
 
 impl AskOptions {
@@ -56,6 +59,7 @@ impl AskOptions {
             reading: ImageOptions::default(),
             prompt,
             limits: GenerationLimits::default(),
+            instances: false,
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct Question {
     captions: Vec<String>,
     prompt: AskPrompt,
     limits: GenerationLimits,
+    reading: ReadingRecord,
+    instances: Vec<InstanceEntry>,
 }
 
 impl Question {
@@ -86,7 +92,15 @@ impl Question {
             captions: Vec::new(),
             prompt: options.prompt.clone(),
             limits: options.limits.clone(),
+            reading: options.reading.record(),
+            instances: Vec::new(),
         };
+        if options.instances {
+            for image in &options.images {
+                let media = reference(image.as_ref(), options.view.clone())?;
+                question.instances.extend(instances_of(&options.reading.loader(), &media, image)?);
+            }
+        }
         for image in &options.images {
             let media = reference(image.as_ref(), options.view.clone())?;
             if let Some(recipe) = &options.recipe {
@@ -241,6 +255,15 @@ pub struct AskDocument<'a> {
     pub points: Vec<PointEntry>,
     /// Who answered.
     pub model: &'a ModelInfo,
+    /// The pictures that were given, with window, plane and every step, in the order of the images.
+    pub pictures: Vec<PictureRecord>,
+    /// How the images were read, by which version.
+    pub reading: ReadingRecord,
+    /// Bounds of the reply, its seed among them.
+    pub limits: &'a GenerationLimits,
+    /// The DICOM objects behind the slices; only when asked for, as they identify the study.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceEntry>,
     /// The rounds of a second look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<&'a Trace>,
@@ -258,22 +281,31 @@ impl AskAnswer {
     }
 
     /// The answer as a JSON document.
-    pub fn document<'a>(&'a self, question: &Question, model: &'a ModelInfo) -> AskDocument<'a> {
+    pub fn document<'a>(&'a self, question: &'a Question, model: &'a ModelInfo) -> AskDocument<'a> {
         AskDocument {
             question: &self.words,
             reply: &self.reply,
             boxes: self.boxes(question),
             points: self.points(question),
             model,
+            pictures: question.pictures.iter().map(|picture| PictureRecord::of(picture)).collect(),
+            reading: question.reading.clone(),
+            limits: &question.limits,
+            instances: question.instances.clone(),
             trace: self.trace.as_ref(),
         }
     }
 
-    /// The pictures with the findings, and where a second look went, drawn on them.
+    /// The pictures with the findings, where a second look went, and what else is `drawn`, drawn on them.
     ///
     /// # Errors
     /// When a picture cannot be drawn on.
-    pub fn overlays(&self, question: &Question, loader: &dyn MediaLoader) -> Result<Vec<Picture>, AppError> {
+    pub fn overlays(
+        &self,
+        question: &Question,
+        loader: &dyn MediaLoader,
+        drawn: Marks,
+    ) -> Result<Vec<Picture>, AppError> {
         let origins = self.trace.iter().flat_map(|t| t.pictures.iter().map(|p| &p.origin));
         let views = views_of(origins, &question.pictures, &question.media, loader);
         let looked = self
@@ -309,6 +341,7 @@ impl AskAnswer {
                     style: Style::Reference,
                 }
             }));
+            drawings.extend(marks(&view, drawn));
             out.push(loupe_report::draw(&view, &drawings)?);
         }
         Ok(out)
@@ -323,8 +356,9 @@ impl AskAnswer {
         dir: &Path,
         question: &Question,
         loader: &dyn MediaLoader,
+        drawn: Marks,
     ) -> Result<(), AppError> {
-        let drawn = self.overlays(question, loader)?;
+        let drawn = self.overlays(question, loader, drawn)?;
         files::make_folder(dir)?;
         for (n, picture) in drawn.iter().enumerate() {
             files::write(&dir.join(format!("{:02}.png", n + 1)), &loupe_report::png(picture)?)?;
@@ -344,9 +378,8 @@ impl AskAnswer {
         let boxes = self.findings.iter().filter(|f| f.as_box().is_some());
         let named: Vec<(String, Finding)> = boxes
             .map(|f| {
-                let slice = f.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
                 let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
-                let image = format!("{}{slice}", question.named(&f.origin));
+                let image = view_name(&f.origin, question.named(&f.origin));
                 (image, f.clone().with(Some(label), f.score))
             })
             .collect();

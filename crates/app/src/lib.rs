@@ -39,6 +39,7 @@ mod error;
 pub mod evaluate;
 mod files;
 pub mod findings;
+pub mod instances;
 pub mod judge;
 pub mod list;
 mod listener;

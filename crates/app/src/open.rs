@@ -8,6 +8,7 @@ use loupe_core::{
 };
 use loupe_models::Checkpoint;
 use loupe_preprocess::Loader;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, PixelBounds, Resample};
@@ -130,10 +131,46 @@ impl ImageOptions {
         Loader::new(self.limits).with_xform(self.xform).with_series(self.series())
     }
 
+    /// What of it decides what a picture shows, for the record.
+    pub fn record(&self) -> ReadingRecord {
+        let SeriesOptions { irregular, drop_duplicates, deskew, series, .. } = self.series;
+        ReadingRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            xform: self.xform,
+            irregular: match irregular {
+                Irregular::Refuse => "error",
+                Irregular::Nearest => "nearest",
+                Irregular::Resample => "resample",
+                Irregular::Split => "split",
+            },
+            drop_duplicates,
+            deskew,
+            series,
+        }
+    }
+
     /// The rules for DICOM series, with the limits.
     pub fn series(&self) -> SeriesOptions {
         SeriesOptions { limits: self.limits, ..self.series }
     }
+}
+
+/// How images were read, by which version of loupe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadingRecord {
+    /// Of loupe.
+    pub version: &'static str,
+    /// Which orientation of a NIfTI file counted.
+    pub xform: Xform,
+    /// What was done about missing or uneven slices, as the option has it.
+    pub irregular: &'static str,
+    /// Was one slice of each position used?
+    pub drop_duplicates: bool,
+    /// Was a tilted series resampled?
+    pub deskew: bool,
+    /// Which series was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<usize>,
 }
 
 /// The reference to a file or folder that is there, in a view.

@@ -1,6 +1,6 @@
 //! `loupe ask IMAGE… "question"`
 
-use crate::args::image::{ImageArgs, ViewArgs};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs};
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::rethink::RethinkArgs;
@@ -37,6 +37,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
 
+    /// Say in the JSON which DICOM object each slice is: SOP Instance UID and Instance Number, which identify the
+    /// study.
+    #[arg(long)]
+    instances: bool,
+
     /// Write the found boxes as COCO detections.
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
@@ -49,6 +54,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    marks: MarkArgs,
 
     #[command(flatten)]
     images: ImageArgs,
@@ -80,6 +88,7 @@ impl Args {
             reading: self.images.options(),
             prompt,
             limits: self.limits.limits()?,
+            instances: self.instances,
         })
     }
 }
@@ -123,7 +132,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     }
     if let Some(dir) = &args.overlay {
-        answer.write_overlays(dir, &question, &loader)?;
+        answer.write_overlays(dir, &question, &loader, args.marks.marks())?;
         out.say(&format!("overlays written to {}", dir.display()));
     }
     if let Some(file) = &args.coco {
@@ -158,15 +167,16 @@ fn view_words(view: &ViewEntry) -> String {
     if let Some(slice) = view.slice {
         words += &format!("  slice {slice}");
     }
-    if let Some(plane) = view.plane.filter(|p| *p != Plane::Stored) {
-        words += &format!(" ({})", format!("{plane:?}").to_lowercase());
+    if let Some(plane) = view.plane.filter(|p| !matches!(p, Plane::Upright | Plane::Stored)) {
+        words += &format!(" ({})", plane.name());
     }
     words
 }
 
 fn box_line(b: &BoxEntry) -> String {
     let [x0, y0, x1, y1] = b.source_xyxy;
-    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm")).unwrap_or_default();
+    let note = b.size_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm{note}")).unwrap_or_default();
     let label = b.label.as_deref().unwrap_or("box");
     format!("{label}  x {x0:.1}–{x1:.1}  y {y0:.1}–{y1:.1}{size}{}", view_words(&b.view))
 }

@@ -1,6 +1,6 @@
 //! `loupe segment IMAGE --box … --point … --phrase …`
 
-use crate::args::image::{ImageArgs, ViewArgs, numbers};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs, numbers};
 use crate::args::model::ModelArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 /// Segment objects that points, boxes, rough masks or words describe.
 ///
-/// Positions are pixels of the image or slice, from its upper left corner in continuous edges. Each
+/// Positions are pixels of the picture that `loupe render` writes with the same options, from its upper left
+/// corner in continuous edges. Each
 /// box, mask and phrase is an object of its own; points all belong to one object, together with the
 /// box or mask when there is exactly one. Prints area, diameters and intensities; with `--output`
 /// also writes masks, an overlay, a COCO file and, for volumes, a NIfTI label map. A model that labels
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X,Y", value_parser = numbers::<2>)]
     outside: Vec<[f64; 2]>,
 
-    /// Picture of a rough mask, as large as the image; not 0 is inside. May be given several times.
+    /// Picture of a rough mask, as large as that picture; not 0 is inside. May be given several times.
     #[arg(long = "mask", value_name = "FILE")]
     masks: Vec<PathBuf>,
 
@@ -57,6 +58,11 @@ pub(crate) struct Args {
     #[arg(long)]
     propagate: bool,
 
+    /// Say in the JSON which DICOM object each slice is: SOP Instance UID and Instance Number, which identify the
+    /// study.
+    #[arg(long)]
+    instances: bool,
+
     /// Folder for masks, overlay, COCO file, label map and measurements.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -66,6 +72,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    marks: MarkArgs,
 
     #[command(flatten)]
     images: ImageArgs,
@@ -89,11 +98,14 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut options = SegmentOptions {
         image: args.image.display().to_string(),
         media: args.view.media(&args.image)?,
+        reading: args.images.options(),
+        instances: args.instances,
+        marks: args.marks.marks(),
         prompts: Vec::new(),
         propagate: args.propagate,
         output: args.output.clone(),
     };
-    let loader = args.images.options().loader();
+    let loader = options.reading.loader();
     if prompts.is_empty() && model.folder.is_some() {
         let mut volumes = model.open_volume_segmenter(args.family.as_deref()).context(
             "there are no prompts; without --box, --point, --mask or --phrase a whole volume is labelled",
@@ -125,7 +137,11 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     } else {
         for (n, object) in document.objects.iter().enumerate() {
             out.line(&format!("{:>3}  {}", n + 1, object_line(object)))?;
+            for note in &object.notes {
+                out.line(&format!("     note: {note}"))?;
+            }
         }
+        document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
         for failure in &document.failed {
             let prompt = serde_json::to_string(&failure.prompt)?;
             out.say(&format!("failed: {}: {prompt}", failure.reason));
@@ -143,6 +159,7 @@ fn volume(document: &loupe_app::segment::VolumeDocument, args: &Args, out: &mut 
         out.document(document)?;
         return Ok(Ended::Well);
     }
+    document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
     for s in &document.structures {
         let name = s.name.clone().unwrap_or_else(|| format!("label {}", s.label));
         let mean =

@@ -13,6 +13,8 @@ pub mod geometry;
 mod image;
 pub mod inspect;
 pub mod lut;
+mod overlays;
+mod padding;
 pub mod rtstruct;
 pub mod samples;
 pub mod seg;

@@ -15,5 +15,6 @@ mod perceptual;
 mod picture_io;
 mod real_data;
 mod resize;
+mod series_display;
 mod volume_ops;
 mod volumes;

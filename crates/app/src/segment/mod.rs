@@ -3,6 +3,7 @@
 mod answerer;
 mod document;
 mod drawn;
+mod label_files;
 mod objects;
 mod prompts;
 mod scene;

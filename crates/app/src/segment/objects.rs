@@ -7,11 +7,15 @@ use crate::ask::grounding_words;
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::findings::ViewEntry;
+use crate::instances::instances_of;
+use crate::open::ImageOptions;
 use loupe_core::{
-    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelError, Picture, Point2, SegmentPrompt,
-    Segmenter, Source, VisionLanguageModel,
+    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelError, Picture, PictureRecord, Point2,
+    SegmentPrompt, Segmenter, Source, VisionLanguageModel,
 };
 use loupe_preprocess::Loader;
+use loupe_preprocess::nifti::shear_note;
+use loupe_report::Marks;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +26,12 @@ pub struct SegmentOptions {
     pub image: String,
     /// The image and the view of it.
     pub media: MediaRef,
+    /// How the image is read, for the record.
+    pub reading: ImageOptions,
+    /// Say which DICOM object each slice is.
+    pub instances: bool,
+    /// What is drawn on the overlay beside the masks.
+    pub marks: Marks,
     /// One prompt an object.
     pub prompts: Vec<ObjectPrompt>,
     /// Carry the masks on through the slices of a volume, both ways, until they end.
@@ -65,9 +75,19 @@ pub fn segment_objects(
     let mut document = SegmentDocument {
         view: ViewEntry::of(&picture.origin, image),
         model: models.segmenter.info().clone(),
+        picture: PictureRecord::of(&picture),
+        reading: options.reading.record(),
+        instances: match options.instances {
+            true => instances_of(loader, &options.media, image)?,
+            false => Vec::new(),
+        },
         objects: Vec::new(),
         failed: Vec::new(),
+        notes: Vec::new(),
     };
+    if options.output.is_some() {
+        document.notes.extend(scene.volume().and_then(|read| shear_note(&read.volume.lps_from_index)));
+    }
     let mut all = Vec::new();
     for prompt in &options.prompts {
         match placed(prompt, all.len(), &scene, models, loader) {
@@ -94,9 +114,15 @@ pub fn segment_objects(
             }
         };
         let measures = scene.add(&label, &best.mask);
-        if options.propagate {
-            scene.propagate(&given, models.segmenter)?;
+        let mut notes = Vec::new();
+        if measures.flat.area_px == 0 {
+            notes.push("the mask is empty: the model covered no pixel".to_owned());
         }
+        if options.propagate {
+            notes.extend(scene.propagate(&given, models.segmenter)?);
+        }
+        notes.extend(picture.origin.spacing_note.clone());
+        notes.extend(scene.unstored_slices());
         document.objects.push(ObjectEntry {
             label,
             prompt,
@@ -107,10 +133,11 @@ pub fn segment_objects(
             intensities: measures.intensities,
             unit: scene.unit(),
             solid: scene.solid(),
+            notes,
         });
     }
     if let Some(dir) = &options.output {
-        scene.write(dir, image)?;
+        scene.write(dir, image, options.marks)?;
         let text = serde_json::to_string_pretty(&document)?;
         files::write(&dir.join("measures.json"), text.as_bytes())?;
     }
