@@ -218,13 +218,12 @@ impl Scorer<'_> {
         let words = words.chain(similar.iter().map(|m| m as &dyn Metric));
         let words = words.chain(meteor.iter().map(|m| m as &dyn Metric));
         let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
-        let texts = options.texts.name();
         let scoring = Scoring {
             profiles: &profiles,
             metrics: &metrics,
             corpus: &wanted.whole,
             annotations: annotations.as_ref(),
-            texts: Some(&texts),
+            texts: options.texts,
             bertscore: encoded.as_ref().map(|e| &e.facts),
             wordnet: wordnet.as_ref().map(|w| &w.facts),
             sensitivity: options.sensitivity,
