@@ -77,7 +77,7 @@ impl Options<'_> {
             if let Some((letter, end)) = self.names.at(&tokens, at) {
                 let by_words = !matches!(token.kind, Kind::Letter(_));
                 // "A." with the words of another option.
-                if by_words && bare_letter && !ended {
+                if by_words && bare_letter {
                     return Some(Err("letter_and_text_differ"));
                 }
                 bare_letter = !by_words && end == at + 1;

@@ -5,6 +5,7 @@
 //! be read is in [`loupe_core::reasoning`]; every text is first brought into [`loupe_core::text_form`].
 
 mod choice;
+mod cues;
 mod denial;
 mod extract;
 mod figures;

@@ -149,16 +149,21 @@ const RULED_OUT: [&str; 40] = [
 
 #[test]
 fn an_option_that_is_ruled_out_is_never_read() {
+    let mut read_all_the_same = Vec::new();
     for (letter, words) in CHEST {
         let ask = choice(letter);
         for form in RULED_OUT {
-            let reply = form.replace('X', &letter.to_string());
-            assert_eq!(read(&ask, &reply), None, "{reply}: {:?}", judge(&ask, &reply));
-            assert!(strict::denied(&ask, &reply).contains(&letter), "{reply}");
-            let named = form.replace('X', &format!("{letter} ({words})"));
-            assert_ne!(read(&ask, &named), Some(letter.to_string()), "{named}: {:?}", judge(&ask, &named));
+            for name in [letter.to_string(), format!("{letter} ({words})")] {
+                let reply = form.replace('X', &name);
+                if judge(&ask, &reply).verdict == Verdict::Correct
+                    || !strict::denied(&ask, &reply).contains(&letter)
+                {
+                    read_all_the_same.push(reply);
+                }
+            }
         }
     }
+    assert!(read_all_the_same.is_empty(), "{read_all_the_same:#?}");
 }
 
 #[test]
@@ -556,7 +561,7 @@ proptest! {
     #[test]
     fn thoughts_change_no_verdict(thought in "[A-D .a-z\n]{0,40}", mark in 0..MARKS.len(), answer in pieces()) {
         let (open, close) = (MARKS[mark].open, MARKS[mark].close);
-        prop_assume!(!answer.contains('<') && !answer.contains("Question") && !answer.contains("Human"));
+        let answer = answer.replace(['<', '\n'], " ").replace("Question", "").replace("Human", "");
         let with = |inside: &str| judge(&choice('B'), &format!("{open}{inside}{close}{answer}"));
         prop_assert_eq!(with(&thought).verdict, with("").verdict);
     }
