@@ -5,6 +5,7 @@ use crate::judge::JudgeOptions;
 use crate::listener::Listener;
 use crate::pages::{self, PageOptions};
 use crate::similarity::BertScoreOptions;
+use loupe_core::words::counted;
 use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
@@ -14,6 +15,7 @@ use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{Compute, METRICS, Resource, TextCorpusMetric, TextMetric};
 use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_eval::strict::Strict;
+use loupe_eval::summary::ProfileSummary;
 use loupe_eval::{Profile, ScoredRun, Scoring};
 use loupe_report::pages::run::page as run_page;
 use std::path::{Path, PathBuf};
@@ -229,6 +231,7 @@ impl Scorer<'_> {
             sensitivity: options.sensitivity,
         };
         let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
+        idle_profiles(&run.summary).iter().for_each(|line| listener.say(line));
         if let Some(page) = &options.page {
             let windows = pages::windows();
             let bounds = pages::bounds(page, &windows);
@@ -238,6 +241,20 @@ impl Scorer<'_> {
         }
         Ok(run)
     }
+}
+
+/// Profiles that judged none of the replies, with the commonest reason.
+fn idle_profiles(summary: &Summary) -> Vec<String> {
+    // `strict` has figures where it judges nothing (masks, reports).
+    let idle = summary
+        .profiles
+        .iter()
+        .filter(|p| p.name != Strict.name() && summary.replies > 0 && p.verdicts.keys().all(|v| !v.counts()));
+    let line = |p: &ProfileSummary| {
+        let (why, _) = p.rules.iter().max_by_key(|(_, n)| **n)?;
+        Some(format!("{} judged none of the {}: {why}", p.name, counted(summary.replies as usize, "reply")))
+    };
+    idle.filter_map(line).collect()
 }
 
 /// The summary of the run in `dir` that was scored before.
