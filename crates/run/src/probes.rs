@@ -205,7 +205,7 @@ impl Dataset for ProbedSet<'_> {
             }
             None => Err(DataError::Row {
                 file: self.of.info().name.clone(),
-                row: index,
+                at: Spot::Row(index + 1),
                 problem: "no sample of another group has as many pictures to swap with".to_owned(),
             }),
         }

@@ -37,7 +37,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         Some(set) => set.rows(&[])?,
         None => root.rows(&[&format!("{name}.jsonl"), &format!("{name}.json")])?,
     };
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, row))))
 }
 
 fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {

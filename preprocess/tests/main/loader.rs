@@ -70,7 +70,7 @@ fn slices_of_a_series_are_served_without_listing_its_folder_again() {
     let slice = |n: usize| {
         let view = View { slice: Some(SliceAt::Index(n)), ..View::default() };
         let source = MediaSource::Folder(folder.path().to_owned());
-        loader.load(&MediaRef { source, view, name: "series".to_owned() })
+        loader.load(&MediaRef { source, view, name: "series".to_owned(), stated_size: None })
     };
     let before = slice(0).unwrap();
     study.iter().for_each(|path| spoil(path));
@@ -94,6 +94,7 @@ fn one_reading_gives_a_viewer_all_it_wants() {
                 source: MediaSource::Bytes(std::fs::read(&path).unwrap().into()),
                 view: View::default(),
                 name: "inside".to_owned(),
+                stated_size: None,
             },
         ] {
             let all = loader.load_for_display(&media).unwrap();
