@@ -1,8 +1,7 @@
 //! Why replies and questions could not be put side by side.
 
 use loupe_core::DataError;
-use loupe_core::dialect::DIALECTS;
-use loupe_core::words::did_you_mean;
+use loupe_core::registry::UnknownName;
 use std::fmt;
 use thiserror::Error;
 
@@ -85,11 +84,8 @@ pub enum JoinError {
         columns: String,
     },
     /// No dialect of that name.
-    #[error("no dialect is called {name:?} (`loupe list dialects` names them){}", did_you_mean(.name, DIALECTS.iter().map(|d| d.name)))]
-    UnknownDialect {
-        /// What was asked for.
-        name: String,
-    },
+    #[error(transparent)]
+    UnknownDialect(#[from] UnknownName),
     /// Places without anything to compare them with.
     #[error(
         "boxes and points need references: a set with --data, or the dialect of the file's own with --reference-dialect"
