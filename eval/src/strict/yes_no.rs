@@ -29,8 +29,9 @@ const NEITHER_ZH: [&str; 13] = [
 pub fn polarity(gold: &str) -> Option<bool> {
     let gold = bare(gold).trim_end_matches(['.', '。', '!', '！']).to_lowercase();
     match gold.as_str() {
-        "yes" => Some(true),
-        "no" => Some(false),
+        // Spreadsheets write yes and no as TRUE and FALSE.
+        "yes" | "true" => Some(true),
+        "no" | "false" => Some(false),
         g if YES_ZH.contains(&g) || g == "会" => Some(true),
         g if NO_ZH.contains(&g) => Some(false),
         _ => None,
