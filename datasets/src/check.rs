@@ -132,7 +132,12 @@ pub type Looker<'a> = &'a mut dyn FnMut(&MediaRef) -> Result<Look, String>;
 ///
 /// # Errors
 /// No such set or split, or nothing of it in `path`.
-pub fn check(name: &str, path: &Path, split: Option<&str>, look: Looker<'_>) -> Result<CheckReport, DataError> {
+pub fn check(
+    name: &str,
+    path: &Path,
+    split: Option<&str>,
+    look: Looker<'_>,
+) -> Result<CheckReport, DataError> {
     let entry = find(name)?;
     let mut report = CheckReport { set: entry.name, splits: Vec::new(), absent: Vec::new() };
     let mut first_error = None;
@@ -236,7 +241,9 @@ impl<'a> Checker<'a> {
             }
             match self.look(media) {
                 Ok(look) => self.places(sample, at, look),
-                Err(problem) => self.say(NoteKind::Image, sample, &format!("image {}: {problem}", media.name)),
+                Err(problem) => {
+                    self.say(NoteKind::Image, sample, &format!("image {}: {problem}", media.name))
+                }
             }
         }
     }
@@ -302,7 +309,11 @@ impl<'a> Checker<'a> {
             let same = std::fs::read(path).is_ok_and(|b| sha256_hex(&[&b]).eq_ignore_ascii_case(stated));
             if !same {
                 self.found.wrong_checksums += 1;
-                self.say(NoteKind::Checksum, sample, &format!("image {} has another checksum than stated", media.name));
+                self.say(
+                    NoteKind::Checksum,
+                    sample,
+                    &format!("image {} has another checksum than stated", media.name),
+                );
             }
         }
         there

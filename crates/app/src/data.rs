@@ -5,8 +5,8 @@ use crate::open::{DataOptions, ImageOptions};
 use loupe_core::table::{Format, Table};
 use loupe_core::{MediaLoader, MediaRef};
 use loupe_datasets::{Look, Overlap, Perceptual};
-use loupe_preprocess::picture_io::EXIF_STEP;
 use loupe_preprocess::perceptual::phash;
+use loupe_preprocess::picture_io::EXIF_STEP;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -101,9 +101,9 @@ impl DataOptions {
             None => (place, None),
         };
         match (own, split) {
-            (Some(own), Some(split)) if own != split => {
-                Err(AppError::input(format!("two splits are given, {own:?} in --data and {split:?} in --split")))
-            }
+            (Some(own), Some(split)) if own != split => Err(AppError::input(format!(
+                "two splits are given, {own:?} in --data and {split:?} in --split"
+            ))),
             _ => Ok(Self { set: set.to_owned(), path: path.into(), split: own.or(split).map(str::to_owned) }),
         }
     }

@@ -51,7 +51,11 @@ impl Dataset for QuestionSet {
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
         if self.holes && index == 5 {
-            return Err(DataError::Row { file: "fake.json".into(), at: Spot::Row(6), problem: "no question".into() });
+            return Err(DataError::Row {
+                file: "fake.json".into(),
+                at: Spot::Row(6),
+                problem: "no question".into(),
+            });
         }
         let image = format!("image{}.png", index % self.n.div_ceil(3).max(1));
         let closed = index.is_multiple_of(2);

@@ -103,7 +103,8 @@ pub(crate) fn read(root: &Root, split: &str) -> Result<Coco, DataError> {
     let mut strangers: Vec<DataError> = Vec::new();
     for (id, marks) in by_image {
         let of_no_image = |mark: &Mark| mark.error(format!("image_id {id} is that of no image"));
-        strangers.extend(marks.into_iter().map(|mark| mark.map_or_else(|error| error, |mark| of_no_image(&mark))));
+        strangers
+            .extend(marks.into_iter().map(|mark| mark.map_or_else(|error| error, |mark| of_no_image(&mark))));
     }
     // The order of a hash map is none.
     strangers.sort_by_key(|error| match error {
@@ -125,7 +126,13 @@ fn image(root: &Root, folder: &str, row: &Row, id: String, marks: Vec<Mark>) -> 
     let size = side("width")?.zip(side("height")?).map(|(width, height)| [width, height]);
     let mut media = root.image(row, folder, &row.need("file_name")?)?;
     media.stated_size = size;
-    Ok(Image { media, size, marks, tags: row.tags(&[("modality", "modality"), ("patient_id", "patient")]), id })
+    Ok(Image {
+        media,
+        size,
+        marks,
+        tags: row.tags(&[("modality", "modality"), ("patient_id", "patient")]),
+        id,
+    })
 }
 
 fn mark(row: Row, names: &HashMap<String, String>) -> Result<Mark, DataError> {
@@ -148,14 +155,15 @@ fn mark(row: Row, names: &HashMap<String, String>) -> Result<Mark, DataError> {
 /// wrong is said in words.
 pub(crate) fn mask(segmentation: &Value, [width, height]: [usize; 2]) -> Result<Mask, String> {
     let misfit = || "the segmentation does not fit the image's width and height".to_owned();
-    let pixels = width.checked_mul(height).filter(|p| (1..=Rle::MAX_PIXELS).contains(p)).ok_or_else(misfit)?;
+    let pixels =
+        width.checked_mul(height).filter(|p| (1..=Rle::MAX_PIXELS).contains(p)).ok_or_else(misfit)?;
     match segmentation {
         Value::Array(polygons) => {
             let mut bits = vec![false; pixels];
             for (at, polygon) in polygons.iter().enumerate() {
-                let list = polygon.as_array().ok_or_else(|| {
-                    format!("polygon {} of the segmentation is {}", at + 1, kind(polygon))
-                })?;
+                let list = polygon
+                    .as_array()
+                    .ok_or_else(|| format!("polygon {} of the segmentation is {}", at + 1, kind(polygon)))?;
                 let number = |value: &Value| {
                     value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| {
                         format!("polygon {} of the segmentation holds {}", at + 1, kind(value))
@@ -163,7 +171,11 @@ pub(crate) fn mask(segmentation: &Value, [width, height]: [usize; 2]) -> Result<
                 };
                 let numbers = list.iter().map(number).collect::<Result<Vec<f64>, String>>()?;
                 if numbers.len() < 6 || numbers.len() % 2 != 0 {
-                    return Err(format!("polygon {} of the segmentation has {} numbers", at + 1, numbers.len()));
+                    return Err(format!(
+                        "polygon {} of the segmentation has {} numbers",
+                        at + 1,
+                        numbers.len()
+                    ));
                 }
                 fill(&numbers, width, height, &mut bits).ok_or_else(misfit)?;
             }

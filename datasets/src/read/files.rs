@@ -352,7 +352,12 @@ impl Root {
     pub(crate) fn image(&self, row: &Row, folder: &str, name: &str) -> Result<MediaRef, DataError> {
         let inside = if folder == "." { name.to_owned() } else { format!("{folder}/{name}") };
         let path = self.path(&inside).map_err(|problem| row.error(problem))?;
-        Ok(MediaRef { source: MediaSource::File(path), view: Default::default(), name: name.to_owned(), stated_size: None })
+        Ok(MediaRef {
+            source: MediaSource::File(path),
+            view: Default::default(),
+            name: name.to_owned(),
+            stated_size: None,
+        })
     }
 
     /// The opened set.

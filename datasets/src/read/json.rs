@@ -32,7 +32,8 @@ fn mended(text: &str) -> Option<String> {
         let (token, after) = rest.split_at(end);
         let begins = token.trim_start_matches('-');
         let infinite = || token.parse::<f64>().is_ok_and(f64::is_infinite);
-        let none = matches!(begins, "NaN" | "Infinity") || (begins.starts_with(|c: char| c.is_ascii_digit()) && infinite());
+        let none = matches!(begins, "NaN" | "Infinity")
+            || (begins.starts_with(|c: char| c.is_ascii_digit()) && infinite());
         found |= none;
         out.push_str(if none { "null" } else { token });
         rest = after;

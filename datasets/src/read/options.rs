@@ -31,7 +31,8 @@ pub(crate) fn option_columns(
     columns: impl IntoIterator<Item = (char, Option<String>)>,
 ) -> Vec<Choice> {
     let real = |text: &String| !text.trim().is_empty() && !text.eq_ignore_ascii_case("nan");
-    let given = columns.into_iter().filter_map(|(letter, text)| Some(Choice { letter, text: text.filter(real)? }));
+    let given =
+        columns.into_iter().filter_map(|(letter, text)| Some(Choice { letter, text: text.filter(real)? }));
     let mut given: Vec<Choice> = given.collect();
     given.sort_by_key(|c| c.letter);
     // pandas writes the absent cells of a mixed column as nan.
@@ -155,7 +156,10 @@ mod tests {
         assert_eq!(texts(&["Aorta", "Bone"])[0].text, "Aorta");
         // An option that is only its letter has no words.
         let given = texts(&["A: x", "B:", "", "D: z"]);
-        assert_eq!(given.iter().map(|c| (c.letter, c.text.as_str())).collect::<Vec<_>>(), [('A', "x"), ('D', "z")]);
+        assert_eq!(
+            given.iter().map(|c| (c.letter, c.text.as_str())).collect::<Vec<_>>(),
+            [('A', "x"), ('D', "z")]
+        );
     }
 
     proptest! {

@@ -8,8 +8,8 @@ use crate::listed::Listed;
 use loupe_core::media::WindowChoice;
 use loupe_core::words::did_you_mean;
 use loupe_core::{
-    Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2,
-    Sample, SliceAt, Source, Target, View, Window,
+    Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2, Sample,
+    SliceAt, Source, Target, View, Window,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,6 +237,13 @@ fn linear(centre: f64, width: f64) -> Option<WindowChoice> {
 }
 
 fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
+    if let Some(Value::String(text)) = row.fields.get("choices")
+        && text.contains('\'')
+        && let Some(listed) = python_list(text)
+    {
+        // A list as Python prints it, which tables of pandas hold.
+        return options(root, row, listed);
+    }
     if let Some(Value::Object(map)) = structured(row, "choices")? {
         let one = |(letter, text): (&String, &Value)| match (letter.chars().next(), letter.chars().count()) {
             (Some(letter), 1) => Ok((letter, words(text))),
@@ -245,15 +252,7 @@ fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
         let columns: Vec<(char, Option<String>)> = map.iter().map(one).collect::<Result<_, DataError>>()?;
         return Ok(option_columns(root, row, columns));
     }
-    let listed = match row.fields.get("choices") {
-        // A list as Python prints it, which tables of pandas hold.
-        Some(Value::String(text)) if text.contains('\'') => python_list(text),
-        _ => None,
-    };
-    let listed = match listed {
-        Some(listed) => listed,
-        None => elements(row, "choices")?.iter().map(words).collect(),
-    };
+    let listed: Vec<Option<String>> = elements(row, "choices")?.iter().map(words).collect();
     if !listed.is_empty() {
         return options(root, row, listed);
     }
@@ -360,7 +359,8 @@ fn marks<const N: usize, T>(
 ) -> Result<Vec<Labelled<T>>, DataError> {
     let mark = |(at, value): (usize, &Value)| {
         let place = numbers(value.get(inner).unwrap_or(value)).and_then(&make);
-        let place = place.map_err(|problem| row.error(format!("{inner} {} of {field:?}: {problem}", at + 1)))?;
+        let place =
+            place.map_err(|problem| row.error(format!("{inner} {} of {field:?}: {problem}", at + 1)))?;
         labelled(row, value, images, place)
     };
     match structured(row, field)? {
@@ -373,7 +373,9 @@ fn marks<const N: usize, T>(
 fn labelled<T>(row: &Row, value: &Value, images: usize, at: T) -> Result<Labelled<T>, DataError> {
     let picture = value.get("image").filter(|v| !v.is_null()).map_or(Ok(0), |v| index(row, "image", v))?;
     if picture > 0 && picture >= images {
-        return Err(row.error(format!("a mark lies in image {picture}, counted from 0, but there are {images}")));
+        return Err(
+            row.error(format!("a mark lies in image {picture}, counted from 0, but there are {images}"))
+        );
     }
     let label = value.get("label").and_then(words).unwrap_or_default();
     Ok(Labelled { picture, label, at, reader: value.get("reader").and_then(words) })
@@ -383,7 +385,8 @@ fn labelled<T>(row: &Row, value: &Value, images: usize, at: T) -> Result<Labelle
 fn masks(root: &Root, row: &Row, images: usize) -> Result<Target, DataError> {
     let mask = |value: Value| {
         let path = value.get("path").unwrap_or(&value);
-        let path = path.as_str().filter(|p| !p.trim().is_empty()).ok_or_else(|| row.error("a mask has no path"))?;
+        let path =
+            path.as_str().filter(|p| !p.trim().is_empty()).ok_or_else(|| row.error("a mask has no path"))?;
         labelled(row, &value, images, root.image(row, ".", path)?)
     };
     Ok(Target::Masks(elements(row, "masks")?.into_iter().map(mask).collect::<Result<_, DataError>>()?))

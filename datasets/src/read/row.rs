@@ -260,7 +260,10 @@ mod tests {
             "data/rows.json, row 4: \"empty\" is missing or empty"
         );
         let line = row.clone().on_line(9).error("x").to_string();
-        assert_eq!((line.as_str(), row.places("list")), ("data/rows.json, line 9: x", vec![Some("1".into()), None, Some("x".into())]));
+        assert_eq!(
+            (line.as_str(), row.places("list")),
+            ("data/rows.json, line 9: x", vec![Some("1".into()), None, Some("x".into())])
+        );
         assert_eq!(row.free_answer("b"), Target::Text(vec!["yes".to_owned()]));
     }
 

@@ -88,7 +88,9 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 /// turned, because nobody knows which of the numbers is at fault.
 pub(crate) fn corners([x0, y0, x1, y1]: [f64; 4]) -> Result<Box2<Source>, String> {
     if x1 < x0 || y1 < y0 {
-        return Err(format!("the box {x0}, {y0}, {x1}, {y1} is reversed: its second corner lies before the first"));
+        return Err(format!(
+            "the box {x0}, {y0}, {x1}, {y1} is reversed: its second corner lies before the first"
+        ));
     }
     Ok(Box2::new(x0, y0, x1, y1))
 }
@@ -109,12 +111,20 @@ mod tests {
 
     #[test]
     fn whole_numbers_have_no_fraction() {
-        for (value, expected) in [(json!(3.0), "3"), (json!(-2.0), "-2"), (json!(2.5), "2.5"), (json!("3.0"), "3.0")] {
+        for (value, expected) in
+            [(json!(3.0), "3"), (json!(-2.0), "-2"), (json!(2.5), "2.5"), (json!("3.0"), "3.0")]
+        {
             assert_eq!(words(&value).unwrap(), expected);
         }
-        assert_eq!((whole("3.0"), whole("3."), whole("3"), whole("3.5"), whole("x")), (Some(3), Some(3), Some(3), None, None));
+        assert_eq!(
+            (whole("3.0"), whole("3."), whole("3"), whole("3.5"), whole("x")),
+            (Some(3), Some(3), Some(3), None, None)
+        );
         assert_eq!((key("12.0"), key("1.2.0"), key("v.0"), key("7.50")), ("12", "1.2.0", "v.0", "7.50"));
-        assert_eq!((answer_words(&json!(true)), answer_words(&json!("true"))), (Some("yes".into()), Some("true".into())));
+        assert_eq!(
+            (answer_words(&json!(true)), answer_words(&json!("true"))),
+            (Some("yes".into()), Some("true".into()))
+        );
     }
 
     #[test]

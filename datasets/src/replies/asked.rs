@@ -71,7 +71,7 @@ impl Asked {
             _ => Reference::Other,
         };
         let image = sample.media.first().map_or_else(String::new, |media| stem(&media.name));
-        Self { id: key(&sample.id).to_owned(), question: normal(&sample.question), image, reference }
+        Self { id: sample.id.clone(), question: normal(&sample.question), image, reference }
     }
 
     pub(super) fn of_row(row: &ReplyRow) -> Self {
@@ -160,7 +160,12 @@ mod tests {
     #[test]
     fn prompts_hold_their_question_and_other_questions_depart() {
         let item = asked("Is there a mass?", Target::Text(vec!["Yes".into()]));
-        for theirs in ["is  there a MASS?", "<image 1>\nIs there a mass?", "Answer with a word.\nIs there a mass?\nAnswer:", ""] {
+        for theirs in [
+            "is  there a MASS?",
+            "<image 1>\nIs there a mass?",
+            "Answer with a word.\nIs there a mass?\nAnswer:",
+            "",
+        ] {
             assert_eq!(item.departs(&row(theirs, &["yes."])), None, "{theirs}");
         }
         let other = item.departs(&row("Is there a massive bleed?", &[])).unwrap();

@@ -120,7 +120,9 @@ pub(super) fn references(file: &Path, options: &JoinOptions) -> Result<Vec<Reply
         mapping.question = Some(question.clone());
     }
     if !columns.is_empty() && mapping.gold.as_ref().is_none_or(|gold| !columns.contains(gold)) {
-        return Err(JoinError::NoReference { columns: format!("the references have the columns {}", columns.join(", ")) });
+        return Err(JoinError::NoReference {
+            columns: format!("the references have the columns {}", columns.join(", ")),
+        });
     }
     // A map from id to reference has no columns.
     mapping.reply = mapping.gold.clone().unwrap_or_default();

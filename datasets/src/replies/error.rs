@@ -44,6 +44,9 @@ pub enum JoinError {
         /// Samples of the set.
         set: usize,
     },
+    /// A way of pairing without a second side.
+    #[error("rows are paired with the set of --data or with --references, and neither is given")]
+    NothingToPair,
     /// Nothing tells which row belongs to which question.
     #[error(
         "no column of the file is an id of its rows; name it with --id-column, pair rows by the words of their questions with --by-question, or by position with --in-order ({columns})"
@@ -53,7 +56,9 @@ pub enum JoinError {
         columns: String,
     },
     /// No row was found to be that of an item.
-    #[error("none of the {rows} rows of the file is that of an item by its {by}; compare the questions of both sides")]
+    #[error(
+        "none of the {rows} rows of the file is that of an item by its {by}; compare the questions of both sides"
+    )]
     NoPair {
         /// What they were paired by.
         by: &'static str,

@@ -67,7 +67,9 @@ mod tests {
         ] {
             assert!(stored_failure(text).is_some(), "{text}");
         }
-        for text in ["", "no", "The request timed out of range", "An error: none", "Errors in metabolism", "é"] {
+        for text in
+            ["", "no", "The request timed out of range", "An error: none", "Errors in metabolism", "é"]
+        {
             assert_eq!(stored_failure(text), None, "{text}");
         }
     }

@@ -89,7 +89,11 @@ fn lines(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
             }
             Ok(Ok(_)) => to.problem(bad_row(path, at, "not a JSON object")),
             Ok(Err(e)) => {
-                to.problem(bad_row(path, at, &format!("not JSON: {:?} error at column {}", e.classify(), e.column())));
+                to.problem(bad_row(
+                    path,
+                    at,
+                    &format!("not JSON: {:?} error at column {}", e.classify(), e.column()),
+                ));
             }
             Err(_) => to.problem(bad_row(path, at, "not UTF-8")),
         }
@@ -118,7 +122,9 @@ fn document(path: &Path) -> Result<Value, DataError> {
 fn whole(path: &Path, rows: Option<&str>, to: &mut dyn Rows) -> Result<(), DataError> {
     let mut value = document(path)?;
     if let Some(rows) = rows {
-        value = at(&value, rows).cloned().ok_or_else(|| unreadable(path, format!("there is no {rows:?} inside")))?;
+        value = at(&value, rows)
+            .cloned()
+            .ok_or_else(|| unreadable(path, format!("there is no {rows:?} inside")))?;
     } else if let Value::Object(map) = &mut value
         && let Some(key) = rows_of_log(path, map)?
     {
@@ -144,7 +150,8 @@ fn whole(path: &Path, rows: Option<&str>, to: &mut dyn Rows) -> Result<(), DataE
 /// Where the rows of a log lie, whose other entries are facts about the run; nothing for a map from id to reply
 /// or row, whose values are all of one kind.
 fn rows_of_log(path: &Path, map: &Map<String, Value>) -> Result<Option<String>, DataError> {
-    let is_rows = |value: &Value| value.as_array().is_some_and(|l| !l.is_empty() && l.iter().all(Value::is_object));
+    let is_rows =
+        |value: &Value| value.as_array().is_some_and(|l| !l.is_empty() && l.iter().all(Value::is_object));
     let lists: Vec<&String> = map.iter().filter(|(_, value)| is_rows(value)).map(|(key, _)| key).collect();
     let objects = map.values().filter(|value| value.is_object()).count();
     match lists[..] {
@@ -257,7 +264,10 @@ fn log(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
     for (number, name) in names.iter().enumerate() {
         let at = Spot::Row(number + 1);
         let mut text = String::new();
-        let read = archive.by_name(name).ok().and_then(|member| member.take(MOST_JSON_BYTES).read_to_string(&mut text).ok());
+        let read = archive
+            .by_name(name)
+            .ok()
+            .and_then(|member| member.take(MOST_JSON_BYTES).read_to_string(&mut text).ok());
         match read.and_then(|_| json::parse(&text).ok()) {
             Some(value @ Value::Object(_)) => {
                 if !to.row(Row { number, at, key: None, value }) {

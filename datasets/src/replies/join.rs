@@ -125,6 +125,9 @@ pub fn join<'a>(
         (None, Some(rows)) => Some(rows.iter().map(|row| Some(Asked::of_row(row))).collect()),
         (None, None) => None,
     };
+    if asked.is_none() && options.pair_by != PairBy::Id {
+        return Err(JoinError::NothingToPair);
+    }
     let survey = identified(options, &mut mapping, &ids, asked.as_deref(), &mut notes)?;
     let described = described(&mapping);
     let referenced = match &asked {
@@ -173,14 +176,13 @@ pub fn join<'a>(
             if options.ids_only {
                 record("ids_only", true.into());
             }
-            let paired =
-                Paired::of((file, &mapping), &pairing, &asked, options.rollouts, options.ids_only)?;
+            let paired = Paired::of((file, &mapping), &pairing, &asked, options.rollouts, options.ids_only)?;
             let set = if dataset.is_some() { info.name.as_str() } else { "the references" };
             notes.extend(paired.notes(set));
             problems.extend(paired.repeats);
             match references.filter(|_| dataset.is_none()) {
                 None => {
-                    let ids = (0..asked.len()).map(|i| Some(dataset?.get(i).ok()?.id)).collect();
+                    let ids = asked.iter().map(|asked| Some(asked.as_ref()?.id.clone())).collect();
                     (asked.len(), Side::Set(pairing, ids))
                 }
                 Some(rows) => {
@@ -250,7 +252,7 @@ fn identified(
     if options.columns.id.is_some() || ids.is_empty() {
         return survey(mapping);
     }
-    let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| a.id.as_str()).collect());
+    let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| key(&a.id)).collect());
     let mut unique: Option<(String, Survey)> = None;
     for column in ids {
         mapping.id = Some(column.clone());
@@ -342,7 +344,10 @@ impl<'a> Join<'a> {
             ));
         }
         if written.failed > 0 {
-            said.push(format!("{} of the file hold no reply and failed", loupe_core::words::counted(written.failed, "row")));
+            said.push(format!(
+                "{} of the file hold no reply and failed",
+                loupe_core::words::counted(written.failed, "row")
+            ));
         }
         said.extend(self.problems.iter().take(MOST).cloned());
         if self.problems.len() > MOST {

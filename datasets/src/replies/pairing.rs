@@ -39,7 +39,12 @@ const SEPARATOR: char = '\u{1f}';
 fn keys(question: &str, image: &str, reference: &str) -> [Option<String>; 4] {
     let known = |parts: &[&str]| {
         let all = !question.is_empty() && parts.iter().all(|part| !part.is_empty());
-        all.then(|| std::iter::once(question).chain(parts.iter().copied()).collect::<Vec<_>>().join(&SEPARATOR.to_string()))
+        all.then(|| {
+            std::iter::once(question)
+                .chain(parts.iter().copied())
+                .collect::<Vec<_>>()
+                .join(&SEPARATOR.to_string())
+        })
     };
     [known(&[]), known(&[image]), known(&[reference]), known(&[image, reference])]
 }
@@ -124,7 +129,9 @@ impl Survey {
                     let Some(times) = times.get_mut(item) else { continue };
                     *times += 1;
                     if *times > rollouts {
-                        survey.repeats.push(format!("{place}: its id occurs before; --rollouts counts replies per id"));
+                        survey
+                            .repeats
+                            .push(format!("{place}: its id occurs before; --rollouts counts replies per id"));
                     }
                 }
                 Err(problem @ DataError::Row { .. }) => survey.problems.push(problem.to_string()),
@@ -163,7 +170,9 @@ pub(super) fn pairing(
                 return Err(JoinError::NoId { columns: columns.to_owned() });
             }
             if by == PairBy::Id {
-                notes.push("no column is an id; replies are paired by the words of their questions".to_owned());
+                notes.push(
+                    "no column is an id; replies are paired by the words of their questions".to_owned(),
+                );
             }
             Ok(Pairing::Question(Questions::of(asked)))
         }
@@ -173,7 +182,7 @@ pub(super) fn pairing(
 fn by_id(survey: &Survey, asked: &[Option<Asked>], columns: &str) -> Result<Pairing, JoinError> {
     let mut items = HashMap::new();
     for (item, asked) in asked.iter().enumerate() {
-        items.extend(asked.iter().map(|asked| (asked.id.clone(), item)));
+        items.extend(asked.iter().map(|asked| (key(&asked.id).to_owned(), item)));
     }
     if survey.items.keys().all(|id| !items.contains_key(id)) {
         return Err(JoinError::NoSharedId {

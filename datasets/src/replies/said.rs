@@ -124,9 +124,15 @@ fn is_response(text: &str) -> bool {
         return false;
     }
     let has = |key: &str| text.contains(&format!("\"{key}\":")) || text.contains(&format!("'{key}':"));
-    [["choices", "message"], ["role", "content"], ["completion", "model"], ["status_code", "body"], ["output", "usage"]]
-        .iter()
-        .any(|keys| keys.iter().all(|key| has(key)))
+    [
+        ["choices", "message"],
+        ["role", "content"],
+        ["completion", "model"],
+        ["status_code", "body"],
+        ["output", "usage"],
+    ]
+    .iter()
+    .any(|keys| keys.iter().all(|key| has(key)))
 }
 
 #[cfg(test)]
@@ -144,7 +150,10 @@ mod tests {
             (json!(true), "true"),
             (json!([["C"]]), "C"),
             (json!("['it\\'s B']"), "it's B"),
-            (json!([{"type": "reasoning", "summary": []}, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]), "a b"),
+            (
+                json!([{"type": "reasoning", "summary": []}, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]),
+                "a b",
+            ),
             (json!([{"type": "message", "content": [{"type": "output_text", "text": "yes"}]}]), "yes"),
             (json!("[{\"bbox_2d\": [1, 2, 3, 4]}]"), "[{\"bbox_2d\": [1, 2, 3, 4]}]"),
             (json!("{\"answer\": \"B\"}"), "{\"answer\": \"B\"}"),
@@ -176,7 +185,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(why(json!(429)), "the tool got no reply: status 429");
-        assert_eq!(why(json!({"code": "batch_expired", "message": "…"})), "the tool got no reply: batch_expired");
+        assert_eq!(
+            why(json!({"code": "batch_expired", "message": "…"})),
+            "the tool got no reply: batch_expired"
+        );
         assert_eq!(why(json!("out of memory")), "the tool got no reply: out of memory");
     }
 }

@@ -1,7 +1,7 @@
 //! Files of tools whose layout is known: where each keeps reply, reference, question and its own errors.
 
-use super::mapping::Mapping;
 use super::fields::at;
+use super::mapping::Mapping;
 use serde_json::Value;
 
 /// A tool's file, told by fields that a row has.
@@ -77,19 +77,23 @@ impl Tool {
     /// The tool that wrote these rows.
     pub(super) fn of(rows: &[Value]) -> Option<&'static Self> {
         let has = |row: &Value, mark: &&str| row.get(mark).is_some();
-        let written = |tool: &&Tool| !rows.is_empty() && rows.iter().all(|row| tool.marks.iter().all(|m| has(row, m)));
+        let written =
+            |tool: &&Tool| !rows.is_empty() && rows.iter().all(|row| tool.marks.iter().all(|m| has(row, m)));
         TOOLS.iter().find(written)
     }
 
     /// Where its fields are, as the first rows have them.
     pub(super) fn mapping(&self, rows: &[Value]) -> Mapping {
         let there = |paths: &[&str]| {
-            let path = paths.iter().find(|path| rows.iter().any(|row| at(row, path).is_some_and(|v| !v.is_null())));
+            let path =
+                paths.iter().find(|path| rows.iter().any(|row| at(row, path).is_some_and(|v| !v.is_null())));
             path.map(|path| (*path).to_owned())
         };
         Mapping {
             id: there(self.id),
-            reply: there(self.reply).or_else(|| self.reply.first().map(|r| (*r).to_owned())).unwrap_or_default(),
+            reply: there(self.reply)
+                .or_else(|| self.reply.first().map(|r| (*r).to_owned()))
+                .unwrap_or_default(),
             gold: there(self.gold),
             question: there(self.question),
             choices: there(self.choices),

@@ -77,7 +77,8 @@ fn add(image: Image, samples: &mut Vec<Result<Sample, DataError>>, outlines: &mu
     }
     for (label, marks) in labels {
         let Some(size) = size else {
-            let error = marks.first().map(|m| m.error("the image has no width and height, which its masks need"));
+            let error =
+                marks.first().map(|m| m.error("the image has no width and height, which its masks need"));
             samples.extend(error.map(Err));
             outlines.push(None);
             continue;

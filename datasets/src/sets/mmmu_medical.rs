@@ -55,7 +55,8 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
         None => Target::Unknown,
         Some(answer) if choices.is_empty() => {
             let accepted = python_list(&answer).unwrap_or_else(|| vec![Some(answer)]);
-            let accepted: Vec<String> = accepted.into_iter().flatten().filter(|a| !a.trim().is_empty()).collect();
+            let accepted: Vec<String> =
+                accepted.into_iter().flatten().filter(|a| !a.trim().is_empty()).collect();
             if accepted.is_empty() { Target::Unknown } else { Target::Text(accepted) }
         }
         Some(answer) => chosen(row, &choices, &answer)?,

@@ -79,11 +79,5 @@ fn annotated(root: &Root, split: &Split, images: &str, file: &str) -> Result<Ann
         // Marks of no extent in one direction; a pixel wide when counted as pixels.
         tags.insert("zero_extent_boxes".to_owned(), zero_extent.to_string());
     }
-    Ok(Annotated {
-        id: stem(file).to_owned(),
-        media,
-        group: image,
-        boxes,
-        tags,
-    })
+    Ok(Annotated { id: stem(file).to_owned(), media, group: image, boxes, tags })
 }

@@ -79,7 +79,8 @@ fn annotated(root: &Root, folder: &str, image: &str, row: &Row) -> Result<Annota
     for entry in row.list("boxes") {
         for (label, numbers) in entry.as_object().ok_or_else(bad)? {
             let at = values::numbers(numbers).and_then(values::xywh);
-            let at = at.map_err(|problem| row.error(format!("[x, y, width, height] of {label:?}: {problem}")));
+            let at =
+                at.map_err(|problem| row.error(format!("[x, y, width, height] of {label:?}: {problem}")));
             boxes.push(Region::new(label.clone(), at));
         }
     }

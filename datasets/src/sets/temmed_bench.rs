@@ -194,7 +194,9 @@ impl Studies<'_> {
                 group = Self::patient(row);
             }
         }
-        let choices = lettered(["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(|text| Some(text.to_owned())));
+        let choices = lettered(
+            ["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(|text| Some(text.to_owned())),
+        );
         Ok(Sample {
             media,
             question: format!(

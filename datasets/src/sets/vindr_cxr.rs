@@ -98,7 +98,8 @@ fn add(
 
 fn place(row: &Row) -> Result<Box2<Source>, DataError> {
     let edge = |name: &str| {
-        row.number(name)?.ok_or_else(|| row.error(format!("the finding has no {name}, so that its place is unknown")))
+        row.number(name)?
+            .ok_or_else(|| row.error(format!("the finding has no {name}, so that its place is unknown")))
     };
     let edges = [edge("x_min")?, edge("y_min")?, edge("x_max")?, edge("y_max")?];
     corners(edges).map_err(|problem| row.error(problem))
@@ -156,15 +157,20 @@ mod tests {
             at: Ok(Box2::new(x0, 0.0, x0 + 10.0, 10.0)),
             reader: Some(reader.to_owned()),
         };
-        let boxes = || vec![
-            mark("nodule", 0.0, "R1"),
-            mark("nodule", 2.0, "R2"),
-            mark("nodule", 50.0, "R1"),
-            mark("mass", 0.0, "R3"),
-        ];
+        let boxes = || {
+            vec![
+                mark("nodule", 0.0, "R1"),
+                mark("nodule", 2.0, "R2"),
+                mark("nodule", 50.0, "R1"),
+                mark("mass", 0.0, "R3"),
+            ]
+        };
         let agreed = consensus(boxes(), 3);
         assert_eq!(agreed.len(), 1);
-        assert_eq!(agreed.first().and_then(|b| Some(b.at.as_ref().ok()?.xyxy())), Some([1.0, 0.0, 11.0, 10.0]));
+        assert_eq!(
+            agreed.first().and_then(|b| Some(b.at.as_ref().ok()?.xyxy())),
+            Some([1.0, 0.0, 11.0, 10.0])
+        );
         assert!(consensus(boxes(), 4).is_empty());
     }
 }

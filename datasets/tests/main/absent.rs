@@ -14,7 +14,9 @@ fn letters(sample: &Sample) -> Vec<(char, &str)> {
 #[test]
 fn an_empty_option_moves_no_letter_in_any_reader() {
     let row = |choices: &str, answer: &str| {
-        format!(r##"{{"question": "Which tooth?", "image": "p.png", "choices": {choices}, "answer": {answer}}}"##)
+        format!(
+            r##"{{"question": "Which tooth?", "image": "p.png", "choices": {choices}, "answer": {answer}}}"##
+        )
     };
     let own = [
         row(r##"["#25", "", "#26", "#27"]"##, "\"C\""),
@@ -115,18 +117,29 @@ fn references_that_say_nothing_are_unknown_and_booleans_are_yes_and_no() {
     }
     let found = &check("jsonl", dir.path()).unwrap().splits[0];
     assert_eq!(found.rows_without_reference, 7);
-    let named: Vec<&str> = found.notes.iter().filter(|n| n.text.contains("no reference")).map(|n| n.text.as_str()).collect();
+    let named: Vec<&str> =
+        found.notes.iter().filter(|n| n.text.contains("no reference")).map(|n| n.text.as_str()).collect();
     assert_eq!((named.len(), named[6].split(':').next()), (7, Some("set.jsonl, line 7")));
 }
 
 /// Python writes NaN for a missing cell; it costs its own field.
 #[test]
 fn a_number_that_is_none_costs_one_field_of_one_row() {
-    let row = |qid: usize, answer: &str| format!(r#"{{"img_name": "x/source.jpg", "question": "What?", "answer": {answer}, "q_lang": "en", "qid": {qid}}}"#);
+    let row = |qid: usize, answer: &str| {
+        format!(
+            r#"{{"img_name": "x/source.jpg", "question": "What?", "answer": {answer}, "q_lang": "en", "qid": {qid}}}"#
+        )
+    };
     let slake = format!("[{}, {}, {}]", row(1, "\"CT\""), row(2, "NaN"), row(3, "\"CT\""));
-    let dir = folder(&[("test.json", &slake), ("set.jsonl", "{\"question\": \"?\", \"answer\": NaN}\n{\"question\": Infinity}\n")]);
+    let dir = folder(&[
+        ("test.json", &slake),
+        ("set.jsonl", "{\"question\": \"?\", \"answer\": NaN}\n{\"question\": Infinity}\n"),
+    ]);
     let all = samples("slake", dir.path(), "test");
-    assert_eq!(all.iter().map(|s| s.target.clone()).collect::<Vec<_>>(), [text(&["CT"]), Target::Unknown, text(&["CT"])]);
+    assert_eq!(
+        all.iter().map(|s| s.target.clone()).collect::<Vec<_>>(),
+        [text(&["CT"]), Target::Unknown, text(&["CT"])]
+    );
     let own = open("jsonl", dir.path(), "all");
     assert_eq!(own.get(0).unwrap().target, Target::Unknown);
     assert!(own.get(1).unwrap_err().to_string().contains("line 2: \"question\" is missing"));
@@ -136,7 +149,10 @@ fn a_number_that_is_none_costs_one_field_of_one_row() {
 #[test]
 fn whole_numbers_with_a_fraction_of_zeros_are_whole_numbers() {
     let dir = folder(&[
-        ("set.jsonl", r#"{"id": 7.0, "question": "?", "image": {"path": "x.nii", "slice": 3.0, "frame": 1.0}, "choices": ["a", "b"], "answer": 1.0}"#),
+        (
+            "set.jsonl",
+            r#"{"id": 7.0, "question": "?", "image": {"path": "x.nii", "slice": 3.0, "frame": 1.0}, "choices": ["a", "b"], "answer": 1.0}"#,
+        ),
         ("set.csv", "question,image,slice,choices,answer\n?,x.nii,3.0,a|b,1.0\n"),
         (
             "coco/annotations.json",
@@ -192,9 +208,18 @@ fn a_box_that_cannot_be_read_is_no_image_without_boxes() {
     assert!((0..whole.len()).all(|i| whole.get(i).is_err()));
 
     let dir = folder(&[
-        ("detection_all.json", r#"{"x1": [{"Liver": [1, 2, 3]}, {"Lung": [1, 2, 3, 4]}], "x2": [{"Liver": [1, 2, "3", 4, 5]}]}"#),
-        ("vindr/train.csv", "image_id,class_name,rad_id,x_min,y_min,x_max,y_max\ni1,Nodule,R1,,,,\ni2,No finding,R1,,,,\ni3,Mass,R1,9,1,5,5\n"),
-        ("voc/annotations/a.xml", "<annotation><size><width>20</width><height>10</height></size><object><name>x</name><bndbox><xmin>9</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>"),
+        (
+            "detection_all.json",
+            r#"{"x1": [{"Liver": [1, 2, 3]}, {"Lung": [1, 2, 3, 4]}], "x2": [{"Liver": [1, 2, "3", 4, 5]}]}"#,
+        ),
+        (
+            "vindr/train.csv",
+            "image_id,class_name,rad_id,x_min,y_min,x_max,y_max\ni1,Nodule,R1,,,,\ni2,No finding,R1,,,,\ni3,Mass,R1,9,1,5,5\n",
+        ),
+        (
+            "voc/annotations/a.xml",
+            "<annotation><size><width>20</width><height>10</height></size><object><name>x</name><bndbox><xmin>9</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>",
+        ),
     ]);
     let fails = |set: &str, path: &Path, split: &str| -> Vec<bool> {
         let set = open(set, path, split);
@@ -234,7 +259,10 @@ fn a_polygon_that_cannot_be_read_is_no_other_polygon() {
 fn looked(dir: &Path, split: Option<&str>) -> CheckReport {
     let mut look = |media: &MediaRef| match media.name.as_str() {
         "deep.nii" => Err("slice 400 of 20 (counted from 0)".to_owned()),
-        name => Ok(Look { size: if name == "small.png" { [10, 5] } else { [100, 50] }, turned: name == "turned.jpg" }),
+        name => Ok(Look {
+            size: if name == "small.png" { [10, 5] } else { [100, 50] },
+            turned: name == "turned.jpg",
+        }),
     };
     loupe_datasets::check("jsonl", dir, split, &mut look).unwrap()
 }
@@ -269,8 +297,14 @@ fn a_check_names_every_row_and_what_does_not_fit_its_image() {
         (NoteKind::BadRow, "set.jsonl, line 11: box 1 of \"boxes\": expected 4 numbers, found 2"),
         (NoteKind::MissingImage, "set.jsonl, line 8: missing image: gone.png"),
         (NoteKind::Image, "set.jsonl, line 6: image deep.nii: slice 400 of 20 (counted from 0)"),
-        (NoteKind::Place, "set.jsonl, line 3: box 2 (90, 10, 140, 50) reaches out of the picture of 100 × 50 pixels"),
-        (NoteKind::Place, "set.jsonl, line 4: every box lies within 0 to 1 of a picture of 100 × 50 pixels: shares, not pixels?"),
+        (
+            NoteKind::Place,
+            "set.jsonl, line 3: box 2 (90, 10, 140, 50) reaches out of the picture of 100 × 50 pixels",
+        ),
+        (
+            NoteKind::Place,
+            "set.jsonl, line 4: every box lies within 0 to 1 of a picture of 100 × 50 pixels: shares, not pixels?",
+        ),
         (NoteKind::Place, "set.jsonl, line 5: point 1 (50, 60) lies outside the picture of 100 × 50 pixels"),
         (NoteKind::Place, "set.jsonl, line 7: mask small.png is 10 × 5, its picture 100 × 50 pixels"),
         (
@@ -282,14 +316,26 @@ fn a_check_names_every_row_and_what_does_not_fit_its_image() {
     assert_eq!(said, expected);
     assert!(!report.is_good());
     let part = looked(dir.path(), Some("b"));
-    assert_eq!((part.splits[0].rows, part.splits[0].notes.len(), part.is_good()), (2, 1, false), "the broken row is in every split");
+    assert_eq!(
+        (part.splits[0].rows, part.splits[0].notes.len(), part.is_good()),
+        (2, 1, false),
+        "the broken row is in every split"
+    );
 }
 
 /// Lines of a table are those of an editor, whatever cells hold and however lines end.
 #[test]
 fn rows_of_a_table_are_counted_as_lines() {
     for end in ["\n", "\r\n"] {
-        let csv = ["question,image,answer,count", "\"Two", "lines?\",x.png,a,", "", "Both?,x.png,a,2", "Short,x.png", ""];
+        let csv = [
+            "question,image,answer,count",
+            "\"Two",
+            "lines?\",x.png,a,",
+            "",
+            "Both?,x.png,a,2",
+            "Short,x.png",
+            "",
+        ];
         let dir = folder(&[("set.csv", &csv.join(end))]);
         let found = check("csv", dir.path()).unwrap();
         let said: Vec<&str> = found.splits[0]
@@ -304,16 +350,28 @@ fn rows_of_a_table_are_counted_as_lines() {
 
 #[test]
 fn an_image_that_is_not_there_is_never_no_image() {
-    let tsv = format!("index\timage\tquestion\tanswer\n0\t{}\tIs it?\tyes\n1\t\tIs it?\tno\n", "iVBORw0KGgo".repeat(9));
+    let tsv = format!(
+        "index\timage\tquestion\tanswer\n0\t{}\tIs it?\tyes\n1\t\tIs it?\tno\n",
+        "iVBORw0KGgo".repeat(9)
+    );
     let dir = folder(&[
         ("set.tsv", &tsv),
-        ("mm/test.jsonl", r#"{"id": "1", "question": "?", "images": [], "label": "A", "options": {"A": "a", "B": "b"}}"#),
+        (
+            "mm/test.jsonl",
+            r#"{"id": "1", "question": "?", "images": [], "label": "A", "options": {"A": "a", "B": "b"}}"#,
+        ),
         ("iu/indiana_projections.csv", "uid,filename,projection\n1,a.png,Frontal\n"),
         ("iu/indiana_reports.csv", "uid,findings,impression\n1,Clear.,Normal.\n2,Clear.,Normal.\n"),
     ]);
     let tsv = open("vlmevalkit", &dir.path().join("set.tsv"), "all");
     assert!(tsv.get(0).is_ok() && tsv.get(1).unwrap_err().to_string().contains("the row has no image"));
-    assert!(open("medxpertqa-mm", &dir.path().join("mm"), "test").get(0).unwrap_err().to_string().contains("names no image"));
+    assert!(
+        open("medxpertqa-mm", &dir.path().join("mm"), "test")
+            .get(0)
+            .unwrap_err()
+            .to_string()
+            .contains("names no image")
+    );
     let iu = open("iu-xray", &dir.path().join("iu"), "all");
     assert!(iu.get(0).is_ok() && iu.get(1).unwrap_err().to_string().contains("line 3: "));
 }

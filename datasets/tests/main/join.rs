@@ -137,7 +137,9 @@ fn rows_find_their_items_by_id_or_by_position() {
     assert_eq!(said(&by_id), [(2, 0, "c".to_owned()), (0, 0, "a".to_owned())]);
     assert_eq!(
         by_id.problems,
-        ["line 5 (id \"1\"): an earlier row is a reply to the same question; --rollouts counts replies per question"]
+        [
+            "line 5 (id \"1\"): an earlier row is a reply to the same question; --rollouts counts replies per question"
+        ]
     );
     assert_eq!(
         by_id.notes[0],

@@ -81,7 +81,12 @@ fn eval_sample(id: usize, content: Value, target: Value, error: Value) -> Value 
 fn logs_of_inspect_ai() {
     let samples = [
         eval_sample(1, "B".into(), "B".into(), Value::Null),
-        eval_sample(2, json!([{"type": "reasoning", "reasoning": "A or B"}, {"type": "text", "text": "A"}]), json!(["B"]), Value::Null),
+        eval_sample(
+            2,
+            json!([{"type": "reasoning", "reasoning": "A or B"}, {"type": "text", "text": "A"}]),
+            json!(["B"]),
+            Value::Null,
+        ),
         eval_sample(3, "".into(), "A".into(), json!({"message": "TimeoutError()", "traceback": "…"})),
     ];
     let log = json!({"version": 2, "status": "success", "eval": {"task": "t"}, "plan": {}, "results": {}, "stats": {}, "samples": samples});
@@ -110,7 +115,10 @@ fn logs_of_inspect_ai() {
 #[test]
 fn output_of_the_batch_interface_of_openai() {
     let line = |id: &str, status: u32, content: Option<&str>, error: Value| {
-        let body = content.map_or_else(|| json!({"error": {"code": "rate_limit"}}), |text| json!({"choices": [{"message": {"role": "assistant", "content": text}}]}));
+        let body = content.map_or_else(
+            || json!({"error": {"code": "rate_limit"}}),
+            |text| json!({"choices": [{"message": {"role": "assistant", "content": text}}]}),
+        );
         json!({"id": format!("batch_{id}"), "custom_id": id, "response": {"status_code": status, "request_id": "r", "body": body}, "error": error})
     };
     let rows = [
@@ -118,10 +126,7 @@ fn output_of_the_batch_interface_of_openai() {
         line("q1", 429, None, Value::Null),
         json!({"id": "batch_3", "custom_id": "q3", "response": null, "error": {"code": "batch_expired", "message": "…"}}),
     ];
-    let dir = folder(&[
-        ("out.jsonl", &lines(&rows)),
-        ("gold.csv", "id,answer\nq1,yes\nq2,no\nq3,no\n"),
-    ]);
+    let dir = folder(&[("out.jsonl", &lines(&rows)), ("gold.csv", "id,answer\nq1,yes\nq2,no\nq3,no\n")]);
     let mut options = JoinOptions::new(dir.path().join("out.jsonl"));
     options.references = Some(dir.path().join("gold.csv"));
     let joined = join(&options, None, &NoPictures).unwrap();
@@ -180,8 +185,16 @@ fn row_of(id: &str, text: &str, gold: &str) -> (String, String, String) {
 #[test]
 fn an_object_is_never_a_reply() {
     let object = json!({"choices": [{"message": {"content": "B"}}], "model": "m"});
-    let rows = [json!({"id": 1, "answer": "B", "output": object.clone()}), json!({"id": 2, "answer": "B", "output": object.clone()})];
-    let mixed = [json!({"id": 1, "answer": "B", "response": "B"}), json!({"id": 2, "answer": "B", "response": {"text": "B"}}), json!({"id": 3, "answer": "B", "response": null}), json!({"id": 4, "answer": "B"})];
+    let rows = [
+        json!({"id": 1, "answer": "B", "output": object.clone()}),
+        json!({"id": 2, "answer": "B", "output": object.clone()}),
+    ];
+    let mixed = [
+        json!({"id": 1, "answer": "B", "response": "B"}),
+        json!({"id": 2, "answer": "B", "response": {"text": "B"}}),
+        json!({"id": 3, "answer": "B", "response": null}),
+        json!({"id": 4, "answer": "B"}),
+    ];
     let csv = format!("id,answer,response\n1,B,\"{}\"\n", object.to_string().replace('"', "\"\""));
     let facts = json!({"model": "m", "config": {"a": 1}, "n": 3});
     let dir = folder(&[
@@ -189,12 +202,19 @@ fn an_object_is_never_a_reply() {
         ("mixed.jsonl", &lines(&mixed)),
         ("written.csv", &csv),
         ("facts.json", &facts.to_string()),
-        ("named.json", &json!({"config": {"a": 1}, "results": [{"id": 1, "answer": "B", "response": "B"}]}).to_string()),
+        (
+            "named.json",
+            &json!({"config": {"a": 1}, "results": [{"id": 1, "answer": "B", "response": "B"}]}).to_string(),
+        ),
     ]);
-    let refused = |file: &str| join(&JoinOptions::new(dir.path().join(file)), None, &NoPictures).err().unwrap();
+    let refused =
+        |file: &str| join(&JoinOptions::new(dir.path().join(file)), None, &NoPictures).err().unwrap();
     for file in ["objects.jsonl", "written.csv"] {
         let JoinError::NoReplyColumn(why) = refused(file) else { panic!("{file}") };
-        assert!(why.contains("hold objects or lists, which are no replies") && why.contains("--reply-column"), "{why}");
+        assert!(
+            why.contains("hold objects or lists, which are no replies") && why.contains("--reply-column"),
+            "{why}"
+        );
     }
     let JoinError::Replies(why) = refused("facts.json") else { panic!() };
     assert!(why.to_string().contains("--rows"), "{why}");

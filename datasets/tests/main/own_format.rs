@@ -132,18 +132,42 @@ fn what_is_wrong_with_a_row_is_said_and_the_others_go_on() {
             "\"window\" is neither",
         ),
         (r#"{"question": "?", "image": {"path": "x.png", "plane": "oblique"}}"#, "\"plane\" is none of"),
-        (r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, 3]]}"#, "box 1 of \"boxes\": expected 4 numbers, found 3"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, 3]]}"#,
+            "box 1 of \"boxes\": expected 4 numbers, found 3",
+        ),
         (r#"{"question": "?", "image": "x.png", "count": "many"}"#, "\"count\" is not a number"),
-        (r#"{"question": "?", "image": "x.png", "boxes": [["1", 2, 3, "x", 5]]}"#, "number 1 of a list of 4 is text"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [["1", 2, 3, "x", 5]]}"#,
+            "number 1 of a list of 4 is text",
+        ),
         (r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, null, 4, 5]]}"#, "is null"),
-        (r#"{"question": "?", "image": "x.png", "boxes": [[0, 0, 9, 9], [9, 2, 3, 4]]}"#, "box 2 of \"boxes\": the box 9, 2, 3, 4 is reversed"),
-        (r#"{"question": "?", "image": "x.png", "boxes": [[1, NaN, 3, 4]]}"#, "number 2 of a list of 4 is null"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[0, 0, 9, 9], [9, 2, 3, 4]]}"#,
+            "box 2 of \"boxes\": the box 9, 2, 3, 4 is reversed",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[1, NaN, 3, 4]]}"#,
+            "number 2 of a list of 4 is null",
+        ),
         (r#"{"question": "?", "image": "x.png", "boxes": true}"#, "\"boxes\" needs a list of 4 numbers each"),
-        (r#"{"question": "?", "image": "x.png", "points": [[1, 2, 3]]}"#, "point 1 of \"points\": expected 2 numbers"),
-        (r#"{"question": "?", "image": "x.png", "points": [{"point": [1, 2], "image": 5}]}"#, "lies in image 5, counted from 0, but there are 1"),
+        (
+            r#"{"question": "?", "image": "x.png", "points": [[1, 2, 3]]}"#,
+            "point 1 of \"points\": expected 2 numbers",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "points": [{"point": [1, 2], "image": 5}]}"#,
+            "lies in image 5, counted from 0, but there are 1",
+        ),
         (r#"{"question": "?", "image": "x.png", "masks": [true]}"#, "a mask has no path"),
-        (r#"{"question": "?", "image": "x.png", "report": true}"#, "\"report\" is neither text nor an object"),
-        (r#"{"question": "?", "image": "x.png", "images": ["y.png"]}"#, "\"image\" and \"images\" are both given"),
+        (
+            r#"{"question": "?", "image": "x.png", "report": true}"#,
+            "\"report\" is neither text nor an object",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "images": ["y.png"]}"#,
+            "\"image\" and \"images\" are both given",
+        ),
         (r#"{"question": "?", "image": "x.png", "tags": {"a": [1]}}"#, "the tag \"a\" is not a single value"),
         (
             r#"{"question": "?", "image": "x.png", "choices": ["a", "", "c"], "answer": "B"}"#,

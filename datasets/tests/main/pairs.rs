@@ -67,7 +67,10 @@ fn rows_of_other_questions_are_refused_with_the_first_and_their_number() {
         assert_eq!((found.count, found.rows, found.what), (2, 4, "question"));
         assert_eq!(found.place, "line 2 (id \"1\")");
         let text = found.to_string();
-        assert!(text.contains("are there more than 12 ribs?") && text.contains("which organ is shown?"), "{text}");
+        assert!(
+            text.contains("are there more than 12 ribs?") && text.contains("which organ is shown?"),
+            "{text}"
+        );
         assert!(text.contains("--by-question") && text.contains("--ids-only"));
     }
     options.pair_by = PairBy::Question;
@@ -88,7 +91,10 @@ fn references_alone_show_a_wrong_pairing_too() {
     else {
         panic!()
     };
-    assert_eq!((found.count, found.what, found.theirs.as_str(), found.ours.as_str()), (2, "reference", "liver", "yes"));
+    assert_eq!(
+        (found.count, found.what, found.theirs.as_str(), found.ours.as_str()),
+        (2, "reference", "liver", "yes")
+    );
 }
 
 #[test]
@@ -101,7 +107,8 @@ fn prompts_around_the_question_and_another_case_are_the_same_question() {
     ];
     let dir = folder(&[("r.jsonl", &lines(&rows))]);
     let set = set(dir.path());
-    let joined = join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
+    let joined =
+        join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
     assert_eq!(said(&joined).len(), 3);
     let mut replies = joined.replies();
     assert_eq!(replies.by_ref().count(), 3);
@@ -115,11 +122,14 @@ fn without_ids_the_words_of_the_question_decide_and_numbers_of_rows_never_do() {
     rows.push(json!({"question": "Is there a fracture?", "prediction": "no"}));
     let dir = folder(&[("r.jsonl", &lines(&rows)), ("bare.csv", "prediction\na\nb\nc\nd\n")]);
     let set = set(dir.path());
-    let joined = join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
+    let joined =
+        join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
     assert_eq!(said(&joined), answers());
     assert!(joined.notes.iter().any(|n| n.contains("paired by the words")), "{:?}", joined.notes);
     assert!(
-        joined.notes.contains(&"1 row of the file are those of no item of jsonl and are left out: line 5".to_owned()),
+        joined
+            .notes
+            .contains(&"1 row of the file are those of no item of jsonl and are left out: line 5".to_owned()),
         "{:?}",
         joined.notes
     );
@@ -136,7 +146,12 @@ fn without_ids_the_words_of_the_question_decide_and_numbers_of_rows_never_do() {
 #[test]
 fn the_same_question_of_two_images_is_told_apart_or_left_out() {
     let row = |id: &str, image: &str, answer: &str| json!({"id": id, "question": "Is it normal?", "image": image, "answer": answer});
-    let rows = [row("a", "1.png", "yes"), row("b", "2.png", "yes"), row("c", "3.png", "no"), row("d", "3.png", "no")];
+    let rows = [
+        row("a", "1.png", "yes"),
+        row("b", "2.png", "yes"),
+        row("c", "3.png", "no"),
+        row("d", "3.png", "no"),
+    ];
     let reply = |image: &str, answer: &str, said: &str| json!({"question": "is it normal?", "image": image, "answer": answer, "response": said});
     let replies = [
         reply("folder/2.jpg", "yes", "second"),
@@ -145,13 +160,17 @@ fn the_same_question_of_two_images_is_told_apart_or_left_out() {
     ];
     let dir = folder(&[("set.jsonl", &lines(&rows)), ("r.jsonl", &lines(&replies))]);
     let set = loupe_datasets::open("jsonl", &dir.path().join("set.jsonl"), None).unwrap();
-    let joined = join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
+    let joined =
+        join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
     assert_eq!(said(&joined), [(0, "first".to_owned()), (1, "second".to_owned())]);
 }
 
 #[test]
 fn any_column_that_identifies_rows_on_both_sides_is_an_id() {
-    let replies = "report,study_id,id\nClear lungs.,s1.0,0\n,s2.0,1\nNodule.,s3,2\n".replace("s1.0", "51.0").replace("s2.0", "52.0").replace("s3", "53.0");
+    let replies = "report,study_id,id\nClear lungs.,s1.0,0\n,s2.0,1\nNodule.,s3,2\n"
+        .replace("s1.0", "51.0")
+        .replace("s2.0", "52.0")
+        .replace("s3", "53.0");
     let references = "study_id,report\n53,A nodule.\n51,Lungs are clear.\n52,Normal.\n54,Never answered.\n";
     let dir = folder(&[("r.csv", &replies), ("g.csv", references)]);
     let mut options = JoinOptions::new(dir.path().join("r.csv"));
@@ -167,7 +186,10 @@ fn any_column_that_identifies_rows_on_both_sides_is_an_id() {
             .map(|s| (s.id.clone(), s.target.text().unwrap().to_owned()))
             .collect();
         let of = |n: usize| (samples[n].0.as_str(), samples[n].1.as_str());
-        assert_eq!([of(0), of(1), of(2)], [("51", "Lungs are clear."), ("52", "Normal."), ("53", "A nodule.")]);
+        assert_eq!(
+            [of(0), of(1), of(2)],
+            [("51", "Lungs are clear."), ("52", "Normal."), ("53", "A nodule.")]
+        );
         assert_eq!(of(3), ("54", "Never answered."), "a reference without a reply is an item too");
         assert_eq!(said(&joined).iter().map(|s| s.0).collect::<Vec<_>>(), [0, 1, 2]);
         let mut replies = joined.replies();
@@ -182,7 +204,10 @@ fn any_column_that_identifies_rows_on_both_sides_is_an_id() {
 fn replies_without_any_reference_are_an_error() {
     let dir = folder(&[
         ("r.jsonl", "{\"id\": 1, \"question\": \"?\", \"prediction\": \"yes\"}\n"),
-        ("empty.jsonl", "{\"id\": 1, \"answer\": \"\", \"prediction\": \"\"}\n{\"id\": 2, \"answer\": null, \"prediction\": \"\"}\n"),
+        (
+            "empty.jsonl",
+            "{\"id\": 1, \"answer\": \"\", \"prediction\": \"\"}\n{\"id\": 2, \"answer\": null, \"prediction\": \"\"}\n",
+        ),
         ("g.csv", "id,words\n1,yes\n"),
     ]);
     for file in ["r.jsonl", "empty.jsonl"] {
@@ -226,7 +251,12 @@ fn options_of_replies_keep_their_letters() {
         let joined = join(&JoinOptions::new(dir.path().join(file)), None, &NoPictures).unwrap();
         for sample in joined.samples().map(|s| s.sample.unwrap()) {
             let letters: String = sample.choices.iter().map(|c| c.letter).filter(|l| *l != 'D').collect();
-            assert_eq!((letters.as_str(), &sample.target), ("AC", &loupe_core::Target::Choice('C')), "{file} {}", sample.id);
+            assert_eq!(
+                (letters.as_str(), &sample.target),
+                ("AC", &loupe_core::Target::Choice('C')),
+                "{file} {}",
+                sample.id
+            );
         }
     }
 }

@@ -41,7 +41,9 @@ pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
             return unscored(BOTH_EMPTY);
         };
         let solid = |masks: &[(usize, Mask)]| match masks.is_empty() {
-            true => stacked(if wanted.is_empty() { &given } else { &wanted }, first, last).map(|r| r.emptied()),
+            true => {
+                stacked(if wanted.is_empty() { &given } else { &wanted }, first, last).map(|r| r.emptied())
+            }
             false => stacked(masks, first, last),
         };
         match (solid(&wanted), solid(&given)) {

@@ -160,7 +160,8 @@ impl Said {
         let text = bare(text);
         let first: Vec<String> = words(text).into_iter().take(4).collect();
         let denies = |w: &String| matches!(w.as_str(), "no" | "none" | "nothing");
-        let denied = first.iter().any(denies) || ["无", "没有", "未见", "未发现"].iter().any(|w| text.starts_with(w));
+        let denied =
+            first.iter().any(denies) || ["无", "没有", "未见", "未发现"].iter().any(|w| text.starts_with(w));
         if denied && !refuses(text) { Self::Denial } else { Self::Words }
     }
 }

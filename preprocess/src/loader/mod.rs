@@ -9,9 +9,9 @@ pub use kind::FileKind;
 pub use source::OpenedSource;
 
 use crate::dicom::series::Options as SeriesOptions;
+use crate::picture_io::EXIF_STEP;
 use crate::volume_io::nifti::Xform;
 use crate::volume_io::read::ReadVolume;
-use crate::picture_io::EXIF_STEP;
 use kept::KeptContents;
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::loader::{DisplayMaterial, Intensities, MediaLoader};
@@ -130,7 +130,11 @@ fn same_frame(stated: [usize; 2], shown: [usize; 2], turn: u8) -> Result<(), Str
     if stated == shown {
         return Ok(());
     }
-    Err(format!("the set counts boxes in a picture of {} pixels, but the file has {}", size(stated), size(stored)))
+    Err(format!(
+        "the set counts boxes in a picture of {} pixels, but the file has {}",
+        size(stated),
+        size(stored)
+    ))
 }
 
 impl MediaLoader for Loader {

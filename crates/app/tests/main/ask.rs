@@ -179,7 +179,8 @@ fn a_place_is_asked_for_on_one_picture_at_a_time() {
     let file = dir.path().join("found.json");
     write_coco(&file, &answers).unwrap();
     let coco: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let entry = |n: usize| (coco[n]["image_id"].clone(), coco[n]["bbox"][0].clone(), coco[n].get("score").cloned());
+    let entry =
+        |n: usize| (coco[n]["image_id"].clone(), coco[n]["bbox"][0].clone(), coco[n].get("score").cloned());
     assert_eq!(entry(0), (json!(2), json!(2.0), None));
     assert_eq!(entry(1), (json!(3), json!(3.0), None));
 

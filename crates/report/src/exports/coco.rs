@@ -102,9 +102,7 @@ pub fn detections(images: &[ExportImage<'_>], findings: &[ImageFinding<'_>]) -> 
 pub fn masks(looked_at: &[ExportImage<'_>], findings: &[ImageFinding<'_>]) -> Result<Value, ExportError> {
     let (mut names, mut labels) = (Names::default(), Names::default());
     let (mut images, mut annotations) = (Vec::new(), Vec::new());
-    let image_entry = |id: u64, name: &str, [width, height]: [usize; 2]| {
-        json!({ "id": id, "file_name": name, "width": width, "height": height })
-    };
+    let image_entry = |id: u64, name: &str, [width, height]: [usize; 2]| json!({ "id": id, "file_name": name, "width": width, "height": height });
     for image in looked_at {
         let id = names.number(image.name);
         if id > images.len() as u64 {

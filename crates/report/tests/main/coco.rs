@@ -52,7 +52,8 @@ fn masks_come_back_on_the_source_with_their_outlines() {
     let mask = Mask::new(8, 6, (0..48).map(bits).collect()).unwrap();
     let zoomed = named(Finding::mask(0, Rle::of(&mask), quarter()), "mass");
     let plain = named(Finding::mask(0, Rle::of(&mask), Origin::of_size(8, 6)), "mass");
-    let file = masks(&looked_at(&["none.png", "a.png"]), &[on("a.png", &plain), on("a.png", &zoomed)]).unwrap();
+    let file =
+        masks(&looked_at(&["none.png", "a.png"]), &[on("a.png", &plain), on("a.png", &zoomed)]).unwrap();
     assert_eq!(
         file["images"],
         serde_json::json!([
@@ -70,7 +71,9 @@ fn masks_come_back_on_the_source_with_their_outlines() {
     let refused = masks(&[], &[on("a.png", &plain), on("a.png", &broken)]);
     assert!(matches!(refused, Err(ExportError::Mask(1))), "{refused:?}");
     let exporter = EXPORTERS.by_name("coco-masks").unwrap();
-    let written = (exporter.write)(&looked_at(&["none.png", "a.png"]), &[on("a.png", &plain), on("a.png", &zoomed)]).unwrap();
+    let written =
+        (exporter.write)(&looked_at(&["none.png", "a.png"]), &[on("a.png", &plain), on("a.png", &zoomed)])
+            .unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&written).unwrap(), file);
     assert!(
         EXPORTERS.by_name("coco-mask").err().unwrap().to_string().contains("did you mean \"coco-masks\"?")
