@@ -127,3 +127,29 @@ fn an_opened_source_says_what_it_is_not() {
     assert!(opened.volume(0).unwrap_err().to_string().contains("no DICOM series"));
     assert!(loader.open(&MediaSource::File(nothing.path().join("gone"))).is_err());
 }
+
+/// The size that a set counts boxes in is that of the picture as it is shown, or the picture is refused.
+#[test]
+fn a_stated_size_says_in_which_frame_boxes_are() {
+    let loader = Loader::new(DecodeLimits::default());
+    let of = |file: &str, stated: [usize; 2]| {
+        let media = MediaRef { stated_size: Some(stated), ..MediaRef::file(fixture("pictures").join(file)) };
+        loader.load(&media).map(|picture| picture.origin.source_size).map_err(|error| error.to_string())
+    };
+    // Stored as 37 × 22.
+    assert_eq!(of("orientation1.jpg", [37, 22]), Ok([37, 22]));
+    assert_eq!(of("orientation6.jpg", [22, 37]), Ok([22, 37]), "after turning");
+    let before = of("orientation6.jpg", [37, 22]).unwrap_err();
+    assert!(
+        before.contains("37 × 22 pixels, before EXIF orientation 6") && before.contains("22 × 37"),
+        "{before}"
+    );
+    let open = of("orientation3.jpg", [37, 22]).unwrap_err();
+    assert!(open.contains("does not tell whether before or after EXIF orientation 3"), "{open}");
+    for file in ["orientation1.jpg", "orientation3.jpg", "orientation6.jpg"] {
+        let other = of(file, [74, 44]).unwrap_err();
+        assert!(other.contains("74 × 44 pixels, but the file has 37 × 22"), "{file}: {other}");
+    }
+    // Without a stated size every picture is shown as it is.
+    assert!(loader.load(&MediaRef::file(fixture("pictures").join("orientation3.jpg"))).is_ok());
+}
