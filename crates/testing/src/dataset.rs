@@ -1,6 +1,6 @@
 //! Datasets that need no files.
 
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample, Target};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample, Spot, Target};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

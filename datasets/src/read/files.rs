@@ -234,10 +234,25 @@ impl Root {
 
     /// A JSON file that is a list of objects.
     pub(crate) fn json_rows(&self, file: &str) -> Result<Rows, DataError> {
-        match self.json(file)? {
-            Value::Array(list) => Ok(Row::all(file, list)),
-            _ => Err(self.read_error(file, "expected a JSON list of objects")),
-        }
+        let text = self.text(file)?;
+        let document = json::parse(&text).map_err(|e| self.read_error(file, format!("not JSON: {e}")))?;
+        let Value::Array(list) = document else {
+            return Err(self.read_error(file, "expected a JSON list of objects"));
+        };
+        let rows = Row::all(file, list);
+        let lines = json::lines_of_elements(&text).filter(|lines| lines.len() == rows.len());
+        let Some(lines) = lines else { return Ok(rows) };
+        Ok(rows
+            .into_iter()
+            .zip(lines)
+            .map(|(row, line)| match row {
+                Ok(row) => Ok(row.on_line(line)),
+                Err(DataError::Row { file, problem, .. }) => {
+                    Err(DataError::Row { file, at: Spot::Line(line), problem })
+                }
+                Err(other) => Err(other),
+            })
+            .collect())
     }
 
     /// One JSON object a line; empty lines are left out.

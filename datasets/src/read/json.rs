@@ -41,6 +41,35 @@ fn mended(text: &str) -> Option<String> {
     found.then_some(out)
 }
 
+/// The line, from 1, on which each element of the list that the text is begins; nothing where elements share
+/// lines, so that a line does not tell which is meant.
+pub(crate) fn lines_of_elements(text: &str) -> Option<Vec<usize>> {
+    let mut lines = Vec::new();
+    let (mut line, mut depth, mut open) = (1, 0usize, false);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        // An element begins at the first mark after the bracket or comma before it.
+        if open && depth == 1 && !c.is_whitespace() && c != ']' {
+            lines.push(line);
+            open = false;
+        }
+        let end = if c == '"' { string_end(rest) } else { c.len_utf8() };
+        let (token, after) = rest.split_at(end);
+        match c {
+            '[' | '{' => {
+                depth += 1;
+                open |= depth == 1;
+            }
+            ']' | '}' => depth = depth.checked_sub(1)?,
+            ',' if depth == 1 => open = true,
+            _ => {}
+        }
+        line += token.matches('\n').count();
+        rest = after;
+    }
+    lines.windows(2).all(|pair| pair[0] < pair[1]).then_some(lines)
+}
+
 /// Where the string that the text begins with ends.
 fn string_end(text: &str) -> usize {
     let mut escaped = false;
@@ -55,8 +84,17 @@ fn string_end(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::parse;
+    use super::{lines_of_elements, parse};
     use serde_json::json;
+
+    #[test]
+    fn elements_are_found_on_their_lines() {
+        let text = "[\n  {\"a\": [1,\n 2]},\n\n  {\"b\": \"x],\\\"\"}, \n 7\n]";
+        assert_eq!(lines_of_elements(text).unwrap(), [2, 5, 6]);
+        assert_eq!(lines_of_elements("[{}, {}]"), None);
+        assert!(lines_of_elements("[]").unwrap().is_empty());
+        assert_eq!(lines_of_elements("[{}]\n").unwrap(), [1]);
+    }
 
     #[test]
     fn numbers_that_are_none_are_null() {

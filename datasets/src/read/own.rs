@@ -201,10 +201,10 @@ fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
                          nor {\"centre\": 40, \"width\": 400}";
     let chosen = match value {
         Value::String(text) => match text.trim() {
-            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(numbers),
+            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(centre_and_width),
             words => named(words),
         },
-        other => numbers(other),
+        other => centre_and_width(other),
     };
     chosen.ok_or_else(|| row.error(FORMS))
 }
@@ -226,7 +226,7 @@ fn named(text: &str) -> Option<WindowChoice> {
         .then(|| if full { WindowChoice::FullRange } else { WindowChoice::Preset(text.to_owned()) })
 }
 
-fn numbers(value: &Value) -> Option<WindowChoice> {
+fn centre_and_width(value: &Value) -> Option<WindowChoice> {
     let number = |name: &str| value.get(name).and_then(Value::as_f64);
     linear(number("centre").or_else(|| number("center"))?, number("width")?)
 }

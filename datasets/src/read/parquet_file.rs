@@ -1,6 +1,7 @@
 //! One parquet file: rows of its text columns, and the bytes of an image column by row.
 
-use super::row::{Row, Rows, words};
+use super::row::{Row, Rows};
+use super::values::words;
 use crate::listed::Embedded;
 use loupe_core::{DataError, MediaRef, MediaSource, Sample, Spot};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};

@@ -10,8 +10,7 @@
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::regions::labelled;
-use crate::read::values::corners;
-use crate::read::{ParquetSet, Root, Row, Split, sample, words};
+use crate::read::{ParquetSet, Root, Row, Split, sample, values, words};
 use loupe_core::{
     Box2, DataError, Labelled, MeasureUnit, Measurement, Plane, Sample, SliceAt, Source, Target,
 };
@@ -89,7 +88,7 @@ fn boxes_of(row: &Row, boxes: &Value, label: &str) -> Result<Vec<Labelled<Box2<S
     }
     let pairs = low.into_iter().zip(high);
     let at = |([y0, x0], [y1, x1]): ([f64; 2], [f64; 2])| {
-        let at = corners([x0, y0, x1, y1]).map_err(|problem| row.error(problem))?;
+        let at = values::corners([x0, y0, x1, y1]).map_err(|problem| row.error(problem))?;
         Ok(labelled(label, at))
     };
     pairs.map(at).collect()
