@@ -35,9 +35,9 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
     },
-    /// No family has this name.
+    /// No family or dialect has this name.
     #[error(transparent)]
-    UnknownFamily(#[from] UnknownName),
+    UnknownName(#[from] UnknownName),
     /// No family supports this architecture.
     #[error("no family supports {found}; supported: {known}{did_you_mean}")]
     Unclaimed {
@@ -55,16 +55,6 @@ pub enum LoadError {
         family: &'static str,
         /// What it does.
         task: &'static str,
-    },
-    /// There is no such box dialect.
-    #[error("there is no box dialect {found:?}; there are none, {known}{did_you_mean}")]
-    UnknownDialect {
-        /// The name asked for.
-        found: String,
-        /// All names.
-        known: String,
-        /// `; did you mean …?` with the nearest name, or nothing.
-        did_you_mean: String,
     },
     /// The checkpoint lacks tensors that the architecture needs.
     #[error("tensor {name:?} is missing; config.json does not describe these weights, or a shard is missing")]

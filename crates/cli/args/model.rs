@@ -3,8 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, Resample};
-use loupe_core::dialect::{DIALECTS, dialect};
-use loupe_core::words::did_you_mean;
+use loupe_core::dialect::DIALECTS;
 use std::path::PathBuf;
 
 /// Which model and how to run it.
@@ -67,13 +66,7 @@ pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
 
 /// The name of a dialect that there is.
 pub(crate) fn dialect_name(name: &str) -> Result<String, String> {
-    match dialect(name) {
-        Some(_) => Ok(name.to_owned()),
-        None => {
-            let meant = did_you_mean(name, DIALECTS.iter().map(|d| d.name));
-            Err(format!("no dialect is called {name:?}{meant} (`loupe list dialects` names them)"))
-        }
-    }
+    DIALECTS.by_name(name).map(|_| name.to_owned()).map_err(|unknown| unknown.to_string())
 }
 
 impl ModelArgs {

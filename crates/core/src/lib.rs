@@ -62,7 +62,7 @@ pub mod words;
 
 pub use answer::{Answer, AnswerSink, Answerer, Direct, NextWork, Work, WorkSource};
 pub use ask::{Ask, Counts, GenerationLimits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
-pub use dataset::{DataError, Dataset, DatasetInfo};
+pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};

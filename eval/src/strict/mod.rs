@@ -81,6 +81,10 @@ impl Profile for Strict {
             }
             Target::Masks(_) => return masks::masks(reply, case.prediction),
             Target::Unknown => return Judgement::bare(Verdict::Unscored, "no reference answer", ""),
+            // An empty reference agrees with nothing, not with an empty reply.
+            Target::Text(wordings) if wordings.iter().all(|w| w.trim().is_empty()) => {
+                return Judgement::bare(Verdict::Unscored, "no reference answer", "");
+            }
             _ => {}
         }
         let text = text_form(&reply.text);

@@ -72,7 +72,7 @@ impl Raster {
         };
         let (width, height, pixels) = turned(pixels, width, height, colours, orientation);
         if orientation != Orientation::NoTransforms {
-            steps.push(format!("exif orientation {}", orientation.to_exif()));
+            steps.push(format!("{EXIF_STEP}{}", orientation.to_exif()));
         }
         let mut picture = Picture::new(width, height, colours, pixels)
             .map_err(|e| malformed("picture", "size", e.to_string()))?;
@@ -82,6 +82,9 @@ impl Raster {
         Ok(picture)
     }
 }
+
+/// How the step begins that turned a picture; its EXIF orientation follows.
+pub const EXIF_STEP: &str = "exif orientation ";
 
 /// The first `colours` of every `channels` samples, converted.
 fn keep<T: Copy, U>(samples: &[T], channels: usize, colours: usize, convert: impl Fn(T) -> U) -> Vec<U> {

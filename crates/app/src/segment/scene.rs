@@ -14,7 +14,7 @@ use loupe_preprocess::dicom::Image;
 use loupe_preprocess::nifti::label_bytes;
 use loupe_preprocess::render::Slicing;
 use loupe_preprocess::volume_io::ReadVolume;
-use loupe_report::exports::{ImageFinding, coco};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
 use loupe_report::{Drawing, draw};
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -219,7 +219,8 @@ impl<'a> SegmentationScene<'a> {
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
         let findings: Vec<ImageFinding<'_>> =
             findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
-        let coco = coco::masks(&findings)?;
+        let looked_at = ExportImage { name: &image, size: self.picture.origin.source_size };
+        let coco = coco::masks(&[looked_at], &findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
             files::write(&dir.join("labels.nii.gz"), &label_bytes(labels)?)?;
