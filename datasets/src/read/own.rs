@@ -1,7 +1,7 @@
 //! The documented format of loupe's own for anybody's set (docs/reference/datasets.md): one question a row.
 
 use super::files::{Root, Split};
-use super::options::{chosen, option_columns, options};
+use super::options::{chosen, letters_of, option_columns, options};
 use super::row::{Row, Rows, python_list, sample};
 use super::values::{answer_words, corners, numbers, whole, words};
 use crate::listed::Listed;
@@ -201,7 +201,9 @@ fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
                          nor {\"centre\": 40, \"width\": 400}";
     let chosen = match value {
         Value::String(text) => match text.trim() {
-            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(centre_and_width),
+            json if json.starts_with('{') => {
+                serde_json::from_str(json).ok().as_ref().and_then(centre_and_width)
+            }
             words => named(words),
         },
         other => centre_and_width(other),
@@ -314,13 +316,19 @@ fn target(root: &Root, row: &Row, choices: &[Choice], images: usize) -> Result<T
 fn answer(row: &Row, choices: &[Choice]) -> Result<Target, DataError> {
     let given = structured(row, "answer")?;
     if !choices.is_empty() {
-        let letter = given.as_ref().and_then(words).ok_or_else(|| {
-            row.error("\"answer\" is a list; with choices it is a letter, the words of a choice, or its number from 0")
-        })?;
+        let said: Vec<String> = match &given {
+            Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
+            other => other.as_ref().and_then(words).into_iter().collect(),
+        };
         // Options that are called true and false, or yes and no.
         let spoken = given.as_ref().filter(|v| v.is_boolean()).and_then(answer_words);
-        return chosen(row, choices, &letter)
-            .or_else(|error| spoken.map_or(Err(error), |spoken| chosen(row, choices, &spoken)));
+        let one = match &said[..] {
+            [one] => chosen(row, choices, one),
+            _ => Err(row.error("an entry of \"answer\" is none of the choices; with choices each is a letter, the words of a choice, or its number from 0")),
+        };
+        return one
+            .or_else(|error| spoken.map_or(Err(error), |spoken| chosen(row, choices, &spoken)))
+            .or_else(|error| letters_of(choices, &said).ok_or(error));
     }
     let accepted: Vec<String> = match given {
         Some(Value::Array(list)) => list.iter().filter_map(answer_words).collect(),
