@@ -3,9 +3,9 @@
 use crate::failures::Reasons;
 use crate::figures::NamedSums;
 use crate::grounding::{Gatherer, GroundingSummary};
-use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
+use crate::metrics::{Headless, TextCorpusMetric, Texts};
 use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profile::{Case, Gather, Judgement, Profile, Verdict};
 use crate::sensitivity::{Sensitivity, Spread};
@@ -185,8 +185,8 @@ pub struct Scoring<'a> {
     pub corpus: &'a [TextCorpusMetric],
     /// Labels of reports for figures of the whole set.
     pub annotations: Option<&'a Annotations>,
-    /// What of a report the metrics are given, for the record.
-    pub texts: Option<&'a str>,
+    /// What of a text the metrics are given, for the record and the count of reports without sections.
+    pub texts: Texts,
     /// What BERTScore was made with, for the record.
     pub bertscore: Option<&'a bertscore::Facts>,
     /// Whose synonyms METEOR takes, for the record.
@@ -210,7 +210,7 @@ pub struct Summariser<'a> {
     labels: Vec<(Labels, Labels)>,
     /// Texts for the corpus metrics.
     pairs: Vec<(String, String)>,
-    texts: Option<String>,
+    headless: Headless,
     bertscore: Option<bertscore::Facts>,
     wordnet: Option<wordnet::Facts>,
     sensitivity: Option<Sensitivity>,
@@ -249,7 +249,7 @@ impl<'a> Summariser<'a> {
             annotations: scoring.annotations,
             labels: Vec::new(),
             pairs: Vec::new(),
-            texts: scoring.texts.map(str::to_owned),
+            headless: Headless::new(scoring.texts),
             bertscore: scoring.bertscore.cloned(),
             wordnet: scoring.wordnet.cloned(),
             sensitivity: scoring
@@ -284,6 +284,7 @@ impl<'a> Summariser<'a> {
     ) {
         let Case { sample, prediction, .. } = *case;
         self.grounding.add(sample, prediction);
+        self.headless.add(sample, prediction);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
@@ -369,7 +370,7 @@ impl<'a> Summariser<'a> {
             missing: self.missing,
             failures: self.failures.commonest(),
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
-            texts: self.texts.filter(|_| !metrics.is_empty()),
+            texts: (!metrics.is_empty()).then(|| self.headless.note()),
             bertscore: self.bertscore,
             wordnet: self.wordnet,
             metrics,

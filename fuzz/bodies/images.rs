@@ -56,6 +56,7 @@ pub fn dicom(bytes: &[u8]) {
         source: MediaSource::Bytes(bytes.into()),
         view: View { slice: Some(SliceAt::Share(0.5)), ..View::default() },
         name: String::new(),
+        stated_size: None,
     };
     let _ = Loader::new(LIMITS).load(&media);
     let _ = seg::read(bytes.to_vec(), &LIMITS);

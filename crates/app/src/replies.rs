@@ -8,7 +8,7 @@ use loupe_run::{ImportSource, Invocation, ReplyLine, SampleLine, Setting};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use loupe_datasets::replies::{ColumnOptions, ColumnPair, JoinOptions, PlaceOptions};
+pub use loupe_datasets::replies::{ColumnOptions, ColumnPair, JoinOptions, PairBy, PlaceOptions};
 
 /// Which replies, and where their run goes.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ pub fn import(
         &mut replies.by_ref().map(reply_line),
     )
     .step(|| format!("the replies could not be put into {}", dir.display()))?;
-    joined.warnings(replies.missing()).iter().for_each(|warning| listener.say(warning));
+    joined.warnings(&replies).iter().for_each(|warning| listener.say(warning));
     Ok(ImportedRun { dir, unusable: joined.problems.len() })
 }
 

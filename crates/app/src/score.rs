@@ -7,6 +7,7 @@ use crate::listener::Listener;
 use crate::pages::{self, PageOptions};
 use crate::profiles::rules;
 use crate::similarity::BertScoreOptions;
+use loupe_core::words::counted;
 use loupe_core::{Dataset, MediaLoader, MediaSource, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
@@ -16,6 +17,7 @@ use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{Compute, METRICS, Resource, TextCorpusMetric, TextMetric};
 use loupe_eval::profiles::HarnessProfile;
 use loupe_eval::strict::Strict;
+use loupe_eval::summary::ProfileSummary;
 use loupe_eval::{Profile, ScoredRun, Scoring};
 use loupe_report::pages::run::page as run_page;
 use loupe_run::RunFolder;
@@ -214,13 +216,14 @@ impl Scorer<'_> {
             metrics: &metrics,
             corpus: &whole,
             annotations: annotations.as_ref(),
-            texts: Some(&texts),
+            texts: options.texts,
             bertscore: encoded.as_ref().map(|e| &e.facts),
             wordnet: wordnet.as_ref().map(|w| &w.facts),
             sensitivity: options.sensitivity,
             data_root: dataset.and_then(Dataset::root),
         };
         let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
+        idle_profiles(&run.summary).iter().for_each(|line| listener.say(line));
         if let Some(page) = &options.page {
             say_missing_pictures(&run, listener)?;
             let windows = pages::windows();
@@ -252,6 +255,20 @@ fn say_missing_pictures(run: &ScoredRun, listener: &dyn Listener) -> Result<(), 
         ));
     }
     Ok(())
+}
+
+/// Profiles that judged none of the replies, with the commonest reason.
+fn idle_profiles(summary: &Summary) -> Vec<String> {
+    // `strict` has figures where it judges nothing (masks, reports).
+    let idle = summary
+        .profiles
+        .iter()
+        .filter(|p| p.name != Strict.name() && summary.replies > 0 && p.verdicts.keys().all(|v| !v.counts()));
+    let line = |p: &ProfileSummary| {
+        let (why, _) = p.rules.iter().max_by_key(|(_, n)| **n)?;
+        Some(format!("{} judged none of the {}: {why}", p.name, counted(summary.replies as usize, "reply")))
+    };
+    idle.filter_map(line).collect()
 }
 
 /// Refuses a set that is not the one the run in `dir` was made of.

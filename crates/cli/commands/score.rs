@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             (dir.clone(), 0)
         }
         None => {
-            let options = args.replies.options(args.data.as_deref())?;
+            let unreferenced = options.annotations.is_some();
+            let options = args.replies.options(args.data.as_deref(), unreferenced)?;
             let imported = import(&options, dataset.as_deref(), &loader, out)?;
             (imported.dir, imported.unusable)
         }

@@ -225,7 +225,7 @@ impl HarnessProfile for DeepTumorVqa {
             free_form(kind(subtype), gold, reply)
         } else {
             let Some(gold) = super::harness::gold_letter(sample) else {
-                return HarnessVerdict::not_applicable("not a multiple-choice question");
+                return super::parts::no_choice(sample);
             };
             match letter(reply) {
                 Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),

@@ -13,6 +13,7 @@ mod odd_replies;
 mod profiles;
 mod published;
 mod radfact;
+mod readings;
 mod scored_runs;
 mod segmentation;
 mod stats;

@@ -130,7 +130,7 @@ fn failures_are_items_with_a_reason_and_the_run_goes_on() {
     };
     assert_eq!(reason("q1"), "image file not found");
     assert!(reason("q2").contains("decoding"));
-    assert!(reason("row 5").contains("row 5: no question"));
+    assert!(reason("row 5").contains("row 6: no question"));
 
     // The images are there now: only what failed for their want is asked again, not prompts that are too long.
     let failures = |lasting: bool| {
