@@ -5,7 +5,7 @@ use crate::listener::{Listener, RunProgress};
 use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
 use crate::score::{ScoreOptions, Scorer};
-use crate::segment::SegmenterAnswerer;
+use crate::segment::{LastMask, SegmenterAnswerer};
 use loupe_core::{
     Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, Target,
     VisionLanguageModel,
@@ -264,8 +264,14 @@ pub fn run_and_score(
             &mut rethink
         }
         Respondent::Segmenter(segmenter, prompt) => {
-            segment =
-                SegmenterAnswerer { segmenter, prompt, seed: task.seed, loader: &plain, probe: task.probe };
+            segment = SegmenterAnswerer {
+                segmenter,
+                prompt,
+                seed: task.seed,
+                loader: &plain,
+                probe: task.probe,
+                last_mask: LastMask::default(),
+            };
             &mut segment
         }
     };

@@ -43,6 +43,7 @@ pub mod instances;
 pub mod judge;
 pub mod list;
 mod listener;
+pub mod measure;
 pub mod open;
 pub mod pages;
 pub mod phantom;
