@@ -49,7 +49,7 @@ fn by_letter(map: &Map<String, Value>) -> Vec<Choice> {
     let of = |(name, text): (&str, &Value)| {
         Some(Choice { letter: letter(name)?, text: words(text).filter(real)? })
     };
-    let plain: Vec<Choice> = map.iter().filter_map(|(name, text)| of((name, text))).collect();
+    let plain: Vec<Choice> = map.iter().filter_map(|(name, text)| of((name.as_str(), text))).collect();
     if plain.is_empty() { map.iter().filter_map(one).filter_map(of).collect() } else { plain }
 }
 
