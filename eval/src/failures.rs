@@ -31,10 +31,10 @@ impl Reasons {
                 (false, _) => key.push(c),
             }
         }
-        match self.0.get_mut(&key) {
-            Some(known) => known.n += 1,
-            None if self.0.len() >= Self::MOST => {}
-            None => drop(self.0.insert(key, FailureReason { reason: reason.to_owned(), n: 1 })),
+        if let Some(known) = self.0.get_mut(&key) {
+            known.n += 1;
+        } else if self.0.len() < Self::MOST {
+            self.0.insert(key, FailureReason { reason: reason.to_owned(), n: 1 });
         }
     }
 

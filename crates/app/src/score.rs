@@ -266,7 +266,11 @@ fn idle_profiles(summary: &Summary) -> Vec<String> {
         .filter(|p| p.name != Strict.name() && summary.replies > 0 && p.verdicts.keys().all(|v| !v.counts()));
     let line = |p: &ProfileSummary| {
         let (why, _) = p.rules.iter().max_by_key(|(_, n)| **n)?;
-        Some(format!("{} judged none of the {}: {why}", p.name, counted(summary.replies as usize, "reply")))
+        Some(format!(
+            "{} judged none of the {}: {why}",
+            p.name,
+            counted(usize::try_from(summary.replies).unwrap_or(usize::MAX), "reply")
+        ))
     };
     idle.filter_map(line).collect()
 }

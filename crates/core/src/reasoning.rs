@@ -330,7 +330,8 @@ fn announces(words: &str) -> Option<Announces> {
         | "推理"
         | "解析"
         | "理由" => Announces::Reasons,
-        "final response"
+        "final"
+        | "final response"
         | "final answer"
         | "answer"
         | "response"
@@ -359,17 +360,18 @@ fn heading(line: &str) -> Option<(Announces, &str)> {
     }
 }
 
-/// The last heading of an answer that stands alone on its line, and what follows it.
+/// What stands behind the last heading of an answer, on its line or under it, up to the end.
 pub fn under_answer_heading(text: &str) -> Option<&str> {
-    let mut from = 0;
-    let mut last = None;
+    let (mut at, mut last) = (0, None);
     for line in text.split_inclusive('\n') {
-        from += line.len();
-        if matches!(heading(line), Some((Announces::Answer, ""))) {
+        at += line.len();
+        if let Some((Announces::Answer, rest)) = heading(line) {
+            // The rest is a part of the line, without the markup around it.
+            let from = if rest.is_empty() { at } else { at - line.len() + line.find(rest).unwrap_or(0) };
             last = Some(&text[from..]);
         }
     }
-    last.map(str::trim).filter(|rest| !rest.is_empty())
+    last.map(str::trim_start).filter(|rest| !rest.is_empty())
 }
 
 /// What stands under the heading of the answer, where a heading of thoughts or reasons stands before it.

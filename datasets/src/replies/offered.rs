@@ -40,17 +40,21 @@ fn by_letter(map: &Map<String, Value>) -> Vec<Choice> {
         };
         return letters.iter().zip(texts).filter_map(pair).collect();
     }
-    let one = |(name, text): (&String, &Value)| {
-        let name = ["option_", "choice_", "option", "choice"].iter().find_map(|p| {
-            name.get(..p.len()).filter(|head| head.eq_ignore_ascii_case(p)).map(|_| &name[p.len()..])
-        });
-        name.map(|n| (n, text))
+    let named = |prefixed: bool| -> Vec<Choice> {
+        let one = |(name, text): (&String, &Value)| {
+            let name = if prefixed { without_prefix(name)? } else { name };
+            Some(Choice { letter: letter(name)?, text: words(text).filter(real)? })
+        };
+        map.iter().filter_map(one).collect()
     };
-    let of = |(name, text): (&str, &Value)| {
-        Some(Choice { letter: letter(name)?, text: words(text).filter(real)? })
-    };
-    let plain: Vec<Choice> = map.iter().filter_map(|(name, text)| of((name, text))).collect();
-    if plain.is_empty() { map.iter().filter_map(one).filter_map(of).collect() } else { plain }
+    let plain = named(false);
+    if plain.is_empty() { named(true) } else { plain }
+}
+
+/// `a` of `option_a`.
+fn without_prefix(name: &str) -> Option<&str> {
+    let is = |p: &&str| name.get(..p.len()).is_some_and(|head| head.eq_ignore_ascii_case(p));
+    ["option_", "choice_", "option", "choice"].iter().copied().find(is).map(|p| &name[p.len()..])
 }
 
 /// `{"letter": "A", "content": "one"}` under the names in use.

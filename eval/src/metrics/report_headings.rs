@@ -54,6 +54,11 @@ const TITLES: [Titles; 7] = [
             "檢查所見",
             "影像所見",
             "所見",
+            "소견",
+            "描述所见",
+            "bevindingen",
+            "описание",
+            "النتائج",
         ],
     ),
     (
@@ -101,6 +106,13 @@ const TITLES: [Titles; 7] = [
             "意见",
             "診斷意見",
             "結論",
+            "診断",
+            "결론",
+            "판독",
+            "conclusie",
+            "заключение",
+            "الانطباع",
+            "الخلاصة",
         ],
     ),
     (
@@ -233,7 +245,7 @@ fn headings(report: &str) -> Vec<Cut> {
     });
     static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(&format!(
-            r"(?im)^[ \t>]*(?:#{{1,6}}[ \t]*)?[*_\[【]*[ \t]*(?:(?:\d{{1,2}}|[ivx]{{1,4}}|[一二三四五])[.)、][ \t]*)?[*_\[【]*({})(?:[ \t]*[*_\]】]*[ \t]*[:：][ \t]*[*_]*|[ \t]+[-–—][ \t]+|[ \t]*[*_]*[\]】]|[ \t]*[*_]*[ \t]*\r?$)",
+            r"(?im)^[ \t>]*(?:<(?:b|strong|h[1-6]|p)>)?(?:#{{1,6}}[ \t]*)?[*_\[【]*[ \t]*(?:(?:\d{{1,2}}|[ivx]{{1,4}}|[一二三四五])[.)、][ \t]*)?[*_\[【]*({})(?:</(?:b|strong|h[1-6]|p)>)?(?:[ \t]*[*_\]】]*[ \t]*[:：](?:</(?:b|strong|h[1-6]|p)>)?[ \t]*[*_]*|[ \t]+[-–—][ \t]+|[ \t]*[*_]*[\]】]|[ \t]*[*_]*[ \t]*\r?$)",
             alternatives()
         ))
         .ok()
@@ -276,14 +288,10 @@ fn tags(report: &str) -> Vec<(&'static str, &str)> {
 /// Tags of a report that are read.
 const MOST_TAGS: usize = 64;
 
-/// The report as a JSON object whose keys are titles, in a code fence or not.
+/// The JSON object of a report whose keys are titles.
 fn object(report: &str) -> Option<Vec<(&'static str, String)>> {
-    let text = report.trim();
-    let text = text.strip_prefix("```json").or_else(|| text.strip_prefix("```")).unwrap_or(text);
-    let text = text.trim_end_matches('`').trim();
-    if !text.starts_with('{') {
-        return None;
-    }
+    // Words or a code fence may stand around it.
+    let text = report.get(report.find('{')?..=report.rfind('}')?)?;
     let value: Value = serde_json::from_str(text).ok()?;
     let mut found = Vec::new();
     keyed(&value, &mut found, 0);
@@ -382,6 +390,10 @@ mod tests {
             "Hallazgos: Clear lungs.\nImpresión: Normal.",
             "影像所见：Clear lungs.\n印象：Normal.",
             "【检查所见】Clear lungs.\n【诊断意见】\nNormal.",
+            "<b>Findings</b>\nClear lungs.\n<b>Impression:</b> Normal.",
+            "Here is the report: {\"findings\": \"Clear lungs.\", \"impression\": \"Normal.\"}",
+            "Bevindingen: Clear lungs.\nConclusie: Normal.",
+            "النتائج: Clear lungs.\nالخلاصة: Normal.",
             "一、影像表现：Clear lungs.\n二、结论：Normal.",
         ] {
             let found = sections(report);

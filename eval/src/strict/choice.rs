@@ -177,15 +177,17 @@ impl<'a> Options<'a> {
         self.leading(letter, text, rest)
     }
 
-    /// `B Pleural effusion`, `B胸腔积液`: a letter without a delimiter, before its own words.
+    /// `B Pleural effusion`, `B胸腔积液`, `b) pleural effusion`: a letter before its own words.
     fn letter_before_its_words(&self, text: &str) -> Option<Found> {
         let mut chars = text.chars();
-        let letter = self.offered(chars.next().filter(char::is_ascii_uppercase)?)?;
+        let first = chars.next().filter(char::is_ascii_alphabetic)?;
+        let letter = self.offered(first)?;
         let rest = chars.as_str();
-        if !rest.starts_with(|c: char| c.is_whitespace() || c == '(' || is_cjk(c)) {
-            return None;
-        }
-        let own = self.begun(&words(rest)).contains(&letter);
+        let parted = match first.is_ascii_uppercase() {
+            true => rest.starts_with(|c: char| c.is_whitespace() || c == '(' || is_cjk(c)),
+            false => rest.starts_with(['.', ')', ':']),
+        };
+        let own = parted && self.begun(&words(rest)).contains(&letter);
         (own && !self.lists_more(letter, rest)).then_some(Ok((letter, "letter_and_text")))
     }
 
@@ -284,6 +286,10 @@ impl<'a> Options<'a> {
         let Kind::Letter(letter) = tokens[at].kind else { return None };
         self.names.at(&tokens, at).filter(|(named, _)| *named == letter)?;
         let rest = &tokens[at + 1..];
+        // "A? No …"
+        if rest.iter().take(3).any(|t| t.is_mark(&['?'])) {
+            return None;
+        }
         let closed =
             rest.iter().position(|t| !t.is_mark(&[')', ']', '*', '_', '"', '`', '}'])).unwrap_or(rest.len());
         let rest = &rest[closed..];
@@ -388,7 +394,22 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
         "leaves",
         "favor",
     ];
-    const HENCE: [&str; 5] = ["so", "thus", "hence", "therefore", "then"];
+    const HENCE: [&str; 14] = [
+        "so",
+        "thus",
+        "hence",
+        "therefore",
+        "then",
+        "think",
+        "believe",
+        "say",
+        "definitely",
+        "probably",
+        "likely",
+        "clearly",
+        "certainly",
+        "it",
+    ];
     let before = |n: usize| at.checked_sub(n).map(|b| &tokens[b]);
     let over =
         (1..3).find(|n| before(*n).is_some_and(|t| !t.is_mark(&['(', '[', '*', '_', '"', ':']))).unwrap_or(1);
@@ -405,7 +426,8 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
     // "…, so B." ends its clause with the letter.
     let closes = tokens[at + 1..].iter().find(|t| !t.is_mark(&[')', ']', '*', '_', '"']));
     let ends = closes.is_none_or(|t| matches!(t.kind, Kind::Line | Kind::Mark('.' | '!' | '。')));
-    cue.is_word(&CUES) || went || (ends && cue.is_word(&HENCE))
+    let it_is = cue.is_word(&["is"]) && before(over + 1).is_some_and(|t| t.is_word(&["it"]));
+    cue.is_word(&CUES) || went || (ends && (it_is || cue.is_word(&HENCE)))
 }
 
 /// "B is (the) correct (answer)", "B fits best", B正确 behind the letter at `at`.

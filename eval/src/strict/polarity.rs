@@ -146,9 +146,10 @@ pub(super) fn opening_zh(text: &str, question: &str) -> Option<(bool, &'static s
     let denied = DENIES_ZH.iter().find_map(|w| Some((false, *w, text.strip_prefix(w)?)));
     let (answer, word, rest) =
         denied.or_else(|| AFFIRMS_ZH.iter().find_map(|w| Some((true, *w, text.strip_prefix(w)?))))?;
+    // 未见 alone says that something was not seen, not what; 无 alone answers no question for what is normal.
+    let speaks = !matches!(word, "未" | "非" | "未见") && !(is_presence(word) && asks_for_normal(question));
     if ends(rest) {
-        // 未见 alone says that something was not seen, not what.
-        return (!matches!(word, "未" | "非" | "未见")).then_some((answer, "word"));
+        return speaks.then_some((answer, "word"));
     }
     let closed =
         rest.trim_matches(|c: char| c.is_whitespace() || c.is_ascii_punctuation() || "。、".contains(c));
@@ -157,7 +158,7 @@ pub(super) fn opening_zh(text: &str, question: &str) -> Option<(bool, &'static s
         return None;
     }
     if clause(rest) {
-        return (!matches!(word, "未" | "非" | "未见")).then_some((answer, "opening"));
+        return speaks.then_some((answer, "opening"));
     }
     let question = plain_question(question);
     let said = first_clause(rest);
@@ -167,6 +168,17 @@ pub(super) fn opening_zh(text: &str, question: &str) -> Option<(bool, &'static s
     let verb_asked =
         matches!(verb, "包含" | "可以" | "存在" | "需要") && asked(&question, verb) && !polar(said);
     (verb_asked || asked(&question, said)).then_some((answer, "asked_words"))
+}
+
+/// Does the word say that there is something, or nothing?
+fn is_presence(word: &str) -> bool {
+    matches!(word, "有" | "没有" | "沒有" | "无" | "無" | "没" | "沒" | "存在" | "不存在")
+}
+
+/// Does the question ask whether something is normal, and not whether there is something?
+fn asks_for_normal(question: &str) -> bool {
+    let asks = |words: &[&str]| words.iter().any(|w| question.contains(w));
+    asks(&["正常", "健康"]) && !asks(&["有", "存在", "见", "發現", "发现"])
 }
 
 /// Words that say by themselves whether something is normal; what a verb before them means hangs on the question.

@@ -158,7 +158,7 @@ impl Names {
             Kind::Mark('-' | '+' | '&' | '\'') if !next.apart && follows => false,
             // B超, A型
             Kind::Han if !next.apart => !"超型族线级期组区股柱细链".contains(next.word.as_str()),
-            Kind::Mark('.') if follows => false,
+            Kind::Mark('.') if follows && third.is_some_and(|t| t.kind != Kind::Han) => false,
             // E. coli: a genus is written with one letter.
             Kind::Mark('.') if !next.apart => !third.is_some_and(|t| {
                 let species = t.kind == Kind::Word && !t.capital && t.word.chars().all(char::is_alphabetic);
