@@ -137,10 +137,12 @@ impl Question {
                 "a place is asked for on one picture at a time, and this recipe makes several of a volume; name the slice with --slice",
             ));
         }
-        let Self { images, media, pictures, captions: _, prompt, limits } = self;
+        let Self { images, media, pictures, captions: _, prompt, limits, reading, instances } = self;
         let each = images.into_iter().zip(media).zip(pictures);
         Ok(each
             .map(|((image, media), picture)| Self {
+                reading: reading.clone(),
+                instances: instances.iter().filter(|entry| entry.image == image).cloned().collect(),
                 images: vec![image],
                 media: vec![media],
                 pictures: vec![picture],

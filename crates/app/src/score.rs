@@ -210,7 +210,6 @@ impl Scorer<'_> {
         let words = words.chain(meteor.iter().map(|m| m as &dyn Metric));
         let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
         let whole: Vec<TextCorpusMetric> = earlier.whole.iter().chain(&wanted.whole).copied().collect();
-        let texts = options.texts.name();
         let scoring = Scoring {
             profiles: &profiles,
             metrics: &metrics,
