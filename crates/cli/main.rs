@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod invocation;
 mod printer;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -16,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Medical visual question answering, grounding and segmentation with scores that can be trusted.
 #[derive(Debug, Parser)]
-#[command(name = "loupe", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "loupe", version = invocation::VERSION, about, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -58,6 +58,7 @@ pub fn dicom(bytes: &[u8]) {
         source: MediaSource::Bytes(bytes.into()),
         view: View { slice: Some(SliceAt::Share(0.5)), ..View::default() },
         name: String::new(),
+        stated_size: None,
     };
     let _ = Loader::new(LIMITS).load(&media);
     let grid = Grid { shape: [4, 16, 16], lps_from_index: LpsFromIndex::IDENTITY };

@@ -17,6 +17,7 @@ mod imaging;
 mod judging;
 mod masks;
 mod measures;
+mod records;
 mod segment;
 mod similarity;
 mod spoken;

@@ -126,6 +126,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     options.prompts = prompts.grouped()?;
     let mut segmenter = model.open_segmenter(args.family.as_deref())?;
+    let built_in = model.note(segmenter.info(), [args.image.as_path()]);
+    built_in.iter().for_each(|note| out.say(note));
     let mut grounder = match options.prompts.iter().any(|p| p.phrase.is_some()) {
         true => Some(model.of(args.grounder.clone()).open()?),
         false => None,

@@ -51,20 +51,23 @@ pub mod media;
 pub mod metric;
 pub mod model;
 pub mod picture;
+pub mod reasoning;
 pub mod region;
 pub mod registry;
 pub mod sample;
 pub mod segmenter;
 pub mod shape;
 pub mod table;
+pub mod text_form;
 pub mod trace;
+mod turns;
 pub mod volume;
 pub mod window;
 pub mod words;
 
 pub use answer::{Answer, AnswerSink, Answerer, Direct, NextWork, Work, WorkSource};
 pub use ask::{Ask, Counts, GenerationLimits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
-pub use dataset::{DataError, Dataset, DatasetInfo};
+pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
@@ -77,8 +80,8 @@ pub use mask::{LabelVolume, Mask};
 pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use metric::Metric;
 pub use model::{
-    AskId, AskSource, CheckpointRecord, Go, ModelError, ModelInfo, Next, Provenance, ReplySink,
-    VisionLanguageModel,
+    AskId, AskSource, CheckpointRecord, GenerationDefaults, Go, ModelError, ModelInfo, Next, Provenance,
+    ReplySink, VisionLanguageModel,
 };
 pub use picture::{Origin, Picture, PictureRecord};
 pub use region::Region;

@@ -18,7 +18,7 @@ use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
 use loupe_preprocess::render::Slicing;
 use loupe_preprocess::volume_facts::SliceMaking;
 use loupe_preprocess::volume_io::ReadVolume;
-use loupe_report::exports::{ImageFinding, coco};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
 use loupe_report::{Drawing, Marks, draw, marks};
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -330,7 +330,8 @@ impl<'a> SegmentationScene<'a> {
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
         let findings: Vec<ImageFinding<'_>> =
             findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
-        let coco = coco::masks(&findings)?;
+        let looked_at = ExportImage { name: &image, size: self.picture.origin.source_size };
+        let coco = coco::masks(&[looked_at], &findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
             write_labels(dir, labels)?;
