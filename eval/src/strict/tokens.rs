@@ -232,7 +232,7 @@ const COMPOUNDS: [&str; 34] = [
 ];
 
 /// Words behind a letter that show it to be no article.
-const AFTER_LETTER: [&str; 48] = [
+const AFTER_LETTER: [&str; 53] = [
     "is",
     "are",
     "was",
@@ -281,6 +281,11 @@ const AFTER_LETTER: [&str; 48] = [
     "excluded",
     "ruled",
     "remains",
+    "fails",
+    "lacks",
+    "contradicts",
+    "explains",
+    "describes",
 ];
 
 /// Words that begin a sentence behind "B.", as no name of a species does.
