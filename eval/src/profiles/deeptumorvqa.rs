@@ -195,6 +195,10 @@ impl HarnessProfile for DeepTumorVqa {
         "1df7460db6b95a4fc550bf34d75571057e1d4c4b"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["deeptumorvqa"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         if self.free_form {
             &[

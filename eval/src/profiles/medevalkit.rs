@@ -72,6 +72,16 @@ impl HarnessProfile for MedEvalKit {
         COMMIT
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        match self.class {
+            Class::VqaRad => &["vqa-rad"],
+            Class::PathVqa => &["pathvqa"],
+            Class::Slake => &["slake"],
+            Class::Choice => &[],
+            Class::Mmmu => &["mmmu-medical"],
+        }
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         match self.class {
             Class::VqaRad | Class::PathVqa => &[

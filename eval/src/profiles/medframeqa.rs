@@ -27,6 +27,10 @@ impl HarnessProfile for MedFrameQa {
         "e83fbe3b97a3297beebc997108469bd73b535d0d"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medframeqa"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a lone letter is not understood; \"Answer:\", \\boxed{X}, (X) or X. is needed",

@@ -22,6 +22,10 @@ impl HarnessProfile for MedQBench {
         "e8e78f05f3080fe28154f2130321f17951c3be94"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medq-bench"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the reply is upper-cased first, so the article \"a\" is option A",

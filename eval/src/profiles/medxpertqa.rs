@@ -30,6 +30,10 @@ impl HarnessProfile for MedXpertQa {
         "f21247d3ccf3b14826ff2aa7fa06e1a46d64058c"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medxpertqa-mm"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the first option letter that stands alone counts, so the \"A\" of a sentence or of \"option A is unlikely\" is the answer",

@@ -35,6 +35,10 @@ impl HarnessProfile for Mmmu {
         "bb0b95a945998d91dfef37e969e07d49d1139438"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["mmmu-medical"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a reply without an option is a random choice (seed 42 there)",
