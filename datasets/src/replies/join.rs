@@ -129,6 +129,13 @@ pub fn join<'a>(
         return Err(JoinError::NothingToPair);
     }
     let survey = identified(options, &mut mapping, &ids, asked.as_deref(), &mut notes)?;
+    if dataset.is_none() {
+        let own: Vec<ReplyRow> = match &references {
+            Some(rows) => rows.iter().take(FIRST_ROWS).cloned().collect(),
+            None => stream(file, &mapping).filter_map(Result::ok).take(FIRST_ROWS).collect(),
+        };
+        notes.extend(lacks_options(&own));
+    }
     let described = described(&mapping);
     let referenced = match &asked {
         Some(asked) => asked.iter().flatten().any(Asked::has_reference) || dataset.is_some(),
@@ -375,6 +382,19 @@ fn referenced(mut row: ReplyRow, reference: &ReplyRow) -> ReplyRow {
     }
     row.group = row.group.or_else(|| reference.group.clone());
     row
+}
+
+/// Rows that are looked at to see whether options are missing.
+const FIRST_ROWS: usize = 20;
+
+/// A note where most references are letters and no options are to be had, so that they will be judged as words.
+fn lacks_options(rows: &[ReplyRow]) -> Option<String> {
+    let letter = |gold: &[String]| matches!(gold, [one] if matches!(one.trim().as_bytes(), [b'A'..=b'J']));
+    let bare = rows.iter().filter(|row| row.choices.is_empty() && letter(&row.gold)).count();
+    (2 * bare > rows.len()).then(|| {
+        "most references are letters, but no options were found; name their column with --choices-column, or give --letters ABCDE"
+            .to_owned()
+    })
 }
 
 /// The replies of a [`Join`]: rows without an item, or beyond the number of rollouts, are left out.
