@@ -426,7 +426,11 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
     // "…, so B." ends its clause with the letter.
     let closes = tokens[at + 1..].iter().find(|t| !t.is_mark(&[')', ']', '*', '_', '"']));
     let ends = closes.is_none_or(|t| matches!(t.kind, Kind::Line | Kind::Mark('.' | '!' | '。')));
-    let it_is = cue.is_word(&["is"]) && before(over + 1).is_some_and(|t| t.is_word(&["it"]));
+    // "it is B", "it should be: B"; "could be B" is none.
+    let verb = |word: &str, subjects: &[&str]| {
+        cue.is_word(&[word]) && before(over + 1).is_some_and(|t| t.is_word(subjects))
+    };
+    let it_is = verb("is", &["it"]) || verb("be", &["should", "must", "would", "will"]);
     cue.is_word(&CUES) || went || (ends && (it_is || cue.is_word(&HENCE)))
 }
 
