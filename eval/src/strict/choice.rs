@@ -456,7 +456,7 @@ fn said_behind(tokens: &[Token], at: usize) -> bool {
 }
 
 /// Bytes of words that only announce a letter: "option ", 选项, 答案选.
-fn announced(text: &str) -> usize {
+pub(super) fn announced(text: &str) -> usize {
     const WORDS: [&str; 12] = [
         "option ",
         "choice ",

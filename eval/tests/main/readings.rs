@@ -366,6 +366,8 @@ fn several_right_letters_are_a_set() {
         "\\boxed{A, C}",
         "Options A and C, because both are seen",
         "A and C, not B",
+        "选AC",
+        "Both A and C are correct.",
         "Both are visible.\n\nA, C",
     ] {
         let judgement = judge(&ask, reply);
