@@ -1,6 +1,5 @@
 //! What several profiles share.
 
-use super::harness::HarnessVerdict;
 use loupe_core::{Sample, Target};
 
 /// The reference answer of a question that is answered in words.
@@ -12,14 +11,6 @@ pub fn gold_text(sample: &Sample) -> Option<&str> {
 pub fn lacks_options(sample: &Sample) -> bool {
     let kind = sample.tag("question_type").map(str::to_lowercase).unwrap_or_default();
     sample.choices.is_empty() && kind.contains("multi") && kind.contains("choice")
-}
-
-/// The verdict on what is no multiple-choice question, or one without its options.
-pub(super) fn no_choice(sample: &Sample) -> HarnessVerdict {
-    HarnessVerdict::not_applicable(match lacks_options(sample) {
-        true => "no options were found; name their column with --choices-column, or give --letters or --data",
-        false => "not a multiple-choice question",
-    })
 }
 
 /// The words of the right choice.

@@ -2,7 +2,7 @@
 
 use super::denial::Denied;
 use super::extract::{How, Span, bare, declared, refuses};
-use super::tokens::{Kind, Names, Token};
+use super::tokens::{Kind, Names, Token, own_text};
 use super::words::{is_cjk, words};
 use loupe_core::Choice;
 
@@ -28,12 +28,6 @@ pub(super) fn read(span: &Span<'_>, choices: &[Choice], exception: bool) -> (Fou
 /// The letters that a reply (without its thoughts) rules out.
 pub(super) fn denied(reply: &str, choices: &[Choice], exception: bool) -> Vec<char> {
     Options::new(choices, reply, exception).denied
-}
-
-/// The words of an option; some sets write its letter into them as well ("A: Diffuse uptake").
-pub(super) fn own_text(choice: &Choice) -> &str {
-    let own = bare(&choice.text);
-    own.strip_prefix(choice.letter).and_then(|r| r.strip_prefix([':', '.', ')'])).unwrap_or(own)
 }
 
 /// The options as texts are compared with them.
