@@ -246,6 +246,32 @@ fn planes_across_few_slices_walked_backwards() {
 }
 
 #[test]
+fn a_sform_of_zeros_gives_way_and_a_contradiction_is_said() {
+    let good = std::fs::read(small().join("codes_q1_s1.nii")).unwrap();
+    let read = |bytes: &[u8], xform| read_volume(bytes, 0, xform, &DecodeLimits::default()).unwrap();
+    let qform = read(&std::fs::read(small().join("codes_q1_s0.nii")).unwrap(), Xform::Nibabel);
+    let mut zeros = good.clone();
+    zeros[280..328].fill(0);
+    for xform in [Xform::Nibabel, Xform::Itk] {
+        let found = read(&zeros, xform);
+        assert!(far(found.volume.lps_from_index.to_ras(), qform.volume.lps_from_index.to_ras()) < 1e-5);
+        let notes = found.notes.join("\n");
+        assert!(notes.contains("the sform is singular") && notes.contains("geometry: qform"), "{notes}");
+    }
+    let said =
+        |bytes: &[u8], words: &str| read(bytes, Xform::Nibabel).notes.iter().any(|n| n.contains(words));
+    assert!(!said(&good, "contradict") && !said(&good, "implausible"));
+    let with = |at: usize, value: f32| {
+        let mut bytes = good.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        bytes
+    };
+    // pixdim[1] beside the sform's own voxel size; a sform in another unit.
+    assert!(said(&with(80, 2.75), "sform and pixdim contradict each other: voxels of "));
+    assert!(said(&with(280, 4000.0), "are implausible"));
+}
+
+#[test]
 fn slices_of_a_research_volume_are_shown_upright() {
     // RAS: i to the right, j to the front, k to the head, so that the stored picture is upside down.
     let voxels = Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (k * 20 + j * 5 + i) as f32);
