@@ -35,6 +35,7 @@ pub mod dicom;
 pub mod inspect;
 mod jpeg;
 pub mod loader;
+pub mod masks;
 pub mod perceptual;
 pub mod picture_io;
 pub mod presentation;

@@ -65,6 +65,8 @@ pub struct VolumeFacts {
     pub padding: Option<Array3<bool>>,
     /// Are the stored slices upright as they are, so that viewers do not turn them (DICOM)?
     pub upright: bool,
+    /// Frame of Reference UID (0020,0052), by which masks are told to belong here; never shown.
+    pub frame_of_reference: Option<String>,
 }
 
 impl VolumeFacts {
@@ -73,7 +75,7 @@ impl VolumeFacts {
         let windows = window.map(|window| StoredWindow { window, name: None });
         let presentation = Presentation { windows: windows.into_iter().collect(), ..Presentation::default() };
         let slices = vec![SliceFacts { presentation: Arc::new(presentation), ..SliceFacts::default() }];
-        Self { slices, padding: None, upright: false }
+        Self { slices, ..Self::default() }
     }
 
     /// What is known of slice `k`.

@@ -14,7 +14,7 @@ use loupe_core::{
     Ask, AskId, Box2, Finding, GenerationLimits, Go, MediaLoader, MediaRef, ModelError, ModelInfo, Origin,
     Part, Picture, PictureRecord, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
 };
-use loupe_report::exports::{ImageFinding, coco};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
 use loupe_report::{Drawing, Marks, Style, marks};
 use loupe_rethink::Request;
 use serde::Serialize;
@@ -122,6 +122,42 @@ impl Question {
         Ok(question)
     }
 
+    /// The questions that are asked one by one. A place is asked for on one picture at a time, because a reply in the
+    /// model's dialect cannot say which picture its places are in.
+    ///
+    /// # Errors
+    /// When the pictures are those of one volume, so that they cannot be asked about one by one.
+    pub fn one_by_one(self) -> Result<Vec<Self>, AppError> {
+        let one = self.pictures.len() < 2 || matches!(self.prompt, AskPrompt::Question(_));
+        if one {
+            return Ok(vec![self]);
+        }
+        if self.pictures.len() != self.media.len() {
+            return Err(AppError::input(
+                "a place is asked for on one picture at a time, and this recipe makes several of a volume; name the slice with --slice",
+            ));
+        }
+        let Self { images, media, pictures, captions: _, prompt, limits, reading, instances } = self;
+        let each = images.into_iter().zip(media).zip(pictures);
+        Ok(each
+            .map(|((image, media), picture)| Self {
+                reading: reading.clone(),
+                instances: instances.iter().filter(|entry| entry.image == image).cloned().collect(),
+                images: vec![image],
+                media: vec![media],
+                pictures: vec![picture],
+                captions: Vec::new(),
+                prompt: prompt.clone(),
+                limits: limits.clone(),
+            })
+            .collect())
+    }
+
+    /// The images as they were named.
+    pub fn images(&self) -> &[String] {
+        &self.images
+    }
+
     /// The words for a model of this dialect.
     ///
     /// # Errors
@@ -133,10 +169,26 @@ impl Question {
         }
     }
 
-    /// The image of a picture as it was named.
-    fn named(&self, origin: &Origin) -> &str {
-        let at = self.media.iter().position(|m| origin.source.as_deref() == Some(m.name.as_str()));
+    /// The image that a finding lies in, as it was named. Images of one name in several folders are told apart by the
+    /// number of the picture where that is the number of the image.
+    fn named(&self, finding: &Finding) -> &str {
+        let of = |media: &MediaRef| finding.origin.source.as_deref() == Some(media.name.as_str());
+        let numbered = self.media.get(finding.picture).filter(|media| of(media)).map(|_| finding.picture);
+        let at = numbered.or_else(|| self.media.iter().position(of));
         self.images.get(at.unwrap_or(0)).map_or("", String::as_str)
+    }
+
+    /// The views that were given, with the sizes of their sources.
+    fn views(&self) -> Vec<(String, [usize; 2])> {
+        let view = |(n, picture): (usize, &Arc<Picture>)| {
+            let image = match self.pictures.len() == self.images.len() {
+                true => self.images.get(n),
+                false => self.images.first(),
+            };
+            let image = image.map_or("", String::as_str);
+            (view_name(&picture.origin, image), picture.origin.source_size)
+        };
+        self.pictures.iter().enumerate().map(view).collect()
     }
 
     /// Asks, with a second look where there is one.
@@ -272,12 +324,12 @@ pub struct AskDocument<'a> {
 impl AskAnswer {
     /// Boxes on the images of `question`, in order.
     pub fn boxes(&self, question: &Question) -> Vec<BoxEntry> {
-        self.findings.iter().filter_map(|f| BoxEntry::of(f, question.named(&f.origin))).collect()
+        self.findings.iter().filter_map(|f| BoxEntry::of(f, question.named(f))).collect()
     }
 
     /// Points on the images of `question`, in order.
     pub fn points(&self, question: &Question) -> Vec<PointEntry> {
-        self.findings.iter().filter_map(|f| PointEntry::of(f, question.named(&f.origin))).collect()
+        self.findings.iter().filter_map(|f| PointEntry::of(f, question.named(f))).collect()
     }
 
     /// The answer as a JSON document.
@@ -347,47 +399,56 @@ impl AskAnswer {
         Ok(out)
     }
 
-    /// Writes the overlays as `01.png`, `02.png` … into `dir`.
-    ///
-    /// # Errors
-    /// When a picture cannot be drawn on, or the folder cannot be written.
-    pub fn write_overlays(
-        &self,
-        dir: &Path,
-        question: &Question,
-        loader: &dyn MediaLoader,
-        drawn: Marks,
-    ) -> Result<(), AppError> {
-        let drawn = self.overlays(question, loader, drawn)?;
-        files::make_folder(dir)?;
-        for (n, picture) in drawn.iter().enumerate() {
-            files::write(&dir.join(format!("{:02}.png", n + 1)), &loupe_report::png(picture)?)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the boxes as COCO detections; those without a label get the phrase that was asked for.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_coco(&self, file: &Path, question: &Question) -> Result<(), AppError> {
+    /// The boxes with the names of the images they lie in; those without a label get the phrase that was asked for.
+    fn named_boxes(&self, question: &Question) -> Vec<(String, Finding)> {
         let phrase = match &question.prompt {
             AskPrompt::Ground(phrase) => phrase.as_str(),
             AskPrompt::Question(_) => "finding",
         };
-        let boxes = self.findings.iter().filter(|f| f.as_box().is_some());
-        let named: Vec<(String, Finding)> = boxes
-            .map(|f| {
-                let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
-                let image = view_name(&f.origin, question.named(&f.origin));
-                (image, f.clone().with(Some(label), f.score))
-            })
-            .collect();
-        let findings: Vec<ImageFinding<'_>> =
-            named.iter().map(|(image, finding)| ImageFinding { image, finding }).collect();
-        let text = serde_json::to_string_pretty(&coco::detections(&findings))?;
-        files::write(file, text.as_bytes())
+        let named = |f: &Finding| {
+            let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
+            (view_name(&f.origin, question.named(f)), f.clone().with(Some(label), f.score))
+        };
+        self.findings.iter().filter(|f| f.as_box().is_some()).map(named).collect()
     }
+}
+
+/// Writes the overlays of all answers as `01.png`, `02.png` … into `dir`.
+///
+/// # Errors
+/// When a picture cannot be drawn on, or the folder cannot be written.
+pub fn write_overlays(
+    dir: &Path,
+    answers: &[(Question, AskAnswer)],
+    loader: &dyn MediaLoader,
+    drawn: Marks,
+) -> Result<(), AppError> {
+    files::make_folder(dir)?;
+    let mut number = 0;
+    for (question, answer) in answers {
+        for picture in answer.overlays(question, loader, drawn)? {
+            number += 1;
+            files::write(&dir.join(format!("{number:02}.png")), &loupe_report::png(&picture)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the boxes of all answers as COCO detections. Images are numbered in the order in which they were given.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_coco(file: &Path, answers: &[(Question, AskAnswer)]) -> Result<(), AppError> {
+    let views: Vec<(String, [usize; 2])> =
+        answers.iter().flat_map(|(question, _)| question.views()).collect();
+    let images: Vec<ExportImage<'_>> =
+        views.iter().map(|(name, size)| ExportImage { name, size: *size }).collect();
+    let named: Vec<(String, Finding)> =
+        answers.iter().flat_map(|(question, answer)| answer.named_boxes(question)).collect();
+    let findings: Vec<ImageFinding<'_>> =
+        named.iter().map(|(image, finding)| ImageFinding { image, finding }).collect();
+    let text = serde_json::to_string_pretty(&coco::detections(&images, &findings))?;
+    files::write(file, text.as_bytes())
 }
 
 /// The views that a conversation was about: `given` and every other slice or plane that it went to.

@@ -13,9 +13,9 @@ use std::path::Path;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct SizeArgs {
-    /// Most pixels of a picture or voxels of a volume.
+    /// Most pixels of a picture or voxels of a volume in a file; larger ones are refused.
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
-    max_pixels: u64,
+    decode_max_pixels: u64,
 
     /// Most megabytes that one decoded image may take.
     #[arg(long, value_name = "MB", default_value_t = DecodeLimits::default().max_memory_bytes >> 20)]
@@ -25,7 +25,7 @@ pub(crate) struct SizeArgs {
 impl SizeArgs {
     /// As a plain option.
     pub(crate) fn limits(&self) -> DecodeLimits {
-        DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes: megabytes(self.max_memory) }
+        DecodeLimits { max_pixels: self.decode_max_pixels, max_memory_bytes: megabytes(self.max_memory) }
     }
 }
 

@@ -6,12 +6,12 @@ use crate::args::model::ModelArgs;
 use crate::args::rethink::RethinkArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
-use loupe_app::ask::{AskOptions, AskPrompt, Question};
+use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, write_overlays};
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::{Go, Plane};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask a question about one or more images.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     recipe: Option<String>,
 
     /// Find what this phrase names instead of asking a question; prints boxes in pixels of each image.
-    /// The model is asked in the words of its dialect (see `loupe list dialects`).
+    /// The model is asked in the words of its dialect (see `loupe list dialects`), about one image after the other.
     #[arg(long, value_name = "PHRASE")]
     ground: Option<String>,
 
@@ -42,7 +42,8 @@ pub(crate) struct Args {
     #[arg(long)]
     instances: bool,
 
-    /// Write the found boxes as COCO detections.
+    /// Write the found boxes as COCO detections; an image's number is its place on the command line, from 1. A score
+    /// is there only where the model gives one.
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
 
@@ -112,30 +113,58 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
     let mut model = model_options.open()?;
+    model.info().notes().iter().for_each(|note| out.say(note));
+    let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
+    built_in.iter().for_each(|note| out.say(note));
     let streaming = !out.json && out.is_terminal() && rethink.is_none();
-    let answer = match streaming {
-        true => question.stream(model.as_mut(), &mut to_terminal)?,
-        false => question.ask(model.as_mut(), rethink.as_mut(), &loader)?,
-    };
+    let questions = question.one_by_one()?;
+    let several = questions.len() > 1;
+    let mut answers: Vec<(Question, AskAnswer)> = Vec::new();
+    for question in questions {
+        if several && !out.json {
+            out.line(&format!("{}:", question.images().join(", ")))?;
+        }
+        let answer = match streaming {
+            true => question.stream(model.as_mut(), &mut to_terminal)?,
+            false => question.ask(model.as_mut(), rethink.as_mut(), &loader)?,
+        };
+        if !out.json {
+            print_answer(&question, &answer, streaming, out)?;
+        }
+        answers.push((question, answer));
+    }
     if out.json {
-        out.document(&answer.document(&question, model.info()))?;
-    } else {
-        answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
-        out.line(if streaming { "" } else { &answer.reply.text })?;
-        let (boxes, points) = (answer.boxes(&question), answer.points(&question));
-        let lines = boxes.iter().map(box_line).chain(points.iter().map(point_line));
-        for (n, line) in lines.enumerate() {
-            out.line(&format!("{:>3}  {line}", n + 1))?;
+        let documents: Vec<_> = answers.iter().map(|(q, answer)| answer.document(q, model.info())).collect();
+        match documents.as_slice() {
+            [one] => out.document(one)?,
+            each => out.document(&each)?,
         }
     }
     if let Some(dir) = &args.overlay {
-        answer.write_overlays(dir, &question, &loader, args.marks.marks())?;
+        write_overlays(dir, &answers, &loader, args.marks.marks())?;
         out.say(&format!("overlays written to {}", dir.display()));
     }
     if let Some(file) = &args.coco {
-        answer.write_coco(file, &question)?;
+        write_coco(file, &answers)?;
     }
     Ok(Ended::Well)
+}
+
+fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &mut Printer) -> Result<()> {
+    answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
+    out.line(if streamed { "" } else { &answer.reply.text })?;
+    let (boxes, points) = (answer.boxes(question), answer.points(question));
+    // Which of several images a place is in.
+    let image = |view: &ViewEntry| match question.images() {
+        [_] => String::new(),
+        _ => format!("  {}", view.image),
+    };
+    let boxes = boxes.iter().map(|b| box_line(b) + &image(&b.view));
+    let lines = boxes.chain(points.iter().map(|p| point_line(p) + &image(&p.view)));
+    for (n, line) in lines.enumerate() {
+        out.line(&format!("{:>3}  {line}", n + 1))?;
+    }
+    Ok(())
 }
 
 /// What was done in each round.

@@ -34,9 +34,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X,Y", value_parser = numbers::<2>)]
     outside: Vec<[f64; 2]>,
 
-    /// Picture of a rough mask, as large as that picture; not 0 is inside. May be given several times.
+    /// Rough mask: a picture as large as that picture, in which not 0 is inside, or a label map, DICOM segmentation or
+    /// structure set that lies on the volume, whose labels on the slice are an object each. May be given several
+    /// times.
     #[arg(long = "mask", value_name = "FILE")]
     masks: Vec<PathBuf>,
+
+    /// Of masks with several labels only this one, by its number or name.
+    #[arg(long, value_name = "LABEL", requires = "masks")]
+    mask_label: Option<String>,
+
+    /// Take the nearest voxel of a mask whose voxels do not lie on the image's, instead of refusing it.
+    #[arg(long)]
+    resample_mask: bool,
 
     /// Words that name an object; a grounding model finds its boxes. May be given several times.
     #[arg(long = "phrase", value_name = "WORDS")]
@@ -87,6 +97,7 @@ impl Args {
             points: self.points.clone(),
             outside: self.outside.clone(),
             masks: self.masks.clone(),
+            mask_label: self.mask_label.clone(),
             phrases: self.phrases.clone(),
             file: self.prompts.clone(),
         }
@@ -102,6 +113,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         instances: args.instances,
         marks: args.marks.marks(),
         prompts: Vec::new(),
+        resample_masks: args.resample_mask,
         propagate: args.propagate,
         output: args.output.clone(),
     };
@@ -114,6 +126,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     options.prompts = prompts.grouped()?;
     let mut segmenter = model.open_segmenter(args.family.as_deref())?;
+    let built_in = model.note(segmenter.info(), [args.image.as_path()]);
+    built_in.iter().for_each(|note| out.say(note));
     let mut grounder = match options.prompts.iter().any(|p| p.phrase.is_some()) {
         true => Some(model.of(args.grounder.clone()).open()?),
         false => None,
@@ -129,6 +143,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let document = segment_objects(&options, &loader, &mut models)?;
     if let Some(dir) = &args.output {
         out.say(&format!("masks, overlay and measurements written to {}", dir.display()));
+    }
+    for note in &document.notes {
+        out.say(&format!("note: {note}"));
     }
     if out.json {
         out.document(&document)?;

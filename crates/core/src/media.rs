@@ -121,6 +121,10 @@ pub struct MediaRef {
     pub view: View,
     /// The dataset's own name for it (image file name, row and column); never read from inside.
     pub name: String,
+    /// Width and height in pixels that the set states, in which it counts boxes. A picture of another size, or one
+    /// whose EXIF orientation leaves open which frame is meant, is refused when it is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_size: Option<[usize; 2]>,
 }
 
 impl MediaRef {
@@ -128,7 +132,7 @@ impl MediaRef {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { source: MediaSource::File(path), view: View::default(), name }
+        Self { source: MediaSource::File(path), view: View::default(), name, stated_size: None }
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Inspection {
 /// # Errors
 /// When the file cannot be read or is not DICOM. An image that would be refused is not an error.
 pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<Inspection, MediaError> {
-    let bytes = limits.read_file(path)?;
+    let bytes = super::files::plain(limits.read_file(path)?, limits)?;
     let object = Arc::new(guarded("DICOM", "data set", || parse::parse(bytes, limits))?);
     let data = &object.data;
     let mut notes = object.notes.clone();
@@ -145,8 +145,8 @@ fn grey_notes(image: &Image) -> Vec<String> {
 }
 
 /// The attributes that name the patient, the study and who took part, with text decoded.
-fn names(object: &Object) -> Vec<(String, String)> {
-    const SHOWN: [loupe_dicom::Tag; 12] = [
+pub(crate) fn names(object: &Object) -> Vec<(String, String)> {
+    const SHOWN: [loupe_dicom::Tag; 13] = [
         tags::PATIENT_NAME,
         tags::PATIENT_ID,
         tags::PATIENT_BIRTH_DATE,
@@ -154,6 +154,7 @@ fn names(object: &Object) -> Vec<(String, String)> {
         tags::STUDY_DATE,
         tags::STUDY_DESCRIPTION,
         tags::SERIES_DESCRIPTION,
+        tags::PROTOCOL_NAME,
         tags::ACCESSION_NUMBER,
         tags::INSTITUTION_NAME,
         tags::STUDY_INSTANCE_UID,

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod lut;
 mod overlays;
 mod padding;
+pub mod references;
 pub mod rtstruct;
 pub mod samples;
 pub mod seg;

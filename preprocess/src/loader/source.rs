@@ -8,13 +8,16 @@ use crate::dicom::files::{self, Blob};
 use crate::dicom::series::{Content, Options as SeriesOptions, Phase, choose, is_series, no_volume};
 use crate::picture_io;
 use crate::volume_facts::SliceInstance;
+use crate::volume_facts::VolumeFacts;
 use crate::volume_io::nifti::Xform;
 use crate::volume_io::read::ReadVolume;
 use crate::volume_io::{open_bytes, read_volume};
+use loupe_core::labels::LabelledMasks;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, MediaSource, View};
 use loupe_core::picture::Picture;
+use loupe_core::volume::{Modality, Volume};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -223,7 +226,8 @@ impl<'a> OpenedSource<'a> {
                 )
             })?,
             Place::File(path, _) => {
-                let bytes = self.reading.limits.read_file(path)?;
+                let limits = &self.reading.limits;
+                let bytes = files::plain(limits.read_file(path)?, limits)?;
                 let form = match Self::form_of(&bytes) {
                     Some(Form::DicomFile) if files::is_directory(path) => Form::DicomSeries,
                     found => found.unwrap_or(Form::ResearchVolume),
@@ -254,8 +258,10 @@ impl<'a> OpenedSource<'a> {
     fn take_bytes(&mut self) -> Result<Vec<u8>, MediaError> {
         match (self.bytes.take(), &self.place) {
             (Some(bytes), _) => Ok(bytes),
-            (None, Place::Memory(bytes)) => Ok(bytes.to_vec()),
-            (None, Place::File(path, _) | Place::Folder(path, _)) => self.reading.limits.read_file(path),
+            (None, Place::Memory(bytes)) => files::plain(bytes.to_vec(), &self.reading.limits),
+            (None, Place::File(path, _) | Place::Folder(path, _)) => {
+                files::plain(self.reading.limits.read_file(path)?, &self.reading.limits)
+            }
         }
     }
 
@@ -299,7 +305,15 @@ impl<'a> OpenedSource<'a> {
                 files::collect(path, limits)?
             }
             (Form::DicomSeries, _) => files::collect_bytes(self.take_bytes()?, limits)?,
-            _ => vec![Blob::Memory(self.take_bytes()?.into())],
+            _ => {
+                let bytes = self.take_bytes()?;
+                if let Some(masks) = dicom::seg::on_its_own(&bytes, limits)? {
+                    let contents = Contents::Volume(Arc::new(WindowedVolume::new(labels_as_volume(masks)?)));
+                    self.keep(Serves { number: None, as_volume: Some(true) }, &contents);
+                    return Ok(contents);
+                }
+                vec![Blob::Memory(bytes.into())]
+            }
         };
         let (content, series) = choose(blobs, &self.reading.series)?;
         // The frames of one file are another matter than its volume; those of a series are all there is.
@@ -343,4 +357,21 @@ impl<'a> OpenedSource<'a> {
         self.keep(Serves { number: Some(frame), as_volume: None }, &contents);
         Ok(contents)
     }
+}
+
+/// A segmentation as a volume of its segments' numbers, where no two overlap.
+fn labels_as_volume(masks: LabelledMasks) -> Result<ReadVolume, MediaError> {
+    let labels = masks.flat().map_err(|e| MediaError::View(e.to_string()))?;
+    Ok(ReadVolume {
+        volume: Volume {
+            voxels: labels.labels.mapv(f32::from),
+            lps_from_index: labels.lps_from_index,
+            modality: Modality::Labels,
+        },
+        frames: 1,
+        facts: VolumeFacts::default(),
+        stored_type: "DICOM segmentation",
+        label_names: labels.names,
+        notes: masks.notes,
+    })
 }

@@ -19,6 +19,7 @@ mod tiff_jpeg;
 
 pub use facts::PictureFacts;
 pub use folder::{frame_files, open_frame};
+pub use raster::EXIF_STEP;
 pub(crate) use raster::{Raster, Samples};
 
 use facts::malformed;

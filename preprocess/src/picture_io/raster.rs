@@ -79,7 +79,7 @@ impl Raster {
         };
         let (width, height, pixels) = turned(pixels, width, height, colours, orientation);
         if orientation != Orientation::NoTransforms {
-            steps.push(format!("exif orientation {}", orientation.to_exif()));
+            steps.push(format!("{EXIF_STEP}{}", orientation.to_exif()));
         }
         let mut picture = Picture::new(width, height, colours, pixels)
             .map_err(|e| malformed("picture", "size", e.to_string()))?;
@@ -109,6 +109,8 @@ fn to_byte(value: u16, bits: u32) -> u8 {
         _ => ((u32::from(value) * 255 + top(bits) / 2) / top(bits)) as u8,
     }
 }
+/// How the step begins that turned a picture; its EXIF orientation follows.
+pub const EXIF_STEP: &str = "exif orientation ";
 
 /// The first `colours` of every `channels` samples, converted.
 fn keep<T: Copy, U>(samples: &[T], channels: usize, colours: usize, convert: impl Fn(T) -> U) -> Vec<U> {

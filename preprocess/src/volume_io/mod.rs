@@ -1,6 +1,6 @@
 //! One door to the volume formats: NIfTI, Analyze, MetaImage, NRRD and numpy arrays.
 
-mod elements;
+pub(crate) mod elements;
 pub mod metaimage;
 pub mod nifti;
 pub mod npy;

@@ -10,6 +10,7 @@ mod dicom_traps;
 mod features;
 mod inspect;
 mod loader;
+mod masks;
 mod mutants;
 mod perceptual;
 mod picture_io;

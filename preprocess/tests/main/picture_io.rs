@@ -106,7 +106,7 @@ fn limits_name_their_option() {
     let small = DecodeLimits { max_pixels: 800, ..DecodeLimits::default() };
     for name in ["rgb.png", "grey.jpg", "rgb_lzw.tif", "frames.gif", "lossless.webp", "rgb.bmp"] {
         let error = decode(&read(name), &View::default(), &small).unwrap_err().to_string();
-        assert!(error.contains("--max-pixels") && error.contains("814"), "{name}: {error}");
+        assert!(error.contains("--decode-max-pixels") && error.contains("814"), "{name}: {error}");
     }
     let tight = DecodeLimits { max_memory_bytes: 900, ..DecodeLimits::default() };
     for name in ["rgb.png", "rgb_lzw.tif"] {

@@ -84,8 +84,8 @@ fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
     let want = expected("dcmqi/liver.dcm");
     let limits = DecodeLimits::default();
     let found = seg::read(limits.read_file(&folder.join("liver.dcm")).unwrap(), &limits).unwrap();
-    assert_eq!(want["segment"], found.segments[0].label);
-    let labels = found.to_labels();
+    assert_eq!(want["segment"], found.segments[0].title());
+    let labels = found.on_own_grid(&limits).unwrap().flat().unwrap();
     let inside = labels.labels.iter().filter(|l| **l > 0).count();
     assert_eq!(want["voxels"], inside);
     let [slices, rows, columns] = labels.labels.dim().into();
@@ -99,8 +99,8 @@ fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
     agree(&mask, &Volume { voxels: theirs.voxels.mapv(|v| f32::from(v > 0.0)), ..theirs }, "liver");
     // And on the grid of the CT that it was drawn on.
     let (ct, _) = load_volume(&folder.join("ct-3slice"), &Options::default()).unwrap();
-    let onto = found.onto(ct.shape(), &ct.lps_from_index).unwrap();
-    assert_eq!(onto.labels.iter().filter(|l| **l > 0).count(), inside);
+    let grid = loupe_core::Grid { shape: ct.shape(), lps_from_index: ct.lps_from_index };
+    assert_eq!(found.onto(grid, &limits).unwrap().region(0).len(), inside);
 }
 
 #[test]

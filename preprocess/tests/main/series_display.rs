@@ -99,6 +99,7 @@ fn monochrome1_is_inverted_in_a_series_as_in_its_files() {
     let view = View { plane: Plane::Coronal, slice: Some(SliceAt::Index(0)), ..View::default() };
     assert_eq!(shown(folder.dir.path(), view).unwrap().pixels()[0], 255);
     let media = MediaRef {
+        stated_size: None,
         source: MediaSource::Folder(folder.dir.path().to_owned()),
         view: View { slice: Some(SliceAt::Index(0)), ..View::default() },
         name: String::new(),
@@ -145,6 +146,7 @@ fn padding_takes_no_part_in_windows_ranges_and_values() {
     assert_eq!(found.range, Some([101.0, 114.0]));
     assert!(folder.notes().contains("padding: 50.0 %"), "{}", folder.notes());
     let media = MediaRef {
+        stated_size: None,
         source: MediaSource::Folder(folder.dir.path().to_owned()),
         view: View { slice: Some(SliceAt::Index(0)), ..View::default() },
         name: String::new(),
@@ -306,7 +308,11 @@ fn slices_that_were_not_stored_say_so() {
         let loader = Loader::new(DecodeLimits::default()).with_series(series);
         let view = View { slice: Some(SliceAt::Index(n)), ..View::default() };
         let source = MediaSource::Folder(folder.dir.path().to_owned());
-        loader.load(&MediaRef { source, view, name: String::new() }).unwrap().origin.spacing_note
+        loader
+            .load(&MediaRef { source, view, name: String::new(), stated_size: None })
+            .unwrap()
+            .origin
+            .spacing_note
     };
     assert_eq!(note(Irregular::Resample, 1), None);
     assert!(note(Irregular::Resample, 2).unwrap().contains("interpolated"));
@@ -362,7 +368,9 @@ fn the_series_of_a_folder_are_numbered_by_their_contents() {
         let series = Options { series: Some(0), ..Options::default() };
         let loader = Loader::new(DecodeLimits::default()).with_series(series);
         let source = MediaSource::Folder(folder.dir.path().to_owned());
-        let picture = loader.load(&MediaRef { source, view: View::default(), name: String::new() }).unwrap();
+        let picture = loader
+            .load(&MediaRef { source, view: View::default(), name: String::new(), stated_size: None })
+            .unwrap();
         (picture.pixels().to_vec(), picture.origin.window)
     });
     assert_eq!(shots[0], shots[1]);

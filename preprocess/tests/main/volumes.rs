@@ -358,7 +358,7 @@ fn broken_fields_are_named() {
         (108, 0f32.to_le_bytes().to_vec(), "vox_offset"),
         (108, 1e30f32.to_le_bytes().to_vec(), "vox_offset"),
         (116, f32::INFINITY.to_le_bytes().to_vec(), "scl_inter"),
-        (42, [i16::MAX.to_le_bytes(); 3].concat(), "--max-pixels"),
+        (42, [i16::MAX.to_le_bytes(); 3].concat(), "--decode-max-pixels"),
         (42, [2000i16.to_le_bytes(), 2000i16.to_le_bytes(), 100i16.to_le_bytes()].concat(), "image data"),
     ] {
         let message = with(at, &bytes);

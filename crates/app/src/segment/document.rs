@@ -66,7 +66,7 @@ pub struct SegmentDocument {
     pub objects: Vec<ObjectEntry>,
     /// Those without.
     pub failed: Vec<FailedPrompt>,
-    /// What has to be said of the files that were written.
+    /// What has to be said of the files that were written, and of masks that were given as prompts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

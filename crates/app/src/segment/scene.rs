@@ -5,18 +5,20 @@ use super::label_files::write_labels;
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::findings::view_name;
+use crate::open::reference;
 use loupe_core::mask::{LabelVolume, Rle};
 use loupe_core::measure::{self, FlatMeasures, IntensityStats, SolidMeasures};
 use loupe_core::{
-    Box2, Finding, Given, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin, Picture, Point2,
-    SegmentPrompt, Segmenter, SliceAt, Source,
+    Box2, Finding, Given, LabelledMasks, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin,
+    Picture, Point2, SegmentPrompt, Segmenter, SliceAt, Source, View,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::dicom::Image;
+use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
 use loupe_preprocess::render::Slicing;
 use loupe_preprocess::volume_facts::SliceMaking;
 use loupe_preprocess::volume_io::ReadVolume;
-use loupe_report::exports::{ImageFinding, coco};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
 use loupe_report::{Drawing, Marks, draw, marks};
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -34,6 +36,22 @@ pub struct ObjectMeasures {
     pub centre_lps_mm: Option<[f64; 3]>,
     /// Values under the mask in the image's own unit.
     pub intensities: Option<IntensityStats>,
+}
+
+/// A mask that was given as a prompt, in pixels of the picture.
+pub(super) struct GivenMask {
+    /// The number of its label, where it has one.
+    pub(super) label: Option<String>,
+    /// The name of its label.
+    pub(super) name: Option<String>,
+    pub(super) mask: Mask,
+}
+
+/// The masks of a file on the picture, none of them empty.
+pub(super) struct GivenMasks {
+    pub(super) masks: Vec<GivenMask>,
+    /// What was decided on the way.
+    pub(super) notes: Vec<String>,
 }
 
 /// An object on the picture.
@@ -116,11 +134,58 @@ impl<'a> SegmentationScene<'a> {
         self.given_from_source.boxed(b)
     }
 
-    /// A drawn mask, as large as the source or the picture, in pixels of the picture.
+    /// The masks in a file: what a picture shows, or of a label map, segmentation or structure set what its labels
+    /// cover of the slice that the picture shows, each label by itself.
     ///
     /// # Errors
-    /// When it has another size.
-    pub fn given_mask(&self, drawn: &Picture) -> Result<Mask, AppError> {
+    /// When the file cannot be read, does not lie on the image, or covers nothing of the picture.
+    pub(super) fn given_masks(&self, file: &Path, options: &MaskOptions) -> Result<GivenMasks, AppError> {
+        let media = reference(file, View::default())?;
+        let words = || format!("the mask {} could not be used", file.display());
+        let read = MaskFile::open(self.loader, &media).step(words)?;
+        if let MaskFile::Drawn(drawn) = &read {
+            let mask = self.given_mask(drawn)?;
+            if mask.area_px() == 0 {
+                return Err(AppError::input(format!(
+                    "the mask {} is empty: no pixel is inside",
+                    file.display()
+                )));
+            }
+            return Ok(GivenMasks {
+                masks: vec![GivenMask { label: None, name: None, mask }],
+                notes: Vec::new(),
+            });
+        }
+        let volume = match &self.volume {
+            Some(volume) => Arc::clone(volume),
+            // A single slice has a place too.
+            None => self.loader.load_volume(&self.media).step(|| {
+                format!("the mask {} is a volume, and the image has no slices to put it on", file.display())
+            })?,
+        };
+        let masks = read.onto(&volume, options, self.loader.limits()).step(words)?;
+        let size = [self.picture.width(), self.picture.height()];
+        let on_slice = on_picture(&masks, &self.picture.origin, size).unwrap_or_default();
+        if on_slice.is_empty() {
+            return Err(AppError::input(format!(
+                "the mask {} is empty here: {}",
+                file.display(),
+                where_it_is(&masks)
+            )));
+        }
+        let given = |(n, mask): (usize, Mask)| {
+            let label = masks.labels().get(n);
+            GivenMask {
+                label: label.map(|l| l.number.to_string()),
+                name: label.and_then(|l| l.name.clone()),
+                mask,
+            }
+        };
+        Ok(GivenMasks { masks: on_slice.into_iter().map(given).collect(), notes: masks.notes.clone() })
+    }
+
+    /// A drawn mask, as large as the source or the picture, in pixels of the picture.
+    fn given_mask(&self, drawn: &Picture) -> Result<Mask, AppError> {
         let mask = drawn_mask(drawn)?;
         let size = [drawn.width(), drawn.height()];
         let (width, height) = (self.picture.width(), self.picture.height());
@@ -250,7 +315,8 @@ impl<'a> SegmentationScene<'a> {
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
         let findings: Vec<ImageFinding<'_>> =
             findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
-        let coco = coco::masks(&findings)?;
+        let looked_at = ExportImage { name: &image, size: self.picture.origin.source_size };
+        let coco = coco::masks(&[looked_at], &findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
             write_labels(dir, labels)?;
@@ -262,6 +328,20 @@ impl<'a> SegmentationScene<'a> {
     fn finding(&self, object: &SceneObject) -> Finding {
         let mask = Rle::of(&object.given);
         Finding::mask(0, mask, self.picture.origin.clone()).with(Some(object.label.clone()), None)
+    }
+}
+
+/// Which slices of the volume a mask covers, in words.
+pub(super) fn where_it_is(masks: &LabelledMasks) -> String {
+    let slices = masks.regions().filter(|(_, region)| !region.is_empty()).map(|(_, region)| {
+        let [low, high] = region.bounds();
+        [low[2], high[2] - 1]
+    });
+    match slices.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]) {
+        None => "no voxel is inside, in any slice".to_owned(),
+        Some([low, high]) => format!(
+            "it covers nothing of this slice; of the stored slices it covers some from {low} to {high}"
+        ),
     }
 }
 

@@ -7,10 +7,13 @@ use loupe_app::segment::{
     ObjectPrompt, ObjectPrompts, SegmentDocument, SegmentOptions, Segmenters, segment_objects,
 };
 use loupe_app::view::Marks;
-use loupe_core::{MediaLoader, MediaRef, Plane, View, VisionLanguageModel};
+use loupe_core::{LabelVolume, MediaLoader, MediaRef, Plane, View, VisionLanguageModel};
+use loupe_preprocess::nifti::label_bytes;
 use loupe_preprocess::volume_io::labels_of;
 use loupe_testing::{PromptShapes, Script, script_info};
+use ndarray::Array3;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What is asked of a slice.
@@ -40,6 +43,7 @@ impl<'a> Task<'a> {
             instances: false,
             marks: Marks { letters: true, scale_bar: true },
             prompts: self.prompts.grouped()?,
+            resample_masks: false,
             propagate: self.propagate,
             output: self.output.clone(),
         };
@@ -191,6 +195,60 @@ fn one_bad_object_does_not_spoil_the_others() {
         let error = task.run(None).unwrap_err();
         assert!(error.in_one_line().contains(reason), "{error:?}");
     }
+}
+
+/// A label map on the CT's own grid: label 1 on slices 2 and 3, label 5 on slice 3 alone.
+fn label_map(ct: &Ct) -> PathBuf {
+    let volume = crate::ct::volume();
+    let labels = Array3::from_shape_fn(volume.voxels.dim(), |(k, j, i)| match (k, j, i) {
+        (2..4, 3..8, 2..6) => 1,
+        (3, 1..3, 8..11) => 5,
+        _ => 0,
+    });
+    let names = BTreeMap::from([(1, "organ".to_owned())]);
+    let labels = LabelVolume { labels, lps_from_index: volume.lps_from_index, names };
+    let path = ct.dir.path().join("mask.nii.gz");
+    std::fs::write(&path, label_bytes(&labels).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn a_mask_volume_counts_on_the_slice_that_is_shown_each_label_by_itself() {
+    let ct = Ct::write();
+    let mask = label_map(&ct);
+    let masked = |label: Option<&str>| ObjectPrompts {
+        masks: vec![mask.clone()],
+        mask_label: label.map(str::to_owned),
+        ..ObjectPrompts::default()
+    };
+    let areas = |view: View, label| {
+        let document = Task { view, ..Task::new(&ct, masked(label)) }.run(None).unwrap();
+        assert!(document.failed.is_empty(), "{document:?}");
+        document.objects.iter().map(|o| o.flat.area_px).collect::<Vec<_>>()
+    };
+    assert_eq!(areas(bright_slice(2), None), [20]);
+    assert_eq!(areas(bright_slice(3), None), [20, 6]);
+    assert_eq!(areas(bright_slice(3), Some("5")), [6]);
+    // Across the slices too: row 4 of slices 2 and 3, head up.
+    let coronal = View { plane: Plane::Coronal, ..bright_slice(4) };
+    let document = Task { view: coronal, ..Task::new(&ct, masked(None)) }.run(None).unwrap();
+    assert_eq!(document.objects[0].solid.as_ref().unwrap().voxels, 2 * 4);
+    // Where it holds nothing it is no prompt, and the reason says where it does.
+    let failed = |view, label| Task { view, ..Task::new(&ct, masked(label)) }.run(None).unwrap().failed;
+    let empty = failed(bright_slice(1), None);
+    assert!(empty[0].reason.contains("from 2 to 3"), "{empty:?}");
+    let unknown = failed(bright_slice(3), Some("liver"));
+    assert!(unknown[0].reason.contains("no label \"liver\"; it has 1, 5"), "{unknown:?}");
+}
+
+#[test]
+fn an_empty_drawn_mask_is_refused() {
+    let ct = Ct::write();
+    let path = ct.dir.path().join("empty.bmp");
+    std::fs::write(&path, loupe_testing::bmp(12, 10, |_, _| 0)).unwrap();
+    let prompts = ObjectPrompts { masks: vec![path], ..ObjectPrompts::default() };
+    let document = Task::new(&ct, prompts).run(None).unwrap();
+    assert!(document.failed[0].reason.contains("is empty: no pixel is inside"), "{document:?}");
 }
 
 #[test]

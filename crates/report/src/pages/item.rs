@@ -87,14 +87,22 @@ pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageI
     }
 }
 
+/// An option with its words.
+fn option(sample: &Sample, letter: char) -> String {
+    match sample.choices.iter().find(|c| c.letter == letter) {
+        Some(choice) => format!("{letter}. {}", choice.text),
+        None => letter.to_string(),
+    }
+}
+
 /// The reference in words.
 fn gold(sample: &Sample) -> String {
     match &sample.target {
         Target::Text(all) => all.join(" / "),
-        Target::Choice(letter) => match sample.choices.iter().find(|c| c.letter == *letter) {
-            Some(choice) => format!("{letter}. {}", choice.text),
-            None => letter.to_string(),
-        },
+        Target::Choice(letter) => option(sample, *letter),
+        Target::Choices(letters) => {
+            letters.iter().map(|letter| option(sample, *letter)).collect::<Vec<_>>().join(" / ")
+        }
         Target::Count(n) => n.to_string(),
         Target::Measurements(all) => {
             let one = |m: &loupe_core::Measurement| format!("{} {} {}", m.name, m.value, m.unit.word());

@@ -375,7 +375,8 @@ pub(super) fn fill(
         }
     }
     let slices = phase.iter().map(|fill| facts(group, fill)).collect();
-    let facts = VolumeFacts { slices, padding, upright: true };
+    let frame_of_reference = group.about.frame_of_reference.clone();
+    let facts = VolumeFacts { slices, padding, upright: true, frame_of_reference };
     let volume = Volume { voxels: volume, lps_from_index: placed.lps_from_index, modality: group.modality };
     Ok(Phase { volume, facts })
 }

@@ -4,13 +4,17 @@
 //! Instance Number; the step between slices is the difference of their positions, never a thickness
 //! attribute. What is irregular is an error unless the caller says what to do.
 
+mod about;
 mod deskew;
 mod grid;
+mod listing;
 mod mosaic;
 mod options;
 mod scan;
 
+pub use about::PhaseFact;
 pub use grid::{Phase, SliceGrid};
+pub use listing::{SeriesEntry, list};
 pub use options::{Irregular, Options};
 
 use super::files;
@@ -148,7 +152,7 @@ pub fn is_series(listed: &[files::Blob]) -> bool {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
         let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
-        read.is_ok() && loupe_dicom::parse::looks_like_dicom(&head)
+        read.is_ok() && files::begins_as_dicom(&head)
     };
     listed.iter().take(8).any(begins)
 }

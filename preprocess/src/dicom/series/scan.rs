@@ -1,5 +1,6 @@
 //! Headers of all files, and which of their frames belong together.
 
+use super::about::About;
 use crate::dicom::files::Blob;
 use crate::dicom::format::Format;
 use crate::dicom::functional::place;
@@ -52,14 +53,16 @@ pub(super) struct Group {
     pub notes: Vec<String>,
     /// Number type and transfer syntax of the first file.
     pub stored: String,
+    /// What the header of the first file says of its series.
+    pub about: About,
     key: Vec<String>,
     grey: bool,
 }
 
 impl Group {
-    /// Do the frames have places in space and intensities?
+    /// Do the frames have places in space and intensities? Those of a segmentation are masks, which may overlap.
     pub(super) fn makes_volumes(&self) -> bool {
-        self.grey && self.slices.iter().all(|s| s.plane.is_some())
+        self.grey && !self.about.segmentation && self.slices.iter().all(|s| s.plane.is_some())
     }
 
     fn accepts(&self, key: &[String], plane: Option<&FramePlane>) -> bool {
@@ -87,6 +90,7 @@ struct Header {
     slices: Vec<Slice>,
     notes: Vec<String>,
     stored: String,
+    about: About,
 }
 
 /// What orders files, whatever they are called: Series Number, series, Instance Number, the place of the first
@@ -152,6 +156,7 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
                     slices: Vec::new(),
                     notes: Vec::new(),
                     stored: header.stored.clone(),
+                    about: header.about.clone(),
                     key: header.key.clone(),
                     grey: header.grey,
                 });
@@ -262,6 +267,7 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         grey,
         slices,
         notes: truncated.into_iter().chain(announcement(data)).collect(),
+        about: About::read(object),
         stored: format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax)),
     })
 }
