@@ -201,7 +201,9 @@ fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
                          nor {\"centre\": 40, \"width\": 400}";
     let chosen = match value {
         Value::String(text) => match text.trim() {
-            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(centre_and_width),
+            json if json.starts_with('{') => {
+                serde_json::from_str(json).ok().as_ref().and_then(centre_and_width)
+            }
             words => named(words),
         },
         other => centre_and_width(other),

@@ -255,7 +255,8 @@ fn parquet(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
 /// The zipped log of inspect_ai: a JSON file for each sample in `samples/`.
 fn log(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
     let mut archive = zip::ZipArchive::new(open(path)?).map_err(|_| unreadable(path, "not a zip archive"))?;
-    let mut names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+    let mut names: Vec<String> =
+        archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
     names.retain(|name| name.starts_with("samples/") && name.ends_with(".json"));
     names.sort();
     if names.is_empty() {
