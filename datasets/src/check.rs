@@ -171,12 +171,6 @@ fn splits(entry: &SetEntry) -> Vec<Option<String>> {
     whole.chain(parts).map(|s| Some(s.to_owned())).collect()
 }
 
-/// The published size. Where layouts of a set have different sizes, the one that fits.
-fn known_rows(entry: &SetEntry, split: &str, rows: usize) -> Option<usize> {
-    let sizes = || entry.known.iter().filter(|k| k.split == split).map(|k| k.rows);
-    sizes().find(|known| *known == rows).or_else(|| sizes().next())
-}
-
 struct Checker<'a> {
     set: &'a Listed,
     found: SplitCheck,
@@ -193,7 +187,7 @@ impl<'a> Checker<'a> {
         let found = SplitCheck {
             split: info.split.clone(),
             rows: set.len(),
-            known_rows: known_rows(entry, &info.split, set.len()),
+            known_rows: entry.published_rows(&info.split, set.len()),
             repeated_ids: set.repeated_ids.clone(),
             fingerprint: info.fingerprint.clone(),
             ..SplitCheck::default()

@@ -4,6 +4,7 @@ use crate::digest::sha256_hex;
 use crate::read::Spots;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads what a row holds besides text, when the row is asked for.
@@ -15,6 +16,8 @@ pub(crate) trait Embedded: Send + Sync {
 /// Rows of a set with the errors of those that could not be read.
 pub(crate) struct Listed {
     pub(crate) info: DatasetInfo,
+    /// The folder in which its files lie.
+    pub(crate) root: Option<PathBuf>,
     rows: Vec<Result<Sample, DataError>>,
     /// Ids that the files hold more than once.
     pub(crate) repeated_ids: Vec<String>,
@@ -49,7 +52,7 @@ impl Listed {
             }
             spots.extend(spot.map(|spot| (sample.id.clone(), spot)));
         }
-        Self { info, rows, repeated_ids, remarks, spots, embedded: None }
+        Self { info, root: None, rows, repeated_ids, remarks, spots, embedded: None }
     }
 
     /// A sentence about a sample, with its row where that is known, otherwise with its id.
@@ -70,6 +73,10 @@ impl Listed {
 impl Dataset for Listed {
     fn info(&self) -> &DatasetInfo {
         &self.info
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
     }
 
     fn len(&self) -> usize {

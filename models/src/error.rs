@@ -63,10 +63,12 @@ pub enum LoadError {
         name: String,
     },
     /// The checkpoint holds tensors that the architecture does not have.
-    #[error("{count} tensors of the checkpoint are not used by this architecture, first {first:?}")]
+    #[error(
+        "{count} tensors of the checkpoint are not used by this architecture: {names}{}", if .count > &5 { " …" } else { "" }
+    )]
     UnexpectedTensor {
-        /// Name of the first one, as in the file.
-        first: String,
+        /// Names of the first five, as in the files.
+        names: String,
         /// How many.
         count: usize,
     },
@@ -95,6 +97,14 @@ pub enum LoadError {
         first: String,
         /// The other.
         second: String,
+    },
+    /// An option does not go with this family or checkpoint.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option of the command line.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
     },
     /// The device is not there or cannot be used.
     #[error("device {device}: {problem}")]

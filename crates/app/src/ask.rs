@@ -2,8 +2,9 @@
 
 use crate::error::{AppError, InStep};
 use crate::files;
-use crate::findings::{BoxEntry, PointEntry};
-use crate::open::{ImageOptions, reference};
+use crate::findings::{BoxEntry, PointEntry, view_name};
+use crate::instances::{InstanceEntry, instances_of};
+use crate::open::{ImageOptions, ReadingRecord, reference};
 use crate::prepare::by_recipe;
 use crate::rethink::{RESAMPLER, RethinkSetup};
 use loupe_core::dialect::dialect;
@@ -11,10 +12,10 @@ use loupe_core::model::Listed;
 use loupe_core::trace::Trace;
 use loupe_core::{
     Ask, AskId, Box2, Finding, GenerationLimits, Go, MediaLoader, MediaRef, ModelError, ModelInfo, Origin,
-    Part, Picture, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
+    Part, Picture, PictureRecord, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
 };
 use loupe_report::exports::{ExportImage, ImageFinding, coco};
-use loupe_report::{Drawing, Style};
+use loupe_report::{Drawing, Marks, Style, marks};
 use loupe_rethink::Request;
 use serde::Serialize;
 use std::path::Path;
@@ -44,6 +45,8 @@ pub struct AskOptions {
     pub prompt: AskPrompt,
     /// Bounds of the reply.
     pub limits: GenerationLimits,
+    /// Say which DICOM object each slice is.
+    pub instances: bool,
 }
 
 impl AskOptions {
@@ -56,6 +59,7 @@ impl AskOptions {
             reading: ImageOptions::default(),
             prompt,
             limits: GenerationLimits::default(),
+            instances: false,
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct Question {
     captions: Vec<String>,
     prompt: AskPrompt,
     limits: GenerationLimits,
+    reading: ReadingRecord,
+    instances: Vec<InstanceEntry>,
 }
 
 impl Question {
@@ -86,7 +92,15 @@ impl Question {
             captions: Vec::new(),
             prompt: options.prompt.clone(),
             limits: options.limits.clone(),
+            reading: options.reading.record(),
+            instances: Vec::new(),
         };
+        if options.instances {
+            for image in &options.images {
+                let media = reference(image.as_ref(), options.view.clone())?;
+                question.instances.extend(instances_of(&options.reading.loader(), &media, image)?);
+            }
+        }
         for image in &options.images {
             let media = reference(image.as_ref(), options.view.clone())?;
             if let Some(recipe) = &options.recipe {
@@ -123,10 +137,12 @@ impl Question {
                 "a place is asked for on one picture at a time, and this recipe makes several of a volume; name the slice with --slice",
             ));
         }
-        let Self { images, media, pictures, captions: _, prompt, limits } = self;
+        let Self { images, media, pictures, captions: _, prompt, limits, reading, instances } = self;
         let each = images.into_iter().zip(media).zip(pictures);
         Ok(each
             .map(|((image, media), picture)| Self {
+                reading: reading.clone(),
+                instances: instances.iter().filter(|entry| entry.image == image).cloned().collect(),
                 images: vec![image],
                 media: vec![media],
                 pictures: vec![picture],
@@ -170,7 +186,7 @@ impl Question {
                 false => self.images.first(),
             };
             let image = image.map_or("", String::as_str);
-            (view_name(image, &picture.origin), picture.origin.source_size)
+            (view_name(&picture.origin, image), picture.origin.source_size)
         };
         self.pictures.iter().enumerate().map(view).collect()
     }
@@ -291,6 +307,15 @@ pub struct AskDocument<'a> {
     pub points: Vec<PointEntry>,
     /// Who answered.
     pub model: &'a ModelInfo,
+    /// The pictures that were given, with window, plane and every step, in the order of the images.
+    pub pictures: Vec<PictureRecord>,
+    /// How the images were read, by which version.
+    pub reading: ReadingRecord,
+    /// Bounds of the reply, its seed among them.
+    pub limits: &'a GenerationLimits,
+    /// The DICOM objects behind the slices; only when asked for, as they identify the study.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceEntry>,
     /// The rounds of a second look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<&'a Trace>,
@@ -308,22 +333,31 @@ impl AskAnswer {
     }
 
     /// The answer as a JSON document.
-    pub fn document<'a>(&'a self, question: &Question, model: &'a ModelInfo) -> AskDocument<'a> {
+    pub fn document<'a>(&'a self, question: &'a Question, model: &'a ModelInfo) -> AskDocument<'a> {
         AskDocument {
             question: &self.words,
             reply: &self.reply,
             boxes: self.boxes(question),
             points: self.points(question),
             model,
+            pictures: question.pictures.iter().map(|picture| PictureRecord::of(picture)).collect(),
+            reading: question.reading.clone(),
+            limits: &question.limits,
+            instances: question.instances.clone(),
             trace: self.trace.as_ref(),
         }
     }
 
-    /// The pictures with the findings, and where a second look went, drawn on them.
+    /// The pictures with the findings, where a second look went, and what else is `drawn`, drawn on them.
     ///
     /// # Errors
     /// When a picture cannot be drawn on.
-    pub fn overlays(&self, question: &Question, loader: &dyn MediaLoader) -> Result<Vec<Picture>, AppError> {
+    pub fn overlays(
+        &self,
+        question: &Question,
+        loader: &dyn MediaLoader,
+        drawn: Marks,
+    ) -> Result<Vec<Picture>, AppError> {
         let origins = self.trace.iter().flat_map(|t| t.pictures.iter().map(|p| &p.origin));
         let views = views_of(origins, &question.pictures, &question.media, loader);
         let looked = self
@@ -359,6 +393,7 @@ impl AskAnswer {
                     style: Style::Reference,
                 }
             }));
+            drawings.extend(marks(&view, drawn));
             out.push(loupe_report::draw(&view, &drawings)?);
         }
         Ok(out)
@@ -372,16 +407,10 @@ impl AskAnswer {
         };
         let named = |f: &Finding| {
             let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
-            (view_name(question.named(f), &f.origin), f.clone().with(Some(label), f.score))
+            (view_name(&f.origin, question.named(f)), f.clone().with(Some(label), f.score))
         };
         self.findings.iter().filter(|f| f.as_box().is_some()).map(named).collect()
     }
-}
-
-/// An image with its slice: the name of a view in exports.
-fn view_name(image: &str, origin: &Origin) -> String {
-    let slice = origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
-    format!("{image}{slice}")
 }
 
 /// Writes the overlays of all answers as `01.png`, `02.png` … into `dir`.
@@ -392,11 +421,12 @@ pub fn write_overlays(
     dir: &Path,
     answers: &[(Question, AskAnswer)],
     loader: &dyn MediaLoader,
+    drawn: Marks,
 ) -> Result<(), AppError> {
     files::make_folder(dir)?;
     let mut number = 0;
     for (question, answer) in answers {
-        for picture in answer.overlays(question, loader)? {
+        for picture in answer.overlays(question, loader, drawn)? {
             number += 1;
             files::write(&dir.join(format!("{number:02}.png")), &loupe_report::png(&picture)?)?;
         }

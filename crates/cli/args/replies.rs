@@ -1,5 +1,6 @@
 //! Where the replies of another tool are and what their columns mean.
 
+use crate::invocation::invocation;
 use anyhow::{Context, Result};
 use loupe_app::replies::{ColumnOptions, ColumnPair, ImportOptions, JoinOptions, PairBy, PlaceOptions};
 use std::path::PathBuf;
@@ -148,6 +149,11 @@ impl ReplyArgs {
             rollouts: self.rollouts,
             places,
         };
-        Ok(ImportOptions { join, model: self.model_name.clone(), output: self.output.clone() })
+        Ok(ImportOptions {
+            join,
+            model: self.model_name.clone(),
+            output: self.output.clone(),
+            invocation: invocation(),
+        })
     }
 }

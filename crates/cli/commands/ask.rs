@@ -1,6 +1,6 @@
 //! `loupe ask IMAGE… "question"`
 
-use crate::args::image::{ImageArgs, ViewArgs};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs};
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::rethink::RethinkArgs;
@@ -11,7 +11,7 @@ use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::{Go, Plane};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask a question about one or more images.
 ///
@@ -37,6 +37,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
 
+    /// Say in the JSON which DICOM object each slice is: SOP Instance UID and Instance Number, which identify the
+    /// study.
+    #[arg(long)]
+    instances: bool,
+
     /// Write the found boxes as COCO detections; an image's number is its place on the command line, from 1. A score
     /// is there only where the model gives one.
     #[arg(long, value_name = "FILE")]
@@ -50,6 +55,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    marks: MarkArgs,
 
     #[command(flatten)]
     images: ImageArgs,
@@ -81,6 +89,7 @@ impl Args {
             reading: self.images.options(),
             prompt,
             limits: self.limits.limits()?,
+            instances: self.instances,
         })
     }
 }
@@ -104,6 +113,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
     let mut model = model_options.open()?;
+    model.info().notes().iter().for_each(|note| out.say(note));
+    let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
+    built_in.iter().for_each(|note| out.say(note));
     let streaming = !out.json && out.is_terminal() && rethink.is_none();
     let questions = question.one_by_one()?;
     let several = questions.len() > 1;
@@ -129,7 +141,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     }
     if let Some(dir) = &args.overlay {
-        write_overlays(dir, &answers, &loader)?;
+        write_overlays(dir, &answers, &loader, args.marks.marks())?;
         out.say(&format!("overlays written to {}", dir.display()));
     }
     if let Some(file) = &args.coco {
@@ -181,15 +193,16 @@ fn view_words(view: &ViewEntry) -> String {
     if let Some(slice) = view.slice {
         words += &format!("  slice {slice}");
     }
-    if let Some(plane) = view.plane.filter(|p| *p != Plane::Stored) {
-        words += &format!(" ({})", format!("{plane:?}").to_lowercase());
+    if let Some(plane) = view.plane.filter(|p| !matches!(p, Plane::Upright | Plane::Stored)) {
+        words += &format!(" ({})", plane.name());
     }
     words
 }
 
 fn box_line(b: &BoxEntry) -> String {
     let [x0, y0, x1, y1] = b.source_xyxy;
-    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm")).unwrap_or_default();
+    let note = b.size_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm{note}")).unwrap_or_default();
     let label = b.label.as_deref().unwrap_or("box");
     format!("{label}  x {x0:.1}–{x1:.1}  y {y0:.1}–{y1:.1}{size}{}", view_words(&b.view))
 }

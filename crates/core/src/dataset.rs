@@ -3,6 +3,7 @@
 use crate::sample::Sample;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 use thiserror::Error;
 
 /// Facts about an opened dataset.
@@ -18,6 +19,9 @@ pub struct DatasetInfo {
     pub fingerprint: String,
     /// Where the set is described.
     pub citation: String,
+    /// Rows that the publishers state for this split, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_rows: Option<usize>,
 }
 
 /// Where something stands in a file, counted from 1 as editors count.
@@ -95,6 +99,11 @@ pub enum DataError {
 pub trait Dataset: Send + Sync {
     /// Facts about the set.
     fn info(&self) -> &DatasetInfo;
+
+    /// The folder in which the set's files lie, where there is one.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
 
     /// Number of samples.
     fn len(&self) -> usize;

@@ -27,11 +27,14 @@
 pub mod encode;
 pub mod exports;
 pub mod font;
+pub mod label_tables;
+pub mod marks;
 pub mod outline;
 pub mod overlay;
 pub mod pages;
 
 pub use encode::{EncodeError, data_uri, png};
+pub use marks::{Marks, marks};
 pub use overlay::{Drawing, Style, draw};
 pub use pages::document::{Page, PageItem, WindowPreset};
 pub use pages::error::PageError;

@@ -8,6 +8,7 @@ use loupe_core::{DataError, Dataset, DatasetInfo, MediaError, MediaLoader, Media
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::path::Path;
 use std::str::FromStr;
 
 /// What is done to the pictures.
@@ -189,6 +190,10 @@ impl<'a> ProbedSet<'a> {
 impl Dataset for ProbedSet<'_> {
     fn info(&self) -> &DatasetInfo {
         self.of.info()
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.of.root()
     }
 
     fn len(&self) -> usize {

@@ -37,6 +37,7 @@ pub fn info(name: &str) -> DatasetInfo {
         group_by: "image".into(),
         fingerprint: "f00d".into(),
         citation: String::new(),
+        published_rows: None,
     }
 }
 

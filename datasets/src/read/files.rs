@@ -87,6 +87,11 @@ impl Root {
         })
     }
 
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The error for a file of the layout that is not there.
     pub(crate) fn missing(&self, file: impl Into<String>) -> DataError {
         DataError::Missing { set: self.set.name, file: file.into(), layout: self.set.layout }
@@ -387,6 +392,7 @@ impl Root {
             group_by: self.set.group_by.to_owned(),
             fingerprint: hex(&all.finalize()),
             citation: self.set.citation.to_owned(),
+            published_rows: None,
         };
         Listed::new(info, rows, self.remarks.take(), self.spots.take())
     }

@@ -2,7 +2,7 @@
 //! is not offered and does not move those behind it.
 
 use super::files::Root;
-use super::row::Row;
+use super::row::{Row, python_list};
 use super::values::whole;
 use loupe_core::{Choice, DataError, Target};
 
@@ -123,6 +123,39 @@ pub(crate) fn chosen_of(choices: &[Choice], answer: &str) -> Option<char> {
     choices.iter().find(|c| leading.len() == 1 && leading.starts_with(c.letter)).map(|c| c.letter)
 }
 
+/// The target of a reference that means several of the choices: a list of letters, words or numbers of choices, or nothing
+/// but letters (`A, C`, `AC`, `['A', 'C']`). Of a list whose entries are one choice, that choice.
+pub(crate) fn letters_of(choices: &[Choice], answers: &[String]) -> Option<Target> {
+    let mut letters: Vec<char> = match answers {
+        [one] => match python_list(one) {
+            Some(list) => list.iter().map(|a| chosen_of(choices, a.as_deref()?)).collect::<Option<_>>()?,
+            None => spelled(choices, one)?,
+        },
+        several => several.iter().map(|a| chosen_of(choices, a)).collect::<Option<_>>()?,
+    };
+    letters.sort_unstable();
+    letters.dedup();
+    match letters[..] {
+        [] => None,
+        [one] => Some(Target::Choice(one)),
+        _ => Some(Target::Choices(letters)),
+    }
+}
+
+/// Different letters of choices and separators, and nothing else.
+fn spelled(choices: &[Choice], text: &str) -> Option<Vec<char>> {
+    let text = text.replace(" and ", " ");
+    let rest = |c: &char| {
+        !(c.is_whitespace() || matches!(c, ',' | ';' | '/' | '&' | '+' | '|' | '、' | '，' | '(' | ')'))
+    };
+    let mut letters: Vec<char> = text.chars().filter(rest).collect();
+    let all = letters.iter().all(|l| choices.iter().any(|c| c.letter == *l));
+    let count = letters.len();
+    letters.sort_unstable();
+    letters.dedup();
+    (all && count > 1 && letters.len() == count).then_some(letters)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -145,6 +178,29 @@ mod tests {
         assert!(chosen(&row, &choices, "seven").is_err());
         assert!(chosen(&row, &choices, "7").is_err());
         assert!(chosen(&row, &choices, "D").unwrap_err().to_string().contains("option D"));
+    }
+
+    #[test]
+    fn several_right_choices_are_a_set_in_every_way_in_use() {
+        let choices = unlettered(some(&["one", "two", "three", "A, C"]));
+        let of = |answers: &[&str]| {
+            letters_of(&choices, &answers.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
+        };
+        for answers in [
+            &["C", "A"][..],
+            &["A", "C", "A"],
+            &["one", "three"],
+            &["AC"],
+            &["A,C"],
+            &["A and C"],
+            &["['A', 'C']"],
+        ] {
+            assert_eq!(of(answers), Some(Target::Choices(vec!['A', 'C'])), "{answers:?}");
+        }
+        assert_eq!(of(&["B", "two"]), Some(Target::Choice('B')));
+        for answers in [&["A", "seven"][..], &["AA"], &["AE"], &["two three"], &["[]"], &[]] {
+            assert_eq!(of(answers), None, "{answers:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The documented format of loupe's own for anybody's set (docs/reference/datasets.md): one question a row.
 
 use super::files::{Root, Split};
-use super::options::{chosen, option_columns, options};
+use super::options::{chosen, letters_of, option_columns, options};
 use super::row::{Row, Rows, python_list, sample};
 use super::values::{answer_words, corners, numbers, whole, words};
 use crate::listed::Listed;
@@ -162,11 +162,12 @@ fn view(row: &Row, fields: &Value) -> Result<View, DataError> {
     let frame = field("frame").map(|v| index(row, "frame", v)).transpose()?;
     let slice = field("slice").map(|v| slice(row, v)).transpose()?;
     let plane = match field("plane").and_then(words).as_deref() {
-        None | Some("stored") => Plane::Stored,
+        None | Some("upright") => Plane::Upright,
+        Some("stored") => Plane::Stored,
         Some("axial") => Plane::Axial,
         Some("coronal") => Plane::Coronal,
         Some("sagittal") => Plane::Sagittal,
-        Some(_) => return Err(row.error("\"plane\" is none of stored, axial, coronal, sagittal")),
+        Some(_) => return Err(row.error("\"plane\" is none of upright, stored, axial, coronal, sagittal")),
     };
     let window = field("window").map(|v| window(row, v)).transpose()?;
     Ok(View { frame, slice, plane, window })
@@ -194,10 +195,10 @@ fn slice(row: &Row, value: &Value) -> Result<SliceAt, DataError> {
     })
 }
 
-/// As on the command line: a preset's name, `full`, `stored:1`, `p1-p99` or `40/400` (centre and
+/// As on the command line: a preset's name, `full`, `stored:1`, `median`, `p1-p99` or `40/400` (centre and
 /// width); or an object with `centre` and `width`.
 fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
-    const FORMS: &str = "\"window\" is neither a preset, nor full, stored:1, p1-p99, 40/400 (centre/width), \
+    const FORMS: &str = "\"window\" is neither a preset, nor full, stored:1, median, p1-p99, 40/400 (centre/width), \
                          nor {\"centre\": 40, \"width\": 400}";
     let chosen = match value {
         Value::String(text) => match text.trim() {
@@ -219,6 +220,12 @@ fn named(text: &str) -> Option<WindowChoice> {
     if let Some(index) = text.strip_prefix("stored:") {
         return whole(index).map(WindowChoice::Stored);
     }
+    if text == "median" {
+        return Some(WindowChoice::Median(0));
+    }
+    if let Some(index) = text.strip_prefix("median:") {
+        return index.trim().parse().ok().map(WindowChoice::Median);
+    }
     if let Some((low, high)) = text.strip_prefix('p').and_then(|rest| rest.split_once("-p")) {
         let (low, high) = (number(low)?, number(high)?);
         return (0.0 <= low && low < high && high <= 100.0).then_some(WindowChoice::Percentiles(low, high));
@@ -235,7 +242,7 @@ fn centre_and_width(value: &Value) -> Option<WindowChoice> {
 
 fn linear(centre: f64, width: f64) -> Option<WindowChoice> {
     let window = Window::linear(centre, width);
-    window.is_valid().then_some(WindowChoice::Numbers(window))
+    window.has_width().then_some(WindowChoice::Numbers(window))
 }
 
 fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
@@ -316,13 +323,19 @@ fn target(root: &Root, row: &Row, choices: &[Choice], images: usize) -> Result<T
 fn answer(row: &Row, choices: &[Choice]) -> Result<Target, DataError> {
     let given = structured(row, "answer")?;
     if !choices.is_empty() {
-        let letter = given.as_ref().and_then(words).ok_or_else(|| {
-            row.error("\"answer\" is a list; with choices it is a letter, the words of a choice, or its number from 0")
-        })?;
+        let said: Vec<String> = match &given {
+            Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
+            other => other.as_ref().and_then(words).into_iter().collect(),
+        };
         // Options that are called true and false, or yes and no.
         let spoken = given.as_ref().filter(|v| v.is_boolean()).and_then(answer_words);
-        return chosen(row, choices, &letter)
-            .or_else(|error| spoken.map_or(Err(error), |spoken| chosen(row, choices, &spoken)));
+        let one = match &said[..] {
+            [one] => chosen(row, choices, one),
+            _ => Err(row.error("an entry of \"answer\" is none of the choices; with choices each is a letter, the words of a choice, or its number from 0")),
+        };
+        return one
+            .or_else(|error| spoken.map_or(Err(error), |spoken| chosen(row, choices, &spoken)))
+            .or_else(|error| letters_of(choices, &said).ok_or(error));
     }
     let accepted: Vec<String> = match given {
         Some(Value::Array(list)) => list.iter().filter_map(answer_words).collect(),

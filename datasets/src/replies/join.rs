@@ -162,6 +162,7 @@ pub fn join<'a>(
             group_by: mapping.group.clone().unwrap_or_else(|| "row".to_owned()),
             fingerprint: fingerprint.clone(),
             citation: String::new(),
+            published_rows: None,
         },
     };
     let mut problems = survey.problems.clone();

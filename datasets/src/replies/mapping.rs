@@ -14,7 +14,7 @@ pub struct Mapping {
     pub gold: Option<String>,
     /// The question.
     pub question: Option<String>,
-    /// The options: a list, a Python list in words, or an object by letter. Without it, columns `A`,
+    /// The options: a list, an object by letter, a list of objects, or one of these as words. Without it, columns `A`,
     /// `B` … or `option_A`, `option_B` … are options.
     pub choices: Option<String>,
     /// What rows share that are not independent: image, patient, video.
@@ -84,7 +84,18 @@ const GOLDS: &[&str] = &[
     "gt_report",
 ];
 const QUESTIONS: &[&str] = &["question", "prompt", "query"];
-const CHOICES: &[&str] = &["choices", "options"];
+const CHOICES: &[&str] = &[
+    "index2ans",
+    "choices",
+    "options",
+    "answer_choices",
+    "answer_options",
+    "multiple_choices",
+    "candidates",
+    "option",
+    "opts",
+    "all_choices",
+];
 const GROUPS: &[&str] = &[
     "group",
     "video_id",

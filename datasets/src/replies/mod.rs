@@ -14,6 +14,7 @@ mod fields;
 mod formats;
 mod join;
 mod mapping;
+mod offered;
 mod options;
 mod pairing;
 mod places;

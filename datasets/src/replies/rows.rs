@@ -3,9 +3,9 @@
 use super::fields::at;
 use super::formats::{Row, Rows, each, unreadable};
 use super::mapping::Mapping;
+use super::offered::offered;
 use super::said::Said;
-use crate::read::options::{chosen_of, unlettered};
-use crate::read::python_list;
+use crate::read::options::{chosen_of, letters_of};
 use crate::read::values::{answer_words, key, whole, words};
 use loupe_core::{Choice, DataError, Sample, Spot, Target};
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl ReplyRow {
     }
 
     /// The row as a sample without pictures. Where options are offered and the reference is one of
-    /// them, by letter or by words, the target is that letter.
+    /// them, by letter or by words, the target is that letter; where it is several of them, their letters.
     pub fn sample(&self) -> Sample {
         let only_letters = self.choices.iter().all(|c| c.text.is_empty());
         let open = self
@@ -71,13 +71,15 @@ impl ReplyRow {
             [gold] => chosen_of(&self.choices, gold),
             _ => None,
         };
+        let several = if choice.is_none() && !open { letters_of(&self.choices, &self.gold) } else { None };
         let target = match choice {
             Some(letter) => Target::Choice(letter),
+            None if several.is_some() => several.unwrap_or(Target::Unknown),
             None if self.gold.is_empty() => Target::Unknown,
             None => Target::Text(self.gold.clone()),
         };
         // Letters without words are an offer only where the reference is one of them.
-        let offered = choice.is_some() || !only_letters;
+        let offered = !matches!(target, Target::Text(_) | Target::Unknown) || !only_letters;
         let mut tags = self.tags.clone();
         Sample {
             id: self.id.clone(),
@@ -217,15 +219,6 @@ pub fn read(path: &Path, mapping: &Mapping) -> Result<Replies, DataError> {
     Ok(out)
 }
 
-/// A list of words, each in its place: of a list, or of the Python list that some tools write as words.
-fn listed(value: &Value) -> Vec<Option<String>> {
-    match value {
-        Value::Array(list) => list.iter().map(words).collect(),
-        Value::String(text) => python_list(text).unwrap_or_default(),
-        _ => Vec::new(),
-    }
-}
-
 impl Row {
     fn get(&self, column: &str) -> Option<String> {
         words(at(&self.value, column)?)
@@ -244,22 +237,19 @@ impl Row {
     fn choices(&self, mapping: &Mapping) -> Vec<Choice> {
         // "nan" is pandas' empty cell.
         let real = |text: &String| !text.is_empty() && !text.eq_ignore_ascii_case("nan");
-        if let Some(value) = mapping.choices.as_ref().and_then(|c| at(&self.value, c)) {
-            if let Value::Object(map) = value {
-                let one = |(letter, text): (&String, &Value)| {
-                    let mut bare = letter.trim_matches(['(', ')', '.', ':', ' ']).chars();
-                    let letter = bare.next().filter(|_| bare.next().is_none())?;
-                    Some(Choice { letter: letter.to_ascii_uppercase(), text: words(text).filter(real)? })
-                };
-                return map.iter().filter_map(one).collect();
-            }
-            return unlettered(listed(value));
+        let listed =
+            mapping.choices.as_ref().and_then(|c| at(&self.value, c)).map(offered).unwrap_or_default();
+        if !listed.is_empty() {
+            return listed;
         }
         let of = |letter: char| {
             let names = [
                 letter.to_string(),
                 format!("option_{letter}"),
                 format!("option_{}", letter.to_ascii_lowercase()),
+                format!("Choice {letter}"),
+                format!("choice_{}", letter.to_ascii_lowercase()),
+                format!("op{}", letter.to_ascii_lowercase()),
             ];
             let text = names.iter().find_map(|n| self.get(n)).filter(real)?;
             Some(Choice { letter, text })

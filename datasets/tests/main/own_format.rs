@@ -62,6 +62,26 @@ fn every_field_of_the_json_lines() {
 }
 
 #[test]
+fn several_right_choices_are_a_list_of_answers() {
+    let row = |answer: serde_json::Value| {
+        serde_json::json!({"question": "?", "image": "x.png", "choices": ["one", "two", "three"], "answer": answer}).to_string()
+    };
+    for (answer, target) in [
+        (serde_json::json!(["A", "C"]), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!(["three", 0]), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!("A, C"), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!("ABC"), Target::Choices(vec!['A', 'B', 'C'])),
+        (serde_json::json!(["B"]), Target::Choice('B')),
+    ] {
+        let dir = folder(&[("set.jsonl", &row(answer.clone()))]);
+        assert_eq!(samples("jsonl", dir.path(), "all")[0].target, target, "{answer}");
+    }
+    let dir = folder(&[("set.jsonl", &row(serde_json::json!(["A", "seven"])))]);
+    let error = open("jsonl", dir.path(), "all").get(0).unwrap_err().to_string();
+    assert!(error.contains("none of the choices"), "{error}");
+}
+
+#[test]
 fn windows_are_written_as_on_the_command_line() {
     let written = ["-600/1500", "stored:1", "p1-p99.5", "bone", " full "];
     let wanted = [

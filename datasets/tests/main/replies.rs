@@ -159,3 +159,36 @@ fn published_files_are_read_whole() {
         assert_eq!(read(&path, &mapping).unwrap().rows.len(), rows, "{file}");
     }
 }
+
+/// The output of MMMU's own tools, and of others that keep options under names of their own.
+#[test]
+fn options_are_read_from_the_fields_of_the_tool() {
+    for (fields, letters) in [
+        (r#""all_choices": ["A", "B"], "index2ans": {"A": "left", "B": "right"}"#, "AB"),
+        (r#""options": "['left', 'right']""#, "AB"),
+        (
+            r#""answer_choices": [{"letter": "A", "content": "left"}, {"letter": "B", "content": "right"}]"#,
+            "AB",
+        ),
+        (r#""opa": "left", "opb": "right""#, "AB"),
+        (r#""Choice A": "left", "Choice B": "right""#, "AB"),
+    ] {
+        let line = format!(
+            "{{\"id\": \"validation_Pharmacy_1\", \"response\": \"B\", \"answer\": \"B\", {fields}}}\n"
+        );
+        let path = file(".jsonl", line.as_bytes());
+        let names = columns(&path, None).unwrap();
+        let mapping = Mapping::guess(names.iter().map(String::as_str)).unwrap();
+        let sample = read(&path, &mapping).unwrap().rows[0].sample();
+        assert_eq!(sample.target, Target::Choice('B'), "{fields}");
+        assert_eq!(sample.choices.iter().map(|c| c.letter).collect::<String>(), letters, "{fields}");
+        assert_eq!(sample.choices[1].text, "right", "{fields}");
+    }
+    let several = file(
+        ".jsonl",
+        b"{\"reply\": \"A, C\", \"answer\": [\"A\", \"C\"], \"options\": [\"x\", \"y\", \"z\"]}\n",
+    );
+    let names = columns(&several, None).unwrap();
+    let mapping = Mapping::guess(names.iter().map(String::as_str)).unwrap();
+    assert_eq!(read(&several, &mapping).unwrap().rows[0].sample().target, Target::Choices(vec!['A', 'C']));
+}

@@ -44,8 +44,15 @@ impl Raster {
             (None, Samples::Byte(v)) if channels == colours => v,
             (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b),
             (None, Samples::Word(v)) => {
-                steps.push("16 bit to 8: high byte".to_owned());
-                keep(&v, channels, colours, |w| (w >> 8) as u8)
+                let values = keep(&v, channels, colours, |w| w);
+                let bits = bits_of(&values);
+                steps.push(match bits {
+                    16 => "16 bit to 8: high byte".to_owned(),
+                    _ => {
+                        format!("16 bit to 8: the values have {bits} bits, 0..{} scaled to 0..255", top(bits))
+                    }
+                });
+                values.into_iter().map(|w| to_byte(w, bits)).collect()
             }
             (Some(_), _) if colours == 3 => {
                 return Err(MediaError::View(
@@ -83,6 +90,25 @@ impl Raster {
     }
 }
 
+/// Bits that the largest value needs, 8 at least: detectors of 10 to 14 bits are exported in files of 16, whose
+/// high byte would be nearly black.
+fn bits_of(values: &[u16]) -> u32 {
+    let most = values.iter().copied().max().unwrap_or(0);
+    (u16::BITS - most.leading_zeros()).max(8)
+}
+
+/// The largest number of so many bits.
+fn top(bits: u32) -> u32 {
+    (1 << bits) - 1
+}
+
+/// A value of so many bits as 8: the high byte of 16, else to the nearest level.
+fn to_byte(value: u16, bits: u32) -> u8 {
+    match bits {
+        16 => (value >> 8) as u8,
+        _ => ((u32::from(value) * 255 + top(bits) / 2) / top(bits)) as u8,
+    }
+}
 /// How the step begins that turned a picture; its EXIF orientation follows.
 pub const EXIF_STEP: &str = "exif orientation ";
 

@@ -124,7 +124,7 @@ fn a_missing_slice_is_refused_or_filled() {
 
 fn volumes(series: &Series) -> Vec<Volume> {
     match series.content.as_ref().unwrap() {
-        Content::Volumes(volumes) => volumes.clone(),
+        Content::Volumes(phases) => phases.iter().map(|phase| phase.volume.clone()).collect(),
         Content::Frames(_) => Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use crate::ct::{Ct, bright_slice, loader, slice};
 use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco};
 use loupe_app::rethink::RethinkSetup;
+use loupe_app::view::Marks;
 use loupe_core::{Go, Picture, View, VisionLanguageModel};
 use loupe_testing::{PromptShapes, Script, script_info};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn asked(
     let question = Question::read(&options, &loader).unwrap();
     let answer = question.ask(script, rethink.as_mut(), &loader).unwrap();
     let document = serde_json::to_value(answer.document(&question, script.info())).unwrap();
-    (document, answer.overlays(&question, &loader).unwrap())
+    (document, answer.overlays(&question, &loader, Marks::default()).unwrap())
 }
 
 #[test]
