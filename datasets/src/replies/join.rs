@@ -138,7 +138,7 @@ pub fn join<'a>(
     }
     let described = described(&mapping);
     let referenced = match &asked {
-        Some(asked) => asked.iter().flatten().any(Asked::has_reference) || dataset.is_some(),
+        Some(asked) => asked.iter().flatten().any(|asked| asked.is_referenced),
         None => survey.golds > 0,
     };
     if !referenced && !options.unreferenced {
@@ -261,7 +261,8 @@ fn identified(
         return survey(mapping);
     }
     let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| key(&a.id)).collect());
-    let mut unique: Option<(String, Survey)> = None;
+    // Columns that share ids but only number the rows of the file, and columns that share none.
+    let (mut numbering, mut strange): (Option<(String, Survey)>, Option<(String, Survey)>) = (None, None);
     for column in ids {
         mapping.id = Some(column.clone());
         let found = survey(mapping)?;
@@ -271,12 +272,13 @@ fn identified(
             continue;
         }
         let shared = theirs.as_ref().is_none_or(|ids| found.items.keys().any(|id| ids.contains(key(id))));
-        if shared {
-            return Ok(found);
+        match (shared, asked.is_some() && found.numbers_rows()) {
+            (true, false) => return Ok(found),
+            (true, true) => numbering = numbering.or(Some((column.clone(), found))),
+            (false, _) => strange = strange.or(Some((column.clone(), found))),
         }
-        unique.get_or_insert_with(|| (column.clone(), found));
     }
-    if let Some((column, found)) = unique {
+    if let Some((column, found)) = numbering.or(strange) {
         mapping.id = Some(column);
         return Ok(found);
     }
