@@ -1,11 +1,13 @@
 //! The one kind of opened set: rows in memory, image bytes on demand.
 
 use crate::digest::sha256_hex;
-use crate::read::Spots;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where rows stand, by the ids of their samples: one place for each row of the id.
+pub(crate) type Spots = HashMap<String, Vec<(Arc<str>, Spot)>>;
 
 /// Reads what a row holds besides text, when the row is asked for.
 pub(crate) trait Embedded: Send + Sync {
