@@ -86,7 +86,7 @@ impl Questions {
     }
 
     fn item(&self, row: &ReplyRow) -> Option<usize> {
-        let levels = self.items.iter().zip(&self.rows).zip(keys_of_row(row));
+        let mut levels = self.items.iter().zip(&self.rows).zip(keys_of_row(row));
         let of_level =
             |((items, rows), key): ((&HashMap<_, Option<usize>>, &HashMap<_, usize>), Option<String>)| {
                 let key = key?;
@@ -96,7 +96,7 @@ impl Questions {
                 let asked = self.asked.get(item)?.as_ref()?;
                 asked.departs(row).is_none().then_some(item)
             };
-        levels.into_iter().find_map(of_level)
+        levels.find_map(of_level)
     }
 }
 
