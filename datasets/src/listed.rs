@@ -57,6 +57,11 @@ impl Listed {
         Self { info, root: None, rows, repeated_ids, remarks, spots, embedded: None }
     }
 
+    /// The row of a sample, or its id where that is not known.
+    pub(crate) fn place(&self, sample: &Sample) -> String {
+        self.spots.get(&sample.id).map_or_else(|| sample.id.clone(), |(_, at)| at.to_string())
+    }
+
     /// A sentence about a sample, with its row where that is known, otherwise with its id.
     pub(crate) fn about(&self, sample: &Sample, problem: &str) -> String {
         match self.spots.get(&sample.id) {
