@@ -50,6 +50,8 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// On resume, ask the samples again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// Keep names of files and folders out of the run folder and its page.
+    pub hide_names: bool,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -95,6 +97,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
     plan.retry_failed = options.retry_failed;
+    plan.hide_names = options.hide_names;
     plan.settings = settings(options, respondent.info());
     let task = RunTask {
         dir: &dir,

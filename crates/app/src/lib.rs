@@ -39,6 +39,7 @@ pub mod evaluate;
 mod files;
 pub mod findings;
 pub mod judge;
+mod key;
 pub mod list;
 mod listener;
 pub mod open;

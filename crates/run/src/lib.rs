@@ -32,6 +32,7 @@
 
 mod error;
 mod folder;
+mod hidden;
 mod import;
 mod media;
 mod plan;

@@ -2,6 +2,7 @@
 //! disk as soon as it is done.
 
 use crate::error::RunError;
+use crate::hidden::{Hidden, without_places};
 use crate::folder::{FORMAT, MadeBy, ReplyLine, ReplyLog, RunFolder, SampleLine};
 use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
@@ -88,6 +89,12 @@ pub fn run(
     if plan.rollouts == 0 {
         return Err(RunError::Setting { setting: "rollouts", problem: "must be at least 1".to_owned() });
     }
+    let hidden = plan.hide_names.then(|| Hidden::new(dataset));
+    let dataset = hidden.as_ref().map_or(dataset, |hidden| hidden as &dyn Dataset);
+    let mut settings = plan.settings.clone();
+    if plan.hide_names {
+        settings.insert("hide_names".to_owned(), Setting { value: true.into(), given: true });
+    }
     let made_by = MadeBy {
         format: FORMAT,
         loupe: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,10 +107,12 @@ pub fn run(
         prompt: serde_json::to_value(&plan.template).unwrap_or(Value::Null),
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
-        settings: plan.settings.clone(),
+        settings,
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?.inspect(|line| order.add(line));
+    let mut lines = select(dataset, plan)?.inspect(|line| order.add(line)).map(|line| {
+        if plan.hide_names { without_places(line) } else { line }
+    });
     let (folder, mut log) = RunFolder::create_or_resume(dir, made_by, &mut lines)?;
     drop(lines);
 
