@@ -27,6 +27,7 @@ import warnings
 import pydicom
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataelem import DataElement
+from pydicom.pixels.utils import get_expected_length
 
 warnings.simplefilter("ignore")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -124,8 +125,10 @@ def planted(path, kept, to):
         for refused in ("EncapsulatedDocument",):
             if refused in data and len(data[refused].value) < 100:
                 del data[refused]
-        if "PixelData" in data and not data.file_meta.TransferSyntaxUID.is_encapsulated:
-            data.PixelData = bytes(data.PixelData) + MARK.encode()
+        # Behind the last sample, where the file has them all; before it, bytes are samples.
+        if "PixelData" in data and "Rows" in data and not data.file_meta.TransferSyntaxUID.is_encapsulated:
+            if len(data.PixelData) >= get_expected_length(data):
+                data.PixelData = bytes(data.PixelData) + MARK.encode()
         data.save_as(to)
         return True
     except Exception:

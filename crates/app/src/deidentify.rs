@@ -41,7 +41,8 @@ pub struct DeidentifyOptions {
     pub dates: Dates,
     /// File whose contents decide new UIDs, pseudonyms and dates; without it or a key they agree within this call only.
     pub secret: Option<PathBuf>,
-    /// File that says which pseudonym stands for whom; made when it is not there. It has a secret of its own.
+    /// File that says which pseudonym stands for whom; made when it is not there. It has a secret of its own. With a template for
+    /// pseudonyms and no file, `OUTPUT-key.json` beside the folder.
     pub key: Option<PathBuf>,
     /// How the key numbers pseudonyms, as `R{n:03}`.
     pub pseudonym: Option<String>,
@@ -92,18 +93,26 @@ pub fn deidentify(
     listener: &dyn Listener,
 ) -> Result<DeidentifyDocument, AppError> {
     must_be_empty(&options.output)?;
-    if options.pseudonym.is_some() && options.key.is_none() {
-        return Err(AppError::input("pseudonyms are numbered in a key; name its file with --key, outside the output folder"));
-    }
-    let mut key = match &options.key {
+    let path = match (&options.key, &options.pseudonym) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(_)) => Some(beside(&options.output)?),
+        (None, None) => None,
+    };
+    let mut key = match &path {
         Some(path) => {
             must_be_apart(path, &options.output)?;
             Some(Key::open(path, options.pseudonym.as_deref(), unguessable)?)
         }
         None => None,
     };
+    if let (Some(path), None) = (&path, &options.key) {
+        let path = path.display();
+        listener.say(&format!("the key is {path}: it says who the copies are of; keep it apart from them"));
+    }
     let secret = match (&key, &options.secret) {
-        (Some(_), Some(_)) => return Err(AppError::input("a key has a secret of its own; give --key or --secret, not both")),
+        (Some(_), Some(_)) => {
+            return Err(AppError::input("a key has a secret of its own; give --key or --secret, not both"));
+        }
         (Some(key), None) => key.secret(),
         (None, Some(path)) => std::fs::read(path).step(|| format!("{} could not be read", path.display()))?,
         (None, None) => unguessable(),
@@ -121,7 +130,11 @@ pub fn deidentify(
         keep_safe_private: keep.private,
         dates: options.dates,
     };
-    let rules = Rules { profile: profile.clone(), blank: options.blank.clone(), refuse_burned_in: options.refuse_burned_in };
+    let rules = Rules {
+        profile: profile.clone(),
+        blank: options.blank.clone(),
+        refuse_burned_in: options.refuse_burned_in,
+    };
     let blobs = files::collect(&options.source, &options.limits)
         .step(|| format!("{} could not be read", options.source.display()))?;
     listener.begin(blobs.len() as u64);
@@ -164,6 +177,18 @@ pub fn deidentify(
     listener.end();
     document.patients = patients.len();
     Ok(document)
+}
+
+/// The key of copies that were given none.
+fn beside(output: &Path) -> Result<PathBuf, AppError> {
+    let name = output.file_name().ok_or_else(|| {
+        AppError::input(
+            "pseudonyms are numbered in a key; name its file with --key, outside the output folder",
+        )
+    })?;
+    let mut name = name.to_owned();
+    name.push("-key.json");
+    Ok(output.with_file_name(name))
 }
 
 /// Copies of two runs in one folder would mix, and a copy must never land on an original.

@@ -47,7 +47,11 @@ pub(crate) struct Key {
 
 impl Key {
     /// Reads a key, or begins one with `secret` when there is no such file.
-    pub(crate) fn open(path: &Path, template: Option<&str>, secret: impl FnOnce() -> Vec<u8>) -> Result<Self, AppError> {
+    pub(crate) fn open(
+        path: &Path,
+        template: Option<&str>,
+        secret: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Self, AppError> {
         let step = || format!("the key {} could not be used", path.display());
         let contents = match std::fs::read(path) {
             Ok(bytes) => {
@@ -69,10 +73,14 @@ impl Key {
         };
         if let Some(wanted) = template.filter(|wanted| *wanted != contents.pseudonym) {
             let known = &contents.pseudonym;
-            return Err(AppError::input(format!("the key was begun with --pseudonym {known}, not {wanted}; leave the option out or begin another key")));
+            return Err(AppError::input(format!(
+                "the key was begun with --pseudonym {known}, not {wanted}; leave the option out or begin another key"
+            )));
         }
         if contents.secret.len() < SECRET_BYTES {
-            return Err(AppError::input("the secret of the key is too short; anyone could then test guesses of the old UIDs"));
+            return Err(AppError::input(
+                "the secret of the key is too short; anyone could then test guesses of the old UIDs",
+            ));
         }
         let template = Template::parse(&contents.pseudonym)?;
         let known = contents.patients.iter().enumerate().map(|(n, e)| (e.patient.clone(), n)).collect();
@@ -116,7 +124,9 @@ fn only_the_owner(path: &Path) -> Result<(), AppError> {
         let mode = std::fs::metadata(path).map_or(0, |facts| facts.permissions().mode());
         if mode & 0o077 != 0 {
             let path = path.display();
-            return Err(AppError::input(format!("others than its owner may read the key {path}; run chmod 600 on it first")));
+            return Err(AppError::input(format!(
+                "others than its owner may read the key {path}; run chmod 600 on it first"
+            )));
         }
     }
     Ok(())
@@ -142,7 +152,9 @@ pub(crate) fn must_be_apart(key: &Path, output: &Path) -> Result<(), AppError> {
         }
     };
     match whole(key).starts_with(whole(output)) {
-        true => Err(AppError::input("the key says who the copies are of, so it must not lie among them; name a place outside the output folder")),
+        true => Err(AppError::input(
+            "the key says who the copies are of, so it must not lie among them; name a place outside the output folder",
+        )),
         false => Ok(()),
     }
 }
@@ -167,8 +179,13 @@ impl Template {
             Some(Some(digits)) => digits.parse().ok().filter(|d| (1..=12).contains(d)).ok_or_else(refused)?,
             _ => return Err(refused()),
         };
-        let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        if !plain(before) || !plain(after) || before.starts_with('.') || before.len() + after.len() > LONGEST - 12 {
+        let plain =
+            |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if !plain(before)
+            || !plain(after)
+            || before.starts_with('.')
+            || before.len() + after.len() > LONGEST - 12
+        {
             return Err(refused());
         }
         Ok(Self { before: before.to_owned(), digits, after: after.to_owned() })
@@ -189,7 +206,9 @@ mod tests {
         assert_eq!(of("R{n:03}", 7).as_deref(), Some("R007"));
         assert_eq!(of("site-2_{n}.b", 12).as_deref(), Some("site-2_12.b"));
         assert_eq!(of("R{n:02}", 1234).as_deref(), Some("R1234"));
-        for wrong in ["R", "R{n", "R{m}", "R{n:3}", "R{n:0}", "../{n}", "R/{n}", "R{n}{n}", "a^{n}", "{n:0x}", ""] {
+        for wrong in
+            ["R", "R{n", "R{m}", "R{n:3}", "R{n:0}", "../{n}", "R/{n}", "R{n}{n}", "a^{n}", "{n:0x}", ""]
+        {
             assert_eq!(of(wrong, 1), None, "{wrong}");
         }
     }
@@ -221,7 +240,11 @@ mod tests {
         }
         std::fs::write(dir.path().join("other"), "Doe^Jane").unwrap();
         #[cfg(unix)]
-        std::fs::set_permissions(dir.path().join("other"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(
+            dir.path().join("other"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
         let said = Key::open(&dir.path().join("other"), None, Vec::new).err().unwrap().to_string();
         assert!(!said.contains("Doe"), "{said}");
 

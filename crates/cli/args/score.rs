@@ -28,7 +28,11 @@ pub(crate) struct PageArgs {
 impl PageArgs {
     /// As a plain option.
     pub(crate) fn options(&self) -> PageOptions {
-        PageOptions { samples: self.page_samples, bytes: self.page_mb.saturating_mul(1 << 20), hide_names: self.hide_names }
+        PageOptions {
+            samples: self.page_samples,
+            bytes: self.page_mb.saturating_mul(1 << 20),
+            hide_names: self.hide_names,
+        }
     }
 }
 

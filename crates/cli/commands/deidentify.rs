@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long)]
     shift_dates: bool,
 
-    /// Number the patients, as in `R{n:03}`; needs --key.
+    /// Number the patients, as in `R{n:03}`. Without --key the key is written beside the output folder, as DIR-key.json.
     #[arg(long, value_name = "TEMPLATE")]
     pseudonym: Option<String>,
 
@@ -84,7 +84,11 @@ fn blank(text: &str) -> Result<Blank> {
         .ok()
         .and_then(|n| <[usize; 4]>::try_from(n).ok())
         .filter(|[x0, y0, x1, y1]| x0 < x1 && y0 < y1)
-        .ok_or_else(|| anyhow!("a rectangle is X0,Y0,X1,Y1 in whole pixels, the first corner above and left of the second"))?;
+        .ok_or_else(|| {
+            anyhow!(
+                "a rectangle is X0,Y0,X1,Y1 in whole pixels, the first corner above and left of the second"
+            )
+        })?;
     let mut selection = Selection::default();
     for part in of.split(',').filter(|part| !part.is_empty()) {
         match part.split_once('=') {
@@ -132,7 +136,11 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.document(&document)?;
     } else {
         let patients = counted(document.patients, "patient");
-        out.line(&format!("{written} of {patients} written to {} after {}", args.output.display(), document.edition))?;
+        out.line(&format!(
+            "{written} of {patients} written to {} after {}",
+            args.output.display(),
+            document.edition
+        ))?;
         if document.not_dicom > 0 {
             let are = if document.not_dicom == 1 { "is" } else { "are" };
             out.line(&format!("{} {are} not DICOM and left out", counted(document.not_dicom, "file")))?;
@@ -142,7 +150,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     }
     for (why, files) in &document.burned_in {
-        out.say(&format!("warning: {}: {why}; pixels were not changed, look at", counted(files.len(), "file")));
+        out.say(&format!(
+            "warning: {}: {why}; pixels were not changed, look at",
+            counted(files.len(), "file")
+        ));
         files.iter().for_each(|file| out.say(&format!("  {file}")));
     }
     for (warning, files) in &document.warnings {

@@ -2,8 +2,8 @@
 //! disk as soon as it is done.
 
 use crate::error::RunError;
-use crate::hidden::{Hidden, without_places};
 use crate::folder::{FORMAT, MadeBy, ReplyLine, ReplyLog, RunFolder, SampleLine};
+use crate::hidden::{Hidden, without_places};
 use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
 use loupe_core::ask::Sampling;
@@ -110,9 +110,9 @@ pub fn run(
         settings,
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?.inspect(|line| order.add(line)).map(|line| {
-        if plan.hide_names { without_places(line) } else { line }
-    });
+    let mut lines = select(dataset, plan)?
+        .inspect(|line| order.add(line))
+        .map(|line| if plan.hide_names { without_places(line) } else { line });
     let (folder, mut log) = RunFolder::create_or_resume(dir, made_by, &mut lines)?;
     drop(lines);
 

@@ -45,7 +45,9 @@ pub struct Selection {
 impl Selection {
     fn holds(&self, data: &Dataset) -> bool {
         let is = |wanted: &Option<String>, tag| {
-            wanted.as_ref().is_none_or(|text| data.text(tag).is_some_and(|found| found.eq_ignore_ascii_case(text)))
+            wanted
+                .as_ref()
+                .is_none_or(|text| data.text(tag).is_some_and(|found| found.eq_ignore_ascii_case(text)))
         };
         let size = [tags::COLUMNS, tags::ROWS].map(|tag| data.integer(tag).unwrap_or(0) as usize);
         is(&self.modality, tags::MODALITY)
@@ -59,7 +61,12 @@ impl Selection {
 ///
 /// # Errors
 /// When a rule applies and cannot be carried out: the copy must then not be used.
-pub fn blank(copy: &mut Object, original: &Dataset, rules: &[Blank], limits: &DecodeLimits) -> Result<Option<String>, MediaError> {
+pub fn blank(
+    copy: &mut Object,
+    original: &Dataset,
+    rules: &[Blank],
+    limits: &DecodeLimits,
+) -> Result<Option<String>, MediaError> {
     let ultrasound = matches!(original.text(tags::MODALITY).as_deref(), Some("US" | "IVUS"))
         || original.get(tags::SEQUENCE_OF_ULTRASOUND_REGIONS).is_some();
     let applies = |rule: &&Blank| match rule {
@@ -73,7 +80,8 @@ pub fn blank(copy: &mut Object, original: &Dataset, rules: &[Blank], limits: &De
     if rules.is_empty() || !has_pixels {
         return Ok(None);
     }
-    let image = Image::new(Arc::new(copy.clone()), limits).map_err(|e| unsupported("blanking pixels of this image", e.to_string()))?;
+    let image = Image::new(Arc::new(copy.clone()), limits)
+        .map_err(|e| unsupported("blanking pixels of this image", e.to_string()))?;
     let format = image.format().clone();
     let mut black = vec![false; format.pixels()];
     for rule in rules {
@@ -86,7 +94,10 @@ pub fn blank(copy: &mut Object, original: &Dataset, rules: &[Blank], limits: &De
             }
             Blank::Rectangle { columns, rows, .. } => {
                 if columns.end > format.columns || rows.end > format.rows {
-                    let found = format!("{} × {} pixels, but a rectangle to be blanked ends at {}, {}", format.columns, format.rows, columns.end, rows.end);
+                    let found = format!(
+                        "{} × {} pixels, but a rectangle to be blanked ends at {}, {}",
+                        format.columns, format.rows, columns.end, rows.end
+                    );
                     return Err(malformed(tags::PIXEL_DATA, found));
                 }
                 paint(&mut black, format.columns, |x, y| columns.contains(&x) && rows.contains(&y));
@@ -132,7 +143,10 @@ fn regions(data: &Dataset, size: [usize; 2]) -> Result<Vec<[Range<usize>; 2]>, M
         !columns.is_empty() && !rows.is_empty() && columns.start < size[0] && rows.start < size[1]
     };
     match found.is_empty() || !found.iter().all(inside) {
-        true => Err(malformed(tag, "no region inside the picture, so that everything would be blanked; name rectangles instead")),
+        true => Err(malformed(
+            tag,
+            "no region inside the picture, so that everything would be blanked; name rectangles instead",
+        )),
         false => Ok(found),
     }
 }
@@ -144,7 +158,10 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
     let colour_bits = 8;
     let bits = if grey { usize::from(format.bits_allocated) } else { colour_bits };
     if !grey && format.bits_allocated != 8 {
-        return Err(unsupported("blanking colours of more than 8 bits", "leave the file out, or blank it with another program"));
+        return Err(unsupported(
+            "blanking colours of more than 8 bits",
+            "leave the file out, or blank it with another program",
+        ));
     }
     let size = format.pixels() as u64 * format.frames as u64 * format.samples as u64 * bits as u64 / 8;
     if size > limits.max_memory_bytes {
@@ -160,7 +177,13 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
     for frame in 0..format.frames {
         if !grey {
             let rgb = image.rgb(frame)?;
-            out.extend(rgb.as_chunks::<3>().0.iter().zip(black).flat_map(|(pixel, black)| if *black { [0; 3] } else { *pixel }));
+            out.extend(
+                rgb.as_chunks::<3>()
+                    .0
+                    .iter()
+                    .zip(black)
+                    .flat_map(|(pixel, black)| if *black { [0; 3] } else { *pixel }),
+            );
             continue;
         }
         let samples = image.stored(frame)?;
@@ -193,7 +216,10 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
         }
     }
     if bits == 1 {
-        out = ones.chunks(8).map(|eight| eight.iter().enumerate().fold(0, |byte, (n, one)| byte | u8::from(*one) << n)).collect();
+        out = ones
+            .chunks(8)
+            .map(|eight| eight.iter().enumerate().fold(0, |byte, (n, one)| byte | u8::from(*one) << n))
+            .collect();
     }
     Ok(out)
 }
@@ -226,7 +252,9 @@ fn write(data: &mut Dataset, image: &Image, mut bytes: Vec<u8>) {
     data.retain(|e| {
         !matches!(
             e.tag,
-            tags::EXTENDED_OFFSET_TABLE | tags::EXTENDED_OFFSET_TABLE_LENGTHS | tags::ENCAPSULATED_PIXEL_DATA_VALUE_TOTAL_LENGTH
+            tags::EXTENDED_OFFSET_TABLE
+                | tags::EXTENDED_OFFSET_TABLE_LENGTHS
+                | tags::ENCAPSULATED_PIXEL_DATA_VALUE_TOTAL_LENGTH
         )
     });
     data.put_bytes(tag, vr, bytes);

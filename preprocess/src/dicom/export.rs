@@ -82,7 +82,8 @@ impl Export {
         std::fs::create_dir_all(&folder).map_err(|e| io_error(&e))?;
         let path = write_new(&folder, &stem, &made.bytes)?;
         let read_back = std::fs::read(&path).map_err(|e| io_error(&e));
-        let checked = read_back.and_then(|found| guarded("DICOM", "data set", || deid::check(found, &made.object, limits)));
+        let checked = read_back
+            .and_then(|found| guarded("DICOM", "data set", || deid::check(found, &made.object, limits)));
         if let Err(error) = checked {
             // A broken copy is none.
             std::fs::remove_file(&path).map_err(|e| io_error(&e))?;
@@ -103,7 +104,12 @@ struct Copy {
 }
 
 impl Copy {
-    fn make(original: &Object, subject: &Subject, rules: &Rules, limits: &DecodeLimits) -> Result<Self, MediaError> {
+    fn make(
+        original: &Object,
+        subject: &Subject,
+        rules: &Rules,
+        limits: &DecodeLimits,
+    ) -> Result<Self, MediaError> {
         let done = deidentify(original, &rules.profile, subject)?;
         let (mut object, mut warnings, mut burned_in) = (done.object, done.warnings, done.burned_in);
         if let Some(said) = blank(&mut object, &original.data, &rules.blank, limits)? {
@@ -111,14 +117,18 @@ impl Copy {
             burned_in = None;
         }
         if let Some(why) = burned_in.filter(|_| rules.refuse_burned_in) {
-            return Err(unsupported("an image that may show names in its pixels", format!("{why}; blank it, or look at it and allow it")));
+            return Err(unsupported(
+                "an image that may show names in its pixels",
+                format!("{why}; blank it, or look at it and allow it"),
+            ));
         }
         // What could be read as an image must be readable still.
         let image = |object: &Object| Image::new(Arc::new(object.clone()), limits);
         if image(original).is_ok() {
             image(&object)?;
         }
-        let uid = |tag: Tag, none: &str| name(&object, tag, &rules.profile).unwrap_or_else(|| none.to_owned());
+        let uid =
+            |tag: Tag, none: &str| name(&object, tag, &rules.profile).unwrap_or_else(|| none.to_owned());
         let folders = [
             subject.pseudonym.clone(),
             uid(tags::STUDY_INSTANCE_UID, "no-study"),

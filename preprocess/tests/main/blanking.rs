@@ -65,7 +65,8 @@ fn a_rectangle_is_black_in_every_frame_and_the_rest_as_before() {
     let white = grey(1, 2, 12, false, &[5, 6]).text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1");
     let (_, image) = copy(white.file(EXPLICIT), rectangle(0..1, 0..1, everything())).unwrap();
     assert_eq!(image.stored(0).unwrap().to_f64(), [4095.0, 6.0]);
-    let (_, image) = copy(grey(1, 2, 12, true, &[5, 0xFFA]).file(EXPLICIT), rectangle(0..1, 0..1, everything())).unwrap();
+    let (_, image) =
+        copy(grey(1, 2, 12, true, &[5, 0xFFA]).file(EXPLICIT), rectangle(0..1, 0..1, everything())).unwrap();
     assert_eq!(image.stored(0).unwrap().to_f64(), [-2048.0, -6.0]);
 }
 
@@ -79,7 +80,9 @@ fn ultrasound_is_black_outside_its_regions() {
     };
     let us = || Rules { blank: vec![Blank::OutsideUltrasoundRegions], ..Rules::default() };
     let plain = grey(2, 4, 16, false, &[1, 2, 3, 4, 5, 6, 7, 8]).text(tags::MODALITY, VR::CS, "US");
-    let two = plain.clone().items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, vec![region([0, 0, 0, 1]), region([2, 1, 3, 1])]);
+    let two = plain
+        .clone()
+        .items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, vec![region([0, 0, 0, 1]), region([2, 1, 3, 1])]);
     let (_, image) = copy(two.file(EXPLICIT), us()).unwrap();
     assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 0.0, 0.0, 0.0, 5.0, 0.0, 7.0, 8.0]);
     assert!(copy(plain.file(EXPLICIT), us()).is_err(), "no regions, no copy");

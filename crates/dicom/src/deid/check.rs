@@ -48,5 +48,7 @@ fn same(meant: &Dataset, found: &Dataset) -> Result<(), MediaError> {
 
 /// Is `found` what was meant, made even in length?
 fn is_padded(meant: &[u8], found: &[u8]) -> bool {
-    found.strip_prefix(meant).is_some_and(|rest| rest.is_empty() || (meant.len() % 2 == 1 && matches!(rest, [0 | b' '])))
+    found
+        .strip_prefix(meant)
+        .is_some_and(|rest| rest.is_empty() || (meant.len() % 2 == 1 && matches!(rest, [0 | b' '])))
 }

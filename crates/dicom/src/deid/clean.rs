@@ -29,10 +29,60 @@ const CODE: &[Tag] = &[
 
 /// Coding schemes of the standard (PS3.16 table 8-1) that nobody extends at home: what a code of theirs means is not written by hand.
 const PUBLIC_SCHEMES: &[&str] = &[
-    "DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "RADLEX", "FMA", "UMLS", "NCIt", "NCIT", "MDC", "IBSI", "ACR",
-    "BARI", "C4", "C5", "CD2", "I9C", "I10", "I10P", "I11", "ICDO3", "ISO3166_1", "ISO639_1", "ISO639_2", "RFC5646", "ITIS_TSN", "MA",
-    "MSH", "NEU", "NYUMCCG", "NDC", "OXF", "POS", "PUBCHEM_CID", "RO", "RXNORM", "UBERON", "UNS", "UPC", "mediatype",
-    "NCDR [2.0b]", "NICIP", "LOINC", "SNOMED-CT", "W3C", "URI", "DCMUID", "CTCAE", "MAYO", "BI", "PATHLEX",
+    "DCM",
+    "SCT",
+    "SRT",
+    "SNM3",
+    "99SDM",
+    "LN",
+    "UCUM",
+    "RADLEX",
+    "FMA",
+    "UMLS",
+    "NCIt",
+    "NCIT",
+    "MDC",
+    "IBSI",
+    "ACR",
+    "BARI",
+    "C4",
+    "C5",
+    "CD2",
+    "I9C",
+    "I10",
+    "I10P",
+    "I11",
+    "ICDO3",
+    "ISO3166_1",
+    "ISO639_1",
+    "ISO639_2",
+    "RFC5646",
+    "ITIS_TSN",
+    "MA",
+    "MSH",
+    "NEU",
+    "NYUMCCG",
+    "NDC",
+    "OXF",
+    "POS",
+    "PUBCHEM_CID",
+    "RO",
+    "RXNORM",
+    "UBERON",
+    "UNS",
+    "UPC",
+    "mediatype",
+    "NCDR [2.0b]",
+    "NICIP",
+    "LOINC",
+    "SNOMED-CT",
+    "W3C",
+    "URI",
+    "DCMUID",
+    "CTCAE",
+    "MAYO",
+    "BI",
+    "PATHLEX",
 ];
 
 /// Where an item stands.
@@ -113,10 +163,14 @@ impl<'a> Cleaner<'a> {
             }
             let numbered = numbers.iter().find(|(label, _)| *label == tag).and_then(|(_, text)| text.clone());
             let replaced = match action {
-                _ if matches!(tag, tags::PATIENT_ID | tags::PATIENT_NAME) => self.subject.pseudonym.clone().into(),
+                _ if matches!(tag, tags::PATIENT_ID | tags::PATIENT_NAME) => {
+                    self.subject.pseudonym.clone().into()
+                }
                 Action::Empty | Action::Dummy if numbered.is_some() => numbered.unwrap_or_default().into(),
                 Action::Dummy if tag == tags::GRAPHIC_LAYER => self.layer(bytes),
-                Action::Dummy if tag == tags::CODING_SCHEME_DESIGNATOR => format!("99{}", dummy::REMOVED).into(),
+                Action::Dummy if tag == tags::CODING_SCHEME_DESIGNATOR => {
+                    format!("99{}", dummy::REMOVED).into()
+                }
                 Action::Empty => Vec::new(),
                 Action::Dummy => dummy::of(vr, bytes),
                 Action::Uid => dummy::uids(bytes, self.options),
@@ -126,7 +180,11 @@ impl<'a> Cleaner<'a> {
                     dummy::class_uids(bytes, coding.contains(&tag), self.options)
                 }
                 _ if !private::is_sound(vr, bytes) && matches!(vr, VR::DS | VR::IS | VR::AS) => Vec::new(),
-                _ if tag == tags::CODE_MEANING && !PUBLIC_SCHEMES.contains(&scheme.as_str()) => dummy::of(vr, bytes),
+                _ if tag == tags::CODE_MEANING && !PUBLIC_SCHEMES.contains(&scheme.as_str()) => {
+                    dummy::of(vr, bytes)
+                }
+                // A code that reads like somebody's number is a code.
+                _ if tag != tags::CODE_MEANING && CODE.contains(&tag) => continue,
                 _ if is_text(vr) && vr != VR::CS && self.names_someone(bytes) => dummy::of(vr, bytes),
                 _ => continue,
             };
@@ -145,7 +203,10 @@ impl<'a> Cleaner<'a> {
         let vr = dictionary_vr(tag);
         let group = tag.0;
         // Private attributes, curves, overlays, padding behind the data set, and what only a key opens.
-        let gone = group % 2 == 1 || matches!(group >> 8, 0x50 | 0x60) || group == 0xFFFC || tag == tags::ENCRYPTED_ATTRIBUTES_SEQUENCE;
+        let gone = group % 2 == 1
+            || matches!(group >> 8, 0x50 | 0x60)
+            || group == 0xFFFC
+            || tag == tags::ENCRYPTED_ATTRIBUTES_SEQUENCE;
         let unknown = tag.1 == 0 || vr == VR::UN;
         let misfit = match &element.value {
             Value::Items(_) => vr != VR::SQ,
@@ -165,7 +226,9 @@ impl<'a> Cleaner<'a> {
         });
         match action {
             Action::Keep if place.dummies && vr == VR::UI && !self.options.keep_uids => Action::Uid,
-            Action::Keep | Action::Uid if place.dummies && is_text(vr) && vr != VR::CS && vr != VR::UI => Action::Dummy,
+            Action::Keep | Action::Uid if place.dummies && is_text(vr) && vr != VR::CS && vr != VR::UI => {
+                Action::Dummy
+            }
             action => action,
         }
     }
@@ -198,7 +261,21 @@ fn open_sequence(element: &mut Element) {
 fn is_text(vr: VR) -> bool {
     matches!(
         vr,
-        VR::AE | VR::AS | VR::CS | VR::DA | VR::DT | VR::LO | VR::LT | VR::PN | VR::SH | VR::ST | VR::TM | VR::UC | VR::UI | VR::UR | VR::UT
+        VR::AE
+            | VR::AS
+            | VR::CS
+            | VR::DA
+            | VR::DT
+            | VR::LO
+            | VR::LT
+            | VR::PN
+            | VR::SH
+            | VR::ST
+            | VR::TM
+            | VR::UC
+            | VR::UI
+            | VR::UR
+            | VR::UT
     )
 }
 

@@ -89,7 +89,10 @@ fn moved(text: &str, days: i64) -> Option<String> {
 /// Days since 1 March of year 0 of the Gregorian calendar, where years begin in March so that the leap day is their last.
 fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+    year * 365 + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
         - 1
 }
 

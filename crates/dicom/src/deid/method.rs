@@ -17,8 +17,7 @@ pub(super) struct Done {
 /// Writes the attributes that say that the object is de-identified, and by what. What an earlier hand wrote there goes.
 pub(super) fn record(data: &mut Dataset, options: &Options, done: &Done) {
     data.put_text(tags::PATIENT_IDENTITY_REMOVED, "YES");
-    let method =
-        format!("loupe {}\\{} E.1-1 and all free text", env!("CARGO_PKG_VERSION"), table::EDITION);
+    let method = format!("loupe {}\\{} E.1-1 and all free text", env!("CARGO_PKG_VERSION"), table::EDITION);
     data.put_text(tags::DEIDENTIFICATION_METHOD, &method);
     let codes = [
         (true, "113100", "Basic Application Confidentiality Profile"),

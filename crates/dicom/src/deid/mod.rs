@@ -82,7 +82,8 @@ pub fn deidentify(object: &Object, options: &Options, subject: &Subject) -> Resu
     let burned_in = burned_in_text(&object.data);
     let mut warnings = Vec::new();
     if object.truncated_in.is_some() {
-        warnings.push("the file was cut off, and its copy is; what is missing could not be checked".to_owned());
+        warnings
+            .push("the file was cut off, and its copy is; what is missing could not be checked".to_owned());
     }
     let has_patient = [tags::PATIENT_ID, tags::PATIENT_NAME, tags::STUDY_INSTANCE_UID]
         .iter()

@@ -57,9 +57,9 @@ fn bytes(parts: [Option<f64>; 3]) -> Option<usize> {
 
 fn cut_off(data: &mut Dataset, tag: Tag, size: usize) -> bool {
     let Some(Value::Bytes(slice)) = data.get_mut(tag).map(|e| &mut e.value) else { return false };
-    // A value has an even number of bytes.
-    let Some(rest) = slice.bytes().get(size..).filter(|rest| rest.len() > 1 || rest != &[0]) else { return false };
-    if rest.is_empty() {
+    // A value has an even number of bytes; in words of the other byte order the last one is not the one that was added.
+    let size = size.next_multiple_of(2);
+    if slice.bytes().len() <= size {
         return false;
     }
     *slice = Slice::owned(slice.bytes().get(..size).unwrap_or_default().to_vec());
@@ -75,7 +75,9 @@ fn without_comments(stream: &[u8]) -> Option<Vec<u8>> {
         _ => return None,
     };
     let mut clean: Option<Vec<u8>> = None;
-    while let Some(&[0xFF, mark, high, low]) = stream.get(at..at + 4).and_then(|b| <&[u8; 4]>::try_from(b).ok()) {
+    while let Some(&[0xFF, mark, high, low]) =
+        stream.get(at..at + 4).and_then(|b| <&[u8; 4]>::try_from(b).ok())
+    {
         let length = usize::from(u16::from_be_bytes([high, low]));
         let body = at + 4..at + 2 + length;
         // Start of scan, start of tile part: samples follow.
@@ -92,7 +94,8 @@ fn without_comments(stream: &[u8]) -> Option<Vec<u8>> {
             (false, 0x64) => 2,
             _ => length,
         };
-        if let Some(text) = stream.get((body.start + kept).min(body.end)..body.end).filter(|t| !t.is_empty()) {
+        if let Some(text) = stream.get((body.start + kept).min(body.end)..body.end).filter(|t| !t.is_empty())
+        {
             let from = body.end - text.len();
             let copy = clean.get_or_insert_with(|| stream.to_vec());
             copy.get_mut(from..body.end).unwrap_or_default().fill(b' ');
@@ -119,7 +122,10 @@ mod tests {
         assert_eq!(clean.windows(3).filter(|w| w == b"Doe").count(), 1);
         assert!(!clean.windows(4).take(24).any(|w| w == b"Jane") && clean.windows(5).any(|w| w == b"Adobe"));
         let j2k = b"\xFF\x4F\xFF\x51\x00\x04ab\xFF\x64\x00\x08\x00\x01Jane\xFF\x90";
-        assert_eq!(without_comments(j2k).unwrap(), b"\xFF\x4F\xFF\x51\x00\x04ab\xFF\x64\x00\x08\x00\x01    \xFF\x90");
+        assert_eq!(
+            without_comments(j2k).unwrap(),
+            b"\xFF\x4F\xFF\x51\x00\x04ab\xFF\x64\x00\x08\x00\x01    \xFF\x90"
+        );
         assert_eq!(without_comments(b"\xFF\xD8\xFF\xDA\x00\x02"), None);
     }
 }

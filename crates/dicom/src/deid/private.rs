@@ -28,9 +28,8 @@ pub(super) fn kept(data: &Dataset, options: &Options) -> Vec<Element> {
         kept.push(Element { tag: owner, vr: VR::LO, value: Value::Bytes(Slice::owned(creator.into())) });
         kept.push(Element { tag, vr, value: Value::Bytes(Slice::owned(bytes)) });
     };
-    let mosaic = data
-        .text(tags::IMAGE_TYPE)
-        .is_some_and(|kind| kind.split('\\').any(|part| part == "MOSAIC"));
+    let mosaic =
+        data.text(tags::IMAGE_TYPE).is_some_and(|kind| kind.split('\\').any(|part| part == "MOSAIC"));
     if mosaic {
         if let Some(tag) = private::tag(data, 0x0029, "SIEMENS CSA HEADER", 0x10)
             && let Some(header) = data.bytes(tag)
@@ -50,7 +49,9 @@ pub(super) fn kept(data: &Dataset, options: &Options) -> Vec<Element> {
     if options.keep_safe_private {
         for element in data.elements().iter().filter(|e| e.tag.0 % 2 == 1 && e.tag.1 >= 0x1000) {
             let Some(creator) = data.text(Tag(element.tag.0, element.tag.1 >> 8)) else { continue };
-            let Some(vr) = table::safe_private(element.tag.0, element.tag.1 as u8, &creator) else { continue };
+            let Some(vr) = table::safe_private(element.tag.0, element.tag.1 as u8, &creator) else {
+                continue;
+            };
             let Value::Bytes(bytes) = &element.value else { continue };
             if is_sound(vr, bytes.bytes()) {
                 keep(element.tag, vr, bytes.bytes().to_vec(), &creator);
@@ -60,11 +61,16 @@ pub(super) fn kept(data: &Dataset, options: &Options) -> Vec<Element> {
     kept
 }
 
-/// Is the value what its VR says it is?
+/// Is the value what its VR says it is? Commas and words for what is no number count as numbers: readers have their own opinion of them,
+/// and they name nobody.
 pub(super) fn is_sound(vr: VR, bytes: &[u8]) -> bool {
     let only = |allowed: fn(&u8) -> bool| bytes.iter().all(allowed);
     match vr {
-        VR::DS | VR::IS => only(|b| b.is_ascii_digit() || b" +-.,eE\\\0".contains(b)),
+        VR::DS | VR::IS => bytes.split(|b| *b == b'\\').all(|part| {
+            let text = String::from_utf8_lossy(part);
+            let number = text.trim_matches([' ', '\0']).parse::<f64>().is_ok();
+            number || part.iter().all(|b| b.is_ascii_digit() || b" +-.,eE\0".contains(b))
+        }),
         VR::CS => only(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b" _\\\0".contains(b)),
         VR::AS => only(|b| b.is_ascii_digit() || b" DWMY\0".contains(b)),
         _ => true,

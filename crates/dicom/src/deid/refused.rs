@@ -6,8 +6,16 @@ use loupe_core::media::MediaError;
 
 /// SOP classes by the beginning of their UID, what they are, and what can be done.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("1.2.840.10008.5.1.4.1.1.104.", "an encapsulated document", "leave it out: nobody but a reader can clean it"),
-    ("1.2.840.10008.5.1.4.1.1.9.4.", "a recording of sound", "leave it out: voices identify, and names are spoken"),
+    (
+        "1.2.840.10008.5.1.4.1.1.104.",
+        "an encapsulated document",
+        "leave it out: nobody but a reader can clean it",
+    ),
+    (
+        "1.2.840.10008.5.1.4.1.1.9.4.",
+        "a recording of sound",
+        "leave it out: voices identify, and names are spoken",
+    ),
     ("1.2.840.10008.1.3.10", "a directory of files (DICOMDIR)", "make a new one for the copies"),
 ];
 
@@ -36,7 +44,10 @@ pub(super) fn check(data: &Dataset) -> Result<(), MediaError> {
     let pixels = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
     let shows = pixels.iter().any(|tag| data.get(*tag).is_some());
     if !class.is_empty() && !class.starts_with("1.2.840.10008.") && !shows {
-        return refused("an object of a maker's own class without pixels", "leave it out: its contents are private");
+        return refused(
+            "an object of a maker's own class without pixels",
+            "leave it out: its contents are private",
+        );
     }
     Ok(())
 }

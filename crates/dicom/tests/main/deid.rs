@@ -143,7 +143,11 @@ fn no_attribute_keeps_a_marker() {
         match dictionary_vr(tag) {
             VR::SQ => planted.put_items(
                 tag,
-                vec![set(&[(tags::PATIENT_NAME, MARKER), (tags::TEXT_VALUE, MARKER), (tags::STUDY_ID, MARKER)])],
+                vec![set(&[
+                    (tags::PATIENT_NAME, MARKER),
+                    (tags::TEXT_VALUE, MARKER),
+                    (tags::STUDY_ID, MARKER),
+                ])],
             ),
             VR::UI => planted.put_text(tag, "1.2.3.ZZLEAK"),
             VR::DA | VR::DT => planted.put_text(tag, "19570102"),
@@ -178,7 +182,12 @@ fn no_attribute_keeps_a_marker() {
     data.put_items(tags::CONTENT_SEQUENCE, vec![planted]);
     for options in [
         Options::default(),
-        Options { dates: Dates::Shifted, keep_safe_private: true, secret: b"one".to_vec(), ..Options::default() },
+        Options {
+            dates: Dates::Shifted,
+            keep_safe_private: true,
+            secret: b"one".to_vec(),
+            ..Options::default()
+        },
     ] {
         let done = clean_with(&Object::new(data.clone()), &options).unwrap();
         let file = write::file(&done.object).unwrap();
@@ -215,7 +224,8 @@ fn reports_keep_their_form() {
     value.put_items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, code("mm", "UCUM", "millimeter"));
     number.put_items(tags::MEASURED_VALUE_SEQUENCE, vec![value.clone()]);
     let item = |kind: &str, concept: Vec<Dataset>, tag: Tag, text: &str| {
-        let mut item = set(&[(tags::RELATIONSHIP_TYPE, "HAS OBS CONTEXT"), (tags::VALUE_TYPE, kind), (tag, text)]);
+        let mut item =
+            set(&[(tags::RELATIONSHIP_TYPE, "HAS OBS CONTEXT"), (tags::VALUE_TYPE, kind), (tag, text)]);
         item.put_items(tags::CONCEPT_NAME_CODE_SEQUENCE, concept);
         item
     };
@@ -237,8 +247,12 @@ fn reports_keep_their_form() {
     object.data.put_text(tags::MODALITY, "SR");
     object.data.put_text(tags::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.88.34");
     object.data.put_text(tags::VALUE_TYPE, "CONTAINER");
-    object.data.put_items(tags::CONCEPT_NAME_CODE_SEQUENCE, code("126000", "DCM", "Imaging Measurement Report"));
-    object.data.put_items(tags::CONTENT_SEQUENCE, vec![observer, finding, device, date, sex, age, local, number]);
+    object
+        .data
+        .put_items(tags::CONCEPT_NAME_CODE_SEQUENCE, code("126000", "DCM", "Imaging Measurement Report"));
+    object
+        .data
+        .put_items(tags::CONTENT_SEQUENCE, vec![observer, finding, device, date, sex, age, local, number]);
 
     let data = clean(&object);
     let root = data.item(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap();
@@ -252,7 +266,10 @@ fn reports_keep_their_form() {
     assert_eq!(items[3].text(tags::DATE_TIME).unwrap(), "19000101000000");
     let told = items[4].item(tags::CONCEPT_CODE_SEQUENCE).unwrap();
     assert_eq!(told.text(tags::CODE_VALUE).unwrap(), "121103", "a sex that is not told");
-    assert!(items[5].get(tags::MEASURED_VALUE_SEQUENCE).is_some() && items[5].items(tags::MEASURED_VALUE_SEQUENCE).is_empty());
+    assert!(
+        items[5].get(tags::MEASURED_VALUE_SEQUENCE).is_some()
+            && items[5].items(tags::MEASURED_VALUE_SEQUENCE).is_empty()
+    );
     let concept = items[6].item(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap();
     assert_eq!(concept.text(tags::CODE_VALUE).unwrap(), "77");
     assert_eq!(concept.text(tags::CODE_MEANING).unwrap(), "REMOVED", "words of a house's own codes");
@@ -278,7 +295,10 @@ fn reports_keep_their_form() {
 
 #[test]
 fn drawings_and_labels_keep_their_form() {
-    let mut text = set(&[(tags::UNFORMATTED_TEXT_VALUE, "Jane's lesion"), (tags::ANCHOR_POINT_ANNOTATION_UNITS, "PIXEL")]);
+    let mut text = set(&[
+        (tags::UNFORMATTED_TEXT_VALUE, "Jane's lesion"),
+        (tags::ANCHOR_POINT_ANNOTATION_UNITS, "PIXEL"),
+    ]);
     text.put_bytes(tags::ANCHOR_POINT, VR::FL, [3f32, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect());
     let mut line = set(&[(tags::GRAPHIC_TYPE, "POLYLINE"), (tags::GRAPHIC_ANNOTATION_UNITS, "PIXEL")]);
     line.put_shorts(tags::GRAPHIC_DIMENSIONS, &[2]);
@@ -294,13 +314,18 @@ fn drawings_and_labels_keep_their_form() {
     object.data.put_text(tags::CONTENT_LABEL, "JANE");
     object.data.put_text(tags::CONTENT_DESCRIPTION, "Jane");
     let segment = |number: u16| {
-        let mut segment = set(&[(tags::SEGMENT_LABEL, "Jane"), (tags::TRACKING_ID, "Jane"), (tags::TRACKING_UID, "1.2.9")]);
+        let mut segment =
+            set(&[(tags::SEGMENT_LABEL, "Jane"), (tags::TRACKING_ID, "Jane"), (tags::TRACKING_UID, "1.2.9")]);
         segment.put_shorts(tags::SEGMENT_NUMBER, &[number]);
         segment.put_items(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, code("10200004", "SCT", "Liver"));
         segment
     };
     object.data.put_items(tags::SEGMENT_SEQUENCE, vec![segment(1), segment(2)]);
-    let region = set(&[(tags::ROI_NUMBER, "7"), (tags::ROI_NAME, "Jane's bladder"), (tags::ROI_GENERATION_ALGORITHM, "MANUAL")]);
+    let region = set(&[
+        (tags::ROI_NUMBER, "7"),
+        (tags::ROI_NAME, "Jane's bladder"),
+        (tags::ROI_GENERATION_ALGORITHM, "MANUAL"),
+    ]);
     object.data.put_items(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![region]);
 
     let data = clean(&object);
@@ -343,7 +368,9 @@ fn what_cannot_be_clean_and_readable_is_refused() {
     ] {
         assert!(refused(class).is_some_and(|said| said.contains(word) && !said.contains("Doe")), "{class}");
     }
-    for class in ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.840.10008.5.1.4.1.1.88.33"] {
+    for class in
+        ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.840.10008.5.1.4.1.1.88.33"]
+    {
         assert_eq!(refused(class), None);
     }
     let mut object = study();
@@ -417,7 +444,9 @@ fn a_file_that_differs_from_what_was_meant_is_found_out() {
     let at = file.windows(3).rposition(|w| w == b"YES").unwrap();
     let mut other = file.clone();
     other[at] = b'N';
-    assert!(deid::check(other, &done.object, &limits).unwrap_err().to_string().contains("PatientIdentityRemoved"));
+    assert!(
+        deid::check(other, &done.object, &limits).unwrap_err().to_string().contains("PatientIdentityRemoved")
+    );
     let mut more = parse::parse(file, &limits).unwrap();
     more.data.put_text(tags::STUDY_ID, "1");
     assert!(deid::check(write::file(&more).unwrap(), &done.object, &limits).is_err());

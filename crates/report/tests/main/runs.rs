@@ -159,7 +159,8 @@ fn from(images: &Images) -> PictureSource<'_> {
     PictureSource { dataset: None, loader: images, resampler: &RESAMPLER }
 }
 
-const ROOM: PageOptions<'_> = PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20, hide_names: false };
+const ROOM: PageOptions<'_> =
+    PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20, hide_names: false };
 
 fn json(page: &Page) -> (serde_json::Value, String) {
     let mut html = Vec::new();
