@@ -5,7 +5,7 @@ use crate::error::RunError;
 use crate::folder::{FORMAT, MadeBy, ReplyLine, ReplyLog, RunFolder, SampleLine};
 use crate::hidden::{Hidden, without_places};
 use crate::media::{Key, Pictures, keys};
-use crate::plan::Plan;
+use crate::plan::{Plan, Setting};
 use loupe_core::ask::Sampling;
 use loupe_core::sample::Outcome;
 use loupe_core::{

@@ -3,8 +3,7 @@
 //! Stored values change, so that nothing is left under an overlay. Frames that are compressed are decoded and written uncompressed.
 
 use super::Image;
-use super::format::{Photometric, Stored};
-use super::samples::with_samples;
+use super::format::{Format, Photometric, Stored};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_dicom::deid::record_blanked;
@@ -155,9 +154,8 @@ fn regions(data: &Dataset, size: [usize; 2]) -> Result<Vec<[Range<usize>; 2]>, M
 fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
     let format = image.format();
     let grey = format.photometric.is_grey() || format.photometric == Photometric::PaletteColor;
-    let colour_bits = 8;
-    let bits = if grey { usize::from(format.bits_allocated) } else { colour_bits };
-    if !grey && format.bits_allocated != 8 {
+    let bits = usize::from(format.bits_allocated);
+    if !grey && bits != 8 {
         return Err(unsupported(
             "blanking colours of more than 8 bits",
             "leave the file out, or blank it with another program",
@@ -192,14 +190,15 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
             ones.extend(values.iter().zip(black).map(|(value, black)| !*black && *value != 0.0));
             continue;
         }
-        let dark = darkest(image);
+        let (low, high) = extremes(format);
+        let dark = if format.photometric == Photometric::Monochrome1 { high } else { low };
         match format.stored {
             Stored::Integer => {
-                let values: Vec<i64> = with_samples!(&samples, v => v.iter().map(|v| *v as i64).collect());
-                // The bits above Bits Stored may have held an overlay; now they are those of the number.
-                let low = format.high_bit + 1 - format.bits_stored;
-                for (value, black) in values.iter().zip(black) {
-                    let value = if *black { dark } else { *value } << low;
+                // The bits above Bits Stored may have held an overlay; now they are those of the number. What a lossy codec overshot
+                // has no place among them.
+                let shift = format.high_bit + 1 - format.bits_stored;
+                for (value, black) in samples.to_f64().iter().zip(black) {
+                    let value = if *black { dark } else { (*value as i64).clamp(low, high) } << shift;
                     out.extend_from_slice(value.to_le_bytes().get(..bits / 8).unwrap_or_default());
                 }
             }
@@ -224,15 +223,13 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
     Ok(out)
 }
 
-/// The stored value that is shown black.
-fn darkest(image: &Image) -> i64 {
-    let format = image.format();
-    let bits = format.bits_stored.min(32);
-    let (low, high) = match format.signed {
+/// The least and the greatest number of Bits Stored.
+fn extremes(format: &Format) -> (i64, i64) {
+    let bits = format.bits_stored.clamp(1, 32);
+    match format.signed {
         true => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1),
         false => (0, (1i64 << bits) - 1),
-    };
-    if format.photometric == Photometric::Monochrome1 { high } else { low }
+    }
 }
 
 /// Puts the frames in place, with the attributes that say how they are laid out.

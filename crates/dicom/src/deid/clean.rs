@@ -1,8 +1,11 @@
 //! The walk over a data set and its items.
 
 use super::method::Done;
+use super::options::Options;
+use super::people::People;
+use super::subject::Subject;
 use super::table::{self, Action};
-use super::{Options, Subject, content, dummy, private};
+use super::{content, dummy, private};
 use crate::object::{Dataset, Element, Slice, Value};
 use crate::parse;
 use crate::syntax::dictionary_vr;
@@ -28,62 +31,9 @@ const CODE: &[Tag] = &[
 ];
 
 /// Coding schemes of the standard (PS3.16 table 8-1) that nobody extends at home: what a code of theirs means is not written by hand.
-const PUBLIC_SCHEMES: &[&str] = &[
-    "DCM",
-    "SCT",
-    "SRT",
-    "SNM3",
-    "99SDM",
-    "LN",
-    "UCUM",
-    "RADLEX",
-    "FMA",
-    "UMLS",
-    "NCIt",
-    "NCIT",
-    "MDC",
-    "IBSI",
-    "ACR",
-    "BARI",
-    "C4",
-    "C5",
-    "CD2",
-    "I9C",
-    "I10",
-    "I10P",
-    "I11",
-    "ICDO3",
-    "ISO3166_1",
-    "ISO639_1",
-    "ISO639_2",
-    "RFC5646",
-    "ITIS_TSN",
-    "MA",
-    "MSH",
-    "NEU",
-    "NYUMCCG",
-    "NDC",
-    "OXF",
-    "POS",
-    "PUBCHEM_CID",
-    "RO",
-    "RXNORM",
-    "UBERON",
-    "UNS",
-    "UPC",
-    "mediatype",
-    "NCDR [2.0b]",
-    "NICIP",
-    "LOINC",
-    "SNOMED-CT",
-    "W3C",
-    "URI",
-    "DCMUID",
-    "CTCAE",
-    "MAYO",
-    "BI",
-    "PATHLEX",
-];
+const PUBLIC_SCHEMES: &str = "
+    99SDM ACR BARI C4 C5 CD2 DCM FMA I10 I10P I11 I9C IBSI ICDO3 ISO3166_1 ISO639_1 ISO639_2 ITIS_TSN LN MA MDC MSH NCIT NCIt NDC NEU
+    NYUMCCG OXF POS PUBCHEM_CID RADLEX RFC5646 RXNORM SCT SNM3 SRT UBERON UCUM UMLS UNS UPC mediatype";
 
 /// Where an item stands.
 #[derive(Clone, Copy)]
@@ -97,8 +47,8 @@ pub(super) struct Place {
 pub(super) struct Cleaner<'a> {
     pub options: &'a Options,
     pub subject: &'a Subject,
-    /// Names and numbers of people, in small letters: text that holds one does not stay.
-    pub people: Vec<String>,
+    /// Text that names one of them does not stay.
+    pub people: People,
     /// Names of graphic layers in the order in which they were met.
     pub layers: Vec<Vec<u8>>,
     pub done: Done,
@@ -106,22 +56,8 @@ pub(super) struct Cleaner<'a> {
 
 impl<'a> Cleaner<'a> {
     pub(super) fn new(data: &Dataset, options: &'a Options, subject: &'a Subject) -> Self {
-        let charset = data.charset();
-        let texts = data
-            .elements()
-            .iter()
-            .filter(|e| e.vr == VR::PN || matches!(e.tag, tags::PATIENT_ID | tags::ACCESSION_NUMBER))
-            .filter_map(|e| data.decoded(e.tag, &charset));
-        let mut people: Vec<String> = texts
-            .flat_map(|text| {
-                let parts = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-                parts.filter(|part| part.chars().count() > 3).collect::<Vec<_>>()
-            })
-            .collect();
-        people.sort();
-        people.dedup();
         let done = Done { content: false, graphics: false, private: false };
-        Self { options, subject, people, layers: Vec::new(), done }
+        Self { options, subject, people: People::of(data), layers: Vec::new(), done }
     }
 
     /// Applies the tables to a data set and its items.
@@ -137,6 +73,7 @@ impl<'a> Cleaner<'a> {
         });
         let numbers: Vec<(Tag, Option<String>)> = numbers.collect();
         let scheme = data.text(tags::CODING_SCHEME_DESIGNATOR).unwrap_or_default();
+        let is_public = PUBLIC_SCHEMES.split_whitespace().any(|public| public == scheme);
         for element in data.elements_mut() {
             let action = self.action(element, place);
             let tag = element.tag;
@@ -180,12 +117,10 @@ impl<'a> Cleaner<'a> {
                     dummy::class_uids(bytes, coding.contains(&tag), self.options)
                 }
                 _ if !private::is_sound(vr, bytes) && matches!(vr, VR::DS | VR::IS | VR::AS) => Vec::new(),
-                _ if tag == tags::CODE_MEANING && !PUBLIC_SCHEMES.contains(&scheme.as_str()) => {
-                    dummy::of(vr, bytes)
-                }
+                _ if tag == tags::CODE_MEANING && !is_public => dummy::of(vr, bytes),
                 // A code that reads like somebody's number is a code.
                 _ if tag != tags::CODE_MEANING && CODE.contains(&tag) => continue,
-                _ if is_text(vr) && vr != VR::CS && self.names_someone(bytes) => dummy::of(vr, bytes),
+                _ if is_text(vr) && vr != VR::CS && self.people.named_in(bytes) => dummy::of(vr, bytes),
                 _ => continue,
             };
             element.value = Value::Bytes(Slice::owned(replaced));
@@ -193,7 +128,7 @@ impl<'a> Cleaner<'a> {
             element.vr = if element.vr == VR::UN { vr } else { element.vr };
         }
         if let Some(original) = original {
-            content::clean(&original, data, self);
+            content::clean(&original, data, self.options, &self.people);
         }
         private.into_iter().for_each(|element| data.put(element));
     }
@@ -239,12 +174,6 @@ impl<'a> Cleaner<'a> {
             self.layers.len() - 1
         });
         format!("LAYER{}", at + 1).into()
-    }
-
-    /// Does a text hold a name or number of a person of this file?
-    pub(super) fn names_someone(&self, bytes: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(bytes).to_lowercase();
-        self.people.iter().any(|part| text.contains(part.as_str()))
     }
 }
 

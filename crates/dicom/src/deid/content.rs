@@ -3,8 +3,9 @@
 //! Text, names, dates and UIDs of items are attributes with rows of their own in table E.1-1. Here are the items that identify by
 //! what they are about, and those that an option keeps.
 
-use super::clean::Cleaner;
 use super::method;
+use super::options::Options;
+use super::people::People;
 use super::table::{self, Action};
 use crate::object::{Dataset, Value};
 use dicom_core::Tag;
@@ -20,12 +21,12 @@ pub(super) fn is_item(data: &Dataset) -> bool {
 }
 
 /// Cleans an item by its concept, after its attributes were cleaned by theirs.
-pub(super) fn clean(original: &Dataset, data: &mut Dataset, cleaner: &Cleaner) {
+pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, people: &People) {
     let Some(concept) = original.item(tags::CONCEPT_NAME_CODE_SEQUENCE) else { return };
     let text = |tag: Tag| concept.text(tag).unwrap_or_default();
     let (scheme, code) = (text(tags::CODING_SCHEME_DESIGNATOR), text(tags::CODE_VALUE));
     let kind = original.text(tags::VALUE_TYPE).unwrap_or_default();
-    let Some(action) = table::content(&scheme, &code, &kind, cleaner.options) else { return };
+    let Some(action) = table::content(&scheme, &code, &kind, options) else { return };
     let value = match kind.as_str() {
         "TEXT" => tags::TEXT_VALUE,
         "UIDREF" => tags::UID,
@@ -41,7 +42,7 @@ pub(super) fn clean(original: &Dataset, data: &mut Dataset, cleaner: &Cleaner) {
         (Action::Keep, _) => {
             if let Some(element) = original.get(value)
                 && let Value::Bytes(bytes) = &element.value
-                && !cleaner.names_someone(bytes.bytes())
+                && !people.named_in(bytes.bytes())
             {
                 data.put(element.clone());
             }

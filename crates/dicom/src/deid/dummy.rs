@@ -1,6 +1,6 @@
 //! Values that say nothing, new UIDs and moved dates.
 
-use super::Options;
+use super::options::Options;
 use crate::uid;
 use dicom_core::VR;
 

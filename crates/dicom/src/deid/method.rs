@@ -1,6 +1,7 @@
 //! What was done, as the copy records it (PS3.15 E.1.1; codes of PS3.16 CID 7050).
 
-use super::{Dates, Options, table};
+use super::options::{Dates, Options};
+use super::table;
 use crate::object::Dataset;
 use dicom_dictionary_std::tags;
 

@@ -1,6 +1,7 @@
 //! Private attributes that stay (PS3.15 E.3.10).
 
-use super::{Options, table};
+use super::options::Options;
+use super::table;
 use crate::object::{Dataset, Element, Slice, Value};
 use crate::private::{self, Csa};
 use dicom_core::{Tag, VR};

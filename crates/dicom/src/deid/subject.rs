@@ -1,6 +1,6 @@
 //! Who a copy is of, without saying who it was.
 
-use super::Options;
+use super::options::Options;
 use crate::object::Dataset;
 use crate::uid;
 use dicom_dictionary_std::tags;

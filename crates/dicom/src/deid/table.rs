@@ -1,6 +1,6 @@
 //! The tables of PS3.15 annex E, made by `profile.py`.
 
-use super::{Dates, Options};
+use super::options::{Dates, Options};
 use dicom_core::{Tag, VR};
 use std::collections::HashMap;
 use std::sync::OnceLock;
