@@ -17,6 +17,7 @@ mod grounding;
 mod imaging;
 mod judging;
 mod measures;
+mod records;
 mod segment;
 mod similarity;
 mod spoken;

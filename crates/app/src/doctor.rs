@@ -27,21 +27,23 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
         true => "built in".to_owned(),
         false => format!("not built in (cargo feature `{feature}`)"),
     };
-    let answer = match answers(model) {
-        Ok(about) => good("model", about),
-        Err(error) => Check { name: "model", good: false, about: error.in_one_line() },
+    let (answer, notes) = match answers(model) {
+        Ok((about, notes)) => (good("model", about), notes),
+        Err(error) => (Check { name: "model", good: false, about: error.in_one_line() }, Vec::new()),
     };
-    vec![
+    let mut all = vec![
         good("loupe", env!("CARGO_PKG_VERSION").to_owned()),
         good("processors", processors),
         good("cuda", built(cfg!(feature = "cuda"), "cuda")),
         good("endpoints", built(cfg!(feature = "remote"), "remote")),
         answer,
-    ]
+    ];
+    all.extend(notes.into_iter().map(|note| good("settings", note)));
+    all
 }
 
-/// Asks the model one question about a small drawn picture.
-fn answers(options: &ModelOptions) -> Result<String, AppError> {
+/// Asks the model one question about a small drawn picture; with what there is to know of its settings.
+fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
     let mut model = options.open()?;
     let loaded = started.elapsed().as_secs_f64();
@@ -54,11 +56,12 @@ fn answers(options: &ModelOptions) -> Result<String, AppError> {
     let reply = model.generate(&[ask]).into_iter().next().transpose()?;
     let info = model.info();
     let computed = info.checkpoint().map_or_else(String::new, |c| format!(", {} on {}", c.dtype, c.device));
-    Ok(format!(
+    let about = format!(
         "{} ({}{computed}): loaded in {loaded:.1} s, {} prompt tokens answered in {:.1} s",
         info.name,
         info.described(),
         reply.map_or(0, |r| r.counts.prompt_tokens),
         started.elapsed().as_secs_f64()
-    ))
+    );
+    Ok((about, info.notes().to_vec()))
 }

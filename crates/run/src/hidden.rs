@@ -1,6 +1,8 @@
 //! A run that says nothing about where its images lie and what their files are called, so that its folder can be given away.
 
-use crate::folder::SampleLine;
+use crate::error::RunError;
+use crate::plan::{Plan, Setting};
+use crate::sample_line::SampleLine;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Target};
 use std::collections::HashMap;
 
@@ -39,9 +41,27 @@ impl Dataset for Hidden<'_> {
     }
 }
 
+/// Puts on record that names are hidden, and takes them out of the rest of the record: of the command line, its options are left.
+pub(crate) fn keep_names_out(plan: &mut Plan) -> Result<(), RunError> {
+    if !plan.selection.ids.is_empty() {
+        let problem =
+            "samples were chosen by ids, which would be hidden; choose the first ones by number".to_owned();
+        return Err(RunError::Setting { setting: "hide_names", problem });
+    }
+    plan.settings.insert("hide_names".to_owned(), Setting { value: true.into(), given: true });
+    let is_option = |word: &String| word.starts_with("--");
+    plan.invocation.command.retain(is_option);
+    for option in &mut plan.invocation.command {
+        option.truncate(option.find('=').unwrap_or(option.len()));
+    }
+    Ok(())
+}
+
 /// The line without the places of images: whoever has the dataset finds them by the row.
 pub(crate) fn without_places(mut line: SampleLine) -> SampleLine {
     let nowhere = |media: &mut MediaRef| media.source = MediaSource::Bytes([].into());
+    // What a dataset says of a row that it cannot read names the file.
+    line.error = line.error.map(|_| "the dataset could not give this row".to_owned());
     if let Some(sample) = &mut line.sample {
         sample.media.iter_mut().for_each(nowhere);
         if let Target::Masks(masks) = &mut sample.target {

@@ -2,6 +2,8 @@
 //! tokens are special.
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
+use crate::checkpoint::generation_file::{GenerationFile, end_ids};
 use crate::error::LoadError;
 use loupe_core::words::hex;
 use serde_json::Value;
@@ -130,19 +132,20 @@ impl Tokens {
     pub(crate) fn end_tokens(
         &self,
         checkpoint: &Checkpoint,
+        generation: &GenerationFile,
         config: &Value,
     ) -> Result<BTreeSet<u32>, LoadError> {
-        let ids = |value: Option<&Value>| -> Option<BTreeSet<u32>> {
-            let value = value.filter(|v| !v.is_null())?;
-            let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
-            Some(list.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()).collect())
+        let root = Fields::new(config, "config.json");
+        let text = root.object("text_config")?;
+        let in_config = match text.map(|t| end_ids(&t)).transpose()?.flatten() {
+            Some(found) => Some(found),
+            None => end_ids(&root)?,
         };
-        const EOS: &str = "eos_token_id";
-        let generation = checkpoint.json("generation_config.json")?;
-        let found = ids(generation.as_ref().and_then(|g| g.get(EOS)))
-            .or_else(|| ids(config.get("text_config").and_then(|t| t.get(EOS))))
-            .or_else(|| ids(config.get(EOS)));
-        if let Some(found) = found {
+        if let Some(found) = generation.ends.clone().or(in_config) {
+            if let Some(id) = found.iter().find(|id| **id as usize >= self.vocab) {
+                let problem = format!("token {id} is outside the vocabulary of {}", self.vocab);
+                return Err(root.bad("eos_token_id", problem));
+            }
             return Ok(found);
         }
         let tokenizer = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);

@@ -5,6 +5,7 @@ mod company;
 mod former;
 mod hidden;
 mod kill;
+mod record;
 mod resume;
 mod templates;
 
