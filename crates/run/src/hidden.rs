@@ -3,7 +3,7 @@
 use crate::error::RunError;
 use crate::plan::{Plan, Setting};
 use crate::sample_line::SampleLine;
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Target};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaSource, Sample};
 use std::collections::HashMap;
 
 /// A dataset whose samples have names that say nothing about their files. Its groups are numbered, since a group is often an image.
@@ -58,15 +58,9 @@ pub(crate) fn keep_names_out(plan: &mut Plan) -> Result<(), RunError> {
 }
 
 /// The line without the places of images: whoever has the dataset finds them by the row.
-pub(crate) fn without_places(mut line: SampleLine) -> SampleLine {
-    let nowhere = |media: &mut MediaRef| media.source = MediaSource::Bytes([].into());
+pub(crate) fn without_places(line: &SampleLine) -> SampleLine {
+    let mut line = line.with_media(|media| media.source = MediaSource::Bytes([].into()));
     // What a dataset says of a row that it cannot read names the file.
     line.error = line.error.map(|_| "the dataset could not give this row".to_owned());
-    if let Some(sample) = &mut line.sample {
-        sample.media.iter_mut().for_each(nowhere);
-        if let Target::Masks(masks) = &mut sample.target {
-            masks.iter_mut().for_each(|mask| nowhere(&mut mask.at));
-        }
-    }
     line
 }

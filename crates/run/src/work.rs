@@ -122,7 +122,7 @@ pub fn run(
     let mut order = Order::default();
     let mut lines = select(dataset, plan)?
         .inspect(|line| order.add(line))
-        .map(|line| if plan.hide_names { without_places(line) } else { line });
+        .map(|line| if plan.hide_names { without_places(&line) } else { line });
     let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
     let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
     drop(lines);
