@@ -110,6 +110,8 @@ fn civil(days: i64) -> [i64; 3] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
