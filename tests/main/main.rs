@@ -16,6 +16,7 @@ mod evaluation;
 mod grounding;
 mod imaging;
 mod judging;
+mod masks;
 mod measures;
 mod records;
 mod segment;
