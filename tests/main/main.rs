@@ -11,6 +11,7 @@
 mod browser;
 mod cli;
 mod common;
+mod deidentify;
 mod evaluation;
 mod grounding;
 mod imaging;

@@ -51,6 +51,8 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// On resume, ask the samples again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// Keep names of files and folders out of the run folder and its page.
+    pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// Bounds of each reply.
@@ -105,6 +107,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
     plan.retry_failed = options.retry_failed;
+    plan.hide_names = options.hide_names;
     plan.extend = options.extend;
     plan.settings = settings(options, respondent.info());
     plan.image_limits = Some(options.images.limits);

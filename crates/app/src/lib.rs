@@ -41,6 +41,7 @@ mod files;
 pub mod findings;
 pub mod instances;
 pub mod judge;
+mod key;
 pub mod list;
 mod listener;
 pub mod measure;
