@@ -62,7 +62,10 @@ def row(loupe, root, folder):
             # The file alone shows all tiles at once.
             counts["tiles"] += 1
             middle = [render(loupe, made, folder / "a.png") for made in orders]
-            counts["same" if not any(isinstance(m, str) for m in middle) and np.array_equal(*middle) else "other"] += 1
+            refused = all(isinstance(m, str) for m in middle)
+            counts["refused"] += refused
+            same = refused or not any(isinstance(m, str) for m in middle) and np.array_equal(*middle)
+            counts["same" if same else "other"] += 1
             continue
         same = True
         for k, place in enumerate(sorted(places)):
