@@ -149,7 +149,7 @@ impl MaskFile {
         };
         let mut masks = match self {
             Self::Segmentation(mask) => match mask.onto(grid, limits) {
-                Err(MediaError::Geometry(_)) if options.resample => {
+                Err(MediaError::View(_)) if options.resample => {
                     resampled(&mask.on_own_grid(limits)?, grid, limits)?
                 }
                 other => other?,
@@ -294,7 +294,7 @@ fn on_grid(
             let [slices, rows, columns] = grid.shape;
             format!("{columns} × {rows} × {slices} voxels of {mm} mm")
         };
-        return Err(MediaError::Geometry(format!(
+        return Err(MediaError::View(format!(
             "the mask has {}, the image {}, and they do not lie on each other; --resample-mask takes the nearest \
              voxel and says so",
             words(&masks.grid),
