@@ -51,7 +51,7 @@ pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions};
 
-use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
+use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;
 
 /// Loads the vision-language model in the folder `dir`.
@@ -107,6 +107,21 @@ pub fn load_volume_segmenter(
     let family = families::find(checkpoint, family)?;
     match &family.load {
         Loader::Labels(load) => load(checkpoint, options),
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
+}
+
+/// Loads a checkpoint that gives pictures and texts vectors in one space.
+///
+/// # Errors
+/// When no family claims the checkpoint, it does something else, or it does not hold exactly its tensors.
+pub fn load_pair_encoder(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+) -> Result<Box<dyn PairEncoder>, LoadError> {
+    let family = families::find(checkpoint, None)?;
+    match &family.load {
+        Loader::Pairs(load) => load(checkpoint, options),
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }

@@ -25,6 +25,9 @@ pub struct LoadOptions {
     pub dtype: Option<Dtype>,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
+    /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
+    /// the processor file says.
+    pub pan_and_scan: bool,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -46,6 +49,7 @@ impl Default for LoadOptions {
             device: DeviceChoice::Cpu,
             dtype: None,
             resample: None,
+            pan_and_scan: false,
             dialect: None,
             memory_bytes: None,
             rows: None,

@@ -115,6 +115,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         let given = options.model.load.resample.is_some();
         settings.insert("resample".to_owned(), Setting { value: checkpoint.resample.clone().into(), given });
     }
+    if options.model.load.pan_and_scan {
+        settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
+    }
     if let Some(probe) = options.probe {
         let value = format!("{} seed {}", probe.name(), options.seed).into();
         settings.insert("probe".to_owned(), Setting { value, given: true });

@@ -27,6 +27,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum)]
     resample: Option<ResampleName>,
 
+    /// Show elongated images in crops too, after the whole image (Gemma 3 and MedGemma); more tokens, finer
+    /// detail.
+    #[arg(long)]
+    pan_and_scan: bool,
+
     /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
     /// it in another way than their family.
     #[arg(long, value_name = "NAME", value_parser = dialect_name)]
@@ -86,6 +91,7 @@ impl ModelArgs {
                 ResampleName::Pillow => Resample::Pillow,
                 ResampleName::Torchvision => Resample::Torchvision,
             }),
+            pan_and_scan: self.pan_and_scan,
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
             memory_bytes: self.memory.map(megabytes),

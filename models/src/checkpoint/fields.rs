@@ -29,6 +29,11 @@ impl<'a> Fields<'a> {
         self.value.get(field).filter(|v| !v.is_null())
     }
 
+    /// True when `field` is there and `null`.
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.value.get(field).is_some_and(Value::is_null)
+    }
+
     /// The object in `field`, when there is one.
     pub(crate) fn object(&self, field: &str) -> Option<Fields<'a>> {
         let value = self.get(field).filter(|v| v.is_object())?;
@@ -63,6 +68,11 @@ impl<'a> Fields<'a> {
             0 => Err(self.bad(field, "must be above 0")),
             n => Ok(n),
         }
+    }
+
+    /// A size that may not be zero; `default` where there is none.
+    pub(crate) fn positive_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
+        if self.get(field).is_some() { self.positive(field) } else { Ok(default) }
     }
 
     pub(crate) fn f64_or(&self, field: &str, default: f64) -> Result<f64, LoadError> {

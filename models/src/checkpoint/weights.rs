@@ -141,9 +141,49 @@ impl Weights {
         self.entries.get(name).map(|e| e.shape.clone())
     }
 
-    /// Counts `name` as used without reading it (a stored copy of a tied weight).
-    pub(crate) fn skip(&self, name: &str) {
-        self.mark(name);
+    /// Counts `copy`, where it is stored, as used: a setting says that it is `original`.
+    ///
+    /// # Errors
+    /// When it is another tensor than `original`, or cannot be read.
+    pub(crate) fn expect_copy(
+        &self,
+        copy: &str,
+        original: &str,
+        setting: &'static str,
+    ) -> Result<(), LoadError> {
+        let (Some(a), Some(b)) = (self.entries.get(copy), self.entries.get(original)) else { return Ok(()) };
+        if !self.equal(a, b)? {
+            let problem = format!(
+                "says that {:?} is {:?}, but both are stored and differ; set it to false to use what is \
+                 stored, or take that tensor out of the file",
+                a.name, b.name
+            );
+            return Err(LoadError::Field { file: "config.json", field: setting.into(), problem });
+        }
+        self.mark(copy);
+        Ok(())
+    }
+
+    /// True when two tensors have the same type, shape and bytes.
+    fn equal(&self, a: &Entry, b: &Entry) -> Result<bool, LoadError> {
+        const BLOCK: usize = 1 << 20;
+        if (a.dtype, &a.shape) != (b.dtype, &b.shape) {
+            return Ok(false);
+        }
+        let length = a.shape.iter().product::<usize>() * a.dtype.bytes();
+        let (mut one, mut other) = (vec![0u8; BLOCK.min(length)], vec![0u8; BLOCK.min(length)]);
+        for at in (0..length).step_by(BLOCK) {
+            let n = BLOCK.min(length - at);
+            for (entry, block) in [(a, &mut one), (b, &mut other)] {
+                let source = self.sources[entry.source].lock();
+                let mut source = source.unwrap_or_else(std::sync::PoisonError::into_inner);
+                source.read_at(entry.at + at as u64, &mut block[..n])?;
+            }
+            if one[..n] != other[..n] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn mark(&self, name: &str) {

@@ -17,3 +17,4 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod work;
+pub(crate) mod words_only;

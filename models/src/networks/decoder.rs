@@ -4,6 +4,7 @@
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::attention::{Heads, attend};
+use crate::layers::fused::gelu_tanh;
 use crate::layers::kv::Group;
 use crate::layers::linear::{Linear, by_rows, gated_silu};
 use crate::layers::norm::Norm;
@@ -89,7 +90,6 @@ pub(crate) enum Gate {
     /// SiLU.
     Silu,
     /// GELU by its tanh approximation (`gelu_pytorch_tanh`).
-    #[cfg_attr(not(test), expect(dead_code, reason = "Gemma's; held by the tests of this file"))]
     GeluTanh,
 }
 
@@ -103,6 +103,9 @@ pub(crate) struct RopeSpec {
     /// The axis (time, row, column) whose position turns each frequency.
     pub(crate) axes: Vec<usize>,
 }
+
+/// The output head.
+const HEAD: &str = "lm_head.weight";
 
 struct Layer {
     spec: LayerSpec,
@@ -191,7 +194,7 @@ impl Decoder {
         };
         let embed = Linear::load(w, &format!("{prefix}embed_tokens"), c.hidden, c.vocab, false)?;
         let head = if c.tied {
-            w.skip("lm_head.weight");
+            w.expect_copy(HEAD, &format!("{prefix}embed_tokens.weight"), "tie_word_embeddings")?;
             None
         } else {
             Some(Linear::load(w, "lm_head", c.hidden, c.vocab, false)?)
@@ -308,7 +311,7 @@ fn gated(both: &Tensor, gate: Gate) -> Result<Tensor> {
         Gate::Silu => gated_silu(both),
         Gate::GeluTanh => {
             let wide = both.dim(1)? / 2;
-            both.narrow(1, 0, wide)?.gelu()? * both.narrow(1, wide, wide)?
+            gelu_tanh(both.narrow(1, 0, wide)?.contiguous()?)? * both.narrow(1, wide, wide)?
         }
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod meshnet;
 pub(crate) mod qwen_vit;
 pub(crate) mod sam;
 pub(crate) mod sam2;
+pub(crate) mod siglip;

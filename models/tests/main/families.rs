@@ -26,7 +26,9 @@ fn entries_are_complete_and_dialects_known() {
             Loader::Encodes { bert_score_layers, .. } => {
                 assert_eq!(bert_score_layers.len(), family.examples.len(), "{name}");
             }
-            Loader::Segments(_) | Loader::Labels(_) => assert_eq!(family.box_dialect, None, "{name}"),
+            Loader::Pairs(_) | Loader::Segments(_) | Loader::Labels(_) => {
+                assert_eq!(family.box_dialect, None, "{name}");
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 mod ct_chat;
 mod fleming_vl;
 mod m3d;
+mod medgemma1_ct;
 mod medgemma_ct;
+mod medgemma_ct_serving;
 mod medgemma_mr;
 mod merlin;
 mod prepared;
@@ -24,6 +26,8 @@ pub static RECIPES: Registry<Recipe> = Registry {
     listed_as: "recipes",
     files: &[
         ("medgemma_ct", &[medgemma_ct::RECIPE]),
+        ("medgemma_ct_serving", &[medgemma_ct_serving::RECIPE]),
+        ("medgemma1_ct", &[medgemma1_ct::RECIPE]),
         ("medgemma_mr", &[medgemma_mr::RECIPE]),
         ("ct_chat", &[ct_chat::RECIPE]),
         ("m3d", &[m3d::RECIPE]),
