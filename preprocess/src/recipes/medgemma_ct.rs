@@ -5,7 +5,6 @@
 //! The publishers' other sources have other windows: `medgemma_ct_serving.rs`, `medgemma1_ct.rs`.
 
 use super::prepared::{Prepared, Recipe, level, slice_pictures};
-use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 
