@@ -51,6 +51,12 @@ pub struct Family {
     pub paper: &'static str,
     /// Published checkpoints that are members.
     pub examples: &'static [&'static str],
+    /// The layouts of checkpoints that tests load.
+    pub layouts: &'static str,
+    /// Licence of the examples as their publishers name it: a note, no advice.
+    pub licence: &'static str,
+    /// What tests hold it against, and how near it comes.
+    pub parity: &'static str,
     /// How pixels (or words) become what the network reads and its output the answer, in words.
     pub input: &'static str,
     /// Names under `architectures` in config.json, when it has one.

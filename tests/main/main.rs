@@ -11,6 +11,7 @@
 mod browser;
 mod cli;
 mod common;
+mod embed;
 mod evaluation;
 mod grounding;
 mod imaging;

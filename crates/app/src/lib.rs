@@ -33,6 +33,7 @@ pub mod data;
 pub mod deidentify;
 pub mod demo;
 pub mod doctor;
+pub mod embed;
 mod embedded;
 mod error;
 pub mod evaluate;

@@ -16,5 +16,5 @@ pub(crate) mod serve;
 mod step;
 #[cfg(test)]
 mod tests;
-mod work;
 pub(crate) mod words_only;
+mod work;

@@ -33,6 +33,9 @@ pub const FAMILY: Family = Family {
     name: "gemma3",
     paper: "Gemma 3 Technical Report, arXiv 2503.19786",
     examples: &["google/gemma-3-4b-it", "google/gemma-3-27b-it"],
+    layouts: "Hugging Face folders as published (4.50, defaults left out) and of transformers 5, in one file or in shards",
+    licence: "Gemma terms of use",
+    parity: "transformers 5.24, 5 shapes, pan and scan among them: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
     input: INPUT,
     architectures: ARCHITECTURES,
     claims: is_member,
@@ -94,7 +97,13 @@ pub(super) fn load(
     let assembly = Assembly { family, resample, template: TEMPLATE, canonical };
     assemble(checkpoint, options, &assembly, |weights| {
         Ok(Gemma3 {
-            projector: Projector::load(weights, "model.multi_modal_projector.", &vision, pooling, text.hidden)?,
+            projector: Projector::load(
+                weights,
+                "model.multi_modal_projector.",
+                &vision,
+                pooling,
+                text.hidden,
+            )?,
             tower: VisionTower::load(weights, "model.vision_tower.", vision, false)?,
             decoder: Decoder::load(weights, "model.language_model.", text)?,
             processor,
@@ -144,7 +153,8 @@ pub(super) fn text_model(text: &Fields<'_>, tied: bool) -> Result<DecoderConfig,
             return Err(text.bad(field, "not supported"));
         }
     }
-    if let Some(field) = ["attn_logit_softcapping", "final_logit_softcapping"].into_iter().find(|f| text.get(f).is_some())
+    if let Some(field) =
+        ["attn_logit_softcapping", "final_logit_softcapping"].into_iter().find(|f| text.get(f).is_some())
     {
         return Err(text.bad(field, "not supported; Gemma 3 has none"));
     }
@@ -183,8 +193,7 @@ fn layers(text: &Fields<'_>) -> Result<Vec<LayerSpec>, LoadError> {
     const TYPES: &str = "layer_types";
     let count = text.positive_or("num_hidden_layers", 26)?;
     let window = text.positive_or("sliding_window", 4096)?;
-    let (near, far) =
-        (LayerSpec { rope: 0, window: Some(window) }, LayerSpec { rope: 1, window: None });
+    let (near, far) = (LayerSpec { rope: 0, window: Some(window) }, LayerSpec { rope: 1, window: None });
     let Some(listed) = text.get(TYPES).and_then(Value::as_array) else {
         let pattern = text.positive_or("sliding_window_pattern", 6)?;
         return Ok((1..=count).map(|n| if n.is_multiple_of(pattern) { far } else { near }).collect());
@@ -207,7 +216,11 @@ fn ropes(text: &Fields<'_>, head_dim: usize) -> Result<Vec<RopeSpec>, LoadError>
     let table = |kind: &str, theta: f64, before: Option<Fields<'_>>| -> Result<RopeSpec, LoadError> {
         let fields = nested.as_ref().and_then(|n| n.object(kind)).or(before);
         let Some(fields) = fields else {
-            return Ok(RopeSpec { theta, scaling: RopeScaling::None, axes: end_to_end([head_dim / 2, 0, 0]) });
+            return Ok(RopeSpec {
+                theta,
+                scaling: RopeScaling::None,
+                axes: end_to_end([head_dim / 2, 0, 0]),
+            });
         };
         let scaling = match fields.text("rope_type").or_else(|| fields.text("type")).unwrap_or("default") {
             "default" => RopeScaling::None,
@@ -216,7 +229,9 @@ fn ropes(text: &Fields<'_>, head_dim: usize) -> Result<Vec<RopeSpec>, LoadError>
                 factor => return Err(fields.bad("factor", format!("{factor} is not above 0"))),
             },
             other => {
-                return Err(fields.bad("rope_type", format!("{other:?} is not supported; default and linear are")));
+                return Err(
+                    fields.bad("rope_type", format!("{other:?} is not supported; default and linear are"))
+                );
             }
         };
         let theta = fields.f64_or("rope_theta", theta)?;
@@ -314,7 +329,8 @@ impl Processor {
         let joined = checkpoint.json(JOINED)?.unwrap_or(Value::Null);
         let joined = Fields::new(&joined, JOINED);
         if joined.usize_or("image_seq_length", tokens)? != tokens {
-            let problem = format!("config.json, field mm_tokens_per_image, makes {tokens} tokens of a picture");
+            let problem =
+                format!("config.json, field mm_tokens_per_image, makes {tokens} tokens of a picture");
             return Err(joined.bad("image_seq_length", problem));
         }
         Ok(Self {

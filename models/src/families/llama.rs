@@ -1,6 +1,6 @@
 //! Llama 2, 3 and relatives.
 
-use super::text_only::{INPUT, Kind, NO_TEMPLATE, Windows, load, settings};
+use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
 use crate::networks::decoder::BlockSpec;
 
@@ -11,6 +11,9 @@ pub const FAMILY: Family = Family {
     name: "llama",
     paper: "The Llama 3 Herd of Models, arXiv 2407.21783",
     examples: &["meta-llama/Llama-3.1-8B-Instruct"],
+    layouts: LAYOUTS,
+    licence: "Llama community licences",
+    parity: PARITY,
     input: INPUT,
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "llama"),

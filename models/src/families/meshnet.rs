@@ -8,6 +8,9 @@ pub const FAMILY: Family = Family {
     name: "meshnet",
     paper: "MeshNet, arXiv 1612.00940; brainchop, doi 10.21105/joss.05098",
     examples: &["neuroneural/brainchop model5_gw_ae"],
+    layouts: "brainchop's layers as safetensors",
+    licence: "MIT",
+    parity: "brainchop's own output on its own head",
     input: "a head of 1 mm voxels (256³, as FreeSurfer's conform makes it); its minimum and maximum to 0 and 1; \
              the most likely class",
     architectures: &[],

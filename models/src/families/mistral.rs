@@ -1,6 +1,6 @@
 //! Mistral 7B and relatives: Llama, whose first version looks back over a window.
 
-use super::text_only::{INPUT, Kind, NO_TEMPLATE, Windows, load, settings};
+use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
 use crate::networks::decoder::BlockSpec;
 
@@ -11,6 +11,9 @@ pub const FAMILY: Family = Family {
     name: "mistral",
     paper: "Mistral 7B, arXiv 2310.06825",
     examples: &["mistralai/Mistral-7B-Instruct-v0.3"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0 (7B)",
+    parity: PARITY,
     input: INPUT,
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "mistral"),

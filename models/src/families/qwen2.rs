@@ -1,7 +1,7 @@
 //! Qwen2 and 2.5 without eyes: Llama with biased queries, keys and values.
 
 use super::qwen2_vl::TEMPLATE;
-use super::text_only::{INPUT, Kind, Windows, load, settings};
+use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
 use crate::networks::decoder::BlockSpec;
 
@@ -12,6 +12,9 @@ pub const FAMILY: Family = Family {
     name: "qwen2",
     paper: "Qwen2.5 Technical Report, arXiv 2412.15115",
     examples: &["Qwen/Qwen2.5-7B-Instruct"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0 for most sizes",
+    parity: PARITY,
     input: INPUT,
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "qwen2"),

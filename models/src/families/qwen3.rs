@@ -1,7 +1,7 @@
 //! Qwen3 without eyes: queries and keys normalised by head.
 
 use super::qwen2_vl::TEMPLATE;
-use super::text_only::{INPUT, Kind, Windows, load, settings};
+use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
 use crate::networks::decoder::BlockSpec;
 
@@ -12,6 +12,9 @@ pub const FAMILY: Family = Family {
     name: "qwen3",
     paper: "Qwen3 Technical Report, arXiv 2505.09388",
     examples: &["Qwen/Qwen3-8B"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0",
+    parity: PARITY,
     input: INPUT,
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "qwen3"),

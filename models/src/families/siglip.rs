@@ -23,6 +23,9 @@ pub const FAMILY: Family = Family {
     name: "siglip",
     paper: "SigLIP, arXiv 2303.15343; MedSigLIP: MedGemma Technical Report, arXiv 2507.05201",
     examples: &["google/medsiglip-448", "google/siglip-so400m-patch14-384"],
+    layouts: "Hugging Face folders of transformers 4.x and 5, with tokenizer.json",
+    licence: "Apache-2.0; Health AI Developer Foundations terms of use for MedSigLIP",
+    parity: "transformers 5.24, 3 shapes: vectors 1e-5, logits 5e-5",
     input: "pictures squashed to a square (448 × 448 for MedSigLIP), levels from -1 to 1; texts padded to all \
             positions",
     architectures: ARCHITECTURES,
@@ -65,7 +68,8 @@ impl Siglip {
         let length = text.positive_or("max_position_embeddings", 64)?;
         let width = text.positive_or("projection_size", stack.hidden)?;
         if width != vision.stack.hidden {
-            let problem = format!("{width} does not fit vectors of pictures, which have {}", vision.stack.hidden);
+            let problem =
+                format!("{width} does not fit vectors of pictures, which have {}", vision.stack.hidden);
             return Err(text.bad("projection_size", problem));
         }
         let file = ProcessorFile::read(checkpoint, &config)?;
@@ -118,7 +122,11 @@ impl Siglip {
 }
 
 /// tokenizer.json and the padding token: the one that tokenizer_config.json names, or `padding`.
-fn read_tokenizer(checkpoint: &Checkpoint, vocab: usize, padding: u32) -> Result<(Tokenizer, u32), LoadError> {
+fn read_tokenizer(
+    checkpoint: &Checkpoint,
+    vocab: usize,
+    padding: u32,
+) -> Result<(Tokenizer, u32), LoadError> {
     let failed = |problem: String| LoadError::File { file: TOKENIZER.into(), problem };
     let mut tokenizer =
         Tokenizer::from_bytes(checkpoint.need_bytes(TOKENIZER)?).map_err(|e| failed(e.to_string()))?;
@@ -151,8 +159,9 @@ impl PairEncoder for Siglip {
     fn picture(&mut self, picture: &Picture) -> Result<Vec<f32>, ModelError> {
         let side = self.square.side;
         let bad = |problem: String| ModelError::Picture { index: 0, problem };
-        let planes = Tensor::from_vec(self.square.planes(picture).map_err(bad)?, (3, side, side), &Device::Cpu)
-            .and_then(|t| t.to_dtype(self.numbers.activations)?.to_device(&self.numbers.device));
+        let planes =
+            Tensor::from_vec(self.square.planes(picture).map_err(bad)?, (3, side, side), &Device::Cpu)
+                .and_then(|t| t.to_dtype(self.numbers.activations)?.to_device(&self.numbers.device));
         Self::unit(planes.and_then(|planes| self.vision.pooled(&planes)))
     }
 

@@ -14,6 +14,12 @@ use loupe_core::VisionLanguageModel;
 /// How pictures of all members are prepared.
 pub(super) const INPUT: &str = "words alone: judges, second opinions, sets of questions without pictures";
 
+/// Which files of members are held by tests.
+pub(super) const LAYOUTS: &str = "Hugging Face folders of transformers 4.x and 5";
+
+/// How near members come to their reference.
+pub(super) const PARITY: &str = "transformers 5.24: ids equal, logits 5e-5, 32 greedy tokens equal";
+
 /// Stands in for a missing template where turns are written differently from checkpoint to checkpoint.
 pub(super) const NO_TEMPLATE: &str = "{{ raise_exception('the checkpoint has no chat template (chat_template.jinja, \
                                       or chat_template in tokenizer_config.json): is it a base model?') }}";
@@ -29,7 +35,9 @@ pub(super) fn load(
     let config = checkpoint.need_json("config.json")?;
     let decoder = settings(&Fields::new(&config, "config.json"))?;
     let assembly = Assembly { family, resample: "none", template, canonical };
-    assemble(checkpoint, options, &assembly, |weights| Ok(WordsOnly(Decoder::load(weights, "model.", decoder)?)))
+    assemble(checkpoint, options, &assembly, |weights| {
+        Ok(WordsOnly(Decoder::load(weights, "model.", decoder)?))
+    })
 }
 
 /// Names of text models; those that were cut out of a model with pictures kept longer ones.
@@ -144,9 +152,10 @@ fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
     };
     let above = |field: &str, default: Option<f64>| -> Result<f64, LoadError> {
         match fields.f64_or(field, default.unwrap_or(0.0))? {
-        value if value > 0.0 => Ok(value),
-        _ => Err(fields.bad(field, "missing or not above 0")),
-    }};
+            value if value > 0.0 => Ok(value),
+            _ => Err(fields.bad(field, "missing or not above 0")),
+        }
+    };
     let scaling = match fields.text("rope_type").or_else(|| fields.text("type")).unwrap_or("default") {
         "default" => RopeScaling::None,
         "linear" => RopeScaling::Linear(above("factor", None)?),

@@ -96,8 +96,7 @@ fn published_settings_and_names_load_the_same() {
         }
     };
     let dir = case.write(sparse, |name| format!("model.{name}"));
-    let mut encoder =
-        load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap();
+    let mut encoder = load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap();
     assert_eq!(case.vectors(encoder.as_mut()), case.vectors(case.load().as_mut()));
 }
 

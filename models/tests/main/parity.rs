@@ -294,7 +294,8 @@ fn text_models_refuse_pictures_and_tokens_without_embeddings() {
     let seen = greedy(vec![Arc::new(crate::common::picture(20, 20, 1))], "what?", 2);
     let out = model.generate(&[words, seen]);
     assert!(out[0].is_ok(), "{:?}", out[0]);
-    let refused = matches!(&out[1], Err(ModelError::Picture { index: 0, problem }) if problem.contains("words alone"));
+    let refused =
+        matches!(&out[1], Err(ModelError::Picture { index: 0, problem }) if problem.contains("words alone"));
     assert!(refused, "{:?}", out[1]);
     // A template that writes it is another matter.
     std::fs::write(dir.path().join("chat_template.jinja"), "<beyond>{{ messages[0].content }}").unwrap();

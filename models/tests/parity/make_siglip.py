@@ -15,6 +15,8 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from make_qwen import picture, weight
 
 HERE = pathlib.Path(__file__).parent
+# A whole checkpoint for the tests of the command line, with a picture and what its texts have to do with it.
+WHOLE = HERE.parents[2] / "tests" / "siglip"
 torch.set_num_threads(1)
 TEXTS = ["a chest x ray", "A photo of: a FRACTURE, left?", "", "no pleural effusion is seen here"]
 
@@ -55,7 +57,17 @@ def weights(model):
     return rules
 
 
-def case(name, text, vision, sizes, resample=2, pil=False):
+def whole(model, tok, processor, image, logits):
+    WHOLE.mkdir(exist_ok=True)
+    model.save_pretrained(WHOLE)
+    processor.save_pretrained(WHOLE)
+    tok.save_pretrained(WHOLE)
+    image.save(WHOLE / "picture.png")
+    expected = dict(texts=TEXTS, logits=logits.tolist(), probabilities=torch.sigmoid(logits).tolist())
+    (WHOLE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+def case(name, text, vision, sizes, resample=2, pil=False, stored=False):
     tok = tokenizer()
     config = tf.SiglipConfig(text_config=dict(text, vocab_size=len(tok), pad_token_id=1, projection_size=vision["hidden_size"]),
                              vision_config=vision)
@@ -83,6 +95,8 @@ def case(name, text, vision, sizes, resample=2, pil=False):
     described = json.loads(tok.backend_tokenizer.to_str())
     described["padding"] = described["truncation"] = None
     (folder / "tokenizer" / "tokenizer.json").write_text(json.dumps(described, ensure_ascii=False, separators=(",", ":")) + "\n")
+    if stored:
+        whole(model, tok, processor, images[0], out.logits_per_image[0])
     print(name, ids[1].tolist(), {k: tuple(v.shape) for k, v in ref.items()})
 
 
@@ -96,4 +110,4 @@ if __name__ == "__main__":
     case("patches_do_not_fill_pil", tower(24, 3, 3, 40, max_position_embeddings=36), tower(48, 2, 4, 72, image_size=60, patch_size=14),
          [(31, 77, 4), (3, 5, 5)], pil=True)
     case("bicubic", tower(16, 1, 1, 48, max_position_embeddings=40), tower(16, 2, 2, 32, image_size=56, patch_size=8),
-         [(64, 300, 6)], resample=3)
+         [(64, 300, 6)], resample=3, stored=True)
