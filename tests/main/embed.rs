@@ -6,7 +6,8 @@ use serde_json::Value;
 #[test]
 fn images_and_texts_are_compared_as_the_reference_does_and_what_fails_fails_alone() {
     let folder = source("tests/siglip");
-    let expected: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let (model, image) = (folder.to_str().unwrap().to_owned(), folder.join("picture.png"));
     let mut args = vec!["embed", "nowhere.png", image.to_str().unwrap(), "--model", &model];
     let texts = expected["texts"].as_array().unwrap();

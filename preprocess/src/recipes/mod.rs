@@ -58,10 +58,14 @@ pub fn by_recipe(
     source: &str,
     limits: &DecodeLimits,
 ) -> Result<Prepared, MediaError> {
-    let mut made = (recipe(name)?.prepare)(&read.volume, limits)?;
+    let recipe = recipe(name)?;
+    let mut made = (recipe.prepare)(&read.volume, limits)?;
+    // Publishers change their recipes: which one it was, and of which source, is on record.
+    let said = format!("recipe {} ({})", recipe.name, recipe.source);
     for picture in &mut made.pictures {
         picture.origin.source = Some(source.to_owned());
+        picture.origin.steps.insert(0, said.clone());
     }
-    made.steps.splice(0..0, read.notes.iter().cloned());
+    made.steps.splice(0..0, read.notes.iter().cloned().chain([said]));
     Ok(made)
 }
