@@ -5,15 +5,14 @@
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
-use crate::checkpoint::weights::{Numbers, Weights};
+use crate::checkpoint::weights::Numbers;
 use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Clues, Family, Loader};
-use crate::layers::linear::Linear;
-use crate::layers::norm::Norm;
 use crate::layers::rope::{RopeScaling, end_to_end};
 use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, Gate, LayerSpec, RopeSpec};
+use crate::networks::gemma_projector::{Pooling, Projector};
 use crate::networks::siglip::{VisionConfig, VisionTower};
 use crate::options::LoadOptions;
 use crate::processors::levels::HALVES;
@@ -241,67 +240,6 @@ fn ropes(text: &Fields<'_>, head_dim: usize) -> Result<Vec<RopeSpec>, LoadError>
         table("sliding_attention", text.f64_or("rope_local_base_freq", 1e4)?, None)?,
         table("full_attention", text.f64_or("rope_theta", 1e6)?, text.object("rope_scaling"))?,
     ])
-}
-
-/// How the patches of a picture become its tokens.
-#[derive(Debug, Clone, Copy)]
-struct Pooling {
-    /// Tokens along a side of a picture.
-    side: usize,
-    /// Patches along a side of a token.
-    kernel: usize,
-}
-
-impl Pooling {
-    fn read(root: &Fields<'_>, vision: &VisionConfig) -> Result<Self, LoadError> {
-        const TOKENS: &str = "mm_tokens_per_image";
-        let (tokens, grid) = (root.positive_or(TOKENS, 256)?, vision.grid());
-        let side = tokens.isqrt();
-        if side * side != tokens || !grid.is_multiple_of(side) {
-            let problem = format!("{tokens} tokens are no square that divides {grid} × {grid} patches");
-            return Err(root.bad(TOKENS, problem));
-        }
-        Ok(Self { side, kernel: grid / side })
-    }
-
-    fn tokens(self) -> usize {
-        self.side * self.side
-    }
-}
-
-/// `Gemma3MultiModalProjector`: means of squares of patches, a norm, a product.
-struct Projector {
-    pooling: Pooling,
-    norm: Norm,
-    product: Linear,
-}
-
-impl Projector {
-    fn load(
-        w: &Weights,
-        prefix: &str,
-        vision: &VisionConfig,
-        pooling: Pooling,
-        out: usize,
-    ) -> Result<Self, LoadError> {
-        let (input, eps) = (vision.stack.hidden, vision.stack.eps);
-        // Stored as (in, out).
-        let stored = w.f32(&format!("{prefix}mm_input_projection_weight"), &[input, out])?;
-        let turned = (0..out).flat_map(|o| stored.iter().skip(o).step_by(out).copied()).collect();
-        Ok(Self {
-            pooling,
-            norm: Norm::rms_plus(w, &format!("{prefix}mm_soft_emb_norm"), input, eps, 1.0)?,
-            product: Linear::from_values(w, turned, None, input, out)?,
-        })
-    }
-
-    /// (patches, vision width) of a picture to (tokens, text width).
-    fn forward(&self, patches: &Tensor) -> candle_core::Result<Tensor> {
-        let (Pooling { side, kernel }, width) = (self.pooling, patches.dim(1)?);
-        let squares = patches.reshape((side, kernel, side, kernel * width))?.mean(1)?;
-        let pooled = squares.reshape((side * side, kernel, width))?.mean(1)?;
-        self.product.forward(&self.norm.forward(&pooled)?)
-    }
 }
 
 /// How pictures enter.
