@@ -84,8 +84,8 @@ pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, L
         return Err(root.bad("num_key_value_heads", format!("{kv_heads} does not divide {heads} heads")));
     }
     let head_dim = root.positive_or("head_dim", kind.head_dim.unwrap_or(hidden / heads))?;
-    if !head_dim.is_multiple_of(2) {
-        return Err(root.bad("head_dim", format!("{head_dim} is odd")));
+    if head_dim == 0 || !head_dim.is_multiple_of(2) {
+        return Err(root.bad("head_dim", format!("{head_dim} dimensions do not split into two halves")));
     }
     if root.text("hidden_act").is_some_and(|act| act != "silu") {
         return Err(root.bad("hidden_act", "only silu is supported"));
