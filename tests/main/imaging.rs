@@ -241,6 +241,10 @@ fn volumes_become_the_input_of_models() {
     let medgemma = prepare("medgemma", &["--recipe", "medgemma-ct"]);
     assert_eq!(medgemma["pictures"].as_array().unwrap().len(), 4);
     assert_eq!(medgemma["pictures"][3]["caption"], "SLICE 4");
+    let named = |record: &Value| {
+        record["steps"].to_string().contains("recipe medgemma-ct (Google-Health/medgemma d89262c")
+    };
+    assert!(named(&medgemma), "{medgemma}");
     let m3d = prepare("m3d", &["--recipe", "m3d"]);
     assert_eq!(
         (&m3d["volume"], m3d["pictures"].as_array().unwrap().len()),
@@ -249,7 +253,17 @@ fn volumes_become_the_input_of_models() {
 
     let names = said(&loupe(&["list", "recipes"])).0;
     let unknown = said(&loupe(&["prepare", &volume, "-o", &path("x"), "--recipe", "nope"])).1;
-    for name in ["medgemma-ct", "medgemma-mr", "ct-chat", "m3d", "merlin", "radfm", "fleming-vl"] {
+    for name in [
+        "medgemma-ct",
+        "medgemma-ct-serving",
+        "medgemma1-ct",
+        "medgemma-mr",
+        "ct-chat",
+        "m3d",
+        "merlin",
+        "radfm",
+        "fleming-vl",
+    ] {
         assert!(names.contains(name), "{name}: {names}");
     }
     assert!(unknown.contains("loupe list recipes"), "{unknown}");
