@@ -25,15 +25,12 @@ pub struct LoadOptions {
     pub dtype: Option<Dtype>,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
-<<<<<<< HEAD
     /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
     /// what the processor file says where nothing is given.
     pub pixels: PixelBounds,
-=======
     /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
     /// the processor file says.
     pub pan_and_scan: bool,
->>>>>>> gemma
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -78,11 +75,8 @@ impl Default for LoadOptions {
             device: DeviceChoice::Cpu,
             dtype: None,
             resample: None,
-<<<<<<< HEAD
             pixels: PixelBounds::default(),
-=======
             pan_and_scan: false,
->>>>>>> gemma
             dialect: None,
             memory_bytes: None,
             rows: None,

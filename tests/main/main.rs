@@ -11,11 +11,8 @@
 mod browser;
 mod cli;
 mod common;
-<<<<<<< HEAD
 mod deidentify;
-=======
 mod embed;
->>>>>>> gemma
 mod evaluation;
 mod grounding;
 mod imaging;

@@ -169,7 +169,6 @@ impl Question {
         }
     }
 
-<<<<<<< HEAD
     /// The pictures as a model of this dialect is shown them.
     fn shown(&self, box_dialect: &str) -> Result<Vec<Arc<Picture>>, AppError> {
         match &self.prompt {
@@ -184,19 +183,6 @@ impl Question {
         let of = |media: &MediaRef| finding.origin.source.as_deref() == Some(media.name.as_str());
         let numbered = self.media.get(finding.picture).filter(|media| of(media)).map(|_| finding.picture);
         let at = numbered.or_else(|| self.media.iter().position(of));
-=======
-    /// The pictures as a model of this dialect is shown them.
-    fn shown(&self, box_dialect: &str) -> Result<Vec<Arc<Picture>>, AppError> {
-        match &self.prompt {
-            AskPrompt::Question(_) => Ok(self.pictures.clone()),
-            AskPrompt::Ground(_) => self.pictures.iter().map(|p| grounding_picture(p, box_dialect)).collect(),
-        }
-    }
-
-    /// The image of a picture as it was named.
-    fn named(&self, origin: &Origin) -> &str {
-        let at = self.media.iter().position(|m| origin.source.as_deref() == Some(m.name.as_str()));
->>>>>>> gemma
         self.images.get(at.unwrap_or(0)).map_or("", String::as_str)
     }
 

@@ -132,7 +132,6 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         let given = options.model.load.resample.is_some();
         settings.insert("resample".to_owned(), Setting { value: checkpoint.resample.clone().into(), given });
     }
-<<<<<<< HEAD
     // How large a file may be is left out: a larger bound makes a reply of a failure and changes none.
     let ImageOptions { xform, series, .. } = &options.images;
     let given = |value: serde_json::Value, default: serde_json::Value| {
@@ -148,11 +147,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         })
     };
     settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
-=======
     if options.model.load.pan_and_scan {
         settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
     }
->>>>>>> gemma
     if let Some(probe) = options.probe {
         let value = format!("{} seed {}", probe.name(), options.seed).into();
         settings.insert("probe".to_owned(), Setting { value, given: true });

@@ -33,11 +33,8 @@ pub mod data;
 pub mod deidentify;
 pub mod demo;
 pub mod doctor;
-<<<<<<< HEAD
 mod earlier;
-=======
 pub mod embed;
->>>>>>> gemma
 mod embedded;
 mod error;
 pub mod evaluate;

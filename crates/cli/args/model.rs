@@ -27,7 +27,6 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum)]
     resample: Option<ResampleName>,
 
-<<<<<<< HEAD
     /// Least pixels of a picture as the model sees it; smaller ones are enlarged. What the checkpoint's
     /// processor file says when not given; for models that take pictures of any size.
     #[arg(long, value_name = "N")]
@@ -37,12 +36,10 @@ pub(crate) struct ModelArgs {
     /// --min-pixels the checkpoint decides when not given.
     #[arg(long, value_name = "N")]
     max_pixels: Option<usize>,
-=======
     /// Show elongated images in crops too, after the whole image (Gemma 3 and MedGemma); more tokens, finer
     /// detail.
     #[arg(long)]
     pan_and_scan: bool,
->>>>>>> gemma
 
     /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
     /// it in another way than their family.
@@ -103,11 +100,8 @@ impl ModelArgs {
                 ResampleName::Pillow => Resample::Pillow,
                 ResampleName::Torchvision => Resample::Torchvision,
             }),
-<<<<<<< HEAD
             pixels: PixelBounds { min: self.min_pixels, max: self.max_pixels },
-=======
             pan_and_scan: self.pan_and_scan,
->>>>>>> gemma
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
             memory_bytes: self.memory.map(megabytes),

@@ -59,7 +59,8 @@ impl Siglip {
     fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
         let config = checkpoint.need_json("config.json")?;
         let root = Fields::new(&config, "config.json");
-        let (text, vision) = (root.object_or_defaults("text_config")?, root.object_or_defaults("vision_config")?);
+        let (text, vision) =
+            (root.object_or_defaults("text_config")?, root.object_or_defaults("vision_config")?);
         if !vision.bool_or("vision_use_head", true)? {
             return Err(vision.bad("vision_use_head", "without its head the tower gives a picture no vector"));
         }

@@ -31,11 +31,6 @@ impl Squashed {
     ) -> Result<Self, LoadError> {
         let file = ProcessorFile::read(checkpoint, config)?;
         file.class(&["Sam2ImageProcessor"])?;
-<<<<<<< HEAD
-        file.need_side(side, &[("size", "height"), ("size", "width")])?;
-        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &[])?;
-=======
->>>>>>> gemma
         // The class has only ever resized with torchvision.
         let backend = options.resample.unwrap_or(Backend::Torchvision);
         Ok(Self(Square::read(&file, side, backend, (2, IMAGENET))?))

@@ -58,14 +58,10 @@ pub fn by_recipe(
     source: &str,
     limits: &DecodeLimits,
 ) -> Result<Prepared, MediaError> {
-<<<<<<< HEAD
-    let mut made = (recipe(name)?.prepare)(&read.without_padding(), limits)?;
-=======
     let recipe = recipe(name)?;
     let mut made = (recipe.prepare)(&read.without_padding(), limits)?;
     // Publishers change their recipes: which one it was, and of which source, is on record.
     let said = format!("recipe {} ({})", recipe.name, recipe.source);
->>>>>>> gemma
     for picture in &mut made.pictures {
         if read.facts.inverted(picture.origin.slice)? {
             let negative: Vec<u8> = picture.pixels().iter().map(|level| 255 - level).collect();

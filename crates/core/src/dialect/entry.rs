@@ -6,12 +6,9 @@ use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair, SpokenBox, Spok
 use super::units::{PictureSizes, Units};
 use super::{box_tags, box_tokens, loc_tokens, numbers, objects};
 use crate::finding::{Finding, Place};
-<<<<<<< HEAD
-use crate::reasoning::without_reasoning;
-=======
 use crate::picture::{Origin, Picture, PictureError};
+use crate::reasoning::without_reasoning;
 use std::sync::Arc;
->>>>>>> gemma
 
 /// A way of writing boxes and points.
 #[derive(Debug, Clone, Copy, PartialEq)]
