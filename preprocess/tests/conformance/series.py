@@ -59,7 +59,13 @@ def row(loupe, root, folder):
             orders.append(made)
         phases = max(map(len, places.values()))
         if any(f[4] for f in files):
+            # The file alone shows all tiles at once.
             counts["tiles"] += 1
+            middle = [render(loupe, made, folder / "a.png") for made in orders]
+            refused = all(isinstance(m, str) for m in middle)
+            counts["refused"] += refused
+            same = refused or not any(isinstance(m, str) for m in middle) and np.array_equal(*middle)
+            counts["same" if same else "other"] += 1
             continue
         same = True
         for k, place in enumerate(sorted(places)):

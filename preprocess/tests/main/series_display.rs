@@ -352,6 +352,17 @@ fn a_multi_frame_volume_opens_in_the_middle_and_its_frames_by_number() {
 }
 
 #[test]
+fn of_two_copies_the_whole_one_counts_whatever_its_name() {
+    let sets = [0, 1].map(|n| windowed(slice(n), "750", "1500"));
+    for cut_off in ["!.dcm", "z.dcm"] {
+        let folder = Folder::of(&sets);
+        let bytes = std::fs::read(&folder.files[0]).unwrap();
+        std::fs::write(folder.dir.path().join(cut_off), &bytes[..bytes.len() - 8]).unwrap();
+        assert_eq!(folder.slice(0, None).unwrap().pixels(), folder.file(0, None).pixels(), "{cut_off}");
+    }
+}
+
+#[test]
 fn the_series_of_a_folder_are_numbered_by_their_contents() {
     let other = |n: usize| {
         slice(n).text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.9").text(tags::SERIES_NUMBER, VR::IS, "2").text(
