@@ -15,6 +15,7 @@ mod evaluation;
 mod grounding;
 mod imaging;
 mod judging;
+mod masks;
 mod measures;
 mod records;
 mod segment;
