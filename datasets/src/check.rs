@@ -318,9 +318,9 @@ impl<'a> Checker<'a> {
             return sought.is_there;
         }
         let there = path.exists();
-        let first = self.set.about(sample, &format!("missing image: {}", media.name));
+        let said = self.set.about(sample, &format!("missing image: {}", media.name));
         let order = self.files.len();
-        self.files.insert(name, SoughtFile { is_there: there, order, first, further: Vec::new() });
+        self.files.insert(name, SoughtFile { is_there: there, order, first: said, further: Vec::new() });
         self.found.images += 1;
         if !there {
             self.found.missing_images += 1;
