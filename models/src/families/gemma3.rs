@@ -85,6 +85,7 @@ pub(super) fn load(
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let config = checkpoint.need_json("config.json")?;
     let root = Fields::new(&config, "config.json");
+    options.pixels.refuse(family.name)?;
     let text_fields = root.object_or_defaults("text_config")?;
     let tied = root.bool_or("tie_word_embeddings", text_fields.bool_or("tie_word_embeddings", true)?)?;
     let text = text_model(&text_fields, tied)?;

@@ -33,6 +33,7 @@ pub(super) fn load(
     settings: impl FnOnce(&Fields<'_>) -> Result<DecoderConfig, LoadError>,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let config = checkpoint.need_json("config.json")?;
+    options.pixels.refuse(family.name)?;
     let decoder = settings(&Fields::new(&config, "config.json"))?;
     let assembly = Assembly { family, resample: "none", default_processor: false, template, canonical };
     assemble(checkpoint, options, &assembly, |weights| {

@@ -28,7 +28,7 @@ impl Square {
         default: (usize, [[f64; 3]; 2]),
     ) -> Result<Self, LoadError> {
         file.need_side(side, &[("size", "height"), ("size", "width")])?;
-        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &[])?;
+        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &["do_pan_and_scan"])?;
         let levels = Levels::read(&file.fields(), default.1)?;
         Ok(Self { side, filter: file.filter(default.0)?, backend, levels })
     }
