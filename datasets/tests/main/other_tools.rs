@@ -51,7 +51,7 @@ fn row(id: &str, text: &str, gold: &str) -> (String, String, String) {
 fn samples_of_lmms_eval() {
     let sample = |doc_id: usize, resp: Value, target: &str| {
         json!({"doc_id": doc_id, "doc": {"qid": 900 + doc_id, "question": "Is there a mass?", "img_name": "x.png"}, "target": target,
-               "arguments": {"gen_args_0": {"arg_0": "Is there a mass?\nAnswer:"}}, "resps": [[resp.clone()]], "filtered_resps": [resp],
+               "arguments": {"gen_args_0": {"arg_0": "Is there a mass?\nAnswer:"}}, "resps": [[resp]], "filtered_resps": [resp],
                "doc_hash": "1", "exact_match": 1.0})
     };
     let rows = [
@@ -186,8 +186,8 @@ fn row_of(id: &str, text: &str, gold: &str) -> (String, String, String) {
 fn an_object_is_never_a_reply() {
     let object = json!({"choices": [{"message": {"content": "B"}}], "model": "m"});
     let rows = [
-        json!({"id": 1, "answer": "B", "output": object.clone()}),
-        json!({"id": 2, "answer": "B", "output": object.clone()}),
+        json!({"id": 1, "answer": "B", "output": object}),
+        json!({"id": 2, "answer": "B", "output": object}),
     ];
     let mixed = [
         json!({"id": 1, "answer": "B", "response": "B"}),

@@ -58,7 +58,7 @@ pub(super) fn tokens(text: &str, offered: impl Fn(char) -> bool) -> Vec<Token> {
             c if is_cjk(c) => (Kind::Han, c.to_string()),
             c if in_word(&c) => {
                 // An apostrophe inside a word is left out; the s behind it too (it's, A's).
-                while chars.get(at + n).is_some_and(|c| in_word(c))
+                while chars.get(at + n).is_some_and(&in_word)
                     || (chars.get(at + n) == Some(&'\'') && chars.get(at + n + 1).is_some_and(in_word))
                 {
                     n += 1;

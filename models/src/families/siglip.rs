@@ -73,6 +73,12 @@ impl Siglip {
                 format!("{width} does not fit vectors of pictures, which have {}", vision.stack.hidden);
             return Err(text.bad("projection_size", problem));
         }
+        // No published checkpoint has another; a tiny one that had did not equal its reference.
+        if width != stack.hidden {
+            let problem =
+                format!("{width} is not supported; the width of the text model, {}, is", stack.hidden);
+            return Err(text.bad("projection_size", problem));
+        }
         let file = ProcessorFile::read(checkpoint, &config)?;
         let class = file.class(&["SiglipImageProcessor"])?;
         let backend = options.resample.unwrap_or_else(|| file.backend(&class));

@@ -107,7 +107,7 @@ def tower(hidden, layers, heads, wide, **more):
 if __name__ == "__main__":
     case("square", tower(32, 2, 2, 64, max_position_embeddings=34), tower(32, 3, 2, 64, image_size=112, patch_size=14),
          [(233, 157, 1), (120, 200, 2), (112, 112, 3)])
-    case("patches_do_not_fill_pil", tower(24, 3, 3, 40, max_position_embeddings=36), tower(48, 2, 4, 72, image_size=60, patch_size=14),
+    case("patches_do_not_fill_pil", tower(48, 3, 3, 40, max_position_embeddings=36), tower(48, 2, 4, 72, image_size=60, patch_size=14),
          [(31, 77, 4), (3, 5, 5)], pil=True)
     case("bicubic", tower(16, 1, 1, 48, max_position_embeddings=40), tower(16, 2, 2, 32, image_size=56, patch_size=8),
          [(64, 300, 6)], resample=3, stored=True)

@@ -228,7 +228,7 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
 
     let hidden = PageOptions { hide_names: true, ..ROOM };
     let hidden = run::page(&run, from(&Images::default()), &hidden).unwrap();
-    assert_eq!(hidden.items[0].pictures[0].caption, "q0 image 1 · 40 × 30 · slice 5");
+    assert_eq!(hidden.items[0].pictures[0].caption, "q0 image 1 · 40 × 30");
     assert!(!json(&hidden).0.to_string().contains("flat"), "the name of a file");
 
     let few = run::page(&run, from(&Images::default()), &PageOptions { samples: 1, ..ROOM }).unwrap();
