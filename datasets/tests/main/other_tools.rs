@@ -70,6 +70,7 @@ fn samples_of_lmms_eval() {
     assert_eq!((sample.question.as_str(), sample.group.as_str()), ("Is there a mass?", "x.png"));
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` at the call")]
 fn eval_sample(id: usize, content: Value, target: Value, error: Value) -> Value {
     json!({"id": id, "epoch": 1, "input": [{"role": "user", "content": [{"type": "image", "image": "x"}, {"type": "text", "text": "Which?"}]}],
            "choices": ["lung", "liver"], "target": target, "messages": [],

@@ -108,7 +108,7 @@ fn list_at(names: &Names, all: &[Token], at: usize) -> Option<Listed> {
             next += 1;
         }
         // After "and" the list is complete.
-        if !(comma || joined) || (closed && !joined) {
+        if !joined && (closed || !comma) {
             return Some((list, end));
         }
         closed |= joined;
@@ -200,7 +200,7 @@ fn han_before(all: &[Token], at: usize) -> Option<std::ops::Range<usize>> {
     let cue = CUES.iter().filter(|c| ends(c)).max_by_key(|c| c.len())?;
     let before = said.strip_suffix(cue).or_else(|| whole.strip_suffix(cue)).unwrap_or_default();
     let denied = cue.starts_with("排除") && DENIED.iter().any(|d| before.ends_with(d));
-    (!denied && !(*cue == "非" && before.ends_with('是'))).then_some(start..at + 1)
+    (!(denied || *cue == "非" && before.ends_with('是'))).then_some(start..at + 1)
 }
 
 /// The cue behind an option (or a list of them) that ends before `at`, and whether it speaks of the whole list.

@@ -179,6 +179,7 @@ fn what_is_known_and_not_implemented_is_refused_by_name() {
         edit(dir.path(), "config.json", |c| change(c));
         refused(dir.path())
     };
+    #[expect(clippy::type_complexity, reason = "a table")]
     let changes: &[(&str, &dyn Fn(&mut Value))] = &[
         ("quantization_config", &|c| c["quantization_config"] = json!({ "quant_method": "awq" })),
         ("layer_types", &|c| {
