@@ -65,7 +65,6 @@ impl Case {
 }
 
 #[test]
-#[ignore = "vectors of texts differ in the shape patches_do_not_fill_pil; `loupe embed` says so"]
 fn vectors_and_logits_equal_transformers() {
     for case in Case::all() {
         let mut encoder = case.load();
@@ -73,7 +72,12 @@ fn vectors_and_logits_equal_transformers() {
         for (got, name) in [(&pictures, "image_embeds"), (&texts, "text_embeds")] {
             assert!(got.iter().all(|v| v.len() == encoder.width()));
             let off = largest_difference(&got.concat(), &case.floats(name));
-            assert!(off <= 1e-5, "{}: {name} differ by {off}", case.name);
+            // Not equal yet, which `loupe embed` says.
+            let differs = name == "text_embeds" && case.name == "patches_do_not_fill_pil";
+            assert!(differs || off <= 1e-5, "{}: {name} differ by {off}", case.name);
+        }
+        if case.name == "patches_do_not_fill_pil" {
+            continue;
         }
         let logit = encoder.logit();
         let logits = pictures.iter().flat_map(|p| texts.iter().map(move |t| logit.of(p, t) as f32));
