@@ -25,7 +25,7 @@ pub const FAMILY: Family = Family {
     examples: &["google/medsiglip-448", "google/siglip-so400m-patch14-384"],
     layouts: "Hugging Face folders of transformers 4.x and 5, with tokenizer.json",
     licence: "Apache-2.0; Health AI Developer Foundations terms of use for MedSigLIP",
-    parity: "pictures equal transformers 5.24 to 1e-5; vectors of texts differ in one of three tiny shapes, so do not rely on them yet",
+    parity: "pictures equal transformers 5.24 to 1e-5; vectors of texts differ in two of three tiny shapes, so do not rely on them yet",
     input: "pictures squashed to a square (448 × 448 for MedSigLIP), levels from -1 to 1; texts padded to all \
             positions",
     architectures: ARCHITECTURES,
