@@ -30,7 +30,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    out.say("vectors of texts do not equal their reference in every shape yet (docs/supported.md); do not rely on them");
     let options = EmbedOptions {
         images: args.images.clone(),
         view: args.view.view(),
