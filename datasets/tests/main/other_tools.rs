@@ -1,20 +1,12 @@
 //! Files in the layouts of other tools.
 
+use loupe_core::Target;
 use loupe_core::sample::Outcome;
-use loupe_core::{MediaError, MediaLoader, MediaRef, Picture, Target};
 use loupe_datasets::replies::{Join, JoinError, JoinOptions, join};
-use loupe_testing::folder;
+use loupe_testing::{NoPictures, folder};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
-
-struct NoPictures;
-
-impl MediaLoader for NoPictures {
-    fn load(&self, _: &MediaRef) -> Result<Picture, MediaError> {
-        Err(MediaError::NotFound)
-    }
-}
 
 fn lines(rows: &[Value]) -> String {
     rows.iter().map(|r| format!("{r}\n")).collect()
