@@ -9,7 +9,7 @@
 //! - the transfer syntax of the data set is one that it knows: files of a private one are written as
 //!   explicit little endian, which is what they are read as, under the name they had.
 
-use crate::object::{Dataset, Element, Object, Slice, Value, offset_table, words};
+use crate::object::{Dataset, Element, Object, Value, offset_table, words};
 use crate::syntax::{self, has_long_length};
 use crate::uid;
 use dicom_core::value::{C, DataSetSequence, PixelFragmentSequence};
