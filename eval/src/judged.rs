@@ -34,7 +34,11 @@ pub(crate) fn case<'a>(sample: &'a Sample, prediction: &'a Prediction, item: &'a
 
 /// What the profiles decide about a case, under their names.
 pub(crate) fn judge(profiles: &[&dyn Profile], case: &Case<'_>) -> Vec<(String, Judgement)> {
-    profiles.iter().map(|p| (p.name().to_owned(), p.judge(case))).collect()
+    let judged = |profile: &&dyn Profile| {
+        let judgement = profile.judge(case);
+        (profile.name().to_owned(), Judgement { verdict: judgement.verdict.finite(), ..judgement })
+    };
+    profiles.iter().map(judged).collect()
 }
 
 /// Every item in dataset order, judged here and now; items that the run has not come to have no reply and

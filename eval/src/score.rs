@@ -174,7 +174,7 @@ fn add(
     let case = case(sample, &prediction, item);
     let verdicts = judge(scoring.profiles, &case);
     let measured: Vec<(&'static str, Score)> =
-        scoring.metrics.iter().map(|m| (m.name(), m.score(sample, &prediction))).collect();
+        scoring.metrics.iter().map(|m| (m.name(), m.score(sample, &prediction).finite())).collect();
     summariser.add(&case, &verdicts, &measured);
     let (reply, failure) = words(&prediction);
     let line = ScoreLine {

@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use crate::layers::fused::{attend, gelu};
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
@@ -128,7 +129,7 @@ impl Encoder {
         let (width, heads) = (fields.positive(names.width)?, fields.positive(names.heads)?);
         let (wide, depth) = (fields.positive(names.wide)?, fields.usize(names.layers)?);
         let (vocab, places) = (fields.positive("vocab_size")?, fields.positive("max_position_embeddings")?);
-        let eps = fields.f64_or("layer_norm_eps", 1e-12)?;
+        let eps = fields.positive_f64_or("layer_norm_eps", 1e-12)?;
         if width % heads != 0 {
             return Err(fields.bad(names.heads, format!("does not divide the width of {width}")));
         }
@@ -321,6 +322,9 @@ impl TextEncoder for Encoder {
                 .forward(&rows, layer)
                 .and_then(|x| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
                 .map_err(|e| ModelError::Compute(e.to_string()))?;
+            if !all_finite(&computed) {
+                return Err(ModelError::NotFinite("vectors of tokens"));
+            }
             let width = computed.len() / rows.iter().map(|r| r.len()).sum::<usize>().max(1);
             let mut left = computed.as_slice();
             for &i in batch {

@@ -8,6 +8,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::words::hex;
 use loupe_core::{LabelVolume, ModelInfo, SegmentError, Volume, VolumeSegmenter};
@@ -134,6 +135,9 @@ impl MeshNet {
                 if weight.dtype != "float32" || Some(taken.len()) != count {
                     return Err(wrong(&weight.name, "expected float32 values up to the end of the tensor"));
                 }
+                if !all_finite(&taken) {
+                    return Err(LoadError::NotFinite { name: weight.name.clone() });
+                }
                 parameters += taken.len() as u64;
                 tensors.insert(weight.name.clone(), (weight.shape.clone(), taken));
             }
@@ -203,6 +207,9 @@ impl VolumeSegmenter for MeshNet {
         let mut grid = Grid { shape: [slices, rows, columns], channels: vec![scaled.collect()] };
         for layer in &self.layers {
             grid = layer.forward(&grid);
+        }
+        if !grid.channels.par_iter().all(|channel| all_finite(channel)) {
+            return Err(SegmentError::NotFinite("logits of voxels"));
         }
         let voxels = slices * rows * columns;
         let labels: Vec<u16> = (0..voxels)
@@ -386,7 +393,8 @@ impl pulp::WithSimd for Row<'_, '_> {
                 let mut buffer = [0f32; 2 * WIDEST];
                 let (pair, _) = S::as_mut_simd_f32s(&mut buffer);
                 for (to, sum) in pair.iter_mut().zip(sums) {
-                    *to = simd.max_f32s(simd.add_f32s(sum, bias), simd.splat_f32s(least));
+                    // In this order a sum that is no number stays one; it is found in the last layer.
+                    *to = simd.max_f32s(simd.splat_f32s(least), simd.add_f32s(sum, bias));
                 }
                 let end = block.min(columns - start);
                 row[start..start + end].copy_from_slice(&buffer[..end]);
