@@ -3,8 +3,9 @@
 use crate::judged::{JudgedItem, case, judge};
 use crate::profile::Judgement;
 use crate::summary::{Scoring, Summariser, Summary};
+use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
-use loupe_core::{Prediction, Score};
+use loupe_core::{Metric, Prediction, Sample, Score};
 use loupe_run::{Item, RunError, RunFolder, replace};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -174,7 +175,7 @@ fn add(
     let case = case(sample, &prediction, item);
     let verdicts = judge(scoring.profiles, &case);
     let measured: Vec<(&'static str, Score)> =
-        scoring.metrics.iter().map(|m| (m.name(), m.score(sample, &prediction).finite())).collect();
+        scoring.metrics.iter().map(|m| (m.name(), measured(*m, sample, &prediction))).collect();
     summariser.add(&case, &verdicts, &measured);
     let (reply, failure) = words(&prediction);
     let line = ScoreLine {
@@ -187,6 +188,12 @@ fn add(
         metrics: &measured,
     };
     write_line(to, between, &line)
+}
+
+/// What a metric says of a reply; one that panics at it has no figure for it.
+fn measured(metric: &dyn Metric, sample: &Sample, prediction: &Prediction) -> Score {
+    let failed = || Score::Unscored("the metric failed on this reply; please report it".into());
+    caught(|| metric.score(sample, prediction)).unwrap_or_else(failed).finite()
 }
 
 /// Keeps the reading error while the writer is told to give up.

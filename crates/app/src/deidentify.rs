@@ -3,6 +3,7 @@
 use crate::error::{AppError, InStep};
 use crate::listener::Listener;
 use loupe_core::DecodeLimits;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::{deid, files};
 use serde::Serialize;
@@ -70,7 +71,9 @@ pub fn deidentify(
     listener: &dyn Listener,
 ) -> Result<DeidentifyDocument, AppError> {
     let secret = match &options.secret {
-        Some(path) => std::fs::read(path).step(|| format!("{} could not be read", path.display()))?,
+        Some(path) => {
+            read_at_most(path, SETTINGS_BYTES).step(|| format!("{} could not be read", path.display()))?
+        }
         None => unguessable(),
     };
     if secret.is_empty() {

@@ -95,6 +95,8 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
     plan.retry_failed = options.retry_failed;
+    // What waits for the model takes no more than a part of what reading it may take.
+    plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.settings = settings(options, respondent.info());
     let task = RunTask {
         dir: &dir,

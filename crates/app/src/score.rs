@@ -5,6 +5,7 @@ use crate::judge::JudgeOptions;
 use crate::listener::Listener;
 use crate::pages::{self, PageOptions};
 use crate::similarity::BertScoreOptions;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_core::{Dataset, MediaLoader, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
@@ -247,7 +248,7 @@ impl Scorer<'_> {
 /// When it was not, or its file is damaged.
 pub fn read_summary(dir: &Path) -> Result<Summary, AppError> {
     let path = dir.join("summary.json");
-    let text = std::fs::read(&path)
+    let text = read_at_most(&path, SETTINGS_BYTES)
         .step(|| format!("{} has no summary; score it with `loupe score`", dir.display()))?;
     serde_json::from_slice(&text).step(|| format!("{}", path.display()))
 }

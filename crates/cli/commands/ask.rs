@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use loupe_app::ask::{AskOptions, AskPrompt, Question};
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
+use loupe_core::words::visible;
 use loupe_core::{Go, Plane};
 use std::io::Write;
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ impl Args {
 fn to_terminal(piece: &str) -> Go {
     let mut out = std::io::stdout().lock();
     // Whoever read the terminal may have left; the rest is then not worth computing.
-    match out.write_all(piece.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible(piece).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Go::On,
         Err(_) => Go::Stop,
     }

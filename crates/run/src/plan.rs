@@ -24,8 +24,8 @@ pub struct Setting {
     pub given: bool,
 }
 
-/// What is to be run; everything here except `decode_ahead`, `decode_threads` and `retry_failed` goes into
-/// run.json and must be the same on resume.
+/// What is to be run; everything here except what is said not to change results, and `retry_failed`, goes
+/// into run.json and must be the same on resume.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
@@ -42,6 +42,9 @@ pub struct Plan {
     pub decode_ahead: usize,
     /// Threads that decode images ahead of the model.
     pub decode_threads: usize,
+    /// Most bytes of decoded pictures that wait or are being looked at; fewer items are decoded ahead where
+    /// pictures are large. Does not change results.
+    pub picture_bytes: u64,
     /// On resume, ask the items again that failed for a reason that may have passed.
     pub retry_failed: bool,
 }
@@ -57,6 +60,7 @@ impl Plan {
             settings: BTreeMap::new(),
             decode_ahead: 32,
             decode_threads: 1,
+            picture_bytes: 1 << 30,
             retry_failed: false,
         }
     }

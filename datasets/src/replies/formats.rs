@@ -1,6 +1,7 @@
 //! The formats of reply files: rows one after the other, told by the file's ending.
 
 use loupe_core::DataError;
+use loupe_core::files::open_regular;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -43,7 +44,7 @@ pub(super) fn each(
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, DataError> {
-    File::open(path).map(BufReader::new).map_err(|e| unreadable(path, e))
+    open_regular(path).map(BufReader::new).map_err(|e| unreadable(path, e))
 }
 
 fn begins_with_list(path: &Path) -> Result<bool, DataError> {
@@ -148,15 +149,8 @@ fn csv_problem(error: &csv::Error) -> String {
 
 #[cfg(feature = "xlsx")]
 fn sheet(path: &Path, take: &mut dyn FnMut(usize, Row) -> bool) -> Result<(), DataError> {
-    let rows = super::xlsx::first_sheet(path).map_err(|problem| unreadable(path, problem))?;
-    let mut rows = rows.into_iter();
-    let names = rows.next().unwrap_or_default();
-    for (number, row) in rows.enumerate() {
-        if !take(number, Row::Cells(names.iter().cloned().zip(row).collect())) {
-            break;
-        }
-    }
-    Ok(())
+    super::xlsx::each_row(path, &mut |number, cells| take(number, Row::Cells(cells)))
+        .map_err(|problem| unreadable(path, problem))
 }
 
 #[cfg(not(feature = "xlsx"))]

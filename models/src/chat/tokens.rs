@@ -1,13 +1,13 @@
 //! Text to tokens and back. What the caller wrote is literal: only the template's own special
 //! tokens are special.
 
+use super::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use tokenizers::Tokenizer;
 
 /// Put inside special tokens that the caller wrote, taken out again before tokenising. A Unicode
 /// noncharacter, so no text has it; one that comes anyway is dropped.
@@ -27,7 +27,7 @@ pub(crate) enum Encoded {
 
 /// The checkpoint's tokenizer.
 pub(crate) struct Tokens {
-    tokenizer: Tokenizer,
+    tokenizer: BoundedTokenizer,
     /// Special tokens with their ids, longest first.
     special: Vec<(String, u32)>,
     /// What the chat template writes for a picture, special token or not.
@@ -45,11 +45,8 @@ impl Tokens {
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
         let bytes = checkpoint.need_bytes(FILE)?;
         let sha256 = hex(&Sha256::digest(&bytes));
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
-        tokenizer.set_encode_special_tokens(true);
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| failed(e.to_string()))?;
-        let added = tokenizer.get_added_tokens_decoder();
+        let tokenizer = BoundedTokenizer::read(&bytes, None).map_err(failed)?;
+        let added = tokenizer.inner().get_added_tokens_decoder();
         let special = added.iter().filter(|(_, t)| t.special && !t.content.is_empty());
         let mut special: Vec<(String, u32)> = special.map(|(id, t)| (t.content.clone(), *id)).collect();
         special.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
@@ -59,6 +56,12 @@ impl Tokens {
             )));
         }
         Ok(Self { tokenizer, special, mark: mark.to_owned(), vocab, sha256 })
+    }
+
+    /// The number of tokens that a text of so many bytes has at least, when that is more than `most`: told without
+    /// reading it.
+    pub(crate) fn too_long(&self, bytes: usize, most: usize) -> Option<usize> {
+        (bytes > self.tokenizer.most_bytes(most)).then(|| self.tokenizer.least_tokens(bytes))
     }
 
     /// `text` with every special token and picture mark in it made unrecognisable.
@@ -106,23 +109,23 @@ impl Tokens {
         if text.is_empty() {
             return Ok(());
         }
-        let encoded = self.tokenizer.encode_fast(text.as_str(), false).map_err(|e| e.to_string())?;
-        if let Some(id) = encoded.get_ids().iter().find(|id| **id as usize >= self.vocab) {
+        let ids = self.tokenizer.encode(text.as_str(), false)?;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab) {
             return Err(format!("token {id} is outside the model's vocabulary of {}", self.vocab));
         }
-        out.extend(encoded.get_ids().iter().map(|id| Encoded::Token(*id)));
+        out.extend(ids.into_iter().map(Encoded::Token));
         text.clear();
         Ok(())
     }
 
     /// Text of `ids`. Special tokens are left out; `keep` are those that a box dialect is made of.
     pub(crate) fn decode(&self, ids: &[u32], keep_special: bool) -> Result<String, String> {
-        self.tokenizer.decode(ids, !keep_special).map_err(|e| e.to_string())
+        self.tokenizer.decode(ids, !keep_special)
     }
 
     /// The id of a token.
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
+        self.tokenizer.inner().token_to_id(token)
     }
 
     /// Ids that end a reply, as `generate` decides: generation_config.json, else config.json, else
@@ -132,18 +135,24 @@ impl Tokens {
         checkpoint: &Checkpoint,
         config: &Value,
     ) -> Result<BTreeSet<u32>, LoadError> {
-        let ids = |value: Option<&Value>| -> Option<BTreeSet<u32>> {
-            let value = value.filter(|v| !v.is_null())?;
-            let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
-            Some(list.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()).collect())
-        };
         const EOS: &str = "eos_token_id";
         let generation = checkpoint.json("generation_config.json")?;
-        let found = ids(generation.as_ref().and_then(|g| g.get(EOS)))
-            .or_else(|| ids(config.get("text_config").and_then(|t| t.get(EOS))))
-            .or_else(|| ids(config.get(EOS)));
-        if let Some(found) = found {
-            return Ok(found);
+        let text_config = config.get("text_config");
+        for (file, holder) in [
+            ("generation_config.json", generation.as_ref()),
+            ("config.json", text_config),
+            ("config.json", Some(config)),
+        ] {
+            let Some(value) = holder.and_then(|h| h.get(EOS)).filter(|v| !v.is_null()) else { continue };
+            let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+            let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
+            let ids: Option<BTreeSet<u32>> = list.iter().map(id).collect();
+            // A reply that nothing ends runs on to its limit, so what cannot be read is not passed over.
+            return ids.ok_or_else(|| LoadError::Field {
+                file,
+                field: EOS.into(),
+                problem: format!("{value} is neither the number of a token nor a list of such numbers"),
+            });
         }
         let tokenizer = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);
         let name = tokenizer.get("eos_token").and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));

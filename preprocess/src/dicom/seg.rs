@@ -68,7 +68,7 @@ pub fn read(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Segmentation, Media
         .map(|(number, label)| Segment { number, label, membership: Array3::zeros(shape) })
         .collect();
     for (frame, &k) in places.iter().enumerate() {
-        let stored = image.stored(frame)?.to_f64();
+        let stored = image.stored(frame)?.to_f64()?;
         if label_map {
             for (at, value) in stored.iter().enumerate().filter(|(_, v)| **v != 0.0) {
                 let segment = segments.iter_mut().find(|s| f64::from(s.number) == *value);

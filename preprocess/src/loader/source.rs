@@ -3,6 +3,7 @@
 use super::contents::{Contents, WindowedVolume, in_space};
 use super::kept::{FileState, KeptContents, Serves};
 use super::kind::FileKind;
+use super::memory::SharedMemory;
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
 use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_folder, no_volume};
@@ -24,6 +25,7 @@ pub(super) struct Reading {
     pub(super) xform: Xform,
     pub(super) series: SeriesOptions,
     pub(super) kept: KeptContents,
+    pub(super) memory: SharedMemory,
 }
 
 /// Where the bytes are.
@@ -67,6 +69,8 @@ pub struct OpenedSource<'a> {
     bytes: Option<Vec<u8>>,
     /// What was taken out last: frame number, as a volume or not, contents.
     last: Option<(usize, bool, Contents)>,
+    /// What it may take at the moment.
+    limits: DecodeLimits,
 }
 
 impl<'a> OpenedSource<'a> {
@@ -78,7 +82,23 @@ impl<'a> OpenedSource<'a> {
                 (state, false) => Place::File(path, state),
             },
         };
-        Ok(Self { reading, place, form: None, bytes: None, last: None })
+        Ok(Self { reading, place, form: None, bytes: None, last: None, limits: reading.limits })
+    }
+
+    /// Does `work` with as much of the memory as it needs.
+    fn bounded<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, MediaError>,
+    ) -> Result<T, MediaError> {
+        let Reading { kept, memory, .. } = self.reading;
+        memory.within(
+            || kept.bytes(),
+            || kept.clear(),
+            |limits| {
+                self.limits = limits;
+                work(self)
+            },
+        )
     }
 
     /// The picture of a view.
@@ -86,7 +106,11 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When the source cannot be read or decoded, or has no such view.
     pub fn picture(&mut self, view: &View) -> Result<Picture, MediaError> {
-        let limits = &self.reading.limits;
+        self.bounded(|source| source.picture_within(view))
+    }
+
+    fn picture_within(&mut self, view: &View) -> Result<Picture, MediaError> {
+        let limits = &self.limits.clone();
         if let Some(contents) = self.contents(view.frame.unwrap_or(0), in_space(view))? {
             return contents.picture(view, limits);
         }
@@ -102,11 +126,10 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// As [`OpenedSource::picture`].
     pub fn intensities(&mut self, view: &View) -> Result<Option<Intensities>, MediaError> {
-        let limits = &self.reading.limits;
-        match self.contents(view.frame.unwrap_or(0), in_space(view))? {
-            Some(contents) => contents.intensities(view, limits),
+        self.bounded(|source| match source.contents(view.frame.unwrap_or(0), in_space(view))? {
+            Some(contents) => contents.intensities(view, &source.limits),
             None => Ok(None),
-        }
+        })
     }
 
     /// The volume: time point or phase `number` of a research volume, a series, or a DICOM file whose frames
@@ -115,7 +138,7 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn volume(&mut self, number: usize) -> Result<Arc<ReadVolume>, MediaError> {
-        match self.contents(number, true)? {
+        match self.bounded(|source| source.contents(number, true))? {
             Some(Contents::Volume(volume)) => Ok(Arc::clone(&volume.read)),
             Some(Contents::Image(_) | Contents::Frames(_)) => Err(no_volume()),
             None => Err(MediaError::View(match self.form {
@@ -132,7 +155,7 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn image(&mut self) -> Result<Option<Arc<dicom::Image>>, MediaError> {
-        Ok(match self.contents(0, false)? {
+        Ok(match self.bounded(|source| source.contents(0, false))? {
             Some(Contents::Image(image)) => Some(image),
             _ => None,
         })
@@ -143,12 +166,12 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn original(&mut self) -> Result<Option<Arc<[u8]>>, MediaError> {
-        if !matches!(self.form()?, Form::Picture(_)) {
+        if !matches!(self.bounded(Self::form)?, Form::Picture(_)) {
             return Ok(None);
         }
         Ok(Some(match &self.place {
             Place::Memory(bytes) => Arc::clone(bytes),
-            _ => self.file_bytes()?.as_slice().into(),
+            _ => self.bounded(|source| Ok(source.file_bytes()?.as_slice().into()))?,
         }))
     }
 
@@ -178,7 +201,7 @@ impl<'a> OpenedSource<'a> {
             return Ok(form);
         }
         let form = match &self.place {
-            Place::Folder(folder, _) if is_series_folder(folder, &self.reading.limits) => Form::DicomSeries,
+            Place::Folder(folder, _) if is_series_folder(folder, &self.limits) => Form::DicomSeries,
             Place::Folder(..) => Form::PictureFolder,
             Place::Memory(bytes) => Self::form_of(bytes).ok_or_else(|| {
                 MediaError::UnknownFormat(
@@ -186,7 +209,7 @@ impl<'a> OpenedSource<'a> {
                 )
             })?,
             Place::File(path, _) => {
-                let bytes = self.reading.limits.read_file(path)?;
+                let bytes = self.limits.read_file(path)?;
                 let form = match Self::form_of(&bytes) {
                     Some(Form::DicomFile) if files::is_directory(path) => Form::DicomSeries,
                     found => found.unwrap_or(Form::ResearchVolume),
@@ -218,7 +241,7 @@ impl<'a> OpenedSource<'a> {
         match (self.bytes.take(), &self.place) {
             (Some(bytes), _) => Ok(bytes),
             (None, Place::Memory(bytes)) => Ok(bytes.to_vec()),
-            (None, Place::File(path, _) | Place::Folder(path, _)) => self.reading.limits.read_file(path),
+            (None, Place::File(path, _) | Place::Folder(path, _)) => self.limits.read_file(path),
         }
     }
 
@@ -230,7 +253,9 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn dicom_image(&mut self) -> Result<Contents, MediaError> {
-        let image = dicom::Image::parse(self.take_bytes()?, &self.reading.limits)?;
+        let image = dicom::Image::parse(self.take_bytes()?, &self.limits)?;
+        // Kept for other views, which are given memory of their own.
+        let image = image.with_limits(self.reading.limits);
         let several = image.format().frames > 1;
         let contents = Contents::Image(Arc::new(image));
         if several {
@@ -241,7 +266,7 @@ impl<'a> OpenedSource<'a> {
 
     /// Phase `phase` of a DICOM series, or its frames.
     fn dicom_series(&mut self, form: Form, phase: usize) -> Result<Contents, MediaError> {
-        let limits = &self.reading.limits;
+        let limits = &self.limits.clone();
         let blobs = match (form, &self.place) {
             (Form::DicomSeries, Place::Folder(path, _)) => files::collect(path, limits)?,
             (Form::DicomSeries, Place::File(path, _)) if files::is_directory(path) => {
@@ -250,7 +275,7 @@ impl<'a> OpenedSource<'a> {
             (Form::DicomSeries, _) => files::collect_bytes(self.take_bytes()?, limits)?,
             _ => vec![Blob::Memory(self.take_bytes()?.into())],
         };
-        let (content, series) = choose(blobs, &self.reading.series)?;
+        let (content, series) = choose(blobs, &SeriesOptions { limits: *limits, ..self.reading.series })?;
         // The frames of one file are another matter than its volume; those of a series are all there is.
         let as_volume = (form == Form::DicomFile).then_some(true);
         let (number, contents) = match content {
@@ -277,7 +302,8 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn research_volume(&mut self, frame: usize) -> Result<Contents, MediaError> {
-        let (xform, limits) = (self.reading.xform, &self.reading.limits);
+        let (xform, limits) = (self.reading.xform, self.limits);
+        let limits = &limits;
         let read = match &self.place {
             Place::Memory(bytes) => read_volume(bytes, frame, xform, limits)?,
             Place::File(path, _) | Place::Folder(path, _) => {

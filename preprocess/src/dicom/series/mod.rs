@@ -14,6 +14,7 @@ pub use grid::SliceGrid;
 pub use options::{Irregular, Options};
 
 use super::files;
+use loupe_core::files::open_regular;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
@@ -149,7 +150,7 @@ pub fn is_series_folder(folder: &Path, limits: &DecodeLimits) -> bool {
     let begins = |blob: &files::Blob| {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
-        let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
+        let read = open_regular(path).and_then(|f| f.take(4096).read_to_end(&mut head));
         read.is_ok() && loupe_dicom::parse::looks_like_dicom(&head)
     };
     files::collect(folder, limits).is_ok_and(|blobs| blobs.iter().take(8).any(begins))
