@@ -15,6 +15,7 @@ mod evaluation;
 mod grounding;
 mod imaging;
 mod judging;
+mod kills;
 mod measures;
 mod segment;
 mod similarity;

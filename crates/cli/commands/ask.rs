@@ -99,6 +99,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let options = args.options()?;
     let loader = options.reading.loader();
     let question = Question::read(&options, &loader)?;
+    question.warnings().for_each(|warning| out.say(warning));
     let mut model_options = args.model.options(None)?;
     let rethink = args.rethink.options(args.limits.seed);
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;

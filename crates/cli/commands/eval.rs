@@ -3,7 +3,7 @@
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
-use crate::args::rethink::RethinkArgs;
+use crate::args::rethink::{RethinkArgs, sensible_count};
 use crate::args::score::ScoreArgs;
 use crate::commands::score;
 use crate::printer::{Ended, Printer};
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     ids: Vec<String>,
 
     /// Replies per sample; with a temperature, reply k draws with seed + k.
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = sensible_count)]
     rollouts: usize,
 
     /// Ask the same questions with altered pictures, to see how far the answers depend on them: `blank`

@@ -115,6 +115,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         },
     };
     let document = segment_objects(&options, &loader, &mut models)?;
+    document.view.warnings.iter().for_each(|warning| out.say(warning));
     if let Some(dir) = &args.output {
         out.say(&format!("masks, overlay and measurements written to {}", dir.display()));
     }

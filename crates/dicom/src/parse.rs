@@ -12,6 +12,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use loupe_core::limits::{DecodeLimits, room};
 use loupe_core::media::MediaError;
+use loupe_core::picture::INCOMPLETE;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -429,5 +430,5 @@ impl<'a> Reader<'a> {
 
 /// The text of a note about a file that was cut off.
 pub fn truncation_note(tag: Tag) -> String {
-    format!("the file ends inside {}; what came before was kept", describe(tag))
+    format!("{INCOMPLETE}the file ends inside {}; what came before was kept", describe(tag))
 }

@@ -296,7 +296,7 @@ fn bounded<'s>(from: &Instructions<'s>) -> Instructions<'s> {
             Instruction::Mul => call(MUL),
             Instruction::ApplyFilter(name, count, _) => {
                 match FILTERS.iter().find(|(filter, _)| filter == name) {
-                    Some((_, function)) => vec![Instruction::CallFunction(function, *count)],
+                    Some((_, function)) => vec![Instruction::CallFunction(*function, *count)],
                     None => vec![instruction.clone()],
                 }
             }

@@ -110,7 +110,8 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn picture_within(&mut self, view: &View) -> Result<Picture, MediaError> {
-        let limits = &self.limits.clone();
+        let own = self.limits;
+        let limits = &own;
         if let Some(contents) = self.contents(view.frame.unwrap_or(0), in_space(view))? {
             return contents.picture(view, limits);
         }
@@ -266,7 +267,8 @@ impl<'a> OpenedSource<'a> {
 
     /// Phase `phase` of a DICOM series, or its frames.
     fn dicom_series(&mut self, form: Form, phase: usize) -> Result<Contents, MediaError> {
-        let limits = &self.limits.clone();
+        let own = self.limits;
+        let limits = &own;
         let blobs = match (form, &self.place) {
             (Form::DicomSeries, Place::Folder(path, _)) => files::collect(path, limits)?,
             (Form::DicomSeries, Place::File(path, _)) if files::is_directory(path) => {

@@ -154,6 +154,7 @@ fn caption(media: &MediaRef, picture: &Picture) -> String {
     if let Some([x, y]) = origin.spacing_mm {
         words.push(format!("{x:.2} × {y:.2} mm"));
     }
+    words.extend(origin.warnings().map(str::to_owned));
     words.join(" · ")
 }
 
