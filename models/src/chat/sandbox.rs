@@ -276,7 +276,9 @@ fn install(environment: &mut Environment<'_>, spent: &Spent) {
         });
     }
     // It would print everything there is.
-    environment.remove_function("debug");
+    environment.add_function("debug", || -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::UnknownFunction, "debug() is not for chat templates"))
+    });
     let own = spent.clone();
     environment.set_formatter(move |out, state, value| {
         own.spend(own.value(value, 0)?)?;

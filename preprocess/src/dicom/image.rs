@@ -172,7 +172,8 @@ impl Image {
         let transform = self.transform(frame)?;
         let stored = self.stored(frame)?;
         #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
-        with_samples!(&stored, v => gathered(v.len(), v.iter().map(|v| transform.apply(*v as f64) as f32)))
+        let values = with_samples!(&stored, v => gathered(v.len(), v.iter().map(|v| transform.apply(*v as f64) as f32)));
+        values
     }
 
     /// Red, green, blue of a colour frame.
