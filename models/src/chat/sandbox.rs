@@ -216,7 +216,11 @@ fn filtered(spent: &Spent, name: &str, state: &mut State<'_, '_>, args: &[Value]
         let number = value.as_i64().unwrap_or(0).unsigned_abs();
         if number > SMALL_NUMBER {
             // A width is there once a line, a count once an item.
-            spent.spend(number.saturating_mul(if name == "indent" { text.max(1) } else { 1 }))?;
+            spent.spend(number.saturating_mul(if matches!(name, "indent" | "map") {
+                text.max(1)
+            } else {
+                1
+            }))?;
         }
     }
     if let Some(options) = args.last().filter(|v| v.is_kwargs()) {
@@ -246,6 +250,10 @@ fn filtered(spent: &Spent, name: &str, state: &mut State<'_, '_>, args: &[Value]
             spent.spend(items.saturating_mul(with))?;
         }
         _ => {}
+    }
+    // It applies another filter to every item.
+    if name == "map" && args.len() > 2 {
+        spent.spend(text.saturating_mul(text))?;
     }
     spent.spend(text)?;
     let made = state.apply_filter(name, args)?;

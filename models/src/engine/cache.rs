@@ -31,6 +31,16 @@ struct Node {
     used: u64,
 }
 
+/// What a tensor takes besides its numbers, and a node besides its tensors.
+const TENSOR_BYTES: u64 = 256;
+const NODE_BYTES: u64 = 256;
+
+/// Bytes that a stored run takes, with everything that finds it again.
+fn node_bytes(keys: &[Key], segment: &Segment) -> u64 {
+    let tensors = 2 * segment.layers.len() as u64;
+    segment.bytes() + size_of_val(keys) as u64 + tensors * TENSOR_BYTES + NODE_BYTES
+}
+
 /// A computed beginning of a prompt.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefix {
@@ -192,7 +202,8 @@ impl PrefixCache {
 
     /// Stores a run that continues `parent`.
     fn insert(&mut self, parent: Option<Place>, keys: Vec<Key>, segment: Arc<Segment>) -> Option<NodeId> {
-        if segment.bytes() > self.limit || keys.is_empty() || keys.len() != segment.tokens {
+        let bytes = node_bytes(&keys, &segment);
+        if bytes > self.limit || keys.is_empty() || keys.len() != segment.tokens {
             return None;
         }
         let id = self.next;
@@ -201,7 +212,7 @@ impl PrefixCache {
             None => self.roots.push(id),
         }
         self.next += 1;
-        self.bytes += segment.bytes();
+        self.bytes += bytes;
         self.clock += 1;
         let node = Node { parent, keys, segment, children: Vec::new(), used: self.clock };
         self.nodes.insert(id, node);
@@ -260,7 +271,7 @@ impl PrefixCache {
 
     fn drop_node(&mut self, id: NodeId) {
         let Some(node) = self.nodes.remove(&id) else { return };
-        self.bytes -= node.segment.bytes();
+        self.bytes -= node_bytes(&node.keys, &node.segment);
         let siblings = match node.parent.and_then(|p| self.nodes.get_mut(&p.node)) {
             Some(parent) => &mut parent.children,
             None => &mut self.roots,
@@ -316,7 +327,7 @@ mod tests {
 
     #[test]
     fn memory_stays_within_the_bound_and_leaves_go_first() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(3 * one);
         let root = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         for i in 1..10u128 {
@@ -335,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_rows_read_is_not_dropped() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(4 * one);
         let read = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         drop(cache.extend(&Prefix::default(), keys(1000, 64), run(64)));
