@@ -61,11 +61,13 @@ impl SharedMemory {
         }
     }
 
-    /// Waits until so much is free; alone, a file may have everything.
+    /// Waits until so much is free; alone, a file may have everything. A thread of the pool never waits: while it
+    /// reads one file it may be given another, and what it would wait for is then its own.
     fn take(&self, bytes: u64, kept: &impl Fn() -> u64, forget: &impl Fn()) -> SetAside<'_> {
         let most = self.limits.max_memory_bytes;
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken > 0 && taken.saturating_add(bytes) > most {
+        let may_wait = rayon::current_thread_index().is_none();
+        while may_wait && *taken > 0 && taken.saturating_add(bytes) > most {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         if taken.saturating_add(bytes).saturating_add(kept()) > most {
