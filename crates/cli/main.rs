@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod invocation;
 mod printer;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -16,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Medical visual question answering, grounding and segmentation with scores that can be trusted.
 #[derive(Debug, Parser)]
-#[command(name = "loupe", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "loupe", version = invocation::VERSION, about, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,6 +43,7 @@ enum Command {
     Inspect(commands::inspect::Args),
     Render(commands::render::Args),
     Prepare(commands::prepare::Args),
+    Measure(commands::measure::Args),
     Deidentify(commands::deidentify::Args),
     List(commands::list::Args),
     Data(commands::data::Args),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
         Command::Render(args) => commands::render::run(&args, &mut out),
+        Command::Measure(args) => commands::measure::run(&args, &mut out),
         Command::Prepare(args) => commands::prepare::run(&args, &mut out),
         Command::Deidentify(args) => commands::deidentify::run(&args, &mut out),
         Command::List(args) => commands::list::run(&args, &mut out),

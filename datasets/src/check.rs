@@ -1,19 +1,53 @@
-//! Is a set on disk what it should be? Counts, images, ids and checksums.
+//! Is a set on disk what it should be? Counts, images, ids, checksums, and every row that is odd.
 
 use crate::digest::file_sha256;
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::open::find;
-use loupe_core::{DataError, Dataset, MeasureUnit, MediaSource, Sample, Target};
+use loupe_core::{DataError, Dataset, MeasureUnit, MediaRef, MediaSource, Sample, Target};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Names given in a report; the counts are complete.
-const MOST_NAMES: usize = 10;
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// A row that breaks the format: an item that fails.
+    BadRow,
+    /// An image or mask that is not there.
+    MissingImage,
+    /// An image that cannot be shown as the row asks: a slice out of range, an unknown window, another size than
+    /// the set states.
+    Image,
+    /// A box, point or mask that does not fit its image.
+    Place,
+    /// An image whose checksum is not the one that the set states.
+    Checksum,
+    /// An id that stands in the files more than once.
+    RepeatedId,
+    /// Something odd about a row that can be used: an empty option, a box without area, no reference.
+    Remark,
+}
+
+impl NoteKind {
+    /// Does it mean that the set is not what it should be?
+    pub fn is_fault(self) -> bool {
+        self != Self::Remark
+    }
+}
+
+/// Something to say about a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckNote {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// A sentence that names the row.
+    pub text: String,
+}
 
 /// What was found in one split.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SplitCheck {
     /// Split, with its option.
     pub split: String,
@@ -25,8 +59,6 @@ pub struct SplitCheck {
     pub images: usize,
     /// Image files that are not there.
     pub missing_images: usize,
-    /// The first of them, as the set names them.
-    pub missing_names: Vec<String>,
     /// Images whose checksum is not the one that the set states.
     pub wrong_checksums: usize,
     /// Images whose checksum the set states (the tag `image_sha256`, for a row's first image).
@@ -43,8 +75,8 @@ pub struct SplitCheck {
     pub odd_measurements: usize,
     /// Rows that break the format.
     pub bad_rows: usize,
-    /// The first of their errors.
-    pub row_errors: Vec<String>,
+    /// What there is to say about single rows, kind by kind in the order of the set.
+    pub notes: Vec<CheckNote>,
     /// SHA-256 over the annotation files.
     pub fingerprint: String,
 }
@@ -52,12 +84,16 @@ pub struct SplitCheck {
 impl SplitCheck {
     /// Nothing is wrong with it.
     pub fn is_good(&self) -> bool {
+        self.rows > 0 && self.has_known_size() && !self.notes.iter().any(|note| note.kind.is_fault())
+    }
+
+    /// It has as many rows as its publishers state, where they do.
+    pub fn has_known_size(&self) -> bool {
         self.known_rows.is_none_or(|known| known == self.rows)
-            && self.rows > 0
-            && self.missing_images == 0
-            && self.wrong_checksums == 0
-            && self.repeated_ids.is_empty()
-            && self.bad_rows == 0
+    }
+
+    fn note(&mut self, kind: NoteKind, text: String) {
+        self.notes.push(CheckNote { kind, text });
     }
 }
 
@@ -79,18 +115,39 @@ impl CheckReport {
     }
 }
 
-/// Opens every split of the set `name` in `path` and looks at every row and image file (their bytes
-/// are read only where the set states checksums or embeds them).
+/// A picture as a look at it finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Width and height in pixels, as it is shown.
+    pub size: [usize; 2],
+    /// Was it turned by its EXIF orientation?
+    pub turned: bool,
+}
+
+/// Looks at a picture in the view that is asked for; what is wrong is said in words.
+pub type Looker<'a> = &'a mut dyn FnMut(&MediaRef) -> Result<Look, String>;
+
+/// Opens `split` of the set `name` in `path`, or every split, and goes through every row. Images are looked at
+/// where a row says more about them than their name: a view, a size, places in them.
 ///
 /// # Errors
-/// No such set, or nothing of it in `path`.
-pub fn check(name: &str, path: &Path) -> Result<CheckReport, DataError> {
+/// No such set or split, or nothing of it in `path`.
+pub fn check(
+    name: &str,
+    path: &Path,
+    split: Option<&str>,
+    look: Looker<'_>,
+) -> Result<CheckReport, DataError> {
     let entry = find(name)?;
     let mut report = CheckReport { set: entry.name, splits: Vec::new(), absent: Vec::new() };
     let mut first_error = None;
-    for split in splits(entry) {
+    let splits = match split {
+        Some(split) => vec![Some(split.to_owned())],
+        None => splits(entry),
+    };
+    for split in splits {
         match entry.open(path, split.as_deref()) {
-            Ok(set) => report.splits.push(look(entry, &set)),
+            Ok(set) => report.splits.push(Checker::new(entry, &set, look).check()),
             Err(error) => {
                 let split = split.unwrap_or_else(|| "all".to_owned());
                 report.absent.push((split, error.to_string()));
@@ -114,82 +171,250 @@ fn splits(entry: &SetEntry) -> Vec<Option<String>> {
     whole.chain(parts).map(|s| Some(s.to_owned())).collect()
 }
 
-fn look(entry: &SetEntry, set: &Listed) -> SplitCheck {
-    let info = set.info();
-    let mut found = SplitCheck {
-        split: info.split.clone(),
-        rows: set.len(),
-        known_rows: known_rows(entry, &info.split, set.len()),
-        images: 0,
-        missing_images: 0,
-        missing_names: Vec::new(),
-        wrong_checksums: 0,
-        known_checksums: 0,
-        rows_without_image: 0,
-        rows_without_reference: 0,
-        repeated_ids: set.repeated_ids.clone(),
-        empty_boxes: 0,
-        odd_measurements: 0,
-        bad_rows: 0,
-        row_errors: Vec::new(),
-        fingerprint: info.fingerprint.clone(),
-    };
-    let mut files = HashMap::new();
-    for index in 0..set.len() {
-        match set.get(index) {
-            Ok(sample) => look_at(&mut found, &mut files, &sample),
-            Err(error) => {
-                found.bad_rows += 1;
-                if found.row_errors.len() < MOST_NAMES {
-                    found.row_errors.push(error.to_string());
+struct Checker<'a> {
+    set: &'a Listed,
+    found: SplitCheck,
+    look: Looker<'a>,
+    /// Is the file there?
+    files: HashMap<String, bool>,
+    /// Pictures by their reference; many rows share one.
+    looks: HashMap<String, Result<Look, String>>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(entry: &SetEntry, set: &'a Listed, look: Looker<'a>) -> Self {
+        let info = set.info();
+        let found = SplitCheck {
+            split: info.split.clone(),
+            rows: set.len(),
+            known_rows: entry.published_rows(&info.split, set.len()),
+            repeated_ids: set.repeated_ids.clone(),
+            fingerprint: info.fingerprint.clone(),
+            ..SplitCheck::default()
+        };
+        Self { set, found, look, files: HashMap::new(), looks: HashMap::new() }
+    }
+
+    fn check(mut self) -> SplitCheck {
+        for index in 0..self.set.len() {
+            match self.set.get(index) {
+                Ok(sample) => self.sample(&sample),
+                Err(error) => {
+                    self.found.bad_rows += 1;
+                    self.found.note(NoteKind::BadRow, error.to_string());
+                }
+            }
+        }
+        for remark in &self.set.remarks {
+            self.found.note(NoteKind::Remark, remark.to_string());
+        }
+        for id in &self.set.repeated_ids {
+            self.found.note(NoteKind::RepeatedId, format!("the id {id} stands more than once"));
+        }
+        self.found.notes.sort_by_key(|note| note.kind);
+        self.found
+    }
+
+    fn say(&mut self, kind: NoteKind, sample: &Sample, problem: &str) {
+        let text = self.set.about(sample, problem);
+        self.found.note(kind, text);
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        if sample.media.is_empty() {
+            self.found.rows_without_image += 1;
+        }
+        self.target(sample);
+        for (at, media) in sample.media.iter().enumerate() {
+            if !self.is_there(sample, media, at == 0) {
+                continue;
+            }
+            let places = places_in(sample, at);
+            if !places && media.stated_size.is_none() && media.view == Default::default() {
+                continue;
+            }
+            match self.look(media) {
+                Ok(look) => self.places(sample, at, look),
+                Err(problem) => {
+                    self.say(NoteKind::Image, sample, &format!("image {}: {problem}", media.name))
                 }
             }
         }
     }
-    found
-}
 
-/// The published size. Where layouts of a set have different sizes, the one that fits.
-fn known_rows(entry: &SetEntry, split: &str, rows: usize) -> Option<usize> {
-    let sizes = || entry.known.iter().filter(|k| k.split == split).map(|k| k.rows);
-    sizes().find(|known| *known == rows).or_else(|| sizes().next())
-}
-
-fn look_at(found: &mut SplitCheck, files: &mut HashMap<PathBuf, bool>, sample: &Sample) {
-    found.rows_without_image += usize::from(sample.media.is_empty());
-    match &sample.target {
-        Target::Boxes(boxes) => found.empty_boxes += boxes.iter().filter(|b| !b.at.is_proper()).count(),
-        Target::Measurements(all) => {
-            let odd = all.iter().filter(|m| m.unit == MeasureUnit::Mm && m.value <= 0.0).count();
-            let swapped = all.windows(2).filter(|w| w[0].name == "major axis" && w[0].value < w[1].value);
-            found.odd_measurements += odd + swapped.count();
+    /// What can be said of a reference without looking at images.
+    fn target(&mut self, sample: &Sample) {
+        match &sample.target {
+            Target::Boxes(boxes) => {
+                let empty = boxes.iter().filter(|b| !b.at.is_proper()).count();
+                self.found.empty_boxes += empty;
+                if empty > 0 {
+                    let verb = if empty == 1 { "box encloses" } else { "boxes enclose" };
+                    self.say(NoteKind::Remark, sample, &format!("{empty} {verb} no area"));
+                }
+            }
+            Target::Measurements(all) => {
+                let odd = all.iter().filter(|m| m.unit == MeasureUnit::Mm && m.value <= 0.0).count();
+                let swapped = all.windows(2).filter(|w| w[0].name == "major axis" && w[0].value < w[1].value);
+                let odd = odd + swapped.count();
+                self.found.odd_measurements += odd;
+                if odd > 0 {
+                    self.say(
+                        NoteKind::Remark,
+                        sample,
+                        "a measurement is not above 0, or the axes stand in the wrong order",
+                    );
+                }
+            }
+            Target::Unknown => {
+                self.found.rows_without_reference += 1;
+                self.say(NoteKind::Remark, sample, "there is no reference answer; the row is not scored");
+            }
+            Target::Masks(masks) => {
+                for mask in masks {
+                    self.is_there(sample, &mask.at, false);
+                }
+            }
+            _ => {}
         }
-        Target::Unknown => found.rows_without_reference += 1,
-        _ => {}
     }
-    for (at, media) in sample.media.iter().enumerate() {
+
+    /// Is the file of the image there? Each is counted, and named, once.
+    fn is_there(&mut self, sample: &Sample, media: &MediaRef, first: bool) -> bool {
         let path = match &media.source {
             MediaSource::File(path) | MediaSource::Folder(path) => path,
             MediaSource::Bytes(_) => {
-                found.images += 1;
-                continue;
+                self.found.images += 1;
+                return true;
             }
         };
-        if files.contains_key(path) {
-            continue;
+        let name = path.to_string_lossy().into_owned();
+        if let Some(there) = self.files.get(&name) {
+            return *there;
         }
         let there = path.is_file() || path.is_dir();
-        files.insert(path.clone(), there);
-        found.images += 1;
+        self.files.insert(name, there);
+        self.found.images += 1;
         if !there {
-            found.missing_images += 1;
-            if found.missing_names.len() < MOST_NAMES {
-                found.missing_names.push(media.name.clone());
-            }
-        } else if let Some(stated) = sample.tag("image_sha256").filter(|_| at == 0) {
-            found.known_checksums += 1;
+            self.found.missing_images += 1;
+            self.say(NoteKind::MissingImage, sample, &format!("missing image: {}", media.name));
+        } else if let Some(stated) = sample.tag("image_sha256").filter(|_| first) {
+            self.found.known_checksums += 1;
             let same = file_sha256(path).is_ok_and(|sum| sum.eq_ignore_ascii_case(stated));
-            found.wrong_checksums += usize::from(!same);
+            if !same {
+                self.found.wrong_checksums += 1;
+                self.say(
+                    NoteKind::Checksum,
+                    sample,
+                    &format!("image {} has another checksum than stated", media.name),
+                );
+            }
+        }
+        there
+    }
+
+    fn look(&mut self, media: &MediaRef) -> Result<Look, String> {
+        if let MediaSource::Bytes(_) = media.source {
+            return (self.look)(media);
+        }
+        let key = serde_json::to_string(media).unwrap_or_default();
+        if let Some(known) = self.looks.get(&key) {
+            return known.clone();
+        }
+        let seen = (self.look)(media);
+        self.looks.insert(key, seen.clone());
+        seen
+    }
+
+    /// Do the places in image `at` lie in it?
+    fn places(&mut self, sample: &Sample, at: usize, look: Look) {
+        let [width, height] = look.size;
+        let size = format!("{width} × {height} pixels");
+        match &sample.target {
+            Target::Boxes(boxes) => {
+                let here: Vec<[f64; 4]> =
+                    boxes.iter().filter(|b| b.picture == at).map(|b| b.at.xyxy()).collect();
+                let shares = here.iter().flatten().all(|v| (0.0..=1.0).contains(v));
+                if !here.is_empty() && shares && width.min(height) > 1 {
+                    self.say(
+                        NoteKind::Place,
+                        sample,
+                        &format!("every box lies within 0 to 1 of a picture of {size}: shares, not pixels?"),
+                    );
+                    return;
+                }
+                for (n, [x0, y0, x1, y1]) in here.iter().enumerate() {
+                    if outside([*x0, *y0], look.size) || outside([*x1, *y1], look.size) {
+                        let problem = format!(
+                            "box {} ({x0}, {y0}, {x1}, {y1}) reaches out of the picture of {size}",
+                            n + 1
+                        );
+                        self.say(NoteKind::Place, sample, &problem);
+                    }
+                }
+            }
+            Target::Points(points) => {
+                let here: Vec<[f64; 2]> =
+                    points.iter().filter(|p| p.picture == at).map(|p| [p.at.x, p.at.y]).collect();
+                for (n, point) in here.iter().enumerate().filter(|(_, p)| outside(**p, look.size)) {
+                    let [x, y] = point;
+                    let problem = format!("point {} ({x}, {y}) lies outside the picture of {size}", n + 1);
+                    self.say(NoteKind::Place, sample, &problem);
+                }
+            }
+            Target::Masks(masks) => {
+                for mask in masks.iter().filter(|m| m.picture == at && is_flat(&m.at)) {
+                    if matches!(&mask.at.source, MediaSource::File(path) if !path.exists()) {
+                        continue;
+                    }
+                    match self.look(&mask.at) {
+                        Ok(seen) if seen.size != look.size => {
+                            let [w, h] = seen.size;
+                            let problem = format!("mask {} is {w} × {h}, its picture {size}", mask.at.name);
+                            self.say(NoteKind::Place, sample, &problem);
+                        }
+                        Ok(_) => {}
+                        Err(problem) => {
+                            self.say(NoteKind::Place, sample, &format!("mask {}: {problem}", mask.at.name));
+                        }
+                    }
+                }
+            }
+            _ => return,
+        }
+        let stated = sample.media.get(at).is_some_and(|media| media.stated_size.is_some());
+        if look.turned && !stated && places_in(sample, at) {
+            self.say(
+                NoteKind::Remark,
+                sample,
+                "the picture is turned by its EXIF orientation; places are taken as those of the turned picture",
+            );
         }
     }
+}
+
+/// Further out of the picture than rounding explains?
+fn outside([x, y]: [f64; 2], [width, height]: [usize; 2]) -> bool {
+    const ROUNDING: f64 = 1.0;
+    x < -ROUNDING || y < -ROUNDING || x > width as f64 + ROUNDING || y > height as f64 + ROUNDING
+}
+
+/// Does the reference lie in image `at`, and is that a picture and no volume?
+fn places_in(sample: &Sample, at: usize) -> bool {
+    match &sample.target {
+        Target::Boxes(boxes) => boxes.iter().any(|b| b.picture == at),
+        Target::Points(points) => points.iter().any(|p| p.picture == at),
+        Target::Masks(masks) => masks.iter().any(|m| m.picture == at && is_flat(&m.at)),
+        _ => false,
+    }
+}
+
+/// A picture, by the ending of its name; volumes are label maps, whose slices are not compared here.
+fn is_flat(media: &MediaRef) -> bool {
+    let name = match &media.source {
+        MediaSource::File(path) => path.to_string_lossy().to_lowercase(),
+        MediaSource::Folder(_) => return false,
+        MediaSource::Bytes(_) => return true,
+    };
+    ![".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".npy", ".dcm"].iter().any(|ending| name.ends_with(ending))
 }

@@ -2,7 +2,7 @@
 
 use crate::listed::Listed;
 use crate::read::{Root, SetFacts, Split};
-use loupe_core::{DataError, Named};
+use loupe_core::{DataError, Dataset, Named};
 use serde::Serialize;
 use std::path::Path;
 
@@ -71,7 +71,16 @@ impl SetEntry {
         let split = self.split(split)?;
         let Self { name, layout, group_by, citation, .. } = *self;
         let root = Root::new(SetFacts { name, layout, group_by, citation }, path)?;
-        (self.open)(&root, &split)
+        let mut listed = (self.open)(&root, &split)?;
+        listed.info.published_rows = self.published_rows(&listed.info.split, listed.len());
+        listed.root = Some(root.dir().to_path_buf());
+        Ok(listed)
+    }
+
+    /// The published size of a split. Where layouts of a set have different sizes, the one that fits `rows`.
+    pub(crate) fn published_rows(&self, split: &str, rows: usize) -> Option<usize> {
+        let sizes = || self.known.iter().filter(|k| k.split == split).map(|k| k.rows);
+        sizes().find(|known| *known == rows).or_else(|| sizes().next())
     }
 
     fn split(&self, asked: Option<&str>) -> Result<Split, DataError> {

@@ -37,7 +37,7 @@ pub mod replies;
 mod sets;
 mod write_frames;
 
-pub use check::{CheckReport, SplitCheck, check};
+pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
 pub use digest::{file_sha256, text_sha256};
 pub use entry::{Known, SetEntry};
 pub use frames::FrameRow;

@@ -1,8 +1,10 @@
 //! The one kind of opened set: rows in memory, image bytes on demand.
 
 use crate::digest::sha256_hex;
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample};
+use crate::read::Spots;
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads what a row holds besides text, when the row is asked for.
@@ -17,20 +19,33 @@ pub(crate) trait Embedded: Send + Sync {
 /// Rows of a set with the errors of those that could not be read.
 pub(crate) struct Listed {
     pub(crate) info: DatasetInfo,
+    /// The folder in which its files lie.
+    pub(crate) root: Option<PathBuf>,
     rows: Vec<Result<Sample, DataError>>,
     /// Ids that the files hold more than once.
     pub(crate) repeated_ids: Vec<String>,
+    /// What is odd about rows that can be used.
+    pub(crate) remarks: Vec<DataError>,
+    /// Where samples stand, by id.
+    spots: HashMap<String, (Arc<str>, Spot)>,
     /// With the row of the source for each sample.
     embedded: Option<(Arc<dyn Embedded>, Vec<usize>)>,
 }
 
 impl Listed {
     /// Rows as read. An id seen before gets its ordinal appended, so that ids are always unique.
-    pub(crate) fn new(info: DatasetInfo, mut rows: Vec<Result<Sample, DataError>>) -> Self {
+    pub(crate) fn new(
+        info: DatasetInfo,
+        mut rows: Vec<Result<Sample, DataError>>,
+        remarks: Vec<DataError>,
+        of_rows: Spots,
+    ) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut repeated_ids = Vec::new();
+        let mut spots = HashMap::new();
         for sample in rows.iter_mut().flatten() {
             let times = seen.entry(sample.id.clone()).or_insert(0);
+            let spot = of_rows.get(&sample.id).and_then(|all| all.get(*times)).cloned();
             *times += 1;
             if *times == 2 {
                 repeated_ids.push(sample.id.clone());
@@ -38,8 +53,17 @@ impl Listed {
             if *times > 1 {
                 sample.id = format!("{}~{times}", sample.id);
             }
+            spots.extend(spot.map(|spot| (sample.id.clone(), spot)));
         }
-        Self { info, rows, repeated_ids, embedded: None }
+        Self { info, root: None, rows, repeated_ids, remarks, spots, embedded: None }
+    }
+
+    /// A sentence about a sample, with its row where that is known, otherwise with its id.
+    pub(crate) fn about(&self, sample: &Sample, problem: &str) -> String {
+        match self.spots.get(&sample.id) {
+            Some((file, at)) => format!("{file}, {at}: {problem}"),
+            None => format!("{}: {problem}", sample.id),
+        }
     }
 
     /// The same with what rows of `source` hold: `row_of` gives the row for each sample.
@@ -54,6 +78,10 @@ impl Dataset for Listed {
         &self.info
     }
 
+    fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
     fn len(&self) -> usize {
         self.rows.len()
     }
@@ -61,7 +89,7 @@ impl Dataset for Listed {
     fn get(&self, index: usize) -> Result<Sample, DataError> {
         let row = self.rows.get(index).ok_or_else(|| DataError::Row {
             file: self.info.name.clone(),
-            row: index,
+            at: Spot::Row(index + 1),
             problem: format!("the split has {} rows", self.rows.len()),
         })?;
         let mut sample = row.clone()?;

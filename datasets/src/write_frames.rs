@@ -3,7 +3,7 @@
 //! `{bytes, path}`).
 
 use crate::frames::{FrameRow, PICTURES};
-use loupe_core::DataError;
+use loupe_core::{DataError, Spot};
 use std::path::Path;
 
 /// Writes the rows to `path`, making its folder.
@@ -16,7 +16,7 @@ pub fn write_frames(path: &Path, rows: &[FrameRow]) -> Result<(), DataError> {
     if let Some(row) = rows.iter().position(|r| r.pictures.is_empty() || r.pictures.len() > PICTURES) {
         return Err(DataError::Row {
             file,
-            row,
+            at: Spot::Row(row + 1),
             problem: format!("a question has 1 to {PICTURES} pictures"),
         });
     }

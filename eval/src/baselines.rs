@@ -59,6 +59,11 @@ pub fn baselines<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Baselines
             Target::Choice(letter) if !sample.choices.is_empty() => {
                 choice.add(letter.to_string(), 1.0 / sample.choices.len() as f64);
             }
+            Target::Choices(letters) if !sample.choices.is_empty() => {
+                // Any set of options but the empty one.
+                let sets = 2f64.powi(i32::try_from(sample.choices.len()).unwrap_or(i32::MAX)) - 1.0;
+                choice.add(letters.iter().collect(), 1.0 / sets);
+            }
             Target::Text(_) => {
                 let Some(answer) = sample.target.text() else { continue };
                 let is_closed =

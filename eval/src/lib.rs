@@ -39,6 +39,8 @@
 
 pub mod baselines;
 pub mod compare;
+mod failures;
+mod figures;
 pub mod grounding;
 pub mod judged;
 pub mod llm_judge;

@@ -103,7 +103,7 @@ impl ScoredRun {
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn of(dir: &Path, scoring: &Scoring<'_>) -> Result<Self, RunError> {
-        let folder = RunFolder::open(dir)?;
+        let folder = RunFolder::open(dir)?.with_data_root(scoring.data_root);
         let mut summariser = Summariser::new(scoring);
         let mut failed = None;
         replace(dir, SCORES, |to| {
@@ -160,7 +160,7 @@ fn add(
         return Ok(());
     };
     let Some(sample) = &item.line.sample else {
-        summariser.unreadable();
+        summariser.unreadable(item.line.error.as_deref().unwrap_or("unreadable"));
         let line = ScoreLine {
             id: &item.line.id(),
             rollout: item.rollout,

@@ -1,17 +1,20 @@
 //! How much a score depends on who reads the replies.
 
-use crate::profile::{Case, Judgement, Profile};
+use crate::profile::{Case, Judgement, Profile, Verdict};
 use crate::profiles::{AsProfile, PROFILES};
 use loupe_core::Score;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How much the score of the same replies depends on who reads them: the mean verdict by every profile
-/// that applies to all of the samples and asks no judge. Gathered one reply at a time.
+/// How much the score of the same replies depends on who reads them: the mean verdict by every profile that is
+/// meant for the set, applies to all of the samples, reads something in the replies, gives shares from 0 to 1 and
+/// asks no judge. Gathered one reply at a time.
 #[derive(Debug, Clone)]
 pub struct Sensitivity {
     n: u64,
     sums: Vec<f64>,
+    /// Replies in which each one found something.
+    read: Vec<u64>,
     without: BTreeMap<usize, String>,
     /// Where among the profiles that judge every reply each one stands.
     known: Vec<Option<usize>>,
@@ -22,7 +25,8 @@ pub struct Sensitivity {
 pub struct Spread {
     /// Profile and mean verdict, lowest first.
     pub by_profile: Vec<(String, f64)>,
-    /// Profiles that do not apply, would have crashed or ask a judge, with the reason.
+    /// Profiles that are made for other sets, do not apply, read nothing, would have crashed or ask a judge, with the
+    /// reason.
     pub without: Vec<(String, String)>,
 }
 
@@ -36,7 +40,8 @@ impl Sensitivity {
             asked.iter().position(|have| *have == profile.name())
         });
         let known: Vec<Option<usize>> = known.collect();
-        Self { n: 0, sums: vec![0.0; known.len()], without: BTreeMap::new(), known }
+        let none = known.len();
+        Self { n: 0, sums: vec![0.0; none], read: vec![0; none], without: BTreeMap::new(), known }
     }
 
     /// Counts a reply in with the verdicts of the profiles that were asked, in their order; a profile that
@@ -44,8 +49,7 @@ impl Sensitivity {
     pub fn add(&mut self, case: &Case<'_>, verdicts: &[(String, Judgement)]) {
         let (sample, Some(reply)) = (case.sample, case.prediction.text()) else { return };
         self.n += 1;
-        for (at, ((profile, sum), known)) in PROFILES.iter().zip(&mut self.sums).zip(&self.known).enumerate()
-        {
+        for (at, profile) in PROFILES.iter().enumerate() {
             if self.without.contains_key(&at) {
                 continue;
             }
@@ -53,24 +57,44 @@ impl Sensitivity {
                 self.without.insert(at, "asks a judge".to_owned());
                 continue;
             }
+            let known = self.known.get(at).copied().flatten();
             let judgement = known.and_then(|n| verdicts.get(n)).map(|(_, judgement)| judgement);
-            let verdict = judgement.map(AsProfile::verdict_in);
-            match verdict.unwrap_or_else(|| profile.score_seen(sample, reply, case.pictures).verdict) {
-                Score::Value(v) => *sum += v,
+            let (verdict, read) = match judgement {
+                Some(made) => (AsProfile::verdict_in(made), made.verdict != Verdict::Unparsed),
+                None => {
+                    let made = profile.score_seen(sample, reply, case.pictures);
+                    (made.verdict, made.extracted.is_some())
+                }
+            };
+            match verdict {
+                Score::Value(v) if !(0.0..=1.0).contains(&v) => {
+                    self.without.insert(at, "its verdicts are no shares".to_owned());
+                }
+                Score::Value(v) => {
+                    self.sums[at] += v;
+                    self.read[at] += u64::from(read);
+                }
                 Score::Unscored(why) => drop(self.without.insert(at, why.into_owned())),
             }
         }
     }
 
-    /// The means, lowest first.
-    pub fn finish(self) -> Spread {
+    /// The means over a set called `dataset`, lowest first.
+    pub fn finish(self, dataset: &str) -> Spread {
         let mut out = Spread::default();
-        for (at, (profile, sum)) in PROFILES.iter().zip(&self.sums).enumerate() {
-            let name = profile.name().to_owned();
+        for (at, profile) in PROFILES.iter().enumerate() {
+            let (name, sets) = (profile.name().to_owned(), profile.sets());
+            if !sets.is_empty() && !sets.contains(&dataset) {
+                out.without.push((name, format!("made for {}", sets.join(", "))));
+                continue;
+            }
             match self.without.get(&at) {
                 Some(why) => out.without.push((name, why.clone())),
                 None if self.n == 0 => {}
-                None => out.by_profile.push((name, sum / self.n as f64)),
+                None if self.read[at] == 0 => {
+                    out.without.push((name, "reads nothing in these replies".to_owned()));
+                }
+                None => out.by_profile.push((name, self.sums[at] / self.n as f64)),
             }
         }
         out.by_profile.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));

@@ -1,44 +1,28 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
+use crate::failures::Reasons;
+use crate::figures::NamedSums;
 use crate::grounding::{Gatherer, GroundingSummary};
-use crate::metrics::TextCorpusMetric;
 use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
+use crate::metrics::{Headless, TextCorpusMetric, Texts};
 use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profile::{Case, Gather, Judgement, Profile, Verdict};
 use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
-use crate::stats::{Clusters, Interval};
 use loupe_core::sample::Outcome;
 use loupe_core::{Metric, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
-/// Confidence level of every interval in a summary.
-pub const LEVEL: f64 = 0.95;
+pub use crate::failures::FailureReason;
+pub use crate::figures::{Figure, LEVEL};
+
 /// A tag with more values than this is no subgroup (file names, free text).
 const MOST_VALUES: usize = 60;
-
-/// A figure of a run or of a subgroup.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// What it is.
-    pub name: String,
-    /// Mean of the items' values; `None` when no item has one.
-    pub value: Option<f64>,
-    /// Interval at [`LEVEL`]; its `method` says how it was made.
-    pub interval: Option<Interval>,
-    /// Items in the mean, unparsed ones included.
-    pub n: u64,
-    /// Groups (images, patients, videos) they come from.
-    pub groups: usize,
-    /// Items in the mean whose reply could not be parsed.
-    pub unparsed: u64,
-    /// Items that belong here and have no value: failed, or not to be judged. Not in the mean.
-    pub unscored: u64,
-}
 
 /// The figures of the items that share a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,8 +96,22 @@ pub struct RunFacts {
     pub strategy: Option<String>,
     /// Number of samples.
     pub n: usize,
+    /// Rows that the publishers of the set state for this split, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_rows: Option<usize>,
     /// Replies per sample.
     pub rollouts: usize,
+    /// What a reader of the results should know, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl RunFacts {
+    /// `321 of 451 published rows`, where the run is not of the whole split.
+    pub fn incomplete(&self) -> Option<String> {
+        let published = self.published_rows.filter(|rows| *rows != self.n)?;
+        Some(format!("{} of {published} published rows", self.n))
+    }
 }
 
 /// Everything that tables show about a run.
@@ -132,6 +130,9 @@ pub struct Summary {
     pub unreadable: u64,
     /// Items that the run has not come to; 0 for a finished run.
     pub missing: u64,
+    /// The commonest reasons why items failed or could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureReason>,
     /// One entry a profile, in the order asked for.
     pub profiles: Vec<ProfileSummary>,
     /// Text and other metrics by name.
@@ -161,54 +162,6 @@ impl Summary {
     }
 }
 
-#[derive(Default)]
-struct FigureSums {
-    values: Clusters,
-    unparsed: u64,
-    unscored: u64,
-}
-
-impl FigureSums {
-    fn add(&mut self, group: u32, value: f64, unparsed: bool) {
-        if value.is_finite() {
-            self.values.add(group, value);
-            self.unparsed += u64::from(unparsed);
-        } else {
-            self.unscored += 1;
-        }
-    }
-
-    fn figure(&self, name: &str) -> Figure {
-        Figure {
-            name: name.to_owned(),
-            value: self.values.mean(),
-            interval: self.values.interval(LEVEL),
-            n: self.values.n(),
-            groups: self.values.clusters(),
-            unparsed: self.unparsed,
-            unscored: self.unscored,
-        }
-    }
-}
-
-/// Sums under names, in order of first appearance; a run has a handful of names.
-#[derive(Default)]
-struct NamedSums(Vec<(String, FigureSums)>);
-
-impl NamedSums {
-    fn entry(&mut self, name: &str) -> &mut FigureSums {
-        let at = self.0.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
-            self.0.push((name.to_owned(), FigureSums::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[at].1
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        self.0.iter().map(|(name, sums)| sums.figure(name)).collect()
-    }
-}
-
 struct ProfileSums<'a> {
     profile: &'a dyn Profile,
     verdicts: BTreeMap<Verdict, u64>,
@@ -232,14 +185,16 @@ pub struct Scoring<'a> {
     pub corpus: &'a [TextCorpusMetric],
     /// Labels of reports for figures of the whole set.
     pub annotations: Option<&'a Annotations>,
-    /// What of a report the metrics are given, for the record.
-    pub texts: Option<&'a str>,
+    /// What of a text the metrics are given, for the record and the count of reports without sections.
+    pub texts: Texts,
     /// What BERTScore was made with, for the record.
     pub bertscore: Option<&'a bertscore::Facts>,
     /// Whose synonyms METEOR takes, for the record.
     pub wordnet: Option<&'a wordnet::Facts>,
     /// Ask every profile there is, for the range from the lowest to the highest.
     pub sensitivity: bool,
+    /// Where the set's files lie now; where they lay when the run was made when not given.
+    pub data_root: Option<&'a Path>,
 }
 
 /// Gathers a summary one item at a time. Memory grows with groups, not with replies (corpus metrics
@@ -255,7 +210,7 @@ pub struct Summariser<'a> {
     labels: Vec<(Labels, Labels)>,
     /// Texts for the corpus metrics.
     pairs: Vec<(String, String)>,
-    texts: Option<String>,
+    headless: Headless,
     bertscore: Option<bertscore::Facts>,
     wordnet: Option<wordnet::Facts>,
     sensitivity: Option<Sensitivity>,
@@ -264,6 +219,7 @@ pub struct Summariser<'a> {
     failed_for_good: u64,
     unreadable: u64,
     missing: u64,
+    failures: Reasons,
 }
 
 impl<'a> Summariser<'a> {
@@ -293,7 +249,7 @@ impl<'a> Summariser<'a> {
             annotations: scoring.annotations,
             labels: Vec::new(),
             pairs: Vec::new(),
-            texts: scoring.texts.map(str::to_owned),
+            headless: Headless::new(scoring.texts),
             bertscore: scoring.bertscore.cloned(),
             wordnet: scoring.wordnet.cloned(),
             sensitivity: scoring
@@ -304,6 +260,7 @@ impl<'a> Summariser<'a> {
             failed_for_good: 0,
             unreadable: 0,
             missing: 0,
+            failures: Reasons::default(),
         }
     }
 
@@ -312,9 +269,10 @@ impl<'a> Summariser<'a> {
         self.missing += 1;
     }
 
-    /// An item that the dataset could not give.
-    pub fn unreadable(&mut self) {
+    /// An item that the dataset could not give, and why.
+    pub fn unreadable(&mut self, reason: &str) {
         self.unreadable += 1;
+        self.failures.add(reason);
     }
 
     /// An item with its verdicts, in the order of the profiles; replies to one sample follow each other.
@@ -326,6 +284,7 @@ impl<'a> Summariser<'a> {
     ) {
         let Case { sample, prediction, .. } = *case;
         self.grounding.add(sample, prediction);
+        self.headless.add(sample, prediction);
         let confidence = match &prediction.outcome {
             Outcome::Reply(reply) => {
                 self.replies += 1;
@@ -346,6 +305,7 @@ impl<'a> Summariser<'a> {
             }
             Outcome::Failed(failure) => {
                 self.failed += 1;
+                self.failures.add(&failure.reason);
                 self.failed_for_good += u64::from(failure.retry == Retry::Never);
                 None
             }
@@ -399,19 +359,22 @@ impl<'a> Summariser<'a> {
                 prompt: made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_owned(),
                 strategy,
                 n: made_by.n,
+                published_rows: made_by.dataset.published_rows,
                 rollouts: made_by.rollouts,
+                notes: made_by.notes.clone(),
             },
             replies: self.replies,
             failed: self.failed,
             failed_for_good: self.failed_for_good,
             unreadable: self.unreadable,
             missing: self.missing,
+            failures: self.failures.commonest(),
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
-            texts: self.texts.filter(|_| !metrics.is_empty()),
+            texts: (!metrics.is_empty()).then(|| self.headless.note()),
             bertscore: self.bertscore,
             wordnet: self.wordnet,
             metrics,
-            sensitivity: self.sensitivity.map(Sensitivity::finish),
+            sensitivity: self.sensitivity.map(|s| s.finish(&made_by.dataset.name)),
             grounding: self.grounding.finish(),
         }
     }
@@ -478,7 +441,7 @@ impl ProfileSums<'_> {
                 values.iter().map(|(value, named)| Subgroup {
                     tag: tag.clone(),
                     value: value.clone(),
-                    figures: named.figures(),
+                    figures: named.figures_within(&self.all),
                 })
             })
             .collect();

@@ -66,8 +66,22 @@ pub fn summary(summary: &Summary) -> Vec<Table> {
     }
     tables.extend(metrics(summary));
     tables.extend(grounding(summary));
+    tables.extend(failures(summary));
     tables.extend(sensitivity(summary));
     tables
+}
+
+/// The commonest reasons why items have no reply, and what helps.
+pub fn failures(summary: &Summary) -> Option<Table> {
+    let mut table = Table::new("items without a reply", &["reason", "n"]);
+    table.rows = summary.failures.iter().map(|f| vec![f.reason.clone(), f.n.to_string()]).collect();
+    let may_pass = summary.failed.saturating_sub(summary.failed_for_good) + summary.unreadable;
+    if may_pass > 0 {
+        table.note = format!(
+            "once the reason is mended, the same command with --retry-failed asks {may_pass} of them again"
+        );
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Several replies to each sample, when the run has them.
@@ -153,9 +167,12 @@ pub fn grounding(summary: &Summary) -> Vec<Table> {
 fn verdicts(profile: &ProfileSummary, summary: &Summary) -> String {
     let all = [Verdict::Correct, Verdict::Wrong, Verdict::Unparsed, Verdict::Failed, Verdict::Unscored];
     let counts = all.iter().filter_map(|v| Some(format!("{} {}", profile.verdicts.get(v)?, v.word())));
+    let incomplete = summary.run.incomplete();
     let extra = [(summary.unreadable, "unreadable in the dataset"), (summary.missing, "not asked yet")];
     let extra = extra.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-    counts.chain(extra).collect::<Vec<_>>().join(", ")
+    let notes = summary.run.notes.iter().cloned();
+    let counts: Vec<String> = incomplete.into_iter().chain(counts).chain(extra).collect();
+    std::iter::once(counts.join(", ")).chain(notes).collect::<Vec<_>>().join("; ")
 }
 
 fn subgroups(profile: &ProfileSummary) -> Option<Table> {
@@ -170,16 +187,36 @@ fn subgroups(profile: &ProfileSummary) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The same replies under every profile that applies to them, and under those that the summary has,
-/// lowest first: how much the parser matters. Nothing with fewer than two.
+/// The same replies under every profile that is meant for them, and under those that the summary has, lowest first:
+/// how much the parser matters. The note names those left out. Nothing with fewer than two.
 pub fn sensitivity(summary: &Summary) -> Option<Table> {
-    let asked = summary.profiles.iter().filter_map(|p| Some((p.name.clone(), p.figures.first()?.value?)));
-    let mut scores: Vec<(String, f64)> = asked.collect();
+    // A profile that was asked for stands there with its commit.
+    fn short(name: &str) -> &str {
+        name.strip_prefix("compat:").and_then(|n| n.split('@').next()).unwrap_or(name)
+    }
+    let without = || summary.sensitivity.iter().flat_map(|s| &s.without);
+    let mut left: Vec<(&str, &str)> = without().map(|(name, why)| (name.as_str(), why.as_str())).collect();
+    let mut scores: Vec<(String, f64)> = Vec::new();
+    for asked in &summary.profiles {
+        let Some(figure) = asked.figures.first() else { continue };
+        let Some(value) = figure.value else { continue };
+        if left.iter().any(|(name, _)| *name == short(&asked.name)) {
+            continue;
+        }
+        if is_share(&figure.name) && (0.0..=1.0).contains(&value) {
+            scores.push((asked.name.clone(), value));
+        } else {
+            left.push((&asked.name, "its figure is no share"));
+        }
+    }
     for (name, value) in summary.sensitivity.iter().flat_map(|s| &s.by_profile) {
-        // A profile that was asked for stands there with its commit.
-        let known = |have: &str| have.strip_prefix("compat:").and_then(|n| n.split('@').next()) == Some(name);
-        if !scores.iter().any(|(have, _)| known(have)) {
-            scores.push((name.clone(), *value));
+        let known = |have: &str| short(have) == name || have == name;
+        if scores.iter().any(|(have, _)| known(have)) {
+            continue;
+        }
+        match (0.0..=1.0).contains(value) {
+            true => scores.push((name.clone(), *value)),
+            false => left.push((name, "its figure is no share")),
         }
     }
     scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
@@ -189,9 +226,23 @@ pub fn sensitivity(summary: &Summary) -> Option<Table> {
     }
     let mut table = Table::new("the same replies under every profile", &["profile", "%"]);
     let ends = |(name, v): &(String, f64)| format!("{} ({name})", number("share", *v));
-    table.note = format!("parser sensitivity: {} to {}", ends(low), ends(high));
+    table.note = format!("parser sensitivity: {} to {}{}", ends(low), ends(high), left_out(&left));
     table.rows = scores.iter().map(|(name, value)| vec![name.clone(), number("share", *value)]).collect();
     Some(table)
+}
+
+/// `; left out: a, b (made for slake), c (asks a judge)`: names by their reason.
+fn left_out(left: &[(&str, &str)]) -> String {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, why) in left {
+        match by_reason.iter_mut().find(|(known, _)| known == why) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((why, vec![name])),
+        }
+    }
+    let parts: Vec<String> =
+        by_reason.iter().map(|(why, names)| format!("{} ({why})", names.join(", "))).collect();
+    if parts.is_empty() { String::new() } else { format!("; left out: {}", parts.join(", ")) }
 }
 
 /// A summary for the terminal; subgroups show the profile's first figure only.
@@ -360,12 +411,13 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
     found.sort_by(|a, b| value(b.2).total_cmp(&value(a.2)).then(a.0.cmp(b.0)));
     let mut table = Table::new(
         format!("leaderboard · {profile}"),
-        &[&["run", "model", "dataset", "n"][..], &names].concat(),
+        &[&["run", "model", "dataset", "n", "published rows"][..], &names].concat(),
     );
     for (label, summary, of) in found {
         let n = of.figures.first().map_or(0, |f| f.n);
-        let mut row =
-            vec![label.to_owned(), summary.run.model.clone(), summary.run.dataset.clone(), n.to_string()];
+        let published = summary.run.incomplete().unwrap_or_default();
+        let (model, dataset) = (summary.run.model.clone(), summary.run.dataset.clone());
+        let mut row = vec![label.to_owned(), model, dataset, n.to_string(), published];
         row.extend(names.iter().map(|name| {
             let Some(figure) = of.figures.iter().find(|f| f.name == *name) else { return String::new() };
             match (figure.value, &figure.interval) {

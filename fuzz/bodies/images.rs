@@ -1,12 +1,13 @@
 //! What the fuzz targets do with bytes: anything gives a result or an error, within the limits. The
 //! targets of cargo-fuzz and the mutation test in `preprocess/tests/main/mutants.rs` share these.
 
-use loupe_core::MediaLoader;
 use loupe_core::media::{MediaRef, MediaSource, Plane, SliceAt, View, WindowChoice};
+use loupe_core::{Grid, LpsFromIndex, MediaLoader};
 use loupe_dicom::{deid, parse, write};
-use loupe_preprocess::dicom::{Image, inspect, rtstruct, seg};
+use loupe_preprocess::dicom::references::Belonging;
+use loupe_preprocess::dicom::rtstruct::{self, OffPlane};
+use loupe_preprocess::dicom::{Image, inspect, seg};
 use loupe_preprocess::nifti::{self, Xform};
-use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{labels_of, read_volume};
 use loupe_preprocess::{DecodeLimits, Loader, picture_io};
 
@@ -30,8 +31,8 @@ pub fn nifti(bytes: &[u8]) {
 pub fn research_volumes(bytes: &[u8]) {
     let Ok(found) = read_volume(bytes, 0, Xform::Nibabel, &LIMITS) else { return };
     let _ = labels_of(&found);
-    for plane in [Plane::Stored, Plane::Axial, Plane::Coronal, Plane::Sagittal] {
-        let _ = render(&found.volume, &View { plane, ..View::default() });
+    for plane in [Plane::Upright, Plane::Stored, Plane::Axial, Plane::Coronal, Plane::Sagittal] {
+        let _ = found.picture(&View { plane, ..View::default() });
     }
 }
 
@@ -57,10 +58,16 @@ pub fn dicom(bytes: &[u8]) {
         source: MediaSource::Bytes(bytes.into()),
         view: View { slice: Some(SliceAt::Share(0.5)), ..View::default() },
         name: String::new(),
+        stated_size: None,
     };
     let _ = Loader::new(LIMITS).load(&media);
-    let _ = seg::read(bytes.to_vec(), &LIMITS);
-    let _ = rtstruct::read(bytes.to_vec(), &LIMITS);
+    let grid = Grid { shape: [4, 16, 16], lps_from_index: LpsFromIndex::IDENTITY };
+    if let Ok(found) = seg::read(bytes.to_vec(), &LIMITS) {
+        let _ = (found.on_own_grid(&LIMITS), found.onto(grid, &LIMITS));
+    }
+    if let Ok(set) = rtstruct::read(bytes.to_vec(), &LIMITS) {
+        let _ = set.onto(grid, &Belonging::default(), OffPlane::Nearest, &LIMITS);
+    }
     if let Ok(object) = parse::parse(bytes.to_vec(), &LIMITS) {
         let _ = (inspect::report(&object.data), inspect::structure(&object.data));
         let copy = deid::deidentify(&object, &deid::Options::default()).object;

@@ -35,9 +35,9 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
     },
-    /// No family has this name.
+    /// No family or dialect has this name.
     #[error(transparent)]
-    UnknownFamily(#[from] UnknownName),
+    UnknownName(#[from] UnknownName),
     /// No family supports this architecture.
     #[error("no family supports {found}; supported: {known}{did_you_mean}")]
     Unclaimed {
@@ -56,16 +56,6 @@ pub enum LoadError {
         /// What it does.
         task: &'static str,
     },
-    /// There is no such box dialect.
-    #[error("there is no box dialect {found:?}; there are none, {known}{did_you_mean}")]
-    UnknownDialect {
-        /// The name asked for.
-        found: String,
-        /// All names.
-        known: String,
-        /// `; did you mean …?` with the nearest name, or nothing.
-        did_you_mean: String,
-    },
     /// The checkpoint lacks tensors that the architecture needs.
     #[error("tensor {name:?} is missing; config.json does not describe these weights, or a shard is missing")]
     MissingTensor {
@@ -73,10 +63,12 @@ pub enum LoadError {
         name: String,
     },
     /// The checkpoint holds tensors that the architecture does not have.
-    #[error("{count} tensors of the checkpoint are not used by this architecture, first {first:?}")]
+    #[error(
+        "{count} tensors of the checkpoint are not used by this architecture: {names}{}", if .count > &5 { " …" } else { "" }
+    )]
     UnexpectedTensor {
-        /// Name of the first one, as in the file.
-        first: String,
+        /// Names of the first five, as in the files.
+        names: String,
         /// How many.
         count: usize,
     },
@@ -113,6 +105,14 @@ pub enum LoadError {
         first: String,
         /// The other.
         second: String,
+    },
+    /// An option does not go with this family or checkpoint.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option of the command line.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
     },
     /// The device is not there or cannot be used.
     #[error("device {device}: {problem}")]

@@ -49,7 +49,7 @@ pub use loupe_preprocess::resize::Backend as Resample;
 pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
-pub use options::{DeviceChoice, LoadOptions};
+pub use options::{DeviceChoice, LoadOptions, PixelBounds};
 
 use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;
@@ -90,7 +90,10 @@ pub fn load_segmenter(
 ) -> Result<Box<dyn Segmenter>, LoadError> {
     let family = families::find(checkpoint, family)?;
     match &family.load {
-        Loader::Segments(load) => load(checkpoint, options),
+        Loader::Segments(load) => {
+            options.pixels.refuse(family.name)?;
+            load(checkpoint, options)
+        }
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }
@@ -106,7 +109,10 @@ pub fn load_volume_segmenter(
 ) -> Result<Box<dyn VolumeSegmenter>, LoadError> {
     let family = families::find(checkpoint, family)?;
     match &family.load {
-        Loader::Labels(load) => load(checkpoint, options),
+        Loader::Labels(load) => {
+            options.pixels.refuse(family.name)?;
+            load(checkpoint, options)
+        }
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }

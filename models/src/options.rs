@@ -25,6 +25,9 @@ pub struct LoadOptions {
     pub dtype: Option<Dtype>,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
+    /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
+    /// what the processor file says where nothing is given.
+    pub pixels: PixelBounds,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -40,12 +43,36 @@ pub struct LoadOptions {
     pub dump: Option<PathBuf>,
 }
 
+/// Bounds on the product of a picture's sides after the model's own resizing, in pixels (`min_pixels` and
+/// `max_pixels` of Qwen-VL's processors).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PixelBounds {
+    /// Smaller pictures are enlarged.
+    pub min: Option<usize>,
+    /// Larger pictures are reduced.
+    pub max: Option<usize>,
+}
+
+impl PixelBounds {
+    /// Refuses bounds for a family that shows every picture at one size.
+    pub(crate) fn refuse(self, family: &str) -> Result<(), LoadError> {
+        let option = match self {
+            Self { max: Some(_), .. } => "--max-pixels",
+            Self { min: Some(_), .. } => "--min-pixels",
+            _ => return Ok(()),
+        };
+        let problem = format!("{family} shows every picture at one size, which the checkpoint fixes");
+        Err(LoadError::Option { option, problem })
+    }
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             device: DeviceChoice::Cpu,
             dtype: None,
             resample: None,
+            pixels: PixelBounds::default(),
             dialect: None,
             memory_bytes: None,
             rows: None,

@@ -1,14 +1,17 @@
 //! What is in a file or folder, and what would be refused. Nothing that identifies a patient.
 
 use crate::dicom::files;
-use crate::dicom::series::{self, Content};
+use crate::dicom::series::{self, Content, SeriesEntry};
+use crate::dicom::{rtstruct, seg};
 use crate::loader::kind::FileKind;
 use crate::picture_io;
 use crate::render::orientation_letters;
+use crate::volume_facts::VolumeFacts;
 use crate::volume_io::nifti::{self, Xform};
 use crate::volume_io::read::ReadVolume;
 use crate::volume_io::{VolumeFormat, open_bytes};
 use loupe_core::geometry::LpsFromIndex;
+use loupe_core::labels::{CodedConcept, Label};
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
@@ -61,6 +64,13 @@ pub struct Inspection {
     /// Why it would be refused, when it would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// The series of a folder, archive or DICOMDIR, numbered as `--series` counts them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<SeriesEntry>,
+    /// Labels of a segmentation or structure set; their names, which are free text, only when identifiers are asked
+    /// for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
     /// Text of a structured report; only when identifiers are asked for, as it names people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<String>,
@@ -125,51 +135,131 @@ fn dicom(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
         identifiers: facts.identifiers,
         ..Inspection::default()
     };
-    found.notes.extend(facts.spacing_note.map(str::to_owned));
+    found.notes.extend(facts.spacing_note);
     found.notes.extend(facts.burned_in_text.map(str::to_owned));
-    found.notes.extend(contents(path, found.modality.as_deref(), limits));
-    if found.refused.is_none() && facts.plane.is_some() {
-        match series::load_one(path, &series::Options { series: None, ..options.series }) {
-            Ok((Content::Volumes(volumes), series)) => {
-                grid(&mut found, &volumes);
-                let new: Vec<String> =
-                    series.notes.into_iter().filter(|note| !found.notes.contains(note)).collect();
-                found.notes.extend(new);
+    match found.modality.as_deref() {
+        Some("SEG") => segmentation(&mut found, path, options),
+        Some("RTSTRUCT") => structures(&mut found, path, options),
+        _ if found.refused.is_none() && facts.plane.is_some() => {
+            match series::load_one(path, &series::Options { series: None, ..options.series }) {
+                Ok((Content::Volumes(volumes), series)) => {
+                    grid(&mut found, &volumes);
+                    let new: Vec<String> =
+                        series.notes.into_iter().filter(|note| !found.notes.contains(note)).collect();
+                    found.notes.extend(new);
+                }
+                Ok((Content::Frames(_), _)) => {}
+                Err(error) => found.notes.push(format!("no volume: {error}")),
             }
-            Ok((Content::Frames(_), _)) => {}
-            Err(error) => found.notes.push(format!("no volume: {error}")),
         }
+        _ => {}
     }
     Ok(found)
 }
 
-/// What segmentations and structure sets hold. Counts only: their names are free text.
-fn contents(path: &Path, modality: Option<&str>, limits: &DecodeLimits) -> Option<String> {
-    let bytes = || limits.read_file(path);
-    Some(match modality? {
-        "SEG" => match bytes().and_then(|bytes| crate::dicom::seg::read(bytes, limits)) {
-            Ok(found) => counted(found.segments.len(), "segment"),
-            Err(error) => format!("no segments: {error}"),
-        },
-        "RTSTRUCT" => match bytes().and_then(|bytes| crate::dicom::rtstruct::read(bytes, limits)) {
-            Ok(regions) => {
-                let contours: usize = regions.iter().map(|r| r.contours.len()).sum();
-                format!("{} with {}", counted(regions.len(), "region"), counted(contours, "contour"))
+/// The file's bytes as DICOM.
+fn unpacked(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
+    files::plain(limits.read_file(path)?, limits)
+}
+
+/// The segments of a segmentation and the grid that they lie on.
+fn segmentation(found: &mut Inspection, path: &Path, options: &Options) {
+    let limits = &options.series.limits;
+    let read = match unpacked(path, limits).and_then(|bytes| seg::read(bytes, limits)) {
+        Ok(read) => read,
+        Err(error) => return found.notes.push(format!("no segments: {error}")),
+    };
+    found.notes.push(format!(
+        "{} segmentation of {}",
+        read.kind.name(),
+        counted(read.segments.len(), "segment")
+    ));
+    found.labels = shown(&read.segments, options);
+    match read.on_own_grid(limits) {
+        Ok(masks) => {
+            let [slices, rows, columns] = masks.grid.shape;
+            found.size = vec![columns, rows, slices];
+            place(found, masks.grid.lps_from_index);
+            for (label, region) in masks.regions() {
+                found.notes.push(format!("segment {}: {}", label.number, counted(region.len(), "voxel")));
             }
-            Err(error) => format!("no regions: {error}"),
-        },
-        _ => return None,
-    })
+            for shared in masks.overlaps() {
+                let ([a, b], voxels) = (shared.labels, counted(shared.voxels, "voxel"));
+                found.notes.push(format!("segments {a} and {b} overlap in {voxels}"));
+            }
+        }
+        Err(error) => found.notes.push(format!("no grid of its own: {error}")),
+    }
+}
+
+/// The regions of a structure set.
+fn structures(found: &mut Inspection, path: &Path, options: &Options) {
+    let limits = &options.series.limits;
+    match unpacked(path, limits).and_then(|bytes| rtstruct::read(bytes, limits)) {
+        Ok(set) => {
+            let contours: usize = set.regions.iter().map(|r| r.contours.len()).sum();
+            let regions = counted(set.regions.len(), "region");
+            found.notes.push(format!("{regions} with {}", counted(contours, "contour")));
+            let labels: Vec<Label> = set.regions.into_iter().map(|r| r.label).collect();
+            found.labels = shown(&labels, options);
+        }
+        Err(error) => found.notes.push(format!("no regions: {error}")),
+    }
+}
+
+/// Labels as they may be shown. Meanings of codes are free text too; their values are not.
+fn shown(labels: &[Label], options: &Options) -> Vec<Label> {
+    if options.identifiers {
+        return labels.to_vec();
+    }
+    let without = |code: &CodedConcept| CodedConcept { meaning: String::new(), ..code.clone() };
+    let hide = |label: &Label| Label {
+        number: label.number,
+        name: None,
+        category: label.category.as_ref().map(without),
+        code: label.code.as_ref().map(without),
+    };
+    labels.iter().map(hide).collect()
 }
 
 /// Size and place of the volumes of a series: one for each phase.
-fn grid(found: &mut Inspection, volumes: &[loupe_core::Volume]) {
-    if let Some(volume) = volumes.first() {
-        let [slices, rows, columns] = volume.shape();
-        found.size = vec![columns, rows, slices];
-        found.frames = volumes.len();
-        found.range = range(volume);
-        place(found, volume.lps_from_index);
+fn grid(found: &mut Inspection, phases: &[series::Phase]) {
+    let Some(series::Phase { volume, facts }) = phases.first() else { return };
+    let [slices, rows, columns] = volume.shape();
+    found.size = vec![columns, rows, slices];
+    found.frames = phases.len();
+    found.range = range(volume, facts);
+    found.windows = windows(facts);
+    place(found, volume.lps_from_index);
+    for note in phases.iter().flat_map(|phase| phase.facts.notes()) {
+        if !found.notes.contains(&note) {
+            found.notes.push(note);
+        }
+    }
+    if phases.len() > 1 {
+        let lines = phases.iter().enumerate().take(MOST_PHASES);
+        found.notes.extend(lines.map(|(n, phase)| of_phase(n, phase)));
+    }
+}
+
+/// Most phases that are described one by one.
+const MOST_PHASES: usize = 16;
+
+/// Range and first window of a phase, which need not be those of the others.
+fn of_phase(n: usize, phase: &series::Phase) -> String {
+    let values = match range(&phase.volume, &phase.facts) {
+        Some([low, high]) => format!("values {low} to {high}"),
+        None => "no values".to_owned(),
+    };
+    let window = windows(&phase.facts).first().map(|w| format!(", window {}/{}", w.centre, w.width));
+    format!("phase {n}: {values}{}", window.unwrap_or_default())
+}
+
+/// The windows that all slices share, or the median of the first ones where they vary.
+fn windows(facts: &VolumeFacts) -> Vec<Window> {
+    match facts.common() {
+        Some(shown) => shown.windows.iter().map(|w| w.window).filter(Window::is_valid).collect(),
+        None => facts.median(0).into_iter().collect(),
     }
 }
 
@@ -189,61 +279,49 @@ fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
     })
 }
 
-/// The series that would be read from a folder, archive or DICOMDIR of DICOM files; all are named in
-/// the notes when there are several.
+/// The series of a folder, archive or DICOMDIR of DICOM files, and of the one that would be read what its voxels say.
 fn dicom_folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
-    let mut all = series::load_folder(path, &options.series).map_err(|error| match error {
+    let blobs = files::collect(path, &options.series.limits)?;
+    let listed = series::list(blobs.clone(), &options.series, options.identifiers);
+    let all = listed.map_err(|error| match error {
         MediaError::UnknownFormat(_) if path.is_dir() => {
             MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into())
         }
         other => other,
     })?;
-    let describe = |s: &series::Series| {
-        let [rows, columns] = s.size;
-        let holds = match &s.content {
-            Ok(Content::Volumes(volumes)) => counted(volumes.len(), "volume"),
-            Ok(Content::Frames(_)) => "frames without a common geometry".to_owned(),
-            Err(_) => "refused".to_owned(),
-        };
-        let (files, frames) = (counted(s.files, "file"), counted(s.frames, "frame"));
-        format!("{}, {files}, {frames} of {columns}×{rows}, {holds}", s.modality.name())
+    let first_volume = all.iter().position(|s| s.phases > 0 && s.refused.is_none());
+    let any_volume = all.iter().position(|s| s.phases > 0 || s.refused.is_some());
+    let at = options.series.series.or(first_volume).or(any_volume).unwrap_or(0);
+    let Some(entry) = all.get(at) else {
+        return Err(MediaError::View(format!(
+            "series {at} was asked for, but there are {} (counted from 0)",
+            all.len()
+        )));
     };
-    let list: Vec<String> = all.iter().map(describe).collect();
-    let first_volume = all.iter().position(|s| matches!(s.content, Ok(Content::Volumes(_))));
-    let at = options.series.series.or(first_volume).unwrap_or(0);
-    if at >= all.len() {
-        return Err(match all.len() {
-            0 => MediaError::UnknownFormat("the folder holds neither pictures nor DICOM images".into()),
-            n => MediaError::View(format!("series {at} was asked for, but there are {n} (counted from 0)")),
-        });
-    }
-    // Why the others would be refused; the reason of the one that is shown stands by itself.
-    let refusals: Vec<Option<String>> = all
-        .iter()
-        .enumerate()
-        .map(|(n, s)| s.content.as_ref().err().filter(|_| n != at).map(ToString::to_string))
-        .collect();
-    let shown = all.swap_remove(at);
     let mut found = Inspection {
-        format: format!("DICOM series ({})", list[at]),
-        size: vec![shown.size[1], shown.size[0]],
-        frames: shown.frames,
-        stored_type: shown.stored,
-        windows: shown.window.into_iter().collect(),
-        notes: shown.notes,
+        format: match all.len() {
+            1 => "DICOM series".to_owned(),
+            n => format!("DICOM, {n} series; this is series {at}"),
+        },
+        size: entry.size.to_vec(),
+        frames: entry.frames,
+        stored_type: entry.stored_type.clone(),
+        modality: entry.modality.clone(),
+        windows: entry.windows.clone(),
+        refused: entry.refused.clone(),
+        identifiers: entry.identifiers.clone(),
         ..Inspection::default()
     };
-    if list.len() > 1 {
-        found.notes.extend(list.iter().zip(&refusals).enumerate().map(|(n, (text, why))| match why {
-            Some(why) => format!("series {n}: {text}: {why}"),
-            None => format!("series {n}: {text}"),
-        }));
-    }
-    match &shown.content {
-        Ok(Content::Volumes(volumes)) => grid(&mut found, volumes),
-        Ok(Content::Frames(_)) => {}
+    match series::choose(blobs, &series::Options { series: Some(at), ..options.series }) {
+        Ok((content, shown)) => {
+            found.notes = shown.notes;
+            if let Content::Volumes(volumes) = &content {
+                grid(&mut found, volumes);
+            }
+        }
         Err(error) => found.refused = Some(error.to_string()),
     }
+    found.series = all;
     Ok(found)
 }
 
@@ -254,7 +332,10 @@ fn picture(bytes: &[u8], limits: &DecodeLimits) -> Result<Inspection, MediaError
         notes.push(format!("exif orientation {} is applied", facts.exif_orientation));
     }
     if facts.bits == 16 {
-        notes.push("16-bit samples are reduced to their high byte unless a window is given".into());
+        notes.push(
+            "16-bit samples are scaled by the bits that their largest value needs, unless a window is given"
+                .into(),
+        );
     }
     if facts.icc_profile {
         notes.push(crate::dicom::ICC_NOTE.to_owned());
@@ -306,8 +387,8 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
         size: vec![w, h, d],
         frames: read.frames,
         stored_type: read.stored_type.into(),
-        range: range(&read.volume),
-        windows: read.stored_window.into_iter().collect(),
+        range: range(&read.volume, &read.facts),
+        windows: windows(&read.facts),
         notes: read.notes.clone(),
         ..Inspection::default()
     };
@@ -318,10 +399,11 @@ fn of_volume(format: &str, read: &ReadVolume) -> Inspection {
     found
 }
 
-/// Smallest and largest finite value.
-fn range(volume: &loupe_core::Volume) -> Option<[f32; 2]> {
-    let finite = volume.voxels.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+/// Smallest and largest finite value that is not padding.
+fn range(volume: &loupe_core::Volume, facts: &VolumeFacts) -> Option<[f32; 2]> {
+    let padded = |at: (usize, usize, usize)| facts.padding.as_ref().is_some_and(|p| p[at]);
+    let image = volume.voxels.indexed_iter().filter(|(at, v)| v.is_finite() && !padded(*at));
+    let (low, high) = image.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), (_, v)| (a.min(*v), b.max(*v)));
     (low <= high).then_some([low, high])
 }
 
@@ -373,10 +455,26 @@ impl fmt::Display for Inspection {
         for window in &self.windows {
             writeln!(f, "window       centre {} width {}", window.centre, window.width)?;
         }
+        for label in &self.labels {
+            let name = label.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let code = label.code.as_ref().map(|c| format!(" ({} {} {})", c.scheme, c.value, c.meaning));
+            let code = code.map(|c| c.replace(" )", ")")).unwrap_or_default();
+            writeln!(f, "label        {}{name}{code}", label.number)?;
+        }
+        for series in &self.series {
+            writeln!(f, "series {:<6}{series}", series.index)?;
+            if let Some(why) = &series.refused {
+                writeln!(f, "{:13}refused: {why}", "")?;
+            }
+            // Those of the series that is shown stand at the end.
+            for (name, value) in series.identifiers.iter().filter(|_| self.series.len() > 1) {
+                writeln!(f, "{:13}{name}: {value}", "")?;
+            }
+        }
         for note in &self.notes {
             writeln!(f, "note         {note}")?;
         }
-        if let Some(why) = &self.refused {
+        if let Some(why) = self.refused.as_ref().filter(|_| self.series.len() < 2) {
             writeln!(f, "refused      {why}")?;
         }
         for (name, value) in &self.identifiers {

@@ -1,13 +1,15 @@
 //! From a volume to the picture of one slice: which voxels, which window, and the way back.
 
+use crate::presentation::GreyScale;
 use crate::resize::{Backend, Filter, resize};
 use crate::windows;
-use loupe_core::geometry::{LpsFromIndex, LpsFromPlane, cross, dot, norm};
+use loupe_core::geometry::{LpsFromIndex, LpsFromPlane, Map2, cross, dot, norm};
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, Plane, SliceAt, View, WindowChoice};
 use loupe_core::picture::{Origin, Picture};
 use loupe_core::volume::{Modality, Volume};
-use loupe_core::window::Window;
+use loupe_core::window::{Window, WindowFunction};
+use ndarray::Array3;
 use std::collections::BTreeMap;
 
 /// Percentiles that bound the grey levels where nothing else says how to show intensities.
@@ -45,14 +47,21 @@ pub fn window_for(
             }
             Ok(chosen(windows::preset(name)?, format!("window {name}")))
         }
-        Some(WindowChoice::Numbers(window)) if window.is_valid() => {
-            Ok(chosen(*window, format!("window {}/{}", window.centre, window.width)))
+        Some(WindowChoice::Numbers(window)) if window.has_width() => {
+            // Whole numbers are looked for only where they matter.
+            let whole = window.width >= 1.0 && values.iter().all(|v| v.fract() == 0.0);
+            Ok(by_numbers(window.for_values(whole)))
         }
-        Some(WindowChoice::Numbers(window)) => Err(MediaError::View(format!(
-            "a window of centre {} and width {} is not allowed: LINEAR needs a width of at least 1, others above 0",
-            window.centre, window.width
-        ))),
-        Some(WindowChoice::Stored(n)) => Err(MediaError::View(format!("the file has no stored window {n}"))),
+        Some(WindowChoice::Exactly(window)) if window.is_valid() => Ok(by_numbers(*window)),
+        Some(WindowChoice::Numbers(window) | WindowChoice::Exactly(window)) => {
+            Err(MediaError::View(format!(
+                "a window of centre {} and width {} is not possible: the width must be above 0",
+                window.centre, window.width
+            )))
+        }
+        Some(WindowChoice::Stored(n) | WindowChoice::Median(n)) => {
+            Err(MediaError::View(format!("the file has no stored window {n}")))
+        }
         Some(WindowChoice::FullRange) => {
             let (low, high) = range_of(values)?;
             Ok(chosen(span(low, high), format!("full range {low}..{high}")))
@@ -63,6 +72,11 @@ pub fn window_for(
         }
         None => by_percentiles(values, low, high),
     }
+}
+
+fn by_numbers(window: Window) -> ChosenWindow {
+    let exact = if window.function == WindowFunction::LinearExact { " (LINEAR_EXACT)" } else { "" };
+    ChosenWindow { window, step: format!("window {}/{}{exact}", window.centre, window.width) }
 }
 
 fn by_percentiles(values: &[f32], low: f64, high: f64) -> Result<ChosenWindow, MediaError> {
@@ -215,6 +229,7 @@ impl Slicing {
     pub fn of(plane: Plane, map: &LpsFromIndex) -> Result<Self, MediaError> {
         let forward = |axis| Walk { axis, reversed: false };
         let array = match plane {
+            Plane::Upright => return Ok(Self::upright(map)),
             Plane::Stored => Some([0, 1, 2]),
             Plane::AcrossI => Some([2, 1, 0]),
             Plane::AcrossJ => Some([2, 0, 1]),
@@ -234,46 +249,59 @@ impl Slicing {
             _ => Self { right: x, down: y, through: z },
         })
     }
-}
 
-/// The slice that `view` asks for as an 8-bit picture; see [`window_for`] and [`Slicing`].
-///
-/// Reformats along patient axes are stretched to square pixels where their voxels are not square;
-/// slices of the array never are.
-///
-/// # Errors
-/// When the slice does not exist or no window can be made.
-pub fn render(volume: &Volume, view: &View) -> Result<Picture, MediaError> {
-    render_with(volume, view, &window_of(volume, view.window.as_ref())?)
-}
+    /// The stored slices in their order, each turned as the anatomical plane nearest to it is shown. Where the
+    /// axes do not span space nothing says how, and they stay as stored.
+    fn upright(map: &LpsFromIndex) -> Self {
+        let forward = |axis| Walk { axis, reversed: false };
+        let as_stored = Self { right: forward(0), down: forward(1), through: forward(2) };
+        let Some(walks) = nearest_axes(map) else { return as_stored };
+        let nearest = [Plane::Sagittal, Plane::Coronal, Plane::Axial];
+        let through = walks.iter().position(|walk| walk.axis == 2).and_then(|p| nearest.get(p));
+        let turned = through.and_then(|plane| Self::of(*plane, map).ok());
+        turned.map_or(as_stored, |turned| Self { through: forward(2), ..turned })
+    }
 
-/// [`window_for`] all values of a volume.
-///
-/// # Errors
-/// As [`window_for`].
-pub fn window_of(volume: &Volume, choice: Option<&WindowChoice>) -> Result<ChosenWindow, MediaError> {
-    match volume.voxels.as_slice() {
-        Some(values) => window_for(choice, values, Some(volume.modality)),
-        None => {
-            let values: Vec<f32> = volume.voxels.iter().copied().collect();
-            window_for(choice, &values, Some(volume.modality))
-        }
+    /// The anatomical plane that slices along this voxel axis are nearest to, and by how many degrees they lie
+    /// off it.
+    pub fn nearest_plane(&self, map: &LpsFromIndex) -> Option<(Plane, f64)> {
+        let walks = nearest_axes(map)?;
+        let patient = walks.iter().position(|walk| walk.axis == self.through.axis)?;
+        let (a, b) = (map.column(self.right.axis), map.column(self.down.axis));
+        let normal = cross(a, b);
+        let degrees = (normal[patient].abs() / norm(normal)).clamp(0.0, 1.0).acos().to_degrees();
+        Some(([Plane::Sagittal, Plane::Coronal, Plane::Axial][patient], degrees))
     }
 }
 
-/// The voxels of one slice in the order of its picture.
-struct Slice {
-    number: usize,
-    width: usize,
-    height: usize,
-    values: Vec<f32>,
-    lps_from_source: LpsFromPlane,
-}
+/// From how many degrees on a picture that is called upright is said to be oblique.
+const OBLIQUE_DEGREES: f64 = 10.0;
 
-fn cut(volume: &Volume, view: &View) -> Result<Slice, MediaError> {
+/// The number along k of the stored slice that `view` shows; `None` when its picture holds voxels of many.
+///
+/// # Errors
+/// When the slice does not exist.
+pub fn stored_slice(volume: &Volume, view: &View) -> Result<Option<usize>, MediaError> {
     let map = &volume.lps_from_index;
     let slicing = Slicing::of(view.plane, map)?;
     let [slices, rows, columns] = volume.shape();
+    let number = slice_number(view.slice, view.plane, &slicing, [columns, rows, slices], map)?;
+    let Walk { axis, reversed } = slicing.through;
+    Ok((axis == 2).then_some(if reversed { slices - 1 - number } else { number }))
+}
+
+/// The voxels of one slice in the order of its picture.
+struct Slice<T> {
+    number: usize,
+    width: usize,
+    height: usize,
+    values: Vec<T>,
+    lps_from_source: LpsFromPlane,
+}
+
+fn cut<T: Copy>(voxels: &Array3<T>, map: &LpsFromIndex, view: &View) -> Result<Slice<T>, MediaError> {
+    let slicing = Slicing::of(view.plane, map)?;
+    let (slices, rows, columns) = voxels.dim();
     let sizes = [columns, rows, slices];
     let number = slice_number(view.slice, view.plane, &slicing, sizes, map)?;
     let (width, height) = (sizes[slicing.right.axis], sizes[slicing.down.axis]);
@@ -286,27 +314,38 @@ fn cut(volume: &Volume, view: &View) -> Result<Slice, MediaError> {
         for x in 0..width {
             index[slicing.right.axis] = at(slicing.right, x);
             let [i, j, k] = index;
-            values.push(volume.voxels[[k, j, i]]);
+            values.push(voxels[[k, j, i]]);
         }
     }
     let lps_from_source = plane_map(map, &slicing, sizes, number);
     Ok(Slice { number, width, height, values, lps_from_source })
 }
 
-/// [`render`] with a window that was chosen before (one of the file's, or one for many slices).
+/// The slice that `view` asks for as an 8-bit picture; see [`Slicing`]. Reformats along patient axes are
+/// stretched to square pixels where their voxels are not square; slices of the array never are.
 ///
 /// # Errors
 /// When the slice does not exist.
-pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Result<Picture, MediaError> {
-    let Slice { number, width, height, values, lps_from_source } = cut(volume, view)?;
-    let pixels: Vec<u8> = values.iter().map(|v| window.window.level(f64::from(*v))).collect();
+pub fn render(volume: &Volume, view: &View, grey: &GreyScale) -> Result<Picture, MediaError> {
+    let map = &volume.lps_from_index;
+    let Slice { number, width, height, values, lps_from_source } = cut(&volume.voxels, map, view)?;
+    let pixels: Vec<u8> = values.iter().map(|v| grey.level(f64::from(*v))).collect();
     let picture = Picture::new(width, height, 1, pixels)
         .map_err(|e| MediaError::Geometry(format!("a slice of {width}×{height} voxels: {e}")))?;
+    let mut steps = grey.record();
+    if view.plane == Plane::Upright {
+        let found = Slicing::of(view.plane, map)?.nearest_plane(map);
+        steps.push(match found {
+            Some((plane, degrees)) if degrees < OBLIQUE_DEGREES => format!("upright: {}", plane.name()),
+            Some((plane, degrees)) => format!("upright: {degrees:.0}° off {}", plane.name()),
+            None => "as stored: nothing says where its axes lead".to_owned(),
+        });
+    }
     let origin = Origin {
         slice: Some(number),
         plane: Some(view.plane),
-        window: Some(window.window),
-        steps: vec![window.step.clone()],
+        window: grey.window(),
+        steps,
         spacing_mm: Some(lps_from_source.spacing_mm()),
         lps_from_source: Some(lps_from_source),
         ..Origin::of_size(width, height)
@@ -315,16 +354,25 @@ pub fn render_with(volume: &Volume, view: &View, window: &ChosenWindow) -> Resul
     if is_anatomical(view.plane) { squared(picture) } else { Ok(picture) }
 }
 
-/// The values of the slice that `view` asks for, before any window; nothing for a reformat, whose
-/// pixels may be stretched.
+/// The values of the slice that `view` asks for, before any window, padding as NaN; nothing for a reformat,
+/// whose pixels may be stretched.
 ///
 /// # Errors
 /// When the slice does not exist.
-pub fn intensities(volume: &Volume, view: &View) -> Result<Option<Intensities>, MediaError> {
+pub fn intensities(
+    volume: &Volume,
+    padding: Option<&Array3<bool>>,
+    view: &View,
+) -> Result<Option<Intensities>, MediaError> {
     if is_anatomical(view.plane) {
         return Ok(None);
     }
-    let Slice { width, height, values, .. } = cut(volume, view)?;
+    let map = &volume.lps_from_index;
+    let Slice { width, height, mut values, .. } = cut(&volume.voxels, map, view)?;
+    if let Some(padding) = padding {
+        let padded = cut(padding, map, view)?.values;
+        values.iter_mut().zip(padded).filter(|(_, padded)| *padded).for_each(|(value, _)| *value = f32::NAN);
+    }
     let hounsfield = volume.modality == Modality::Ct;
     Ok(Some(Intensities { width, height, values, inverted: false, hounsfield }))
 }
@@ -336,7 +384,8 @@ fn is_anatomical(plane: Plane) -> bool {
 /// Largest factor by which a reformat is stretched; beyond it the spacing is taken for an error.
 const MOST_STRETCH: f64 = 64.0;
 
-/// The picture with square pixels of the finer spacing.
+/// The picture with square pixels of the finer spacing. It is its own source from then on: boxes, masks and
+/// millimetres are those of the picture that is seen, whatever grid it was made from.
 fn squared(picture: Picture) -> Result<Picture, MediaError> {
     let Some([x_mm, y_mm]) = picture.origin.spacing_mm else { return Ok(picture) };
     let fine = x_mm.min(y_mm);
@@ -345,9 +394,23 @@ fn squared(picture: Picture) -> Result<Picture, MediaError> {
         return Ok(picture);
     }
     let side = |n: usize, s: f64| ((n as f64 * s).round() as usize).max(1);
-    let (width, height) = (side(picture.width(), stretch[0]), side(picture.height(), stretch[1]));
-    resize(&picture, width, height, Filter::Bilinear, Backend::Pillow)
-        .map_err(|e| MediaError::View(e.to_string()))
+    let (w, h) = (picture.width(), picture.height());
+    let (width, height) = (side(w, stretch[0]), side(h, stretch[1]));
+    if (width, height) == (w, h) {
+        return Ok(picture);
+    }
+    let mut square = resize(&picture, width, height, Filter::Bilinear, Backend::Pillow)
+        .map_err(|e| MediaError::View(e.to_string()))?;
+    let (across, down) = (w as f64 / width as f64, h as f64 / height as f64);
+    let lps_from_source = picture.origin.lps_from_source.map(|lps| lps.scaled(across, down));
+    square.origin = Origin {
+        lps_from_source,
+        spacing_mm: lps_from_source.map(|lps| lps.spacing_mm()),
+        source_size: [width, height],
+        source_from_self: Map2::identity(),
+        ..square.origin
+    };
+    Ok(square)
 }
 
 /// Picture edges of slice `number` to patient mm.
@@ -383,7 +446,7 @@ fn slice_number(
                 Plane::Axial => [0.0, 0.0, 1.0],
                 Plane::Coronal => [0.0, 1.0, 0.0],
                 Plane::Sagittal => [1.0, 0.0, 0.0],
-                Plane::Stored | Plane::AcrossI | Plane::AcrossJ | Plane::AcrossK => {
+                Plane::Upright | Plane::Stored | Plane::AcrossI | Plane::AcrossJ | Plane::AcrossK => {
                     let axis = slicing.through.axis;
                     let n = cross(map.column((axis + 1) % 3), map.column((axis + 2) % 3));
                     n.map(|v| v / norm(n))

@@ -6,8 +6,8 @@
 //! liver W:150 L:30, bone W:1800 L:400. All are DICOM `LINEAR` windows in Hounsfield units.
 
 use loupe_core::media::MediaError;
+use loupe_core::registry::{Named, Registry};
 use loupe_core::window::Window;
-use loupe_core::words::did_you_mean;
 
 /// A window by name.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,8 +20,17 @@ pub struct Preset {
     pub window_hu: Window,
 }
 
+impl Named for Preset {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
 /// Every named window.
-pub const PRESETS: [Preset; 9] = [
+pub static PRESETS: Registry<Preset> =
+    Registry { kind: "window", listed_as: "windows", files: &[("windows", ROWS)] };
+
+const ROWS: &[Preset] = &[
     named("brain", &["head"], 40.0, 80.0),
     named("subdural", &["blood"], 75.0, 215.0),
     named("stroke", &[], 32.0, 8.0),
@@ -46,16 +55,12 @@ pub fn preset_window(name: &str) -> Option<Window> {
         .map(|p| p.window_hu)
 }
 
-/// [`preset_window`], or an error that lists the names and the nearest one.
+/// [`preset_window`], or an error with the nearest name.
 ///
 /// # Errors
 /// [`MediaError::View`] when there is no such preset.
 pub fn preset(name: &str) -> Result<Window, MediaError> {
-    preset_window(name).ok_or_else(|| {
-        let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
-        let meant = did_you_mean(name, names.iter().copied());
-        MediaError::View(format!("no window is called {name:?}{meant} (known: {})", names.join(", ")))
-    })
+    preset_window(name).ok_or_else(|| MediaError::View(PRESETS.unknown(name).to_string()))
 }
 
 fn plain(name: &str) -> String {

@@ -111,8 +111,20 @@ fn a_missing_image_is_a_failed_item_and_the_rest_goes_on() {
     assert_eq!((summary["replies"].as_u64(), summary["failed"].as_u64()), (Some(4), Some(2)));
 }
 
-/// Kills the run at twenty moments spread over its length; whatever was lost is asked again and the
-/// scores end byte for byte as those of a run that nobody disturbed.
+/// The complete lines of a run's replies so far, each a JSON object.
+fn replies_on_disk(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("replies.jsonl")).unwrap_or_default();
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines: Vec<String> = complete.lines().map(str::to_owned).collect();
+    for line in &lines {
+        assert!(serde_json::from_str::<Value>(line).unwrap().is_object(), "{line}");
+    }
+    lines
+}
+
+/// Kills the run at twenty moments, half of them spread over its length and half right after a reply was
+/// written. After each kill the folder still holds every reply that was seen in it before; the scores end
+/// byte for byte as those of a run that nobody disturbed.
 #[test]
 fn a_run_killed_twenty_times_ends_like_an_undisturbed_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -124,7 +136,8 @@ fn a_run_killed_twenty_times_ends_like_an_undisturbed_one() {
     assert!(out.status.success(), "{}", text(&out.stderr));
     let length = started.elapsed();
     let killed = dir.path().join("killed");
-    let mut interrupted = 0;
+    let (mut interrupted, mut partly) = (0, 0);
+    let mut kept: Vec<String> = Vec::new();
     for n in 0..20u32 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loupe"))
             .args(eval_args(&data, killed.to_str().unwrap()))
@@ -133,20 +146,30 @@ fn a_run_killed_twenty_times_ends_like_an_undisturbed_one() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(length.mul_f64(f64::from(n * 7 % 20) / 20.0).max(Duration::from_millis(1)));
+        if n % 2 == 0 {
+            std::thread::sleep(length.mul_f64(f64::from(n * 7 % 20) / 20.0).max(Duration::from_millis(1)));
+        } else {
+            while replies_on_disk(&killed).len() == kept.len() && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let seen = replies_on_disk(&killed);
         child.kill().unwrap();
         interrupted += usize::from(!child.wait().unwrap().success());
+        let now = replies_on_disk(&killed);
+        for before in [&kept, &seen] {
+            assert_eq!(now.get(..before.len()), Some(&before[..]), "a reply that was on disk is gone");
+        }
+        partly += usize::from(now.len() > kept.len() && now.len() < 25);
+        kept = now;
     }
     assert!(interrupted > 0, "no run was caught alive");
+    assert!(partly > 0, "replies are written as they are done, not together at the end");
     let out = loupe(&eval_args(&data, killed.to_str().unwrap()));
     assert!(out.status.success(), "{}", text(&out.stderr));
     let read = |run: &PathBuf| fs::read(run.join("scores.json")).unwrap();
     assert_eq!(read(&calm), read(&killed));
-    assert_eq!(
-        fs::read_to_string(killed.join("replies.jsonl")).unwrap().lines().count(),
-        25,
-        "no reply was made twice"
-    );
+    assert_eq!(replies_on_disk(&killed).len(), 25, "no reply was made twice");
 }
 
 #[test]

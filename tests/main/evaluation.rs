@@ -403,3 +403,51 @@ fn overlap_is_flagged_row_by_row_and_probes_are_compared() {
     ]);
     assert!(said(&mixed).contains("settings.probe"), "{}", said(&mixed));
 }
+
+/// `data check` takes what `--data` takes, names rows by their lines, and says how many more there are.
+#[test]
+fn a_check_names_rows_by_line_and_all_of_them_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |n: usize, split: &str| {
+        json!({"question": format!("{n}?"), "choices": ["a", "", "c"], "answer": "C", "split": split})
+            .to_string()
+    };
+    let rows: Vec<String> = (0..8).map(|n| row(n, if n < 7 { "test" } else { "dev" })).collect();
+    fs::write(dir.path().join("set.jsonl"), rows.join("\n\n")).unwrap();
+    let data = format!("jsonl={}:test", dir.path().display());
+    let out = loupe(&["data", "check", &data]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(0), "an empty option is odd, not wrong: {text}");
+    assert!(text.contains("test: 7 rows"), "{text}");
+    assert!(text.contains("set.jsonl, line 3: option B is empty and not offered"), "{text}");
+    assert!(
+        text.contains("… and 2 more like these (--all names them)") && !text.contains("line 13:"),
+        "{text}"
+    );
+    let named = |args: &[&str]| {
+        let out = loupe(&[&["data", "check"], args].concat());
+        String::from_utf8(out.stdout).unwrap().matches("option B is empty").count()
+    };
+    assert_eq!(named(&[&data, "--all"]), 7);
+    let whole = format!("jsonl={}", dir.path().display());
+    assert_eq!(named(&[&whole, "--split", "dev", "--all"]), 1);
+    assert_eq!(named(&["jsonl", path(dir.path()), "--all"]), 8);
+    // The same form opens the set for replies.
+    let replies = dir.path().join("replies.json");
+    fs::write(&replies, r#"{"set:0": "C", "set:2": "C"}"#).unwrap();
+    let run = dir.path().join("run");
+    let summary = loupe(&[
+        "score",
+        "--replies",
+        path(&replies),
+        "--data",
+        &data,
+        "--output",
+        path(&run),
+        "--json",
+        "--no-page",
+    ]);
+    let summary: Value = serde_json::from_slice(&summary.stdout).unwrap();
+    assert_eq!((&summary["replies"], &summary["missing"]), (&json!(2), &json!(5)));
+    assert_eq!(figure(&summary, "strict", "choice accuracy"), 1.0);
+}

@@ -173,7 +173,13 @@ fn gaps_are_refused_until_told_otherwise() {
         let out = loupe(&[&args[..], &["--irregular", rule]].concat());
         assert!(out.status.success(), "{}", said(&out).1);
         let origin: Value = serde_json::from_slice(&out.stdout).unwrap();
-        assert_eq!(origin["source_size"], serde_json::json!([23, rows]), "{rule}");
+        // The picture has square pixels, and is what its sizes are those of.
+        let bytes = fs::read(&png).unwrap();
+        let size = [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()));
+        assert_eq!(origin["source_size"], serde_json::json!(size), "{rule}");
+        let [across, down] = [0, 1].map(|n| origin["spacing_mm"][n].as_f64().unwrap());
+        assert!((down * f64::from(size[1]) / f64::from(rows) - 1.0).abs() < 1e-6, "{rule}: steps of 1 mm");
+        assert!((across - down).abs() < 0.5 * across, "{rule}");
     }
     let split = loupe(&[&args[..], &["--irregular", "split"]].concat());
     assert!(said(&split).1.contains("--series"), "{}", said(&split).1);

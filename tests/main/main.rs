@@ -17,6 +17,7 @@ mod imaging;
 mod judging;
 mod kills;
 mod measures;
+mod records;
 mod segment;
 mod similarity;
 mod spoken;

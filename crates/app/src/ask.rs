@@ -2,8 +2,9 @@
 
 use crate::error::{AppError, InStep};
 use crate::files;
-use crate::findings::{BoxEntry, PointEntry};
-use crate::open::{ImageOptions, reference};
+use crate::findings::{BoxEntry, PointEntry, view_name};
+use crate::instances::{InstanceEntry, instances_of};
+use crate::open::{ImageOptions, ReadingRecord, reference};
 use crate::prepare::by_recipe;
 use crate::rethink::{RESAMPLER, RethinkSetup};
 use loupe_core::dialect::dialect;
@@ -11,10 +12,10 @@ use loupe_core::model::Listed;
 use loupe_core::trace::Trace;
 use loupe_core::{
     Ask, AskId, Box2, Finding, GenerationLimits, Go, MediaLoader, MediaRef, ModelError, ModelInfo, Origin,
-    Part, Picture, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
+    Part, Picture, PictureRecord, Place, Reply, ReplySink, Source, View, VisionLanguageModel,
 };
-use loupe_report::exports::{ImageFinding, coco};
-use loupe_report::{Drawing, Style};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
+use loupe_report::{Drawing, Marks, Style, marks};
 use loupe_rethink::Request;
 use serde::Serialize;
 use std::path::Path;
@@ -44,6 +45,8 @@ pub struct AskOptions {
     pub prompt: AskPrompt,
     /// Bounds of the reply.
     pub limits: GenerationLimits,
+    /// Say which DICOM object each slice is.
+    pub instances: bool,
 }
 
 impl AskOptions {
@@ -56,6 +59,7 @@ impl AskOptions {
             reading: ImageOptions::default(),
             prompt,
             limits: GenerationLimits::default(),
+            instances: false,
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct Question {
     captions: Vec<String>,
     prompt: AskPrompt,
     limits: GenerationLimits,
+    reading: ReadingRecord,
+    instances: Vec<InstanceEntry>,
 }
 
 impl Question {
@@ -91,7 +97,15 @@ impl Question {
             captions: Vec::new(),
             prompt: options.prompt.clone(),
             limits: options.limits.clone(),
+            reading: options.reading.record(),
+            instances: Vec::new(),
         };
+        if options.instances {
+            for image in &options.images {
+                let media = reference(image.as_ref(), options.view.clone())?;
+                question.instances.extend(instances_of(&options.reading.loader(), &media, image)?);
+            }
+        }
         for image in &options.images {
             let media = reference(image.as_ref(), options.view.clone())?;
             if let Some(recipe) = &options.recipe {
@@ -113,6 +127,42 @@ impl Question {
         Ok(question)
     }
 
+    /// The questions that are asked one by one. A place is asked for on one picture at a time, because a reply in the
+    /// model's dialect cannot say which picture its places are in.
+    ///
+    /// # Errors
+    /// When the pictures are those of one volume, so that they cannot be asked about one by one.
+    pub fn one_by_one(self) -> Result<Vec<Self>, AppError> {
+        let one = self.pictures.len() < 2 || matches!(self.prompt, AskPrompt::Question(_));
+        if one {
+            return Ok(vec![self]);
+        }
+        if self.pictures.len() != self.media.len() {
+            return Err(AppError::input(
+                "a place is asked for on one picture at a time, and this recipe makes several of a volume; name the slice with --slice",
+            ));
+        }
+        let Self { images, media, pictures, captions: _, prompt, limits, reading, instances } = self;
+        let each = images.into_iter().zip(media).zip(pictures);
+        Ok(each
+            .map(|((image, media), picture)| Self {
+                reading: reading.clone(),
+                instances: instances.iter().filter(|entry| entry.image == image).cloned().collect(),
+                images: vec![image],
+                media: vec![media],
+                pictures: vec![picture],
+                captions: Vec::new(),
+                prompt: prompt.clone(),
+                limits: limits.clone(),
+            })
+            .collect())
+    }
+
+    /// The images as they were named.
+    pub fn images(&self) -> &[String] {
+        &self.images
+    }
+
     /// The words for a model of this dialect.
     ///
     /// # Errors
@@ -124,10 +174,26 @@ impl Question {
         }
     }
 
-    /// The image of a picture as it was named.
-    fn named(&self, origin: &Origin) -> &str {
-        let at = self.media.iter().position(|m| origin.source.as_deref() == Some(m.name.as_str()));
+    /// The image that a finding lies in, as it was named. Images of one name in several folders are told apart by the
+    /// number of the picture where that is the number of the image.
+    fn named(&self, finding: &Finding) -> &str {
+        let of = |media: &MediaRef| finding.origin.source.as_deref() == Some(media.name.as_str());
+        let numbered = self.media.get(finding.picture).filter(|media| of(media)).map(|_| finding.picture);
+        let at = numbered.or_else(|| self.media.iter().position(of));
         self.images.get(at.unwrap_or(0)).map_or("", String::as_str)
+    }
+
+    /// The views that were given, with the sizes of their sources.
+    fn views(&self) -> Vec<(String, [usize; 2])> {
+        let view = |(n, picture): (usize, &Arc<Picture>)| {
+            let image = match self.pictures.len() == self.images.len() {
+                true => self.images.get(n),
+                false => self.images.first(),
+            };
+            let image = image.map_or("", String::as_str);
+            (view_name(&picture.origin, image), picture.origin.source_size)
+        };
+        self.pictures.iter().enumerate().map(view).collect()
     }
 
     /// Asks, with a second look where there is one.
@@ -246,6 +312,15 @@ pub struct AskDocument<'a> {
     pub points: Vec<PointEntry>,
     /// Who answered.
     pub model: &'a ModelInfo,
+    /// The pictures that were given, with window, plane and every step, in the order of the images.
+    pub pictures: Vec<PictureRecord>,
+    /// How the images were read, by which version.
+    pub reading: ReadingRecord,
+    /// Bounds of the reply, its seed among them.
+    pub limits: &'a GenerationLimits,
+    /// The DICOM objects behind the slices; only when asked for, as they identify the study.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceEntry>,
     /// The rounds of a second look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<&'a Trace>,
@@ -254,31 +329,40 @@ pub struct AskDocument<'a> {
 impl AskAnswer {
     /// Boxes on the images of `question`, in order.
     pub fn boxes(&self, question: &Question) -> Vec<BoxEntry> {
-        self.findings.iter().filter_map(|f| BoxEntry::of(f, question.named(&f.origin))).collect()
+        self.findings.iter().filter_map(|f| BoxEntry::of(f, question.named(f))).collect()
     }
 
     /// Points on the images of `question`, in order.
     pub fn points(&self, question: &Question) -> Vec<PointEntry> {
-        self.findings.iter().filter_map(|f| PointEntry::of(f, question.named(&f.origin))).collect()
+        self.findings.iter().filter_map(|f| PointEntry::of(f, question.named(f))).collect()
     }
 
     /// The answer as a JSON document.
-    pub fn document<'a>(&'a self, question: &Question, model: &'a ModelInfo) -> AskDocument<'a> {
+    pub fn document<'a>(&'a self, question: &'a Question, model: &'a ModelInfo) -> AskDocument<'a> {
         AskDocument {
             question: &self.words,
             reply: &self.reply,
             boxes: self.boxes(question),
             points: self.points(question),
             model,
+            pictures: question.pictures.iter().map(|picture| PictureRecord::of(picture)).collect(),
+            reading: question.reading.clone(),
+            limits: &question.limits,
+            instances: question.instances.clone(),
             trace: self.trace.as_ref(),
         }
     }
 
-    /// The pictures with the findings, and where a second look went, drawn on them.
+    /// The pictures with the findings, where a second look went, and what else is `drawn`, drawn on them.
     ///
     /// # Errors
     /// When a picture cannot be drawn on.
-    pub fn overlays(&self, question: &Question, loader: &dyn MediaLoader) -> Result<Vec<Picture>, AppError> {
+    pub fn overlays(
+        &self,
+        question: &Question,
+        loader: &dyn MediaLoader,
+        drawn: Marks,
+    ) -> Result<Vec<Picture>, AppError> {
         let origins = self.trace.iter().flat_map(|t| t.pictures.iter().map(|p| &p.origin));
         let views = views_of(origins, &question.pictures, &question.media, loader);
         let looked = self
@@ -314,52 +398,62 @@ impl AskAnswer {
                     style: Style::Reference,
                 }
             }));
+            drawings.extend(marks(&view, drawn));
             out.push(loupe_report::draw(&view, &drawings)?);
         }
         Ok(out)
     }
 
-    /// Writes the overlays as `01.png`, `02.png` … into `dir`.
-    ///
-    /// # Errors
-    /// When a picture cannot be drawn on, or the folder cannot be written.
-    pub fn write_overlays(
-        &self,
-        dir: &Path,
-        question: &Question,
-        loader: &dyn MediaLoader,
-    ) -> Result<(), AppError> {
-        let drawn = self.overlays(question, loader)?;
-        files::make_folder(dir)?;
-        for (n, picture) in drawn.iter().enumerate() {
-            files::write(&dir.join(format!("{:02}.png", n + 1)), &loupe_report::png(picture)?)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the boxes as COCO detections; those without a label get the phrase that was asked for.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_coco(&self, file: &Path, question: &Question) -> Result<(), AppError> {
+    /// The boxes with the names of the images they lie in; those without a label get the phrase that was asked for.
+    fn named_boxes(&self, question: &Question) -> Vec<(String, Finding)> {
         let phrase = match &question.prompt {
             AskPrompt::Ground(phrase) => phrase.as_str(),
             AskPrompt::Question(_) => "finding",
         };
-        let boxes = self.findings.iter().filter(|f| f.as_box().is_some());
-        let named: Vec<(String, Finding)> = boxes
-            .map(|f| {
-                let slice = f.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
-                let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
-                let image = format!("{}{slice}", question.named(&f.origin));
-                (image, f.clone().with(Some(label), f.score))
-            })
-            .collect();
-        let findings: Vec<ImageFinding<'_>> =
-            named.iter().map(|(image, finding)| ImageFinding { image, finding }).collect();
-        let text = serde_json::to_string_pretty(&coco::detections(&findings))?;
-        files::write(file, text.as_bytes())
+        let named = |f: &Finding| {
+            let label = f.label.clone().unwrap_or_else(|| phrase.to_owned());
+            (view_name(&f.origin, question.named(f)), f.clone().with(Some(label), f.score))
+        };
+        self.findings.iter().filter(|f| f.as_box().is_some()).map(named).collect()
     }
+}
+
+/// Writes the overlays of all answers as `01.png`, `02.png` … into `dir`.
+///
+/// # Errors
+/// When a picture cannot be drawn on, or the folder cannot be written.
+pub fn write_overlays(
+    dir: &Path,
+    answers: &[(Question, AskAnswer)],
+    loader: &dyn MediaLoader,
+    drawn: Marks,
+) -> Result<(), AppError> {
+    files::make_folder(dir)?;
+    let mut number = 0;
+    for (question, answer) in answers {
+        for picture in answer.overlays(question, loader, drawn)? {
+            number += 1;
+            files::write(&dir.join(format!("{number:02}.png")), &loupe_report::png(&picture)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the boxes of all answers as COCO detections. Images are numbered in the order in which they were given.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_coco(file: &Path, answers: &[(Question, AskAnswer)]) -> Result<(), AppError> {
+    let views: Vec<(String, [usize; 2])> =
+        answers.iter().flat_map(|(question, _)| question.views()).collect();
+    let images: Vec<ExportImage<'_>> =
+        views.iter().map(|(name, size)| ExportImage { name, size: *size }).collect();
+    let named: Vec<(String, Finding)> =
+        answers.iter().flat_map(|(question, answer)| answer.named_boxes(question)).collect();
+    let findings: Vec<ImageFinding<'_>> =
+        named.iter().map(|(image, finding)| ImageFinding { image, finding }).collect();
+    let text = serde_json::to_string_pretty(&coco::detections(&images, &findings))?;
+    files::write(file, text.as_bytes())
 }
 
 /// The views that a conversation was about: `given` and every other slice or plane that it went to.

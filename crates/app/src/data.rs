@@ -4,19 +4,28 @@ use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
 use loupe_core::table::{Format, Table};
 use loupe_core::{MediaLoader, MediaRef};
-use loupe_datasets::{Overlap, Perceptual};
+use loupe_datasets::{Look, Overlap, Perceptual};
 use loupe_preprocess::perceptual::phash;
+use loupe_preprocess::picture_io::EXIF_STEP;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-pub use loupe_datasets::{CheckReport, SplitCheck};
+pub use loupe_datasets::{CheckNote, CheckReport, NoteKind, SplitCheck};
 
-/// Counts rows and images; finds missing images, broken rows and repeated ids.
+/// Counts rows and images; finds missing images, broken rows, repeated ids, and places that do not fit their images.
+/// Without a split, all of them.
 ///
 /// # Errors
-/// When there is no such set, or nothing of it lies there.
-pub fn check(set: &str, path: &Path) -> Result<CheckReport, AppError> {
-    loupe_datasets::check(set, path).step(|| format!("{set} could not be checked"))
+/// When there is no such set or split, or nothing of it lies there.
+pub fn check(data: &DataOptions, images: &ImageOptions) -> Result<CheckReport, AppError> {
+    let loader = images.loader();
+    let mut look = |media: &MediaRef| {
+        let picture = loader.load(media).map_err(|error| error.to_string())?;
+        let turned = picture.origin.steps.iter().any(|step| step.starts_with(EXIF_STEP));
+        Ok(Look { size: picture.origin.source_size, turned })
+    };
+    loupe_datasets::check(&data.set, &data.path, data.split.as_deref(), &mut look)
+        .step(|| format!("{} could not be checked", data.set))
 }
 
 /// Which sets are compared and how closely images are looked at.

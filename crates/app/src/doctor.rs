@@ -30,22 +30,24 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
         true => "built in".to_owned(),
         false => format!("not built in (cargo feature `{feature}`)"),
     };
-    let answer = match answers(model) {
-        Ok(about) => good("model", about),
-        Err(error) => Check { name: "model", good: false, about: error.in_one_line() },
+    let (answer, notes) = match answers(model) {
+        Ok((about, notes)) => (good("model", about), notes),
+        Err(error) => (Check { name: "model", good: false, about: error.in_one_line() }, Vec::new()),
     };
-    vec![
+    let mut all = vec![
         good("loupe", env!("CARGO_PKG_VERSION").to_owned()),
         good("processors", processors),
         good("cuda", built(cfg!(feature = "cuda"), "cuda")),
         good("endpoints", built(cfg!(feature = "remote"), "remote")),
         answer,
-    ]
+    ];
+    all.extend(notes.into_iter().map(|note| good("settings", note)));
+    all
 }
 
 /// Loads the model and lets it do once what it is for, on a drawn picture, so that weights and settings that give
-/// numbers which are not finite are found here.
-fn answers(options: &ModelOptions) -> Result<String, AppError> {
+/// numbers which are not finite are found here; with what there is to know of its settings.
+fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
     let seconds = |since: Instant| since.elapsed().as_secs_f64();
     let checkpoint = options.folder.as_deref().map(Checkpoint::directory);
@@ -91,10 +93,11 @@ fn answers(options: &ModelOptions) -> Result<String, AppError> {
         }
     };
     let computed = info.checkpoint().map_or_else(String::new, |c| format!(", {} on {}", c.dtype, c.device));
-    Ok(format!(
+    let about = format!(
         "{} ({}{computed}): loaded in {loaded:.1} s, {did} in {:.1} s",
         info.name,
         info.described(),
         seconds(started) - loaded
-    ))
+    );
+    Ok((about, info.notes().to_vec()))
 }

@@ -2,12 +2,13 @@
 
 use crate::error::{AppError, InStep};
 use crate::listener::{Listener, RunProgress};
-use crate::open::{DataOptions, ImageOptions, ModelOptions};
+use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
 use crate::score::{ScoreOptions, Scorer};
-use crate::segment::SegmenterAnswerer;
+use crate::segment::{LastMask, SegmenterAnswerer};
 use loupe_core::{
-    Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, VisionLanguageModel,
+    Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, Target,
+    VisionLanguageModel,
 };
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Selection};
+pub use loupe_run::{Finished, Invocation, Selection};
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +51,8 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// On resume, ask the samples again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// On resume, ask rows too that were added to the set behind those that were there.
+    pub extend: bool,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -60,6 +63,8 @@ pub struct EvaluateOptions {
     pub images: ImageOptions,
     /// How replies are scored.
     pub score: ScoreOptions,
+    /// Who asks, for the record.
+    pub invocation: Invocation,
 }
 
 /// What came of a run.
@@ -82,8 +87,13 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     let template = loupe_run::templates::by_name(&options.template)?;
     let scorer = options.score.scorer()?;
     let set = options.data.open()?;
+    if let AnswerWay::Segment(_) = options.way {
+        need_masks(set.as_ref())?;
+    }
     let mut model = OpenRespondent::open(options)?;
     let respondent = model.respondent();
+    let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
+    respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
     let info = set.info();
     let dir = options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
@@ -97,7 +107,11 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.retry_failed = options.retry_failed;
     // What waits for the model takes no more than a part of what reading it may take.
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
+    plan.extend = options.extend;
     plan.settings = settings(options, respondent.info());
+    plan.image_limits = Some(options.images.limits);
+    plan.notes = notes;
+    plan.invocation = options.invocation.clone();
     let task = RunTask {
         dir: &dir,
         plan,
@@ -117,11 +131,44 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         let given = options.model.load.resample.is_some();
         settings.insert("resample".to_owned(), Setting { value: checkpoint.resample.clone().into(), given });
     }
+    // How large a file may be is left out: a larger bound makes a reply of a failure and changes none.
+    let ImageOptions { xform, series, .. } = &options.images;
+    let given = |value: serde_json::Value, default: serde_json::Value| {
+        let given = value != default;
+        Setting { value, given }
+    };
+    let usual = ImageOptions::default();
+    settings.insert("xform".to_owned(), given(words(xform), words(&usual.xform)));
+    let rules = |s: &SeriesOptions| {
+        serde_json::json!({
+            "irregular": words(&s.irregular), "drop_duplicates": s.drop_duplicates, "deskew": s.deskew,
+            "series": s.series,
+        })
+    };
+    settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
     if let Some(probe) = options.probe {
         let value = format!("{} seed {}", probe.name(), options.seed).into();
         settings.insert("probe".to_owned(), Setting { value, given: true });
     }
     settings
+}
+
+/// A choice by its name.
+fn words(choice: &impl std::fmt::Debug) -> serde_json::Value {
+    format!("{choice:?}").to_lowercase().into()
+}
+
+/// Refuses a set in which nothing can prompt a segmenter, before a model is loaded.
+fn need_masks(set: &dyn Dataset) -> Result<(), AppError> {
+    let has_masks = |row| set.get(row).is_ok_and(|sample| matches!(sample.target, Target::Masks(_)));
+    if (0..set.len()).any(has_masks) {
+        return Ok(());
+    }
+    Err(AppError::input(format!(
+        "--segment makes its prompts from reference masks, and {} ({}) has none; leave --segment out to ask its questions, or name a set of masks (`loupe list datasets`)",
+        set.info().name,
+        set.info().split
+    )))
 }
 
 /// The loaded models behind a [`Respondent`].
@@ -219,8 +266,14 @@ pub fn run_and_score(
             &mut rethink
         }
         Respondent::Segmenter(segmenter, prompt) => {
-            segment =
-                SegmenterAnswerer { segmenter, prompt, seed: task.seed, loader: &plain, probe: task.probe };
+            segment = SegmenterAnswerer {
+                segmenter,
+                prompt,
+                seed: task.seed,
+                loader: &plain,
+                probe: task.probe,
+                last_mask: LastMask::default(),
+            };
             &mut segment
         }
     };

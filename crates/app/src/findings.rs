@@ -35,6 +35,19 @@ impl ViewEntry {
     }
 }
 
+/// A name for the view that a picture with this origin shows of `image`: `scan.nii#slice=3`, with its plane
+/// where that is not the file's own, so that views of one image have different names.
+pub fn view_name(origin: &Origin, image: &str) -> String {
+    let plane = origin.plane.filter(|plane| !matches!(plane, Plane::Upright | Plane::Stored));
+    let parts = [
+        origin.frame.map(|n| format!("frame={n}")),
+        plane.map(|plane| format!("plane={}", plane.name())),
+        origin.slice.map(|n| format!("slice={n}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { image.to_owned() } else { format!("{image}#{}", parts.join("&")) }
+}
+
 /// A box with its way home.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BoxEntry {
@@ -52,6 +65,9 @@ pub struct BoxEntry {
     pub source_xyxy: [f64; 4],
     /// Width and height in millimetres, when the image is calibrated.
     pub size_mm: Option<[f64; 2]>,
+    /// What has to be said of these millimetres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_note: Option<String>,
     /// Patient position (LPS) of the centre in millimetres, when the image says where it was taken.
     pub centre_lps_mm: Option<[f64; 3]>,
     /// The corners upper left, upper right, lower right, lower left, likewise.
@@ -68,6 +84,7 @@ impl BoxEntry {
             given_xyxy: finding.as_box().map(|b| b.xyxy()),
             source_xyxy: finding.source_box()?.xyxy(),
             size_mm: finding.size_mm(),
+            size_note: finding.size_mm().and(finding.origin.spacing_note.clone()),
             centre_lps_mm: finding.centre_lps_mm(),
             corners_lps_mm: finding.corners_lps_mm(),
         })

@@ -5,7 +5,7 @@ use crate::listener::Listener;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::Profile;
 use loupe_eval::llm_judge::{Cache, Judge, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for};
-use loupe_eval::profiles::HarnessProfile;
+use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_models::LoadOptions;
 use loupe_run::RunFolder;
 use std::path::{Path, PathBuf};
@@ -155,6 +155,40 @@ fn endpoint(
     _: usize,
 ) -> Result<Vec<Box<dyn Judge>>, AppError> {
     Err(AppError::Feature { what: "a judge behind an endpoint", feature: "remote" })
+}
+
+/// A judged profile of an earlier scoring by its name, from what its judge said then (`judge.jsonl` of the folder);
+/// nothing where the name is of another kind, the prompt was one of the user's own, or nothing was kept.
+pub(crate) fn from_cache(dir: &Path, name: &str) -> Result<Option<Box<dyn Profile>>, AppError> {
+    /// Says nothing that was not said before.
+    struct Remembered(String);
+
+    impl Judge for Remembered {
+        fn model(&self) -> &str {
+            &self.0
+        }
+
+        fn ask(&mut self, _: &str) -> Result<String, String> {
+            Err("not asked then; name the judge with --judge".to_owned())
+        }
+    }
+
+    let file = dir.join("judge.jsonl");
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let judge = |model: &str| -> Vec<Box<dyn Judge>> { vec![Box::new(Remembered(model.to_owned()))] };
+    let cache = || Cache::open(&file).step(|| format!("{}", file.display()));
+    let own = Rubric::default();
+    if let Some(model) = name.strip_prefix(&format!("judge:{}@", own.name)) {
+        let judged = ask_all(&RunFolder::open(dir)?, &mut judge(model), cache()?, &own, &|_, _| {})?;
+        return Ok(Some(Box::new(judged)));
+    }
+    let Some((harness, model)) = name.split_once('/') else { return Ok(None) };
+    let rules = PROFILES.iter().copied().find(|rules| AsProfile::new(*rules).name() == harness);
+    let Some(rules) = rules else { return Ok(None) };
+    let judged = ask_for(rules, &RunFolder::open(dir)?, &mut judge(model), cache()?, &|_, _| {})?;
+    Ok(judged.map(|judged| Box::new(judged) as Box<dyn Profile>))
 }
 
 fn say_failures(opinions: &Opinions, listener: &dyn Listener) {

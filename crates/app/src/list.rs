@@ -1,7 +1,10 @@
 //! What loupe knows, by kind.
 
+use crate::error::AppError;
+use crate::profiles::rules;
+use loupe_core::words::did_you_mean;
 use loupe_eval::Profile;
-use loupe_eval::profiles::AsProfile;
+use loupe_eval::profiles::{AsProfile, PROFILES};
 use loupe_eval::strict::Strict;
 use serde::Serialize;
 
@@ -76,8 +79,8 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {
-                let p = AsProfile::new(*p);
-                ListEntry::new(p.name(), p.about())
+                let named = AsProfile::new(*p);
+                ListEntry::new(named.name(), named.about())
             }))
             .collect(),
         ListKind::Metrics => {
@@ -107,6 +110,32 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
                 ListEntry::new(w.name, about)
             })
             .collect(),
+    }
+}
+
+/// The one called `name`, with everything there is to say of it; profiles with their quirks.
+///
+/// # Errors
+/// When nothing of that kind has that name; the message has the nearest.
+pub fn entry(kind: ListKind, name: &str) -> Result<ListEntry, AppError> {
+    if kind == ListKind::Profiles && name != Strict.name() {
+        let rules = rules(name).ok_or_else(|| PROFILES.unknown(name))?;
+        let named = AsProfile::new(rules);
+        let mut entry = ListEntry::new(named.name(), named.about())
+            .fact("commit", rules.commit())
+            .fact("made for", rules.sets().join(", "));
+        for quirk in rules.quirks() {
+            entry = entry.fact("quirk", *quirk);
+        }
+        return Ok(entry);
+    }
+    let mut all = entries(kind);
+    match all.iter().position(|entry| entry.name == name) {
+        Some(at) => Ok(all.swap_remove(at)),
+        None => {
+            let meant = did_you_mean(name, all.iter().map(|entry| entry.name.as_str()));
+            Err(AppError::input(format!("nothing is called {name:?} there{meant}")))
+        }
     }
 }
 

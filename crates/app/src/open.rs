@@ -3,13 +3,15 @@
 use crate::embedded;
 use crate::error::{AppError, InStep};
 use loupe_core::{
-    Dataset, DecodeLimits, MediaRef, MediaSource, Segmenter, View, VisionLanguageModel, VolumeSegmenter,
+    Dataset, DecodeLimits, MediaRef, MediaSource, ModelInfo, Segmenter, View, VisionLanguageModel,
+    VolumeSegmenter,
 };
 use loupe_models::Checkpoint;
 use loupe_preprocess::Loader;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, Resample};
+pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, PixelBounds, Resample};
 pub use loupe_preprocess::dicom::series::{Irregular, Options as SeriesOptions};
 pub use loupe_preprocess::nifti::Xform;
 
@@ -39,6 +41,14 @@ impl ModelOptions {
                 .step(|| format!("the checkpoint in {} could not be loaded", dir.display())),
             None => loupe_models::load_checkpoint(&embedded::checkpoint(), &self.load)
                 .step(|| "the embedded model could not be loaded".to_owned()),
+        }
+    }
+
+    /// What a user should know of the built-in model who shows it these files or folders.
+    pub fn note<'a>(&self, info: &ModelInfo, files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
+        match self.folder {
+            Some(_) => None,
+            None => embedded::note(&info.name, files.into_iter()),
         }
     }
 
@@ -81,17 +91,31 @@ pub struct DataOptions {
 }
 
 impl DataOptions {
-    /// From `SET=DIR`.
+    /// From `SET=DIR` or `SET=DIR:SPLIT`; a colon inside the name of a folder or file that is there stays part of
+    /// it.
     ///
     /// # Errors
-    /// When there is no `=`.
+    /// When there is no `=`, or a split is given twice.
     pub fn parse(data: &str, split: Option<&str>) -> Result<Self, AppError> {
-        let Some((set, path)) = data.split_once('=') else {
+        let Some((set, place)) = data.split_once('=') else {
             return Err(AppError::input(
-                "--data takes SET=DIR, such as vqa-rad=DIR; `loupe list datasets` names the sets",
+                "--data takes SET=DIR or SET=DIR:SPLIT, such as vqa-rad=DIR; `loupe list datasets` names the sets",
             ));
         };
-        Ok(Self { set: set.to_owned(), path: path.into(), split: split.map(str::to_owned) })
+        let of_place = (!Path::new(place).exists()).then(|| {
+            let colons = place.match_indices(':').map(|(at, _)| at);
+            colons.map(|at| (&place[..at], &place[at + 1..])).find(|(dir, _)| Path::new(dir).exists())
+        });
+        let (path, own) = match of_place.flatten() {
+            Some((path, own)) => (path, Some(own)),
+            None => (place, None),
+        };
+        match (own, split) {
+            (Some(own), Some(split)) if own != split => Err(AppError::input(format!(
+                "two splits are given, {own:?} in --data and {split:?} in --split"
+            ))),
+            _ => Ok(Self { set: set.to_owned(), path: path.into(), split: own.or(split).map(str::to_owned) }),
+        }
     }
 
     /// Opens the set.
@@ -121,10 +145,46 @@ impl ImageOptions {
         Loader::new(self.limits).with_xform(self.xform).with_series(self.series())
     }
 
+    /// What of it decides what a picture shows, for the record.
+    pub fn record(&self) -> ReadingRecord {
+        let SeriesOptions { irregular, drop_duplicates, deskew, series, .. } = self.series;
+        ReadingRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            xform: self.xform,
+            irregular: match irregular {
+                Irregular::Refuse => "error",
+                Irregular::Nearest => "nearest",
+                Irregular::Resample => "resample",
+                Irregular::Split => "split",
+            },
+            drop_duplicates,
+            deskew,
+            series,
+        }
+    }
+
     /// The rules for DICOM series, with the limits.
     pub fn series(&self) -> SeriesOptions {
         SeriesOptions { limits: self.limits, ..self.series }
     }
+}
+
+/// How images were read, by which version of loupe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadingRecord {
+    /// Of loupe.
+    pub version: &'static str,
+    /// Which orientation of a NIfTI file counted.
+    pub xform: Xform,
+    /// What was done about missing or uneven slices, as the option has it.
+    pub irregular: &'static str,
+    /// Was one slice of each position used?
+    pub drop_duplicates: bool,
+    /// Was a tilted series resampled?
+    pub deskew: bool,
+    /// Which series was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<usize>,
 }
 
 /// The reference to a file or folder that is there, in a view.

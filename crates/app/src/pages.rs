@@ -36,7 +36,7 @@ pub(crate) fn pictures<'a>(
 /// Every window by name, each once.
 pub(crate) fn windows() -> Vec<WindowPreset> {
     let mut windows: Vec<WindowPreset> = Vec::new();
-    for preset in PRESETS {
+    for preset in PRESETS.iter() {
         let (centre, width) = (preset.window_hu.centre, preset.window_hu.width);
         if windows.iter().all(|w| (w.centre, w.width) != (centre, width)) {
             windows.push(WindowPreset { name: preset.name.to_owned(), centre, width });

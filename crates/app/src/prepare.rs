@@ -3,15 +3,16 @@
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::open::{ImageOptions, reference};
-use loupe_core::{MediaRef, Origin, View};
+use loupe_core::{LabelledMasks, MediaRef, Origin, View};
+use loupe_preprocess::masks::MaskFile;
 use loupe_preprocess::nifti::volume_bytes;
 use loupe_preprocess::recipes::{self, recipe};
 use loupe_preprocess::volume_io::ReadVolume;
-use loupe_preprocess::volume_io::labels_of;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use loupe_preprocess::masks::MaskOptions;
 pub use loupe_preprocess::recipes::Prepared;
 pub use loupe_preprocess::recipes::steps::{SliceRule, Steps};
 
@@ -35,8 +36,10 @@ pub enum PrepareWay {
     Steps {
         /// The steps.
         steps: Box<Steps>,
-        /// Label map on the volume's own grid, for [`SliceRule::Around`].
+        /// Label map, segmentation or structure set that lies on the volume, for [`SliceRule::Around`].
         mask: Option<PathBuf>,
+        /// How the mask is put on the volume, and which of its labels counts; all when none is named.
+        mask_options: MaskOptions,
         /// Time point or phase, from 0.
         frame: Option<usize>,
     },
@@ -66,16 +69,23 @@ pub fn by_recipe(name: &str, path: &Path, images: &ImageOptions) -> Result<Prepa
 /// When the volume cannot be read, or a step is impossible for it.
 pub fn prepare(options: &PrepareOptions) -> Result<Prepared, AppError> {
     let (path, images) = (&options.volume, &options.images);
-    let (steps, mask, frame) = match &options.way {
+    let (steps, mask, mask_options, frame) = match &options.way {
         PrepareWay::Recipe(name) => return by_recipe(name, path, images),
-        PrepareWay::Steps { steps, mask, frame } => (steps, mask, *frame),
+        PrepareWay::Steps { steps, mask, mask_options, frame } => (steps, mask, mask_options, *frame),
     };
     let (_, volume) = read(path, View { frame, ..View::default() }, images)?;
     let mask = match (steps.slices, mask) {
-        (SliceRule::Around(_), Some(mask)) => Some(labels_of(&read(mask, View::default(), images)?.1)?),
+        (SliceRule::Around(_), Some(path)) => {
+            let words = || format!("the mask {} could not be used", path.display());
+            let file = MaskFile::open(&images.loader(), &reference(path, View::default())?).step(words)?;
+            Some(file.onto(&volume, mask_options, &images.limits).step(words)?)
+        }
         _ => None,
     };
-    Ok(recipes::steps::prepare(&volume, steps, mask.as_ref(), &images.limits)?)
+    let labels = mask.as_ref().map(LabelledMasks::united);
+    let mut made = recipes::steps::prepare(&volume, steps, labels.as_ref(), &images.limits)?;
+    made.steps.extend(mask.into_iter().flat_map(|mask| mask.notes));
+    Ok(made)
 }
 
 /// What was written, as `prepared.json` has it.

@@ -4,11 +4,11 @@ use crate::error::{AppError, InStep};
 use crate::listener::Listener;
 use loupe_core::{Dataset, MediaLoader};
 use loupe_datasets::replies::{JoinedReply, JoinedSample, join};
-use loupe_run::{ImportSource, ReplyLine, SampleLine, Setting};
+use loupe_run::{ImportSource, Invocation, ReplyLine, SampleLine, Setting};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use loupe_datasets::replies::{ColumnOptions, ColumnPair, JoinOptions, PlaceOptions};
+pub use loupe_datasets::replies::{ColumnOptions, ColumnPair, JoinOptions, PairBy, PlaceOptions};
 
 /// Which replies, and where their run goes.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct ImportOptions {
     pub model: Option<String>,
     /// Folder of the run; named after the file and its columns under `runs` when not given.
     pub output: Option<PathBuf>,
+    /// Who asks, for the record.
+    pub invocation: Invocation,
 }
 
 /// A run folder made of imported replies.
@@ -55,6 +57,8 @@ pub fn import(
             ("replies_sha256".to_owned(), given(joined.file_sha256.clone().into())),
             ("replies_read_as".to_owned(), given(joined.read_as.clone())),
         ]),
+        data_root: dataset.and_then(Dataset::root).and_then(|root| std::path::absolute(root).ok()),
+        invocation: options.invocation.clone(),
     };
     let mut replies = joined.replies();
     loupe_run::import(
@@ -64,7 +68,7 @@ pub fn import(
         &mut replies.by_ref().map(reply_line),
     )
     .step(|| format!("the replies could not be put into {}", dir.display()))?;
-    joined.warnings(replies.missing()).iter().for_each(|warning| listener.say(warning));
+    joined.warnings(&replies).iter().for_each(|warning| listener.say(warning));
     Ok(ImportedRun { dir, unusable: joined.problems.len() })
 }
 

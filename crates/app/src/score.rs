@@ -1,24 +1,31 @@
 //! Replies judged: by rules, by metrics, by a language model; with the page that shows them.
 
+use crate::earlier::Earlier;
 use crate::error::{AppError, InStep};
 use crate::judge::JudgeOptions;
 use crate::listener::Listener;
 use crate::pages::{self, PageOptions};
+use crate::profiles::rules;
 use crate::similarity::BertScoreOptions;
-use loupe_core::files::{SETTINGS_BYTES, read_at_most};
-use loupe_core::{Dataset, MediaLoader, Metric};
+use loupe_core::words::counted;
+use loupe_core::{Dataset, MediaLoader, MediaSource, Metric};
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
 use loupe_eval::metrics::meteor::MeteorMetric;
 use loupe_eval::metrics::punkt::Punkt;
 use loupe_eval::metrics::wordnet::WordNet;
 use loupe_eval::metrics::{Compute, METRICS, Resource, TextCorpusMetric, TextMetric};
-use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
+use loupe_eval::profiles::HarnessProfile;
 use loupe_eval::strict::Strict;
+use loupe_eval::summary::ProfileSummary;
 use loupe_eval::{Profile, ScoredRun, Scoring};
 use loupe_report::pages::run::page as run_page;
+use loupe_run::RunFolder;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use crate::earlier::read_summary;
+pub use crate::profiles::profile;
 pub use loupe_eval::Summary;
 pub use loupe_eval::metrics::Texts;
 pub use loupe_eval::metrics::report_sections::{Part, Preprocess};
@@ -62,29 +69,6 @@ impl Default for ScoreOptions {
             bertscore: None,
             judge: None,
         }
-    }
-}
-
-/// Rules by their short name or the full one of the list (`compat:NAME@COMMIT`).
-fn rules(name: &str) -> Option<&'static dyn HarnessProfile> {
-    let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
-    PROFILES.get(short).copied()
-}
-
-/// The profile of that name, where it asks no language model.
-///
-/// # Errors
-/// When nothing has that name, or its harness asks a language model.
-pub fn profile(name: &str) -> Result<Box<dyn Profile>, AppError> {
-    if name == Strict.name() {
-        return Ok(Box::new(Strict));
-    }
-    match rules(name) {
-        Some(rules) if rules.rubric().is_some() => Err(AppError::input(format!(
-            "the profile {name} asks a language model; `loupe score` does with --judge"
-        ))),
-        Some(rules) => Ok(Box::new(AsProfile::new(rules))),
-        None => Err(PROFILES.unknown(name).into()),
     }
 }
 
@@ -198,8 +182,14 @@ impl Scorer<'_> {
         let (options, wanted) = (self.options, &self.metrics);
         let judge = options.judge.as_ref();
         let judged = judge.map(|j| j.ask(dir, &self.judged, listener)).transpose()?.unwrap_or_default();
-        let profiles = self.profiles.iter().chain(&judged);
-        let profiles: Vec<&dyn Profile> = profiles.map(AsRef::as_ref).collect();
+        let asked = self.profiles.iter().chain(&judged).map(|p| p.name());
+        let asked: Vec<&str> = asked.chain(options.metrics.iter().map(String::as_str)).collect();
+        let earlier = Earlier::read(dir, &asked, options.texts, listener)?;
+        let profiles = self.profiles.iter().chain(&judged).chain(&earlier.profiles);
+        let mut profiles: Vec<&dyn Profile> = profiles.map(AsRef::as_ref).collect();
+        // As they stood before, new ones behind them; `strict` is always the first.
+        let place = |p: &&dyn Profile| earlier.order.iter().position(|name| name == p.name());
+        profiles.sort_by_key(|p| (p.name() != Strict.name(), place(p).unwrap_or(usize::MAX)));
         let annotations = options.annotations.as_deref().map(Annotations::read).transpose()?;
         let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
         let encoder = options.bertscore.as_ref().filter(|_| !wanted.bertscore.is_empty());
@@ -215,23 +205,26 @@ impl Scorer<'_> {
             cuts.into_iter().flatten().map(metric)
         });
         let meteor: Vec<MeteorMetric<'_>> = meteor.collect();
-        let words = wanted.single.iter().map(|m| m as &dyn Metric);
+        let words = earlier.single.iter().chain(&wanted.single).map(|m| m as &dyn Metric);
         let words = words.chain(similar.iter().map(|m| m as &dyn Metric));
         let words = words.chain(meteor.iter().map(|m| m as &dyn Metric));
         let metrics: Vec<&dyn Metric> = words.chain(imported.iter().map(|m| m as &dyn Metric)).collect();
-        let texts = options.texts.name();
+        let whole: Vec<TextCorpusMetric> = earlier.whole.iter().chain(&wanted.whole).copied().collect();
         let scoring = Scoring {
             profiles: &profiles,
             metrics: &metrics,
-            corpus: &wanted.whole,
+            corpus: &whole,
             annotations: annotations.as_ref(),
-            texts: Some(&texts),
+            texts: options.texts,
             bertscore: encoded.as_ref().map(|e| &e.facts),
             wordnet: wordnet.as_ref().map(|w| &w.facts),
             sensitivity: options.sensitivity,
+            data_root: dataset.and_then(Dataset::root),
         };
         let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
+        idle_profiles(&run.summary).iter().for_each(|line| listener.say(line));
         if let Some(page) = &options.page {
+            say_missing_pictures(&run, listener)?;
             let windows = pages::windows();
             let bounds = pages::bounds(page, &windows);
             run_page(&run, pages::pictures(dataset, loader), &bounds)
@@ -242,15 +235,55 @@ impl Scorer<'_> {
     }
 }
 
-/// The summary of the run in `dir` that was scored before.
+/// Says how many pictures of the run are not where they were, and how they can be shown again.
+fn say_missing_pictures(run: &ScoredRun, listener: &dyn Listener) -> Result<(), AppError> {
+    let mut seen: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    for item in run.folder.items()? {
+        for media in item?.line.sample.iter().flat_map(|s| &s.media) {
+            if let MediaSource::File(path) | MediaSource::Folder(path) = &media.source {
+                seen.entry(path.clone()).or_insert_with(|| path.exists());
+            }
+        }
+    }
+    let missing = seen.values().filter(|there| !**there).count();
+    if missing > 0 {
+        listener.say(&format!(
+            "{missing} of {} pictures are not where they were and are missing on the page; `loupe score RUN --data {}=DIR` names the folder of the set",
+            seen.len(),
+            run.folder.made_by.dataset.name
+        ));
+    }
+    Ok(())
+}
+
+/// Profiles that judged none of the replies, with the commonest reason.
+fn idle_profiles(summary: &Summary) -> Vec<String> {
+    // `strict` has figures where it judges nothing (masks, reports).
+    let idle = summary
+        .profiles
+        .iter()
+        .filter(|p| p.name != Strict.name() && summary.replies > 0 && p.verdicts.keys().all(|v| !v.counts()));
+    let line = |p: &ProfileSummary| {
+        let (why, _) = p.rules.iter().max_by_key(|(_, n)| **n)?;
+        Some(format!(
+            "{} judged none of the {}: {why}",
+            p.name,
+            counted(usize::try_from(summary.replies).unwrap_or(usize::MAX), "reply")
+        ))
+    };
+    idle.filter_map(line).collect()
+}
+
+/// Refuses a set that is not the one the run in `dir` was made of.
 ///
 /// # Errors
-/// When it was not, or its file is damaged.
-pub fn read_summary(dir: &Path) -> Result<Summary, AppError> {
-    let path = dir.join("summary.json");
-    let text = read_at_most(&path, SETTINGS_BYTES)
-        .step(|| format!("{} has no summary; score it with `loupe score`", dir.display()))?;
-    serde_json::from_slice(&text).step(|| format!("{}", path.display()))
+/// When it is another one, or the run cannot be read.
+pub fn same_set(dir: &Path, set: &dyn Dataset) -> Result<(), AppError> {
+    let (run, info) = (RunFolder::open(dir)?.made_by.dataset, set.info());
+    match run.name == info.name {
+        true => Ok(()),
+        false => Err(AppError::input(format!("the run is of {}, --data names {}", run.name, info.name))),
+    }
 }
 
 /// Did everything get a reply and every question to the judge a verdict?

@@ -6,7 +6,10 @@ use crate::open::ImageOptions;
 use loupe_core::media::WindowChoice;
 use loupe_core::{MediaLoader, MediaRef, Picture};
 use loupe_preprocess::inspect::{self, Inspection};
+use loupe_report::{draw, marks};
 use std::path::Path;
+
+pub use loupe_report::Marks;
 
 /// Says what is in a file or folder; identifiers of the patient only when they are asked for.
 ///
@@ -17,7 +20,8 @@ pub fn inspect(path: &Path, images: &ImageOptions, identifiers: bool) -> Result<
     inspect::inspect(path, &options).step(|| format!("{} could not be inspected", path.display()))
 }
 
-/// Writes a view of an image as PNG and gives the picture back; `image` is the image as it was named.
+/// Writes a view of an image as PNG, with what is to be drawn on it, and gives the picture back; `image` is the
+/// image as it was named.
 ///
 /// # Errors
 /// When the image cannot be read or the file cannot be written.
@@ -25,9 +29,13 @@ pub fn render(
     image: &str,
     media: &MediaRef,
     images: &ImageOptions,
+    drawn: Marks,
     output: &Path,
 ) -> Result<Picture, AppError> {
-    let picture = images.loader().load(media).step(|| format!("{image} could not be rendered"))?;
+    let mut picture = images.loader().load(media).step(|| format!("{image} could not be rendered"))?;
+    if drawn != Marks::default() {
+        picture = draw(&picture, &marks(&picture, drawn))?;
+    }
     files::write(output, &loupe_report::png(&picture)?)?;
     Ok(picture)
 }

@@ -4,7 +4,7 @@ use crate::args::model::megabytes;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use loupe_app::open::{ImageOptions, Irregular, SeriesOptions, Xform, reference};
-use loupe_app::view::window_preset;
+use loupe_app::view::{Marks, window_preset};
 use loupe_core::media::WindowChoice;
 use loupe_core::{DecodeLimits, MediaRef, Plane, SliceAt, View, Window};
 use std::path::Path;
@@ -13,9 +13,9 @@ use std::path::Path;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct SizeArgs {
-    /// Most pixels of a picture or voxels of a volume.
+    /// Most pixels of a picture or voxels of a volume in a file; larger ones are refused.
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
-    max_pixels: u64,
+    decode_max_pixels: u64,
 
     /// Most megabytes that images may take while they are read, all of them together; 4096 when not given,
     /// or half of what this process may have where that is less.
@@ -26,7 +26,7 @@ pub(crate) struct SizeArgs {
 impl SizeArgs {
     /// As a plain option.
     pub(crate) fn limits(&self) -> DecodeLimits {
-        let limits = DecodeLimits { max_pixels: self.max_pixels, ..DecodeLimits::of_this_process() };
+        let limits = DecodeLimits { max_pixels: self.decode_max_pixels, ..DecodeLimits::of_this_process() };
         self.max_memory.map_or(limits, |mb| limits.with_memory(megabytes(mb)))
     }
 }
@@ -111,22 +111,45 @@ pub(crate) struct ViewArgs {
     slice: Option<SliceAt>,
 
     /// Plane of the slice.
-    #[arg(long, value_enum, default_value = "stored")]
+    #[arg(long, value_enum, default_value = "upright")]
     plane: PlaneName,
 
     /// Frame of a multi-frame file or page of a TIFF, from 0.
     #[arg(long)]
     frame: Option<usize>,
 
-    /// A preset such as `lung`, `CENTRE/WIDTH` such as `40/400`, `full`, `stored:N`, or percentiles
-    /// such as `p1-p99`.
+    /// A preset such as `lung`, `CENTRE/WIDTH` such as `40/400`, `full`, percentiles such as `p1-p99`, `stored:N`
+    /// (each slice's own N-th window) or `median` (of the stored windows of all slices).
     #[arg(long, allow_hyphen_values = true, value_parser = window)]
     window: Option<WindowChoice>,
 }
 
+/// What is drawn on pictures for people.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "View")]
+pub(crate) struct MarkArgs {
+    /// Draw the patient's directions at the edges: R, L, A, P, S (head), I (feet).
+    #[arg(long)]
+    letters: bool,
+
+    /// Draw a bar of a round number of millimetres; with a star where `inspect` has a note on them.
+    #[arg(long)]
+    scale_bar: bool,
+}
+
+impl MarkArgs {
+    /// As a plain option.
+    pub(crate) fn marks(self) -> Marks {
+        Marks { letters: self.letters, scale_bar: self.scale_bar }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum PlaneName {
+    /// The file's slices in their order, turned upright (DICOM slices are shown as stored).
     #[default]
+    Upright,
+    /// The file's slices, rows and columns as stored.
     Stored,
     Axial,
     Coronal,
@@ -136,6 +159,7 @@ pub(crate) enum PlaneName {
 impl From<PlaneName> for Plane {
     fn from(name: PlaneName) -> Self {
         match name {
+            PlaneName::Upright => Self::Upright,
             PlaneName::Stored => Self::Stored,
             PlaneName::Axial => Self::Axial,
             PlaneName::Coronal => Self::Coronal,
@@ -188,8 +212,14 @@ pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
     if text == "full" {
         return Ok(WindowChoice::FullRange);
     }
-    if let Some(n) = text.strip_prefix("stored:") {
-        return n.parse().map(WindowChoice::Stored).map_err(|_| format!("{n:?} is no window number"));
+    if text == "median" {
+        return Ok(WindowChoice::Median(0));
+    }
+    for (form, choice) in [("stored:", WindowChoice::Stored as fn(_) -> _), ("median:", WindowChoice::Median)]
+    {
+        if let Some(n) = text.strip_prefix(form) {
+            return n.parse().map(choice).map_err(|_| format!("{n:?} is no window number"));
+        }
     }
     if let Some((low, high)) = text.strip_prefix('p').and_then(|rest| rest.split_once("-p")) {
         let (low, high) = (number(low)?, number(high)?);
@@ -201,10 +231,10 @@ pub(crate) fn window(text: &str) -> Result<WindowChoice, String> {
     }
     if let Some((centre, width)) = text.split_once('/') {
         let window = Window::linear(number(centre)?, number(width)?);
-        return if window.is_valid() {
+        return if window.has_width() {
             Ok(WindowChoice::Numbers(window))
         } else {
-            Err("the width must be at least 1".to_owned())
+            Err("the width must be above 0".to_owned())
         };
     }
     window_preset(text).map_err(|e| e.to_string())
@@ -222,6 +252,8 @@ mod tests {
         assert_eq!(slice("-32.5mm"), Ok(SliceAt::Mm(-32.5)));
         assert!(slice("101%").is_err() && slice("x").is_err() && slice("nanmm").is_err());
         assert_eq!(window("full"), Ok(WindowChoice::FullRange));
+        assert_eq!(window("0.5/0.5"), Ok(WindowChoice::Numbers(Window::linear(0.5, 0.5))));
+        assert_eq!([window("median"), window("median:1")], [0, 1].map(|n| Ok(WindowChoice::Median(n))));
         assert_eq!(window("p1-p99"), Ok(WindowChoice::Percentiles(1.0, 99.0)));
         assert!(window("p99-p1").is_err() && window("40/0").is_err());
         assert!(window("lugn").unwrap_err().contains("did you mean \"lung\""));

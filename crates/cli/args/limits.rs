@@ -23,9 +23,10 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     top_p: f64,
 
-    /// Make tokens that were seen already less likely (above 1).
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    repetition_penalty: f64,
+    /// Make tokens that were seen already less likely (above 1; 1 for no penalty); what the checkpoint's
+    /// generation_config.json says when not given.
+    #[arg(long, value_name = "X")]
+    repetition_penalty: Option<f64>,
 
     /// Seed of the draws; the same seed gives the same text.
     #[arg(long, default_value_t = 0)]
@@ -49,7 +50,7 @@ impl LimitArgs {
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             bail!("--top-p must lie above 0 and at most at 1");
         }
-        if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
+        if self.repetition_penalty.is_some_and(|x| !(x.is_finite() && x > 0.0)) {
             bail!("--repetition-penalty must be above 0");
         }
         if self.max_new_tokens == 0 {

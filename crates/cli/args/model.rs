@@ -2,9 +2,8 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, Resample};
-use loupe_core::dialect::{DIALECTS, dialect};
-use loupe_core::words::did_you_mean;
+use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Resample};
+use loupe_core::dialect::DIALECTS;
 use std::path::PathBuf;
 
 /// Which model and how to run it.
@@ -27,6 +26,16 @@ pub(crate) struct ModelArgs {
     /// given.
     #[arg(long, value_enum)]
     resample: Option<ResampleName>,
+
+    /// Least pixels of a picture as the model sees it; smaller ones are enlarged. What the checkpoint's
+    /// processor file says when not given; for models that take pictures of any size.
+    #[arg(long, value_name = "N")]
+    min_pixels: Option<usize>,
+
+    /// Most pixels of a picture as the model sees it; larger ones are reduced, keeping their aspect. As with
+    /// --min-pixels the checkpoint decides when not given.
+    #[arg(long, value_name = "N")]
+    max_pixels: Option<usize>,
 
     /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
     /// it in another way than their family.
@@ -67,13 +76,7 @@ pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
 
 /// The name of a dialect that there is.
 pub(crate) fn dialect_name(name: &str) -> Result<String, String> {
-    match dialect(name) {
-        Some(_) => Ok(name.to_owned()),
-        None => {
-            let meant = did_you_mean(name, DIALECTS.iter().map(|d| d.name));
-            Err(format!("no dialect is called {name:?}{meant} (`loupe list dialects` names them)"))
-        }
-    }
+    DIALECTS.by_name(name).map(|_| name.to_owned()).map_err(|unknown| unknown.to_string())
 }
 
 impl ModelArgs {
@@ -93,6 +96,7 @@ impl ModelArgs {
                 ResampleName::Pillow => Resample::Pillow,
                 ResampleName::Torchvision => Resample::Torchvision,
             }),
+            pixels: PixelBounds { min: self.min_pixels, max: self.max_pixels },
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
             memory_bytes: self.memory.map(megabytes),

@@ -1,19 +1,20 @@
 //! Where the replies of another tool are and what their columns mean.
 
+use crate::invocation::invocation;
 use anyhow::{Context, Result};
-use loupe_app::replies::{ColumnOptions, ColumnPair, ImportOptions, JoinOptions, PlaceOptions};
+use loupe_app::replies::{ColumnOptions, ColumnPair, ImportOptions, JoinOptions, PairBy, PlaceOptions};
 use std::path::PathBuf;
 
 /// Where the replies are and what their columns mean.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Replies of another tool")]
 pub(crate) struct ReplyArgs {
-    /// Score this file of replies (.jsonl, .json, .csv, .tsv, .xlsx) instead of a run; it becomes a
-    /// run folder. Columns are guessed from their names and said on stderr.
+    /// Score this file of replies (.jsonl, .json, .csv, .tsv, .xlsx, .parquet, or .eval of inspect_ai) instead of
+    /// a run; it becomes a run folder. Columns are guessed from their names and said on stderr.
     #[arg(long, value_name = "FILE")]
     replies: Option<PathBuf>,
 
-    /// References in a file of their own, matched by id.
+    /// References in a file of their own, matched by id unless --by-question or --in-order says otherwise.
     #[arg(long, value_name = "FILE", requires = "replies")]
     references: Option<PathBuf>,
 
@@ -53,9 +54,19 @@ pub(crate) struct ReplyArgs {
     #[arg(long, value_name = "LETTERS", requires = "replies")]
     letters: Option<String>,
 
-    /// Match rows with the set of --data by position, not by id.
-    #[arg(long, requires_all = ["replies", "data"])]
+    /// Match rows with the set of --data, or with --references, by position and not by id. Questions and
+    /// references that both sides have are still compared.
+    #[arg(long, requires = "replies", conflicts_with = "by_question")]
     in_order: bool,
+
+    /// Match rows by the words of their questions, and by image and reference where several items have the same
+    /// words. Without it that is done where the file has no ids.
+    #[arg(long, requires = "replies")]
+    by_question: bool,
+
+    /// Do not compare the questions and references that both sides have; for sets whose wording was changed.
+    #[arg(long, requires = "replies")]
+    ids_only: bool,
 
     /// Replies per sample: so many rows have the same id.
     #[arg(long, value_name = "K", default_value_t = 1, requires = "replies")]
@@ -98,8 +109,9 @@ fn pair(names: &str) -> Result<ColumnPair, String> {
 }
 
 impl ReplyArgs {
-    /// As a plain option; `set` is the dataset as it was named.
-    pub(crate) fn options(&self, set: Option<&str>) -> Result<ImportOptions> {
+    /// As a plain option; `set` is the dataset as it was named, `unreferenced` says that replies can be judged
+    /// without references.
+    pub(crate) fn options(&self, set: Option<&str>, unreferenced: bool) -> Result<ImportOptions> {
         let replies = self.replies.clone().context("a run folder or --replies FILE is needed")?;
         let tag = |tag: &String| {
             let (tag, column) = tag.split_once('=').unwrap_or((tag, tag));
@@ -127,10 +139,21 @@ impl ReplyArgs {
             references: self.references.clone(),
             columns,
             data: set.map(str::to_owned),
-            in_order: self.in_order,
+            pair_by: match (self.in_order, self.by_question) {
+                (true, _) => PairBy::Order,
+                (_, true) => PairBy::Question,
+                _ => PairBy::Id,
+            },
+            ids_only: self.ids_only,
+            unreferenced,
             rollouts: self.rollouts,
             places,
         };
-        Ok(ImportOptions { join, model: self.model_name.clone(), output: self.output.clone() })
+        Ok(ImportOptions {
+            join,
+            model: self.model_name.clone(),
+            output: self.output.clone(),
+            invocation: invocation(),
+        })
     }
 }

@@ -1,18 +1,18 @@
 //! `loupe ask IMAGE… "question"`
 
-use crate::args::image::{ImageArgs, ViewArgs};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs};
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::rethink::RethinkArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
-use loupe_app::ask::{AskOptions, AskPrompt, Question};
+use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, write_overlays};
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::words::visible;
 use loupe_core::{Go, Plane};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask a question about one or more images.
 ///
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     recipe: Option<String>,
 
     /// Find what this phrase names instead of asking a question; prints boxes in pixels of each image.
-    /// The model is asked in the words of its dialect (see `loupe list dialects`).
+    /// The model is asked in the words of its dialect (see `loupe list dialects`), about one image after the other.
     #[arg(long, value_name = "PHRASE")]
     ground: Option<String>,
 
@@ -38,7 +38,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
 
-    /// Write the found boxes as COCO detections.
+    /// Say in the JSON which DICOM object each slice is: SOP Instance UID and Instance Number, which identify the
+    /// study.
+    #[arg(long)]
+    instances: bool,
+
+    /// Write the found boxes as COCO detections; an image's number is its place on the command line, from 1. A score
+    /// is there only where the model gives one.
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
 
@@ -50,6 +56,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    marks: MarkArgs,
 
     #[command(flatten)]
     images: ImageArgs,
@@ -81,6 +90,7 @@ impl Args {
             reading: self.images.options(),
             prompt,
             limits: self.limits.limits()?,
+            instances: self.instances,
         })
     }
 }
@@ -105,30 +115,58 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
     let mut model = model_options.open()?;
+    model.info().notes().iter().for_each(|note| out.say(note));
+    let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
+    built_in.iter().for_each(|note| out.say(note));
     let streaming = !out.json && out.is_terminal() && rethink.is_none();
-    let answer = match streaming {
-        true => question.stream(model.as_mut(), &mut to_terminal)?,
-        false => question.ask(model.as_mut(), rethink.as_mut(), &loader)?,
-    };
+    let questions = question.one_by_one()?;
+    let several = questions.len() > 1;
+    let mut answers: Vec<(Question, AskAnswer)> = Vec::new();
+    for question in questions {
+        if several && !out.json {
+            out.line(&format!("{}:", question.images().join(", ")))?;
+        }
+        let answer = match streaming {
+            true => question.stream(model.as_mut(), &mut to_terminal)?,
+            false => question.ask(model.as_mut(), rethink.as_mut(), &loader)?,
+        };
+        if !out.json {
+            print_answer(&question, &answer, streaming, out)?;
+        }
+        answers.push((question, answer));
+    }
     if out.json {
-        out.document(&answer.document(&question, model.info()))?;
-    } else {
-        answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
-        out.line(if streaming { "" } else { &answer.reply.text })?;
-        let (boxes, points) = (answer.boxes(&question), answer.points(&question));
-        let lines = boxes.iter().map(box_line).chain(points.iter().map(point_line));
-        for (n, line) in lines.enumerate() {
-            out.line(&format!("{:>3}  {line}", n + 1))?;
+        let documents: Vec<_> = answers.iter().map(|(q, answer)| answer.document(q, model.info())).collect();
+        match documents.as_slice() {
+            [one] => out.document(one)?,
+            each => out.document(&each)?,
         }
     }
     if let Some(dir) = &args.overlay {
-        answer.write_overlays(dir, &question, &loader)?;
+        write_overlays(dir, &answers, &loader, args.marks.marks())?;
         out.say(&format!("overlays written to {}", dir.display()));
     }
     if let Some(file) = &args.coco {
-        answer.write_coco(file, &question)?;
+        write_coco(file, &answers)?;
     }
     Ok(Ended::Well)
+}
+
+fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &mut Printer) -> Result<()> {
+    answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
+    out.line(if streamed { "" } else { &answer.reply.text })?;
+    let (boxes, points) = (answer.boxes(question), answer.points(question));
+    // Which of several images a place is in.
+    let image = |view: &ViewEntry| match question.images() {
+        [_] => String::new(),
+        _ => format!("  {}", view.image),
+    };
+    let boxes = boxes.iter().map(|b| box_line(b) + &image(&b.view));
+    let lines = boxes.chain(points.iter().map(|p| point_line(p) + &image(&p.view)));
+    for (n, line) in lines.enumerate() {
+        out.line(&format!("{:>3}  {line}", n + 1))?;
+    }
+    Ok(())
 }
 
 /// What was done in each round.
@@ -157,15 +195,16 @@ fn view_words(view: &ViewEntry) -> String {
     if let Some(slice) = view.slice {
         words += &format!("  slice {slice}");
     }
-    if let Some(plane) = view.plane.filter(|p| *p != Plane::Stored) {
-        words += &format!(" ({})", format!("{plane:?}").to_lowercase());
+    if let Some(plane) = view.plane.filter(|p| !matches!(p, Plane::Upright | Plane::Stored)) {
+        words += &format!(" ({})", plane.name());
     }
     words
 }
 
 fn box_line(b: &BoxEntry) -> String {
     let [x0, y0, x1, y1] = b.source_xyxy;
-    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm")).unwrap_or_default();
+    let note = b.size_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let size = b.size_mm.map(|[w, h]| format!("  {w:.1} × {h:.1} mm{note}")).unwrap_or_default();
     let label = b.label.as_deref().unwrap_or("box");
     format!("{label}  x {x0:.1}–{x1:.1}  y {y0:.1}–{y1:.1}{size}{}", view_words(&b.view))
 }

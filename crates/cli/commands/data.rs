@@ -1,12 +1,13 @@
-//! `loupe data check SET DIR` and `loupe data overlap --train SET=DIR --test SET=DIR`
+//! `loupe data check SET=DIR[:SPLIT]` and `loupe data overlap --train SET=DIR --test SET=DIR`
 
 use crate::args::image::ImageArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use clap::Subcommand;
-use loupe_app::data::{OverlapOptions, SplitCheck, check, overlap};
+use loupe_app::data::{CheckNote, NoteKind, OverlapOptions, SplitCheck, check, overlap};
 use loupe_app::open::DataOptions;
 use loupe_core::words::counted;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Check datasets before a run.
@@ -18,16 +19,33 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Count rows and images, find missing images, broken rows and repeated ids.
-    Check {
-        /// Name of the set (see `loupe list datasets`).
-        set: String,
-        /// Where it lies.
-        dir: PathBuf,
-    },
+    /// Count rows and images, find missing images, broken rows, repeated ids, empty options, and places that do not
+    /// fit their images. Rows are counted as an editor counts lines.
+    Check(CheckArgs),
     /// Find what a test set shares with a training set: images (the same bytes, or a similar look) and
     /// questions. Every row is flagged.
     Overlap(OverlapArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// The set and where it lies, with or without a split; its name alone when the folder follows.
+    #[arg(value_name = "SET=DIR[:SPLIT]")]
+    set: String,
+
+    /// Where it lies.
+    dir: Option<PathBuf>,
+
+    /// Its split; all of them when not given.
+    #[arg(long, value_name = "SPLIT")]
+    split: Option<String>,
+
+    /// Name every row that there is something to say about, not only the first of each kind.
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,26 +115,49 @@ fn run_overlap(args: &OverlapArgs, out: &mut Printer) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let (set, dir) = match &args.what {
-        What::Check { set, dir } => (set, dir),
-        What::Overlap(args) => return run_overlap(args, out),
+fn run_check(args: &CheckArgs, out: &mut Printer) -> Result<Ended> {
+    let data = match &args.dir {
+        Some(dir) => DataOptions::parse(&format!("{}={}", args.set, dir.display()), args.split.as_deref())?,
+        None => DataOptions::parse(&args.set, args.split.as_deref())?,
     };
-    let report = check(set, dir)?;
+    let mut report = check(&data, &args.images.options())?;
+    let good = report.is_good();
     if out.json {
+        if !args.all {
+            report.splits.iter_mut().for_each(|split| first_of_each_kind(&mut split.notes));
+        }
         out.document(&report)?;
     } else {
         for split in &report.splits {
-            print_split(split, out)?;
+            print_split(split, args.all, out)?;
         }
         for (split, why) in &report.absent {
             out.line(&format!("{split}: {why}"))?;
         }
     }
-    Ok(Ended::well_if(report.is_good()))
+    Ok(Ended::well_if(good))
 }
 
-fn print_split(split: &SplitCheck, out: &mut Printer) -> Result<()> {
+pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    match &args.what {
+        What::Check(args) => run_check(args, out),
+        What::Overlap(args) => run_overlap(args, out),
+    }
+}
+
+/// Notes of a kind that are printed without `--all`.
+const FIRST: usize = 5;
+
+fn first_of_each_kind(notes: &mut Vec<CheckNote>) {
+    let mut counts: HashMap<NoteKind, usize> = HashMap::new();
+    notes.retain(|note| {
+        let count = counts.entry(note.kind).or_default();
+        *count += 1;
+        *count <= FIRST
+    });
+}
+
+fn print_split(split: &SplitCheck, all: bool, out: &mut Printer) -> Result<()> {
     let known = match split.known_rows {
         Some(n) if n == split.rows => " as published".to_owned(),
         Some(n) => format!(", {n} published"),
@@ -129,22 +170,18 @@ fn print_split(split: &SplitCheck, out: &mut Printer) -> Result<()> {
         counted(split.images, "image"),
         split.missing_images
     ))?;
-    for name in split.missing_names.iter().take(5) {
-        out.line(&format!("  missing image: {name}"))?;
+    if !split.has_known_size() {
+        out.line("  the number of rows is not the published one")?;
     }
-    for error in split.row_errors.iter().take(5) {
-        out.line(&format!("  {error}"))?;
-    }
-    for (n, what) in [
-        (split.empty_boxes, "boxes enclose no area"),
-        (split.odd_measurements, "measurements are not above 0, or the axes stand in the wrong order"),
-    ] {
-        if n > 0 {
-            out.line(&format!("  {n} {what}"))?;
+    // Notes come kind by kind.
+    for notes in split.notes.chunk_by(|a, b| a.kind == b.kind) {
+        let shown = if all { notes.len() } else { notes.len().min(FIRST) };
+        for note in notes.iter().take(shown) {
+            out.line(&format!("  {}", note.text))?;
         }
-    }
-    if !split.repeated_ids.is_empty() {
-        out.line(&format!("  {} ids stand more than once", split.repeated_ids.len()))?;
+        if notes.len() > shown {
+            out.line(&format!("  … and {} more like these (--all names them)", notes.len() - shown))?;
+        }
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use crate::args::model::ModelArgs;
 use crate::args::rethink::{RethinkArgs, sensible_count};
 use crate::args::score::ScoreArgs;
 use crate::commands::score;
+use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::evaluate::{AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, evaluate};
 use loupe_app::open::DataOptions;
-use loupe_app::score::Summary;
 use std::path::PathBuf;
 
 /// Run a model on a dataset, score the replies and write a report.
@@ -63,6 +63,11 @@ pub(crate) struct Args {
     #[arg(long)]
     retry_failed: bool,
 
+    /// On resume, also ask the rows that were added to the set since the run was begun, behind those that were
+    /// there; the same goes for a larger --limit.
+    #[arg(long)]
+    extend: bool,
+
     /// Segment instead of answering: `--model` is a segmenter, and its prompts are made from the
     /// reference masks: `centre`, `inside` (a random place), `box` or `jittered-box`. Random ones follow
     /// `--seed`.
@@ -106,11 +111,13 @@ impl Args {
             probe: self.probe,
             seed: self.limits.seed,
             retry_failed: self.retry_failed,
+            extend: self.extend,
             limits: self.limits.limits()?,
             model: self.model.options(self.batch)?,
             way,
             images: self.images.options(),
             score: self.score.options()?,
+            invocation: invocation(),
         })
     }
 }
@@ -119,8 +126,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let options = args.options()?;
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
-    score::print(out, &done.summary, &done.dir)?;
-    say_failures(out, &done.summary);
+    score::print(out, &done.summary, &done.dir, options.score.page.is_some())?;
+    score::say_failures(out, &done.summary);
     Ok(score::ended(&done.summary))
 }
 
@@ -134,18 +141,4 @@ fn say(out: &Printer, finished: &Finished) {
             finished.damaged
         ));
     }
-}
-
-/// What failed, and whether asking again can help.
-fn say_failures(out: &Printer, summary: &Summary) {
-    if summary.failed == 0 {
-        return;
-    }
-    let may_pass = summary.failed.saturating_sub(summary.failed_for_good);
-    let mut words =
-        format!("{} samples failed, {} of them for good", summary.failed, summary.failed_for_good);
-    if may_pass > 0 {
-        words += &format!("; --retry-failed asks the other {may_pass} again");
-    }
-    out.say(&words);
 }

@@ -3,7 +3,7 @@
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use clap::ValueEnum;
-use loupe_app::list::{ListKind, entries};
+use loupe_app::list::{ListKind, entries, entry};
 
 /// List what loupe knows.
 #[derive(Debug, clap::Args)]
@@ -11,6 +11,9 @@ pub(crate) struct Args {
     /// Of which kind.
     #[arg(value_enum)]
     what: KindName,
+
+    /// Only the one of this name, with all that is known of it: of a profile also its quirks.
+    name: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,7 +48,10 @@ impl From<KindName> for ListKind {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let entries = entries(args.what.into());
+    let entries = match &args.name {
+        Some(name) => vec![entry(args.what.into(), name)?],
+        None => entries(args.what.into()),
+    };
     if out.json {
         out.document(&entries)?;
         return Ok(Ended::Well);

@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod measure;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod render;

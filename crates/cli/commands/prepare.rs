@@ -3,7 +3,7 @@
 use crate::args::image::{ImageArgs, PlaneName, window};
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
-use loupe_app::prepare::{PrepareOptions, PrepareWay, SliceRule, Steps, prepare, write};
+use loupe_app::prepare::{MaskOptions, PrepareOptions, PrepareWay, SliceRule, Steps, prepare, write};
 use loupe_core::media::WindowChoice;
 use loupe_core::words::counted;
 use std::path::PathBuf;
@@ -57,9 +57,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RULE", default_value = "all")]
     slices: SliceRule,
 
-    /// Label map on the volume's own grid, for `--slices around`.
+    /// Label map, DICOM segmentation or structure set that lies on the volume, for `--slices around`.
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
+
+    /// Of a mask with several labels only this one, by its number or name; all of them when not given.
+    #[arg(long, value_name = "LABEL", requires = "mask")]
+    mask_label: Option<String>,
+
+    /// Take the nearest voxel of a mask whose voxels do not lie on the volume's, instead of refusing it.
+    #[arg(long, requires = "mask")]
+    resample_mask: bool,
 
     /// A preset such as `lung`, `CENTRE/WIDTH`, `full`, or percentiles such as `p1-p99`, of the whole
     /// volume.
@@ -106,6 +114,7 @@ impl Args {
                     keep_volume: self.keep_volume,
                 }),
                 mask: self.mask.clone(),
+                mask_options: MaskOptions { resample: self.resample_mask, label: self.mask_label.clone() },
                 frame: self.frame,
             },
         };

@@ -1,6 +1,6 @@
 //! `loupe render IMAGE -o out.png`
 
-use crate::args::image::{ImageArgs, ViewArgs};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs};
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::view::render;
@@ -20,12 +20,15 @@ pub(crate) struct Args {
     view: ViewArgs,
 
     #[command(flatten)]
+    marks: MarkArgs,
+
+    #[command(flatten)]
     images: ImageArgs,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let (media, image) = (args.view.media(&args.image)?, args.image.display().to_string());
-    let picture = render(&image, &media, &args.images.options(), &args.output)?;
+    let picture = render(&image, &media, &args.images.options(), args.marks.marks(), &args.output)?;
     if out.json {
         out.document(&picture.origin)?;
     } else {

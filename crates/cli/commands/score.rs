@@ -7,7 +7,7 @@ use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::open::DataOptions;
 use loupe_app::replies::import;
-use loupe_app::score::{Summary, is_complete, terminal};
+use loupe_app::score::{Summary, is_complete, same_set, terminal};
 use std::path::{Path, PathBuf};
 
 /// Score the replies of a run again, or those of another tool, without a model.
@@ -37,19 +37,35 @@ pub(crate) struct Args {
 }
 
 /// The tables on the terminal, or the summary as JSON.
-pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path) -> Result<()> {
+pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path, has_page: bool) -> Result<()> {
     if out.json {
         return out.document(summary);
     }
     out.text(&terminal(summary))?;
-    let page = dir.join("report.html");
-    let last = if page.is_file() {
-        format!("report: {}", page.display())
-    } else {
-        format!("run: {}", dir.display())
+    let last = match has_page {
+        true => format!("report: {}", dir.join("report.html").display()),
+        false => format!("run: {}", dir.display()),
     };
     out.say(&last);
     Ok(())
+}
+
+/// What failed and why, and whether asking again can help.
+pub(crate) fn say_failures(out: &Printer, summary: &Summary) {
+    let failed = summary.failed + summary.unreadable;
+    if failed == 0 {
+        return;
+    }
+    let reasons = summary.failures.iter().take(2).map(|f| format!("{} × {}", f.n, f.reason));
+    let mut words = format!("{failed} samples without a reply: {}", reasons.collect::<Vec<_>>().join("; "));
+    if summary.failed_for_good > 0 {
+        words += &format!("; {} of them fail however often they are asked", summary.failed_for_good);
+    }
+    let may_pass = failed.saturating_sub(summary.failed_for_good);
+    if may_pass > 0 {
+        words += &format!("; `loupe eval` with --retry-failed asks the other {may_pass} again");
+    }
+    out.say(&words);
 }
 
 /// Did everything get a reply and every question to the judge a verdict?
@@ -64,14 +80,21 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let dataset = data.as_ref().map(DataOptions::open).transpose()?;
     let loader = args.images.options().loader();
     let (dir, unusable) = match &args.run {
-        Some(dir) => (dir.clone(), 0),
+        Some(dir) => {
+            if let Some(set) = dataset.as_deref() {
+                same_set(dir, set)?;
+            }
+            (dir.clone(), 0)
+        }
         None => {
-            let options = args.replies.options(args.data.as_deref())?;
+            let unreferenced = options.annotations.is_some();
+            let options = args.replies.options(args.data.as_deref(), unreferenced)?;
             let imported = import(&options, dataset.as_deref(), &loader, out)?;
             (imported.dir, imported.unusable)
         }
     };
     let run = scorer.score(&dir, dataset.as_deref(), &loader, out)?;
-    print(out, &run.summary, &dir)?;
+    print(out, &run.summary, &dir, options.page.is_some())?;
+    say_failures(out, &run.summary);
     Ok(if unusable > 0 { Ended::WithFailures } else { ended(&run.summary) })
 }

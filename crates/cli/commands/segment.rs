@@ -1,6 +1,6 @@
 //! `loupe segment IMAGE --box … --point … --phrase …`
 
-use crate::args::image::{ImageArgs, ViewArgs, numbers};
+use crate::args::image::{ImageArgs, MarkArgs, ViewArgs, numbers};
 use crate::args::model::ModelArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 /// Segment objects that points, boxes, rough masks or words describe.
 ///
-/// Positions are pixels of the image or slice, from its upper left corner in continuous edges. Each
+/// Positions are pixels of the picture that `loupe render` writes with the same options, from its upper left
+/// corner in continuous edges. Each
 /// box, mask and phrase is an object of its own; points all belong to one object, together with the
 /// box or mask when there is exactly one. Prints area, diameters and intensities; with `--output`
 /// also writes masks, an overlay, a COCO file and, for volumes, a NIfTI label map. A model that labels
@@ -33,9 +34,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X,Y", value_parser = numbers::<2>)]
     outside: Vec<[f64; 2]>,
 
-    /// Picture of a rough mask, as large as the image; not 0 is inside. May be given several times.
+    /// Rough mask: a picture as large as that picture, in which not 0 is inside, or a label map, DICOM segmentation or
+    /// structure set that lies on the volume, whose labels on the slice are an object each. May be given several
+    /// times.
     #[arg(long = "mask", value_name = "FILE")]
     masks: Vec<PathBuf>,
+
+    /// Of masks with several labels only this one, by its number or name.
+    #[arg(long, value_name = "LABEL", requires = "masks")]
+    mask_label: Option<String>,
+
+    /// Take the nearest voxel of a mask whose voxels do not lie on the image's, instead of refusing it.
+    #[arg(long)]
+    resample_mask: bool,
 
     /// Words that name an object; a grounding model finds its boxes. May be given several times.
     #[arg(long = "phrase", value_name = "WORDS")]
@@ -57,6 +68,11 @@ pub(crate) struct Args {
     #[arg(long)]
     propagate: bool,
 
+    /// Say in the JSON which DICOM object each slice is: SOP Instance UID and Instance Number, which identify the
+    /// study.
+    #[arg(long)]
+    instances: bool,
+
     /// Folder for masks, overlay, COCO file, label map and measurements.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -66,6 +82,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     view: ViewArgs,
+
+    #[command(flatten)]
+    marks: MarkArgs,
 
     #[command(flatten)]
     images: ImageArgs,
@@ -78,6 +97,7 @@ impl Args {
             points: self.points.clone(),
             outside: self.outside.clone(),
             masks: self.masks.clone(),
+            mask_label: self.mask_label.clone(),
             phrases: self.phrases.clone(),
             file: self.prompts.clone(),
         }
@@ -89,11 +109,15 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let mut options = SegmentOptions {
         image: args.image.display().to_string(),
         media: args.view.media(&args.image)?,
+        reading: args.images.options(),
+        instances: args.instances,
+        marks: args.marks.marks(),
         prompts: Vec::new(),
+        resample_masks: args.resample_mask,
         propagate: args.propagate,
         output: args.output.clone(),
     };
-    let loader = args.images.options().loader();
+    let loader = options.reading.loader();
     if prompts.is_empty() && model.folder.is_some() {
         let mut volumes = model.open_volume_segmenter(args.family.as_deref()).context(
             "there are no prompts; without --box, --point, --mask or --phrase a whole volume is labelled",
@@ -102,6 +126,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     options.prompts = prompts.grouped()?;
     let mut segmenter = model.open_segmenter(args.family.as_deref())?;
+    let built_in = model.note(segmenter.info(), [args.image.as_path()]);
+    built_in.iter().for_each(|note| out.say(note));
     let mut grounder = match options.prompts.iter().any(|p| p.phrase.is_some()) {
         true => Some(model.of(args.grounder.clone()).open()?),
         false => None,
@@ -119,12 +145,19 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if let Some(dir) = &args.output {
         out.say(&format!("masks, overlay and measurements written to {}", dir.display()));
     }
+    for note in &document.notes {
+        out.say(&format!("note: {note}"));
+    }
     if out.json {
         out.document(&document)?;
     } else {
         for (n, object) in document.objects.iter().enumerate() {
             out.line(&format!("{:>3}  {}", n + 1, object_line(object)))?;
+            for note in &object.notes {
+                out.line(&format!("     note: {note}"))?;
+            }
         }
+        document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
         for failure in &document.failed {
             let prompt = serde_json::to_string(&failure.prompt)?;
             out.say(&format!("failed: {}: {prompt}", failure.reason));
@@ -142,6 +175,7 @@ fn volume(document: &loupe_app::segment::VolumeDocument, args: &Args, out: &mut 
         out.document(document)?;
         return Ok(Ended::Well);
     }
+    document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
     for s in &document.structures {
         let name = s.name.clone().unwrap_or_else(|| format!("label {}", s.label));
         let mean =

@@ -81,8 +81,9 @@ pub struct GenerationLimits {
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Divides (positive) or multiplies (negative) logits of tokens already seen; 1 for none
-    /// (`RepetitionPenaltyLogitsProcessor`: prompt and reply both count).
-    pub repetition_penalty: f64,
+    /// (`RepetitionPenaltyLogitsProcessor`: prompt and reply both count). Without one the model's own holds, as its
+    /// checkpoint has it.
+    pub repetition_penalty: Option<f64>,
     /// Generation ends before the first of these strings.
     pub stop: Vec<String>,
     /// Log-probabilities wanted: `Some(k)` for the chosen token and the k likeliest.
@@ -94,7 +95,7 @@ impl Default for GenerationLimits {
         Self {
             max_new_tokens: 256,
             sampling: Sampling::Greedy,
-            repetition_penalty: 1.0,
+            repetition_penalty: None,
             stop: Vec::new(),
             logprobs: None,
         }

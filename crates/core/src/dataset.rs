@@ -2,6 +2,8 @@
 
 use crate::sample::Sample;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
 use thiserror::Error;
 
 /// Facts about an opened dataset.
@@ -17,6 +19,28 @@ pub struct DatasetInfo {
     pub fingerprint: String,
     /// Where the set is described.
     pub citation: String,
+    /// Rows that the publishers state for this split, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_rows: Option<usize>,
+}
+
+/// Where something stands in a file, counted from 1 as editors count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spot {
+    /// Line of a text file.
+    Line(usize),
+    /// Element of a list, or row of a table that has no lines.
+    Row(usize),
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(n) => write!(f, "line {n}"),
+            Self::Row(n) => write!(f, "row {n}"),
+        }
+    }
 }
 
 /// Why a dataset or one of its rows cannot be read.
@@ -42,12 +66,12 @@ pub enum DataError {
         problem: String,
     },
     /// A row breaks the format.
-    #[error("{file}, row {row}: {problem}")]
+    #[error("{file}, {at}: {problem}")]
     Row {
         /// File name within the dataset folder.
         file: String,
-        /// Row or record, from 0.
-        row: usize,
+        /// Where in the file.
+        at: Spot,
         /// What is wrong.
         problem: String,
     },
@@ -75,6 +99,11 @@ pub enum DataError {
 pub trait Dataset: Send + Sync {
     /// Facts about the set.
     fn info(&self) -> &DatasetInfo;
+
+    /// The folder in which the set's files lie, where there is one.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
 
     /// Number of samples.
     fn len(&self) -> usize;

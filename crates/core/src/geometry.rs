@@ -324,6 +324,26 @@ impl LpsFromPlane {
         self.m.map(|r| r[0] * p.x + r[1] * p.y + r[2])
     }
 
+    /// The position in the picture nearest to a patient position; `None` when the picture has no area.
+    pub fn position_of(&self, lps: Lps) -> Option<Point2<Source>> {
+        let column = |c: usize| [self.m[0][c], self.m[1][c], self.m[2][c]];
+        let (right, down, corner) = (column(0), column(1), column(2));
+        let way = [0, 1, 2].map(|r| lps[r] - corner[r]);
+        let (a, b, c) = (dot(right, right), dot(right, down), dot(down, down));
+        let det = a * c - b * b;
+        if !det.is_finite() || det == 0.0 {
+            return None;
+        }
+        let (u, v) = (dot(way, right), dot(way, down));
+        Some(Point2::new((u * c - v * b) / det, (v * a - u * b) / det))
+    }
+
+    /// The same plane in pixels that are `across` and `down` times as large.
+    #[must_use]
+    pub fn scaled(&self, across: f64, down: f64) -> Self {
+        Self { m: self.m.map(|[x, y, corner]| [x * across, y * down, corner]) }
+    }
+
     /// Pixel sizes to the right and down, in mm.
     pub fn spacing_mm(&self) -> [f64; 2] {
         [0, 1].map(|a| norm([self.m[0][a], self.m[1][a], self.m[2][a]]))

@@ -34,6 +34,7 @@ pub mod ask;
 pub mod available;
 pub mod dataset;
 pub mod dialect;
+mod diameter;
 pub mod distance;
 pub mod encoder;
 pub mod failure;
@@ -41,6 +42,8 @@ pub mod files;
 pub mod finding;
 pub mod geometry;
 pub mod guard;
+pub mod labels;
+pub mod lattice;
 pub mod limits;
 pub mod loader;
 pub mod mask;
@@ -49,32 +52,40 @@ pub mod media;
 pub mod metric;
 pub mod model;
 pub mod picture;
+pub mod reasoning;
+pub mod region;
 pub mod registry;
 pub mod sample;
 pub mod segmenter;
+pub mod shape;
 pub mod table;
+pub mod text_form;
 pub mod trace;
+mod turns;
 pub mod volume;
 pub mod window;
 pub mod words;
 
 pub use answer::{Answer, AnswerSink, Answerer, Direct, NextWork, Work, WorkSource};
 pub use ask::{Ask, Counts, GenerationLimits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
-pub use dataset::{DataError, Dataset, DatasetInfo};
+pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};
+pub use labels::{CodedConcept, Label, LabelledMasks};
+pub use lattice::{Grid, Lattice};
 pub use limits::DecodeLimits;
 pub use loader::{DisplayMaterial, Intensities, MediaLoader, ResampleError, Resampler};
 pub use mask::{LabelVolume, Mask};
 pub use media::{MediaError, MediaRef, MediaSource, Plane, SliceAt, View};
 pub use metric::Metric;
 pub use model::{
-    AskId, AskSource, CheckpointRecord, Go, ModelError, ModelInfo, Next, Provenance, ReplySink,
-    VisionLanguageModel,
+    AskId, AskSource, CheckpointRecord, GenerationDefaults, Go, ModelError, ModelInfo, Next, Provenance,
+    ReplySink, VisionLanguageModel,
 };
 pub use picture::{Origin, Picture, PictureRecord};
+pub use region::Region;
 pub use registry::{Named, Registry, UnknownName};
 pub use sample::{Choice, Labelled, MeasureUnit, Measurement, Prediction, Sample, Score, Target};
 pub use segmenter::{Segment, SegmentError, SegmentPrompt, Segmenter, VolumeSegmenter};

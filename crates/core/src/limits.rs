@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// of 512 × 512 and refuse what would drive an ordinary machine into swapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeLimits {
-    /// Most pixels of a picture, or voxels of a volume over all its frames (`--max-pixels`).
+    /// Most pixels of a picture, or voxels of a volume over all its frames (`--decode-max-pixels`).
     pub max_pixels: u64,
     /// Most bytes that one file may take while it is read, with its own bytes, what it is inflated to,
     /// every intermediate result and what is made of it (`--max-memory`).
@@ -39,7 +39,7 @@ impl DecodeLimits {
     /// The product of `sides`, when it is allowed.
     ///
     /// # Errors
-    /// [`MediaError::Limit`] naming `--max-pixels`.
+    /// [`MediaError::Limit`] naming `--decode-max-pixels`.
     pub fn pixels(&self, sides: &[u64]) -> Result<usize, MediaError> {
         let product = sides.iter().try_fold(1u64, |n, &side| n.checked_mul(side)).unwrap_or(u64::MAX);
         if product > self.max_pixels {
@@ -47,7 +47,7 @@ impl DecodeLimits {
                 what: "the number of pixels",
                 got: product,
                 limit: self.max_pixels,
-                option: "--max-pixels",
+                option: "--decode-max-pixels",
             });
         }
         usize::try_from(product).map_err(|_| too_much_memory(product, self.max_memory_bytes))

@@ -4,7 +4,7 @@ use crate::geometry::{Box2, Given, LpsFromIndex, Point2};
 use crate::picture::Origin;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A binary mask in the pixel grid of the picture it was made for, rows from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,32 +99,41 @@ pub struct LabelVolume {
 }
 
 impl LabelVolume {
-    /// Gives the voxels that `mask` covers the label `label`, and says how many there were. The mask
-    /// is on the pixels of a picture with this origin; each pixel of the picture's *source* is
-    /// looked up in the mask and put where it lies in the patient, so flips, planes and stretching
-    /// of what was shown do not matter. `None` when the origin has no place in the patient.
-    pub fn paint(&mut self, origin: &Origin, mask: &Mask, label: u16) -> Option<usize> {
+    /// The voxels, as (slice, row, column), whose centre `mask` covers. The mask is on the pixels of a picture
+    /// with this origin; the voxels are those that the picture's *source* shows, each looked up where it lies in
+    /// the patient, so flips, planes and stretching of what was shown do not matter. `None` when the origin has
+    /// no place in the patient.
+    pub fn covered(&self, origin: &Origin, mask: &Mask) -> Option<BTreeSet<[usize; 3]>> {
         let lps_from_source = origin.lps_from_source?;
         let self_from_source = origin.source_from_self.inverse()?;
         let [width, height] = origin.source_size;
         let (slices, rows, columns) = self.labels.dim();
-        let mut painted = 0;
+        let fits = |v: f64, n: usize| v >= 0.0 && v < n as f64;
+        let mut found = BTreeSet::new();
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            let centre = Point2::new(x as f64 + 0.5, y as f64 + 0.5);
-            let shown = self_from_source.point(centre);
-            let inside = shown.x >= 0.0 && shown.y >= 0.0;
-            if !inside || !mask.get(shown.x as usize, shown.y as usize) {
+            let pixel = Point2::new(x as f64 + 0.5, y as f64 + 0.5);
+            let index = self.lps_from_index.index_of(lps_from_source.apply(pixel))?.map(f64::round);
+            let [i, j, k] = index;
+            if !(fits(i, columns) && fits(j, rows) && fits(k, slices)) {
                 continue;
             }
-            let index = self.lps_from_index.index_of(lps_from_source.apply(centre))?;
-            let [i, j, k] = index.map(f64::round);
-            let fits = |v: f64, n: usize| v >= 0.0 && v < n as f64;
-            if fits(i, columns) && fits(j, rows) && fits(k, slices) {
-                self.labels[[k as usize, j as usize, i as usize]] = label;
-                painted += 1;
+            let centre = lps_from_source.position_of(self.lps_from_index.apply(index))?;
+            let shown = self_from_source.point(centre);
+            if shown.x >= 0.0 && shown.y >= 0.0 && mask.get(shown.x as usize, shown.y as usize) {
+                found.insert([k as usize, j as usize, i as usize]);
             }
         }
-        Some(painted)
+        Some(found)
+    }
+
+    /// Gives the voxels that `mask` covers ([`LabelVolume::covered`]) the label `label`, and says how many
+    /// there were.
+    pub fn paint(&mut self, origin: &Origin, mask: &Mask, label: u16) -> Option<usize> {
+        let covered = self.covered(origin, mask)?;
+        for at in &covered {
+            self.labels[*at] = label;
+        }
+        Some(covered.len())
     }
 }
 

@@ -5,9 +5,11 @@
 //! 2017; `Maximum3DDiameter`, `Maximum2DDiameterSlice`). A single pixel is thus one pixel wide.
 //! Volumes count voxels (`VoxelVolume`).
 
+use crate::diameter::{by_plane, ends, longest};
+use crate::geometry::LpsFromIndex;
 use crate::mask::{LabelVolume, Mask};
+use crate::region::Region;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Of a mask on a flat picture or slice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,14 +61,14 @@ pub struct IntensityStats {
 /// Measures a mask whose pixels are `spacing_mm` wide and high.
 pub fn flat(mask: &Mask, spacing_mm: Option<[f64; 2]>) -> FlatMeasures {
     let area_px = mask.area_px();
-    let covered = |i: i64, j: i64, k: i64| match (usize::try_from(i), usize::try_from(j)) {
+    let covered = |[i, j, k]: [i64; 3]| match (usize::try_from(i), usize::try_from(j)) {
         (Ok(x), Ok(y)) => k == 0 && mask.get(x, y),
         _ => false,
     };
     let cells = mask.bits().iter().enumerate().filter(|(_, b)| **b);
     let cells: Vec<[i64; 3]> =
         cells.map(|(n, _)| [(n % mask.width()) as i64, (n / mask.width()) as i64, 0]).collect();
-    let ends = ends(&cells, covered, 2);
+    let ends = ends(cells.iter().copied(), covered, 2);
     let sum = cells.iter().fold([0.0, 0.0], |s, c| [s[0] + c[0] as f64, s[1] + c[1] as f64]);
     FlatMeasures {
         area_px,
@@ -79,32 +81,27 @@ pub fn flat(mask: &Mask, spacing_mm: Option<[f64; 2]>) -> FlatMeasures {
 
 /// Measures the voxels that are `label`.
 pub fn solid(volume: &LabelVolume, label: u16) -> SolidMeasures {
-    let LabelVolume { labels, lps_from_index, .. } = volume;
-    let at = |i: i64, j: i64, k: i64| {
-        let index = (usize::try_from(k), usize::try_from(j), usize::try_from(i));
-        let (Ok(k), Ok(j), Ok(i)) = index else { return false };
-        labels.get([k, j, i]).is_some_and(|v| *v == label)
-    };
-    let cells = labels.indexed_iter().filter(|(_, v)| **v == label);
-    let cells: Vec<[i64; 3]> = cells.map(|((k, j, i), _)| [i as i64, j as i64, k as i64]).collect();
+    of_region(&Region::of(&volume.labels, label), &volume.lps_from_index)
+}
+
+/// Measures a region of a grid.
+pub fn of_region(region: &Region, lps_from_index: &LpsFromIndex) -> SolidMeasures {
     let mm = |p: [f64; 3]| lps_from_index.apply(p);
-    let mut by_slice: BTreeMap<i64, Vec<[f64; 3]>> = BTreeMap::new();
-    for p in ends(&cells, at, 2) {
-        by_slice.entry(p[2] as i64).or_default().push(p);
-    }
-    let slices = by_slice.keys().next().zip(by_slice.keys().next_back());
-    let slices = slices.map(|(a, b)| [*a as usize, *b as usize]);
-    let mut in_slice = (0.0, None);
-    for (k, points) in by_slice {
+    let covered = |cell| region.covers(cell);
+    let (mut in_slice, mut slices) = ((0.0, None), None);
+    for (twice_k, points) in by_plane(ends(region.cells(), covered, 2), 2) {
+        let k = (twice_k / 2) as usize;
+        slices = Some([slices.map_or(k, |[first, _]: [usize; 2]| first), k]);
         let length = longest(points, mm);
         if length > in_slice.0 {
-            in_slice = (length, Some(k as usize));
+            in_slice = (length, Some(k));
         }
     }
+    let voxels = region.len();
     SolidMeasures {
-        voxels: cells.len(),
-        volume_mm3: cells.len() as f64 * lps_from_index.determinant().abs(),
-        longest_mm: longest(ends(&cells, at, 3), mm),
+        voxels,
+        volume_mm3: voxels as f64 * lps_from_index.determinant().abs(),
+        longest_mm: longest(ends(region.cells(), covered, 3), mm),
         longest_in_slice_mm: in_slice.0,
         slice_of_longest: in_slice.1,
         slices,
@@ -126,82 +123,12 @@ pub fn intensities(values: impl Iterator<Item = f64>) -> Option<IntensityStats> 
     (n > 0).then(|| IntensityStats { n, mean, sd: (squares / n as f64).sqrt(), min, max })
 }
 
-/// The places half-way between a covered cell and an uncovered neighbour along the first `axes` axes.
-fn ends(cells: &[[i64; 3]], covered: impl Fn(i64, i64, i64) -> bool, axes: usize) -> Vec<[f64; 3]> {
-    let mut out = Vec::new();
-    for cell in cells {
-        for axis in 0..axes {
-            for step in [-1, 1] {
-                let mut near = *cell;
-                near[axis] += step;
-                if !covered(near[0], near[1], near[2]) {
-                    let mut end = cell.map(|c| c as f64);
-                    end[axis] += step as f64 / 2.0;
-                    out.push(end);
-                }
-            }
-        }
-    }
-    out
-}
-
-/// The greatest distance between two of the points after `mm`, an affine map; 0 for none. The two
-/// are corners of the convex hull, so corners of every plane cut that holds them: all else is dropped
-/// before pairs are tried.
-fn longest(mut points: Vec<[f64; 3]>, mm: impl Fn([f64; 3]) -> [f64; 3]) -> f64 {
-    for axis in (0..3).rev() {
-        let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-        let mut cuts: BTreeMap<i64, Vec<[f64; 3]>> = BTreeMap::new();
-        for p in points {
-            cuts.entry((p[axis] * 2.0) as i64).or_default().push(p);
-        }
-        points = cuts.into_values().flat_map(|cut| hull(cut, u, v)).collect();
-    }
-    let points: Vec<[f64; 3]> = points.into_iter().map(mm).collect();
-    let mut most = 0.0f64;
-    for (n, a) in points.iter().enumerate() {
-        for b in points.iter().skip(n + 1) {
-            most = most.max((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2) + (a[2] - b[2]).powi(2));
-        }
-    }
-    most.sqrt()
-}
-
-/// Corners of the convex hull in the coordinates `u` and `v` (Andrew 1979).
-fn hull(mut points: Vec<[f64; 3]>, u: usize, v: usize) -> Vec<[f64; 3]> {
-    points.sort_by(|a, b| a[u].total_cmp(&b[u]).then(a[v].total_cmp(&b[v])));
-    points.dedup();
-    if points.len() < 3 {
-        return points;
-    }
-    let turn = |a: &[f64; 3], b: &[f64; 3], c: &[f64; 3]| {
-        (b[u] - a[u]) * (c[v] - a[v]) - (b[v] - a[v]) * (c[u] - a[u])
-    };
-    let half = |points: &mut dyn Iterator<Item = &[f64; 3]>| {
-        let mut chain: Vec<[f64; 3]> = Vec::new();
-        for p in points {
-            while let [.., a, b] = chain.as_slice()
-                && turn(a, b, p) <= 0.0
-            {
-                chain.pop();
-            }
-            chain.push(*p);
-        }
-        chain.pop();
-        chain
-    };
-    let mut all = half(&mut points.iter());
-    all.extend(half(&mut points.iter().rev()));
-    all
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
-    use crate::geometry::LpsFromIndex;
     use ndarray::Array3;
-    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_bar_of_pixels() {
@@ -233,20 +160,5 @@ mod tests {
         let i = intensities([1000.0, f64::NAN, 1002.0].into_iter()).unwrap();
         assert_eq!((i.n, i.mean, i.sd, i.min, i.max), (2, 1001.0, 1.0, 1000.0, 1002.0));
         assert!(intensities(std::iter::empty()).is_none());
-    }
-
-    proptest! {
-        /// Dropping all but hull corners changes no diameter.
-        #[test]
-        fn the_hull_holds_the_longest_pair(cells in proptest::collection::vec((0i64..7, 0i64..7, 0i64..7), 1..40), skew in -1.0f64..1.0) {
-            let cells: Vec<[i64; 3]> = cells.into_iter().map(|(a, b, c)| [a, b, c]).collect();
-            let all = ends(&cells, |i, j, k| cells.contains(&[i, j, k]), 3);
-            let mm = |p: [f64; 3]| [p[0] + skew * p[1], 0.7 * p[1], 3.0 * p[2]];
-            let mapped: Vec<[f64; 3]> = all.iter().copied().map(mm).collect();
-            let most = mapped.iter().flat_map(|a| mapped.iter().map(move |b| {
-                ((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2) + (a[2] - b[2]).powi(2)).sqrt()
-            })).fold(0.0, f64::max);
-            prop_assert!((longest(all, mm) - most).abs() < 1e-9);
-        }
     }
 }

@@ -26,8 +26,11 @@ fn no_bytes() -> Arc<[u8]> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Plane {
-    /// As stored: the slices of the file.
+    /// The slices of the file in their order, each turned as a radiologist expects: the patient's right on the
+    /// left, front or head at the top. DICOM slices, which viewers show as they are, are not turned.
     #[default]
+    Upright,
+    /// As stored: the slices of the file, rows and columns as they are.
     Stored,
     /// Normal to the head–foot axis.
     Axial,
@@ -41,6 +44,22 @@ pub enum Plane {
     AcrossJ,
     /// Across axis k, as `array[:, :, n]`: i downwards, j to the right.
     AcrossK,
+}
+
+impl Plane {
+    /// As options and records write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upright => "upright",
+            Self::Stored => "stored",
+            Self::Axial => "axial",
+            Self::Coronal => "coronal",
+            Self::Sagittal => "sagittal",
+            Self::AcrossI => "across_i",
+            Self::AcrossJ => "across_j",
+            Self::AcrossK => "across_k",
+        }
+    }
 }
 
 /// Which slice of a volume.
@@ -61,10 +80,14 @@ pub enum SliceAt {
 pub enum WindowChoice {
     /// A named preset such as `lung`; resolved by `preprocess`.
     Preset(String),
-    /// Given numbers.
+    /// Given numbers; a `LINEAR` window is taken as [`Window::for_values`] says.
     Numbers(Window),
-    /// The n-th window in the file, from 0.
+    /// This window by its own formula, as a record has it.
+    Exactly(Window),
+    /// The n-th window in the file, from 0; of a volume each slice's own.
     Stored(usize),
+    /// The median of the n-th windows of all slices or frames, from 0, for all of them.
+    Median(usize),
     /// The whole range of the volume (or frame when there is one only).
     FullRange,
     /// From this percentile to that one of the volume's values.
@@ -83,7 +106,7 @@ pub struct View {
     pub slice: Option<SliceAt>,
     /// Plane of the slice.
     pub plane: Plane,
-    /// Window; what the file recommends when not given.
+    /// Window; what the file recommends for the slice or frame when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowChoice>,
 }
@@ -98,6 +121,10 @@ pub struct MediaRef {
     pub view: View,
     /// The dataset's own name for it (image file name, row and column); never read from inside.
     pub name: String,
+    /// Width and height in pixels that the set states, in which it counts boxes. A picture of another size, or one
+    /// whose EXIF orientation leaves open which frame is meant, is refused when it is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_size: Option<[usize; 2]>,
 }
 
 impl MediaRef {
@@ -105,7 +132,7 @@ impl MediaRef {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { source: MediaSource::File(path), view: View::default(), name }
+        Self { source: MediaSource::File(path), view: View::default(), name, stated_size: None }
     }
 }
 

@@ -5,15 +5,17 @@
 //! decodes pictures ahead, the sink writes a line), a server (the source is a channel) and a second look
 //! (several sessions feed one source).
 
-use crate::ask::{Ask, Reply};
+use crate::ask::{Ask, GenerationLimits, Reply};
 use crate::failure::{Failure, Retry};
 use crate::words::hex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// What a loaded model is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "ModelRecord")]
 pub struct ModelInfo {
     /// Family name as in `loupe list models`.
@@ -30,7 +32,7 @@ pub struct ModelInfo {
 }
 
 /// Where replies come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// A checkpoint that was loaded here.
@@ -53,7 +55,7 @@ pub enum Provenance {
 }
 
 /// What a checkpoint is and how it is computed. Hashes are SHA-256 in hexadecimal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointRecord {
     /// Over the weight files.
     pub weights_sha256: String,
@@ -75,6 +77,31 @@ pub struct CheckpointRecord {
     /// `pillow` or `torchvision`: which library's resizing is reproduced; empty where none is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub resample: String,
+    /// What the checkpoint's own file says about generation, when the model says words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationDefaults>,
+    /// Resolved settings of network, picture processor and template: with the weights, the tokenizer and the
+    /// template everything that decides what the model says.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub settings: Value,
+    /// Of every settings file, by its name. For the record: two files that differ may mean the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files_sha256: BTreeMap<String, String>,
+    /// What of the checkpoint's own settings is not used, or what stands in for a missing one: a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What a checkpoint's own file says about generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GenerationDefaults {
+    /// Penalty of tokens that were seen, for asks that give none; 1 for none.
+    pub repetition_penalty: f64,
+    /// Tokens that end a reply.
+    pub end_tokens: Vec<u32>,
+    /// Further settings by name, which are not used.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_used: BTreeMap<String, Value>,
 }
 
 impl ModelInfo {
@@ -99,6 +126,20 @@ impl ModelInfo {
             Provenance::Checkpoint(record) => Some(record),
             _ => None,
         }
+    }
+
+    /// What a user should know of the checkpoint's settings, a line each.
+    pub fn notes(&self) -> &[String] {
+        self.checkpoint().map_or(&[], |c| &c.notes)
+    }
+
+    /// `limits` with the model's own values where they leave the choice to it.
+    #[must_use]
+    pub fn settled(&self, limits: &GenerationLimits) -> GenerationLimits {
+        let own = self.checkpoint().and_then(|c| c.generation.as_ref()).map_or(1.0, |g| g.repetition_penalty);
+        let mut limits = limits.clone();
+        limits.repetition_penalty.get_or_insert(own);
+        limits
     }
 
     /// The digest that tells this model from others, in hexadecimal: of the weights (and the adapter) of a
@@ -373,7 +414,6 @@ pub fn one_by_one(
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
-    use crate::ask::GenerationLimits;
 
     struct Echo(ModelInfo);
 

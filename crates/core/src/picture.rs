@@ -38,6 +38,10 @@ pub struct Origin {
     /// Pixel size of the *source* to the right and down in mm, when it is calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing_mm: Option<[f64; 2]>,
+    /// What has to be said wherever millimetres are given: how the pixel size is known when it was not measured
+    /// in the patient, or that the slice was not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing_note: Option<String>,
     /// Source pixels to patient millimetres, when the source says where it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lps_from_source: Option<LpsFromPlane>,
@@ -65,6 +69,7 @@ impl Origin {
             source_size: [width, height],
             source_from_self: Map2::identity(),
             spacing_mm: None,
+            spacing_note: None,
             lps_from_source: None,
         }
     }
@@ -96,7 +101,7 @@ impl Origin {
             frame: self.frame,
             slice: self.slice.map(SliceAt::Index),
             plane: self.plane.unwrap_or_default(),
-            window: self.window.map(WindowChoice::Numbers),
+            window: self.window.map(WindowChoice::Exactly),
         };
         Some((at, MediaRef { view, ..media.get(at)?.clone() }))
     }
@@ -388,7 +393,7 @@ mod tests {
         (origin.source, origin.slice, origin.plane) = (Some("b".into()), Some(4), Some(Plane::Coronal));
         origin.window = Some(Window::linear(40.0, 80.0));
         let (n, again) = origin.view_again(&[media("a"), media("b")]).unwrap();
-        let window = Some(WindowChoice::Numbers(Window::linear(40.0, 80.0)));
+        let window = Some(WindowChoice::Exactly(Window::linear(40.0, 80.0)));
         let view = View { slice: Some(SliceAt::Index(4)), plane: Plane::Coronal, window, frame: None };
         assert_eq!((n, again), (1, MediaRef { view, ..media("b") }));
         // Without a name there must be no choice.

@@ -82,6 +82,8 @@ pub enum Target {
     Text(Vec<String>),
     /// The letter of one of the sample's choices.
     Choice(char),
+    /// The letters of several of the sample's choices: all of them, and no other, are right.
+    Choices(Vec<char>),
     /// Boxes in source pixels.
     Boxes(Vec<Labelled<Box2<Source>>>),
     /// Points in source pixels.

@@ -94,6 +94,20 @@ pub trait Segmenter: Send {
     ) -> Result<Vec<Mask>, SegmentError> {
         by_previous_mask(self, frames, start, prompts, &FollowRules::default())
     }
+
+    /// Why [`Segmenter::follow`] found the object in frame `start` alone, where its mask is `first`: a reason for
+    /// each neighbouring frame.
+    ///
+    /// # Errors
+    /// When the computation fails.
+    fn why_alone(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        first: &Mask,
+    ) -> Result<Vec<String>, SegmentError> {
+        why_not_continued(self, frames, start, first, &FollowRules::default())
+    }
 }
 
 /// A model that labels every voxel of a volume without being prompted.
@@ -187,6 +201,48 @@ fn next<S: Segmenter + ?Sized>(
         }
     }
     segmenter.segment(frame, &[region]).map(best)
+}
+
+/// Why the object of frame `start`, whose mask is `first`, is not followed into the frames beside it by
+/// [`by_previous_mask`].
+///
+/// # Errors
+/// When the model fails.
+pub fn why_not_continued<S: Segmenter + ?Sized>(
+    segmenter: &mut S,
+    frames: &[Picture],
+    start: usize,
+    first: &Mask,
+    rules: &FollowRules,
+) -> Result<Vec<String>, SegmentError> {
+    let mut reasons = Vec::new();
+    let mut takes_masks = true;
+    let beside = [start.checked_sub(1), start.checked_add(1).filter(|n| *n < frames.len())];
+    for n in beside.into_iter().flatten() {
+        let Some(frame) = frames.get(n) else { continue };
+        let found = next(segmenter, frame, first, rules, &mut takes_masks)?;
+        let low = |found: &Segment| found.predicted_iou.filter(|iou| *iou < rules.min_predicted_iou);
+        reasons.push(match found {
+            None => format!("slice {n}: nothing is found there"),
+            Some(found) => match low(&found) {
+                Some(iou) => {
+                    format!(
+                        "slice {n}: predicted IoU {iou:.2}, at least {} is needed",
+                        rules.min_predicted_iou
+                    )
+                }
+                None => format!(
+                    "slice {n}: its mask overlaps by {:.2}, at least {} is needed",
+                    found.mask.iou(first),
+                    rules.min_overlap
+                ),
+            },
+        });
+    }
+    if reasons.is_empty() {
+        reasons.push("there are no slices beside it".to_owned());
+    }
+    Ok(reasons)
 }
 
 fn continues(found: &Segment, last: &Mask, rules: &FollowRules) -> bool {

@@ -47,6 +47,22 @@ impl Window {
         self.centre.is_finite() && self.width.is_finite() && least
     }
 
+    /// True when both numbers are finite and the width is above 0, so that some formula can be used.
+    pub fn has_width(&self) -> bool {
+        self.centre.is_finite() && self.width.is_finite() && self.width > 0.0
+    }
+
+    /// The window that two numbers mean where nothing names a formula: `LINEAR`, which is made for whole
+    /// numbers, becomes `LINEAR_EXACT` for values that are not (`whole` false) and for widths below 1, which
+    /// it does not allow (C.11.2.1.2.1).
+    #[must_use]
+    pub fn for_values(mut self, whole: bool) -> Self {
+        if self.function == WindowFunction::Linear && (!whole || self.width < 1.0) {
+            self.function = WindowFunction::LinearExact;
+        }
+        self
+    }
+
     /// The share of the output range, 0 to 1, that `value` maps to.
     pub fn apply(&self, value: f64) -> f64 {
         match self.function {

@@ -41,5 +41,5 @@ pub use scene::Slice;
 pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};
 pub use write::{
     FrameQuestion, PICTURE_SIZE, Summary, VOLUME_SIZE, VOLUME_SLICES, dicom_series, frame_questions,
-    nifti_labels, nifti_volume, png, write_all,
+    is_phantom_folder, nifti_labels, nifti_volume, png, write_all,
 };

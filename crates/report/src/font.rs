@@ -1,4 +1,5 @@
-//! A 5×7 pixel font for tags: digits, small letters and a few marks, drawn for this project.
+//! A 5×7 pixel font for tags: digits, small letters, the capitals of orientations and a few marks, drawn for this
+//! project. Other capitals are shown as small letters.
 
 /// Rows of a glyph.
 pub const HEIGHT: i64 = 7;
@@ -11,6 +12,7 @@ const GLYPHS: &[(char, [u8; 7])] = &[
     ('%', [0b11000, 0b11001, 0b00010, 0b00100, 0b01000, 0b10011, 0b00011]),
     ('(', [0b00010, 0b00100, 0b01000, 0b01000, 0b01000, 0b00100, 0b00010]),
     (')', [0b01000, 0b00100, 0b00010, 0b00010, 0b00010, 0b00100, 0b01000]),
+    ('*', [0b00000, 0b00100, 0b10101, 0b01110, 0b10101, 0b00100, 0b00000]),
     (',', [0b00000, 0b00000, 0b00000, 0b00000, 0b01100, 0b00100, 0b01000]),
     ('-', [0b00000, 0b00000, 0b00000, 0b11111, 0b00000, 0b00000, 0b00000]),
     ('.', [0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b01100, 0b01100]),
@@ -27,6 +29,12 @@ const GLYPHS: &[(char, [u8; 7])] = &[
     ('9', [0b01110, 0b10001, 0b10001, 0b01111, 0b00001, 0b00010, 0b01100]),
     (':', [0b00000, 0b01100, 0b01100, 0b00000, 0b01100, 0b01100, 0b00000]),
     ('?', [0b01110, 0b10001, 0b00001, 0b00010, 0b00100, 0b00000, 0b00100]),
+    ('A', [0b01110, 0b10001, 0b10001, 0b11111, 0b10001, 0b10001, 0b10001]),
+    ('I', [0b01110, 0b00100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110]),
+    ('L', [0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111]),
+    ('P', [0b11110, 0b10001, 0b10001, 0b11110, 0b10000, 0b10000, 0b10000]),
+    ('R', [0b11110, 0b10001, 0b10001, 0b11110, 0b10100, 0b10010, 0b10001]),
+    ('S', [0b01111, 0b10000, 0b10000, 0b01110, 0b00001, 0b00001, 0b11110]),
     ('a', [0b00000, 0b00000, 0b01110, 0b00001, 0b01111, 0b10001, 0b01111]),
     ('b', [0b10000, 0b10000, 0b11110, 0b10001, 0b10001, 0b10001, 0b11110]),
     ('c', [0b00000, 0b00000, 0b01110, 0b10000, 0b10000, 0b10001, 0b01110]),
@@ -56,10 +64,8 @@ const GLYPHS: &[(char, [u8; 7])] = &[
 ];
 
 fn glyph(c: char) -> [u8; 7] {
-    let c = c.to_ascii_lowercase();
-    let at = GLYPHS
-        .binary_search_by_key(&c, |(g, _)| *g)
-        .or_else(|_| GLYPHS.binary_search_by_key(&'?', |(g, _)| *g));
+    let find = |c: char| GLYPHS.binary_search_by_key(&c, |(g, _)| *g);
+    let at = find(c).or_else(|_| find(c.to_ascii_lowercase())).or_else(|_| find('?'));
     at.ok().and_then(|at| GLYPHS.get(at)).map_or([0; 7], |(_, rows)| *rows)
 }
 

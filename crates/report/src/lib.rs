@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use loupe_core::{Box2, Finding, Picture};
-//! use loupe_report::exports::{ImageFinding, coco::detections};
+//! use loupe_report::exports::{ExportImage, ImageFinding, coco::detections};
 //! use loupe_report::{Drawing, Style, draw, png};
 //!
 //! let picture = Picture::new(64, 48, 1, vec![90u8; 64 * 48])?;
@@ -18,7 +18,8 @@
 //! let drawn = draw(&picture, &[Drawing::Box { region, tag: "1 nodule".into(), style: Style::Model }])?;
 //! assert!(png(&drawn)?.starts_with(b"\x89PNG"));
 //!
-//! let rows = detections(&[ImageFinding { image: "chest.png", finding: &nodule }]);
+//! let chest = ExportImage { name: "chest.png", size: [64, 48] };
+//! let rows = detections(&[chest], &[ImageFinding { image: "chest.png", finding: &nodule }]);
 //! assert_eq!(rows[0].bbox, [10.0, 12.0, 20.0, 16.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -26,11 +27,14 @@
 pub mod encode;
 pub mod exports;
 pub mod font;
+pub mod label_tables;
+pub mod marks;
 pub mod outline;
 pub mod overlay;
 pub mod pages;
 
 pub use encode::{EncodeError, data_uri, png};
+pub use marks::{Marks, marks};
 pub use overlay::{Drawing, Style, draw};
 pub use pages::document::{Page, PageItem, WindowPreset};
 pub use pages::error::PageError;

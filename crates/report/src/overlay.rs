@@ -51,6 +51,22 @@ pub enum Drawing {
     },
     /// A tinted area with an outline.
     Mask(Mask),
+    /// Words in white, such as the letters of a direction.
+    Words {
+        /// What is written.
+        words: String,
+        /// Where from left (0) to right (1).
+        across: f64,
+        /// Where from top (0) to bottom (1).
+        down: f64,
+    },
+    /// A white bar at the lower left with its length in words.
+    Bar {
+        /// Its length in pixels of the picture.
+        length_px: f64,
+        /// What is written over it.
+        words: String,
+    },
 }
 
 type Canvas = image::RgbImage;
@@ -72,12 +88,36 @@ pub fn draw(picture: &Picture, drawings: &[Drawing]) -> Result<Picture, PictureE
             Drawing::Box { region, tag, style } => draw_box(&mut canvas, *region, *style, colour, tag),
             Drawing::Point { at, tag } => draw_point(&mut canvas, *at, colour, tag),
             Drawing::Mask(mask) => tint(&mut canvas, mask, colour),
+            Drawing::Words { words, across, down } => {
+                let ([w, h], [cw, ch]) = (plate(&canvas, words), size_of(&canvas));
+                let at = |share: f64, room: i64| px((room.max(0) as f64) * share);
+                write(&mut canvas, at(*across, cw - w), at(*down, ch - h), words, WHITE);
+            }
+            Drawing::Bar { length_px, words } => draw_bar(&mut canvas, *length_px, words),
         }
     }
     picture.with_pixels(3, canvas.into_raw(), "overlay")
 }
 
 const HALO: image::Rgb<u8> = image::Rgb([0, 0, 0]);
+const WHITE: image::Rgb<u8> = image::Rgb([255, 255, 255]);
+
+fn size_of(canvas: &Canvas) -> [i64; 2] {
+    [i64::from(canvas.width()), i64::from(canvas.height())]
+}
+
+/// A bar with a halo and end strokes, its length over it.
+fn draw_bar(canvas: &mut Canvas, length_px: f64, words: &str) {
+    let ([_, h], [_, ch]) = (plate(canvas, words), size_of(canvas));
+    let (x, y, length) = (4, ch - 6, px(length_px).max(1));
+    for (grow, colour) in [(1, HALO), (0, WHITE)] {
+        fill(canvas, x - grow, y - grow, length + 2 * grow, 2 + 2 * grow, colour);
+        for end in [x, x + length - 1] {
+            fill(canvas, end - grow, y - 2 - grow, 1 + 2 * grow, 6 + 2 * grow, colour);
+        }
+    }
+    write(canvas, x, y - h - 4, words, WHITE);
+}
 
 fn fill(canvas: &mut Canvas, x: i64, y: i64, w: i64, h: i64, colour: image::Rgb<u8>) {
     let (cw, ch) = (i64::from(canvas.width()), i64::from(canvas.height()));
@@ -146,13 +186,28 @@ fn write_tag(canvas: &mut Canvas, x: i64, y: i64, tag: &str, colour: image::Rgb<
     if tag.is_empty() {
         return;
     }
-    let scale = if canvas.width().min(canvas.height()) >= 900 { 2 } else { 1 };
-    let (w, h) = (font::width(tag) * scale + 4, font::HEIGHT * scale + 4);
-    let limit_x = (i64::from(canvas.width()) - w).max(0);
-    let (tx, ty) = (x.clamp(0, limit_x), if y - h - 2 >= 0 { y - h - 2 } else { y.max(0) + 2 });
-    fill(canvas, tx, ty, w, h, HALO);
-    for (px, py) in font::pixels(tag) {
-        fill(canvas, tx + 2 + px * scale, ty + 2 + py * scale, scale, scale, colour);
+    let ([w, h], [cw, _]) = (plate(canvas, tag), size_of(canvas));
+    let (tx, ty) = (x.clamp(0, (cw - w).max(0)), if y - h - 2 >= 0 { y - h - 2 } else { y.max(0) + 2 });
+    write(canvas, tx, ty, tag, colour);
+}
+
+/// How much larger than its dots the writing is.
+fn scale_of(canvas: &Canvas) -> i64 {
+    if canvas.width().min(canvas.height()) >= 900 { 2 } else { 1 }
+}
+
+/// Width and height of words with their dark plate.
+fn plate(canvas: &Canvas, words: &str) -> [i64; 2] {
+    let scale = scale_of(canvas);
+    [font::width(words) * scale + 4, font::HEIGHT * scale + 4]
+}
+
+/// Words on a dark plate whose upper left corner is given.
+fn write(canvas: &mut Canvas, x: i64, y: i64, words: &str, colour: image::Rgb<u8>) {
+    let ([w, h], scale) = (plate(canvas, words), scale_of(canvas));
+    fill(canvas, x, y, w, h, HALO);
+    for (px, py) in font::pixels(words) {
+        fill(canvas, x + 2 + px * scale, y + 2 + py * scale, scale, scale, colour);
     }
 }
 

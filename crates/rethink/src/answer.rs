@@ -1,6 +1,7 @@
 //! Finding the answer in a reply, and telling whether two answers are the same.
 
 use loupe_core::Choice;
+use loupe_core::reasoning::without_reasoning;
 
 /// The text between the last `open` and the `close` after it; to the end when it is not closed.
 pub fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
@@ -28,7 +29,8 @@ pub fn boxed(text: &str) -> Option<&str> {
 /// The answer of a free reply: what follows the thoughts, inside `<answer>` or `\boxed{}` where
 /// there is one, else after the last `Answer:`.
 pub fn of_reply(text: &str) -> &str {
-    let after = text.rfind("</think>").and_then(|at| text.get(at + "</think>".len()..)).unwrap_or(text);
+    // A reply of thoughts alone stays as it is, so that whoever scores it sees what it is.
+    let Ok(after) = without_reasoning(text) else { return text.trim() };
     if after.contains("<answer>") {
         return between(after, "<answer>", "</answer>").unwrap_or(after);
     }

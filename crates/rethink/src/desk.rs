@@ -179,4 +179,13 @@ impl Segmenter for SharedSegmenter<'_> {
     ) -> Result<Vec<Mask>, SegmentError> {
         self.with(|s| s.follow(frames, start, prompts))
     }
+
+    fn why_alone(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        first: &Mask,
+    ) -> Result<Vec<String>, SegmentError> {
+        self.with(|s| s.why_alone(frames, start, first))
+    }
 }

@@ -54,7 +54,7 @@ pub enum RunError {
     },
     /// The folder holds another run.
     #[error(
-        "this folder holds another run: {field} was {was}, now it is {now}; repeat the first command to resume it, or name a new folder"
+        "this folder holds another run: {field} was {was}, now it is {now}{more}. Repeat the first command with the same files to resume it, or name a new folder"
     )]
     Differs {
         /// Path of the field in run.json.
@@ -63,6 +63,16 @@ pub enum RunError {
         was: String,
         /// Value now.
         now: String,
+        /// Further fields that differ, in words.
+        more: String,
+    },
+    /// The samples are not those that the run was begun with.
+    #[error(
+        "the set is not as it was when this run was begun: {problem}. Put it back to resume the run, or name a new folder"
+    )]
+    Rows {
+        /// Which sample, and what has changed.
+        problem: String,
     },
     /// The run was begun by an earlier version.
     #[error(

@@ -1,13 +1,18 @@
 //! A run made of replies that another tool has written.
 
 use crate::error::RunError;
-use crate::folder::{FORMAT, MadeBy, REPLIES, ReplyLine, RunFolder, SampleLine, replace};
+use crate::files::{REPLIES, replace};
+use crate::folder::{ReplyLine, RunFolder};
+use crate::made_by::{FORMAT, MadeBy};
 use crate::plan::{Selection, Setting};
+use crate::resume::{Allowed, enter};
+use crate::sample_line::SampleLine;
+use crate::session::{Invocation, Session};
 use loupe_core::{DatasetInfo, GenerationLimits, ModelInfo, Provenance};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is known of replies made elsewhere.
 #[derive(Debug, Clone)]
@@ -24,6 +29,10 @@ pub struct ImportSource {
     pub file_sha256: String,
     /// The file and how it was read.
     pub settings: BTreeMap<String, Setting>,
+    /// Folder of the set, where there is one.
+    pub data_root: Option<PathBuf>,
+    /// Who asks, for the record.
+    pub invocation: Invocation,
 }
 
 /// Writes the folder of a finished run. A folder that holds the same import is left as it is; one
@@ -56,8 +65,12 @@ pub fn import(
         limits: GenerationLimits::default(),
         rollouts: source.rollouts,
         settings: source.settings,
+        image_limits: None,
+        notes: Vec::new(),
+        data_root: source.data_root,
+        sessions: vec![Session::begin(&source.invocation)],
     };
-    let (folder, log) = RunFolder::create_or_resume(dir, made_by, samples)?;
+    let (folder, log) = enter(dir, made_by, samples, Allowed::default())?;
     // The log holds the folder's lock until the replies are in place.
     replace(dir, REPLIES, |to| {
         for line in replies {

@@ -2,8 +2,8 @@
 //!
 //! | file | holds | written |
 //! |---|---|---|
-//! | `run.json` | what made the run ([`MadeBy`]); checked on resume | once, at the start |
-//! | `samples.jsonl` | questions, references, choices, tags and groups, one line an item | once, at the start |
+//! | `run.json` | what made the run ([`MadeBy`]); checked on resume | at the start and end of each [`Session`] |
+//! | `samples.jsonl` | questions, references, choices, tags and groups, one line an item | at the start, and when rows are added |
 //! | `replies.jsonl` | one line a reply or failure, in order of completion | appended and synced per item |
 //! | `scores.json` | per item and profile: span, rule, normalised answer, verdict | by `loupe_eval::score`, in dataset order |
 //! | `summary.json` | figures with n, interval, unparsed and unscored counts | by `loupe_eval::score` |
@@ -31,17 +31,27 @@
 //! ```
 
 mod error;
+mod files;
 mod folder;
 mod import;
+mod log;
+mod made_by;
 mod media;
 mod plan;
 pub mod probes;
+mod resume;
+mod sample_line;
+mod session;
 pub mod simulated;
 pub mod templates;
 mod work;
 
 pub use error::RunError;
-pub use folder::{Item, MadeBy, ReplyLine, RunFolder, SampleLine, fingerprint, replace};
+pub use files::replace;
+pub use folder::{Item, ReplyLine, RunFolder, fingerprint};
 pub use import::{ImportSource, import};
+pub use made_by::MadeBy;
 pub use plan::{Plan, Selection, Setting};
+pub use sample_line::SampleLine;
+pub use session::{Invocation, Session};
 pub use work::{Finished, Progress, run};

@@ -1,7 +1,8 @@
 //! What is to be run.
 
+use crate::session::Invocation;
 use crate::templates::PromptTemplate;
-use loupe_core::GenerationLimits;
+use loupe_core::{DecodeLimits, GenerationLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,8 +25,8 @@ pub struct Setting {
     pub given: bool,
 }
 
-/// What is to be run; everything here except what is said not to change results, and `retry_failed`, goes
-/// into run.json and must be the same on resume.
+/// What is to be run; everything here except what says how it is done (from `decode_ahead` on) goes into
+/// run.json and must be the same on resume.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
@@ -47,6 +48,14 @@ pub struct Plan {
     pub picture_bytes: u64,
     /// On resume, ask the items again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// On resume, ask rows too that were added to the set behind those that were there.
+    pub extend: bool,
+    /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
+    pub image_limits: Option<DecodeLimits>,
+    /// What a reader of the results should know, a line each, beside what the model's own record says.
+    pub notes: Vec<String>,
+    /// Who asks, for the record.
+    pub invocation: Invocation,
 }
 
 impl Plan {
@@ -62,6 +71,10 @@ impl Plan {
             decode_threads: 1,
             picture_bytes: 1 << 30,
             retry_failed: false,
+            extend: false,
+            image_limits: None,
+            notes: Vec::new(),
+            invocation: Invocation::default(),
         }
     }
 }

@@ -4,10 +4,11 @@
 //! an answer that stays right did not need the picture, and one that stays the same did not look.
 
 use loupe_core::picture::PictureError;
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, Picture, Sample};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, Picture, Sample, Spot};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::path::Path;
 use std::str::FromStr;
 
 /// What is done to the pictures.
@@ -191,6 +192,10 @@ impl Dataset for ProbedSet<'_> {
         self.of.info()
     }
 
+    fn root(&self) -> Option<&Path> {
+        self.of.root()
+    }
+
     fn len(&self) -> usize {
         self.of.len()
     }
@@ -205,7 +210,7 @@ impl Dataset for ProbedSet<'_> {
             }
             None => Err(DataError::Row {
                 file: self.of.info().name.clone(),
-                row: index,
+                at: Spot::Row(index + 1),
                 problem: "no sample of another group has as many pictures to swap with".to_owned(),
             }),
         }

@@ -17,6 +17,9 @@ use thiserror::Error;
 pub struct Wording {
     /// The sample has options.
     pub choice: Cow<'static, str>,
+    /// It has options of which several are right; where there is none, `choice` stands for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letters: Option<Cow<'static, str>>,
     /// Yes or no.
     pub yes_no: Cow<'static, str>,
     /// Another closed question.
@@ -89,6 +92,7 @@ pub struct PromptTemplate {
 const SAME: &str = "{q}";
 const BARE: Wording = Wording {
     choice: Cow::Borrowed("{q}\n{options}"),
+    letters: None,
     yes_no: Cow::Borrowed(SAME),
     closed: Cow::Borrowed(SAME),
     open: Cow::Borrowed(SAME),
@@ -98,12 +102,14 @@ const MEDEVALKIT: Wording = Wording {
     choice: Cow::Borrowed(
         "\nQuestion: {q}\nOptions: \n{options}\nAnswer with the option's letter from the given choices directly.",
     ),
+    letters: None,
     yes_no: Cow::Borrowed("{q}\nPlease output 'yes' or 'no'(no extra output)."),
     closed: Cow::Borrowed("{q}\nAnswer the question using a single word or phrase."),
     open: Cow::Borrowed("{q}\nPlease answer the question concisely."),
 };
 const MEDEVALKIT_ZH: Wording = Wording {
     choice: Cow::Borrowed("\n问题： {q}\n选项： \n{options}\n请直接使用给定选项中的选项字母来回答该问题。"),
+    letters: None,
     yes_no: Cow::Borrowed("{q}\n请输出'是'或'否'(不要有任何其它输出)。"),
     closed: Cow::Borrowed("{q}\n请用一个单词或者短语回答该问题。"),
     open: Cow::Borrowed("{q}\n请简要回答该问题。"),
@@ -112,6 +118,7 @@ const MEDEVALKIT_REASONING: Wording = Wording {
     choice: Cow::Borrowed(
         "\nQuestion: {q}\nOptions: \n{options}\nAnswer with the option's letter from the given choices and put the letter in one \"\\boxed{}\".",
     ),
+    letters: None,
     yes_no: Cow::Borrowed("{q}\nPlease output \"yes\" or \"no\" and put the answer in one \"\\boxed{}\"."),
     closed: Cow::Borrowed(
         "{q}\nAnswer the question using a single word or phrase and put the answer in one \"\\boxed{}\".",
@@ -123,6 +130,7 @@ const MEDEVALKIT_REASONING_ZH: Wording = Wording {
     choice: Cow::Borrowed(
         "\n问题： {q}\n选项： \n{options}\n请直接使用给定选项中的选项字母来回答该问题,并将答案包裹在\"\\boxed{}\"里",
     ),
+    letters: None,
     yes_no: Cow::Borrowed("{q}\n请输出'是'或'否'，并将答案放在一个'\\boxed{}'中。"),
     closed: Cow::Borrowed("{q}\n请用一个单词或者短语回答该问题，并将答案放在一个'\\boxed{}'中。"),
     open: Cow::Borrowed("{q}\n请简要回答该问题，并将答案放在一个'\\boxed{}'中。"),
@@ -149,6 +157,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
             pictures: Placement::TaggedFirst,
             chinese: Some(Wording {
                 choice: Cow::Borrowed("{q}\n{options}\n请只回答唯一正确选项的字母。"),
+                letters: Some(Cow::Borrowed("{q}\n{options}\n请只回答所有正确选项的字母。")),
                 yes_no: Cow::Borrowed("{q}\n请只回答“是”或“否”。"),
                 closed: Cow::Borrowed("{q}\n请用一个词或短语回答。"),
                 open: Cow::Borrowed("{q}\n请用一个词或短语回答。"),
@@ -160,6 +169,9 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
                     choice: Cow::Borrowed(
                         "{q}\n{options}\nAnswer with the letter of the one correct option.",
                     ),
+                    letters: Some(Cow::Borrowed(
+                        "{q}\n{options}\nAnswer with the letters of all correct options.",
+                    )),
                     yes_no: Cow::Borrowed("{q}\nAnswer with yes or no only."),
                     closed: Cow::Borrowed("{q}\nAnswer with a single word or a short phrase."),
                     open: Cow::Borrowed("{q}\nAnswer with a single word or a short phrase."),
@@ -207,6 +219,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
         PromptTemplate {
             chinese: Some(Wording {
                 choice: Cow::Borrowed("{q}\n{options}\n请用一个词或短语回答问题。"),
+                letters: None,
                 yes_no: Cow::Borrowed("{q}\n请用一个词或短语回答问题。"),
                 closed: Cow::Borrowed("{q}\n请用一个词或短语回答问题。"),
                 open: Cow::Borrowed("{q}\n请用一个词或短语回答问题。"),
@@ -218,6 +231,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
                     choice: Cow::Borrowed(
                         "{q}\n{options}\n\nAnswer with the option's letter from the given choices directly.",
                     ),
+                    letters: None,
                     yes_no: Cow::Borrowed("{q}\nAnswer the question using a single word or phrase."),
                     closed: Cow::Borrowed("{q}\nAnswer the question using a single word or phrase."),
                     open: Cow::Borrowed("{q}\nAnswer the question using a single word or phrase."),
@@ -241,6 +255,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
             "MultiMedEval d9ac283, vqa.py: the image stands where <img> does",
             Wording {
                 choice: Cow::Borrowed("{pictures} {q}\n{options}"),
+                letters: None,
                 yes_no: Cow::Borrowed("Answer the following question with yes or no. {pictures} {q}"),
                 closed: Cow::Borrowed("{pictures} {q}"),
                 open: Cow::Borrowed("{pictures} {q}"),
@@ -253,6 +268,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
                 choice: Cow::Borrowed(
                     "Question: {q}\nOptions:\n{options}\nPlease select the correct answer from the options above. \n",
                 ),
+                letters: None,
                 yes_no: Cow::Borrowed("{q}\nPlease directly provide a short answer to the question. "),
                 closed: Cow::Borrowed("{q}\nPlease directly provide a short answer to the question. "),
                 open: Cow::Borrowed("{q}\nPlease directly provide a short answer to the question. "),
@@ -275,6 +291,7 @@ pub static PROMPT_TEMPLATES: LazyLock<Vec<PromptTemplate>> = LazyLock::new(|| {
                 "KARMA fe15101, VQA-RAD",
                 Wording {
                     choice: Cow::Borrowed(KARMA),
+                    letters: None,
                     yes_no: Cow::Borrowed(KARMA),
                     closed: Cow::Borrowed(KARMA),
                     open: Cow::Borrowed(KARMA),
@@ -331,6 +348,7 @@ impl PromptTemplate {
         let chinese = sample.language.starts_with("zh");
         let wording = self.chinese.as_ref().filter(|_| chinese).unwrap_or(&self.english);
         let template = match &sample.target {
+            Target::Choices(_) => wording.letters.as_ref().unwrap_or(&wording.choice),
             _ if !sample.choices.is_empty() => wording.choice.as_ref(),
             Target::Text(_) | Target::Choice(_) | Target::Unknown => self.template(wording, sample),
             // Boxes, counts, reports: the question says what is wanted.
@@ -360,6 +378,10 @@ impl PromptTemplate {
     fn template<'a>(&self, wording: &'a Wording, sample: &Sample) -> &'a str {
         let closed = sample.tag("answer_type").is_some_and(|t| t.eq_ignore_ascii_case("closed"));
         match self.kind_by {
+            // A question without a reference may be for anything; one for a report says so itself.
+            KindBy::Form if matches!(sample.target, Target::Unknown) || asks_for_report(&sample.question) => {
+                SAME
+            }
             KindBy::Form if asks_yes_or_no(&sample.question) => &wording.yes_no,
             KindBy::Form => &wording.open,
             KindBy::Gold => match sample.target.text().map(|t| t.trim().to_lowercase()).as_deref() {
@@ -397,6 +419,66 @@ pub fn asks_yes_or_no(question: &str) -> bool {
     let lower = question.to_lowercase();
     let mut words = lower.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
     words.next().is_some_and(|first| VERBS.contains(&first)) && !words.any(|w| w == "or")
+}
+
+/// Does the question call for a report or a description by its words, so that a short answer would be none?
+pub fn asks_for_report(question: &str) -> bool {
+    const VERBS: [&str; 14] = [
+        "write",
+        "generate",
+        "produce",
+        "compose",
+        "create",
+        "draft",
+        "describe",
+        "summarize",
+        "summarise",
+        "dictate",
+        "prepare",
+        "report",
+        "provide",
+        "give",
+    ];
+    const THINGS: [&str; 10] = [
+        "report",
+        "findings",
+        "impression",
+        "impressions",
+        "description",
+        "conclusion",
+        "summary",
+        "sections",
+        "narrative",
+        "reports",
+    ];
+    const HAN: [&str; 12] = [
+        "写报告",
+        "撰写",
+        "书写",
+        "生成报告",
+        "生成一份",
+        "报告中",
+        "诊断报告",
+        "影像报告",
+        "检查报告",
+        "描述图像",
+        "描述这",
+        "详细描述",
+    ];
+    if HAN.iter().any(|w| question.contains(w)) {
+        return true;
+    }
+    let lower = question.to_lowercase();
+    let words = || lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    let verb = words().position(|w| VERBS.contains(&w));
+    // "Describe the image", and "write … the findings"; a question ("Which finding …?") asks for a word.
+    verb.is_some_and(|at| {
+        let mut behind = words().skip(at);
+        let describes =
+            behind.next().is_some_and(|w| matches!(w, "describe" | "summarize" | "summarise" | "dictate"));
+        let asks = question.trim_end().ends_with('?');
+        (describes && !asks) || behind.any(|w| THINGS.contains(&w)) && !asks
+    })
 }
 
 /// Python's `repr` of a string: single quotes unless only the double ones are free.

@@ -2,9 +2,14 @@
 //! disk as soon as it is done.
 
 use crate::error::RunError;
-use crate::folder::{FORMAT, MadeBy, ReplyLine, ReplyLog, RunFolder, SampleLine};
+use crate::folder::ReplyLine;
+use crate::log::ReplyLog;
+use crate::made_by::{FORMAT, MadeBy};
 use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
+use crate::resume::{Allowed, enter};
+use crate::sample_line::SampleLine;
+use crate::session::Session;
 use loupe_core::ask::Sampling;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
@@ -93,6 +98,8 @@ pub fn run(
     if plan.rollouts == 0 {
         return Err(RunError::Setting { setting: "rollouts", problem: "must be at least 1".to_owned() });
     }
+    let settled = Plan { limits: answerer.model().settled(&plan.limits), ..plan.clone() };
+    let plan = &settled;
     let made_by = MadeBy {
         format: FORMAT,
         loupe: env!("CARGO_PKG_VERSION").to_owned(),
@@ -106,10 +113,15 @@ pub fn run(
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
         settings: plan.settings.clone(),
+        image_limits: plan.image_limits,
+        notes: answerer.model().notes().iter().chain(&plan.notes).cloned().collect(),
+        data_root: dataset.root().and_then(|root| std::path::absolute(root).ok()),
+        sessions: Vec::new(),
     };
     let mut order = Order::default();
     let mut lines = select(dataset, plan)?.inspect(|line| order.add(line));
-    let (folder, mut log) = RunFolder::create_or_resume(dir, made_by, &mut lines)?;
+    let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
+    let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
     drop(lines);
 
     let index = folder.index()?;
@@ -123,6 +135,11 @@ pub fn run(
         ..Finished::default()
     };
     progress.started(finished.total, finished.already);
+    let at_work = !todo.is_empty();
+    if at_work {
+        folder.made_by.sessions.push(Session::begin(&plan.invocation));
+        folder.write()?;
+    }
     let ledger = RefCell::new(Ledger {
         log: &mut log,
         progress,
@@ -142,10 +159,14 @@ pub fn run(
         std::mem::take(&mut ledger.alone)
     };
     fill(again, plan, dataset, answerer, loader, &ledger);
-    let ledger = ledger.into_inner();
-    match ledger.error {
+    let Ledger { error, finished, .. } = ledger.into_inner();
+    if let Some(session) = folder.made_by.sessions.last_mut().filter(|_| at_work) {
+        session.end(finished.answered, finished.failed);
+        folder.write()?;
+    }
+    match error {
         Some(error) => Err(error),
-        None => Ok(ledger.finished),
+        None => Ok(finished),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Datasets that need no files.
 
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample, Target};
+use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample, Spot, Target};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -37,6 +37,7 @@ pub fn info(name: &str) -> DatasetInfo {
         group_by: "image".into(),
         fingerprint: "f00d".into(),
         citation: String::new(),
+        published_rows: None,
     }
 }
 
@@ -51,7 +52,11 @@ impl Dataset for QuestionSet {
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
         if self.holes && index == 5 {
-            return Err(DataError::Row { file: "fake.json".into(), row: 5, problem: "no question".into() });
+            return Err(DataError::Row {
+                file: "fake.json".into(),
+                at: Spot::Row(6),
+                problem: "no question".into(),
+            });
         }
         let image = format!("image{}.png", index % self.n.div_ceil(3).max(1));
         let closed = index.is_multiple_of(2);

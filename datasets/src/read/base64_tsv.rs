@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 use csv::StringRecord;
-use loupe_core::{DataError, MediaRef, MediaSource, Sample};
+use loupe_core::{DataError, MediaRef, MediaSource, Sample, Spot};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -32,6 +32,8 @@ pub(crate) struct TsvImages {
     column: usize,
     /// For each row, where the record that holds its image begins.
     places: Vec<Option<csv::Position>>,
+    /// For each row, where it stands itself.
+    spots: Vec<Spot>,
 }
 
 impl TsvImages {
@@ -45,6 +47,8 @@ impl TsvImages {
         let index_column = names.iter().position(|n| n == "index");
         let name: Arc<str> = file.into();
         let (mut rows, mut places, mut references) = (Vec::new(), Vec::new(), Vec::new());
+        let mut spots = Vec::new();
+        let line_of = |position: Option<&csv::Position>| position.map_or(0, |p| p.line() as usize);
         let mut by_index = HashMap::new();
         let mut record = StringRecord::new();
         for ordinal in 0.. {
@@ -53,8 +57,10 @@ impl TsvImages {
                 Ok(true) => {}
                 Err(e) if e.is_io_error() => return Err(root.read_error(file, e.to_string())),
                 Err(e) => {
-                    let problem = e.to_string();
-                    rows.push(Err(DataError::Row { file: file.to_owned(), row: ordinal, problem }));
+                    let at = Spot::Line(line_of(e.position()));
+                    let problem = "not a row of the table".to_owned();
+                    rows.push(Err(DataError::Row { file: file.to_owned(), at, problem }));
+                    spots.push(at);
                     places.push(None);
                     continue;
                 }
@@ -75,30 +81,36 @@ impl TsvImages {
             }
             let cells: Vec<&str> =
                 record.iter().enumerate().map(|(at, cell)| if at == column { "" } else { cell }).collect();
-            rows.push(Row::from_record(&name, ordinal, &names, &cells));
+            let line = line_of(record.position());
+            spots.push(Spot::Line(line));
+            rows.push(Row::from_record(&name, (ordinal, line), &names, &cells));
         }
         for (ordinal, index) in references {
             match (places.get_mut(ordinal), by_index.get(&index)) {
                 (Some(place), Some(found)) => *place = Some(found.clone()),
                 _ => {
                     let problem = "its image is that of a row which has none".to_owned();
-                    if let Some(row) = rows.get_mut(ordinal) {
-                        *row = Err(DataError::Row { file: file.to_owned(), row: ordinal, problem });
+                    if let (Some(row), Some(&at)) = (rows.get_mut(ordinal), spots.get(ordinal)) {
+                        *row = Err(DataError::Row { file: file.to_owned(), at, problem });
                     }
                 }
             }
         }
-        let images = Self { file: file.to_owned(), reader: Mutex::new(reader), column, places };
+        let images = Self { file: file.to_owned(), reader: Mutex::new(reader), column, places, spots };
         Ok((images, rows))
     }
 }
 
 impl Embedded for TsvImages {
     fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError> {
-        let Some(Some(place)) = self.places.get(row) else { return Ok(()) };
+        let at = self.spots.get(row).copied().unwrap_or(Spot::Row(row + 1));
+        let error = |problem: String| DataError::Row { file: self.file.clone(), at, problem };
+        let Some(Some(place)) = self.places.get(row) else {
+            let lacks = self.column != usize::MAX && sample.media.is_empty();
+            return if lacks { Err(error("the row has no image".to_owned())) } else { Ok(()) };
+        };
         // Where images are embedded, paths only say where VLMEvalKit would unpack them.
         sample.media.clear();
-        let error = |problem: String| DataError::Row { file: self.file.clone(), row, problem };
         let mut record = StringRecord::new();
         {
             let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,6 +124,7 @@ impl Embedded for TsvImages {
                 source: MediaSource::Bytes(Arc::from(bytes)),
                 view: Default::default(),
                 name: format!("image {at} of row {row}"),
+                stated_size: None,
             });
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! COCO annotation files: images, categories and annotations with boxes and segmentations.
 
 use super::files::Root;
-use super::row::{Row, words};
-use loupe_core::mask::{Mask, Rle};
-use loupe_core::{DataError, MediaRef};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use super::row::Row;
+use super::values::{kind, numbers, whole, words, xywh};
+use loupe_core::mask::Rle;
+use loupe_core::{Box2, DataError, Mask, MediaRef, Source, Spot};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A file with everything looked up by image.
 pub(crate) struct Coco {
@@ -16,19 +17,27 @@ pub(crate) struct Coco {
 pub(crate) struct Image {
     pub(crate) id: String,
     pub(crate) media: MediaRef,
-    pub(crate) width: usize,
-    pub(crate) height: usize,
+    /// Width and height, where the file states them.
+    pub(crate) size: Option<[usize; 2]>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
-/// An annotation.
+/// An annotation of a known label.
 pub(crate) struct Mark {
     pub(crate) label: String,
-    /// `[x, y, width, height]` in pixels.
-    pub(crate) xywh: Option<[f64; 4]>,
+    /// In pixels, or why it cannot be read.
+    pub(crate) region: Result<Box2<Source>, DataError>,
     pub(crate) segmentation: Value,
     pub(crate) crowd: bool,
+    row: Row,
+}
+
+impl Mark {
+    /// An error at the annotation.
+    pub(crate) fn error(&self, problem: impl Into<String>) -> DataError {
+        self.row.error(problem)
+    }
 }
 
 /// The annotation file of a split: `instances_SPLIT.json`, `SPLIT.json` and the like, or the one that
@@ -52,12 +61,14 @@ pub(crate) fn file(root: &Root, split: &str) -> Result<String, DataError> {
     root.pick(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Reads the file.
+/// Reads the file. An annotation that cannot be read is not the absence of a finding: where its label is known
+/// the questions about that label fail, otherwise the image does. An annotation of no image is an error of
+/// its own.
 pub(crate) fn read(root: &Root, split: &str) -> Result<Coco, DataError> {
     let file = file(root, split)?;
     let mut document = root.json(&file)?;
     let mut list = |name: &str| match document.get_mut(name).map(Value::take) {
-        Some(Value::Array(list)) => Ok(Row::all(&file, list)),
+        Some(Value::Array(list)) => Ok(Row::all(&format!("{file}, {name}"), list)),
         _ => Err(root.read_error(&file, format!("expected an object with the list {name:?}"))),
     };
     let (images, annotations, categories) = (list("images")?, list("annotations")?, list("categories")?);
@@ -67,82 +78,130 @@ pub(crate) fn read(root: &Root, split: &str) -> Result<Coco, DataError> {
         names.insert(row.need("id")?, row.need("name")?);
     }
     let mut errors = Vec::new();
-    let mut by_image: HashMap<String, Vec<Mark>> = HashMap::new();
+    let mut by_image: HashMap<String, Vec<Result<Mark, DataError>>> = HashMap::new();
     for row in annotations {
-        match row.and_then(|row| Ok((row.need("image_id")?, mark(&row, &names)?))) {
-            Ok((image, mark)) => by_image.entry(image).or_default().push(mark),
+        match row.and_then(|row| Ok((row.need("image_id")?, row))) {
+            Ok((image, row)) => by_image.entry(image).or_default().push(mark(row, &names)),
             Err(error) => errors.push(error),
         }
     }
     let beside = file.rsplit_once('/').map_or(".", |(folder, _)| folder);
     let folders = [&format!("images/{split}"), split, "images", beside];
     let folder = root.folder(&folders.map(|f| f as &str));
-    let mut all: Vec<Result<Image, DataError>> =
-        images.into_iter().map(|row| image(root, &folder, &row?, &mut by_image)).collect();
-    all.extend(errors.into_iter().map(Err));
+    let mut seen = HashSet::new();
+    let mut all: Vec<Result<Image, DataError>> = Vec::new();
+    for row in images {
+        all.push(row.and_then(|row| {
+            let id = row.need("id")?;
+            if !seen.insert(id.clone()) {
+                return Err(row.error(format!("the image id {id} is that of an earlier image too")));
+            }
+            let marks = by_image.remove(&id).unwrap_or_default();
+            image(root, &folder, &row, id, marks.into_iter().collect::<Result<_, DataError>>()?)
+        }));
+    }
+    let mut strangers: Vec<DataError> = Vec::new();
+    for (id, marks) in by_image {
+        let of_no_image = |mark: &Mark| mark.error(format!("image_id {id} is that of no image"));
+        strangers
+            .extend(marks.into_iter().map(|mark| mark.map_or_else(|error| error, |mark| of_no_image(&mark))));
+    }
+    // The order of a hash map is none.
+    strangers.sort_by_key(|error| match error {
+        DataError::Row { at, .. } => *at,
+        _ => Spot::Row(0),
+    });
+    all.extend(errors.into_iter().chain(strangers).map(Err));
     Ok(Coco { images: all })
 }
 
-fn image(
-    root: &Root,
-    folder: &str,
-    row: &Row,
-    by_image: &mut HashMap<String, Vec<Mark>>,
-) -> Result<Image, DataError> {
-    let id = row.need("id")?;
-    let size = |name: &str| row.get(name).and_then(|t| t.parse().ok()).unwrap_or(0);
+fn image(root: &Root, folder: &str, row: &Row, id: String, marks: Vec<Mark>) -> Result<Image, DataError> {
+    let side = |name: &str| match row.fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match words(value).as_deref().and_then(whole) {
+            Some(side) => Ok(Some(side).filter(|side| *side > 0)),
+            None => Err(row.error(format!("{name:?} is not a whole number"))),
+        },
+    };
+    let size = side("width")?.zip(side("height")?).map(|(width, height)| [width, height]);
+    let mut media = root.image(row, folder, &row.need("file_name")?)?;
+    media.stated_size = size;
     Ok(Image {
-        media: root.image(row, folder, &row.need("file_name")?)?,
-        width: size("width"),
-        height: size("height"),
-        marks: by_image.remove(&id).unwrap_or_default(),
+        media,
+        size,
+        marks,
         tags: row.tags(&[("modality", "modality"), ("patient_id", "patient")]),
         id,
     })
 }
 
-fn mark(row: &Row, names: &HashMap<String, String>) -> Result<Mark, DataError> {
+fn mark(row: Row, names: &HashMap<String, String>) -> Result<Mark, DataError> {
     let category = row.need("category_id")?;
     let label = names.get(&category).cloned();
-    let numbers: Vec<f64> = row.list("bbox").into_iter().filter_map(Value::as_f64).collect();
+    let label = label.ok_or_else(|| row.error("category_id is that of no category"))?;
+    let given = row.fields.get("bbox").unwrap_or(&Value::Null);
+    let region = numbers(given).and_then(xywh).map_err(|problem| row.error(format!("\"bbox\": {problem}")));
     Ok(Mark {
-        label: label.ok_or_else(|| row.error("category_id is that of no category"))?,
-        xywh: numbers.try_into().ok(),
+        label,
+        region,
         segmentation: row.fields.get("segmentation").cloned().unwrap_or(Value::Null),
         crowd: row.fields.get("iscrowd").and_then(words).is_some_and(|c| c == "1" || c == "true"),
+        row,
     })
 }
 
 /// The mask of a segmentation: polygons, run lengths as numbers, or as COCO's compressed text.
-/// Polygons are filled as `rleFrPoly` of the COCO API fills them, so areas agree with pycocotools.
-pub(crate) fn mask(segmentation: &Value, width: usize, height: usize) -> Option<Mask> {
-    let pixels = width.checked_mul(height).filter(|p| (1..=Rle::MAX_PIXELS).contains(p))?;
+/// Polygons are filled as `rleFrPoly` of the COCO API fills them, so areas agree with pycocotools. What is
+/// wrong is said in words.
+pub(crate) fn mask(segmentation: &Value, [width, height]: [usize; 2]) -> Result<Mask, String> {
+    let misfit = || "the segmentation does not fit the image's width and height".to_owned();
+    let pixels =
+        width.checked_mul(height).filter(|p| (1..=Rle::MAX_PIXELS).contains(p)).ok_or_else(misfit)?;
     match segmentation {
         Value::Array(polygons) => {
             let mut bits = vec![false; pixels];
-            for polygon in polygons {
-                let numbers: Vec<f64> = polygon.as_array()?.iter().filter_map(Value::as_f64).collect();
-                fill(&numbers, width, height, &mut bits)?;
+            for (at, polygon) in polygons.iter().enumerate() {
+                let list = polygon
+                    .as_array()
+                    .ok_or_else(|| format!("polygon {} of the segmentation is {}", at + 1, kind(polygon)))?;
+                let number = |value: &Value| {
+                    value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| {
+                        format!("polygon {} of the segmentation holds {}", at + 1, kind(value))
+                    })
+                };
+                let numbers = list.iter().map(number).collect::<Result<Vec<f64>, String>>()?;
+                if numbers.len() < 6 || numbers.len() % 2 != 0 {
+                    return Err(format!(
+                        "polygon {} of the segmentation has {} numbers",
+                        at + 1,
+                        numbers.len()
+                    ));
+                }
+                fill(&numbers, width, height, &mut bits).ok_or_else(misfit)?;
             }
-            Mask::new(width, height, bits)
-        }
-        Value::Object(rle) => {
-            let size: Vec<u64> = rle.get("size")?.as_array()?.iter().filter_map(Value::as_u64).collect();
-            if size != [height as u64, width as u64] {
-                return None;
+            if polygons.is_empty() {
+                return Err("the segmentation is empty".to_owned());
             }
-            let counts = match rle.get("counts")? {
-                Value::Array(counts) => counts
-                    .iter()
-                    .map(|c| c.as_u64().and_then(|c| c.try_into().ok()))
-                    .collect::<Option<_>>()?,
-                Value::String(text) => decompress(text)?,
-                _ => return None,
-            };
-            Rle { size: [height, width], counts }.to_mask()
+            Mask::new(width, height, bits).ok_or_else(misfit)
         }
-        _ => None,
+        Value::Object(rle) => run_lengths(rle, [width, height]).ok_or_else(misfit),
+        other => Err(format!("\"segmentation\" is {}", kind(other))),
     }
+}
+
+fn run_lengths(rle: &Map<String, Value>, [width, height]: [usize; 2]) -> Option<Mask> {
+    let size: Vec<u64> = rle.get("size")?.as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+    if size != [height as u64, width as u64] {
+        return None;
+    }
+    let counts = match rle.get("counts")? {
+        Value::Array(counts) => {
+            counts.iter().map(|c| c.as_u64().and_then(|c| c.try_into().ok())).collect::<Option<_>>()?
+        }
+        Value::String(text) => decompress(text)?,
+        _ => return None,
+    };
+    Rle { size: [height, width], counts }.to_mask()
 }
 
 /// COCO's text form of run lengths (`rleFrString`): base-32 digits from `'0'`, the sixth bit says that
@@ -180,8 +239,8 @@ fn decompress(text: &str) -> Option<Vec<u32>> {
 /// between them by even and odd.
 fn fill(polygon: &[f64], width: usize, height: usize, bits: &mut [bool]) -> Option<()> {
     const SCALE: f64 = 5.0;
-    if polygon.len() < 6 || polygon.iter().any(|v| !v.is_finite() || v.abs() > 1e6) {
-        return (polygon.len() < 6).then_some(());
+    if polygon.iter().any(|v| !v.is_finite() || v.abs() > 1e6) {
+        return None;
     }
     let scaled: Vec<i64> = polygon.iter().map(|v| (SCALE * v + 0.5) as i64).collect();
     let corners: Vec<(i64, i64)> =

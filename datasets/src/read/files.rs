@@ -1,15 +1,16 @@
 //! The folder a set lies in: safe paths, annotation files read and hashed, image references.
 
+use super::json;
 use super::row::{Row, Rows};
 use crate::digest::{reader_sha256, sha256_hex};
 use crate::listed::Listed;
 use loupe_core::files::open_regular;
 use loupe_core::words::hex;
-use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample};
+use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -55,7 +56,14 @@ pub(crate) struct Root {
     /// Set when the user named one file instead of a folder.
     pub(crate) only: Option<String>,
     hashes: RefCell<BTreeMap<String, String>>,
+    /// What is odd about rows that can be used.
+    remarks: RefCell<Vec<DataError>>,
+    /// Where the rows of samples stand, by the samples' ids, in the order of the files.
+    spots: RefCell<Spots>,
 }
+
+/// Places by id; one for each row of the id.
+pub(crate) type Spots = HashMap<String, Vec<(Arc<str>, Spot)>>;
 
 impl Root {
     pub(crate) fn new(set: SetFacts, path: &Path) -> Result<Self, DataError> {
@@ -70,12 +78,49 @@ impl Root {
         } else {
             return Err(missing("the dataset's folder"));
         };
-        Ok(Self { set, dir, only, hashes: RefCell::default() })
+        Ok(Self {
+            set,
+            dir,
+            only,
+            hashes: RefCell::default(),
+            remarks: RefCell::default(),
+            spots: RefCell::default(),
+        })
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The error for a file of the layout that is not there.
     pub(crate) fn missing(&self, file: impl Into<String>) -> DataError {
         DataError::Missing { set: self.set.name, file: file.into(), layout: self.set.layout }
+    }
+
+    /// Notes what is odd about a row that can be used; `data check` says it.
+    pub(crate) fn remark(&self, row: &Row, problem: impl Into<String>) {
+        self.remarks.borrow_mut().push(row.error(problem));
+    }
+
+    /// The samples of rows, one each, and where each stands.
+    pub(crate) fn samples(
+        &self,
+        rows: Rows,
+        make: impl Fn(&Row) -> Result<Sample, DataError>,
+    ) -> Vec<Result<Sample, DataError>> {
+        rows.into_iter().map(|row| self.sample(&row?, &make)).collect()
+    }
+
+    /// The sample of a row, whose place is remembered.
+    pub(crate) fn sample(
+        &self,
+        row: &Row,
+        make: impl Fn(&Row) -> Result<Sample, DataError>,
+    ) -> Result<Sample, DataError> {
+        let sample = make(row)?;
+        self.spots.borrow_mut().entry(sample.id.clone()).or_default().push((row.file(), row.at()));
+        Ok(sample)
     }
 
     /// The path of `relative`, which must stay inside the folder whatever it says.
@@ -190,15 +235,30 @@ impl Root {
 
     /// A JSON file.
     pub(crate) fn json(&self, file: &str) -> Result<Value, DataError> {
-        serde_json::from_str(&self.text(file)?).map_err(|e| self.read_error(file, format!("not JSON: {e}")))
+        json::parse(&self.text(file)?).map_err(|e| self.read_error(file, format!("not JSON: {e}")))
     }
 
     /// A JSON file that is a list of objects.
     pub(crate) fn json_rows(&self, file: &str) -> Result<Rows, DataError> {
-        match self.json(file)? {
-            Value::Array(list) => Ok(Row::all(file, list)),
-            _ => Err(self.read_error(file, "expected a JSON list of objects")),
-        }
+        let text = self.text(file)?;
+        let document = json::parse(&text).map_err(|e| self.read_error(file, format!("not JSON: {e}")))?;
+        let Value::Array(list) = document else {
+            return Err(self.read_error(file, "expected a JSON list of objects"));
+        };
+        let rows = Row::all(file, list);
+        let lines = json::lines_of_elements(&text).filter(|lines| lines.len() == rows.len());
+        let Some(lines) = lines else { return Ok(rows) };
+        Ok(rows
+            .into_iter()
+            .zip(lines)
+            .map(|(row, line)| match row {
+                Ok(row) => Ok(row.on_line(line)),
+                Err(DataError::Row { file, problem, .. }) => {
+                    Err(DataError::Row { file, at: Spot::Line(line), problem })
+                }
+                Err(other) => Err(other),
+            })
+            .collect())
     }
 
     /// One JSON object a line; empty lines are left out.
@@ -207,13 +267,17 @@ impl Root {
         let text = self.text(file)?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         Ok(lines
-            .map(|(index, line)| match serde_json::from_str(line) {
-                Ok(value) => Row::new(&name, index, value),
-                Err(e) => Err(DataError::Row {
+            .map(|(index, line)| {
+                let bad = |problem: String| DataError::Row {
                     file: file.to_owned(),
-                    row: index,
-                    problem: format!("not JSON: {e}"),
-                }),
+                    at: Spot::Line(index + 1),
+                    problem,
+                };
+                let value = json::parse(line).map_err(|e| bad(not_json(&e)))?;
+                if !value.is_object() {
+                    return Err(bad("expected an object of named fields".to_owned()));
+                }
+                Ok(Row::new(&name, index, value)?.on_line(index + 1))
             })
             .collect())
     }
@@ -236,12 +300,27 @@ impl Root {
         let mut headings = headings(&mut reader).map_err(|problem| self.read_error(file, problem))?;
         // A column without a name is left out.
         headings.iter_mut().filter(|name| !wanted(name)).for_each(String::clear);
+        let mut lines = LineCounter::new(text.as_bytes());
         Ok(reader
             .records()
             .enumerate()
-            .map(|(index, record)| match record {
-                Ok(record) => Row::from_record(&name, index, &headings, &record.iter().collect::<Vec<_>>()),
-                Err(e) => Err(DataError::Row { file: file.to_owned(), row: index, problem: e.to_string() }),
+            .map(|(index, record)| {
+                let position = match &record {
+                    Ok(record) => record.position(),
+                    Err(error) => error.position(),
+                };
+                let line = lines.line_at(position.map_or(0, |p| p.byte() as usize));
+                match record {
+                    Ok(record) => {
+                        let cells: Vec<&str> = record.iter().collect();
+                        Row::from_record(&name, (index, line), &headings, &cells)
+                    }
+                    Err(_) => Err(DataError::Row {
+                        file: file.to_owned(),
+                        at: Spot::Line(line),
+                        problem: "not a row of the table".to_owned(),
+                    }),
+                }
             })
             .collect())
     }
@@ -294,7 +373,12 @@ impl Root {
     pub(crate) fn image(&self, row: &Row, folder: &str, name: &str) -> Result<MediaRef, DataError> {
         let inside = if folder == "." { name.to_owned() } else { format!("{folder}/{name}") };
         let path = self.path(&inside).map_err(|problem| row.error(problem))?;
-        Ok(MediaRef { source: MediaSource::File(path), view: Default::default(), name: name.to_owned() })
+        Ok(MediaRef {
+            source: MediaSource::File(path),
+            view: Default::default(),
+            name: name.to_owned(),
+            stated_size: None,
+        })
     }
 
     /// The opened set.
@@ -309,8 +393,38 @@ impl Root {
             group_by: self.set.group_by.to_owned(),
             fingerprint: hex(&all.finalize()),
             citation: self.set.citation.to_owned(),
+            published_rows: None,
         };
-        Listed::new(info, rows)
+        Listed::new(info, rows, self.remarks.take(), self.spots.take())
+    }
+}
+
+/// What is wrong, without the place, which is the place in the line and not in the file.
+fn not_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    format!("not JSON: {}, column {}", text.split(" at line ").next().unwrap_or(&text), error.column())
+}
+
+/// Lines of a text by where they begin, asked for in order.
+struct LineCounter<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl<'a> LineCounter<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, line: 1 }
+    }
+
+    /// The line, from 1, of the first thing at or after this byte that is no end of a line.
+    fn line_at(&mut self, byte: usize) -> usize {
+        let is_end = |b: &u8| matches!(b, b'\n' | b'\r');
+        let begins = byte + self.text.iter().skip(byte).take_while(|b| is_end(b)).count();
+        let passed = self.text.get(self.at..begins).unwrap_or_default();
+        self.line += passed.iter().filter(|b| **b == b'\n').count();
+        self.at = begins.max(self.at);
+        self.line
     }
 }
 

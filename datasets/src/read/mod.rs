@@ -3,9 +3,11 @@
 mod base64_tsv;
 pub(crate) mod coco;
 mod files;
+pub(crate) mod json;
 pub(crate) mod masks;
 #[cfg(not(feature = "parquet"))]
 mod no_parquet;
+pub(crate) mod options;
 pub(crate) mod own;
 mod parquet;
 #[cfg(feature = "parquet")]
@@ -13,10 +15,13 @@ mod parquet_file;
 pub(crate) mod regions;
 pub(crate) mod report;
 mod row;
+pub(crate) mod values;
 pub(crate) mod vlmevalkit;
 pub(crate) mod vqa_med;
 pub(crate) mod xml;
 
-pub(crate) use files::{Root, SetFacts, Split, the_only};
-pub(crate) use parquet::ParquetSet;
-pub(crate) use row::{Row, chosen, chosen_of, lettered, python_list, sample, slices_of, unlettered, words};
+pub(crate) use files::{Root, SetFacts, Split, Spots, the_only};
+pub(crate) use options::{chosen, lettered, option_columns, options};
+pub(crate) use parquet::{ParquetSet, parquet_values};
+pub(crate) use row::{Row, python_list, sample, slices_of};
+pub(crate) use values::words;

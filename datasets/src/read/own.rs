@@ -1,13 +1,15 @@
 //! The documented format of loupe's own for anybody's set (docs/reference/datasets.md): one question a row.
 
 use super::files::{Root, Split};
-use super::row::{Row, Rows, chosen, lettered, sample, words};
+use super::options::{chosen, letters_of, option_columns, options};
+use super::row::{Row, Rows, python_list, sample};
+use super::values::{answer_words, corners, numbers, whole, words};
 use crate::listed::Listed;
 use loupe_core::media::WindowChoice;
 use loupe_core::words::did_you_mean;
 use loupe_core::{
-    Box2, Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2,
-    Sample, SliceAt, Source, Target, View, Window,
+    Choice, DataError, Labelled, MeasureUnit, Measurement, MediaRef, MediaSource, Plane, Point2, Sample,
+    SliceAt, Source, Target, View, Window,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +52,7 @@ pub(crate) fn listed(root: &Root, split: &Split, set: &'static str, rows: Rows) 
         known.extend(of_row);
         // A row that cannot be read belongs to no split and is reported in every one.
         if wanted || row.is_err() {
-            kept.push(row.and_then(|row| sample_of(root, &row)));
+            kept.push(row.and_then(|row| root.sample(&row, |row| sample_of(root, row))));
         }
     }
     if split.name != "all" && !known.contains(&split.name) {
@@ -68,8 +70,8 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
         }
     }
     let media = media(root, row)?;
-    let choices = choices(row)?;
-    let target = target(root, row, &choices)?;
+    let choices = choices(root, row)?;
+    let target = target(root, row, &choices, media.len())?;
     let group = row.get("group").or_else(|| media.first().map(|m| m.name.clone())).unwrap_or_default();
     let mut tags: BTreeMap<String, String> = row
         .fields
@@ -79,6 +81,9 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     match structured(row, "tags")? {
         None => {}
         Some(Value::Object(map)) => {
+            if let Some((name, _)) = map.iter().find(|(_, v)| v.is_array() || v.is_object()) {
+                return Err(row.error(format!("the tag {name:?} is not a single value")));
+            }
             tags.extend(map.iter().filter_map(|(name, value)| Some((name.clone(), words(value)?))));
         }
         Some(_) => return Err(row.error("\"tags\" is not an object of names and values")),
@@ -103,7 +108,7 @@ fn is_choice_column(name: &str) -> bool {
 fn structured(row: &Row, name: &str) -> Result<Option<Value>, DataError> {
     match row.fields.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.trim_start().starts_with(['[', '{']) => serde_json::from_str(text)
+        Some(Value::String(text)) if text.trim_start().starts_with(['[', '{']) => super::json::parse(text)
             .map(Some)
             .map_err(|e| row.error(format!("{name:?} begins like JSON but is not: {e}"))),
         Some(value) => Ok(Some(value.clone())),
@@ -121,8 +126,11 @@ fn elements(row: &Row, name: &str) -> Result<Vec<Value>, DataError> {
 }
 
 fn media(root: &Root, row: &Row) -> Result<Vec<MediaRef>, DataError> {
-    let mut list = elements(row, "image")?;
-    list.extend(elements(row, "images")?);
+    let (one, several) = (elements(row, "image")?, elements(row, "images")?);
+    if !one.is_empty() && !several.is_empty() {
+        return Err(row.error("\"image\" and \"images\" are both given; write all of them into one"));
+    }
+    let list = [one, several].concat();
     let common = view(row, &Value::Object(row.fields.clone()))?;
     list.iter().map(|value| image(root, row, value, &common)).collect()
 }
@@ -154,11 +162,12 @@ fn view(row: &Row, fields: &Value) -> Result<View, DataError> {
     let frame = field("frame").map(|v| index(row, "frame", v)).transpose()?;
     let slice = field("slice").map(|v| slice(row, v)).transpose()?;
     let plane = match field("plane").and_then(words).as_deref() {
-        None | Some("stored") => Plane::Stored,
+        None | Some("upright") => Plane::Upright,
+        Some("stored") => Plane::Stored,
         Some("axial") => Plane::Axial,
         Some("coronal") => Plane::Coronal,
         Some("sagittal") => Plane::Sagittal,
-        Some(_) => return Err(row.error("\"plane\" is none of stored, axial, coronal, sagittal")),
+        Some(_) => return Err(row.error("\"plane\" is none of upright, stored, axial, coronal, sagittal")),
     };
     let window = field("window").map(|v| window(row, v)).transpose()?;
     Ok(View { frame, slice, plane, window })
@@ -166,7 +175,7 @@ fn view(row: &Row, fields: &Value) -> Result<View, DataError> {
 
 fn index(row: &Row, name: &str, value: &Value) -> Result<usize, DataError> {
     words(value)
-        .and_then(|text| text.parse().ok())
+        .and_then(|text| whole(&text))
         .ok_or_else(|| row.error(format!("{name:?} is not a whole number from 0")))
 }
 
@@ -179,24 +188,26 @@ fn slice(row: &Row, value: &Value) -> Result<SliceAt, DataError> {
     } else if let Some(mm) = text.strip_suffix("mm") {
         number(mm).map(SliceAt::Mm)
     } else {
-        text.parse().ok().map(SliceAt::Index)
+        whole(&text).map(SliceAt::Index)
     };
     at.ok_or_else(|| {
         row.error("\"slice\" is neither a number from 0, nor a share like 50%, nor a position like -12.5mm")
     })
 }
 
-/// As on the command line: a preset's name, `full`, `stored:1`, `p1-p99` or `40/400` (centre and
+/// As on the command line: a preset's name, `full`, `stored:1`, `median`, `p1-p99` or `40/400` (centre and
 /// width); or an object with `centre` and `width`.
 fn window(row: &Row, value: &Value) -> Result<WindowChoice, DataError> {
-    const FORMS: &str = "\"window\" is neither a preset, nor full, stored:1, p1-p99, 40/400 (centre/width), \
+    const FORMS: &str = "\"window\" is neither a preset, nor full, stored:1, median, p1-p99, 40/400 (centre/width), \
                          nor {\"centre\": 40, \"width\": 400}";
     let chosen = match value {
         Value::String(text) => match text.trim() {
-            json if json.starts_with('{') => serde_json::from_str(json).ok().as_ref().and_then(numbers),
+            json if json.starts_with('{') => {
+                serde_json::from_str(json).ok().as_ref().and_then(centre_and_width)
+            }
             words => named(words),
         },
-        other => numbers(other),
+        other => centre_and_width(other),
     };
     chosen.ok_or_else(|| row.error(FORMS))
 }
@@ -207,7 +218,13 @@ fn named(text: &str) -> Option<WindowChoice> {
         return linear(number(centre)?, number(width)?);
     }
     if let Some(index) = text.strip_prefix("stored:") {
-        return index.trim().parse().ok().map(WindowChoice::Stored);
+        return whole(index).map(WindowChoice::Stored);
+    }
+    if text == "median" {
+        return Some(WindowChoice::Median(0));
+    }
+    if let Some(index) = text.strip_prefix("median:") {
+        return index.trim().parse().ok().map(WindowChoice::Median);
     }
     if let Some((low, high)) = text.strip_prefix('p').and_then(|rest| rest.split_once("-p")) {
         let (low, high) = (number(low)?, number(high)?);
@@ -218,41 +235,61 @@ fn named(text: &str) -> Option<WindowChoice> {
         .then(|| if full { WindowChoice::FullRange } else { WindowChoice::Preset(text.to_owned()) })
 }
 
-fn numbers(value: &Value) -> Option<WindowChoice> {
+fn centre_and_width(value: &Value) -> Option<WindowChoice> {
     let number = |name: &str| value.get(name).and_then(Value::as_f64);
     linear(number("centre").or_else(|| number("center"))?, number("width")?)
 }
 
 fn linear(centre: f64, width: f64) -> Option<WindowChoice> {
     let window = Window::linear(centre, width);
-    window.is_valid().then_some(WindowChoice::Numbers(window))
+    window.has_width().then_some(WindowChoice::Numbers(window))
 }
 
-fn choices(row: &Row) -> Result<Vec<Choice>, DataError> {
-    if let Some(Value::Object(map)) = structured(row, "choices")? {
-        return map
-            .iter()
-            .map(|(letter, text)| match (letter.chars().next(), letter.chars().count(), words(text)) {
-                (Some(letter), 1, Some(text)) => Ok(Choice { letter, text }),
-                _ => Err(row.error("\"choices\" as an object needs one letter for each choice")),
-            })
-            .collect();
+fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
+    if let Some(Value::String(text)) = row.fields.get("choices")
+        && text.contains('\'')
+        && let Some(listed) = python_list(text)
+    {
+        // A list as Python prints it, which tables of pandas hold.
+        return options(root, row, listed);
     }
-    let listed: Vec<String> = elements(row, "choices")?.iter().filter_map(words).collect();
+    if let Some(Value::Object(map)) = structured(row, "choices")? {
+        let one = |(letter, text): (&String, &Value)| match (letter.chars().next(), letter.chars().count()) {
+            (Some(letter), 1) => Ok((letter, words(text))),
+            _ => Err(row.error("\"choices\" as an object needs one letter for each choice")),
+        };
+        let columns: Vec<(char, Option<String>)> = map.iter().map(one).collect::<Result<_, DataError>>()?;
+        return Ok(option_columns(root, row, columns));
+    }
+    let listed: Vec<Option<String>> = elements(row, "choices")?.iter().map(words).collect();
     if !listed.is_empty() {
-        return Ok(lettered(listed));
+        return options(root, row, listed);
     }
     let columns = row.fields.iter().filter(|(name, _)| is_choice_column(name));
-    Ok(columns
-        .filter_map(|(name, text)| Some(Choice { letter: name.chars().next()?, text: words(text)? }))
-        .collect())
+    let columns = columns.filter_map(|(name, text)| Some((name.chars().next()?, words(text))));
+    Ok(option_columns(root, row, columns))
 }
 
-fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataError> {
-    let given: Vec<&str> = ["answer", "boxes", "points", "count", "measurements", "report", "masks"]
-        .into_iter()
-        .filter(|name| row.fields.get(*name).is_some_and(|v| !v.is_null()))
-        .collect();
+/// Nothing in it: an empty text, list or object. An empty list of places says that nothing is there, which
+/// is a reference; an empty answer says nothing.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => list.iter().all(is_blank),
+        Value::Object(map) => map.values().all(is_blank),
+        _ => false,
+    }
+}
+
+fn target(root: &Root, row: &Row, choices: &[Choice], images: usize) -> Result<Target, DataError> {
+    let said = |name: &&str| match row.fields.get(*name) {
+        None | Some(Value::Null) => false,
+        Some(value) if matches!(*name, "answer" | "report") => !is_blank(value),
+        Some(_) => true,
+    };
+    let all = ["answer", "boxes", "points", "count", "measurements", "report", "masks"];
+    let given: Vec<&str> = all.into_iter().filter(said).collect();
     let kind = match given.as_slice() {
         [] => return Ok(Target::Unknown),
         [one] => *one,
@@ -261,23 +298,11 @@ fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataErro
         }
     };
     match kind {
-        "answer" if !choices.is_empty() => chosen(row, choices, &row.need("answer")?),
-        "answer" => {
-            let accepted: Vec<String> = match structured(row, "answer")? {
-                Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
-                _ => vec![row.need("answer")?],
-            };
-            if accepted.is_empty() {
-                Err(row.error("\"answer\" is empty"))
-            } else {
-                Ok(Target::Text(accepted))
-            }
-        }
-        "boxes" => Ok(Target::Boxes(marks(row, "boxes", "box", |[x0, y0, x1, y1]: [f64; 4]| {
-            Box2::<Source>::new(x0, y0, x1, y1)
-        })?)),
+        "answer" => answer(row, choices),
+        "boxes" => Ok(Target::Boxes(marks(row, ("boxes", "box"), images, corners)?)),
         "points" => {
-            Ok(Target::Points(marks(row, "points", "point", |[x, y]: [f64; 2]| Point2::<Source>::new(x, y))?))
+            let point = |[x, y]: [f64; 2]| Ok(Point2::<Source>::new(x, y));
+            Ok(Target::Points(marks(row, ("points", "point"), images, point)?))
         }
         "count" => Ok(row.number("count")?.map_or(Target::Unknown, Target::Count)),
         "measurements" => measurements(row),
@@ -285,9 +310,41 @@ fn target(root: &Root, row: &Row, choices: &[Choice]) -> Result<Target, DataErro
             Some(Value::Object(sections)) => Ok(Target::Report(
                 sections.iter().filter_map(|(name, text)| Some((name.clone(), words(text)?))).collect(),
             )),
-            _ => Ok(Target::Report(BTreeMap::from([("report".to_owned(), row.need("report")?)]))),
+            Some(Value::String(text)) => {
+                Ok(Target::Report(BTreeMap::from([("report".to_owned(), text.trim().to_owned())])))
+            }
+            _ => Err(row.error("\"report\" is neither text nor an object of section names and texts")),
         },
-        _ => masks(root, row),
+        _ => masks(root, row, images),
+    }
+}
+
+/// The letter where choices are offered, otherwise the accepted wordings. True and false are yes and no.
+fn answer(row: &Row, choices: &[Choice]) -> Result<Target, DataError> {
+    let given = structured(row, "answer")?;
+    if !choices.is_empty() {
+        let said: Vec<String> = match &given {
+            Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
+            other => other.as_ref().and_then(words).into_iter().collect(),
+        };
+        // Options that are called true and false, or yes and no.
+        let spoken = given.as_ref().filter(|v| v.is_boolean()).and_then(answer_words);
+        let one = match &said[..] {
+            [one] => chosen(row, choices, one),
+            _ => Err(row.error("an entry of \"answer\" is none of the choices; with choices each is a letter, the words of a choice, or its number from 0")),
+        };
+        return one
+            .or_else(|error| spoken.map_or(Err(error), |spoken| chosen(row, choices, &spoken)))
+            .or_else(|error| letters_of(choices, &said).ok_or(error));
+    }
+    let accepted: Vec<String> = match given {
+        Some(Value::Array(list)) => list.iter().filter_map(answer_words).collect(),
+        other => other.as_ref().and_then(answer_words).into_iter().collect(),
+    };
+    if accepted.is_empty() {
+        Err(row.error("\"answer\" holds no words, number or list of these"))
+    } else {
+        Ok(Target::Text(accepted))
     }
 }
 
@@ -307,41 +364,45 @@ fn measurements(row: &Row) -> Result<Target, DataError> {
     if all.is_empty() { Err(bad()) } else { Ok(Target::Measurements(all)) }
 }
 
-/// `[[numbers], …]` or `[{"label", "box" or "point": [numbers], "image", "reader"}, …]`.
+/// `[[numbers], …]` or `[{"label", "box" or "point": [numbers], "image", "reader"}, …]`; `field` and
+/// `inner` are the names, `images` how many the row has.
 fn marks<const N: usize, T>(
     row: &Row,
-    field: &str,
-    inner: &str,
-    make: impl Fn([f64; N]) -> T,
+    (field, inner): (&str, &str),
+    images: usize,
+    make: impl Fn([f64; N]) -> Result<T, String>,
 ) -> Result<Vec<Labelled<T>>, DataError> {
-    let bad = || row.error(format!("{field:?} needs {N} numbers each, in pixels of the image"));
-    let mark = |value: &Value| {
-        let at = value.get(inner).unwrap_or(value);
-        let numbers: Vec<f64> = at.as_array().ok_or_else(bad)?.iter().filter_map(Value::as_f64).collect();
-        Ok(Labelled {
-            picture: value.get("image").map_or(Ok(0), |v| index(row, "image", v))?,
-            label: value.get("label").and_then(words).unwrap_or_default(),
-            at: make(numbers.try_into().map_err(|_| bad())?),
-            reader: value.get("reader").and_then(words),
-        })
+    let mark = |(at, value): (usize, &Value)| {
+        let place = numbers(value.get(inner).unwrap_or(value)).and_then(&make);
+        let place =
+            place.map_err(|problem| row.error(format!("{inner} {} of {field:?}: {problem}", at + 1)))?;
+        labelled(row, value, images, place)
     };
     match structured(row, field)? {
-        Some(Value::Array(list)) => list.iter().map(mark).collect(),
-        _ => Err(bad()),
+        Some(Value::Array(list)) => list.iter().enumerate().map(mark).collect(),
+        _ => Err(row.error(format!("{field:?} needs a list of {N} numbers each, in pixels of the image"))),
     }
 }
 
+/// A mark with the facts beside it.
+fn labelled<T>(row: &Row, value: &Value, images: usize, at: T) -> Result<Labelled<T>, DataError> {
+    let picture = value.get("image").filter(|v| !v.is_null()).map_or(Ok(0), |v| index(row, "image", v))?;
+    if picture > 0 && picture >= images {
+        return Err(
+            row.error(format!("a mark lies in image {picture}, counted from 0, but there are {images}"))
+        );
+    }
+    let label = value.get("label").and_then(words).unwrap_or_default();
+    Ok(Labelled { picture, label, at, reader: value.get("reader").and_then(words) })
+}
+
 /// `["mask.png", …]` or `[{"label", "path", "image"}, …]`.
-fn masks(root: &Root, row: &Row) -> Result<Target, DataError> {
+fn masks(root: &Root, row: &Row, images: usize) -> Result<Target, DataError> {
     let mask = |value: Value| {
-        let path = value.get("path").and_then(words).or_else(|| words(&value));
-        let path = path.ok_or_else(|| row.error("a mask has no path"))?;
-        Ok(Labelled {
-            picture: value.get("image").map_or(Ok(0), |v| index(row, "image", v))?,
-            label: value.get("label").and_then(words).unwrap_or_default(),
-            at: root.image(row, ".", &path)?,
-            reader: value.get("reader").and_then(words),
-        })
+        let path = value.get("path").unwrap_or(&value);
+        let path =
+            path.as_str().filter(|p| !p.trim().is_empty()).ok_or_else(|| row.error("a mask has no path"))?;
+        labelled(row, &value, images, root.image(row, ".", path)?)
     };
     Ok(Target::Masks(elements(row, "masks")?.into_iter().map(mask).collect::<Result<_, DataError>>()?))
 }

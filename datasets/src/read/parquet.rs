@@ -9,7 +9,19 @@ use super::parquet_file::{ParquetFile, images};
 use super::row::{Row, Rows};
 use crate::listed::Listed;
 use loupe_core::{DataError, Sample};
+use serde_json::Value;
+use std::fs::File;
 use std::sync::Arc;
+
+/// The rows of one file as JSON objects, without columns of images.
+pub(crate) fn parquet_values(name: &str, file: File) -> Result<Vec<Value>, DataError> {
+    let file = ParquetFile::open(name, file)?;
+    let images = file.image_columns();
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    let mut rows = Rows::new();
+    file.rows(&Arc::from(name), &images, &mut rows)?;
+    rows.into_iter().map(|row| Ok(Value::Object(row?.fields))).collect()
+}
 
 /// The parquet files of one split, in order.
 pub(crate) struct ParquetSet {

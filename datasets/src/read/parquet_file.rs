@@ -1,8 +1,9 @@
 //! One parquet file: rows of its text columns, and the bytes of an image column by row.
 
-use super::row::{Row, Rows, words};
+use super::row::{Row, Rows};
+use super::values::words;
 use crate::listed::Embedded;
-use loupe_core::{DataError, MediaRef, MediaSource, Sample};
+use loupe_core::{DataError, MediaRef, MediaSource, Sample, Spot};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
@@ -20,6 +21,14 @@ pub(super) struct ParquetFile(SerializedFileReader<File>);
 impl ParquetFile {
     pub(super) fn open(name: &str, file: File) -> Result<Self, DataError> {
         guarded(name, || SerializedFileReader::new(file)).map(Self)
+    }
+
+    /// Columns that hold encoded images, as the Hugging Face library writes them.
+    pub(super) fn image_columns(&self) -> Vec<String> {
+        let schema = self.0.metadata().file_metadata().schema_descr();
+        let leaves = schema.columns().iter().map(|leaf| leaf.path().parts());
+        let images = leaves.filter(|parts| parts.len() > 1 && parts.last().is_some_and(|p| p == "bytes"));
+        images.filter_map(|parts| parts.first().cloned()).collect()
     }
 
     /// Appends its rows without the columns `skip`.
@@ -214,8 +223,16 @@ impl Embedded for ParquetImages {
                     source: MediaSource::Bytes(Arc::from(bytes.data())),
                     view: Default::default(),
                     name: format!("{name} of row {row}"),
+                    stated_size: None,
                 });
             }
+        }
+        if sample.media.is_empty() {
+            return Err(DataError::Row {
+                file: self.files.get(at.file).map(|(name, _)| name.to_string()).unwrap_or_default(),
+                at: Spot::Row(row + 1),
+                problem: "the row holds the bytes of no image".to_owned(),
+            });
         }
         Ok(())
     }

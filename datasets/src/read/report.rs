@@ -15,6 +15,9 @@ pub(crate) fn medevalkit(root: &Root, split: &Split, file: &str) -> Result<Liste
     let rows = root.json_rows(file)?;
     let study = |row: &Row| {
         let images = row.words("image");
+        if images.is_empty() {
+            return Err(row.error("\"image\" names no image"));
+        }
         let media: Result<Vec<MediaRef>, DataError> =
             images.iter().map(|name| root.image(row, &folder, name)).collect();
         let id = row.get("id").unwrap_or_else(|| row.place());
@@ -24,7 +27,7 @@ pub(crate) fn medevalkit(root: &Root, split: &Split, file: &str) -> Result<Liste
             ..written(id.clone(), id, row, ["findings", "impression"])
         })
     };
-    Ok(root.listed(split, rows.into_iter().map(|row| study(&row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, study)))
 }
 
 /// A study without images: report sections from two fields. Without either there is no reference,

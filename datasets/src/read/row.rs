@@ -1,7 +1,8 @@
 //! One row of an annotation file as named fields.
 
+use super::values::{answer_words, words};
 use loupe_core::media::WindowChoice;
-use loupe_core::{Choice, DataError, MediaRef, Plane, Sample, SliceAt, Target, Window};
+use loupe_core::{DataError, MediaRef, Plane, Sample, SliceAt, Spot, Target, Window};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,21 +14,41 @@ pub(crate) type Rows = Vec<Result<Row, DataError>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     file: Arc<str>,
-    /// Row or line of the file, from 0.
+    /// Row or line of the file, from 0; part of the ids of rows that have none.
     pub(crate) index: usize,
+    /// The same as people count.
+    at: Spot,
     pub(crate) fields: Map<String, Value>,
 }
 
 impl Row {
     pub(crate) fn new(file: &Arc<str>, index: usize, value: Value) -> Result<Self, DataError> {
         match value {
-            Value::Object(fields) => Ok(Self { file: Arc::clone(file), index, fields }),
+            Value::Object(fields) => {
+                Ok(Self { file: Arc::clone(file), index, at: Spot::Row(index + 1), fields })
+            }
             _ => Err(DataError::Row {
                 file: file.to_string(),
-                row: index,
+                at: Spot::Row(index + 1),
                 problem: "expected an object of named fields".to_owned(),
             }),
         }
+    }
+
+    /// The same row, found on this line of the file.
+    pub(crate) fn on_line(mut self, line: usize) -> Self {
+        self.at = Spot::Line(line);
+        self
+    }
+
+    /// The file that it stands in.
+    pub(crate) fn file(&self) -> Arc<str> {
+        Arc::clone(&self.file)
+    }
+
+    /// Where the row stands.
+    pub(crate) fn at(&self) -> Spot {
+        self.at
     }
 
     /// The elements of a list as rows.
@@ -39,25 +60,25 @@ impl Row {
     /// A record of delimited text under its headings; empty cells are absent fields.
     pub(crate) fn from_record(
         file: &Arc<str>,
-        index: usize,
+        (index, line): (usize, usize),
         headings: &[String],
         cells: &[&str],
     ) -> Result<Self, DataError> {
         if cells.len() != headings.len() {
             return Err(DataError::Row {
                 file: file.to_string(),
-                row: index,
+                at: Spot::Line(line),
                 problem: format!("{} cells under {} headings", cells.len(), headings.len()),
             });
         }
         let named = headings.iter().zip(cells).filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
         let fields = named.map(|(name, cell)| (name.clone(), Value::String((*cell).to_owned()))).collect();
-        Ok(Self { file: Arc::clone(file), index, fields })
+        Ok(Self { file: Arc::clone(file), index, at: Spot::Line(line), fields })
     }
 
     /// An error at this row.
     pub(crate) fn error(&self, problem: impl Into<String>) -> DataError {
-        DataError::Row { file: self.file.to_string(), row: self.index, problem: problem.into() }
+        DataError::Row { file: self.file.to_string(), at: self.at, problem: problem.into() }
     }
 
     /// File name without folder and ending, and row number: an id for rows that have none.
@@ -83,9 +104,11 @@ impl Row {
         self.get(name).ok_or_else(|| self.error(format!("{name:?} is missing or empty")))
     }
 
-    /// A reference in words; unknown where the field is empty, which happens in published files.
+    /// A reference in words; unknown where the field is empty, which happens in published files. True and
+    /// false of JSON are yes and no.
     pub(crate) fn free_answer(&self, name: &str) -> Target {
-        self.get(name).map_or(Target::Unknown, |answer| Target::Text(vec![answer]))
+        let answer = self.fields.get(name).and_then(answer_words);
+        answer.map_or(Target::Unknown, |answer| Target::Text(vec![answer]))
     }
 
     /// The elements of a list; a single value is a list of one, absence an empty list. Nulls are
@@ -95,6 +118,14 @@ impl Row {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(list)) => list.iter().filter(|v| !v.is_null()).collect(),
             Some(one) => vec![one],
+        }
+    }
+
+    /// The words of a list's elements, each in its place: nothing for those that are null or have no words.
+    pub(crate) fn places(&self, name: &str) -> Vec<Option<String>> {
+        match self.fields.get(name) {
+            Some(Value::Array(list)) => list.iter().map(words).collect(),
+            _ => self.words(name).into_iter().map(Some).collect(),
         }
     }
 
@@ -127,16 +158,6 @@ impl Row {
     }
 }
 
-/// A value as words.
-pub(crate) fn words(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-        Value::String(s) => s.trim().to_owned(),
-        other => other.to_string(),
-    };
-    (!text.is_empty()).then_some(text)
-}
-
 /// A sample to be completed: English, no images, no known answer.
 pub(crate) fn sample(id: impl Into<String>) -> Sample {
     Sample {
@@ -167,59 +188,9 @@ pub(crate) fn slices_of(volume: &MediaRef, plane: Plane, window: Window) -> Vec<
     (0..SLICES).map(slice).collect()
 }
 
-/// Choices lettered from A.
-pub(crate) fn lettered(texts: impl IntoIterator<Item = String>) -> Vec<Choice> {
-    ('A'..='Z').zip(texts).map(|(letter, text)| Choice { letter, text }).collect()
-}
-
-/// Choices whose own text may begin with their letter (`A. one`, `A: one`, `(A) one`): the letter
-/// is taken off when every choice carries the letter of its place.
-pub(crate) fn unlettered(texts: Vec<String>) -> Vec<Choice> {
-    let stripped: Option<Vec<String>> = texts
-        .iter()
-        .zip('A'..='Z')
-        .map(|(text, letter)| {
-            let text = text.trim();
-            let text = text.strip_prefix('(').unwrap_or(text).strip_prefix(letter)?;
-            let rest = text.strip_prefix(['.', ':', ')'])?;
-            Some(rest.strip_prefix(':').unwrap_or(rest).trim().to_owned())
-        })
-        .collect();
-    lettered(stripped.filter(|s| s.len() == texts.len()).unwrap_or(texts))
-}
-
-/// The target of a multiple-choice row whose answer may be a letter, a number from 0, or the words
-/// of a choice.
-pub(crate) fn chosen(row: &Row, choices: &[Choice], answer: &str) -> Result<Target, DataError> {
-    chosen_of(choices, answer)
-        .map(Target::Choice)
-        .ok_or_else(|| row.error(format!("the answer is none of the {} choices", choices.len())))
-}
-
-/// The letter of the choice that an answer means.
-pub(crate) fn chosen_of(choices: &[Choice], answer: &str) -> Option<char> {
-    let answer = answer.trim();
-    let bare = answer.trim_matches(['(', ')', '.', ':']);
-    let mut characters = bare.chars();
-    if let (Some(letter), None) = (characters.next(), characters.next())
-        && let Some(choice) = choices.iter().find(|c| c.letter == letter.to_ascii_uppercase())
-    {
-        return Some(choice.letter);
-    }
-    let same = |c: &&Choice| c.text.trim().eq_ignore_ascii_case(answer);
-    if let Some(choice) = choices.iter().find(same) {
-        return Some(choice.letter);
-    }
-    if let Some(choice) = answer.parse::<usize>().ok().and_then(|i| choices.get(i)) {
-        return Some(choice.letter);
-    }
-    let leading = answer.split_once(['.', ':', ')']).map(|(l, _)| l.trim_matches(['(', ' ']))?;
-    choices.iter().find(|c| leading.len() == 1 && leading.starts_with(c.letter)).map(|c| c.letter)
-}
-
-/// The strings of a Python (or JSON) list literal such as `['a', "b's"]`; nothing when the text is
-/// not one.
-pub(crate) fn python_list(text: &str) -> Option<Vec<String>> {
+/// The strings of a Python (or JSON) list literal such as `['a', "b's"]`, nothing in the place of `None`,
+/// `nan` and `null`; nothing at all when the text is not one.
+pub(crate) fn python_list(text: &str) -> Option<Vec<Option<String>>> {
     let mut characters = text.trim().strip_prefix('[')?.strip_suffix(']')?.chars().peekable();
     let mut list = Vec::new();
     loop {
@@ -249,8 +220,12 @@ pub(crate) fn python_list(text: &str) -> Option<Vec<String>> {
                 item.push(c);
             }
             item.truncate(item.trim_end().len());
+            if matches!(item.as_str(), "None" | "nan" | "NaN" | "null") {
+                list.push(None);
+                continue;
+            }
         }
-        list.push(item);
+        list.push(Some(item));
     }
 }
 
@@ -282,39 +257,25 @@ mod tests {
         assert_eq!(row.place(), "rows:3");
         assert_eq!(
             row.need("empty").unwrap_err().to_string(),
-            "data/rows.json, row 3: \"empty\" is missing or empty"
+            "data/rows.json, row 4: \"empty\" is missing or empty"
         );
+        let line = row.clone().on_line(9).error("x").to_string();
+        assert_eq!(
+            (line.as_str(), row.places("list")),
+            ("data/rows.json, line 9: x", vec![Some("1".into()), None, Some("x".into())])
+        );
+        assert_eq!(row.free_answer("b"), Target::Text(vec!["yes".to_owned()]));
     }
 
     #[test]
     fn python_lists_with_quotes_inside() {
-        let list = |s| python_list(s).unwrap();
+        let list = |s| python_list(s).unwrap().into_iter().flatten().collect::<Vec<_>>();
         assert_eq!(list(r#"['a', "b's", 'c, d']"#), ["a", "b's", "c, d"]);
         assert_eq!(list(r"['it\'s', '\u03bcg', 'x\\y']"), ["it's", "μg", "x\\y"]);
         assert_eq!(list("[1, 2.5 , 'z']"), ["1", "2.5", "z"]);
         assert!(list("[]").is_empty());
+        assert_eq!(python_list("[None, 'None', nan]").unwrap(), [None, Some("None".to_owned()), None]);
         assert_eq!(python_list("['open"), None);
         assert_eq!(python_list("plain words"), None);
-    }
-
-    #[test]
-    fn answers_name_their_choice_in_every_way_in_use() {
-        let choices = unlettered(["A. one", "B. two", "C. three"].map(str::to_owned).to_vec());
-        assert_eq!(choices[1], Choice { letter: 'B', text: "two".to_owned() });
-        let row = row("{}");
-        for answer in ["B", "b", "(B)", "B.", "two", "TWO ", "1", "B. two", "B: two"] {
-            assert_eq!(chosen(&row, &choices, answer).unwrap(), Target::Choice('B'), "{answer}");
-        }
-        assert!(chosen(&row, &choices, "seven").is_err());
-        assert!(chosen(&row, &choices, "7").is_err());
-    }
-
-    #[test]
-    fn letters_are_taken_off_only_when_every_choice_has_its_own() {
-        let texts = |t: &[&str]| unlettered(t.iter().map(|s| (*s).to_owned()).collect());
-        assert_eq!(texts(&["A:x", "B:y"])[0].text, "x");
-        assert_eq!(texts(&["A: fib. B", "CT"])[0].text, "A: fib. B");
-        assert_eq!(texts(&["(A) x", "(B) y"])[1].text, "y");
-        assert_eq!(texts(&["Aorta", "Bone"])[0].text, "Aorta");
     }
 }

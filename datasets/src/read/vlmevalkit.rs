@@ -3,9 +3,10 @@
 
 use super::base64_tsv::TsvImages;
 use super::files::{Root, Split};
-use super::row::{Row, chosen, sample};
+use super::options::{chosen, option_columns};
+use super::row::{Row, sample};
 use crate::listed::Listed;
-use loupe_core::{Choice, DataError, Sample, Target};
+use loupe_core::{DataError, Sample, Target};
 use std::sync::Arc;
 
 /// The rows of `file`; when they name splits, only those of `split` (`all` takes every row).
@@ -18,7 +19,7 @@ pub(crate) fn listed(root: &Root, split: &Split, file: &str) -> Result<Listed, D
         let of_row = row.as_ref().ok().and_then(|r| r.get("split"));
         if split.name == "all" || of_row.is_none_or(|s| s == split.name) {
             row_of.push(at);
-            samples.push(row.and_then(|r| sample_of(root, &folder, &r)));
+            samples.push(row.and_then(|r| root.sample(&r, |row| sample_of(root, &folder, row))));
         }
     }
     Ok(root.listed(split, samples).with_embedded(Arc::new(images), row_of))
@@ -28,14 +29,10 @@ pub(crate) fn listed(root: &Root, split: &Split, file: &str) -> Result<Listed, D
 const NOT_TAGS: &[&str] = &["index", "image", "image_path", "question", "answer", "hint", "split"];
 
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
-    let choices: Vec<Choice> = ('A'..='Z')
-        .filter_map(|letter| {
-            let text = row.get(&letter.to_string())?;
-            // pandas writes absent cells of a mixed column as nan.
-            (!text.eq_ignore_ascii_case("nan")).then_some(Choice { letter, text })
-        })
-        .collect();
-    let target = match row.get("answer") {
+    let choices = option_columns(root, row, ('A'..='Z').map(|letter| (letter, row.get(&letter.to_string()))));
+    // pandas writes absent cells of a mixed column as nan.
+    let real = |name: &str| row.get(name).filter(|text| !text.eq_ignore_ascii_case("nan"));
+    let target = match real("answer") {
         None => Target::Unknown,
         Some(answer) if choices.is_empty() => Target::Text(vec![answer]),
         Some(answer) => chosen(row, &choices, &answer)?,
@@ -45,7 +42,7 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
         media.push(root.image(row, folder, &path)?);
     }
     let question = row.need("question")?;
-    let question = match row.get("hint") {
+    let question = match real("hint") {
         Some(hint) => format!("Hint: {hint}\n{question}"),
         None => question,
     };
@@ -59,5 +56,5 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
 /// One path or a list of several, JSON or Python.
 fn paths(row: &Row) -> Vec<String> {
     let Some(cell) = row.get("image_path") else { return Vec::new() };
-    super::row::python_list(&cell).unwrap_or_else(|| vec![cell])
+    super::row::python_list(&cell).map_or_else(|| vec![cell], |list| list.into_iter().flatten().collect())
 }

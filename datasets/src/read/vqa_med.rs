@@ -50,7 +50,7 @@ pub(crate) fn listed(
         let parts: Vec<&str> = line.splitn(columns.names.len(), '|').collect();
         let fields: Map<String, Value> =
             columns.names.iter().zip(&parts).map(|(n, p)| ((*n).to_owned(), (*p).into())).collect();
-        let row = Row::new(&name, index, Value::Object(fields))?;
+        let row = Row::new(&name, index, Value::Object(fields))?.on_line(index + 1);
         if parts.len() < columns.names.len() {
             return Err(row.error(format!(
                 "{} parts between |, expected {}",
@@ -58,7 +58,7 @@ pub(crate) fn listed(
                 columns.names.len()
             )));
         }
-        sample_of(root, &folder, &row, columns, &by_image)
+        root.sample(&row, |row| sample_of(root, &folder, row, columns, &by_image))
     });
     Ok(root.listed(split, rows.collect()))
 }

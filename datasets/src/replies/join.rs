@@ -1,74 +1,22 @@
 //! Replies that another tool has written, side by side with the questions they answer.
 
+use super::asked::Asked;
+use super::columns::{Columns, described, references};
 use super::error::JoinError;
 use super::mapping::Mapping;
-use super::places::{Dialects, PlaceOptions, Places};
-use super::rows::{ReplyRow, Stream, columns, read, stream};
+use super::options::JoinOptions;
+use super::pairing::{PairBy, Paired, Pairing, Survey, pairing};
+use super::places::{Dialects, Places};
+use super::rows::{ReplyRow, Stream, stream};
 use crate::digest::{file_sha256, text_sha256};
+use crate::read::values::key;
 use loupe_core::sample::Outcome;
 use loupe_core::{
-    DataError, Dataset, DatasetInfo, MediaLoader, PictureRecord, Prediction, Record, Reply, Sample,
+    DataError, Dataset, DatasetInfo, Failure, MediaLoader, PictureRecord, Prediction, Record, Reply, Sample,
 };
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-/// Columns by name; what is not given is guessed from the names there are ([`Mapping::guess`]).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ColumnOptions {
-    /// Of the reply; `a.b` goes into nested objects, `a.0` into lists.
-    pub reply: Option<String>,
-    /// Of the id.
-    pub id: Option<String>,
-    /// Of the reference answer.
-    pub gold: Option<String>,
-    /// Of the question.
-    pub question: Option<String>,
-    /// Of the options.
-    pub choices: Option<String>,
-    /// Of what rows share: image, patient, video.
-    pub group: Option<String>,
-    /// Columns to keep as tags, as (tag, column).
-    pub tags: Vec<(String, String)>,
-    /// Where the rows lie inside a JSON object.
-    pub rows: Option<String>,
-    /// Letters on offer where the file has no options, such as `ABCD`.
-    pub letters: String,
-}
-
-/// Which replies, and how they are matched with questions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinOptions {
-    /// The file of replies.
-    pub replies: PathBuf,
-    /// References in a file of their own, matched by id.
-    pub references: Option<PathBuf>,
-    /// What the columns of the replies mean.
-    pub columns: ColumnOptions,
-    /// The dataset as its user named it, for the record; `None` where the file holds the questions itself.
-    pub data: Option<String>,
-    /// Match rows with the dataset by position, not by id.
-    pub in_order: bool,
-    /// Replies per sample: so many rows have the same id.
-    pub rollouts: usize,
-    /// Boxes and points in the replies.
-    pub places: PlaceOptions,
-}
-
-impl JoinOptions {
-    /// One reply a sample, matched by id, without places.
-    pub fn new(replies: impl Into<PathBuf>) -> Self {
-        Self {
-            replies: replies.into(),
-            references: None,
-            columns: ColumnOptions::default(),
-            data: None,
-            in_order: false,
-            rollouts: 1,
-            places: PlaceOptions::default(),
-        }
-    }
-}
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 /// A sample of the join, or why the dataset could not give it: a line of a run's samples.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,21 +66,47 @@ pub struct Join<'a> {
     file: PathBuf,
     mapping: Mapping,
     set: Option<&'a dyn Dataset>,
-    in_order: bool,
-    /// Item by id.
-    item_of: HashMap<String, usize>,
-    references: HashMap<String, ReplyRow>,
+    side: Side,
     dialects: Option<Dialects>,
     loader: &'a dyn MediaLoader,
 }
 
-/// Reads the file of replies once, to learn its columns, ids and bad rows, and matches it with `dataset` or
-/// with the questions that it holds itself. `loader` tells the sizes of the dataset's pictures where places
-/// are read.
+/// Where the questions come from.
+enum Side {
+    /// The rows of the file themselves: item by id.
+    Own(HashMap<String, usize>),
+    /// The items of a dataset, with their ids.
+    Set(Pairing, Vec<Option<String>>),
+    /// The rows of a file of references: item by row of it, and the rows by item.
+    References(Pairing, Vec<usize>, Vec<ReplyRow>),
+}
+
+impl Side {
+    fn item(&self, row: &ReplyRow) -> Option<usize> {
+        match self {
+            Self::Own(items) => items.get(&row.id).copied(),
+            Self::Set(pairing, _) => pairing.item(row),
+            Self::References(pairing, items, _) => items.get(pairing.item(row)?).copied(),
+        }
+    }
+
+    /// The id of an item, where it is not that of the row.
+    fn id(&self, item: usize) -> Option<String> {
+        match self {
+            Self::Own(_) => None,
+            Self::Set(_, ids) => ids.get(item)?.clone(),
+            Self::References(_, _, rows) => Some(rows.get(item)?.id.clone()),
+        }
+    }
+}
+
+/// Reads the file of replies, to learn its columns, ids and bad rows, and matches it with `dataset`, with the
+/// references of a file of their own, or with the questions that it holds itself. `loader` tells the sizes
+/// of the dataset's pictures where places are read.
 ///
 /// # Errors
-/// When a file cannot be read, its columns mean nothing, it does not belong to the dataset, or its dialect
-/// needs a size that nobody has.
+/// When a file cannot be read, its columns mean nothing, it does not belong to the dataset, its questions are not
+/// those of the dataset, there is nothing to judge replies by, or its dialect needs a size that nobody has.
 pub fn join<'a>(
     options: &JoinOptions,
     dataset: Option<&'a dyn Dataset>,
@@ -143,35 +117,43 @@ pub fn join<'a>(
         return Err(JoinError::NoRollouts);
     }
     let dialects = options.places.checked(dataset.is_some())?;
-    let mut mapping = mapping(options)?;
-    let mut notes = Vec::new();
-    let mut survey = Survey::of(file, &mapping, options.rollouts)?;
-    if survey.items.len() < survey.rows && options.rollouts == 1 && options.columns.id.is_none() {
-        // A guessed column that is no identity.
-        if let Some(column) = mapping.id.take() {
-            notes.push(format!("column {column:?} repeats; rows are numbered instead"));
-            survey = Survey::of(file, &mapping, options.rollouts)?;
-        }
-    }
-    let described = described(&mapping);
-    let references = match &options.references {
-        Some(file) => references(file, options)?,
-        None => HashMap::new(),
+    let Columns { mut mapping, ids, tool } = Columns::of(options)?;
+    let mut notes: Vec<String> = tool.map(|tool| format!("the file is one of {tool}")).into_iter().collect();
+    let references = options.references.as_deref().map(|file| references(file, options)).transpose()?;
+    let asked: Option<Vec<Option<Asked>>> = match (dataset, &references) {
+        (Some(set), _) => Some((0..set.len()).map(|i| Some(Asked::of_sample(&set.get(i).ok()?))).collect()),
+        (None, Some(rows)) => Some(rows.iter().map(|row| Some(Asked::of_row(row))).collect()),
+        (None, None) => None,
     };
+    if asked.is_none() && options.pair_by != PairBy::Id {
+        return Err(JoinError::NothingToPair);
+    }
+    let survey = identified(options, &mut mapping, &ids, asked.as_deref(), &mut notes)?;
+    let described = described(&mapping);
+    let referenced = match &asked {
+        Some(asked) => asked.iter().flatten().any(Asked::has_reference) || dataset.is_some(),
+        None => survey.golds > 0,
+    };
+    if !referenced && !options.unreferenced {
+        return Err(JoinError::NoReference { columns: described });
+    }
     let fingerprint = file_sha256(file).map_err(JoinError::Replies)?;
     let of_references = options.references.as_deref().map(file_sha256).transpose();
     let mut read_as = json!({
         "mapping": mapping,
-        "in_order": options.in_order,
+        "in_order": options.pair_by == PairBy::Order,
         "data": options.data,
         "references": of_references.map_err(JoinError::References)?,
     });
-    if let (Some(dialects), Some(how)) = (options.places.record(), read_as.as_object_mut()) {
-        how.insert("dialects".to_owned(), dialects);
+    let mut record = |key: &str, value: Value| {
+        if let Some(how) = read_as.as_object_mut() {
+            how.insert(key.to_owned(), value);
+        }
+    };
+    if let Some(dialects) = options.places.record() {
+        record("dialects", dialects);
     }
     let name = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    // With the layout of run folders: one that an earlier version made of the same file cannot be written to.
-    let key = text_sha256(&format!("2{fingerprint}{read_as}"));
     let info = match dataset {
         Some(set) => set.info().clone(),
         None => DatasetInfo {
@@ -180,12 +162,39 @@ pub fn join<'a>(
             group_by: mapping.group.clone().unwrap_or_else(|| "row".to_owned()),
             fingerprint: fingerprint.clone(),
             citation: String::new(),
+            published_rows: None,
         },
     };
-    let (items, item_of) = match dataset {
-        Some(set) => (set.len(), items_of_set(set, &survey, options.in_order, &described)?),
-        None => (survey.items.len(), survey.items),
+    let mut problems = survey.problems.clone();
+    let (items, side) = match asked {
+        None => {
+            problems.extend(survey.repeats);
+            (survey.items.len(), Side::Own(survey.items))
+        }
+        Some(asked) => {
+            let pairing = pairing(options.pair_by, &survey, &asked, &described, &mut notes)?;
+            record("paired_by", pairing.word().into());
+            if options.ids_only {
+                record("ids_only", true.into());
+            }
+            let paired = Paired::of((file, &mapping), &pairing, &asked, options.rollouts, options.ids_only)?;
+            let set = if dataset.is_some() { info.name.as_str() } else { "the references" };
+            notes.extend(paired.notes(set));
+            problems.extend(paired.repeats);
+            match references.filter(|_| dataset.is_none()) {
+                None => {
+                    let ids = asked.iter().map(|asked| Some(asked.as_ref()?.id.clone())).collect();
+                    (asked.len(), Side::Set(pairing, ids))
+                }
+                Some(rows) => {
+                    let (items, rows) = in_order_of(paired.order, rows);
+                    (rows.len(), Side::References(pairing, items, rows))
+                }
+            }
+        }
     };
+    // With the layout of run folders: one that an earlier version made of the same file cannot be written to.
+    let key = text_sha256(&format!("2{fingerprint}{read_as}"));
     notes.push(described);
     Ok(Join {
         dataset: info,
@@ -197,45 +206,113 @@ pub fn join<'a>(
         items,
         rollouts: options.rollouts,
         notes,
-        problems: survey.problems,
+        problems,
         file: file.clone(),
         mapping,
         set: dataset,
-        in_order: options.in_order,
-        item_of,
-        references,
+        side,
         dialects,
         loader,
     })
 }
 
+/// The item of each row of the references, and the rows by item: those first to which the file comes, in its
+/// order, then those that it lacks.
+fn in_order_of(order: Vec<usize>, rows: Vec<ReplyRow>) -> (Vec<usize>, Vec<ReplyRow>) {
+    let mut items: Vec<Option<usize>> = vec![None; rows.len()];
+    for (item, row) in order.iter().enumerate() {
+        if let Some(slot) = items.get_mut(*row) {
+            *slot = Some(item);
+        }
+    }
+    let mut next = order.len();
+    let items: Vec<usize> = items
+        .into_iter()
+        .map(|item| {
+            item.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect();
+    let mut by_item: Vec<(usize, ReplyRow)> = items.iter().copied().zip(rows).collect();
+    by_item.sort_by_key(|(item, _)| *item);
+    (items, by_item.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Surveys the file with the first column that identifies its rows and shares an id with the other side.
+fn identified(
+    options: &JoinOptions,
+    mapping: &mut Mapping,
+    ids: &[String],
+    asked: Option<&[Option<Asked>]>,
+    notes: &mut Vec<String>,
+) -> Result<Survey, JoinError> {
+    let rollouts = options.rollouts;
+    let survey = |mapping: &Mapping| Survey::of(&options.replies, mapping, rollouts);
+    if options.columns.id.is_some() || ids.is_empty() {
+        return survey(mapping);
+    }
+    let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| key(&a.id)).collect());
+    let mut unique: Option<(String, Survey)> = None;
+    for column in ids {
+        mapping.id = Some(column.clone());
+        let found = survey(mapping)?;
+        if !found.identifies(rollouts) {
+            // A guessed column that is no identity.
+            notes.push(format!("column {column:?} repeats or has gaps and is no id"));
+            continue;
+        }
+        let shared = theirs.as_ref().is_none_or(|ids| found.items.keys().any(|id| ids.contains(key(id))));
+        if shared {
+            return Ok(found);
+        }
+        unique.get_or_insert_with(|| (column.clone(), found));
+    }
+    if let Some((column, found)) = unique {
+        mapping.id = Some(column);
+        return Ok(found);
+    }
+    mapping.id = None;
+    if asked.is_none() {
+        notes.push("rows are numbered".to_owned());
+    }
+    survey(mapping)
+}
+
 impl<'a> Join<'a> {
-    /// The questions in order: of the dataset, or made from the rows of the file.
+    /// The questions in order: of the dataset, of the references, or made from the rows of the file.
     pub fn samples(&self) -> Box<dyn Iterator<Item = JoinedSample> + '_> {
         if let Some(set) = self.set {
             return Box::new((0..set.len()).map(move |row| JoinedSample { row, sample: set.get(row) }));
         }
         let mut next = 0;
         let mut places = self.places();
-        let rows = stream(&self.file, &self.mapping).flatten();
-        Box::new(rows.filter_map(move |mut row| {
-            // The first row of an id is the sample; further ones are rollouts.
-            if self.item_of.get(&row.id) != Some(&next) {
-                return None;
-            }
-            next += 1;
-            if let Some(reference) = self.references.get(&row.id) {
-                row.gold.clone_from(&reference.gold);
-                row.tags.extend(reference.tags.clone());
-                if row.choices.iter().all(|c| c.text.is_empty()) && !reference.choices.is_empty() {
-                    row.choices.clone_from(&reference.choices);
-                }
-            }
+        let mut sample = move |row: &ReplyRow| {
             let mut sample = row.sample();
-            if let Some(target) = places.as_mut().and_then(|places| places.target(&row)) {
+            if let Some(target) = places.as_mut().and_then(|places| places.target(row)) {
                 sample.target = target;
             }
-            Some(JoinedSample { row: row.row, sample: Ok(sample) })
+            JoinedSample { row: row.row, sample: Ok(sample) }
+        };
+        let rows = stream(&self.file, &self.mapping).flatten();
+        // The first row of an item is the sample; further ones are rollouts.
+        let firsts = rows.filter(move |row| {
+            let first = self.side.item(row) == Some(next);
+            next += usize::from(first);
+            first
+        });
+        let Side::References(_, _, references) = &self.side else {
+            return Box::new(firsts.map(move |row| sample(&row)));
+        };
+        let mut left = references.iter();
+        let mut firsts = firsts.fuse();
+        Box::new(std::iter::from_fn(move || {
+            let reference = left.next()?;
+            Some(match firsts.next() {
+                Some(row) => sample(&referenced(row, reference)),
+                None => sample(reference),
+            })
         }))
     }
 
@@ -246,16 +323,32 @@ impl<'a> Join<'a> {
             rows: stream(&self.file, &self.mapping),
             places: self.places(),
             rollouts: vec![0; self.items],
+            failed: 0,
         }
     }
 
-    /// What is to be said once the replies are written, in sentences for people; `missing` as
-    /// [`ReplyLines::missing`] counts it.
-    pub fn warnings(&self, missing: usize) -> Vec<String> {
+    /// What is to be said once the replies are written, in sentences for people.
+    pub fn warnings(&self, written: &ReplyLines<'_>) -> Vec<String> {
         const MOST: usize = 5;
         let mut said = Vec::new();
-        if missing > 0 {
-            said.push(format!("{missing} of {} replies are not in the file", self.items * self.rollouts));
+        let lacking: Vec<usize> =
+            (0..self.items).filter(|i| written.rollouts.get(*i).is_none_or(|n| *n < self.rollouts)).collect();
+        if !lacking.is_empty() {
+            let names: Vec<String> = lacking.iter().take(MOST).filter_map(|i| self.side.id(*i)).collect();
+            let more = if lacking.len() > MOST { ", …" } else { "" };
+            let names =
+                if names.is_empty() { String::new() } else { format!(" (ids {}{more})", names.join(", ")) };
+            said.push(format!(
+                "{} of {} replies are not in the file{names}",
+                written.missing(),
+                self.items * self.rollouts
+            ));
+        }
+        if written.failed > 0 {
+            said.push(format!(
+                "{} of the file hold no reply and failed",
+                loupe_core::words::counted(written.failed, "row")
+            ));
         }
         said.extend(self.problems.iter().take(MOST).cloned());
         if self.problems.len() > MOST {
@@ -269,6 +362,21 @@ impl<'a> Join<'a> {
     }
 }
 
+/// A row of replies with its reference, and what the file of references says besides.
+fn referenced(mut row: ReplyRow, reference: &ReplyRow) -> ReplyRow {
+    row.id.clone_from(&reference.id);
+    row.gold.clone_from(&reference.gold);
+    row.tags.extend(reference.tags.clone());
+    if row.choices.iter().all(|c| c.text.is_empty()) && !reference.choices.is_empty() {
+        row.choices.clone_from(&reference.choices);
+    }
+    if row.question.is_empty() {
+        row.question.clone_from(&reference.question);
+    }
+    row.group = row.group.or_else(|| reference.group.clone());
+    row
+}
+
 /// The replies of a [`Join`]: rows without an item, or beyond the number of rollouts, are left out.
 pub struct ReplyLines<'a> {
     join: &'a Join<'a>,
@@ -276,6 +384,8 @@ pub struct ReplyLines<'a> {
     places: Option<Places<'a>>,
     /// Replies so far, by item.
     rollouts: Vec<usize>,
+    /// Rows so far that hold no reply.
+    failed: usize,
 }
 
 impl ReplyLines<'_> {
@@ -285,18 +395,23 @@ impl ReplyLines<'_> {
     }
 
     fn joined(&mut self, row: ReplyRow) -> Option<JoinedReply> {
-        let Self { join, places, rollouts, .. } = self;
-        let item = if join.set.is_some() && join.in_order { row.row } else { *join.item_of.get(&row.id)? };
+        let Self { join, places, rollouts, failed, .. } = self;
+        let item = join.side.item(&row)?;
         let rollout = rollouts.get_mut(item).filter(|have| **have < join.rollouts)?;
         *rollout += 1;
-        let (outcome, pictures) = match places {
-            Some(places) => {
+        let id = join.side.id(item).unwrap_or_else(|| row.id.clone());
+        let (outcome, pictures) = match (&row.failure, places) {
+            (Some(reason), _) => {
+                *failed += 1;
+                (Outcome::Failed(Failure::may_pass(reason.clone())), Vec::new())
+            }
+            (None, Some(places)) => {
                 let sample = join.set.and_then(|set| set.get(item).ok());
                 places.reply(&row, sample.as_ref())
             }
-            None => (Outcome::Reply(Reply::from_text(row.reply)), Vec::new()),
+            (None, None) => (Outcome::Reply(Reply::from_text(row.reply)), Vec::new()),
         };
-        let prediction = Prediction { id: row.id, outcome, record: Record::Single };
+        let prediction = Prediction { id, outcome, record: Record::Single };
         Some(JoinedReply { item, rollout: *rollout - 1, prediction, pictures })
     }
 }
@@ -314,160 +429,4 @@ impl Iterator for ReplyLines<'_> {
             }
         }
     }
-}
-
-/// What the columns of the replies mean.
-fn mapping(options: &JoinOptions) -> Result<Mapping, JoinError> {
-    let given = &options.columns;
-    let columns = columns(&options.replies, given.rows.as_deref()).map_err(JoinError::Replies)?;
-    let names = || columns.iter().map(String::as_str);
-    let mut mapping = match (Mapping::guess(names()), &given.reply) {
-        (Ok(mapping), _) => mapping,
-        // The other columns are guessed as if the reply's had a name that is known.
-        (Err(_), Some(_)) => Mapping::guess(names().chain(["reply"])).map_err(JoinError::NoReplyColumn)?,
-        (Err(problem), None) => return Err(JoinError::NoReplyColumn(problem)),
-    };
-    let set = |to: &mut Option<String>, given: &Option<String>| {
-        if given.is_some() {
-            to.clone_from(given);
-        }
-    };
-    mapping.reply = given.reply.clone().unwrap_or(mapping.reply);
-    set(&mut mapping.id, &given.id);
-    set(&mut mapping.gold, &given.gold);
-    set(&mut mapping.question, &given.question);
-    set(&mut mapping.choices, &given.choices);
-    set(&mut mapping.group, &given.group);
-    if mapping.gold.as_ref() == Some(&mapping.reply) {
-        mapping.gold = None;
-    }
-    for (tag, column) in &given.tags {
-        mapping.tags.retain(|(have, _)| have != tag);
-        mapping.tags.push((tag.clone(), column.clone()));
-    }
-    mapping.rows.clone_from(&given.rows);
-    mapping.letters.clone_from(&given.letters);
-    mapping.sizes = options.places.columns();
-    let by_name = [&given.reply, &given.id, &given.gold, &given.question, &given.choices, &given.group];
-    for column in by_name.into_iter().flatten().chain(&mapping.sizes) {
-        let top = column.split('.').next().unwrap_or(column);
-        if !columns.is_empty() && !columns.iter().any(|c| c == column || c == top) {
-            return Err(JoinError::NoColumn { column: column.clone(), known: columns.join(", ") });
-        }
-    }
-    Ok(mapping)
-}
-
-/// The mapping in words.
-fn described(mapping: &Mapping) -> String {
-    let of = |column: &Option<String>| column.clone().unwrap_or_else(|| "–".to_owned());
-    let tags: Vec<String> = mapping
-        .tags
-        .iter()
-        .map(|(tag, column)| if tag == column { tag.clone() } else { format!("{tag}={column}") })
-        .collect();
-    format!(
-        "columns: reply {}, reference {}, id {}, question {}, options {}, group {}, tags {}",
-        if mapping.reply.is_empty() { "(the value)" } else { &mapping.reply },
-        of(&mapping.gold),
-        of(&mapping.id),
-        of(&mapping.question),
-        of(&mapping.choices),
-        of(&mapping.group),
-        if tags.is_empty() { "–".to_owned() } else { tags.join(", ") }
-    )
-}
-
-/// What is in a file: its rows and ids, and the rows that cannot be used.
-#[derive(Default)]
-struct Survey {
-    /// Item by id, in order of first appearance.
-    items: HashMap<String, usize>,
-    rows: usize,
-    problems: Vec<String>,
-}
-
-impl Survey {
-    fn of(file: &Path, mapping: &Mapping, rollouts: usize) -> Result<Self, JoinError> {
-        let mut survey = Self::default();
-        let mut times = Vec::new();
-        for row in stream(file, mapping) {
-            match row {
-                Ok(row) => {
-                    survey.rows += 1;
-                    let next = survey.items.len();
-                    let item = *survey.items.entry(row.id).or_insert(next);
-                    if item == times.len() {
-                        times.push(0);
-                    }
-                    let Some(times) = times.get_mut(item) else { continue };
-                    *times += 1;
-                    if *times > rollouts {
-                        survey.problems.push(format!(
-                            "row {}: its id occurs before; --rollouts counts replies per id",
-                            row.row
-                        ));
-                    }
-                }
-                Err(problem @ DataError::Row { .. }) => survey.problems.push(problem.to_string()),
-                Err(error) => return Err(JoinError::Replies(error)),
-            }
-        }
-        if survey.rows == 0 {
-            return Err(JoinError::Empty { file: file.display().to_string() });
-        }
-        Ok(survey)
-    }
-}
-
-/// The item of each id of a dataset; none where rows are matched by position.
-fn items_of_set(
-    set: &dyn Dataset,
-    survey: &Survey,
-    in_order: bool,
-    columns: &str,
-) -> Result<HashMap<String, usize>, JoinError> {
-    if in_order {
-        if set.len() != survey.rows {
-            return Err(JoinError::Length { rows: survey.rows, set: set.len() });
-        }
-        return Ok(HashMap::new());
-    }
-    let mut items = HashMap::new();
-    let mut first = None;
-    for item in 0..set.len() {
-        if let Ok(sample) = set.get(item) {
-            first.get_or_insert_with(|| sample.id.clone());
-            items.insert(sample.id, item);
-        }
-    }
-    if survey.items.keys().all(|id| !items.contains_key(id)) {
-        return Err(JoinError::NoSharedId {
-            theirs: survey.items.keys().min().cloned().unwrap_or_default(),
-            ours: first.unwrap_or_default(),
-            columns: columns.to_owned(),
-        });
-    }
-    Ok(items)
-}
-
-/// References of a file of their own, by id.
-fn references(file: &Path, options: &JoinOptions) -> Result<HashMap<String, ReplyRow>, JoinError> {
-    let columns = columns(file, None).map_err(JoinError::References)?;
-    let named = columns.iter().map(String::as_str).chain(["reply"]);
-    let mut mapping = Mapping::guess(named).map_err(JoinError::NoReplyColumn)?;
-    if options.columns.gold.is_some() {
-        mapping.gold.clone_from(&options.columns.gold);
-    }
-    // A map from id to reference has no columns.
-    mapping.reply = mapping.gold.clone().unwrap_or_default();
-    let rows = read(file, &mapping).map_err(JoinError::References)?.rows;
-    let bare = mapping.gold.is_none();
-    let whole = |mut row: ReplyRow| {
-        if bare {
-            row.gold = vec![row.reply.clone()];
-        }
-        (row.id.clone(), row)
-    };
-    Ok(rows.into_iter().map(whole).collect())
 }

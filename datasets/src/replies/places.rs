@@ -3,7 +3,7 @@
 
 use super::error::JoinError;
 use super::rows::ReplyRow;
-use loupe_core::dialect::{Dialect, Parsed, PictureSizes, SpokenPicture, Units, dialect};
+use loupe_core::dialect::{DIALECTS, Dialect, Parsed, PictureSizes, SpokenPicture, Units};
 use loupe_core::sample::Outcome;
 use loupe_core::{Failure, Finding, Labelled, MediaLoader, MediaRef, PictureRecord, Reply, Sample, Target};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ impl PlaceOptions {
 }
 
 fn named(name: &str) -> Result<&'static Dialect, JoinError> {
-    dialect(name).ok_or_else(|| JoinError::UnknownDialect { name: name.to_owned() })
+    Ok(DIALECTS.by_name(name)?)
 }
 
 /// The dialects of a file and where its rows hold sizes.

@@ -1,23 +1,33 @@
 //! The rows of a reply file, one at a time.
 
-use super::formats::{Row, each, file_name};
+use super::fields::at;
+use super::formats::{Row, Rows, each, unreadable};
 use super::mapping::Mapping;
-use crate::read::{chosen_of, python_list, unlettered};
-use loupe_core::{Choice, DataError, Sample, Target};
+use super::offered::offered;
+use super::said::Said;
+use crate::read::options::{chosen_of, letters_of};
+use crate::read::values::{answer_words, key, whole, words};
+use loupe_core::{Choice, DataError, Sample, Spot, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A reply of another tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplyRow {
     /// Row of the file, from 0.
     pub row: usize,
+    /// Where it stands in the file.
+    pub at: Option<Spot>,
     /// Identity, or the number of the row.
     pub id: String,
-    /// The words; an absent reply is empty.
+    /// Is the id that of a column or key, not the number of the row?
+    pub named: bool,
+    /// The words; empty where there are none.
     pub reply: String,
+    /// Why there is no reply; nothing where there is one.
+    pub failure: Option<String>,
     /// The accepted wordings of the reference, where a column holds them.
     pub gold: Vec<String>,
     /// The question, or nothing.
@@ -33,8 +43,14 @@ pub struct ReplyRow {
 }
 
 impl ReplyRow {
+    /// Where the row stands and its id, for people.
+    pub(super) fn place(&self) -> String {
+        let at = self.at.unwrap_or(Spot::Row(self.row + 1));
+        if self.named { format!("{at} (id {:?})", self.id) } else { at.to_string() }
+    }
+
     /// The row as a sample without pictures. Where options are offered and the reference is one of
-    /// them, by letter or by words, the target is that letter.
+    /// them, by letter or by words, the target is that letter; where it is several of them, their letters.
     pub fn sample(&self) -> Sample {
         let only_letters = self.choices.iter().all(|c| c.text.is_empty());
         let open = self
@@ -50,13 +66,15 @@ impl ReplyRow {
             [gold] => chosen_of(&self.choices, gold),
             _ => None,
         };
+        let several = if choice.is_none() && !open { letters_of(&self.choices, &self.gold) } else { None };
         let target = match choice {
             Some(letter) => Target::Choice(letter),
+            None if several.is_some() => several.unwrap_or(Target::Unknown),
             None if self.gold.is_empty() => Target::Unknown,
             None => Target::Text(self.gold.clone()),
         };
         // Letters without words are an offer only where the reference is one of them.
-        let offered = choice.is_some() || !only_letters;
+        let offered = !matches!(target, Target::Text(_) | Target::Unknown) || !only_letters;
         let mut tags = self.tags.clone();
         Sample {
             id: self.id.clone(),
@@ -80,22 +98,46 @@ pub struct Replies {
     pub problems: Vec<DataError>,
 }
 
-/// The columns of a file, from its first row; `rows` as in [`Mapping::rows`].
+/// Rows that are looked at to learn what the columns of a file hold.
+const FIRST_ROWS: usize = 20;
+
+/// The first rows of a file, each an object of named fields; none for a map from id to reply.
+///
+/// # Errors
+/// When the file cannot be read or is of no known format.
+pub(super) fn first_rows(path: &Path, rows: Option<&str>) -> Result<Vec<Value>, DataError> {
+    struct First(Vec<Value>);
+    impl Rows for First {
+        fn row(&mut self, row: Row) -> bool {
+            if row.value.is_object() {
+                self.0.push(row.value);
+            }
+            self.0.len() < FIRST_ROWS && !(row.key.is_some() && self.0.is_empty())
+        }
+        fn problem(&mut self, _: DataError) {}
+    }
+    let mut first = First(Vec::new());
+    each(path, rows, &mut first)?;
+    Ok(first.0)
+}
+
+/// The columns of a file, from its first rows; `rows` as in [`Mapping::rows`].
 ///
 /// # Errors
 /// When the file cannot be read or is of no known format.
 pub fn columns(path: &Path, rows: Option<&str>) -> Result<Vec<String>, DataError> {
-    let mut found = Vec::new();
-    let mut first = |_: usize, row: Row| {
-        found = match row {
-            Row::Json(_, Value::Object(keys)) => keys.keys().cloned().collect(),
-            Row::Json(..) => Vec::new(),
-            Row::Cells(cells) => cells.into_iter().map(|(k, _)| k).collect(),
-        };
-        false
-    };
-    each(path, rows, &mut first, &mut |_| {})?;
-    Ok(found)
+    Ok(names_of(&first_rows(path, rows)?))
+}
+
+/// The fields of rows, in the order in which they come up.
+pub(super) fn names_of(rows: &[Value]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in rows.iter().filter_map(Value::as_object).flat_map(|row| row.keys()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 /// Reads replies one at a time, on a thread of its own. A [`DataError::Row`] is that row's alone;
@@ -104,22 +146,14 @@ pub fn stream(path: &Path, mapping: &Mapping) -> Stream {
     let (to, rows) = sync_channel(256);
     let (path, mapping) = (path.to_path_buf(), mapping.clone());
     std::thread::spawn(move || {
-        let mut any_reply = false;
-        let mut any_row = false;
-        let mut take = |number: usize, row: Row| {
-            let (row, has_reply) = row.reply_row(number, &mapping);
-            any_row = true;
-            any_reply |= has_reply;
-            to.send(Ok(row)).is_ok()
-        };
-        let mut problem = |error| drop(to.send(Err(error)));
-        let end = each(&path, mapping.rows.as_deref(), &mut take, &mut problem);
-        let end = end.and_then(|()| match any_row && !any_reply {
-            true => {
-                let problem =
-                    format!("no row has a column {:?}; name the column of the replies", mapping.reply);
-                Err(DataError::Read { file: file_name(&path), problem })
-            }
+        let mut sender = Sender { to: &to, mapping: &mapping, any_row: false, any_reply: false };
+        let end = each(&path, mapping.rows.as_deref(), &mut sender);
+        let lacks = sender.any_row && !sender.any_reply;
+        let end = end.and_then(|()| match lacks {
+            true => Err(unreadable(
+                &path,
+                format!("no row has a column {:?}; name the column of the replies", mapping.reply),
+            )),
             false => Ok(()),
         });
         if let Err(error) = end {
@@ -127,6 +161,27 @@ pub fn stream(path: &Path, mapping: &Mapping) -> Stream {
         }
     });
     Stream { rows }
+}
+
+/// Sends rows to the other end of a stream.
+struct Sender<'a> {
+    to: &'a SyncSender<Result<ReplyRow, DataError>>,
+    mapping: &'a Mapping,
+    any_row: bool,
+    any_reply: bool,
+}
+
+impl Rows for Sender<'_> {
+    fn row(&mut self, row: Row) -> bool {
+        let (row, has_reply) = row.reply_row(self.mapping);
+        self.any_row = true;
+        self.any_reply |= has_reply;
+        self.to.send(Ok(row)).is_ok()
+    }
+
+    fn problem(&mut self, problem: DataError) {
+        drop(self.to.send(Err(problem)));
+    }
 }
 
 /// Rows as they are read; see [`stream`].
@@ -159,112 +214,86 @@ pub fn read(path: &Path, mapping: &Mapping) -> Result<Replies, DataError> {
     Ok(out)
 }
 
-fn words(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(s) => Some(s.clone()),
-        other => Some(other.to_string()),
-    }
-}
-
-/// A whole number, also when it is written with a fraction of zeros (`640.0`), as pandas does.
-fn whole(text: &str) -> Option<usize> {
-    let number = text.trim();
-    number
-        .split_once('.')
-        .map_or(Some(number), |(n, zeros)| zeros.chars().all(|c| c == '0').then_some(n))?
-        .parse()
-        .ok()
-}
-
-/// A list of words: of a list, or of the Python list that some tools write as words.
-fn listed(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(list) => list.iter().filter_map(words).collect(),
-        Value::String(text) => python_list(text).unwrap_or_default(),
-        _ => Vec::new(),
-    }
-}
-
-/// What `key` names inside a value; a number goes into a list (`img_size.0`).
-fn inside<'a>(at: &'a Value, key: &str) -> Option<&'a Value> {
-    match at {
-        Value::Array(list) => list.get(key.parse::<usize>().ok()?),
-        at => at.get(key),
-    }
-}
-
 impl Row {
-    fn value(&self, column: &str) -> Option<Value> {
-        match self {
-            Self::Json(_, row) => {
-                row.get(column).or_else(|| column.split('.').try_fold(row, inside)).cloned()
-            }
-            Self::Cells(cells) => {
-                cells.iter().find(|(k, _)| k == column).map(|(_, v)| Value::String(v.clone()))
-            }
-        }
-    }
-
     fn get(&self, column: &str) -> Option<String> {
-        words(&self.value(column)?)
+        words(at(&self.value, column)?)
     }
 
-    /// The options, from their column or from columns of their own.
-    fn choices(&self, mapping: &Mapping) -> Vec<Choice> {
-        if let Some(value) = mapping.choices.as_ref().and_then(|c| self.value(c)) {
-            if let Value::Object(map) = &value {
-                let one = |(letter, text): (&String, &Value)| {
-                    Some(Choice { letter: letter.chars().next()?, text: words(text)? })
-                };
-                return map.iter().filter_map(one).collect();
-            }
-            return unlettered(listed(&value));
+    /// The words of a question: of the column, or of the turns of a conversation.
+    fn question(&self, column: &str) -> String {
+        match at(&self.value, column) {
+            Some(turns @ Value::Array(_)) => Said::of(Some(turns)).text().to_owned(),
+            _ => self.get(column).unwrap_or_default(),
         }
+    }
+
+    /// The options, from their column or from columns of their own; those without words are not offered and
+    /// move no other.
+    fn choices(&self, mapping: &Mapping) -> Vec<Choice> {
         // "nan" is pandas' empty cell.
-        let real = |text: &String| !text.is_empty() && text != "nan";
+        let real = |text: &String| !text.is_empty() && !text.eq_ignore_ascii_case("nan");
+        let listed =
+            mapping.choices.as_ref().and_then(|c| at(&self.value, c)).map(offered).unwrap_or_default();
+        if !listed.is_empty() {
+            return listed;
+        }
         let of = |letter: char| {
             let names = [
                 letter.to_string(),
                 format!("option_{letter}"),
                 format!("option_{}", letter.to_ascii_lowercase()),
+                format!("Choice {letter}"),
+                format!("choice_{}", letter.to_ascii_lowercase()),
+                format!("op{}", letter.to_ascii_lowercase()),
             ];
             let text = names.iter().find_map(|n| self.get(n)).filter(real)?;
             Some(Choice { letter, text })
         };
-        let own: Vec<Choice> = ('A'..='Z').map_while(of).collect();
+        let own: Vec<Choice> = ('A'..='Z').filter_map(of).collect();
         if own.len() > 1 {
             return own;
         }
         mapping.letters.chars().map(|letter| Choice { letter, text: String::new() }).collect()
     }
 
-    /// The row, and whether it has a reply at all.
-    fn reply_row(&self, number: usize, mapping: &Mapping) -> (ReplyRow, bool) {
-        let key = if let Self::Json(key, _) = self { key.clone() } else { None };
-        let bare = match self {
-            // A map from id to reply.
-            Self::Json(Some(_), value) if !value.is_object() => words(value),
-            _ => None,
+    /// The row, and whether it has a reply or the reason why there is none.
+    fn reply_row(&self, mapping: &Mapping) -> (ReplyRow, bool) {
+        // A map from id to reply.
+        let bare = self.key.is_some() && !self.value.is_object();
+        let reply = if bare { Some(&self.value) } else { at(&self.value, &mapping.reply) };
+        let error = mapping.errors.iter().find_map(|column| Said::error(at(&self.value, column)));
+        let has_reply = reply.is_some() || error.is_some();
+        let said = match (Said::of(reply), error) {
+            // An error beside words is a remark of the tool; without words it is why there are none.
+            (Said::Words(words), Some(_)) if !words.trim().is_empty() => Said::Words(words),
+            (_, Some(error)) => error,
+            (said, None) => said,
         };
-        let reply = bare.or_else(|| self.get(&mapping.reply));
         let column = |name: &Option<String>| name.as_ref().and_then(|c| self.get(c));
-        let gold = match mapping.gold.as_ref().and_then(|c| self.value(c)) {
-            Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
-            Some(one) => words(&one).into_iter().collect(),
+        let gold = match mapping.gold.as_ref().and_then(|c| at(&self.value, c)) {
+            Some(Value::Array(list)) => list.iter().filter_map(answer_words).collect(),
+            Some(one) => answer_words(one).into_iter().collect(),
             None => Vec::new(),
         };
+        let failure = match &said {
+            Said::Nothing(why) => Some(why.clone()),
+            Said::Words(_) => None,
+        };
+        let id = column(&mapping.id).or_else(|| self.key.clone());
         let row = ReplyRow {
-            row: number,
-            id: column(&mapping.id).or(key).unwrap_or_else(|| number.to_string()),
+            row: self.number,
+            at: Some(self.at),
+            named: id.is_some(),
+            id: id.map_or_else(|| self.number.to_string(), |id| key(&id).to_owned()),
             gold,
-            question: column(&mapping.question).unwrap_or_default(),
+            question: mapping.question.as_ref().map(|c| self.question(c)).unwrap_or_default(),
             choices: self.choices(mapping),
             group: column(&mapping.group),
             tags: mapping.tags.iter().filter_map(|(tag, c)| Some((tag.clone(), self.get(c)?))).collect(),
-            reply: reply.clone().unwrap_or_default(),
+            reply: said.text().to_owned(),
+            failure,
             sizes: mapping.sizes.iter().map(|c| whole(&self.get(c)?)).collect(),
         };
-        (row, reply.is_some())
+        (row, has_reply)
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
+use crate::read::values::answer_words;
 use crate::read::{Root, Row, Split, sample, slices_of};
 use loupe_core::{DataError, Plane, Sample, Target, Window};
 use serde_json::Value;
@@ -63,11 +64,9 @@ fn sample_of(
     let key = format!("{}_{number}", key.join("_"));
     let question = question.as_str().ok_or_else(|| row.error(format!("question {number} is not text")))?;
     let target = match answers.get(&key) {
-        Some(answer) if answer.is_string() => {
-            Target::Text(vec![answer.as_str().unwrap_or_default().to_owned()])
-        }
-        Some(answer) => Target::Text(vec![answer.to_string()]),
         None => Target::Unknown,
+        Some(several @ (Value::Object(_) | Value::Array(_))) => Target::Text(vec![several.to_string()]),
+        Some(answer) => answer_words(answer).map_or(Target::Unknown, |words| Target::Text(vec![words])),
     };
     let mut tags = row.tags(&[("knee_side", "side"), ("time", "time")]);
     tags.insert("question_number".to_owned(), number.to_owned());

@@ -39,7 +39,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let rows = root.table_columns("df_chexpert_plus_240401.csv", b',', |name| COLUMNS.contains(&name))?;
     let of_split = |row: &Row| row.get("split").as_ref() == Some(&split.name);
     let kept = rows.into_iter().filter(|row| row.as_ref().map_or(true, of_split));
-    Ok(root.listed(split, kept.map(|row| image(root, &folder, &row?)).collect()))
+    Ok(root.listed(split, root.samples(kept.collect(), |row| image(root, &folder, row))))
 }
 
 fn image(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {

@@ -2,9 +2,9 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
-use crate::read::regions::{self, Annotated, labelled};
+use crate::read::regions::{self, Annotated, Region};
 use crate::read::{Root, Split, coco};
-use loupe_core::{Box2, DataError};
+use loupe_core::DataError;
 
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "coco",
@@ -30,11 +30,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
             tags.insert("crowd_regions".to_owned(), crowds.to_string());
         }
         let marks = image.marks.into_iter().filter(|m| !m.crowd);
-        let boxes = marks.filter_map(|m| {
-            let [x, y, width, height] = m.xywh?;
-            Some(labelled(m.label, Box2::from_xywh(x, y, width, height)))
-        });
-        let boxes = boxes.collect();
+        let boxes = marks.map(|m| Region::new(m.label, m.region)).collect();
         let group = tags.get("patient").cloned().unwrap_or_else(|| image.media.name.clone());
         Ok(Annotated { id: image.id, media: image.media, group, boxes, tags })
     });

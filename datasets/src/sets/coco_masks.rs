@@ -2,10 +2,9 @@
 
 use crate::entry::SetEntry;
 use crate::listed::{Embedded, Listed};
-use crate::read::coco::{self, Image};
+use crate::read::coco::{self, Image, Mark};
 use crate::read::{Root, Split, sample};
 use loupe_core::{DataError, Labelled, MediaRef, MediaSource, Sample, Target};
-use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -23,33 +22,26 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 
 /// What one sample's masks are made from.
 struct Outline {
-    file: String,
-    width: usize,
-    height: usize,
-    label: String,
-    segmentations: Vec<Value>,
+    size: [usize; 2],
+    marks: Vec<Mark>,
 }
 
-struct Outlines(Vec<Outline>);
+struct Outlines(Vec<Option<Outline>>);
 
 impl Embedded for Outlines {
     fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError> {
-        let Some(outline) = self.0.get(row) else { return Ok(()) };
+        let Some(Some(outline)) = self.0.get(row) else { return Ok(()) };
         let mut masks = Vec::new();
-        for segmentation in &outline.segmentations {
-            let mask =
-                coco::mask(segmentation, outline.width, outline.height).ok_or_else(|| DataError::Row {
-                    file: outline.file.clone(),
-                    row,
-                    problem: "the segmentation does not fit the image's width and height".to_owned(),
-                })?;
+        for mark in &outline.marks {
+            let mask = coco::mask(&mark.segmentation, outline.size).map_err(|problem| mark.error(problem))?;
             masks.push(Labelled {
                 picture: 0,
-                label: outline.label.clone(),
+                label: mark.label.clone(),
                 at: MediaRef {
                     source: MediaSource::Bytes(Arc::from(coco::pgm(&mask))),
                     view: Default::default(),
                     name: format!("mask {} of sample {row}", masks.len()),
+                    stated_size: None,
                 },
                 reader: None,
             });
@@ -60,20 +52,13 @@ impl Embedded for Outlines {
 }
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
-    let file = coco::file(root, &split.name)?;
     let (mut samples, mut outlines) = (Vec::new(), Vec::new());
     for image in coco::read(root, &split.name)?.images {
         match image {
-            Ok(image) => add(&file, image, &mut samples, &mut outlines),
+            Ok(image) => add(image, &mut samples, &mut outlines),
             Err(error) => {
                 samples.push(Err(error));
-                outlines.push(Outline {
-                    file: file.clone(),
-                    width: 0,
-                    height: 0,
-                    label: String::new(),
-                    segmentations: Vec::new(),
-                });
+                outlines.push(None);
             }
         }
     }
@@ -81,16 +66,23 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     Ok(root.listed(split, samples).with_embedded(Arc::new(Outlines(outlines)), row_of))
 }
 
-fn add(file: &str, image: Image, samples: &mut Vec<Result<Sample, DataError>>, outlines: &mut Vec<Outline>) {
-    let Image { id, media, width, height, marks, tags } = image;
-    let mut labels: Vec<(String, Vec<Value>)> = Vec::new();
-    for mark in marks.into_iter().filter(|m| !m.segmentation.is_null()) {
+fn add(image: Image, samples: &mut Vec<Result<Sample, DataError>>, outlines: &mut Vec<Option<Outline>>) {
+    let Image { id, media, size, marks, tags } = image;
+    let mut labels: Vec<(String, Vec<Mark>)> = Vec::new();
+    for mark in marks {
         match labels.iter_mut().find(|(label, _)| *label == mark.label) {
-            Some((_, all)) => all.push(mark.segmentation),
-            None => labels.push((mark.label, vec![mark.segmentation])),
+            Some((_, all)) => all.push(mark),
+            None => labels.push((mark.label.clone(), vec![mark])),
         }
     }
-    for (label, segmentations) in labels {
+    for (label, marks) in labels {
+        let Some(size) = size else {
+            let error =
+                marks.first().map(|m| m.error("the image has no width and height, which its masks need"));
+            samples.extend(error.map(Err));
+            outlines.push(None);
+            continue;
+        };
         let mut tags = tags.clone();
         tags.insert("label".to_owned(), label.clone());
         samples.push(Ok(Sample {
@@ -100,6 +92,6 @@ fn add(file: &str, image: Image, samples: &mut Vec<Result<Sample, DataError>>, o
             tags,
             ..sample(format!("{id}:{label}"))
         }));
-        outlines.push(Outline { file: file.to_owned(), width, height, label, segmentations });
+        outlines.push(Some(Outline { size, marks }));
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{Root, Row, Split, chosen, lettered, sample, slices_of};
+use crate::read::{Root, Row, Split, chosen, options, sample, slices_of};
 use loupe_core::{DataError, Plane, Sample, Window};
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
             ("benchmark", rows)
         }
     };
-    let samples = rows.into_iter().map(|row| sample_of(root, split, part, &row?)).collect();
+    let samples = root.samples(rows, |row| sample_of(root, split, part, row));
     Ok(root.listed(split, samples))
 }
 
@@ -75,7 +75,7 @@ fn sample_of(root: &Root, split: &Split, part: &str, row: &Row) -> Result<Sample
         (row.need("question")?, Vec::new(), row.free_answer("answer"))
     } else {
         let (question, choices) = split_choices(&row.need("mc_question")?);
-        let choices = lettered(choices);
+        let choices = options(root, row, choices.into_iter().map(Some).collect())?;
         if choices.is_empty() {
             return Err(row.error("\"mc_question\" has no choices A: … B: …"));
         }

@@ -45,6 +45,9 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let study = |row: &Row| -> Result<Sample, DataError> {
         let id = row.need("uid")?;
         let views = images.get(&id).into_iter().flatten();
+        if views.clone().next().is_none() {
+            return Err(row.error("indiana_projections.csv names no image of this study"));
+        }
         Ok(Sample {
             media: views.map(|(_, media)| media.clone()).collect(),
             tags: row.tags(&[("MeSH", "mesh"), ("Problems", "problems"), ("indication", "indication")]),
@@ -52,6 +55,6 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         })
     };
     let rows = root.table_rows("indiana_reports.csv", b',')?;
-    samples.extend(rows.into_iter().map(|row| study(&row?)));
+    samples.extend(root.samples(rows, study));
     Ok(root.listed(split, samples))
 }

@@ -91,10 +91,10 @@ fn exchange(
     Ok(Sample {
         media: vec![file(&image)?],
         question: question.replace("<image>", "").trim().to_owned(),
-        target: if masks.is_empty() {
-            Target::Text(vec![answer.trim().to_owned()])
-        } else {
-            Target::Masks(masks)
+        target: match (masks.is_empty(), answer.trim()) {
+            (false, _) => Target::Masks(masks),
+            (true, "") => Target::Unknown,
+            (true, answer) => Target::Text(vec![answer.to_owned()]),
         },
         group: image,
         tags,

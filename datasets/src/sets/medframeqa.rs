@@ -2,7 +2,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{ParquetSet, Root, Row, Split, chosen, sample, unlettered};
+use crate::read::{ParquetSet, Root, Row, Split, chosen, options, sample};
 use loupe_core::{DataError, Sample};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -21,11 +21,11 @@ const IMAGES: &[&str] = &["image_1", "image_2", "image_3", "image_4", "image_5"]
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let set = ParquetSet::find(root, &split.name)?.ok_or_else(|| root.missing("data/test-*.parquet"))?;
-    set.listed(root, split, IMAGES, sample_of)
+    set.listed(root, split, IMAGES, |row| sample_of(root, row))
 }
 
-fn sample_of(row: &Row) -> Result<Sample, DataError> {
-    let choices = unlettered(row.words("options"));
+fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
+    let choices = options(root, row, row.places("options"))?;
     let target = chosen(row, &choices, &row.need("correct_answer")?)?;
     Ok(Sample {
         question: row.need("question")?,

@@ -5,8 +5,9 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
+use crate::read::values::{corners, numbers};
 use crate::read::{Root, Row, Split, sample, words};
-use loupe_core::{Box2, DataError, Labelled, Point2, Sample, Target};
+use loupe_core::{DataError, Labelled, Point2, Sample, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let name = format!("multi-task-{}.jsonl", split.name);
     let rows = root.rows(&[&format!("instruction_dataset/{name}"), &name])?;
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, row))))
 }
 
 fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
@@ -81,25 +82,27 @@ fn target(row: &Row, reference: &Value) -> Result<(Target, Option<f64>), DataErr
     let name = label(reference).unwrap_or_default();
     // Either one object with lists, or a list of objects with one place each.
     let places = |field: &str| -> Option<Vec<(String, &Value)>> {
+        let of = |o: &'_ Value| o.get("label").and_then(words).unwrap_or_default();
         match reference {
-            Value::Array(list) if list.iter().any(|o| o.get(field).is_some()) => Some(
-                list.iter()
-                    .filter_map(|o| Some((o.get("label").and_then(words).unwrap_or_default(), o.get(field)?)))
-                    .collect(),
-            ),
-            other => Some(other.get(field)?.as_array()?.iter().map(|v| (name.clone(), v)).collect()),
+            Value::Array(list) if list.iter().any(|o| o.get(field).is_some()) => {
+                Some(list.iter().map(|o| (of(o), o.get(field).unwrap_or(&Value::Null))).collect())
+            }
+            other => match other.get(field)? {
+                Value::Array(list) => Some(list.iter().map(|v| (name.clone(), v)).collect()),
+                odd => Some(vec![(name.clone(), odd)]),
+            },
         }
     };
     if let Some(list) = places("bbox_2d") {
         let boxes = list.into_iter().map(|(label, v)| {
-            let [x0, y0, x1, y1] = numbers(row, v)?;
-            Ok(Labelled { picture: 0, label, at: Box2::new(x0, y0, x1, y1), reader: None })
+            let at = numbers(v).and_then(corners).map_err(|p| row.error(format!("\"bbox_2d\": {p}")))?;
+            Ok(Labelled { picture: 0, label, at, reader: None })
         });
         return Ok((Target::Boxes(boxes.collect::<Result<_, DataError>>()?), count));
     }
     if let Some(list) = places("point_2d") {
         let points = list.into_iter().map(|(label, v)| {
-            let [x, y] = numbers(row, v)?;
+            let [x, y] = numbers(v).map_err(|p| row.error(format!("\"point_2d\": {p}")))?;
             Ok(Labelled { picture: 0, label, at: Point2::new(x, y), reader: None })
         });
         return Ok((Target::Points(points.collect::<Result<_, DataError>>()?), count));
@@ -110,9 +113,4 @@ fn target(row: &Row, reference: &Value) -> Result<(Target, Option<f64>), DataErr
         (None, Value::Array(list)) if list.is_empty() => Ok((Target::Boxes(Vec::new()), None)),
         _ => Err(row.error("the reference has neither counts, point_2d nor bbox_2d")),
     }
-}
-
-fn numbers<const N: usize>(row: &Row, value: &Value) -> Result<[f64; N], DataError> {
-    let list: Vec<f64> = value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    list.try_into().map_err(|_| row.error(format!("a place does not have {N} numbers")))
 }

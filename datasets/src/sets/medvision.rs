@@ -10,7 +10,7 @@
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::regions::labelled;
-use crate::read::{ParquetSet, Root, Row, Split, sample, words};
+use crate::read::{ParquetSet, Root, Row, Split, sample, values, words};
 use loupe_core::{
     Box2, DataError, Labelled, MeasureUnit, Measurement, Plane, Sample, SliceAt, Source, Target,
 };
@@ -37,7 +37,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         Some(set) => set.rows(&[])?,
         None => root.rows(&[&format!("{name}.jsonl"), &format!("{name}.json")])?,
     };
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, row))))
 }
 
 fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
@@ -87,8 +87,11 @@ fn boxes_of(row: &Row, boxes: &Value, label: &str) -> Result<Vec<Labelled<Box2<S
         return Err(row.error("bounding_boxes has different numbers of min_coords and max_coords"));
     }
     let pairs = low.into_iter().zip(high);
-    let at = |([y0, x0], [y1, x1]): ([f64; 2], [f64; 2])| labelled(label, Box2::new(x0, y0, x1, y1));
-    Ok(pairs.map(at).collect())
+    let at = |([y0, x0], [y1, x1]): ([f64; 2], [f64; 2])| {
+        let at = values::corners([x0, y0, x1, y1]).map_err(|problem| row.error(problem))?;
+        Ok(labelled(label, at))
+    };
+    pairs.map(at).collect()
 }
 
 /// A size, an angle or a distance; the unit is a tag too, for subgroups.

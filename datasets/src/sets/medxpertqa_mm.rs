@@ -5,7 +5,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{ParquetSet, Root, Row, Split, chosen, sample, words};
+use crate::read::{ParquetSet, Root, Row, Split, chosen, option_columns, sample, words};
 use loupe_core::{Choice, DataError, Sample};
 use serde_json::Value;
 
@@ -35,17 +35,20 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         ])?,
         None => root.rows(&["MM/dev.jsonl", "dev.jsonl"])?,
     };
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &images, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, &images, row))))
 }
 
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
-    let choices = choices(row)?;
+    let choices = choices(root, row)?;
     let label =
         row.words("label").first().cloned().ok_or_else(|| row.error("\"label\" is missing or empty"))?;
     let mut media = Vec::new();
     for image in row.list("images") {
         let name = image.get("image_path").and_then(words).or_else(|| words(image));
         media.push(root.image(row, folder, &name.ok_or_else(|| row.error("an image has no name"))?)?);
+    }
+    if media.is_empty() {
+        return Err(row.error("\"images\" names no image"));
     }
     let question = row.need("question")?;
     // The list of options is repeated at the end of the question; it is kept only as choices.
@@ -66,21 +69,24 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
     })
 }
 
-fn choices(row: &Row) -> Result<Vec<Choice>, DataError> {
-    let choice = |letter: Option<String>, text: Option<String>| match (letter, text) {
-        (Some(letter), Some(text)) => Ok(Choice { letter: letter.chars().next().unwrap_or('?'), text }),
-        _ => Err(row.error("an option has no letter or no text")),
+fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
+    let letter = |written: Option<String>| {
+        let mut characters = written.iter().flat_map(|w| w.chars());
+        let letter = characters.next().filter(|_| characters.next().is_none());
+        letter.ok_or_else(|| row.error("an option has no letter, or more than one"))
     };
-    match row.fields.get("options") {
+    let columns: Vec<(char, Option<String>)> = match row.fields.get("options") {
+        // Hugging Face writes a column for every letter of any row: those without text are absent.
         Some(Value::Object(map)) => {
-            // Hugging Face writes a column for every letter of any row: those without text are absent.
-            let given = map.iter().filter(|(_, text)| !text.is_null());
-            given.map(|(letter, text)| choice(Some(letter.clone()), words(text))).collect()
+            let one = |(name, text): (&String, &Value)| Ok((letter(Some(name.clone()))?, words(text)));
+            map.iter().map(one).collect::<Result<_, DataError>>()?
         }
         Some(Value::Array(list)) => {
             let field = |o: &Value, name: &str| o.get(name).and_then(words);
-            list.iter().map(|o| choice(field(o, "letter"), field(o, "content"))).collect()
+            let one = |o: &Value| Ok((letter(field(o, "letter"))?, field(o, "content")));
+            list.iter().map(one).collect::<Result<_, DataError>>()?
         }
-        _ => Err(row.error("\"options\" is neither a list nor an object")),
-    }
+        _ => return Err(row.error("\"options\" is neither a list nor an object")),
+    };
+    Ok(option_columns(root, row, columns))
 }

@@ -5,7 +5,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{ParquetSet, Root, Row, Split, chosen, lettered, python_list, sample};
+use crate::read::{ParquetSet, Root, Row, Split, chosen, options, python_list, sample};
 use loupe_core::{DataError, Sample, Target};
 
 const SUBJECTS: &[&str] = &[
@@ -42,19 +42,22 @@ const IMAGES: &[&str] = &["image_1", "image_2", "image_3", "image_4", "image_5",
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let one = split.option.as_deref();
     let subjects: Vec<&str> = SUBJECTS.iter().copied().filter(|s| one.is_none_or(|o| o == *s)).collect();
-    ParquetSet::gather(root, &subjects, &split.name)?.listed(root, split, IMAGES, sample_of)
+    ParquetSet::gather(root, &subjects, &split.name)?.listed(root, split, IMAGES, |row| sample_of(root, row))
 }
 
-fn sample_of(row: &Row) -> Result<Sample, DataError> {
+fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let listed = row
         .get("options")
         .map(|text| python_list(&text).ok_or_else(|| row.error("\"options\" is not a list")));
-    let choices = lettered(listed.transpose()?.unwrap_or_default());
+    let choices = options(root, row, listed.transpose()?.unwrap_or_default())?;
     let answer = row.get("answer").filter(|a| a != "?");
     let target = match answer {
         None => Target::Unknown,
         Some(answer) if choices.is_empty() => {
-            Target::Text(python_list(&answer).unwrap_or_else(|| vec![answer]))
+            let accepted = python_list(&answer).unwrap_or_else(|| vec![Some(answer)]);
+            let accepted: Vec<String> =
+                accepted.into_iter().flatten().filter(|a| !a.trim().is_empty()).collect();
+            if accepted.is_empty() { Target::Unknown } else { Target::Text(accepted) }
         }
         Some(answer) => chosen(row, &choices, &answer)?,
     };

@@ -2,8 +2,8 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{Root, Row, Split, sample};
-use loupe_core::{Choice, DataError, Sample, Target};
+use crate::read::{Root, Row, Split, option_columns, sample};
+use loupe_core::{DataError, Sample, Target};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
     name: "omnimedvqa",
@@ -26,7 +26,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let mut samples = Vec::new();
     for folder in folders {
         for file in root.list(folder, &[".json"])? {
-            samples.extend(root.json_rows(&file)?.into_iter().map(|row| sample_of(root, folder, &row?)));
+            samples.extend(root.samples(root.json_rows(&file)?, |row| sample_of(root, folder, row)));
         }
     }
     Ok(root.listed(split, samples))
@@ -35,9 +35,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
     let image = row.need("image_path")?;
     // Two to four options; the keys of the others are left out.
-    let choices: Vec<Choice> = ('A'..='D')
-        .filter_map(|letter| Some(Choice { letter, text: row.get(&format!("option_{letter}"))? }))
-        .collect();
+    let columns = ('A'..='D').map(|letter| (letter, row.get(&format!("option_{letter}"))));
+    let choices = option_columns(root, row, columns);
     let answer = row.need("gt_answer")?;
     // The answer is given in words. Where two options have the same words, the first one counts;
     // MedEvalKit takes the last one.

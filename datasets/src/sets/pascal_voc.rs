@@ -6,7 +6,8 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
-use crate::read::regions::{self, Annotated, labelled};
+use crate::read::regions::{self, Annotated, Region};
+use crate::read::values::{corners, whole};
 use crate::read::xml::Element;
 use crate::read::{Root, Row, Split};
 use loupe_core::{Box2, DataError};
@@ -65,20 +66,18 @@ fn annotated(root: &Root, split: &Split, images: &str, file: &str) -> Result<Ann
             number.ok_or_else(|| row.error(format!("a bndbox has no number {name}")))
         };
         let [x0, y0, x1, y1] = [edge("xmin")?, edge("ymin")?, edge("xmax")?, edge("ymax")?];
-        zero_extent += usize::from(x0 >= x1 || y0 >= y1);
+        zero_extent += usize::from(x0 == x1 || y0 == y1);
         let first = if split.has("edges") { 0.0 } else { 1.0 };
-        boxes.push(labelled(label, Box2::new(x0 - first, y0 - first, x1, y1)));
+        let at = corners([x0, y0, x1, y1]).map(|_| Box2::new(x0 - first, y0 - first, x1, y1));
+        boxes.push(Region::new(label, at.map_err(|problem| row.error(problem))));
     }
+    let mut media = root.image(&row, images, &image)?;
+    let side = |name: &str| document.child("size")?.words(name).and_then(whole).filter(|side| *side > 0);
+    media.stated_size = side("width").zip(side("height")).map(|(width, height)| [width, height]);
     let mut tags = BTreeMap::new();
     if zero_extent > 0 {
         // Marks of no extent in one direction; a pixel wide when counted as pixels.
         tags.insert("zero_extent_boxes".to_owned(), zero_extent.to_string());
     }
-    Ok(Annotated {
-        id: stem(file).to_owned(),
-        media: root.image(&row, images, &image)?,
-        group: image,
-        boxes,
-        tags,
-    })
+    Ok(Annotated { id: stem(file).to_owned(), media, group: image, boxes, tags })
 }

@@ -6,7 +6,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{Root, Row, Split, chosen, sample, unlettered};
+use crate::read::{Root, Row, Split, chosen, options, sample};
 use loupe_core::{DataError, Sample};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -27,14 +27,13 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let folders: &[&str] =
         if split.name.ends_with("_2") { &["figures", "images_2", "images"] } else { &["images", "figures"] };
     let folder = root.folder(folders);
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &folder, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, &folder, row))))
 }
 
 fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> {
     let figure = row.need("Figure_path")?;
-    let choices = unlettered(
-        ["Choice A", "Choice B", "Choice C", "Choice D"].iter().filter_map(|c| row.get(c)).collect(),
-    );
+    let columns = ["Choice A", "Choice B", "Choice C", "Choice D"];
+    let choices = options(root, row, columns.map(|c| row.get(c)).to_vec())?;
     let answer =
         row.any(&["Answer_label", "Answer"]).ok_or_else(|| row.error("\"Answer\" is missing or empty"))?;
     Ok(Sample {

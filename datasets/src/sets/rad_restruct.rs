@@ -83,13 +83,13 @@ fn asked(
         let Some([question, answer, history, about]) = question.as_array().map(Vec::as_slice) else {
             return Err(row.error("expected [question, answers, history, facts]"));
         };
-        let list = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().filter_map(words).collect()
+        let list = |value: &Value| -> Vec<Option<String>> {
+            value.as_array().into_iter().flatten().map(words).collect()
         };
-        let answers = list(answer);
+        let answers: Vec<String> = list(answer).into_iter().flatten().collect();
         let options = about.get("options").map(list).unwrap_or_default();
         let fact = |name: &str| about.get(name).and_then(words);
-        let yes_no = options.len() == 2 && options.iter().all(|o| o == "yes" || o == "no");
+        let yes_no = options.len() == 2 && options.iter().all(|o| matches!(o.as_deref(), Some("yes" | "no")));
         let mut tags = BTreeMap::new();
         tags.insert("answer_type".to_owned(), if yes_no { "CLOSED" } else { "OPEN" }.to_owned());
         tags.extend(fact("answer_type").map(|t| ("selection".to_owned(), t)));

@@ -7,8 +7,9 @@
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::read::regions::labelled;
+use crate::read::values::corners;
 use crate::read::{Root, Row, Split, sample, words};
-use loupe_core::{Box2, DataError, Sample, Target};
+use loupe_core::{DataError, Sample, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -30,10 +31,10 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let find = |name: &str| root.pick(&[name, &format!("examples/{name}")]);
     let samples = if split.name == "findings" {
         let rows = root.table_rows(&find("findings_generation_examples.csv")?, b',')?;
-        rows.into_iter().map(|row| findings(&row?)).collect()
+        root.samples(rows, findings)
     } else {
         let rows = root.json_rows(&find("grounded_reporting_examples.json")?)?;
-        rows.into_iter().map(|row| grounded(root, &row?)).collect()
+        root.samples(rows, |row| grounded(root, row))
     };
     Ok(root.listed(split, samples))
 }
@@ -61,18 +62,20 @@ fn grounded(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let mut boxes = Vec::new();
     for sentence in row.list("target") {
         let text = sentence.get("text").and_then(words).ok_or_else(|| row.error("a sentence has no text"))?;
-        for b in sentence.get("boxes").and_then(Value::as_array).into_iter().flatten() {
+        let listed = match sentence.get("boxes") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(_) => return Err(row.error("\"boxes\" of a sentence is no list")),
+        };
+        for b in listed {
             let edge = |name: &str| {
                 b.get(name)
                     .and_then(Value::as_f64)
                     .ok_or_else(|| row.error(format!("a box has no number {name}")))
             };
-            let at = Box2::new(
-                edge("x_min")? * width,
-                edge("y_min")? * height,
-                edge("x_max")? * width,
-                edge("y_max")? * height,
-            );
+            let [x0, y0, x1, y1] = [edge("x_min")?, edge("y_min")?, edge("x_max")?, edge("y_max")?];
+            let at = corners([x0 * width, y0 * height, x1 * width, y1 * height]);
+            let at = at.map_err(|problem| row.error(problem))?;
             boxes.push(labelled(text.clone(), at));
         }
     }
@@ -84,7 +87,9 @@ fn grounded(root: &Root, row: &Row) -> Result<Sample, DataError> {
     }
     let mut media = Vec::new();
     if let Some(image) = row.get("image") {
-        media.push(root.image(row, &root.folder(&["images"]), &image)?);
+        let mut image = root.image(row, &root.folder(&["images"]), &image)?;
+        image.stated_size = (unit == "pixel").then_some([width as usize, height as usize]);
+        media.push(image);
     }
     Ok(Sample {
         media,

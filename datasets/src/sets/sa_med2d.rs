@@ -39,7 +39,9 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     for (index, (key, value)) in entries.into_iter().enumerate() {
         let (image, masks) = match &value {
             Value::String(image) => (image.clone(), vec![key]),
-            Value::Array(masks) => (key, masks.iter().filter_map(words).collect()),
+            Value::Array(masks) if masks.iter().all(|mask| words(mask).is_some()) => {
+                (key, masks.iter().filter_map(words).collect())
+            }
             _ => {
                 let row = Row::new(&name, index, Value::Object(Map::new()))?;
                 bad.push(Err(row.error("expected the name of an image or a list of masks")));

@@ -35,8 +35,9 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let file = root.pick(&[&format!("{}.json", split.name)])?;
     let images = root.folder(&["imgs", "images"]);
     let wanted = split.option.as_deref();
-    let rows = root.json_rows(&file)?.into_iter().map(|row| sample_of(root, &images, &row?));
-    let kept = rows.filter(|s| s.as_ref().map_or(true, |s| wanted.is_none_or(|w| s.language == w)));
+    let rows = root.samples(root.json_rows(&file)?, |row| sample_of(root, &images, row));
+    let kept =
+        rows.into_iter().filter(|s| s.as_ref().map_or(true, |s| wanted.is_none_or(|w| s.language == w)));
     Ok(root.listed(split, kept.collect()))
 }
 

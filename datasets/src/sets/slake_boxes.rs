@@ -2,9 +2,9 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
-use crate::read::regions::{self, Annotated, labelled};
-use crate::read::{Root, Row, Split};
-use loupe_core::{Box2, DataError};
+use crate::read::regions::{self, Annotated, Region};
+use crate::read::{Root, Row, Split, values};
+use loupe_core::DataError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,10 +78,10 @@ fn annotated(root: &Root, folder: &str, image: &str, row: &Row) -> Result<Annota
     let mut boxes = Vec::new();
     for entry in row.list("boxes") {
         for (label, numbers) in entry.as_object().ok_or_else(bad)? {
-            let numbers: Vec<f64> =
-                numbers.as_array().ok_or_else(bad)?.iter().filter_map(Value::as_f64).collect();
-            let [x, y, width, height] = numbers.try_into().map_err(|_| bad())?;
-            boxes.push(labelled(label.clone(), Box2::from_xywh(x, y, width, height)));
+            let at = values::numbers(numbers).and_then(values::xywh);
+            let at =
+                at.map_err(|problem| row.error(format!("[x, y, width, height] of {label:?}: {problem}")));
+            boxes.push(Region::new(label.clone(), at));
         }
     }
     let name = format!("{image}/source.jpg");

@@ -5,7 +5,8 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{Root, Row, Split, chosen, lettered, sample, words};
+use crate::read::values::answer_words;
+use crate::read::{Root, Row, Split, chosen, lettered, sample};
 use loupe_core::{DataError, MediaRef, Sample, Target};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -117,7 +118,7 @@ impl Studies<'_> {
         let field = |name: &str| {
             value
                 .get(name)
-                .and_then(words)
+                .and_then(answer_words)
                 .ok_or_else(|| row.error(format!("question {question} has no {name}")))
         };
         Ok(Sample {
@@ -193,7 +194,9 @@ impl Studies<'_> {
                 group = Self::patient(row);
             }
         }
-        let choices = lettered(["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(str::to_owned));
+        let choices = lettered(
+            ["images 1 and 2", "images 3 and 4", "images 5 and 6"].map(|text| Some(text.to_owned())),
+        );
         Ok(Sample {
             media,
             question: format!(

@@ -31,7 +31,7 @@ fn the_reader_in_the_document_is_the_one_that_works() {
         (set.get(1).unwrap().id.as_str(), set.get(1).unwrap().target),
         ("test:1", loupe_core::Target::Unknown)
     );
-    assert!(set.get(2).unwrap_err().to_string().contains("test.json, row 2: \"image\""));
+    assert!(set.get(2).unwrap_err().to_string().contains("test.json, line 4: \"image\""));
     assert!(
         chestqa::ENTRY.open(dir.path(), Some("train")).is_err_and(|e| e.to_string().contains("train.json"))
     );

@@ -6,9 +6,10 @@
 
 use crate::entry::SetEntry;
 use crate::listed::Listed;
-use crate::read::regions::{self, Annotated};
+use crate::read::regions::{self, Annotated, Region};
+use crate::read::values::corners;
 use crate::read::{Root, Row, Split};
-use loupe_core::{Box2, DataError, Labelled, Source};
+use loupe_core::{Box2, DataError, Source};
 use std::collections::{BTreeMap, HashMap};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -35,7 +36,7 @@ const SAME_IOU: f64 = 0.4;
 struct Image {
     first: Row,
     readers: Vec<String>,
-    boxes: Vec<Labelled<Box2<Source>>>,
+    boxes: Vec<Region>,
 }
 
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
@@ -57,7 +58,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         let id = id?;
         let Image { first, readers, boxes } =
             images.remove(&id).ok_or_else(|| root.read_error(&file, "an image is listed twice"))?;
-        let boxes = if split.has("consensus") { consensus(&boxes, readers.len()) } else { boxes };
+        let boxes = if split.has("consensus") { consensus(boxes, readers.len()) } else { boxes };
         let tags = BTreeMap::from([("n_readers".to_owned(), readers.len().to_string())]);
         Ok(Annotated { media: image(root, &first, &folder, &id)?, group: id.clone(), id, boxes, tags })
     });
@@ -79,7 +80,7 @@ fn add(
     let id = row.need("image_id")?;
     let label = row.need("class_name")?;
     let reader = row.any(&["rad_id", "rad_ID"]);
-    let edges = [row.number("x_min")?, row.number("y_min")?, row.number("x_max")?, row.number("y_max")?];
+    let at = place(&row);
     let image = images.entry(id.clone()).or_insert_with(|| {
         order.push(Ok(id));
         Image { first: row, readers: Vec::new(), boxes: Vec::new() }
@@ -89,19 +90,42 @@ fn add(
         image.readers.push(name);
     }
     // "No finding" rows have no numbers (VinDr) or the box 0 0 1 1 (some copies of VinBigData).
-    if let [Some(x0), Some(y0), Some(x1), Some(y1)] = edges
-        && !label.eq_ignore_ascii_case("no finding")
-    {
-        image.boxes.push(Labelled { picture: 0, label, at: Box2::new(x0, y0, x1, y1), reader });
+    if !label.eq_ignore_ascii_case("no finding") {
+        image.boxes.push(Region { label, reader, at });
     }
     Ok(())
 }
 
-/// Boxes of one label that overlap, from more than half of the readers, as their mean.
-fn consensus(boxes: &[Labelled<Box2<Source>>], readers: usize) -> Vec<Labelled<Box2<Source>>> {
-    let mut groups: Vec<Vec<&Labelled<Box2<Source>>>> = Vec::new();
-    for b in boxes {
-        let same = |group: &&mut Vec<&Labelled<Box2<Source>>>| {
+fn place(row: &Row) -> Result<Box2<Source>, DataError> {
+    let edge = |name: &str| {
+        row.number(name)?
+            .ok_or_else(|| row.error(format!("the finding has no {name}, so that its place is unknown")))
+    };
+    let edges = [edge("x_min")?, edge("y_min")?, edge("x_max")?, edge("y_max")?];
+    corners(edges).map_err(|problem| row.error(problem))
+}
+
+/// A box that was read.
+struct Read {
+    label: String,
+    reader: Option<String>,
+    at: Box2<Source>,
+}
+
+/// Boxes of one label that overlap, from more than half of the readers, as their mean. Those that cannot be read
+/// stay as they are.
+fn consensus(boxes: Vec<Region>, readers: usize) -> Vec<Region> {
+    let mut groups: Vec<Vec<Read>> = Vec::new();
+    let mut unread = Vec::new();
+    for Region { label, reader, at } in boxes {
+        let b = match at {
+            Ok(at) => Read { label, reader, at },
+            Err(error) => {
+                unread.push(Region { label, reader, at: Err(error) });
+                continue;
+            }
+        };
+        let same = |group: &&mut Vec<Read>| {
             group.iter().all(|g| g.label == b.label && g.reader != b.reader && g.at.iou(b.at) >= SAME_IOU)
         };
         match groups.iter_mut().find(same) {
@@ -116,8 +140,9 @@ fn consensus(boxes: &[Labelled<Box2<Source>>], readers: usize) -> Vec<Labelled<B
                 group.iter().map(|g| edge(&g.at)).sum::<f64>() / group.len() as f64
             };
             let at = Box2::new(mean(|b| b.x0), mean(|b| b.y0), mean(|b| b.x1), mean(|b| b.y1));
-            Some(Labelled { picture: 0, label: group.first()?.label.clone(), at, reader: None })
+            Some(Region::new(group.first()?.label.clone(), Ok(at)))
         })
+        .chain(unread)
         .collect()
 }
 
@@ -127,21 +152,25 @@ mod tests {
 
     #[test]
     fn consensus_needs_a_majority_and_overlap() {
-        let mark = |label: &str, x0: f64, reader: &str| Labelled {
-            picture: 0,
+        let mark = |label: &str, x0: f64, reader: &str| Region {
             label: label.to_owned(),
-            at: Box2::new(x0, 0.0, x0 + 10.0, 10.0),
+            at: Ok(Box2::new(x0, 0.0, x0 + 10.0, 10.0)),
             reader: Some(reader.to_owned()),
         };
-        let boxes = [
-            mark("nodule", 0.0, "R1"),
-            mark("nodule", 2.0, "R2"),
-            mark("nodule", 50.0, "R1"),
-            mark("mass", 0.0, "R3"),
-        ];
-        let agreed = consensus(&boxes, 3);
+        let boxes = || {
+            vec![
+                mark("nodule", 0.0, "R1"),
+                mark("nodule", 2.0, "R2"),
+                mark("nodule", 50.0, "R1"),
+                mark("mass", 0.0, "R3"),
+            ]
+        };
+        let agreed = consensus(boxes(), 3);
         assert_eq!(agreed.len(), 1);
-        assert_eq!(agreed.first().map(|b| b.at.xyxy()), Some([1.0, 0.0, 11.0, 10.0]));
-        assert!(consensus(&boxes, 4).is_empty());
+        assert_eq!(
+            agreed.first().and_then(|b| Some(b.at.as_ref().ok()?.xyxy())),
+            Some([1.0, 0.0, 11.0, 10.0])
+        );
+        assert!(consensus(boxes(), 4).is_empty());
     }
 }

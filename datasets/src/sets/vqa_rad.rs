@@ -34,7 +34,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let file = root.pick(&[&format!("{name}set.json"), &format!("{name}.json")])?;
     let images = root.folder(&["images", "VQA_RAD Image Folder"]);
     let rows = root.json_rows(&file)?;
-    Ok(root.listed(split, rows.into_iter().map(|row| json_row(root, &images, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| json_row(root, &images, row))))
 }
 
 fn json_row(root: &Root, images: &str, row: &Row) -> Result<Sample, DataError> {

@@ -1,6 +1,6 @@
-use super::samples;
+use super::{check, samples};
 use loupe_core::DataError;
-use loupe_datasets::{SETS, check, open, overlap};
+use loupe_datasets::{SETS, open, overlap};
 use loupe_testing::{folder, put};
 
 #[test]
@@ -93,7 +93,11 @@ fn a_check_counts_what_is_wrong() {
     let found = &report.splits[0];
     assert_eq!((found.rows, found.known_rows), (5, Some(451)));
     assert_eq!((found.images, found.missing_images), (2, 1));
-    assert_eq!(found.missing_names, ["b.jpg"]);
+    let said: Vec<&str> = found.notes.iter().map(|note| note.text.as_str()).collect();
+    assert!(said.contains(&"testset.json, line 3: missing image: b.jpg"), "{said:?}");
+    assert!(said.iter().any(|s| s.starts_with("testset.json, line 4: ") && s.contains("leaves")), "{said:?}");
+    assert!(said.contains(&"testset.json, line 5: there is no reference answer; the row is not scored"));
+    assert!(said.contains(&"the id 7 stands more than once"));
     assert_eq!(found.repeated_ids, ["7"]);
     assert_eq!((found.bad_rows, found.rows_without_reference), (2, 1));
     assert!(!found.is_good() && !report.is_good());

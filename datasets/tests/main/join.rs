@@ -4,7 +4,7 @@ use loupe_core::sample::Outcome;
 use loupe_core::{
     Box2, Dataset, Failure, Given, MediaError, MediaLoader, MediaRef, Picture, Prediction, Retry, Target,
 };
-use loupe_datasets::replies::{ColumnOptions, Join, JoinError, JoinOptions, PlaceOptions, join};
+use loupe_datasets::replies::{ColumnOptions, Join, JoinError, JoinOptions, PairBy, PlaceOptions, join};
 use loupe_testing::folder;
 use serde_json::json;
 use std::path::Path;
@@ -130,29 +130,34 @@ fn rows_find_their_items_by_id_or_by_position() {
     let set = set(dir.path());
     let mut options = JoinOptions::new(dir.path().join("r.csv"));
     options.columns = ColumnOptions { reply: Some("said".into()), ..ColumnOptions::default() };
-    // Rows are numbered, which is no id of the set but for 1 and 2.
-    let numbered = join(&options, Some(set.as_ref()), &Wide).unwrap();
-    assert_eq!(
-        said(&numbered),
-        [(0, 0, "a".to_owned()), (1, 0, "nobody".to_owned()), (2, 0, "again".to_owned())]
-    );
+    // Rows could be numbered, but a number is no id of the set.
+    assert!(refused(&options, Some(set.as_ref())).contains("no column of the file is an id of its rows"));
     options.columns.id = Some("name".into());
     let by_id = join(&options, Some(set.as_ref()), &Wide).unwrap();
     assert_eq!(said(&by_id), [(2, 0, "c".to_owned()), (0, 0, "a".to_owned())]);
-    assert_eq!(by_id.problems, ["row 3: its id occurs before; --rollouts counts replies per id"]);
+    assert_eq!(
+        by_id.problems,
+        [
+            "line 5 (id \"1\"): an earlier row is a reply to the same question; --rollouts counts replies per question"
+        ]
+    );
+    assert_eq!(
+        by_id.notes[0],
+        "1 row of the file are those of no item of jsonl and are left out: line 4 (id \"9\")"
+    );
     let mut replies = by_id.replies();
     assert_eq!(replies.by_ref().count(), 2);
-    assert_eq!(by_id.warnings(replies.missing())[0], "1 of 3 replies are not in the file");
+    assert_eq!(by_id.warnings(&replies)[0], "1 of 3 replies are not in the file (ids 2)");
     options.rollouts = 2;
     let twice = join(&options, Some(set.as_ref()), &Wide).unwrap();
     assert_eq!(said(&twice)[2], (0, 1, "again".to_owned()));
-    options.in_order = true;
+    options.pair_by = PairBy::Order;
     assert!(refused(&options, Some(set.as_ref())).contains("the file has 4 rows and the set 3"));
     std::fs::write(dir.path().join("r.csv"), "name,said\nx,a\ny,b\nz,c\n").unwrap();
     options.rollouts = 1;
     let ordered = join(&options, Some(set.as_ref()), &Wide).unwrap();
     assert_eq!(said(&ordered).iter().map(|s| s.0).collect::<Vec<_>>(), [0, 1, 2]);
-    options.in_order = false;
+    options.pair_by = PairBy::Id;
     let none = refused(&options, Some(set.as_ref()));
     assert!(none.contains("\"x\" there and \"1\" here") && none.contains("columns: reply said"), "{none}");
     options.columns.id = Some("id".into());
@@ -166,11 +171,12 @@ fn a_guessed_id_that_repeats_gives_way_to_numbers() {
     let rows =
         [("1", "a"), ("1", "b"), ("2", "c")].map(|(id, r)| json!({"id": id, "response": r, "question": "?"}));
     let dir = folder(&[("r.jsonl", &(lines(&rows) + "{broken\n"))]);
-    let options = JoinOptions::new(dir.path().join("r.jsonl"));
+    let mut options = JoinOptions::new(dir.path().join("r.jsonl"));
+    options.unreferenced = true;
     let joined = join(&options, None, &Wide).unwrap();
-    assert_eq!(joined.notes[0], "column \"id\" repeats; rows are numbered instead");
+    assert_eq!(joined.notes[..2], ["column \"id\" repeats or has gaps and is no id", "rows are numbered"]);
     assert_eq!(
-        joined.notes[1],
+        joined.notes[2],
         "columns: reply response, reference –, id –, question question, options –, group –, tags –"
     );
     assert_eq!((joined.items, joined.problems.len()), (3, 1));
@@ -178,8 +184,10 @@ fn a_guessed_id_that_repeats_gives_way_to_numbers() {
     assert_eq!((joined.dataset.name.as_str(), joined.dataset.group_by.as_str()), ("r", "row"));
     let ids: Vec<String> = joined.samples().map(|s| s.sample.unwrap().id).collect();
     assert_eq!(ids, ["0", "1", "2"]);
-    let warnings = joined.warnings(0);
-    assert!(warnings.len() == 1 && warnings[0].contains("r.jsonl, row 3: not JSON"), "{warnings:?}");
+    let mut replies = joined.replies();
+    assert_eq!(replies.by_ref().count(), 3);
+    let warnings = joined.warnings(&replies);
+    assert!(warnings.len() == 1 && warnings[0].contains("r.jsonl, line 4: not JSON"), "{warnings:?}");
 }
 
 #[test]

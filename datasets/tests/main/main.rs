@@ -2,13 +2,16 @@
 //! beside the fixtures; real files are read where `LOUPE_TEST_DATA` names their folder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod absent;
 mod every_set;
 mod features;
 mod grounding;
 mod join;
 mod manifest_mutants;
 mod multiple_choice;
+mod other_tools;
 mod own_format;
+mod pairs;
 #[cfg(feature = "parquet")]
 mod parquet_files;
 mod real_data;
@@ -21,10 +24,16 @@ mod volumes;
 mod write_parquet;
 
 use loupe_core::{DataError, Dataset, MediaSource, Sample, Target};
+use loupe_datasets::{CheckReport, Look};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A check that takes every picture to have 1000 × 1000 pixels.
+fn check(name: &str, dir: &Path) -> Result<CheckReport, DataError> {
+    loupe_datasets::check(name, dir, None, &mut |_| Ok(Look { size: [1000, 1000], turned: false }))
 }
 
 fn open(name: &str, dir: &Path, split: &str) -> Box<dyn Dataset> {

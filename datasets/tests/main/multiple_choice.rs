@@ -72,7 +72,7 @@ fn medxpertqa_of_the_repository() {
     assert_eq!((first.question.as_str(), first.target.clone()), ("Which?", Target::Choice('B')));
     assert_eq!(images(dir.path(), &first), ["images/MM-0-a.jpeg", "images/MM-0-b.jpeg"]);
     assert_eq!(first.tag("n_images"), Some("2"));
-    assert!(set.get(1).unwrap_err().to_string().contains("row 2: not JSON"));
+    assert!(set.get(1).unwrap_err().to_string().contains("line 3: not JSON"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::{images, open, rows, samples, text};
+use super::{check, images, open, rows, samples, text};
 use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, DataError, MeasureUnit, MediaSource, Plane, Point2, SliceAt, Target, Window};
 use loupe_testing::{folder, put};
@@ -62,6 +62,26 @@ fn every_field_of_the_json_lines() {
 }
 
 #[test]
+fn several_right_choices_are_a_list_of_answers() {
+    let row = |answer: serde_json::Value| {
+        serde_json::json!({"question": "?", "image": "x.png", "choices": ["one", "two", "three"], "answer": answer}).to_string()
+    };
+    for (answer, target) in [
+        (serde_json::json!(["A", "C"]), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!(["three", 0]), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!("A, C"), Target::Choices(vec!['A', 'C'])),
+        (serde_json::json!("ABC"), Target::Choices(vec!['A', 'B', 'C'])),
+        (serde_json::json!(["B"]), Target::Choice('B')),
+    ] {
+        let dir = folder(&[("set.jsonl", &row(answer.clone()))]);
+        assert_eq!(samples("jsonl", dir.path(), "all")[0].target, target, "{answer}");
+    }
+    let dir = folder(&[("set.jsonl", &row(serde_json::json!(["A", "seven"])))]);
+    let error = open("jsonl", dir.path(), "all").get(0).unwrap_err().to_string();
+    assert!(error.contains("none of the choices"), "{error}");
+}
+
+#[test]
 fn windows_are_written_as_on_the_command_line() {
     let written = ["-600/1500", "stored:1", "p1-p99.5", "bone", " full "];
     let wanted = [
@@ -87,7 +107,7 @@ fn a_check_compares_stated_checksums() {
     };
     let text = [line("a.png", right), line("b.png", right)].join("\n");
     let dir = folder(&[("set.jsonl", &text), ("a.png", "aaa"), ("b.png", "bbb")]);
-    let found = &loupe_datasets::check("jsonl", dir.path()).unwrap().splits[0];
+    let found = &check("jsonl", dir.path()).unwrap().splits[0];
     assert_eq!((found.known_checksums, found.wrong_checksums, found.is_good()), (2, 1, false));
 }
 
@@ -132,8 +152,47 @@ fn what_is_wrong_with_a_row_is_said_and_the_others_go_on() {
             "\"window\" is neither",
         ),
         (r#"{"question": "?", "image": {"path": "x.png", "plane": "oblique"}}"#, "\"plane\" is none of"),
-        (r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, 3]]}"#, "\"boxes\" needs 4 numbers each"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, 3]]}"#,
+            "box 1 of \"boxes\": expected 4 numbers, found 3",
+        ),
         (r#"{"question": "?", "image": "x.png", "count": "many"}"#, "\"count\" is not a number"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [["1", 2, 3, "x", 5]]}"#,
+            "number 1 of a list of 4 is text",
+        ),
+        (r#"{"question": "?", "image": "x.png", "boxes": [[1, 2, null, 4, 5]]}"#, "is null"),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[0, 0, 9, 9], [9, 2, 3, 4]]}"#,
+            "box 2 of \"boxes\": the box 9, 2, 3, 4 is reversed",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "boxes": [[1, NaN, 3, 4]]}"#,
+            "number 2 of a list of 4 is null",
+        ),
+        (r#"{"question": "?", "image": "x.png", "boxes": true}"#, "\"boxes\" needs a list of 4 numbers each"),
+        (
+            r#"{"question": "?", "image": "x.png", "points": [[1, 2, 3]]}"#,
+            "point 1 of \"points\": expected 2 numbers",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "points": [{"point": [1, 2], "image": 5}]}"#,
+            "lies in image 5, counted from 0, but there are 1",
+        ),
+        (r#"{"question": "?", "image": "x.png", "masks": [true]}"#, "a mask has no path"),
+        (
+            r#"{"question": "?", "image": "x.png", "report": true}"#,
+            "\"report\" is neither text nor an object",
+        ),
+        (
+            r#"{"question": "?", "image": "x.png", "images": ["y.png"]}"#,
+            "\"image\" and \"images\" are both given",
+        ),
+        (r#"{"question": "?", "image": "x.png", "tags": {"a": [1]}}"#, "the tag \"a\" is not a single value"),
+        (
+            r#"{"question": "?", "image": "x.png", "choices": ["a", "", "c"], "answer": "B"}"#,
+            "the answer is option B, which is absent or has no words",
+        ),
         (
             r#"{"question": "?", "image": "x.png", "measurements": [{"value": 3, "unit": "inch"}]}"#,
             "mm or degrees",
@@ -150,7 +209,7 @@ fn what_is_wrong_with_a_row_is_said_and_the_others_go_on() {
     for (i, (line, problem)) in bad.iter().enumerate() {
         let error = all[i].as_ref().unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("set.jsonl, row {i}: ")) && error.contains(problem),
+            error.starts_with(&format!("set.jsonl, line {}: ", i + 1)) && error.contains(problem),
             "{line}: {error}"
         );
     }

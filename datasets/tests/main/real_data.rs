@@ -1,9 +1,8 @@
 //! Real files, where `LOUPE_TEST_DATA` names their folder. What is there may be a part of a set, so
 //! counts come from the files themselves; where a set is whole, the published sizes must hold too.
 
-use super::{open, rows, samples};
+use super::{check, open, rows, samples};
 use loupe_core::{Sample, Target};
-use loupe_datasets::check;
 use loupe_testing::real_data;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};

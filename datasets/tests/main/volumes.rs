@@ -1,4 +1,4 @@
-use super::{images, open, samples, text};
+use super::{check, images, open, samples, text};
 use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, MeasureUnit, Measurement, Plane, SliceAt, Target, Window};
 use loupe_testing::folder;
@@ -35,7 +35,7 @@ fn medvision_boxes_and_measurements() {
     assert_eq!((third.target.clone(), third.tag("task")), (Target::Measurements(vec![angle]), Some("angle")));
     assert!(set.get(3).unwrap_err().to_string().contains("\"slice_idx\" is not a whole number"));
     assert!(set.get(4).unwrap_err().to_string().contains("\"metric_unit\" is neither mm nor degrees"));
-    let found = loupe_datasets::check("medvision", dir.path()).unwrap();
+    let found = check("medvision", dir.path()).unwrap();
     let test = &found.splits[0];
     assert_eq!((test.rows, test.bad_rows, test.odd_measurements, test.missing_images), (6, 2, 2, 1));
 }

@@ -51,6 +51,6 @@ fn a_question_needs_one_to_five_pictures() {
     let dir = tempfile::tempdir().unwrap();
     for pictures in [0, 6] {
         let error = write_frames(&dir.path().join("a.parquet"), &[row(0, 2), row(1, pictures)]).unwrap_err();
-        assert!(error.to_string().contains("row 1"), "{error}");
+        assert!(error.to_string().contains("row 2"), "{error}");
     }
 }

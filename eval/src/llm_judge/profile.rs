@@ -4,7 +4,8 @@
 use super::{Cache, CacheError, Judge, Opinion, Rubric, key, opinion};
 use crate::metrics::report_sections::{Part, joined};
 use crate::profile::{Case, Judgement, Profile, Verdict};
-use crate::strict::{ACCURACY, without_reasoning};
+use crate::strict::ACCURACY;
+use loupe_core::reasoning::without_reasoning;
 use loupe_core::{Prediction, Sample, Target};
 use loupe_run::{RunError, RunFolder};
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,11 @@ fn asked(rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Asked {
     let reference = match &sample.target {
         Target::Text(wordings) if !wordings.is_empty() => wordings.join(" / "),
         Target::Choice(letter) => option(*letter).unwrap_or_else(|| letter.to_string()),
+        Target::Choices(letters) => letters
+            .iter()
+            .map(|l| option(*l).unwrap_or_else(|| l.to_string()))
+            .collect::<Vec<_>>()
+            .join(" / "),
         Target::Count(n) => n.to_string(),
         Target::Measurements(all) => {
             all.iter().map(|m| format!("{} {}", m.value, m.unit.word())).collect::<Vec<_>>().join(", ")
@@ -39,7 +45,7 @@ fn asked(rubric: &Rubric, sample: &Sample, prediction: &Prediction) -> Asked {
     let Some(reply) = prediction.text() else { return Asked::Failed };
     let reply = match without_reasoning(reply) {
         Ok(reply) => reply,
-        Err(why) => return Asked::Nothing(why),
+        Err(why) => return Asked::Nothing(why.rule()),
     };
     let mut question = sample.question.clone();
     for choice in &sample.choices {

@@ -8,7 +8,8 @@
 //! takes its own best. A maximum is taken over the tokens that are there: the package, which fills up the
 //! shorter texts of a batch with zeros, prints 0 instead of a negative one in such a batch.
 
-use super::entry::{Entry, Resource, Texts};
+use super::entry::{Entry, Resource};
+use super::texts::Texts;
 use super::words::is_python_space;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_core::{Metric, ModelError, Prediction, Sample, Score, TextEncoder};

@@ -1,7 +1,7 @@
 //! What a metric is: a line of the table, and how it is called.
 
-use super::report_sections::{self, Part, Preprocess};
-use loupe_core::{Metric, Named, Prediction, Sample, Score, Target};
+use super::texts::Texts;
+use loupe_core::{Metric, Named, Prediction, Sample, Score};
 
 /// How a metric is called.
 #[derive(Debug, Clone, Copy)]
@@ -77,45 +77,6 @@ impl Entry {
         higher_is_better: bool,
     ) -> Self {
         Self { name, convention, higher_is_better, unit, compute: Compute::Typed }
-    }
-}
-
-/// What of a report a metric is given; other references and their replies are taken as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Texts {
-    /// Which sections.
-    pub part: Part,
-    /// The clean-up of both sides.
-    pub clean: Preprocess,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self { part: Part::Whole, clean: Preprocess::RAW }
-    }
-}
-
-impl Texts {
-    /// For the note under a table.
-    pub fn name(self) -> String {
-        format!("reports: {}; {}", self.part.name(), self.clean.name())
-    }
-
-    /// The accepted wordings and the reply.
-    pub(super) fn of(
-        self,
-        sample: &Sample,
-        prediction: &Prediction,
-    ) -> Result<(Vec<String>, String), &'static str> {
-        let reply = prediction.text().ok_or("the item failed")?;
-        match &sample.target {
-            Target::Text(wordings) => Ok((wordings.clone(), reply.to_owned())),
-            Target::Report(sections) => {
-                let reference = self.clean.apply(&report_sections::joined(sections, self.part));
-                Ok((vec![reference], self.clean.apply(&report_sections::part(reply, self.part))))
-            }
-            _ => Err("the reference is not a text"),
-        }
     }
 }
 

@@ -6,10 +6,11 @@
 //! (`meteor_word_tokenize`, as MultiMedEval and TemMed-Bench do). Without a word in common, or without any
 //! words, the score is 0. Of several references the best counts.
 
-use super::entry::{Entry, Resource, Texts, best_of};
+use super::entry::{Entry, Resource, best_of};
 use super::nltk_words::word_tokenize;
 use super::porter;
 use super::punkt::Punkt;
+use super::texts::Texts;
 use super::wordnet::WordNet;
 use super::words::is_python_space;
 use loupe_core::{Metric, Prediction, Sample, Score};

@@ -4,7 +4,9 @@
 //! set of pairs; boxes, points and masks have typed functions in their files ([`Compute::Typed`]).
 //! Metrics that need files of the user ([`Compute::Needs`]) are metrics once these are loaded.
 
-pub use entry::{Compute, Entry, Resource, TextCorpusMetric, TextMetric, Texts};
+pub use entry::{Compute, Entry, Resource, TextCorpusMetric, TextMetric};
+pub(crate) use texts::Headless;
+pub use texts::Texts;
 
 use loupe_core::Registry;
 
@@ -32,10 +34,12 @@ pub mod radcliq;
 pub mod radfact;
 pub mod radgraph;
 pub mod region;
+pub mod report_headings;
 pub mod report_sections;
 pub mod rouge;
 pub mod surface;
 pub mod surface_table;
+mod texts;
 pub mod token_f1;
 pub mod vqa_normal;
 pub mod wordnet;
@@ -70,10 +74,12 @@ pub static METRICS: Registry<Entry> = Registry {
         ("radfact", radfact::ENTRIES),
         ("radgraph", radgraph::ENTRIES),
         ("region", &[]),
+        ("report_headings", &[]),
         ("report_sections", &[]),
         ("rouge", rouge::ENTRIES),
         ("surface", surface::ENTRIES),
         ("surface_table", &[]),
+        ("texts", &[]),
         ("token_f1", token_f1::ENTRIES),
         ("vqa_normal", &[]),
         ("wordnet", &[]),

@@ -1,6 +1,7 @@
 //! What of a radiology report is scored: sections and the clean-up before a metric sees them. A table
 //! of report metrics names its choice, because the figures differ more by it than by model.
 
+use super::report_headings::{section_of, sections};
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,9 +11,9 @@ use std::sync::LazyLock;
 pub enum Part {
     /// The whole report.
     Whole,
-    /// The findings, or everything when there is no heading.
+    /// The findings, or everything when there is no heading (such reports are counted).
     Findings,
-    /// The impression, or nothing.
+    /// The impression; unscored where none is found.
     Impression,
     /// `Findings: … Impression: ….` as MedEvalKit joins them; an empty section stays empty.
     MedEvalKit,
@@ -84,86 +85,84 @@ impl Preprocess {
     }
 }
 
-/// Headings that begin a section, and the section's name.
-fn section_of(heading: &str) -> Option<&'static str> {
-    Some(match heading.trim().to_uppercase().as_str() {
-        "FINDINGS" | "FINDING" => "findings",
-        "IMPRESSION" | "IMPRESSIONS" | "CONCLUSION" | "CONCLUSIONS" => "impression",
-        "INDICATION"
-        | "CLINICAL INDICATION"
-        | "HISTORY"
-        | "CLINICAL HISTORY"
-        | "REASON FOR EXAM"
-        | "CLINICAL INFORMATION" => "indication",
-        "TECHNIQUE" | "PROCEDURE" => "technique",
-        "COMPARISON" | "COMPARISONS" => "comparison",
-        "EXAMINATION" | "EXAM" => "examination",
-        "RECOMMENDATION" | "RECOMMENDATIONS" => "recommendation",
-        _ => return None,
-    })
-}
-
-/// The sections of a report by name; text before the first heading is `""`. A section that occurs
-/// twice is joined.
-pub fn sections(report: &str) -> BTreeMap<&'static str, String> {
-    static HEADING: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?m)(?:^|\s)([A-Za-z]+(?: [A-Za-z]+){0,2})\s*:").ok());
-    let mut cuts: Vec<(usize, usize, &'static str)> = Vec::new();
-    for found in HEADING.iter().flat_map(|rule| rule.captures_iter(report)) {
-        let (Some(whole), Some(words)) = (found.get(0), found.get(1)) else { continue };
-        // "Both Findings:" names a section with its last words.
-        let text = words.as_str();
-        let starts = std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1));
-        for start in starts {
-            if let Some(name) = text.get(start..).and_then(section_of) {
-                cuts.push((words.start() + start, whole.end(), name));
-                break;
-            }
-        }
+/// The part of a report that is scored. A report without any heading is all findings; a section that a report with
+/// headings lacks is none.
+///
+/// # Errors
+/// When the part is not there.
+pub fn part(report: &str, part: Part) -> Result<String, &'static str> {
+    // An empty report is an empty section, not one that was not found.
+    if part == Part::Whole || report.trim().is_empty() {
+        return Ok(report.to_owned());
     }
-    let mut out: BTreeMap<&'static str, String> = BTreeMap::new();
-    let mut add = |name: &'static str, text: &str| {
-        let text = text.trim();
-        if text.is_empty() {
-            return;
-        }
-        let entry = out.entry(name).or_default();
-        if !entry.is_empty() {
-            entry.push(' ');
-        }
-        entry.push_str(text);
-    };
-    add("", report.get(..cuts.first().map_or(report.len(), |c| c.0)).unwrap_or_default());
-    for (i, (_, from, name)) in cuts.iter().enumerate() {
-        let to = cuts.get(i + 1).map_or(report.len(), |next| next.0);
-        add(name, report.get(*from..to).unwrap_or_default());
-    }
-    out
-}
-
-/// The part of a report that is scored.
-pub fn part(report: &str, part: Part) -> String {
     let found = sections(report);
-    let of = |name: &str| found.get(name).cloned().unwrap_or_default();
+    let of = |name: &str| found.get(name).cloned();
     match part {
-        Part::Whole => report.to_owned(),
-        Part::Findings => found.get("findings").cloned().unwrap_or_else(|| report.to_owned()),
-        Part::Impression => of("impression"),
-        Part::MedEvalKit => format!("Findings: {} Impression: {}.", of("findings"), of("impression")),
+        // What stands before the heading of the impression are the findings.
+        Part::Findings => of("findings").or_else(|| of("")).ok_or(NO_FINDINGS),
+        Part::Impression => of("impression").ok_or(NO_IMPRESSION),
+        Part::MedEvalKit | Part::Whole => Ok(format!(
+            "Findings: {} Impression: {}.",
+            of("findings").unwrap_or_default(),
+            of("impression").unwrap_or_default()
+        )),
     }
 }
 
-/// The part of a reference whose sections are known. The whole has its findings first, then its
+/// Has the report a heading, so that its sections are known? An empty one needs none.
+pub fn has_sections(report: &str) -> bool {
+    report.trim().is_empty() || sections(report).keys().any(|name| !name.is_empty())
+}
+
+/// Why a report has no findings.
+pub const NO_FINDINGS: &str = "no findings section was found";
+/// Why a report has no impression.
+pub const NO_IMPRESSION: &str = "no impression section was found";
+
+/// The part of a reference whose sections are known, under whatever titles; a reference that is one text is read as
+/// replies are.
+///
+/// # Errors
+/// When the part is not there.
+pub fn reference(sections: &BTreeMap<String, String>, which: Part) -> Result<String, &'static str> {
+    if which == Part::Whole {
+        return Ok(joined(sections, which));
+    }
+    if !known(sections) {
+        let text = joined(sections, Part::Whole);
+        // Two empty sections of MedEvalKit's would be alike.
+        return if which == Part::MedEvalKit && !has_sections(&text) {
+            Err(NO_FINDINGS)
+        } else {
+            part(&text, which)
+        };
+    }
+    let titled = |(title, text): (&String, &String)| {
+        (section_of(title).map_or_else(|| title.clone(), str::to_owned), text.clone())
+    };
+    let named: BTreeMap<String, String> = sections.iter().map(titled).collect();
+    let of = |name: &str| named.get(name).filter(|text| !text.trim().is_empty()).cloned();
+    match which {
+        Part::Findings => of("findings").ok_or(NO_FINDINGS),
+        Part::Impression => of("impression").ok_or(NO_IMPRESSION),
+        Part::MedEvalKit | Part::Whole => Ok(joined(&named, which)),
+    }
+}
+
+/// Is any section of a reference one whose title is known?
+pub fn known(sections: &BTreeMap<String, String>) -> bool {
+    sections.keys().any(|title| section_of(title).is_some())
+}
+
+/// The sections of a reference as one text, or as MedEvalKit joins two of them. The whole has its findings first, then its
 /// impression, then the others by name, each behind its heading; a lone section has none.
 pub fn joined(sections: &BTreeMap<String, String>, which: Part) -> String {
     let of = |name: &str| sections.get(name).map(String::as_str).unwrap_or_default();
     let first = ["findings", "impression"];
     match which {
-        Part::Impression => of("impression").to_owned(),
         Part::MedEvalKit => format!("Findings: {} Impression: {}.", of("findings"), of("impression")),
-        Part::Findings if sections.contains_key("findings") => of("findings").to_owned(),
-        Part::Whole | Part::Findings if sections.len() == 1 => sections.values().cloned().collect(),
-        Part::Whole | Part::Findings => {
+        _ if sections.len() == 1 => sections.values().cloned().collect(),
+        _ => {
             let known = first.into_iter().filter(|name| sections.contains_key(*name));
             let others = sections.keys().map(String::as_str).filter(|name| !first.contains(name));
             let all = known.chain(others).map(|name| {
@@ -181,15 +180,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_by_their_headings() {
-        let report = "EXAM: Chest\nFINDINGS: Lungs are clear. Ratio: 0.5.\nIMPRESSION:\n1. No acute disease.";
-        let found = sections(report);
-        assert_eq!(found["findings"], "Lungs are clear. Ratio: 0.5.");
-        assert_eq!(found["impression"], "1. No acute disease.");
-        assert_eq!(found["examination"], "Chest");
-        assert_eq!(part("Findings: a. Impression: b", Part::MedEvalKit), "Findings: a. Impression: b.");
-        assert_eq!(part("Lungs clear.", Part::Findings), "Lungs clear.");
-        assert_eq!(part("Lungs clear.", Part::Impression), "");
+    fn a_part_is_there_or_said_to_be_missing() {
+        let report = "Findings: a. Impression: b";
+        assert_eq!(part(report, Part::MedEvalKit).unwrap(), "Findings: a. Impression: b.");
+        assert_eq!(part(report, Part::Impression).unwrap(), "b");
+        assert_eq!(part("Lungs clear.", Part::Findings).unwrap(), "Lungs clear.");
+        assert_eq!(part("Lungs clear.\nIMPRESSION: Normal.", Part::Findings).unwrap(), "Lungs clear.");
+        assert_eq!(part("IMPRESSION: Normal.", Part::Findings), Err(NO_FINDINGS));
+        assert_eq!(part("Lungs clear.", Part::Impression), Err(NO_IMPRESSION));
+        assert_eq!(part(" ", Part::Impression).unwrap(), " ");
+        assert_eq!(
+            [has_sections(report), has_sections("Lungs clear."), has_sections("")],
+            [true, false, true]
+        );
     }
 
     #[test]
@@ -199,11 +202,16 @@ mod tests {
                 .map(|(n, t)| (n.to_owned(), t.to_owned()))
                 .into();
         assert_eq!(joined(&both, Part::Whole), "Findings: Clear.\nImpression: Normal.\nComparison: None.");
-        assert_eq!(joined(&both, Part::Findings), "Clear.");
+        assert_eq!(reference(&both, Part::Findings).unwrap(), "Clear.");
         assert_eq!(joined(&both, Part::MedEvalKit), "Findings: Clear. Impression: Normal..");
-        let lone: BTreeMap<String, String> = [("report".to_owned(), "Clear.".to_owned())].into();
-        assert_eq!(joined(&lone, Part::Findings), "Clear.");
-        assert_eq!(joined(&lone, Part::Impression), "");
+        let of = |title: &str, text: &str| BTreeMap::from([(title.to_owned(), text.to_owned())]);
+        let lone = of("report", "Clear.");
+        assert_eq!(reference(&lone, Part::Findings).unwrap(), "Clear.");
+        assert_eq!(reference(&lone, Part::Impression), Err(NO_IMPRESSION));
+        let text = of("report", "FINDINGS: Clear. IMPRESSION: Normal.");
+        assert_eq!(reference(&text, Part::Impression).unwrap(), "Normal.");
+        assert_eq!(reference(&of("诊断意见", "Normal."), Part::Impression).unwrap(), "Normal.");
+        assert_eq!(reference(&of("impression", " "), Part::Impression), Err(NO_IMPRESSION));
     }
 
     #[test]

@@ -195,6 +195,10 @@ impl HarnessProfile for DeepTumorVqa {
         "1df7460db6b95a4fc550bf34d75571057e1d4c4b"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["deeptumorvqa"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         if self.free_form {
             &[
@@ -221,7 +225,7 @@ impl HarnessProfile for DeepTumorVqa {
             free_form(kind(subtype), gold, reply)
         } else {
             let Some(gold) = super::harness::gold_letter(sample) else {
-                return HarnessVerdict::not_applicable("not a multiple-choice question");
+                return super::parts::no_choice(sample);
             };
             match letter(reply) {
                 Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),

@@ -42,6 +42,10 @@ impl HarnessProfile for Gr5293 {
         "b924dacb3c864b4bf5a92a4e11c93b971cbeb7cf"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["vqa-rad"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "closed is the set's own field, there: reference yes or no",

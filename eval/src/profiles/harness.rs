@@ -178,6 +178,12 @@ pub trait HarnessProfile: Send + Sync {
     /// What is odd and reproduced on purpose, a sentence each.
     fn quirks(&self) -> &'static [&'static str];
 
+    /// The sets (`loupe list datasets`) that the rules were written for; none where they are meant for any set with
+    /// such questions. Others may still be asked for by name.
+    fn sets(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The value that the verdict of a language model adds, where the harness asks one about rows of
     /// this kind.
     fn asks_judge(&self, _sample: &Sample) -> Option<&'static str> {

@@ -33,6 +33,10 @@ impl HarnessProfile for HuatuoSlake {
         "946e7c422907ddd5f65f7e0d14d5aa7d378bb7aa"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["slake"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a CLOSED question is only right when reference and reply are yes or no: the 61 of SLAKE that name an organ or side are always wrong",

@@ -88,6 +88,10 @@ impl HarnessProfile for InternVl2 {
         "2cc26a93a9b5b6a6ccd061e8008388e4276154f2"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["vqa-rad"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "closed is guessed from the length of the answer: 374 of 450 test rows instead of 251 or 272",

@@ -61,6 +61,10 @@ impl HarnessProfile for Slake {
         COMMIT
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["slake"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the whole reply must equal the reference after normalising; \"The answer is X.\" is wrong",
@@ -132,6 +136,10 @@ impl HarnessProfile for Mmmu {
 
     fn commit(&self) -> &'static str {
         COMMIT
+    }
+
+    fn sets(&self) -> &'static [&'static str] {
+        &["mmmu-medical"]
     }
 
     fn quirks(&self) -> &'static [&'static str] {

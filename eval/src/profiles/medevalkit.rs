@@ -72,6 +72,16 @@ impl HarnessProfile for MedEvalKit {
         COMMIT
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        match self.class {
+            Class::VqaRad => &["vqa-rad"],
+            Class::PathVqa => &["pathvqa"],
+            Class::Slake => &["slake"],
+            Class::Choice => &[],
+            Class::Mmmu => &["mmmu-medical"],
+        }
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         match self.class {
             Class::VqaRad | Class::PathVqa => &[
@@ -283,7 +293,7 @@ fn open(gold: &str, reply: &str) -> HarnessVerdict {
 /// `judge_multi_choice`.
 fn choice(sample: &Sample, reply: &str) -> HarnessVerdict {
     let Some(gold) = super::harness::gold_letter(sample) else {
-        return HarnessVerdict::not_applicable("not a multiple-choice question");
+        return super::parts::no_choice(sample);
     };
     let letters: Vec<String> =
         (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();

@@ -27,6 +27,10 @@ impl HarnessProfile for MedFrameQa {
         "e83fbe3b97a3297beebc997108469bd73b535d0d"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medframeqa"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a lone letter is not understood; \"Answer:\", \\boxed{X}, (X) or X. is needed",
@@ -40,7 +44,7 @@ impl HarnessProfile for MedFrameQa {
         static BOXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"boxed\{([A-Z])\}").ok());
         const MARKERS: [&str; 4] = ["Answer:", "Answer*", "Final Answer", "final answer"];
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return HarnessVerdict::not_applicable("not a multiple-choice question");
+            return super::parts::no_choice(sample);
         };
         if reply.is_empty() {
             // No verdict: the row is not among the results that are counted.

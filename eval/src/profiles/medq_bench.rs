@@ -22,6 +22,10 @@ impl HarnessProfile for MedQBench {
         "e8e78f05f3080fe28154f2130321f17951c3be94"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medq-bench"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the reply is upper-cased first, so the article \"a\" is option A",
@@ -33,7 +37,7 @@ impl HarnessProfile for MedQBench {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return HarnessVerdict::not_applicable("not a multiple-choice question");
+            return super::parts::no_choice(sample);
         };
         let upper: Vec<char> = reply.trim().to_uppercase().chars().collect();
         let gold = gold.to_ascii_uppercase();

@@ -113,6 +113,10 @@ impl HarnessProfile for MedVision {
         "c2216150cbbcf085a43b5821e8caf6eca426182b"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medvision"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the last 4, 2 or 1 numbers of the whole reply count, reasoning and remarks included",

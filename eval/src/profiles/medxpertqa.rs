@@ -30,6 +30,10 @@ impl HarnessProfile for MedXpertQa {
         "f21247d3ccf3b14826ff2aa7fa06e1a46d64058c"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medxpertqa-mm"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "the first option letter that stands alone counts, so the \"A\" of a sentence or of \"option A is unlikely\" is the answer",
@@ -40,7 +44,7 @@ impl HarnessProfile for MedXpertQa {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return HarnessVerdict::not_applicable("not a multiple-choice question");
+            return super::parts::no_choice(sample);
         };
         let last = sample.choices.len().saturating_sub(1).min(25) as u8;
         let letters: Vec<char> = (b'A'..=b'A' + last).map(char::from).collect();

@@ -35,6 +35,10 @@ impl HarnessProfile for Mmmu {
         "bb0b95a945998d91dfef37e969e07d49d1139438"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["mmmu-medical"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a reply without an option is a random choice (seed 42 there)",
@@ -47,6 +51,9 @@ impl HarnessProfile for Mmmu {
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let judged = if !sample.choices.is_empty() {
             judge_choice(sample, reply, Letters::Spaced)
+        } else if parts::lacks_options(sample) {
+            // Read as an open answer, a letter would be looked for inside words.
+            return parts::no_choice(sample);
         } else if gold_text(sample).is_some() {
             judge_open(sample, reply)
         } else {
@@ -94,7 +101,7 @@ pub enum Letters {
 /// `parse_multi_choice_response` and `eval_multi_choice`.
 pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> HarnessVerdict {
     let Some(gold) = super::harness::gold_letter(sample) else {
-        return HarnessVerdict::not_applicable("not a multiple-choice question");
+        return super::parts::no_choice(sample);
     };
     let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));
     let with = |form: &dyn Fn(char) -> String| -> Vec<(char, String)> {

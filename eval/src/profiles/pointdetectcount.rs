@@ -201,6 +201,10 @@ impl HarnessProfile for PointDetectCount {
         "8c139ad9a3b22c974a57ca498f6623cc7aea931f"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["medmultipoints"]
+    }
+
     fn quirks(&self) -> &'static [&'static str] {
         &[
             "a reply whose fenced JSON does not parse is an empty list: count 0, no points, no boxes",

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 use super::*;
-use crate::sensitivity::Sensitivity;
+use crate::sensitivity::{Sensitivity, Spread};
 use loupe_core::{Choice, Sample, Score, Target};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -100,9 +100,20 @@ fn the_same_reply_is_right_and_wrong_by_profile() {
     };
     let mut row = Sensitivity::beside([]);
     row.add(&crate::profile::Case { sample: &question, prediction: &prediction, pictures: &[] }, &[]);
-    let row = row.finish();
-    assert_eq!((row.by_profile.first().unwrap().1, row.by_profile.last().unwrap().1), (0.0, 1.0));
-    assert!(row.without.iter().any(|(name, _)| name == "karma"));
+    let range = row.clone().finish("chestqa");
+    assert_eq!(range.by_profile.last().unwrap().1, 1.0);
+    assert!(range.by_profile.iter().all(|(_, share)| (0.0..=1.0).contains(share)));
+    let why = |range: &Spread, profile: &str| {
+        range.without.iter().find(|(name, _)| name == profile).map(|(_, why)| why.clone())
+    };
+    assert!(why(&range, "karma").is_some());
+    // Its answers stand in another format, so its zero says nothing about these replies.
+    let wrong = PROFILES.by_name("vitar").unwrap().score(&question, "The correct answer is B.");
+    assert_eq!(wrong.verdict, Score::Value(0.0));
+    assert_eq!(why(&range, "vitar").as_deref(), Some("reads nothing in these replies"));
+    // Made for one set, and left out elsewhere.
+    assert_eq!(why(&range, "medframeqa").as_deref(), Some("made for medframeqa"));
+    assert_eq!(why(&row.finish("medframeqa"), "medframeqa"), None);
 }
 
 #[test]

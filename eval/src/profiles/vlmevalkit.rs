@@ -105,7 +105,7 @@ impl HarnessProfile for Exact {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return HarnessVerdict::not_applicable("not a multiple-choice question");
+            return super::parts::no_choice(sample);
         };
         let mut judged = match self.read(sample, reply) {
             Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),

@@ -116,14 +116,30 @@ impl Clusters {
     /// 2015, after Korn and Graubard 1998), which keeps its coverage near 0 and 1 and for few
     /// clusters. Means of other values: Student's t on the clustered standard error.
     pub fn interval(&self, level: f64) -> Option<Interval> {
+        self.interval_as(level, self.fractional)
+    }
+
+    /// Is any value other than 0 and 1?
+    pub fn is_fractional(&self) -> bool {
+        self.fractional
+    }
+
+    /// The interval of [`Clusters::interval`], of a mean of shares or of a proportion as the caller says, so that a
+    /// figure has one method whatever its values happen to be. None of a mean whose values are all alike: there is
+    /// no spread to estimate an error from.
+    pub fn interval_as(&self, level: f64, is_mean: bool) -> Option<Interval> {
         let mean = self.mean()?;
         let n = self.n as f64;
-        if self.fractional {
+        if is_mean || self.fractional {
             let (se, df) = if self.repeats() {
                 (self.se_clustered()?, self.groups.len() as f64 - 1.0)
             } else {
                 (self.se_independent()?, n - 1.0)
             };
+            // Up to rounding of sums.
+            if se <= 1e-12 * mean.abs().max(1.0) {
+                return None;
+            }
             let mut found = t(mean, se, df, level)?;
             if !self.out_of_unit {
                 (found.lo, found.hi) = (found.lo.max(0.0), found.hi.min(1.0));

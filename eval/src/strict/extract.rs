@@ -1,4 +1,6 @@
-//! Where in a reply the answer stands: reasoning removed, then tag, box, declaration, or all of it.
+//! Where in a reply the answer stands: reasoning and invented turns removed, then tag, box, declaration, or all of it.
+
+use loupe_core::reasoning::{NoAnswer, own_turn, tagged_answer, under_answer_heading};
 
 /// How the span was found; the first that applies, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,26 +34,19 @@ pub(super) struct Span<'a> {
     pub(super) text: &'a str,
     /// How they were found.
     pub(super) how: How,
-    /// The whole reply without reasoning.
+    /// The whole reply without reasoning and invented turns.
     pub(super) reply: &'a str,
 }
 
-/// Finds the span.
+/// Finds the span. The reply is to be in [`loupe_core::text_form`].
 ///
 /// # Errors
-/// `empty` when there is nothing, `reasoning_only` when all of it is reasoning.
+/// `empty` when there is nothing, `reasoning_only` when all of it is reasoning, `reasoning_unfinished` when that has
+/// not ended.
 pub(super) fn extract(reply: &str) -> Result<Span<'_>, &'static str> {
-    if reply.trim().is_empty() {
-        return Err("empty");
-    }
-    let reply = after_reasoning(reply).trim();
-    if reply.is_empty() {
-        return Err("reasoning_only");
-    }
-    // ASCII lower case keeps every byte where it was.
-    let lower = reply.to_ascii_lowercase();
+    let reply = own_turn(reply).map_err(NoAnswer::rule)?;
     let marked =
-        answer_tag(reply, &lower).map(|t| (t, How::AnswerTag)).or_else(|| Some((boxed(reply)?, How::Boxed)));
+        tagged_answer(reply).map(|t| (t, How::AnswerTag)).or_else(|| Some((boxed(reply)?, How::Boxed)));
     if let Some((text, how)) = marked {
         return if text.trim().is_empty() {
             Err("empty")
@@ -59,41 +54,37 @@ pub(super) fn extract(reply: &str) -> Result<Span<'_>, &'static str> {
             Ok(Span { text: text.trim(), how, reply })
         };
     }
-    if let Some(text) = declared(reply, &lower) {
-        return Ok(Span { text, how: How::Declared, reply });
-    }
-    Ok(Span { text: reply, how: How::Whole, reply })
+    let whole = Span { text: reply, how: How::Whole, reply };
+    Ok(declared(&whole).unwrap_or(whole))
 }
 
-/// What follows the last closing tag of reasoning; without one, what precedes an opening tag that is
-/// never closed.
-fn after_reasoning(reply: &str) -> &str {
-    const NAMES: [&str; 4] = ["think", "thinking", "reasoning", "thought"];
+/// The declaration in the reply of `span`, if there is one: for a box that holds a formula and no answer.
+pub(super) fn declared<'a>(span: &Span<'a>) -> Option<Span<'a>> {
+    let reply = span.reply;
+    // ASCII lower case keeps every byte where it was.
     let lower = reply.to_ascii_lowercase();
-    let closed = NAMES.iter().filter_map(|n| {
-        let tag = format!("</{n}>");
-        lower.rfind(&tag).map(|at| at + tag.len())
-    });
-    if let Some(end) = closed.max() {
-        return &reply[end..];
-    }
-    let open = NAMES.iter().filter_map(|n| lower.find(&format!("<{n}>"))).min();
-    open.map_or(reply, |at| &reply[..at])
-}
-
-fn answer_tag<'a>(reply: &'a str, lower: &str) -> Option<&'a str> {
-    let start = lower.rfind("<answer>")? + "<answer>".len();
-    let end = lower[start..].find("</answer>").map_or(reply.len(), |at| start + at);
-    Some(&reply[start..end])
+    let said = ["answer", "option", "choice", "答案", "选项", "الاجابة", "الإجابة", "الجواب"]
+        .into_iter()
+        .filter_map(|noun| last_declared(&lower, noun))
+        .max();
+    let headed = under_answer_heading(reply).map(|rest| reply.len() - rest.len());
+    let text = reply[said.max(headed)?..].split(['\n', '\r']).next().unwrap_or_default().trim();
+    (!text.is_empty()).then_some(Span { text, how: How::Declared, reply })
 }
 
 /// The contents of the last `\boxed{…}` with balanced braces, with `\text{…}` and its like taken off.
 fn boxed(reply: &str) -> Option<&str> {
     let mut inner = braces(&reply[reply.rfind("\\boxed{")? + "\\boxed".len()..])?;
-    for wrapper in ["\\text", "\\textbf", "\\mathrm", "\\mathbf", "\\textrm"] {
-        if let Some(wrapped) = inner.trim().strip_prefix(wrapper).filter(|w| w.starts_with('{')) {
-            inner = braces(wrapped)?;
-        }
+    let wrappers =
+        ["\\text", "\\textbf", "\\textit", "\\mathrm", "\\mathbf", "\\textrm", "\\mathsf", "\\mbox"];
+    let wrapped = |text: &str| {
+        let text = text.trim();
+        wrappers
+            .iter()
+            .find_map(|w| Some(text.len() - text.strip_prefix(w).filter(|r| r.starts_with('{'))?.len()))
+    };
+    while let Some(skip) = wrapped(inner) {
+        inner = braces(&inner.trim()[skip..])?;
     }
     Some(inner)
 }
@@ -116,28 +107,45 @@ fn braces(text: &str) -> Option<&str> {
     None
 }
 
-/// What follows the last declaration on its line (or on the next, when the line ends there).
-fn declared<'a>(reply: &'a str, lower: &str) -> Option<&'a str> {
-    let last = ["answer", "option", "choice", "答案"]
-        .into_iter()
-        .filter_map(|noun| last_declared(lower, noun))
-        .max()?;
-    Some(reply[last..].split(['\n', '\r']).next().unwrap_or_default().trim())
-}
-
 /// Where the words of the last declaration with `noun` begin. Looks at a few characters around each
 /// noun only, so that a reply of a megabyte costs no more than its length.
 fn last_declared(lower: &str, noun: &str) -> Option<usize> {
-    const DENIED: [&str; 5] = ["wrong", "incorrect", "false", "not the", "no correct"];
-    const CHOSEN: [&str; 5] = ["correct", "right", "best", "final", "my"];
-    const NEGATED: [&str; 3] = ["not ", "n't ", "neither"];
+    const DENIED: [&str; 16] = [
+        "wrong",
+        "incorrect",
+        "false",
+        "not the",
+        "no",
+        "not",
+        "possible",
+        "tempting",
+        "initial",
+        "first",
+        "alternative",
+        "another",
+        "previous",
+        "plausible",
+        "错误",
+        "不正确",
+    ];
+    const CHOSEN: [&str; 8] = ["correct", "right", "best", "final", "my", "only", "正确", "最佳"];
+    const NEGATED: [&str; 5] = ["not ", "n't ", "neither", "never ", "none of the options"];
+    let mentions = matches!(noun, "option" | "choice" | "选项");
     lower.rmatch_indices(noun).find_map(|(at, _)| {
-        let before = lower[..at].trim_end_matches([' ', '*', '_']);
-        let word_starts = noun == "答案" || !lower[..at].ends_with(char::is_alphanumeric);
-        let denied = DENIED.iter().any(|w| before.ends_with(w));
+        let trimmed = |text: &str| text.trim_end_matches([' ', '*', '_']).len();
+        let before = &lower[..trimmed(&lower[..at])];
+        let word_starts = !noun.is_ascii() || !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        let chosen = CHOSEN.iter().find_map(|w| before.strip_suffix(w));
+        // "not the correct answer" is denied as "not the answer" is.
+        let denied = [Some(before), chosen].into_iter().flatten().any(|b| {
+            let b = &b[..trimmed(b)];
+            DENIED.iter().any(|w| {
+                b.strip_suffix(w)
+                    .is_some_and(|r| !w.is_ascii() || !r.ends_with(|c: char| c.is_ascii_alphanumeric()))
+            })
+        });
         // "option" and "choice" declare only as "the correct option is"; alone they mention.
-        let chosen = !matches!(noun, "option" | "choice") || CHOSEN.iter().any(|w| before.ends_with(w));
-        if !word_starts || denied || !chosen {
+        if !word_starts || denied || (mentions && chosen.is_none()) {
             return None;
         }
         let start = at + noun.len() + after_copula(&lower[at + noun.len()..])?;
@@ -151,26 +159,58 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
 /// Bytes from behind the noun to the declared words: over markup, then a colon or a form of "to be".
 fn after_copula(rest: &str) -> Option<usize> {
     const MARKUP: [char; 6] = ['*', '_', ' ', '"', '\'', '`'];
-    let text = rest.trim_start_matches(MARKUP);
-    let copulas = [
-        ":",
-        "：",
-        "is:",
-        "is：",
-        "is ",
-        "is\n",
-        "is*",
-        "would be ",
-        "must be ",
-        "should be ",
-        "= ",
-        "是",
-        "为",
+    const BETWEEN: [&str; 8] =
+        ["s ", "choice ", "option ", "letter ", "here ", "to the question ", "to this question ", "choice:"];
+    const BE: [&str; 16] = [
+        "is",
+        "are",
+        "was",
+        "would be",
+        "must be",
+        "should be",
+        "will be",
+        "has to be",
+        "seems to be",
+        "appears to be",
+        "应该是",
+        "应该为",
+        "应是",
+        "应为",
         "應為",
+        "هي",
     ];
-    let text = copulas.iter().find_map(|c| text.strip_prefix(c))?;
+    const HAN: [&str; 5] = ["选择", "应选", "选", "是", "为"];
+    const ADVERBS: [&str; 9] = [
+        "most likely ",
+        "likely ",
+        "probably ",
+        "therefore ",
+        "thus ",
+        "clearly ",
+        "definitely ",
+        "simply ",
+        "indeed ",
+    ];
+    let mut text = rest.trim_start_matches(MARKUP);
+    if let Some(after) = BETWEEN.iter().find_map(|w| text.strip_prefix(w)) {
+        text = if text.starts_with("choice:") {
+            &text["choice".len()..]
+        } else {
+            after.trim_start_matches(MARKUP)
+        };
+    }
+    let ends =
+        |c: char| c.is_whitespace() || MARKUP.contains(&c) || matches!(c, ':' | '(' | '[' | '\\' | '$');
+    let be = || BE.iter().find_map(|w| text.strip_prefix(w).filter(|r| !w.is_ascii() || r.starts_with(ends)));
     let text = text
-        .trim_start_matches(|c: char| c.is_whitespace() || MARKUP.contains(&c) || matches!(c, ':' | '：'));
+        .strip_prefix([':', '=', '→'])
+        .or_else(|| text.strip_prefix("->"))
+        .or_else(be)
+        .or_else(|| HAN.iter().find_map(|w| text.strip_prefix(w)))?;
+    let mut text = text.trim_start_matches(|c: char| c.is_whitespace() || MARKUP.contains(&c) || c == ':');
+    while let Some(after) = ADVERBS.iter().find_map(|w| text.strip_prefix(w)) {
+        text = after;
+    }
     Some(rest.len() - text.len())
 }
 
@@ -184,19 +224,16 @@ pub(super) fn bare(text: &str) -> &str {
 
 /// Does the reply say that it will not or cannot answer?
 pub(super) fn refuses(text: &str) -> bool {
-    const SIGNS: [&str; 34] = [
+    const SIGNS: [&str; 38] = [
         "i'm sorry",
         "i am sorry",
-        "i’m sorry",
         "i apologize",
         "i apologise",
         "as an ai",
         "i cannot",
         "i can't",
-        "i can’t",
         "i am unable",
         "i'm unable",
-        "i’m unable",
         "unable to determine",
         "unable to answer",
         "cannot determine",
@@ -206,7 +243,6 @@ pub(super) fn refuses(text: &str) -> bool {
         "not possible to determine",
         "i don't know",
         "i do not know",
-        "i don’t know",
         "not able to",
         "i'm not sure",
         "insufficient information",
@@ -219,14 +255,22 @@ pub(super) fn refuses(text: &str) -> bool {
         "不能判断",
         "不确定",
         "难以判断",
+        "cannot tell",
+        "can't tell",
+        "unable to tell",
+        "لا أستطيع",
+        "لا يمكنني",
+        "لا أعرف",
+        "لا يمكن تحديد",
+        "غير متأكد",
     ];
     let lower = text.to_lowercase();
     SIGNS.iter().any(|s| lower.contains(s))
 }
 
 /// The rule with the way in which its span was found.
-pub(super) fn ruled(span: &Span<'_>, rule: &str) -> String {
-    if span.how == How::Whole { rule.to_owned() } else { format!("{}/{rule}", span.how.word()) }
+pub(super) fn ruled(how: How, rule: &str) -> String {
+    if how == How::Whole { rule.to_owned() } else { format!("{}/{rule}", how.word()) }
 }
 
 /// Most of a span that is kept on record, in characters.

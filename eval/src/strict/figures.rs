@@ -8,6 +8,12 @@ pub const CLOSED_BY_TYPE: &str = "closed accuracy (answer_type)";
 pub const CLOSED_BY_GOLD: &str = "closed accuracy (yes/no)";
 /// Questions with options.
 pub const CHOICE: &str = "choice accuracy";
+/// Questions with several right options: all of them are named and no other.
+pub const LETTERS_EXACT: &str = "letter set exact";
+/// Letters that reply and reference share, of those that either has.
+pub const LETTERS_JACCARD: &str = "letter set Jaccard";
+/// Share of the options on which reply and reference agree.
+pub const LETTERS_RIGHT: &str = "letters right";
 /// Exact match of open questions.
 pub const OPEN_EXACT: &str = "open exact match";
 /// Share of the reference's words that the reply holds.

@@ -10,6 +10,10 @@ use loupe_core::{Finding, Mask, MaskTrace, Prediction, Reply, Score};
 /// Overlap of masks (Dice).
 pub const DICE: &str = "Dice";
 
+/// Why there are no figures where neither side has anything: every figure of masks is then without meaning, however
+/// the nothing is written.
+const BOTH_EMPTY: &str = "masks: nothing is there on either side";
+
 /// Tolerance of the surface Dice, in mm (in pixels where nothing is calibrated).
 const TOLERANCE: f64 = 2.0;
 
@@ -23,13 +27,23 @@ pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
     };
     let slices = || wanted.iter().chain(&given).map(|(slice, _)| *slice);
     let judgement = Judgement::bare(Verdict::Unscored, "masks: figures only, neither right nor wrong", "");
-    if trace.reference.iter().any(|m| m.origin.slice.is_some()) {
+    // No mask is an empty mask, on the grid of the other side.
+    let Some((_, shown)) = wanted.iter().chain(&given).next() else {
+        return unscored(BOTH_EMPTY);
+    };
+    let nothing_there = wanted.iter().chain(&given).all(|(_, mask)| mask.bits().iter().all(|bit| !bit));
+    if nothing_there {
+        return unscored(BOTH_EMPTY);
+    }
+    let origins = trace.reference.iter().chain(&reply.findings).map(|m| m.origin.slice);
+    if origins.flatten().next().is_some() {
         let (Some(first), Some(last)) = (slices().min(), slices().max()) else {
-            return unscored("masks: nothing to outline");
+            return unscored(BOTH_EMPTY);
         };
         let solid = |masks: &[(usize, Mask)]| match masks.is_empty() {
-            // The shape is that of the reference.
-            true => stacked(&wanted, first, last).map(|r| r.emptied()),
+            true => {
+                stacked(if wanted.is_empty() { &given } else { &wanted }, first, last).map(|r| r.emptied())
+            }
             false => stacked(masks, first, last),
         };
         match (solid(&wanted), solid(&given)) {
@@ -37,9 +51,7 @@ pub(super) fn masks(reply: &Reply, prediction: &Prediction) -> Judgement {
             _ => unscored("masks: the slices differ in size"),
         }
     } else {
-        let Some(shape) = wanted.first().map(|(_, m)| [m.height(), m.width()]) else {
-            return unscored("masks: nothing to outline");
-        };
+        let shape = [shown.height(), shown.width()];
         match (united(&wanted, shape), united(&given, shape)) {
             (Some(wanted), Some(given)) => figures(judgement, &wanted, &given, spacing(trace)),
             _ => unscored("masks: the masks differ in size"),

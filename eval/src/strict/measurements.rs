@@ -7,8 +7,8 @@
 
 use super::extract::{How, extract, kept, refuses, ruled};
 use super::figures::{ACCURACY, ANGLE_ERROR, LENGTH_ERROR, RELATIVE_ERROR, WITHIN_TENTH};
-use super::words::half_width;
 use crate::profile::{Judgement, Verdict};
+use loupe_core::text_form::text_form;
 use loupe_core::{MeasureUnit, Measurement, Reply};
 
 /// Right within this share of the reference.
@@ -25,7 +25,7 @@ enum Token {
 type Placed = (Token, bool);
 
 fn tokens(text: &str) -> Vec<Placed> {
-    let chars: Vec<char> = text.chars().map(half_width).flat_map(char::to_lowercase).collect();
+    let chars: Vec<char> = text_form(text).chars().flat_map(char::to_lowercase).collect();
     let mut found = Vec::new();
     let (mut at, mut glued) = (0, false);
     while let Some(&c) = chars.get(at) {
@@ -191,7 +191,8 @@ fn named(tokens: &[Placed], said: &[Said], gold: &[Measurement]) -> Option<Vec<f
 pub(super) fn measurements(gold: &[Measurement], reply: &Reply) -> Judgement {
     let wanted = gold.iter().map(|m| format!("{} {}", m.value, m.unit.word())).collect::<Vec<_>>().join(", ");
     let unread = |rule: String| figures(Judgement::bare(Verdict::Unparsed, rule, wanted.clone()), gold, None);
-    let span = match extract(&reply.text) {
+    let text = text_form(&reply.text);
+    let span = match extract(&text) {
         Ok(span) => span,
         Err(rule) => return unread(rule.to_owned()),
     };
@@ -201,12 +202,12 @@ pub(super) fn measurements(gold: &[Measurement], reply: &Reply) -> Judgement {
         _ => Err(why),
     });
     let mut judgement = match &found {
-        Err(why) => unread(ruled(&span, why)),
+        Err(why) => unread(ruled(span.how, why)),
         Ok((values, rule)) => {
             let near = |(m, v): (&Measurement, &f64)| (v - m.value).abs() <= SHARE * m.value.abs();
             let right = gold.iter().zip(values).all(near);
             let verdict = if right { Verdict::Correct } else { Verdict::Wrong };
-            figures(Judgement::bare(verdict, ruled(&span, rule), wanted.clone()), gold, Some(values))
+            figures(Judgement::bare(verdict, ruled(span.how, rule), wanted.clone()), gold, Some(values))
         }
     };
     judgement.span = kept(span.text);

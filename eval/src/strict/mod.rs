@@ -1,33 +1,40 @@
 //! The `strict` profile: every rule documented in docs/reference/scoring.md, the one that fired on record.
 //!
 //! What it never does: guess, take the first option, draw at random, or find `no` inside `abnormal`.
-//! A reply out of which no rule reads an answer is unparsed: in the denominator, never credited.
+//! A reply out of which no rule reads an answer is unparsed: in the denominator, never credited. Which part of it may
+//! be read is in [`loupe_core::reasoning`]; every text is first brought into [`loupe_core::text_form`].
 
 mod choice;
+mod cues;
+mod denial;
 mod extract;
 mod figures;
+mod letters;
 mod masks;
 mod measurements;
+mod polarity;
 mod regions;
+mod tokens;
 mod words;
 mod yes_no;
 
 use crate::profile::{Case, Judgement, Profile, Verdict};
 use extract::{How, Span, bare, extract, kept, refuses, ruled};
 use loupe_core::sample::Outcome;
+use loupe_core::text_form::text_form;
 use loupe_core::{Failure, Reply, Sample, Target};
-use words::{normal, overlap, words};
+use words::{is_unit, normal, overlap, words};
 
 pub use figures::*;
 pub use masks::DICE;
-pub use yes_no::polarity;
+pub use polarity::polarity;
 
-/// The reply without its reasoning.
-///
-/// # Errors
-/// `empty` when there is nothing, `reasoning_only` when all of it is reasoning.
-pub fn without_reasoning(reply: &str) -> Result<&str, &'static str> {
-    extract(reply).map(|span| span.reply)
+/// The letters of options that a reply rules out ("A is incorrect", 排除A), which are never read as its answer. Empty where
+/// nothing in the reply is an answer, and for questions that ask for the exception.
+pub fn denied(sample: &Sample, reply: &str) -> Vec<char> {
+    let text = text_form(reply);
+    let exception = denial::asks_for_exception(&sample.question);
+    extract(&text).map(|span| choice::denied(span.reply, &sample.choices, exception)).unwrap_or_default()
 }
 
 /// The profile.
@@ -74,9 +81,14 @@ impl Profile for Strict {
             }
             Target::Masks(_) => return masks::masks(reply, case.prediction),
             Target::Unknown => return Judgement::bare(Verdict::Unscored, "no reference answer", ""),
+            // An empty reference agrees with nothing, not with an empty reply.
+            Target::Text(wordings) if wordings.iter().all(|w| w.trim().is_empty()) => {
+                return Judgement::bare(Verdict::Unscored, "no reference answer", "");
+            }
             _ => {}
         }
-        let span = match extract(&reply.text) {
+        let text = text_form(&reply.text);
+        let span = match extract(&text) {
             Ok(span) => span,
             Err(rule) => {
                 let bare = Judgement::bare(Verdict::Unparsed, rule, gold_words(case.sample));
@@ -85,7 +97,8 @@ impl Profile for Strict {
         };
         let (read, shares) = match &figures.kind {
             Kind::Choice(gold) => (read_choice(&span, case.sample, *gold), (0.0, 0.0)),
-            Kind::YesNo(gold) => (read_yes_no(&span, *gold), (0.0, 0.0)),
+            Kind::Letters(gold) => read_letters(&span, case.sample, gold),
+            Kind::YesNo(gold) => (read_yes_no(&span, &case.sample.question, *gold), (0.0, 0.0)),
             Kind::Words(wordings) => read_words(&span, wordings),
             Kind::None => {
                 return Judgement::bare(
@@ -115,6 +128,7 @@ impl Profile for Strict {
 
 enum Kind {
     Choice(char),
+    Letters(Vec<char>),
     YesNo(bool),
     Words(Vec<String>),
     None,
@@ -140,6 +154,7 @@ impl Figures {
         Self { kind, closed_type, open, judged }
     }
 
+    /// `shares` are recall and F1 of words, or Jaccard and agreement of letters.
     fn fill(&self, mut judgement: Judgement, right: f64, (recall, f1): (f64, f64)) -> Judgement {
         if self.judged {
             judgement = judgement.with(ACCURACY, right);
@@ -150,6 +165,12 @@ impl Figures {
         match self.kind {
             Kind::YesNo(_) => judgement = judgement.with(CLOSED_BY_GOLD, right),
             Kind::Choice(_) => judgement = judgement.with(CHOICE, right),
+            Kind::Letters(_) => {
+                judgement = judgement
+                    .with(LETTERS_EXACT, right)
+                    .with(LETTERS_JACCARD, recall)
+                    .with(LETTERS_RIGHT, f1);
+            }
             Kind::Words(_) | Kind::None => {}
         }
         if self.open {
@@ -162,6 +183,12 @@ impl Figures {
 fn kind(sample: &Sample) -> Kind {
     match &sample.target {
         Target::Choice(letter) if sample.choices.iter().any(|c| c.letter == *letter) => Kind::Choice(*letter),
+        Target::Choices(letters) if letters.iter().all(|l| sample.choices.iter().any(|c| c.letter == *l)) => {
+            let mut letters = letters.clone();
+            letters.sort_unstable();
+            letters.dedup();
+            if letters.is_empty() { Kind::None } else { Kind::Letters(letters) }
+        }
         Target::Text(wordings) if !sample.choices.is_empty() => {
             let gold: Vec<String> = wordings.iter().map(|w| normal(w)).collect();
             let same = |c: &&loupe_core::Choice| gold.contains(&normal(&c.text));
@@ -183,28 +210,54 @@ fn kind(sample: &Sample) -> Kind {
 fn gold_words(sample: &Sample) -> String {
     match &sample.target {
         Target::Choice(letter) => letter.to_string(),
+        Target::Choices(letters) => spelled(letters),
         target => target.text().unwrap_or_default().to_owned(),
     }
 }
 
+/// Letters side by side: `A, C`.
+fn spelled(letters: &[char]) -> String {
+    letters.iter().map(char::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn read_choice(span: &Span<'_>, sample: &Sample, gold: char) -> Read {
-    let found = choice::read(span, &sample.choices);
+    let (found, how) = choice::read(span, &sample.choices, denial::asks_for_exception(&sample.question));
     let answer = found.ok().map(|(letter, _)| letter.to_string());
     Read {
         right: found.ok().map(|(letter, _)| letter == gold),
-        rule: ruled(span, found.map_or_else(|rule| rule, |(_, rule)| rule)),
+        rule: ruled(how, found.map_or_else(|rule| rule, |(_, rule)| rule)),
         span: kept(span.text),
         gold: gold.to_string(),
         answer,
     }
 }
 
-fn read_yes_no(span: &Span<'_>, gold: bool) -> Read {
+/// A set of letters: right when it is the reference's; beside it Jaccard, and the share of options on which both agree.
+fn read_letters(span: &Span<'_>, sample: &Sample, gold: &[char]) -> (Read, (f64, f64)) {
+    let exception = denial::asks_for_exception(&sample.question);
+    let (said, rule) = match letters::read(span, &sample.choices, exception) {
+        Ok((letters, rule)) => (Some(letters), rule),
+        Err(rule) => (None, rule),
+    };
+    let shares = said.as_deref().map_or((0.0, 0.0), |said| {
+        (letters::jaccard(gold, said), letters::agreement(&sample.choices, gold, said))
+    });
+    let read = Read {
+        right: said.as_deref().map(|said| said == gold),
+        rule: ruled(span.how, rule),
+        span: kept(span.text),
+        gold: spelled(gold),
+        answer: said.as_deref().map(spelled),
+    };
+    (read, shares)
+}
+
+fn read_yes_no(span: &Span<'_>, question: &str, gold: bool) -> Read {
     let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let found = yes_no::read(span);
+    let (found, how) = yes_no::read(span, question);
     Read {
         right: found.ok().map(|(answer, _)| answer == gold),
-        rule: ruled(span, found.map_or_else(|rule| rule, |(_, rule)| rule)),
+        rule: ruled(how, found.map_or_else(|rule| rule, |(_, rule)| rule)),
         span: kept(span.text),
         gold: word(gold),
         answer: found.ok().map(|(answer, _)| word(answer)),
@@ -229,14 +282,14 @@ fn read_words(span: &Span<'_>, wordings: &[String]) -> (Read, (f64, f64)) {
     let span_kept = kept(text);
     if let Some(rule) = unread {
         return (
-            Read { right: None, rule: ruled(span, rule), span: span_kept, gold, answer: None },
+            Read { right: None, rule: ruled(span.how, rule), span: span_kept, gold, answer: None },
             (0.0, 0.0),
         );
     }
     let best = |f: fn((f64, f64)) -> f64| golds.iter().map(|g| f(overlap(g, &said))).fold(0.0, f64::max);
     let shares = (best(|s| s.0), best(|s| s.1));
     let answer = kept(&said.join(" "));
-    (Read { right: Some(right), rule: ruled(span, "words"), span: span_kept, gold, answer }, shares)
+    (Read { right: Some(right), rule: ruled(span.how, "words"), span: span_kept, gold, answer }, shares)
 }
 
 /// Up to the end of the first sentence.
@@ -251,14 +304,18 @@ fn sentence(text: &str) -> &str {
 /// A number: the only one of the span, or the first of a declared one.
 fn count(gold: f64, reply: &Reply) -> Judgement {
     let gold_text = gold.to_string();
-    let span = match extract(&reply.text) {
+    let text = text_form(&reply.text);
+    let span = match extract(&text) {
         Ok(span) => span,
         Err(rule) => {
             return Judgement::bare(Verdict::Unparsed, rule, gold_text).with(ACCURACY, 0.0).with(COUNT, 0.0);
         }
     };
+    let said = words(span.text);
+    // A share or a length is no count.
+    let plain = said.iter().enumerate().filter(|(at, _)| !said.get(at + 1).is_some_and(|next| is_unit(next)));
     let mut numbers: Vec<f64> =
-        words(span.text).iter().filter_map(|w| w.parse().ok()).filter(|v: &f64| v.is_finite()).collect();
+        plain.filter_map(|(_, w)| w.parse().ok()).filter(|v: &f64| v.is_finite()).collect();
     numbers.dedup();
     let answer = match (numbers.first(), numbers.len(), span.how) {
         (Some(&only), 1, _) => Ok(only),
@@ -273,7 +330,7 @@ fn count(gold: f64, reply: &Reply) -> Judgement {
         Ok(_) => Verdict::Wrong,
     };
     let mut judgement =
-        Judgement::bare(verdict, ruled(&span, answer.map_or_else(|r| r, |_| "number")), gold_text)
+        Judgement::bare(verdict, ruled(span.how, answer.map_or_else(|r| r, |_| "number")), gold_text)
             .with(ACCURACY, f64::from(right))
             .with(COUNT, f64::from(right))
             .with(COUNT_ERROR, answer.map_or(f64::NAN, |a| (a - gold).abs()))

@@ -1,9 +1,12 @@
 //! Boxes and points: taken from what the family's adapter read, brought back to source pixels.
 
+use super::extract::{bare, extract, refuses};
 use super::figures::{ACC_50, ACCURACY, BOX_DICE, BOX_IOU, POINT_DISTANCE, POINT_HIT, REGION_F1};
+use super::words::words;
 use crate::metrics::boxes::{iou, iou_matched, mean_dice};
 use crate::metrics::points::matched;
 use crate::profile::{Judgement, Verdict};
+use loupe_core::dialect::DIALECTS;
 use loupe_core::geometry::{Box2, Point2, Source};
 use loupe_core::{Labelled, Reply, Score};
 use std::collections::BTreeSet;
@@ -28,17 +31,16 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply) -> Judgement
         hits += hits_at(&wanted, &given);
     }
     let most: usize = ious.iter().map(|(_, n)| n).sum();
-    let mean =
-        if most == 0 { 1.0 } else { ious.iter().map(|(v, n)| v * *n as f64).sum::<f64>() / most as f64 };
-    let judgement = verdict(
-        gold.len(),
-        answers.len(),
-        hits,
-        reply,
-        format!("{:?}", gold.iter().map(|g| g.at.xyxy()).collect::<Vec<_>>()),
-    )
-    .with(BOX_IOU, mean)
-    .with(BOX_DICE, dice(gold, reply));
+    let found = Found { wanted: gold.len(), given: answers.len(), hits, said: Said::of(reply) };
+    let mean = match most {
+        0 => f64::from(found.is_right()),
+        _ => ious.iter().map(|(v, n)| v * *n as f64).sum::<f64>() / most as f64,
+    };
+    let dice = if most == 0 { mean } else { dice(gold, reply) };
+    let judgement = found
+        .judgement(format!("{:?}", gold.iter().map(|g| g.at.xyxy()).collect::<Vec<_>>()))
+        .with(BOX_IOU, mean)
+        .with(BOX_DICE, dice);
     let judgement = match gold {
         [one] => {
             let first = answers.iter().find(|a| a.0 == one.picture);
@@ -113,14 +115,10 @@ pub(super) fn points(gold: &[Labelled<Point2<Source>>], reply: &Reply) -> Judgem
         }
     }
     let show = |p: &Point2<Source>| [p.x, p.y];
-    let judgement = verdict(
-        gold.len(),
-        answers.len(),
-        hits,
-        reply,
-        format!("{:?}", gold.iter().map(|g| show(&g.at)).collect::<Vec<_>>()),
-    )
-    .answered(format!("{:?}", answers.iter().map(|a| show(&a.1)).collect::<Vec<_>>()));
+    let found = Found { wanted: gold.len(), given: answers.len(), hits, said: Said::of(reply) };
+    let judgement = found
+        .judgement(format!("{:?}", gold.iter().map(|g| show(&g.at)).collect::<Vec<_>>()))
+        .answered(format!("{:?}", answers.iter().map(|a| show(&a.1)).collect::<Vec<_>>()));
     if gold.is_empty() {
         return judgement;
     }
@@ -136,16 +134,70 @@ fn pictures<T>(gold: &[Labelled<T>], answers: impl Iterator<Item = usize>) -> Ve
     all
 }
 
-fn verdict(wanted: usize, given: usize, hits: usize, reply: &Reply, gold: String) -> Judgement {
-    let right = hits == wanted && given == wanted;
-    let f1 = if wanted + given == 0 { 1.0 } else { 2.0 * hits as f64 / (wanted + given) as f64 };
-    let (verdict, rule) = match (right, given) {
-        (true, _) => (Verdict::Correct, "regions"),
-        (false, 0) if reply.text.trim().is_empty() => (Verdict::Unparsed, "empty"),
-        (false, 0) => (Verdict::Unparsed, "no_region"),
-        (false, _) => (Verdict::Wrong, "regions"),
-    };
-    Judgement::bare(verdict, rule, gold).with(ACCURACY, f64::from(right)).with(REGION_F1, f1)
+/// What a reply without any place says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// An empty list, or its like in another dialect: nothing is there.
+    Nothing,
+    /// Words that deny; they answer only a question to which nothing is the answer.
+    Denial,
+    /// Other words.
+    Words,
+    /// No word at all.
+    Empty,
+}
+
+impl Said {
+    fn of(reply: &Reply) -> Self {
+        let text = match extract(&reply.text) {
+            Ok(span) => span.reply,
+            Err("empty") => return Self::Empty,
+            Err(_) => return Self::Words,
+        };
+        if DIALECTS.iter().any(|dialect| dialect.parse(text).said_none) {
+            return Self::Nothing;
+        }
+        let text = bare(text);
+        let first: Vec<String> = words(text).into_iter().take(4).collect();
+        let denies = |w: &String| matches!(w.as_str(), "no" | "none" | "nothing");
+        let denied =
+            first.iter().any(denies) || ["无", "没有", "未见", "未发现"].iter().any(|w| text.starts_with(w));
+        if denied && !refuses(text) { Self::Denial } else { Self::Words }
+    }
+}
+
+/// Places of the reference and of the reply.
+struct Found {
+    wanted: usize,
+    given: usize,
+    hits: usize,
+    said: Said,
+}
+
+impl Found {
+    fn is_right(&self) -> bool {
+        let none = self.wanted == 0 && self.given == 0;
+        let read = !none || matches!(self.said, Said::Nothing | Said::Denial);
+        read && self.hits == self.wanted && self.given == self.wanted
+    }
+
+    fn judgement(&self, gold: String) -> Judgement {
+        let Self { wanted, given, hits, said } = *self;
+        let right = self.is_right();
+        let f1 = match wanted + given {
+            0 => f64::from(right),
+            all => 2.0 * hits as f64 / all as f64,
+        };
+        let (verdict, rule) = match (right, given, said) {
+            (true, 1.., _) => (Verdict::Correct, "regions"),
+            (true, ..) => (Verdict::Correct, "nothing_there"),
+            (false, 0, Said::Nothing) => (Verdict::Wrong, "nothing_there"),
+            (false, 0, Said::Empty) => (Verdict::Unparsed, "empty"),
+            (false, 0, _) => (Verdict::Unparsed, "no_region"),
+            (false, ..) => (Verdict::Wrong, "regions"),
+        };
+        Judgement::bare(verdict, rule, gold).with(ACCURACY, f64::from(right)).with(REGION_F1, f1)
+    }
 }
 
 impl Judgement {

@@ -160,7 +160,7 @@ fn the_leaderboard_puts_the_best_first() {
         (0..4).map(|salt| (format!("run {salt}"), scored(&made(&set, salt, None)))).collect();
     let board = tables::leaderboard(&runs, "strict");
     let values: Vec<f64> =
-        board.rows.iter().map(|r| r[4].split(' ').next().unwrap().parse().unwrap()).collect();
+        board.rows.iter().map(|r| r[5].split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(values.len(), 4);
     assert!(values.windows(2).all(|w| w[0] >= w[1]), "{values:?}");
 }

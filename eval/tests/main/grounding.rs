@@ -6,7 +6,7 @@ use loupe_core::{
     MediaRef, ModelInfo, Origin, Point2, Record, Reply, Sample, Target, WorkSource, answer,
 };
 use loupe_eval::strict::Strict;
-use loupe_eval::{Scoring, Summary, score, tables};
+use loupe_eval::{Scoring, Summary, Verdict, score, tables};
 use loupe_run::{Plan, run, templates::default_template};
 use loupe_testing::{FlatPictures, dataset::info, script_info};
 use std::collections::BTreeMap;
@@ -188,4 +188,84 @@ fn masks_are_scored_from_the_folder_in_millimetres_or_pixels() {
     let none = summary(vec![segmented(vec![mask(&whole, None)], vec![mask(&["....", "...."], None)], None)]);
     assert_eq!((value(&none, "Dice"), value(&none, "NSD at 2 px")), (0.0, 0.0));
     assert_eq!(none.figure("strict", "HD95 distance (px)").unwrap().value, None);
+}
+
+/// A reply without a place: what it says decides, and an image without findings is no gift.
+#[test]
+fn nothing_said_is_not_nothing_there() {
+    let something = || wanted(&[("cyst", [10., 10., 30., 30.])]);
+    let points = |n: usize| {
+        let one = |_| Labelled { picture: 0, label: "cell".into(), at: Point2::new(5.0, 5.0), reader: None };
+        Target::Points((0..n).map(one).collect())
+    };
+    let empty_lists =
+        ["[]", "```json\n[]\n```", "<think>[1, 2]</think>[]", "[ ]", "<ref>cyst</ref><box>[]</box>"];
+    let denials = ["No cyst is seen.", "None", "There is no lesion.", "未见异常"];
+    let words =
+        ["I cannot see any lesion here.", "The heart is large.", "I'm sorry, I can't help with that.", "yes"];
+    let right = |target: Target, reply: &str| {
+        let summary = summary(vec![(target, Reply::from_text(reply), Record::Single)]);
+        let profile = &summary.profiles[0];
+        let rule = profile.rules.keys().next().cloned().unwrap_or_default();
+        let unparsed = profile.verdicts.get(&Verdict::Unparsed).copied().unwrap_or(0);
+        (value(&summary, "accuracy"), value(&summary, "region F1"), unparsed, rule)
+    };
+    for reply in empty_lists {
+        for target in [something(), points(2)] {
+            assert_eq!(
+                right(target, reply),
+                (0.0, 0.0, 0, "nothing_there".to_owned()),
+                "{reply}: wrong, and read"
+            );
+        }
+        for target in [wanted(&[]), points(0)] {
+            assert_eq!(right(target, reply), (1.0, 1.0, 0, "nothing_there".to_owned()), "{reply}");
+        }
+    }
+    for reply in denials.iter().chain(&words) {
+        assert_eq!(
+            right(something(), reply),
+            (0.0, 0.0, 1, "no_region".to_owned()),
+            "{reply}: words are no boxes"
+        );
+        let denies = denials.contains(reply);
+        let there = right(wanted(&[]), reply);
+        assert_eq!((there.0, there.2), (f64::from(denies), u64::from(!denies)), "{reply}");
+    }
+    for target in [something(), wanted(&[])] {
+        assert_eq!(right(target, " "), (0.0, 0.0, 1, "empty".to_owned()));
+    }
+    // The other figures agree.
+    let silent = summary(vec![(wanted(&[]), Reply::from_text(""), Record::Single)]);
+    assert_eq!((value(&silent, "box IoU"), value(&silent, "box mDice")), (0.0, 0.0));
+    let said_so = summary(vec![(wanted(&[]), Reply::from_text("[]"), Record::Single)]);
+    assert_eq!((value(&said_so, "box IoU"), value(&said_so, "box mDice")), (1.0, 1.0));
+}
+
+/// No mask and an empty mask are the same to every figure.
+#[test]
+fn an_empty_mask_and_no_mask_are_judged_alike() {
+    for slice in [None, Some(4)] {
+        let nothing = || mask(&["....", "...."], slice);
+        let whole = || mask(&["####", "####"], slice);
+        let of = |reference: Vec<Finding>, masks: Vec<Finding>| {
+            let summary = summary(vec![segmented(reference, masks, None)]);
+            let figures = summary.profiles[0].figures.iter();
+            let figures: Vec<(String, Option<f64>)> = figures.map(|f| (f.name.clone(), f.value)).collect();
+            (summary.profiles[0].verdicts.clone(), figures)
+        };
+        let empty = of(Vec::new(), Vec::new());
+        assert!(empty.1.iter().all(|(_, value)| value.is_none()), "{empty:?}");
+        for (reference, masks) in
+            [(vec![nothing()], Vec::new()), (Vec::new(), vec![nothing()]), (vec![nothing()], vec![nothing()])]
+        {
+            assert_eq!(of(reference, masks), empty);
+        }
+        // An invented mask is one, however the empty reference is written.
+        let invented = of(vec![nothing()], vec![whole()]);
+        assert_eq!(of(Vec::new(), vec![whole()]), invented);
+        assert!(invented.1.contains(&("Dice".to_owned(), Some(0.0))), "{invented:?}");
+        let missed = of(vec![whole()], vec![nothing()]);
+        assert_eq!(of(vec![whole()], Vec::new()), missed);
+    }
 }

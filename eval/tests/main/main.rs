@@ -13,6 +13,7 @@ mod odd_replies;
 mod profiles;
 mod published;
 mod radfact;
+mod readings;
 mod scored_runs;
 mod segmentation;
 mod stats;
@@ -40,6 +41,8 @@ fn imported(dir: &Path, dataset: DatasetInfo, items: impl Iterator<Item = (Sampl
         box_dialect: "none".into(),
         file_sha256: String::new(),
         settings: BTreeMap::new(),
+        data_root: None,
+        invocation: Default::default(),
     };
     let (samples, replies): (Vec<Sample>, Vec<String>) = items.unzip();
     let reply = |(item, reply): (usize, String)| {

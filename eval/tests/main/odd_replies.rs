@@ -93,7 +93,7 @@ fn odd_replies_are_scored_and_leave_their_neighbours_alone() {
         }
     }
     // None of them is right by chance: what holds no answer is unparsed under strict.
-    for (n, reply) in [(0, "empty"), (1, "empty"), (6, "reasoning_only"), (7, "reasoning_only")] {
+    for (n, reply) in [(0, "empty"), (1, "empty"), (6, "reasoning_unfinished"), (7, "reasoning_only")] {
         let strict = &after[&(3 * n + n % 3).to_string()]["strict"];
         assert_eq!((&strict["verdict"], &strict["rule"]), (&"unparsed".into(), &reply.into()));
     }

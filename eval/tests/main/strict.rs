@@ -7,7 +7,7 @@ use loupe_eval::{Case, Judgement, Profile, Verdict};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn sample(target: Target, choices: &[(char, &str)], tags: &[(&str, &str)]) -> Sample {
+pub(crate) fn sample(target: Target, choices: &[(char, &str)], tags: &[(&str, &str)]) -> Sample {
     Sample {
         id: "1".into(),
         media: Vec::new(),
@@ -23,11 +23,11 @@ fn sample(target: Target, choices: &[(char, &str)], tags: &[(&str, &str)]) -> Sa
     }
 }
 
-fn text(gold: &str) -> Sample {
+pub(crate) fn text(gold: &str) -> Sample {
     sample(Target::Text(vec![gold.into()]), &[], &[])
 }
 
-fn judge(sample: &Sample, reply: &str) -> Judgement {
+pub(crate) fn judge(sample: &Sample, reply: &str) -> Judgement {
     let prediction = Prediction {
         id: sample.id.clone(),
         outcome: Outcome::Reply(Reply::from_text(reply)),
@@ -166,10 +166,10 @@ fn doubtful_choices_stay_unparsed() {
         ("Answer: A and B", "declared/several_options"),
         ("Answer: A, B", "declared/several_options"),
         ("F", "letter_not_offered"),
-        ("It is not a pleural effusion.", "no_option"),
+        ("It is not a pleural effusion.", "denied"),
         ("Either option A or option B.", "several_options"),
         ("The answer is a lesion.", "declared/no_option"),
-        ("The answer is not A.", "no_option"),
+        ("The answer is not A.", "denied"),
     ] {
         check(&ask, reply, Verdict::Unparsed, rule);
     }
@@ -236,7 +236,7 @@ fn yes_and_no_are_words_not_letters() {
         ("no", "word"),
         ("No, the scan is abnormal, yes abnormal.", "opening"),
         ("No - it is normal", "opening"),
-        ("没有异常", "opening"),
+        ("没有，肺部正常", "opening"),
         ("不包含", "word"),
         ("Final answer: No", "declared/word"),
         ("The answer is 不是.", "declared/word"),

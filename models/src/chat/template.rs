@@ -21,27 +21,39 @@ pub(crate) struct ChatTemplate {
     /// `bos_token`, `eos_token` and the like, which templates print.
     tokens: Vec<(String, String)>,
     sha256: String,
+    /// True when the checkpoint has none of its own.
+    pub(crate) is_stand_in: bool,
 }
 
 impl ChatTemplate {
-    /// Finds the template in chat_template.jinja, chat_template.json or tokenizer_config.json (in
-    /// this order, as `ProcessorMixin` does), or uses `fallback`.
+    /// Finds the template in chat_template.jinja, chat_template.json, processor_config.json or
+    /// tokenizer_config.json (in this order, as `ProcessorMixin` does), or uses `fallback`.
     pub(crate) fn read(checkpoint: &Checkpoint, fallback: &str) -> Result<Self, LoadError> {
         const TOKENIZER: &str = "tokenizer_config.json";
         let tokenizer = checkpoint.json(TOKENIZER)?.unwrap_or(Json::Null);
-        let in_json = |file: &Json| file.get(NAME).and_then(default_template);
-        let source = match checkpoint.text("chat_template.jinja")? {
-            Some(text) => Some(text),
-            None => match checkpoint.json("chat_template.json")?.as_ref().and_then(in_json) {
-                Some(text) => Some(text),
-                None => in_json(&tokenizer),
-            },
+        let in_json = |file: &str, value: Option<&Json>| {
+            let Some(entry) = value.and_then(|v| v.get(NAME)).filter(|v| !v.is_null()) else {
+                return Ok(None);
+            };
+            let unusable = || LoadError::File {
+                file: file.to_owned(),
+                problem: format!("{NAME} is neither a text nor a list with an entry called \"default\""),
+            };
+            default_template(entry).map(Some).ok_or_else(unusable)
         };
+        let mut source = checkpoint.text("chat_template.jinja")?;
+        for file in ["chat_template.json", "processor_config.json", TOKENIZER] {
+            if source.is_none() {
+                source = in_json(file, checkpoint.json(file)?.as_ref())?;
+            }
+        }
+        let is_stand_in = source.is_none();
         let names = ["bos_token", "eos_token", "pad_token", "unk_token"];
         let content = |v: &Json| v.as_str().or_else(|| v.get("content")?.as_str()).map(str::to_owned);
         let tokens =
             names.into_iter().filter_map(|n| Some((n.to_owned(), content(tokenizer.get(n)?)?))).collect();
-        Self::new(source.unwrap_or_else(|| fallback.to_owned()), tokens)
+        let template = Self::new(source.unwrap_or_else(|| fallback.to_owned()), tokens)?;
+        Ok(Self { is_stand_in, ..template })
     }
 
     /// Compiles a template with jinja2's settings in `transformers`: blocks trimmed.
@@ -50,7 +62,12 @@ impl ChatTemplate {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         let sha256 = hex(&Sha256::digest(source.as_bytes()));
         let sandbox = Sandbox::new(source, syntax.map_err(|e| problem(&e))?, furnish);
-        Ok(Self { sandbox: sandbox.map_err(|e| problem(&e))?, tokens, sha256 })
+        Ok(Self { sandbox: sandbox.map_err(|e| problem(&e))?, tokens, sha256, is_stand_in: false })
+    }
+
+    /// The special tokens that a template can print, by their names.
+    pub(crate) fn tokens(&self) -> &[(String, String)] {
+        &self.tokens
     }
 
     /// SHA-256 of the template's text in hexadecimal.

@@ -3,6 +3,8 @@
 
 use super::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
+use crate::checkpoint::generation_file::{GenerationFile, end_ids};
 use crate::error::LoadError;
 use loupe_core::words::hex;
 use serde_json::Value;
@@ -133,26 +135,21 @@ impl Tokens {
     pub(crate) fn end_tokens(
         &self,
         checkpoint: &Checkpoint,
+        generation: &GenerationFile,
         config: &Value,
     ) -> Result<BTreeSet<u32>, LoadError> {
-        const EOS: &str = "eos_token_id";
-        let generation = checkpoint.json("generation_config.json")?;
-        let text_config = config.get("text_config");
-        for (file, holder) in [
-            ("generation_config.json", generation.as_ref()),
-            ("config.json", text_config),
-            ("config.json", Some(config)),
-        ] {
-            let Some(value) = holder.and_then(|h| h.get(EOS)).filter(|v| !v.is_null()) else { continue };
-            let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
-            let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-            let ids: Option<BTreeSet<u32>> = list.iter().map(id).collect();
-            // A reply that nothing ends runs on to its limit, so what cannot be read is not passed over.
-            return ids.ok_or_else(|| LoadError::Field {
-                file,
-                field: EOS.into(),
-                problem: format!("{value} is neither the number of a token nor a list of such numbers"),
-            });
+        let root = Fields::new(config, "config.json");
+        let text = root.object("text_config")?;
+        let in_config = match text.map(|t| end_ids(&t)).transpose()?.flatten() {
+            Some(found) => Some(found),
+            None => end_ids(&root)?,
+        };
+        if let Some(found) = generation.ends.clone().or(in_config) {
+            if let Some(id) = found.iter().find(|id| **id as usize >= self.vocab) {
+                let problem = format!("token {id} is outside the vocabulary of {}", self.vocab);
+                return Err(root.bad("eos_token_id", problem));
+            }
+            return Ok(found);
         }
         let tokenizer = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);
         let name = tokenizer.get("eos_token").and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));

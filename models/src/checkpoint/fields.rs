@@ -30,13 +30,63 @@ impl<'a> Fields<'a> {
     }
 
     /// The object in `field`, when there is one.
-    pub(crate) fn object(&self, field: &str) -> Option<Fields<'a>> {
-        let value = self.get(field).filter(|v| v.is_object())?;
-        Some(Fields { value, file: self.file, path: self.name(field) })
+    ///
+    /// # Errors
+    /// When there is something else.
+    pub(crate) fn object(&self, field: &str) -> Result<Option<Fields<'a>>, LoadError> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        match value.is_object() {
+            true => Ok(Some(Fields { value, file: self.file, path: self.name(field) })),
+            false => Err(self.bad(field, format!("{value} is not an object"))),
+        }
     }
 
-    pub(crate) fn need_object(&self, field: &str) -> Result<Fields<'a>, LoadError> {
-        self.object(field).ok_or_else(|| self.bad(field, "missing, an object is needed"))
+    /// The object in `field`, or an empty one: every setting then has the default of its class.
+    ///
+    /// # Errors
+    /// When there is something else.
+    pub(crate) fn object_or_defaults(&self, field: &str) -> Result<Fields<'a>, LoadError> {
+        static EMPTY: Value = Value::Null;
+        let none = || Fields { value: &EMPTY, file: self.file, path: self.name(field) };
+        Ok(self.object(field)?.unwrap_or_else(none))
+    }
+
+    /// True when `field` is written as `null`, which some classes read otherwise than an absent field.
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.value.get(field).is_some_and(Value::is_null)
+    }
+
+    /// Names of all fields that are not `null`.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let named = self.value.as_object().into_iter().flatten();
+        named.filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str())
+    }
+
+    /// Refuses settings that change what a model computes and are not implemented: each field may be absent or
+    /// have the value beside it, which is JSON.
+    ///
+    /// # Errors
+    /// Names the first field with another value.
+    pub(crate) fn only(&self, neutral: &[(&str, &str)]) -> Result<(), LoadError> {
+        for (field, value) in neutral {
+            let Some(found) = self.get(field) else { continue };
+            let wanted: Value = serde_json::from_str(value).unwrap_or(Value::Null);
+            let equal = match (found.as_f64(), wanted.as_f64()) {
+                (Some(a), Some(b)) => a == b,
+                _ => *found == wanted,
+            };
+            if !equal {
+                let found = found.to_string();
+                let short: String = found.chars().take(60).collect();
+                let allowed = if wanted.is_null() {
+                    "it must be absent".to_owned()
+                } else {
+                    format!("only {value} is")
+                };
+                return Err(self.bad(field, format!("{short} is not supported; {allowed}")));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn usize_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
@@ -59,7 +109,13 @@ impl<'a> Fields<'a> {
 
     /// A size that may not be zero.
     pub(crate) fn positive(&self, field: &str) -> Result<usize, LoadError> {
-        match self.usize(field)? {
+        self.usize(field)?;
+        self.positive_or(field, 0)
+    }
+
+    /// A size that may not be zero; `default` when there is none.
+    pub(crate) fn positive_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
+        match self.usize_or(field, default)? {
             0 => Err(self.bad(field, "must be above 0")),
             n => Ok(n),
         }
@@ -86,8 +142,9 @@ impl<'a> Fields<'a> {
         value.as_bool().ok_or_else(|| self.bad(field, format!("{value} is not true or false")))
     }
 
-    pub(crate) fn text(&self, field: &str) -> Option<&'a str> {
-        self.get(field).and_then(Value::as_str)
+    pub(crate) fn text(&self, field: &str) -> Result<Option<&'a str>, LoadError> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        value.as_str().map(Some).ok_or_else(|| self.bad(field, format!("{value} is not a text")))
     }
 
     /// A list of sizes.
@@ -97,13 +154,16 @@ impl<'a> Fields<'a> {
         list.iter().map(|v| self.count(field, v)).collect::<Result<_, _>>().map(Some)
     }
 
-    /// A list of `N` numbers.
+    /// A list of `N` numbers; one number stands for all of them.
     pub(crate) fn numbers<const N: usize>(
         &self,
         field: &str,
         default: [f64; N],
     ) -> Result<[f64; N], LoadError> {
         let Some(value) = self.get(field) else { return Ok(default) };
+        if let Some(one) = value.as_f64() {
+            return Ok([one; N]);
+        }
         let list: Option<Vec<f64>> = value.as_array().and_then(|l| l.iter().map(Value::as_f64).collect());
         let wrong = || self.bad(field, format!("not a list of {N} numbers"));
         list.and_then(|l| <[f64; N]>::try_from(l).ok()).ok_or_else(wrong)

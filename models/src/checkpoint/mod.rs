@@ -1,6 +1,7 @@
 //! Where the files of a checkpoint come from: a folder, or bytes built into the program.
 
 pub(crate) mod fields;
+pub(crate) mod generation_file;
 pub(crate) mod processor_file;
 pub(crate) mod weights;
 
@@ -10,7 +11,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -20,6 +21,21 @@ const EXPECTED: &str =
     "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
 /// Settings files are kilobytes and tokenizers tens of megabytes; more is not a checkpoint.
 const LARGEST_TEXT: u64 = 256 << 20;
+/// The settings of an adapter, which `transformers` applies to the weights it lies beside.
+const ADAPTER: &str = "adapter_config.json";
+/// Settings files whose hashes go on record, where they are there.
+const SETTINGS: &[&str] = &[
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+/// Fields of settings files that say who wrote them, and how.
+const WRITERS: &[&str] = &["transformers_version", "_name_or_path", "_commit_hash", "torch_dtype", "dtype"];
 /// Bytes of a safetensors header that are believed.
 const LARGEST_HEADER: u64 = 100 << 20;
 
@@ -55,6 +71,9 @@ impl Checkpoint {
     }
 
     pub(crate) fn missing(&self, file: &str) -> LoadError {
+        if self.has(ADAPTER) {
+            return adapter();
+        }
         let folder = match self {
             Self::Directory(dir) => dir.display().to_string(),
             Self::Embedded { name, .. } => (*name).to_owned(),
@@ -108,6 +127,37 @@ impl Checkpoint {
     /// SHA-256 of a settings file in hexadecimal, or `None` when there is no such file.
     pub(crate) fn sha256(&self, file: &str) -> Result<Option<String>, LoadError> {
         Ok(self.bytes(file)?.map(|bytes| hex(&Sha256::digest(bytes))))
+    }
+
+    /// SHA-256 of every settings file that is there, by its name.
+    pub(crate) fn settings_sha256(&self) -> Result<BTreeMap<String, String>, LoadError> {
+        let hash = |name: &&str| Ok(self.sha256(name)?.map(|digest| ((*name).to_owned(), digest)));
+        SETTINGS.iter().map(hash).filter_map(Result::transpose).collect()
+    }
+
+    /// Contents of the small settings files of network and processor, without what only says who wrote them: for the
+    /// record of models whose settings are taken as they are.
+    pub(crate) fn settings_values(&self) -> Result<Value, LoadError> {
+        /// Settings are a few kilobytes; of more the hash alone is recorded.
+        const MOST: usize = 1 << 16;
+        let mut out = serde_json::Map::new();
+        for file in ["config.json", "preprocessor_config.json", "processor_config.json"] {
+            let Some(bytes) = self.bytes(file)?.filter(|b| b.len() <= MOST) else { continue };
+            let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { continue };
+            if let Some(map) = value.as_object_mut() {
+                map.retain(|name, _| !WRITERS.contains(&name.as_str()));
+            }
+            out.insert(file.to_owned(), value);
+        }
+        Ok(Value::Object(out))
+    }
+
+    /// Refuses a folder with an adapter that would be left out.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(crate) fn refuse_adapter(&self) -> Result<(), LoadError> {
+        if self.has(ADAPTER) { Err(adapter()) } else { Ok(()) }
     }
 
     /// A file that must be there.
@@ -196,6 +246,15 @@ impl Checkpoint {
             let _ = writeln!(listing, "{digest}  {file}");
         }
         Ok(hex(&Sha256::digest(listing.as_bytes())))
+    }
+}
+
+fn adapter() -> LoadError {
+    LoadError::File {
+        file: ADAPTER.to_owned(),
+        problem: "the folder holds an adapter (LoRA), which is not applied; merge it into its base model \
+                  (`merge_and_unload` of the package peft) and name the folder of the merged checkpoint"
+            .to_owned(),
     }
 }
 

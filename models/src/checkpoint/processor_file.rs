@@ -31,14 +31,22 @@ impl ProcessorFile {
 
     pub(crate) fn fields(&self) -> Fields<'_> {
         let whole = Fields::new(&self.value, self.file);
-        whole.object("image_processor").unwrap_or(whole)
+        whole.object("image_processor").ok().flatten().unwrap_or(whole)
+    }
+
+    /// True when the checkpoint has no such file.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.value.as_object().is_some_and(serde_json::Map::is_empty)
     }
 
     /// The class that prepares pictures, which must be one of `classes` or begin with one of them; the first
     /// one when the file names none.
     pub(crate) fn class(&self, classes: &[&str]) -> Result<String, LoadError> {
         let fields = self.fields();
-        let named = fields.text("image_processor_type").or_else(|| fields.text("feature_extractor_type"));
+        let named = match fields.text("image_processor_type")? {
+            Some(name) => Some(name),
+            None => fields.text("feature_extractor_type")?,
+        };
         let class = named.or_else(|| classes.first().copied()).unwrap_or_default();
         if !classes.iter().any(|known| class.starts_with(known)) {
             let problem = format!("{class:?} does not prepare pictures for this family");
@@ -55,12 +63,21 @@ impl ProcessorFile {
         filter.ok_or_else(|| fields.bad("resample", format!("{number} is not a filter")))
     }
 
-    /// Refuses a file that switches off one of the steps that are always done.
-    pub(crate) fn need_steps(&self, steps: &[&str]) -> Result<(), LoadError> {
+    /// Refuses a file that switches off one of the steps that are always done, or switches on one that is not
+    /// implemented; `optional` may be either.
+    pub(crate) fn need_steps(&self, steps: &[&str], optional: &[&str]) -> Result<(), LoadError> {
         let fields = self.fields();
         for step in steps {
             if !fields.bool_or(step, true)? {
                 return Err(fields.bad(step, "switching this off is not supported"));
+            }
+        }
+        // Pictures are always made RGB.
+        let known =
+            |step: &str| step == "do_convert_rgb" || steps.contains(&step) || optional.contains(&step);
+        for step in fields.names().filter(|name| name.starts_with("do_") && !known(name)) {
+            if fields.bool_or(step, false)? {
+                return Err(fields.bad(step, "this step is not implemented for this family"));
             }
         }
         Ok(())
@@ -69,7 +86,20 @@ impl ProcessorFile {
     /// Refuses a file that gives another side to the square input than the network has.
     pub(crate) fn need_side(&self, side: usize, edges: &[(&str, &str)]) -> Result<(), LoadError> {
         for (part, edge) in edges {
-            let Some(size) = self.fields().object(part) else { continue };
+            // A number stands for both sides.
+            if self.fields().get(part).is_some_and(Value::is_number) {
+                if self.fields().usize(part)? != side {
+                    return Err(self.fields().bad(part, format!("the model reads {side} × {side} pixels")));
+                }
+                continue;
+            }
+            let Some(size) = self.fields().object(part)? else { continue };
+            let known = |name: &&str| edges.iter().any(|(p, edge)| p == part && edge == name);
+            if let Some(odd) = size.names().find(|name| !known(name)) {
+                let wanted: Vec<&str> =
+                    edges.iter().filter(|(p, _)| p == part).map(|(_, edge)| *edge).collect();
+                return Err(size.bad(odd, format!("this processor takes {}", wanted.join(" and "))));
+            }
             if size.usize_or(edge, side)? != side {
                 return Err(size.bad(edge, format!("the model reads {side} × {side} pixels")));
             }

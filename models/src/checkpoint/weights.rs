@@ -153,12 +153,57 @@ impl Weights {
         self.mark(name);
     }
 
+    /// True when two tensors of the files have the same shape and values, whatever their number types.
+    ///
+    /// # Errors
+    /// When either is missing or cannot be read.
+    pub(crate) fn same(&self, one: &str, other: &str) -> Result<bool, LoadError> {
+        /// Values compared at a time.
+        const BLOCK: usize = 1 << 20;
+        let find = |name: &str| {
+            self.entries.get(name).ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })
+        };
+        let (a, b) = (find(one)?, find(other)?);
+        if a.shape != b.shape {
+            return Ok(false);
+        }
+        let count = a.shape.iter().product::<usize>();
+        for from in (0..count).step_by(BLOCK) {
+            let block = BLOCK.min(count - from);
+            let (x, y) = (self.values(a, from, block)?, self.values(b, from, block)?);
+            if x.iter().map(|v| v.to_bits()).ne(y.iter().map(|v| v.to_bits())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// `count` values of a tensor from value `from` on, widened to f32.
+    fn values(&self, entry: &Entry, from: usize, count: usize) -> Result<Vec<f32>, LoadError> {
+        let size = entry.dtype.bytes();
+        let mut bytes = vec![0u8; count * size];
+        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
+        if !entry.dtype.are_finite(&bytes) {
+            return Err(LoadError::NotFinite { name: entry.name.clone() });
+        }
+        Ok(match entry.dtype {
+            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        })
+    }
+
     fn mark(&self, name: &str) {
         let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         used.insert(name.to_owned());
     }
 
-    fn raw(&self, name: &str, shape: &[usize]) -> Result<(&Entry, Vec<u8>), LoadError> {
+    /// The values widened to f32, in row-major order.
+    ///
+    /// # Errors
+    /// When the tensor is missing, has another shape, or cannot be read.
+    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(LoadError::MissingTensor { name: name.to_owned() });
         };
@@ -167,26 +212,7 @@ impl Weights {
             return Err(LoadError::Shape { name: entry.name.clone(), found, expected });
         }
         self.mark(name);
-        let mut bytes = vec![0u8; shape.iter().product::<usize>() * entry.dtype.bytes()];
-        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        source.read_at(entry.at, &mut bytes)?;
-        if !entry.dtype.are_finite(&bytes) {
-            return Err(LoadError::NotFinite { name: entry.name.clone() });
-        }
-        Ok((entry, bytes))
-    }
-
-    /// The values widened to f32, in row-major order.
-    ///
-    /// # Errors
-    /// When the tensor is missing, has another shape, or cannot be read.
-    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let (entry, bytes) = self.raw(name, shape)?;
-        Ok(match entry.dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        })
+        self.values(entry, 0, shape.iter().product())
     }
 
     /// The tensor in the number type of activations (norms, biases, embeddings of positions).
@@ -202,15 +228,16 @@ impl Weights {
     /// Checks that every tensor of the files was used.
     ///
     /// # Errors
-    /// Names the first tensor that was not.
+    /// Names the first tensors that were not.
     pub(crate) fn finish(self) -> Result<(), LoadError> {
         let used = self.used.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let left: Vec<&Entry> =
             self.entries.iter().filter(|(own, _)| !used.contains(*own)).map(|(_, e)| e).collect();
-        match left.first() {
-            Some(first) => Err(LoadError::UnexpectedTensor { first: first.name.clone(), count: left.len() }),
-            None => Ok(()),
+        if left.is_empty() {
+            return Ok(());
         }
+        let names: Vec<&str> = left.iter().take(5).map(|e| e.name.as_str()).collect();
+        Err(LoadError::UnexpectedTensor { names: names.join(", "), count: left.len() })
     }
 }
 

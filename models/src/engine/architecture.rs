@@ -3,6 +3,7 @@
 use crate::networks::decoder::Decoder;
 use candle_core::Tensor;
 use loupe_core::Picture;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// A part of what stands for a picture in the prompt.
@@ -74,6 +75,10 @@ pub(crate) trait Architecture: Send {
 
     /// What makes the text.
     fn network(&self) -> Network<'_>;
+
+    /// Resolved settings of network and picture processor: everything but weights that decides replies, for the
+    /// record of a run.
+    fn settings(&self) -> Value;
 
     /// What the chat template writes where a picture stands; the picture's spans take its place.
     fn mark(&self) -> &str;

@@ -7,14 +7,16 @@ use super::serve::Engine;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::generation_file::GenerationFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
 use crate::family::Family;
 use crate::options::{LoadOptions, open_device};
-use loupe_core::dialect::{DIALECTS, dialect};
-use loupe_core::model::{CheckpointRecord, Provenance};
-use loupe_core::words::did_you_mean;
+use loupe_core::dialect::DIALECTS;
+use loupe_core::model::{CheckpointRecord, GenerationDefaults, Provenance};
 use loupe_core::{ModelInfo, VisionLanguageModel};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Replies in work at a time, unless memory allows fewer: with so many, products with weights are bound by
 /// arithmetic, and more would only make each wait longer.
@@ -26,6 +28,8 @@ pub(crate) struct Assembly {
     pub(crate) family: &'static Family,
     /// Whose resizing prepares pictures.
     pub(crate) resample: &'static str,
+    /// True when there is no processor file and every setting of pictures is its class's default.
+    pub(crate) default_processor: bool,
     /// Stands in for a missing chat template.
     pub(crate) template: &'static str,
     /// The architecture's name of a tensor; `None` leaves the tensor out.
@@ -40,6 +44,8 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     build: impl FnOnce(&Weights) -> Result<A, LoadError>,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let box_dialect = box_dialect(assembly.family, options)?;
+    checkpoint.refuse_adapter()?;
+    let generation = GenerationFile::read(checkpoint)?;
     let (device, device_name) = open_device(options.device)?;
     let preferred = if device.is_cpu() { Dtype::F32 } else { Dtype::Bf16 };
     let dtype = options.dtype.unwrap_or(preferred);
@@ -64,6 +70,15 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
     let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
     let template = ChatTemplate::read(checkpoint, assembly.template)?;
+    let ends = tokens.end_tokens(checkpoint, &generation, &config)?;
+    let mut settings = arch.settings();
+    settings["template_tokens"] =
+        template.tokens().iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect();
+    let stand_ins = StandIns {
+        template: template.is_stand_in,
+        processor: assembly.default_processor,
+        ends: ends.is_empty(),
+    };
     let info = ModelInfo {
         family: assembly.family.name.to_owned(),
         name: checkpoint.name(),
@@ -78,6 +93,14 @@ pub(crate) fn assemble<A: Architecture + 'static>(
             dtype: dtype.name().to_owned(),
             device: device_name,
             resample: assembly.resample.to_owned(),
+            notes: notes(&generation, stand_ins),
+            generation: Some(GenerationDefaults {
+                repetition_penalty: generation.repetition_penalty,
+                end_tokens: ends.iter().copied().collect(),
+                not_used: generation.not_used,
+            }),
+            settings,
+            files_sha256: checkpoint.settings_sha256()?,
         }),
     };
     let (is_cpu, dumps) = (device.is_cpu(), options.dump.is_some());
@@ -86,7 +109,8 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let cached = if dumps { 0 } else { options.cache_bytes.min(limit / 2) };
     Ok(Box::new(Engine {
         template,
-        ends: tokens.end_tokens(checkpoint, &config)?,
+        ends,
+        repetition_penalty: generation.repetition_penalty,
         arch,
         tokens,
         info,
@@ -98,17 +122,58 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     }))
 }
 
+/// What a checkpoint lacks and something else stands for.
+struct StandIns {
+    template: bool,
+    processor: bool,
+    ends: bool,
+}
+
+/// What a user should know of the settings that are used: a line each.
+fn notes(generation: &GenerationFile, stand_ins: StandIns) -> Vec<String> {
+    let mut out = Vec::new();
+    let (penalty, not_used) = (generation.repetition_penalty, &generation.not_used);
+    if penalty != 1.0 || !not_used.is_empty() {
+        let mut words = vec![];
+        if penalty != 1.0 {
+            words.push(format!(
+                "repetition_penalty {penalty} is used unless --repetition-penalty says otherwise"
+            ));
+        }
+        if !not_used.is_empty() {
+            let list: Vec<String> =
+                not_used.iter().map(|(name, value)| format!("{name} {}", short(value))).collect();
+            words.push(format!("not used: {}", list.join(", ")));
+        }
+        out.push(format!("generation_config.json of the checkpoint: {}", words.join("; ")));
+    }
+    if stand_ins.template {
+        out.push("the checkpoint has no chat template; that of its family stands in".to_owned());
+    }
+    if stand_ins.processor {
+        out.push(
+            "the checkpoint has no processor file; pictures are prepared as its class does by default"
+                .to_owned(),
+        );
+    }
+    if stand_ins.ends {
+        out.push("the checkpoint names no end token; replies end at --max-new-tokens".to_owned());
+    }
+    out
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    let cut: String = text.chars().take(40).collect();
+    if cut.len() < text.len() { format!("{cut}…") } else { text }
+}
+
 /// Name of the dialect that the checkpoint writes boxes in.
 fn box_dialect(family: &Family, options: &LoadOptions) -> Result<String, LoadError> {
     const NONE: &str = "none";
     let name = options.dialect.as_deref().or(family.box_dialect).unwrap_or(NONE);
-    if name == NONE || dialect(name).is_some() {
-        return Ok(name.to_owned());
+    if name != NONE {
+        DIALECTS.by_name(name)?;
     }
-    let names = || DIALECTS.iter().map(|d| d.name);
-    Err(LoadError::UnknownDialect {
-        found: name.to_owned(),
-        known: names().collect::<Vec<_>>().join(", "),
-        did_you_mean: did_you_mean(name, names()),
-    })
+    Ok(name.to_owned())
 }

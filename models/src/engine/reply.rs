@@ -17,7 +17,9 @@ impl<A: Architecture> Engine<A> {
         let context = self.decoder().config.context;
         let prompt = Prompt::new(ask, &self.arch, &self.tokens, &self.template, context)?;
         let length = prompt.ids.len();
-        let row = Row::new(&ask.limits, &prompt.ids, context - length)?;
+        let mut limits = ask.limits.clone();
+        limits.repetition_penalty.get_or_insert(self.repetition_penalty);
+        let row = Row::new(&limits, &prompt.ids, context - length)?;
         let most = ask.limits.max_new_tokens.min(context - length);
         let encode_bytes = prompt.pictures.iter().map(|p| self.arch.encode_bytes(&p.shown)).max();
         let encode_bytes = encode_bytes.unwrap_or(0);

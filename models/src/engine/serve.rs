@@ -23,6 +23,8 @@ pub(crate) struct Engine<A> {
     pub(super) tokens: Tokens,
     pub(super) template: ChatTemplate,
     pub(super) ends: BTreeSet<u32>,
+    /// The checkpoint's own, for asks that give none.
+    pub(super) repetition_penalty: f64,
     pub(super) info: ModelInfo,
     pub(super) cache: PrefixCache,
     pub(super) budget: Budget,

@@ -57,6 +57,10 @@ impl Architecture for Toy {
         Network::Decoder(&self.decoder)
     }
 
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     fn mark(&self) -> &str {
         "<image>"
     }
@@ -154,6 +158,7 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
         tokens: tokens(arch.mark()),
         template: ChatTemplate::new(template.into(), Vec::new()).unwrap(),
         ends: std::collections::BTreeSet::new(),
+        repetition_penalty: 1.0,
         info: ModelInfo::scripted("toy", "toy", "none"),
         cache: PrefixCache::new(1 << 20),
         budget,

@@ -29,7 +29,7 @@ pub const FAMILY: Family = Family {
 /// When a tensor is missing, unexpected or wrongly shaped.
 pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
     let file = ProcessorFile::read(checkpoint, &Value::Null)?;
-    let side = match file.fields().object("size") {
+    let side = match file.fields().object("size")? {
         Some(size) => size.positive("longest_edge")?,
         None => 1024,
     };

@@ -34,13 +34,13 @@ pub const FAMILY: Family = Family {
 };
 
 /// The tower as `Qwen2_5_VLVisionConfig` reads it.
-fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
-    let shape = VitShape::read(v, v.positive("hidden_size")?, Activation::Silu)?;
+pub(super) fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
+    let shape = VitShape::read(v, v.positive_or("hidden_size", 3584)?, Activation::Silu)?;
     let window = v.usize_or("window_size", 112)?;
     if window < shape.merge * shape.patch {
         return Err(v.bad("window_size", format!("{window} is smaller than a merged patch")));
     }
     let full = v.sizes("fullatt_block_indexes")?.unwrap_or_else(|| vec![7, 15, 23, 31]);
-    let intermediate = v.positive("intermediate_size")?;
+    let intermediate = v.positive_or("intermediate_size", 3420)?;
     shape.into_config(v, Tower::Qwen25 { window, full }, intermediate, ("out_hidden_size", text_width))
 }

@@ -4,6 +4,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
+use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
 use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
 
@@ -22,6 +23,7 @@ use crate::options::LoadOptions;
 use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
 use candle_core::{Device, Tensor};
 use loupe_core::{Picture, VisionLanguageModel};
+use serde_json::{Value, json};
 
 /// The table entry.
 pub const FAMILY: Family = Family {
@@ -65,13 +67,16 @@ pub(super) fn load(
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let config = checkpoint.need_json("config.json")?;
     let root = Fields::new(&config, "config.json");
+    root.only(&[("quantization_config", "null")])?;
     let text = text_model(&root)?;
-    let vision = tower(&root.need_object("vision_config")?, text.hidden)?;
+    let v = root.object_or_defaults("vision_config")?;
+    let vision = tower(&v, text.hidden)?;
+    let head = Head::read(&root)?;
     let image_token = root.usize_or("image_token_id", 151_655)?;
     if image_token >= text.vocab {
         return Err(root.bad("image_token_id", format!("{image_token} is outside the vocabulary")));
     }
-    let processor = ImageProcessor::read(checkpoint, &config, options.resample)?;
+    let processor = ImageProcessor::read(checkpoint, &config, options)?;
     if (processor.patch, processor.merge, processor.temporal) != (vision.patch, vision.merge, vision.temporal)
     {
         return Err(LoadError::Field {
@@ -80,8 +85,12 @@ pub(super) fn load(
             problem: "differ from vision_config in config.json".into(),
         });
     }
-    let assembly = Assembly { family, resample: processor.backend.name(), template: TEMPLATE, canonical };
+    let default_processor = ProcessorFile::read(checkpoint, &config)?.is_absent();
+    let resample = processor.backend.name();
+    let assembly = Assembly { family, resample, default_processor, template: TEMPLATE, canonical };
     assemble(checkpoint, options, &assembly, |weights| {
+        let stored = weights.shape("lm_head.weight").is_some();
+        let text = DecoderConfig { tied: head.is_tied(stored), ..text };
         Ok(QwenVl {
             vision: QwenVit::load(weights, "model.visual.", vision)?,
             decoder: Decoder::load(weights, "model.language_model.", text)?,
@@ -112,15 +121,52 @@ fn canonical(name: &str) -> Option<String> {
     Some(own)
 }
 
+/// Whose weights make the logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// `lm_head.weight`.
+    Own,
+    /// The embeddings; an `lm_head.weight` may be stored, but only with the same values.
+    Tied,
+    /// `lm_head.weight` where it is stored, otherwise the embeddings.
+    OwnWhereStored,
+}
+
+impl Head {
+    /// Of the two flags the outer one decides (transformers 5); earlier versions looked at the one of the text
+    /// model. A head is never dropped on the word of one of them.
+    fn read(root: &Fields<'_>) -> Result<Self, LoadError> {
+        const FLAG: &str = "tie_word_embeddings";
+        let outer = root.bool_or(FLAG, false)?;
+        let inner = root.object("text_config")?.map_or(Ok(false), |text| text.bool_or(FLAG, false))?;
+        Ok(match (outer, inner) {
+            (false, false) => Self::Own,
+            (false, true) if root.get(FLAG).is_some() => Self::OwnWhereStored,
+            _ => Self::Tied,
+        })
+    }
+
+    fn is_tied(self, stored: bool) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Tied => true,
+            Self::OwnWhereStored => !stored,
+        }
+    }
+}
+
 /// The text model in the dialects of transformers 4.4x (settings at the top), 4.5x (`text_config`) and 5.x
-/// (`rope_parameters`), as `Qwen2VLConfig` reads them.
+/// (`rope_parameters`), as `Qwen2VLTextConfig` reads them. Writers leave out what equals the class's default, so
+/// those are filled in.
 fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
-    let text = root.object("text_config").unwrap_or_else(|| root.clone());
-    let tied = root.bool_or("tie_word_embeddings", false)? || text.bool_or("tie_word_embeddings", false)?;
-    let hidden = text.positive("hidden_size")?;
-    let heads = text.positive("num_attention_heads")?;
-    let kv_heads = text.usize_or("num_key_value_heads", heads)?;
-    let layers = text.positive("num_hidden_layers")?;
+    let text = root.object("text_config")?.unwrap_or_else(|| root.clone());
+    let hidden = text.positive_or("hidden_size", 8192)?;
+    let heads = text.positive_or("num_attention_heads", 64)?;
+    let kv_heads = match text.is_null("num_key_value_heads") {
+        true => heads,
+        false => text.usize_or("num_key_value_heads", 8)?,
+    };
+    let layers = text.positive_or("num_hidden_layers", 80)?;
     if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(2) {
         return Err(text
             .bad("num_attention_heads", format!("{heads} heads do not divide hidden_size {hidden} evenly")));
@@ -128,17 +174,36 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
         return Err(text.bad("num_key_value_heads", format!("{kv_heads} does not divide {heads} heads")));
     }
-    if text.text("hidden_act").is_some_and(|act| act != "silu") {
-        return Err(text.bad("hidden_act", "only silu is supported"));
-    }
-    if text.bool_or("use_sliding_window", false)? && text.usize_or("max_window_layers", layers)? < layers {
+    let head_dim = hidden / heads;
+    let per_head = head_dim.to_string();
+    text.only(&[
+        ("hidden_act", "\"silu\""),
+        ("head_dim", per_head.as_str()),
+        ("quantization_config", "null"),
+    ])?;
+    if text.bool_or("use_sliding_window", false)? && text.usize_or("max_window_layers", 80)? < layers {
         return Err(text.bad("use_sliding_window", "sliding windows are not supported"));
     }
-    let head_dim = hidden / heads;
+    let kinds = text.get("layer_types").and_then(Value::as_array).into_iter().flatten();
+    if let Some(odd) = kinds.into_iter().find(|kind| kind.as_str() != Some("full_attention")) {
+        return Err(text.bad("layer_types", format!("{odd} is not supported, only full_attention")));
+    }
     // 4.x: rope_theta beside rope_scaling {type: mrope, mrope_section}; 5.x: all in rope_parameters.
-    let rope = text.object("rope_parameters").or_else(|| text.object("rope_scaling"));
+    let (new, old) = (text.object("rope_parameters")?, text.object("rope_scaling")?);
+    if let (Some(new), Some(old)) = (&new, &old)
+        && ["mrope_section", "rope_theta"]
+            .iter()
+            .any(|f| new.get(f).zip(old.get(f)).is_some_and(|(a, b)| a != b))
+    {
+        return Err(text.bad("rope_scaling", "differs from rope_parameters; keep one of the two"));
+    }
+    let rope = new.or(old);
     let rope = rope.ok_or_else(|| text.bad("rope_scaling", "missing; mrope_section is needed"))?;
-    let kind = rope.text("rope_type").or_else(|| rope.text("type")).unwrap_or("default");
+    let kind = match rope.text("rope_type")? {
+        Some(kind) => kind,
+        None => rope.text("type")?.unwrap_or("default"),
+    };
+    rope.only(&[("partial_rotary_factor", "1"), ("mrope_interleaved", "false"), ("attention_factor", "1")])?;
     if !matches!(kind, "default" | "mrope") {
         return Err(rope.bad("rope_type", format!("{kind:?} is not supported; default and mrope are")));
     }
@@ -150,12 +215,12 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     }
     Ok(DecoderConfig {
         hidden,
-        intermediate: text.positive("intermediate_size")?,
+        intermediate: text.positive_or("intermediate_size", 29_568)?,
         layers: vec![LayerSpec { rope: 0, window: None }; layers],
         heads,
         kv_heads,
         head_dim,
-        vocab: text.positive("vocab_size")?,
+        vocab: text.positive_or("vocab_size", 152_064)?,
         eps: text.positive_f64_or("rms_norm_eps", 1e-5)?,
         ropes: vec![RopeSpec {
             theta,
@@ -163,14 +228,15 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
             axes: end_to_end([sections[0], sections[1], sections[2]]),
         }],
         block: BlockSpec::QWEN2,
-        tied,
+        tied: Head::read(root)? != Head::Own,
         context: text.usize_or("max_position_embeddings", 32_768)?,
     })
 }
 
-/// The tower of Qwen2-VL: LayerNorm, a plain MLP, attention over the whole picture.
+/// The tower of Qwen2-VL as `Qwen2VLVisionConfig` reads it: LayerNorm, a plain MLP, attention over the whole
+/// picture.
 fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
-    let hidden = v.positive("embed_dim")?;
+    let hidden = v.positive_or("embed_dim", 1280)?;
     let shape = VitShape::read(v, hidden, Activation::QuickGelu)?;
     // `int(embed_dim * mlp_ratio)`
     let intermediate = (hidden as f64 * v.f64_or("mlp_ratio", 4.0)?) as usize;
@@ -191,7 +257,7 @@ pub(super) struct VitShape {
 
 impl VitShape {
     pub(super) fn read(v: &Fields<'_>, hidden: usize, activation: Activation) -> Result<Self, LoadError> {
-        let heads = v.positive("num_heads")?;
+        let heads = v.positive_or("num_heads", 16)?;
         if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(4) {
             return Err(v.bad(
                 "num_heads",
@@ -205,14 +271,14 @@ impl VitShape {
             n @ 1..=256 => Ok(n),
             n => Err(v.bad(field, format!("{n} is out of range"))),
         };
-        let activation = match v.text("hidden_act") {
+        let activation = match v.text("hidden_act")? {
             None => activation,
             Some("silu") => Activation::Silu,
             Some("gelu") => Activation::Gelu,
             Some("quick_gelu") => Activation::QuickGelu,
             Some(other) => return Err(v.bad("hidden_act", format!("{other:?} is not supported"))),
         };
-        let rope = v.object("rope_parameters");
+        let rope = v.object("rope_parameters")?;
         Ok(Self {
             patch: side("patch_size", 14)?,
             merge: side("spatial_merge_size", 2)?,
@@ -234,7 +300,7 @@ impl VitShape {
         out: (&'static str, usize),
     ) -> Result<VitConfig, LoadError> {
         let (field, text_width) = out;
-        let width = v.positive(field)?;
+        let width = v.positive_or(field, 3584)?;
         if width != text_width {
             let problem = format!("{width} does not fit the text model's hidden_size {text_width}");
             return Err(v.bad(field, problem));
@@ -297,6 +363,27 @@ impl Architecture for QwenVl {
         Network::Decoder(&self.decoder)
     }
 
+    fn settings(&self) -> Value {
+        let (t, v) = (&self.decoder.config, &self.vision.config);
+        let rope: Vec<Value> =
+            t.ropes.iter().map(|r| json!({ "theta": r.theta, "axes": format!("{:?}", r.axes) })).collect();
+        json!({
+            "text": {
+                "hidden_size": t.hidden, "intermediate_size": t.intermediate, "num_hidden_layers": t.layers.len(),
+                "num_attention_heads": t.heads, "num_key_value_heads": t.kv_heads, "vocab_size": t.vocab,
+                "rms_norm_eps": t.eps, "rope": rope, "tied": t.tied, "max_position_embeddings": t.context,
+                "image_token_id": self.image_token,
+            },
+            "vision": {
+                "tower": format!("{:?}", v.tower), "depth": v.depth, "hidden_size": v.hidden,
+                "intermediate_size": v.intermediate, "num_heads": v.heads, "patch_size": v.patch,
+                "spatial_merge_size": v.merge, "temporal_patch_size": v.temporal, "out": v.out,
+                "rope_theta": v.theta, "activation": format!("{:?}", v.activation),
+            },
+            "pictures": self.processor.settings(),
+        })
+    }
+
     fn mark(&self) -> &str {
         "<|image_pad|>"
     }
@@ -344,9 +431,34 @@ impl Architecture for QwenVl {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
-    use super::TEMPLATE;
+    use super::{TEMPLATE, text_model, tower};
     use crate::chat::template::ChatTemplate;
+    use crate::checkpoint::fields::Fields;
     use loupe_core::{Part, Role, Turn};
+    use serde_json::json;
+
+    /// The defaults of transformers' configuration classes, which their writers leave out.
+    #[test]
+    fn what_a_sparse_configuration_leaves_out_is_the_default_of_its_class() {
+        let config = json!({ "in_chans": 3, "model_type": "qwen2_vl", "spatial_patch_size": 14 });
+        let fields = Fields::new(&config, "config.json");
+        let v = tower(&fields, 3584).unwrap();
+        assert_eq!((v.depth, v.heads, v.hidden, v.intermediate), (32, 16, 1280, 5120));
+        assert_eq!((v.patch, v.merge, v.temporal, v.out), (14, 2, 2, 3584));
+        assert!(tower(&fields, 1536).unwrap_err().to_string().contains("hidden_size"));
+        let v = super::super::qwen2_5_vl::tower(&fields, 3584).unwrap();
+        assert_eq!((v.depth, v.heads, v.hidden, v.intermediate, v.out), (32, 16, 3584, 3420, 3584));
+
+        let rope = json!({ "type": "mrope", "mrope_section": [16, 24, 24] });
+        let config = json!({ "text_config": { "rope_scaling": rope } });
+        let text = text_model(&Fields::new(&config, "config.json")).unwrap();
+        assert_eq!((text.hidden, text.intermediate, text.layers.len()), (8192, 29_568, 80));
+        assert_eq!((text.heads, text.kv_heads, text.vocab, text.context), (64, 8, 152_064, 32_768));
+        assert_eq!((text.eps, text.ropes[0].theta, text.tied), (1e-5, 1e6, false));
+        // `null` is not absent: one key and value a head.
+        let config = json!({ "text_config": { "rope_scaling": rope, "num_key_value_heads": null } });
+        assert_eq!(text_model(&Fields::new(&config, "config.json")).unwrap().kv_heads, 64);
+    }
 
     #[test]
     fn the_stand_in_renders_as_the_released_template_does() {

@@ -133,14 +133,12 @@ impl Encoder {
         if width % heads != 0 {
             return Err(fields.bad(names.heads, format!("does not divide the width of {width}")));
         }
-        for (field, only) in [(names.activation, "gelu"), ("position_embedding_type", "absolute")] {
-            match fields.text(field) {
-                Some(other) if other != only => {
-                    return Err(fields.bad(field, format!("{other:?} is not supported, only {only:?}")));
-                }
-                _ => {}
-            }
-        }
+        fields.only(&[
+            (names.activation, "\"gelu\""),
+            ("position_embedding_type", "\"absolute\""),
+            ("add_cross_attention", "false"),
+            ("quantization_config", "null"),
+        ])?;
         if fields.bool_or("is_decoder", false)? {
             return Err(fields.bad("is_decoder", "a decoder sees no later tokens; an encoder is needed"));
         }
@@ -186,6 +184,8 @@ impl Encoder {
                 parameters,
                 dtype: dtype.name().to_owned(),
                 device: device_name,
+                settings: checkpoint.settings_values()?,
+                files_sha256: checkpoint.settings_sha256()?,
                 ..CheckpointRecord::default()
             }),
         };

@@ -189,9 +189,20 @@ impl Decoder {
                 done_norm,
             })
         };
+        const HEAD: &str = "lm_head.weight";
         let embed = Linear::load(w, &format!("{prefix}embed_tokens"), c.hidden, c.vocab, false)?;
         let head = if c.tied {
-            w.skip("lm_head.weight");
+            if w.shape(HEAD).is_some() && !w.same(HEAD, &format!("{prefix}embed_tokens.weight"))? {
+                return Err(LoadError::Field {
+                    file: "config.json",
+                    field: "tie_word_embeddings".to_owned(),
+                    problem: format!(
+                        "true, but the stored {HEAD} differs from the embeddings; write false (also under text_config) \
+                         to use the head, or take it out of the weights"
+                    ),
+                });
+            }
+            w.skip(HEAD);
             None
         } else {
             Some(Linear::load(w, "lm_head", c.hidden, c.vocab, false)?)

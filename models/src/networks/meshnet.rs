@@ -1,5 +1,6 @@
 //! MeshNet (Fedorov et al. 2017, arXiv 1612.00940) as brainchop ships it: a few layers of dilated
-//! 3×3×3 convolutions that label every voxel of a conformed T1 head.
+//! 3×3×3 convolutions that label every voxel of a conformed head. All of its published networks are read: with
+//! ReLU, with ELU, and with channels normalised over the volume and GELU (mindgrab), of up to 104 classes.
 //!
 //! Weights come in the TensorFlow.js layers format (`model.json` and raw little-endian `f32`
 //! shards), which holds numbers only. The network is small (5–21 channels) and the volume large
@@ -9,6 +10,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use crate::layers::all_finite;
+use candle_core::cpu::erf::erf_f64;
 use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::words::hex;
 use loupe_core::{LabelVolume, ModelInfo, SegmentError, Volume, VolumeSegmenter};
@@ -34,17 +36,75 @@ struct Layer {
     /// 3 or 1.
     side: usize,
     dilation: usize,
-    relu: bool,
+    activation: Activation,
+    /// Each channel brought to mean 0 and variance 1 over the whole volume, before the activation.
+    normalised: bool,
     /// `[kx][ky][kz][from][to]`, as Keras stores it.
     kernel: Vec<f32>,
     bias: Vec<f32>,
 }
+
+/// What follows a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activation {
+    Linear,
+    Relu,
+    /// `exp(x) − 1` below 0.
+    Elu,
+    /// `x · Φ(x)`, exactly.
+    Gelu,
+}
+
+impl Activation {
+    fn named(name: &str, layer: &str) -> Result<Self, LoadError> {
+        Ok(match name {
+            "" | "linear" => Self::Linear,
+            "relu" => Self::Relu,
+            "elu" => Self::Elu,
+            "gelu" => Self::Gelu,
+            other => {
+                let problem = format!("the activation {other:?} is none of relu, elu, gelu and linear");
+                return Err(wrong(layer, problem));
+            }
+        })
+    }
+
+    fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::Linear => {}
+            Self::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
+            Self::Elu => values.iter_mut().filter(|v| **v < 0.0).for_each(|v| *v = v.exp_m1()),
+            Self::Gelu => values.iter_mut().for_each(|v| {
+                let x = f64::from(*v);
+                *v = (x * 0.5 * (1.0 + erf_f64(x / std::f64::consts::SQRT_2))) as f32;
+            }),
+        }
+    }
+}
+
+/// How intensities become what the network was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scaling {
+    /// Smallest and largest value to 0 and 1.
+    MinMax,
+    /// Quantiles 0.05 and 0.95 to 0 and 1, not clipped.
+    Quantiles,
+}
+
+/// The networks that brainchop scales by quantiles; `model.json` does not say so
+/// (`enableQuantileNorm` in brainchop-parameters.js).
+const BY_QUANTILES: [&str; 2] = ["model20chan3cls", "model30chan50cls"];
+
+/// Bytes that the channels of a tile may take; larger volumes are labelled in tiles.
+const TILE_BYTES: usize = 2 << 30;
 
 /// A loaded network.
 #[derive(Debug)]
 pub(crate) struct MeshNet {
     info: ModelInfo,
     layers: Vec<Layer>,
+    scaling: Scaling,
+    names: BTreeMap<u16, String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +149,12 @@ struct LayerConfig {
     padding: String,
     #[serde(default)]
     activation: String,
+    #[serde(default = "yes")]
+    use_bias: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -146,11 +212,18 @@ impl MeshNet {
         for entry in &file.topology.model_config.config.layers {
             match entry.class_name.as_str() {
                 "InputLayer" => {}
-                "Activation" if entry.config.activation == "relu" => {
-                    if let Some(last) = layers.last_mut() {
-                        last.relu = true;
+                "Activation" => {
+                    let activation = Activation::named(&entry.config.activation, &entry.config.name)?;
+                    match layers.last_mut() {
+                        Some(last) if last.activation == Activation::Linear => last.activation = activation,
+                        _ => {
+                            let problem = "an activation that does not follow a convolution";
+                            return Err(wrong(&entry.config.name, problem));
+                        }
                     }
                 }
+                // Is the identity once a network is trained.
+                "Dropout" | "SpatialDropout3D" => {}
                 "Conv3D" => layers.push(Layer::new(&entry.config, &mut tensors)?),
                 other => {
                     return Err(wrong(&entry.config.name, format!("MeshNet has no layer of type {other}")));
@@ -165,9 +238,13 @@ impl MeshNet {
                 return Err(wrong("modelTopology", problem));
             }
         }
+        let name = checkpoint.name();
+        let scaling =
+            if BY_QUANTILES.contains(&name.as_str()) { Scaling::Quantiles } else { Scaling::MinMax };
+        let names = label_names(checkpoint)?;
         let info = ModelInfo {
             family: family.to_owned(),
-            name: checkpoint.name(),
+            name,
             box_dialect: "none".to_owned(),
             context_tokens: None,
             from: Provenance::Checkpoint(CheckpointRecord {
@@ -178,8 +255,70 @@ impl MeshNet {
                 ..CheckpointRecord::default()
             }),
         };
-        Ok(Self { info, layers })
+        Ok(Self { info, layers, scaling, names })
     }
+
+    /// Labels of scaled intensities. Where all channels would take more than `budget` bytes, tiles of slices are
+    /// labelled one after the other, each with as many slices around it as the network sees, so that the result
+    /// is the same; a network that normalises over the whole volume has no tiles.
+    fn labels(&self, scaled: Grid, budget: usize) -> Result<Vec<u16>, SegmentError> {
+        let [slices, rows, columns] = scaled.shape;
+        let channels = self.layers.iter().map(|l| l.to).rev().skip(1).max().unwrap_or(1);
+        // The input of a layer, padded, and its output.
+        let slice_bytes = 2 * channels * rows * columns * size_of::<f32>();
+        let halo: usize = self.layers.iter().map(|l| l.dilation * (l.side / 2)).sum();
+        let fits = budget / slice_bytes.max(1);
+        if fits >= slices || self.layers.iter().any(|l| l.normalised) {
+            return self.through(scaled);
+        }
+        let core = fits.saturating_sub(2 * halo).max(halo.max(8));
+        let mut labels = Vec::with_capacity(slices * rows * columns);
+        for first in (0..slices).step_by(core) {
+            let last = (first + core).min(slices);
+            let (low, high) = (first.saturating_sub(halo), (last + halo).min(slices));
+            let plane = rows * columns;
+            let values = scaled.channels.iter().map(|c| c[low * plane..high * plane].to_vec()).collect();
+            let tile = self.through(Grid { shape: [high - low, rows, columns], channels: values })?;
+            labels.extend_from_slice(&tile[(first - low) * plane..(last - low) * plane]);
+        }
+        Ok(labels)
+    }
+
+    /// The most likely class of every voxel.
+    fn through(&self, mut grid: Grid) -> Result<Vec<u16>, SegmentError> {
+        let Some((last, layers)) = self.layers.split_last() else { return Ok(Vec::new()) };
+        for layer in layers {
+            grid = layer.forward(grid);
+            if !grid.channels.par_iter().all(|channel| all_finite(channel)) {
+                return Err(not_finite());
+            }
+        }
+        last.most_likely(grid)
+    }
+}
+
+/// The names of the labels in `colormap.json` or `labels.json`, where the network has one.
+fn label_names(checkpoint: &Checkpoint) -> Result<BTreeMap<u16, String>, LoadError> {
+    let Some(found) = checkpoint.json("colormap.json")? else { return Ok(BTreeMap::new()) };
+    let names = found.get("labels").and_then(serde_json::Value::as_array);
+    let named = (0u16..).zip(names.into_iter().flatten()).skip(1);
+    Ok(named.filter_map(|(n, name)| Some((n, name.as_str()?.to_owned()))).collect())
+}
+
+fn not_finite() -> SegmentError {
+    SegmentError::NotFinite("logits of voxels")
+}
+
+/// brainchop's quantiles of sorted values: `floor(n · low)` and `ceil(n · high) − 1`.
+fn quantiles(values: &[f32], low: f64, high: f64) -> Option<(f32, f32)> {
+    let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    let n = sorted.len() as f64;
+    let at = [(n * low).floor(), (n * high).ceil() - 1.0];
+    let mut value = |at: f64| {
+        let at = at as usize;
+        (at < sorted.len()).then(|| *sorted.select_nth_unstable_by(at, f32::total_cmp).1)
+    };
+    Some((value(at[0])?, value(at[1])?))
 }
 
 impl VolumeSegmenter for MeshNet {
@@ -187,46 +326,27 @@ impl VolumeSegmenter for MeshNet {
         &self.info
     }
 
-    /// Labels of a conformed T1 volume (256³ voxels of 1 mm, as FreeSurfer's `conform` gives it):
-    /// intensities are scaled from their minimum and maximum to 0–1, the most likely class wins.
-    /// Refuses a volume whose voxels are all equal.
+    /// Labels of a conformed head (256³ voxels of 1 mm, as FreeSurfer's `conform` gives it): intensities are scaled
+    /// to 0–1 from their minimum and maximum, or their quantiles where brainchop does so; the most likely class
+    /// wins. Refuses a volume whose voxels are all equal.
     fn label(&mut self, volume: &Volume) -> Result<LabelVolume, SegmentError> {
         let [slices, rows, columns] = volume.shape();
-        let (low, high) = volume
-            .voxels
-            .iter()
-            .filter(|v| v.is_finite())
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        if high <= low || !low.is_finite() || !high.is_finite() {
+        let values: Vec<f32> = volume.voxels.iter().copied().collect();
+        let finite = values.iter().copied().filter(|v| v.is_finite());
+        let range = match self.scaling {
+            Scaling::MinMax => finite.clone().reduce(f32::min).zip(finite.reduce(f32::max)),
+            Scaling::Quantiles => quantiles(&values, 0.05, 0.95),
+        };
+        let Some((low, high)) = range.filter(|(low, high)| high > low) else {
             return Err(SegmentError::BadPrompt(
-                "the volume has no contrast: every voxel has the same value".to_owned(),
+                "the volume has no contrast: every voxel, or all but a few, has the same value".to_owned(),
             ));
-        }
-        let scaled =
-            volume.voxels.iter().map(|&v| if v.is_finite() { (v - low) / (high - low) } else { 0.0 });
-        let mut grid = Grid { shape: [slices, rows, columns], channels: vec![scaled.collect()] };
-        for layer in &self.layers {
-            grid = layer.forward(&grid);
-        }
-        if !grid.channels.par_iter().all(|channel| all_finite(channel)) {
-            return Err(SegmentError::NotFinite("logits of voxels"));
-        }
-        let voxels = slices * rows * columns;
-        let labels: Vec<u16> = (0..voxels)
-            .into_par_iter()
-            .map(|at| {
-                let mut best = (0u16, f32::NEG_INFINITY);
-                for (class, channel) in (0u16..).zip(&grid.channels) {
-                    if channel[at] > best.1 {
-                        best = (class, channel[at]);
-                    }
-                }
-                best.0
-            })
-            .collect();
-        let labels = Array3::from_shape_vec((slices, rows, columns), labels)
+        };
+        let scaled = values.into_iter().map(|v| if v.is_finite() { (v - low) / (high - low) } else { 0.0 });
+        let grid = Grid { shape: [slices, rows, columns], channels: vec![scaled.collect()] };
+        let labels = Array3::from_shape_vec((slices, rows, columns), self.labels(grid, TILE_BYTES)?)
             .map_err(|e| SegmentError::Compute(e.to_string()))?;
-        Ok(LabelVolume { labels, lps_from_index: volume.lps_from_index, names: BTreeMap::new() })
+        Ok(LabelVolume { labels, lps_from_index: volume.lps_from_index, names: self.names.clone() })
     }
 }
 
@@ -246,7 +366,8 @@ impl Layer {
             tensors.remove(&name).ok_or(LoadError::MissingTensor { name })
         };
         let (shape, kernel) = take("kernel")?;
-        let (_, bias) = take("bias")?;
+        let filters = shape.last().copied().unwrap_or(0);
+        let bias = if config.use_bias { take("bias")?.1 } else { vec![0.0; filters] };
         let side = config.kernel_size.first().copied().unwrap_or(0);
         let dilation = config.dilation_rate.first().copied().unwrap_or(1);
         let [a, b, c, from, to] = shape[..] else {
@@ -265,27 +386,34 @@ impl Layer {
         {
             return Err(wrong(&config.name, "expected a 1³ or 3³ kernel, stride 1, padding \"same\""));
         }
-        Ok(Self { from, to, side, dilation, relu: config.activation == "relu", kernel, bias })
+        let activation = Activation::named(&config.activation, &config.name)?;
+        // brainchop's own mark: such layers are normalised by channel, without factors (`LayerNormInPlace`).
+        let normalised = config.name.ends_with("_gn");
+        Ok(Self { from, to, side, dilation, activation, normalised, kernel, bias })
+    }
+
+    /// The input with room on both sides of every row, rounded up to whole blocks, so that there are no edge cases
+    /// inside; and the length of such a row.
+    fn padded(&self, input: Grid) -> (Vec<Vec<f32>>, usize) {
+        let [slices, rows, columns] = input.shape;
+        let pad = self.dilation * (self.side / 2);
+        let stride = columns.next_multiple_of(2 * WIDEST) + 2 * pad;
+        let wide = |channel: Vec<f32>| {
+            let mut out = vec![0f32; slices * rows * stride];
+            for (to, from) in out.chunks_exact_mut(stride).zip(channel.chunks_exact(columns)) {
+                to[pad..pad + columns].copy_from_slice(from);
+            }
+            out
+        };
+        (input.channels.into_par_iter().map(wide).collect(), stride)
     }
 
     /// "Same" convolution with zeros outside. The kernel's first axis runs along columns (x), the
     /// last along slices: brainchop feeds the array in NIfTI's (x, y, z) order.
-    fn forward(&self, input: &Grid) -> Grid {
-        let [slices, rows, columns] = input.shape;
-        let pad = self.dilation * (self.side / 2);
-        // Rows with room on both sides, rounded up to whole blocks: no edge cases inside.
-        let stride = columns.next_multiple_of(2 * WIDEST) + 2 * pad;
-        let padded: Vec<Vec<f32>> = input
-            .channels
-            .par_iter()
-            .map(|channel| {
-                let mut out = vec![0f32; slices * rows * stride];
-                for (to, from) in out.chunks_exact_mut(stride).zip(channel.chunks_exact(columns)) {
-                    to[pad..pad + columns].copy_from_slice(from);
-                }
-                out
-            })
-            .collect();
+    fn forward(&self, input: Grid) -> Grid {
+        let shape = input.shape;
+        let [slices, rows, columns] = shape;
+        let (padded, stride) = self.padded(input);
         let mut channels = vec![vec![0f32; slices * rows * columns]; self.to];
         for first in (0..self.to).step_by(LANES) {
             let lanes = LANES.min(self.to - first);
@@ -299,10 +427,46 @@ impl Layer {
                 }
             }
             row_sets.into_par_iter().enumerate().for_each(|(at, mut out)| {
-                self.row(&padded, input.shape, stride, (at / rows, at % rows), first, &mut out);
+                self.row(&padded, shape, stride, (at / rows, at % rows), first, &mut out);
             });
         }
-        Grid { shape: input.shape, channels }
+        if self.normalised {
+            channels.par_iter_mut().for_each(|channel| {
+                normalise(channel);
+                self.activation.apply(channel);
+            });
+        }
+        Grid { shape, channels }
+    }
+
+    /// The channel with the largest value of every voxel, the first of equal ones. No more channels than are
+    /// computed together are ever kept.
+    fn most_likely(&self, input: Grid) -> Result<Vec<u16>, SegmentError> {
+        let shape = input.shape;
+        let [slices, rows, columns] = shape;
+        let (padded, stride) = self.padded(input);
+        let mut labels = vec![0u16; slices * rows * columns];
+        labels.par_chunks_exact_mut(columns).enumerate().try_for_each(|(at, labels)| {
+            let mut best = vec![f32::NEG_INFINITY; columns];
+            let mut buffer = vec![0f32; LANES * columns];
+            for first in (0..self.to).step_by(LANES) {
+                let lanes = LANES.min(self.to - first);
+                let mut out: Vec<&mut [f32]> = buffer.chunks_exact_mut(columns).take(lanes).collect();
+                self.row(&padded, shape, stride, (at / rows, at % rows), first, &mut out);
+                if !out.iter().all(|values| all_finite(values)) {
+                    return Err(not_finite());
+                }
+                for (class, values) in (first..).zip(&out) {
+                    for ((label, best), value) in labels.iter_mut().zip(&mut best).zip(values.iter()) {
+                        if value > best {
+                            (*label, *best) = (class as u16, *value);
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(labels)
     }
 
     /// One row of the output channels from `first` on.
@@ -339,8 +503,21 @@ impl Layer {
                 }
             }
         }
-        pulp::Arch::new().dispatch(Row { taps: &taps, bias: &self.bias[first..], relu: self.relu, out });
+        let relu = self.activation == Activation::Relu && !self.normalised;
+        pulp::Arch::new().dispatch(Row { taps: &taps, bias: &self.bias[first..], relu, out });
+        if !self.normalised && !relu {
+            out.iter_mut().for_each(|row| self.activation.apply(row));
+        }
     }
+}
+
+/// Brings values to mean 0 and variance 1; tf.moments' population variance, brainchop's epsilon.
+fn normalise(values: &mut [f32]) {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+    let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+    let factor = 1.0 / (variance + 1e-5).sqrt();
+    values.iter_mut().for_each(|v| *v = ((f64::from(*v) - mean) * factor) as f32);
 }
 
 /// One place of the kernel in one input channel.
@@ -402,3 +579,6 @@ impl pulp::WithSimd for Row<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

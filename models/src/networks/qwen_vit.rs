@@ -69,7 +69,7 @@ struct Block {
 
 /// A loaded vision tower.
 pub(crate) struct QwenVit {
-    config: VitConfig,
+    pub(crate) config: VitConfig,
     patch: Linear,
     blocks: Vec<Block>,
     merge_norm: Norm,

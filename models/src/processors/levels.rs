@@ -3,6 +3,7 @@
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use loupe_core::Picture;
+use serde_json::{Value, json};
 
 /// Mean and deviation of ImageNet.
 pub(crate) const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
@@ -11,8 +12,19 @@ pub(crate) const CLIP: [[f64; 3]; 2] =
     [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]];
 
 /// The value of every 8-bit level of every channel.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Levels([[f32; 256]; 3]);
+#[derive(Clone, PartialEq)]
+pub(crate) struct Levels {
+    values: [[f32; 256]; 3],
+    factor: f64,
+    mean: [f64; 3],
+    deviation: [f64; 3],
+}
+
+impl std::fmt::Debug for Levels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Levels({})", self.settings())
+    }
+}
 
 impl Levels {
     /// A level becomes `(level · factor − mean) / deviation`.
@@ -20,7 +32,13 @@ impl Levels {
         let value = |channel: usize, level: usize| {
             ((level as f64 * factor - mean[channel]) / deviation[channel]) as f32
         };
-        Self(std::array::from_fn(|channel| std::array::from_fn(|level| value(channel, level))))
+        let values = std::array::from_fn(|channel| std::array::from_fn(|level| value(channel, level)));
+        Self { values, factor, mean, deviation }
+    }
+
+    /// The numbers behind the values, for the record.
+    pub(crate) fn settings(&self) -> Value {
+        json!({ "rescale_factor": self.factor, "image_mean": self.mean, "image_std": self.deviation })
     }
 
     /// As the settings of an image processor say; `default` are its mean and deviation.
@@ -38,13 +56,13 @@ impl Levels {
 
     /// Values by level of each channel.
     pub(crate) fn channels(&self) -> &[[f32; 256]; 3] {
-        &self.0
+        &self.values
     }
 
     /// An RGB picture plane after plane: (3, height, width).
     pub(crate) fn planes(&self, rgb: &Picture) -> Vec<f32> {
         let mut out = Vec::with_capacity(rgb.pixels().len());
-        for (channel, values) in self.0.iter().enumerate() {
+        for (channel, values) in self.values.iter().enumerate() {
             out.extend(rgb.pixels().iter().skip(channel).step_by(3).map(|v| values[usize::from(*v)]));
         }
         out

@@ -1,13 +1,15 @@
 //! From a picture to the patches a Qwen vision tower reads: `Qwen2VLImageProcessor`.
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::error::LoadError;
 use crate::networks::qwen_vit::merged_order;
+use crate::options::{LoadOptions, PixelBounds};
 use crate::processors::levels::{CLIP, Levels};
 use loupe_core::Picture;
 use loupe_preprocess::resize::{Backend, Filter, resize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How a picture becomes patches.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,39 +37,23 @@ pub(crate) struct PatchLayout {
 }
 
 impl ImageProcessor {
-    /// Reads preprocessor_config.json or processor_config.json in any dialect; `wish` overrides the
-    /// library whose resizing is reproduced.
+    /// Reads preprocessor_config.json or processor_config.json in any dialect; the options override the
+    /// library whose resizing is reproduced and the bounds on a picture's pixels.
     pub(crate) fn read(
         checkpoint: &Checkpoint,
         config: &Value,
-        wish: Option<Backend>,
+        options: &LoadOptions,
     ) -> Result<Self, LoadError> {
         let file = ProcessorFile::read(checkpoint, config)?;
         let class = file.class(&["Qwen2VLImageProcessor", "Qwen2_5_VLImageProcessor"])?;
-        let backend = wish.unwrap_or_else(|| file.backend(&class));
-        Self::from_file(&file, backend)
+        let backend = options.resample.unwrap_or_else(|| file.backend(&class));
+        Self::from_file(&file, backend, options.pixels)
     }
 
-    fn from_file(file: &ProcessorFile, backend: Backend) -> Result<Self, LoadError> {
+    fn from_file(file: &ProcessorFile, backend: Backend, wish: PixelBounds) -> Result<Self, LoadError> {
         let fields = file.fields();
-        let size = fields.object("size");
-        let bound = |old: &str, edge: &str, default: usize| -> Result<usize, LoadError> {
-            if fields.get(old).is_some() {
-                return fields.usize(old);
-            }
-            let Some(size) = &size else { return Ok(default) };
-            match size.get(edge) {
-                Some(_) => size.usize(edge),
-                None => size.usize_or(old, default),
-            }
-        };
-        // The class defaults hold only where the file says nothing.
-        let min_pixels = bound("min_pixels", "shortest_edge", 56 * 56)?;
-        let max_pixels = bound("max_pixels", "longest_edge", 28 * 28 * 1280)?;
-        if min_pixels == 0 || max_pixels < min_pixels {
-            let problem = format!("min_pixels {min_pixels} and max_pixels {max_pixels} leave no size");
-            return Err(fields.bad("size", problem));
-        }
+        file.need_steps(&[], &["do_resize", "do_rescale", "do_normalize"])?;
+        let [min_pixels, max_pixels] = bounds(&fields, wish)?;
         let side = |field: &str, default: usize| match fields.usize_or(field, default)? {
             n @ 1..=256 => Ok(n),
             n => Err(fields.bad(field, format!("{n} is out of range"))),
@@ -82,6 +68,20 @@ impl ImageProcessor {
             backend,
             do_resize: fields.bool_or("do_resize", true)?,
             levels: Levels::read(&fields, CLIP)?,
+        })
+    }
+
+    /// Everything that changes the patches of a picture, for the record of a run.
+    pub(crate) fn settings(&self) -> Value {
+        json!({
+            "min_pixels": self.min_pixels,
+            "max_pixels": self.max_pixels,
+            "patch_size": self.patch,
+            "merge_size": self.merge,
+            "temporal_patch_size": self.temporal,
+            "do_resize": self.do_resize,
+            "filter": self.filter.name(),
+            "levels": self.levels.settings(),
         })
     }
 
@@ -145,6 +145,55 @@ impl ImageProcessor {
         }
         Ok(out)
     }
+}
+
+/// Least and most pixels of a picture in the model. The file gives them as `min_pixels` and `max_pixels`, or under
+/// `size` as `shortest_edge` and `longest_edge`, which are numbers of pixels too; the former win, as in
+/// `Qwen2VLImageProcessor`. The class defaults hold only where the file says nothing.
+fn bounds(fields: &Fields<'_>, wish: PixelBounds) -> Result<[usize; 2], LoadError> {
+    const EDGES: [&str; 2] = ["shortest_edge", "longest_edge"];
+    const OLD: [&str; 2] = ["min_pixels", "max_pixels"];
+    let mut found = [56 * 56, 28 * 28 * 1280];
+    if let Some(size) = fields.object("size")? {
+        let odd = size.names().find(|name| !EDGES.contains(name) && !OLD.contains(name));
+        if let Some(name) = odd {
+            return Err(size.bad(
+                name,
+                "pictures of this family are bounded by shortest_edge and longest_edge, their least and most pixels; \
+                 height and width do not apply. Write those two, or min_pixels and max_pixels",
+            ));
+        }
+        for pair in [OLD, EDGES] {
+            match pair.map(|edge| size.get(edge).is_some()) {
+                [true, true] => found = [size.usize(pair[0])?, size.usize(pair[1])?],
+                [false, false] => {}
+                [low, _] => {
+                    let missing = pair[usize::from(low)];
+                    return Err(
+                        size.bad(missing, format!("missing; {} stands alone", pair[usize::from(!low)]))
+                    );
+                }
+            }
+        }
+    }
+    for (bound, old) in found.iter_mut().zip(OLD) {
+        *bound = fields.usize_or(old, *bound)?;
+    }
+    let [mut least, mut most] = found;
+    if least == 0 || most < least {
+        let problem = format!("min_pixels {least} and max_pixels {most} leave no size");
+        return Err(fields.bad("size", problem));
+    }
+    least = wish.min.unwrap_or(least);
+    most = wish.max.unwrap_or(most);
+    if least == 0 || most < least {
+        let option = if wish.max.is_some() { "--max-pixels" } else { "--min-pixels" };
+        let problem = format!(
+            "from {least} to {most} pixels leave no size; give --min-pixels and --max-pixels together"
+        );
+        return Err(LoadError::Option { option, problem });
+    }
+    Ok([least, most])
 }
 
 /// Width and height in multiples of `factor` with an area between the bounds and nearly the same

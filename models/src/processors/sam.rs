@@ -31,7 +31,7 @@ impl Padded {
         let file = ProcessorFile::read(checkpoint, config)?;
         let class = file.class(&["SamImageProcessor"])?;
         file.need_side(side, &[("size", "longest_edge"), ("pad_size", "height"), ("pad_size", "width")])?;
-        file.need_steps(&["do_resize", "do_rescale", "do_normalize", "do_pad"])?;
+        file.need_steps(&["do_resize", "do_rescale", "do_normalize", "do_pad"], &[])?;
         Ok(Self {
             side,
             levels: Levels::read(&file.fields(), IMAGENET)?,

@@ -36,7 +36,7 @@ impl Squashed {
         let file = ProcessorFile::read(checkpoint, config)?;
         file.class(&["Sam2ImageProcessor"])?;
         file.need_side(side, &[("size", "height"), ("size", "width")])?;
-        file.need_steps(&["do_resize", "do_rescale", "do_normalize"])?;
+        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &[])?;
         // The class has only ever resized with torchvision.
         let backend = options.resample.unwrap_or(Backend::Torchvision);
         Ok(Self::new(side, file.filter(2)?, backend, Levels::read(&file.fields(), IMAGENET)?))

@@ -13,3 +13,4 @@ mod sam2;
 mod sam2_cases;
 mod segment_prompts;
 mod serving;
+mod settings;

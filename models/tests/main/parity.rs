@@ -194,7 +194,7 @@ fn sampling_repeats_with_its_seed_and_pieces_add_up() {
     let sampled = |seed| {
         let mut ask = greedy(vec![picture.clone()], "describe", 24);
         ask.limits.sampling = loupe_core::Sampling::Random { temperature: 1.3, top_k: 50, top_p: 0.95, seed };
-        ask.limits.repetition_penalty = 1.1;
+        ask.limits.repetition_penalty = Some(1.1);
         ask
     };
     let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
@@ -221,7 +221,7 @@ fn bad_asks_fail_alone_and_say_why() {
     let thin = greedy(vec![Arc::new(crate::common::picture(402, 2, 1))], "thin", 2);
     let long = greedy(vec![], &"word ".repeat(4000), 2);
     let mut senseless = good.clone();
-    senseless.limits = GenerationLimits { repetition_penalty: -1.0, ..good.limits.clone() };
+    senseless.limits = GenerationLimits { repetition_penalty: Some(-1.0), ..good.limits.clone() };
     let out = model.generate(&[missing, good.clone(), thin, long, senseless, good]);
     assert!(matches!(out[0], Err(ModelError::NoSuchPicture { turn: 0, index: 3, count: 1 })));
     assert!(
@@ -243,7 +243,7 @@ fn checkpoints_that_do_not_fit_are_refused_by_name() {
     assert!(matches!(&error, LoadError::MissingTensor { name } if name.ends_with("norm.weight")), "{error}");
     let error = refused(&Dialect { extra: Some("model.visual.stray.weight"), ..Dialect::default() });
     assert!(
-        matches!(&error, LoadError::UnexpectedTensor { first, count: 1 } if first.contains("stray")),
+        matches!(&error, LoadError::UnexpectedTensor { names, count: 1 } if names.contains("stray")),
         "{error}"
     );
     let error =

@@ -127,7 +127,7 @@ impl Bench {
             greedy(vec![two], "Is there a fracture, and where?", 6),
         ];
         asks.iter_mut().for_each(|a| a.limits.logprobs = Some(3));
-        asks[3].limits.repetition_penalty = 1.3;
+        asks[3].limits.repetition_penalty = Some(1.3);
         let off = LoadOptions { cache_bytes: 0, ..LoadOptions::default() };
         let mut model = load(dir.path(), &off).unwrap();
         let alone = asks.iter().map(|a| model.generate(std::slice::from_ref(a)).remove(0).unwrap()).collect();

@@ -1,5 +1,6 @@
 //! Where DICOM files come from: one file, a folder tree, a DICOMDIR, a zip archive.
 
+use crate::volume_io::elements::{is_gzip, unpacked};
 use crate::volume_io::read::inside;
 use loupe_core::limits::{DecodeLimits, room};
 use loupe_core::media::MediaError;
@@ -34,10 +35,46 @@ impl Blob {
     /// When it cannot be read or is larger than the limits.
     pub fn read(&self, limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
         match self {
-            Self::File(path) => limits.read_file(path),
+            Self::File(path) => plain(limits.read_file(path)?, limits),
             Self::Memory(bytes) => Ok(bytes.to_vec()),
         }
     }
+}
+
+/// `bytes` as they are, or what is packed in them where that is a DICOM file (`.dcm.gz`). Volumes of other formats
+/// are unpacked by their own readers.
+///
+/// # Errors
+/// When the file inside is damaged or larger than the limits.
+pub fn plain(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
+    if !is_gzip(&bytes) || !begins_as_dicom(&bytes) {
+        return Ok(bytes);
+    }
+    // The buffer that grows is copied at most once.
+    let most = limits.max_memory_bytes.saturating_sub(bytes.len() as u64) / 2;
+    let mut out = Vec::new();
+    let read = unpacked(&bytes).take(most.saturating_add(1)).read_to_end(&mut out);
+    let damaged = || MediaError::Malformed {
+        format: "gzip",
+        field: "contents".to_owned(),
+        problem: "damaged or cut off".to_owned(),
+    };
+    let read = read.map_err(|_| damaged())? as u64;
+    if read > most {
+        limits.together(&[(bytes.len(), 1), (usize::try_from(read).unwrap_or(usize::MAX), 2)])?;
+    }
+    Ok(out)
+}
+
+/// Is the beginning of a file that of DICOM, packed or not?
+pub fn begins_as_dicom(head: &[u8]) -> bool {
+    if !is_gzip(head) {
+        return parse::looks_like_dicom(head);
+    }
+    let mut start = Vec::new();
+    // What is cut off still gives its beginning.
+    let _ = unpacked(head).take(4096).read_to_end(&mut start);
+    parse::looks_like_dicom(&start)
 }
 
 /// All files at `path`, in the order of their names: the file itself, the members of a zip archive,
@@ -69,7 +106,10 @@ pub fn collect(path: &Path, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaErr
 /// # Errors
 /// As [`collect`].
 pub fn collect_bytes(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError> {
-    if bytes.starts_with(ZIP) { unzip(bytes, limits) } else { Ok(vec![Blob::Memory(bytes.into())]) }
+    match bytes.starts_with(ZIP) {
+        true => unzip(bytes, limits),
+        false => Ok(vec![Blob::Memory(plain(bytes, limits)?.into())]),
+    }
 }
 
 /// Is the file one that lists others, by the name that the standard fixes (PS3.10 8.6)?
@@ -159,7 +199,7 @@ fn unzip(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError>
         let mut head = Vec::with_capacity(HEAD);
         let read = (&mut member).take(HEAD as u64).read_to_end(&mut head);
         read.map_err(|_| broken("a member is damaged"))?;
-        if !parse::looks_like_dicom(&head) {
+        if !begins_as_dicom(&head) {
             continue;
         }
         // The archive says how large a member is; one that is larger is not what it says. It is copied once.
@@ -175,6 +215,14 @@ fn unzip(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError>
         if contents.len() as u64 != size {
             return Err(broken("a member has another size than the archive says"));
         }
+        // A member may be packed once more.
+        let contents = plain(contents, limits)?;
+        held = held.saturating_add((contents.len() as u64).saturating_sub(size));
+        limits.together(&[
+            (packed, 1),
+            (usize::try_from(held).unwrap_or(usize::MAX), 1),
+            (contents.len(), 1),
+        ])?;
         found.push(Blob::Memory(contents.into()));
     }
     Ok(found)

@@ -29,6 +29,22 @@ impl FramePlane {
         Self::new([a, b, c], [d, e, f], position, spacing_mm)
     }
 
+    /// The plane of one of `frames` frames; RT dose grids give offsets from the first (C.8.8.3.2), and frames
+    /// that share one position have no place of their own.
+    pub fn among(data: &Dataset, frame: usize, frames: usize) -> Option<Self> {
+        let mut plane = Self::read(data, frame)?;
+        if frames == 1 || functional::group(data, frame, tags::PLANE_POSITION_SEQUENCE).is_some() {
+            return Some(plane);
+        }
+        // Several frames with one position: a sequence in time, or a grid with offsets.
+        let offsets = data.numbers(tags::GRID_FRAME_OFFSET_VECTOR).filter(|o| o.len() == frames)?;
+        let first = if offsets.first() == Some(&0.0) { 0.0 } else { *offsets.first()? };
+        let offset = offsets.get(frame)? - first;
+        let normal = plane.normal();
+        plane.position = [0, 1, 2].map(|n| plane.position[n] + normal[n] * offset);
+        Some(plane)
+    }
+
     /// Checks and normalises; `None` when rows and columns are not perpendicular directions.
     pub fn new(row: Lps, column: Lps, position: Lps, spacing_mm: [f64; 2]) -> Option<Self> {
         let (r, c) = (norm(row), norm(column));
@@ -71,24 +87,77 @@ fn spacing_of(data: &Dataset, tag: loupe_dicom::Tag) -> Option<[f64; 2]> {
     (rows > 0.0 && columns > 0.0).then_some([columns, rows])
 }
 
-/// Pixel size to the right and down in mm, and how it is known when not measured in the patient.
-pub fn calibration(data: &Dataset, frame: usize) -> Option<([f64; 2], Option<&'static str>)> {
-    if let Some(spacing) = pixel_spacing(data, frame) {
-        return Some((spacing, None));
+/// How large the pixels of a frame are, as far as the file tells.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Calibration {
+    /// Pixel size to the right and down in mm.
+    pub spacing_mm: Option<[f64; 2]>,
+    /// How the size is known when it was not measured in the patient, or why there is none.
+    pub note: Option<String>,
+}
+
+impl Calibration {
+    fn new(spacing_mm: [f64; 2], note: Option<String>) -> Self {
+        Self { spacing_mm: Some(spacing_mm), note }
     }
-    if let Some(spacing) = spacing_of(data, tags::IMAGER_PIXEL_SPACING) {
-        return Some((spacing, Some("spacing at the detector, not corrected for magnification")));
+
+    /// The calibration of a frame (PS3.3 10.7.1.3, C.8.5.5.1).
+    pub fn read(data: &Dataset, frame: usize) -> Self {
+        let detector = spacing_of(data, tags::IMAGER_PIXEL_SPACING);
+        if let Some(spacing) = pixel_spacing(data, frame) {
+            // Pixel Spacing that repeats Imager Pixel Spacing was not corrected for magnification.
+            let note = match (data.text(tags::PIXEL_SPACING_CALIBRATION_TYPE).as_deref(), detector) {
+                (Some("GEOMETRY"), _) => {
+                    Some("corrected for magnification at one depth (GEOMETRY)".to_owned())
+                }
+                (Some("FIDUCIAL"), _) => Some("calibrated by an object of known size (FIDUCIAL)".to_owned()),
+                (_, Some(detector)) if detector == spacing => Some(at_detector(data)),
+                _ => None,
+            };
+            return Self::new(spacing, note);
+        }
+        if let Some(spacing) = detector {
+            return Self::new(spacing, Some(at_detector(data)));
+        }
+        if let Some(spacing) = spacing_of(data, tags::NOMINAL_SCANNED_PIXEL_SPACING) {
+            return Self::new(spacing, Some("spacing of the scanned film".to_owned()));
+        }
+        ultrasound(data)
     }
-    if let Some(spacing) = spacing_of(data, tags::NOMINAL_SCANNED_PIXEL_SPACING) {
-        return Some((spacing, Some("spacing of the scanned film")));
-    }
-    // Ultrasound: one region with both axes in centimetres (C.8.5.5.1.1, unit 3).
-    let [region] = data.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) else { return None };
+}
+
+fn at_detector(data: &Dataset) -> String {
+    let factor = data.number(tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR);
+    let factor = factor.filter(|f| f.is_finite() && *f > 0.0).map(|f| format!(" (factor {f})"));
+    format!("spacing at the detector, not corrected for magnification{}", factor.unwrap_or_default())
+}
+
+/// One region with both axes in centimetres (C.8.5.5.1.1, unit 3). A region that ends beyond the picture shows
+/// that the picture was made smaller afterwards.
+fn ultrasound(data: &Dataset) -> Calibration {
+    let none = |note: Option<&str>| Calibration { spacing_mm: None, note: note.map(str::to_owned) };
+    let region = match data.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) {
+        [] => return none(None),
+        [region] => region,
+        _ => return none(Some("no millimetres: several ultrasound regions")),
+    };
     let centimetres = [tags::PHYSICAL_UNITS_X_DIRECTION, tags::PHYSICAL_UNITS_Y_DIRECTION]
         .iter()
         .all(|tag| region.integer(*tag) == Some(3));
-    let (dx, dy) = (region.number(tags::PHYSICAL_DELTA_X)?, region.number(tags::PHYSICAL_DELTA_Y)?);
-    let spacing = [dx.abs() * 10.0, dy.abs() * 10.0];
-    let usable = centimetres && spacing.iter().all(|v| v.is_finite() && *v > 0.0);
-    usable.then_some((spacing, Some("spacing of the ultrasound region")))
+    let delta = |tag| region.number(tag).map(|d| d.abs() * 10.0).filter(|d| d.is_finite() && *d > 0.0);
+    let spacing = delta(tags::PHYSICAL_DELTA_X).zip(delta(tags::PHYSICAL_DELTA_Y));
+    let Some((x, y)) = spacing.filter(|_| centimetres) else { return none(None) };
+    let beyond = |end, side| match (region.integer(end), data.integer(side)) {
+        // Some writers give the edge instead of the last pixel.
+        (Some(end), Some(side)) => end > side,
+        _ => false,
+    };
+    if beyond(tags::REGION_LOCATION_MAX_X1, tags::COLUMNS) || beyond(tags::REGION_LOCATION_MAX_Y1, tags::ROWS)
+    {
+        return none(Some(
+            "no millimetres: the ultrasound region ends outside the picture, which was made smaller after it was \
+             calibrated",
+        ));
+    }
+    Calibration::new([x, y], Some("spacing of the ultrasound region".to_owned()))
 }

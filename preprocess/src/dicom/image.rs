@@ -2,11 +2,15 @@
 
 use super::codec;
 use super::colour;
-use super::format::Format;
+use super::format::{Format, Photometric};
 use super::frames::Frames;
-use super::geometry::{FramePlane, calibration};
+use super::geometry::{Calibration, FramePlane};
+use super::lut::Palette;
+use super::overlays::announcement;
+use super::padding::Padding;
 use super::samples::{self, Samples, with_samples};
-use super::values::{Transform, voi_tables, windows};
+use super::values::{Transform, presentation};
+use crate::presentation::{Curve, GreyScale, Presentation, median_window};
 use loupe_core::guard::guarded;
 use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::loader::Intensities;
@@ -26,6 +30,7 @@ pub struct Image {
     format: Format,
     frames: Frames,
     limits: DecodeLimits,
+    padding: Option<Padding>,
     full_range: OnceLock<(f64, f64)>,
     /// The percentiles worked out last, and their values.
     percentiles: Mutex<Option<[(f64, f64); 2]>>,
@@ -33,12 +38,6 @@ pub struct Image {
 
 /// Models are trained on colours as stored, and Pillow and pydicom leave them so too.
 pub(crate) const ICC_NOTE: &str = "icc profile not applied: colours as stored";
-
-/// How grey levels are made, once everything the view and the file say has been weighed.
-enum Grey {
-    Window(Window),
-    Table(super::lut::Lut, usize),
-}
 
 impl Image {
     /// Parses a file and checks that its frames can be found.
@@ -58,6 +57,7 @@ impl Image {
         let format = Format::read(&object, limits)?;
         let frames = Frames::find(&object, &format)?;
         Ok(Self {
+            padding: Padding::read(&object.data, &format),
             object,
             format,
             frames,
@@ -170,10 +170,24 @@ impl Image {
             return Err(MediaError::View("a colour image has no intensities; ask for a picture".to_owned()));
         }
         let transform = self.transform(frame)?;
-        let stored = self.stored(frame)?;
+        transformed(&self.stored(frame)?, &transform)
+    }
+
+    /// [`Image::values`], and which of them are padding; nothing where none is.
+    ///
+    /// # Errors
+    /// As [`Image::values`].
+    pub fn values_and_padding(&self, frame: usize) -> Result<(Vec<f32>, Option<Vec<bool>>), MediaError> {
+        let Some(padding) = self.padding else { return Ok((self.values(frame)?, None)) };
+        if !self.format.photometric.is_grey() {
+            return Ok((self.values(frame)?, None));
+        }
+        let (transform, stored) = (self.transform(frame)?, self.stored(frame)?);
         #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
-        let values = with_samples!(&stored, v => gathered(v.len(), v.iter().map(|v| transform.apply(*v as f64) as f32)));
-        values
+        let padded: Vec<bool> =
+            with_samples!(&stored, v => gathered(v.len(), v.iter().map(|v| padding.holds(*v as f64))))?;
+        let padded = padded.contains(&true).then_some(padded);
+        Ok((transformed(&stored, &transform)?, padded))
     }
 
     /// Red, green, blue of a colour frame.
@@ -188,9 +202,13 @@ impl Image {
         colour::to_rgb(&self.object, &self.format, &samples, ybr)
     }
 
-    /// The windows that the file has for a frame, with their names.
-    pub fn windows(&self, frame: usize) -> Vec<(Window, Option<String>)> {
-        windows(&self.object.data, frame)
+    /// What the file says about the grey levels of a frame.
+    ///
+    /// # Errors
+    /// When the transform of the frame is broken.
+    pub fn presentation(&self, frame: usize) -> Result<Presentation, MediaError> {
+        let transform = self.transform(frame)?;
+        Ok(presentation(&self.object.data, frame, &self.format, &transform))
     }
 
     /// Where a frame lies, when the file says so.
@@ -198,24 +216,32 @@ impl Image {
         FramePlane::read(&self.object.data, frame)
     }
 
-    /// Is a stored value padding (PS3.3 C.7.5.1.1.2)?
-    fn padding(&self) -> impl Fn(f64) -> bool + use<> {
-        let data = &self.object.data;
-        let bits = i64::from(self.format.bits_stored);
-        // The attribute's VR depends on Pixel Representation, which implicit files do not repeat.
-        let signed = self.format.signed;
-        let read = |tag| {
-            data.integer(tag).map(|v| match (signed, bits) {
-                (true, ..=32) => (v << (64 - bits) >> (64 - bits)) as f64,
-                _ => (v & ((1 << bits.min(32)) - 1)) as f64,
-            })
-        };
-        let first = read(tags::PIXEL_PADDING_VALUE);
-        let last = read(tags::PIXEL_PADDING_RANGE_LIMIT).or(first);
-        move |v| match (first, last) {
-            (Some(a), Some(b)) => v >= a.min(b) && v <= a.max(b),
-            _ => false,
+    /// Do its frames lie at different places, so that they may make a volume?
+    pub fn fills_space(&self) -> bool {
+        let frames = self.format.frames;
+        let place = |frame| FramePlane::among(&self.object.data, frame, frames).map(|plane| plane.position);
+        frames > 1
+            && self.format.photometric.is_grey()
+            && place(0).zip(place(frames - 1)).is_some_and(|(first, last)| first != last)
+    }
+
+    /// What is to be said of the palette, where there is one.
+    pub(super) fn palette_note(&self) -> Option<String> {
+        if self.format.photometric != Photometric::PaletteColor {
+            return None;
         }
+        Palette::read(&self.object.data, self.format.signed).ok()?.note()
+    }
+
+    /// Which values are padding, in words.
+    pub(super) fn padding_note(&self) -> Option<String> {
+        self.padding.map(|padding| format!("{padding}: no part in windows and statistics"))
+    }
+
+    /// Is a stored value padding (PS3.3 C.7.5.1.1.2)?
+    fn is_padding(&self) -> impl Fn(f64) -> bool + use<> {
+        let padding = self.padding;
+        move |v| padding.is_some_and(|padding| padding.holds(v))
     }
 
     /// Smallest and largest value over *all* frames without padding, so that frames of one image
@@ -227,7 +253,7 @@ impl Image {
         if let Some(range) = self.full_range.get() {
             return Ok(*range);
         }
-        let padding = self.padding();
+        let padding = self.is_padding();
         let mut range: Option<(f64, f64)> = None;
         for frame in 0..self.format.frames {
             let transform = self.transform(frame)?;
@@ -238,9 +264,8 @@ impl Image {
                 }),
                 // A table need not be monotone.
                 Transform::Table(_) => {
-                    let values: Vec<f64> =
-                        self.stored(frame)?.to_f64()?.iter().map(|v| transform.apply(*v)).collect();
-                    Samples::F64(values).range(|_| true)
+                    let stored = self.stored(frame)?.to_f64()?.into_iter().filter(|v| !padding(*v));
+                    Samples::F64(stored.map(|v| transform.apply(v)).collect()).range(|_| true)
                 }
             };
             range = match (range, found) {
@@ -269,7 +294,7 @@ impl Image {
         }
         self.check_memory(Some(&WindowChoice::Percentiles(low, high)), &self.limits)?;
         let values = self.format.pixels().saturating_mul(self.format.frames);
-        let padding = self.padding();
+        let padding = self.is_padding();
         let mut all: Vec<f64> = room(values)?;
         for frame in 0..self.format.frames {
             let transform = self.transform(frame)?;
@@ -292,56 +317,42 @@ impl Image {
 
     /// How the grey levels of a frame are made. Without a choice: the file's first window, else its
     /// first VOI table, else the levels as they are when they fill 8 bits, else the full range.
-    fn grey(&self, frame: usize, choice: Option<&WindowChoice>) -> Result<Grey, MediaError> {
+    fn grey(&self, frame: usize, choice: Option<&WindowChoice>) -> Result<GreyScale, MediaError> {
         let between = |(low, high): (f64, f64)| {
             // A constant image has no range; one unit makes it black without dividing by zero.
-            Window::between(low, if high > low { high } else { low + 1.0 })
+            Curve::Window(Window::between(low, if high > low { high } else { low + 1.0 }))
         };
-        let stored = windows(&self.object.data, frame);
-        let tables = || voi_tables(&self.object.data, frame, self.signed_values(frame));
-        let window = match choice {
-            Some(WindowChoice::Numbers(window)) if window.is_valid() => *window,
-            Some(WindowChoice::Numbers(window)) => {
+        let stored = self.presentation(frame)?;
+        let curve = match choice {
+            Some(WindowChoice::Numbers(window)) if window.has_width() => {
+                Curve::Window(window.for_values(stored.whole.unwrap_or(true)))
+            }
+            Some(WindowChoice::Exactly(window)) if window.is_valid() => Curve::Window(*window),
+            Some(WindowChoice::Numbers(window) | WindowChoice::Exactly(window)) => {
                 return Err(MediaError::View(format!("a window of width {} is not possible", window.width)));
             }
-            Some(WindowChoice::Preset(name)) => crate::windows::preset(name)?,
+            Some(WindowChoice::Preset(name)) => Curve::Window(crate::windows::preset(name)?),
             Some(WindowChoice::FullRange) => between(self.full_range()?),
             Some(WindowChoice::Percentiles(low, high)) => between(self.percentiles(*low, *high)?),
-            Some(WindowChoice::Stored(n)) => match stored.get(*n) {
-                Some((window, _)) if window.is_valid() => *window,
-                Some(_) => return Err(malformed(tags::WINDOW_WIDTH, "not a possible width")),
-                None => {
-                    // Tables are counted after the windows.
-                    let at = n - stored.len();
-                    let table = tables()?.into_iter().nth(at);
-                    let table = table.ok_or_else(|| {
-                        MediaError::View(format!("the file has no window {n} (counted from 0)"))
-                    })?;
-                    return Ok(Grey::Table(table, at));
+            Some(WindowChoice::Stored(n)) => match (stored.curve(*n), stored.windows.get(*n)) {
+                (Some(curve), _) => curve,
+                (None, Some(_)) => return Err(malformed(tags::WINDOW_WIDTH, "not a possible width")),
+                (None, None) => {
+                    return Err(MediaError::View(format!("the file has no window {n} (counted from 0)")));
                 }
             },
-            None => match stored.iter().find(|(window, _)| window.is_valid()) {
-                Some((window, _)) => *window,
-                None => match tables()?.into_iter().next() {
-                    Some(table) => return Ok(Grey::Table(table, 0)),
-                    None if self.fills_eight_bits(frame)? => Window::between(0.0, 255.0),
-                    None => between(self.full_range()?),
-                },
+            Some(WindowChoice::Median(n)) => {
+                let all: Vec<Presentation> = (0..self.format.frames)
+                    .map(|frame| self.presentation(frame))
+                    .collect::<Result<_, _>>()?;
+                Curve::Window(median_window(all.iter(), *n)?)
+            }
+            None => match stored.first() {
+                Some(curve) => curve,
+                None => between(self.full_range()?),
             },
         };
-        Ok(Grey::Window(window))
-    }
-
-    fn signed_values(&self, frame: usize) -> bool {
-        match self.transform(frame) {
-            Ok(Transform::Linear { intercept, .. }) => self.format.signed || intercept < 0.0,
-            _ => false,
-        }
-    }
-
-    fn fills_eight_bits(&self, frame: usize) -> Result<bool, MediaError> {
-        let format = &self.format;
-        Ok(format.bits_stored == 8 && !format.signed && self.transform(frame)?.is_identity())
+        Ok(GreyScale { curve, inverted: stored.inverted, steps: stored.notes })
     }
 
     /// The picture of the frame that `view` names (the first when it names none).
@@ -352,29 +363,12 @@ impl Image {
         let frame = view.frame.unwrap_or(0);
         let mut origin = self.origin(frame);
         let (pixels, channels) = if self.format.photometric.is_grey() {
-            let inverted = self.format.photometric == super::format::Photometric::Monochrome1;
             let stored = self.stored(frame)?;
             let transform = self.transform(frame)?;
             let grey = self.grey(frame, view.window.as_ref())?;
-            let level = |value: f64| {
-                let value = transform.apply(value);
-                let level = match &grey {
-                    Grey::Window(window) => window.level(value),
-                    Grey::Table(table, _) => {
-                        let top = f64::from((1u32 << table.bits) - 1);
-                        (f64::from(table.apply(value.round() as i64)) / top * 255.0).round_ties_even() as u8
-                    }
-                };
-                if inverted { 255 - level } else { level }
-            };
-            let pixels = levels(&stored, level)?;
-            match &grey {
-                Grey::Window(window) => origin.window = Some(*window),
-                Grey::Table(_, n) => origin.steps.push(format!("voi lut {n}")),
-            }
-            if inverted {
-                origin.steps.push("monochrome1 inverted".to_owned());
-            }
+            let pixels = levels(&stored, |value| grey.level(transform.apply(value)))?;
+            origin.window = grey.window();
+            origin.steps.extend(grey.record());
             (pixels, 1)
         } else {
             (self.rgb(frame)?, 3)
@@ -384,21 +378,29 @@ impl Image {
         Ok(picture.with_origin(origin))
     }
 
-    /// The values of the frame that `view` names, before any window; nothing for colours and for
-    /// grey levels that fill eight bits.
+    /// The values of the frame that `view` names, before any window, padding as NaN; nothing for colours
+    /// and for grey levels that fill eight bits.
     ///
     /// # Errors
     /// When there is no such frame or it is damaged.
     pub fn intensities(&self, view: &View) -> Result<Option<Intensities>, MediaError> {
         let frame = view.frame.unwrap_or(0);
-        if !self.format.photometric.is_grey() || self.fills_eight_bits(frame)? {
+        if !self.format.photometric.is_grey() {
             return Ok(None);
+        }
+        let presentation = self.presentation(frame)?;
+        if presentation.eight_bits {
+            return Ok(None);
+        }
+        let (mut values, padding) = self.values_and_padding(frame)?;
+        for (value, _) in values.iter_mut().zip(padding.iter().flatten()).filter(|(_, padded)| **padded) {
+            *value = f32::NAN;
         }
         Ok(Some(Intensities {
             width: self.format.columns,
             height: self.format.rows,
-            values: self.values(frame)?,
-            inverted: self.format.photometric == super::format::Photometric::Monochrome1,
+            values,
+            inverted: presentation.inverted,
             hounsfield: self.modality() == Modality::Ct,
         }))
     }
@@ -408,19 +410,28 @@ impl Image {
         if self.format.frames > 1 {
             origin.frame = Some(frame);
         }
-        if let Some((spacing, note)) = calibration(&self.object.data, frame) {
-            origin.spacing_mm = Some(spacing);
-            origin.steps.extend(note.map(str::to_owned));
-        }
+        let calibration = Calibration::read(&self.object.data, frame);
+        origin.spacing_mm = calibration.spacing_mm;
+        origin.spacing_note = calibration.note;
         origin.lps_from_source = self.plane(frame).map(|plane| plane.lps_from_plane());
         if !self.format.photometric.is_grey() && self.object.data.get(tags::ICC_PROFILE).is_some() {
             origin.steps.push(ICC_NOTE.to_owned());
         }
+        origin.steps.extend(self.palette_note());
+        origin.steps.extend(announcement(&self.object.data));
         if let Some(tag) = self.object.truncated_in {
             origin.steps.push(parse::truncation_note(tag));
         }
         origin
     }
+}
+
+/// Stored values in the modality's unit.
+fn transformed(stored: &Samples, transform: &Transform) -> Result<Vec<f32>, MediaError> {
+    #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
+    let values =
+        with_samples!(stored, v => gathered(v.len(), v.iter().map(|v| transform.apply(*v as f64) as f32)));
+    values
 }
 
 /// The levels of all stored values: through a table when they are integers of a small range.
@@ -447,7 +458,7 @@ fn levels(stored: &Samples, level: impl Fn(f64) -> u8) -> Result<Vec<u8>, MediaE
     }
 }
 
-/// What the attribute Modality (0008,0060) says.
+/// What the attribute Modality (0008,0060) says, or the SOP class where it is left out.
 pub fn modality_of(object: &Object) -> Modality {
     match object.data.text(tags::MODALITY).as_deref() {
         Some("CT") => Modality::Ct,
@@ -456,6 +467,20 @@ pub fn modality_of(object: &Object) -> Modality {
         Some("US" | "IVUS") => Modality::Us,
         Some("CR" | "DX" | "MG" | "XA" | "RF" | "IO" | "PX") => Modality::Xray,
         Some("SEG" | "RTSTRUCT") => Modality::Labels,
+        Some(_) => Modality::Other,
+        None => class_modality(object.data.text(tags::SOP_CLASS_UID).as_deref().unwrap_or_default()),
+    }
+}
+
+/// The modality of a storage class (PS3.4 B.5); secondary captures and the like have none.
+fn class_modality(uid: &str) -> Modality {
+    match uid.strip_prefix("1.2.840.10008.5.1.4.1.1.") {
+        Some("2" | "2.1" | "2.2") => Modality::Ct,
+        Some("4" | "4.1" | "4.3" | "4.4") => Modality::Mr,
+        Some("128" | "128.1" | "130") => Modality::Pt,
+        Some("3.1" | "6.1" | "6.2") => Modality::Us,
+        Some("1" | "1.1" | "1.1.1" | "1.2" | "1.2.1" | "1.3" | "1.3.1" | "12.1" | "12.2") => Modality::Xray,
+        Some("66.4" | "66.7" | "481.3") => Modality::Labels,
         _ => Modality::Other,
     }
 }

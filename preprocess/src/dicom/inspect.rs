@@ -1,13 +1,14 @@
 //! What is in a file, for people and programs: format, geometry, windows, and what would be refused.
 
 use super::format::Format;
-use super::geometry::calibration;
+use super::geometry::Calibration;
 use super::image::Image;
 use super::values::Transform;
+use crate::presentation::StoredWindow;
+use crate::volume_facts::{SliceFacts, VolumeFacts};
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
-use loupe_core::window::Window;
 use loupe_core::words::counted;
 use loupe_dicom::deid::burned_in_text;
 use loupe_dicom::object::{Dataset, Element, Object, Value, describe};
@@ -31,16 +32,16 @@ pub struct Inspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Windows of the first frame, with the maker's names.
-    pub windows: Vec<NamedWindow>,
+    pub windows: Vec<StoredWindow>,
     /// Value that the stored values 0 and 1 stand for, when they are rescaled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescaled: Option<[f64; 2]>,
     /// Pixel size to the right and down in mm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing_mm: Option<[f64; 2]>,
-    /// How the size is known when it was not measured in the patient.
+    /// How the size is known when it was not measured in the patient, or why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub spacing_note: Option<&'static str>,
+    pub spacing_note: Option<String>,
     /// Row and column direction and the first pixel's centre of the first frame (LPS, mm).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plane: Option<[[f64; 3]; 3]>,
@@ -60,24 +61,13 @@ pub struct Inspection {
     pub identifiers: Vec<(String, String)>,
 }
 
-/// A window of the file.
-#[derive(Debug, Serialize)]
-pub struct NamedWindow {
-    /// Centre, width and function.
-    #[serde(flatten)]
-    pub window: Window,
-    /// The maker's name for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
 /// Inspects a file. Identifiers are left out unless `identifiers` is set, and with them the text of
 /// reports, which names people.
 ///
 /// # Errors
 /// When the file cannot be read or is not DICOM. An image that would be refused is not an error.
 pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<Inspection, MediaError> {
-    let bytes = limits.read_file(path)?;
+    let bytes = super::files::plain(limits.read_file(path)?, limits)?;
     let object = Arc::new(guarded("DICOM", "data set", || parse::parse(bytes, limits))?);
     let data = &object.data;
     let mut notes = object.notes.clone();
@@ -98,9 +88,16 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<
             .find_map(|frame| image.stored(frame).err().or_else(|| image.transform(frame).err()))
             .map(|e| e.to_string()),
     };
-    let windows = super::values::windows(data, 0);
+    notes.extend(super::overlays::announcement(data));
+    let windows = match &image {
+        Ok(image) => {
+            notes.extend(grey_notes(image));
+            image.presentation(0).map(|shown| shown.windows).unwrap_or_default()
+        }
+        Err(_) => Vec::new(),
+    };
     let rescaled = Transform::read(&object, 0, false).ok().filter(|t| !t.is_identity());
-    let calibration = calibration(data, 0);
+    let calibration = Calibration::read(data, 0);
     Ok(Inspection {
         transfer_syntax: syntax::name(&object.transfer_syntax),
         modality: data
@@ -109,10 +106,10 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<
         // What is beyond the limits is described too; describing takes no memory.
         format: Format::read(&object, &DecodeLimits { max_pixels: u64::MAX, max_memory_bytes: u64::MAX })
             .ok(),
-        windows: windows.into_iter().map(|(window, name)| NamedWindow { window, name }).collect(),
+        windows: windows.into_iter().filter(|w| w.window.is_valid()).collect(),
         rescaled: rescaled.map(|t| [t.apply(0.0), t.apply(1.0)]),
-        spacing_mm: calibration.map(|c| c.0),
-        spacing_note: calibration.and_then(|c| c.1),
+        spacing_mm: calibration.spacing_mm,
+        spacing_note: calibration.note,
         plane: super::geometry::FramePlane::read(data, 0).map(|p| [p.row, p.column, p.position]),
         notes,
         refused,
@@ -122,9 +119,34 @@ pub fn inspect(path: &Path, identifiers: bool, limits: &DecodeLimits) -> Result<
     })
 }
 
+/// What is to be said of the grey levels: inversion, padding, windows that are not used or vary, a palette that
+/// does not hold what it says.
+fn grey_notes(image: &Image) -> Vec<String> {
+    let mut notes: Vec<String> = image.palette_note().into_iter().collect();
+    if !image.format().photometric.is_grey() {
+        return notes;
+    }
+    let frames = 0..image.format().frames;
+    let facts = |frame| SliceFacts {
+        presentation: Arc::new(image.presentation(frame).unwrap_or_default()),
+        ..SliceFacts::default()
+    };
+    notes.extend(
+        VolumeFacts { slices: frames.clone().map(facts).collect(), ..VolumeFacts::default() }.notes(),
+    );
+    if let Some(text) = image.padding_note() {
+        notes.push(text);
+    }
+    let first = image.transform(0).ok();
+    if frames.clone().any(|frame| image.transform(frame).ok() != first) {
+        notes.push("values are rescaled frame by frame; the first frame's numbers are shown".to_owned());
+    }
+    notes
+}
+
 /// The attributes that name the patient, the study and who took part, with text decoded.
-fn names(object: &Object) -> Vec<(String, String)> {
-    const SHOWN: [loupe_dicom::Tag; 12] = [
+pub(crate) fn names(object: &Object) -> Vec<(String, String)> {
+    const SHOWN: [loupe_dicom::Tag; 13] = [
         tags::PATIENT_NAME,
         tags::PATIENT_ID,
         tags::PATIENT_BIRTH_DATE,
@@ -132,6 +154,7 @@ fn names(object: &Object) -> Vec<(String, String)> {
         tags::STUDY_DATE,
         tags::STUDY_DESCRIPTION,
         tags::SERIES_DESCRIPTION,
+        tags::PROTOCOL_NAME,
         tags::ACCESSION_NUMBER,
         tags::INSTITUTION_NAME,
         tags::STUDY_INSTANCE_UID,

@@ -36,8 +36,8 @@ impl Lut {
     ) -> Result<Self, MediaError> {
         let (count, first, bits) = describe(data, descriptor, signed_input)?;
         let bytes = data.bytes(contents).ok_or_else(|| malformed(contents, "absent"))?;
-        // Entries of 8 bits may be packed two to a word.
-        let entries: Vec<u16> = if bits <= 8 && bytes.len() < count * 2 {
+        // Entries of 8 bits may be packed two to a word, whatever the descriptor says of their bits.
+        let entries: Vec<u16> = if bytes.len() < count * 2 && (bits <= 8 || bytes.len() == count) {
             packed_bytes(data, contents).into_iter().map(u16::from).take(count).collect()
         } else {
             data.u16_words(contents).unwrap_or_default().into_iter().take(count).collect()
@@ -84,6 +84,8 @@ fn describe(data: &Dataset, tag: Tag, signed_input: bool) -> Result<(usize, i64,
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Palette {
     tables: [Lut; 3],
+    /// Bits that the entries fill.
+    bits: u16,
 }
 
 impl Palette {
@@ -110,15 +112,28 @@ impl Palette {
                 Lut::read(data, descriptor, contents, signed)
             }
         };
-        Ok(Self { tables: [table(0)?, table(1)?, table(2)?] })
+        let tables = [table(0)?, table(1)?, table(2)?];
+        // Writers disagree with their own descriptor: values of 8 bits called 16 would all be black.
+        let most = tables.iter().flat_map(|t| &t.entries).copied().max().unwrap_or(0);
+        let said = tables.iter().map(|t| t.bits).max().unwrap_or(8);
+        let bits = match most {
+            0..=255 => 8,
+            _ if u32::from(most) >> said.min(16) > 0 => 16,
+            _ => said,
+        };
+        Ok(Self { tables, bits })
+    }
+
+    /// What is to be said when the entries are not of the bits that the descriptors give.
+    pub fn note(&self) -> Option<String> {
+        let said = self.tables.iter().map(|t| t.bits).max()?;
+        (said != self.bits)
+            .then(|| format!("palette of {said} bits holds entries of {} bits; taken as such", self.bits))
     }
 
     /// The 8-bit colour of an index.
     pub fn colour(&self, index: i64) -> [u8; 3] {
-        [0, 1, 2].map(|n: usize| {
-            let table = &self.tables[n];
-            (table.apply(index) >> (table.bits - 8)) as u8
-        })
+        [0, 1, 2].map(|n: usize| (self.tables[n].apply(index) >> (self.bits - 8)) as u8)
     }
 }
 

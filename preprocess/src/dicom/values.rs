@@ -1,11 +1,14 @@
 //! From stored to meaningful values: modality transform and windows (PS3.3 C.11.1, C.11.2).
 
+use super::format::{Format, Photometric, Stored};
 use super::functional;
 use super::lut::Lut;
+use crate::presentation::{Presentation, StoredWindow};
 use loupe_core::media::MediaError;
 use loupe_core::window::{Window, WindowFunction};
-use loupe_dicom::object::{Dataset, Object, malformed};
-use loupe_dicom::tags;
+use loupe_core::words::counted;
+use loupe_dicom::object::{Dataset, Object, describe, malformed};
+use loupe_dicom::{Tag, tags};
 
 /// From stored values to the modality's unit (HU for CT).
 #[derive(Debug, Clone, PartialEq)]
@@ -63,37 +66,95 @@ impl Transform {
         }
     }
 
+    /// True when whole numbers become whole numbers.
+    pub fn keeps_whole_numbers(&self) -> bool {
+        match self {
+            Self::Linear { slope, intercept } => slope.fract() == 0.0 && intercept.fract() == 0.0,
+            Self::Table(_) => true,
+        }
+    }
+
     /// True when values stay as stored.
     pub fn is_identity(&self) -> bool {
         matches!(self, Self::Linear { slope, intercept } if *slope == 1.0 && *intercept == 0.0)
     }
 }
 
-/// The windows of a frame in the order of the file, with the maker's names for them.
-pub fn windows(data: &Dataset, frame: usize) -> Vec<(Window, Option<String>)> {
+/// What the file says about the grey levels of a frame: its windows with the maker's names, its VOI tables,
+/// and which of them cannot be used. `transform` is that of the frame.
+pub fn presentation(data: &Dataset, frame: usize, format: &Format, transform: &Transform) -> Presentation {
+    let (windows, mut notes) = windows(data, frame);
+    // Inputs of the tables are values of the modality, which are signed when rescaling can make them so
+    // (C.11.2.1.1).
+    let signed =
+        matches!(transform, Transform::Linear { intercept, .. } if format.signed || *intercept < 0.0);
     let place = functional::place(data, frame, tags::FRAME_VOILUT_SEQUENCE);
-    let centres = place.numbers(tags::WINDOW_CENTER).unwrap_or_default();
-    let widths = place.numbers(tags::WINDOW_WIDTH).unwrap_or_default();
+    let mut tables = Vec::new();
+    for (n, item) in place.items(tags::VOILUT_SEQUENCE).iter().enumerate() {
+        match Lut::from_item(item, signed) {
+            Ok(table) => tables.push(table),
+            Err(error) => notes.push(format!("VOI table {n} of the file is not used: {error}")),
+        }
+    }
+    let integer = format.stored == Stored::Integer;
+    Presentation {
+        windows,
+        tables,
+        eight_bits: format.bits_stored == 8 && integer && !format.signed && transform.is_identity(),
+        inverted: format.photometric == Photometric::Monochrome1,
+        whole: Some(integer && transform.keeps_whole_numbers()),
+        notes,
+    }
+}
+
+/// The windows of a frame in the order of the file, and what is to be said about them.
+fn windows(data: &Dataset, frame: usize) -> (Vec<StoredWindow>, Vec<String>) {
+    let place = functional::place(data, frame, tags::FRAME_VOILUT_SEQUENCE);
+    let mut notes = Vec::new();
+    let centres = decimals(place, tags::WINDOW_CENTER, &mut notes);
+    let widths = decimals(place, tags::WINDOW_WIDTH, &mut notes);
+    if centres.len() != widths.len() {
+        let pairs = counted(centres.len().min(widths.len()), "pair");
+        let (c, w) = (counted(centres.len(), "window centre"), counted(widths.len(), "width"));
+        notes.push(format!("the file has {c}, but {w}: {pairs} used, the rest is left out"));
+    }
     let function = match place.text(tags::VOILUT_FUNCTION).as_deref() {
         Some("SIGMOID") => WindowFunction::Sigmoid,
         Some("LINEAR_EXACT") => WindowFunction::LinearExact,
         _ => WindowFunction::Linear,
     };
     let names = place.decoded(tags::WINDOW_CENTER_WIDTH_EXPLANATION, &data.charset()).unwrap_or_default();
-    let mut names = names.split('\\').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    centres
-        .into_iter()
-        .zip(widths)
-        .map(|(centre, width)| (Window { centre, width, function }, names.next()))
-        .collect()
+    let mut names = names.split('\\').map(|name| name.trim().to_owned());
+    let pairs = centres.into_iter().zip(widths).enumerate();
+    let windows = pairs.map(|(n, (centre, width))| {
+        let mut window = Window { centre, width, function };
+        if !window.has_width() {
+            let problem = match (centre.is_finite() && width.is_finite(), width) {
+                (true, width) => format!("its width is {width}"),
+                (false, _) => "its centre or width is no number".to_owned(),
+            };
+            notes.push(format!("window {n} of the file is not used: {problem}"));
+        } else if !window.is_valid() {
+            window = window.for_values(true);
+            notes.push(format!(
+                "window {n} of the file: LINEAR needs a width of at least 1, not {width}; LINEAR_EXACT used"
+            ));
+        }
+        StoredWindow { window, name: names.next().filter(|name| !name.is_empty()) }
+    });
+    (windows.collect(), notes)
 }
 
-/// The VOI lookup tables of a frame (0028,3010). Their inputs are values of the modality, which are
-/// signed when rescaling can make them so (C.11.2.1.1).
-///
-/// # Errors
-/// When a table is broken.
-pub fn voi_tables(data: &Dataset, frame: usize, signed: bool) -> Result<Vec<Lut>, MediaError> {
-    let place = functional::place(data, frame, tags::FRAME_VOILUT_SEQUENCE);
-    place.items(tags::VOILUT_SEQUENCE).iter().map(|item| Lut::from_item(item, signed)).collect()
+/// The values of a decimal string, NaN where one is no number. Commas, which some writers use, are read as
+/// points.
+fn decimals(data: &Dataset, tag: Tag, notes: &mut Vec<String>) -> Vec<f64> {
+    if let Some(values) = data.numbers(tag) {
+        return values;
+    }
+    let Some(text) = data.text(tag) else { return Vec::new() };
+    if text.contains(',') {
+        notes.push(format!("{}: decimal commas read as points", describe(tag)));
+    }
+    let number = |part: &str| part.trim_matches([' ', '\0']).replace(',', ".").parse().unwrap_or(f64::NAN);
+    text.split('\\').map(number).collect()
 }

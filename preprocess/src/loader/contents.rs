@@ -3,17 +3,21 @@
 use crate::dicom;
 use crate::dicom::files::Blob;
 use crate::dicom::series::no_volume;
-use crate::render::{ChosenWindow, intensities, render_with};
+use crate::picture_io;
+use crate::render::{ChosenWindow, intensities, render, stored_slice};
+use crate::volume_facts::SliceInstance;
 use crate::volume_io::read::ReadVolume;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, Plane, View, WindowChoice};
 use loupe_core::picture::Picture;
+use loupe_dicom::tags;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Does a view speak of a place in space, so that a DICOM file must be taken as a volume?
 pub(super) fn in_space(view: &View) -> bool {
-    view.slice.is_some() || view.plane != Plane::Stored
+    view.slice.is_some() || !matches!(view.plane, Plane::Upright | Plane::Stored)
 }
 
 /// Something that views are taken of.
@@ -25,6 +29,8 @@ pub(super) enum Contents {
     Image(Arc<dicom::Image>),
     /// Images of a series without a common geometry: the file of each and its number there.
     Frames(Arc<Vec<(Blob, usize)>>),
+    /// The files of a folder of pictures, in their order.
+    Pictures(Arc<Vec<PathBuf>>),
 }
 
 impl Contents {
@@ -37,6 +43,7 @@ impl Contents {
                 let held = |blob: &Blob| if let Blob::Memory(bytes) = blob { bytes.len() } else { 0 };
                 frames.iter().map(|(blob, _)| held(blob) as u64).sum()
             }
+            Self::Pictures(files) => files.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
         }
     }
 
@@ -54,6 +61,7 @@ impl Contents {
                 picture.origin.frame = (frames.len() > 1).then_some(view.frame.unwrap_or(0));
                 Ok(picture)
             }
+            Self::Pictures(files) => picture_io::open_frame(files, view, limits),
         }
     }
 
@@ -64,7 +72,7 @@ impl Contents {
         limits: &DecodeLimits,
     ) -> Result<Option<Intensities>, MediaError> {
         match self {
-            Self::Volume(volume) => intensities(&volume.read.volume, view),
+            Self::Volume(volume) => volume.intensities(view),
             Self::Image(image) => {
                 image.check_memory(None, limits)?;
                 image.intensities(view)
@@ -73,7 +81,40 @@ impl Contents {
                 let (image, own) = frame_of(frames, view, limits)?;
                 image.intensities(&own)
             }
+            Self::Pictures(_) => Ok(None),
         }
+    }
+}
+
+impl Contents {
+    /// The objects behind every slice of a volume, with its number, or behind the frame of a view.
+    pub(super) fn instances(
+        &self,
+        view: &View,
+        limits: &DecodeLimits,
+    ) -> Result<Vec<(Option<usize>, SliceInstance)>, MediaError> {
+        Ok(match self {
+            Self::Volume(volume) => {
+                let slices = volume.read.facts.slices.iter().enumerate();
+                slices.flat_map(|(k, s)| s.instances.iter().map(move |i| (Some(k), i.clone()))).collect()
+            }
+            Self::Image(image) => vec![(None, instance_of(image, view))],
+            Self::Frames(frames) => {
+                let (image, own) = frame_of(frames, view, limits)?;
+                vec![(None, instance_of(&image, &own))]
+            }
+            Self::Pictures(_) => Vec::new(),
+        })
+    }
+}
+
+/// The object of an image and the number of a frame of it.
+fn instance_of(image: &dicom::Image, view: &View) -> SliceInstance {
+    let data = &image.object().data;
+    SliceInstance {
+        sop_instance_uid: data.text(tags::SOP_INSTANCE_UID),
+        instance_number: data.integer(tags::INSTANCE_NUMBER),
+        frame: (image.format().frames > 1).then_some(view.frame.unwrap_or(0)),
     }
 }
 
@@ -122,12 +163,39 @@ impl WindowedVolume {
         Ok(chosen)
     }
 
+    /// DICOM slices are upright as they are stored, or no viewer would show them so.
+    fn own_view(&self, view: &View) -> View {
+        let plane = match view.plane {
+            Plane::Upright if self.read.facts.upright => Plane::Stored,
+            plane => plane,
+        };
+        View { plane, ..view.clone() }
+    }
+
     /// The slice of a view with its frame and the reader's decisions on record.
     fn slice(&self, view: &View) -> Result<Picture, MediaError> {
-        let window = self.window(view.window.as_ref())?;
-        let mut picture = render_with(&self.read.volume, view, &window)?;
-        picture.origin.steps.splice(0..0, self.read.notes.iter().cloned());
-        picture.origin.frame = (self.read.frames > 1).then(|| view.frame.unwrap_or(0));
+        let (read, view) = (&self.read, self.own_view(view));
+        let stored = stored_slice(&read.volume, &view)?;
+        let grey = read.grey_scale(view.window.as_ref(), stored, |choice| self.window(choice))?;
+        let mut picture = render(&read.volume, &view, &grey)?;
+        let making = stored.and_then(|k| read.facts.slice(k)).and_then(|slice| slice.making.note());
+        picture.origin.steps.splice(0..0, read.notes.iter().cloned());
+        picture.origin.spacing_note = making.map(str::to_owned);
+        picture.origin.frame = (read.frames > 1).then(|| view.frame.unwrap_or(0));
         Ok(picture)
+    }
+
+    /// The values of that slice before any window; nothing where it shows grey levels of 8 bits as they are.
+    fn intensities(&self, view: &View) -> Result<Option<Intensities>, MediaError> {
+        let (read, view) = (&self.read, self.own_view(view));
+        let stored = stored_slice(&read.volume, &view)?;
+        if stored.and_then(|k| read.facts.slice(k)).is_some_and(|slice| slice.presentation.eight_bits) {
+            return Ok(None);
+        }
+        let mut found = intensities(&read.volume, read.facts.padding.as_ref(), &view)?;
+        if let Some(found) = &mut found {
+            found.inverted = read.facts.inverted(stored)?;
+        }
+        Ok(found)
     }
 }

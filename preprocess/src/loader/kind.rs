@@ -3,11 +3,12 @@
 use crate::dicom::files;
 use crate::picture_io;
 use crate::volume_io::VolumeFormat;
+use crate::volume_io::elements::is_gzip;
 
 /// What the contents of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// DICOM, with or without preamble.
+    /// DICOM, with or without preamble, gzipped or not.
     Dicom,
     /// A research volume.
     Volume(VolumeFormat),
@@ -32,7 +33,8 @@ impl FileKind {
         if let Some(format) = VolumeFormat::sniff(bytes) {
             return Some(Self::Volume(format));
         }
-        looks_like_dataset(bytes).then_some(Self::Dicom)
+        let packed = is_gzip(bytes) && files::begins_as_dicom(bytes);
+        (packed || looks_like_dataset(bytes)).then_some(Self::Dicom)
     }
 }
 

@@ -10,6 +10,7 @@ pub use kind::FileKind;
 pub use source::OpenedSource;
 
 use crate::dicom::series::Options as SeriesOptions;
+use crate::picture_io::EXIF_STEP;
 use crate::volume_io::nifti::Xform;
 use crate::volume_io::read::ReadVolume;
 use kept::KeptContents;
@@ -99,17 +100,50 @@ impl Loader {
     }
 }
 
-/// A picture that knows what it was called.
-fn named(mut picture: Picture, media: &MediaRef) -> Picture {
+/// The picture with what the set calls it, once it has the size that the set states.
+fn named(mut picture: Picture, media: &MediaRef) -> Result<Picture, MediaError> {
+    if let Some(stated) = media.stated_size {
+        let steps = picture.origin.steps.iter();
+        let turn = steps.filter_map(|s| s.strip_prefix(EXIF_STEP)?.parse().ok()).next();
+        same_frame(stated, picture.origin.source_size, turn.unwrap_or(1)).map_err(MediaError::View)?;
+    }
     if !media.name.is_empty() {
         picture.origin.source = Some(media.name.clone());
     }
-    picture
+    Ok(picture)
+}
+
+/// Are boxes that a set counts in a picture of the size `stated` boxes of the picture as it is shown, which has the
+/// size `shown` after the EXIF orientation `turn`? What is wrong is said in words.
+fn same_frame(stated: [usize; 2], shown: [usize; 2], turn: u8) -> Result<(), String> {
+    let size = |[width, height]: [usize; 2]| format!("{width} × {height}");
+    let stored = if turn >= 5 { [shown[1], shown[0]] } else { shown };
+    if turn > 1 && stated == stored {
+        return Err(match stated == shown {
+            true => format!(
+                "the set counts boxes in a picture of {} pixels, which does not tell whether before or after EXIF orientation {turn}; save the picture as it is shown, without that tag",
+                size(stated)
+            ),
+            false => format!(
+                "the set counts boxes in a picture of {} pixels, before EXIF orientation {turn}; it is shown as {}: save the picture without that tag, or turn the boxes",
+                size(stated),
+                size(shown)
+            ),
+        });
+    }
+    if stated == shown {
+        return Ok(());
+    }
+    Err(format!(
+        "the set counts boxes in a picture of {} pixels, but the file has {}",
+        size(stated),
+        size(stored)
+    ))
 }
 
 impl MediaLoader for Loader {
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError> {
-        Ok(named(self.open(&media.source)?.picture(&media.view)?, media))
+        named(self.open(&media.source)?.picture(&media.view)?, media)
     }
 
     fn intensities(&self, media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
@@ -118,7 +152,7 @@ impl MediaLoader for Loader {
 
     fn load_for_display(&self, media: &MediaRef) -> Result<DisplayMaterial, MediaError> {
         let mut opened = self.open(&media.source)?;
-        let picture = named(opened.picture(&media.view)?, media);
+        let picture = named(opened.picture(&media.view)?, media)?;
         let windowed = picture.origin.window.is_some();
         let intensities = if windowed { opened.intensities(&media.view).ok().flatten() } else { None };
         let whole = !windowed && media.view.frame.is_none_or(|frame| frame == 0);

@@ -6,15 +6,19 @@ use super::kind::FileKind;
 use super::memory::SharedMemory;
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
-use crate::dicom::series::{Content, Options as SeriesOptions, choose, is_series_folder, no_volume};
+use crate::dicom::series::{Content, Options as SeriesOptions, Phase, choose, is_series, no_volume};
 use crate::picture_io;
+use crate::volume_facts::SliceInstance;
+use crate::volume_facts::VolumeFacts;
 use crate::volume_io::nifti::Xform;
 use crate::volume_io::read::ReadVolume;
 use crate::volume_io::{open_bytes, read_volume};
+use loupe_core::labels::LabelledMasks;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, MediaSource, View};
 use loupe_core::picture::Picture;
+use loupe_core::volume::{Modality, Volume};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +71,8 @@ pub struct OpenedSource<'a> {
     form: Option<Form>,
     /// The file, from the decision until something takes it.
     bytes: Option<Vec<u8>>,
+    /// The files of a folder, from the decision until something takes them.
+    listed: Option<Vec<Blob>>,
     /// What was taken out last: frame number, as a volume or not, contents.
     last: Option<(usize, bool, Contents)>,
     /// What it may take at the moment.
@@ -82,7 +88,8 @@ impl<'a> OpenedSource<'a> {
                 (state, false) => Place::File(path, state),
             },
         };
-        Ok(Self { reading, place, form: None, bytes: None, last: None, limits: reading.limits })
+        let limits = reading.limits;
+        Ok(Self { reading, place, form: None, bytes: None, listed: None, last: None, limits })
     }
 
     /// Does `work` with as much of the memory as it needs.
@@ -112,13 +119,12 @@ impl<'a> OpenedSource<'a> {
     fn picture_within(&mut self, view: &View) -> Result<Picture, MediaError> {
         let own = self.limits;
         let limits = &own;
-        if let Some(contents) = self.contents(view.frame.unwrap_or(0), in_space(view))? {
+        if let Some(contents) = self.seen(view)? {
             return contents.picture(view, limits);
         }
         match &self.place {
-            Place::Folder(folder, _) => picture_io::open_frame(folder, view, limits),
             Place::Memory(bytes) => picture_io::decode(bytes, view, limits),
-            Place::File(..) => picture_io::decode(self.file_bytes()?, view, limits),
+            Place::File(..) | Place::Folder(..) => picture_io::decode(self.file_bytes()?, view, limits),
         }
     }
 
@@ -127,7 +133,7 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// As [`OpenedSource::picture`].
     pub fn intensities(&mut self, view: &View) -> Result<Option<Intensities>, MediaError> {
-        self.bounded(|source| match source.contents(view.frame.unwrap_or(0), in_space(view))? {
+        self.bounded(|source| match source.seen(view)? {
             Some(contents) => contents.intensities(view, &source.limits),
             None => Ok(None),
         })
@@ -142,7 +148,7 @@ impl<'a> OpenedSource<'a> {
         match self.bounded(|source| source.contents(number, true))? {
             Some(Contents::Volume(volume)) => Ok(Arc::clone(&volume.read)),
             Some(Contents::Image(_) | Contents::Frames(_)) => Err(no_volume()),
-            None => Err(MediaError::View(match self.form {
+            Some(Contents::Pictures(_)) | None => Err(MediaError::View(match self.form {
                 Some(Form::Picture(name)) => {
                     format!("a volume is needed, but this is a {name} picture")
                 }
@@ -162,6 +168,18 @@ impl<'a> OpenedSource<'a> {
         })
     }
 
+    /// The DICOM objects that a view and, in a volume, its neighbours were taken from, with the number of the
+    /// slice they are; nothing for other formats.
+    ///
+    /// # Errors
+    /// As [`OpenedSource::picture`].
+    pub fn instances(&mut self, view: &View) -> Result<Vec<(Option<usize>, SliceInstance)>, MediaError> {
+        self.bounded(|source| match source.seen(view)? {
+            Some(contents) => contents.instances(view, &source.limits),
+            None => Ok(Vec::new()),
+        })
+    }
+
     /// The file as stored, where it is a flat picture, which others can show too.
     ///
     /// # Errors
@@ -176,7 +194,24 @@ impl<'a> OpenedSource<'a> {
         }))
     }
 
-    /// Volume, image or frames; nothing for flat pictures.
+    /// What a view is taken of. A DICOM file whose frames fill space is a volume unless one of its frames is
+    /// asked for, so that it shows its middle as volumes of other formats do.
+    fn seen(&mut self, view: &View) -> Result<Option<Contents>, MediaError> {
+        let frame = view.frame.unwrap_or(0);
+        let found = self.contents(frame, in_space(view))?;
+        match &found {
+            Some(Contents::Image(image)) if view.frame.is_none() && image.fills_space() => {
+                // One whose frames make no even grid is still shown frame by frame.
+                match self.contents(frame, true) {
+                    Ok(Some(volume @ Contents::Volume(_))) => Ok(Some(volume)),
+                    _ => Ok(found),
+                }
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Volume, image, frames or files; nothing for flat pictures.
     fn contents(&mut self, number: usize, as_volume: bool) -> Result<Option<Contents>, MediaError> {
         if let Some((n, v, contents)) = &self.last
             && (*n, *v) == (number, as_volume)
@@ -187,7 +222,8 @@ impl<'a> OpenedSource<'a> {
         let found = match kept {
             Some(contents) => contents,
             None => match self.form()? {
-                Form::Picture(_) | Form::PictureFolder => return Ok(None),
+                Form::Picture(_) => return Ok(None),
+                Form::PictureFolder => self.picture_folder()?,
                 Form::DicomFile if !as_volume => self.dicom_image()?,
                 form @ (Form::DicomFile | Form::DicomSeries) => self.dicom_series(form, number)?,
                 Form::ResearchVolume => self.research_volume(number)?,
@@ -202,15 +238,19 @@ impl<'a> OpenedSource<'a> {
             return Ok(form);
         }
         let form = match &self.place {
-            Place::Folder(folder, _) if is_series_folder(folder, &self.limits) => Form::DicomSeries,
-            Place::Folder(..) => Form::PictureFolder,
+            Place::Folder(folder, _) => {
+                let listed = files::collect(folder, &self.limits).unwrap_or_default();
+                let series = is_series(&listed);
+                self.listed = Some(listed);
+                if series { Form::DicomSeries } else { Form::PictureFolder }
+            }
             Place::Memory(bytes) => Self::form_of(bytes).ok_or_else(|| {
                 MediaError::UnknownFormat(
                     "the contents are none of DICOM, NIfTI, MetaImage, NRRD, NPY, PNG, JPEG, TIFF, BMP, WebP, GIF, PNM".into(),
                 )
             })?,
             Place::File(path, _) => {
-                let bytes = self.limits.read_file(path)?;
+                let bytes = files::plain(self.limits.read_file(path)?, &self.limits)?;
                 let form = match Self::form_of(&bytes) {
                     Some(Form::DicomFile) if files::is_directory(path) => Form::DicomSeries,
                     found => found.unwrap_or(Form::ResearchVolume),
@@ -241,8 +281,10 @@ impl<'a> OpenedSource<'a> {
     fn take_bytes(&mut self) -> Result<Vec<u8>, MediaError> {
         match (self.bytes.take(), &self.place) {
             (Some(bytes), _) => Ok(bytes),
-            (None, Place::Memory(bytes)) => Ok(bytes.to_vec()),
-            (None, Place::File(path, _) | Place::Folder(path, _)) => self.limits.read_file(path),
+            (None, Place::Memory(bytes)) => files::plain(bytes.to_vec(), &self.limits),
+            (None, Place::File(path, _) | Place::Folder(path, _)) => {
+                files::plain(self.limits.read_file(path)?, &self.limits)
+            }
         }
     }
 
@@ -251,6 +293,17 @@ impl<'a> OpenedSource<'a> {
         if let Some(state) = self.place.state() {
             self.reading.kept.put(state, serves, contents);
         }
+    }
+
+    /// The files of a folder of pictures, listed once for all of them.
+    fn picture_folder(&mut self) -> Result<Contents, MediaError> {
+        let files = match &self.place {
+            Place::Folder(folder, _) => picture_io::frame_files(folder)?,
+            Place::File(..) | Place::Memory(_) => Vec::new(),
+        };
+        let contents = Contents::Pictures(Arc::new(files));
+        self.keep(Serves { number: None, as_volume: None }, &contents);
+        Ok(contents)
     }
 
     fn dicom_image(&mut self) -> Result<Contents, MediaError> {
@@ -270,31 +323,44 @@ impl<'a> OpenedSource<'a> {
         let own = self.limits;
         let limits = &own;
         let blobs = match (form, &self.place) {
-            (Form::DicomSeries, Place::Folder(path, _)) => files::collect(path, limits)?,
+            (Form::DicomSeries, Place::Folder(path, _)) => match self.listed.take() {
+                Some(listed) => listed,
+                None => files::collect(path, limits)?,
+            },
             (Form::DicomSeries, Place::File(path, _)) if files::is_directory(path) => {
                 files::collect(path, limits)?
             }
             (Form::DicomSeries, _) => files::collect_bytes(self.take_bytes()?, limits)?,
-            _ => vec![Blob::Memory(self.take_bytes()?.into())],
+            _ => {
+                let bytes = self.take_bytes()?;
+                if let Some(masks) = dicom::seg::on_its_own(&bytes, limits)? {
+                    let contents = Contents::Volume(Arc::new(WindowedVolume::new(labels_as_volume(masks)?)));
+                    self.keep(Serves { number: None, as_volume: Some(true) }, &contents);
+                    return Ok(contents);
+                }
+                vec![Blob::Memory(bytes.into())]
+            }
         };
         let (content, series) = choose(blobs, &SeriesOptions { limits: *limits, ..self.reading.series })?;
         // The frames of one file are another matter than its volume; those of a series are all there is.
         let as_volume = (form == Form::DicomFile).then_some(true);
         let (number, contents) = match content {
             Content::Frames(frames) => (None, Contents::Frames(Arc::new(frames))),
-            Content::Volumes(volumes) => {
-                let frames = volumes.len();
-                let volume = volumes
+            Content::Volumes(phases) => {
+                let frames = phases.len();
+                let Phase { volume, facts } = phases
                     .into_iter()
                     .nth(phase)
                     .ok_or_else(|| MediaError::View(format!("phase {phase} of {frames} (counted from 0)")))?;
+                let mut notes = series.notes;
+                notes.extend(facts.notes());
                 let read = ReadVolume {
                     volume,
                     frames,
-                    stored_window: series.window,
+                    facts,
                     stored_type: "DICOM series",
                     label_names: BTreeMap::new(),
-                    notes: series.notes,
+                    notes,
                 };
                 (Some(phase), Contents::Volume(Arc::new(WindowedVolume::new(read))))
             }
@@ -318,4 +384,21 @@ impl<'a> OpenedSource<'a> {
         self.keep(Serves { number: Some(frame), as_volume: None }, &contents);
         Ok(contents)
     }
+}
+
+/// A segmentation as a volume of its segments' numbers, where no two overlap.
+fn labels_as_volume(masks: LabelledMasks) -> Result<ReadVolume, MediaError> {
+    let labels = masks.flat().map_err(|e| MediaError::View(e.to_string()))?;
+    Ok(ReadVolume {
+        volume: Volume {
+            voxels: labels.labels.mapv(f32::from),
+            lps_from_index: labels.lps_from_index,
+            modality: Modality::Labels,
+        },
+        frames: 1,
+        facts: VolumeFacts::default(),
+        stored_type: "DICOM segmentation",
+        label_names: labels.names,
+        notes: masks.notes,
+    })
 }

@@ -27,12 +27,11 @@ pub fn frame_files(folder: &Path) -> Result<Vec<PathBuf>, MediaError> {
     Ok(files)
 }
 
-/// Frame `view.frame` (the first when not given) of a folder of pictures.
+/// Frame `view.frame` (the first when not given) of the files of a folder ([`frame_files`]).
 ///
 /// # Errors
 /// When the folder has no such frame or it cannot be decoded.
-pub fn open_frame(folder: &Path, view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
-    let files = frame_files(folder)?;
+pub fn open_frame(files: &[PathBuf], view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
     let frame = view.frame.unwrap_or(0);
     let file = files.get(frame).ok_or_else(|| match files.len() {
         0 => MediaError::UnknownFormat("the folder holds neither pictures nor DICOM files".into()),

@@ -3,8 +3,9 @@
 //! The 8-bit picture is what PIL's `Image.open(…).convert("RGB")` gives, with grey kept as one
 //! channel: alpha is dropped (not blended), palettes are looked up, CMYK is converted with Pillow's
 //! integer formula. Two things differ on purpose and are named in [`Origin::steps`]: the EXIF
-//! orientation is applied, and 16-bit grey is not clipped at 255 (Pillow 13) but reduced to its
-//! high byte, as Pillow itself does for 16-bit colour, unless a window is asked for.
+//! orientation is applied, and 16-bit grey is not clipped at 255 (Pillow 13) but scaled by the bits that its
+//! largest value needs (with 16 its high byte, as Pillow itself does for 16-bit colour), unless a window is
+//! asked for.
 //!
 //! [`Origin::steps`]: loupe_core::picture::Origin
 
@@ -20,6 +21,7 @@ mod webp;
 
 pub use facts::PictureFacts;
 pub use folder::{frame_files, open_frame};
+pub use raster::EXIF_STEP;
 pub(crate) use raster::{Raster, Samples};
 
 use facts::malformed;

@@ -50,8 +50,15 @@ impl Raster {
             (None, Samples::Byte(v)) if channels == colours => v,
             (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b)?,
             (None, Samples::Word(v)) => {
-                steps.push("16 bit to 8: high byte".to_owned());
-                keep(&v, channels, colours, |w| (w >> 8) as u8)?
+                let values = keep(&v, channels, colours, |w| w)?;
+                let bits = bits_of(&values);
+                steps.push(match bits {
+                    16 => "16 bit to 8: high byte".to_owned(),
+                    _ => {
+                        format!("16 bit to 8: the values have {bits} bits, 0..{} scaled to 0..255", top(bits))
+                    }
+                });
+                gathered(values.len(), values.iter().map(|&w| to_byte(w, bits)))?
             }
             (Some(_), _) if colours == 3 => {
                 return Err(MediaError::View(
@@ -78,7 +85,7 @@ impl Raster {
         };
         let (width, height, pixels) = turned(pixels, width, height, colours, orientation)?;
         if orientation != Orientation::NoTransforms {
-            steps.push(format!("exif orientation {}", orientation.to_exif()));
+            steps.push(format!("{EXIF_STEP}{}", orientation.to_exif()));
         }
         let mut picture = Picture::new(width, height, colours, pixels)
             .map_err(|e| malformed("picture", "size", e.to_string()))?;
@@ -88,6 +95,28 @@ impl Raster {
         Ok(picture)
     }
 }
+
+/// Bits that the largest value needs, 8 at least: detectors of 10 to 14 bits are exported in files of 16, whose
+/// high byte would be nearly black.
+fn bits_of(values: &[u16]) -> u32 {
+    let most = values.iter().copied().max().unwrap_or(0);
+    (u16::BITS - most.leading_zeros()).max(8)
+}
+
+/// The largest number of so many bits.
+fn top(bits: u32) -> u32 {
+    (1 << bits) - 1
+}
+
+/// A value of so many bits as 8: the high byte of 16, else to the nearest level.
+fn to_byte(value: u16, bits: u32) -> u8 {
+    match bits {
+        16 => (value >> 8) as u8,
+        _ => ((u32::from(value) * 255 + top(bits) / 2) / top(bits)) as u8,
+    }
+}
+/// How the step begins that turned a picture; its EXIF orientation follows.
+pub const EXIF_STEP: &str = "exif orientation ";
 
 /// The first `colours` of every `channels` samples, converted.
 fn keep<T: Copy, U>(

@@ -54,8 +54,14 @@ pub fn by_recipe(
     source: &str,
     limits: &DecodeLimits,
 ) -> Result<Prepared, MediaError> {
-    let mut made = (recipe(name)?.prepare)(&read.volume, limits)?;
+    let mut made = (recipe(name)?.prepare)(&read.without_padding(), limits)?;
     for picture in &mut made.pictures {
+        if read.facts.inverted(picture.origin.slice)? {
+            let negative: Vec<u8> = picture.pixels().iter().map(|level| 255 - level).collect();
+            *picture = picture
+                .with_pixels(picture.channels(), negative, "monochrome1 inverted")
+                .map_err(|e| MediaError::View(e.to_string()))?;
+        }
         picture.origin.source = Some(source.to_owned());
     }
     made.steps.splice(0..0, read.notes.iter().cloned());

@@ -1,7 +1,7 @@
 //! Steps of one's own instead of a published recipe: a volume turned, resampled, cut and shown.
 
 use super::prepared::Prepared;
-use crate::render::{Slicing, render_with};
+use crate::render::{Slicing, render, stored_slice};
 use crate::volume_io::read::ReadVolume;
 use crate::volume_ops::{
     SliceChoice, central, chosen_slices, montage, oriented, projected, refused, resized, spaced,
@@ -12,6 +12,7 @@ use loupe_core::media::{MediaError, Plane, SliceAt, View, WindowChoice};
 use loupe_core::picture::Picture;
 use loupe_core::volume::Volume;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// What to do with a volume. The steps are taken in the order of the fields; what is not asked for is left
 /// out. Triples are along the voxel axes i, j and k.
@@ -31,8 +32,9 @@ pub struct Steps {
     pub projection: bool,
     /// Which slices become pictures.
     pub slices: SliceRule,
-    /// Grey levels; the window is that of the whole volume as it was read, so that all slices keep
-    /// their relation.
+    /// Grey levels; what depends on values is taken over the whole volume as it was read, so that all slices keep
+    /// their relation. Without it each slice is shown in its own stored window, or in their median where the
+    /// slices were moved.
     pub window: Option<WindowChoice>,
     /// One picture with this many slices in a row.
     pub montage: Option<usize>,
@@ -135,7 +137,10 @@ fn pictures(
     mask: Option<&LabelVolume>,
     record: &mut Vec<String>,
 ) -> Result<Vec<Picture>, MediaError> {
-    let plane = steps.plane;
+    let plane = match steps.plane {
+        Plane::Upright if read.facts.upright => Plane::Stored,
+        plane => plane,
+    };
     let axis = Slicing::of(plane, &volume.lps_from_index)?.through.axis;
     if steps.projection {
         volume = projected(&volume, axis)?;
@@ -155,14 +160,24 @@ fn pictures(
         }
     };
     let numbers = chosen_slices(count, choice)?;
-    let window = read.window(steps.window.as_ref())?;
     record.push(format!("slices {numbers:?}"));
-    record.push(window.step.clone());
+    // The window is the volume's as it was read, and worked out once.
+    let of_values = OnceLock::new();
+    let window = |choice: Option<&WindowChoice>| of_values.get_or_init(|| read.window(choice)).clone();
     let one = |n: &usize| {
         let view = View { slice: Some(SliceAt::Index(*n)), plane, ..View::default() };
-        render_with(&volume, &view, &window)
+        let stored = if steps.move_slices() { None } else { stored_slice(&volume, &view)? };
+        let grey = read.grey_scale(steps.window.as_ref(), stored, window)?;
+        Ok((render(&volume, &view, &grey)?, grey.record()))
     };
-    let pictures: Vec<Picture> = numbers.iter().map(one).collect::<Result<_, _>>()?;
+    let made: Vec<(Picture, Vec<String>)> = numbers.iter().map(one).collect::<Result<_, MediaError>>()?;
+    let mut pictures = Vec::with_capacity(made.len());
+    for (picture, steps) in made {
+        pictures.push(picture);
+        for step in steps.into_iter().filter(|step| !record.contains(step)).collect::<Vec<_>>() {
+            record.push(step);
+        }
+    }
     match steps.montage {
         None => Ok(pictures),
         Some(0) => Err(refused("--montage needs at least one column")),
@@ -177,6 +192,7 @@ fn pictures(
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
+    use crate::volume_facts::VolumeFacts;
     use loupe_core::geometry::LpsFromIndex;
     use loupe_core::volume::Modality;
     use ndarray::Array3;
@@ -188,7 +204,7 @@ mod tests {
         ReadVolume {
             volume: Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Mr },
             frames: 1,
-            stored_window: None,
+            facts: VolumeFacts::default(),
             stored_type: "float32",
             label_names: BTreeMap::new(),
             notes: vec!["as read".to_owned()],

@@ -2,6 +2,7 @@
 
 use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, verify};
 use super::read::{ReadVolume, inside};
+use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -173,7 +174,7 @@ pub fn read(
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index, modality: modality(&fields) },
         frames,
-        stored_window: None,
+        facts: VolumeFacts::of_window(None),
         stored_type: element.name(),
         label_names: BTreeMap::new(),
         notes,

@@ -1,6 +1,6 @@
 //! One door to the volume formats: NIfTI, Analyze, MetaImage, NRRD and numpy arrays.
 
-mod elements;
+pub(crate) mod elements;
 pub mod metaimage;
 pub mod nifti;
 pub mod npy;
@@ -84,14 +84,26 @@ pub(crate) fn open_bytes(
     xform: Xform,
     limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
-    match VolumeFormat::sniff(bytes) {
-        Some(VolumeFormat::Nifti) => nifti::open_read(path, bytes, frame, xform, limits),
-        Some(VolumeFormat::MetaImage) => metaimage::read(bytes, path.parent(), frame, limits),
-        Some(VolumeFormat::Nrrd) => nrrd::read(bytes, path.parent(), frame, limits),
-        Some(VolumeFormat::Npy) => npy::read(bytes, frame, limits),
-        None if nifti::is_image_of_pair(path) => nifti::open(path, frame, xform, limits),
-        None => Err(unknown()),
+    sized(match VolumeFormat::sniff(bytes) {
+        Some(VolumeFormat::Nifti) => nifti::open_read(path, bytes, frame, xform, limits)?,
+        Some(VolumeFormat::MetaImage) => metaimage::read(bytes, path.parent(), frame, limits)?,
+        Some(VolumeFormat::Nrrd) => nrrd::read(bytes, path.parent(), frame, limits)?,
+        Some(VolumeFormat::Npy) => npy::read(bytes, frame, limits)?,
+        None if nifti::is_image_of_pair(path) => nifti::open(path, frame, xform, limits)?,
+        None => return Err(unknown()),
+    })
+}
+
+/// The volume, unless its voxels have no size, so that every measure of it would be 0.
+fn sized(read: ReadVolume) -> Result<ReadVolume, MediaError> {
+    let map = &read.volume.lps_from_index;
+    if map.determinant() == 0.0 || !map.determinant().is_finite() {
+        return Err(MediaError::Geometry(format!(
+            "its matrix is singular: voxels of {:?} mm along the axes fill no space",
+            map.spacing_mm()
+        )));
     }
+    Ok(read)
 }
 
 /// [`open_volume`] from memory; formats whose voxels lie in a second file are refused.
@@ -104,12 +116,12 @@ pub fn read_volume(
     xform: Xform,
     limits: &DecodeLimits,
 ) -> Result<ReadVolume, MediaError> {
-    match VolumeFormat::sniff(bytes).ok_or_else(unknown)? {
-        VolumeFormat::Nifti => nifti::read(bytes, None, frame, xform, limits),
-        VolumeFormat::MetaImage => metaimage::read(bytes, None, frame, limits),
-        VolumeFormat::Nrrd => nrrd::read(bytes, None, frame, limits),
-        VolumeFormat::Npy => npy::read(bytes, frame, limits),
-    }
+    sized(match VolumeFormat::sniff(bytes).ok_or_else(unknown)? {
+        VolumeFormat::Nifti => nifti::read(bytes, None, frame, xform, limits)?,
+        VolumeFormat::MetaImage => metaimage::read(bytes, None, frame, limits)?,
+        VolumeFormat::Nrrd => nrrd::read(bytes, None, frame, limits)?,
+        VolumeFormat::Npy => npy::read(bytes, frame, limits)?,
+    })
 }
 
 fn unknown() -> MediaError {

@@ -3,6 +3,7 @@
 
 use super::elements::{Element, Layout, plausible, read_voxels, taken};
 use super::read::ReadVolume;
+use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -79,7 +80,7 @@ pub fn read(bytes: &[u8], frame: usize, limits: &DecodeLimits) -> Result<ReadVol
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Other },
         frames,
-        stored_window: None,
+        facts: VolumeFacts::of_window(None),
         stored_type: element.name(),
         label_names: BTreeMap::new(),
         notes,

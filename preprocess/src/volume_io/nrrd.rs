@@ -3,6 +3,7 @@
 
 use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, taken, unpacked, verify};
 use super::read::{ReadVolume, inside};
+use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -168,7 +169,7 @@ pub fn read(
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index, modality: Modality::Other },
         frames,
-        stored_window: None,
+        facts: VolumeFacts::of_window(None),
         stored_type: element.name(),
         label_names: segment_names(&header, frame),
         notes,

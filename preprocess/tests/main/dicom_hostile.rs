@@ -67,7 +67,8 @@ fn impossible_attributes_are_named() {
     for (tag, value, name) in shorts {
         refused(plain().shorts(tag, &[value]).file(EXPLICIT), name);
     }
-    for (frames, name) in [("2147483647", "--max-pixels"), ("-5", "NumberOfFrames"), ("1A", "NumberOfFrames")]
+    for (frames, name) in
+        [("2147483647", "--decode-max-pixels"), ("-5", "NumberOfFrames"), ("1A", "NumberOfFrames")]
     {
         refused(plain().text(tags::NUMBER_OF_FRAMES, VR::IS, frames).file(EXPLICIT), name);
     }
@@ -153,7 +154,7 @@ fn run_lengths_that_do_not_fill_the_frame() {
     open(frame([2, 64, 66, 0], &[253, 1, 253, 1])).unwrap();
     refused(plain().fragments(vec![vec![0; 10]]).file(RLE), "shorter than 64");
     let huge = plain().shorts(tags::ROWS, &[65535]).shorts(tags::COLUMNS, &[65535]);
-    refused(huge.fragments(vec![vec![0; 64]]).file(RLE), "--max-pixels");
+    refused(huge.fragments(vec![vec![0; 64]]).file(RLE), "--decode-max-pixels");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! De-identification, inspection, segmentations and structure sets.
 
 use crate::dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
+use loupe_core::{Grid, LpsFromIndex};
 use loupe_dicom::deid::{Options, deidentify};
 use loupe_dicom::{Object, parse, write};
 use loupe_dicom::{VR, tags};
@@ -8,6 +9,7 @@ use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::export::{Export, Outcome};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
+use loupe_preprocess::dicom::rtstruct::OffPlane;
 use loupe_preprocess::dicom::{Image, rtstruct, seg};
 use std::path::Path;
 
@@ -131,14 +133,14 @@ fn contours_become_labels() {
         .text(tags::MODALITY, VR::CS, "RTSTRUCT")
         .items(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![region])
         .items(tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
-    let regions = rtstruct::read(set.file(EXPLICIT), &DecodeLimits::default()).unwrap();
-    assert_eq!((regions[0].name.as_str(), regions[0].contours.len()), ("liver", 2));
-    let labels =
-        rtstruct::to_labels(&regions, [1, 7, 7], &loupe_core::LpsFromIndex::IDENTITY).unwrap().labels;
-    let inside = labels.iter().filter(|l| **l == 3).count();
-    // Centres 1 to 4 in each direction (the right and lower edges are outside), less the hole's one.
-    assert_eq!(inside, 15);
-    assert_eq!(labels[[0, 3, 3]], 0);
+    let limits = DecodeLimits::default();
+    let set = rtstruct::read(set.file(EXPLICIT), &limits).unwrap();
+    assert_eq!((set.regions[0].label.title(), set.regions[0].contours.len()), ("liver".to_owned(), 2));
+    let grid = Grid { shape: [1, 7, 7], lps_from_index: LpsFromIndex::IDENTITY };
+    let masks = set.onto(grid, &Default::default(), OffPlane::Refuse, &limits).unwrap();
+    // Centres 1 to 5 in each direction, those on the contour among them, less the hole's one.
+    assert_eq!(masks.region(0).len(), 24);
+    assert!(!masks.covers(0, [0, 3, 3]) && masks.covers(0, [0, 5, 5]));
 }
 
 #[test]
@@ -156,9 +158,10 @@ fn a_label_map_has_a_background_that_is_no_segment() {
         .text(tags::IMAGE_POSITION_PATIENT, VR::DS, "0\\0\\0")
         .text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
     let found = seg::read(set.file(EXPLICIT), &DecodeLimits::default()).unwrap();
-    let names: Vec<(u16, &str)> = found.segments.iter().map(|s| (s.number, s.label.as_str())).collect();
-    assert_eq!(names, [(1, "liver"), (2, "cyst")]);
-    assert_eq!(found.to_labels().labels.iter().copied().collect::<Vec<_>>(), [0, 2, 1, 2]);
+    let names: Vec<(u32, String)> = found.segments.iter().map(|s| (s.number, s.title())).collect();
+    assert_eq!(names, [(1, "liver".to_owned()), (2, "cyst".to_owned())]);
+    let masks = found.on_own_grid(&DecodeLimits::default()).unwrap();
+    assert_eq!(masks.flat().unwrap().labels.iter().copied().collect::<Vec<_>>(), [0, 2, 1, 2]);
 }
 
 /// `LOUPE_TEST_DATA`: the liver of dcmqi against the NRRD that dcmqi made of it.
@@ -169,7 +172,7 @@ fn a_segmentation_has_the_published_voxels() {
     let bytes = limits.read_file(&liver).unwrap();
     let found = seg::read(bytes, &limits).unwrap();
     assert_eq!(found.segments.len(), 1);
-    assert_eq!(found.segments[0].label, "Liver");
-    assert_eq!(found.segments[0].membership.dim(), (3, 512, 512));
-    assert_eq!(found.segments[0].membership.iter().filter(|v| **v > 0.5).count(), 107_098);
+    assert_eq!(found.segments[0].title(), "Liver");
+    let masks = found.on_own_grid(&limits).unwrap();
+    assert_eq!((masks.grid.shape, masks.region(0).len()), ([3, 512, 512], 107_098));
 }

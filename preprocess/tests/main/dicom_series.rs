@@ -124,7 +124,7 @@ fn a_missing_slice_is_refused_or_filled() {
 
 fn volumes(series: &Series) -> Vec<Volume> {
     match series.content.as_ref().unwrap() {
-        Content::Volumes(volumes) => volumes.clone(),
+        Content::Volumes(phases) => phases.iter().map(|phase| phase.volume.clone()).collect(),
         Content::Frames(_) => Vec::new(),
     }
 }
@@ -349,7 +349,12 @@ fn mosaics_are_cut_into_slices_or_refused() {
 }
 
 fn shown(loader: &Loader, path: &Path, view: View) -> Result<loupe_core::Picture, loupe_core::MediaError> {
-    loader.load(&MediaRef { source: MediaSource::File(path.to_owned()), view, name: String::new() })
+    loader.load(&MediaRef {
+        source: MediaSource::File(path.to_owned()),
+        view,
+        name: String::new(),
+        stated_size: None,
+    })
 }
 
 fn at(slice: usize) -> View {

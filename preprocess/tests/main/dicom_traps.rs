@@ -260,7 +260,7 @@ fn t12_every_window_can_be_chosen_and_32_bits_are_swapped() {
         "101\\100",
     );
     let image_of = image(set.file(EXPLICIT));
-    assert_eq!(image_of.windows(0).len(), 2);
+    assert_eq!(image_of.presentation(0).unwrap().windows.len(), 2);
     let at = |n| image_of.picture(&view(WindowChoice::Stored(n))).map(|p| p.pixels().to_vec());
     assert_eq!(at(0).unwrap(), [0, 255]);
     assert_eq!(at(1).unwrap(), [0, 0]);

@@ -70,7 +70,7 @@ fn slices_of_a_series_are_served_without_listing_its_folder_again() {
     let slice = |n: usize| {
         let view = View { slice: Some(SliceAt::Index(n)), ..View::default() };
         let source = MediaSource::Folder(folder.path().to_owned());
-        loader.load(&MediaRef { source, view, name: "series".to_owned() })
+        loader.load(&MediaRef { source, view, name: "series".to_owned(), stated_size: None })
     };
     let before = slice(0).unwrap();
     study.iter().for_each(|path| spoil(path));
@@ -94,6 +94,7 @@ fn one_reading_gives_a_viewer_all_it_wants() {
                 source: MediaSource::Bytes(std::fs::read(&path).unwrap().into()),
                 view: View::default(),
                 name: "inside".to_owned(),
+                stated_size: None,
             },
         ] {
             let all = loader.load_for_display(&media).unwrap();
@@ -125,4 +126,30 @@ fn an_opened_source_says_what_it_is_not() {
     let mut opened = loader.open(&empty).unwrap();
     assert!(opened.volume(0).unwrap_err().to_string().contains("no DICOM series"));
     assert!(loader.open(&MediaSource::File(nothing.path().join("gone"))).is_err());
+}
+
+/// The size that a set counts boxes in is that of the picture as it is shown, or the picture is refused.
+#[test]
+fn a_stated_size_says_in_which_frame_boxes_are() {
+    let loader = Loader::new(DecodeLimits::default());
+    let of = |file: &str, stated: [usize; 2]| {
+        let media = MediaRef { stated_size: Some(stated), ..MediaRef::file(fixture("pictures").join(file)) };
+        loader.load(&media).map(|picture| picture.origin.source_size).map_err(|error| error.to_string())
+    };
+    // Stored as 37 × 22.
+    assert_eq!(of("orientation1.jpg", [37, 22]), Ok([37, 22]));
+    assert_eq!(of("orientation6.jpg", [22, 37]), Ok([22, 37]), "after turning");
+    let before = of("orientation6.jpg", [37, 22]).unwrap_err();
+    assert!(
+        before.contains("37 × 22 pixels, before EXIF orientation 6") && before.contains("22 × 37"),
+        "{before}"
+    );
+    let open = of("orientation3.jpg", [37, 22]).unwrap_err();
+    assert!(open.contains("does not tell whether before or after EXIF orientation 3"), "{open}");
+    for file in ["orientation1.jpg", "orientation3.jpg", "orientation6.jpg"] {
+        let other = of(file, [74, 44]).unwrap_err();
+        assert!(other.contains("74 × 44 pixels, but the file has 37 × 22"), "{file}: {other}");
+    }
+    // Without a stated size every picture is shown as it is.
+    assert!(loader.load(&MediaRef::file(fixture("pictures").join("orientation3.jpg"))).is_ok());
 }

@@ -106,7 +106,7 @@ fn limits_name_their_option() {
     let small = DecodeLimits { max_pixels: 800, ..DecodeLimits::default() };
     for name in ["rgb.png", "grey.jpg", "rgb_lzw.tif", "frames.gif", "lossless.webp", "rgb.bmp"] {
         let error = decode(&read(name), &View::default(), &small).unwrap_err().to_string();
-        assert!(error.contains("--max-pixels") && error.contains("814"), "{name}: {error}");
+        assert!(error.contains("--decode-max-pixels") && error.contains("814"), "{name}: {error}");
     }
     let tight = DecodeLimits { max_memory_bytes: 900, ..DecodeLimits::default() };
     for name in ["rgb.png", "rgb_lzw.tif"] {
@@ -123,15 +123,13 @@ fn folders_are_frames_in_the_order_of_their_numbers() {
     {
         std::fs::copy(folder().join(file), dir.path().join(name)).unwrap();
     }
-    let names: Vec<_> =
-        frame_files(dir.path()).unwrap().iter().map(|p| p.file_name().unwrap().to_owned()).collect();
+    let files = frame_files(dir.path()).unwrap();
+    let names: Vec<_> = files.iter().map(|p| p.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["f_1.png", "f_2.png", "f_10.png"]);
     let second =
-        open_frame(dir.path(), &View { frame: Some(1), ..View::default() }, &DecodeLimits::default())
-            .unwrap();
+        open_frame(&files, &View { frame: Some(1), ..View::default() }, &DecodeLimits::default()).unwrap();
     assert_eq!((second.channels(), second.origin.frame), (3, Some(1)));
-    let missing =
-        open_frame(dir.path(), &View { frame: Some(3), ..View::default() }, &DecodeLimits::default());
+    let missing = open_frame(&files, &View { frame: Some(3), ..View::default() }, &DecodeLimits::default());
     assert!(matches!(missing, Err(MediaError::View(_))));
 }
 

@@ -7,7 +7,6 @@ use loupe_preprocess::DecodeLimits;
 use loupe_preprocess::dicom::series::{Content, Options, load_folder, load_volume};
 use loupe_preprocess::dicom::{Image, seg};
 use loupe_preprocess::nifti::Xform;
-use loupe_preprocess::render::render;
 use loupe_preprocess::volume_io::{ReadVolume, labels_of, open_volume};
 use loupe_testing::real_data;
 use serde_json::Value;
@@ -69,13 +68,13 @@ fn time_series_equal_dcm2niix_voxel_by_voxel() {
     let series = load_folder(&folder.join("In/20180918GE/mr_0004"), &Options::default()).unwrap();
     let [one] = series.as_slice() else { panic!("{} series", series.len()) };
     let Ok(Content::Volumes(phases)) = &one.content else { panic!("no volumes") };
-    let [slices, rows, columns] = phases[0].shape();
+    let [slices, rows, columns] = phases[0].volume.shape();
     assert_eq!(want["shape"], serde_json::json!([columns, rows, slices, phases.len()]));
-    let near = phases[0].spacing_mm().map(|v| (v * 1e4).round() / 1e4);
+    let near = phases[0].volume.spacing_mm().map(|v| (v * 1e4).round() / 1e4);
     assert_eq!(want["spacing"], serde_json::json!(near));
     for (n, phase) in phases.iter().enumerate() {
         let theirs = open(&folder.join("Ref/DCM2NIIX_regression_test_4.nii"), n);
-        agree(phase, &theirs.volume, &format!("volume {n}"));
+        agree(&phase.volume, &theirs.volume, &format!("volume {n}"));
     }
 }
 
@@ -85,8 +84,8 @@ fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
     let want = expected("dcmqi/liver.dcm");
     let limits = DecodeLimits::default();
     let found = seg::read(limits.read_file(&folder.join("liver.dcm")).unwrap(), &limits).unwrap();
-    assert_eq!(want["segment"], found.segments[0].label);
-    let labels = found.to_labels();
+    assert_eq!(want["segment"], found.segments[0].title());
+    let labels = found.on_own_grid(&limits).unwrap().flat().unwrap();
     let inside = labels.labels.iter().filter(|l| **l > 0).count();
     assert_eq!(want["voxels"], inside);
     let [slices, rows, columns] = labels.labels.dim().into();
@@ -100,8 +99,8 @@ fn the_liver_of_dcmqi_lies_where_its_nrrd_says() {
     agree(&mask, &Volume { voxels: theirs.voxels.mapv(|v| f32::from(v > 0.0)), ..theirs }, "liver");
     // And on the grid of the CT that it was drawn on.
     let (ct, _) = load_volume(&folder.join("ct-3slice"), &Options::default()).unwrap();
-    let onto = found.onto(ct.shape(), &ct.lps_from_index).unwrap();
-    assert_eq!(onto.labels.iter().filter(|l| **l > 0).count(), inside);
+    let grid = loupe_core::Grid { shape: ct.shape(), lps_from_index: ct.lps_from_index };
+    assert_eq!(found.onto(grid, &limits).unwrap().region(0).len(), inside);
 }
 
 #[test]
@@ -152,8 +151,7 @@ fn one_head_in_several_axis_orders_gives_the_same_pictures() {
     assert!(files.len() >= 6, "{} files", files.len());
     for plane in [Plane::Axial, Plane::Coronal, Plane::Sagittal] {
         let slice = Some(SliceAt::Share(0.4));
-        let shots =
-            files.iter().map(|f| render(&open(f, 0).volume, &View { plane, slice, ..View::default() }));
+        let shots = files.iter().map(|f| open(f, 0).picture(&View { plane, slice, ..View::default() }));
         let shots: Vec<Picture> = shots.map(Result::unwrap).collect();
         for shot in &shots {
             assert_eq!(shot.pixels(), shots[0].pixels(), "{plane:?}");

@@ -71,7 +71,7 @@ fn resampling_equals_scipy_and_torch() {
     check("nearest", &resized_nearest(&v, [20, 4, 9], &limits).unwrap(), 1e-4);
     assert!(spaced(&v, [0.0, 1.0, 1.0], &limits).is_err());
     let limit = spaced(&v, [1e-6, 1e-6, 1e-6], &limits).unwrap_err().to_string();
-    assert!(limit.contains("--max-pixels"), "{limit}");
+    assert!(limit.contains("--decode-max-pixels"), "{limit}");
 }
 
 #[test]

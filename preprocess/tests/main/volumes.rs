@@ -2,19 +2,24 @@
 //! `want.json`. Real files are compared too when `LOUPE_TEST_DATA` names their folder.
 
 use loupe_core::MediaLoader;
+use loupe_core::Picture;
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::{MediaError, MediaRef, Plane, SliceAt, View, WindowChoice};
 use loupe_core::volume::{Modality, Volume};
 use loupe_preprocess::nifti::{Xform, label_bytes, volume_bytes};
-use loupe_preprocess::render::{orientation_letters, percentiles, render};
-use loupe_preprocess::volume_io::{VolumeFormat, inside, labels_of, open_volume, read_volume};
+use loupe_preprocess::render::{orientation_letters, percentiles};
+use loupe_preprocess::volume_io::{ReadVolume, VolumeFormat, inside, labels_of, open_volume, read_volume};
 use loupe_preprocess::{DecodeLimits, Loader};
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+
+fn shown(volume: &Volume, view: &View) -> Result<Picture, MediaError> {
+    ReadVolume::of(volume.clone()).picture(view)
+}
 
 #[derive(Deserialize)]
 struct Want {
@@ -168,7 +173,7 @@ fn the_48_axis_orders_show_the_same_anatomy() {
                     window: Some(WindowChoice::FullRange),
                     ..View::default()
                 };
-                let (a, b) = (render(&volume, &view).unwrap(), render(&written.volume, &view).unwrap());
+                let (a, b) = (shown(&volume, &view).unwrap(), shown(&written.volume, &view).unwrap());
                 assert_eq!(a.pixels(), b.pixels(), "{plane:?} {order:?} {flips}");
                 let p = loupe_core::geometry::Point2::new(0.5, 1.5);
                 let (p, q) = (a.origin.lps_of(p).unwrap(), b.origin.lps_of(p).unwrap());
@@ -202,7 +207,7 @@ fn planes_lie_as_radiologists_look_at_them() {
             window: Some(WindowChoice::Numbers(numbers)),
             ..View::default()
         };
-        render(&volume, &view).unwrap()
+        shown(&volume, &view).unwrap()
     };
     let at = |plane, n, x, y| show(plane, n).pixel(x, y).unwrap()[0];
     assert_eq!(at(Plane::Axial, 2, 1, 3), 1 + 30 + 120); // right of the picture is the patient's left
@@ -211,9 +216,9 @@ fn planes_lie_as_radiologists_look_at_them() {
     let corner = show(Plane::Sagittal, 1).origin.lps_of(loupe_core::geometry::Point2::new(0.0, 0.0)).unwrap();
     assert_eq!(corner, [1.0, -0.5, 2.5]);
     let mm = View { plane: Plane::Axial, slice: Some(SliceAt::Mm(1.4)), ..View::default() };
-    assert_eq!(render(&volume, &mm).unwrap().origin.slice, Some(1));
+    assert_eq!(shown(&volume, &mm).unwrap().origin.slice, Some(1));
     let out = View { plane: Plane::Axial, slice: Some(SliceAt::Mm(9.0)), ..View::default() };
-    assert!(matches!(render(&volume, &out), Err(MediaError::View(m)) if m.contains("0.0 to 2.0")));
+    assert!(matches!(shown(&volume, &out), Err(MediaError::View(m)) if m.contains("0.0 to 2.0")));
 }
 
 #[test]
@@ -262,7 +267,7 @@ fn broken_fields_are_named() {
         (108, 0f32.to_le_bytes().to_vec(), "vox_offset"),
         (108, 1e30f32.to_le_bytes().to_vec(), "vox_offset"),
         (116, f32::INFINITY.to_le_bytes().to_vec(), "scl_inter"),
-        (42, [i16::MAX.to_le_bytes(); 3].concat(), "--max-pixels"),
+        (42, [i16::MAX.to_le_bytes(); 3].concat(), "--decode-max-pixels"),
         (42, [2000i16.to_le_bytes(), 2000i16.to_le_bytes(), 100i16.to_le_bytes()].concat(), "image data"),
     ] {
         let message = with(at, &bytes);
@@ -366,7 +371,7 @@ proptest! {
             if let Ok(read) = read_volume(&bytes, 0, xform, &limits) {
                 prop_assert!(read.volume.voxels.len() <= 1 << 20);
                 for plane in [Plane::Stored, Plane::Axial, Plane::Coronal, Plane::Sagittal] {
-                    let _ = render(&read.volume, &View { plane, ..View::default() });
+                    let _ = read.picture(&View { plane, ..View::default() });
                 }
             }
         }
@@ -379,7 +384,7 @@ proptest! {
         let volume = Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Mr };
         let numbers = loupe_core::window::Window::between(0.0, 255.0);
         let view = View { slice: Some(SliceAt::Index(n)), window: Some(WindowChoice::Numbers(numbers)), ..View::default() };
-        let picture = render(&volume, &view).unwrap();
+        let picture = shown(&volume, &view).unwrap();
         let plain: Vec<u8> = volume.voxels.slice(s![n, .., ..]).iter().map(|v| *v as u8).collect();
         prop_assert_eq!(picture.pixels(), &plain[..]);
         // Benchmarks slice the array (i, j, k); ours is stored as (k, j, i).
@@ -387,7 +392,7 @@ proptest! {
         for (plane, axis) in [(Plane::AcrossI, 0), (Plane::AcrossJ, 1), (Plane::AcrossK, 2)] {
             let n = n % array.shape()[axis];
             let wanted = array.index_axis(ndarray::Axis(axis), n);
-            let picture = render(&volume, &View { plane, slice: Some(SliceAt::Index(n)), ..view.clone() }).unwrap();
+            let picture = shown(&volume, &View { plane, slice: Some(SliceAt::Index(n)), ..view.clone() }).unwrap();
             prop_assert_eq!([picture.height(), picture.width()], [wanted.shape()[0], wanted.shape()[1]]);
             prop_assert_eq!(picture.pixels().to_vec(), wanted.iter().map(|v| *v as u8).collect::<Vec<_>>());
             let at = picture.origin.lps_from_source.unwrap().apply(loupe_core::Point2::new(0.5, 0.5));

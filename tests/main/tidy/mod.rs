@@ -291,6 +291,7 @@ fn one_word_for_one_thing() {
 #[test]
 fn tables_have_one_shape_and_are_compared_with_their_folders() {
     let tables = [
+        ("crates/core/", "DIALECTS"),
         ("crates/report/", "EXPORTERS"),
         ("crates/rethink/", "PROTOCOLS"),
         ("crates/rethink/", "STRATEGIES"),
@@ -298,8 +299,10 @@ fn tables_have_one_shape_and_are_compared_with_their_folders() {
         ("eval/", "METRICS"),
         ("eval/", "PROFILES"),
         ("models/", "FAMILIES"),
+        ("preprocess/", "PRESETS"),
         ("preprocess/", "RECIPES"),
     ];
+    let rows_of_one_file = ["DIALECTS", "PRESETS"];
     let words: BTreeMap<String, Vec<String>> =
         texts(&[".rs"]).into_iter().map(|(file, text)| (file, source::tokens(&text))).collect();
     let mut wrong = Vec::new();
@@ -312,7 +315,8 @@ fn tables_have_one_shape_and_are_compared_with_their_folders() {
         let compared = |words: &[String]| {
             [table, "assert_table_is_folder"].iter().all(|name| words.iter().any(|w| w == name))
         };
-        if !of_crate().any(|words| compared(words)) {
+        // Rows of one file have no folder to be compared with.
+        if !rows_of_one_file.contains(&table) && !of_crate().any(|words| compared(words)) {
             wrong.push(format!("no test of {folder} gives {table} to `assert_table_is_folder`"));
         }
     }

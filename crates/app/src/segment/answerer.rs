@@ -5,15 +5,16 @@ use crate::rethink::RESAMPLER;
 use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Failure, Finding, Mask, MaskTrace, MediaLoader, MediaRef, ModelInfo,
-    Origin, Picture, Plane, Record, Reply, Sample, SegmentError, SegmentPrompt, Segmenter, SliceAt, Target,
-    Work, WorkSource,
+    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaLoader, MediaRef,
+    ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter, SliceAt,
+    Target, Work, WorkSource,
 };
 use loupe_preprocess::Loader;
-use loupe_preprocess::volume_io::labels_of;
+use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
 use loupe_run::probes::Probe;
 use loupe_run::simulated::Simulated;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Segments what the reference masks point at.
@@ -28,6 +29,8 @@ pub struct SegmenterAnswerer<'a> {
     pub loader: &'a Loader,
     /// What is done to the pictures; the prompts stay those of the true ones.
     pub probe: Option<Probe>,
+    /// The mask file that was read last.
+    pub last_mask: LastMask,
 }
 
 impl Answerer for SegmenterAnswerer<'_> {
@@ -92,63 +95,81 @@ impl SegmenterAnswerer<'_> {
         };
         for (n, one) in wanted.iter().enumerate() {
             let id = format!("{}#{n}", sample.id);
-            if picture.origin.slice.is_some() {
-                self.through_volume(sample, &one.at, &one.label, &id, &mut all)?;
-            } else {
-                let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
-                let drawn = self.loader.load(&one.at).map_err(|e| failed(e.to_string()))?;
-                let size = match self.swapped() {
-                    true => [drawn.width(), drawn.height()],
-                    false => [picture.width(), picture.height()],
-                };
-                let mask = mask_of_size(&drawn, size)?;
-                // A swapped picture comes from another patient and takes the size of the mask.
-                let picture = RESAMPLER
-                    .fitted(picture, mask.width(), mask.height())
-                    .map_err(|e| failed(e.to_string()))?;
-                self.segment(
-                    &picture,
-                    &MaskTask { mask: &mask, slice: None, label: &one.label, id },
-                    &mut all,
-                )?;
-            }
+            let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
+            let file = self.mask_file(&one.at).map_err(|e| failed(e.to_string()))?;
+            let (MaskFile::Drawn(drawn), label) = (&*file, &one.label) else {
+                self.through_volume(work, &file, &one.label, &id, &mut all)?;
+                continue;
+            };
+            let size = match self.swapped() {
+                true => [drawn.width(), drawn.height()],
+                false => [picture.width(), picture.height()],
+            };
+            let mask = mask_of_size(drawn, size)?;
+            // A swapped picture comes from another patient and takes the size of the mask.
+            let picture =
+                RESAMPLER.fitted(picture, mask.width(), mask.height()).map_err(|e| failed(e.to_string()))?;
+            let slice = picture.origin.slice;
+            self.segment(&picture, &MaskTask { mask: &mask, slice, label, id }, &mut all)?;
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
         Ok(all)
     }
 
-    /// Every stored slice that holds the structure, each prompted on its own.
+    /// The mask file of a sample; the samples of one image often name the same.
+    fn mask_file(&mut self, media: &MediaRef) -> Result<Arc<MaskFile>, loupe_core::MediaError> {
+        if let Some((kept, file)) = &self.last_mask.0
+            && kept == media
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(MaskFile::open(self.loader, media)?);
+        self.last_mask.0 = Some((media.clone(), Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// The slice that the sample shows, when it names one, or every stored slice that holds the structure, each
+    /// prompted on its own.
     fn through_volume(
         &mut self,
-        sample: &Sample,
-        mask: &MediaRef,
+        work: &Work,
+        file: &MaskFile,
         label: &str,
         id: &str,
         all: &mut MaskReply,
     ) -> Result<(), Failure> {
+        let sample = &work.sample;
         let media = sample.media.first().ok_or_else(|| Failure::lasting("the sample has no image"))?;
-        let failed = |e: loupe_core::MediaError| Failure::may_pass(format!("label map: {e}"));
-        let read = self.loader.load_volume(mask).map_err(failed)?;
-        let labels = labels_of(&read).map_err(failed)?;
         let volume = self.loader.load_volume(media).map_err(|e| Failure::may_pass(e.to_string()))?;
-        if labels.labels.dim() != volume.volume.voxels.dim() {
-            let swapped = if self.swapped() { "swapped volumes need the same size: " } else { "" };
-            return Err(Failure::lasting(format!(
-                "{swapped}the label map has {:?} voxels (slices, rows, columns), the image {:?}",
-                labels.labels.dim(),
-                volume.volume.voxels.dim()
-            )));
-        }
-        let value: Option<u16> = sample.tag("value").and_then(|v| v.parse().ok());
+        let limits = self.loader.limits();
+        let failed = |e: String| Failure::lasting(format!("label map: {e}"));
+        let masks = match self.swapped() {
+            true => file
+                .by_shape(volume.volume.shape(), limits)
+                .map_err(|e| failed(format!("swapped volumes need the same size: {e}"))),
+            false => file.onto(&volume, &MaskOptions::default(), limits).map_err(|e| failed(e.to_string())),
+        }?;
+        let labels = meant(&masks, sample.tag("value"), label, file.keeps_labels_apart()).map_err(failed)?;
         let [i, j, k] = match self.swapped() {
-            true => labels.lps_from_index.spacing_mm(),
+            true => masks.grid.lps_from_index.spacing_mm(),
             false => volume.volume.spacing_mm(),
         };
         all.trace.spacing_mm = Some(vec![k, j, i]);
+        if let (Some(_), Some(picture), false) = (media.view.slice, work.ask.pictures.first(), self.swapped())
+        {
+            let size = [picture.width(), picture.height()];
+            let shown = on_picture(&labels, &picture.origin, size).and_then(|all| all.into_iter().next());
+            let Some((_, mask)) = shown else {
+                return Err(Failure::lasting("the label map holds nothing of the label in this slice"));
+            };
+            let task = MaskTask { mask: &mask, slice: picture.origin.slice, label, id: id.to_owned() };
+            all.trace.spacing_mm = picture.origin.spacing_mm.map(|[x, y]| vec![y, x]);
+            return self.segment(picture, &task, all);
+        }
         let mut found = false;
-        for (slice, plane) in labels.labels.outer_iter().enumerate() {
+        for (slice, plane) in labels.united().labels.outer_iter().enumerate() {
             let (rows, columns) = plane.dim();
-            let bits = plane.iter().map(|v| value.map_or(*v != 0, |value| *v == value)).collect();
+            let bits = plane.iter().map(|v| *v != 0).collect();
             let Some(mask) = Mask::new(columns, rows, bits).filter(|m| m.area_px() > 0) else { continue };
             found = true;
             let mut media = media.clone();
@@ -187,6 +208,31 @@ impl SegmenterAnswerer<'_> {
         Ok(())
     }
 }
+
+/// The labels that a reference means: the one of the number `value`; else the one that is called `label`; else all
+/// that are there, which only a label map may mean: what a segmentation or structure set keeps apart is not united
+/// without a word.
+fn meant(
+    masks: &LabelledMasks,
+    value: Option<&str>,
+    label: &str,
+    apart: bool,
+) -> Result<LabelledMasks, String> {
+    if let Some(value) = value {
+        return masks.only(value).map_err(|e| e.to_string());
+    }
+    match masks.only(label) {
+        Ok(one) => Ok(one),
+        Err(error) if apart && masks.labels().len() > 1 => {
+            Err(format!("{error}; the reference's label has to be one of the mask's"))
+        }
+        Err(_) => Ok(masks.clone()),
+    }
+}
+
+/// The mask file that was read last.
+#[derive(Default)]
+pub struct LastMask(Option<(MediaRef, Arc<MaskFile>)>);
 
 fn failure(error: &SegmentError) -> Failure {
     match error {

@@ -2,8 +2,10 @@
 
 use super::prompts::ObjectPrompt;
 use crate::findings::ViewEntry;
-use loupe_core::ModelInfo;
+use crate::instances::InstanceEntry;
+use crate::open::ReadingRecord;
 use loupe_core::measure::{FlatMeasures, IntensityStats, SolidMeasures};
+use loupe_core::{ModelInfo, PictureRecord};
 use serde::Serialize;
 
 /// A segmented object.
@@ -29,6 +31,10 @@ pub struct ObjectEntry {
     /// Of the mask through the volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub solid: Option<SolidMeasures>,
+    /// What has to be said of it: that the mask is empty, that a propagation ended at once, how far millimetres
+    /// can be trusted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// An object without a mask.
@@ -48,8 +54,19 @@ pub struct SegmentDocument {
     pub view: ViewEntry,
     /// What made the masks.
     pub model: ModelInfo,
+    /// The picture that prompts and masks are on: its window, plane and every step, its pixel size and what has to
+    /// be said of it.
+    pub picture: PictureRecord,
+    /// How the image was read, by which version.
+    pub reading: ReadingRecord,
+    /// The DICOM objects behind the slices; only when asked for, as they identify the study.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceEntry>,
     /// Those with a mask.
     pub objects: Vec<ObjectEntry>,
     /// Those without.
     pub failed: Vec<FailedPrompt>,
+    /// What has to be said of the files that were written, and of masks that were given as prompts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }

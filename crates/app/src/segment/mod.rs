@@ -3,12 +3,13 @@
 mod answerer;
 mod document;
 mod drawn;
+mod label_files;
 mod objects;
 mod prompts;
 mod scene;
 mod volume;
 
-pub use answerer::SegmenterAnswerer;
+pub use answerer::{LastMask, SegmenterAnswerer};
 pub use document::{FailedPrompt, ObjectEntry, SegmentDocument};
 pub use objects::{SegmentOptions, Segmenters, segment_objects};
 pub use prompts::{ObjectPrompt, ObjectPrompts};

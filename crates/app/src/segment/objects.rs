@@ -2,16 +2,21 @@
 
 use super::document::{FailedPrompt, ObjectEntry, SegmentDocument};
 use super::prompts::ObjectPrompt;
-use super::scene::SegmentationScene;
+use super::scene::{GivenMask, GivenMasks, SegmentationScene};
 use crate::ask::grounding_words;
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::findings::ViewEntry;
+use crate::instances::instances_of;
+use crate::open::ImageOptions;
 use loupe_core::{
-    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelError, Picture, Point2, SegmentPrompt,
-    Segmenter, Source, VisionLanguageModel,
+    Ask, Box2, GenerationLimits, Given, MediaLoader, MediaRef, ModelError, Picture, PictureRecord, Point2,
+    SegmentPrompt, Segmenter, Source, VisionLanguageModel,
 };
 use loupe_preprocess::Loader;
+use loupe_preprocess::masks::MaskOptions;
+use loupe_preprocess::nifti::shear_note;
+use loupe_report::Marks;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,8 +27,16 @@ pub struct SegmentOptions {
     pub image: String,
     /// The image and the view of it.
     pub media: MediaRef,
+    /// How the image is read, for the record.
+    pub reading: ImageOptions,
+    /// Say which DICOM object each slice is.
+    pub instances: bool,
+    /// What is drawn on the overlay beside the masks.
+    pub marks: Marks,
     /// One prompt an object.
     pub prompts: Vec<ObjectPrompt>,
+    /// Take the nearest voxel of masks whose voxels do not lie on the image's, instead of refusing them.
+    pub resample_masks: bool,
     /// Carry the masks on through the slices of a volume, both ways, until they end.
     pub propagate: bool,
     /// Folder for masks, overlay, COCO file, label map and measurements; nothing is written without one.
@@ -65,13 +78,27 @@ pub fn segment_objects(
     let mut document = SegmentDocument {
         view: ViewEntry::of(&picture.origin, image),
         model: models.segmenter.info().clone(),
+        picture: PictureRecord::of(&picture),
+        reading: options.reading.record(),
+        instances: match options.instances {
+            true => instances_of(loader, &options.media, image)?,
+            false => Vec::new(),
+        },
         objects: Vec::new(),
         failed: Vec::new(),
+        notes: Vec::new(),
     };
+    if options.output.is_some() {
+        document.notes.extend(scene.volume().and_then(|read| shear_note(&read.volume.lps_from_index)));
+    }
     let mut all = Vec::new();
     for prompt in &options.prompts {
-        match placed(prompt, all.len(), &scene, models, loader) {
-            Ok(some) => all.extend(some),
+        let masks = MaskOptions { resample: options.resample_masks, label: prompt.mask_label.clone() };
+        match placed(prompt, &masks, all.len(), &scene, models) {
+            Ok((some, notes)) => {
+                all.extend(some);
+                document.notes.extend(notes);
+            }
             Err(error) => {
                 document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() });
             }
@@ -94,9 +121,15 @@ pub fn segment_objects(
             }
         };
         let measures = scene.add(&label, &best.mask);
-        if options.propagate {
-            scene.propagate(&given, models.segmenter)?;
+        let mut notes = Vec::new();
+        if measures.flat.area_px == 0 {
+            notes.push("the mask is empty: the model covered no pixel".to_owned());
         }
+        if options.propagate {
+            notes.extend(scene.propagate(&given, models.segmenter)?);
+        }
+        notes.extend(picture.origin.spacing_note.clone());
+        notes.extend(scene.unstored_slices());
         document.objects.push(ObjectEntry {
             label,
             prompt,
@@ -107,25 +140,26 @@ pub fn segment_objects(
             intensities: measures.intensities,
             unit: scene.unit(),
             solid: scene.solid(),
+            notes,
         });
     }
     if let Some(dir) = &options.output {
-        scene.write(dir, image)?;
+        scene.write(dir, image, options.marks)?;
         let text = serde_json::to_string_pretty(&document)?;
         files::write(&dir.join("measures.json"), text.as_bytes())?;
     }
     Ok(document)
 }
 
-/// What the segmenter is told; a phrase may stand for several objects. `before` is the number of objects that come
-/// earlier.
+/// What the segmenter is told, and what has to be said of it; a phrase or a mask volume may stand for several
+/// objects. `before` is the number of objects that come earlier.
 fn placed(
     prompt: &ObjectPrompt,
+    masks: &MaskOptions,
     before: usize,
     scene: &SegmentationScene<'_>,
     models: &mut Segmenters<'_>,
-    loader: &Loader,
-) -> Result<Vec<PlacedPrompt>, AppError> {
+) -> Result<(Vec<PlacedPrompt>, Vec<String>), AppError> {
     let place = |[x, y]: [f64; 2]| scene.given(Point2::new(x, y));
     let mut given = Vec::new();
     if let Some([x0, y0, x1, y1]) = prompt.region {
@@ -139,19 +173,37 @@ fn placed(
     }
     given.extend(prompt.points.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: true }));
     given.extend(prompt.outside.iter().map(|p| SegmentPrompt::Point { at: place(*p), positive: false }));
-    if let Some(file) = &prompt.mask {
-        let drawn = loader
-            .load(&MediaRef::file(file))
-            .step(|| format!("the mask {} could not be read", file.display()))?;
-        given.push(SegmentPrompt::Mask(scene.given_mask(&drawn)?));
-    }
-    let label = |n: usize| match (&prompt.label, &prompt.phrase) {
+    let title = |n: usize| match (&prompt.label, &prompt.phrase) {
         (Some(label), _) => label.clone(),
         (None, Some(phrase)) => phrase.clone(),
         (None, None) => format!("object {}", before + n + 1),
     };
+    if let Some(file) = &prompt.mask {
+        let GivenMasks { masks, notes } = scene.given_masks(file, masks)?;
+        if masks.len() > 1 && !(given.is_empty() && prompt.phrase.is_none()) {
+            return Err(AppError::input(format!(
+                "the mask holds {} labels here, and it is unclear to which the other prompts belong; choose one with \
+                 --mask-label",
+                masks.len()
+            )));
+        }
+        if masks.len() > 1 || prompt.phrase.is_none() {
+            let one = |(n, mask): (usize, GivenMask)| {
+                let mut given = given.clone();
+                given.push(SegmentPrompt::Mask(mask.mask));
+                let label = prompt.label.clone().or(mask.name).unwrap_or_else(|| title(n));
+                PlacedPrompt {
+                    label,
+                    prompt: ObjectPrompt { mask_label: mask.label, ..prompt.clone() },
+                    given,
+                }
+            };
+            return Ok((masks.into_iter().enumerate().map(one).collect(), notes));
+        }
+        given.extend(masks.into_iter().map(|mask| SegmentPrompt::Mask(mask.mask)));
+    }
     let Some(phrase) = &prompt.phrase else {
-        return Ok(vec![PlacedPrompt { label: label(0), prompt: prompt.clone(), given }]);
+        return Ok((vec![PlacedPrompt { label: title(0), prompt: prompt.clone(), given }], Vec::new()));
     };
     let Some(grounder) = &mut models.grounder else {
         return Err(AppError::input("a phrase needs a model that finds it"));
@@ -161,9 +213,9 @@ fn placed(
         let mut given = given.clone();
         given.insert(0, SegmentPrompt::Box(region));
         let region = Some(scene.picture().origin.source_from_self.boxed(region).xyxy());
-        PlacedPrompt { label: label(n), prompt: ObjectPrompt { region, ..prompt.clone() }, given }
+        PlacedPrompt { label: title(n), prompt: ObjectPrompt { region, ..prompt.clone() }, given }
     };
-    Ok(boxes.into_iter().enumerate().map(one).collect())
+    Ok((boxes.into_iter().enumerate().map(one).collect(), Vec::new()))
 }
 
 /// Boxes of what a phrase names, from a model that grounds.

@@ -24,6 +24,10 @@ pub struct ObjectPrompt {
     /// File of a rough mask; in a file of prompts relative to that file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<PathBuf>,
+    /// Of a mask file with several labels, the one of this number or name; without it each label that the slice
+    /// holds is an object of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_label: Option<String>,
     /// Words for a model that grounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phrase: Option<String>,
@@ -43,6 +47,12 @@ impl ObjectPrompt {
         for prompt in &mut all {
             if let Some(mask) = &mut prompt.mask {
                 *mask = folder.join(&*mask);
+            }
+            if prompt.mask_label.is_some() && prompt.mask.is_none() {
+                return Err(AppError::input(format!(
+                    "{}: an object has a mask_label without a mask",
+                    file.display()
+                )));
             }
             if *prompt == (Self { label: prompt.label.clone(), ..Self::default() }) {
                 return Err(AppError::input(format!(
@@ -64,8 +74,10 @@ pub struct ObjectPrompts {
     pub points: Vec<[f64; 2]>,
     /// Places outside that object.
     pub outside: Vec<[f64; 2]>,
-    /// Files of rough masks, an object each.
+    /// Files of rough masks, an object each or, of volumes, one for each label that the slice holds.
     pub masks: Vec<PathBuf>,
+    /// Of these files only the label of this number or name.
+    pub mask_label: Option<String>,
     /// Phrases, an object or several each.
     pub phrases: Vec<String>,
     /// File with further objects.
@@ -75,7 +87,7 @@ pub struct ObjectPrompts {
 impl ObjectPrompts {
     /// Is nothing described?
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { mask_label: self.mask_label.clone(), ..Self::default() }
     }
 
     /// One prompt an object: each box, mask and phrase is an object of its own; points all belong to one object,
@@ -84,9 +96,16 @@ impl ObjectPrompts {
     /// # Errors
     /// When it is unclear what the points belong to, nothing is described, or the file cannot be read.
     pub fn grouped(&self) -> Result<Vec<ObjectPrompt>, AppError> {
+        if self.mask_label.is_some() && self.masks.is_empty() {
+            return Err(AppError::input("--mask-label chooses a label of a --mask, and there is none"));
+        }
         let mut all = self.file.as_deref().map(ObjectPrompt::read_all).transpose()?.unwrap_or_default();
         let boxed = |region| ObjectPrompt { region: Some(region), ..ObjectPrompt::default() };
-        let masked = |mask: &PathBuf| ObjectPrompt { mask: Some(mask.clone()), ..ObjectPrompt::default() };
+        let masked = |mask: &PathBuf| ObjectPrompt {
+            mask: Some(mask.clone()),
+            mask_label: self.mask_label.clone(),
+            ..ObjectPrompt::default()
+        };
         let named = |p: &String| ObjectPrompt { phrase: Some(p.clone()), ..ObjectPrompt::default() };
         all.extend(self.boxes.iter().copied().map(boxed));
         all.extend(self.masks.iter().map(masked));

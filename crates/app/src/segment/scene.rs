@@ -1,21 +1,25 @@
 //! A picture with segmented objects, in the geometry of the image or volume it was taken from.
 
 use super::drawn::drawn_mask;
+use super::label_files::write_labels;
 use crate::error::{AppError, InStep};
 use crate::files;
+use crate::findings::view_name;
+use crate::open::reference;
 use loupe_core::mask::{LabelVolume, Rle};
 use loupe_core::measure::{self, FlatMeasures, IntensityStats, SolidMeasures};
 use loupe_core::{
-    Box2, Finding, Given, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin, Picture, Point2,
-    SegmentPrompt, Segmenter, SliceAt, Source,
+    Box2, Finding, Given, LabelledMasks, Map2, Mask, MediaLoader, MediaRef, MediaSource, Modality, Origin,
+    Picture, Point2, SegmentPrompt, Segmenter, SliceAt, Source, View,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::dicom::Image;
-use loupe_preprocess::nifti::label_bytes;
+use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
 use loupe_preprocess::render::Slicing;
+use loupe_preprocess::volume_facts::SliceMaking;
 use loupe_preprocess::volume_io::ReadVolume;
-use loupe_report::exports::{ImageFinding, coco};
-use loupe_report::{Drawing, draw};
+use loupe_report::exports::{ExportImage, ImageFinding, coco};
+use loupe_report::{Drawing, Marks, draw, marks};
 use ndarray::Array3;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +38,22 @@ pub struct ObjectMeasures {
     pub intensities: Option<IntensityStats>,
 }
 
+/// A mask that was given as a prompt, in pixels of the picture.
+pub(super) struct GivenMask {
+    /// The number of its label, where it has one.
+    pub(super) label: Option<String>,
+    /// The name of its label.
+    pub(super) name: Option<String>,
+    pub(super) mask: Mask,
+}
+
+/// The masks of a file on the picture, none of them empty.
+pub(super) struct GivenMasks {
+    pub(super) masks: Vec<GivenMask>,
+    /// What was decided on the way.
+    pub(super) notes: Vec<String>,
+}
+
 /// An object on the picture.
 struct SceneObject {
     label: String,
@@ -50,7 +70,7 @@ pub struct SegmentationScene<'a> {
     media: MediaRef,
     loader: &'a Loader,
     volume: Option<Arc<ReadVolume>>,
-    /// Values of the source pixels in their own unit, in row order.
+    /// Values of the source pixels of a flat image in their own unit, in row order, padding as NaN.
     values: Option<Vec<f32>>,
     modality: Option<Modality>,
     objects: Vec<SceneObject>,
@@ -71,7 +91,7 @@ impl<'a> SegmentationScene<'a> {
             names: BTreeMap::new(),
         });
         let (values, modality) = match &volume {
-            Some(v) => (Some(sampled(&picture.origin, v)), Some(v.volume.modality)),
+            Some(v) => (None, Some(v.volume.modality)),
             None => dicom_values(&picture.origin, &media, loader).unzip(),
         };
         // A picture that was squeezed to nothing cannot have been made.
@@ -114,11 +134,58 @@ impl<'a> SegmentationScene<'a> {
         self.given_from_source.boxed(b)
     }
 
-    /// A drawn mask, as large as the source or the picture, in pixels of the picture.
+    /// The masks in a file: what a picture shows, or of a label map, segmentation or structure set what its labels
+    /// cover of the slice that the picture shows, each label by itself.
     ///
     /// # Errors
-    /// When it has another size.
-    pub fn given_mask(&self, drawn: &Picture) -> Result<Mask, AppError> {
+    /// When the file cannot be read, does not lie on the image, or covers nothing of the picture.
+    pub(super) fn given_masks(&self, file: &Path, options: &MaskOptions) -> Result<GivenMasks, AppError> {
+        let media = reference(file, View::default())?;
+        let words = || format!("the mask {} could not be used", file.display());
+        let read = MaskFile::open(self.loader, &media).step(words)?;
+        if let MaskFile::Drawn(drawn) = &read {
+            let mask = self.given_mask(drawn)?;
+            if mask.area_px() == 0 {
+                return Err(AppError::input(format!(
+                    "the mask {} is empty: no pixel is inside",
+                    file.display()
+                )));
+            }
+            return Ok(GivenMasks {
+                masks: vec![GivenMask { label: None, name: None, mask }],
+                notes: Vec::new(),
+            });
+        }
+        let volume = match &self.volume {
+            Some(volume) => Arc::clone(volume),
+            // A single slice has a place too.
+            None => self.loader.load_volume(&self.media).step(|| {
+                format!("the mask {} is a volume, and the image has no slices to put it on", file.display())
+            })?,
+        };
+        let masks = read.onto(&volume, options, self.loader.limits()).step(words)?;
+        let size = [self.picture.width(), self.picture.height()];
+        let on_slice = on_picture(&masks, &self.picture.origin, size).unwrap_or_default();
+        if on_slice.is_empty() {
+            return Err(AppError::input(format!(
+                "the mask {} is empty here: {}",
+                file.display(),
+                where_it_is(&masks)
+            )));
+        }
+        let given = |(n, mask): (usize, Mask)| {
+            let label = masks.labels().get(n);
+            GivenMask {
+                label: label.map(|l| l.number.to_string()),
+                name: label.and_then(|l| l.name.clone()),
+                mask,
+            }
+        };
+        Ok(GivenMasks { masks: on_slice.into_iter().map(given).collect(), notes: masks.notes.clone() })
+    }
+
+    /// A drawn mask, as large as the source or the picture, in pixels of the picture.
+    fn given_mask(&self, drawn: &Picture) -> Result<Mask, AppError> {
         let mask = drawn_mask(drawn)?;
         let size = [drawn.width(), drawn.height()];
         let (width, height) = (self.picture.width(), self.picture.height());
@@ -150,10 +217,21 @@ impl<'a> SegmentationScene<'a> {
         let flat = measure::flat(&source, origin.spacing_mm);
         let centre = flat.centre_xy.zip(origin.lps_from_source);
         let centre_lps_mm = centre.map(|([x, y], lps)| lps.apply(Point2::new(x, y)));
-        let intensities = self.values.as_ref().and_then(|values| {
-            let under = values.iter().zip(source.bits()).filter(|(_, b)| **b).map(|(v, _)| f64::from(*v));
-            measure::intensities(under)
-        });
+        let intensities = match (&self.values, &self.volume, &self.labels) {
+            (Some(values), ..) => {
+                let under = values.iter().zip(source.bits()).filter(|(_, b)| **b);
+                measure::intensities(under.map(|(v, _)| f64::from(*v)))
+            }
+            // Of the voxels, each once, however much the picture was stretched.
+            (None, Some(read), Some(labels)) => labels.covered(origin, mask).and_then(|voxels| {
+                let padded = |at: &[usize; 3]| read.facts.padding.as_ref().is_some_and(|p| p[*at]);
+                let image = voxels.iter().filter(|at| !padded(at));
+                measure::intensities(
+                    image.filter_map(|at| read.volume.voxels.get(*at)).map(|v| f64::from(*v)),
+                )
+            }),
+            _ => None,
+        };
         let box_xyxy = source.bounding_box().map(|b| b.xyxy());
         self.objects.push(SceneObject { label: label.to_owned(), given: mask.clone(), source });
         if let Some(labels) = &mut self.labels {
@@ -164,7 +242,8 @@ impl<'a> SegmentationScene<'a> {
         ObjectMeasures { box_xyxy, flat, centre_lps_mm, intensities }
     }
 
-    /// Follows the last object, described by `prompts`, through the slices before and after.
+    /// Follows the last object, described by `prompts`, through the slices before and after, and says why when it
+    /// is in none of them.
     ///
     /// # Errors
     /// When a slice cannot be read or the model fails.
@@ -172,8 +251,8 @@ impl<'a> SegmentationScene<'a> {
         &mut self,
         prompts: &[SegmentPrompt],
         segmenter: &mut dyn Segmenter,
-    ) -> Result<(), AppError> {
-        let (Some(start), Some(read)) = (self.picture.origin.slice, &self.volume) else { return Ok(()) };
+    ) -> Result<Option<String>, AppError> {
+        let (Some(start), Some(read)) = (self.picture.origin.slice, &self.volume) else { return Ok(None) };
         let slicing = Slicing::of(self.media.view.plane, &read.volume.lps_from_index)?;
         let [slices, rows, columns] = read.volume.shape();
         let slices = [columns, rows, slices].get(slicing.through.axis).copied().unwrap_or(0);
@@ -190,7 +269,13 @@ impl<'a> SegmentationScene<'a> {
                 labels.paint(&frame.origin, mask, label);
             }
         }
-        Ok(())
+        let others = masks.iter().enumerate().filter(|(n, mask)| *n != start && mask.area_px() > 0).count();
+        let Some(first) = masks.get(start).filter(|_| others == 0) else { return Ok(None) };
+        let why = match first.area_px() {
+            0 => vec!["the mask on the prompted slice is empty".to_owned()],
+            _ => segmenter.why_alone(&frames, start, first)?,
+        };
+        Ok(Some(format!("the propagation ended at once: {}", why.join("; "))))
     }
 
     /// The last object through the volume.
@@ -199,11 +284,21 @@ impl<'a> SegmentationScene<'a> {
         Some(measure::solid(labels, number(self.objects.len())))
     }
 
-    /// Writes masks, overlay, COCO file and label map into `dir`; `image` is the image as it was named.
+    /// How many slices of the last object are none that were stored, in words.
+    pub fn unstored_slices(&self) -> Option<String> {
+        let ([first, last], read) = (self.solid()?.slices?, self.volume.as_ref()?);
+        let making = |k| read.facts.slice(k).map_or(SliceMaking::Stored, |slice| slice.making);
+        let made = (first..=last).filter(|k| making(*k) != SliceMaking::Stored).count();
+        let all = last - first + 1;
+        (made > 0).then(|| format!("{made} of its {all} slices were not stored, but made by --irregular"))
+    }
+
+    /// Writes masks, picture, overlay (with what else is `drawn`), COCO file and label map into `dir`; `image` is the
+    /// image as it was named.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(&self, dir: &Path, image: &str) -> Result<(), AppError> {
+    pub fn write(&self, dir: &Path, image: &str, drawn: Marks) -> Result<(), AppError> {
         files::make_folder(dir)?;
         for (n, object) in self.objects.iter().enumerate() {
             let grey: Vec<u8> = object.source.bits().iter().map(|b| if *b { 255 } else { 0 }).collect();
@@ -212,17 +307,19 @@ impl<'a> SegmentationScene<'a> {
                 object.label.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
             files::write(&dir.join(format!("mask-{:02}-{name}.png", n + 1)), &loupe_report::png(&drawn)?)?;
         }
-        let drawings: Vec<Drawing> = self.objects.iter().map(|o| Drawing::Mask(o.given.clone())).collect();
+        let masks = self.objects.iter().map(|o| Drawing::Mask(o.given.clone()));
+        let drawings: Vec<Drawing> = masks.chain(marks(&self.picture, drawn)).collect();
         files::write(&dir.join("overlay.png"), &loupe_report::png(&draw(&self.picture, &drawings)?)?)?;
-        let slice = self.picture.origin.slice.map(|n| format!("#slice={n}")).unwrap_or_default();
-        let image = format!("{image}{slice}");
+        files::write(&dir.join("picture.png"), &loupe_report::png(&self.picture)?)?;
+        let image = view_name(&self.picture.origin, image);
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
         let findings: Vec<ImageFinding<'_>> =
             findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
-        let coco = coco::masks(&findings)?;
+        let looked_at = ExportImage { name: &image, size: self.picture.origin.source_size };
+        let coco = coco::masks(&[looked_at], &findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {
-            files::write(&dir.join("labels.nii.gz"), &label_bytes(labels)?)?;
+            write_labels(dir, labels)?;
         }
         Ok(())
     }
@@ -234,34 +331,33 @@ impl<'a> SegmentationScene<'a> {
     }
 }
 
+/// Which slices of the volume a mask covers, in words.
+pub(super) fn where_it_is(masks: &LabelledMasks) -> String {
+    let slices = masks.regions().filter(|(_, region)| !region.is_empty()).map(|(_, region)| {
+        let [low, high] = region.bounds();
+        [low[2], high[2] - 1]
+    });
+    match slices.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]) {
+        None => "no voxel is inside, in any slice".to_owned(),
+        Some([low, high]) => format!(
+            "it covers nothing of this slice; of the stored slices it covers some from {low} to {high}"
+        ),
+    }
+}
+
 /// The label of the `n`-th object, from 1.
 fn number(n: usize) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
-}
-
-/// The voxel that holds a fractional index, when there is one at or above 0.
-fn whole(index: [f64; 3]) -> Option<[usize; 3]> {
-    let near = index.map(f64::round);
-    near.iter().all(|v| *v >= 0.0).then(|| near.map(|v| v as usize))
-}
-
-/// Voxel values under every source pixel of a slice.
-fn sampled(origin: &Origin, read: &ReadVolume) -> Vec<f32> {
-    let [w, h] = origin.source_size;
-    let value = |n: usize| {
-        let p = Point2::new((n % w) as f64 + 0.5, (n / w) as f64 + 0.5);
-        let place = origin.lps_from_source?.apply(p);
-        let [i, j, k] = whole(read.volume.lps_from_index.index_of(place)?)?;
-        read.volume.voxels.get([k, j, i]).copied()
-    };
-    (0..w * h).map(|n| value(n).unwrap_or(f32::NAN)).collect()
 }
 
 /// Values of a single grey DICOM image in the modality's unit.
 fn dicom_values(origin: &Origin, media: &MediaRef, loader: &Loader) -> Option<(Vec<f32>, Modality)> {
     let MediaSource::File(path) = &media.source else { return None };
     let image = Image::parse(loader.limits().read_file(path).ok()?, loader.limits()).ok()?;
-    let values = image.values(origin.frame.unwrap_or(0)).ok()?;
+    let (mut values, padding) = image.values_and_padding(origin.frame.unwrap_or(0)).ok()?;
+    for (value, _) in values.iter_mut().zip(padding.iter().flatten()).filter(|(_, padded)| **padded) {
+        *value = f32::NAN;
+    }
     let [w, h] = origin.source_size;
     (values.len() == w * h).then(|| (values, image.modality()))
 }

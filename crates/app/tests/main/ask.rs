@@ -1,8 +1,9 @@
 //! Questions with a second look: documents and overlays.
 
 use crate::ct::{Ct, bright_slice, loader, slice};
-use loupe_app::ask::{AskOptions, AskPrompt, Question};
+use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco};
 use loupe_app::rethink::RethinkSetup;
+use loupe_app::view::Marks;
 use loupe_core::{Go, Picture, View, VisionLanguageModel};
 use loupe_testing::{PromptShapes, Script, script_info};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn asked(
     let question = Question::read(&options, &loader).unwrap();
     let answer = question.ask(script, rethink.as_mut(), &loader).unwrap();
     let document = serde_json::to_value(answer.document(&question, script.info())).unwrap();
-    (document, answer.overlays(&question, &loader).unwrap())
+    (document, answer.overlays(&question, &loader, Marks::default()).unwrap())
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn the_dialect_says_how_a_place_is_asked_for() {
     assert_eq!(script.asks[0].turns[0].words(), answer.words);
     assert_eq!(answer.boxes(&question)[0].source_xyxy, [2.0, 4.0, 6.0, 8.0]);
     let file = ct.dir.path().join("found.json");
-    answer.write_coco(&file, &question).unwrap();
+    write_coco(&file, &[(question.clone(), answer)]).unwrap();
     let coco: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(coco[0]["bbox"], json!([2.0, 4.0, 4.0, 4.0]));
     assert_eq!(coco[0]["image"], format!("{}#slice=2", ct.name()));
@@ -142,4 +143,49 @@ fn the_dialect_says_how_a_place_is_asked_for() {
     let error = question.ask(&mut other, None, &loader).unwrap_err().to_string();
     assert!(error.contains("vitar") && error.contains("--dialect (qwen2.5-vl"), "{error}");
     assert!(other.asks.is_empty(), "nothing was asked");
+}
+
+/// A reply cannot say which picture its boxes are in, so that each picture is asked about by itself.
+#[test]
+fn a_place_is_asked_for_on_one_picture_at_a_time() {
+    let loader = loader();
+    let dir = loupe_testing::scratch();
+    // Two images of one name, the first without anything.
+    let images: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .map(|folder| {
+            let file = dir.path().join(folder).join("x.png");
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            let grey = Picture::new(20, 10, 1, vec![90; 200]).unwrap();
+            std::fs::write(&file, loupe_report::png(&grey).unwrap()).unwrap();
+            file.display().to_string()
+        })
+        .collect();
+    let prompt = AskPrompt::Ground("the mass".to_owned());
+    let options = AskOptions { images: images.clone(), ..AskOptions::new(prompt) };
+    let questions = Question::read(&options, &loader).unwrap().one_by_one().unwrap();
+    assert_eq!(questions.len(), 3);
+    let boxed = |x: u32| format!(r#"[{{"bbox_2d": [{x}, 4, 6, 8], "label": "mass"}}]"#);
+    let mut script = Script::new(&["[]", &boxed(2), &boxed(3)]);
+    script.info.box_dialect = "qwen2.5-vl".to_owned();
+    let ask = |question: Question| {
+        let answer = question.ask(&mut script, None, &loader).unwrap();
+        (question, answer)
+    };
+    let answers: Vec<(Question, AskAnswer)> = questions.into_iter().map(ask).collect();
+    assert!(script.asks.iter().all(|ask| ask.pictures.len() == 1));
+    let found: Vec<String> =
+        answers.iter().flat_map(|(q, a)| a.boxes(q)).map(|b| b.view.image.clone()).collect();
+    assert_eq!(found, images[1..], "each box with its image");
+    let file = dir.path().join("found.json");
+    write_coco(&file, &answers).unwrap();
+    let coco: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let entry =
+        |n: usize| (coco[n]["image_id"].clone(), coco[n]["bbox"][0].clone(), coco[n].get("score").cloned());
+    assert_eq!(entry(0), (json!(2), json!(2.0), None));
+    assert_eq!(entry(1), (json!(3), json!(3.0), None));
+
+    // A question about several pictures stays one.
+    let options = AskOptions { images, ..AskOptions::new(AskPrompt::Question("What changed?".to_owned())) };
+    assert_eq!(Question::read(&options, &loader).unwrap().one_by_one().unwrap().len(), 1);
 }

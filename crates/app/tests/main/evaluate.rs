@@ -2,8 +2,10 @@
 
 use crate::ct::volume;
 use loupe_app::Listener;
-use loupe_app::evaluate::{Finished, Probe, Respondent, RunTask, Simulated, run_and_score};
-use loupe_app::open::{DataOptions, ImageOptions};
+use loupe_app::evaluate::{
+    AnswerWay, EvaluateOptions, Finished, Probe, Respondent, RunTask, Simulated, evaluate, run_and_score,
+};
+use loupe_app::open::{DataOptions, ImageOptions, ModelOptions};
 use loupe_app::rethink::RethinkSetup;
 use loupe_app::score::{ScoreOptions, Summary};
 use loupe_core::mask::LabelVolume;
@@ -14,6 +16,7 @@ use loupe_testing::{PromptShapes, Script, bmp, put, reply, script_info};
 use ndarray::Array3;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts what it hears.
@@ -148,6 +151,148 @@ fn an_organ_is_segmented_slice_by_slice_and_its_reference_is_that_of_the_true_pi
     let respondent = Respondent::Segmenter(&mut shapes, Simulated::Box);
     let (_, summary) = made(&dir.path().join("none"), questions.as_ref(), None, respondent, &());
     assert_eq!((summary.failed, summary.failed_for_good), (4, 4));
+}
+
+/// Reads what is said.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Listener for Heard {
+    fn say(&self, words: &str) {
+        self.0.lock().unwrap().push(words.to_owned());
+    }
+}
+
+#[test]
+fn what_a_run_was_scored_by_stays_when_it_is_scored_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, run) = (questions(dir.path()), dir.path().join("run"));
+    made(&run, set.as_ref(), None, Respondent::Model(&mut Script::forever("Yes.")), &());
+    let images = ImageOptions::default();
+    let score = |profiles: &[&str], metrics: &[&str]| {
+        let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        let options =
+            ScoreOptions { profiles: own(profiles), metrics: own(metrics), page: None, ..Default::default() };
+        let heard = Heard::default();
+        let loader = images.loader();
+        let scored = options.scorer().unwrap().score(&run, None, &loader, &heard).unwrap();
+        let names =
+            |list: &[loupe_eval::summary::Figure]| list.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+        let profiles: Vec<String> = scored.summary.profiles.iter().map(|p| p.name.clone()).collect();
+        (profiles, names(&scored.summary.metrics), heard.0.into_inner().unwrap())
+    };
+    let first = score(&["karma", "llava-med"], &["bleu1_nltk"]);
+    assert_eq!((first.0.len(), first.1.len(), first.2.len()), (3, 1, 0), "{first:?}");
+    let before = std::fs::read(run.join("scores.json")).unwrap();
+    let again = score(&[], &[]);
+    assert_eq!(again, first);
+    assert!(std::fs::read(run.join("scores.json")).unwrap() == before, "byte for byte");
+    let (profiles, ..) = score(&["multimedeval", "karma"], &[]);
+    assert_eq!(profiles[..3], first.0[..]);
+    assert_eq!(profiles.len(), 4);
+    // What needs more than the folder is said.
+    let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
+    let other = summary.replacen("\"compat:karma@", "\"judge:mine@", 1);
+    std::fs::write(run.join("summary.json"), other).unwrap();
+    let (profiles, _, heard) = score(&[], &[]);
+    assert_eq!(profiles.len(), 3);
+    assert!(heard.iter().any(|line| line.contains("judge:mine@")), "{heard:?}");
+}
+
+#[test]
+fn pictures_that_were_moved_are_counted_and_found_with_the_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, run) = (dir.path().join("old"), dir.path().join("run"));
+    let set = questions(&old);
+    made(&run, set.as_ref(), None, Respondent::Model(&mut Script::forever("Yes.")), &());
+    let page = || std::fs::metadata(run.join("report.html")).unwrap().len();
+    let (whole, images, options) = (page(), ImageOptions::default(), ScoreOptions::default());
+    let new = dir.path().join("new");
+    std::fs::rename(&old, &new).unwrap();
+    let score = |set: Option<&dyn Dataset>| {
+        let heard = Heard::default();
+        options.scorer().unwrap().score(&run, set, &images.loader(), &heard).unwrap();
+        heard.0.into_inner().unwrap()
+    };
+    let heard = score(None);
+    assert!(heard.iter().any(|l| l.contains("2 of 2 pictures") && l.contains("--data jsonl=")), "{heard:?}");
+    assert!(page() < whole);
+    let moved =
+        DataOptions { set: "jsonl".to_owned(), path: new.join("data.jsonl"), split: None }.open().unwrap();
+    assert_eq!(score(Some(moved.as_ref())), [""; 0]);
+    assert_eq!(page(), whole);
+    assert!(loupe_app::score::same_set(&run, moved.as_ref()).is_ok());
+    let other = organs(&dir.path().join("organs"));
+    assert!(loupe_app::score::same_set(&run, other.as_ref()).is_err());
+}
+
+#[test]
+fn reasons_of_failures_are_counted_together_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, run) = (questions(dir.path()), dir.path().join("run"));
+    std::fs::remove_file(dir.path().join("1.bmp")).unwrap();
+    let long = |tokens| Err(ModelError::TooLong { tokens, limit: 4 });
+    let mut script = Script::of([long(9), long(12)]);
+    let (_, summary) = made(&run, set.as_ref(), None, Respondent::Model(&mut script), &());
+    let reasons: Vec<(u64, &str)> = summary.failures.iter().map(|f| (f.n, f.reason.as_str())).collect();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(reasons.contains(&(2, "image file not found")), "{reasons:?}");
+    assert!(reasons.iter().any(|(n, why)| *n == 2 && why.contains("9 tokens")), "{reasons:?}");
+    let table = loupe_app::score::terminal(&summary);
+    assert!(table.contains("image file not found") && table.contains("--retry-failed asks 2"), "{table}");
+}
+
+/// Every name that a profile is meant for is a set's.
+#[test]
+fn profiles_are_meant_for_sets_that_there_are() {
+    for rules in loupe_eval::profiles::PROFILES.iter() {
+        for set in rules.sets() {
+            assert!(loupe_datasets::SETS.get(set).is_some(), "{}: {set}", rules.name());
+        }
+    }
+}
+
+#[test]
+fn a_set_without_masks_is_refused_before_a_segmenter_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    questions(dir.path());
+    let options = EvaluateOptions {
+        data: DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None },
+        output: Some(dir.path().join("run")),
+        template: "loupe".to_owned(),
+        selection: Default::default(),
+        rollouts: 1,
+        probe: None,
+        seed: 0,
+        retry_failed: false,
+        extend: false,
+        limits: Default::default(),
+        // There is none: it must not be looked for.
+        model: ModelOptions { folder: Some(dir.path().join("nothing")), ..Default::default() },
+        way: AnswerWay::Segment(Simulated::Box),
+        images: ImageOptions::default(),
+        score: ScoreOptions::default(),
+        invocation: Default::default(),
+    };
+    let error = evaluate(&options, &()).unwrap_err().to_string();
+    assert!(error.contains("--segment") && error.contains("masks"), "{error}");
+    assert!(!dir.path().join("run").exists());
+}
+
+#[test]
+fn the_built_in_model_says_what_it_is_unless_it_sees_phantoms() {
+    let dir = tempfile::tempdir().unwrap();
+    let (phantoms, own) = (dir.path().join("phantoms"), dir.path().join("own"));
+    loupe_app::phantom::write(&phantoms, 3, 1).unwrap();
+    std::fs::create_dir_all(&own).unwrap();
+    let model = ModelOptions::default();
+    let info = script_info("phantom-vl");
+    let inside = phantoms.join("vqa-rad/images");
+    assert_eq!(model.note(&info, [phantoms.as_path(), inside.as_path()]), None);
+    let note = model.note(&info, [phantoms.as_path(), own.as_path()]).unwrap();
+    assert!(note.contains("phantom-vl") && note.contains("synthetic") && !note.contains('\n'), "{note}");
+    let named = ModelOptions { folder: Some(own.clone()), ..Default::default() };
+    assert_eq!(named.note(&info, [own.as_path()]), None);
 }
 
 /// The example of the crate's page: options, a question, the built-in model.

@@ -2,13 +2,18 @@
 
 use crate::ct::{Ct, bright_slice, loader};
 use loupe_app::AppError;
+use loupe_app::open::ImageOptions;
 use loupe_app::segment::{
     ObjectPrompt, ObjectPrompts, SegmentDocument, SegmentOptions, Segmenters, segment_objects,
 };
-use loupe_core::{MediaRef, Plane, View, VisionLanguageModel};
+use loupe_app::view::Marks;
+use loupe_core::{LabelVolume, MediaLoader, MediaRef, Plane, View, VisionLanguageModel};
+use loupe_preprocess::nifti::label_bytes;
 use loupe_preprocess::volume_io::labels_of;
 use loupe_testing::{PromptShapes, Script, script_info};
+use ndarray::Array3;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What is asked of a slice.
@@ -34,7 +39,11 @@ impl<'a> Task<'a> {
         let options = SegmentOptions {
             image: self.ct.name(),
             media: self.ct.media(self.view.clone()),
+            reading: ImageOptions::default(),
+            instances: false,
+            marks: Marks { letters: true, scale_bar: true },
             prompts: self.prompts.grouped()?,
+            resample_masks: false,
             propagate: self.propagate,
             output: self.output.clone(),
         };
@@ -65,9 +74,22 @@ fn a_box_on_a_slice_is_measured_in_millimetres_and_the_volume_s_own_values() {
     assert_eq!(labels.lps_from_index.m, [[0.5, 0., 0., -10.], [0., 2., 0., -20.], [0., 0., 3., 30.]]);
     let coco: Value = serde_json::from_slice(&std::fs::read(out.join("masks.json")).unwrap()).unwrap();
     assert_eq!(coco["annotations"][0]["area"], 40);
-    for name in ["mask-01-object-1.png", "overlay.png", "measures.json"] {
+    for name in ["mask-01-object-1.png", "picture.png", "overlay.png", "measures.json"] {
         assert!(out.join(name).is_file(), "{name}");
     }
+    let text = |name| std::fs::read_to_string(out.join(name)).unwrap();
+    assert!(text("labels.ctbl").contains("\n1 object_1 "), "{}", text("labels.ctbl"));
+    assert!(text("labels.txt").contains("\"object 1\""), "{}", text("labels.txt"));
+    // What a result depends on is in it.
+    let kept: Value = serde_json::from_str(&text("measures.json")).unwrap();
+    assert_eq!(kept["reading"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        (&kept["reading"]["xform"], &kept["reading"]["irregular"]),
+        (&"nibabel".into(), &"error".into())
+    );
+    let origin = &kept["picture"]["origin"];
+    assert_eq!((&origin["window"]["centre"], &origin["plane"]), (&20.0.into(), &"upright".into()));
+    assert!(origin["steps"].as_array().unwrap().iter().any(|s| s == "geometry: sform (nibabel)"), "{origin}");
 }
 
 #[test]
@@ -85,11 +107,56 @@ fn masks_go_on_until_they_end() {
 fn places_of_a_reformat_come_back_to_the_voxels() {
     let ct = Ct::write();
     let view = View { plane: Plane::Coronal, ..bright_slice(4) };
-    let document = Task { view, ..Task::new(&ct, boxed([0.0, 1.0, 6.0, 5.0])) }.run(None).unwrap();
-    let solid = document.objects[0].solid.as_ref().unwrap();
+    // The picture is stretched to square pixels of 0.5 mm, six rows a slice, and boxes are in its pixels.
+    let out = ct.dir.path().join("out");
+    let task = Task { view, output: Some(out.clone()), ..Task::new(&ct, boxed([0.0, 6.0, 6.0, 30.0])) };
+    let document = task.run(None).unwrap();
+    let one = &document.objects[0];
+    let solid = one.solid.as_ref().unwrap();
     // Half of the columns, all lit slices, one row; 0.5 × 2 × 3 mm each.
-    assert_eq!(document.objects[0].flat.area_px, 6 * 4);
+    assert_eq!((one.flat.area_px, one.flat.area_mm2), (6 * 24, Some(36.0)));
     assert_eq!((solid.voxels, solid.volume_mm3), (24, 72.0));
+    // Of the voxels, each once: 10, 20, 30 and 40.
+    let values = one.intensities.as_ref().unwrap();
+    assert_eq!((values.n, values.mean), (24, 25.0));
+    let picture = &document.picture;
+    assert_eq!((picture.size, picture.origin.source_size), ([12, 36], [12, 36]));
+    assert_eq!(picture.origin.spacing_mm, Some([0.5, 0.5]));
+    // Mask, overlay and COCO file are of the same pixels, and the name tells the plane.
+    let size = |name: &str| {
+        let media = MediaRef::file(out.join(name));
+        let picture = loader().load(&media).unwrap();
+        [picture.width(), picture.height()]
+    };
+    assert_eq!([size("mask-01-object-1.png"), size("overlay.png"), size("picture.png")], [[12, 36]; 3]);
+    let coco: Value = serde_json::from_slice(&std::fs::read(out.join("masks.json")).unwrap()).unwrap();
+    assert_eq!(coco["annotations"][0]["segmentation"]["size"], serde_json::json!([36, 12]));
+    let name = coco["images"][0]["file_name"].as_str().unwrap();
+    assert!(name.ends_with("#plane=coronal&slice=4"), "{name}");
+}
+
+#[test]
+fn an_empty_mask_and_a_propagation_that_ends_at_once_are_said() {
+    let ct = Ct::write();
+    // Slice 0 is air, so that nothing of it is lit.
+    let air = Task { view: bright_slice(0), ..Task::new(&ct, boxed([2.0, 3.0, 6.0, 8.0])) };
+    let document = air.run(None).unwrap();
+    let said = |document: &SegmentDocument| {
+        let objects = document.objects.iter().flat_map(|o| o.notes.clone());
+        objects.chain(document.failed.iter().map(|f| f.reason.clone())).collect::<Vec<_>>().join("\n")
+    };
+    assert!(said(&document).contains("empty") || said(&document).contains("nothing"), "{document:?}");
+    // Across the columns nothing ends; across one slice everything does.
+    let only = tempfile::tempdir().unwrap();
+    let file = only.path().join("one.nii.gz");
+    let mut volume = crate::ct::volume();
+    volume.voxels = volume.voxels.slice(ndarray::s![2..3, .., ..]).to_owned();
+    std::fs::write(&file, loupe_preprocess::nifti::volume_bytes(&volume).unwrap()).unwrap();
+    let one = Ct { dir: only, file };
+    let alone =
+        Task { view: bright_slice(0), propagate: true, ..Task::new(&one, boxed([2.0, 3.0, 6.0, 8.0])) };
+    let document = alone.run(None).unwrap();
+    assert!(said(&document).contains("ended at once: there are no slices beside it"), "{document:?}");
 }
 
 #[test]
@@ -128,6 +195,60 @@ fn one_bad_object_does_not_spoil_the_others() {
         let error = task.run(None).unwrap_err();
         assert!(error.in_one_line().contains(reason), "{error:?}");
     }
+}
+
+/// A label map on the CT's own grid: label 1 on slices 2 and 3, label 5 on slice 3 alone.
+fn label_map(ct: &Ct) -> PathBuf {
+    let volume = crate::ct::volume();
+    let labels = Array3::from_shape_fn(volume.voxels.dim(), |(k, j, i)| match (k, j, i) {
+        (2..4, 3..8, 2..6) => 1,
+        (3, 1..3, 8..11) => 5,
+        _ => 0,
+    });
+    let names = BTreeMap::from([(1, "organ".to_owned())]);
+    let labels = LabelVolume { labels, lps_from_index: volume.lps_from_index, names };
+    let path = ct.dir.path().join("mask.nii.gz");
+    std::fs::write(&path, label_bytes(&labels).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn a_mask_volume_counts_on_the_slice_that_is_shown_each_label_by_itself() {
+    let ct = Ct::write();
+    let mask = label_map(&ct);
+    let masked = |label: Option<&str>| ObjectPrompts {
+        masks: vec![mask.clone()],
+        mask_label: label.map(str::to_owned),
+        ..ObjectPrompts::default()
+    };
+    let areas = |view: View, label| {
+        let document = Task { view, ..Task::new(&ct, masked(label)) }.run(None).unwrap();
+        assert!(document.failed.is_empty(), "{document:?}");
+        document.objects.iter().map(|o| o.flat.area_px).collect::<Vec<_>>()
+    };
+    assert_eq!(areas(bright_slice(2), None), [20]);
+    assert_eq!(areas(bright_slice(3), None), [20, 6]);
+    assert_eq!(areas(bright_slice(3), Some("5")), [6]);
+    // Across the slices too: row 4 of slices 2 and 3, head up.
+    let coronal = View { plane: Plane::Coronal, ..bright_slice(4) };
+    let document = Task { view: coronal, ..Task::new(&ct, masked(None)) }.run(None).unwrap();
+    assert_eq!(document.objects[0].solid.as_ref().unwrap().voxels, 2 * 4);
+    // Where it holds nothing it is no prompt, and the reason says where it does.
+    let failed = |view, label| Task { view, ..Task::new(&ct, masked(label)) }.run(None).unwrap().failed;
+    let empty = failed(bright_slice(1), None);
+    assert!(empty[0].reason.contains("from 2 to 3"), "{empty:?}");
+    let unknown = failed(bright_slice(3), Some("liver"));
+    assert!(unknown[0].reason.contains("no label \"liver\"; it has 1, 5"), "{unknown:?}");
+}
+
+#[test]
+fn an_empty_drawn_mask_is_refused() {
+    let ct = Ct::write();
+    let path = ct.dir.path().join("empty.bmp");
+    std::fs::write(&path, loupe_testing::bmp(12, 10, |_, _| 0)).unwrap();
+    let prompts = ObjectPrompts { masks: vec![path], ..ObjectPrompts::default() };
+    let document = Task::new(&ct, prompts).run(None).unwrap();
+    assert!(document.failed[0].reason.contains("is empty: no pixel is inside"), "{document:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::units::{PictureSizes, Units};
 use super::{box_tags, box_tokens, loc_tokens, numbers, objects};
 use crate::finding::{Finding, Place};
 use crate::picture::Origin;
+use crate::reasoning::without_reasoning;
 
 /// A way of writing boxes and points.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,9 +70,9 @@ impl Dialect {
     }
 
     /// Reads a reply (special tokens kept, where the tokenizer can). Time is linear in its length;
-    /// thoughts between `<think>` and `</think>` are not read.
+    /// thoughts ([`crate::reasoning`]) are not read.
     pub fn parse(&self, text: &str) -> Parsed {
-        let answer = text.rfind("</think>").and_then(|at| text.get(at + "</think>".len()..)).unwrap_or(text);
+        let answer = without_reasoning(text).unwrap_or_default();
         let mut out = Parsed::default();
         match self.syntax {
             Syntax::Json(keys) => objects::parse(answer, keys, self.order, &mut out),

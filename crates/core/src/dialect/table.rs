@@ -5,6 +5,13 @@ use super::loc_tokens::LocShape;
 use super::objects::{Envelope, Keys};
 use super::parsed::Order;
 use super::units::Units;
+use crate::registry::{Named, Registry};
+
+impl Named for Dialect {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
 
 /// JSON objects with `bbox_2d`, `point_2d` and `counts`.
 const OBJECTS: Keys = Keys {
@@ -86,7 +93,10 @@ const fn asked(dialect: Dialect, words: &'static str) -> Dialect {
 }
 
 /// Every dialect; a family or protocol names the one it speaks.
-pub const DIALECTS: &[Dialect] = &[
+pub static DIALECTS: Registry<Dialect> =
+    Registry { kind: "dialect", listed_as: "dialects", files: &[("table", ROWS)] };
+
+const ROWS: &[Dialect] = &[
     asked(
         row(
             "qwen2.5-vl",
@@ -242,5 +252,5 @@ pub const DIALECTS: &[Dialect] = &[
 
 /// The dialect called `name`.
 pub fn dialect(name: &str) -> Option<&'static Dialect> {
-    DIALECTS.iter().find(|d| d.name == name)
+    DIALECTS.get(name)
 }

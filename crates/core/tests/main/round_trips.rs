@@ -225,7 +225,7 @@ proptest! {
     #[test]
     fn millimetres_to_words_and_back(p in picture(), part in shares(), w in 1usize..700, h in 1usize..500,
                                      mw in 1usize..700, mh in 1usize..500, geometry in lps_from_index(),
-                                     k in 0.0f64..300.0, n in 0..DIALECTS.len(), inner in shares()) {
+                                     k in 0.0f64..300.0, n in 0..DIALECTS.iter().count(), inner in shares()) {
         // A lesion on a slice, seen in an enlarged crop, said in any dialect, read, and found again.
         let mut origin = Origin::of_size(p.width(), p.height());
         origin.lps_from_source = Some(geometry.plane(k));
@@ -236,10 +236,11 @@ proptest! {
         let given = shown.source_from_self.inverse().unwrap().boxed(on_source);
         let size = PictureSizes { given: [w, h], model_input: [mw, mh] };
         let found = Finding::region(0, given, shown.clone());
-        let said = DIALECTS[n].spoken([&found], size).unwrap();
-        let read = DIALECTS[n].place(&said, &[SpokenPicture { sizes: size, origin: &shown }], 0);
+        let dialect = DIALECTS.iter().nth(n).unwrap();
+        let said = dialect.spoken([&found], size).unwrap();
+        let read = dialect.place(&said, &[SpokenPicture { sizes: size, origin: &shown }], 0);
         let back = read.findings[0].source_box().unwrap();
-        prop_assert!(close_boxes(back, on_source), "{}: {back:?} {on_source:?}", DIALECTS[n].name);
+        prop_assert!(close_boxes(back, on_source), "{}: {back:?} {on_source:?}", dialect.name);
         for (x, y) in [(back.x0, back.y0), (back.x1, back.y1)] {
             let lps = shown.lps_from_source.unwrap().apply(Point2::new(x, y));
             let index = geometry.index_of(lps).unwrap();

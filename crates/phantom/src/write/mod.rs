@@ -44,6 +44,10 @@ pub const VOLUME_SIZE: usize = 256;
 /// Slices of a volume and their distance in mm.
 pub const VOLUME_SLICES: (usize, f32) = (24, 5.0);
 
+/// What is in a folder of phantoms, for people.
+const README: &str = "README.md";
+const README_WORDS: &[u8] = include_bytes!("folder.md");
+
 /// Writes `studies` studies of every modality in turn, and datasets of questions about them, into
 /// `dir`. The same seed gives the same files. `README.md` in the folder says what is what; questions
 /// over several pictures come from [`frame_questions`], which the caller writes as parquet.
@@ -71,9 +75,14 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
     summary.regions = datasets::regions(&mut folder, &pictures)?;
     summary.small_findings = datasets::small_findings(&mut folder, seed, studies)?;
     folder.write_json("studies.json", &json!({ "seed": seed, "studies": index }))?;
-    folder.write("README.md", include_bytes!("folder.md"))?;
+    folder.write(README, README_WORDS)?;
     summary.files = folder.files();
     Ok(summary)
+}
+
+/// True when [`write_all`] made this folder: it holds its README, word for word.
+pub fn is_phantom_folder(dir: &Path) -> bool {
+    std::fs::read(dir.join(README)).is_ok_and(|words| words == README_WORDS)
 }
 
 /// The `i`-th patient of a folder; `part` keeps the parts of a folder apart.

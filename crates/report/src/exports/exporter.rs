@@ -4,6 +4,15 @@ use loupe_core::Finding;
 use loupe_core::registry::Named;
 use thiserror::Error;
 
+/// An image that was looked at, whether anything was found on it or not: its place in the list is its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportImage<'a> {
+    /// The dataset's or user's name for the image.
+    pub name: &'a str,
+    /// Width and height of the source in pixels.
+    pub size: [usize; 2],
+}
+
 /// A finding with the name of its image.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageFinding<'a> {
@@ -31,8 +40,8 @@ pub struct Exporter {
     pub name: &'static str,
     /// What it holds and who reads it, in one line.
     pub about: &'static str,
-    /// The whole file.
-    pub write: fn(&[ImageFinding<'_>]) -> Result<Vec<u8>, ExportError>,
+    /// The whole file: every image that was looked at, and what was found.
+    pub write: fn(&[ExportImage<'_>], &[ImageFinding<'_>]) -> Result<Vec<u8>, ExportError>,
 }
 
 impl Named for Exporter {

@@ -3,7 +3,7 @@
 pub mod coco;
 mod exporter;
 
-pub use exporter::{ExportError, Exporter, ImageFinding};
+pub use exporter::{ExportError, ExportImage, Exporter, ImageFinding};
 
 use loupe_core::Registry;
 
@@ -28,7 +28,7 @@ mod tests {
         assert_eq!(names, ["coco-detections", "coco-masks"]);
         for exporter in EXPORTERS.iter() {
             assert!(
-                !(exporter.write)(&[]).unwrap().is_empty(),
+                !(exporter.write)(&[], &[]).unwrap().is_empty(),
                 "{}: a run may have no finding",
                 exporter.name
             );

@@ -87,14 +87,22 @@ pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageI
     }
 }
 
+/// An option with its words.
+fn option(sample: &Sample, letter: char) -> String {
+    match sample.choices.iter().find(|c| c.letter == letter) {
+        Some(choice) => format!("{letter}. {}", choice.text),
+        None => letter.to_string(),
+    }
+}
+
 /// The reference in words.
 fn gold(sample: &Sample) -> String {
     match &sample.target {
         Target::Text(all) => all.join(" / "),
-        Target::Choice(letter) => match sample.choices.iter().find(|c| c.letter == *letter) {
-            Some(choice) => format!("{letter}. {}", choice.text),
-            None => letter.to_string(),
-        },
+        Target::Choice(letter) => option(sample, *letter),
+        Target::Choices(letters) => {
+            letters.iter().map(|letter| option(sample, *letter)).collect::<Vec<_>>().join(" / ")
+        }
         Target::Count(n) => n.to_string(),
         Target::Measurements(all) => {
             let one = |m: &loupe_core::Measurement| format!("{} {} {}", m.name, m.value, m.unit.word());
@@ -142,6 +150,9 @@ fn item_picture(
 fn caption(media: &MediaRef, picture: &Picture) -> String {
     let origin = &picture.origin;
     let mut words = vec![media.name.clone(), format!("{} × {}", picture.width(), picture.height())];
+    if let Some(plane) = origin.plane.filter(|p| !matches!(p, Plane::Upright | Plane::Stored)) {
+        words.push(plane.name().to_owned());
+    }
     if let Some(slice) = origin.slice {
         words.push(format!("slice {slice}"));
     }
@@ -149,13 +160,23 @@ fn caption(media: &MediaRef, picture: &Picture) -> String {
         words.push(format!("frame {frame}"));
     }
     if let Some(window) = &origin.window {
-        words.push(format!("window {:.0}/{:.0}", window.centre, window.width));
+        words.push(format!("window {}/{}", short(window.centre), short(window.width)));
     }
     if let Some([x, y]) = origin.spacing_mm {
-        words.push(format!("{x:.2} × {y:.2} mm"));
+        let note = origin.spacing_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        words.push(format!("{x:.2} × {y:.2} mm{note}"));
     }
     words.extend(origin.warnings().map(str::to_owned));
     words.join(" · ")
+}
+
+/// A number with as many decimals as small ones need: windows of doses and maps are narrower than 1.
+fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 10.0 || v == 0.0 => format!("{value:.0}"),
+        v if v >= 1.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 /// The masks of the reply over those of the reference, on the slice that holds most of the latter.

@@ -6,8 +6,9 @@ use crate::pages::item::item;
 use crate::pages::kit::store::ImageStore;
 use crate::pages::pictures::{PictureReader, PictureSource};
 use loupe_core::{Provenance, Table};
+use loupe_eval::profiles::{AsProfile, PROFILES};
 use loupe_eval::summary::{ProfileSummary, Summary};
-use loupe_eval::{ScoredRun, tables};
+use loupe_eval::{Profile, ScoredRun, tables};
 use loupe_run::MadeBy;
 
 /// What may be on a page.
@@ -52,6 +53,9 @@ pub fn page(
         page.items.push(item(&judged?, &mut reader));
     }
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
+    for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
+        page.lead += &format!("; {words}");
+    }
     if summary.missing > 0 {
         page.lead += &format!(", {} not asked yet", summary.missing);
     }
@@ -131,6 +135,12 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
             }
             fact("computed as", format!("{} on {}", c.dtype, c.device));
             fact("resizing", c.resample.clone());
+            if let Some(pictures) = c.settings.get("pictures") {
+                fact("pictures", pictures.to_string());
+            }
+            if let Some(generation) = &c.generation {
+                fact("checkpoint's generation", serde_json::to_string(generation).unwrap_or_default());
+            }
         }
         Provenance::Served { model, server, .. } => {
             fact("served as", model.clone());
@@ -141,6 +151,14 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
     fact("prompt", made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or("?").to_owned());
     fact("generation", serde_json::to_string(&made_by.limits).unwrap_or_default());
     fact("loupe", made_by.loupe.clone());
+    for session in &made_by.sessions {
+        let ended = session.ended.as_deref().unwrap_or("not ended");
+        let by = [session.commit.as_str(), session.host.as_str()].join(" on ");
+        fact(
+            "session",
+            format!("{} to {ended}, commit {by}: {}", session.started, session.command.join(" ")),
+        );
+    }
     if !made_by.strategy.is_null() {
         fact("strategy", made_by.strategy.to_string());
     }
@@ -160,11 +178,13 @@ fn summary_tables(summary: &Summary) -> Vec<Table> {
         table.note = "Unparsed replies stay in the denominator; unscored items do not.".to_owned();
         all.push(table);
         all.extend(harness_figures(profile));
+        all.extend(quirks(profile));
     }
     for profile in &summary.profiles {
         all.extend(tables::rollouts(profile));
         all.extend(tables::calibration(profile));
     }
+    all.extend(tables::failures(summary));
     all.extend(tables::sensitivity(summary));
     all.extend(tables::metrics(summary));
     all.extend(tables::grounding(summary));
@@ -176,6 +196,17 @@ fn harness_figures(profile: &ProfileSummary) -> Option<Table> {
     let mut table = Table::new(format!("As “{}” prints them", profile.name), &["figure", "value"]);
     table.note = "The harness's own figures, quirks included.".to_owned();
     table.rows = profile.printed.iter().map(|(n, v)| vec![n.clone(), format!("{v:.4}")]).collect();
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// What is odd in the rules of a harness and reproduced on purpose.
+fn quirks(profile: &ProfileSummary) -> Option<Table> {
+    let rules = PROFILES.iter().map(|rules| AsProfile::new(*rules));
+    // A judge's model stands behind the name.
+    let rules = rules.into_iter().find(|p| profile.name.split('/').next() == Some(p.name()))?;
+    let mut table = Table::new(format!("Quirks of “{}”, reproduced on purpose", profile.name), &["quirk"]);
+    table.note = rules.about().to_owned();
+    table.rows = rules.rules().quirks().iter().map(|q| vec![(*q).to_owned()]).collect();
     (!table.rows.is_empty()).then_some(table)
 }
 

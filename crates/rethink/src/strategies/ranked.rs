@@ -3,6 +3,7 @@
 use super::entry::{Strategy, taken};
 use crate::request::{Request, RethinkError, Settings};
 use crate::session::{NewAsk, Pass, Session, Who};
+use loupe_core::reasoning::without_reasoning;
 use serde_json::json;
 
 /// The strategy.
@@ -34,7 +35,7 @@ fn run(session: &mut Session<'_>, request: &Request, settings: &Settings) -> Res
 /// The entries of a numbered list (`1.`, `1)`, `-`), or the lines when nothing is numbered; repeats
 /// are left out.
 fn read(text: &str, most: usize) -> Vec<String> {
-    let after = text.rfind("</think>").and_then(|at| text.get(at + "</think>".len()..)).unwrap_or(text);
+    let after = without_reasoning(text).unwrap_or_default();
     let lines: Vec<&str> = after.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let numbered: Vec<&str> = lines.iter().filter_map(|l| entry(l)).collect();
     let mut out: Vec<String> = Vec::new();

@@ -293,7 +293,7 @@ fn slices_windows_and_segments() {
     assert_eq!(outcome.reply.text, "yes");
     assert!(trace.rounds[0].turns[0].words().ends_with(protocols::loupe::VIEWS));
     let result = |n: usize| &trace.pictures[trace.rounds[n].action.as_ref().unwrap().result.unwrap()];
-    assert_eq!((result(0).origin.slice, result(0).origin.plane), (Some(8), Some(Plane::Stored)));
+    assert_eq!((result(0).origin.slice, result(0).origin.plane), (Some(8), Some(Plane::Upright)));
     // The window follows the slice that was shown last.
     assert_eq!(result(1).origin.slice, Some(8));
     assert!(result(1).origin.steps[0].contains("lung"));

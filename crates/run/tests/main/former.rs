@@ -107,6 +107,8 @@ fn nothing_is_added_to_it() {
         box_dialect: "none".into(),
         file_sha256: String::new(),
         settings: BTreeMap::new(),
+        data_root: None,
+        invocation: Default::default(),
     };
     let refused = [
         import(dir.path(), source, &mut std::iter::empty(), &mut std::iter::empty()).map(|_| ()),

@@ -4,6 +4,7 @@
 mod company;
 mod former;
 mod kill;
+mod record;
 mod resume;
 mod templates;
 

@@ -102,9 +102,9 @@ fn another_command_is_refused_and_the_difference_named() {
     assert_eq!(refused(&set, &other, PromptHash::new()), "prompt.name");
     let model = PromptHash::new().with_weights("beef");
     assert_eq!(refused(&set, &plan(2), model), "model.from.checkpoint.weights_sha256");
-    assert_eq!(refused(&QuestionSet::new(7), &plan(2), PromptHash::new()), "n");
-    let holes = QuestionSet::new(6).with_holes();
-    assert_eq!(refused(&holes, &plan(2), PromptHash::new()), "samples_sha256");
+    let mut penalised = plan(2);
+    penalised.limits.repetition_penalty = Some(1.1);
+    assert_eq!(refused(&set, &penalised, PromptHash::new()), "limits.repetition_penalty");
     // How much is done at a time is no part of what made the run.
     assert_eq!(go(dir.path(), &set, &plan(5), 3).unwrap().already, 6);
 }
@@ -130,7 +130,7 @@ fn failures_are_items_with_a_reason_and_the_run_goes_on() {
     };
     assert_eq!(reason("q1"), "image file not found");
     assert!(reason("q2").contains("decoding"));
-    assert!(reason("row 5").contains("row 5: no question"));
+    assert!(reason("row 5").contains("row 6: no question"));
 
     // The images are there now: only what failed for their want is asked again, not prompts that are too long.
     let failures = |lasting: bool| {

@@ -98,6 +98,34 @@ fn the_default_never_looks_at_the_reference() {
     }
 }
 
+/// Reports are asked for where no reference exists; the words cannot depend on there being one.
+#[test]
+fn a_question_for_a_report_is_sent_as_it_stands() {
+    for question in [
+        "Indication: cough. Write the findings and the impression of the report.",
+        "Generate a radiology report for this image.",
+        "Describe the image in detail.",
+        "Please provide the FINDINGS section.",
+        "请撰写这张胸片的诊断报告。",
+    ] {
+        for target in [
+            Target::Unknown,
+            Target::Text(vec!["Clear.".into()]),
+            Target::Report([("findings".into(), "Clear.".into())].into()),
+        ] {
+            let ask = Sample { target, ..sample(question, "", &[]) };
+            assert_eq!(words("loupe", &ask), question);
+        }
+    }
+    for question in
+        ["Which lobe is affected?", "Does the report mention a nodule?", "What is the main finding?"]
+    {
+        assert_ne!(words("loupe", &sample(question, "upper", &[])), question);
+        let bare = Sample { target: Target::Unknown, ..sample(question, "", &[]) };
+        assert_eq!(words("loupe", &bare), question);
+    }
+}
+
 #[test]
 fn braces_in_a_question_are_left_alone() {
     for template in PROMPT_TEMPLATES.iter() {

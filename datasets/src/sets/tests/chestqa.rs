@@ -21,7 +21,7 @@ pub(super) static ENTRY: SetEntry = SetEntry {
 fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let rows = root.rows(&[&format!("{}.json", split.name)])?; // also .jsonl, .csv, .tsv
     let images = root.folder(&["images", "imgs"]);
-    Ok(root.listed(split, rows.into_iter().map(|row| sample_of(root, &images, &row?)).collect()))
+    Ok(root.listed(split, root.samples(rows, |row| sample_of(root, &images, row))))
 }
 
 fn sample_of(root: &Root, images: &str, row: &Row) -> Result<Sample, DataError> {

@@ -24,7 +24,7 @@ impl Sampler {
     /// Checks the settings; `prompt` counts as seen.
     pub(crate) fn new(limits: &GenerationLimits, prompt: &[u32]) -> Result<Self, ModelError> {
         let bad = |setting: &'static str, problem: String| Err(ModelError::Setting { setting, problem });
-        let penalty = limits.repetition_penalty;
+        let penalty = limits.repetition_penalty.unwrap_or(1.0);
         if !(penalty > 0.0 && penalty.is_finite()) {
             return bad("repetition_penalty", format!("must be above 0, got {penalty}"));
         }
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn penalty_divides_positive_and_multiplies_negative() {
-        let limits = GenerationLimits { repetition_penalty: 2.0, ..GenerationLimits::default() };
+        let limits = GenerationLimits { repetition_penalty: Some(2.0), ..GenerationLimits::default() };
         let mut sampler = Sampler::new(&limits, &[1, 3]).unwrap();
         assert_eq!(sampler.next(&SCORES).unwrap().id, 2);
         assert_eq!(sampler.next(&SCORES).unwrap().id, 1);
@@ -230,7 +230,7 @@ mod tests {
                 Sampler::new(&GenerationLimits { sampling, ..GenerationLimits::default() }, &[]).is_err()
             );
         }
-        let limits = GenerationLimits { repetition_penalty: 0.0, ..GenerationLimits::default() };
+        let limits = GenerationLimits { repetition_penalty: Some(0.0), ..GenerationLimits::default() };
         assert!(Sampler::new(&limits, &[]).is_err());
     }
 }

@@ -102,16 +102,14 @@ impl SamConfig {
     /// Reads config.json.
     pub(crate) fn read(config: &Value) -> Result<Self, LoadError> {
         const FILE: &str = "config.json";
-        let empty = Value::Object(serde_json::Map::new());
         let whole = Fields::new(config, FILE);
-        let part = |name: &str| whole.object(name).unwrap_or_else(|| Fields::new(&empty, FILE));
-        let (v, p, d) = (part("vision_config"), part("prompt_encoder_config"), part("mask_decoder_config"));
-        for (fields, act) in [(&v, "gelu"), (&p, "gelu"), (&d, "relu")] {
-            let found = fields.text("hidden_act").unwrap_or(act);
-            if found != act {
-                return Err(fields.bad("hidden_act", format!("{found:?}; SAM has {act:?} here")));
-            }
-        }
+        let part = |name: &str| whole.object_or_defaults(name);
+        let (v, p, d) =
+            (part("vision_config")?, part("prompt_encoder_config")?, part("mask_decoder_config")?);
+        whole.only(&[("quantization_config", "null")])?;
+        v.only(&[("hidden_act", "\"gelu\""), ("num_channels", "3")])?;
+        p.only(&[("hidden_act", "\"gelu\""), ("num_point_embeddings", "4")])?;
+        d.only(&[("hidden_act", "\"relu\"")])?;
         let positive =
             |fields: &Fields<'_>, field: &str, default: usize| match fields.usize_or(field, default)? {
                 0 => Err(fields.bad(field, "must be above 0")),
@@ -185,6 +183,14 @@ impl SamConfig {
             2 * prompt.num_pos_feats == width,
             "is not half the decoder's hidden_size",
         )?;
+        // Parts that say the same of the input as the encoder does.
+        for (field, value) in [
+            ("image_size", vision.image_size),
+            ("patch_size", vision.patch_size),
+            ("image_embedding_size", vision.grid()),
+        ] {
+            p.only(&[(field, value.to_string().as_str())])?;
+        }
         fits(&p, "hidden_size", prompt.hidden_size == width, "differs from mask_decoder_config.hidden_size")?;
         fits(&p, "mask_input_channels", prompt.mask_input_channels.is_multiple_of(4), "not a multiple of 4")?;
         fits(

@@ -244,6 +244,8 @@ impl Sam {
                 dtype: opened.dtype.name().to_owned(),
                 device: opened.device_name,
                 resample: pipeline.resample().to_owned(),
+                settings: checkpoint.settings_values()?,
+                files_sha256: checkpoint.settings_sha256()?,
                 ..CheckpointRecord::default()
             }),
         };

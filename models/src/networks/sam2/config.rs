@@ -96,13 +96,22 @@ const FILE: &str = "config.json";
 impl Sam2Config {
     /// Reads config.json.
     pub(crate) fn read(config: &Value) -> Result<Self, LoadError> {
-        let empty = Value::Object(serde_json::Map::new());
         let whole = Fields::new(config, FILE);
-        let none = || Fields::new(&empty, FILE);
-        let vision = whole.object("vision_config").unwrap_or_else(none);
-        let prompt = whole.object("prompt_encoder_config").unwrap_or_else(none);
-        let decoder = whole.object("mask_decoder_config").unwrap_or_else(none);
-        let hiera = vision.object("backbone_config").unwrap_or_else(none);
+        let vision = whole.object_or_defaults("vision_config")?;
+        let prompt = whole.object_or_defaults("prompt_encoder_config")?;
+        let decoder = whole.object_or_defaults("mask_decoder_config")?;
+        let hiera = vision.object_or_defaults("backbone_config")?;
+        const GELU: (&str, &str) = ("hidden_act", "\"gelu\"");
+        whole.only(&[
+            ("quantization_config", "null"),
+            ("memory_attention_feed_forward_hidden_act", "\"relu\""),
+            ("mask_downsampler_hidden_act", "\"gelu\""),
+            ("memory_fuser_hidden_act", "\"gelu\""),
+        ])?;
+        vision.only(&[GELU])?;
+        hiera.only(&[GELU, ("num_channels", "3")])?;
+        prompt.only(&[GELU, ("num_point_embeddings", "4"), ("scale", "1")])?;
+        decoder.only(&[GELU])?;
         let width = positive(&vision, "fpn_hidden_size", 256)?;
         let side = square(&prompt, "image_size", 1024)?;
         let read = Self {
@@ -237,7 +246,7 @@ impl MemoryConfig {
         let points =
             [fields.usize_or("multimask_min_pt_num", 0)?, fields.usize_or("multimask_max_pt_num", 1)?];
         // 5.x nests the base of the rotary positions.
-        let theta = match fields.object("rope_parameters") {
+        let theta = match fields.object("rope_parameters")? {
             Some(rope) => rope.positive_f64_or("rope_theta", usual.rope_theta)?,
             None => fields.positive_f64_or("memory_attention_rope_theta", usual.rope_theta)?,
         };

@@ -10,7 +10,7 @@ use crate::error::LoadError;
 use crate::layers::vars::Vars;
 use crate::networks::sam::segmenter::{MakePipeline, Opened, Sam, failed};
 use crate::options::LoadOptions;
-use loupe_core::segmenter::{FollowRules, by_previous_mask};
+use loupe_core::segmenter::{FollowRules, by_previous_mask, why_not_continued};
 use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::sync::Arc;
@@ -91,6 +91,26 @@ impl Segmenter for Sam2 {
             return by_previous_mask(self, frames, start, prompts, &FollowRules::default());
         }
         self.segment_frames(frames, start, prompts)
+    }
+
+    fn why_alone(
+        &mut self,
+        frames: &[Picture],
+        start: usize,
+        first: &Mask,
+    ) -> Result<Vec<String>, SegmentError> {
+        if self.tracker.is_none() {
+            return why_not_continued(self, frames, start, first, &FollowRules::default());
+        }
+        let beside = [start.checked_sub(1), Some(start + 1).filter(|n| *n < frames.len())];
+        Ok(match beside.into_iter().flatten().collect::<Vec<_>>()[..] {
+            [] => vec!["there are no slices beside it".to_owned()],
+            ref beside => {
+                let said =
+                    |n: &usize| format!("slice {n}: the model's memory finds the object there no more");
+                beside.iter().map(said).collect()
+            }
+        })
     }
 
     fn segment_all(

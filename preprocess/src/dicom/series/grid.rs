@@ -4,6 +4,7 @@ use super::options::{Irregular, Options};
 use super::scan::{Group, Slice};
 use crate::dicom::files::Blob;
 use crate::dicom::image::Image;
+use crate::volume_facts::{SliceFacts, SliceInstance, SliceMaking, VolumeFacts};
 use loupe_core::geometry::{Lps, LpsFromIndex, dot, norm};
 use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
@@ -11,7 +12,8 @@ use loupe_core::volume::Volume;
 use loupe_core::words::counted;
 use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Two positions closer than this are the same, in mm.
 const SAME_POSITION_MM: f64 = 0.005;
@@ -32,8 +34,29 @@ pub struct SliceGrid {
 pub(super) enum Fill {
     /// A stored slice, as an index into the group.
     Slice(usize),
+    /// The stored slice that lies nearest, at another place.
+    Nearest(usize),
     /// Between two stored slices; the share of the second.
     Between(usize, usize, f64),
+}
+
+impl Fill {
+    /// The stored slices that it takes.
+    fn members(&self) -> Vec<usize> {
+        match self {
+            Self::Slice(n) | Self::Nearest(n) => vec![*n],
+            Self::Between(a, b, _) => vec![*a, *b],
+        }
+    }
+}
+
+/// A volume with what is known of its slices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// Values and place.
+    pub volume: Volume,
+    /// How its slices are shown, where they came from, and which voxels are padding.
+    pub facts: VolumeFacts,
 }
 
 /// Indices into the group at one position, in order of time.
@@ -287,10 +310,16 @@ fn fill_at(positions: &[Position], phase: usize, distance: f64, options: &Option
         Irregular::Resample if share > 1e-6 && share < 1.0 - 1e-6 => {
             Fill::Between(member(before), member(after), share)
         }
+        Irregular::Nearest if share > 1e-6 && share < 1.0 - 1e-6 => {
+            Fill::Nearest(member(if share < 0.5 { before } else { after }))
+        }
         _ if share < 0.5 => Fill::Slice(member(before)),
         _ => Fill::Slice(member(after)),
     }
 }
+
+/// A decoded slice, and which of its pixels are padding.
+type Decoded = (Array2<f32>, Option<Array2<bool>>);
 
 /// Decodes the slices of one phase.
 pub(super) fn fill(
@@ -298,7 +327,7 @@ pub(super) fn fill(
     phase: &[Fill],
     placed: &SliceGrid,
     options: &Options,
-) -> Result<Volume, MediaError> {
+) -> Result<Phase, MediaError> {
     let [rows, columns] = group.size;
     let voxels = options.limits.pixels(&[phase.len() as u64, rows as u64, columns as u64])?;
     // The slices and the volume that they are put into; what came out of an archive; a frame being decoded on
@@ -307,51 +336,86 @@ pub(super) fn fill(
     let archive: usize = group.blobs.iter().map(held).sum();
     let frame = rows * columns * 24;
     options.limits.together(&[
-        (voxels, 2 * size_of::<f32>()),
+        (voxels, 2 * (size_of::<f32>() + size_of::<bool>())),
         (archive, 1),
         (rayon::current_num_threads(), frame),
     ])?;
     // Each file is parsed once, then its frames are decoded in parallel.
-    let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for fill in phase {
-        let members = match fill {
-            Fill::Slice(n) => vec![*n],
-            Fill::Between(a, b, _) => vec![*a, *b],
-        };
-        for n in members {
-            if let Some(slice) = group.slices.get(n) {
-                needed.entry(slice.blob).or_default().push(n);
-            }
+    let mut needed: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for n in phase.iter().flat_map(Fill::members) {
+        if let Some(slice) = group.slices.get(n) {
+            needed.entry(slice.blob).or_default().insert(n);
         }
     }
-    let decode = |(blob, members): (&usize, &Vec<usize>)| -> Result<Vec<(usize, Array2<f32>)>, MediaError> {
+    let decode = |(blob, members): (&usize, &BTreeSet<usize>)| -> Result<Vec<(usize, Decoded)>, MediaError> {
         let blob = group.blobs.get(*blob).ok_or(MediaError::NotFound)?;
         let image = Image::parse(blob.read(&options.limits)?, &options.limits)?;
         let one = |n: &usize| {
             let slice = group.slices.get(*n).ok_or(MediaError::NotFound)?;
-            let values = image.values(slice.frame)?;
-            let values = match slice.tile {
-                Some(tile) => super::mosaic::cut(&values, image.format(), tile, group.size),
-                None => values,
-            };
-            let plane = Array2::from_shape_vec((rows, columns), values);
-            Ok((*n, plane.map_err(|_| refuse(format!("slice {n} has another size")))?))
+            let (mut values, mut padding) = image.values_and_padding(slice.frame)?;
+            if let Some(tile) = slice.tile {
+                values = super::mosaic::cut(&values, image.format(), tile, group.size);
+                padding = padding.map(|p| super::mosaic::cut(&p, image.format(), tile, group.size));
+            }
+            let size = |_| refuse(format!("slice {n} has another size"));
+            let plane = Array2::from_shape_vec((rows, columns), values).map_err(size)?;
+            let padding = padding.map(|p| Array2::from_shape_vec((rows, columns), p)).transpose();
+            Ok((*n, (plane, padding.map_err(size)?)))
         };
         members.par_iter().map(one).collect()
     };
     let decoded: Result<Vec<_>, MediaError> = needed.par_iter().map(decode).collect();
-    let decoded: BTreeMap<usize, Array2<f32>> = decoded?.into_iter().flatten().collect();
-    let volume = Array3::from_shape_vec((phase.len(), rows, columns), filled(voxels, 0f32)?);
-    let mut volume = volume.map_err(|_| refuse("the slices do not fill the volume".to_owned()))?;
-    for (mut out, fill) in volume.axis_iter_mut(Axis(0)).zip(phase) {
+    let decoded: BTreeMap<usize, Decoded> = decoded?.into_iter().flatten().collect();
+    let shape = (phase.len(), rows, columns);
+    let whole = |_| refuse("the slices do not fill the volume".to_owned());
+    let mut volume = Array3::from_shape_vec(shape, filled(voxels, 0f32)?).map_err(whole)?;
+    let padded = decoded.values().any(|(_, padding)| padding.is_some());
+    let mut padding = match padded {
+        true => Some(Array3::from_shape_vec(shape, filled(voxels, false)?).map_err(whole)?),
+        false => None,
+    };
+    for (k, (mut out, fill)) in volume.axis_iter_mut(Axis(0)).zip(phase).enumerate() {
         let slice = |n: &usize| decoded.get(n).ok_or_else(|| refuse(format!("slice {n} was not decoded")));
         match fill {
-            Fill::Slice(n) => out.assign(slice(n)?),
+            Fill::Slice(n) | Fill::Nearest(n) => out.assign(&slice(n)?.0),
             Fill::Between(a, b, share) => {
                 let share = *share as f32;
-                out.assign(&(slice(a)? * (1.0 - share) + slice(b)? * share));
+                out.assign(&(&slice(a)?.0 * (1.0 - share) + &slice(b)?.0 * share));
+            }
+        }
+        // Between padding and an image there is nothing.
+        for n in fill.members() {
+            if let (Some(whole), Some(own)) = (&mut padding, &slice(&n)?.1) {
+                whole.index_axis_mut(Axis(0), k).zip_mut_with(own, |to, from| *to |= from);
             }
         }
     }
-    Ok(Volume { voxels: volume, lps_from_index: placed.lps_from_index, modality: group.modality })
+    let slices = phase.iter().map(|fill| facts(group, fill)).collect();
+    let frame_of_reference = group.about.frame_of_reference.clone();
+    let facts = VolumeFacts { slices, padding, upright: true, frame_of_reference };
+    let volume = Volume { voxels: volume, lps_from_index: placed.lps_from_index, modality: group.modality };
+    Ok(Phase { volume, facts })
+}
+
+/// What is known of a slice of the grid.
+fn facts(group: &Group, fill: &Fill) -> SliceFacts {
+    let (nearest, making) = match fill {
+        Fill::Slice(n) => (*n, SliceMaking::Stored),
+        Fill::Nearest(n) => (*n, SliceMaking::Nearest),
+        Fill::Between(a, b, share) => (if *share < 0.5 { *a } else { *b }, SliceMaking::Between),
+    };
+    let instance = |n: usize| {
+        let slice = group.slices.get(n)?;
+        let same_file = |other: &Slice| other.blob == slice.blob && other.frame != slice.frame;
+        Some(SliceInstance {
+            sop_instance_uid: slice.instance_uid.clone(),
+            instance_number: slice.instance_number,
+            frame: (slice.frame > 0 || group.slices.iter().any(same_file)).then_some(slice.frame),
+        })
+    };
+    SliceFacts {
+        presentation: group.slices.get(nearest).map(|s| Arc::clone(&s.presentation)).unwrap_or_default(),
+        making,
+        instances: fill.members().into_iter().filter_map(instance).collect(),
+    }
 }

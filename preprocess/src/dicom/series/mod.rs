@@ -4,21 +4,23 @@
 //! Instance Number; the step between slices is the difference of their positions, never a thickness
 //! attribute. What is irregular is an error unless the caller says what to do.
 
+mod about;
 mod deskew;
 mod grid;
+mod listing;
 mod mosaic;
 mod options;
 mod scan;
 
-pub use grid::SliceGrid;
+pub use about::PhaseFact;
+pub use grid::{Phase, SliceGrid};
+pub use listing::{SeriesEntry, list};
 pub use options::{Irregular, Options};
 
 use super::files;
 use loupe_core::files::open_regular;
-use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
-use loupe_core::window::Window;
 use scan::Group;
 use std::io::Read;
 use std::path::Path;
@@ -26,7 +28,7 @@ use std::path::Path;
 /// What a series holds.
 pub enum Content {
     /// One volume for each phase (time point, echo, b-value): one for an ordinary scan.
-    Volumes(Vec<Volume>),
+    Volumes(Vec<Phase>),
     /// Frames without a common geometry: projections, ultrasound, cine, captures. Each with the file
     /// it is in and its number there.
     Frames(Vec<(files::Blob, usize)>),
@@ -42,8 +44,6 @@ pub struct Series {
     pub frames: usize,
     /// Rows and columns of a frame.
     pub size: [usize; 2],
-    /// The first usable window of the first file.
-    pub window: Option<Window>,
     /// Number type and transfer syntax of the first file.
     pub stored: String,
     /// The images, or why they do not make a volume.
@@ -121,7 +121,9 @@ pub fn choose(blobs: Vec<files::Blob>, options: &Options) -> Result<(Content, Se
 /// As [`load_one`], and when it makes no volume.
 pub fn load_series(path: &Path, options: &Options) -> Result<(Vec<Volume>, Series), MediaError> {
     match load_one(path, options)? {
-        (Content::Volumes(volumes), series) => Ok((volumes, series)),
+        (Content::Volumes(phases), series) => {
+            Ok((phases.into_iter().map(|phase| phase.volume).collect(), series))
+        }
         (Content::Frames(_), _) => Err(no_volume()),
     }
 }
@@ -145,15 +147,15 @@ pub fn load_volume(path: &Path, options: &Options) -> Result<(Volume, Vec<String
     }
 }
 
-/// Does a folder hold DICOM files? Looks at the beginnings of the first few.
-pub fn is_series_folder(folder: &Path, limits: &DecodeLimits) -> bool {
+/// Are the files of a folder DICOM? Looks at the beginnings of the first few.
+pub fn is_series(listed: &[files::Blob]) -> bool {
     let begins = |blob: &files::Blob| {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
         let read = open_regular(path).and_then(|f| f.take(4096).read_to_end(&mut head));
-        read.is_ok() && loupe_dicom::parse::looks_like_dicom(&head)
+        read.is_ok() && files::begins_as_dicom(&head)
     };
-    files::collect(folder, limits).is_ok_and(|blobs| blobs.iter().take(8).any(begins))
+    listed.iter().take(8).any(begins)
 }
 
 /// A group as one series, or as several when irregular steps are to be split.
@@ -163,7 +165,6 @@ fn load(group: &Group, options: &Options) -> Vec<Series> {
         files: group.blobs.len(),
         frames: group.slices.len(),
         size: group.size,
-        window: group.window,
         stored: group.stored.clone(),
         content,
         notes,
@@ -180,8 +181,8 @@ fn load(group: &Group, options: &Options) -> Vec<Series> {
                 let mut notes = group.notes.clone();
                 notes.extend(placed.notes.iter().cloned());
                 let volumes = placed.phases.iter().map(|phase| {
-                    let volume = grid::fill(group, phase, &placed, options)?;
-                    if options.deskew { deskew::deskew(&volume, &options.limits) } else { Ok(volume) }
+                    let phase = grid::fill(group, phase, &placed, options)?;
+                    if options.deskew { deskew::deskew(phase, &options.limits) } else { Ok(phase) }
                 });
                 series(volumes.collect::<Result<Vec<_>, _>>().map(Content::Volumes), notes)
             })

@@ -73,7 +73,7 @@ impl Mosaic {
 }
 
 /// The values of one tile.
-pub(super) fn cut(values: &[f32], format: &Format, tile: usize, size: [usize; 2]) -> Vec<f32> {
+pub(super) fn cut<T: Copy>(values: &[T], format: &Format, tile: usize, size: [usize; 2]) -> Vec<T> {
     let across = (format.columns / size[1].max(1)).max(1);
     let (top, left) = (tile / across * size[0], tile % across * size[1]);
     (top..top + size[0])

@@ -1,22 +1,26 @@
 //! Headers of all files, and which of their frames belong together.
 
+use super::about::About;
 use crate::dicom::files::Blob;
 use crate::dicom::format::Format;
-use crate::dicom::functional::{group, place};
+use crate::dicom::functional::place;
 use crate::dicom::geometry::FramePlane;
 use crate::dicom::image::modality_of;
-use crate::dicom::values::windows;
+use crate::dicom::overlays::announcement;
+use crate::dicom::values::{Transform, presentation};
+use crate::presentation::Presentation;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::picture::INCOMPLETE;
 use loupe_core::volume::Modality;
-use loupe_core::window::Window;
 use loupe_core::words::counted;
 use loupe_dicom::object::{Dataset, Object};
 use loupe_dicom::parse;
 use loupe_dicom::tags;
 use rayon::prelude::*;
+use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// One frame of one file.
 #[derive(Debug, Clone)]
@@ -36,6 +40,10 @@ pub(super) struct Slice {
     pub thickness_mm: Option<f64>,
     /// The object's own UID, to recognise copies of a file.
     pub instance_uid: Option<String>,
+    /// Instance Number.
+    pub instance_number: Option<i64>,
+    /// How it is shown.
+    pub presentation: Arc<Presentation>,
 }
 
 /// Frames that share series, frame of reference, size, spacing, image type and orientation.
@@ -45,17 +53,18 @@ pub(super) struct Group {
     pub blobs: Vec<Blob>,
     pub slices: Vec<Slice>,
     pub notes: Vec<String>,
-    pub window: Option<Window>,
     /// Number type and transfer syntax of the first file.
     pub stored: String,
+    /// What the header of the first file says of its series.
+    pub about: About,
     key: Vec<String>,
     grey: bool,
 }
 
 impl Group {
-    /// Do the frames have places in space and intensities?
+    /// Do the frames have places in space and intensities? Those of a segmentation are masks, which may overlap.
     pub(super) fn makes_volumes(&self) -> bool {
-        self.grey && self.slices.iter().all(|s| s.plane.is_some())
+        self.grey && !self.about.segmentation && self.slices.iter().all(|s| s.plane.is_some())
     }
 
     fn accepts(&self, key: &[String], plane: Option<&FramePlane>) -> bool {
@@ -74,14 +83,39 @@ impl Group {
 
 /// What one file contributes.
 struct Header {
+    /// Its place among the others.
+    rank: Rank,
     key: Vec<String>,
     modality: Modality,
     size: [usize; 2],
     grey: bool,
     slices: Vec<Slice>,
-    note: Option<String>,
-    window: Option<Window>,
+    notes: Vec<String>,
     stored: String,
+    about: About,
+}
+
+/// What orders files, whatever they are called: Series Number, series, Instance Number, the place of the first
+/// frame along the patient's axes, and the object's own UID.
+#[derive(PartialEq)]
+struct Rank {
+    series_number: i64,
+    series: String,
+    instance_number: i64,
+    place: [f64; 3],
+    instance: Option<String>,
+}
+
+impl Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.series_number, &self.series, self.instance_number)
+            .cmp(&(other.series_number, &other.series, other.instance_number))
+            .then_with(|| {
+                let pairs = self.place.iter().zip(&other.place);
+                pairs.map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+            })
+            .then_with(|| self.instance.cmp(&other.instance))
+    }
 }
 
 /// What a file turned out to be.
@@ -138,21 +172,23 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
     let mut groups: Vec<Group> = Vec::new();
     let mut first_error = None;
     let (mut unreadable, mut without, mut images) = (0usize, 0usize, 0usize);
+    let mut read = Vec::new();
     for (blob, header) in blobs.into_iter().zip(headers) {
-        let header = match header {
-            Found::Other => continue,
-            Found::Image(header) => header,
+        match header {
+            Found::Other => {}
+            Found::Image(header) => read.push((blob, header)),
             Found::NoImage(e) => {
                 without += 1;
                 first_error.get_or_insert(e);
-                continue;
             }
             Found::Unreadable(e) => {
                 unreadable += 1;
                 first_error.get_or_insert(e);
-                continue;
             }
-        };
+        }
+    }
+    read.sort_by(|(_, a), (_, b)| a.rank.cmp(&b.rank));
+    for (blob, header) in read {
         images += 1;
         for slice in header.slices {
             let at = groups.iter().position(|g| g.accepts(&header.key, slice.plane.as_ref()));
@@ -163,8 +199,8 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
                     blobs: Vec::new(),
                     slices: Vec::new(),
                     notes: Vec::new(),
-                    window: header.window,
                     stored: header.stored.clone(),
+                    about: header.about.clone(),
                     key: header.key.clone(),
                     grey: header.grey,
                 });
@@ -176,9 +212,15 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
                 group.slices.last().is_none_or(|s| s.instance_uid != slice.instance_uid)
             } {
                 group.blobs.push(blob.clone());
-                group.notes.extend(header.note.clone());
+                group.notes.extend(header.notes.clone());
             }
-            group.slices.push(Slice { blob: group.blobs.len() - 1, ..slice });
+            // Most slices of a series are shown alike; tables are too large to keep one for each.
+            let known = group.slices.last().map(|s| &s.presentation);
+            let presentation = match known.filter(|known| **known == slice.presentation) {
+                Some(known) => Arc::clone(known),
+                None => Arc::clone(&slice.presentation),
+            };
+            group.slices.push(Slice { blob: group.blobs.len() - 1, presentation, ..slice });
         }
     }
     if images == 0 {
@@ -197,7 +239,13 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
         n => say(format!("{n} DICOM files next to it hold no image")),
     }
     for group in &mut groups {
-        group.notes.dedup();
+        let mut seen = Vec::new();
+        for note in std::mem::take(&mut group.notes) {
+            if !seen.contains(&note) {
+                seen.push(note);
+            }
+        }
+        group.notes = seen;
     }
     Ok(groups)
 }
@@ -207,13 +255,16 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
     let data = &object.data;
     let text = |tag| data.text(tag).unwrap_or_default();
     let mut size = [format.rows, format.columns];
+    let grey = format.photometric.is_grey() && format.samples == 1;
     let mosaic = super::mosaic::Mosaic::read(data, &format)?;
     let planes: Vec<(usize, Option<usize>, Option<FramePlane>)> = match &mosaic {
         Some(mosaic) => {
             size = mosaic.size;
             (0..mosaic.count).map(|tile| (0, Some(tile), Some(mosaic.plane(tile)))).collect()
         }
-        None => (0..format.frames).map(|frame| (frame, None, plane(data, frame, format.frames))).collect(),
+        None => (0..format.frames)
+            .map(|frame| (frame, None, FramePlane::among(data, frame, format.frames)))
+            .collect(),
     };
     let key = vec![
         text(tags::SERIES_INSTANCE_UID),
@@ -222,7 +273,23 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         // A derived map and the images it was made from may share a series.
         text(tags::IMAGE_TYPE),
         text(tags::MODALITY),
+        // Colours have no intensities to stack.
+        grey.to_string(),
     ];
+    let whole = data.integer(tags::INSTANCE_NUMBER);
+    let rank = Rank {
+        series_number: data.integer(tags::SERIES_NUMBER).unwrap_or(0),
+        series: text(tags::SERIES_INSTANCE_UID),
+        instance_number: whole.unwrap_or(0),
+        place: planes.first().and_then(|(.., plane)| *plane).map_or([0.0; 3], |plane| plane.position),
+        instance: data.text(tags::SOP_INSTANCE_UID),
+    };
+    let shown = |frame| {
+        // A broken transform is refused when the frame is decoded.
+        let transform = Transform::read(object, frame, format.signed);
+        let transform = transform.unwrap_or(Transform::Linear { slope: 1.0, intercept: 0.0 });
+        Arc::new(presentation(data, frame, &format, &transform))
+    };
     let slices = planes.into_iter().map(|(frame, tile, plane)| Slice {
         blob: 0,
         frame,
@@ -233,35 +300,22 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
             .number(tags::SLICE_THICKNESS)
             .filter(|t| t.is_finite() && *t > 0.0),
         instance_uid: data.text(tags::SOP_INSTANCE_UID),
+        instance_number: whole,
+        presentation: shown(frame),
     });
+    let slices: Vec<Slice> = slices.collect();
+    let truncated = object.truncated_in.map(parse::truncation_note);
     Ok(Header {
+        rank,
         key,
         modality: modality_of(object),
         size,
-        grey: format.photometric.is_grey() && format.samples == 1,
-        slices: slices.collect(),
-        note: object.truncated_in.map(parse::truncation_note),
+        grey,
+        slices,
+        notes: truncated.into_iter().chain(announcement(data)).collect(),
+        about: About::read(object),
         stored: format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax)),
-        window: windows(data, 0).into_iter().map(|(window, _)| window).find(Window::is_valid),
     })
-}
-
-/// The plane of a frame; RT dose grids give offsets from the first (C.8.8.3.2).
-fn plane(data: &Dataset, frame: usize, frames: usize) -> Option<FramePlane> {
-    let mut plane = FramePlane::read(data, frame)?;
-    if frames == 1 {
-        return Some(plane);
-    }
-    if group(data, frame, tags::PLANE_POSITION_SEQUENCE).is_some() {
-        return Some(plane);
-    }
-    // Several frames with one position: a sequence in time, or a grid with offsets.
-    let offsets = data.numbers(tags::GRID_FRAME_OFFSET_VECTOR).filter(|o| o.len() == frames)?;
-    let first = if offsets.first() == Some(&0.0) { 0.0 } else { *offsets.first()? };
-    let offset = offsets.get(frame)? - first;
-    let normal = plane.normal();
-    plane.position = [0, 1, 2].map(|n| plane.position[n] + normal[n] * offset);
-    Some(plane)
 }
 
 /// What orders frames at one position.

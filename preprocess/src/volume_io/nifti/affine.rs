@@ -26,15 +26,20 @@ pub(super) fn lps_from_index(
     xform: Xform,
     notes: &mut Vec<String>,
 ) -> Result<LpsFromIndex, MediaError> {
+    // Programs that know no sform leave zeros in it; such a matrix has no place for any voxel.
+    let sform_usable = is_regular(&h.srow);
+    if !sform_usable && h.sform_code > 0 {
+        notes.push("the sform is singular (voxels without a size) and not used".into());
+    }
     let (ras, from) = match xform {
-        Xform::Nibabel => match (known(h.sform_code), known(h.qform_code)) {
+        Xform::Nibabel => match (known(h.sform_code) && sform_usable, known(h.qform_code)) {
             (true, _) => (h.srow, "sform"),
             (false, true) => (qform(h, h.qfac == -1.0)?, "qform"),
             (false, false) if h.spm_origin.is_some() => (centred(h), "origin of SPM, x flipped"),
             (false, false) => (centred(h), "no matrix: centred, x flipped"),
         },
         Xform::Itk => {
-            let sform = (h.sform_code > 0).then(|| itk_sform(h));
+            let sform = (h.sform_code > 0 && sform_usable).then(|| itk_sform(h));
             match (sform, h.qform_code > 0) {
                 (Some(Some(sform)), false) => (sform, "sform"),
                 (Some(Some(sform)), true) if h.sform_code == 1 => (sform, "sform"),
@@ -57,6 +62,9 @@ pub(super) fn lps_from_index(
         Xform::Itk => "itk",
     };
     notes.push(format!("geometry: {from} ({convention})"));
+    if from == "sform" {
+        notes.extend(contradiction(h, &ras));
+    }
     let scale = match (h.units, xform) {
         (1, Xform::Itk) => 1000.0,
         (3, Xform::Itk) => 0.001,
@@ -66,7 +74,44 @@ pub(super) fn lps_from_index(
         }
         _ => 1.0,
     };
-    Ok(LpsFromIndex::from_ras(ras.map(|row| row.map(|v| v * scale))))
+    let lps_from_index = LpsFromIndex::from_ras(ras.map(|row| row.map(|v| v * scale)));
+    let sizes = lps_from_index.spacing_mm();
+    if sizes.iter().any(|mm| !PLAUSIBLE_MM.contains(mm)) {
+        notes.push(format!("voxels of {} mm are implausible: is the header in mm?", by(&sizes)));
+    }
+    Ok(lps_from_index)
+}
+
+/// Voxel sizes that no note is made of.
+const PLAUSIBLE_MM: std::ops::RangeInclusive<f64> = 0.001..=100.0;
+
+/// By how much a voxel size of the sform may differ from `pixdim`, as a share: both are rounded.
+const SAME_SIZE: f64 = 0.01;
+
+/// Does a matrix give every voxel a place of its own? Lengths differ, so its volume is compared with theirs.
+fn is_regular(rows: &[[f64; 4]; 3]) -> bool {
+    let map = LpsFromIndex { m: *rows };
+    let lengths: f64 = map.spacing_mm().iter().product();
+    lengths.is_finite() && lengths > 0.0 && map.determinant().abs() > 1e-6 * lengths
+}
+
+/// That the sform's voxel sizes are not those of `pixdim`: some programs write directions alone into it.
+fn contradiction(h: &Header, ras: &[[f64; 4]; 3]) -> Option<String> {
+    let sizes = LpsFromIndex { m: *ras }.spacing_mm();
+    let pairs = sizes.iter().zip(h.spacing).take(h.axes.min(3));
+    let differs = pairs.clone().any(|(a, b)| (a - b).abs() > SAME_SIZE * a.max(b));
+    differs.then(|| {
+        format!(
+            "sform and pixdim contradict each other: voxels of {} mm against {} mm; the sform is used, and all \
+             sizes in mm follow it",
+            by(&sizes),
+            by(&h.spacing)
+        )
+    })
+}
+
+fn by(sizes: &[f64; 3]) -> String {
+    sizes.map(|mm| format!("{}", (mm * 1e4).round() / 1e4)).join(" × ")
 }
 
 /// The codes that nifti1.h defines; nibabel takes others as 0.

@@ -12,10 +12,11 @@ mod header;
 mod write;
 
 pub use affine::Xform;
-pub use write::{label_bytes, volume_bytes};
+pub use write::{label_bytes, shear_note, volume_bytes};
 
 use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked, verify};
 use super::read::ReadVolume;
+use crate::volume_facts::VolumeFacts;
 use header::{FORMAT, Header, field};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
@@ -143,7 +144,7 @@ pub fn read(
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index, modality: Modality::Other },
         frames,
-        stored_window: header.window(),
+        facts: VolumeFacts::of_window(header.window()),
         stored_type: header.element.name(),
         label_names: BTreeMap::new(),
         notes,

@@ -3,14 +3,16 @@
 use super::header::field;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use loupe_core::geometry::{LpsFromIndex, norm};
+use loupe_core::geometry::{LpsFromIndex, cross, dot, norm};
 use loupe_core::mask::LabelVolume;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 use std::io::Write;
 
-/// A gzipped NIfTI-1 file of the labels as uint16, with the volume's matrix as sform and, when it
-/// is not sheared, as qform too, so that readers of either convention agree.
+/// A gzipped NIfTI-1 file of the labels as uint16, with the volume's matrix as sform and as qform, so that
+/// readers of either convention agree. A qform cannot say a shear (gantry tilt): it then has the slices above one
+/// another along their normal, as ITK places the slices of such a series too, so that ITK opens the file
+/// ([`shear_note`]).
 ///
 /// # Errors
 /// When a side is above 32 767 voxels, the most NIfTI-1 can say.
@@ -28,6 +30,46 @@ pub fn volume_bytes(volume: &Volume) -> Result<Vec<u8>, MediaError> {
     let [slices, rows, columns] = volume.shape();
     let head = header([columns, rows, slices], 16, 32, &volume.lps_from_index)?;
     packed(&head, volume.voxels.iter().flat_map(|v| v.to_le_bytes()))
+}
+
+/// What has to be said of a file of sheared voxels; `None` for others.
+pub fn shear_note(map: &LpsFromIndex) -> Option<String> {
+    let tilt = map.tilt_degrees();
+    (!is_square(map)).then(|| {
+        format!(
+            "the slices are tilted by {tilt:.2}°: the sform has them where they are; ITK (SimpleITK, 3D Slicer, \
+             ITK-SNAP) reads the qform, which has them straight above one another, as it has the series itself; \
+             --deskew resamples both"
+        )
+    })
+}
+
+/// Are the axes perpendicular?
+fn is_square(map: &LpsFromIndex) -> bool {
+    let units = [0, 1, 2].map(|a| {
+        let c = map.column(a);
+        let length = norm(c);
+        c.map(|v| v / length)
+    });
+    [(0, 1), (0, 2), (1, 2)].iter().all(|&(a, b)| dot(units[a], units[b]).abs() < 1e-5)
+}
+
+/// The map with slices above one another along the normal of their plane, and rows at a right angle to columns.
+fn straightened(map: &LpsFromIndex) -> LpsFromIndex {
+    let (i, j, k) = (map.column(0), map.column(1), map.column(2));
+    let unit = |v: [f64; 3]| v.map(|x| x / norm(v));
+    let row = unit(i);
+    let along = dot(j, row);
+    let column = unit([0, 1, 2].map(|a| j[a] - along * row[a]));
+    let normal = cross(row, column);
+    let sign = if dot(k, normal) < 0.0 { -1.0 } else { 1.0 };
+    let scaled = |v: [f64; 3], length: f64| v.map(|x| x * length);
+    LpsFromIndex::from_columns(
+        scaled(row, norm(i)),
+        scaled(column, norm(j)),
+        scaled(normal, sign * norm(k)),
+        map.column(3),
+    )
 }
 
 fn packed(head: &[u8], body: impl Iterator<Item = u8>) -> Result<Vec<u8>, MediaError> {
@@ -62,7 +104,10 @@ fn header(size: [usize; 3], datatype: i16, bitpix: i16, map: &LpsFromIndex) -> R
     put(70, &datatype.to_le_bytes());
     put(72, &bitpix.to_le_bytes());
     let spacing = map.spacing_mm();
-    let quaternion = quaternion(map);
+    let quaternion = match is_square(map) {
+        true => quaternion(map),
+        false => quaternion(&straightened(map)),
+    };
     let qfac = if quaternion.is_some_and(|q| q.1) { -1.0f32 } else { 1.0 };
     put(76, &qfac.to_le_bytes());
     for (n, mm) in spacing.iter().enumerate() {

@@ -30,7 +30,7 @@ pub(crate) struct PackedValues {
 impl PackedValues {
     /// Of a picture that was made with a window; `None` when it was not, or there are no finite values.
     /// Whole numbers that span less than 65 536 are kept exactly, others to 1/65 535 of their range.
-    /// What is not finite becomes the smallest value.
+    /// What is not finite, padding among it, becomes the value that is shown darkest.
     pub(crate) fn of(picture: &Picture, from: &Intensities) -> Option<Self> {
         let window = picture.origin.window?;
         let finite = from.values.iter().copied().filter(|v| v.is_finite());
@@ -45,7 +45,11 @@ impl PackedValues {
         } else {
             ((high - low) / 65_535.0).max(f64::MIN_POSITIVE)
         };
-        let number = |v: f32| if v.is_finite() { ((f64::from(v) - low) / scale).round() as u16 } else { 0 };
+        let dark = if from.inverted { high } else { low };
+        let number = |v: f32| {
+            let v = if v.is_finite() { f64::from(v) } else { dark };
+            ((v - low) / scale).round() as u16
+        };
         let split = |v: &f32| {
             let [high, low] = number(*v).to_be_bytes();
             [high, low, 0]

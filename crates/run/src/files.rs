@@ -1,0 +1,32 @@
+//! The files of a run folder by name, and how they are written.
+
+use crate::error::RunError;
+use loupe_core::files::write_whole;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+pub(crate) const RUN: &str = "run.json";
+pub(crate) const SAMPLES: &str = "samples.jsonl";
+pub(crate) const REPLIES: &str = "replies.jsonl";
+pub(crate) const PROBE: &str = ".space";
+
+/// Writes a file of the folder, whole or not at all.
+///
+/// # Errors
+/// When the folder cannot be written or `write` fails.
+pub fn replace(
+    dir: &Path,
+    name: &'static str,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), RunError> {
+    write_whole(&dir.join(name), write).map_err(|source| write_error(dir, name, source))
+}
+
+pub(crate) fn write_error(dir: &Path, file: &'static str, source: std::io::Error) -> RunError {
+    RunError::Write { folder: dir.into(), file, source }
+}
+
+pub(crate) fn read_error(dir: &Path, file: &'static str, source: std::io::Error) -> RunError {
+    RunError::Read { folder: dir.into(), file, source }
+}

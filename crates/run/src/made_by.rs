@@ -1,0 +1,137 @@
+//! run.json: what made a run, and what of it must not change.
+
+use crate::error::RunError;
+use crate::plan::{Selection, Setting};
+use crate::session::Session;
+use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provenance};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Layout version written by this code.
+pub(crate) const FORMAT: u32 = 2;
+/// Layouts that can be read, scored and compared.
+pub(crate) const READABLE: std::ops::RangeInclusive<u32> = 1..=FORMAT;
+
+/// What made a run. What decides its replies must be the same on resume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeBy {
+    /// Version of the folder's layout.
+    pub format: u32,
+    /// Version of loupe.
+    pub loupe: String,
+    /// The set and its fingerprint.
+    pub dataset: DatasetInfo,
+    /// Which of its samples.
+    pub selection: Selection,
+    /// How many that is.
+    pub n: usize,
+    /// SHA-256 over the samples (questions, references, choices, groups, tags and image names, not where they lie).
+    pub samples_sha256: String,
+    /// The model, its weights, number type, device and resampling.
+    pub model: ModelInfo,
+    /// Strategy over the model; `null` for a single pass.
+    pub strategy: Value,
+    /// The prompt template with its words.
+    pub prompt: Value,
+    /// Bounds and choices of generation.
+    pub limits: GenerationLimits,
+    /// Replies per sample.
+    pub rollouts: usize,
+    /// Further arguments, each given or default.
+    pub settings: BTreeMap<String, Setting>,
+    /// How large a file of images might be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_limits: Option<DecodeLimits>,
+    /// What a reader of the results should know, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Folder of the set when the run was made or resumed; samples.jsonl names images from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_root: Option<PathBuf>,
+    /// The commands that worked on the run, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<Session>,
+}
+
+impl MadeBy {
+    /// Fields in which the runs differ, with both values. Who made them when, and what is on record beside what
+    /// decides replies, does not count.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let value = |made_by: &Self| {
+            let mut made_by = made_by.clone();
+            // Giving the default by name makes no other run.
+            made_by.settings.values_mut().for_each(|s| s.given = false);
+            (made_by.data_root, made_by.sessions, made_by.notes) = (None, Vec::new(), Vec::new());
+            made_by.image_limits = None;
+            if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
+                checkpoint.notes = Vec::new();
+                checkpoint.files_sha256 = BTreeMap::new();
+                // The penalty that was used stands in `limits`.
+                if let Some(generation) = &mut checkpoint.generation {
+                    (generation.repetition_penalty, generation.not_used) = (1.0, BTreeMap::new());
+                }
+            }
+            // Through text, so that numbers went the same way on both sides.
+            let text = serde_json::to_string(&made_by).unwrap_or_default();
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        };
+        let mut found = Vec::new();
+        differences("", &value(self), &value(other), &mut found);
+        found
+    }
+
+    /// Refuses to mix two runs, naming what differs; the samples are compared one by one elsewhere. With `extend`
+    /// the set may have grown and more of it may be asked.
+    pub(crate) fn same(&self, now: &Self, extend: bool) -> Result<(), RunError> {
+        let plain = |made_by: &Self| {
+            let mut made_by = made_by.clone();
+            (made_by.n, made_by.samples_sha256) = (0, String::new());
+            // What a folder is called and which of several cards computes decides nothing.
+            made_by.model.name = String::new();
+            // What the set's files hold is compared sample by sample.
+            (made_by.dataset.citation, made_by.dataset.fingerprint) = (String::new(), String::new());
+            if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
+                let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
+                checkpoint.device = kind;
+            }
+            if extend {
+                made_by.selection = Selection::default();
+            }
+            made_by
+        };
+        let mut found = plain(self).differences(&plain(now)).into_iter();
+        let Some((field, was, now)) = found.next() else { return Ok(()) };
+        let others: Vec<String> =
+            found.map(|(field, was, now)| format!("{field} ({was}, now {now})")).collect();
+        let more = match others.len() {
+            0 => String::new(),
+            n => format!("; so do {}{}", others[..n.min(5)].join(", "), if n > 5 { " …" } else { "" }),
+        };
+        Err(RunError::Differs { field, was, now, more })
+    }
+}
+
+/// Paths of the fields in which two documents differ, with both values in short.
+pub(crate) fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<(String, String, String)>) {
+    if was == now {
+        return;
+    }
+    if let (Value::Object(a), Value::Object(b)) = (was, now) {
+        for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
+        }
+        return;
+    }
+    let short = |v: &Value| {
+        let text = v.to_string();
+        if text.chars().count() > 80 {
+            format!("{}…", text.chars().take(80).collect::<String>())
+        } else {
+            text
+        }
+    };
+    found.push((path.to_owned(), short(was), short(now)));
+}

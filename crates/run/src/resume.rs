@@ -1,0 +1,210 @@
+//! The way into a run folder: a new run, or the same one as before.
+
+use crate::error::RunError;
+use crate::files::{PROBE, REPLIES, RUN, SAMPLES, read_error, replace, write_error};
+use crate::folder::{RunFolder, parse};
+use crate::log::ReplyLog;
+use crate::made_by::{FORMAT, MadeBy, differences};
+use crate::sample_line::SampleLine;
+use loupe_core::words::hex;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+/// What may have become of the set since the run was begun.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Allowed {
+    /// Rows were added behind those that were there.
+    pub(crate) extend: bool,
+    /// Rows that could not be read can be read now.
+    pub(crate) mended: bool,
+}
+
+/// Opens the folder for appending: a new run with these samples, or the same run as before. `made_by.n` and
+/// `made_by.samples_sha256` are filled in here. Every sample of `samples` is pulled, in order.
+pub(crate) fn enter(
+    dir: &Path,
+    mut made_by: MadeBy,
+    samples: &mut dyn Iterator<Item = SampleLine>,
+    allowed: Allowed,
+) -> Result<(RunFolder, ReplyLog), RunError> {
+    std::fs::create_dir_all(dir).map_err(|source| write_error(dir, RUN, source))?;
+    if dir.join(RUN).exists() {
+        // Before anything of it is touched.
+        let before = RunFolder::open(dir)?.made_by.format;
+        if before != FORMAT {
+            return Err(RunError::Former { folder: dir.into(), format: before });
+        }
+    } else {
+        refuse_strangers(dir)?;
+    }
+    let log = ReplyLog::open(dir)?;
+    // Only under the lock: another process may have begun a run here meanwhile.
+    let folder = match dir.join(RUN).exists() {
+        true => again(RunFolder::open(dir)?, made_by, samples, allowed)?,
+        false => {
+            let mut seen = Seen::default();
+            let root = made_by.data_root.clone();
+            replace(dir, SAMPLES, |to| {
+                for line in samples {
+                    seen.add(&line)?;
+                    serde_json::to_writer(&mut *to, &line.relative_to(root.as_deref()))?;
+                    to.write_all(b"\n")?;
+                }
+                Ok(())
+            })?;
+            seen.put_into(&mut made_by)?;
+            let folder = RunFolder { dir: dir.into(), made_by };
+            folder.write()?;
+            folder
+        }
+    };
+    Ok((folder, log))
+}
+
+/// The samples so far.
+#[derive(Default)]
+struct Seen {
+    n: usize,
+    hash: Sha256,
+}
+
+impl Seen {
+    fn add(&mut self, line: &SampleLine) -> std::io::Result<()> {
+        self.n += 1;
+        self.hash.update(serde_json::to_vec(&line.without_paths())?);
+        Ok(())
+    }
+
+    fn put_into(self, made_by: &mut MadeBy) -> Result<(), RunError> {
+        if self.n == 0 {
+            return Err(RunError::Empty(format!("{} has none that was asked for", made_by.dataset.name)));
+        }
+        made_by.n = self.n;
+        made_by.samples_sha256 = hex(&self.hash.finalize());
+        Ok(())
+    }
+}
+
+/// The run that is there, if it is the same: samples are compared one by one, and new ones are written where that is
+/// allowed.
+fn again(
+    mut before: RunFolder,
+    mut now: MadeBy,
+    samples: &mut dyn Iterator<Item = SampleLine>,
+    allowed: Allowed,
+) -> Result<RunFolder, RunError> {
+    before.made_by.same(&now, allowed.extend)?;
+    let dir = before.dir.clone();
+    let failed = |source| read_error(&dir, SAMPLES, source);
+    let open = || File::open(dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
+    let mut old = open()?.lines().take(before.made_by.n).enumerate();
+    let mut seen = Seen::default();
+    let mut mended: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    let mut added: Vec<u8> = Vec::new();
+    let differs = |problem: String| Err(RunError::Rows { problem });
+    for line in samples {
+        seen.add(&line).map_err(failed)?;
+        let written = || serde_json::to_vec(&line.relative_to(now.data_root.as_deref())).unwrap_or_default();
+        let Some((at, text)) = old.next() else {
+            added.extend(written());
+            added.push(b'\n');
+            continue;
+        };
+        let was: SampleLine = parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
+        let row = at + 1;
+        match (&was.sample, &line.sample) {
+            (None, None) => {}
+            (None, Some(_)) if allowed.mended => drop(mended.insert(at, written())),
+            (None, Some(_)) => {
+                return differs(format!(
+                    "sample {row} could not be read then and can be now; --retry-failed asks it too"
+                ));
+            }
+            (Some(_), None) => {
+                let why = line.error.as_deref().unwrap_or_default();
+                return differs(format!("sample {row} could be read then, now it cannot: {why}"));
+            }
+            (Some(_), Some(_)) => {
+                let fields = changed(&was, &line);
+                if !fields.is_empty() {
+                    return differs(format!("sample {row} has another {}", fields.join(", ")));
+                }
+            }
+        }
+    }
+    let (was, is) = (before.made_by.n, seen.n);
+    if is < was {
+        return differs(format!("there are {is} samples, the run was begun with {was}"));
+    }
+    if is > was && !allowed.extend {
+        return differs(format!(
+            "there are {is} samples, the run was begun with {was}; --extend asks the new ones too"
+        ));
+    }
+    let marks = [&before.made_by.dataset, &now.dataset]
+        .map(|set| set.fingerprint.get(..12).unwrap_or(&set.fingerprint));
+    if before.made_by.dataset.fingerprint != now.dataset.fingerprint && !allowed.extend {
+        return differs(format!(
+            "its files have changed (dataset.fingerprint was {}…, now {}…), though every sample reads as before; --extend goes on if the images and masks inside them are the same",
+            marks[0], marks[1]
+        ));
+    }
+    seen.put_into(&mut now)?;
+    if is > was || !mended.is_empty() {
+        replace(&dir, SAMPLES, |to| {
+            for (at, text) in open().map_err(std::io::Error::other)?.lines().take(was).enumerate() {
+                let text = text?;
+                to.write_all(mended.get(&at).map_or(text.as_bytes(), Vec::as_slice))?;
+                to.write_all(b"\n")?;
+            }
+            to.write_all(&added)
+        })?;
+        let made_by = &mut before.made_by;
+        (made_by.n, made_by.samples_sha256) = (now.n, now.samples_sha256);
+        (made_by.dataset, made_by.selection) = (now.dataset, now.selection);
+        made_by.data_root = now.data_root;
+        before.write()?;
+    } else {
+        before.made_by.data_root = now.data_root;
+    }
+    Ok(before)
+}
+
+/// The fields in which two lines differ, by the name of the sample's part.
+fn changed(was: &SampleLine, now: &SampleLine) -> Vec<String> {
+    let (was, now) = (was.without_paths(), now.without_paths());
+    if was == now {
+        return Vec::new();
+    }
+    // Through text, so that numbers went the same way on both sides.
+    let value = |line: &SampleLine| -> Value {
+        let text = serde_json::to_string(line).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    };
+    let mut found = Vec::new();
+    differences("", &value(&was), &value(&now), &mut found);
+    let name = |path: String| path.strip_prefix("sample.").unwrap_or(&path).to_owned();
+    found.into_iter().map(|(path, ..)| name(path)).collect()
+}
+
+/// A new run must not mix with foreign files.
+fn refuse_strangers(dir: &Path) -> Result<(), RunError> {
+    for entry in std::fs::read_dir(dir).map_err(|source| read_error(dir, RUN, source))? {
+        let entry = entry.map_err(|source| read_error(dir, RUN, source))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = match name.as_str() {
+            // A start that was killed leaves these; replies without a run.json are somebody's work.
+            REPLIES => entry.metadata().is_ok_and(|m| m.len() == 0),
+            SAMPLES | PROBE => true,
+            other => other.starts_with('.') && other.ends_with(".part"),
+        };
+        if !ours {
+            return Err(RunError::NotARun { folder: dir.into(), found: name });
+        }
+    }
+    Ok(())
+}
