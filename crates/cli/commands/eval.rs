@@ -135,10 +135,13 @@ fn say(out: &Printer, finished: &Finished) {
     if finished.already > 0 {
         out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
     }
-    if finished.damaged > 0 {
+    if !finished.damaged.is_empty() {
+        let numbers: Vec<String> = finished.damaged.iter().take(10).map(usize::to_string).collect();
+        let more = if finished.damaged.len() > numbers.len() { ", …" } else { "" };
         out.say(&format!(
-            "{} damaged lines of replies.jsonl were passed over, their samples asked again",
-            finished.damaged
+            "damaged lines of replies.jsonl were passed over, their samples asked again: {} ({}{more})",
+            finished.damaged.len(),
+            numbers.join(", ")
         ));
     }
 }

@@ -41,6 +41,7 @@ mod plan;
 pub mod probes;
 mod resume;
 mod sample_line;
+mod seal;
 mod session;
 pub mod simulated;
 pub mod templates;

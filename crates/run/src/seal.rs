@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn any_change_of_a_line_shows() {
-        let line = sealed(&json!({ "item": 3, "id": "q\"3", "outcome": { "reply": { "text": "ja, “肝”" } } })).unwrap();
+        let line =
+            sealed(&json!({ "item": 3, "id": "q\"3", "outcome": { "reply": { "text": "ja, “肝”" } } }))
+                .unwrap();
         assert_eq!((seal(&line), line.last()), (Seal::Whole, Some(&b'\n')));
         assert_eq!(serde_json::from_slice::<Value>(&line).unwrap()["item"], 3);
         for at in 0..line.len() - 1 {

@@ -41,7 +41,7 @@ pub trait Progress {
 impl Progress for () {}
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finished {
     /// Replies that the complete run has.
     pub total: usize,
@@ -53,8 +53,8 @@ pub struct Finished {
     pub failed: usize,
     /// Rows that the dataset could not give.
     pub unreadable: usize,
-    /// Damaged lines of replies.jsonl whose items were asked again.
-    pub damaged: usize,
+    /// Numbers, from 1, of damaged lines of replies.jsonl, whose items were asked again.
+    pub damaged: Vec<usize>,
     /// Ended early because [`Progress::go_on`] said so.
     pub stopped: bool,
 }
@@ -131,7 +131,7 @@ pub fn run(
         total: folder.units() - order.unreadable * plan.rollouts,
         already: index.count(),
         unreadable: order.unreadable,
-        damaged: index.damaged,
+        damaged: index.damaged.clone(),
         ..Finished::default()
     };
     progress.started(finished.total, finished.already);

@@ -228,6 +228,8 @@ fn a_spreadsheet_takes_as_much_as_the_cells_that_are_there() {
     let blanks = workbook(600, "");
     let refused = read(&file(".xlsx", &blanks), &mapping()).err().unwrap().to_string();
     assert!(refused.contains("save it as .csv"), "{refused}");
+}
+
 /// The output of MMMU's own tools, and of others that keep options under names of their own.
 #[test]
 fn options_are_read_from_the_fields_of_the_tool() {
