@@ -4,7 +4,7 @@ use crate::error::RunError;
 use crate::files::{REPLIES, RUN, SAMPLES, read_error, replace};
 use crate::made_by::{FORMAT, MadeBy, READABLE};
 use crate::sample_line::SampleLine;
-use crate::seal::{Seal, seal};
+use crate::seal::{Seal, seal, seal_of_file, sealed_file};
 use loupe_core::files::open_regular;
 use loupe_core::sample::Outcome;
 use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry};
@@ -135,6 +135,10 @@ impl RunFolder {
             );
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
         }
+        if seal_of_file(&text) == Seal::Broken {
+            let problem = "it is not as it was written: its checksum is another".to_owned();
+            return Err(RunError::Damaged { file: RUN, line: 1, problem });
+        }
         if made_by.rollouts > MOST_ROLLOUTS {
             let problem = format!("{} replies to each sample; {MOST_ROLLOUTS} at most", made_by.rollouts);
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
@@ -153,10 +157,7 @@ impl RunFolder {
 
     /// Writes run.json.
     pub(crate) fn write(&self) -> Result<(), RunError> {
-        replace(&self.dir, RUN, |to| {
-            serde_json::to_writer_pretty(&mut *to, &self.made_by)?;
-            to.write_all(b"\n")
-        })
+        replace(&self.dir, RUN, |to| to.write_all(sealed_file(&self.made_by)?.as_bytes()))
     }
 
     /// The folder.

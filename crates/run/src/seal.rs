@@ -41,6 +41,37 @@ pub(crate) fn sealed(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
+const FIELD: &str = ",\n  \"sum\": \"";
+const CLOSE: &str = "\"\n}\n";
+
+/// A JSON object that is a file of its own, over several lines, with the digest as its last field.
+///
+/// # Errors
+/// When it cannot be written as a JSON object.
+pub(crate) fn sealed_file(of: &impl Serialize) -> serde_json::Result<String> {
+    use serde::ser::Error;
+    let mut text = serde_json::to_string_pretty(of)?;
+    let Some(length) = text.strip_suffix("\n}").map(str::len) else {
+        return Err(serde_json::Error::custom("a file is an object"));
+    };
+    text.truncate(length);
+    let sum = digest(text.as_bytes());
+    text.extend([FIELD, &sum, CLOSE]);
+    Ok(text)
+}
+
+/// Looks at such a file.
+pub(crate) fn seal_of_file(text: &str) -> Seal {
+    let ends =
+        text.strip_suffix(CLOSE).and_then(|rest| rest.split_at_checked(rest.len().checked_sub(DIGITS)?));
+    match ends.and_then(|(rest, sum)| Some((rest.strip_suffix(FIELD)?, sum))) {
+        Some((text, sum)) if digest(text.as_bytes()) == sum => Seal::Whole,
+        Some(_) => Seal::Broken,
+        None if text.contains("\"sum\":") => Seal::Broken,
+        None => Seal::None,
+    }
+}
+
 /// Looks at a line, with or without its line break.
 pub(crate) fn seal(line: &[u8]) -> Seal {
     let line = line.trim_ascii_end();
@@ -76,5 +107,11 @@ mod tests {
         }
         assert_eq!(seal(b"{\"item\":3}\n"), Seal::None);
         assert!(sealed(&3).is_err());
+        let file = sealed_file(&json!({ "format": 2, "n": 3 })).unwrap();
+        assert_eq!(seal_of_file(&file), Seal::Whole);
+        assert_eq!(serde_json::from_str::<Value>(&file).unwrap()["n"], 3);
+        assert_eq!(seal_of_file(&file.replace("3", "4")), Seal::Broken);
+        assert_eq!(seal_of_file(&file.replace(' ', "")), Seal::Broken);
+        assert_eq!(seal_of_file("{\"format\": 2}"), Seal::None);
     }
 }

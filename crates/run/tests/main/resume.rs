@@ -86,6 +86,66 @@ fn a_kill_before_run_json_is_written_starts_anew_and_damage_is_asked_again() {
 }
 
 #[test]
+fn what_was_edited_or_cut_is_named_and_never_believed() {
+    let set = QuestionSet::new(6);
+    let whole = undisturbed(&set, &plan(2), 2);
+    let expected = said(whole.path());
+    let read = |name: &str| fs::read_to_string(whole.path().join(name)).unwrap();
+    let changed = |name: &str, text: &str| {
+        let dir = scratch();
+        for file in ["run.json", "samples.jsonl", "replies.jsonl"] {
+            fs::write(dir.path().join(file), if file == name { text.to_owned() } else { read(file) })
+                .unwrap();
+        }
+        dir
+    };
+    // A reply with other words, one under another id, and one that another sample got.
+    let replies = read("replies.jsonl");
+    let lines: Vec<&str> = replies.lines().collect();
+    let third: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
+    let id = third["id"].as_str().unwrap();
+    let unsealed = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value.as_object_mut().unwrap().remove("sum");
+        value["id"] = "another".into();
+        value.to_string()
+    };
+    for edited in [
+        lines[2].replacen(id, "another", 1),
+        lines[2].replacen("\"item\":", "\"item\": ", 1),
+        unsealed(lines[2]),
+    ] {
+        let text = replies.replacen(lines[2], &edited, 1);
+        let dir = changed("replies.jsonl", &text);
+        let items = RunFolder::open(dir.path()).unwrap().items().unwrap();
+        assert_eq!(items.filter(|item| item.as_ref().unwrap().reply.is_some()).count(), 5, "{edited}");
+        let resumed = go(dir.path(), &set, &plan(2), 2).unwrap();
+        assert_eq!((resumed.damaged, resumed.answered), (vec![3], 1), "{edited}");
+        assert!(said(dir.path()) == expected);
+    }
+    let samples = read("samples.jsonl");
+    let second = samples.lines().nth(1).unwrap();
+    let edited = samples.replacen(second, &second.replacen("\"row\":1", "\"row\":7", 1), 1);
+    let cut: String = samples.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let of_run = read("run.json");
+    for (name, text, says) in [
+        ("samples.jsonl", edited, "samples.jsonl, line 2: it is not as it was written"),
+        ("samples.jsonl", cut, "samples.jsonl, line 5: the file ends here"),
+        (
+            "run.json",
+            of_run.replacen("\"n\": 6", "\"n\": 5", 1),
+            "run.json, line 1: it is not as it was written",
+        ),
+    ] {
+        assert_ne!(text, read(name));
+        let dir = changed(name, &text);
+        let found = RunFolder::open(dir.path()).and_then(|folder| folder.items().map(drop)).unwrap_err();
+        assert!(found.to_string().contains(says), "{found}");
+        assert!(go(dir.path(), &set, &plan(2), 2).is_err(), "{says}");
+    }
+}
+
+#[test]
 fn another_command_is_refused_and_the_difference_named() {
     let set = QuestionSet::new(6);
     let dir = undisturbed(&set, &plan(2), 2);
