@@ -287,7 +287,7 @@ pub fn stored_slice(volume: &Volume, view: &View) -> Result<Option<usize>, Media
     let [slices, rows, columns] = volume.shape();
     let number = slice_number(view.slice, view.plane, &slicing, [columns, rows, slices], map)?;
     let Walk { axis, reversed } = slicing.through;
-    Ok((axis == 2).then_some(if reversed { slices - 1 - number } else { number }))
+    Ok((axis == 2).then(|| if reversed { slices - 1 - number } else { number }))
 }
 
 /// The voxels of one slice in the order of its picture.

@@ -248,7 +248,7 @@ fn say_missing_pictures(run: &ScoredRun, listener: &dyn Listener) -> Result<(), 
     let missing = seen.values().filter(|there| !**there).count();
     if missing > 0 {
         listener.say(&format!(
-            "{missing} of {} pictures are not where they were and are missing on the page; `loupe score RUN --data {}=DIR` names the folder of the set",
+            "{missing} of {} pictures are missing on the page; where the set has moved, `loupe score RUN --data {}=DIR` names its folder",
             seen.len(),
             run.folder.made_by.dataset.name
         ));

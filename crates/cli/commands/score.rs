@@ -8,6 +8,7 @@ use anyhow::Result;
 use loupe_app::open::DataOptions;
 use loupe_app::replies::import;
 use loupe_app::score::{Summary, is_complete, same_set, terminal};
+use loupe_core::words::counted;
 use std::path::{Path, PathBuf};
 
 /// Score the replies of a run again, or those of another tool, without a model.
@@ -57,13 +58,14 @@ pub(crate) fn say_failures(out: &Printer, summary: &Summary) {
         return;
     }
     let reasons = summary.failures.iter().take(2).map(|f| format!("{} × {}", f.n, f.reason));
-    let mut words = format!("{failed} samples without a reply: {}", reasons.collect::<Vec<_>>().join("; "));
+    let samples = counted(usize::try_from(failed).unwrap_or(usize::MAX), "sample");
+    let mut words = format!("{samples} without a reply: {}", reasons.collect::<Vec<_>>().join("; "));
     if summary.failed_for_good > 0 {
         words += &format!("; {} of them fail however often they are asked", summary.failed_for_good);
     }
     let may_pass = failed.saturating_sub(summary.failed_for_good);
     if may_pass > 0 {
-        words += &format!("; `loupe eval` with --retry-failed asks the other {may_pass} again");
+        words += &format!("; `loupe eval` with --retry-failed asks {may_pass} of them again");
     }
     out.say(&words);
 }

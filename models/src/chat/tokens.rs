@@ -144,11 +144,9 @@ impl Tokens {
             Some(found) => Some(found),
             None => end_ids(&root)?,
         };
-        if let Some(found) = generation.ends.clone().or(in_config) {
-            if let Some(id) = found.iter().find(|id| **id as usize >= self.vocab) {
-                let problem = format!("token {id} is outside the vocabulary of {}", self.vocab);
-                return Err(root.bad("eos_token_id", problem));
-            }
+        if let Some(mut found) = generation.ends.clone().or(in_config) {
+            // What is no token is never met.
+            found.retain(|id| (*id as usize) < self.vocab);
             return Ok(found);
         }
         let tokenizer = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);

@@ -123,6 +123,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
 }
 
 /// What a checkpoint lacks and something else stands for.
+#[derive(Clone, Copy)]
 struct StandIns {
     template: bool,
     processor: bool,

@@ -181,13 +181,13 @@ fn what_a_run_was_scored_by_stays_when_it_is_scored_again() {
         let profiles: Vec<String> = scored.summary.profiles.iter().map(|p| p.name.clone()).collect();
         (profiles, names(&scored.summary.metrics), heard.0.into_inner().unwrap())
     };
-    let first = score(&["karma", "llava-med"], &["bleu1_nltk"]);
+    let first = score(&["karma", "multimedeval"], &["bleu1_nltk"]);
     assert_eq!((first.0.len(), first.1.len(), first.2.len()), (3, 1, 0), "{first:?}");
     let before = std::fs::read(run.join("scores.json")).unwrap();
     let again = score(&[], &[]);
     assert_eq!(again, first);
     assert!(std::fs::read(run.join("scores.json")).unwrap() == before, "byte for byte");
-    let (profiles, ..) = score(&["multimedeval", "karma"], &[]);
+    let (profiles, ..) = score(&["medvlthinker", "karma"], &[]);
     assert_eq!(profiles[..3], first.0[..]);
     assert_eq!(profiles.len(), 4);
     // What needs more than the folder is said.
