@@ -15,7 +15,7 @@ use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Spot, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
@@ -247,7 +247,11 @@ fn select<'a>(
 /// A row of the dataset; one that its reader panics at is an error like another.
 fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
     caught(|| dataset.get(row)).unwrap_or_else(|| {
-        Err(DataError::Row { file: dataset.info().name.clone(), row, problem: PANICKED.to_owned() })
+        Err(DataError::Row {
+            file: dataset.info().name.clone(),
+            at: Spot::Row(row + 1),
+            problem: PANICKED.to_owned(),
+        })
     })
 }
 

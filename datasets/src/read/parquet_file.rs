@@ -206,14 +206,13 @@ impl Embedded for ParquetImages {
         let mut absent: Option<&str> = None;
         let missing = |column: &str| DataError::Row {
             file: self.files.get(at.file).map(|(name, _)| name.to_string()).unwrap_or_default(),
-            row: row - at.first,
+            at: Spot::Row(row + 1),
             problem: format!("column {column:?} holds no image bytes"),
         };
-        for (column, (name, leaves)) in self.columns.iter().enumerate() {
+        for (name, leaves) in &self.columns {
             let Some(&leaf) = leaves.get(at.file) else { continue };
             let images = self.read(index, at, leaf, row - at.first)?;
             match absent {
-                _ if images.is_empty() && column == 0 => return Err(missing(name)),
                 _ if images.is_empty() => absent = absent.or(Some(name)),
                 Some(before) => return Err(missing(before)),
                 None => {}
