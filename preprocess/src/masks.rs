@@ -149,7 +149,7 @@ impl MaskFile {
         };
         let mut masks = match self {
             Self::Segmentation(mask) => match mask.onto(grid, limits) {
-                Err(MediaError::Geometry(_)) if options.resample => {
+                Err(MediaError::View(_)) if options.resample => {
                     resampled(&mask.on_own_grid(limits)?, grid, limits)?
                 }
                 other => other?,
@@ -198,13 +198,21 @@ impl MaskFile {
 }
 
 /// Pixels of a picture that a label covers: each pixel takes the voxel that holds its centre. Every label that
-/// covers one, by its place among the labels; `None` when the picture has no place in the patient.
+/// covers one, by its place among the labels. A picture without a place in the patient takes a mask of one slice of its
+/// source's size; `None` when it has another.
 pub fn on_picture(masks: &LabelledMasks, origin: &Origin, size: [usize; 2]) -> Option<Vec<(usize, Mask)>> {
-    let lps_from_source = origin.lps_from_source?;
+    let [columns, rows] = origin.source_size;
+    if origin.lps_from_source.is_none() && masks.grid.shape != [1, rows, columns] {
+        return None;
+    }
     let [width, height] = size;
     let voxel = |n: usize| {
         let centre = Point2::new((n % width) as f64 + 0.5, (n / width) as f64 + 0.5);
-        masks.grid.voxel_at(lps_from_source.apply(origin.source_from_self.point(centre)))
+        let at = origin.source_from_self.point(centre);
+        match origin.lps_from_source {
+            Some(lps) => masks.grid.voxel_at(lps.apply(at)),
+            None => (at.x >= 0.0 && at.y >= 0.0).then(|| [0, at.y as usize, at.x as usize]),
+        }
     };
     let voxels: Vec<Option<[usize; 3]>> = (0..width * height).map(voxel).collect();
     let label = |n: usize| {
@@ -286,7 +294,7 @@ fn on_grid(
             let [slices, rows, columns] = grid.shape;
             format!("{columns} × {rows} × {slices} voxels of {mm} mm")
         };
-        return Err(MediaError::Geometry(format!(
+        return Err(MediaError::View(format!(
             "the mask has {}, the image {}, and they do not lie on each other; --resample-mask takes the nearest \
              voxel and says so",
             words(&masks.grid),

@@ -433,6 +433,9 @@ fn slice_number(
     map: &LpsFromIndex,
 ) -> Result<usize, MediaError> {
     let count = sizes[slicing.through.axis];
+    if count == 0 {
+        return Err(MediaError::Geometry("the volume holds no slices".to_owned()));
+    }
     match wanted {
         None => Ok(count / 2),
         Some(SliceAt::Index(n)) if n < count => Ok(n),

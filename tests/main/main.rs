@@ -16,6 +16,7 @@ mod grounding;
 mod imaging;
 mod judging;
 mod kills;
+mod masks;
 mod measures;
 mod records;
 mod segment;

@@ -13,6 +13,8 @@ pub(super) struct Asked {
     pub(super) question: String,
     /// Name of its first image without folder and ending; empty where unknown.
     pub(super) image: String,
+    /// Is there anything to judge a reply by?
+    pub(super) is_referenced: bool,
     reference: Reference,
 }
 
@@ -71,7 +73,13 @@ impl Asked {
             _ => Reference::Other,
         };
         let image = sample.media.first().map_or_else(String::new, |media| stem(&media.name));
-        Self { id: sample.id.clone(), question: normal(&sample.question), image, reference }
+        Self {
+            id: sample.id.clone(),
+            question: normal(&sample.question),
+            image,
+            is_referenced: sample.target != Target::Unknown,
+            reference,
+        }
     }
 
     pub(super) fn of_row(row: &ReplyRow) -> Self {
@@ -114,11 +122,6 @@ impl Asked {
             Reference::Letter(letter, _) => letter.to_string(),
             Reference::Other => String::new(),
         }
-    }
-
-    /// Is there anything to judge a reply by?
-    pub(super) fn has_reference(&self) -> bool {
-        !matches!(self.reference, Reference::Other)
     }
 }
 

@@ -6,6 +6,7 @@ use super::options::JoinOptions;
 use super::rows::{ReplyRow, first_rows, names_of, read};
 use super::said::is_text;
 use super::tools::Tool;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What the columns of a file mean.
@@ -113,13 +114,12 @@ pub(super) fn references(file: &Path, options: &JoinOptions) -> Result<Vec<Reply
     if options.columns.gold.is_some() {
         mapping.gold.clone_from(&options.columns.gold);
     }
-    if let Some(id) = options.columns.id.as_ref().filter(there) {
-        mapping.id = Some(id.clone());
-    }
+    let given = options.columns.id.clone().filter(|id| columns.contains(id));
     if let Some(question) = options.columns.question.as_ref().filter(there) {
         mapping.question = Some(question.clone());
     }
-    if !columns.is_empty() && mapping.gold.as_ref().is_none_or(|gold| !columns.contains(gold)) {
+    let has = |gold: &String| columns.iter().any(|c| c == gold || gold.split('.').next() == Some(c.as_str()));
+    if !columns.is_empty() && !mapping.gold.as_ref().is_some_and(has) {
         return Err(JoinError::NoReference {
             columns: format!("the references have the columns {}", columns.join(", ")),
         });
@@ -127,13 +127,31 @@ pub(super) fn references(file: &Path, options: &JoinOptions) -> Result<Vec<Reply
     // A map from id to reference has no columns.
     mapping.reply = mapping.gold.clone().unwrap_or_default();
     mapping.errors.clear();
-    let rows = read(file, &mapping).map_err(JoinError::References)?.rows;
-    let bare = mapping.gold.is_none();
-    let whole = |mut row: ReplyRow| {
-        if bare {
+    let ids = given.map_or_else(|| Mapping::ids(names()), |id| vec![id]);
+    let mut rows = Vec::new();
+    let mut first = true;
+    // The first column that identifies the rows and does not only number them, else the first one.
+    for id in ids.iter().filter(|id| Some(*id) != mapping.gold.as_ref()) {
+        let by_id = read(file, &Mapping { id: Some(id.clone()), ..mapping.clone() })
+            .map_err(JoinError::References)?;
+        let numbers = [0, 1].iter().any(|from| by_id.rows.iter().all(|row| row.is_numbered(*from)));
+        let distinct: HashSet<&str> = by_id.rows.iter().map(|row| row.id.as_str()).collect();
+        let identifies = distinct.len() == by_id.rows.len() && by_id.rows.iter().all(|row| row.named);
+        if first || (identifies && !numbers) {
+            rows = by_id.rows.clone();
+            first = false;
+        }
+        if identifies && !numbers {
+            break;
+        }
+    }
+    if first {
+        rows = read(file, &Mapping { id: None, ..mapping.clone() }).map_err(JoinError::References)?.rows;
+    }
+    if mapping.gold.is_none() {
+        for row in &mut rows {
             row.gold = Some(row.reply.clone()).filter(|gold| !gold.trim().is_empty()).into_iter().collect();
         }
-        row
-    };
-    Ok(rows.into_iter().map(whole).collect())
+    }
+    Ok(rows)
 }

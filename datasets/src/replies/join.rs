@@ -129,9 +129,16 @@ pub fn join<'a>(
         return Err(JoinError::NothingToPair);
     }
     let survey = identified(options, &mut mapping, &ids, asked.as_deref(), &mut notes)?;
+    if dataset.is_none() {
+        let own: Vec<ReplyRow> = match &references {
+            Some(rows) => rows.iter().take(FIRST_ROWS).cloned().collect(),
+            None => stream(file, &mapping).filter_map(Result::ok).take(FIRST_ROWS).collect(),
+        };
+        notes.extend(lacks_options(&own));
+    }
     let described = described(&mapping);
     let referenced = match &asked {
-        Some(asked) => asked.iter().flatten().any(Asked::has_reference) || dataset.is_some(),
+        Some(asked) => asked.iter().flatten().any(|asked| asked.is_referenced),
         None => survey.golds > 0,
     };
     if !referenced && !options.unreferenced {
@@ -254,7 +261,8 @@ fn identified(
         return survey(mapping);
     }
     let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| key(&a.id)).collect());
-    let mut unique: Option<(String, Survey)> = None;
+    // Columns that share ids but only number the rows of the file, and columns that share none.
+    let (mut numbering, mut strange): (Option<(String, Survey)>, Option<(String, Survey)>) = (None, None);
     for column in ids {
         mapping.id = Some(column.clone());
         let found = survey(mapping)?;
@@ -264,12 +272,13 @@ fn identified(
             continue;
         }
         let shared = theirs.as_ref().is_none_or(|ids| found.items.keys().any(|id| ids.contains(key(id))));
-        if shared {
-            return Ok(found);
+        match (shared, asked.is_some() && found.numbers_rows()) {
+            (true, false) => return Ok(found),
+            (true, true) => numbering = numbering.or(Some((column.clone(), found))),
+            (false, _) => strange = strange.or(Some((column.clone(), found))),
         }
-        unique.get_or_insert_with(|| (column.clone(), found));
     }
-    if let Some((column, found)) = unique {
+    if let Some((column, found)) = numbering.or(strange) {
         mapping.id = Some(column);
         return Ok(found);
     }
@@ -375,6 +384,19 @@ fn referenced(mut row: ReplyRow, reference: &ReplyRow) -> ReplyRow {
     }
     row.group = row.group.or_else(|| reference.group.clone());
     row
+}
+
+/// Rows that are looked at to see whether options are missing.
+const FIRST_ROWS: usize = 20;
+
+/// A note where most references are letters and no options are to be had, so that they will be judged as words.
+fn lacks_options(rows: &[ReplyRow]) -> Option<String> {
+    let letter = |gold: &[String]| matches!(gold, [one] if matches!(one.trim().as_bytes(), [b'A'..=b'J']));
+    let bare = rows.iter().filter(|row| row.choices.is_empty() && letter(&row.gold)).count();
+    (2 * bare > rows.len()).then(|| {
+        "most references are letters, but no options were found; name their column with --choices-column, or give --letters ABCDE"
+            .to_owned()
+    })
 }
 
 /// The replies of a [`Join`]: rows without an item, or beyond the number of rollouts, are left out.

@@ -103,6 +103,8 @@ pub(super) struct Survey {
     pub(super) questions: usize,
     /// Rows with a reference.
     pub(super) golds: usize,
+    /// Rows whose id is their own number, from 0 or from 1.
+    numbered: [usize; 2],
     /// Rows whose id came more often than there are rollouts.
     pub(super) repeats: Vec<String>,
     pub(super) problems: Vec<String>,
@@ -120,6 +122,9 @@ impl Survey {
                     survey.named += usize::from(row.named);
                     survey.questions += usize::from(!normal(&row.question).is_empty());
                     survey.golds += usize::from(!row.gold.is_empty());
+                    for (from, numbered) in survey.numbered.iter_mut().enumerate() {
+                        *numbered += usize::from(row.is_numbered(from));
+                    }
                     let next = survey.items.len();
                     let place = row.place();
                     let item = *survey.items.entry(row.id).or_insert(next);
@@ -147,6 +152,12 @@ impl Survey {
     /// Every row has an id and none has that of another, but for rollouts.
     pub(super) fn identifies(&self, rollouts: usize) -> bool {
         self.named == self.rows && (self.items.len() == self.rows || rollouts > 1)
+    }
+
+    /// The ids do no more than number the rows, so that they are those of another file only where that has the
+    /// same order.
+    pub(super) fn numbers_rows(&self) -> bool {
+        self.numbered.contains(&self.rows)
     }
 }
 

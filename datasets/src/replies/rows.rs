@@ -43,6 +43,11 @@ pub struct ReplyRow {
 }
 
 impl ReplyRow {
+    /// Is the id the number of the row, counted from `first`?
+    pub(super) fn is_numbered(&self, first: usize) -> bool {
+        whole(&self.id) == Some(self.row + first)
+    }
+
     /// Where the row stands and its id, for people.
     pub(super) fn place(&self) -> String {
         let at = self.at.unwrap_or(Spot::Row(self.row + 1));

@@ -216,3 +216,18 @@ fn references_of_a_file_of_their_own_are_matched_by_id() {
         JoinOptions { places: PlaceOptions::default(), ..JoinOptions::new(dir.path().join("no.csv")) };
     assert_eq!(refused(&missing, None), "the replies could not be read");
 }
+
+#[test]
+fn references_that_are_letters_without_options_are_said() {
+    let note = |row: &str, letters: &str| {
+        let dir = folder(&[("replies.jsonl", &format!("{row}\n").repeat(3))]);
+        let mut options = JoinOptions::new(dir.path().join("replies.jsonl"));
+        options.columns.letters = letters.into();
+        let notes = join(&options, None, &Wide).unwrap().notes;
+        notes.iter().any(|note| note.contains("no options were found"))
+    };
+    let bare = r#"{"question": "?", "reply": "B", "answer": "B"}"#;
+    assert_eq!([note(bare, ""), note(bare, "ABCD")], [true, false]);
+    assert!(!note(r#"{"reply": "B", "answer": "B", "index2ans": {"A": "x", "B": "y"}}"#, ""));
+    assert!(!note(r#"{"reply": "B", "answer": "bone"}"#, ""));
+}

@@ -171,7 +171,8 @@ fn any_column_that_identifies_rows_on_both_sides_is_an_id() {
         .replace("s1.0", "51.0")
         .replace("s2.0", "52.0")
         .replace("s3", "53.0");
-    let references = "study_id,report\n53,A nodule.\n51,Lungs are clear.\n52,Normal.\n54,Never answered.\n";
+    let references =
+        "id,study_id,report\n0,53,A nodule.\n1,51,Lungs are clear.\n2,52,Normal.\n3,54,Never answered.\n";
     let dir = folder(&[("r.csv", &replies), ("g.csv", references)]);
     let mut options = JoinOptions::new(dir.path().join("r.csv"));
     options.references = Some(dir.path().join("g.csv"));

@@ -225,7 +225,7 @@ impl HarnessProfile for DeepTumorVqa {
             free_form(kind(subtype), gold, reply)
         } else {
             let Some(gold) = super::harness::gold_letter(sample) else {
-                return super::parts::no_choice(sample);
+                return super::harness::no_choice(sample);
             };
             match letter(reply) {
                 Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),

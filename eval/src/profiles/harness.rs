@@ -337,6 +337,14 @@ pub(super) fn gold_letter(sample: &Sample) -> Option<char> {
     if let Target::Choice(letter) = sample.target { Some(letter) } else { None }
 }
 
+/// The verdict on what is no multiple-choice question, or one without its options.
+pub(super) fn no_choice(sample: &Sample) -> HarnessVerdict {
+    HarnessVerdict::not_applicable(match super::parts::lacks_options(sample) {
+        true => "no options were found; name their column with --choices-column, or give --letters or --data",
+        false => "not a multiple-choice question",
+    })
+}
+
 impl Named for dyn HarnessProfile {
     fn name(&self) -> &str {
         HarnessProfile::name(self)

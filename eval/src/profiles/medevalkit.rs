@@ -293,7 +293,7 @@ fn open(gold: &str, reply: &str) -> HarnessVerdict {
 /// `judge_multi_choice`.
 fn choice(sample: &Sample, reply: &str) -> HarnessVerdict {
     let Some(gold) = super::harness::gold_letter(sample) else {
-        return super::parts::no_choice(sample);
+        return super::harness::no_choice(sample);
     };
     let letters: Vec<String> =
         (0..sample.choices.len()).map(|i| char::from(b'a'.saturating_add(i as u8)).to_string()).collect();

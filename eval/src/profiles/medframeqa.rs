@@ -44,7 +44,7 @@ impl HarnessProfile for MedFrameQa {
         static BOXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"boxed\{([A-Z])\}").ok());
         const MARKERS: [&str; 4] = ["Answer:", "Answer*", "Final Answer", "final answer"];
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return super::parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         };
         if reply.is_empty() {
             // No verdict: the row is not among the results that are counted.

@@ -37,7 +37,7 @@ impl HarnessProfile for MedQBench {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return super::parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         };
         let upper: Vec<char> = reply.trim().to_uppercase().chars().collect();
         let gold = gold.to_ascii_uppercase();

@@ -44,7 +44,7 @@ impl HarnessProfile for MedXpertQa {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return super::parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         };
         let last = sample.choices.len().saturating_sub(1).min(25) as u8;
         let letters: Vec<char> = (b'A'..=b'A' + last).map(char::from).collect();

@@ -53,7 +53,7 @@ impl HarnessProfile for Mmmu {
             judge_choice(sample, reply, Letters::Spaced)
         } else if parts::lacks_options(sample) {
             // Read as an open answer, a letter would be looked for inside words.
-            return parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         } else if gold_text(sample).is_some() {
             judge_open(sample, reply)
         } else {
@@ -101,7 +101,7 @@ pub enum Letters {
 /// `parse_multi_choice_response` and `eval_multi_choice`.
 pub fn judge_choice(sample: &Sample, reply: &str, letters: Letters) -> HarnessVerdict {
     let Some(gold) = super::harness::gold_letter(sample) else {
-        return super::parts::no_choice(sample);
+        return super::harness::no_choice(sample);
     };
     let reply = format!(" {} ", strip_each(reply, &[',', '.', '!', '?', ';', ':', '\'']));
     let with = |form: &dyn Fn(char) -> String| -> Vec<(char, String)> {

@@ -1,6 +1,5 @@
 //! What several profiles share.
 
-use super::harness::HarnessVerdict;
 use loupe_core::{Sample, Target};
 
 /// The reference answer of a question that is answered in words.
@@ -8,23 +7,10 @@ pub fn gold_text(sample: &Sample) -> Option<&str> {
     sample.target.text()
 }
 
-/// Is it a multiple-choice question whose options were not in the file: by the set's own `question_type`, else because
-/// the reference is one capital letter?
+/// Is it a multiple-choice question by the set's own `question_type`, whose options were not in the file?
 pub fn lacks_options(sample: &Sample) -> bool {
-    let lone = |text: &str| matches!(text.trim().as_bytes(), [b'A'..=b'I']);
-    sample.choices.is_empty()
-        && match sample.tag("question_type").map(str::to_lowercase) {
-            Some(kind) => kind.contains("multi") && kind.contains("choice"),
-            None => gold_text(sample).is_some_and(lone),
-        }
-}
-
-/// The verdict on what is no multiple-choice question, or one without its options.
-pub(super) fn no_choice(sample: &Sample) -> HarnessVerdict {
-    HarnessVerdict::not_applicable(match lacks_options(sample) {
-        true => "no options were found; name their column with --choices-column, or give --letters or --data",
-        false => "not a multiple-choice question",
-    })
+    let kind = sample.tag("question_type").map(str::to_lowercase).unwrap_or_default();
+    sample.choices.is_empty() && kind.contains("multi") && kind.contains("choice")
 }
 
 /// The words of the right choice.

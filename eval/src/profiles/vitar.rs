@@ -40,7 +40,7 @@ impl HarnessProfile for Vitar {
             .ok()
         });
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return super::parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         };
         let answer = ACTION.as_ref().and_then(|r| r.captures(reply)).and_then(|c| c.get(1));
         let set = sample.tag("dataset").unwrap_or("unknown");

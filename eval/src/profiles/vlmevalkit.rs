@@ -105,7 +105,7 @@ impl HarnessProfile for Exact {
 
     fn score(&self, sample: &Sample, reply: &str) -> HarnessVerdict {
         let Some(gold) = super::harness::gold_letter(sample) else {
-            return super::parts::no_choice(sample);
+            return super::harness::no_choice(sample);
         };
         let mut judged = match self.read(sample, reply) {
             Some((letter, rule)) => HarnessVerdict::new(letter == gold, letter, rule),

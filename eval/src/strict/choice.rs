@@ -2,7 +2,7 @@
 
 use super::denial::Denied;
 use super::extract::{How, Span, bare, declared, refuses};
-use super::tokens::{Kind, Names, Token};
+use super::tokens::{Kind, Names, Token, own_text};
 use super::words::{is_cjk, words};
 use loupe_core::Choice;
 
@@ -28,12 +28,6 @@ pub(super) fn read(span: &Span<'_>, choices: &[Choice], exception: bool) -> (Fou
 /// The letters that a reply (without its thoughts) rules out.
 pub(super) fn denied(reply: &str, choices: &[Choice], exception: bool) -> Vec<char> {
     Options::new(choices, reply, exception).denied
-}
-
-/// The words of an option; some sets write its letter into them as well ("A: Diffuse uptake").
-pub(super) fn own_text(choice: &Choice) -> &str {
-    let own = bare(&choice.text);
-    own.strip_prefix(choice.letter).and_then(|r| r.strip_prefix([':', '.', ')'])).unwrap_or(own)
 }
 
 /// The options as texts are compared with them.
@@ -426,7 +420,11 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
     // "…, so B." ends its clause with the letter.
     let closes = tokens[at + 1..].iter().find(|t| !t.is_mark(&[')', ']', '*', '_', '"']));
     let ends = closes.is_none_or(|t| matches!(t.kind, Kind::Line | Kind::Mark('.' | '!' | '。')));
-    let it_is = cue.is_word(&["is"]) && before(over + 1).is_some_and(|t| t.is_word(&["it"]));
+    // "it is B", "it should be: B"; "could be B" is none.
+    let verb = |word: &str, subjects: &[&str]| {
+        cue.is_word(&[word]) && before(over + 1).is_some_and(|t| t.is_word(subjects))
+    };
+    let it_is = verb("is", &["it"]) || verb("be", &["should", "must", "would", "will"]);
     cue.is_word(&CUES) || went || (ends && (it_is || cue.is_word(&HENCE)))
 }
 
@@ -452,7 +450,7 @@ fn said_behind(tokens: &[Token], at: usize) -> bool {
 }
 
 /// Bytes of words that only announce a letter: "option ", 选项, 答案选.
-fn announced(text: &str) -> usize {
+pub(super) fn announced(text: &str) -> usize {
     const WORDS: [&str; 12] = [
         "option ",
         "choice ",

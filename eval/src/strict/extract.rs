@@ -63,7 +63,7 @@ pub(super) fn declared<'a>(span: &Span<'a>) -> Option<Span<'a>> {
     let reply = span.reply;
     // ASCII lower case keeps every byte where it was.
     let lower = reply.to_ascii_lowercase();
-    let said = ["answer", "option", "choice", "答案", "选项", "الاجابة", "الإجابة", "الجواب"]
+    let said = ["answer", "ans", "option", "choice", "答案", "选项", "الاجابة", "الإجابة", "الجواب"]
         .into_iter()
         .filter_map(|noun| last_declared(&lower, noun))
         .max();

@@ -1,6 +1,6 @@
 //! Several of the options: questions whose reference is a set of letters.
 
-use super::choice::{Options, REASONS};
+use super::choice::{Options, REASONS, announced};
 use super::extract::{How, Span, bare, refuses};
 use super::tokens::{Kind, Token};
 use loupe_core::Choice;
@@ -46,6 +46,7 @@ impl Options<'_> {
     /// The letters that a text lists: `A, C`, `A and C`, `ACD`, `["A", "C"]`, each with its words or without, or the words
     /// alone; a reason or another sentence may follow.
     fn set(&self, text: &str) -> Option<Result<Vec<char>, &'static str>> {
+        let text = bare(&text[announced(text)..]);
         let mut found =
             self.glued(text).map_or_else(|| self.listed_letters(text), |letters| Some(Ok(letters)))?;
         if let Ok(letters) = &mut found {
@@ -109,7 +110,10 @@ impl Options<'_> {
                 || t.is_word(&["not", "but"])
                 || (t.kind == Kind::Han && "因由".contains(t.word.as_str()))
         };
-        if rest.first().is_some_and(|t| !ended && !stops(t)) {
+        // "A and C are (the) correct (answers)"; what is denied is not read anyway.
+        let praised = rest.first().is_some_and(|t| t.is_word(&["are"]))
+            && rest.iter().skip(1).take(4).any(|t| t.is_word(&["correct", "right", "true", "answers"]));
+        if rest.first().is_some_and(|t| !ended && !praised && !stops(t)) {
             return None;
         }
         // What follows must not name others as well.

@@ -1,5 +1,6 @@
 //! A reply as words, option letters and marks, with what of it names an option.
 
+use super::extract::bare;
 use super::words::is_cjk;
 use loupe_core::Choice;
 
@@ -82,6 +83,12 @@ pub(super) fn tokens(text: &str, offered: impl Fn(char) -> bool) -> Vec<Token> {
     found
 }
 
+/// The words of an option; some sets write its letter into them as well ("A: Diffuse uptake").
+pub(super) fn own_text(choice: &Choice) -> &str {
+    let own = bare(&choice.text);
+    own.strip_prefix(choice.letter).and_then(|r| r.strip_prefix([':', '.', ')'])).unwrap_or(own)
+}
+
 /// The options, ready to be found in texts.
 pub(super) struct Names {
     letters: Vec<char>,
@@ -92,7 +99,7 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(choices: &[Choice]) -> Self {
         let text = |c: &Choice| {
-            let own = super::choice::own_text(c);
+            let own = own_text(c);
             let words: Vec<String> =
                 tokens(own, |_| false).into_iter().filter(Token::spelled).map(|t| t.word).collect();
             let told = words.iter().map(|w| w.chars().count()).sum::<usize>() > 1;
@@ -232,7 +239,7 @@ const COMPOUNDS: [&str; 34] = [
 ];
 
 /// Words behind a letter that show it to be no article.
-const AFTER_LETTER: [&str; 48] = [
+const AFTER_LETTER: [&str; 53] = [
     "is",
     "are",
     "was",
@@ -281,6 +288,11 @@ const AFTER_LETTER: [&str; 48] = [
     "excluded",
     "ruled",
     "remains",
+    "fails",
+    "lacks",
+    "contradicts",
+    "explains",
+    "describes",
 ];
 
 /// Words that begin a sentence behind "B.", as no name of a species does.

@@ -327,6 +327,12 @@ fn plain_answers_are_read_in_whatever_form() {
         "B since the angle is blunted",
         "B is the correct answer.",
         "I would go with B.",
+        "It should be: B",
+        "It is B.",
+        "I think B.",
+        "Ans: B",
+        "b) pleural effusion",
+        "B。因为肋膈角变钝",
         "I choose (B).",
         "B Pleural effusion",
         "B (pleural effusion)",
@@ -360,6 +366,8 @@ fn several_right_letters_are_a_set() {
         "\\boxed{A, C}",
         "Options A and C, because both are seen",
         "A and C, not B",
+        "选AC",
+        "Both A and C are correct.",
         "Both are visible.\n\nA, C",
     ] {
         let judgement = judge(&ask, reply);

@@ -52,12 +52,12 @@ impl Belonging {
                 Ok(Some("the mask was made for another series of the same frame of reference"))
             }
             (_, Some(true)) => Ok(None),
-            (_, Some(false)) => Err(MediaError::Geometry(
+            (_, Some(false)) => Err(MediaError::View(
                 "the mask belongs to another frame of reference than the image and names none of its instances: \
                  choose the series that it was made for"
                     .to_owned(),
             )),
-            (Some(false), None) => Err(MediaError::Geometry(
+            (Some(false), None) => Err(MediaError::View(
                 "the mask names none of the image's instances, and no frame of reference says that they share one: \
                  choose the series that it was made for"
                     .to_owned(),

@@ -189,14 +189,14 @@ impl Region {
             }
             let middle = points.iter().map(|p| p[2]).sum::<f64>() / points.len() as f64;
             if points.iter().any(|p| (p[2] - middle).abs() > OFF_PLANE) {
-                return Err(MediaError::Geometry(format!(
+                return Err(MediaError::View(format!(
                     "a contour of region {number} is not parallel to the image's slices; choose the series that it \
                      was drawn on"
                 )));
             }
             if (middle - middle.round()).abs() > OFF_PLANE {
                 if off_plane == OffPlane::Refuse {
-                    return Err(MediaError::Geometry(format!(
+                    return Err(MediaError::View(format!(
                         "a contour of region {number} lies between two slices of the image; --resample-mask moves \
                          it to the nearest and says so"
                     )));

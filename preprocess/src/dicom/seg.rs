@@ -243,7 +243,7 @@ impl Segmentation {
     /// The masks on `grid`, the image's, on whose voxels those of every frame must lie.
     ///
     /// # Errors
-    /// When a frame lies elsewhere ([`MediaError::Geometry`]), or a limit is met.
+    /// When a frame lies elsewhere ([`MediaError::View`]), or a limit is met.
     pub fn onto(&self, grid: Grid, limits: &DecodeLimits) -> Result<LabelledMasks, MediaError> {
         let [rows, columns] = self.size;
         let on_grid = |plane: &FramePlane| {
@@ -354,7 +354,7 @@ impl Segmentation {
 
 /// Why a mask whose voxels lie between those of the image is not taken as it is.
 pub(crate) fn elsewhere() -> MediaError {
-    MediaError::Geometry(
+    MediaError::View(
         "the mask's voxels do not lie on the image's; --resample-mask takes the nearest and says so"
             .to_owned(),
     )

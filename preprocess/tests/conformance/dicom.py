@@ -1,7 +1,7 @@
 """Compares what loupe reads from DICOM files with what pydicom reads, and writes docs/reference/conformance.md.
 
-    cargo build -p loupe-preprocess --example conformance --example series
-    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --series PATH/TO/series \
+    cargo build --workspace --bins --example conformance
+    python preprocess/tests/conformance/dicom.py --binary PATH/TO/conformance --loupe PATH/TO/loupe \
         --out docs/reference/conformance.md --pictures DIR --volumes DIR DIR...
 
 Grey frames are compared as stored values (unused bits masked, signs extended), as values of the modality
@@ -15,6 +15,7 @@ import numpy as np
 import PIL
 import pydicom
 import SimpleITK as sitk
+import series
 from PIL import Image, ImageOps
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
@@ -193,18 +194,6 @@ def reference_volume(path):
     return a[0].astype("<f4"), a[-1].astype("<f4"), len(a), image.affine
 
 
-def series(binary, roots):
-    """Rows of a table: slices in their series beside their files."""
-    run = subprocess.run([binary], input="\n".join(str(root) for _, root in roots), text=True, capture_output=True, check=True)
-    rows = []
-    for (name, _), line in zip(roots, run.stdout.splitlines(), strict=True):
-        found = json.loads(line)["found"]
-        kinds = ("series", "same order", "alike", "no window", "tile of a mosaic", "WRONG")
-        cells = [found.get(kind, 0) for kind in kinds]
-        rows.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
-    return rows
-
-
 def volumes(binary, roots):
     """Rows of a table, and what is not exact: volume files against nibabel and SimpleITK."""
     rows, rest = [], []
@@ -245,7 +234,7 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--volumes", action="append", default=[], metavar="DIR", help="folders of NIfTI, MetaImage and NRRD files")
     parser.add_argument("--pictures", action="append", default=[], metavar="DIR", help="folders of PNG and JPEG files")
-    parser.add_argument("--series", metavar="BINARY", help="the example `series`, for the section on series")
+    parser.add_argument("--loupe", metavar="BINARY", help="loupe itself, for the section on series")
     parser.add_argument("dirs", nargs="*")
     args = parser.parse_args()
     roots = [("pydicom test files", pathlib.Path(pydicom.__file__).parent / "data" / "test_files")]
@@ -333,16 +322,16 @@ def main():
             text += ["", "## Pictures", "", f"PNG and JPEG files against `convert(\"RGB\")` of Pillow {PIL.__version__} after the EXIF orientation, byte for byte.", "",
                      "| files of | format | exact | other | refused | largest difference |", "|---|---|---|---|---|---|"]
             text += pictures(args.binary, args.pictures)
-        if args.series:
+        if args.loupe:
             text += ["", "## Series beside single files", "",
-                     "Every series below the folders, slice by slice: the picture that loupe makes of the slice in its series beside the",
+                     "Every series of grey slices with a place, slice by slice: the picture that loupe makes of the slice in its series beside the",
                      "one that it makes of the slice's file alone, without a window being asked for, to one grey level. Slices without a stored",
-                     "window, VOI table or 8-bit levels have nothing that holds for both: a file alone is scaled over itself, a series",
-                     "over all its slices. The same files are read in the opposite order as well; volumes, windows and the numbers of",
-                     "series must be the same.", "",
-                     "| files of | series | same in either order | slices alike | no stored window | tiles of mosaics | wrong |",
-                     "|---|---|---|---|---|---|---|"]
-            text += series(args.series, roots)
+                     "window, VOI table or 8-bit levels have nothing that holds for both: a file alone is scaled over itself, a series over all its",
+                     "slices. Each series is read with its files named in one order and in the opposite one; first, middle and last slice of every",
+                     "phase must be the same picture.", "",
+                     "| files of | series | same in either order | slices alike | no stored window | mosaics | refused | wrong |",
+                     "|---|---|---|---|---|---|---|---|"]
+            text += series.rows(args.loupe, args.dirs)
         text += ["", "## What is not exact, and why", "", "| file | verdict | reason |", "|---|---|---|"]
         tally = collections.Counter((r[1], r[3], r[4].replace("|", "/")) for r in rows if r[3] != "exact")
         rest = collections.defaultdict(list)

@@ -70,7 +70,7 @@ fn names_and_codes_come_along() {
         (code.value.as_str(), code.scheme.as_str(), code.meaning.as_str()),
         ("10200004", "SCT", "Liver")
     );
-    assert_eq!(liver.category.as_ref().unwrap().value, "113343008");
+    assert_eq!(liver.category.as_ref().unwrap().value, "91772007");
     let structures = masks("structures.dcm");
     assert_eq!(structures.labels()[0].code, liver.code);
     assert_eq!(structures.labels()[1].code, None);

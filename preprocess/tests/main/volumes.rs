@@ -221,6 +221,85 @@ fn planes_lie_as_radiologists_look_at_them() {
     assert!(matches!(shown(&volume, &out), Err(MediaError::View(m)) if m.contains("0.0 to 2.0")));
 }
 
+/// Planes of a volume with fewer slices than rows, walked backwards: the stored slice is asked for only where the
+/// picture is one.
+#[test]
+fn planes_across_few_slices_walked_backwards() {
+    let voxels = Array3::from_shape_fn((2, 5, 9), |(k, j, i)| (k * 45 + j * 9 + i) as f32);
+    let columns = [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -2.0]];
+    let lps_from_index = LpsFromIndex::from_columns(columns[0], columns[1], columns[2], [0.0; 3]);
+    let volume = Volume { voxels, lps_from_index, modality: Modality::Mr };
+    for (plane, slices) in [(Plane::Axial, 2), (Plane::Coronal, 5), (Plane::Sagittal, 9), (Plane::Upright, 2)]
+    {
+        for n in 0..slices {
+            let view = View { plane, slice: Some(SliceAt::Index(n)), ..View::default() };
+            let stored = loupe_preprocess::render::stored_slice(&volume, &view).unwrap();
+            let want = match plane {
+                Plane::Axial => Some(1 - n),
+                Plane::Upright => Some(n),
+                _ => None,
+            };
+            assert_eq!(stored, want, "{plane:?} {n}");
+            assert!(shown(&volume, &view).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_sform_of_zeros_gives_way_and_a_contradiction_is_said() {
+    let good = std::fs::read(small().join("codes_q1_s1.nii")).unwrap();
+    let read = |bytes: &[u8], xform| read_volume(bytes, 0, xform, &DecodeLimits::default()).unwrap();
+    let qform = read(&std::fs::read(small().join("codes_q1_s0.nii")).unwrap(), Xform::Nibabel);
+    let mut zeros = good.clone();
+    zeros[280..328].fill(0);
+    for xform in [Xform::Nibabel, Xform::Itk] {
+        let found = read(&zeros, xform);
+        assert!(far(found.volume.lps_from_index.to_ras(), qform.volume.lps_from_index.to_ras()) < 1e-5);
+        let notes = found.notes.join("\n");
+        assert!(notes.contains("the sform is singular") && notes.contains("geometry: qform"), "{notes}");
+    }
+    let said =
+        |bytes: &[u8], words: &str| read(bytes, Xform::Nibabel).notes.iter().any(|n| n.contains(words));
+    assert!(!said(&good, "contradict") && !said(&good, "implausible"));
+    let with = |at: usize, value: f32| {
+        let mut bytes = good.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        bytes
+    };
+    // pixdim[1] beside the sform's own voxel size; a sform in another unit.
+    assert!(said(&with(80, 2.75), "sform and pixdim contradict each other: voxels of "));
+    assert!(said(&with(280, 4000.0), "are implausible"));
+}
+
+#[test]
+fn slices_of_a_research_volume_are_shown_upright() {
+    // RAS: i to the right, j to the front, k to the head, so that the stored picture is upside down.
+    let voxels = Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (k * 20 + j * 5 + i) as f32);
+    let map =
+        |columns: [[f64; 3]; 3]| LpsFromIndex::from_columns(columns[0], columns[1], columns[2], [0.0; 3]);
+    let ras = map([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]);
+    let volume = Volume { voxels, lps_from_index: ras, modality: Modality::Mr };
+    let window = WindowChoice::Numbers(loupe_core::window::Window::between(0.0, 255.0));
+    let at = |volume: &Volume, plane| {
+        let view =
+            View { plane, slice: Some(SliceAt::Index(1)), window: Some(window.clone()), ..View::default() };
+        shown(volume, &view).unwrap()
+    };
+    let (stored, upright) = (at(&volume, Plane::Stored), at(&volume, Plane::Upright));
+    let turned: Vec<u8> = stored.pixels().iter().rev().copied().collect();
+    assert_eq!(upright.pixels(), turned);
+    assert_eq!(upright.pixels(), at(&volume, Plane::Axial).pixels());
+    assert!(upright.origin.steps.contains(&"upright: axial".to_owned()), "{:?}", upright.origin.steps);
+    // Slices of a sagittal volume (i to the back, j to the head): head at the top, front on the left.
+    let sagittal = map([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+    let volume = Volume { lps_from_index: sagittal, ..volume };
+    let upright = at(&volume, Plane::Upright);
+    assert_eq!((upright.width(), upright.height()), (5, 4));
+    let stored = at(&volume, Plane::Stored);
+    assert_eq!(&upright.pixels()[..5], &stored.pixels()[15..]);
+    assert!(upright.origin.steps.contains(&"upright: sagittal".to_owned()));
+}
+
 #[test]
 fn label_maps_come_back_as_they_were_written() {
     let labels = Array3::from_shape_fn((3, 4, 5), |(k, j, i)| ((i * j * k) % 7 * 1000) as u16);
@@ -233,6 +312,18 @@ fn label_maps_come_back_as_they_were_written() {
         assert_eq!(back.labels, made.labels);
         assert!(far(back.lps_from_index.to_ras(), made.lps_from_index.to_ras()) < 1e-6);
     }
+    // A shear is kept in the sform; ITK gets the slices straight above one another instead of a refusal.
+    let tilted =
+        LpsFromIndex::from_columns([1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.6, 3.0], [4.0, 5.0, 6.0]);
+    let sheared = LabelVolume { lps_from_index: tilted, ..made.clone() };
+    let read =
+        |xform| read_volume(&label_bytes(&sheared).unwrap(), 0, xform, &DecodeLimits::default()).unwrap();
+    let (ours, itk) = (read(Xform::Nibabel), read(Xform::Itk));
+    assert!(far(ours.volume.lps_from_index.to_ras(), tilted.to_ras()) < 1e-5);
+    let straight = itk.volume.lps_from_index;
+    assert!(straight.tilt_degrees() < 1e-3 && (straight.spacing_mm()[2] - 0.6f64.hypot(3.0)).abs() < 1e-5);
+    assert!(loupe_preprocess::nifti::shear_note(&tilted).unwrap().contains("11.31°"));
+    assert_eq!(loupe_preprocess::nifti::shear_note(&made.lps_from_index), None);
     let halves =
         Volume { voxels: Array3::from_elem((1, 1, 1), 0.5), lps_from_index, modality: Modality::Labels };
     let read =

@@ -156,14 +156,29 @@ impl<'a> SegmentationScene<'a> {
                 notes: Vec::new(),
             });
         }
+        // A single slice has a place too.
         let volume = match &self.volume {
-            Some(volume) => Arc::clone(volume),
-            // A single slice has a place too.
-            None => self.loader.load_volume(&self.media).step(|| {
-                format!("the mask {} is a volume, and the image has no slices to put it on", file.display())
-            })?,
+            Some(volume) => Ok(Arc::clone(volume)),
+            None => self.loader.load_volume(&self.media),
         };
-        let masks = read.onto(&volume, options, self.loader.limits()).step(words)?;
+        let masks = match volume {
+            Ok(volume) => read.onto(&volume, options, self.loader.limits()).step(words)?,
+            // A flat image has no place: a label map of one slice lies on it when it has its size.
+            Err(_) => {
+                let [width, height] = self.picture.origin.source_size;
+                let masks = read.by_shape([1, height, width], self.loader.limits());
+                let masks = masks.step(|| {
+                    format!(
+                        "the mask {} is a volume, and the image has no slices to put it on",
+                        file.display()
+                    )
+                })?;
+                match &options.label {
+                    Some(label) => masks.only(label).map_err(|e| AppError::input(e.to_string()))?,
+                    None => masks,
+                }
+            }
+        };
         let size = [self.picture.width(), self.picture.height()];
         let on_slice = on_picture(&masks, &self.picture.origin, size).unwrap_or_default();
         if on_slice.is_empty() {

@@ -153,6 +153,58 @@ fn an_organ_is_segmented_slice_by_slice_and_its_reference_is_that_of_the_true_pi
     assert_eq!((summary.failed, summary.failed_for_good), (4, 4));
 }
 
+/// A series with a segmentation whose two segments overlap, and a structure set, as references by name; written by
+/// highdicom (`preprocess/tests/masks/make.py`).
+#[test]
+fn segments_and_regions_are_references_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../preprocess/tests/masks");
+    for name in [
+        "binary.dcm",
+        "structures.dcm",
+        "ct/0.dcm",
+        "ct/1.dcm",
+        "ct/2.dcm",
+        "ct/3.dcm",
+        "ct/4.dcm",
+        "ct/5.dcm",
+    ] {
+        put(&dir.path().join(name), &std::fs::read(from.join(name)).unwrap());
+    }
+    let row = |id: &str, mask: &str, label: &str, slice: Option<usize>| {
+        let mut image = serde_json::json!({ "path": "ct", "window": "full" });
+        if let Some(slice) = slice {
+            image["slice"] = slice.into();
+        }
+        let masks = serde_json::json!([{ "path": mask, "label": label }]);
+        serde_json::json!({ "id": id, "images": [image], "question": "Where?", "masks": masks }).to_string()
+    };
+    let rows = [
+        row("cyst", "binary.dcm", "cyst", None),
+        row("liver", "binary.dcm", "1", Some(3)),
+        row("parts", "structures.dcm", "Parts", None),
+        row("unclear", "binary.dcm", "organ", None),
+    ];
+    put(&dir.path().join("data.jsonl"), rows.join("\n").as_bytes());
+    let set = DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None }
+        .open()
+        .unwrap();
+    let mut shapes = PromptShapes::new(script_info("shapes"));
+    let run = dir.path().join("run");
+    made(&run, set.as_ref(), None, Respondent::Segmenter(&mut shapes, Simulated::Box), &());
+    let prompts = |id: &str| {
+        let line = lines(&run).into_iter().find(|line| line.prediction.id == id).unwrap();
+        line.prediction.record.masks().map(|trace| trace.prompts.clone()).unwrap_or_default()
+    };
+    assert_eq!(prompts("cyst"), ["box 7,3,11,6"]);
+    assert_eq!(prompts("liver"), ["box 1,2,9,8"]);
+    // One slice with two parts, another with one.
+    assert_eq!(prompts("parts"), ["box 0,0,12,9", "box 4,4,6,6"]);
+    let why = lines(&run).into_iter().find(|line| line.prediction.id == "unclear").unwrap();
+    let why = serde_json::to_string(&why).unwrap();
+    assert!(why.contains("no label") && !why.contains("Liver"), "{why}");
+}
+
 /// Reads what is said.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);

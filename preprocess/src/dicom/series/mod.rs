@@ -88,16 +88,24 @@ pub fn choose(blobs: Vec<files::Blob>, options: &Options) -> Result<(Content, Se
         let content = std::mem::replace(&mut series.content, Ok(Content::Frames(Vec::new())))?;
         Ok((content, series))
     };
-    let mut all = load_all(blobs, options)?;
-    let count = all.len();
     if let Some(n) = options.series {
-        if n < count {
-            return split(all.swap_remove(n));
+        // The others are not decoded.
+        let mut count = 0;
+        for group in scan::groups(blobs, &options.limits)? {
+            let parts = parts(&group, options);
+            if n < count + parts
+                && let Some(series) = load(&group, options).into_iter().nth(n - count)
+            {
+                return split(series);
+            }
+            count += parts;
         }
         return Err(MediaError::View(format!(
             "series {n} was asked for, but there are {count} (counted from 0)"
         )));
     }
+    let mut all = load_all(blobs, options)?;
+    let count = all.len();
     let kind = |wanted: fn(&Series) -> bool| all.iter().filter(|s| wanted(s)).count();
     let volumes = kind(|s| matches!(s.content, Ok(Content::Volumes(_))));
     let broken = kind(|s| s.content.is_err());
@@ -156,6 +164,14 @@ pub fn is_series(listed: &[files::Blob]) -> bool {
         read.is_ok() && files::begins_as_dicom(&head)
     };
     listed.iter().take(8).any(begins)
+}
+
+/// How many series a group is.
+fn parts(group: &Group, options: &Options) -> usize {
+    match group.makes_volumes() {
+        true => grid::arrange(&group.slices, options).map_or(1, |parts| parts.len()),
+        false => 1,
+    }
 }
 
 /// A group as one series, or as several when irregular steps are to be split.

@@ -96,7 +96,8 @@ struct Header {
 }
 
 /// What orders files, whatever they are called: Series Number, series, Instance Number, the place of the first
-/// frame along the patient's axes, and the object's own UID.
+/// frame along the patient's axes, and the object's own UID; of copies of one object the whole ones before those that
+/// were cut off.
 #[derive(PartialEq)]
 struct Rank {
     series_number: i64,
@@ -104,6 +105,8 @@ struct Rank {
     instance_number: i64,
     place: [f64; 3],
     instance: Option<String>,
+    truncated: bool,
+    stored: String,
 }
 
 impl Rank {
@@ -115,6 +118,7 @@ impl Rank {
                 pairs.map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
             })
             .then_with(|| self.instance.cmp(&other.instance))
+            .then_with(|| (self.truncated, &self.stored).cmp(&(other.truncated, &other.stored)))
     }
 }
 
@@ -277,12 +281,15 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         grey.to_string(),
     ];
     let whole = data.integer(tags::INSTANCE_NUMBER);
+    let stored = format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax));
     let rank = Rank {
         series_number: data.integer(tags::SERIES_NUMBER).unwrap_or(0),
         series: text(tags::SERIES_INSTANCE_UID),
         instance_number: whole.unwrap_or(0),
         place: planes.first().and_then(|(.., plane)| *plane).map_or([0.0; 3], |plane| plane.position),
         instance: data.text(tags::SOP_INSTANCE_UID),
+        truncated: object.truncated_in.is_some(),
+        stored: stored.clone(),
     };
     let shown = |frame| {
         // A broken transform is refused when the frame is decoded.
@@ -314,7 +321,7 @@ fn header(object: &Object, limits: &DecodeLimits) -> Result<Header, MediaError> 
         slices,
         notes: truncated.into_iter().chain(announcement(data)).collect(),
         about: About::read(object),
-        stored: format!("{}, {}", format.describe(), loupe_dicom::syntax::name(&object.transfer_syntax)),
+        stored,
     })
 }
 
