@@ -171,12 +171,22 @@ fn splits(entry: &SetEntry) -> Vec<Option<String>> {
     whole.chain(parts).map(|s| Some(s.to_owned())).collect()
 }
 
+/// A file that rows refer to.
+struct SoughtFile {
+    is_there: bool,
+    /// How many were looked for before.
+    order: usize,
+    /// Where it is missing: the sentence about the first row, and the places of further ones.
+    first: String,
+    further: Vec<String>,
+}
+
 struct Checker<'a> {
     set: &'a Listed,
     found: SplitCheck,
     look: Looker<'a>,
-    /// Is the file there?
-    files: HashMap<String, bool>,
+    /// Files that were looked for.
+    files: HashMap<String, SoughtFile>,
     /// Pictures by their reference; many rows share one.
     looks: HashMap<String, Result<Look, String>>,
 }
@@ -204,6 +214,15 @@ impl<'a> Checker<'a> {
                     self.found.note(NoteKind::BadRow, error.to_string());
                 }
             }
+        }
+        let mut missing: Vec<SoughtFile> =
+            self.files.drain().map(|(_, file)| file).filter(|f| !f.is_there).collect();
+        // In the order of the set, not of the map.
+        missing.sort_by_key(|file| file.order);
+        for SoughtFile { first, further, .. } in missing {
+            let more =
+                if further.is_empty() { String::new() } else { format!(" (also {})", further.join(", ")) };
+            self.found.note(NoteKind::MissingImage, format!("{first}{more}"));
         }
         for remark in &self.set.remarks {
             self.found.note(NoteKind::Remark, remark.to_string());
@@ -279,7 +298,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Is the file of the image there? Each is counted, and named, once.
+    /// Is the file of the image there? Each is counted once; a missing one is named with all the rows that want it.
     fn is_there(&mut self, sample: &Sample, media: &MediaRef, first: bool) -> bool {
         let path = match &media.source {
             MediaSource::File(path) | MediaSource::Folder(path) => path,
@@ -289,15 +308,22 @@ impl<'a> Checker<'a> {
             }
         };
         let name = path.to_string_lossy().into_owned();
-        if let Some(there) = self.files.get(&name) {
-            return *there;
+        if let Some(sought) = self.files.get_mut(&name) {
+            if !sought.is_there {
+                let place = self.set.place(sample);
+                if sought.further.last() != Some(&place) {
+                    sought.further.push(place);
+                }
+            }
+            return sought.is_there;
         }
         let there = path.is_file() || path.is_dir();
-        self.files.insert(name, there);
+        let said = self.set.about(sample, &format!("missing image: {}", media.name));
+        let order = self.files.len();
+        self.files.insert(name, SoughtFile { is_there: there, order, first: said, further: Vec::new() });
         self.found.images += 1;
         if !there {
             self.found.missing_images += 1;
-            self.say(NoteKind::MissingImage, sample, &format!("missing image: {}", media.name));
         } else if let Some(stated) = sample.tag("image_sha256").filter(|_| first) {
             self.found.known_checksums += 1;
             let same = file_sha256(path).is_ok_and(|sum| sum.eq_ignore_ascii_case(stated));

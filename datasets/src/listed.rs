@@ -1,11 +1,13 @@
 //! The one kind of opened set: rows in memory, image bytes on demand.
 
 use crate::digest::sha256_hex;
-use crate::read::Spots;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where rows stand, by the ids of their samples: one place for each row of the id.
+pub(crate) type Spots = HashMap<String, Vec<(Arc<str>, Spot)>>;
 
 /// Reads what a row holds besides text, when the row is asked for.
 pub(crate) trait Embedded: Send + Sync {
@@ -56,6 +58,11 @@ impl Listed {
             spots.extend(spot.map(|spot| (sample.id.clone(), spot)));
         }
         Self { info, root: None, rows, repeated_ids, remarks, spots, embedded: None }
+    }
+
+    /// The row of a sample, or its id where that is not known.
+    pub(crate) fn place(&self, sample: &Sample) -> String {
+        self.spots.get(&sample.id).map_or_else(|| sample.id.clone(), |(_, at)| at.to_string())
     }
 
     /// A sentence about a sample, with its row where that is known, otherwise with its id.

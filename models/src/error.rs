@@ -56,6 +56,12 @@ pub enum LoadError {
         /// What it does.
         task: &'static str,
     },
+    /// The family cannot show pictures in the way asked for.
+    #[error("{family} does not show images in crops; leave out --pan-and-scan")]
+    NoCrops {
+        /// Name of the family.
+        family: &'static str,
+    },
     /// The checkpoint lacks tensors that the architecture needs.
     #[error("tensor {name:?} is missing; config.json does not describe these weights, or a shard is missing")]
     MissingTensor {

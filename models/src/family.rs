@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use crate::options::LoadOptions;
 use loupe_core::registry::Named;
-use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
+use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use serde_json::Value;
 use std::cell::OnceCell;
 
@@ -19,6 +19,8 @@ pub enum Loader {
     Segments(Load<dyn Segmenter>),
     /// Labels every voxel of a volume.
     Labels(Load<dyn VolumeSegmenter>),
+    /// Gives pictures and texts vectors in one space.
+    Pairs(Load<dyn PairEncoder>),
     /// Encodes texts.
     Encodes {
         /// The loader.
@@ -35,6 +37,7 @@ impl Loader {
             Self::Answers(_) => "answers questions about pictures",
             Self::Segments(_) => "segments what points, boxes and masks describe and needs one of them",
             Self::Labels(_) => "labels whole volumes and takes no prompts",
+            Self::Pairs(_) => "gives pictures and texts vectors in one space, to be compared",
             Self::Encodes { .. } => "encodes texts, for BERTScore",
         }
     }
@@ -48,6 +51,12 @@ pub struct Family {
     pub paper: &'static str,
     /// Published checkpoints that are members.
     pub examples: &'static [&'static str],
+    /// The layouts of checkpoints that tests load.
+    pub layouts: &'static str,
+    /// Licence of the examples as their publishers name it: a note, no advice.
+    pub licence: &'static str,
+    /// What tests hold it against, and how near it comes.
+    pub parity: &'static str,
     /// How pixels (or words) become what the network reads and its output the answer, in words.
     pub input: &'static str,
     /// Names under `architectures` in config.json, when it has one.

@@ -51,7 +51,7 @@ pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions, PixelBounds};
 
-use loupe_core::{Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
+use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;
 
 /// Loads the vision-language model in the folder `dir`.
@@ -62,6 +62,20 @@ pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn VisionLanguageM
     load_checkpoint(&Checkpoint::directory(dir), options)
 }
 
+/// The family of a checkpoint, which can do what the options ask for: only models that answer show images in crops.
+fn family(
+    checkpoint: &Checkpoint,
+    name: Option<&str>,
+    options: &LoadOptions,
+) -> Result<&'static Family, LoadError> {
+    let family = families::find(checkpoint, name)?;
+    match family.load {
+        Loader::Answers(_) => Ok(family),
+        _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
+        _ => Ok(family),
+    }
+}
+
 /// Loads a vision-language model from a folder or from bytes built into the program.
 ///
 /// # Errors
@@ -70,14 +84,14 @@ pub fn load_checkpoint(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
-    let family = families::find(checkpoint, None)?;
+    let family = family(checkpoint, None, options)?;
     match &family.load {
         Loader::Answers(load) => load(checkpoint, options),
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }
 
-/// Loads a segmenter that takes prompts. `family` is the name of a family; without one, the family
+/// Loads a segmenter that takes prompts. `name` is the name of a family; without one, the family
 /// is the one whose marks the checkpoint shows.
 ///
 /// # Errors
@@ -85,10 +99,10 @@ pub fn load_checkpoint(
 /// hold exactly its tensors.
 pub fn load_segmenter(
     checkpoint: &Checkpoint,
-    family: Option<&str>,
+    name: Option<&str>,
     options: &LoadOptions,
 ) -> Result<Box<dyn Segmenter>, LoadError> {
-    let family = families::find(checkpoint, family)?;
+    let family = family(checkpoint, name, options)?;
     match &family.load {
         Loader::Segments(load) => {
             options.pixels.refuse(family.name)?;
@@ -104,15 +118,30 @@ pub fn load_segmenter(
 /// As [`load_segmenter`]; also when the family needs prompts.
 pub fn load_volume_segmenter(
     checkpoint: &Checkpoint,
-    family: Option<&str>,
+    name: Option<&str>,
     options: &LoadOptions,
 ) -> Result<Box<dyn VolumeSegmenter>, LoadError> {
-    let family = families::find(checkpoint, family)?;
+    let family = family(checkpoint, name, options)?;
     match &family.load {
         Loader::Labels(load) => {
             options.pixels.refuse(family.name)?;
             load(checkpoint, options)
         }
+        other => Err(LoadError::Task { family: family.name, task: other.task() }),
+    }
+}
+
+/// Loads a checkpoint that gives pictures and texts vectors in one space.
+///
+/// # Errors
+/// When no family claims the checkpoint, it does something else, or it does not hold exactly its tensors.
+pub fn load_pair_encoder(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+) -> Result<Box<dyn PairEncoder>, LoadError> {
+    let family = family(checkpoint, None, options)?;
+    match &family.load {
+        Loader::Pairs(load) => load(checkpoint, options),
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }
@@ -126,7 +155,7 @@ pub fn load_encoder(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
 ) -> Result<Box<dyn TextEncoder>, LoadError> {
-    let family = families::find(checkpoint, None)?;
+    let family = family(checkpoint, None, options)?;
     match &family.load {
         Loader::Encodes { load, .. } => load(checkpoint, options),
         other => Err(LoadError::Task { family: family.name, task: other.task() }),

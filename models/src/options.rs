@@ -28,6 +28,9 @@ pub struct LoadOptions {
     /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
     /// what the processor file says where nothing is given.
     pub pixels: PixelBounds,
+    /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
+    /// the processor file says.
+    pub pan_and_scan: bool,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -73,6 +76,7 @@ impl Default for LoadOptions {
             dtype: None,
             resample: None,
             pixels: PixelBounds::default(),
+            pan_and_scan: false,
             dialect: None,
             memory_bytes: None,
             rows: None,

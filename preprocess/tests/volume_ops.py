@@ -94,6 +94,11 @@ def main():
     x = (np.clip(spaced(ras, SPACING, (1.5, 1.5, 3)), -1000, 1000) + 1000) / 2000
     out["merlin"] = summary(central(x, [224, 224, 160], 0))
     out["medgemma-ct"] = summary(np.stack([level(a[3], -1024, 1024), level(a[3], -135, 215), level(a[3], 0, 80)], -1))
+    # Whole HU through `window_accurate` of Google-Health/medgemma 04b60ac; half the widths are those of its windows.
+    served = lambda low, high: np.round(np.interp(np.round(a[3]).clip(low, high), (low, high), (0, 255)))
+    out["medgemma-ct-serving"] = summary(np.stack([served(-1024, 1024), served(135, 215), served(0, 80)], -1))
+    first = np.stack([level(a[3], -1225, 1025), level(a[3], -135, 215), level(a[3], 0, 80)], -1)
+    out["medgemma1-ct"] = summary(np.pad(first, ((1, 1), (0, 0), (0, 0))))
     out["medgemma-mr"] = summary(np.stack([level(a[3], a.min(), a.max())] * 3, -1))
     s = m3d(a)[[int(v) for v in np.linspace(0, 31, 11)]][4]
     out["fleming-vl"] = summary(np.stack([level(s, s.min(), s.max())] * 3, -1))

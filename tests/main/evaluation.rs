@@ -295,7 +295,10 @@ fn report_metrics_come_from_imported_annotations() {
     ] {
         assert_eq!(metric(name), expected, "{name}: {}", summary["metrics"]);
     }
-    assert_eq!(summary["texts"], "reports: findings; lower, no numbering, no placeholders");
+    assert_eq!(
+        summary["texts"],
+        "reports: findings; lower, no numbering, no placeholders; no section was found in 2 replies and 2 references (of 2)"
+    );
 }
 
 #[test]

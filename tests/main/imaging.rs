@@ -71,7 +71,10 @@ fn copies_are_free_of_the_patient_and_agree_between_runs() {
     let out = run(&first, &with_secret);
     let (stdout, stderr) = said(&out);
     assert_eq!(out.status.code(), Some(0), "{stderr}");
-    let golden = format!("18 files written to {}\n1 file is not DICOM and left out\n", first.display());
+    let golden = format!(
+        "18 files of 1 patient written to {} after PS3.15 2026c\n1 file is not DICOM and left out\n",
+        first.display()
+    );
     assert_eq!((stdout.as_str(), stderr.as_str()), (golden.as_str(), ""));
     let copies = files(&first);
     assert_eq!(copies.len(), 18);
@@ -107,7 +110,7 @@ fn copies_are_free_of_the_patient_and_agree_between_runs() {
 }
 
 #[test]
-fn damaged_files_fail_alone_and_by_number() {
+fn damaged_files_fail_alone_and_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("in");
     fs::create_dir(&source).unwrap();
@@ -125,9 +128,9 @@ fn damaged_files_fail_alone_and_by_number() {
     assert_eq!(out.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!((&found["written"], &found["failed"][0]["file"]), (&1.into(), &2.into()), "{found}");
-    assert!(
-        !said(&out).0.contains("Doe") && found["failed"][0]["error"].as_str().unwrap().contains("nested")
-    );
+    let failed = &found["failed"][0];
+    assert!(failed["error"].as_str().unwrap().contains("nested"));
+    assert!(failed["name"].as_str().unwrap().ends_with("b_Doe.dcm"), "as it was given");
     let nothing = dir.path().join("empty");
     fs::create_dir(&nothing).unwrap();
     let out = loupe(&["deidentify", nothing.to_str().unwrap(), "-o", dir.path().join("x").to_str().unwrap()]);
@@ -238,6 +241,10 @@ fn volumes_become_the_input_of_models() {
     let medgemma = prepare("medgemma", &["--recipe", "medgemma-ct"]);
     assert_eq!(medgemma["pictures"].as_array().unwrap().len(), 4);
     assert_eq!(medgemma["pictures"][3]["caption"], "SLICE 4");
+    let named = |record: &Value| {
+        record["steps"].to_string().contains("recipe medgemma-ct (Google-Health/medgemma d89262c")
+    };
+    assert!(named(&medgemma), "{medgemma}");
     let m3d = prepare("m3d", &["--recipe", "m3d"]);
     assert_eq!(
         (&m3d["volume"], m3d["pictures"].as_array().unwrap().len()),
@@ -246,7 +253,17 @@ fn volumes_become_the_input_of_models() {
 
     let names = said(&loupe(&["list", "recipes"])).0;
     let unknown = said(&loupe(&["prepare", &volume, "-o", &path("x"), "--recipe", "nope"])).1;
-    for name in ["medgemma-ct", "medgemma-mr", "ct-chat", "m3d", "merlin", "radfm", "fleming-vl"] {
+    for name in [
+        "medgemma-ct",
+        "medgemma-ct-serving",
+        "medgemma1-ct",
+        "medgemma-mr",
+        "ct-chat",
+        "m3d",
+        "merlin",
+        "radfm",
+        "fleming-vl",
+    ] {
         assert!(names.contains(name), "{name}: {names}");
     }
     assert!(unknown.contains("loupe list recipes"), "{unknown}");

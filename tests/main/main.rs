@@ -11,6 +11,8 @@
 mod browser;
 mod cli;
 mod common;
+mod deidentify;
+mod embed;
 mod evaluation;
 mod grounding;
 mod imaging;

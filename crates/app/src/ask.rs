@@ -174,6 +174,14 @@ impl Question {
         }
     }
 
+    /// The pictures as a model of this dialect is shown them.
+    fn shown(&self, box_dialect: &str) -> Result<Vec<Arc<Picture>>, AppError> {
+        match &self.prompt {
+            AskPrompt::Question(_) => Ok(self.pictures.clone()),
+            AskPrompt::Ground(_) => self.pictures.iter().map(|p| grounding_picture(p, box_dialect)).collect(),
+        }
+    }
+
     /// The image that a finding lies in, as it was named. Images of one name in several folders are told apart by the
     /// number of the picture where that is the number of the image.
     fn named(&self, finding: &Finding) -> &str {
@@ -222,7 +230,8 @@ impl Question {
         piece: &mut dyn FnMut(&str) -> Go,
     ) -> Result<AskAnswer, AppError> {
         let words = self.words(&model.info().box_dialect)?;
-        let mut ask = Ask::pictures_then(self.pictures.clone(), words.clone(), self.limits.clone());
+        let pictures = self.shown(&model.info().box_dialect)?;
+        let mut ask = Ask::pictures_then(pictures, words.clone(), self.limits.clone());
         if let Some(turn) = ask.turns.first_mut()
             && !self.captions.is_empty()
         {
@@ -248,7 +257,7 @@ impl Question {
         loader: &dyn MediaLoader,
     ) -> Result<AskAnswer, AppError> {
         let words = self.words(&model.info().box_dialect)?;
-        let mut request = Request::new(self.pictures.clone(), words.clone());
+        let mut request = Request::new(self.shown(&model.info().box_dialect)?, words.clone());
         request.media.clone_from(&self.media);
         request.limits = self.limits.clone();
         let outcome = rethink.run(model, loader, RESAMPLER, request)?;
@@ -268,6 +277,15 @@ pub fn grounding_words(phrase: &str, box_dialect: &str) -> Result<String, AppErr
             known.collect::<Vec<_>>().join(", ")
         ))
     })
+}
+
+/// A picture as a model of this dialect is shown it when it is told to locate something.
+///
+/// # Errors
+/// When the picture cannot be prepared so.
+pub fn grounding_picture(picture: &Arc<Picture>, box_dialect: &str) -> Result<Arc<Picture>, AppError> {
+    let Some(dialect) = dialect(box_dialect) else { return Ok(Arc::clone(picture)) };
+    dialect.shown(picture).map_err(|e| AppError::input(format!("the image could not be padded: {e}")))
 }
 
 /// Keeps the one reply and passes its words on.

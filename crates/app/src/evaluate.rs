@@ -51,6 +51,8 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// On resume, ask the samples again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// Keep names of files and folders out of the run folder and its page.
+    pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// Bounds of each reply.
@@ -107,6 +109,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.retry_failed = options.retry_failed;
     // What waits for the model takes no more than a part of what reading it may take.
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
+    plan.hide_names = options.hide_names;
     plan.extend = options.extend;
     plan.settings = settings(options, respondent.info());
     plan.image_limits = Some(options.images.limits);
@@ -146,6 +149,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         })
     };
     settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
+    if options.model.load.pan_and_scan {
+        settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
+    }
     if let Some(probe) = options.probe {
         let value = format!("{} seed {}", probe.name(), options.seed).into();
         settings.insert("probe".to_owned(), Setting { value, given: true });

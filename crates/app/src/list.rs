@@ -151,7 +151,11 @@ fn models() -> Vec<ListEntry> {
             Some(dialect) => entry.fact("boxes", dialect),
             None => entry,
         };
-        entry.fact("paper", f.paper)
+        entry
+            .fact("layouts", f.layouts)
+            .fact("licence", f.licence)
+            .fact("parity", f.parity)
+            .fact("paper", f.paper)
     };
     loupe_models::FAMILIES.iter().map(entry).collect()
 }

@@ -17,11 +17,13 @@ pub struct PageOptions {
     pub samples: usize,
     /// Most bytes of pictures; when they do not fit, the largest are made smaller, and the page says how many.
     pub bytes: usize,
+    /// Call pictures by sample and number instead of their file, whose name may say who the patient is.
+    pub hide_names: bool,
 }
 
 impl Default for PageOptions {
     fn default() -> Self {
-        Self { samples: 1000, bytes: PAGE_MB << 20 }
+        Self { samples: 1000, bytes: PAGE_MB << 20, hide_names: false }
     }
 }
 
@@ -47,5 +49,10 @@ pub(crate) fn windows() -> Vec<WindowPreset> {
 
 /// The bounds of a page in the words of `report`.
 pub(crate) fn bounds<'a>(options: &PageOptions, windows: &'a [WindowPreset]) -> run_page::PageOptions<'a> {
-    run_page::PageOptions { windows, samples: options.samples, picture_bytes: options.bytes }
+    run_page::PageOptions {
+        windows,
+        samples: options.samples,
+        picture_bytes: options.bytes,
+        hide_names: options.hide_names,
+    }
 }

@@ -36,6 +36,10 @@ pub(crate) struct ModelArgs {
     /// --min-pixels the checkpoint decides when not given.
     #[arg(long, value_name = "N")]
     max_pixels: Option<usize>,
+    /// Show elongated images in crops too, after the whole image (Gemma 3 and MedGemma); more tokens, finer
+    /// detail.
+    #[arg(long)]
+    pan_and_scan: bool,
 
     /// How the model writes boxes and points (see `loupe list dialects`); for fine-tuned models that do
     /// it in another way than their family.
@@ -97,6 +101,7 @@ impl ModelArgs {
                 ResampleName::Torchvision => Resample::Torchvision,
             }),
             pixels: PixelBounds { min: self.min_pixels, max: self.max_pixels },
+            pan_and_scan: self.pan_and_scan,
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
             memory_bytes: self.memory.map(megabytes),

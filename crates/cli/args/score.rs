@@ -18,12 +18,21 @@ pub(crate) struct PageArgs {
     /// made smaller step by step, and the page says how many.
     #[arg(long, value_name = "MB", default_value_t = PAGE_MB)]
     page_mb: usize,
+
+    /// Call pictures and samples by number on the page, where their files' names may say who the patient is; with `loupe eval` in
+    /// the whole run folder. Pictures of such a folder are seen again with --data.
+    #[arg(long)]
+    hide_names: bool,
 }
 
 impl PageArgs {
     /// As a plain option.
     pub(crate) fn options(&self) -> PageOptions {
-        PageOptions { samples: self.page_samples, bytes: self.page_mb.saturating_mul(1 << 20) }
+        PageOptions {
+            samples: self.page_samples,
+            bytes: self.page_mb.saturating_mul(1 << 20),
+            hide_names: self.hide_names,
+        }
     }
 }
 

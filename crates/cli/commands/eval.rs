@@ -102,6 +102,7 @@ impl Args {
             (None, Some(rethink)) => AnswerWay::Rethink(rethink),
             (None, None) => AnswerWay::Direct,
         };
+        let score = self.score.options()?;
         Ok(EvaluateOptions {
             data: DataOptions::parse(&self.data, self.split.as_deref())?,
             output: self.output.clone(),
@@ -116,7 +117,8 @@ impl Args {
             model: self.model.options(self.batch)?,
             way,
             images: self.images.options(),
-            score: self.score.options()?,
+            hide_names: score.page.is_some_and(|page| page.hide_names),
+            score,
             invocation: invocation(),
         })
     }

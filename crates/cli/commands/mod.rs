@@ -7,6 +7,7 @@ pub(crate) mod data;
 pub(crate) mod deidentify;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod leaderboard;

@@ -1,6 +1,7 @@
-//! Text encoders as a seam.
+//! Encoders as a seam: of texts token by token, and of pictures and texts into one space.
 
 use crate::model::{ModelError, ModelInfo};
+use crate::picture::Picture;
 
 /// Tokens of a text with what a text encoder makes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,4 +39,47 @@ pub trait TextEncoder: Send {
     /// # Errors
     /// When there is no such layer, a text cannot be tokenised, or the computation fails.
     fn encode(&mut self, texts: &[&str], layer: usize) -> Result<Vec<EncodedText>, ModelError>;
+}
+
+/// How the vectors of a picture and a text become a logit: `scale · cosine + bias`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairLogit {
+    /// Multiplies the cosine.
+    pub scale: f64,
+    /// Is added.
+    pub bias: f64,
+}
+
+impl PairLogit {
+    /// The logit of two vectors of length 1. For models trained on pairs alone (SigLIP), its logistic function is
+    /// the probability that the text describes the picture.
+    pub fn of(self, picture: &[f32], text: &[f32]) -> f64 {
+        let cosine: f64 = picture.iter().zip(text).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        self.scale * cosine + self.bias
+    }
+}
+
+/// A model that gives pictures and texts vectors of length 1 in one space, near each other where a text describes a
+/// picture. What else is in a call changes nothing about a vector.
+pub trait PairEncoder: Send {
+    /// What it is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Values of a vector.
+    fn width(&self) -> usize;
+
+    /// How two vectors are compared.
+    fn logit(&self) -> PairLogit;
+
+    /// The vector of a picture.
+    ///
+    /// # Errors
+    /// When the picture cannot be prepared or the computation fails.
+    fn picture(&mut self, picture: &Picture) -> Result<Vec<f32>, ModelError>;
+
+    /// The vector of a text.
+    ///
+    /// # Errors
+    /// When the text has more tokens than the model reads, cannot be tokenised, or the computation fails.
+    fn text(&mut self, text: &str) -> Result<Vec<f32>, ModelError>;
 }

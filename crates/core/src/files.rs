@@ -1,6 +1,6 @@
 //! Files that are whole or absent, and files that are files.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -61,11 +61,38 @@ pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    put(path, &mut File::options(), write)
+}
+
+/// As [`write_whole`], readable and writable by the owner of the file alone where the system has such permissions.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_private(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    put(path, &mut options, write)
+}
+
+fn put(
+    path: &Path,
+    options: &mut OpenOptions,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
     let part = path.with_file_name(name);
-    let mut to = BufWriter::with_capacity(1 << 16, File::create(&part)?);
+    // What an interrupted call left may have other permissions.
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut to = BufWriter::with_capacity(1 << 16, options.write(true).create_new(true).open(&part)?);
     write(&mut to)?;
     to.flush()?;
     to.get_ref().sync_all()?;

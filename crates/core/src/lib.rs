@@ -69,7 +69,7 @@ pub mod words;
 pub use answer::{Answer, AnswerSink, Answerer, Direct, NextWork, Work, WorkSource};
 pub use ask::{Ask, Counts, GenerationLimits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
-pub use encoder::{EncodedText, TextEncoder};
+pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};

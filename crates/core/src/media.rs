@@ -2,7 +2,7 @@
 
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -128,6 +128,21 @@ pub struct MediaRef {
 }
 
 impl MediaRef {
+    /// The parts of its name and the last `parts` of its path, without extensions: what may tell whose image it is. Parts of
+    /// one or two letters tell nobody.
+    pub(crate) fn file_words(&self, parts: usize) -> Vec<String> {
+        let path = match &self.source {
+            MediaSource::File(path) | MediaSource::Folder(path) => path.as_path(),
+            MediaSource::Bytes(_) => Path::new(""),
+        };
+        let parts = path.iter().rev().take(parts).chain(Path::new(&self.name).iter());
+        let stem = |part: &std::ffi::OsStr| {
+            let part = part.to_string_lossy();
+            part.split('.').next().unwrap_or_default().to_owned()
+        };
+        parts.map(stem).filter(|word| word.chars().count() > 2).collect()
+    }
+
     /// A whole file under its own name.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();

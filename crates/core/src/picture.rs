@@ -351,6 +351,32 @@ impl Picture {
         Ok(Picture::new(w, h, self.channels, out)?.with_origin(origin))
     }
 
+    /// The picture in the middle of a black square of its longer side; the smaller half of an odd padding goes left
+    /// or above. The result knows its way back to the source.
+    ///
+    /// # Errors
+    /// When the square has more pixels than can be counted.
+    pub fn padded_to_square(&self) -> Result<Picture, PictureError> {
+        let side = self.width.max(self.height);
+        if self.width == self.height {
+            return Ok(self.clone());
+        }
+        let (left, above) = ((side - self.width) / 2, (side - self.height) / 2);
+        let too_large = PictureError::Length { width: side, height: side, channels: self.channels, got: 0 };
+        let bytes = side.checked_mul(side).and_then(|n| n.checked_mul(self.channels)).ok_or(too_large)?;
+        let mut out = vec![0u8; bytes];
+        let (row, line) = (self.width * self.channels, side * self.channels);
+        for (to, from) in out.chunks_exact_mut(line).skip(above).zip(self.pixels.chunks_exact(row)) {
+            to[left * self.channels..][..row].copy_from_slice(from);
+        }
+        let mut origin = self.origin.clone();
+        let self_from_square: Map2<Given, Given> =
+            Map2::scale_then_shift(1.0, 1.0, -(left as f64), -(above as f64));
+        origin.source_from_self = origin.source_from_self.after(&self_from_square);
+        origin.steps.push(format!("pad to square {side}"));
+        Ok(Picture::new(side, side, self.channels, out)?.with_origin(origin))
+    }
+
     /// The picture with other pixels in the same place (same size; drawing, filtering).
     ///
     /// # Errors

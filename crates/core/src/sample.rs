@@ -138,6 +138,32 @@ impl Sample {
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.tags.get(name).map(String::as_str)
     }
+
+    /// The same sample under names that say nothing about its files, which often name patients: its images are called by its id and
+    /// their number, and it is called by its row (from 0) where its own id holds the name of a file or folder. Tags that hold one go.
+    /// Where the images lie stays.
+    #[must_use]
+    pub fn without_file_names(mut self, row: usize) -> Self {
+        let masks: &mut [Labelled<MediaRef>] = match &mut self.target {
+            Target::Masks(masks) => masks,
+            _ => &mut [],
+        };
+        let all = || self.media.iter().chain(masks.iter().map(|mask| &mask.at));
+        let holds = |text: &str, parts| {
+            let mut words = all().flat_map(|media| media.file_words(parts));
+            text.contains(['/', '\\']) || words.any(|word| text.contains(&word))
+        };
+        let named = holds(&self.id, 2);
+        // A folder's name is often that of a group by which scores are told apart.
+        self.tags.retain(|_, value| !holds(value, 1));
+        if named {
+            self.id = format!("item {row}");
+        }
+        let called = |what: &str, n: usize| format!("{} {what} {}", self.id, n + 1);
+        self.media.iter_mut().enumerate().for_each(|(n, media)| media.name = called("image", n));
+        masks.iter_mut().enumerate().for_each(|(n, mask)| mask.at.name = called("mask", n));
+        self
+    }
 }
 
 /// What a run has to say about a sample.

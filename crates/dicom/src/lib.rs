@@ -25,6 +25,7 @@ pub mod charset;
 pub mod deid;
 pub mod object;
 pub mod parse;
+pub mod private;
 pub mod syntax;
 pub mod uid;
 pub mod values;

@@ -159,6 +159,11 @@ impl Dataset {
         self.elements.binary_search_by_key(&tag, |e| e.tag).ok().and_then(|at| self.elements.get(at))
     }
 
+    /// The attribute, when present, to be changed in place (its tag must stay).
+    pub fn get_mut(&mut self, tag: Tag) -> Option<&mut Element> {
+        self.elements.binary_search_by_key(&tag, |e| e.tag).ok().and_then(|at| self.elements.get_mut(at))
+    }
+
     /// Its bytes, when present, not a sequence and not empty.
     pub fn bytes(&self, tag: Tag) -> Option<&[u8]> {
         match self.get(tag).map(|e| &e.value) {

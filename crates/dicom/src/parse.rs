@@ -113,6 +113,15 @@ pub fn parse(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Object, MediaError
     Ok(Object { meta, data, transfer_syntax, notes, truncated_in })
 }
 
+/// The items of a sequence that stands as a value of unknown VR: implicit VR, little endian (PS3.5 6.2.2). `None` when the bytes are
+/// no whole sequence.
+pub fn items(bytes: &[u8]) -> Option<Vec<Dataset>> {
+    let data = Arc::new(bytes.to_vec());
+    let mut reader = Reader::new(&data, 0, data.len(), Encoding::IMPLICIT_LITTLE);
+    let items = reader.items(ITEM, Some(data.len()), 0).ok()?;
+    (reader.truncated.is_none() && (bytes.is_empty() || !items.is_empty())).then_some(items)
+}
+
 /// Inflates a raw deflate stream: no more than the memory allowed comes out. It is read twice, first to
 /// count, so that memory for the result is asked for once and not outgrown.
 pub fn inflate(bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {

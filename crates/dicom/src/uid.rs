@@ -22,11 +22,15 @@ pub fn of_uuid(number: u128) -> String {
 /// A UID made of `name`, the same each time: a version 8 (custom) UUID from the SHA-256 of both. Whoever
 /// does not know `secret` cannot test guesses of `name`.
 pub fn hashed(secret: &[u8], name: &[u8]) -> String {
+    let number = digest(secret, name).iter().take(16).fold(0u128, |n, b| n << 8 | u128::from(*b));
+    of_uuid(number & !(0xF << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+}
+
+/// SHA-256 of a secret and a name, told apart by the secret's length.
+pub(crate) fn digest(secret: &[u8], name: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update((secret.len() as u64).to_le_bytes());
     hash.update(secret);
     hash.update(name);
-    let digest = hash.finalize();
-    let number = digest.iter().take(16).fold(0u128, |n, b| n << 8 | u128::from(*b));
-    of_uuid(number & !(0xF << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+    hash.finalize().into()
 }

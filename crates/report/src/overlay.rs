@@ -5,8 +5,6 @@
 //! never carries the meaning alone. Model boxes are solid, reference boxes dashed.
 
 use crate::font;
-use imageproc::drawing::draw_filled_rect_mut;
-use imageproc::rect::Rect;
 use loupe_core::picture::PictureError;
 use loupe_core::{Box2, Given, Mask, Picture, Point2};
 
@@ -120,12 +118,15 @@ fn draw_bar(canvas: &mut Canvas, length_px: f64, words: &str) {
 }
 
 fn fill(canvas: &mut Canvas, x: i64, y: i64, w: i64, h: i64, colour: image::Rgb<u8>) {
-    let (cw, ch) = (i64::from(canvas.width()), i64::from(canvas.height()));
-    let (x0, y0, x1, y1) = (x.clamp(0, cw), y.clamp(0, ch), (x + w).clamp(0, cw), (y + h).clamp(0, ch));
-    let (Ok(rw), Ok(rh)) = (u32::try_from(x1 - x0), u32::try_from(y1 - y0)) else { return };
-    let (Ok(rx), Ok(ry)) = (i32::try_from(x0), i32::try_from(y0)) else { return };
-    if rw > 0 && rh > 0 {
-        draw_filled_rect_mut(canvas, Rect::at(rx, ry).of_size(rw, rh), colour);
+    let side = |from: i64, length: i64, limit: u32| {
+        let clamped = |v: i64| u32::try_from(v.clamp(0, i64::from(limit))).unwrap_or(limit);
+        clamped(from)..clamped(from + length)
+    };
+    let columns = side(x, w, canvas.width());
+    for y in side(y, h, canvas.height()) {
+        for x in columns.clone() {
+            canvas.put_pixel(x, y, colour);
+        }
     }
 }
 

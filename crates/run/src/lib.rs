@@ -33,6 +33,7 @@
 mod error;
 mod files;
 mod folder;
+mod hidden;
 mod import;
 mod log;
 mod made_by;

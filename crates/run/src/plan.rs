@@ -48,6 +48,9 @@ pub struct Plan {
     pub picture_bytes: u64,
     /// On resume, ask the items again that failed for a reason that may have passed.
     pub retry_failed: bool,
+    /// Names of files and folders stay out of the run folder: images are called by sample and number, and where they lie is not
+    /// said. Whoever opens the folder needs the dataset to see them.
+    pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
@@ -71,6 +74,7 @@ impl Plan {
             decode_threads: 1,
             picture_bytes: 1 << 30,
             retry_failed: false,
+            hide_names: false,
             extend: false,
             image_limits: None,
             notes: Vec::new(),

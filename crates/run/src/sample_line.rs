@@ -58,7 +58,7 @@ impl SampleLine {
     }
 
     /// A copy after something was done to every reference to an image or mask.
-    fn with_media(&self, mut change: impl FnMut(&mut MediaRef)) -> Self {
+    pub(crate) fn with_media(&self, mut change: impl FnMut(&mut MediaRef)) -> Self {
         let mut line = self.clone();
         if let Some(sample) = &mut line.sample {
             sample.media.iter_mut().for_each(&mut change);

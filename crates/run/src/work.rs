@@ -3,6 +3,7 @@
 
 use crate::error::RunError;
 use crate::folder::ReplyLine;
+use crate::hidden::{Hidden, keep_names_out, without_places};
 use crate::log::ReplyLog;
 use crate::made_by::{FORMAT, MadeBy};
 use crate::media::{Key, Pictures, keys};
@@ -98,8 +99,13 @@ pub fn run(
     if plan.rollouts == 0 {
         return Err(RunError::Setting { setting: "rollouts", problem: "must be at least 1".to_owned() });
     }
-    let settled = Plan { limits: answerer.model().settled(&plan.limits), ..plan.clone() };
+    let mut settled = Plan { limits: answerer.model().settled(&plan.limits), ..plan.clone() };
+    let hidden = plan.hide_names.then(|| Hidden::new(dataset));
+    if hidden.is_some() {
+        keep_names_out(&mut settled)?;
+    }
     let plan = &settled;
+    let dataset = hidden.as_ref().map_or(dataset, |hidden| hidden as &dyn Dataset);
     let made_by = MadeBy {
         format: FORMAT,
         loupe: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,7 +125,9 @@ pub fn run(
         sessions: Vec::new(),
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?.inspect(|line| order.add(line));
+    let mut lines = select(dataset, plan)?
+        .inspect(|line| order.add(line))
+        .map(|line| if plan.hide_names { without_places(&line) } else { line });
     let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
     let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
     drop(lines);

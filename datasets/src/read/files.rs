@@ -3,14 +3,14 @@
 use super::json;
 use super::row::{Row, Rows};
 use crate::digest::{reader_sha256, sha256_hex};
-use crate::listed::Listed;
+use crate::listed::{Listed, Spots};
 use loupe_core::files::open_regular;
 use loupe_core::words::hex;
 use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -61,9 +61,6 @@ pub(crate) struct Root {
     /// Where the rows of samples stand, by the samples' ids, in the order of the files.
     spots: RefCell<Spots>,
 }
-
-/// Places by id; one for each row of the id.
-pub(crate) type Spots = HashMap<String, Vec<(Arc<str>, Spot)>>;
 
 impl Root {
     pub(crate) fn new(set: SetFacts, path: &Path) -> Result<Self, DataError> {

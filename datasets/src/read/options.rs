@@ -221,7 +221,7 @@ mod tests {
     proptest! {
         /// Whatever is empty, an option keeps the letter and the number of its place.
         #[test]
-        fn an_empty_option_moves_no_other(texts in prop::collection::vec(prop::option::of("[ a-c]{0,3}"), 1..8)) {
+        fn an_empty_option_moves_no_other(texts in prop::collection::vec(prop::option::of("[ x-z]{0,3}"), 1..8)) {
             let given = unlettered(texts.clone());
             for (place, (letter, text)) in ('A'..='Z').zip(&texts).enumerate() {
                 let offered = given.iter().find(|c| c.letter == letter);

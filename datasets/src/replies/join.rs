@@ -179,7 +179,8 @@ pub fn join<'a>(
             (survey.items.len(), Side::Own(survey.items))
         }
         Some(asked) => {
-            let pairing = pairing(options.pair_by, &survey, &asked, &described, &mut notes)?;
+            let by = (options.pair_by, options.rollouts);
+            let pairing = pairing(by, (file, &mapping), &survey, &asked, &described, &mut notes)?;
             record("paired_by", pairing.word().into());
             if options.ids_only {
                 record("ids_only", true.into());

@@ -29,9 +29,16 @@ pub(super) enum Pairing {
     Order,
 }
 
-/// Items by the words of their question. Where several have the same, image and reference tell them apart; what is
-/// still the same is nobody's.
-pub(super) struct Questions([HashMap<String, Option<usize>>; 4]);
+/// Items by the words of their question. Where several items or several rows have the same, image and reference tell
+/// them apart; what is still the same is nobody's.
+pub(super) struct Questions {
+    asked: Vec<Option<Asked>>,
+    /// Items by their keys; none where several have the same.
+    items: [HashMap<String, Option<usize>>; 4],
+    /// How many rows have a key.
+    rows: [HashMap<String, usize>; 4],
+    rollouts: usize,
+}
 
 const SEPARATOR: char = '\u{1f}';
 
@@ -49,25 +56,47 @@ fn keys(question: &str, image: &str, reference: &str) -> [Option<String>; 4] {
     [known(&[]), known(&[image]), known(&[reference]), known(&[image, reference])]
 }
 
+/// The keys of a row of replies.
+fn keys_of_row(row: &ReplyRow) -> [Option<String>; 4] {
+    let asked = Asked::of_row(row);
+    keys(&asked.question, &asked.image, &asked.reference())
+}
+
 impl Questions {
-    fn of(asked: &[Option<Asked>]) -> Self {
-        let mut maps: [HashMap<String, Option<usize>>; 4] = Default::default();
+    fn of((file, mapping): (&Path, &Mapping), asked: &[Option<Asked>], rollouts: usize) -> Self {
+        let mut items: [HashMap<String, Option<usize>>; 4] = Default::default();
         for (item, asked) in asked.iter().enumerate() {
             let Some(asked) = asked else { continue };
             let keys = keys(&asked.question, &asked.image, &asked.reference());
-            for (map, key) in maps.iter_mut().zip(keys) {
+            for (map, key) in items.iter_mut().zip(keys) {
                 if let Some(key) = key {
                     map.entry(key).and_modify(|one| *one = None).or_insert(Some(item));
                 }
             }
         }
-        Self(maps)
+        let mut rows: [HashMap<String, usize>; 4] = Default::default();
+        for row in stream(file, mapping).flatten() {
+            for (counts, key) in rows.iter_mut().zip(keys_of_row(&row)) {
+                if let Some(key) = key {
+                    *counts.entry(key).or_default() += 1;
+                }
+            }
+        }
+        Self { asked: asked.to_vec(), items, rows, rollouts }
     }
 
     fn item(&self, row: &ReplyRow) -> Option<usize> {
-        let row = Asked::of_row(row);
-        let keys = keys(&row.question, &row.image, &row.reference());
-        self.0.iter().zip(keys).find_map(|(map, key)| *map.get(&key?)?)
+        let mut levels = self.items.iter().zip(&self.rows).zip(keys_of_row(row));
+        let of_level =
+            |((items, rows), key): ((&HashMap<_, Option<usize>>, &HashMap<_, usize>), Option<String>)| {
+                let key = key?;
+                let lone = rows.get(&key).is_some_and(|n| *n <= self.rollouts);
+                let item = (*items.get(&key)?).filter(|_| lone)?;
+                // A question that happens to be asked once here may be that of a row about another image.
+                let asked = self.asked.get(item)?.as_ref()?;
+                asked.departs(row).is_none().then_some(item)
+            };
+        levels.find_map(of_level)
     }
 }
 
@@ -163,7 +192,8 @@ impl Survey {
 
 /// The pairing that was asked for, or that the file allows.
 pub(super) fn pairing(
-    by: PairBy,
+    (by, rollouts): (PairBy, usize),
+    file: (&Path, &Mapping),
     survey: &Survey,
     asked: &[Option<Asked>],
     columns: &str,
@@ -185,7 +215,7 @@ pub(super) fn pairing(
                     "no column is an id; replies are paired by the words of their questions".to_owned(),
                 );
             }
-            Ok(Pairing::Question(Questions::of(asked)))
+            Ok(Pairing::Question(Questions::of(file, asked, rollouts)))
         }
     }
 }
@@ -290,7 +320,7 @@ impl Paired {
         if self.unmatched > 0 {
             let more = if self.unmatched > self.strangers.len() { ", …" } else { "" };
             notes.push(format!(
-                "{} of the file are those of no item of {set} and are left out: {}{more}",
+                "{} of the file left out, because no item of {set} is theirs: {}{more}",
                 loupe_core::words::counted(self.unmatched, "row"),
                 self.strangers.join(", ")
             ));

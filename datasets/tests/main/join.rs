@@ -143,7 +143,7 @@ fn rows_find_their_items_by_id_or_by_position() {
     );
     assert_eq!(
         by_id.notes[0],
-        "1 row of the file are those of no item of jsonl and are left out: line 4 (id \"9\")"
+        "1 row of the file left out, because no item of jsonl is theirs: line 4 (id \"9\")"
     );
     let mut replies = by_id.replies();
     assert_eq!(replies.by_ref().count(), 2);

@@ -142,7 +142,7 @@ fn what_is_wrong_with_a_row_is_said_and_the_others_go_on() {
         (r#"{"question": "?", "image": "x.png", "answer": "a", "count": 2}"#, "one reference a row"),
         (
             r#"{"question": "?", "image": "x.png", "choices": ["a", "b"], "answer": "c"}"#,
-            "none of the 2 choices",
+            "the answer is option C, which is absent or has no words",
         ),
         (r#"{"question": "?", "image": {"path": "x.png", "slcie": 3}}"#, "an image has no field \"slcie\""),
         (r#"{"question": "?", "image": {"path": "x.png", "slice": -3}}"#, "\"slice\" is neither"),

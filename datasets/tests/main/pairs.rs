@@ -129,7 +129,7 @@ fn without_ids_the_words_of_the_question_decide_and_numbers_of_rows_never_do() {
     assert!(
         joined
             .notes
-            .contains(&"1 row of the file are those of no item of jsonl and are left out: line 5".to_owned()),
+            .contains(&"1 row of the file left out, because no item of jsonl is theirs: line 5".to_owned()),
         "{:?}",
         joined.notes
     );
@@ -163,6 +163,28 @@ fn the_same_question_of_two_images_is_told_apart_or_left_out() {
     let joined =
         join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures).unwrap();
     assert_eq!(said(&joined), [(0, "first".to_owned()), (1, "second".to_owned())]);
+    // A question that is asked once in the set and twice in the file: either row may be the one.
+    let row = |id: &str, image: &str| json!({"id": id, "question": "Is it large?", "image": image, "answer": "yes"});
+    std::fs::write(dir.path().join("set.jsonl"), lines(&[row("e", "5.png")])).unwrap();
+    let reply = |image: Option<&str>, answer: &str| {
+        let mut reply = json!({"question": "Is it large?", "answer": answer, "response": "x"});
+        if let (Some(image), Some(fields)) = (image, reply.as_object_mut()) {
+            fields.insert("image".to_owned(), image.into());
+        }
+        reply
+    };
+    let set = loupe_datasets::open("jsonl", &dir.path().join("set.jsonl"), None).unwrap();
+    let paired = |replies: &[Value]| {
+        std::fs::write(dir.path().join("r.jsonl"), lines(replies)).unwrap();
+        let joined = join(&JoinOptions::new(dir.path().join("r.jsonl")), Some(set.as_ref()), &NoPictures);
+        joined.map(|joined| said(&joined).len()).map_err(|error| error.to_string())
+    };
+    let none = paired(&[reply(None, "yes"), reply(None, "yes")]).unwrap_err();
+    assert!(none.contains("none of the 2 rows"), "{none}");
+    assert_eq!(paired(&[reply(Some("5.png"), "yes"), reply(Some("6.png"), "yes")]), Ok(1));
+    // Another reference is another question.
+    assert_eq!(paired(&[reply(None, "yes"), reply(None, "no")]), Ok(1));
+    assert!(paired(&[reply(None, "no")]).is_err());
 }
 
 #[test]

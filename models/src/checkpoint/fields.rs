@@ -29,6 +29,11 @@ impl<'a> Fields<'a> {
         self.value.get(field).filter(|v| !v.is_null())
     }
 
+    /// True when `field` is there and `null`.
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.value.get(field).is_some_and(Value::is_null)
+    }
+
     /// The object in `field`, when there is one.
     ///
     /// # Errors
@@ -49,11 +54,6 @@ impl<'a> Fields<'a> {
         static EMPTY: Value = Value::Null;
         let none = || Fields { value: &EMPTY, file: self.file, path: self.name(field) };
         Ok(self.object(field)?.unwrap_or_else(none))
-    }
-
-    /// True when `field` is written as `null`, which some classes read otherwise than an absent field.
-    pub(crate) fn is_null(&self, field: &str) -> bool {
-        self.value.get(field).is_some_and(Value::is_null)
     }
 
     /// Names of all fields that are not `null`.

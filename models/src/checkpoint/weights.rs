@@ -148,22 +148,33 @@ impl Weights {
         self.entries.get(name).map(|e| e.shape.clone())
     }
 
-    /// Counts `name` as used without reading it (a stored copy of a tied weight).
-    pub(crate) fn skip(&self, name: &str) {
-        self.mark(name);
-    }
-
-    /// True when two tensors of the files have the same shape and values, whatever their number types.
+    /// Counts `copy`, where it is stored, as used: a setting says that it is `original`.
     ///
     /// # Errors
-    /// When either is missing or cannot be read.
-    pub(crate) fn same(&self, one: &str, other: &str) -> Result<bool, LoadError> {
+    /// When it is another tensor than `original`, or cannot be read.
+    pub(crate) fn expect_copy(
+        &self,
+        copy: &str,
+        original: &str,
+        setting: &'static str,
+    ) -> Result<(), LoadError> {
+        let (Some(a), Some(b)) = (self.entries.get(copy), self.entries.get(original)) else { return Ok(()) };
+        if !self.same(a, b)? {
+            let problem = format!(
+                "says that {:?} is {:?}, but both are stored and differ; set it to false to use what is \
+                 stored, or take that tensor out of the file",
+                a.name, b.name
+            );
+            return Err(LoadError::Field { file: "config.json", field: setting.into(), problem });
+        }
+        self.mark(copy);
+        Ok(())
+    }
+
+    /// True when two tensors have the same shape and values, whatever their number types.
+    fn same(&self, a: &Entry, b: &Entry) -> Result<bool, LoadError> {
         /// Values compared at a time.
         const BLOCK: usize = 1 << 20;
-        let find = |name: &str| {
-            self.entries.get(name).ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })
-        };
-        let (a, b) = (find(one)?, find(other)?);
         if a.shape != b.shape {
             return Ok(false);
         }

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Span {
     /// Words around features, tokenised with the text beside them; special tokens in them are special.
-    #[allow(dead_code)] // tiled pictures have words between their tiles
     Words(String),
     /// Tokens whose embeddings are features of the picture. A prompt is never cut within them.
     Features {
@@ -85,6 +84,11 @@ pub(crate) trait Architecture: Send {
 
     /// The token that counts as standing under features, for dumps and the repetition penalty.
     fn feature_token(&self) -> u32;
+
+    /// True when the family can show elongated pictures in crops too.
+    fn crops(&self) -> bool {
+        false
+    }
 
     /// How `picture` enters the prompt, or why it cannot.
     fn show(&self, picture: &Picture) -> Result<Self::Picture, String>;

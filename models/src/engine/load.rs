@@ -62,6 +62,9 @@ pub(crate) fn assemble<A: Architecture + 'static>(
         (built, digest.join())
     });
     let (arch, parameters) = built?;
+    if options.pan_and_scan && !arch.crops() {
+        return Err(LoadError::NoCrops { family: assembly.family.name });
+    }
     let weights_sha256 = digest.map_err(|_| LoadError::Compute("hashing the weights failed".into()))??;
     let config = checkpoint.need_json("config.json")?;
     let Network::Decoder(decoder) = arch.network();

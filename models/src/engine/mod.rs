@@ -16,4 +16,5 @@ pub(crate) mod serve;
 mod step;
 #[cfg(test)]
 mod tests;
+pub(crate) mod words_only;
 mod work;

@@ -17,6 +17,9 @@ pub const FAMILY: Family = Family {
     name: "medsam",
     paper: "MedSAM, Nature Communications 2024, arXiv 2304.12306",
     examples: &["bowang-lab/MedSAM medsam_vit_b", "wanglab/medsam-vit-base"],
+    layouts: "Hugging Face folders, and the original names as safetensors",
+    licence: "Apache-2.0",
+    parity: "transformers 5.23 with MedSAM's own preparation: embeddings 1e-5, mask logits 5e-5",
     input: "squashed to the square input (scikit-image's cubic spline with anti-aliasing, cut to 8 bits), its \
              minimum and maximum to 0 and 1; one box, the single-mask output; probabilities bilinear to the \
              picture, above 0.5",

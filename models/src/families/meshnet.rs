@@ -17,6 +17,9 @@ pub const FAMILY: Family = Family {
         "model30chan50cls",
         "mindgrab",
     ],
+    layouts: "brainchop's layers as safetensors",
+    licence: "MIT",
+    parity: "brainchop's own output on its own head",
     input: "a head of 1 mm voxels (256³, as FreeSurfer's conform makes it); its minimum and maximum (for \
              model20chan3cls and model30chan50cls quantiles 0.05 and 0.95) to 0 and 1; the most likely class",
     architectures: &[],

@@ -8,16 +8,26 @@ use loupe_core::words::did_you_mean;
 
 pub mod bert;
 pub mod distilbert;
+pub mod gemma3;
+pub mod gemma3_text;
+pub mod llama;
+pub mod medgemma;
 pub mod medsam;
 pub mod medsam2;
 pub mod meshnet;
+pub mod mistral;
 pub mod mobile_sam;
+pub mod phi3;
+pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
+pub mod qwen3;
 pub mod roberta;
 pub mod sam;
 pub mod sam2;
 pub mod sam_med2d;
+pub mod siglip;
+mod text_only;
 
 /// Every family. The first one that claims a checkpoint has it, so families with special marks stand before
 /// general ones.
@@ -27,6 +37,15 @@ pub static FAMILIES: Registry<Family> = Registry {
     files: &[
         ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
         ("qwen2_vl", &[qwen2_vl::FAMILY]),
+        ("medgemma", &[medgemma::FAMILY]),
+        ("gemma3", &[gemma3::FAMILY]),
+        ("gemma3_text", &[gemma3_text::FAMILY]),
+        ("qwen2", &[qwen2::FAMILY]),
+        ("qwen3", &[qwen3::FAMILY]),
+        ("llama", &[llama::FAMILY]),
+        ("mistral", &[mistral::FAMILY]),
+        ("phi3", &[phi3::FAMILY]),
+        ("text_only", &[]),
         ("meshnet", &[meshnet::FAMILY]),
         ("medsam2", &[medsam2::FAMILY]),
         ("sam2", &[sam2::FAMILY]),
@@ -34,6 +53,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("sam_med2d", &[sam_med2d::FAMILY]),
         ("medsam", &[medsam::FAMILY]),
         ("sam", &[sam::FAMILY]),
+        ("siglip", &[siglip::FAMILY]),
         ("bert", &[bert::FAMILY]),
         ("distilbert", &[distilbert::FAMILY]),
         ("roberta", &[roberta::FAMILY]),

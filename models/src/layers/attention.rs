@@ -196,16 +196,19 @@ impl SeenByRow {
         // Rows are filled up with copies of their last token.
         let token = i.min(self.tokens.saturating_sub(1));
         let own = self.shared + self.length + token;
-        let near = move |other: usize| other <= own && own - other < self.window;
+        // A window only ever hides what lies before, and it does so within a picture too.
+        let near = move |other: usize| other > own || own - other < self.window;
+        let past = move |other: usize| other <= own && near(other);
         let inside = |n: usize, first: usize, count: usize| n >= first && n < first + count;
         let together = move |other: usize| {
             self.pictures.iter().any(|(f, n)| inside(token, *f, *n) && inside(other, *f, *n))
         };
-        let prefix = (0..self.shared).map(move |c| hide(!near(c)));
-        let held = self.held.iter().map(move |h| hide(!h.is_some_and(|h| near(self.shared + h))));
+        let prefix = (0..self.shared).map(move |c| hide(!past(c)));
+        let held = self.held.iter().map(move |h| hide(!h.is_some_and(|h| past(self.shared + h))));
+        let first = self.shared + self.length;
         let call = (0..columns - self.held.len()).map(move |other| {
-            let real = other < self.tokens;
-            hide(!(real && (near(self.shared + self.length + other) || together(other))))
+            let seen = past(first + other) || (together(other) && near(first + other));
+            hide(!(other < self.tokens && seen))
         });
         prefix.chain(held).chain(call)
     }

@@ -21,11 +21,9 @@ pub(crate) enum RopeScaling {
     /// Not at all.
     None,
     /// All divided by this (`linear`).
-    #[cfg_attr(not(test), expect(dead_code, reason = "Gemma 3's; held by the tests of the decoder"))]
     Linear(f64),
     /// Llama 3.1 (`llama3`, `_compute_llama3_parameters` of transformers): low frequencies are divided by
     /// `factor`, high ones stay, those between are blended.
-    #[cfg_attr(not(test), expect(dead_code, reason = "Llama 3.1's; held by the tests of the decoder"))]
     Llama3 {
         factor: f64,
         low: f64,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 pub(crate) struct Sight {
     /// The last so many tokens, itself included; all before it when `None`.
     pub(crate) window: Option<usize>,
-    /// The other tokens of its picture too, later ones and those outside the window included.
+    /// The later tokens of its picture too. Of earlier ones it sees what its window leaves.
     pub(crate) pictures: bool,
 }
 

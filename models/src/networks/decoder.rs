@@ -4,12 +4,14 @@
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::attention::{Heads, attend};
+use crate::layers::fused::gelu_tanh;
 use crate::layers::kv::Group;
 use crate::layers::linear::{Linear, by_rows, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, RopeScaling};
 use crate::layers::sight::Sight;
 use candle_core::{DType, Result, Tensor};
+use serde_json::{Value, json};
 
 /// Shape of the text model.
 #[derive(Debug, Clone)]
@@ -31,6 +33,20 @@ pub(crate) struct DecoderConfig {
     pub(crate) tied: bool,
     /// Most tokens.
     pub(crate) context: usize,
+}
+
+impl DecoderConfig {
+    /// The resolved settings, for the record of a run.
+    pub(crate) fn settings(&self) -> Value {
+        let rope: Vec<Value> =
+            self.ropes.iter().map(|r| json!({ "theta": r.theta, "axes": format!("{:?}", r.axes) })).collect();
+        json!({
+            "hidden_size": self.hidden, "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers.len(), "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads, "vocab_size": self.vocab, "rms_norm_eps": self.eps, "rope": rope,
+            "tied": self.tied, "max_position_embeddings": self.context,
+        })
+    }
 }
 
 /// What differs from layer to layer.
@@ -89,7 +105,6 @@ pub(crate) enum Gate {
     /// SiLU.
     Silu,
     /// GELU by its tanh approximation (`gelu_pytorch_tanh`).
-    #[cfg_attr(not(test), expect(dead_code, reason = "Gemma's; held by the tests of this file"))]
     GeluTanh,
 }
 
@@ -103,6 +118,9 @@ pub(crate) struct RopeSpec {
     /// The axis (time, row, column) whose position turns each frequency.
     pub(crate) axes: Vec<usize>,
 }
+
+/// The output head.
+const HEAD: &str = "lm_head.weight";
 
 struct Layer {
     spec: LayerSpec,
@@ -189,20 +207,9 @@ impl Decoder {
                 done_norm,
             })
         };
-        const HEAD: &str = "lm_head.weight";
         let embed = Linear::load(w, &format!("{prefix}embed_tokens"), c.hidden, c.vocab, false)?;
         let head = if c.tied {
-            if w.shape(HEAD).is_some() && !w.same(HEAD, &format!("{prefix}embed_tokens.weight"))? {
-                return Err(LoadError::Field {
-                    file: "config.json",
-                    field: "tie_word_embeddings".to_owned(),
-                    problem: format!(
-                        "true, but the stored {HEAD} differs from the embeddings; write false (also under text_config) \
-                         to use the head, or take it out of the weights"
-                    ),
-                });
-            }
-            w.skip(HEAD);
+            w.expect_copy(HEAD, &format!("{prefix}embed_tokens.weight"), "tie_word_embeddings")?;
             None
         } else {
             Some(Linear::load(w, "lm_head", c.hidden, c.vocab, false)?)
@@ -319,7 +326,7 @@ fn gated(both: &Tensor, gate: Gate) -> Result<Tensor> {
         Gate::Silu => gated_silu(both),
         Gate::GeluTanh => {
             let wide = both.dim(1)? / 2;
-            both.narrow(1, 0, wide)?.gelu()? * both.narrow(1, wide, wide)?
+            gelu_tanh(both.narrow(1, 0, wide)?.contiguous()?)? * both.narrow(1, wide, wide)?
         }
     }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod bert;
 pub(crate) mod decoder;
+pub(crate) mod gemma_projector;
 pub(crate) mod meshnet;
 pub(crate) mod qwen_vit;
 pub(crate) mod sam;
 pub(crate) mod sam2;
+pub(crate) mod siglip;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 /// Mean and deviation of ImageNet.
 pub(crate) const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+/// Mean and deviation of SigLIP and others: levels from -1 to 1.
+pub(crate) const HALVES: [[f64; 3]; 2] = [[0.5; 3], [0.5; 3]];
 /// Mean and deviation of CLIP's training pictures.
 pub(crate) const CLIP: [[f64; 3]; 2] =
     [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]];

@@ -4,3 +4,4 @@ pub(crate) mod levels;
 pub(crate) mod qwen_vl;
 pub(crate) mod sam;
 pub(crate) mod sam2;
+pub(crate) mod square;

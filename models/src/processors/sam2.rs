@@ -7,23 +7,19 @@ use crate::networks::sam::pipeline::{Answer, InputPipeline, candidates_for_one_p
 use crate::networks::sam::upsample::Plane;
 use crate::options::LoadOptions;
 use crate::processors::levels::{IMAGENET, Levels};
+use crate::processors::square::Square;
 use loupe_core::{Picture, SegmentError, SegmentPrompt};
-use loupe_preprocess::resize::{Backend, Filter, resize};
+use loupe_preprocess::resize::{Backend, Filter};
 use serde_json::Value;
 
 /// The picture is squashed to the square input and normalised (`Sam2ImageProcessor`).
 #[derive(Debug)]
-pub(crate) struct Squashed {
-    side: usize,
-    levels: Levels,
-    filter: Filter,
-    backend: Backend,
-}
+pub(crate) struct Squashed(Square);
 
 impl Squashed {
     /// To a square of `side` pixels.
     pub(crate) fn new(side: usize, filter: Filter, backend: Backend, levels: Levels) -> Self {
-        Self { side, levels, filter, backend }
+        Self(Square { side, filter, backend, levels })
     }
 
     /// With the numbers of the checkpoint's processor file.
@@ -35,24 +31,19 @@ impl Squashed {
     ) -> Result<Self, LoadError> {
         let file = ProcessorFile::read(checkpoint, config)?;
         file.class(&["Sam2ImageProcessor"])?;
-        file.need_side(side, &[("size", "height"), ("size", "width")])?;
-        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &[])?;
         // The class has only ever resized with torchvision.
         let backend = options.resample.unwrap_or(Backend::Torchvision);
-        Ok(Self::new(side, file.filter(2)?, backend, Levels::read(&file.fields(), IMAGENET)?))
+        Ok(Self(Square::read(&file, side, backend, (2, IMAGENET))?))
     }
 }
 
 impl InputPipeline for Squashed {
     fn pixels(&self, picture: &Picture) -> Result<Vec<f32>, SegmentError> {
-        let small = resize(picture, self.side, self.side, self.filter, self.backend)
-            .map_err(|e| SegmentError::Compute(e.to_string()))?
-            .to_rgb();
-        Ok(self.levels.planes(&small))
+        self.0.planes(picture).map_err(SegmentError::Compute)
     }
 
     fn filled(&self, _: usize, _: usize) -> [usize; 2] {
-        [self.side, self.side]
+        [self.0.side, self.0.side]
     }
 
     fn refuses(&self, _: &SegmentPrompt) -> Option<&'static str> {
@@ -68,6 +59,6 @@ impl InputPipeline for Squashed {
     }
 
     fn resample(&self) -> &'static str {
-        self.backend.name()
+        self.0.backend.name()
     }
 }

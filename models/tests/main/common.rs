@@ -9,7 +9,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) const FAMILIES: [&str; 2] = ["qwen2_vl", "qwen2_5_vl"];
+/// Families that see.
+pub(crate) const FAMILIES: [&str; 3] = ["qwen2_vl", "qwen2_5_vl", "gemma3"];
+/// Families of text models: a case each.
+pub(crate) const TEXT: &str = "text";
 
 /// How the files of a checkpoint are written.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +23,8 @@ pub(crate) struct Dialect {
     pub(crate) old_processor: bool,
     pub(crate) shards: usize,
     pub(crate) stored_head: bool,
+    /// A stored head that is not the table of embeddings.
+    pub(crate) other_head: bool,
     pub(crate) jinja_file: bool,
     pub(crate) drop: Option<&'static str>,
     pub(crate) extra: Option<&'static str>,
@@ -29,6 +34,7 @@ pub(crate) struct Dialect {
 
 pub(crate) struct Case {
     pub(crate) name: String,
+    family: String,
     facts: Value,
     reference: Vec<u8>,
 }
@@ -162,6 +168,7 @@ impl Case {
         assert!(paths.len() >= 4, "{family} has too few cases");
         let case = |p: PathBuf| Case {
             name: format!("{} ({family})", p.file_stem().unwrap().to_string_lossy()),
+            family: family.to_owned(),
             facts: serde_json::from_slice(&std::fs::read(&p).unwrap()).unwrap(),
             reference: std::fs::read(p.with_extension("safetensors")).unwrap(),
         };
@@ -172,9 +179,9 @@ impl Case {
         Values::of(&self.reference, name)
     }
 
-    pub(crate) fn resample(&self) -> Resample {
-        let class = self.facts["image_processor"]["image_processor_type"].as_str().unwrap();
-        if class.ends_with("Pil") { Resample::Pillow } else { Resample::Torchvision }
+    pub(crate) fn resample(&self) -> Option<Resample> {
+        let class = self.facts["image_processor"]["image_processor_type"].as_str()?;
+        Some(if class.ends_with("Pil") { Resample::Pillow } else { Resample::Torchvision })
     }
 
     pub(crate) fn asks(&self, tokens: usize) -> Vec<Ask> {
@@ -202,6 +209,11 @@ impl Case {
         self.facts["asks"].as_array().unwrap().iter().map(ask).collect()
     }
 
+    /// True for families whose dumps have grids of patches.
+    pub(crate) fn has_grids(&self) -> bool {
+        !self.is_gemma()
+    }
+
     pub(crate) fn wanted_levels(&self, ask: usize) -> String {
         self.facts["asks"][ask]["levels_sha256"].as_str().unwrap().to_owned()
     }
@@ -210,7 +222,8 @@ impl Case {
     pub(crate) fn levels_sha256(&self, pixels: &[f32]) -> String {
         let processor = &self.facts["image_processor"];
         let number = |key: &str, c: usize| processor[key][c].as_f64().unwrap();
-        let patch = processor["patch_size"].as_u64().unwrap() as usize;
+        // Families without patches in their files have the same numbers in all channels.
+        let patch = processor["patch_size"].as_u64().unwrap_or(1) as usize;
         let per_channel = 2 * patch * patch;
         let level = |(i, v): (usize, &f32)| {
             let c = i / per_channel % 3;
@@ -227,26 +240,50 @@ impl Case {
             |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
         put("config.json", &self.config(dialect));
         let mut processor = self.facts["image_processor"].clone();
-        if dialect.old_processor {
-            let size = processor["size"].take();
-            processor["min_pixels"] = size["shortest_edge"].clone();
-            processor["max_pixels"] = size["longest_edge"].clone();
+        if self.family == TEXT {
+            // There are no pictures to prepare.
+        } else if dialect.old_processor {
+            if !self.is_gemma() {
+                let size = processor["size"].take();
+                processor["min_pixels"] = size["shortest_edge"].clone();
+                processor["max_pixels"] = size["longest_edge"].clone();
+            }
             put("preprocessor_config.json", &processor);
         } else {
             put("processor_config.json", &json!({ "image_processor": processor }));
         }
-        std::fs::copy(folder("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
-        if dialect.jinja_file {
-            std::fs::write(dir.path().join("chat_template.jinja"), TEMPLATE).unwrap();
+        let tokenizer = if self.is_gemma() { "gemma3/tokenizer/tokenizer.json" } else { "tokenizer.json" };
+        std::fs::copy(folder(tokenizer), dir.path().join("tokenizer.json")).unwrap();
+        if dialect.jinja_file || self.family == TEXT {
+            let template = if self.is_gemma() { GEMMA_TEMPLATE } else { TEMPLATE };
+            std::fs::write(dir.path().join("chat_template.jinja"), template).unwrap();
         }
         self.write_weights(dialect, dir.path());
         dir
+    }
+
+    fn is_gemma(&self) -> bool {
+        self.facts["config"]["model_type"].as_str().unwrap().starts_with("gemma3")
     }
 
     fn config(&self, dialect: &Dialect) -> Value {
         let mut config = self.facts["config"].clone();
         if let Some(name) = dialect.architecture {
             config["architectures"] = json!([name]);
+        }
+        if self.family == TEXT {
+            if dialect.text_config_4 || dialect.flat_config {
+                let config = config.as_object_mut().unwrap();
+                if self.is_gemma() { gemma_of_4(config, dialect.flat_config) } else { text_of_4(config) }
+            }
+            return config;
+        }
+        if self.is_gemma() {
+            if dialect.text_config_4 || dialect.flat_config {
+                gemma_of_4(config["text_config"].as_object_mut().unwrap(), dialect.flat_config);
+                DEFAULTS.iter().for_each(|(part, field, value)| leave_out(&mut config[*part], field, value));
+            }
+            return config;
         }
         if dialect.text_config_4 || dialect.flat_config {
             let text = config["text_config"].as_object_mut().unwrap();
@@ -281,7 +318,17 @@ impl Case {
             if dialect.stored_head && name.ends_with("embed_tokens.weight") && self.tied() {
                 tensors.push(("lm_head.weight".into(), shape.clone(), bytes.clone()));
             }
-            let name = if dialect.old_names {
+            if dialect.other_head && name.ends_with("embed_tokens.weight") {
+                let mut other = bytes.clone();
+                other[2] ^= 1;
+                tensors.push(("lm_head.weight".into(), shape.clone(), other));
+            }
+            let name = if dialect.old_names && self.family == TEXT {
+                // As cut out of a model with pictures.
+                format!("language_model.{name}")
+            } else if dialect.old_names && self.is_gemma() {
+                published_by_gemma(name)
+            } else if dialect.old_names {
                 let old = name.strip_prefix("model.visual.").map(|n| format!("visual.{n}"));
                 old.unwrap_or_else(|| name.replace("model.language_model.", "model."))
             } else {
@@ -314,3 +361,64 @@ impl Case {
 
 /// The template of the released instruction-tuned checkpoints, pictures and text only.
 pub(crate) const TEMPLATE: &str = "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+/// That of Gemma 3, with every turn's words in parts.
+const GEMMA_TEMPLATE: &str = "{{ '<bos>' }}{% if messages[0]['role'] == 'system' %}{% set prefix = messages[0]['content'] + '\n\n' %}{% set turns = messages[1:] %}{% else %}{% set prefix = '' %}{% set turns = messages %}{% endif %}{% for message in turns %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' + (prefix if loop.first else '') }}{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}{% for item in message['content'] %}{% if item['type'] == 'image' %}{{ '<start_of_image>' }}{% else %}{{ item['text'] | trim }}{% endif %}{% endfor %}{% endif %}{{ '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}";
+
+/// Names in the published files of Gemma 3.
+fn published_by_gemma(name: &str) -> String {
+    let bare = name.strip_prefix("model.").unwrap_or(name);
+    if let Some(rest) = bare.strip_prefix("language_model.") {
+        return format!("language_model.model.{rest}");
+    }
+    match bare.strip_prefix("vision_tower.") {
+        Some(rest) => format!("vision_tower.vision_model.{rest}"),
+        None if bare == "lm_head.weight" => "language_model.lm_head.weight".to_owned(),
+        None => bare.to_owned(),
+    }
+}
+
+/// Fields that published files of Gemma 3 leave out where they are default.
+const DEFAULTS: [(&str, &str, &str); 6] = [
+    ("text_config", "hidden_activation", "\"gelu_pytorch_tanh\""),
+    ("text_config", "rms_norm_eps", "1e-6"),
+    ("text_config", "attention_bias", "false"),
+    ("vision_config", "hidden_act", "\"gelu_pytorch_tanh\""),
+    ("vision_config", "layer_norm_eps", "1e-6"),
+    ("vision_config", "num_channels", "3"),
+];
+
+fn leave_out(part: &mut Value, field: &str, default: &str) {
+    assert_eq!(part[field], serde_json::from_str::<Value>(default).unwrap(), "{field}");
+    part.as_object_mut().unwrap().remove(field).unwrap();
+}
+
+/// Positions as 4.x writes them.
+fn text_of_4(config: &mut serde_json::Map<String, Value>) {
+    let mut rope = config.remove("rope_parameters").unwrap();
+    config.insert("rope_theta".into(), rope["rope_theta"].take());
+    let scaled = rope["rope_type"] != "default";
+    config.insert("rope_scaling".into(), if scaled { rope } else { Value::Null });
+    config.remove("layer_types");
+}
+
+/// Layers and positions as 4.5x writes them; `sparse` leaves out what is default.
+fn gemma_of_4(text: &mut serde_json::Map<String, Value>, sparse: bool) {
+    let rope = text.remove("rope_parameters").unwrap();
+    let (near, far) = (&rope["sliding_attention"], &rope["full_attention"]);
+    if !sparse {
+        text.insert("rope_local_base_freq".into(), near["rope_theta"].clone());
+        text.insert("rope_theta".into(), far["rope_theta"].clone());
+        text.insert("rope_scaling".into(), Value::Null);
+    }
+    if far["rope_type"] != "default" {
+        text.insert("rope_scaling".into(), json!({ "rope_type": "linear", "factor": far["factor"] }));
+    }
+    if sparse {
+        let types = text.remove("layer_types").unwrap();
+        let first = types.as_array().unwrap().iter().position(|t| t == "full_attention").unwrap();
+        if first != 5 {
+            text.insert("sliding_window_pattern".into(), json!(first + 1));
+        }
+    }
+}

@@ -26,7 +26,9 @@ fn entries_are_complete_and_dialects_known() {
             Loader::Encodes { bert_score_layers, .. } => {
                 assert_eq!(bert_score_layers.len(), family.examples.len(), "{name}");
             }
-            Loader::Segments(_) | Loader::Labels(_) => assert_eq!(family.box_dialect, None, "{name}"),
+            Loader::Pairs(_) | Loader::Segments(_) | Loader::Labels(_) => {
+                assert_eq!(family.box_dialect, None, "{name}");
+            }
         }
     }
 }
@@ -45,4 +47,42 @@ fn families_are_found_by_name_and_by_marks() {
     let empty = tempfile::tempdir().unwrap();
     let nothing = find(&Checkpoint::directory(empty.path()), None).err().unwrap();
     assert!(nothing.to_string().contains("config.json is missing"), "{nothing}");
+}
+
+/// The page as the table has it.
+fn page() -> String {
+    let mut out = String::from(
+        "# Supported models\n\nThe table of families (`models/src/families/`) as a page; a test holds it against the \
+         table. The systems are published\ncheckpoints of a family; others of the same architecture load too. Parity \
+         is what the tests assert on tiny checkpoints with\nrandom weights: outputs within the distance named, or \
+         equal. Licences are notes, as the publishers name them.\n\n\
+         | systems | family | does | layouts checked | boxes | licence | parity |\n|---|---|---|---|---|---|---|\n",
+    );
+    for family in FAMILIES.iter() {
+        let systems: Vec<String> = family.examples.iter().map(|e| format!("`{e}`")).collect();
+        let dialect = family.box_dialect.map_or_else(|| "–".to_owned(), |d| format!("`{d}`"));
+        out += &format!(
+            "| {} | `{}` | {} | {} | {dialect} | {} | {} |\n",
+            systems.join(", "),
+            family.name,
+            family.load.task(),
+            family.layouts,
+            family.licence,
+            family.parity
+        );
+    }
+    out
+}
+
+#[test]
+fn the_page_of_supported_models_is_the_table() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/supported.md");
+    if std::env::var_os("LOUPE_WRITE_DOCS").is_some() {
+        std::fs::write(&file, page()).unwrap();
+    }
+    let there = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        there == page(),
+        "docs/supported.md is old; LOUPE_WRITE_DOCS=1 cargo test -p loupe-models supported writes it"
+    );
 }

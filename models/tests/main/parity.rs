@@ -1,8 +1,8 @@
-//! Qwen2-VL and Qwen2.5-VL held against `transformers` (`tests/parity/make_qwen.py`): token ids,
+//! Vision-language models held against `transformers` (`tests/parity/make_qwen.py`, `make_gemma3.py`): token ids,
 //! grids, position ids and 8-bit pixels equal; pixel values within 1e-6, vision features 1e-5,
 //! logits 5e-5, 32 greedy tokens equal; bf16 by cosine. Files are written in every dialect.
 
-use crate::common::{Case, Dialect, FAMILIES, cosine, dumped, greedy, largest_difference};
+use crate::common::{Case, Dialect, FAMILIES, TEXT, cosine, dumped, greedy, largest_difference};
 use loupe_core::model::{AskId, Go, Listed};
 use loupe_core::{Counts, GenerationLimits, ModelError, Part, Picture, Reply, ReplySink, Role, Turn};
 use loupe_models::{Dtype, LoadError, LoadOptions, load};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn cases() -> impl Iterator<Item = Case> {
-    FAMILIES.iter().flat_map(|family| Case::all(family))
+    FAMILIES.iter().chain([&TEXT]).flat_map(|family| Case::all(family))
 }
 
 #[test]
@@ -29,7 +29,9 @@ fn everything_equals_transformers() {
             if ask.pictures.is_empty() {
                 continue;
             }
-            assert_eq!(got.ints("image_grid_thw"), want("image_grid_thw").ints(), "{at}: grids");
+            if case.has_grids() {
+                assert_eq!(got.ints("image_grid_thw"), want("image_grid_thw").ints(), "{at}: grids");
+            }
             let pixels = got.floats("pixel_values");
             assert_eq!(case.levels_sha256(&pixels), case.wanted_levels(i), "{at}: 8-bit pixels");
             let some: Vec<f32> = pixels.iter().copied().step_by(61).collect();
@@ -53,7 +55,7 @@ fn every_dialect_of_files_loads_the_same() {
         for dialect in dialects {
             let dir = case.write(&dialect);
             // The processor's class name says less in old files, so the library is named.
-            let options = LoadOptions { resample: Some(case.resample()), ..LoadOptions::default() };
+            let options = LoadOptions { resample: case.resample(), ..LoadOptions::default() };
             let mut model = load(dir.path(), &options).unwrap();
             let reply = model.generate(std::slice::from_ref(ask)).remove(0).unwrap();
             let want: Vec<u32> = case.reference("0.generated_ids").ints().iter().map(|v| *v as u32).collect();
@@ -257,4 +259,71 @@ fn checkpoints_that_do_not_fit_are_refused_by_name() {
     );
     let error = load(tempfile::tempdir().unwrap().path(), &LoadOptions::default()).err().unwrap();
     assert!(matches!(&error, LoadError::MissingFile { file, .. } if file == "config.json"), "{error}");
+}
+
+#[test]
+fn crops_come_with_an_option_and_only_where_there_are_some() {
+    let case = Case::all("gemma3").into_iter().find(|c| c.name.starts_with("gqa")).unwrap();
+    let dir = case.write(&Dialect::default());
+    let wide = || greedy(vec![Arc::new(crate::common::picture(800, 300, 7))], "left or right?", 1);
+    let tokens = |pan_and_scan| {
+        let options = LoadOptions { pan_and_scan, ..LoadOptions::default() };
+        load(dir.path(), &options).unwrap().generate(&[wide()]).remove(0).unwrap().counts.picture_tokens
+    };
+    // The whole and three crops of 267 × 300, by the numbers of the processor.
+    assert_eq!([tokens(false), tokens(true)], [4, 16]);
+    let (_, dir, _) = shared_picture_case();
+    let options = LoadOptions { pan_and_scan: true, ..LoadOptions::default() };
+    let error = load(dir.path(), &options).err().unwrap();
+    assert!(matches!(error, LoadError::NoCrops { family: "qwen2.5-vl" }), "{error}");
+}
+
+#[test]
+fn text_models_refuse_pictures_and_tokens_without_embeddings() {
+    let case = Case::all(TEXT).into_iter().find(|c| c.name.starts_with("gemma3")).unwrap();
+    let dir = case.write(&Dialect::default());
+    // As published: the tokenizer marks pictures with a token that the text model lacks.
+    let file = dir.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mut outside = tokenizer["added_tokens"][0].clone();
+    (outside["id"], outside["content"]) = (4000.into(), "<beyond>".into());
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(outside);
+    std::fs::write(&file, tokenizer.to_string()).unwrap();
+    let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
+    let words = greedy(vec![], "<beyond>", 2);
+    let seen = greedy(vec![Arc::new(crate::common::picture(20, 20, 1))], "what?", 2);
+    let out = model.generate(&[words, seen]);
+    assert!(out[0].is_ok(), "{:?}", out[0]);
+    let refused =
+        matches!(&out[1], Err(ModelError::Picture { index: 0, problem }) if problem.contains("words alone"));
+    assert!(refused, "{:?}", out[1]);
+    // A template that writes it is another matter.
+    std::fs::write(dir.path().join("chat_template.jinja"), "<beyond>{{ messages[0].content }}").unwrap();
+    let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
+    let error = model.generate(&[greedy(vec![], "hello", 2)]).remove(0).unwrap_err();
+    assert!(error.to_string().contains("4000 is outside"), "{error}");
+}
+
+#[test]
+fn a_stored_head_that_differs_from_a_tied_one_is_refused() {
+    let case = Case::all(TEXT).into_iter().find(|c| c.name.starts_with("qwen2 ")).unwrap();
+    let changed = case.write(&Dialect { other_head: true, ..Dialect::default() });
+    let error = load(changed.path(), &LoadOptions::default()).err().unwrap();
+    let named = matches!(&error, LoadError::Field { field, .. } if field == "tie_word_embeddings");
+    assert!(named && error.to_string().contains("lm_head.weight"), "{error}");
+}
+
+#[test]
+fn a_model_called_medgemma_is_asked_in_its_own_dialect() {
+    let case = Case::all("gemma3").into_iter().find(|c| c.name.starts_with("gqa")).unwrap();
+    let dir = case.write(&Dialect::default());
+    let whose = |name: &str| {
+        let named = dir.path().parent().unwrap().join(format!("{name}-{}", std::process::id()));
+        std::fs::rename(dir.path(), &named).unwrap();
+        let info = load(&named, &LoadOptions::default()).unwrap().info().clone();
+        std::fs::rename(&named, dir.path()).unwrap();
+        (info.family, info.box_dialect)
+    };
+    assert_eq!(whose("medgemma-1.5-4b-it"), ("medgemma".to_owned(), "medgemma".to_owned()));
+    assert_eq!(whose("gemma-3-4b-it"), ("gemma3".to_owned(), "gemma".to_owned()));
 }

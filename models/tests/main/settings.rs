@@ -28,7 +28,7 @@ fn refused(dir: &Path) -> String {
 }
 
 fn ask() -> Ask {
-    greedy(vec![Arc::new(picture(60, 45, 5))], "What is shown?", 8)
+    greedy(vec![Arc::new(picture(60, 45, 5))], "What is shown?", 32)
 }
 
 fn said(model: &mut dyn VisionLanguageModel, penalty: Option<f64>) -> Vec<u32> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing is left to a decoder's opinion about colour, sign or windows.
 
+pub mod blank;
 mod codec;
 mod colour;
 pub mod export;

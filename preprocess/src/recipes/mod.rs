@@ -4,7 +4,9 @@
 mod ct_chat;
 mod fleming_vl;
 mod m3d;
+mod medgemma1_ct;
 mod medgemma_ct;
+mod medgemma_ct_serving;
 mod medgemma_mr;
 mod merlin;
 mod prepared;
@@ -24,6 +26,8 @@ pub static RECIPES: Registry<Recipe> = Registry {
     listed_as: "recipes",
     files: &[
         ("medgemma_ct", &[medgemma_ct::RECIPE]),
+        ("medgemma_ct_serving", &[medgemma_ct_serving::RECIPE]),
+        ("medgemma1_ct", &[medgemma1_ct::RECIPE]),
         ("medgemma_mr", &[medgemma_mr::RECIPE]),
         ("ct_chat", &[ct_chat::RECIPE]),
         ("m3d", &[m3d::RECIPE]),
@@ -54,7 +58,10 @@ pub fn by_recipe(
     source: &str,
     limits: &DecodeLimits,
 ) -> Result<Prepared, MediaError> {
-    let mut made = (recipe(name)?.prepare)(&read.without_padding(), limits)?;
+    let recipe = recipe(name)?;
+    let mut made = (recipe.prepare)(&read.without_padding(), limits)?;
+    // Publishers change their recipes: which one it was, and of which source, is on record.
+    let said = format!("recipe {} ({})", recipe.name, recipe.source);
     for picture in &mut made.pictures {
         if read.facts.inverted(picture.origin.slice)? {
             let negative: Vec<u8> = picture.pixels().iter().map(|level| 255 - level).collect();
@@ -63,7 +70,8 @@ pub fn by_recipe(
                 .map_err(|e| MediaError::View(e.to_string()))?;
         }
         picture.origin.source = Some(source.to_owned());
+        picture.origin.steps.insert(0, said.clone());
     }
-    made.steps.splice(0..0, read.notes.iter().cloned());
+    made.steps.splice(0..0, read.notes.iter().cloned().chain([said]));
     Ok(made)
 }

@@ -2,11 +2,11 @@
 
 use crate::dicom_support::{BIG, EXPLICIT, IMPLICIT, Set, grey};
 use loupe_core::{Grid, LpsFromIndex};
-use loupe_dicom::deid::{Options, deidentify};
+use loupe_dicom::deid::{Options, Subject, deidentify, patient};
 use loupe_dicom::{Object, parse, write};
 use loupe_dicom::{VR, tags};
 use loupe_preprocess::DecodeLimits;
-use loupe_preprocess::dicom::export::{Export, Outcome};
+use loupe_preprocess::dicom::export::{Export, Outcome, Rules};
 use loupe_preprocess::dicom::files;
 use loupe_preprocess::dicom::inspect::inspect;
 use loupe_preprocess::dicom::rtstruct::OffPlane;
@@ -41,7 +41,9 @@ fn object(bytes: Vec<u8>) -> Object {
 fn nothing_that_identifies_is_left() {
     for syntax in [EXPLICIT, IMPLICIT, BIG] {
         let options = Options { secret: b"salt".to_vec(), ..Options::default() };
-        let done = deidentify(&object(study().file(syntax)), &options);
+        let original = object(study().file(syntax));
+        let subject = Subject::hashed(&patient(&original.data), &options);
+        let done = deidentify(&original, &options, &subject).unwrap();
         let bytes = write::file(&done.object).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         for secret in ["Doe", "Jane", "4711", "20200229", "General Hospital", "Dr Who", "SECRET", "1.2.3.4"] {
@@ -67,8 +69,11 @@ fn exported_copies_are_named_by_new_uids_and_agree_between_runs() {
     let run = |secret: &[u8]| {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { secret: secret.to_vec(), ..Options::default() };
-        let mut export = Export::new(dir.path(), options, DecodeLimits::default());
-        let outcomes: Vec<Outcome> = blobs.iter().map(|blob| export.file(blob).unwrap()).collect();
+        let rules = Rules { profile: options.clone(), ..Rules::default() };
+        let mut export = Export::new(dir.path(), rules, DecodeLimits::default());
+        let mut subject = |patient: &str| Ok(Subject::hashed(patient, &options));
+        let outcomes: Vec<Outcome> =
+            blobs.iter().map(|blob| export.file(blob, &mut subject).unwrap()).collect();
         // The maker and the values lie beside the 18 files.
         assert_eq!(outcomes.iter().filter(|o| **o == Outcome::NotDicom).count(), 2);
         let mut copies: Vec<(String, Vec<u8>)> = files::collect(dir.path(), &DecodeLimits::default())

@@ -107,6 +107,12 @@ fn recipes_equal_their_formulas() {
         (6, "SLICE 1", "SLICE 6")
     );
     check_picture("medgemma-ct", &ct.pictures[3]);
+    check_picture("medgemma-ct-serving", &made("medgemma-ct-serving").pictures[3]);
+    let first = made("medgemma1-ct");
+    check_picture("medgemma1-ct", &first.pictures[3]);
+    assert!(first.captions.is_empty());
+    // One row of padding above.
+    assert_eq!(first.pictures[3].origin.source_from_self.m, [[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]);
     check_picture("medgemma-mr", &made("medgemma-mr").pictures[3]);
     let fleming = made("fleming-vl");
     assert_eq!(fleming.pictures.len(), 11);

@@ -3,7 +3,7 @@
 use super::document::{FailedPrompt, ObjectEntry, SegmentDocument};
 use super::prompts::ObjectPrompt;
 use super::scene::{GivenMask, GivenMasks, SegmentationScene};
-use crate::ask::grounding_words;
+use crate::ask::{grounding_picture, grounding_words};
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::findings::ViewEntry;
@@ -225,10 +225,16 @@ fn grounded(
     phrase: &str,
 ) -> Result<Vec<Box2<Given>>, AppError> {
     let words = grounding_words(phrase, &model.info().box_dialect)?;
-    let ask = Ask::pictures_then(vec![Arc::clone(picture)], words, GenerationLimits::default());
+    let shown = grounding_picture(picture, &model.info().box_dialect)?;
+    let Some(self_from_source) = picture.origin.source_from_self.inverse() else {
+        return Err(AppError::input("the picture has no area"));
+    };
+    let self_from_shown = self_from_source.after(&shown.origin.source_from_self);
+    let ask = Ask::pictures_then(vec![shown], words, GenerationLimits::default());
     let none = || Err(ModelError::Compute("the model gave no reply".into()));
     let reply = model.generate(std::slice::from_ref(&ask)).pop().unwrap_or_else(none)?;
-    let boxes: Vec<Box2<Given>> = reply.boxes().map(|(_, b)| b).filter(|b| b.is_proper()).collect();
+    let boxes = reply.boxes().map(|(_, b)| self_from_shown.boxed(b)).filter(|b| b.is_proper());
+    let boxes: Vec<Box2<Given>> = boxes.collect();
     if boxes.is_empty() {
         return Err(AppError::NotFound { phrase: phrase.to_owned(), said: reply.text });
     }

@@ -317,6 +317,7 @@ fn a_set_without_masks_is_refused_before_a_segmenter_is_loaded() {
         probe: None,
         seed: 0,
         retry_failed: false,
+        hide_names: false,
         extend: false,
         limits: Default::default(),
         // There is none: it must not be looked for.

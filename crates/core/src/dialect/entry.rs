@@ -6,8 +6,9 @@ use super::parsed::{NumberStyle, Order, Parsed, Refusal, Repair, SpokenBox, Spok
 use super::units::{PictureSizes, Units};
 use super::{box_tags, box_tokens, loc_tokens, numbers, objects};
 use crate::finding::{Finding, Place};
-use crate::picture::Origin;
+use crate::picture::{Origin, Picture, PictureError};
 use crate::reasoning::without_reasoning;
+use std::sync::Arc;
 
 /// A way of writing boxes and points.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,18 @@ impl Dialect {
     /// The words that ask where `phrase` is; `None` where the dialect has none.
     pub fn ask_for(&self, phrase: &str) -> Option<String> {
         self.ask.map(|ask| ask.replace("{phrase}", phrase))
+    }
+
+    /// A picture as models of the dialect are shown it when they are asked where something is: padded to a square
+    /// where places are measured in one.
+    ///
+    /// # Errors
+    /// When the square is too large.
+    pub fn shown(&self, picture: &Arc<Picture>) -> Result<Arc<Picture>, PictureError> {
+        match self.units {
+            Units::ThousandthsOfSquare => picture.padded_to_square().map(Arc::new),
+            _ => Ok(Arc::clone(picture)),
+        }
     }
 
     /// Reads a reply (special tokens kept, where the tokenizer can). Time is linear in its length;

@@ -37,7 +37,8 @@ pub enum Units {
     /// 0 to 1000 across each side.
     Thousandths,
     /// 0 to 1000 across the side of the square that the picture was padded to, centred (the smaller
-    /// half of an odd padding goes left or above).
+    /// half of an odd padding goes left or above). Where the model's own resizing made a square of a picture that
+    /// was not padded, 0 to 1000 across each side, which is what such a model sees.
     ThousandthsOfSquare,
     /// 0 to 1 across each side.
     Unit,
@@ -59,6 +60,9 @@ impl Units {
             Self::ModelInputPixels => Map2::scale_then_shift(w / mw, h / mh, 0.0, 0.0),
             Self::GivenPixels => Map2::identity(),
             Self::Thousandths => Map2::scale_then_shift(w / 1000.0, h / 1000.0, 0.0, 0.0),
+            Self::ThousandthsOfSquare if mw == mh && w != h => {
+                Map2::scale_then_shift(w / 1000.0, h / 1000.0, 0.0, 0.0)
+            }
             Self::ThousandthsOfSquare => {
                 let side = w.max(h);
                 let (left, above) = (((side - w) / 2.0).floor(), ((side - h) / 2.0).floor());

@@ -61,7 +61,7 @@ pub fn page(
     page.facts = comparison.settings.iter().map(fact).collect();
     page.tables = tables.to_vec();
     page.runs = Some(names);
-    let mut reader = PictureReader::new(pictures, &mut page.images);
+    let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
     let mut met = HashSet::new();
     for judged in first.items()? {
         let judged = judged?;
@@ -92,7 +92,10 @@ fn add_second(item: &mut PageItem, judged: &JudgedItem, reader: &mut PictureRead
         picture.boxes.extend(outcome.boxes(number, BoxKind::Second));
     }
     let trace = judged.item.reply.as_ref().and_then(|r| r.prediction.record.rounds());
-    let sample = judged.item.line.sample.as_ref();
+    let line = &judged.item.line;
+    let hidden = |sample: &loupe_core::Sample| sample.clone().without_file_names(line.row);
+    let hidden = line.sample.as_ref().filter(|_| reader.hide_names).map(hidden);
+    let sample = hidden.as_ref().or(line.sample.as_ref());
     let rounds = sample.zip(trace).map(|(sample, trace)| rounds(trace, sample, reader));
     item.second = Some(SecondRun {
         reply: outcome.reply,

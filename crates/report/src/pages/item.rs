@@ -63,6 +63,8 @@ pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageI
             ..PageItem::default()
         };
     };
+    let hidden = reader.hide_names.then(|| sample.clone().without_file_names(line.row));
+    let sample = hidden.as_ref().unwrap_or(sample);
     reader.turn_to(line.row);
     let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
     let outcome = ItemOutcome::of(judged);

@@ -38,6 +38,8 @@ pub(crate) struct PlacedPicture {
 pub(crate) struct PictureReader<'a> {
     source: PictureSource<'a>,
     pub(crate) images: &'a mut ImageStore,
+    /// Are the names of files kept from the page?
+    pub(crate) hide_names: bool,
     row: usize,
     /// References of the row as the dataset has them, once they were needed.
     own: Option<Result<Vec<MediaRef>, String>>,
@@ -46,8 +48,8 @@ pub(crate) struct PictureReader<'a> {
 }
 
 impl<'a> PictureReader<'a> {
-    pub(crate) fn new(source: PictureSource<'a>, images: &'a mut ImageStore) -> Self {
-        Self { source, images, row: 0, own: None, before: Vec::new(), now: Vec::new() }
+    pub(crate) fn new(source: PictureSource<'a>, images: &'a mut ImageStore, hide_names: bool) -> Self {
+        Self { source, images, hide_names, row: 0, own: None, before: Vec::new(), now: Vec::new() }
     }
 
     pub(crate) fn resampler(&self) -> &'a dyn Resampler {

@@ -20,6 +20,8 @@ pub struct PageOptions<'a> {
     pub samples: usize,
     /// Most bytes of pictures.
     pub picture_bytes: usize,
+    /// Call pictures by sample and number instead of their file.
+    pub hide_names: bool,
 }
 
 impl PageOptions<'_> {
@@ -48,7 +50,7 @@ pub fn page(
     let mut page = options.page(format!("{} on {} ({})", model.name, dataset.name, dataset.split));
     page.facts = facts(made_by);
     page.tables = summary_tables(summary);
-    let mut reader = PictureReader::new(pictures, &mut page.images);
+    let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
     for judged in run.items()?.take(options.samples) {
         page.items.push(item(&judged?, &mut reader));
     }
@@ -102,7 +104,7 @@ pub fn page_of_parts(
         page.facts.push(Fact { name: (*name).to_owned(), value });
         // Spread over the set, whose neighbours share their pictures.
         let step = (made_by.n / options.samples.max(1)).max(1);
-        let mut reader = PictureReader::new(*pictures, &mut page.images);
+        let mut reader = PictureReader::new(*pictures, &mut page.images, options.hide_names);
         for judged in run.items()?.step_by(step).take(options.samples) {
             let mut item = item(&judged?, &mut reader);
             item.id = format!("{name}: {}", item.id);

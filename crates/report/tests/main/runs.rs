@@ -159,7 +159,8 @@ fn from(images: &Images) -> PictureSource<'_> {
     PictureSource { dataset: None, loader: images, resampler: &RESAMPLER }
 }
 
-const ROOM: PageOptions<'_> = PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20 };
+const ROOM: PageOptions<'_> =
+    PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20, hide_names: false };
 
 fn json(page: &Page) -> (serde_json::Value, String) {
     let mut html = Vec::new();
@@ -224,6 +225,11 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
     // The figures of the page are those of the terminal.
     let terminal = tables::summary(&run.summary);
     assert_eq!((&page.tables[0].columns, &page.tables[0].rows), (&terminal[0].columns, &terminal[0].rows));
+
+    let hidden = PageOptions { hide_names: true, ..ROOM };
+    let hidden = run::page(&run, from(&Images::default()), &hidden).unwrap();
+    assert_eq!(hidden.items[0].pictures[0].caption, "q0 image 1 · 40 × 30 · slice 5");
+    assert!(!json(&hidden).0.to_string().contains("flat"), "the name of a file");
 
     let few = run::page(&run, from(&Images::default()), &PageOptions { samples: 1, ..ROOM }).unwrap();
     assert_eq!(few.items.len(), 1);

@@ -3,13 +3,14 @@
 
 mod company;
 mod former;
+mod hidden;
 mod kill;
 mod record;
 mod resume;
 mod templates;
 
 use loupe_core::sample::Outcome;
-use loupe_core::{Direct, VisionLanguageModel};
+use loupe_core::{Dataset, Direct, VisionLanguageModel};
 use loupe_run::{Finished, Plan, RunError, RunFolder, run, templates::default_template};
 use loupe_testing::{FlatPictures, PromptHash, QuestionSet};
 use std::path::Path;
@@ -36,7 +37,7 @@ fn answered_by(
 /// The same with pictures that all load.
 fn with_pictures(
     dir: &Path,
-    set: &QuestionSet,
+    set: &dyn Dataset,
     plan: &Plan,
     model: &mut dyn VisionLanguageModel,
 ) -> Finished {

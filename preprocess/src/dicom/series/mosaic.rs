@@ -9,7 +9,7 @@ use crate::dicom::geometry::FramePlane;
 use loupe_core::geometry::{Lps, dot};
 use loupe_core::media::MediaError;
 use loupe_dicom::object::{Dataset, malformed};
-use loupe_dicom::{Tag, tags};
+use loupe_dicom::{private, tags};
 
 /// A mosaic's layout.
 pub(super) struct Mosaic {
@@ -37,11 +37,11 @@ impl Mosaic {
     }
 
     fn layout(data: &Dataset, format: &Format) -> Option<Self> {
-        let header = private(data, 0x0029, "SIEMENS CSA HEADER", 0x10).and_then(|tag| data.bytes(tag));
+        let header = private::tag(data, 0x0029, "SIEMENS CSA HEADER", 0x10).and_then(|tag| data.bytes(tag));
         let count = header
-            .and_then(|bytes| csa(bytes, "NumberOfImagesInMosaic"))
-            .and_then(|v| v.first().copied())
-            .or_else(|| data.number(private(data, 0x0019, "SIEMENS MR HEADER", 0x0A)?))?;
+            .and_then(|bytes| private::csa(bytes, "NumberOfImagesInMosaic"))
+            .and_then(|entry| entry.numbers.first().copied())
+            .or_else(|| data.number(private::tag(data, 0x0019, "SIEMENS MR HEADER", 0x0A)?))?;
         if !(1.0..=4096.0).contains(&count) {
             return None;
         }
@@ -56,7 +56,8 @@ impl Mosaic {
         let shift = [(format.columns - size[1]) as f64 / 2.0, (format.rows - size[0]) as f64 / 2.0];
         first.position = [0, 1, 2].map(|a| first.position[a] + step_i[a] * shift[0] + step_j[a] * shift[1]);
         let mut normal = first.normal();
-        if let Some(&[x, y, z]) = header.and_then(|b| csa(b, "SliceNormalVector")).as_deref()
+        let entry = header.and_then(|b| private::csa(b, "SliceNormalVector"));
+        if let Some(&[x, y, z]) = entry.as_ref().map(|entry| entry.numbers.as_slice())
             && dot(normal, [x, y, z]) < 0.0
         {
             normal = normal.map(|v| -v);
@@ -82,41 +83,4 @@ pub(super) fn cut<T: Copy>(values: &[T], format: &Format, tile: usize, size: [us
             values.get(start..start + size[1]).unwrap_or_default().iter().copied()
         })
         .collect()
-}
-
-/// The attribute at `offset` of the block that `creator` has reserved in a private group (PS3.5 7.8.1).
-fn private(data: &Dataset, group: u16, creator: &str, offset: u16) -> Option<Tag> {
-    let owned = |block: &u16| data.text(Tag(group, *block)).is_some_and(|text| text == creator);
-    let block = (0x10..=0xFF).find(owned)?;
-    Some(Tag(group, block << 8 | offset))
-}
-
-/// The numbers of a tag of a CSA header, of version 1 or 2 (`SV10`). In version 1 an item's length
-/// stands in its first word, with the first tag's number of items added.
-fn csa(bytes: &[u8], name: &str) -> Option<Vec<f64>> {
-    let int = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
-    let second = bytes.starts_with(b"SV10");
-    let start = if second { 8 } else { 0 };
-    let count = int(start)?;
-    let mut at = start + 8;
-    let mut first_items = None;
-    for _ in 0..count.min(1024) {
-        let label = bytes.get(at..at + 64)?;
-        let label = label.split(|b| *b == 0).next().unwrap_or_default();
-        let items = int(at + 76)?;
-        let extra = *first_items.get_or_insert(items);
-        at += 84;
-        let mut values = Vec::new();
-        for _ in 0..items.min(1024) {
-            let length = if second { int(at + 4)? } else { int(at)?.checked_sub(extra)? };
-            let text = bytes.get(at + 16..(at + 16).checked_add(length)?)?;
-            let text = text.split(|b| *b == 0).next().unwrap_or_default();
-            values.extend(String::from_utf8_lossy(text).trim().parse::<f64>().ok());
-            at += 16 + length.div_ceil(4) * 4;
-        }
-        if label == name.as_bytes() {
-            return Some(values);
-        }
-    }
-    None
 }

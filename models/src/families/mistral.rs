@@ -1,0 +1,27 @@
+//! Mistral 7B and relatives: Llama, whose first version looks back over a window.
+
+use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
+use crate::family::{Family, Loader};
+use crate::networks::decoder::BlockSpec;
+
+const ARCHITECTURES: &[&str] = &["MistralForCausalLM"];
+
+/// The table entry.
+pub const FAMILY: Family = Family {
+    name: "mistral",
+    paper: "Mistral 7B, arXiv 2310.06825",
+    examples: &["mistralai/Mistral-7B-Instruct-v0.3"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0 (7B)",
+    parity: PARITY,
+    input: INPUT,
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "mistral"),
+    box_dialect: None,
+    load: Loader::Answers(|checkpoint, options| {
+        load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| {
+            let block = BlockSpec::LLAMA;
+            settings(root, Kind { block, eps: 1e-6, head_dim: None, windows: Windows::All(Some(4096)) })
+        })
+    }),
+};

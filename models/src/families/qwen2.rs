@@ -1,0 +1,28 @@
+//! Qwen2 and 2.5 without eyes: Llama with biased queries, keys and values.
+
+use super::qwen2_vl::TEMPLATE;
+use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
+use crate::family::{Family, Loader};
+use crate::networks::decoder::BlockSpec;
+
+const ARCHITECTURES: &[&str] = &["Qwen2ForCausalLM"];
+
+/// The table entry.
+pub const FAMILY: Family = Family {
+    name: "qwen2",
+    paper: "Qwen2.5 Technical Report, arXiv 2412.15115",
+    examples: &["Qwen/Qwen2.5-7B-Instruct"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0 for most sizes",
+    parity: PARITY,
+    input: INPUT,
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen2"),
+    box_dialect: None,
+    load: Loader::Answers(|checkpoint, options| {
+        load(checkpoint, options, &FAMILY, TEMPLATE, |root| {
+            let block = BlockSpec::QWEN2;
+            settings(root, Kind { block, eps: 1e-6, head_dim: None, windows: Windows::FromLayer })
+        })
+    }),
+};

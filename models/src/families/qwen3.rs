@@ -1,0 +1,28 @@
+//! Qwen3 without eyes: queries and keys normalised by head.
+
+use super::qwen2_vl::TEMPLATE;
+use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
+use crate::family::{Family, Loader};
+use crate::networks::decoder::BlockSpec;
+
+const ARCHITECTURES: &[&str] = &["Qwen3ForCausalLM"];
+
+/// The table entry.
+pub const FAMILY: Family = Family {
+    name: "qwen3",
+    paper: "Qwen3 Technical Report, arXiv 2505.09388",
+    examples: &["Qwen/Qwen3-8B"],
+    layouts: LAYOUTS,
+    licence: "Apache-2.0",
+    parity: PARITY,
+    input: INPUT,
+    architectures: ARCHITECTURES,
+    claims: |clues| clues.is(ARCHITECTURES, "qwen3"),
+    box_dialect: None,
+    load: Loader::Answers(|checkpoint, options| {
+        load(checkpoint, options, &FAMILY, TEMPLATE, |root| {
+            let block = BlockSpec { qk_norm: true, ..BlockSpec::LLAMA };
+            settings(root, Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::FromLayer })
+        })
+    }),
+};

@@ -1,0 +1,180 @@
+//! What text models without pictures share: how their files are named and their settings written, and the loader.
+
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::fields::Fields;
+use crate::engine::load::{Assembly, assemble};
+use crate::engine::words_only::WordsOnly;
+use crate::error::LoadError;
+use crate::family::Family;
+use crate::layers::rope::{RopeScaling, end_to_end};
+use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, LayerSpec, RopeSpec};
+use crate::options::LoadOptions;
+use loupe_core::VisionLanguageModel;
+
+/// How pictures of all members are prepared.
+pub(super) const INPUT: &str = "words alone: judges, second opinions, sets of questions without pictures";
+
+/// Which files of members are held by tests.
+pub(super) const LAYOUTS: &str = "Hugging Face folders of transformers 4.x and 5";
+
+/// How near members come to their reference.
+pub(super) const PARITY: &str = "transformers 5.24: ids equal, logits 5e-5, 32 greedy tokens equal";
+
+/// Stands in for a missing template where turns are written differently from checkpoint to checkpoint.
+pub(super) const NO_TEMPLATE: &str = "{{ raise_exception('the checkpoint has no chat template (chat_template.jinja, \
+                                      or chat_template in tokenizer_config.json): is it a base model?') }}";
+
+/// Loads a checkpoint of `family`; `settings` reads config.json.
+pub(super) fn load(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    family: &'static Family,
+    template: &'static str,
+    settings: impl FnOnce(&Fields<'_>) -> Result<DecoderConfig, LoadError>,
+) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
+    let config = checkpoint.need_json("config.json")?;
+    options.pixels.refuse(family.name)?;
+    let decoder = settings(&Fields::new(&config, "config.json"))?;
+    let assembly = Assembly { family, resample: "none", default_processor: false, template, canonical };
+    assemble(checkpoint, options, &assembly, |weights| {
+        Ok(WordsOnly(Decoder::load(weights, "model.", decoder)?))
+    })
+}
+
+/// Names of text models; those that were cut out of a model with pictures kept longer ones.
+fn canonical(name: &str) -> Option<String> {
+    if name.ends_with("rotary_emb.inv_freq") {
+        return None;
+    }
+    let bare = name.strip_prefix("model.language_model.").or_else(|| {
+        let rest = name.strip_prefix("language_model.")?;
+        Some(rest.strip_prefix("model.").unwrap_or(rest))
+    });
+    Some(match bare {
+        None | Some("lm_head.weight") => name.strip_prefix("language_model.").unwrap_or(name).to_owned(),
+        Some(rest) => format!("model.{rest}"),
+    })
+}
+
+/// Which layers look back over a window.
+pub(super) enum Windows {
+    /// None does.
+    None,
+    /// All, over `sliding_window` tokens; where the field is absent, over so many.
+    All(Option<usize>),
+    /// Those from `max_window_layers` on, where `use_sliding_window` says so (Qwen).
+    FromLayer,
+}
+
+/// What sets one family of text models apart from another.
+pub(super) struct Kind {
+    pub(super) block: BlockSpec,
+    /// Epsilon where the file has none.
+    pub(super) eps: f64,
+    /// Head dimension where the file has none; the width over the number of heads when `None`.
+    pub(super) head_dim: Option<usize>,
+    pub(super) windows: Windows,
+}
+
+/// The settings of Llama and its relatives, in the dialects of transformers 4.x and 5.x.
+pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, LoadError> {
+    let hidden = root.positive("hidden_size")?;
+    let heads = root.positive("num_attention_heads")?;
+    let kv_heads = root.positive_or("num_key_value_heads", heads)?;
+    if !heads.is_multiple_of(kv_heads) {
+        return Err(root.bad("num_key_value_heads", format!("{kv_heads} does not divide {heads} heads")));
+    }
+    let head_dim = root.positive_or("head_dim", kind.head_dim.unwrap_or(hidden / heads))?;
+    if head_dim == 0 || !head_dim.is_multiple_of(2) {
+        return Err(root.bad("head_dim", format!("{head_dim} dimensions do not split into two halves")));
+    }
+    if root.text("hidden_act")?.is_some_and(|act| act != "silu") {
+        return Err(root.bad("hidden_act", "only silu is supported"));
+    }
+    for field in ["attention_bias", "mlp_bias"] {
+        if root.bool_or(field, false)? {
+            return Err(root.bad(field, "not supported"));
+        }
+    }
+    if root.f64_or("partial_rotary_factor", 1.0)? != 1.0 {
+        return Err(root.bad("partial_rotary_factor", "only 1 is supported"));
+    }
+    Ok(DecoderConfig {
+        hidden,
+        intermediate: root.positive("intermediate_size")?,
+        layers: layers(root, &kind.windows)?,
+        heads,
+        kv_heads,
+        head_dim,
+        vocab: root.positive("vocab_size")?,
+        eps: root.f64_or("rms_norm_eps", kind.eps)?,
+        ropes: vec![rope(root, head_dim)?],
+        block: kind.block,
+        tied: root.bool_or("tie_word_embeddings", false)?,
+        context: root.positive("max_position_embeddings")?,
+    })
+}
+
+fn layers(root: &Fields<'_>, windows: &Windows) -> Result<Vec<LayerSpec>, LoadError> {
+    const WINDOW: &str = "sliding_window";
+    let count = root.positive("num_hidden_layers")?;
+    let (window, from) = match windows {
+        Windows::None => (None, count),
+        // An explicit null is no window.
+        Windows::All(_) if root.is_null(WINDOW) => (None, count),
+        Windows::All(absent) => match (root.get(WINDOW), absent) {
+            (None, None) => (None, count),
+            _ => (Some(root.positive_or(WINDOW, absent.unwrap_or(1))?), 0),
+        },
+        Windows::FromLayer if root.bool_or("use_sliding_window", false)? && !root.is_null(WINDOW) => {
+            (Some(root.positive_or(WINDOW, 4096)?), root.usize_or("max_window_layers", 28)?)
+        }
+        Windows::FromLayer => (None, count),
+    };
+    let layer = |n: usize| LayerSpec { rope: 0, window: window.filter(|_| n >= from) };
+    let made: Vec<LayerSpec> = (0..count).map(layer).collect();
+    let Some(listed) = root.get("layer_types").and_then(serde_json::Value::as_array) else { return Ok(made) };
+    let agrees = |(layer, kind): (&LayerSpec, &serde_json::Value)| {
+        let own = if layer.window.is_some() { "sliding_attention" } else { "full_attention" };
+        kind.as_str() == Some(own)
+    };
+    match listed.len() == count && made.iter().zip(listed).all(agrees) {
+        true => Ok(made),
+        false => Err(root.bad("layer_types", "differs from what the other fields say of windows")),
+    }
+}
+
+/// 5.x has all in `rope_parameters`; before, `rope_theta` stood beside `rope_scaling`.
+fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
+    let theta = root.f64_or("rope_theta", 1e4)?;
+    let axes = end_to_end([head_dim / 2, 0, 0]);
+    let Some(fields) = root.object("rope_parameters")?.or(root.object("rope_scaling")?) else {
+        return Ok(RopeSpec { theta, scaling: RopeScaling::None, axes });
+    };
+    let above = |field: &str, default: Option<f64>| -> Result<f64, LoadError> {
+        match fields.f64_or(field, default.unwrap_or(0.0))? {
+            value if value > 0.0 => Ok(value),
+            _ => Err(fields.bad(field, "missing or not above 0")),
+        }
+    };
+    let scaling = match fields.text("rope_type")?.or(fields.text("type")?).unwrap_or("default") {
+        "default" => RopeScaling::None,
+        "linear" => RopeScaling::Linear(above("factor", None)?),
+        "llama3" => {
+            let (low, high) = (above("low_freq_factor", None)?, above("high_freq_factor", None)?);
+            if low == high {
+                return Err(fields.bad("high_freq_factor", "must differ from low_freq_factor"));
+            }
+            let original = above("original_max_position_embeddings", None)?;
+            RopeScaling::Llama3 { factor: above("factor", None)?, low, high, original }
+        }
+        other => {
+            let problem = format!("{other:?} is not supported; default, linear and llama3 are");
+            return Err(fields.bad("rope_type", problem));
+        }
+    };
+    if fields.f64_or("partial_rotary_factor", 1.0)? != 1.0 {
+        return Err(fields.bad("partial_rotary_factor", "only 1 is supported"));
+    }
+    Ok(RopeSpec { theta: above("rope_theta", Some(theta))?, scaling, axes })
+}
