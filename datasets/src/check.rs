@@ -255,7 +255,7 @@ impl<'a> Checker<'a> {
             match self.look(media) {
                 Ok(look) => self.places(sample, at, look),
                 Err(problem) => {
-                    self.say(NoteKind::Image, sample, &format!("image {}: {problem}", media.name))
+                    self.say(NoteKind::Image, sample, &format!("image {}: {problem}", media.name));
                 }
             }
         }

@@ -35,6 +35,7 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
+    #[expect(clippy::needless_pass_by_value, reason = "made for it")]
     /// Rows as read. An id seen before gets its ordinal appended, so that ids are always unique.
     pub(crate) fn new(
         info: DatasetInfo,

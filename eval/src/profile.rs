@@ -4,7 +4,6 @@ use loupe_core::PictureRecord;
 use loupe_core::{Prediction, Sample};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What became of an item. The five classes are disjoint and together cover every item of a run.
@@ -85,9 +84,8 @@ fn values_from_map<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut all = Vec::new();
-            // As text, since serde_json's own reading of a number may miss the last bit.
-            while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                all.push(Value { name: name.into(), value: value.get().parse().unwrap_or(f64::NAN) });
+            while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
+                all.push(Value { name: name.into(), value: value.unwrap_or(f64::NAN) });
             }
             Ok(all)
         }

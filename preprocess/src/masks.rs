@@ -211,7 +211,7 @@ pub fn on_picture(masks: &LabelledMasks, origin: &Origin, size: [usize; 2]) -> O
         let at = origin.source_from_self.point(centre);
         match origin.lps_from_source {
             Some(lps) => masks.grid.voxel_at(lps.apply(at)),
-            None => (at.x >= 0.0 && at.y >= 0.0).then(|| [0, at.y as usize, at.x as usize]),
+            None => (at.x >= 0.0 && at.y >= 0.0).then_some([0, at.y as usize, at.x as usize]),
         }
     };
     let voxels: Vec<Option<[usize; 3]>> = (0..width * height).map(voxel).collect();
@@ -228,6 +228,7 @@ pub fn grid_of(image: &ReadVolume) -> Grid {
     Grid { shape: image.volume.shape(), lps_from_index: image.volume.lps_from_index }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 fn unusable(error: LabelError) -> MediaError {
     MediaError::View(error.to_string())
 }

@@ -7,17 +7,8 @@ use std::path::Path;
 
 /// A copy of the built-in checkpoint, to be edited.
 fn checkpoint(dir: &Path) {
-    let from = source("crates/phantom/assets/phantom-vl");
-    for file in [
-        "chat_template.jinja",
-        "config.json",
-        "generation_config.json",
-        "model.safetensors",
-        "preprocessor_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ] {
-        put(&dir.join(file), &fs::read(from.join(file)).unwrap());
+    for file in fs::read_dir(source("crates/phantom/assets/phantom-vl")).unwrap().map(Result::unwrap) {
+        put(&dir.join(file.file_name()), &fs::read(file.path()).unwrap());
     }
 }
 

@@ -32,6 +32,7 @@ pub struct ModelInfo {
 }
 
 /// Where replies come from.
+#[expect(clippy::large_enum_variant, reason = "one a run")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {

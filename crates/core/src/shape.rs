@@ -187,9 +187,9 @@ fn eigenvalues(mut m: [[f64; 3]; 3]) -> [f64; 3] {
             for row in &mut m {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
             }
-            for n in 0..3 {
-                (m[p][n], m[q][n]) = (c * m[p][n] - s * m[q][n], s * m[p][n] + c * m[q][n]);
-            }
+            let (above, below) = (m[p], m[q]);
+            m[p] = std::array::from_fn(|n| c * above[n] - s * below[n]);
+            m[q] = std::array::from_fn(|n| s * above[n] + c * below[n]);
         }
     }
     [m[0][0], m[1][1], m[2][2]]

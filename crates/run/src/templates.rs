@@ -477,7 +477,7 @@ pub fn asks_for_report(question: &str) -> bool {
         let describes =
             behind.next().is_some_and(|w| matches!(w, "describe" | "summarize" | "summarise" | "dictate"));
         let asks = question.trim_end().ends_with('?');
-        (describes && !asks) || behind.any(|w| THINGS.contains(&w)) && !asks
+        !asks && (describes || behind.any(|w| THINGS.contains(&w)))
     })
 }
 

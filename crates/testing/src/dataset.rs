@@ -14,18 +14,26 @@ pub struct QuestionSet {
     pub n: usize,
     /// Is row 5 unreadable?
     pub holes: bool,
+    /// What is done to each row.
+    pub edit: Option<fn(usize, &mut Sample)>,
 }
 
 impl QuestionSet {
     /// `n` rows that can all be read.
     pub fn new(n: usize) -> Self {
-        Self { info: info("fake"), n, holes: false }
+        Self { info: info("fake"), n, holes: false, edit: None }
     }
 
     /// The same with row 5 unreadable.
     #[must_use]
     pub fn with_holes(self) -> Self {
         Self { holes: true, ..self }
+    }
+
+    /// The same with each row edited.
+    #[must_use]
+    pub fn edited(self, edit: fn(usize, &mut Sample)) -> Self {
+        Self { edit: Some(edit), ..self }
     }
 }
 
@@ -62,7 +70,7 @@ impl Dataset for QuestionSet {
         let closed = index.is_multiple_of(2);
         let gold =
             if closed { ["yes", "no"][index / 2 % 2] } else { ["liver", "left lung", "axial"][index % 3] };
-        Ok(Sample {
+        let mut sample = Sample {
             id: format!("q{index}"),
             media: vec![MediaRef::file(PathBuf::from(&image))],
             question: format!("Is question {index} about the “肝” \u{202e}liver?"),
@@ -74,7 +82,11 @@ impl Dataset for QuestionSet {
                 ("organ".to_owned(), ["CHEST", "HEAD", "ABD"][index % 3].to_owned()),
             ]),
             language: "en".into(),
-        })
+        };
+        if let Some(edit) = self.edit {
+            edit(index, &mut sample);
+        }
+        Ok(sample)
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a model that needs no weights | [`model::Script`] (says its lines), [`model::PromptHash`] (answers from the prompt alone) |
 //! | a segmenter | [`segmenter::PromptShapes`] |
-//! | a dataset and its pictures | [`dataset::QuestionSet`], [`loader::FlatPictures`], [`loader::Slices`] |
+//! | a dataset and its pictures | [`dataset::QuestionSet`], [`loader::FlatPictures`], [`loader::Slices`], [`loader::NoPictures`] |
 //! | pixel work | [`resampler::Nearest`] |
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
@@ -26,7 +26,7 @@ pub mod table;
 pub use data::{more_data, real_data};
 pub use dataset::QuestionSet;
 pub use files::{folder, put, scratch};
-pub use loader::{FlatPictures, Slices};
+pub use loader::{FlatPictures, NoPictures, Slices};
 pub use model::{Held, PromptHash, Script, reply, script_info};
 pub use near::{assert_close, assert_near, close, near};
 pub use pictures::{bmp, picture, png};

@@ -37,6 +37,16 @@ impl MediaLoader for FlatPictures {
     }
 }
 
+/// For what must not look at a picture: none loads.
+#[derive(Debug, Clone, Copy)]
+pub struct NoPictures;
+
+impl MediaLoader for NoPictures {
+    fn load(&self, _: &MediaRef) -> Result<Picture, MediaError> {
+        Err(MediaError::NotFound)
+    }
+}
+
 /// A volume of ten slices of 40 × 30 pixels (0.5 × 0.7 × 3 mm) whose grey level is the number of the slice;
 /// the window asked for stands in the origin's steps.
 #[derive(Debug, Clone, Copy)]

@@ -226,6 +226,7 @@ pub fn join<'a>(
 
 /// The item of each row of the references, and the rows by item: those first to which the file comes, in its
 /// order, then those that it lacks.
+#[expect(clippy::needless_pass_by_value, reason = "handed on with what is read out of it")]
 fn in_order_of(order: Vec<usize>, rows: Vec<ReplyRow>) -> (Vec<usize>, Vec<ReplyRow>) {
     let mut items: Vec<Option<usize>> = vec![None; rows.len()];
     for (item, row) in order.iter().enumerate() {
@@ -263,7 +264,8 @@ fn identified(
     }
     let theirs: Option<HashSet<&str>> = asked.map(|all| all.iter().flatten().map(|a| key(&a.id)).collect());
     // Columns that share ids but only number the rows of the file, and columns that share none.
-    let (mut numbering, mut strange): (Option<(String, Survey)>, Option<(String, Survey)>) = (None, None);
+    let mut numbering: Option<(String, Survey)> = None;
+    let mut strange: Option<(String, Survey)> = None;
     for column in ids {
         mapping.id = Some(column.clone());
         let found = survey(mapping)?;

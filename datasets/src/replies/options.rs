@@ -4,7 +4,7 @@ use super::pairing::PairBy;
 use super::places::PlaceOptions;
 use std::path::PathBuf;
 
-/// Columns by name; what is not given is guessed from the names there are ([`Mapping::guess`]).
+/// Columns by name; what is not given is guessed from the names there are (see `Mapping::guess`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnOptions {
     /// Of the reply; `a.b` goes into nested objects, `a.0` into lists.

@@ -22,7 +22,11 @@ pub enum PairBy {
     Order,
 }
 
+/// Items and rows of one way to tell them apart.
+type Level<'a> = (&'a HashMap<String, Option<usize>>, &'a HashMap<String, usize>);
+
 /// Items by what rows know of them.
+#[expect(clippy::large_enum_variant, reason = "one a file")]
 pub(super) enum Pairing {
     Id(HashMap<String, usize>),
     Question(Questions),
@@ -87,15 +91,14 @@ impl Questions {
 
     fn item(&self, row: &ReplyRow) -> Option<usize> {
         let mut levels = self.items.iter().zip(&self.rows).zip(keys_of_row(row));
-        let of_level =
-            |((items, rows), key): ((&HashMap<_, Option<usize>>, &HashMap<_, usize>), Option<String>)| {
-                let key = key?;
-                let lone = rows.get(&key).is_some_and(|n| *n <= self.rollouts);
-                let item = (*items.get(&key)?).filter(|_| lone)?;
-                // A question that happens to be asked once here may be that of a row about another image.
-                let asked = self.asked.get(item)?.as_ref()?;
-                asked.departs(row).is_none().then_some(item)
-            };
+        let of_level = |((items, rows), key): (Level<'_>, Option<String>)| {
+            let key = key?;
+            let lone = rows.get(&key).is_some_and(|n| *n <= self.rollouts);
+            let item = (*items.get(&key)?).filter(|_| lone)?;
+            // A question that happens to be asked once here may be that of a row about another image.
+            let asked = self.asked.get(item)?.as_ref()?;
+            asked.departs(row).is_none().then_some(item)
+        };
         levels.find_map(of_level)
     }
 }

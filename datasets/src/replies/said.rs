@@ -64,6 +64,7 @@ impl Said {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map`")]
 fn short(text: String) -> String {
     const MOST: usize = 120;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

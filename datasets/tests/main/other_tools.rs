@@ -1,20 +1,12 @@
 //! Files in the layouts of other tools.
 
+use loupe_core::Target;
 use loupe_core::sample::Outcome;
-use loupe_core::{MediaError, MediaLoader, MediaRef, Picture, Target};
 use loupe_datasets::replies::{Join, JoinError, JoinOptions, join};
-use loupe_testing::folder;
+use loupe_testing::{NoPictures, folder};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
-
-struct NoPictures;
-
-impl MediaLoader for NoPictures {
-    fn load(&self, _: &MediaRef) -> Result<Picture, MediaError> {
-        Err(MediaError::NotFound)
-    }
-}
 
 fn lines(rows: &[Value]) -> String {
     rows.iter().map(|r| format!("{r}\n")).collect()
@@ -51,7 +43,7 @@ fn row(id: &str, text: &str, gold: &str) -> (String, String, String) {
 fn samples_of_lmms_eval() {
     let sample = |doc_id: usize, resp: Value, target: &str| {
         json!({"doc_id": doc_id, "doc": {"qid": 900 + doc_id, "question": "Is there a mass?", "img_name": "x.png"}, "target": target,
-               "arguments": {"gen_args_0": {"arg_0": "Is there a mass?\nAnswer:"}}, "resps": [[resp.clone()]], "filtered_resps": [resp],
+               "arguments": {"gen_args_0": {"arg_0": "Is there a mass?\nAnswer:"}}, "resps": [[resp]], "filtered_resps": [resp],
                "doc_hash": "1", "exact_match": 1.0})
     };
     let rows = [
@@ -70,6 +62,7 @@ fn samples_of_lmms_eval() {
     assert_eq!((sample.question.as_str(), sample.group.as_str()), ("Is there a mass?", "x.png"));
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` at the call")]
 fn eval_sample(id: usize, content: Value, target: Value, error: Value) -> Value {
     json!({"id": id, "epoch": 1, "input": [{"role": "user", "content": [{"type": "image", "image": "x"}, {"type": "text", "text": "Which?"}]}],
            "choices": ["lung", "liver"], "target": target, "messages": [],
@@ -186,8 +179,8 @@ fn row_of(id: &str, text: &str, gold: &str) -> (String, String, String) {
 fn an_object_is_never_a_reply() {
     let object = json!({"choices": [{"message": {"content": "B"}}], "model": "m"});
     let rows = [
-        json!({"id": 1, "answer": "B", "output": object.clone()}),
-        json!({"id": 2, "answer": "B", "output": object.clone()}),
+        json!({"id": 1, "answer": "B", "output": object}),
+        json!({"id": 2, "answer": "B", "output": object}),
     ];
     let mixed = [
         json!({"id": 1, "answer": "B", "response": "B"}),

@@ -1,20 +1,11 @@
 //! Replies stand beside the questions that they answer, or nowhere.
 
-use loupe_core::{Dataset, MediaError, MediaLoader, MediaRef, Picture};
+use loupe_core::Dataset;
 use loupe_datasets::replies::{Join, JoinError, JoinOptions, PairBy, join};
-use loupe_testing::folder;
+use loupe_testing::{NoPictures, folder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// No picture is looked at.
-struct NoPictures;
-
-impl MediaLoader for NoPictures {
-    fn load(&self, _: &MediaRef) -> Result<Picture, MediaError> {
-        Err(MediaError::NotFound)
-    }
-}
 
 fn lines(rows: &[Value]) -> String {
     rows.iter().map(|r| format!("{r}\n")).collect()

@@ -177,26 +177,19 @@ pub(super) const DENYING: [&str; 41] = [
 pub(super) const SINGULAR: [&str; 12] =
     ["is", "was", "has", "does", "isnt", "wasnt", "doesnt", "hasnt", "seems", "appears", "looks", "remains"];
 
-/// Between an option and the word that denies it.
-pub(super) const LEADING_UP: [&str; 69] = [
+/// Verbs that go with another.
+pub(super) const AUXILIARIES: [&str; 11] =
+    ["is", "are", "was", "were", "has", "have", "can", "could", "would", "should", "may"];
+
+/// Between an option and the word that denies it, beside [`AUXILIARIES`].
+pub(super) const LEADING_UP: [&str; 58] = [
     "does",
     "do",
     "did",
-    "is",
-    "are",
-    "was",
-    "were",
     "be",
     "been",
     "being",
-    "has",
-    "have",
     "had",
-    "can",
-    "could",
-    "would",
-    "should",
-    "may",
     "might",
     "must",
     "will",

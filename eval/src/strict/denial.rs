@@ -3,7 +3,9 @@
 //! A cue before or behind the name of an option (its letter or its words) denies it; cues that are denied themselves
 //! ("A cannot be excluded", 不能排除A) deny nothing. No rule may read a denied option as the answer.
 
-use super::cues::{BETWEEN, DENIALS, DENYING, EXCLUDES, FAULTY, LEADING_UP, NEGATORS, SINGULAR, WITHOUT};
+use super::cues::{
+    AUXILIARIES, BETWEEN, DENIALS, DENYING, EXCLUDES, FAULTY, LEADING_UP, NEGATORS, SINGULAR, WITHOUT,
+};
 use super::tokens::{Kind, Names, Token};
 
 /// Most tokens of a remark in brackets, and of marks, behind an option.
@@ -108,7 +110,7 @@ fn list_at(names: &Names, all: &[Token], at: usize) -> Option<Listed> {
             next += 1;
         }
         // After "and" the list is complete.
-        if !(comma || joined) || (closed && !joined) {
+        if !joined && (closed || !comma) {
             return Some((list, end));
         }
         closed |= joined;
@@ -200,7 +202,12 @@ fn han_before(all: &[Token], at: usize) -> Option<std::ops::Range<usize>> {
     let cue = CUES.iter().filter(|c| ends(c)).max_by_key(|c| c.len())?;
     let before = said.strip_suffix(cue).or_else(|| whole.strip_suffix(cue)).unwrap_or_default();
     let denied = cue.starts_with("排除") && DENIED.iter().any(|d| before.ends_with(d));
-    (!denied && !(*cue == "非" && before.ends_with('是'))).then_some(start..at + 1)
+    (!(denied || *cue == "非" && before.ends_with('是'))).then_some(start..at + 1)
+}
+
+/// May stand between an option and the word that denies it.
+fn leads_up(t: &Token) -> bool {
+    t.is_word(&AUXILIARIES) || t.is_word(&LEADING_UP)
 }
 
 /// The cue behind an option (or a list of them) that ends before `at`, and whether it speaks of the whole list.
@@ -252,7 +259,7 @@ fn cue_behind(names: &Names, all: &[Token], at: usize) -> Option<(std::ops::Rang
         {
             // "not excluded", "not wrong", "not only": nothing is denied. "Not B" denies B.
             let mut after = n + 1;
-            while all.get(after).is_some_and(|t| t.is_word(&LEADING_UP)) {
+            while all.get(after).is_some_and(leads_up) {
                 after += 1;
             }
             let twice = all.get(after).is_some_and(|t| {
@@ -289,7 +296,7 @@ fn cue_behind(names: &Names, all: &[Token], at: usize) -> Option<(std::ops::Rang
         if t.is_word(&["no"]) && next(1).is_some_and(|t| t.is_word(&["longer"])) {
             return Some((n..n + 2, !singular));
         }
-        if !t.is_word(&LEADING_UP) {
+        if !leads_up(t) {
             return None;
         }
     }

@@ -82,7 +82,7 @@ pub fn polarity(gold: &str) -> Option<bool> {
         "yes" | "true" | "نعم" | "أجل" | "بلى" => Some(true),
         "no" | "false" | "لا" | "كلا" | "错" | "错误" => Some(false),
         g if YES_ZH.contains(&g) || AFFIRMS_ZH.contains(&g) => Some(true),
-        g if matches!(g, "未见" | "未" | "非" | "未显示" | "未发现") => None,
+        "未见" | "未" | "非" | "未显示" | "未发现" => None,
         g if DENIES_ZH.contains(&g) => Some(false),
         _ => None,
     }
@@ -147,7 +147,7 @@ pub(super) fn opening_zh(text: &str, question: &str) -> Option<(bool, &'static s
     let (answer, word, rest) =
         denied.or_else(|| AFFIRMS_ZH.iter().find_map(|w| Some((true, *w, text.strip_prefix(w)?))))?;
     // 未见 alone says that something was not seen, not what; 无 alone answers no question for what is normal.
-    let speaks = !matches!(word, "未" | "非" | "未见") && !(is_presence(word) && asks_for_normal(question));
+    let speaks = !(matches!(word, "未" | "非" | "未见") || is_presence(word) && asks_for_normal(question));
     if ends(rest) {
         return speaks.then_some((answer, "word"));
     }

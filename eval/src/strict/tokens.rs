@@ -1,5 +1,6 @@
 //! A reply as words, option letters and marks, with what of it names an option.
 
+use super::cues::AUXILIARIES;
 use super::extract::bare;
 use super::words::is_cjk;
 use loupe_core::Choice;
@@ -58,7 +59,7 @@ pub(super) fn tokens(text: &str, offered: impl Fn(char) -> bool) -> Vec<Token> {
             c if is_cjk(c) => (Kind::Han, c.to_string()),
             c if in_word(&c) => {
                 // An apostrophe inside a word is left out; the s behind it too (it's, A's).
-                while chars.get(at + n).is_some_and(|c| in_word(c))
+                while chars.get(at + n).is_some_and(&in_word)
                     || (chars.get(at + n) == Some(&'\'') && chars.get(at + n + 1).is_some_and(in_word))
                 {
                     n += 1;
@@ -169,10 +170,12 @@ impl Names {
             // E. coli: a genus is written with one letter.
             Kind::Mark('.') if !next.apart => !third.is_some_and(|t| {
                 let species = t.kind == Kind::Word && !t.capital && t.word.chars().all(char::is_alphabetic);
-                species && !t.is_word(&FUNCTION) && self.own_text_at(all, at + 2, letter).is_none()
+                let function = t.is_word(&AUXILIARIES) || t.is_word(&FUNCTION);
+                species && !function && self.own_text_at(all, at + 2, letter).is_none()
             }),
             Kind::Word => match letter {
-                'A' => next.is_word(&AFTER_LETTER) || self.own_text_at(all, at + 1, letter).is_some(),
+                'A' if next.is_word(&AUXILIARIES) || next.is_word(&AFTER_LETTER) => true,
+                'A' => self.own_text_at(all, at + 1, letter).is_some(),
                 'I' => next.is_word(&["is", "or", "because", "since"]),
                 _ => true,
             },
@@ -238,24 +241,13 @@ const COMPOUNDS: [&str; 34] = [
     "subtype",
 ];
 
-/// Words behind a letter that show it to be no article.
-const AFTER_LETTER: [&str; 53] = [
-    "is",
-    "are",
-    "was",
-    "were",
-    "has",
-    "have",
+/// Words behind a letter that show it to be no article, beside [`AUXILIARIES`].
+const AFTER_LETTER: [&str; 42] = [
     "does",
     "do",
     "did",
-    "can",
     "cannot",
     "cant",
-    "could",
-    "would",
-    "should",
-    "may",
     "might",
     "must",
     "will",
@@ -295,23 +287,12 @@ const AFTER_LETTER: [&str; 53] = [
     "describes",
 ];
 
-/// Words that begin a sentence behind "B.", as no name of a species does.
-const FUNCTION: [&str; 44] = [
-    "is",
-    "are",
-    "was",
-    "were",
-    "has",
-    "have",
+/// Words that begin a sentence behind "B.", as no name of a species does, beside [`AUXILIARIES`].
+const FUNCTION: [&str; 33] = [
     "does",
     "do",
     "did",
-    "can",
     "cannot",
-    "could",
-    "would",
-    "should",
-    "may",
     "fits",
     "matches",
     "seems",

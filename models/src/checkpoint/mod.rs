@@ -6,6 +6,7 @@ pub(crate) mod processor_file;
 pub(crate) mod weights;
 
 use crate::error::LoadError;
+use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -150,6 +151,28 @@ impl Checkpoint {
             out.insert(file.to_owned(), value);
         }
         Ok(Value::Object(out))
+    }
+
+    /// What is on record of a checkpoint whose settings are taken as they are.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn record(
+        &self,
+        parameters: u64,
+        dtype: &str,
+        device: String,
+    ) -> Result<CheckpointRecord, LoadError> {
+        Ok(CheckpointRecord {
+            weights_sha256: self.weights_sha256()?,
+            tokenizer_sha256: self.sha256("tokenizer.json")?,
+            parameters,
+            dtype: dtype.to_owned(),
+            device,
+            settings: self.settings_values()?,
+            files_sha256: self.settings_sha256()?,
+            ..CheckpointRecord::default()
+        })
     }
 
     /// Refuses a folder with an adapter that would be left out.

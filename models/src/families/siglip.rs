@@ -97,13 +97,8 @@ impl Siglip {
             box_dialect: "none".to_owned(),
             context_tokens: Some(length),
             from: Provenance::Checkpoint(CheckpointRecord {
-                weights_sha256: checkpoint.weights_sha256()?,
-                tokenizer_sha256: checkpoint.sha256(TOKENIZER)?,
-                parameters,
-                dtype: dtype.name().to_owned(),
-                device: device_name,
                 resample: backend.name().to_owned(),
-                ..CheckpointRecord::default()
+                ..checkpoint.record(parameters, dtype.name(), device_name)?
             }),
         };
         Ok(Self { info, square, vision, text, tokenizer, padding, length, width, logit, numbers })

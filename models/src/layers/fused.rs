@@ -85,7 +85,7 @@ impl pulp::WithSimd for GeluTanhLoop<'_> {
     /// `(1 + tanh z) / 2` is `1 / (1 + e^-2z)`, written so that the exponent is never above 0.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        const TWICE_ROOT: f32 = 1.595_769_1;
+        const TWICE_ROOT: f32 = 1.595_769;
         for v in self.0 {
             let z = TWICE_ROOT * (*v + 0.044_715 * *v * *v * *v);
             let e = exp(-z.abs());

@@ -16,7 +16,7 @@ use crate::layers::norm::Norm;
 use crate::options::LoadOptions;
 use crate::options::open_device;
 use candle_core::{DType, Result as Computed, Tensor};
-use loupe_core::model::{CheckpointRecord, Provenance};
+use loupe_core::model::Provenance;
 use loupe_core::{EncodedText, ModelError, ModelInfo, TextEncoder};
 use serde_json::Value;
 use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy};
@@ -178,16 +178,7 @@ impl Encoder {
             name: checkpoint.name(),
             box_dialect: "none".to_owned(),
             context_tokens: Some(longest),
-            from: Provenance::Checkpoint(CheckpointRecord {
-                weights_sha256: checkpoint.weights_sha256()?,
-                tokenizer_sha256: checkpoint.sha256(TOKENIZER)?,
-                parameters,
-                dtype: dtype.name().to_owned(),
-                device: device_name,
-                settings: checkpoint.settings_values()?,
-                files_sha256: checkpoint.settings_sha256()?,
-                ..CheckpointRecord::default()
-            }),
+            from: Provenance::Checkpoint(checkpoint.record(parameters, dtype.name(), device_name)?),
         };
         let space_before = family.space_before;
         Ok(Self { info, tokenizer, frame, words, positions, norm, layers, heads, padding, space_before })

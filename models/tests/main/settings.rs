@@ -179,10 +179,11 @@ fn what_is_known_and_not_implemented_is_refused_by_name() {
         edit(dir.path(), "config.json", |c| change(c));
         refused(dir.path())
     };
+    #[expect(clippy::type_complexity, reason = "a table")]
     let changes: &[(&str, &dyn Fn(&mut Value))] = &[
         ("quantization_config", &|c| c["quantization_config"] = json!({ "quant_method": "awq" })),
         ("layer_types", &|c| {
-            c["text_config"]["layer_types"] = json!(["full_attention", "sliding_attention"])
+            c["text_config"]["layer_types"] = json!(["full_attention", "sliding_attention"]);
         }),
         ("head_dim", &|c| c["text_config"]["head_dim"] = json!(7)),
         ("hidden_act", &|c| c["text_config"]["hidden_act"] = json!("relu")),

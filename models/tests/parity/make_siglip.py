@@ -9,7 +9,7 @@ import hashlib, json, pathlib
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 import transformers as tf
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from make_qwen import picture, weight
@@ -22,14 +22,17 @@ TEXTS = ["a chest x ray", "A photo of: a FRACTURE, left?", "", "no pleural effus
 
 
 def tokenizer():
-    t = Tokenizer(models.Unigram([("<unk>", 0.0), ("</s>", 0.0), ("<pad>", 0.0)], unk_id=0, byte_fallback=False))
+    # Pieces and scores are written down: a trainer breaks ties as it pleases, and every case is read with one tokenizer.
+    letters = list("▁abcdefghijklmnopqrstuvwxyz")
+    words = ["▁a", "▁chest", "▁x", "ray", "▁photo", "fracture", "left", "▁no", "al", "ef"]
+    pieces = [(piece, -4.0 - n / 10) for n, piece in enumerate(letters)] + [(piece, -3.0 - n / 10) for n, piece in enumerate(words)]
+    specials = ["<unk>", "</s>", "<pad>"]
+    t = Tokenizer(models.Unigram([(piece, 0.0) for piece in specials] + pieces, unk_id=0, byte_fallback=False))
+    t.add_special_tokens(specials)
     t.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"[!-,./:-@\[-`{-~-]"), ""),
                                          normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
     t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.decoder = decoders.Metaspace()
-    t.train_from_iterator(["a chest x ray", "a photo of a fracture on the left", "no pleural effusion is seen here"],
-                          trainers.UnigramTrainer(vocab_size=80, special_tokens=["<unk>", "</s>", "<pad>"], unk_token="<unk>",
-                                                  initial_alphabet=list("abcdefghijklmnopqrstuvwxyz▁"), show_progress=False))
     t.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return tf.PreTrainedTokenizerFast(tokenizer_object=t, eos_token="</s>", pad_token="</s>", unk_token="<unk>",
                                       model_input_names=["input_ids"])

@@ -161,15 +161,8 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
             "leave the file out, or blank it with another program",
         ));
     }
-    let size = format.pixels() as u64 * format.frames as u64 * format.samples as u64 * bits as u64 / 8;
-    if size > limits.max_memory_bytes {
-        return Err(MediaError::Limit {
-            what: "the size of the blanked frames in bytes",
-            got: size,
-            limit: limits.max_memory_bytes,
-            option: "--max-memory",
-        });
-    }
+    let values = format.pixels().saturating_mul(format.frames).saturating_mul(format.samples);
+    limits.memory(values, bits.div_ceil(8))?;
     let mut out = Vec::new();
     let mut ones: Vec<bool> = Vec::new();
     for frame in 0..format.frames {

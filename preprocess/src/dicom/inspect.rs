@@ -138,7 +138,8 @@ fn grey_notes(image: &Image) -> Vec<String> {
         notes.push(text);
     }
     let first = image.transform(0).ok();
-    if frames.clone().any(|frame| image.transform(frame).ok() != first) {
+    let mut frames = frames;
+    if frames.any(|frame| image.transform(frame).ok() != first) {
         notes.push("values are rescaled frame by frame; the first frame's numbers are shown".to_owned());
     }
     notes

@@ -128,7 +128,8 @@ fn compressed_frames_are_written_uncompressed() {
         let [columns, rows] = [before.format().columns, before.format().rows];
         let (outcome, after) = copy(bytes, rectangle(0..columns / 2, 0..rows, everything())).unwrap();
         let Outcome::Written { warnings, .. } = outcome else { panic!("it is DICOM") };
-        let is_native = before.object().transfer_syntax == after.object().transfer_syntax;
+        let syntax = loupe_dicom::syntax::find(&before.object().transfer_syntax);
+        let is_native = syntax.is_none_or(|row| row.2 == loupe_dicom::syntax::Coding::Native);
         compressed += usize::from(!is_native);
         assert_eq!(warnings.iter().any(|w| w.contains("compressed")), !is_native);
         let grey = before.format().photometric.is_grey();

@@ -174,8 +174,7 @@ fn a_place_is_asked_for_on_one_picture_at_a_time() {
     };
     let answers: Vec<(Question, AskAnswer)> = questions.into_iter().map(ask).collect();
     assert!(script.asks.iter().all(|ask| ask.pictures.len() == 1));
-    let found: Vec<String> =
-        answers.iter().flat_map(|(q, a)| a.boxes(q)).map(|b| b.view.image.clone()).collect();
+    let found: Vec<String> = answers.iter().flat_map(|(q, a)| a.boxes(q)).map(|b| b.view.image).collect();
     assert_eq!(found, images[1..], "each box with its image");
     let file = dir.path().join("found.json");
     write_coco(&file, &answers).unwrap();

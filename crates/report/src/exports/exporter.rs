@@ -41,6 +41,7 @@ pub struct Exporter {
     /// What it holds and who reads it, in one line.
     pub about: &'static str,
     /// The whole file: every image that was looked at, and what was found.
+    #[expect(clippy::type_complexity, reason = "one function")]
     pub write: fn(&[ExportImage<'_>], &[ImageFinding<'_>]) -> Result<Vec<u8>, ExportError>,
 }
 

@@ -40,6 +40,11 @@ impl Images {
     }
 }
 
+/// By its file, because a page may hide the name.
+fn is_volume(media: &MediaRef) -> bool {
+    matches!(&media.source, MediaSource::File(path) if path.ends_with("volume") || path.ends_with("large"))
+}
+
 impl MediaLoader for Images {
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError> {
         if matches!(&media.source, MediaSource::Bytes(bytes) if bytes.is_empty()) {
@@ -50,7 +55,7 @@ impl MediaLoader for Images {
         let mut origin = Origin::of_size(width, height);
         origin.source = Some(media.name.clone());
         let mut level = media.name.len() as u8;
-        if matches!(media.name.as_str(), "volume" | "large") {
+        if is_volume(media) {
             let slice = match media.view.slice {
                 Some(SliceAt::Index(n)) => n,
                 _ => 5,
@@ -228,7 +233,7 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
 
     let hidden = PageOptions { hide_names: true, ..ROOM };
     let hidden = run::page(&run, from(&Images::default()), &hidden).unwrap();
-    assert_eq!(hidden.items[0].pictures[0].caption, "q0 image 1 · 40 × 30 · slice 5");
+    assert_eq!(hidden.items[0].pictures[0].caption, "q0 image 1 · 40 × 30 · slice 5 · window -600/1500");
     assert!(!json(&hidden).0.to_string().contains("flat"), "the name of a file");
 
     let few = run::page(&run, from(&Images::default()), &PageOptions { samples: 1, ..ROOM }).unwrap();

@@ -1,36 +1,24 @@
 //! A run folder that can be given away: nothing in it says what files are called and where they lie.
 
 use crate::{go, plan, said, with_pictures};
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaRef, Sample};
+use loupe_core::MediaRef;
 use loupe_run::{Plan, RunError, RunFolder};
 use loupe_testing::{PromptHash, QuestionSet, scratch};
 
 /// Questions about the files of patients, whose names are in ids, groups and tags too.
-struct Patients(QuestionSet);
-
-impl Dataset for Patients {
-    fn info(&self) -> &DatasetInfo {
-        self.0.info()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn get(&self, index: usize) -> Result<Sample, DataError> {
-        let mut sample = self.0.get(index)?;
+fn patients(n: usize) -> QuestionSet {
+    QuestionSet::new(n).edited(|index, sample| {
         let name = format!("Doe_Jane_{}", sample.group);
         sample.media = vec![MediaRef::file(format!("/data/Ward_Nine/{name}"))];
         sample.id = format!("{name}-{index}");
         sample.tags.insert("file".to_owned(), name.clone());
         sample.group = name;
-        Ok(sample)
-    }
+    })
 }
 
 #[test]
 fn a_folder_without_names_holds_a_run() {
-    let set = Patients(QuestionSet::new(9));
+    let set = patients(9);
     let hiding = Plan { hide_names: true, ..plan(3) };
     let dirs = [scratch(), scratch()];
     for (dir, plan) in dirs.iter().zip([&plan(3), &hiding]) {
@@ -56,6 +44,6 @@ fn a_folder_without_names_holds_a_run() {
     // The run goes on as it was begun, and as nothing else.
     let again = with_pictures(dirs[1].path(), &set, &hiding, &mut PromptHash::with_room(2));
     assert_eq!(again.already, 9);
-    let other = go(dirs[1].path(), &set.0, &plan(3), 2);
+    let other = go(dirs[1].path(), &QuestionSet::new(9), &plan(3), 2);
     assert!(matches!(other, Err(RunError::Differs { .. })), "{other:?}");
 }

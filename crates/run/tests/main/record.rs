@@ -147,29 +147,17 @@ fn rows_added_behind_extend_a_run_when_asked_to() {
 
 #[test]
 fn a_changed_row_is_named_even_when_rows_may_be_added() {
-    struct Changed(QuestionSet);
-    impl Dataset for Changed {
-        fn info(&self) -> &DatasetInfo {
-            self.0.info()
-        }
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn get(&self, index: usize) -> Result<Sample, DataError> {
-            let mut sample = self.0.get(index)?;
-            if index == 2 {
-                sample.target = Target::Text(vec!["something else".to_owned()]);
-            }
-            Ok(sample)
-        }
-    }
     let (dir, set) = (scratch(), QuestionSet::new(6));
     go(dir.path(), &set, &plan(2), 1).unwrap();
     for extend in [false, true] {
         let plan = Plan { extend, ..plan(2) };
         let loader = loupe_testing::FlatPictures::sound();
         let mut model = PromptHash::new();
-        let changed = Changed(QuestionSet::new(6));
+        let changed = QuestionSet::new(6).edited(|index, sample| {
+            if index == 2 {
+                sample.target = Target::Text(vec!["something else".to_owned()]);
+            }
+        });
         let error = loupe_run::run(
             dir.path(),
             &plan,

@@ -76,6 +76,7 @@ fn by_definition(net: &MeshNet, input: &[f32], [slices, rows, columns]: [usize; 
         let reach = (layer.side / 2) as i64;
         let mut out = vec![vec![0.0; slices * rows * columns]; layer.to];
         for (to, out) in out.iter_mut().enumerate() {
+            #[expect(clippy::needless_range_loop, reason = "an index of two lists")]
             for at in 0..out.len() {
                 let (k, j, i) = (at / (rows * columns), at / columns % rows, at % columns);
                 let mut sum = f64::from(layer.bias[to]);

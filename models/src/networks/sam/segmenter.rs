@@ -239,14 +239,8 @@ impl Sam {
             box_dialect: "none".to_owned(),
             context_tokens: None,
             from: Provenance::Checkpoint(CheckpointRecord {
-                weights_sha256: checkpoint.weights_sha256()?,
-                parameters,
-                dtype: opened.dtype.name().to_owned(),
-                device: opened.device_name,
                 resample: pipeline.resample().to_owned(),
-                settings: checkpoint.settings_values()?,
-                files_sha256: checkpoint.settings_sha256()?,
-                ..CheckpointRecord::default()
+                ..checkpoint.record(parameters, opened.dtype.name(), opened.device_name)?
             }),
         };
         let side = network.prompts().image_size();
