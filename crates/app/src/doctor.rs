@@ -2,7 +2,9 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
-use loupe_core::{Ask, Box2, GenerationLimits, LpsFromIndex, Modality, Picture, SegmentPrompt, Volume};
+use loupe_core::{
+    Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
+};
 use loupe_models::{Checkpoint, Loader, families};
 use ndarray::Array3;
 use serde::Serialize;
@@ -61,9 +63,17 @@ fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
             let mut model = options.open()?;
             let loaded = seconds(started);
             let limits = GenerationLimits { max_new_tokens: 4, ..GenerationLimits::default() };
-            let ask = Ask::pictures_then(vec![Arc::new(picture)], "What is shown?", limits);
-            let reply = model.generate(&[ask]).into_iter().next().transpose()?;
-            let tokens = reply.map_or(0, |r| r.counts.prompt_tokens);
+            let mut asked = |pictures| {
+                let ask = Ask::pictures_then(pictures, "What is shown?", limits.clone());
+                model.generate(&[ask]).into_iter().next().transpose()
+            };
+            let mut reply = asked(vec![Arc::new(picture)]);
+            // Of the families that answer, those of words alone place nothing in pictures.
+            let words_alone = family.is_some_and(|f| f.box_dialect.is_none());
+            if words_alone && matches!(reply, Err(ModelError::Picture { .. })) {
+                reply = asked(Vec::new());
+            }
+            let tokens = reply?.map_or(0, |r| r.counts.prompt_tokens);
             (model.info().clone(), loaded, format!("{tokens} prompt tokens answered"))
         }
         Some(Loader::Segments(_)) => {
@@ -90,6 +100,15 @@ fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
             let encoded = model.encode(&["no acute finding"], last)?;
             let tokens = encoded.first().map_or(0, |text| text.ids.len());
             (model.info().clone(), loaded, format!("{tokens} tokens encoded"))
+        }
+        Some(Loader::Pairs(_)) => {
+            let dir = options.folder.as_deref().unwrap_or(Path::new("."));
+            let mut model = loupe_models::load_pair_encoder(&Checkpoint::directory(dir), &options.load)
+                .step(|| format!("the model in {} could not be loaded", dir.display()))?;
+            let loaded = seconds(started);
+            let (shown, said) = (model.picture(&picture)?, model.text("no acute finding")?);
+            let logit = model.logit().of(&shown, &said);
+            (model.info().clone(), loaded, format!("a picture and a text compared to {logit:.3}"))
         }
     };
     let computed = info.checkpoint().map_or_else(String::new, |c| format!(", {} on {}", c.dtype, c.device));

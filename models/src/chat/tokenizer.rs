@@ -30,11 +30,16 @@ pub(crate) struct BoundedTokenizer {
 }
 
 impl BoundedTokenizer {
-    /// Reads tokenizer.json, without padding; texts are cut as `truncation` says.
+    /// Reads tokenizer.json, without padding; texts are cut as `truncation` says, and special tokens in them are
+    /// words like any others where `literal`.
     ///
     /// # Errors
     /// In words; also for patterns and replacements that no tokenizer needs.
-    pub(crate) fn read(bytes: &[u8], truncation: Option<TruncationParams>) -> Result<Self, String> {
+    pub(crate) fn read(
+        bytes: &[u8],
+        truncation: Option<TruncationParams>,
+        literal: bool,
+    ) -> Result<Self, String> {
         let settings: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         for part in ["normalizer", "decoder", "pre_tokenizer"] {
             let growth = settings.get(part).map_or(1.0, growth);
@@ -47,7 +52,7 @@ impl BoundedTokenizer {
         let parsed = caught(|| Tokenizer::from_bytes(bytes));
         let mut inner =
             parsed.ok_or("the tokenizer library could not cope with it")?.map_err(|e| e.to_string())?;
-        inner.set_encode_special_tokens(truncation.is_none());
+        inner.set_encode_special_tokens(literal);
         inner.with_padding(None);
         inner.with_truncation(truncation).map_err(|e| e.to_string())?;
         let longest = inner.get_vocab(true).keys().map(String::len).max().unwrap_or(1).max(1);
@@ -158,7 +163,7 @@ mod tests {
         let text = include_bytes!("../../tests/parity/tokenizer.json");
         let mut settings: Value = serde_json::from_slice(text).unwrap();
         change(&mut settings);
-        BoundedTokenizer::read(settings.to_string().as_bytes(), None)
+        BoundedTokenizer::read(settings.to_string().as_bytes(), None, true)
     }
 
     fn split(pattern: &str) -> Value {

@@ -47,7 +47,7 @@ impl Tokens {
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
         let bytes = checkpoint.need_bytes(FILE)?;
         let sha256 = hex(&Sha256::digest(&bytes));
-        let tokenizer = BoundedTokenizer::read(&bytes, None).map_err(failed)?;
+        let tokenizer = BoundedTokenizer::read(&bytes, None, true).map_err(failed)?;
         let added = tokenizer.inner().get_added_tokens_decoder();
         let special = added.iter().filter(|(_, t)| t.special && !t.content.is_empty());
         let mut special: Vec<(String, u32)> = special.map(|(id, t)| (t.content.clone(), *id)).collect();

@@ -251,7 +251,8 @@ fn read_tokenizer(
         stride: 0,
         direction: TruncationDirection::Right,
     };
-    let tokenizer = BoundedTokenizer::read(&checkpoint.need_bytes(TOKENIZER)?, Some(cut)).map_err(failed)?;
+    let bytes = checkpoint.need_bytes(TOKENIZER)?;
+    let tokenizer = BoundedTokenizer::read(&bytes, Some(cut), false).map_err(failed)?;
     match tokenizer.encode("", true).map_err(failed)?.as_slice() {
         [first, last] => Ok((tokenizer, [*first, *last], longest)),
         other => {

@@ -117,7 +117,8 @@ fn what_was_edited_or_cut_is_named_and_never_believed() {
     ] {
         let text = replies.replacen(lines[2], &edited, 1);
         let dir = changed("replies.jsonl", &text);
-        let items = RunFolder::open(dir.path()).unwrap().items().unwrap();
+        let folder = RunFolder::open(dir.path()).unwrap();
+        let items = folder.items().unwrap();
         assert_eq!(items.filter(|item| item.as_ref().unwrap().reply.is_some()).count(), 5, "{edited}");
         let resumed = go(dir.path(), &set, &plan(2), 2).unwrap();
         assert_eq!((resumed.damaged, resumed.answered), (vec![3], 1), "{edited}");
