@@ -6,7 +6,7 @@ use crate::summary::{Scoring, Summariser, Summary};
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{Metric, Prediction, Sample, Score};
-use loupe_run::{Item, RunError, RunFolder, replace};
+use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::File;
@@ -105,18 +105,24 @@ impl ScoredRun {
     pub fn of(dir: &Path, scoring: &Scoring<'_>) -> Result<Self, RunError> {
         let folder = RunFolder::open(dir)?.with_data_root(scoring.data_root);
         let mut summariser = Summariser::new(scoring);
-        let mut failed = None;
+        let (mut failed, mut damaged) = (None, None);
         replace(dir, SCORES, |to| {
             write!(to, "{{\"format\": 1, \"items\": [")?;
             let mut between = "\n";
-            for item in folder.items().map_err(|e| remember(&mut failed, e))? {
+            let items = folder.items().map_err(|e| remember(&mut failed, e))?;
+            damaged = damaged_lines(&items.damaged);
+            for item in items {
                 let item = item.map_err(|e| remember(&mut failed, e))?;
                 add(&item, scoring, &mut summariser, to, &mut between)?;
             }
             to.write_all(b"\n]}\n")
         })
         .map_err(|e| failed.take().unwrap_or(e))?;
-        let summary = summariser.finish(&folder.made_by);
+        let mut summary = summariser.finish(&folder.made_by);
+        // Where every item has its reply, they were asked again already.
+        if let Some(words) = damaged.filter(|_| summary.missing > 0) {
+            summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
+        }
         replace(dir, "summary.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &summary)?;
             to.write_all(b"\n")

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection};
+pub use loupe_run::{Finished, Invocation, Selection, damaged_lines};
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]

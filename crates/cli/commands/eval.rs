@@ -9,7 +9,9 @@ use crate::commands::score;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use loupe_app::evaluate::{AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, evaluate};
+use loupe_app::evaluate::{
+    AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, damaged_lines, evaluate,
+};
 use loupe_app::open::DataOptions;
 use std::path::PathBuf;
 
@@ -137,13 +139,7 @@ fn say(out: &Printer, finished: &Finished) {
     if finished.already > 0 {
         out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
     }
-    if !finished.damaged.is_empty() {
-        let numbers: Vec<String> = finished.damaged.iter().take(10).map(usize::to_string).collect();
-        let more = if finished.damaged.len() > numbers.len() { ", …" } else { "" };
-        out.say(&format!(
-            "damaged lines of replies.jsonl were passed over, their samples asked again: {} ({}{more})",
-            finished.damaged.len(),
-            numbers.join(", ")
-        ));
+    if let Some(words) = damaged_lines(&finished.damaged) {
+        out.say(&format!("{words}; their samples were asked again"));
     }
 }

@@ -86,6 +86,30 @@ pub(crate) struct Index {
     may_pass: Vec<bool>,
 }
 
+/// The items of a run, one after the other.
+pub struct Items<'a> {
+    /// Numbers, from 1, of lines of replies.jsonl that are not as they were written; they are passed over, and
+    /// their items have no reply.
+    pub damaged: Vec<usize>,
+    items: Box<dyn Iterator<Item = Result<Item, RunError>> + 'a>,
+}
+
+impl Iterator for Items<'_> {
+    type Item = Result<Item, RunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.items.next()
+    }
+}
+
+/// What is said of damaged lines, of which the first ten are numbered; nothing where there are none.
+pub fn damaged_lines(lines: &[usize]) -> Option<String> {
+    let numbers: Vec<String> = lines.iter().take(10).map(usize::to_string).collect();
+    let more = if lines.len() > numbers.len() { ", …" } else { "" };
+    let words = "damaged lines of replies.jsonl were passed over";
+    (!lines.is_empty()).then(|| format!("{words}: {} ({}{more})", lines.len(), numbers.join(", ")))
+}
+
 impl Index {
     pub(crate) fn done(&self, unit: usize, retry_failed: bool) -> bool {
         self.at.get(unit).is_some_and(Option::is_some)
@@ -226,9 +250,9 @@ impl RunFolder {
             }
             match serde_json::from_slice::<Head>(&line) {
                 Ok(head)
-                    if seal(&line) != Seal::Broken
-                        && head.rollout < rollouts
-                        && ids.get(head.item) == Some(&fingerprint(&head.id)) =>
+                    if head.rollout < rollouts
+                        && ids.get(head.item) == Some(&fingerprint(&head.id))
+                        && readable(&line) =>
                 {
                     let unit = head.item * rollouts + head.rollout;
                     index.at[unit] = Some(start);
@@ -244,8 +268,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn items(&self) -> Result<impl Iterator<Item = Result<Item, RunError>> + '_, RunError> {
-        let index = self.index()?;
+    pub fn items(&self) -> Result<Items<'_>, RunError> {
+        let mut index = self.index()?;
+        let damaged = std::mem::take(&mut index.damaged);
         let open =
             |name| open_regular(&self.dir.join(name)).map_err(|source| read_error(&self.dir, name, source));
         // Of rows that were being added when the process was killed only samples.jsonl knows.
@@ -261,7 +286,7 @@ impl RunFolder {
         let rollouts = self.made_by.rollouts.max(1);
         let mut now: Option<(SampleLine, usize)> = None;
         let mut item = 0;
-        Ok(std::iter::from_fn(move || {
+        let items = std::iter::from_fn(move || {
             let next = (|| -> Result<Option<Item>, RunError> {
                 let (line, rollout) = match now.take() {
                     Some(held) => held,
@@ -284,7 +309,8 @@ impl RunFolder {
                 Ok(Some(Item { item, rollout, line, reply }))
             })();
             next.transpose()
-        }))
+        });
+        Ok(Items { damaged, items: Box::new(items) })
     }
 
     fn read_reply(
@@ -302,6 +328,15 @@ impl RunFolder {
         let mut line: ReplyLine = parse(REPLIES, usize::try_from(start).unwrap_or(usize::MAX), &line)?;
         line.place_findings();
         Ok(line)
+    }
+}
+
+/// Is the reply on a line as it was written? A line without a checksum says so by holding all that a reply needs.
+fn readable(line: &[u8]) -> bool {
+    match seal(line) {
+        Seal::Whole => true,
+        Seal::Broken => false,
+        Seal::None => serde_json::from_slice::<ReplyLine>(line).is_ok(),
     }
 }
 
