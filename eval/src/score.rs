@@ -5,6 +5,7 @@ use crate::profile::Judgement;
 use crate::summary::{Scoring, Summariser, Summary};
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
+use loupe_core::words::counted;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -105,7 +106,7 @@ impl ScoredRun {
     pub fn of(dir: &Path, scoring: &Scoring<'_>) -> Result<Self, RunError> {
         let folder = RunFolder::open(dir)?.with_data_root(scoring.data_root);
         let mut summariser = Summariser::new(scoring);
-        let (mut failed, mut damaged) = (None, None);
+        let (mut failed, mut damaged, mut incomplete) = (None, None, 0);
         replace(dir, SCORES, |to| {
             write!(to, "{{\"format\": 1, \"items\": [")?;
             let mut between = "\n";
@@ -113,12 +114,20 @@ impl ScoredRun {
             damaged = damaged_lines(&items.damaged);
             for item in items {
                 let item = item.map_err(|e| remember(&mut failed, e))?;
+                incomplete += usize::from(has_incomplete_picture(&item));
                 add(&item, scoring, &mut summariser, to, &mut between)?;
             }
             to.write_all(b"\n]}\n")
         })
         .map_err(|e| failed.take().unwrap_or(e))?;
         let mut summary = summariser.finish(&folder.made_by);
+        if incomplete > 0 {
+            let replies = counted(incomplete, "answer");
+            summary
+                .run
+                .notes
+                .push(format!("{replies} about pictures whose source is incomplete (see the page)"));
+        }
         // Where every item has its reply, they were asked again already.
         if let Some(words) = damaged.filter(|_| summary.missing > 0) {
             summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
@@ -194,6 +203,12 @@ fn add(
         metrics: &measured,
     };
     write_line(to, between, &line)
+}
+
+/// Was something of what a reply is about missing, such as a file of a series?
+fn has_incomplete_picture(item: &Item) -> bool {
+    let pictures = item.reply.iter().flat_map(|reply| &reply.pictures);
+    pictures.flat_map(|picture| picture.origin.warnings()).next().is_some()
 }
 
 /// What a metric says of a reply; one that panics at it has no figure for it.

@@ -77,6 +77,9 @@ pub fn read(bytes: &[u8], frame: usize, limits: &DecodeLimits) -> Result<ReadVol
     let voxels = taken(all, Axis(0), frame);
     let mut notes = vec!["no geometry in the format: 1 mm voxels along the patient axes".to_owned()];
     notes.extend(element.note().map(str::to_owned));
+    if matches!(columns, 3 | 4) {
+        notes.push(format!("the last axis of {columns} is taken for columns, not for colours"));
+    }
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Other },
         frames,

@@ -332,3 +332,25 @@ fn a_sample_with_its_image_in_memory_is_written_and_read_back_by_name() {
     assert_eq!(media.name, "image0.png");
     assert!(matches!(&media.source, MediaSource::Bytes(b) if b.is_empty()));
 }
+
+#[test]
+fn a_folder_that_is_removed_under_way_ends_the_run() {
+    struct Remover(std::path::PathBuf, usize);
+    impl Progress for Remover {
+        fn go_on(&mut self) -> bool {
+            self.1 += 1;
+            if self.1 == 3 {
+                fs::remove_dir_all(&self.0).unwrap();
+            }
+            true
+        }
+    }
+    let (parent, set) = (scratch(), QuestionSet::new(12));
+    let dir = parent.path().join("run");
+    let mut model = PromptHash::new();
+    let (mut answerer, loader) = (Direct(&mut model), FlatPictures::sound());
+    let mut remover = Remover(dir.clone(), 0);
+    let ended = run(&dir, &plan(2), &set, &mut answerer, &loader, &mut remover);
+    assert!(matches!(ended, Err(RunError::Write { .. })), "{ended:?}");
+    assert!(model.asked < 6, "{} asked", model.asked);
+}
