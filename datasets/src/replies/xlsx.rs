@@ -3,6 +3,7 @@
 
 use calamine::{Data, Reader, Xlsx, XlsxError};
 use loupe_core::files::open_regular;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -38,12 +39,11 @@ pub(super) fn each_row(
         if cells.is_empty() {
             return true;
         }
-        let last = cells.iter().map(|(column, _)| *column).max().unwrap_or(0);
+        let mut cells: BTreeMap<u32, String> = cells.into_iter().collect();
+        let last = cells.keys().next_back().copied().unwrap_or(0);
         // A cell that is left empty in between is an empty word, as in a table of text.
-        let named = names.iter().filter(|(column, _)| *column <= last).map(|(column, name)| {
-            let found = cells.iter().find(|(of, _)| of == column);
-            (name.clone(), found.map(|(_, words)| words.clone()).unwrap_or_default())
-        });
+        let named = names.iter().filter(|(column, _)| *column <= last);
+        let named = named.map(|(column, name)| (name.clone(), cells.remove(column).unwrap_or_default()));
         take((number - first - 1) as usize, named.collect())
     };
     while let Some(found) = cells.next_cell().map_err(unreadable)? {
