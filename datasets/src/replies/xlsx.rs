@@ -3,6 +3,7 @@
 
 use calamine::{Data, Reader, Xlsx, XlsxError};
 use loupe_core::files::open_regular;
+use loupe_core::guard::caught;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -10,6 +11,10 @@ use std::path::Path;
 
 /// Most bytes that the parts of a workbook may be inflated to; a million long replies take less.
 const MOST_INFLATED: u64 = 512 << 20;
+
+/// Rows and columns of the largest sheet (Excel 2007 and later).
+const MOST_ROWS: u32 = 1 << 20;
+const MOST_COLUMNS: u32 = 1 << 14;
 
 /// Calls `take` for each row below the heading, the first row with a word in it, with its number among the rows
 /// of the sheet and its cells under their headings, until it returns false.
@@ -22,10 +27,13 @@ pub(super) fn each_row(
 ) -> Result<(), String> {
     let open = || open_regular(path).map_err(|e| e.to_string());
     check_size(open()?)?;
-    let mut book: Xlsx<_> = Xlsx::new(BufReader::new(open()?)).map_err(|_: XlsxError| "not an xlsx file")?;
-    let unreadable = |_: XlsxError| "has no readable first sheet".to_owned();
+    let file = BufReader::new(open()?);
+    let book = caught(|| Xlsx::new(file)).and_then(|book: Result<Xlsx<_>, XlsxError>| book.ok());
+    let mut book = book.ok_or("not an xlsx file")?;
+    let unreadable = || "has no readable first sheet".to_owned();
     let first = book.sheet_names().into_iter().next().ok_or("has no sheet")?;
-    let mut cells = book.worksheet_cells_reader(&first).map_err(unreadable)?;
+    let cells = caught(|| book.worksheet_cells_reader(&first)).and_then(Result::ok);
+    let mut cells = cells.ok_or_else(unreadable)?;
     let (mut heading, mut row): (Option<(u32, Vec<(u32, String)>)>, Vec<(u32, String)>) = (None, Vec::new());
     let mut at = 0;
     let mut end_row = |number: u32, row: &mut Vec<(u32, String)>| {
@@ -46,8 +54,17 @@ pub(super) fn each_row(
         let named = named.map(|(column, name)| (name.clone(), cells.remove(column).unwrap_or_default()));
         take((number - first - 1) as usize, named.collect())
     };
-    while let Some(found) = cells.next_cell().map_err(unreadable)? {
-        let (number, column) = found.get_position();
+    loop {
+        // The library multiplies and adds what a cell says its place is.
+        let found = caught(|| {
+            let found = cells.next_cell()?;
+            Ok(found.map(|cell| (cell.get_position(), Data::from(cell.get_value().clone()))))
+        });
+        let found = found.and_then(|found: Result<_, XlsxError>| found.ok()).ok_or_else(unreadable)?;
+        let Some(((number, column), value)) = found else { break };
+        if number >= MOST_ROWS || column >= MOST_COLUMNS {
+            return Err("it has a cell outside of any sheet".to_owned());
+        }
         if number < at {
             return Err("its rows are not in order".to_owned());
         }
@@ -57,7 +74,7 @@ pub(super) fn each_row(
             }
             at = number;
         }
-        let words = cell(&Data::from(found.get_value().clone()));
+        let words = cell(&value);
         if !words.is_empty() {
             row.push((column, words));
         }

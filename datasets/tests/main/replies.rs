@@ -224,6 +224,11 @@ fn a_spreadsheet_takes_as_much_as_the_cells_that_are_there() {
     let found = read(&path, &mapping()).unwrap();
     assert!(began.elapsed() < std::time::Duration::from_secs(10));
     assert_eq!(found.rows.len(), 2);
+    // Places that no sheet has, and numbers that no number type holds.
+    for at in ["ZZZ7", "A1048577", "ZZZZZZZ99999999999", "A99999999999999999999"] {
+        let cells = [row(1, &[cell("A1", "id"), cell("B1", "said")]), row(2, &[cell(at, "1")])];
+        assert!(read(&file(".xlsx", &workbook(0, &cells.concat())), &mapping()).is_err(), "{at:?}");
+    }
     // One that inflates beyond any list of replies is refused before it is read.
     let blanks = workbook(600, "");
     let refused = read(&file(".xlsx", &blanks), &mapping()).err().unwrap().to_string();
