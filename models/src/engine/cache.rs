@@ -31,6 +31,10 @@ struct Node {
     used: u64,
 }
 
+/// Most runs and features that are stored. What is asked again is asked soon, because samples come grouped by
+/// picture; more than this would be kept of small models alone, and would only be in the way.
+const MOST_STORED: usize = 1024;
+
 /// What a tensor takes besides its numbers, and a node besides its tensors.
 const TENSOR_BYTES: u64 = 256;
 const NODE_BYTES: u64 = 256;
@@ -249,10 +253,14 @@ impl PrefixCache {
         self.shrink(self.limit);
     }
 
-    /// Drops the least recently used until at most `limit` bytes are left, where that frees memory: a run
+    fn stored(&self) -> usize {
+        self.nodes.len() + self.features.len()
+    }
+
+    /// Drops the least recently used until at most `limit` bytes and [`MOST_STORED`] things are left, where that frees memory: a run
     /// goes only after what continues it, and not while rows still read it.
     pub(crate) fn shrink(&mut self, limit: u64) {
-        while self.bytes > limit {
+        while self.bytes > limit || self.stored() > MOST_STORED {
             let free = |n: &&Node| n.children.is_empty() && Arc::strong_count(&n.segment) == 1;
             let leaves = self.nodes.iter().filter(|(_, n)| free(n));
             let node = leaves.min_by_key(|(_, n)| n.used).map(|(id, n)| (*id, n.used));
@@ -342,6 +350,16 @@ mod tests {
         let computed = off.extend(&Prefix::default(), keys(0, 64), run(64));
         // What is not stored can still be continued by those who hold it.
         assert_eq!((computed.tokens, off.bytes, off.find(&keys(0, 64)).tokens), (64, 0, 0));
+    }
+
+    #[test]
+    fn small_runs_are_not_kept_for_ever() {
+        let mut cache = PrefixCache::new(u64::MAX);
+        for i in 0..2 * MOST_STORED as u128 {
+            drop(cache.extend(&Prefix::default(), keys(1000 * i, 8), run(8)));
+        }
+        assert_eq!(cache.stored(), MOST_STORED);
+        assert_eq!(cache.bytes(), MOST_STORED as u64 * node_bytes(&keys(0, 8), &run(8)));
     }
 
     #[test]
