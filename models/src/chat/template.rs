@@ -300,7 +300,7 @@ mod tests {
     fn what_templates_do_is_as_in_jinja2() {
         for (source, wanted) in [
             ("{{ {'a': [1, 'é']} | tojson }}", r#"{"a": [1, "é"]}"#),
-            ("{{ 'a' ~ 1 ~ none }}", "a1none"),
+            ("{{ 'a' ~ 1 ~ none }}", "a1None"),
             ("{{ 'a' + 'b' }}{{ 1 + 2 }}{{ 1.5 + 2 }}{{ 3 * 4 }}{{ 'ab' * 3 }}", "ab33.512ababab"),
             ("{{ ([1] + [2, 3])|length }}{{ ([0] * 4)|length }}", "34"),
             (

@@ -3,7 +3,7 @@
 use crate::common::{Case, Dialect, greedy, picture};
 use loupe_core::{Box2, ModelError, SegmentError, SegmentPrompt};
 use loupe_models::{Checkpoint, LoadError, LoadOptions, load, load_segmenter};
-use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,20 +19,21 @@ fn checkpoint() -> tempfile::TempDir {
 fn fill(file: &Path, value: f32, which: impl Fn(&str) -> bool) {
     let bytes = std::fs::read(file).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let changed: BTreeMap<String, (Vec<usize>, Vec<u8>)> = tensors
+    let changed: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = tensors
         .tensors()
         .into_iter()
         .map(|(name, view)| {
-            let mut data = view.data().to_vec();
-            if which(&name) {
-                data.chunks_exact_mut(4).for_each(|v| v.copy_from_slice(&value.to_le_bytes()));
+            let shape = view.shape().to_vec();
+            let filled = || value.to_le_bytes().repeat(shape.iter().product());
+            match which(&name) {
+                true => (name, (Dtype::F32, shape.clone(), filled())),
+                false => (name, (view.dtype(), shape, view.data().to_vec())),
             }
-            (name, (view.shape().to_vec(), data))
         })
         .collect();
-    let views = changed.iter().map(|(name, (shape, data))| {
-        (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap())
-    });
+    let views = changed
+        .iter()
+        .map(|(name, (dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
     serialize_to_file(views, None, file).unwrap();
 }
 

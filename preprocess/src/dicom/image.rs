@@ -472,6 +472,12 @@ pub fn modality_of(object: &Object) -> Modality {
     }
 }
 
+/// Does its SOP class say that it holds pixels?
+pub(crate) fn is_image_class(object: &Object) -> bool {
+    let class = object.data.text(tags::SOP_CLASS_UID);
+    !matches!(class_modality(class.as_deref().unwrap_or_default()), Modality::Labels | Modality::Other)
+}
+
 /// The modality of a storage class (PS3.4 B.5); secondary captures and the like have none.
 fn class_modality(uid: &str) -> Modality {
     match uid.strip_prefix("1.2.840.10008.5.1.4.1.1.") {

@@ -30,6 +30,7 @@ use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use loupe_core::limits::{DecodeLimits, filled, gathered};
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
+use raster::memory;
 use std::io::Cursor;
 
 /// The name of the picture format that `bytes` begin with, or `None`.
@@ -86,7 +87,7 @@ pub fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<PictureFacts, MediaE
     let (format, name) = known(bytes)?;
     guarded(name, || {
         match format {
-            ImageFormat::Tiff => return tiff::facts(bytes),
+            ImageFormat::Tiff => return tiff::facts(bytes, limits),
             ImageFormat::Png => return png::facts(bytes, limits),
             _ => {}
         }
@@ -206,19 +207,4 @@ fn still(
     let others = if format == ImageFormat::WebP { webp::frames(bytes) - 1 } else { 0 };
     let (width, height) = (width as usize, height as usize);
     Ok(Raster { width, height, channels, samples, orientation, frame: None, others })
-}
-
-/// Bounds what a picture takes from its bytes to the 8-bit result: the file, `sample` bytes of samples while it
-/// is decoded, the intensities for a window, the result and its turned copy.
-fn memory(
-    bytes: &[u8],
-    pixels: usize,
-    channels: usize,
-    sample: usize,
-    windowed: bool,
-    limits: &DecodeLimits,
-) -> Result<(), MediaError> {
-    let samples = pixels.saturating_mul(channels);
-    let values = if windowed { size_of::<f32>() } else { 0 };
-    limits.together(&[(bytes.len(), 1), (samples, sample), (samples, values), (samples, 2)]).map(drop)
 }

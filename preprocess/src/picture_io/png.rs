@@ -2,8 +2,7 @@
 //! fit), and what pixels do not need is not inflated: a colour profile of kilobytes may inflate to any size.
 
 use super::facts::{PictureFacts, malformed};
-use super::memory;
-use super::raster::{Raster, Samples};
+use super::raster::{Raster, Samples, memory};
 use image::metadata::Orientation;
 use loupe_core::limits::{DecodeLimits, filled, gathered};
 use loupe_core::media::MediaError;

@@ -3,7 +3,7 @@
 use super::facts::malformed;
 use crate::render::window_for;
 use image::metadata::Orientation;
-use loupe_core::limits::{gathered, room};
+use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::media::{MediaError, View, WindowChoice};
 use loupe_core::picture::Picture;
 
@@ -25,6 +25,21 @@ pub(crate) struct Raster {
     pub(crate) frame: Option<usize>,
     /// Frames of an animation that are not read.
     pub(crate) others: usize,
+}
+
+/// Bounds what a picture takes from its bytes to the 8-bit result: the file, `sample` bytes of samples while it
+/// is decoded, the intensities for a window, the result and its turned copy.
+pub(super) fn memory(
+    bytes: &[u8],
+    pixels: usize,
+    channels: usize,
+    sample: usize,
+    windowed: bool,
+    limits: &DecodeLimits,
+) -> Result<(), MediaError> {
+    let samples = pixels.saturating_mul(channels);
+    let values = if windowed { size_of::<f32>() } else { 0 };
+    limits.together(&[(bytes.len(), 1), (samples, sample), (samples, values), (samples, 2)]).map(drop)
 }
 
 impl Raster {

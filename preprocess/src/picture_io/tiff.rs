@@ -15,8 +15,15 @@ use tiff::{ColorType, TiffError};
 
 const FORMAT: &str = "TIFF";
 
-fn refused(error: &TiffError) -> MediaError {
+fn refused(error: &TiffError, limits: &DecodeLimits) -> MediaError {
     match error {
+        // How much it would have been is not said.
+        TiffError::LimitsExceeded => MediaError::Limit {
+            what: "the memory needed in bytes",
+            got: limits.max_memory_bytes.saturating_add(1),
+            limit: limits.max_memory_bytes,
+            option: "--max-memory",
+        },
         TiffError::UnsupportedError(what) => MediaError::Unsupported {
             what: format!("TIFF: {what}"),
             hint: "convert the picture to 8- or 16-bit grey or RGB without compression or with LZW".into(),
@@ -31,7 +38,7 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Decoder<Cursor<&'a
     bound.decoding_buffer_size = most;
     bound.intermediate_buffer_size = most;
     bound.ifd_value_size = bytes.len();
-    Ok(Decoder::new(Cursor::new(bytes)).map_err(|e| refused(&e))?.with_limits(bound))
+    Ok(Decoder::new(Cursor::new(bytes)).map_err(|e| refused(&e, limits))?.with_limits(bound))
 }
 
 /// Pages of the chain: its links alone are followed, each directory once.
@@ -60,14 +67,14 @@ fn orientation(decoder: &mut Decoder<Cursor<&[u8]>>) -> Orientation {
     tag.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }
 
-pub(super) fn facts(bytes: &[u8]) -> Result<PictureFacts, MediaError> {
-    let mut decoder = open(bytes, &DecodeLimits::default())?;
-    let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
+pub(super) fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<PictureFacts, MediaError> {
+    let mut decoder = open(bytes, limits)?;
+    let (width, height) = decoder.dimensions().map_err(|e| refused(&e, limits))?;
     let kind = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok().flatten();
     let bits = decoder.find_tag_unsigned_vec::<u8>(Tag::BitsPerSample).ok().flatten();
     let colour = match (kind, bits.as_deref()) {
         (Some(PALETTE), Some([bits, ..])) => ColorType::Palette(*bits),
-        _ => decoder.colortype().map_err(|e| refused(&e))?,
+        _ => decoder.colortype().map_err(|e| refused(&e, limits))?,
     };
     let exif_orientation = orientation(&mut decoder).to_exif();
     let icc_profile = decoder.find_tag(Tag::IccProfile).ok().flatten().is_some();
@@ -91,7 +98,7 @@ pub(super) fn decode(bytes: &[u8], page: usize, limits: &DecodeLimits) -> Result
     if kind != Some(PALETTE) {
         return decode_page(bytes, decoder, page, limits);
     }
-    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| refused(&e))?;
+    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| refused(&e, limits))?;
     let ifd = decoder.ifd_pointer().and_then(|p| usize::try_from(p.0).ok()).unwrap_or(usize::MAX);
     let grey = as_grey(bytes, ifd)
         .ok_or_else(|| malformed(FORMAT, "PhotometricInterpretation", "cannot be read"))?;
@@ -156,10 +163,10 @@ fn decode_page(
     page: usize,
     limits: &DecodeLimits,
 ) -> Result<Raster, MediaError> {
-    let (width, height) = decoder.dimensions().map_err(|e| refused(&e))?;
+    let (width, height) = decoder.dimensions().map_err(|e| refused(&e, limits))?;
     let count = limits.pixels(&[width.into(), height.into()])?;
     let (width, height) = (width as usize, height as usize);
-    let colour = decoder.colortype().map_err(|e| refused(&e))?;
+    let colour = decoder.colortype().map_err(|e| refused(&e, limits))?;
     let stored = usize::from(colour.num_samples());
     let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten();
     if compression == Some(tiff_jpeg::JPEG) && colour.bit_depth() == 8 {
@@ -184,7 +191,7 @@ fn decode_page(
         .together(&[(bytes.len(), 1), (count.saturating_mul(channels), 2 * sample + size_of::<f32>() + 2)])?;
     let orientation = orientation(&mut decoder);
     let mut data = DecodingResult::U8(Vec::new());
-    let layout = decoder.read_image_to_buffer(&mut data).map_err(|e| refused(&e))?;
+    let layout = decoder.read_image_to_buffer(&mut data).map_err(|e| refused(&e, limits))?;
     if data.as_buffer(0).as_bytes().len() < layout.complete_len {
         return Err(malformed(FORMAT, "planes", "not all colour planes could be read"));
     }

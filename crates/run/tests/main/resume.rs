@@ -46,7 +46,9 @@ fn dying_between_any_two_replies_loses_only_what_was_in_flight() {
         let lines = fs::read_to_string(dir.path().join("replies.jsonl")).unwrap();
         assert!(lines.is_empty() || lines.ends_with('\n'));
         let resumed = go(dir.path(), &set, &plan(3), 3).unwrap();
-        assert_eq!((resumed.already, lines.lines().count()), (dies_after, dies_after));
+        // Images that could not be read failed without being asked about.
+        assert_eq!(resumed.already, lines.lines().count());
+        assert!(resumed.already >= dies_after, "{resumed:?} after {dies_after}");
         assert!(said(dir.path()) == expected, "died after {dies_after}");
     }
 }
@@ -119,7 +121,7 @@ fn what_was_edited_or_cut_is_named_and_never_believed() {
         let items = folder.items().unwrap();
         assert_eq!(items.filter(|item| item.as_ref().unwrap().reply.is_some()).count(), 5, "{edited}");
         let resumed = go(dir.path(), &set, &plan(2), 2).unwrap();
-        assert_eq!((resumed.damaged, resumed.answered), (vec![3], 1), "{edited}");
+        assert_eq!((&resumed.damaged, resumed.answered + resumed.failed), (&vec![3], 1), "{edited}");
         assert!(said(dir.path()) == expected);
     }
     let samples = read("samples.jsonl");

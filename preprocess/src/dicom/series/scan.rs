@@ -5,7 +5,7 @@ use crate::dicom::files::Blob;
 use crate::dicom::format::Format;
 use crate::dicom::functional::place;
 use crate::dicom::geometry::FramePlane;
-use crate::dicom::image::modality_of;
+use crate::dicom::image::{is_image_class, modality_of};
 use crate::dicom::overlays::announcement;
 use crate::dicom::values::{Transform, presentation};
 use crate::presentation::Presentation;
@@ -156,10 +156,12 @@ impl Found {
         let mut pixels = true;
         let read = guarded("DICOM", "data set", || {
             let object = parse::parse(bytes, limits)?;
-            pixels = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA]
-                .iter()
-                .any(|tag| object.data.get(*tag).is_some())
-                || object.truncated_in.is_some();
+            let places = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+            // One that was cut may have had them, and so may one that says it is an image.
+            pixels = places.iter().any(|tag| object.data.get(*tag).is_some())
+                || object.truncated_in.is_some()
+                || object.data.elements().is_empty()
+                || is_image_class(&object);
             header(&object, limits)
         });
         match read {
