@@ -17,6 +17,7 @@ mod evaluation;
 mod grounding;
 mod imaging;
 mod judging;
+mod kills;
 mod masks;
 mod measures;
 mod records;

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, write_overlays};
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
+use loupe_core::words::visible;
 use loupe_core::{Go, Plane};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ impl Args {
 fn to_terminal(piece: &str) -> Go {
     let mut out = std::io::stdout().lock();
     // Whoever read the terminal may have left; the rest is then not worth computing.
-    match out.write_all(piece.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible(piece).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Go::On,
         Err(_) => Go::Stop,
     }
@@ -108,6 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let options = args.options()?;
     let loader = options.reading.loader();
     let question = Question::read(&options, &loader)?;
+    question.warnings().for_each(|warning| out.say(warning));
     let mut model_options = args.model.options(None)?;
     let rethink = args.rethink.options(args.limits.seed);
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;

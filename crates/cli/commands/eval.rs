@@ -3,13 +3,15 @@
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
-use crate::args::rethink::RethinkArgs;
+use crate::args::rethink::{RethinkArgs, sensible_count};
 use crate::args::score::ScoreArgs;
 use crate::commands::score;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use loupe_app::evaluate::{AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, evaluate};
+use loupe_app::evaluate::{
+    AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, damaged_lines, evaluate,
+};
 use loupe_app::open::DataOptions;
 use std::path::PathBuf;
 
@@ -43,7 +45,7 @@ pub(crate) struct Args {
     ids: Vec<String>,
 
     /// Replies per sample; with a temperature, reply k draws with seed + k.
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = sensible_count)]
     rollouts: usize,
 
     /// Ask the same questions with altered pictures, to see how far the answers depend on them: `blank`
@@ -137,10 +139,7 @@ fn say(out: &Printer, finished: &Finished) {
     if finished.already > 0 {
         out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
     }
-    if finished.damaged > 0 {
-        out.say(&format!(
-            "{} damaged lines of replies.jsonl were passed over, their samples asked again",
-            finished.damaged
-        ));
+    if let Some(words) = damaged_lines(&finished.damaged) {
+        out.say(&format!("{words}; their samples were asked again"));
     }
 }

@@ -31,6 +31,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod available;
 pub mod dataset;
 pub mod dialect;
 mod diameter;

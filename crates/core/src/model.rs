@@ -262,6 +262,11 @@ pub enum ModelError {
     /// The chat template failed.
     #[error("the checkpoint's chat template failed: {0}")]
     Template(String),
+    /// What the network gave is not a number, or infinite: nothing may be read out of it.
+    #[error(
+        "{0} are not finite; the weights or settings of the checkpoint are damaged, or their numbers are too large for the number type (try --dtype f32)"
+    )]
+    NotFinite(&'static str),
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),
@@ -279,6 +284,7 @@ impl ModelError {
             | Self::Picture { .. }
             | Self::TooLong { .. }
             | Self::Setting { .. }
+            | Self::NotFinite(_)
             | Self::Template(_) => Retry::Never,
         }
     }

@@ -42,6 +42,7 @@ mod plan;
 pub mod probes;
 mod resume;
 mod sample_line;
+mod seal;
 mod session;
 pub mod simulated;
 pub mod templates;
@@ -49,7 +50,7 @@ mod work;
 
 pub use error::RunError;
 pub use files::replace;
-pub use folder::{Item, ReplyLine, RunFolder, fingerprint};
+pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint};
 pub use import::{ImportSource, import};
 pub use made_by::MadeBy;
 pub use plan::{Plan, Selection, Setting};

@@ -47,6 +47,16 @@ impl Dtype {
         }
     }
 
+    /// Are the numbers in `bytes` finite? That is the case when not all bits of an exponent are set.
+    fn are_finite(self, bytes: &[u8]) -> bool {
+        let finite_16 = |all: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & all != all);
+        match self {
+            Self::F32 => bytes.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()),
+            Self::F16 => finite_16(0x7C00),
+            Self::Bf16 => finite_16(0x7F80),
+        }
+    }
+
     const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -111,9 +121,6 @@ impl Weights {
             let mut source = checkpoint.open(&file)?;
             let (header, start) = source.header()?;
             for (name, value) in header {
-                if name == "__metadata__" {
-                    continue;
-                }
                 let Some(own) = canonical(&name) else { continue };
                 let entry = entry(&source, sources.len(), &name, &value, start)?;
                 parameters += entry.shape.iter().product::<usize>() as u64;
@@ -188,6 +195,9 @@ impl Weights {
         let mut bytes = vec![0u8; count * size];
         let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
+        if !entry.dtype.are_finite(&bytes) {
+            return Err(LoadError::NotFinite { name: entry.name.clone() });
+        }
         Ok(match entry.dtype {
             Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),

@@ -31,6 +31,20 @@ struct Node {
     used: u64,
 }
 
+/// Most runs and features that are stored. What is asked again is asked soon, because samples come grouped by
+/// picture; more than this would be kept of small models alone, and would only be in the way.
+const MOST_STORED: usize = 1024;
+
+/// What a tensor takes besides its numbers, and a node besides its tensors.
+const TENSOR_BYTES: u64 = 256;
+const NODE_BYTES: u64 = 256;
+
+/// Bytes that a stored run takes, with everything that finds it again.
+fn node_bytes(keys: &[Key], segment: &Segment) -> u64 {
+    let tensors = 2 * segment.layers.len() as u64;
+    segment.bytes() + size_of_val(keys) as u64 + tensors * TENSOR_BYTES + NODE_BYTES
+}
+
 /// A computed beginning of a prompt.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefix {
@@ -196,7 +210,8 @@ impl PrefixCache {
 
     /// Stores a run that continues `parent`.
     fn insert(&mut self, parent: Option<Place>, keys: Vec<Key>, segment: Arc<Segment>) -> Option<NodeId> {
-        if segment.bytes() > self.limit || keys.is_empty() || keys.len() != segment.tokens {
+        let bytes = node_bytes(&keys, &segment);
+        if bytes > self.limit || keys.is_empty() || keys.len() != segment.tokens {
             return None;
         }
         let id = self.next;
@@ -205,7 +220,7 @@ impl PrefixCache {
             None => self.roots.push(id),
         }
         self.next += 1;
-        self.bytes += segment.bytes();
+        self.bytes += bytes;
         self.clock += 1;
         let node = Node { parent, keys, segment, children: Vec::new(), used: self.clock };
         self.nodes.insert(id, node);
@@ -242,10 +257,14 @@ impl PrefixCache {
         self.shrink(self.limit);
     }
 
-    /// Drops the least recently used until at most `limit` bytes are left, where that frees memory: a run
+    fn stored(&self) -> usize {
+        self.nodes.len() + self.features.len()
+    }
+
+    /// Drops the least recently used until at most `limit` bytes and [`MOST_STORED`] things are left, where that frees memory: a run
     /// goes only after what continues it, and not while rows still read it.
     pub(crate) fn shrink(&mut self, limit: u64) {
-        while self.bytes > limit {
+        while self.bytes > limit || self.stored() > MOST_STORED {
             let free = |n: &&Node| n.children.is_empty() && Arc::strong_count(&n.segment) == 1;
             let leaves = self.nodes.iter().filter(|(_, n)| free(n));
             let node = leaves.min_by_key(|(_, n)| n.used).map(|(id, n)| (*id, n.used));
@@ -264,7 +283,7 @@ impl PrefixCache {
 
     fn drop_node(&mut self, id: NodeId) {
         let Some(node) = self.nodes.remove(&id) else { return };
-        self.bytes -= node.segment.bytes();
+        self.bytes -= node_bytes(&node.keys, &node.segment);
         let siblings = match node.parent.and_then(|p| self.nodes.get_mut(&p.node)) {
             Some(parent) => &mut parent.children,
             None => &mut self.roots,
@@ -320,7 +339,7 @@ mod tests {
 
     #[test]
     fn memory_stays_within_the_bound_and_leaves_go_first() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(3 * one);
         let root = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         for i in 1..10u128 {
@@ -338,8 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn small_runs_are_not_kept_for_ever() {
+        let mut cache = PrefixCache::new(u64::MAX);
+        for i in 0..2 * MOST_STORED as u128 {
+            drop(cache.extend(&Prefix::default(), keys(1000 * i, 8), run(8)));
+        }
+        assert_eq!(cache.stored(), MOST_STORED);
+        assert_eq!(cache.bytes(), MOST_STORED as u64 * node_bytes(&keys(0, 8), &run(8)));
+    }
+
+    #[test]
     fn what_rows_read_is_not_dropped() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(4 * one);
         let read = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         drop(cache.extend(&Prefix::default(), keys(1000, 64), run(64)));

@@ -60,6 +60,11 @@ impl<P: PromptPicture> Prompt<P> {
                 order.push(*index);
             }
         }
+        // Before the template and the tokenizer see it: what cannot fit need not be read.
+        let bytes: usize = ask.turns.iter().map(|turn| turn.words().len()).sum();
+        if let Some(least) = tokens.too_long(bytes, context) {
+            return Err(ModelError::TooLong { tokens: least, limit: context });
+        }
         let show = |(index, picture): (usize, &Arc<Picture>)| {
             arch.show(picture).map(Arc::new).map_err(|problem| ModelError::Picture { index, problem })
         };

@@ -58,7 +58,7 @@ fn nothing_that_identifies_is_left() {
         assert_eq!(again.data.text(tags::SOP_CLASS_UID).unwrap(), "1.2.840.10008.5.1.4.1.1.2");
         assert_eq!(again.data.text(tags::PATIENT_IDENTITY_REMOVED).unwrap(), "YES");
         let image = Image::parse(bytes, &DecodeLimits::default()).unwrap();
-        assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), [1.0, 2.0, 3.0, 4.0]);
     }
 }
 
