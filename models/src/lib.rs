@@ -6,7 +6,8 @@
 //! and [`load_encoder`] do the same for models of the other seams. Every published family is a file of
 //! [`families`] and a line of [`FAMILIES`]; adding one is described in `docs/adding-a-model.md`.
 //!
-//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `layers`,
+//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `kernels` (products by
+//! instruction set), `layers`,
 //! `networks` (what has weights), `processors` (pictures to what networks read), `chat` (turns to tokens),
 //! `engine` (batches of asks to replies), `families`.
 //!
@@ -35,6 +36,7 @@ mod engine;
 mod error;
 pub mod families;
 mod family;
+mod kernels;
 mod layers;
 mod networks;
 mod options;

@@ -58,7 +58,7 @@ impl Linear {
     ) -> std::result::Result<Self, LoadError> {
         let numbers = &w.numbers;
         if numbers.device.is_cpu() {
-            return Ok(Self::Packed(Arc::new(Packed::new(&values, input, out, bias, numbers.weights))));
+            return Ok(Self::Packed(Arc::new(Packed::new(&values, input, out, bias, numbers.weights)?)));
         }
         let place = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
             let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
