@@ -56,29 +56,48 @@ impl std::fmt::Debug for Packed {
 }
 
 impl Packed {
-    /// Arranges `values` in (out, in) order; kept as `dtype`.
+    /// Arranges the rows of a matrix (out, in), kept as `dtype`. `rows` fills its second argument with whole rows from
+    /// the one on that the first names; it is called for a few rows at a time and from several threads.
+    ///
+    /// # Errors
+    /// When the system gives no memory, or `rows` fails.
+    pub(crate) fn new<E: From<Error> + Send>(
+        input: usize,
+        out: usize,
+        bias: Option<Vec<f32>>,
+        dtype: Dtype,
+        rows: impl Fn(usize, &mut [f32]) -> std::result::Result<(), E> + Sync,
+    ) -> std::result::Result<Self, E> {
+        let bytes = with_format!(dtype, F => units::<F>(input, out) * size_of::<<F as Format>::Unit>());
+        let mut memory = MmapMut::map_anon(bytes.max(1)).map_err(Error::from)?;
+        // Weights are read from one end to the other: with large pages the processor looks fewer of them up and reads
+        // further ahead. Where there are none, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        let place = &mut memory[..bytes];
+        with_format!(dtype, F => arrange::<F, E>(input, out, bytemuck::cast_slice_mut(place), rows)?);
+        Ok(Self { memory, dtype, input, out, bias })
+    }
+
+    /// Arranges `values` in (out, in) order.
     ///
     /// # Errors
     /// When the system gives no memory.
-    pub(crate) fn new(
+    pub(crate) fn of_values(
         values: &[f32],
         input: usize,
         out: usize,
         bias: Option<Vec<f32>>,
         dtype: Dtype,
     ) -> Result<Self> {
-        let bytes = with_format!(dtype, F => out.div_ceil(LANES) * input.div_ceil(F::INPUTS) * size_of::<<F as Format>::Unit>());
-        let mut memory = MmapMut::map_anon(bytes.max(1))?;
-        // Weights are read from one end to the other: with large pages the processor looks fewer of them up and reads
-        // ahead further. Where there are none, small ones do.
-        #[cfg(target_os = "linux")]
-        let _ = memory.advise(memmap2::Advice::HugePage);
-        with_format!(dtype, F => arrange::<F>(values, input, bytemuck::cast_slice_mut(&mut memory[..bytes])));
-        Ok(Self { memory, dtype, input, out, bias })
+        Self::new(input, out, bias, dtype, |row, lines| {
+            lines.copy_from_slice(&values[row * input..][..lines.len()]);
+            Ok(())
+        })
     }
 
     fn units<F: Format>(&self) -> &[F::Unit] {
-        let count = self.out.div_ceil(LANES) * self.input.div_ceil(F::INPUTS);
+        let count = units::<F>(self.input, self.out);
         bytemuck::cast_slice(&self.memory[..count * size_of::<F::Unit>()])
     }
 
@@ -187,19 +206,32 @@ impl Packed {
     }
 }
 
+/// Units of a matrix.
+fn units<F: Format>(input: usize, out: usize) -> usize {
+    out.div_ceil(LANES) * input.div_ceil(F::INPUTS)
+}
+
 /// Fills the units of a matrix (out, in); outputs that fill the last panel up are zero.
-fn arrange<F: Format>(values: &[f32], input: usize, units: &mut [F::Unit]) {
-    let depth = input / F::INPUTS;
-    units.par_chunks_mut(depth.max(1)).enumerate().for_each(|(panel, units)| {
-        let rows: Vec<&[f32]> = values[panel * LANES * input..].chunks_exact(input).take(LANES).collect();
+fn arrange<F: Format, E: Send>(
+    input: usize,
+    out: usize,
+    units: &mut [F::Unit],
+    rows: impl Fn(usize, &mut [f32]) -> std::result::Result<(), E> + Sync,
+) -> std::result::Result<(), E> {
+    let depth = input.div_ceil(F::INPUTS).max(1);
+    let space = || (vec![0f32; LANES * input], vec![[0f32; LANES]; F::INPUTS]);
+    units.par_chunks_mut(depth).enumerate().try_for_each_init(space, |(values, lines), (panel, units)| {
+        let count = LANES.min(out - panel * LANES);
+        values.fill(0.0);
+        rows(panel * LANES, &mut values[..count * input])?;
         for (at, unit) in units.iter_mut().enumerate() {
-            let line = |i: usize| {
-                std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[at * F::INPUTS + i]))
-            };
-            let lines: Vec<[f32; LANES]> = (0..F::INPUTS).map(line).collect();
-            *unit = F::pack(&lines);
+            for (line, place) in lines.iter_mut().zip(at * F::INPUTS..) {
+                *line = std::array::from_fn(|lane| values[lane * input + place]);
+            }
+            *unit = F::pack(lines);
         }
-    });
+        Ok(())
+    })
 }
 
 impl CustomOp1 for Packed {
@@ -261,7 +293,7 @@ mod tests {
             let w: Vec<f32> = (0..out * input).map(|i| value(i + 7)).collect();
             let bias: Option<Vec<f32>> = biased.then(|| (0..out).map(value).collect());
             for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16] {
-                let packed = Packed::new(&w, input, out, bias.clone(), dtype).unwrap();
+                let packed = Packed::of_values(&w, input, out, bias.clone(), dtype).unwrap();
                 let rounded: Vec<f32> = (0..out).flat_map(|i| packed.row(i)).collect();
                 if dtype == Dtype::F32 {
                     prop_assert_eq!(&rounded, &w);
