@@ -5,6 +5,7 @@ mod common;
 mod encoders;
 mod families;
 mod meshnet;
+mod options;
 mod pairs;
 mod parity;
 mod sam;
