@@ -19,6 +19,7 @@ mod imaging;
 mod judging;
 mod masks;
 mod measures;
+mod options;
 mod records;
 mod segment;
 mod similarity;
