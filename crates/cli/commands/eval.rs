@@ -153,4 +153,7 @@ fn say(out: &Printer, finished: &Finished) {
             finished.damaged
         ));
     }
+    if finished.effort.replies > 0 {
+        out.say(&finished.effort.to_string());
+    }
 }
