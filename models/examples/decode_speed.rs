@@ -1,13 +1,13 @@
 //! Tokens a second of prompts and of replies: the loupe side of `benches/compare/tokens.py`.
 //!
-//! `decode_speed CHECKPOINT WORK.json [f32|bf16|f16]`, where the file holds `new_tokens`, `rounds` and `prompts`: a list
+//! `decode_speed CHECKPOINT WORK.json [f32|bf16|f16|q8_0|q4_0]`, where the file holds `new_tokens`, `rounds` and `prompts`: a list
 //! of texts that are asked at the same time. A round answers them with one new token and with all of them; the
 //! difference is decoding.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use loupe_core::ask::{Part, Role, Turn};
 use loupe_core::{Ask, GenerationLimits};
-use loupe_models::{Dtype, LoadOptions, load};
+use loupe_models::{Dtype, LoadOptions, Quant, load};
 use std::time::Instant;
 
 /// As in the binary.
@@ -19,13 +19,15 @@ fn main() {
     let dir = args.next().expect("a checkpoint folder");
     let work = std::fs::read(args.next().expect("a file of prompts")).expect("the file of prompts");
     let work: serde_json::Value = serde_json::from_slice(&work).expect("JSON");
-    let dtype = match args.next().as_deref() {
-        Some("bf16") => Dtype::Bf16,
-        Some("f16") => Dtype::F16,
-        _ => Dtype::F32,
+    let named = args.next().unwrap_or_default();
+    let quant = Quant::ALL.into_iter().find(|quant| quant.name() == named);
+    let dtype = match named.as_str() {
+        "f16" => Dtype::F16,
+        "f32" => Dtype::F32,
+        _ => Dtype::Bf16,
     };
     let began = Instant::now();
-    let options = LoadOptions { dtype: Some(dtype), cache_bytes: 0, ..LoadOptions::default() };
+    let options = LoadOptions { dtype: Some(dtype), quant, cache_bytes: 0, ..LoadOptions::default() };
     let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
     let load_s = began.elapsed().as_secs_f64();
     let number = |name: &str| work[name].as_u64().unwrap() as usize;

@@ -43,7 +43,7 @@ mod options;
 mod processors;
 
 pub use checkpoint::Checkpoint;
-pub use checkpoint::weights::Dtype;
+pub use checkpoint::weights::{Dtype, Quant};
 pub use error::LoadError;
 pub use families::FAMILIES;
 pub use family::{Clues, Family, Load, Loader};
@@ -74,6 +74,10 @@ fn family(
     match family.load {
         Loader::Answers(_) => Ok(family),
         _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
+        _ if options.quant.is_some() => {
+            let problem = format!("only language models are quantised, and {} is none", family.name);
+            Err(LoadError::Option { option: "--quant", problem })
+        }
         _ => Ok(family),
     }
 }

@@ -55,6 +55,28 @@ impl Dtype {
     }
 }
 
+/// How the weights of a language model are quantised when they are loaded, in the blocks of GGML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quant {
+    /// 8 bits and a scale for 32 weights: 8.5 bits a weight.
+    Q8_0,
+    /// 4 bits and a scale for 32 weights: 4.5 bits a weight. Embeddings and output head are [`Quant::Q8_0`].
+    Q4_0,
+}
+
+impl Quant {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Q8_0, Self::Q4_0];
+
+    /// Name in arguments and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+        }
+    }
+}
+
 /// Where and in which number types the model computes.
 #[derive(Debug, Clone)]
 pub(crate) struct Numbers {
@@ -62,6 +84,8 @@ pub(crate) struct Numbers {
     pub(crate) device: Device,
     /// Number type in which weights are kept.
     pub(crate) weights: Dtype,
+    /// How weights of the language model are quantised, on the processor.
+    pub(crate) quant: Option<Quant>,
     /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
     /// product), that of the weights on CUDA.
     pub(crate) activations: DType,
@@ -71,7 +95,7 @@ impl Numbers {
     /// The number types for `device` and weights kept as `weights`.
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
-        Self { device, weights, activations }
+        Self { device, weights, quant: None, activations }
     }
 }
 

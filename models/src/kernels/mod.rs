@@ -8,9 +8,11 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod formats;
+mod quantised;
 mod scalar;
 
 pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS};
+pub(crate) use quantised::{BLOCK, Q4_0, Q8_0};
 
 /// A format that every instruction set can multiply with.
 #[cfg(target_arch = "x86_64")]
@@ -77,6 +79,19 @@ impl InstructionSet {
             Self::Avx2 => avx2::add::<F>(panels, x, sums),
         }
     }
+
+    /// Writes the weights of a panel, input by input, in f32: for more rows than it is worth widening them for each tile.
+    ///
+    /// # Panics
+    /// When `out` has another length: a mistake of the caller.
+    pub(crate) fn widen<F: Kernel>(self, panel: &[F::Unit], out: &mut [[f32; LANES]]) {
+        assert!(out.len() == panel.len() * F::INPUTS, "a panel of another length");
+        match self {
+            Self::Scalar => scalar::widen::<F>(panel, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::widen::<F>(panel, out),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +145,10 @@ mod tests {
             let bits =
                 |sums: &[[f32; LANES]]| -> Vec<u32> { sums.iter().flatten().map(|v| v.to_bits()).collect() };
             assert_eq!(bits(&sums), bits(&wanted), "{set:?}, {rows} rows, {panels} panels, {units} units");
+            let (mut all, mut exact) = (vec![[0f32; LANES]; inputs], vec![[0f32; LANES]; inputs]);
+            set.widen::<F>(weights[0], &mut all);
+            InstructionSet::Scalar.widen::<F>(weights[0], &mut exact);
+            assert_eq!(bits(&all), bits(&exact), "{set:?}, {units} units");
         }
     }
 
@@ -142,6 +161,8 @@ mod tests {
             all_sets_agree::<F32>(rows, panels, units, seed);
             all_sets_agree::<F16>(rows, panels, units, seed);
             all_sets_agree::<Bf16>(rows, panels, units, seed);
+            all_sets_agree::<Q8_0>(rows, panels, units.div_ceil(8), seed);
+            all_sets_agree::<Q4_0>(rows, panels, units.div_ceil(8), seed);
         }
     }
 

@@ -15,3 +15,10 @@ pub(super) fn add<F: Format>(panels: &[&[F::Unit]], x: &[&[f32]], sums: &mut [[f
         }
     }
 }
+
+/// See [`super::InstructionSet::widen`].
+pub(super) fn widen<F: Format>(panel: &[F::Unit], out: &mut [[f32; LANES]]) {
+    for (unit, lines) in panel.iter().zip(out.chunks_exact_mut(F::INPUTS)) {
+        lines.iter_mut().enumerate().for_each(|(input, line)| *line = F::widen(unit, input));
+    }
+}

@@ -1,6 +1,6 @@
 //! Matrix products with weights of the checkpoint.
 
-use super::packed::{GatedSilu, Packed};
+use super::packed::{GatedSilu, Kept, Packed};
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
@@ -35,6 +35,17 @@ impl Linear {
         input: usize,
         bias: bool,
     ) -> std::result::Result<Self, LoadError> {
+        Self::load_kept(w, parts, input, bias, w.numbers.weights.into())
+    }
+
+    /// [`Linear::load_stacked`], on the processor kept so.
+    pub(crate) fn load_kept(
+        w: &Weights,
+        parts: &[(&str, usize)],
+        input: usize,
+        bias: bool,
+        kept: Kept,
+    ) -> std::result::Result<Self, LoadError> {
         let mut biases = Vec::new();
         if bias {
             for (name, out) in parts {
@@ -59,7 +70,8 @@ impl Linear {
             Ok(())
         };
         if w.numbers.device.is_cpu() {
-            return Ok(Self::Packed(Arc::new(Packed::new(input, total, bias, w.numbers.weights, read)?)));
+            let kept = kept.fitting(input, w.numbers.weights);
+            return Ok(Self::Packed(Arc::new(Packed::new(input, total, bias, kept, read)?)));
         }
         let mut values = vec![0f32; total * input];
         read(0, &mut values)?;
