@@ -93,7 +93,7 @@ impl Linear {
                 input,
                 out,
                 bias,
-                numbers.weights,
+                numbers.weights.into(),
             )?)));
         }
         let place = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
