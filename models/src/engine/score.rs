@@ -39,7 +39,7 @@ fn compute(error: candle_core::Error) -> ModelError {
 }
 
 impl<A: Architecture> Engine<A> {
-    /// Takes row `row` of `group`, whose prompt is complete, with the logits behind it.
+    /// Takes row `row` of `group`, whose prompt is complete, with the logits behind it; when that fails, the ask is over.
     pub(super) fn begin_options(
         &mut self,
         job: Job<A::Picture>,
@@ -47,21 +47,25 @@ impl<A: Architecture> Engine<A> {
         row: usize,
         logits: &[f32],
         work: &mut Work<A::Picture>,
-    ) -> Result<OptionsJob<A::Picture>, (Job<A::Picture>, ModelError)> {
+        replies: &mut dyn ReplySink,
+    ) -> Option<OptionsJob<A::Picture>> {
         let options = &job.prompt.options;
-        let logprobs =
-            logprobs(logits, options.spellings.iter().map(|s| s.ids.first().copied().unwrap_or(0)));
-        let again = options.long().next().is_some();
-        if !again && !self.cache.is_on() {
-            return Ok(OptionsJob { prefix: job.prefix.clone(), job, logprobs });
+        let first = options.spellings.iter().map(|s| s.ids.first().copied().unwrap_or(0));
+        let logprobs = logprobs(logits, first);
+        if options.long().next().is_none() && !self.cache.is_on() {
+            return Some(OptionsJob { prefix: job.prefix.clone(), job, logprobs });
         }
-        let segment = match group.segment(row, 0, usize::MAX) {
-            Ok(segment) => segment,
-            Err(error) => return Err((job, compute(error))),
-        };
-        let keys = job.own_keys().take(segment.tokens).collect();
-        let prefix = self.extend(&job.prefix, keys, segment, work);
-        Ok(OptionsJob { job, prefix, logprobs })
+        match group.segment(row, 0, usize::MAX) {
+            Ok(segment) => {
+                let keys = job.own_keys().take(segment.tokens).collect();
+                let prefix = self.extend(&job.prefix, keys, segment, work);
+                Some(OptionsJob { job, prefix, logprobs })
+            }
+            Err(error) => {
+                replies.done(job.id, Err(compute(error)));
+                None
+            }
+        }
     }
 
     /// Computes what is missing of the options of these asks, and hands their replies over.

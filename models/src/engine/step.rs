@@ -258,10 +258,7 @@ impl<A: Architecture> Engine<A> {
                     work.dump = Some(dumped(&job, &logits));
                 }
                 if !job.prompt.options.is_empty() {
-                    match self.begin_options(job, &group, r, &logits, work) {
-                        Ok(job) => options.push(job),
-                        Err((job, error)) => replies.done(job.id, Err(error)),
-                    }
+                    options.extend(self.begin_options(job, &group, r, &logits, work, replies));
                     continue;
                 }
                 match self.take_token(&mut job, &logits, replies) {

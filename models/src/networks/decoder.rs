@@ -342,7 +342,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::checkpoint::weights::Dtype;
+    use crate::checkpoint::weights::{Dtype, Quant};
     use crate::layers::rope::end_to_end;
     use candle_core::Device;
     use std::path::PathBuf;
@@ -423,15 +423,48 @@ mod tests {
         out
     }
 
+    /// The decoder of a reference, its weights kept so.
+    fn decoder(name: &str, quant: Option<Quant>) -> Decoder {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/decoders").join(name);
+        let numbers = Numbers { quant, ..Numbers::new(Device::Cpu, Dtype::F32) };
+        let own = |n: &str| (!n.starts_with("ref.")).then(|| n.to_owned());
+        let weights = Weights::open(&Checkpoint::directory(&folder), numbers, own).unwrap();
+        let decoder = Decoder::load(&weights, "model.", settings(name)).unwrap();
+        weights.finish().unwrap();
+        decoder
+    }
+
+    #[test]
+    fn quantised_weights_stay_close() {
+        for name in ["qwen2", "llama", "gemma3"] {
+            let ids: Vec<u32> = (0..24).map(|i| i * 7 % 60).collect();
+            let exact = logits(&decoder(name, None), &ids, &[ids.len()]).concat();
+            // Such narrow random networks have nothing that evens errors out.
+            for (quant, least) in [(Quant::Q8_0, 0.9995), (Quant::Q4_0, 0.97)] {
+                let decoder = decoder(name, Some(quant));
+                let whole = logits(&decoder, &ids, &[ids.len()]).concat();
+                let dot = |a: &[f32], b: &[f32]| -> f64 {
+                    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                };
+                let cosine = dot(&whole, &exact) / (dot(&whole, &whole) * dot(&exact, &exact)).sqrt();
+                assert!(cosine >= least && cosine < 1.0 - 1e-9, "{name} {}: cosine {cosine}", quant.name());
+                let calls = vec![1; ids.len()];
+                let worst = logits(&decoder, &ids, &calls)
+                    .concat()
+                    .iter()
+                    .zip(&whole)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert!(worst <= 5e-5, "{name} {} token by token: {worst}", quant.name());
+            }
+        }
+    }
+
     #[test]
     fn every_setting_equals_transformers_whole_and_token_by_token() {
         for name in ["qwen2", "qwen3", "llama", "mistral", "phi3", "gemma3"] {
             let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/decoders").join(name);
-            let numbers = Numbers::new(Device::Cpu, Dtype::F32);
-            let own = |n: &str| (!n.starts_with("ref.")).then(|| n.to_owned());
-            let weights = Weights::open(&Checkpoint::directory(&folder), numbers, own).unwrap();
-            let decoder = Decoder::load(&weights, "model.", settings(name)).unwrap();
-            weights.finish().unwrap();
+            let decoder = decoder(name, None);
             let file =
                 candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
             for n in 0..4 {
