@@ -20,6 +20,7 @@ mod judging;
 mod kills;
 mod masks;
 mod measures;
+mod options;
 mod records;
 mod segment;
 mod similarity;

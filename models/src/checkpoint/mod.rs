@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const EXPECTED: &str =
@@ -294,19 +294,43 @@ enum Kind {
     Bytes(&'static [u8]),
 }
 
+/// Fills `out` from place `at` on, whatever else reads the file at the same time.
+fn read_exact_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    use std::os::unix::fs::FileExt;
+    #[cfg(windows)]
+    use std::os::windows::fs::FileExt;
+    while !out.is_empty() {
+        #[cfg(unix)]
+        let read = file.read_at(out, at);
+        #[cfg(windows)]
+        let read = file.seek_read(out, at);
+        match read {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                out = &mut out[n..];
+                at += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 impl Source {
     pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
         LoadError::File { file: self.name.clone(), problem: problem.to_string() }
     }
 
     /// Fills `out` with the bytes from `at` on.
-    pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
+    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
         let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
         if end.is_none() {
             return Err(self.failed(&"the file is shorter than its header says"));
         }
-        let result = match &mut self.kind {
-            Kind::File(file) => file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(out)),
+        let result = match &self.kind {
+            Kind::File(file) => read_exact_at(file, at, out),
             Kind::Bytes(bytes) => {
                 out.copy_from_slice(&bytes[at as usize..][..out.len()]);
                 Ok(())
@@ -317,7 +341,7 @@ impl Source {
 
     /// The tensors of a safetensors header, and where the data begin. As the format demands, the data of
     /// the tensors follow each other without holes and overlaps up to the end of the file.
-    pub(crate) fn header(&mut self) -> Result<(Vec<(String, Value)>, u64), LoadError> {
+    pub(crate) fn header(&self) -> Result<(Vec<(String, Value)>, u64), LoadError> {
         let mut length = [0u8; 8];
         self.read_at(0, &mut length)?;
         let length = u64::from_le_bytes(length);
@@ -335,7 +359,7 @@ impl Source {
         Ok((tensors, start))
     }
 
-    fn sha256(mut self) -> Result<String, LoadError> {
+    fn sha256(&self) -> Result<String, LoadError> {
         let mut hash = Sha256::new();
         let mut block = vec![0u8; 1 << 20];
         let mut at = 0;

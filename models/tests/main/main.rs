@@ -6,6 +6,7 @@ mod damaged;
 mod encoders;
 mod families;
 mod meshnet;
+mod options;
 mod pairs;
 mod parity;
 mod sam;
