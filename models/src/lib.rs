@@ -71,6 +71,11 @@ fn family(
     let family = families::find(checkpoint, name)?;
     match family.load {
         Loader::Answers(_) => Ok(family),
+        _ if options.adapter.is_some() => {
+            let problem =
+                format!("{} takes none; adapters go with models that answer questions", family.name);
+            Err(LoadError::Option { option: "--adapter", problem })
+        }
         _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
         _ => Ok(family),
     }

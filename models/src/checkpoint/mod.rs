@@ -1,10 +1,15 @@
 //! Where the files of a checkpoint come from: a folder, or bytes built into the program.
 
+pub(crate) mod adapter;
 pub(crate) mod fields;
 pub(crate) mod generation_file;
+mod hub;
+mod pickle;
 pub(crate) mod processor_file;
+mod state_dict;
 pub(crate) mod weights;
 
+use self::weights::StoredTensor;
 use crate::error::LoadError;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
@@ -18,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 const EXPECTED: &str =
     "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
+const SINGLE: &str = "model.safetensors";
 /// Settings files are kilobytes and tokenizers tens of megabytes; more is not a checkpoint.
 const LARGEST_TEXT: u64 = 256 << 20;
 /// The settings of an adapter, which `transformers` applies to the weights it lies beside.
@@ -43,6 +49,8 @@ const LARGEST_HEADER: u64 = 100 << 20;
 pub enum Checkpoint {
     /// A folder in the Hugging Face layout.
     Directory(PathBuf),
+    /// One file of weights as its authors publish it, without settings.
+    WeightFile(PathBuf),
     /// Files built into the program: name and bytes.
     Embedded {
         /// Name for tables.
@@ -53,9 +61,14 @@ pub enum Checkpoint {
 }
 
 impl Checkpoint {
-    /// The folder `dir`.
-    pub fn directory(dir: &Path) -> Self {
-        Self::Directory(dir.to_path_buf())
+    /// What lies at `path`: a folder, the folder of a model in a Hugging Face cache (its main revision) or a single
+    /// file of weights. A path that does not exist may be the name of a model on the hub, `publisher/model`, that
+    /// such a cache on this computer holds; nothing is downloaded.
+    pub fn directory(path: &Path) -> Self {
+        if path.is_file() {
+            return Self::WeightFile(path.to_path_buf());
+        }
+        Self::Directory(hub::snapshot(path).unwrap_or_else(|| path.to_path_buf()))
     }
 
     /// Name for tables: the last part of the folder's path.
@@ -63,7 +76,11 @@ impl Checkpoint {
         match self {
             Self::Directory(dir) => {
                 let full = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-                full.file_name().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
+                let last = || full.file_name().map(|n| n.to_string_lossy().into_owned());
+                hub::model_of(&full).or_else(last).unwrap_or_else(|| "checkpoint".to_owned())
+            }
+            Self::WeightFile(path) => {
+                path.file_stem().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
             }
             Self::Embedded { name, .. } => (*name).to_owned(),
         }
@@ -74,7 +91,7 @@ impl Checkpoint {
             return adapter();
         }
         let folder = match self {
-            Self::Directory(dir) => dir.display().to_string(),
+            Self::Directory(path) | Self::WeightFile(path) => path.display().to_string(),
             Self::Embedded { name, .. } => (*name).to_owned(),
         };
         LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
@@ -98,6 +115,7 @@ impl Checkpoint {
                 }
                 Ok(Some(out))
             }
+            Self::WeightFile(_) => Ok(None),
             Self::Embedded { files, .. } => {
                 Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()))
             }
@@ -190,51 +208,83 @@ impl Checkpoint {
     pub(crate) fn has(&self, file: &str) -> bool {
         match self {
             Self::Directory(dir) => dir.join(file).is_file(),
+            Self::WeightFile(_) => false,
             Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == file),
         }
     }
 
-    /// Names of all tensors, as written in the files.
-    pub(crate) fn tensor_names(&self) -> Result<Vec<String>, LoadError> {
-        let mut names = Vec::new();
+    /// All tensors, as the files describe them.
+    pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
+        let mut all = Vec::new();
         for file in self.weight_files()? {
-            let (header, _) = self.open(&file)?.header()?;
-            names.extend(header.into_iter().map(|(name, _)| name).filter(|n| n != "__metadata__"));
+            all.extend(self.open(&file)?.tensors()?);
         }
-        Ok(names)
+        Ok(all)
     }
 
-    /// Names of the weight files, in order: one file or the shards of the index.
+    /// Names of the weight files, in order: one file, the shards of an index, or a state dict as published.
     pub(crate) fn weight_files(&self) -> Result<Vec<String>, LoadError> {
-        const SINGLE: &str = "model.safetensors";
-        const INDEX: &str = "model.safetensors.index.json";
-        if self.has(SINGLE) {
-            return Ok(vec![SINGLE.to_owned()]);
+        if let Self::WeightFile(path) = self {
+            return Ok(vec![path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()]);
         }
-        let Some(index) = self.json(INDEX)? else { return Err(self.missing(SINGLE)) };
-        let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
-            return Err(LoadError::Field {
-                file: INDEX,
-                field: "weight_map".into(),
-                problem: "not an object of tensor names and file names".into(),
-            });
+        for (single, index) in
+            [(SINGLE, "model.safetensors.index.json"), ("pytorch_model.bin", "pytorch_model.bin.index.json")]
+        {
+            if self.has(single) {
+                return Ok(vec![single.to_owned()]);
+            }
+            if let Some(found) = self.json(index)? {
+                return shards(&found, index);
+            }
+        }
+        let found = self.other_weights();
+        match found.as_slice() {
+            [] => Err(self.missing(SINGLE)),
+            [_] => Ok(found),
+            several => {
+                let shown: Vec<&str> = several.iter().take(5).map(String::as_str).collect();
+                Err(LoadError::File {
+                    file: SINGLE.to_owned(),
+                    problem: format!(
+                        "not there, but {} other files of weights ({}); name one of them as the model, or give it a \
+                         folder of its own",
+                        several.len(),
+                        shown.join(", ")
+                    ),
+                })
+            }
+        }
+    }
+
+    /// Files of the folder that hold weights under another name: safetensors before state dicts.
+    fn other_weights(&self) -> Vec<String> {
+        /// What training leaves beside them.
+        const NOT_WEIGHTS: &[&str] =
+            &["training_args", "optimizer", "scheduler", "rng_state", "scaler", "adapter_model"];
+        let Self::Directory(dir) = self else { return Vec::new() };
+        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = names.filter(|entry| entry.path().is_file());
+        let mut names: Vec<String> = names.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| !NOT_WEIGHTS.iter().any(|begin| name.starts_with(begin)));
+        names.sort();
+        let ending = |endings: &[&str]| -> Vec<String> {
+            let has =
+                |name: &&String| Path::new(name).extension().is_some_and(|e| endings.iter().any(|x| e == *x));
+            names.iter().filter(has).cloned().collect()
         };
-        let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-        files.sort();
-        files.dedup();
-        // A shard is a file of this folder; anything else would let an index read other places.
-        if let Some(odd) = files.iter().find(|f| f.contains(['/', '\\']) || f.contains("..")) {
-            let problem = format!("{odd:?} is not the name of a file in the folder");
-            return Err(LoadError::Field { file: INDEX, field: "weight_map".into(), problem });
-        }
-        Ok(files)
+        let safe = ending(&["safetensors"]);
+        if safe.is_empty() { ending(&["bin", "pth", "pt", "ckpt"]) } else { safe }
     }
 
     /// Opens a weight file for reading at any place.
     pub(crate) fn open(&self, file: &str) -> Result<Source, LoadError> {
         match self {
-            Self::Directory(dir) => {
-                let path = dir.join(file);
+            Self::Directory(_) | Self::WeightFile(_) => {
+                let path = match self {
+                    Self::Directory(dir) => dir.join(file),
+                    Self::WeightFile(path) => path.clone(),
+                    Self::Embedded { .. } => PathBuf::new(),
+                };
                 if !path.is_file() {
                     return Err(self.missing(file));
                 }
@@ -270,11 +320,29 @@ impl Checkpoint {
     }
 }
 
+/// The files that an index names.
+fn shards(index: &Value, file: &'static str) -> Result<Vec<String>, LoadError> {
+    let field = || "weight_map".to_owned();
+    let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
+        let problem = "not an object of tensor names and file names".to_owned();
+        return Err(LoadError::Field { file, field: field(), problem });
+    };
+    let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    files.sort();
+    files.dedup();
+    // A shard is a file of this folder; anything else would let an index read other places.
+    if let Some(odd) = files.iter().find(|f| f.contains(['/', '\\']) || f.contains("..")) {
+        let problem = format!("{odd:?} is not the name of a file in the folder");
+        return Err(LoadError::Field { file, field: field(), problem });
+    }
+    Ok(files)
+}
+
 fn adapter() -> LoadError {
     LoadError::File {
         file: ADAPTER.to_owned(),
-        problem: "the folder holds an adapter (LoRA), which is not applied; merge it into its base model \
-                  (`merge_and_unload` of the package peft) and name the folder of the merged checkpoint"
+        problem: "the folder holds an adapter (LoRA), which is not applied unasked; name the folder of its base model \
+                  with --model and this one with --adapter"
             .to_owned(),
     }
 }
@@ -313,8 +381,11 @@ impl Source {
         result.map_err(|e| self.failed(&e))
     }
 
-    /// The entries of a safetensors header and where the data begin.
-    pub(crate) fn header(&mut self) -> Result<(serde_json::Map<String, Value>, u64), LoadError> {
+    /// The tensors of the file: safetensors, or a state dict of PyTorch by a reader that takes nothing else from it.
+    pub(crate) fn tensors(&mut self) -> Result<Vec<StoredTensor>, LoadError> {
+        if state_dict::is_state_dict(self) {
+            return state_dict::tensors(self);
+        }
         let mut length = [0u8; 8];
         self.read_at(0, &mut length)?;
         let length = u64::from_le_bytes(length);
@@ -323,10 +394,30 @@ impl Source {
         }
         let mut text = vec![0u8; length as usize];
         self.read_at(8, &mut text)?;
-        match serde_json::from_slice(&text) {
-            Ok(Value::Object(map)) => Ok((map, 8 + length)),
-            _ => Err(self.failed(&"not a safetensors file: its header is not a JSON object")),
-        }
+        let Ok(Value::Object(header)) = serde_json::from_slice(&text) else {
+            return Err(self.failed(&"not a safetensors file: its header is not a JSON object"));
+        };
+        let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
+        tensors.map(|(name, value)| self.described(name, value, 8 + length)).collect()
+    }
+
+    /// One line of a safetensors header.
+    fn described(&self, name: &str, value: &Value, start: u64) -> Result<StoredTensor, LoadError> {
+        let malformed = || self.failed(&format!("the header entry of tensor {name:?} is malformed"));
+        let numbers = |field: &str| -> Option<Vec<u64>> {
+            value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
+        };
+        let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
+        let shape = numbers("shape").ok_or_else(malformed)?;
+        let offsets = numbers("data_offsets").ok_or_else(malformed)?;
+        let [from, to] = offsets.as_slice() else { return Err(malformed()) };
+        Ok(StoredTensor {
+            name: name.to_owned(),
+            dtype: dtype.to_owned(),
+            shape: shape.into_iter().map(|n| n as usize).collect(),
+            at: start.checked_add(*from).ok_or_else(malformed)?,
+            bytes: to.checked_sub(*from).ok_or_else(malformed)?,
+        })
     }
 
     fn sha256(mut self) -> Result<String, LoadError> {

@@ -1,11 +1,11 @@
-//! Strict reading of safetensors: every tensor of the architecture is there with the right shape,
+//! Strict reading of weight files: every tensor of the architecture is there with the right shape,
 //! and every tensor of the files is used.
 
+use crate::checkpoint::adapter::{Adapter, Change};
 use crate::checkpoint::{Checkpoint, Source};
 use crate::error::LoadError;
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
@@ -81,6 +81,8 @@ struct Entry {
     shape: Vec<usize>,
     dtype: Dtype,
     at: u64,
+    /// What an adapter makes of it.
+    changes: Vec<Change>,
 }
 
 /// The tensors of a checkpoint under the names of the architecture.
@@ -104,18 +106,28 @@ impl Weights {
         numbers: Numbers,
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, LoadError> {
+        Self::open_files(checkpoint, &checkpoint.weight_files()?, numbers, canonical)
+    }
+
+    /// [`Weights::open`] of these files of the folder.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub(super) fn open_files(
+        checkpoint: &Checkpoint,
+        files: &[String],
+        numbers: Numbers,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, LoadError> {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         let mut sources = Vec::new();
         let mut parameters = 0u64;
-        for file in checkpoint.weight_files()? {
-            let mut source = checkpoint.open(&file)?;
-            let (header, start) = source.header()?;
-            for (name, value) in header {
-                if name == "__metadata__" {
-                    continue;
-                }
-                let Some(own) = canonical(&name) else { continue };
-                let entry = entry(&source, sources.len(), &name, &value, start)?;
+        for file in files {
+            let mut source = checkpoint.open(file)?;
+            for tensor in source.tensors()? {
+                let Some(own) = canonical(&tensor.name) else { continue };
+                let name = tensor.name.clone();
+                let entry = entry(&source, sources.len(), tensor)?;
                 parameters += entry.shape.iter().product::<usize>() as u64;
                 if let Some(other) = entries.insert(own, entry) {
                     return Err(LoadError::TwiceTheSame { first: other.name, second: name });
@@ -124,6 +136,33 @@ impl Weights {
             sources.push(Mutex::new(source));
         }
         Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
+    }
+
+    /// The weights with an adapter merged into them as they are read.
+    ///
+    /// # Errors
+    /// When it does not fit, or something of it changes no weight.
+    pub(crate) fn adapted(mut self, mut adapter: Adapter) -> Result<Self, LoadError> {
+        for (own, entry) in &mut self.entries {
+            entry.changes = adapter.take(own, &entry.shape)?;
+        }
+        adapter.finish()?;
+        Ok(self)
+    }
+
+    /// Refuses an adapter that changes `name`, of which the model has a second use that was not trained.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(crate) fn refuse_adapted(&self, name: &str) -> Result<(), LoadError> {
+        if self.entries.get(name).is_none_or(|entry| entry.changes.is_empty()) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it changes {name:?}, which is also the output head of this model (tie_word_embeddings); merge it with \
+             peft and name the merged checkpoint"
+        );
+        Err(LoadError::Option { option: "--adapter", problem })
     }
 
     /// Number of parameters in the files.
@@ -188,11 +227,13 @@ impl Weights {
         let mut bytes = vec![0u8; count * size];
         let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
-        Ok(match entry.dtype {
+        let mut values: Vec<f32> = match entry.dtype {
             Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        })
+        };
+        entry.changes.iter().for_each(|change| change.apply(from, &mut values));
+        Ok(values)
     }
 
     fn mark(&self, name: &str) {
@@ -242,26 +283,30 @@ impl Weights {
     }
 }
 
-/// One line of a safetensors header.
-fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) -> Result<Entry, LoadError> {
-    let malformed = || source.failed(&format!("the header entry of tensor {name:?} is malformed"));
-    let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
-    let dtype = match dtype {
+/// A tensor of a weight file: what the file says of it and where its numbers are.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTensor {
+    pub(crate) name: String,
+    /// Number type by the name that safetensors has for it.
+    pub(crate) dtype: String,
+    pub(crate) shape: Vec<usize>,
+    /// First byte in the file.
+    pub(crate) at: u64,
+    /// How many bytes.
+    pub(crate) bytes: u64,
+}
+
+fn entry(source: &Source, number: usize, tensor: StoredTensor) -> Result<Entry, LoadError> {
+    let StoredTensor { name, dtype, shape, at, bytes } = tensor;
+    let dtype = match dtype.as_str() {
         "F32" => Dtype::F32,
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
-        other => return Err(LoadError::TensorType { name: name.to_owned(), dtype: other.to_owned() }),
+        _ => return Err(LoadError::TensorType { name, dtype }),
     };
-    let numbers = |field: &str| -> Option<Vec<u64>> {
-        value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
-    };
-    let shape: Vec<usize> = numbers("shape").ok_or_else(malformed)?.into_iter().map(|n| n as usize).collect();
-    let offsets = numbers("data_offsets").ok_or_else(malformed)?;
-    let [from, to] = offsets.as_slice() else { return Err(malformed()) };
     let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
-    if count.map(|n| n as u64) != to.checked_sub(*from) {
+    if count.map(|n| n as u64) != Some(bytes) {
         return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
     }
-    let at = start.checked_add(*from).ok_or_else(malformed)?;
-    Ok(Entry { source: number, name: name.to_owned(), shape, dtype, at })
+    Ok(Entry { source: number, name, shape, dtype, at, changes: Vec::new() })
 }

@@ -8,7 +8,7 @@ use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
 use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
 use crate::engine::load::{Assembly, assemble};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::family::{Clues, Family, Loader};
 use crate::layers::rope::{RopeScaling, end_to_end};
 use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, Gate, LayerSpec, RopeSpec};
@@ -386,7 +386,7 @@ impl Architecture for Gemma3 {
         let placed = Tensor::from_vec(values, (views.len(), 3, side, side), &Device::Cpu)
             .and_then(|t| t.to_dtype(self.numbers.activations))
             .and_then(|t| t.to_device(&self.numbers.device));
-        placed.map_err(|e| e.to_string())
+        placed.map_err(|e| computation(&e))
     }
 
     fn encode(&self, views: &Tensor, _: &SquashedPicture) -> candle_core::Result<Features> {

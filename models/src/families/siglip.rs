@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::family::{Family, Loader};
 use crate::networks::siglip::{StackConfig, TextTower, VisionConfig, VisionTower};
 use crate::options::{LoadOptions, open_device};
@@ -106,7 +106,7 @@ impl Siglip {
 
     /// The vector that a tower gave, of length 1.
     fn unit(given: candle_core::Result<Tensor>) -> Result<Vec<f32>, ModelError> {
-        let failed = |e: candle_core::Error| ModelError::Compute(e.to_string());
+        let failed = |e: candle_core::Error| ModelError::Compute(computation(&e));
         let values = given.and_then(|t| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
         let values = values.map_err(failed)?;
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

@@ -7,7 +7,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::layers::fused::{attend, gelu};
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
@@ -311,7 +311,7 @@ impl TextEncoder for Encoder {
             let computed = self
                 .forward(&rows, layer)
                 .and_then(|x| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
-                .map_err(|e| ModelError::Compute(e.to_string()))?;
+                .map_err(|e| ModelError::Compute(computation(&e)))?;
             let width = computed.len() / rows.iter().map(|r| r.len()).sum::<usize>().max(1);
             let mut left = computed.as_slice();
             for &i in batch {

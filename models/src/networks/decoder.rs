@@ -209,6 +209,7 @@ impl Decoder {
         };
         let embed = Linear::load(w, &format!("{prefix}embed_tokens"), c.hidden, c.vocab, false)?;
         let head = if c.tied {
+            w.refuse_adapted(&format!("{prefix}embed_tokens.weight"))?;
             w.expect_copy(HEAD, &format!("{prefix}embed_tokens.weight"), "tie_word_embeddings")?;
             None
         } else {

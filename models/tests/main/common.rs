@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Families that see.
-pub(crate) const FAMILIES: [&str; 3] = ["qwen2_vl", "qwen2_5_vl", "gemma3"];
+pub(crate) const FAMILIES: [&str; 4] = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3"];
 /// Families of text models: a case each.
 pub(crate) const TEXT: &str = "text";
 
@@ -255,7 +255,11 @@ impl Case {
         let tokenizer = if self.is_gemma() { "gemma3/tokenizer/tokenizer.json" } else { "tokenizer.json" };
         std::fs::copy(folder(tokenizer), dir.path().join("tokenizer.json")).unwrap();
         if dialect.jinja_file || self.family == TEXT {
-            let template = if self.is_gemma() { GEMMA_TEMPLATE } else { TEMPLATE };
+            let template = match self.family.as_str() {
+                _ if self.is_gemma() => GEMMA_TEMPLATE.to_owned(),
+                "qwen3_vl" => TEMPLATE.replace(DEFAULT_SYSTEM, ""),
+                _ => TEMPLATE.to_owned(),
+            };
             std::fs::write(dir.path().join("chat_template.jinja"), template).unwrap();
         }
         self.write_weights(dialect, dir.path());
@@ -285,17 +289,21 @@ impl Case {
             }
             return config;
         }
+        // Was never published with the settings of the text model at the top.
+        let third = self.family == "qwen3_vl";
         if dialect.text_config_4 || dialect.flat_config {
             let text = config["text_config"].as_object_mut().unwrap();
             let rope = text.remove("rope_parameters").unwrap();
             text.insert("rope_theta".into(), rope["rope_theta"].clone());
-            text.insert(
-                "rope_scaling".into(),
-                json!({ "type": "mrope", "mrope_section": rope["mrope_section"] }),
-            );
+            let mut scaling = json!({ "type": "mrope", "mrope_section": rope["mrope_section"] });
+            if third {
+                scaling["rope_type"] = json!("default");
+                scaling["mrope_interleaved"] = json!(true);
+            }
+            text.insert("rope_scaling".into(), scaling);
             config["vision_config"].as_object_mut().unwrap().remove("rope_parameters");
         }
-        if dialect.flat_config {
+        if dialect.flat_config && !third {
             let Value::Object(text) = config["text_config"].take() else { panic!() };
             config.as_object_mut().unwrap().remove("text_config");
             for (key, value) in text {
@@ -358,6 +366,9 @@ impl Case {
         self.facts["config"]["tie_word_embeddings"].as_bool().unwrap()
     }
 }
+
+/// The default system prompt of [`TEMPLATE`], which Qwen3-VL's lacks.
+const DEFAULT_SYSTEM: &str = "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}";
 
 /// The template of the released instruction-tuned checkpoints, pictures and text only.
 pub(crate) const TEMPLATE: &str = "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";

@@ -1,9 +1,11 @@
 //! Models held against their references.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod adapters;
 mod common;
 mod encoders;
 mod families;
+mod lite_medsam;
 mod meshnet;
 mod pairs;
 mod parity;
@@ -14,3 +16,4 @@ mod sam2_cases;
 mod segment_prompts;
 mod serving;
 mod settings;
+mod state_dicts;
