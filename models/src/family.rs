@@ -1,7 +1,7 @@
 //! What a family of checkpoints is: the entry of the table in [`crate::families`].
 
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::weights::StoredTensor;
+use crate::checkpoint::source::StoredTensor;
 use crate::error::LoadError;
 use crate::options::LoadOptions;
 use loupe_core::registry::Named;

@@ -2,6 +2,7 @@
 //! `adapter_model.safetensors` (or `.bin`). They are merged into the weights that are read: `W + s·B·A` with
 //! `s = α/r`, or `α/√r` for rank-stabilised ones.
 
+use super::change::{Change, Delta};
 use super::fields::Fields;
 use super::weights::{Numbers, Weights};
 use super::{ADAPTER, Checkpoint};
@@ -10,83 +11,6 @@ use regex::Regex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// What an adapter adds to one weight.
-#[derive(Debug)]
-pub(super) struct Delta {
-    /// The factors' name in the file, without their ending.
-    module: String,
-    rank: usize,
-    scale: f32,
-    out: usize,
-    input: usize,
-    /// (rank, input).
-    a: Vec<f32>,
-    /// (out, rank).
-    b: Vec<f32>,
-}
-
-impl Delta {
-    /// Adds the part from value `from` on of the weight in row-major order.
-    pub(super) fn add(&self, from: usize, values: &mut [f32]) {
-        let mut at = from;
-        let mut rest = values;
-        while !rest.is_empty() {
-            let (row, column) = (at / self.input, at % self.input);
-            let (part, after) = rest.split_at_mut((self.input - column).min(rest.len()));
-            let mut sum = vec![0f32; part.len()];
-            for (r, factor) in self.b[row * self.rank..(row + 1) * self.rank].iter().enumerate() {
-                let line = &self.a[r * self.input + column..][..part.len()];
-                sum.iter_mut().zip(line).for_each(|(sum, v)| *sum += factor * v);
-            }
-            part.iter_mut().zip(sum).for_each(|(value, sum)| *value += self.scale * sum);
-            at += part.len();
-            rest = after;
-        }
-    }
-}
-
-/// What an adapter makes of a weight.
-#[derive(Debug)]
-pub(super) enum Change {
-    Added(Delta),
-    /// Modules that were trained whole (`modules_to_save`), and biases.
-    Replaced {
-        name: String,
-        shape: Vec<usize>,
-        values: Vec<f32>,
-    },
-}
-
-impl Change {
-    fn name(&self) -> &str {
-        match self {
-            Self::Added(delta) => &delta.module,
-            Self::Replaced { name, .. } => name,
-        }
-    }
-
-    /// True when it is about a weight of this shape.
-    fn fits(&self, weight: &[usize]) -> bool {
-        match self {
-            Self::Replaced { shape, .. } => shape == weight,
-            Self::Added(delta) => weight.split_first().is_some_and(|(out, rest)| {
-                *out == delta.out && rest.iter().product::<usize>() == delta.input
-            }),
-        }
-    }
-
-    /// Changes the part of the weight from value `from` on.
-    pub(super) fn apply(&self, from: usize, values: &mut [f32]) {
-        match self {
-            Self::Added(delta) => delta.add(from, values),
-            Self::Replaced { values: own, .. } => {
-                let end = own.len().min(from + values.len());
-                values[..end - from].copy_from_slice(&own[from..end]);
-            }
-        }
-    }
-}
 
 /// An adapter that has been read.
 pub(crate) struct Adapter {
@@ -198,8 +122,18 @@ impl Adapter {
         })
     }
 
+    /// The weights with the adapter merged into them as they are read.
+    ///
+    /// # Errors
+    /// When it does not fit, or something of it changes no weight.
+    pub(crate) fn merged(mut self, weights: Weights) -> Result<Weights, LoadError> {
+        let weights = weights.changed(|weight, shape| self.take(weight, shape))?;
+        self.finish()?;
+        Ok(weights)
+    }
+
     /// What changes `weight`, in order, taken out.
-    pub(super) fn take(&mut self, weight: &str, shape: &[usize]) -> Result<Vec<Change>, LoadError> {
+    fn take(&mut self, weight: &str, shape: &[usize]) -> Result<Vec<Change>, LoadError> {
         let changes = self.changes.remove(weight).unwrap_or_default();
         match changes.iter().find(|change| !change.fits(shape)) {
             None => Ok(changes),
@@ -211,7 +145,7 @@ impl Adapter {
     }
 
     /// Refuses an adapter of which something was not taken.
-    pub(super) fn finish(&self) -> Result<(), LoadError> {
+    fn finish(&self) -> Result<(), LoadError> {
         let left: Vec<&str> = self.changes.values().flatten().take(3).map(Change::name).collect();
         match self.changes.len() {
             0 => Ok(()),

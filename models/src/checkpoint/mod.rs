@@ -1,15 +1,18 @@
 //! Where the files of a checkpoint come from: a folder, or bytes built into the program.
 
 pub(crate) mod adapter;
+mod change;
 pub(crate) mod fields;
 pub(crate) mod generation_file;
 mod hub;
 mod pickle;
 pub(crate) mod processor_file;
+pub(crate) mod source;
 mod state_dict;
+mod stored;
 pub(crate) mod weights;
 
-use self::weights::StoredTensor;
+use self::source::{Source, StoredTensor};
 use crate::error::LoadError;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
@@ -18,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const EXPECTED: &str =
@@ -41,8 +44,6 @@ const SETTINGS: &[&str] = &[
 ];
 /// Fields of settings files that say who wrote them, and how.
 const WRITERS: &[&str] = &["transformers_version", "_name_or_path", "_commit_hash", "torch_dtype", "dtype"];
-/// Bytes of a safetensors header that are believed.
-const LARGEST_HEADER: u64 = 100 << 20;
 
 /// The files of a checkpoint.
 #[derive(Debug, Clone)]
@@ -217,7 +218,7 @@ impl Checkpoint {
     pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
         let mut all = Vec::new();
         for file in self.weight_files()? {
-            all.extend(self.open(&file)?.tensors()?);
+            all.extend(stored::tensors(&self.open(&file)?)?);
         }
         Ok(all)
     }
@@ -288,16 +289,12 @@ impl Checkpoint {
                 if !path.is_file() {
                     return Err(self.missing(file));
                 }
-                let opened = File::open(&path).and_then(|f| f.metadata().map(|m| (f, m.len())));
-                let failed =
-                    |e: std::io::Error| LoadError::File { file: file.to_owned(), problem: e.to_string() };
-                let (handle, length) = opened.map_err(failed)?;
-                Ok(Source { name: file.to_owned(), length, kind: Kind::File(handle) })
+                Source::open(&path, file)
             }
             Self::Embedded { files, .. } => {
                 let found = files.iter().find(|(name, _)| *name == file);
                 let (_, bytes) = found.ok_or_else(|| self.missing(file))?;
-                Ok(Source { name: file.to_owned(), length: bytes.len() as u64, kind: Kind::Bytes(bytes) })
+                Ok(Source::embedded(bytes, file))
             }
         }
     }
@@ -344,93 +341,5 @@ fn adapter() -> LoadError {
         problem: "the folder holds an adapter (LoRA), which is not applied unasked; name the folder of its base model \
                   with --model and this one with --adapter"
             .to_owned(),
-    }
-}
-
-/// An open weight file. Read with ordinary reads, not memory-mapped: a file that shrinks meanwhile
-/// gives an error instead of a fault, and pages of the file do not count as memory of the program.
-pub(crate) struct Source {
-    name: String,
-    length: u64,
-    kind: Kind,
-}
-
-enum Kind {
-    File(File),
-    Bytes(&'static [u8]),
-}
-
-impl Source {
-    pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
-        LoadError::File { file: self.name.clone(), problem: problem.to_string() }
-    }
-
-    /// Fills `out` with the bytes from `at` on.
-    pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
-        let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
-        if end.is_none() {
-            return Err(self.failed(&"the file is shorter than its header says"));
-        }
-        let result = match &mut self.kind {
-            Kind::File(file) => file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(out)),
-            Kind::Bytes(bytes) => {
-                out.copy_from_slice(&bytes[at as usize..][..out.len()]);
-                Ok(())
-            }
-        };
-        result.map_err(|e| self.failed(&e))
-    }
-
-    /// The tensors of the file: safetensors, or a state dict of PyTorch by a reader that takes nothing else from it.
-    pub(crate) fn tensors(&mut self) -> Result<Vec<StoredTensor>, LoadError> {
-        if state_dict::is_state_dict(self) {
-            return state_dict::tensors(self);
-        }
-        let mut length = [0u8; 8];
-        self.read_at(0, &mut length)?;
-        let length = u64::from_le_bytes(length);
-        if length > LARGEST_HEADER || length.saturating_add(8) > self.length {
-            return Err(self.failed(&"not a safetensors file: its header is longer than the file"));
-        }
-        let mut text = vec![0u8; length as usize];
-        self.read_at(8, &mut text)?;
-        let Ok(Value::Object(header)) = serde_json::from_slice(&text) else {
-            return Err(self.failed(&"not a safetensors file: its header is not a JSON object"));
-        };
-        let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
-        tensors.map(|(name, value)| self.described(name, value, 8 + length)).collect()
-    }
-
-    /// One line of a safetensors header.
-    fn described(&self, name: &str, value: &Value, start: u64) -> Result<StoredTensor, LoadError> {
-        let malformed = || self.failed(&format!("the header entry of tensor {name:?} is malformed"));
-        let numbers = |field: &str| -> Option<Vec<u64>> {
-            value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
-        };
-        let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
-        let shape = numbers("shape").ok_or_else(malformed)?;
-        let offsets = numbers("data_offsets").ok_or_else(malformed)?;
-        let [from, to] = offsets.as_slice() else { return Err(malformed()) };
-        Ok(StoredTensor {
-            name: name.to_owned(),
-            dtype: dtype.to_owned(),
-            shape: shape.into_iter().map(|n| n as usize).collect(),
-            at: start.checked_add(*from).ok_or_else(malformed)?,
-            bytes: to.checked_sub(*from).ok_or_else(malformed)?,
-        })
-    }
-
-    fn sha256(mut self) -> Result<String, LoadError> {
-        let mut hash = Sha256::new();
-        let mut block = vec![0u8; 1 << 20];
-        let mut at = 0;
-        while at < self.length {
-            let step = block.len().min((self.length - at) as usize);
-            let part = &mut block[..step];
-            self.read_at(at, part)?;
-            hash.update(&*part);
-            at += step as u64;
-        }
-        Ok(hex(&hash.finalize()))
     }
 }

@@ -10,10 +10,9 @@ const MOST_VALUES: usize = 10_000_000;
 /// A value of a pickle.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Pickled {
-    /// What no tensor needs: bytes, sets, what functions without meaning here return.
+    /// What no tensor needs: truth values, bytes, sets, what functions without meaning here return.
     Other,
     None,
-    Bool(bool),
     Int(i64),
     Text(Rc<str>),
     /// A tuple or list.
@@ -99,6 +98,10 @@ impl<'a> Machine<'a> {
         let part = &self.bytes[self.at..end];
         self.at = end;
         Ok(part)
+    }
+
+    fn pass(&mut self, count: usize) -> Result<(), String> {
+        self.take(count).map(|_| ())
     }
 
     /// A little-endian number of `count` bytes.
@@ -187,9 +190,9 @@ impl<'a> Machine<'a> {
         loop {
             let op = self.take(1)?[0];
             match op {
-                0x80 => drop(self.take(1)?), // PROTO
-                0x95 => drop(self.take(8)?), // FRAME
-                b'.' => return self.pop(),   // STOP
+                0x80 => self.pass(1)?,     // PROTO
+                0x95 => self.pass(8)?,     // FRAME
+                b'.' => return self.pop(), // STOP
                 b'(' => self.marks.push(self.stack.len()),
                 b'0' => drop(self.pop()?),        // POP
                 b'1' => drop(self.since_mark()?), // POP_MARK
@@ -198,8 +201,7 @@ impl<'a> Machine<'a> {
                     self.push(top)?; // DUP
                 }
                 b'N' => self.push(Pickled::None)?,
-                0x88 => self.push(Pickled::Bool(true))?,
-                0x89 => self.push(Pickled::Bool(false))?,
+                0x88 | 0x89 => self.push(Pickled::Other)?, // NEWTRUE, NEWFALSE
                 b'J' => {
                     let value = self.number(4)? as u32;
                     self.push(Pickled::Int(i64::from(value as i32)))?;
@@ -298,7 +300,9 @@ impl<'a> Machine<'a> {
                 // BUILD: attributes, such as the versions of modules beside a state dict.
                 b'b' => drop(self.pop()?),
                 other => {
-                    return Err(format!("the pickle in it has the operation 0x{other:02x}, which is refused"));
+                    return Err(format!(
+                        "the pickle in it has the operation 0x{other:02x}, which is refused"
+                    ));
                 }
             }
         }

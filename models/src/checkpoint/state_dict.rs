@@ -1,9 +1,8 @@
 //! State dicts as PyTorch stores them: an archive with a pickle and the numbers beside it (since 1.6), or pickles
 //! and numbers one after the other (before).
 
-use super::Source;
 use super::pickle::{self, Pickled, StoredView};
-use super::weights::StoredTensor;
+use super::source::{Source, StoredTensor};
 use crate::error::LoadError;
 use std::collections::BTreeMap;
 
@@ -17,9 +16,9 @@ const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model", "module",
 const MAGIC: [u8; 14] = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// True when `file` has the beginning of a state dict.
-pub(super) fn is_state_dict(source: &mut Source) -> bool {
+pub(super) fn is_state_dict(source: &Source) -> bool {
     let mut begin = [0u8; 14];
-    let length = source.length.min(14) as usize;
+    let length = source.length().min(14) as usize;
     source.read_at(0, &mut begin[..length]).is_ok() && (begin.starts_with(b"PK\x03\x04") || begin == MAGIC)
 }
 
@@ -27,7 +26,7 @@ pub(super) fn is_state_dict(source: &mut Source) -> bool {
 ///
 /// # Errors
 /// When the file is damaged, holds something else, or asks to run something.
-pub(super) fn tensors(source: &mut Source) -> Result<Vec<StoredTensor>, LoadError> {
+pub(super) fn tensors(source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
     let mut begin = [0u8; 2];
     source.read_at(0, &mut begin)?;
     let (root, storages) = if begin == *b"PK" { archive(source)? } else { sequence(source)? };
@@ -114,7 +113,7 @@ fn weights(root: &Pickled) -> Option<Vec<(String, &StoredView)>> {
 }
 
 /// The archive of `torch.save` since PyTorch 1.6: `NAME/data.pkl` and `NAME/data/KEY`, stored without compression.
-fn archive(source: &mut Source) -> Result<(Pickled, Storages), LoadError> {
+fn archive(source: &Source) -> Result<(Pickled, Storages), LoadError> {
     let entries = directory(source)?;
     let find = |end: &str| entries.iter().find(|e| e.name.ends_with(end));
     let Some(pickle) = find("/data.pkl") else {
@@ -124,7 +123,7 @@ fn archive(source: &mut Source) -> Result<(Pickled, Storages), LoadError> {
         return Err(source.failed(&"its numbers are not little-endian"));
     }
     let root = pickle.name.trim_end_matches("data.pkl").to_owned();
-    let place = |source: &mut Source, entry: &Entry| {
+    let place = |source: &Source, entry: &Entry| {
         if entry.method != 0 {
             return Err(source.failed(&"its numbers are compressed; save it again with torch.save"));
         }
@@ -147,7 +146,7 @@ fn archive(source: &mut Source) -> Result<(Pickled, Storages), LoadError> {
     Ok((value, storages))
 }
 
-fn parsed(source: &mut Source, at: u64, most: u64) -> Result<(Pickled, u64), LoadError> {
+fn parsed(source: &Source, at: u64, most: u64) -> Result<(Pickled, u64), LoadError> {
     if most > LARGEST_PICKLE {
         return Err(source.failed(&format!("its pickle has more than {} MiB", LARGEST_PICKLE >> 20)));
     }
@@ -159,12 +158,12 @@ fn parsed(source: &mut Source, at: u64, most: u64) -> Result<(Pickled, u64), Loa
 
 /// The format before PyTorch 1.6: number, version, machine, state dict and keys as pickles, then for each key the
 /// count of its numbers and the numbers.
-fn sequence(source: &mut Source) -> Result<(Pickled, Storages), LoadError> {
+fn sequence(source: &Source) -> Result<(Pickled, Storages), LoadError> {
     /// Of this file a block is looked at, large enough for the pickle of most; then larger ones.
     const BLOCK: u64 = 1 << 22;
     let mut at = 0;
-    let mut next = |source: &mut Source| -> Result<Pickled, LoadError> {
-        let rest = source.length.saturating_sub(at);
+    let mut next = |source: &Source| -> Result<Pickled, LoadError> {
+        let rest = source.length().saturating_sub(at);
         let mut most = BLOCK;
         loop {
             let block = most.min(rest);
@@ -198,7 +197,7 @@ fn sequence(source: &mut Source) -> Result<(Pickled, Storages), LoadError> {
         let size = sizes.get(&*key).copied().ok_or_else(unknown)?;
         let bytes = u64::from_le_bytes(count).checked_mul(size).ok_or_else(unknown)?;
         storages.insert(key.to_string(), (at + 8, bytes));
-        at = at.checked_add(8 + bytes).filter(|at| *at <= source.length).ok_or_else(unknown)?;
+        at = at.checked_add(8 + bytes).filter(|at| *at <= source.length()).ok_or_else(unknown)?;
     }
     Ok((root, storages))
 }
@@ -242,10 +241,10 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// The central directory of a zip file, which lies at its end. Only places are read: torch stores numbers as they are.
-fn directory(source: &mut Source) -> Result<Vec<Entry>, LoadError> {
+fn directory(source: &Source) -> Result<Vec<Entry>, LoadError> {
     let broken = |source: &Source| source.failed(&"a damaged archive, or one that was cut off");
-    let tail = source.length.min(22 + (1 << 16));
-    let begin = source.length - tail;
+    let tail = source.length().min(22 + (1 << 16));
+    let begin = source.length() - tail;
     let mut bytes = vec![0u8; tail as usize];
     source.read_at(begin, &mut bytes)?;
     let end = bytes.windows(4).rposition(|w| w == b"PK\x05\x06").filter(|at| at + 22 <= bytes.len());

@@ -1,8 +1,10 @@
 //! Strict reading of weight files: every tensor of the architecture is there with the right shape,
 //! and every tensor of the files is used.
 
-use crate::checkpoint::adapter::{Adapter, Change};
-use crate::checkpoint::{Checkpoint, Source};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::change::Change;
+use crate::checkpoint::source::{Source, StoredTensor};
+use crate::checkpoint::stored;
 use crate::error::LoadError;
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
@@ -88,7 +90,7 @@ struct Entry {
 /// The tensors of a checkpoint under the names of the architecture.
 pub(crate) struct Weights {
     entries: BTreeMap<String, Entry>,
-    sources: Vec<Mutex<Source>>,
+    sources: Vec<Source>,
     used: Mutex<BTreeSet<String>>,
     parameters: u64,
     /// Where and how to compute.
@@ -123,8 +125,8 @@ impl Weights {
         let mut sources = Vec::new();
         let mut parameters = 0u64;
         for file in files {
-            let mut source = checkpoint.open(file)?;
-            for tensor in source.tensors()? {
+            let source = checkpoint.open(file)?;
+            for tensor in stored::tensors(&source)? {
                 let Some(own) = canonical(&tensor.name) else { continue };
                 let name = tensor.name.clone();
                 let entry = entry(&source, sources.len(), tensor)?;
@@ -133,20 +135,19 @@ impl Weights {
                     return Err(LoadError::TwiceTheSame { first: other.name, second: name });
                 }
             }
-            sources.push(Mutex::new(source));
+            sources.push(source);
         }
         Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
     }
 
-    /// The weights with an adapter merged into them as they are read.
-    ///
-    /// # Errors
-    /// When it does not fit, or something of it changes no weight.
-    pub(crate) fn adapted(mut self, mut adapter: Adapter) -> Result<Self, LoadError> {
+    /// The weights with what `changes` says of each, by name and shape.
+    pub(super) fn changed(
+        mut self,
+        mut changes: impl FnMut(&str, &[usize]) -> Result<Vec<Change>, LoadError>,
+    ) -> Result<Self, LoadError> {
         for (own, entry) in &mut self.entries {
-            entry.changes = adapter.take(own, &entry.shape)?;
+            entry.changes = changes(own, &entry.shape)?;
         }
-        adapter.finish()?;
         Ok(self)
     }
 
@@ -225,8 +226,7 @@ impl Weights {
     fn values(&self, entry: &Entry, from: usize, count: usize) -> Result<Vec<f32>, LoadError> {
         let size = entry.dtype.bytes();
         let mut bytes = vec![0u8; count * size];
-        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
+        self.sources[entry.source].read_at(entry.at + (from * size) as u64, &mut bytes)?;
         let mut values: Vec<f32> = match entry.dtype {
             Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
@@ -281,19 +281,6 @@ impl Weights {
         let names: Vec<&str> = left.iter().take(5).map(|e| e.name.as_str()).collect();
         Err(LoadError::UnexpectedTensor { names: names.join(", "), count: left.len() })
     }
-}
-
-/// A tensor of a weight file: what the file says of it and where its numbers are.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredTensor {
-    pub(crate) name: String,
-    /// Number type by the name that safetensors has for it.
-    pub(crate) dtype: String,
-    pub(crate) shape: Vec<usize>,
-    /// First byte in the file.
-    pub(crate) at: u64,
-    /// How many bytes.
-    pub(crate) bytes: u64,
 }
 
 fn entry(source: &Source, number: usize, tensor: StoredTensor) -> Result<Entry, LoadError> {

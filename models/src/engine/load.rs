@@ -60,7 +60,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
         let numbers = Numbers::new(device.clone(), dtype);
         let built = Weights::open(checkpoint, numbers, assembly.canonical).and_then(|weights| {
             let weights = match adapter {
-                Some(adapter) => weights.adapted(adapter)?,
+                Some(adapter) => adapter.merged(weights)?,
                 None => weights,
             };
             let arch = build(&weights)?;
