@@ -5,7 +5,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::change::Change;
 use crate::checkpoint::source::{Source, StoredTensor};
 use crate::checkpoint::stored;
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +74,20 @@ impl Numbers {
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
         Self { device, weights, activations }
+    }
+
+    /// Values in row-major order as activations.
+    ///
+    /// # Errors
+    /// Says why they cannot be had.
+    pub(crate) fn place(
+        &self,
+        values: Vec<f32>,
+        shape: impl Into<candle_core::Shape>,
+    ) -> Result<Tensor, String> {
+        let placed = Tensor::from_vec(values, shape.into(), &Device::Cpu)
+            .and_then(|t| t.to_dtype(self.activations)?.to_device(&self.device));
+        placed.map_err(|e| computation(&e))
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Assembly {
     pub(crate) default_processor: bool,
     /// Stands in for a missing chat template.
     pub(crate) template: &'static str,
+    /// Is used in place of the checkpoint's, where that is for words alone.
+    pub(crate) instead: Option<String>,
     /// The architecture's name of a tensor; `None` leaves the tensor out.
     pub(crate) canonical: fn(&str) -> Option<String>,
 }
@@ -81,7 +83,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let tokens = Tokens::read(checkpoint, shape.vocab, arch.mark())?;
     let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
     let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
-    let template = ChatTemplate::read(checkpoint, assembly.template)?;
+    let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;
     let ends = tokens.end_tokens(checkpoint, &generation, &config)?;
     let mut settings = arch.settings();
     settings["template_tokens"] =

@@ -10,6 +10,7 @@ pub mod bert;
 pub mod distilbert;
 pub mod gemma3;
 pub mod gemma3_text;
+pub mod internvl;
 pub mod lite_medsam;
 pub mod llama;
 pub mod medgemma;
@@ -41,6 +42,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("qwen3_vl", &[qwen3_vl::FAMILY]),
         ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
         ("qwen2_vl", &[qwen2_vl::FAMILY]),
+        ("internvl", &[internvl::FAMILY]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),

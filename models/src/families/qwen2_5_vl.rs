@@ -6,7 +6,8 @@ use super::qwen2_vl::{TEMPLATE, text_model};
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
-use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
+use crate::layers::activation::Activation;
+use crate::networks::qwen_vit::{Tower, VitConfig};
 
 const ARCHITECTURES: &[&str] = &["Qwen2_5_VLForConditionalGeneration"];
 

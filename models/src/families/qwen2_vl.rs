@@ -6,9 +6,10 @@ use super::qwen_vl::{Described, Head, VitShape, load};
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
+use crate::layers::activation::Activation;
 use crate::layers::rope::{RopeScaling, end_to_end};
 use crate::networks::decoder::{BlockSpec, DecoderConfig, LayerSpec, RopeSpec};
-use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
+use crate::networks::qwen_vit::{Tower, VitConfig};
 use serde_json::Value;
 
 const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];

@@ -7,8 +7,9 @@ use super::text_only::{Kind, Windows, settings};
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
+use crate::layers::activation::Activation;
 use crate::networks::decoder::{BlockSpec, DecoderConfig};
-use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
+use crate::networks::qwen_vit::{Tower, VitConfig};
 
 const ARCHITECTURES: &[&str] = &["Qwen3VLForConditionalGeneration"];
 

@@ -7,13 +7,14 @@ use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
 use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
 use crate::engine::load::{Assembly, assemble};
-use crate::error::{LoadError, computation};
+use crate::error::LoadError;
 use crate::family::Family;
+use crate::layers::activation::Activation;
 use crate::networks::decoder::{Decoder, DecoderConfig};
-use crate::networks::qwen_vit::{Activation, QwenVit, Tower, VitConfig};
+use crate::networks::qwen_vit::{QwenVit, Tower, VitConfig};
 use crate::options::LoadOptions;
 use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use loupe_core::{Picture, VisionLanguageModel};
 use serde_json::{Value, json};
 
@@ -57,7 +58,7 @@ pub(super) fn load(
     let default_processor = ProcessorFile::read(checkpoint, &config)?.is_absent();
     let resample = processor.backend.name();
     let Described { family, template, .. } = *described;
-    let assembly = Assembly { family, resample, default_processor, template, canonical };
+    let assembly = Assembly { family, resample, default_processor, template, instead: None, canonical };
     assemble(checkpoint, options, &assembly, |weights| {
         let stored = weights.shape("lm_head.weight").is_some();
         let text = DecoderConfig { tied: head.is_tied(stored), ..text };
@@ -161,11 +162,8 @@ impl VitShape {
         };
         let activation = match v.text("hidden_act")? {
             None => activation,
-            Some("silu") => Activation::Silu,
-            Some("gelu") => Activation::Gelu,
-            Some("gelu_pytorch_tanh") => Activation::GeluTanh,
-            Some("quick_gelu") => Activation::QuickGelu,
-            Some(other) => return Err(v.bad("hidden_act", format!("{other:?} is not supported"))),
+            Some(name) => Activation::named(name)
+                .ok_or_else(|| v.bad("hidden_act", format!("{name:?} is not supported")))?,
         };
         let rope = v.object("rope_parameters")?;
         Ok(Self {
@@ -285,10 +283,7 @@ impl Architecture for QwenVl {
         let values = self.processor.patches(picture, &shown.layout)?;
         let rows = shown.layout.grid.iter().product::<usize>();
         let shape = (rows, values.len() / rows.max(1));
-        let placed = Tensor::from_vec(values, shape, &Device::Cpu)
-            .and_then(|t| t.to_dtype(self.numbers.activations))
-            .and_then(|t| t.to_device(&self.numbers.device));
-        placed.map_err(|e| computation(&e))
+        self.numbers.place(values, shape)
     }
 
     fn encode(&self, patches: &Tensor, shown: &PatchedPicture) -> candle_core::Result<Features> {

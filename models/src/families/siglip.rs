@@ -6,7 +6,7 @@ use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::{LoadError, computation};
 use crate::family::{Family, Loader};
-use crate::networks::siglip::{StackConfig, TextTower, VisionConfig, VisionTower};
+use crate::networks::siglip::{TextTower, VisionConfig, VisionTower, stack};
 use crate::options::{LoadOptions, open_device};
 use crate::processors::levels::HALVES;
 use crate::processors::square::Square;
@@ -64,10 +64,10 @@ impl Siglip {
         if !vision.bool_or("vision_use_head", true)? {
             return Err(vision.bad("vision_use_head", "without its head the tower gives a picture no vector"));
         }
-        let (vision, stack) = (VisionConfig::read(&vision)?, StackConfig::read(&text)?);
+        let (vision, layers) = (VisionConfig::read(&vision)?, stack(&text)?);
         let vocab = text.positive_or("vocab_size", 32_000)?;
         let length = text.positive_or("max_position_embeddings", 64)?;
-        let width = text.positive_or("projection_size", stack.hidden)?;
+        let width = text.positive_or("projection_size", layers.hidden)?;
         if width != vision.stack.hidden {
             let problem =
                 format!("{width} does not fit vectors of pictures, which have {}", vision.stack.hidden);
@@ -88,7 +88,7 @@ impl Siglip {
         };
         let logit = PairLogit { scale: one("logit_scale")?.exp(), bias: one("logit_bias")? };
         let vision = VisionTower::load(&w, "vision_model.", vision, true)?;
-        let text = TextTower::load(&w, "text_model.", stack, [vocab, length, width])?;
+        let text = TextTower::load(&w, "text_model.", layers, [vocab, length, width])?;
         let (parameters, numbers) = (w.parameters(), w.numbers.clone());
         w.finish()?;
         let info = ModelInfo {

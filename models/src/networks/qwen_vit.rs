@@ -2,12 +2,12 @@
 
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
+use crate::layers::activation::Activation;
 use crate::layers::attention::{SCORES, within_runs};
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, inverse_frequencies};
 use candle_core::{Result, Tensor};
-use candle_nn::ops::{sigmoid, silu};
 
 /// Which of the vision towers.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,16 +29,6 @@ pub(crate) enum Tower {
         /// Blocks whose output is merged to features too, in order.
         deep: Vec<usize>,
     },
-}
-
-/// Activation of a vision MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
-    Silu,
-    Gelu,
-    /// By its tanh approximation.
-    GeluTanh,
-    QuickGelu,
 }
 
 /// Shape of the vision tower.
@@ -270,7 +260,7 @@ impl QwenVit {
         for (windows, length) in runs {
             let n = windows * length;
             let part = |t: &Tensor| t.narrow(0, at, n);
-            outs.push(within_runs(&part(&q)?, &part(&k)?, &part(&v)?, *length)?);
+            outs.push(within_runs(&part(&q)?, &part(&k)?, &part(&v)?, *length, false)?);
             at += n;
         }
         let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 0)? };
@@ -278,21 +268,16 @@ impl QwenVit {
     }
 
     fn mlp(&self, mlp: &Mlp, x: &Tensor) -> Result<Tensor> {
-        let act = |x: &Tensor| match self.config.activation {
-            Activation::Silu => silu(x),
-            Activation::Gelu => x.gelu_erf(),
-            Activation::GeluTanh => x.gelu(),
-            Activation::QuickGelu => x * sigmoid(&(x * 1.702)?)?,
-        };
+        let act = |x: Tensor| self.config.activation.apply(x);
         match mlp {
-            Mlp::Plain { up, down } => down.forward(&act(&up.forward(x)?)?),
+            Mlp::Plain { up, down } => down.forward(&act(up.forward(x)?)?),
             Mlp::Gated { gate_up, down } => {
                 let both = gate_up.forward(x)?;
                 if self.config.activation == Activation::Silu {
                     return down.forward(&gated_silu(&both)?);
                 }
                 let wide = self.config.intermediate;
-                down.forward(&(act(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?)?)
+                down.forward(&(act(both.narrow(1, 0, wide)?.contiguous()?)? * both.narrow(1, wide, wide)?)?)
             }
         }
     }

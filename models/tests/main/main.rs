@@ -5,6 +5,7 @@ mod adapters;
 mod common;
 mod encoders;
 mod families;
+mod layouts;
 mod lite_medsam;
 mod meshnet;
 mod pairs;

@@ -98,7 +98,7 @@ def case(name, text, vision, asks, most, chat=False, tied=False, kind="qwen2"):
             force_image_size=side, llm_config=dict(settings["text_config"], architectures=["Qwen2ForCausalLM"], tie_word_embeddings=tied),
             vision_config=dict(same, image_size=side, patch_size=vision["patch_size"], qkv_bias=vision.get("attention_bias", False),
                                qk_normalization=vision.get("use_qk_norm", False), hidden_act="gelu"))
-    numbers |= dict(image_processor_type="GotOcr2ImageProcessor")
+    numbers |= dict(image_processor_type="GotOcr2ImageProcessor" + ("Pil" if chat else ""))
     facts = dict(config=settings, image_processor=numbers, weights=rules, asks=listed)
     folder = HERE / "internvl"
     (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
