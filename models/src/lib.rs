@@ -39,6 +39,7 @@ mod layers;
 mod networks;
 mod options;
 mod processors;
+mod summary;
 
 pub use checkpoint::Checkpoint;
 pub use checkpoint::weights::Dtype;
@@ -50,6 +51,7 @@ pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions, PixelBounds};
+pub use summary::Summary;
 
 use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;

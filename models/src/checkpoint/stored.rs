@@ -18,6 +18,11 @@ pub(super) fn tensors(source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
     }
     let mut length = [0u8; 8];
     source.read_at(0, &mut length)?;
+    if length.starts_with(b"GGUF") {
+        let problem =
+            "a GGUF file, which is not read; name the folder of the checkpoint that it was made from";
+        return Err(source.failed(&problem));
+    }
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER || length.saturating_add(8) > source.length() {
         return Err(source.failed(&"not a safetensors file: its header is longer than the file"));

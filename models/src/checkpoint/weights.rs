@@ -49,7 +49,8 @@ impl Dtype {
         }
     }
 
-    const fn bytes(self) -> usize {
+    /// Bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,

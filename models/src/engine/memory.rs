@@ -90,7 +90,7 @@ fn free_on_device(_: &Device) -> Option<u64> {
 
 /// Bytes that the system can still give this process: what is available, and what the process's control group
 /// leaves of its limit. `None` where the system has no such files.
-fn free_memory() -> Option<u64> {
+pub(crate) fn free_memory() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let available = read("/proc/meminfo").and_then(|text| available(&text));
     let group = read("/proc/self/cgroup").and_then(|text| group(&text));

@@ -7,7 +7,7 @@ mod dump;
 mod generate;
 mod job;
 pub(crate) mod load;
-mod memory;
+pub(crate) mod memory;
 mod plan;
 mod prefill;
 mod prompt;
