@@ -7,18 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The patient and dates of the small files of `preprocess/tests/codecs`.
-const PATIENT: &str = "4711";
+/// Letters that no UID and no hexadecimal pseudonym can hold by chance.
+const PATIENT: &str = "WXYZ";
+/// The study date of the small files of `preprocess/tests/codecs`.
 const STUDY_DATE: &str = "20200229";
 
-/// A folder with a file of each patient; their numbers are as long as that of the original.
+/// A folder with a file of each patient; their numbers are as long as that of the original, 4711.
 fn folder(dir: &Path, name: &str, patients: &[&str]) -> PathBuf {
     let folder = dir.join(name);
     fs::create_dir(&folder).unwrap();
     let bytes = fs::read(source("preprocess/tests/codecs/explicit.dcm")).unwrap();
     for (n, patient) in patients.iter().enumerate() {
         let mut copy = bytes.clone();
-        let at = copy.windows(4).position(|w| w == PATIENT.as_bytes()).unwrap();
+        let at = copy.windows(4).position(|w| w == b"4711").unwrap();
         copy[at..at + 4].copy_from_slice(patient.as_bytes());
         fs::write(folder.join(format!("{n}-{patient}.dcm")), copy).unwrap();
     }
@@ -47,8 +48,8 @@ fn str(path: &Path) -> &str {
 #[test]
 fn a_key_keeps_patients_over_calls() {
     let dir = tempfile::tempdir().unwrap();
-    let first = folder(dir.path(), "first", &["4711", "0815"]);
-    let second = folder(dir.path(), "second", &["0042", "4711"]);
+    let first = folder(dir.path(), "first", &["WXYZ", "KLMN"]);
+    let second = folder(dir.path(), "second", &["HIJK", "WXYZ"]);
     let key = dir.path().join("key.json");
     let [one, two, three] = ["one", "two", "three"].map(|name| dir.path().join(name));
     let run = |from: &Path, to: &Path, more: &[&str]| {
@@ -66,7 +67,7 @@ fn a_key_keeps_patients_over_calls() {
     };
     let patients = |folder: &Path| copies(folder).into_iter().map(|p| p[0].clone()).collect::<BTreeSet<_>>();
     assert_eq!(patients(&one), BTreeSet::from(["R001", "R002"].map(str::to_owned)));
-    // Names decide the order: 0042 comes first, and 4711 is known as the first file of the first call.
+    // Names decide the order: HIJK comes first, and WXYZ is known as the first file of the first call.
     assert_eq!(patients(&two), BTreeSet::from(["R001", "R003"].map(str::to_owned)));
     let of = |folder: &Path, patient: &str| copies(folder).into_iter().find(|p| p[0] == patient).unwrap();
     assert_eq!(of(&one, "R001"), of(&two, "R001"), "the same UIDs");
@@ -101,14 +102,14 @@ fn a_key_keeps_patients_over_calls() {
 #[test]
 fn patients_without_a_key_stay_apart() {
     let dir = tempfile::tempdir().unwrap();
-    let files = folder(dir.path(), "in", &["4711", "0815", "4711"]);
+    let files = folder(dir.path(), "in", &["WXYZ", "KLMN", "WXYZ"]);
     let to = dir.path().join("out");
     let found = json(&["deidentify", str(&files), "-o", str(&to), "--json"]);
     assert_eq!((&found["written"], &found["patients"]), (&3.into(), &2.into()));
     assert_eq!(found["edition"], "PS3.15 2026c");
     let names = below(&to);
     assert!(
-        names.iter().flatten().all(|part| !part.contains(PATIENT) && !part.contains("0815")),
+        names.iter().flatten().all(|part| !part.contains(PATIENT) && !part.contains("KLMN")),
         "{names:?}"
     );
     // Old UIDs that stay in copies do not stand in their names.
@@ -120,8 +121,8 @@ fn patients_without_a_key_stay_apart() {
 #[test]
 fn files_with_text_in_the_pixels_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = folder(dir.path(), "in", &["4711", "0815"]);
-    let marked = folder.join("0-4711.dcm");
+    let folder = folder(dir.path(), "in", &["WXYZ", "KLMN"]);
+    let marked = folder.join("0-WXYZ.dcm");
     let mut bytes = fs::read(&marked).unwrap();
     // A secondary capture by its modality.
     let modality = bytes.windows(8).position(|w| w == b"\x08\x00\x60\x00CS\x02\x00").unwrap() + 8;
@@ -136,7 +137,7 @@ fn files_with_text_in_the_pixels_are_named() {
     let out = run("a", &[]);
     assert_eq!(out.status.code(), Some(0));
     assert!(text(&out.stderr).contains(str(&marked)), "{}", text(&out.stderr));
-    assert!(!text(&out.stderr).contains("1-0815.dcm"));
+    assert!(!text(&out.stderr).contains("1-KLMN.dcm"));
     let out = run("b", &["--refuse-burned-in", "--json"]);
     assert_eq!(out.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&out.stdout).unwrap();

@@ -53,6 +53,12 @@ pub enum Value {
     Fragments(Vec<Slice>),
 }
 
+/// The basic offset table among `fragments`; empty where there is none or it is no list of 32-bit offsets, which
+/// the standard allows a table to be (PS3.5 A.4).
+pub(crate) fn offset_table(fragments: &[Slice]) -> &[u8] {
+    fragments.first().map(Slice::bytes).filter(|table| table.len().is_multiple_of(4)).unwrap_or_default()
+}
+
 /// One attribute.
 #[derive(Debug, Clone)]
 pub struct Element {

@@ -9,7 +9,7 @@
 //! - the transfer syntax of the data set is one that it knows: files of a private one are written as
 //!   explicit little endian, which is what they are read as, under the name they had.
 
-use crate::object::{Dataset, Element, Object, Slice, Value, words};
+use crate::object::{Dataset, Element, Object, Value, offset_table, words};
 use crate::syntax::{self, has_long_length};
 use crate::uid;
 use dicom_core::value::{C, DataSetSequence, PixelFragmentSequence};
@@ -111,8 +111,8 @@ fn library_element(element: &Element, from_big: bool, to: Encoding) -> DataEleme
             DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED))
         }
         Value::Fragments(fragments) if tag == tags::PIXEL_DATA => {
-            let table = fragments.first().map(Slice::bytes).unwrap_or_default();
-            let table: C<u32> = words::<4>(table, from_big).map(u32::from_le_bytes).collect();
+            let table: C<u32> =
+                words::<4>(offset_table(fragments), from_big).map(u32::from_le_bytes).collect();
             let fragments: C<Vec<u8>> = fragments.iter().skip(1).map(|f| f.bytes().to_vec()).collect();
             DataElement::new(tag, VR::OB, PixelFragmentSequence::new(table, fragments))
         }

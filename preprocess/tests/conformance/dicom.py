@@ -324,7 +324,7 @@ def main():
             text += pictures(args.binary, args.pictures)
         if args.loupe:
             text += ["", "## Series beside single files", "",
-                     "Every series of grey slices with a place, slice by slice: the picture that loupe makes of the slice in its series beside the",
+                     "Made by `preprocess/tests/conformance/series.py`. Every series of grey slices with a place, slice by slice: the picture that loupe makes of the slice in its series beside the",
                      "one that it makes of the slice's file alone, without a window being asked for, to one grey level. Slices without a stored",
                      "window, VOI table or 8-bit levels have nothing that holds for both: a file alone is scaled over itself, a series over all its",
                      "slices. Each series is read with its files named in one order and in the opposite one; first, middle and last slice of every",

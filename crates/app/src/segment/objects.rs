@@ -130,6 +130,9 @@ pub fn segment_objects(
         }
         notes.extend(picture.origin.spacing_note.clone());
         notes.extend(scene.unstored_slices());
+        if options.output.is_some() {
+            notes.extend(scene.taken_voxels());
+        }
         document.objects.push(ObjectEntry {
             label,
             prompt,

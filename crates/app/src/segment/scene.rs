@@ -76,6 +76,16 @@ pub struct SegmentationScene<'a> {
     objects: Vec<SceneObject>,
     /// Labels on the grid of the volume, 1 for the first object.
     labels: Option<LabelVolume>,
+    /// How many voxels of earlier objects the last one has taken over in `labels`.
+    taken_voxels: usize,
+}
+
+/// Paints what `mask` covers with `number`, and counts the voxels that another number had.
+fn paint(labels: &mut LabelVolume, origin: &Origin, mask: &Mask, number: u16) -> usize {
+    let is_other = |at: &[usize; 3]| labels.labels.get(*at).is_some_and(|l| *l != 0 && *l != number);
+    let taken = labels.covered(origin, mask).into_iter().flatten().filter(is_other).count();
+    labels.paint(origin, mask, number);
+    taken
 }
 
 impl<'a> SegmentationScene<'a> {
@@ -106,6 +116,7 @@ impl<'a> SegmentationScene<'a> {
             modality,
             objects: Vec::new(),
             labels,
+            taken_voxels: 0,
         }
     }
 
@@ -252,7 +263,7 @@ impl<'a> SegmentationScene<'a> {
         if let Some(labels) = &mut self.labels {
             let number = number(self.objects.len());
             labels.names.insert(number, label.to_owned());
-            labels.paint(&self.picture.origin, mask, number);
+            self.taken_voxels = paint(labels, &self.picture.origin, mask, number);
         }
         ObjectMeasures { box_xyxy, flat, centre_lps_mm, intensities }
     }
@@ -281,7 +292,7 @@ impl<'a> SegmentationScene<'a> {
         let masks = segmenter.follow(&frames, start, prompts)?;
         for (frame, mask) in frames.iter().zip(&masks).filter(|(_, m)| m.area_px() > 0) {
             if let Some(labels) = &mut self.labels {
-                labels.paint(&frame.origin, mask, label);
+                self.taken_voxels += paint(labels, &frame.origin, mask, label);
             }
         }
         let others = masks.iter().enumerate().filter(|(n, mask)| *n != start && mask.area_px() > 0).count();
@@ -297,6 +308,16 @@ impl<'a> SegmentationScene<'a> {
     pub fn solid(&self) -> Option<SolidMeasures> {
         let labels = self.labels.as_ref()?;
         Some(measure::solid(labels, number(self.objects.len())))
+    }
+
+    /// How many voxels the label map gives to the last object although earlier ones cover them too, in words.
+    pub fn taken_voxels(&self) -> Option<String> {
+        (self.taken_voxels > 0).then(|| {
+            format!(
+                "{} of its voxels belong to earlier objects too; the label map has them as this object's",
+                self.taken_voxels
+            )
+        })
     }
 
     /// How many slices of the last object are none that were stored, in words.

@@ -93,6 +93,31 @@ fn a_box_on_a_slice_is_measured_in_millimetres_and_the_volume_s_own_values() {
 }
 
 #[test]
+fn voxels_that_a_later_object_takes_over_are_counted() {
+    let ct = Ct::write();
+    let run = |output: Option<PathBuf>| {
+        let prompts = ObjectPrompts {
+            boxes: vec![[2.0, 3.0, 6.0, 8.0], [4.0, 3.0, 8.0, 8.0]],
+            ..ObjectPrompts::default()
+        };
+        Task { output, ..Task::new(&ct, prompts) }.run(None).unwrap()
+    };
+    let out = ct.dir.path().join("out");
+    let document = run(Some(out.clone()));
+    let [first, second] = document.objects.as_slice() else { panic!("{document:?}") };
+    assert!(first.notes.is_empty(), "{:?}", first.notes);
+    assert!(
+        second.notes.concat().starts_with("10 of its voxels belong to earlier objects too"),
+        "{second:?}"
+    );
+    let read = loader().load_volume(&MediaRef::file(out.join("labels.nii.gz"))).unwrap();
+    let labels = labels_of(&read).unwrap();
+    assert_eq!([1, 2].map(|l| labels.labels.iter().filter(|v| **v == l).count()), [10, 20]);
+    // Without a label map on disk nothing is taken over.
+    assert!(run(None).objects.iter().all(|o| o.notes.is_empty()));
+}
+
+#[test]
 fn masks_go_on_until_they_end() {
     let ct = Ct::write();
     let task = Task { propagate: true, ..Task::new(&ct, boxed([2.0, 3.0, 6.0, 8.0])) };

@@ -1,6 +1,6 @@
 //! Is a file what it was meant to be?
 
-use crate::object::{Dataset, Element, Object, Value, malformed};
+use crate::object::{Dataset, Element, Object, Value, malformed, offset_table};
 use crate::parse;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -32,7 +32,10 @@ fn same(meant: &Dataset, found: &Dataset) -> Result<(), MediaError> {
                 is_padded(a.bytes(), b.bytes()) || meant.big_endian != found.big_endian
             }
             (Value::Fragments(a), Some(Value::Fragments(b))) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_padded(a.bytes(), b.bytes()))
+                let [a_rest, b_rest] = [a, b].map(|all| all.get(1..).unwrap_or_default());
+                offset_table(a) == offset_table(b)
+                    && a_rest.len() == b_rest.len()
+                    && a_rest.iter().zip(b_rest).all(|(a, b)| is_padded(a.bytes(), b.bytes()))
             }
             _ => false,
         };
