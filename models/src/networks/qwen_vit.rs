@@ -51,6 +51,9 @@ pub(crate) struct VitConfig {
 /// Epsilon of every norm of the towers.
 const EPS: f64 = 1e-6;
 
+/// Names of the parts of Qwen3-VL's mergers.
+const THIRD: [&str; 3] = ["norm", "linear_fc1", "linear_fc2"];
+
 enum Mlp {
     /// Two layers.
     Plain { up: Linear, down: Linear },
@@ -164,7 +167,6 @@ impl QwenVit {
                 down: Linear::load(w, &name(down), merged, c.out, true)?,
             })
         };
-        const THIRD: [&str; 3] = ["norm", "linear_fc1", "linear_fc2"];
         let (positions, bias, deep) = match &c.tower {
             Tower::Qwen3 { side, deep } => {
                 let one = |(n, block): (usize, &usize)| {
