@@ -2,10 +2,10 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::Dtype;
-use crate::engine::memory::free_memory;
 use crate::error::LoadError;
 use crate::families::find;
 use crate::family::Family;
+use loupe_core::available::free_memory;
 
 /// What a checkpoint is and needs.
 pub struct Summary {

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             picture.height(),
             args.output.display()
         ));
+        picture.origin.warnings().for_each(|warning| out.say(warning));
     }
     Ok(Ended::Well)
 }

@@ -47,7 +47,16 @@ pub struct Origin {
     pub lps_from_source: Option<LpsFromPlane>,
 }
 
+/// How a step begins that says that something of the source is missing.
+pub const INCOMPLETE: &str = "incomplete: ";
+
 impl Origin {
+    /// Steps that say that the picture may not be what it should be, because something of its source is missing.
+    /// They belong wherever a result is shown.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(String::as_str).filter(|step| step.starts_with(INCOMPLETE))
+    }
+
     /// A picture that is its own source.
     pub fn of_size(width: usize, height: usize) -> Self {
         Self {

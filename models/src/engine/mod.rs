@@ -7,11 +7,13 @@ mod dump;
 mod generate;
 mod job;
 pub(crate) mod load;
-pub(crate) mod memory;
+mod memory;
+mod options;
 mod plan;
 mod prefill;
 mod prompt;
 mod reply;
+mod score;
 pub(crate) mod serve;
 mod step;
 #[cfg(test)]

@@ -173,7 +173,7 @@ impl VitShape {
             hidden,
             heads,
             depth: v.usize_or("depth", default[1])?,
-            theta: rope.map_or(Ok(10_000.0), |r| r.f64_or("rope_theta", 10_000.0))?,
+            theta: rope.map_or(Ok(10_000.0), |r| r.positive_f64_or("rope_theta", 10_000.0))?,
             activation,
         })
     }

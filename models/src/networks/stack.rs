@@ -42,7 +42,7 @@ impl StackConfig {
             intermediate: fields.positive_or("intermediate_size", plain.intermediate)?,
             depth: fields.positive_or("num_hidden_layers", plain.depth)?,
             heads: fields.positive_or("num_attention_heads", plain.heads)?,
-            eps: fields.f64_or("layer_norm_eps", plain.eps)?,
+            eps: fields.positive_f64_or("layer_norm_eps", plain.eps)?,
             activation: match fields.text("hidden_act")? {
                 None => plain.activation,
                 Some(name) => Activation::named(name)

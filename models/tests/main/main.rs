@@ -3,11 +3,13 @@
 
 mod adapters;
 mod common;
+mod damaged;
 mod encoders;
 mod families;
 mod layouts;
 mod lite_medsam;
 mod meshnet;
+mod options;
 mod pairs;
 mod parity;
 mod sam;
