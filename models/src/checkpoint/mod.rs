@@ -219,8 +219,7 @@ impl Checkpoint {
     /// All tensors, as the files describe them.
     pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
         let mut all = Vec::new();
-        for file in self.weight_files()? {
-        }
+        for file in self.weight_files()? {}
         Ok(all)
     }
 

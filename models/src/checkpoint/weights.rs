@@ -49,8 +49,6 @@ impl Dtype {
         }
     }
 
-    /// Bytes of a number.
-    pub(crate) const fn bytes(self) -> usize {
     /// Are the numbers in `bytes` finite? That is the case when not all bits of an exponent are set.
     fn are_finite(self, bytes: &[u8]) -> bool {
         let finite_16 = |all: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & all != all);
@@ -61,7 +59,8 @@ impl Dtype {
         }
     }
 
-    const fn bytes(self) -> usize {
+    /// Bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
