@@ -62,7 +62,8 @@ struct MaskReply {
 struct MaskTask<'a> {
     /// On the grid of the picture.
     mask: &'a Mask,
-    /// The stored slice, when the picture is one.
+    /// The stored slice, where the masks of a sample go through a volume; a picture by itself is flat, whatever
+    /// it was cut from.
     slice: Option<usize>,
     label: &'a str,
     /// Decides what is drawn at random.
@@ -83,6 +84,7 @@ impl SegmenterAnswerer<'_> {
             ));
         };
         let started = Instant::now();
+        let (mut drawn_masks, mut label_maps) = (false, false);
         let mut all = MaskReply {
             reply: Reply::from_text(String::new()),
             trace: MaskTrace {
@@ -97,6 +99,14 @@ impl SegmenterAnswerer<'_> {
             let id = format!("{}#{n}", sample.id);
             let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
             let file = self.mask_file(&one.at).map_err(|e| failed(e.to_string()))?;
+            let is_drawn = matches!(&*file, MaskFile::Drawn(_));
+            (drawn_masks, label_maps) = (drawn_masks | is_drawn, label_maps | !is_drawn);
+            let no_slice = sample.media.first().is_some_and(|media| media.view.slice.is_none());
+            if drawn_masks && label_maps && no_slice {
+                return Err(Failure::lasting(
+                    "drawn masks are of one slice, label maps of all; name the slice of the image, or give masks of one kind",
+                ));
+            }
             let (MaskFile::Drawn(drawn), label) = (&*file, &one.label) else {
                 self.through_volume(work, &file, &one.label, &id, &mut all)?;
                 continue;
@@ -109,8 +119,7 @@ impl SegmenterAnswerer<'_> {
             // A swapped picture comes from another patient and takes the size of the mask.
             let picture =
                 RESAMPLER.fitted(picture, mask.width(), mask.height()).map_err(|e| failed(e.to_string()))?;
-            let slice = picture.origin.slice;
-            self.segment(&picture, &MaskTask { mask: &mask, slice, label, id }, &mut all)?;
+            self.segment(&picture, &MaskTask { mask: &mask, slice: None, label, id }, &mut all)?;
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
         Ok(all)
@@ -162,7 +171,7 @@ impl SegmenterAnswerer<'_> {
             let Some((_, mask)) = shown else {
                 return Err(Failure::lasting("the label map holds nothing of the label in this slice"));
             };
-            let task = MaskTask { mask: &mask, slice: picture.origin.slice, label, id: id.to_owned() };
+            let task = MaskTask { mask: &mask, slice: None, label, id: id.to_owned() };
             all.trace.spacing_mm = picture.origin.spacing_mm.map(|[x, y]| vec![y, x]);
             return self.segment(picture, &task, all);
         }
