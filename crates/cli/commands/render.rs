@@ -38,6 +38,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             picture.height(),
             args.output.display()
         ));
+        for step in &picture.origin.steps {
+            out.say(&format!("  {step}"));
+        }
     }
     Ok(Ended::Well)
 }

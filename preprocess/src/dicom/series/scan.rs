@@ -8,17 +8,20 @@ use crate::dicom::geometry::FramePlane;
 use crate::dicom::image::modality_of;
 use crate::dicom::overlays::announcement;
 use crate::dicom::values::{Transform, presentation};
+use crate::loader::kind::FileKind;
 use crate::presentation::Presentation;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Modality;
+use loupe_core::words::counted;
 use loupe_dicom::object::{Dataset, Object};
 use loupe_dicom::parse;
 use loupe_dicom::tags;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 
 /// One frame of one file.
 #[derive(Debug, Clone)]
@@ -122,12 +125,15 @@ impl Rank {
 
 /// Groups the frames of all files that are DICOM images.
 pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Group>, MediaError> {
+    let others = AtomicUsize::new(0);
     let read = |blob: &Blob| -> Option<Result<Header, MediaError>> {
         let bytes = match blob.read(limits) {
             Ok(bytes) => bytes,
             Err(e) => return Some(Err(e)),
         };
         if !parse::looks_like_dicom(&bytes) {
+            let image = matches!(FileKind::sniff(&bytes), Some(FileKind::Picture(_) | FileKind::Volume(_)));
+            others.fetch_add(usize::from(image), Atomic::Relaxed);
             return None;
         }
         Some(guarded("DICOM", "data set", || header(&parse::parse(bytes, limits)?, limits)))
@@ -194,6 +200,11 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
             _ => ("DICOM files", "hold"),
         };
         let note = format!("{unreadable} {files} next to it {hold} no image or cannot be read");
+        groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
+    }
+    let others = others.into_inner();
+    if others > 0 {
+        let note = format!("{} of another format beside the DICOM files left aside", counted(others, "image file"));
         groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
     }
     for group in &mut groups {
