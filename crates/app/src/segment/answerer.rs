@@ -1,11 +1,12 @@
 //! A segmenter behind the seam of a run: prompts made from the reference masks, masks as the reply.
 
+use super::chosen::chosen;
 use super::drawn::drawn_mask;
 use crate::rethink::RESAMPLER;
 use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaLoader, MediaRef,
+    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaError, MediaLoader, MediaRef,
     ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter, SliceAt,
     Target, Work, WorkSource,
 };
@@ -98,7 +99,7 @@ impl SegmenterAnswerer<'_> {
         for (n, one) in wanted.iter().enumerate() {
             let id = format!("{}#{n}", sample.id);
             let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
-            let file = self.mask_file(&one.at).map_err(|e| failed(e.to_string()))?;
+            let file = self.last_mask.open(self.loader, &one.at).map_err(|e| failed(e.to_string()))?;
             let is_drawn = matches!(&*file, MaskFile::Drawn(_));
             (drawn_masks, label_maps) = (drawn_masks | is_drawn, label_maps | !is_drawn);
             let no_slice = sample.media.first().is_some_and(|media| media.view.slice.is_none());
@@ -123,18 +124,6 @@ impl SegmenterAnswerer<'_> {
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
         Ok(all)
-    }
-
-    /// The mask file of a sample; the samples of one image often name the same.
-    fn mask_file(&mut self, media: &MediaRef) -> Result<Arc<MaskFile>, loupe_core::MediaError> {
-        if let Some((kept, file)) = &self.last_mask.0
-            && kept == media
-        {
-            return Ok(Arc::clone(file));
-        }
-        let file = Arc::new(MaskFile::open(self.loader, media)?);
-        self.last_mask.0 = Some((media.clone(), Arc::clone(&file)));
-        Ok(file)
     }
 
     /// The slice that the sample shows, when it names one, or every stored slice that holds the structure, each
@@ -218,30 +207,39 @@ impl SegmenterAnswerer<'_> {
     }
 }
 
-/// The labels that a reference means: the one of the number `value`; else the one that is called `label`; else all
-/// that are there, which only a label map may mean: what a segmentation or structure set keeps apart is not united
-/// without a word.
+/// The masks that a reference means; see [`chosen`].
 fn meant(
     masks: &LabelledMasks,
     value: Option<&str>,
     label: &str,
     apart: bool,
 ) -> Result<LabelledMasks, String> {
-    if let Some(value) = value {
-        return masks.only(value).map_err(|e| e.to_string());
-    }
-    match masks.only(label) {
-        Ok(one) => Ok(one),
-        Err(error) if apart && masks.labels().len() > 1 => {
-            Err(format!("{error}; the reference's label has to be one of the mask's"))
-        }
-        Err(_) => Ok(masks.clone()),
+    match chosen(&masks.labels().iter().collect::<Vec<_>>(), value, label, apart)? {
+        Some(one) => masks.only(one).map_err(|e| e.to_string()),
+        None => Ok(masks.clone()),
     }
 }
 
 /// The mask file that was read last.
 #[derive(Default)]
 pub struct LastMask(Option<(MediaRef, Arc<MaskFile>)>);
+
+impl LastMask {
+    /// The mask file of a sample; the samples of one image often name the same.
+    ///
+    /// # Errors
+    /// As [`MaskFile::open`].
+    pub(crate) fn open(&mut self, loader: &Loader, media: &MediaRef) -> Result<Arc<MaskFile>, MediaError> {
+        if let Some((kept, file)) = &self.0
+            && kept == media
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(MaskFile::open(loader, media)?);
+        self.0 = Some((media.clone(), Arc::clone(&file)));
+        Ok(file)
+    }
+}
 
 fn failure(error: &SegmentError) -> Failure {
     match error {

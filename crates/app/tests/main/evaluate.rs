@@ -225,6 +225,7 @@ fn segments_and_regions_are_references_by_their_names() {
         row("liver", "binary.dcm", "1", Some(3)),
         row("parts", "structures.dcm", "Parts", None),
         row("unclear", "binary.dcm", "organ", None),
+        row("unsaid", "binary.dcm", "", None),
     ];
     put(&dir.path().join("data.jsonl"), rows.join("\n").as_bytes());
     let set = DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None }
@@ -241,9 +242,21 @@ fn segments_and_regions_are_references_by_their_names() {
     assert_eq!(prompts("liver"), ["box 1,2,9,8"]);
     // One slice with two parts, another with one.
     assert_eq!(prompts("parts"), ["box 0,0,12,9", "box 4,4,6,6"]);
-    let why = lines(&run).into_iter().find(|line| line.prediction.id == "unclear").unwrap();
-    let why = serde_json::to_string(&why).unwrap();
-    assert!(why.contains("no label") && !why.contains("Liver"), "{why}");
+    let why = |id: &str| {
+        let line = lines(&run).into_iter().find(|line| line.prediction.id == id).unwrap();
+        serde_json::to_string(&line).unwrap()
+    };
+    let (unclear, unsaid) = (why("unclear"), why("unsaid"));
+    assert!(unclear.contains("no label") && !unclear.contains("Liver"), "{unclear}");
+    assert!(unsaid.contains("the mask has 2 labels (1, 2)") && !unsaid.contains("Liver"), "{unsaid}");
+    // A check says the same of the same rows, before anything is run.
+    let data = DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None };
+    let report = loupe_app::data::check(&data, &ImageOptions::default()).unwrap();
+    let said: Vec<&str> = report.splits[0].notes.iter().map(|note| note.text.as_str()).collect();
+    let [unclear, unsaid] = said.as_slice() else { panic!("{said:?}") };
+    assert!(unclear.contains("line 4") && unclear.contains("no label \"organ\""), "{unclear}");
+    assert!(unsaid.contains("line 5") && unsaid.contains("2 labels (1, 2)"), "{unsaid}");
+    assert!(!report.is_good());
 }
 
 /// Reads what is said.
