@@ -44,9 +44,14 @@ bench:
     cargo bench -p loupe-eval
 
 # Mutants of hostile files through every reader, on stable Rust (fuzz/README.md has the fuzzers)
-attack:
+mutants:
     cargo test --locked -p loupe-preprocess mutants
     cargo test --locked -p loupe-datasets mutants
+
+# Broken inputs of every kind against the built program, for so many minutes (docs/robustness.md)
+attack MINUTES="1":
+    cargo build --locked
+    cargo run --locked -p attack -- --minutes {{MINUTES}}
 
 # Fuzz one reader for a minute: `just fuzz dicom`; needs cargo-fuzz and nightly Rust
 fuzz TARGET SECONDS="60":

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loupe_app::Listener;
+use loupe_core::words::{is_active, visible};
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,10 +39,11 @@ impl Printer {
         Self { json, quiet, bar: Mutex::new(None) }
     }
 
-    /// Text on stdout, as it is.
+    /// Text on stdout. Names, replies and contents of files come from others, so what would steer a terminal is
+    /// written out; a JSON document holds everything as it is.
     pub(crate) fn text(&mut self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(visible(text).as_bytes())?;
         out.flush()?;
         Ok(())
     }
@@ -54,7 +56,16 @@ impl Printer {
     /// A JSON document on stdout.
     pub(crate) fn document(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)?;
-        self.line(&text)
+        // Outside of strings there are none of these, and within them they may be written so.
+        let mut safe = String::with_capacity(text.len() + 1);
+        for c in text.chars() {
+            if c != '\n' && is_active(c) {
+                safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+            } else {
+                safe.push(c);
+            }
+        }
+        self.line(&safe)
     }
 
     /// Words for people, on stderr.
@@ -63,7 +74,7 @@ impl Printer {
             return;
         }
         let write = || {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", visible(text));
         };
         match &*self.bar() {
             Some(bar) => bar.suspend(write),
@@ -82,7 +93,7 @@ impl Printer {
             }
             last = cause;
         }
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", visible(&text));
     }
 
     /// True when stdout is a terminal.
@@ -130,7 +141,7 @@ impl Listener for Printer {
 
     fn note(&self, words: &str) {
         if let Some(bar) = &*self.bar() {
-            bar.set_message(words.to_owned());
+            bar.set_message(visible(words).into_owned());
         }
     }
 

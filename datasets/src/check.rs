@@ -1,6 +1,6 @@
 //! Is a set on disk what it should be? Counts, images, ids, checksums, and every row that is odd.
 
-use crate::digest::sha256_hex;
+use crate::digest::file_sha256;
 use crate::entry::SetEntry;
 use crate::listed::Listed;
 use crate::open::find;
@@ -345,7 +345,7 @@ impl<'a> Checker<'a> {
             }
             return sought.is_there;
         }
-        let there = path.exists();
+        let there = path.is_file() || path.is_dir();
         let said = self.set.about(sample, &format!("missing image: {}", media.name));
         let order = self.files.len();
         self.files.insert(name, SoughtFile { is_there: there, order, first: said, further: Vec::new() });
@@ -354,7 +354,7 @@ impl<'a> Checker<'a> {
             self.found.missing_images += 1;
         } else if let Some(stated) = sample.tag("image_sha256").filter(|_| first) {
             self.found.known_checksums += 1;
-            let same = std::fs::read(path).is_ok_and(|b| sha256_hex(&[&b]).eq_ignore_ascii_case(stated));
+            let same = file_sha256(path).is_ok_and(|sum| sum.eq_ignore_ascii_case(stated));
             if !same {
                 self.found.wrong_checksums += 1;
                 self.say(

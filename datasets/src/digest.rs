@@ -1,9 +1,9 @@
 //! Digests of files and texts, in hexadecimal.
 
 use loupe_core::DataError;
+use loupe_core::files::open_regular;
 use loupe_core::words::hex;
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn text_sha256(text: &str) -> String {
 /// When it cannot be read.
 pub fn file_sha256(path: &Path) -> Result<String, DataError> {
     let file = || path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    File::open(path)
+    open_regular(path)
         .and_then(reader_sha256)
         .map_err(|e| DataError::Read { file: file(), problem: e.to_string() })
 }

@@ -11,7 +11,10 @@ pub(crate) type Spots = HashMap<String, Vec<(Arc<str>, Spot)>>;
 
 /// Reads what a row holds besides text, when the row is asked for.
 pub(crate) trait Embedded: Send + Sync {
-    /// Adds the images (or masks) of `row` to its sample, in order, absent ones left out.
+    /// Adds the images (or masks) of `row` to its sample, in order.
+    ///
+    /// # Errors
+    /// When they cannot be read, or one is missing that the row is about.
     fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError>;
 }
 

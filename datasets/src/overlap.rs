@@ -4,7 +4,7 @@
 //! perceptual hash, when there is one, so that a re-encoded one is (that needs pixels, which are
 //! decoded elsewhere).
 
-use crate::digest::sha256_hex;
+use crate::digest::{file_sha256, sha256_hex};
 use loupe_core::{DataError, Dataset, MediaRef, MediaSource, Sample};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -122,10 +122,9 @@ struct Key {
 fn keys(sample: &Sample, hashes: &mut Hashes) -> Vec<Key> {
     let hash = |source: &MediaSource, hashes: &mut Hashes| match source {
         MediaSource::Bytes(bytes) => Some(sha256_hex(&[bytes])),
-        MediaSource::File(path) => hashes
-            .entry(path.clone())
-            .or_insert_with(|| std::fs::read(path).ok().map(|bytes| sha256_hex(&[&bytes])))
-            .clone(),
+        MediaSource::File(path) => {
+            hashes.entry(path.clone()).or_insert_with(|| file_sha256(path).ok()).clone()
+        }
         MediaSource::Folder(_) => None,
     };
     sample.media.iter().map(|m| Key { name: m.name.clone(), hash: hash(&m.source, hashes) }).collect()

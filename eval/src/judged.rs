@@ -1,6 +1,7 @@
 //! The items of a run with what profiles decided about them.
 
-use crate::profile::{Case, Judgement, Profile};
+use crate::profile::{Case, Judgement, Profile, Verdict};
+use loupe_core::guard::caught;
 use loupe_core::{Prediction, Sample};
 use loupe_run::{Item, ReplyLine, RunError, RunFolder};
 use std::path::Path;
@@ -34,7 +35,12 @@ pub(crate) fn case<'a>(sample: &'a Sample, prediction: &'a Prediction, item: &'a
 
 /// What the profiles decide about a case, under their names.
 pub(crate) fn judge(profiles: &[&dyn Profile], case: &Case<'_>) -> Vec<(String, Judgement)> {
-    profiles.iter().map(|p| (p.name().to_owned(), p.judge(case))).collect()
+    // Rules that fail on a reply leave that reply without a verdict, and say so.
+    let judged = |profile: &dyn Profile| {
+        let rule = "the rules failed on this reply in a way that they should not; please report it";
+        caught(|| profile.judge(case)).unwrap_or_else(|| Judgement::bare(Verdict::Unscored, rule, ""))
+    };
+    profiles.iter().map(|p| (p.name().to_owned(), judged(*p))).collect()
 }
 
 /// Every item in dataset order, judged here and now; items that the run has not come to have no reply and

@@ -3,9 +3,11 @@
 use crate::judged::{JudgedItem, case, judge};
 use crate::profile::Judgement;
 use crate::summary::{Scoring, Summariser, Summary};
+use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
-use loupe_core::{Prediction, Score};
-use loupe_run::{Item, RunError, RunFolder, replace};
+use loupe_core::words::counted;
+use loupe_core::{Metric, Prediction, Sample, Score};
+use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::File;
@@ -104,18 +106,32 @@ impl ScoredRun {
     pub fn of(dir: &Path, scoring: &Scoring<'_>) -> Result<Self, RunError> {
         let folder = RunFolder::open(dir)?.with_data_root(scoring.data_root);
         let mut summariser = Summariser::new(scoring);
-        let mut failed = None;
+        let (mut failed, mut damaged, mut incomplete) = (None, None, 0);
         replace(dir, SCORES, |to| {
             write!(to, "{{\"format\": 1, \"items\": [")?;
             let mut between = "\n";
-            for item in folder.items().map_err(|e| remember(&mut failed, e))? {
+            let items = folder.items().map_err(|e| remember(&mut failed, e))?;
+            damaged = damaged_lines(&items.damaged);
+            for item in items {
                 let item = item.map_err(|e| remember(&mut failed, e))?;
+                incomplete += usize::from(has_incomplete_picture(&item));
                 add(&item, scoring, &mut summariser, to, &mut between)?;
             }
             to.write_all(b"\n]}\n")
         })
         .map_err(|e| failed.take().unwrap_or(e))?;
-        let summary = summariser.finish(&folder.made_by);
+        let mut summary = summariser.finish(&folder.made_by);
+        if incomplete > 0 {
+            let replies = counted(incomplete, "answer");
+            summary
+                .run
+                .notes
+                .push(format!("{replies} about pictures whose source is incomplete (see the page)"));
+        }
+        // Where every item has its reply, they were asked again already.
+        if let Some(words) = damaged.filter(|_| summary.missing > 0) {
+            summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
+        }
         replace(dir, "summary.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &summary)?;
             to.write_all(b"\n")
@@ -174,7 +190,7 @@ fn add(
     let case = case(sample, &prediction, item);
     let verdicts = judge(scoring.profiles, &case);
     let measured: Vec<(&'static str, Score)> =
-        scoring.metrics.iter().map(|m| (m.name(), m.score(sample, &prediction))).collect();
+        scoring.metrics.iter().map(|m| (m.name(), measured(*m, sample, &prediction))).collect();
     summariser.add(&case, &verdicts, &measured);
     let (reply, failure) = words(&prediction);
     let line = ScoreLine {
@@ -187,6 +203,18 @@ fn add(
         metrics: &measured,
     };
     write_line(to, between, &line)
+}
+
+/// Was something of what a reply is about missing, such as a file of a series?
+fn has_incomplete_picture(item: &Item) -> bool {
+    let pictures = item.reply.iter().flat_map(|reply| &reply.pictures);
+    pictures.flat_map(|picture| picture.origin.warnings()).next().is_some()
+}
+
+/// What a metric says of a reply; one that panics at it has no figure for it.
+fn measured(metric: &dyn Metric, sample: &Sample, prediction: &Prediction) -> Score {
+    let failed = || Score::Unscored("the metric failed on this reply; please report it".into());
+    caught(|| metric.score(sample, prediction)).unwrap_or_else(failed).finite()
 }
 
 /// Keeps the reading error while the writer is told to give up.
@@ -338,6 +366,7 @@ mod tests {
         let first: serde_json::Value = serde_json::from_str(others.lines().next().unwrap()).unwrap();
         let mut other = first.clone();
         other["outcome"] = serde_json::json!({ "failed": { "reason": "asked again" } });
+        other.as_object_mut().unwrap().remove("sum");
         std::fs::write(&replies, format!("{others}\n{last}\n{other}\n")).unwrap();
 
         let late: serde_json::Value = serde_json::from_str(last).unwrap();

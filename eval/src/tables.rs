@@ -393,7 +393,7 @@ pub fn comparison(c: &Comparison) -> String {
     join(&comparison_tables(c), Format::Terminal)
 }
 
-/// Many runs under one profile, best first by the first figure; a column a figure, each with its
+/// Many runs under one profile, best first by the first figure, unfinished ones last; a column a figure, each with its
 /// interval, and the n of the first. Runs without the profile are left out.
 pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
     let mut names: Vec<&str> = Vec::new();
@@ -408,14 +408,20 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
         found.push((label, summary, of));
     }
     let value = |of: &ProfileSummary| of.figures.first().and_then(|f| f.value).unwrap_or(f64::NEG_INFINITY);
-    found.sort_by(|a, b| value(b.2).total_cmp(&value(a.2)).then(a.0.cmp(b.0)));
+    // What a run scores that has not come to all its samples is no place among those that have.
+    let unfinished = |summary: &Summary| summary.missing > 0;
+    found.sort_by(|a, b| {
+        let order = unfinished(a.1).cmp(&unfinished(b.1));
+        order.then(value(b.2).total_cmp(&value(a.2))).then(a.0.cmp(b.0))
+    });
     let mut table = Table::new(
         format!("leaderboard · {profile}"),
         &[&["run", "model", "dataset", "n", "published rows"][..], &names].concat(),
     );
     for (label, summary, of) in found {
         let n = of.figures.first().map_or(0, |f| f.n);
-        let published = summary.run.incomplete().unwrap_or_default();
+        let missing = unfinished(summary).then(|| format!("unfinished, {} not asked yet", summary.missing));
+        let published = missing.into_iter().chain(summary.run.incomplete()).collect::<Vec<_>>().join("; ");
         let (model, dataset) = (summary.run.model.clone(), summary.run.dataset.clone());
         let mut row = vec![label.to_owned(), model, dataset, n.to_string(), published];
         row.extend(names.iter().map(|name| {

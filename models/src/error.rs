@@ -96,6 +96,14 @@ pub enum LoadError {
         /// Type in the file.
         dtype: String,
     },
+    /// A tensor holds a value that is not a number, or infinite.
+    #[error(
+        "tensor {name:?} holds values that are not finite; the file is damaged, or was written by a training run that failed"
+    )]
+    NotFinite {
+        /// Name as in the file.
+        name: String,
+    },
     /// Two tensors of the files mean the same weight.
     #[error("tensors {first:?} and {second:?} are the same weight of the architecture")]
     TwiceTheSame {

@@ -6,7 +6,8 @@
 //! and [`load_encoder`] do the same for models of the other seams. Every published family is a file of
 //! [`families`] and a line of [`FAMILIES`]; adding one is described in `docs/adding-a-model.md`.
 //!
-//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `layers`,
+//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `kernels` (products by
+//! instruction set), `layers`,
 //! `networks` (what has weights), `processors` (pictures to what networks read), `chat` (turns to tokens),
 //! `engine` (batches of asks to replies), `families`.
 //!
@@ -35,13 +36,14 @@ mod engine;
 mod error;
 pub mod families;
 mod family;
+mod kernels;
 mod layers;
 mod networks;
 mod options;
 mod processors;
 
 pub use checkpoint::Checkpoint;
-pub use checkpoint::weights::Dtype;
+pub use checkpoint::weights::{Dtype, Quant};
 pub use error::LoadError;
 pub use families::FAMILIES;
 pub use family::{Clues, Family, Load, Loader};
@@ -72,6 +74,10 @@ fn family(
     match family.load {
         Loader::Answers(_) => Ok(family),
         _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
+        _ if options.quant.is_some() => {
+            let problem = format!("only language models are quantised, and {} is none", family.name);
+            Err(LoadError::Option { option: "--quant", problem })
+        }
         _ => Ok(family),
     }
 }

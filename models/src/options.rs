@@ -1,6 +1,6 @@
 //! How a checkpoint is loaded.
 
-use crate::checkpoint::weights::Dtype;
+use crate::checkpoint::weights::{Dtype, Quant};
 use crate::error::LoadError;
 use candle_core::Device;
 use loupe_preprocess::resize::Backend;
@@ -23,6 +23,9 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Number type of the weights; `None` for f32 on the processor and bf16 on CUDA.
     pub dtype: Option<Dtype>,
+    /// How the weights of the language model are quantised, on the processor; what else there is (vision towers) is then kept as
+    /// bf16 unless `dtype` says otherwise.
+    pub quant: Option<Quant>,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
     /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
@@ -74,6 +77,7 @@ impl Default for LoadOptions {
         Self {
             device: DeviceChoice::Cpu,
             dtype: None,
+            quant: None,
             resample: None,
             pixels: PixelBounds::default(),
             pan_and_scan: false,

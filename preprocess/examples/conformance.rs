@@ -57,7 +57,7 @@ fn file(path: &Path, dump: Option<std::path::PathBuf>) -> Result<Value, loupe_co
     let has_voi = grey && image.picture(&first).is_ok();
     for frame in 0..format.frames {
         let bytes: Vec<u8> = if grey {
-            image.stored(frame)?.to_f64().iter().flat_map(|v| v.to_le_bytes()).collect()
+            image.stored(frame)?.to_f64()?.iter().flat_map(|v| v.to_le_bytes()).collect()
         } else {
             image.rgb(frame)?
         };

@@ -156,7 +156,14 @@ impl MaskFile {
             },
             Self::Structures(set) => {
                 let off_plane = if options.resample { OffPlane::Nearest } else { OffPlane::Refuse };
-                set.onto(grid, &own, off_plane, limits)?
+                // A region that cannot be used does not stand in the way of the one that is wanted.
+                let wanted = options
+                    .label
+                    .as_deref()
+                    .map(|label| set.with_only(label))
+                    .transpose()
+                    .map_err(unusable)?;
+                wanted.as_ref().unwrap_or(set).onto(grid, &own, off_plane, limits)?
             }
             Self::Labels { masks, placed } => on_grid(masks, *placed, grid, options.resample, limits)?,
             Self::Drawn(_) => return Err(elsewhere()),

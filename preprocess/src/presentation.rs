@@ -3,6 +3,7 @@
 
 use crate::dicom::lut::Lut;
 use loupe_core::media::MediaError;
+use loupe_core::picture::BLANK;
 use loupe_core::window::{Side, Window};
 use serde::Serialize;
 
@@ -143,7 +144,7 @@ impl GreyScale {
             Side::Below => "below",
             Side::Above => "above",
         };
-        Some(format!("the window lies outside of the values: all of them are {side} it and shown as one level"))
+        Some(format!("{BLANK}the window lies outside of the values: all of them are {side} it and shown as one level"))
     }
 
     /// Everything that was done, in order.

@@ -10,6 +10,7 @@ use loupe_core::picture::{Origin, Picture};
 use loupe_core::volume::{Modality, Volume};
 use loupe_core::window::{Window, WindowFunction};
 use ndarray::Array3;
+use std::collections::BTreeMap;
 
 /// Percentiles that bound the grey levels where nothing else says how to show intensities.
 pub const DEFAULT_PERCENTILES: (f64, f64) = (0.5, 99.5);
@@ -104,22 +105,68 @@ fn range_of(values: &[f32]) -> Result<(f64, f64), MediaError> {
     if low > high { Err(no_values()) } else { Ok((low.into(), high.into())) }
 }
 
-/// Percentiles of the finite values as numpy's `percentile(method="linear")`; `None` without any.
+/// Percentiles of the finite values as numpy's `percentile(method="linear")`; `None` without any. Values are
+/// counted by their upper and lower halves of bits instead of sorted, so that a volume is not copied.
 pub fn percentiles<const N: usize>(values: &[f32], wanted: [f64; N]) -> Option<[f64; N]> {
-    let mut finite: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    if finite.is_empty() {
-        return None;
+    let mut upper = vec![0usize; 1 << 16];
+    for value in values.iter().filter(|v| v.is_finite()) {
+        upper[(rank_key(*value) >> 16) as usize] += 1;
     }
-    let last = finite.len() - 1;
-    Some(wanted.map(|p| {
-        let at = (p / 100.0 * last as f64).clamp(0.0, last as f64);
-        let index = at.floor() as usize;
-        let (_, &mut below, above) = finite.select_nth_unstable_by(index, f32::total_cmp);
-        let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(below);
-        let (below, next, share) = (f64::from(below), f64::from(next), at - index as f64);
+    let count: usize = upper.iter().sum();
+    let last = count.checked_sub(1)?;
+    let at = wanted.map(|p| (p / 100.0 * last as f64).clamp(0.0, last as f64));
+    let ranks: Vec<usize> = at.iter().flat_map(|at| [*at as usize, (*at as usize + 1).min(last)]).collect();
+    let found = at_ranks(values, &upper, &ranks);
+    let mut pairs = at.iter().zip(found.chunks_exact(2)).map(|(at, pair)| {
+        let (below, next, share) = (f64::from(pair[0]), f64::from(pair[1]), at.fract());
         // numpy's `_lerp` counts from the nearer end.
         if share < 0.5 { below + (next - below) * share } else { next - (next - below) * (1.0 - share) }
-    }))
+    });
+    Some(wanted.map(|_| pairs.next().unwrap_or_default()))
+}
+
+/// Orders as the values do (`f32::total_cmp`).
+fn rank_key(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+}
+
+fn of_rank_key(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
+}
+
+/// The finite values at these places of their order; `upper` counts them by the upper half of their key.
+fn at_ranks(values: &[f32], upper: &[usize], ranks: &[usize]) -> Vec<f32> {
+    // The half that each rank falls into, and its place within it.
+    let place = |rank: usize| {
+        let mut before = 0;
+        for (half, count) in (0u32..).zip(upper) {
+            if rank < before + count {
+                return (half, rank - before);
+            }
+            before += count;
+        }
+        (u32::from(u16::MAX), 0)
+    };
+    let places: Vec<(u32, usize)> = ranks.iter().map(|rank| place(*rank)).collect();
+    let mut lower: BTreeMap<u32, Vec<usize>> =
+        places.iter().map(|(half, _)| (*half, vec![0usize; 1 << 16])).collect();
+    for key in values.iter().filter(|v| v.is_finite()).map(|v| rank_key(*v)) {
+        if let Some(counts) = lower.get_mut(&(key >> 16)) {
+            counts[(key & 0xFFFF) as usize] += 1;
+        }
+    }
+    let value = |(half, rank): &(u32, usize)| {
+        let mut before = 0;
+        for (low, count) in (0u32..).zip(lower.get(half).into_iter().flatten()) {
+            before += count;
+            if *rank < before {
+                return of_rank_key(half << 16 | low);
+            }
+        }
+        0.0
+    };
+    places.iter().map(value).collect()
 }
 
 /// An axis of the voxel grid and whether it is walked backwards.

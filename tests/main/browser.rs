@@ -253,3 +253,46 @@ fn decoded(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
     digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }
+
+/// Tags called like what every object has, or like the page's own filters, are tags like others.
+#[test]
+fn tags_may_be_called_like_anything() {
+    let names = ["__proto__", "constructor", "toString", "hasOwnProperty", "verdict", "rule", "right"];
+    let mut page = Page { title: "Tags".into(), ..Page::default() };
+    for n in 0..6 {
+        page.items.push(PageItem {
+            id: format!("{n}"),
+            question: format!("Question {n}?"),
+            verdict: ["correct", "wrong"][n % 2].into(),
+            tags: names
+                .map(|name| (name.to_owned(), ["left", "right"][usize::from(n < 2)].to_owned()))
+                .into(),
+            ..PageItem::default()
+        });
+    }
+    let script = r##"
+        await until(() => document.querySelector("#filters select"));
+        seen.all = count();
+        const selects = Array.from(document.querySelectorAll("#filters select"));
+        seen.keys = selects.map((s) => s.dataset.key);
+        seen.counts = selects.map((s) => {
+          s.value = s.options[s.options.length - 1].value;
+          s.dispatchEvent(new Event("change"));
+          const shown = count();
+          s.value = "";
+          s.dispatchEvent(new Event("change"));
+          return shown;
+        });
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert_eq!(seen["all"], "6 of 6 samples");
+    let mut keys: Vec<&str> = seen["keys"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let counts = seen["counts"].as_array().unwrap();
+    // The page's own filter for the verdict, and one for each tag.
+    assert_eq!((keys.remove(0), &counts[0]), ("verdict", &"3 of 6 samples".into()));
+    keys.sort_unstable();
+    let mut wanted = names;
+    wanted.sort_unstable();
+    assert_eq!(keys, wanted);
+    assert!(counts.iter().skip(1).all(|c| c == "2 of 6 samples"), "{counts:?}");
+}

@@ -136,10 +136,10 @@ fn a_judge_is_asked_once_on_record_and_its_failures_stay_failures() {
     assert_eq!((&body["model"], &body["temperature"]), (&json!("judge-7b"), &json!(0)));
     let record = fs::read_to_string(run.join("judge.jsonl")).unwrap();
     assert!(record.contains("Reference answer: left lung") && !record.contains("secret-key"));
-    assert_eq!(record.lines().count(), 3, "replies of the judge are kept, failures are not");
-    // Again: only what failed is asked, and only that.
+    assert_eq!(record.lines().count(), 2, "verdicts of the judge are kept, failures and mumbling are not");
+    // Again: what has no verdict is asked, and only that.
     judged(&["score", path(&run)]);
-    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 6);
+    assert_eq!(endpoint.requests.load(Ordering::SeqCst), 7);
     // Nobody there: no verdict at all, and nothing in its place.
     let away = loupe(&[
         "score",

@@ -80,6 +80,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// What is said about pictures whose sources are incomplete.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.pictures.iter().flat_map(|picture| picture.origin.warnings())
+    }
+
     /// Decodes the images in the view that was asked for.
     ///
     /// # Errors

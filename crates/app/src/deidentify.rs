@@ -3,6 +3,7 @@
 use crate::error::{AppError, InStep};
 use crate::key::{Key, must_be_apart};
 use crate::listener::Listener;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_core::{DecodeLimits, MediaError};
 pub use loupe_preprocess::dicom::blank::{Blank, Selection};
 pub use loupe_preprocess::dicom::deid::Dates;
@@ -114,7 +115,9 @@ pub fn deidentify(
             return Err(AppError::input("a key has a secret of its own; give --key or --secret, not both"));
         }
         (Some(key), None) => key.secret(),
-        (None, Some(path)) => std::fs::read(path).step(|| format!("{} could not be read", path.display()))?,
+        (None, Some(path)) => {
+            read_at_most(path, SETTINGS_BYTES).step(|| format!("{} could not be read", path.display()))?
+        }
         (None, None) => unguessable(),
     };
     if secret.is_empty() {

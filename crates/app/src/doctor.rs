@@ -1,9 +1,14 @@
 //! Can this machine and a checkpoint do the job?
 
-use crate::error::AppError;
+use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
-use loupe_core::{Ask, GenerationLimits, Picture};
+use loupe_core::{
+    Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
+};
+use loupe_models::{Checkpoint, Loader, families};
+use ndarray::Array3;
 use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,26 +47,76 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
     all
 }
 
-/// Asks the model one question about a small drawn picture; with what there is to know of its settings.
+/// Loads the model and lets it do once what it is for, on a drawn picture, so that weights and settings that give
+/// numbers which are not finite are found here; with what there is to know of its settings.
 fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
-    let mut model = options.open()?;
-    let loaded = started.elapsed().as_secs_f64();
+    let seconds = |since: Instant| since.elapsed().as_secs_f64();
+    let checkpoint = options.folder.as_deref().map(Checkpoint::directory);
+    let family = checkpoint.as_ref().map(|c| families::find(c, None)).transpose();
+    let family = family.step(|| "the checkpoint could not be read".to_owned())?;
     let (width, height) = (96usize, 64usize);
     let pixels: Vec<u8> = (0..width * height).map(|n| ((n % width) * 2 + n / width) as u8).collect();
-    let picture = Arc::new(Picture::new(width, height, 1, pixels)?);
-    let limits = GenerationLimits { max_new_tokens: 4, ..GenerationLimits::default() };
-    let ask = Ask::pictures_then(vec![picture], "What is shown?", limits);
-    let started = Instant::now();
-    let reply = model.generate(&[ask]).into_iter().next().transpose()?;
-    let info = model.info();
+    let picture = Picture::new(width, height, 1, pixels)?;
+    let (info, loaded, did) = match family.map(|f| &f.load) {
+        None | Some(Loader::Answers(_)) => {
+            let mut model = options.open()?;
+            let loaded = seconds(started);
+            let limits = GenerationLimits { max_new_tokens: 4, ..GenerationLimits::default() };
+            let mut asked = |pictures| {
+                let ask = Ask::pictures_then(pictures, "What is shown?", limits.clone());
+                model.generate(&[ask]).into_iter().next().transpose()
+            };
+            let mut reply = asked(vec![Arc::new(picture)]);
+            // Of the families that answer, those of words alone place nothing in pictures.
+            let words_alone = family.is_some_and(|f| f.box_dialect.is_none());
+            if words_alone && matches!(reply, Err(ModelError::Picture { .. })) {
+                reply = asked(Vec::new());
+            }
+            let tokens = reply?.map_or(0, |r| r.counts.prompt_tokens);
+            (model.info().clone(), loaded, format!("{tokens} prompt tokens answered"))
+        }
+        Some(Loader::Segments(_)) => {
+            let mut model = options.open_segmenter(None)?;
+            let loaded = seconds(started);
+            let region = Box2::new(24.0, 16.0, 72.0, 48.0);
+            let found = model.segment(&picture, &[SegmentPrompt::Box(region)])?;
+            (model.info().clone(), loaded, format!("a box segmented to {} masks", found.len()))
+        }
+        Some(Loader::Labels(_)) => {
+            let mut model = options.open_volume_segmenter(None)?;
+            let loaded = seconds(started);
+            let voxels = Array3::from_shape_fn((16, 16, 16), |(k, j, i)| (k + j + i) as f32);
+            let volume = Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Mr };
+            let labels = model.label(&volume)?;
+            (model.info().clone(), loaded, format!("{} voxels labelled", labels.labels.len()))
+        }
+        Some(Loader::Encodes { .. }) => {
+            let dir = options.folder.as_deref().unwrap_or(Path::new("."));
+            let mut model = loupe_models::load_encoder(&Checkpoint::directory(dir), &options.load)
+                .step(|| format!("the text encoder in {} could not be loaded", dir.display()))?;
+            let loaded = seconds(started);
+            let last = model.layers();
+            let encoded = model.encode(&["no acute finding"], last)?;
+            let tokens = encoded.first().map_or(0, |text| text.ids.len());
+            (model.info().clone(), loaded, format!("{tokens} tokens encoded"))
+        }
+        Some(Loader::Pairs(_)) => {
+            let dir = options.folder.as_deref().unwrap_or(Path::new("."));
+            let mut model = loupe_models::load_pair_encoder(&Checkpoint::directory(dir), &options.load)
+                .step(|| format!("the model in {} could not be loaded", dir.display()))?;
+            let loaded = seconds(started);
+            let (shown, said) = (model.picture(&picture)?, model.text("no acute finding")?);
+            let logit = model.logit().of(&shown, &said);
+            (model.info().clone(), loaded, format!("a picture and a text compared to {logit:.3}"))
+        }
+    };
     let computed = info.checkpoint().map_or_else(String::new, |c| format!(", {} on {}", c.dtype, c.device));
     let about = format!(
-        "{} ({}{computed}): loaded in {loaded:.1} s, {} prompt tokens answered in {:.1} s",
+        "{} ({}{computed}): loaded in {loaded:.1} s, {did} in {:.1} s",
         info.name,
         info.described(),
-        reply.map_or(0, |r| r.counts.prompt_tokens),
-        started.elapsed().as_secs_f64()
+        seconds(started) - loaded
     );
     Ok((about, info.notes().to_vec()))
 }

@@ -5,6 +5,7 @@ use crate::error::{AppError, InStep};
 use crate::judge::from_cache;
 use crate::listener::Listener;
 use crate::profiles::profile;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_eval::metrics::{Compute, METRICS, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::{Profile, Summary};
 use std::path::Path;
@@ -83,7 +84,7 @@ impl Earlier {
 /// When it was not, or its file is damaged.
 pub fn read_summary(dir: &Path) -> Result<Summary, AppError> {
     let path = dir.join("summary.json");
-    let text = std::fs::read(&path)
+    let text = read_at_most(&path, SETTINGS_BYTES)
         .step(|| format!("{} has no summary; score it with `loupe score`", dir.display()))?;
     serde_json::from_slice(&text).step(|| format!("{}", path.display()))
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection};
+pub use loupe_run::{Finished, Invocation, Selection, damaged_lines};
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +107,8 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
     plan.retry_failed = options.retry_failed;
+    // What waits for the model takes no more than a part of what reading it may take.
+    plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
     plan.settings = settings(options, respondent.info());

@@ -17,12 +17,21 @@ pub struct ViewEntry {
     /// Plane of the slice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plane: Option<Plane>,
+    /// What is missing of the source, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl ViewEntry {
     /// The view that a picture with this origin shows of `image`.
     pub fn of(origin: &Origin, image: &str) -> Self {
-        Self { image: image.to_owned(), frame: origin.frame, slice: origin.slice, plane: origin.plane }
+        Self {
+            image: image.to_owned(),
+            frame: origin.frame,
+            slice: origin.slice,
+            plane: origin.plane,
+            warnings: origin.warnings().map(str::to_owned).collect(),
+        }
     }
 }
 

@@ -2,14 +2,19 @@
 
 use crate::error::{AppError, InStep};
 use crate::listener::Listener;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::Profile;
 use loupe_eval::llm_judge::{Cache, Judge, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for};
 use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_models::LoadOptions;
 use loupe_run::RunFolder;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use loupe_eval::llm_judge::Reading;
+
+/// Most requests at a time; each has a thread.
+const MOST_PARALLEL: usize = 256;
 
 /// Who judges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct JudgeOptions {
     pub cache: Option<PathBuf>,
     /// Requests at a time.
     pub parallel: usize,
+    /// Longest time for one reply of an endpoint.
+    pub patience: Duration,
 }
 
 impl JudgeOptions {
@@ -85,7 +92,7 @@ impl JudgeOptions {
         let mut rubric = Rubric { reading: self.reading, ..Rubric::default() };
         if let Some(file) = &self.prompt {
             let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-            let text = std::fs::read_to_string(file).step(|| format!("{}", file.display()))?;
+            let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
             if !["{question}", "{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
                 return Err(AppError::input("the judge's prompt needs {question}, {reference} and {reply}"));
             }
@@ -101,7 +108,7 @@ impl JudgeOptions {
     fn judges(&self) -> Result<Vec<Box<dyn Judge>>, AppError> {
         match &self.source {
             JudgeSource::Endpoint { url, model, key } => {
-                endpoint(url, model, key.as_deref(), self.parallel.max(1))
+                endpoint(url, model, key.as_deref(), self.patience, self.parallel.clamp(1, MOST_PARALLEL))
             }
             JudgeSource::Checkpoint(dir) => {
                 let model = loupe_models::load(dir, &LoadOptions::default())
@@ -117,6 +124,7 @@ fn endpoint(
     url: &str,
     model: &str,
     key: Option<&str>,
+    reply: Duration,
     parallel: usize,
 ) -> Result<Vec<Box<dyn Judge>>, AppError> {
     /// An endpoint behind the seam of judges.
@@ -133,12 +141,19 @@ fn endpoint(
         }
     }
 
-    let judge = EndpointJudge(loupe_remote::Endpoint::new(url, model, key.map(str::to_owned)));
+    let patience = loupe_remote::Patience { reply };
+    let judge = EndpointJudge(loupe_remote::Endpoint::new(url, model, key.map(str::to_owned), patience));
     Ok((0..parallel).map(|_| Box::new(judge.clone()) as Box<dyn Judge>).collect())
 }
 
 #[cfg(not(feature = "remote"))]
-fn endpoint(_: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<Box<dyn Judge>>, AppError> {
+fn endpoint(
+    _: &str,
+    _: &str,
+    _: Option<&str>,
+    _: Duration,
+    _: usize,
+) -> Result<Vec<Box<dyn Judge>>, AppError> {
     Err(AppError::Feature { what: "a judge behind an endpoint", feature: "remote" })
 }
 

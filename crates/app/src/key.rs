@@ -4,7 +4,7 @@
 //! pseudonym, and UIDs and distances in time agree over all calls.
 
 use crate::error::{AppError, InStep};
-use loupe_core::files::write_private;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most, write_private};
 use loupe_preprocess::dicom::deid::{Options, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ impl Key {
         secret: impl FnOnce() -> Vec<u8>,
     ) -> Result<Self, AppError> {
         let step = || format!("the key {} could not be used", path.display());
-        let contents = match std::fs::read(path) {
+        let contents = match read_at_most(path, SETTINGS_BYTES) {
             Ok(bytes) => {
                 only_the_owner(path)?;
                 // What the parser says could quote the file.

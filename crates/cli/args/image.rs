@@ -17,15 +17,17 @@ pub(crate) struct SizeArgs {
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
     decode_max_pixels: u64,
 
-    /// Most megabytes that one decoded image may take.
-    #[arg(long, value_name = "MB", default_value_t = DecodeLimits::default().max_memory_bytes >> 20)]
-    max_memory: u64,
+    /// Most megabytes that images may take while they are read, all of them together; 4096 when not given,
+    /// or half of what this process may have where that is less.
+    #[arg(long, value_name = "MB")]
+    max_memory: Option<u64>,
 }
 
 impl SizeArgs {
     /// As a plain option.
     pub(crate) fn limits(&self) -> DecodeLimits {
-        DecodeLimits { max_pixels: self.decode_max_pixels, max_memory_bytes: megabytes(self.max_memory) }
+        let limits = DecodeLimits { max_pixels: self.decode_max_pixels, ..DecodeLimits::of_this_process() };
+        self.max_memory.map_or(limits, |mb| limits.with_memory(megabytes(mb)))
     }
 }
 

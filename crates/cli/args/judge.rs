@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use loupe_app::judge::{JudgeOptions, JudgeSource, Reading};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Who judges and how.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -38,6 +39,11 @@ pub(crate) struct JudgeArgs {
     /// Requests at a time.
     #[arg(long, value_name = "N", default_value_t = 4, requires = "judge")]
     judge_parallel: usize,
+
+    /// Longest time in seconds for one reply of the endpoint. An endpoint that does not answer three times in
+    /// a row is not asked any more.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "judge", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    judge_timeout: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -77,6 +83,7 @@ impl JudgeArgs {
             },
             cache: self.judge_cache.clone(),
             parallel: self.judge_parallel,
+            patience: Duration::from_secs(self.judge_timeout),
         }))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct RethinkArgs {
     seconds: Option<f64>,
 
     /// Passes that `self-consistency` votes over.
-    #[arg(long, value_name = "N", requires = "rethink")]
+    #[arg(long, value_name = "N", requires = "rethink", value_parser = sensible_count)]
     passes: Option<usize>,
 
     /// Temperature of those passes.
@@ -79,5 +79,13 @@ impl RethinkArgs {
             second_model: self.second_model.clone(),
             segmenter: self.segmenter.clone(),
         })
+    }
+}
+
+/// How often the same is asked: each time costs memory and hours, so that larger numbers are slips.
+pub(crate) fn sensible_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=10_000) => Ok(n),
+        _ => Err("expected a number from 1 to 10000".to_owned()),
     }
 }

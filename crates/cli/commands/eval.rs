@@ -3,14 +3,17 @@
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
-use crate::args::rethink::RethinkArgs;
+use crate::args::rethink::{RethinkArgs, sensible_count};
 use crate::args::score::ScoreArgs;
 use crate::commands::score;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use loupe_app::evaluate::{AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, evaluate};
+use loupe_app::evaluate::{
+    AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, damaged_lines, evaluate,
+};
 use loupe_app::open::DataOptions;
+use loupe_core::GenerationLimits;
 use std::path::PathBuf;
 
 /// Run a model on a dataset, score the replies and write a report.
@@ -43,7 +46,7 @@ pub(crate) struct Args {
     ids: Vec<String>,
 
     /// Replies per sample; with a temperature, reply k draws with seed + k.
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = sensible_count)]
     rollouts: usize,
 
     /// Ask the same questions with altered pictures, to see how far the answers depend on them: `blank`
@@ -73,6 +76,12 @@ pub(crate) struct Args {
     /// `--seed`.
     #[arg(long, value_name = "PROMPT", value_parser = simulated, conflicts_with = "rethink")]
     segment: Option<Simulated>,
+
+    /// How closed questions (yes or no, one of several choices) are answered: in `words`, or by `options`, whose
+    /// probabilities are read from the model without writing a reply; the most probable one is the answer. Other questions
+    /// are answered in words.
+    #[arg(long, value_name = "HOW", value_parser = ["words", "options"], default_value = "words", conflicts_with_all = ["rethink", "segment"])]
+    answer_by: String,
 
     #[command(flatten)]
     rethink: RethinkArgs,
@@ -113,7 +122,10 @@ impl Args {
             seed: self.limits.seed,
             retry_failed: self.retry_failed,
             extend: self.extend,
-            limits: self.limits.limits()?,
+            limits: GenerationLimits {
+                options: (self.answer_by == "options").then(Vec::new),
+                ..self.limits.limits()?
+            },
             model: self.model.options(self.batch)?,
             way,
             images: self.images.options(),
@@ -137,10 +149,10 @@ fn say(out: &Printer, finished: &Finished) {
     if finished.already > 0 {
         out.say(&format!("resumed: {} of {} replies were there already", finished.already, finished.total));
     }
-    if finished.damaged > 0 {
-        out.say(&format!(
-            "{} damaged lines of replies.jsonl were passed over, their samples asked again",
-            finished.damaged
-        ));
+    if let Some(words) = damaged_lines(&finished.damaged) {
+        out.say(&format!("{words}; their samples were asked again"));
+    }
+    if finished.effort.replies > 0 {
+        out.say(&finished.effort.to_string());
     }
 }

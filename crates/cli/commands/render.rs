@@ -38,9 +38,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             picture.height(),
             args.output.display()
         ));
-        for step in &picture.origin.steps {
-            out.say(&format!("  {step}"));
-        }
+        picture.origin.warnings().for_each(|warning| out.say(warning));
     }
     Ok(Ended::Well)
 }

@@ -44,6 +44,26 @@ pub fn guarded<T>(
     })
 }
 
+/// Runs `work` without the message that a panic inside would print; whoever catches it says what happened.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    /// Also on the way out of a panic.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            DECODING.set(self.0);
+        }
+    }
+    silence_decoders();
+    let _before = Before(DECODING.replace(true));
+    work()
+}
+
+/// The result of `work`, or nothing when it panicked: one item of many must not end the others. Nothing is printed.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // Whatever `work` borrowed mutably is the caller's to check or give up.
+    quietly(|| catch_unwind(AssertUnwindSafe(work)).ok())
+}
+
 /// [`guarded`] on a thread of its own with a large stack.
 ///
 /// # Errors
@@ -91,6 +111,13 @@ mod tests {
             let text = result.unwrap_err().to_string();
             assert!(text.contains("PixelData") && !text.contains("secret"), "{text}");
         }
+        assert!(!DECODING.get());
+    }
+
+    #[test]
+    fn what_panics_gives_nothing_and_the_hook_is_as_before() {
+        assert_eq!(caught(|| 3), Some(3));
+        assert_eq!(caught(|| if DECODING.get() { panic!("secret") } else { 3 }), None);
         assert!(!DECODING.get());
     }
 

@@ -194,6 +194,12 @@ pub enum MediaError {
         /// The option that raises the limit.
         option: &'static str,
     },
+    /// The system does not give the memory, although the limits allow it.
+    #[error("{bytes} bytes of memory could not be had; free some, or give the program more")]
+    OutOfMemory {
+        /// What was asked for.
+        bytes: u64,
+    },
     /// The slices do not make a volume.
     #[error("the series has no regular geometry: {0}")]
     Geometry(String),

@@ -73,6 +73,9 @@ pub struct CheckpointRecord {
     pub parameters: u64,
     /// Number type of the computation.
     pub dtype: String,
+    /// How the weights of the language model were quantised when they were loaded; nothing where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quant: Option<String>,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// `pillow` or `torchvision`: which library's resizing is reproduced; empty where none is.
@@ -262,6 +265,11 @@ pub enum ModelError {
     /// The chat template failed.
     #[error("the checkpoint's chat template failed: {0}")]
     Template(String),
+    /// What the network gave is not a number, or infinite: nothing may be read out of it.
+    #[error(
+        "{0} are not finite; the weights or settings of the checkpoint are damaged, or their numbers are too large for the number type (try --dtype f32)"
+    )]
+    NotFinite(&'static str),
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),
@@ -279,6 +287,7 @@ impl ModelError {
             | Self::Picture { .. }
             | Self::TooLong { .. }
             | Self::Setting { .. }
+            | Self::NotFinite(_)
             | Self::Template(_) => Retry::Never,
         }
     }

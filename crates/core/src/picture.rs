@@ -47,7 +47,20 @@ pub struct Origin {
     pub lps_from_source: Option<LpsFromPlane>,
 }
 
+/// How a step begins that says that something of the source is missing.
+pub const INCOMPLETE: &str = "incomplete: ";
+
+/// How a step begins that says that the picture shows nothing of what its source holds.
+pub const BLANK: &str = "blank: ";
+
 impl Origin {
+    /// Steps that say that the picture may not be what it should be, because something of its source is missing or
+    /// it shows nothing of it.
+    /// They belong wherever a result is shown.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(String::as_str).filter(|step| [INCOMPLETE, BLANK].iter().any(|mark| step.starts_with(mark)))
+    }
+
     /// A picture that is its own source.
     pub fn of_size(width: usize, height: usize) -> Self {
         Self {

@@ -207,3 +207,16 @@ pub enum Score {
     /// Why there is no number.
     Unscored(Cow<'static, str>),
 }
+
+impl Score {
+    /// The score, unless its number is not one: NaN and infinity would spoil every mean that they enter.
+    #[must_use]
+    pub fn finite(self) -> Self {
+        match self {
+            Self::Value(value) if !value.is_finite() => {
+                Self::Unscored("the value is not a finite number".into())
+            }
+            score => score,
+        }
+    }
+}

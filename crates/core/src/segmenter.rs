@@ -50,6 +50,11 @@ pub enum SegmentError {
     /// The prompt lies outside the picture or is empty.
     #[error("{0}")]
     BadPrompt(String),
+    /// What the network gave is not a number, or infinite: no mask may be read out of it.
+    #[error(
+        "{0} are not finite; the weights or settings of the checkpoint are damaged, or their numbers are too large for the number type (try --dtype f32)"
+    )]
+    NotFinite(&'static str),
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),

@@ -1,5 +1,6 @@
 //! Tables for terminals, Markdown, LaTeX and spreadsheets.
 
+use crate::words::is_active;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -83,7 +84,15 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let escape = |c: &String| printable(c).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;");
+        // Neither a link nor a picture: names come from others.
+        let escape = |c: &String| {
+            printable(c)
+                .replace('\\', "\\\\")
+                .replace('|', "\\|")
+                .replace('<', "&lt;")
+                .replace('[', "\\[")
+                .replace(']', "\\]")
+        };
         let line =
             |row: &Vec<String>| format!("| {} |\n", row.iter().map(escape).collect::<Vec<_>>().join(" | "));
         let mut out = format!("**{}**\n\n", escape(&self.title));
@@ -118,8 +127,9 @@ impl Table {
 
     fn csv(&self) -> String {
         let cell = |c: &String| {
+            let c = no_formula(c);
             let quoted = c.contains(['"', ',', '\n', '\r']);
-            if quoted { format!("\"{}\"", c.replace('"', "\"\"")) } else { c.clone() }
+            if quoted { format!("\"{}\"", c.replace('"', "\"\"")) } else { c }
         };
         self.lines().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n").collect()
     }
@@ -127,11 +137,29 @@ impl Table {
 
 /// Without control and direction characters: a tag of a dataset must not steer a terminal.
 pub fn printable(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect()
+}
+
+/// A cell that spreadsheets take as words or a number: what they would compute gets an apostrophe in front
+/// (OWASP, CSV injection).
+fn no_formula(cell: &str) -> String {
+    let mut chars = cell.chars();
+    let computes = match chars.next() {
+        Some('=' | '@' | '\t' | '\r') => true,
+        // A number, an interval of two; nothing that goes on to compute.
+        Some('+' | '-') => {
+            let mut before = ' ';
+            !chars.all(|c| {
+                let fits = c.is_ascii_digit()
+                    || matches!(c, '.' | ',' | '%' | ' ' | '–' | '—')
+                    || (c == '-' && matches!(before, '–' | ' '));
+                before = c;
+                fits
+            })
+        }
+        _ => false,
     };
-    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
+    if computes { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// Columns a terminal uses: wide East Asian characters take two.
@@ -153,4 +181,39 @@ fn latex(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn cells_neither_compute_nor_lead_elsewhere() {
+        let names = [
+            "=HYPERLINK(\"http://x\")",
+            "+1+1",
+            "@SUM(1)",
+            "-2+3",
+            "\t=1",
+            "[a](javascript:x)",
+            "![i](http://x)",
+            "a\u{1b}[31m",
+        ];
+        let mut table = Table::new("t", &["name", "figure"]);
+        for (name, figure) in
+            names.iter().zip(["-0.5", "+12 %", "-1.0–-0.5", "-1.0 – 2.0", "1", "2", "3", "-"])
+        {
+            table.rows.push(vec![(*name).to_owned(), figure.to_owned()]);
+        }
+        let csv = table.write(Format::Csv);
+        assert!(csv.contains("\"'=HYPERLINK(\"\"http://x\"\")\",-0.5\r\n"), "{csv}");
+        for expected in ["'+1+1,+12 %\r\n", "'@SUM(1),-1.0–-0.5\r\n", "'-2+3,-1.0 – 2.0\r\n", "'\t=1,1\r\n"]
+        {
+            assert!(csv.contains(expected), "{expected:?} in {csv}");
+        }
+        let markdown = table.write(Format::Markdown);
+        assert!(markdown.contains("\\[a\\](javascript:x)") && markdown.contains("!\\[i\\]"), "{markdown}");
+        assert!(!table.write(Format::Terminal).contains('\u{1b}'));
+    }
 }

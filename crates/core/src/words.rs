@@ -1,5 +1,7 @@
 //! Small help for messages and names.
 
+use std::borrow::Cow;
+
 /// `1 file`, `2 files`, `2 studies`: a number and what it counts, for nouns with a regular plural.
 pub fn counted(n: usize, noun: &str) -> String {
     match noun.strip_suffix('y') {
@@ -12,6 +14,38 @@ pub fn counted(n: usize, noun: &str) -> String {
 /// Bytes in hexadecimal, small letters.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Does a character act instead of standing there: does it steer a terminal, or the direction or the breaks of the
+/// lines?
+pub fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// Text as it may be shown to people: what would act (escape sequences, carriage returns, changes of direction) is
+/// written out, as `\u{1b}`. Line ends and tabs stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let mut rest = text.chars().peekable();
+    let mut out = String::new();
+    let mut changed = false;
+    while let Some(c) = rest.next() {
+        let stays = match c {
+            '\n' | '\t' => true,
+            '\r' => rest.peek() == Some(&'\n'),
+            c => !is_active(c),
+        };
+        if stays {
+            out.push(c);
+        } else {
+            changed = true;
+            out.extend(c.escape_unicode());
+        }
+    }
+    if changed { Cow::Owned(out) } else { Cow::Borrowed(text) }
 }
 
 /// The known name nearest to `name`, when one is near enough to be a slip. Letter case and the characters
@@ -64,6 +98,14 @@ mod tests {
     fn one_is_not_plural() {
         assert_eq!([0, 1, 2].map(|n| counted(n, "file")), ["0 files", "1 file", "2 files"]);
         assert_eq!([1, 2].map(|n| counted(n, "study")), ["1 study", "2 studies"]);
+    }
+
+    #[test]
+    fn what_would_act_is_written_out() {
+        let hostile = "a\u{1b}[31mb\u{9b}2J\u{202e}c\r\u{7}\u{8}";
+        assert_eq!(visible(hostile), "a\\u{1b}[31mb\\u{9b}2J\\u{202e}c\\u{d}\\u{7}\\u{8}");
+        let plain = "Lungenödem – 肺\tnone\r\nnext\n";
+        assert!(matches!(visible(plain), Cow::Borrowed(same) if same == plain));
     }
 
     #[test]

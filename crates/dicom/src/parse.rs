@@ -10,8 +10,9 @@ use crate::syntax::{self, dictionary_vr, has_long_length};
 use dicom_core::dictionary::DataDictionary;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, room};
 use loupe_core::media::MediaError;
+use loupe_core::picture::INCOMPLETE;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -121,38 +122,46 @@ pub fn items(bytes: &[u8]) -> Option<Vec<Dataset>> {
     (reader.truncated.is_none() && (bytes.is_empty() || !items.is_empty())).then_some(items)
 }
 
-/// Inflates a raw deflate stream, counting: no more than the memory allowed comes out.
+/// Inflates a raw deflate stream: no more than the memory allowed comes out. It is read twice, first to
+/// count, so that memory for the result is asked for once and not outgrown.
 pub fn inflate(bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<u8>, MediaError> {
-    let mut out = Vec::new();
-    let bound = limits.max_memory_bytes;
-    let mut source = flate2::read::DeflateDecoder::new(bytes).take(bound.saturating_add(1));
-    let mut chunk = vec![0u8; 1 << 16];
-    loop {
-        match source.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n) => {
-                out.try_reserve(n).map_err(|_| inflated_too_much(out.len() as u64, bound))?;
-                out.extend_from_slice(chunk.get(..n).unwrap_or_default());
-            }
-            // A stream that breaks off keeps what came before; the data set is then marked as cut.
-            Err(_) if !out.is_empty() => break,
-            Err(_) => {
-                return Err(MediaError::Malformed {
-                    format: "DICOM",
-                    field: "deflated data set".to_owned(),
-                    problem: "the deflate stream is damaged".to_owned(),
-                });
-            }
-        }
+    let mut counted = Counted { bytes: 0, most: limits.max_memory_bytes.saturating_sub(bytes.len() as u64) };
+    let whole = std::io::copy(&mut flate2::read::DeflateDecoder::new(bytes), &mut counted);
+    if counted.bytes > counted.most {
+        let (got, limit) = (counted.bytes + bytes.len() as u64, limits.max_memory_bytes);
+        let what = "the inflated size in bytes, with the file,";
+        return Err(MediaError::Limit { what, got, limit, option: "--max-memory" });
     }
-    if out.len() as u64 > bound {
-        return Err(inflated_too_much(out.len() as u64, bound));
+    // A stream that breaks off keeps what came before; the data set is then marked as cut.
+    if whole.is_err() && counted.bytes == 0 {
+        return Err(MediaError::Malformed {
+            format: "DICOM",
+            field: "deflated data set".to_owned(),
+            problem: "the deflate stream is damaged".to_owned(),
+        });
     }
+    let mut out = room(counted.bytes as usize)?;
+    let source = flate2::read::DeflateDecoder::new(bytes);
+    // It breaks off where it did the first time.
+    let _ = source.take(counted.bytes).read_to_end(&mut out);
     Ok(out)
 }
 
-fn inflated_too_much(got: u64, limit: u64) -> MediaError {
-    MediaError::Limit { what: "the inflated size in bytes", got, limit, option: "--max-memory" }
+/// Counts bytes and keeps none, up to a bound.
+struct Counted {
+    bytes: u64,
+    most: u64,
+}
+
+impl std::io::Write for Counted {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.bytes += part.len() as u64;
+        if self.bytes > self.most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(part.len()) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// How numbers and headers are written.
@@ -430,5 +439,5 @@ impl<'a> Reader<'a> {
 
 /// The text of a note about a file that was cut off.
 pub fn truncation_note(tag: Tag) -> String {
-    format!("the file ends inside {}; what came before was kept", describe(tag))
+    format!("{INCOMPLETE}the file ends inside {}; what came before was kept", describe(tag))
 }

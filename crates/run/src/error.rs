@@ -98,6 +98,9 @@ pub enum RunError {
         /// What is wrong.
         problem: String,
     },
+    /// The model cannot run at all.
+    #[error("the model failed before it answered anything, in a way that it should not; please report it")]
+    Panicked,
     /// The dataset failed as a whole.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -4,6 +4,8 @@ use crate::error::RunError;
 use crate::files::{REPLIES, RUN, SAMPLES, read_error, replace};
 use crate::made_by::{FORMAT, MadeBy, READABLE};
 use crate::sample_line::SampleLine;
+use crate::seal::{Seal, seal, seal_of_file, sealed_file};
+use loupe_core::files::open_regular;
 use loupe_core::sample::Outcome;
 use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry};
 use serde::{Deserialize, Serialize};
@@ -78,10 +80,35 @@ pub struct Item {
 pub(crate) struct Index {
     /// Start of the line by `item × rollouts + rollout`.
     at: Vec<Option<u64>>,
-    /// Complete lines that are no replies of this run (disk faults); their items are asked again.
-    pub(crate) damaged: usize,
+    /// Numbers, from 1, of complete lines that are no replies of this run, or not as they were written (disk
+    /// faults, edits); their items are asked again.
+    pub(crate) damaged: Vec<usize>,
     /// Failed for a reason that may have passed.
     may_pass: Vec<bool>,
+}
+
+/// The items of a run, one after the other.
+pub struct Items<'a> {
+    /// Numbers, from 1, of lines of replies.jsonl that are not as they were written; they are passed over, and
+    /// their items have no reply.
+    pub damaged: Vec<usize>,
+    items: Box<dyn Iterator<Item = Result<Item, RunError>> + 'a>,
+}
+
+impl Iterator for Items<'_> {
+    type Item = Result<Item, RunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.items.next()
+    }
+}
+
+/// What is said of damaged lines, of which the first ten are numbered; nothing where there are none.
+pub fn damaged_lines(lines: &[usize]) -> Option<String> {
+    let numbers: Vec<String> = lines.iter().take(10).map(usize::to_string).collect();
+    let more = if lines.len() > numbers.len() { ", …" } else { "" };
+    let words = "damaged lines of replies.jsonl were passed over";
+    (!lines.is_empty()).then(|| format!("{words}: {} ({}{more})", lines.len(), numbers.join(", ")))
 }
 
 impl Index {
@@ -94,6 +121,9 @@ impl Index {
         self.at.iter().flatten().count()
     }
 }
+
+/// Most replies to one sample.
+const MOST_ROLLOUTS: usize = 10_000;
 
 /// An existing run.
 #[derive(Debug, Clone)]
@@ -110,7 +140,7 @@ impl RunFolder {
     /// When the folder holds no run or run.json cannot be understood.
     pub fn open(dir: &Path) -> Result<Self, RunError> {
         let mut text = String::new();
-        match File::open(dir.join(RUN)) {
+        match open_regular(&dir.join(RUN)) {
             Ok(mut file) => file.read_to_string(&mut text).map_err(|source| read_error(dir, RUN, source))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(RunError::NoRun { folder: dir.into() });
@@ -130,6 +160,14 @@ impl RunFolder {
             );
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
         }
+        if seal_of_file(&text) == Seal::Broken {
+            let problem = "it is not as it was written: its checksum is another".to_owned();
+            return Err(RunError::Damaged { file: RUN, line: 1, problem });
+        }
+        if made_by.rollouts > MOST_ROLLOUTS {
+            let problem = format!("{} replies to each sample; {MOST_ROLLOUTS} at most", made_by.rollouts);
+            return Err(RunError::Damaged { file: RUN, line: 1, problem });
+        }
         Ok(Self { dir: dir.into(), made_by })
     }
 
@@ -144,10 +182,7 @@ impl RunFolder {
 
     /// Writes run.json.
     pub(crate) fn write(&self) -> Result<(), RunError> {
-        replace(&self.dir, RUN, |to| {
-            serde_json::to_writer_pretty(&mut *to, &self.made_by)?;
-            to.write_all(b"\n")
-        })
+        replace(&self.dir, RUN, |to| to.write_all(sealed_file(&self.made_by)?.as_bytes()))
     }
 
     /// The folder.
@@ -160,10 +195,27 @@ impl RunFolder {
         self.made_by.n * self.made_by.rollouts.max(1)
     }
 
+    /// What tells the id of every sample, and that they are all there.
+    fn ids(&self) -> Result<Vec<[u8; 16]>, RunError> {
+        let failed = |source| read_error(&self.dir, SAMPLES, source);
+        let file = open_regular(&self.dir.join(SAMPLES)).map_err(failed)?;
+        let mut ids = Vec::new();
+        for (at, text) in BufReader::with_capacity(1 << 16, file).lines().take(self.made_by.n).enumerate() {
+            let line: SampleLine = parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
+            ids.push(fingerprint(&line.id()));
+        }
+        if ids.len() < self.made_by.n {
+            let problem = format!("the file ends here, {RUN} says that there are {} samples", self.made_by.n);
+            return Err(RunError::Damaged { file: SAMPLES, line: ids.len() + 1, problem });
+        }
+        Ok(ids)
+    }
+
     /// Finds every complete reply.
     pub(crate) fn index(&self) -> Result<Index, RunError> {
         #[derive(Deserialize)]
         struct Head {
+            id: String,
             item: usize,
             #[serde(default)]
             rollout: usize,
@@ -179,16 +231,18 @@ impl RunFolder {
             },
         }
         let rollouts = self.made_by.rollouts.max(1);
-        let mut index =
-            Index { at: vec![None; self.units()], damaged: 0, may_pass: vec![false; self.units()] };
-        let file = match File::open(self.dir.join(REPLIES)) {
+        let ids = self.ids()?;
+        let units = self.units();
+        let mut index = Index { at: vec![None; units], damaged: Vec::new(), may_pass: vec![false; units] };
+        let file = match open_regular(&self.dir.join(REPLIES)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(index),
             other => other.map_err(|source| read_error(&self.dir, REPLIES, source))?,
         };
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        let (mut start, mut line) = (0u64, Vec::new());
+        let (mut start, mut line, mut number) = (0u64, Vec::new(), 0);
         loop {
             line.clear();
+            number += 1;
             let read = reader
                 .read_until(b'\n', &mut line)
                 .map_err(|source| read_error(&self.dir, REPLIES, source))?;
@@ -196,12 +250,16 @@ impl RunFolder {
                 return Ok(index); // end of the file, or a last line that was cut short
             }
             match serde_json::from_slice::<Head>(&line) {
-                Ok(head) if head.item < self.made_by.n && head.rollout < rollouts => {
+                Ok(head)
+                    if head.rollout < rollouts
+                        && ids.get(head.item) == Some(&fingerprint(&head.id))
+                        && readable(&line) =>
+                {
                     let unit = head.item * rollouts + head.rollout;
                     index.at[unit] = Some(start);
                     index.may_pass[unit] = matches!(head.outcome, Kind::Failed { retry: Retry::May });
                 }
-                _ => index.damaged += 1,
+                _ => index.damaged.push(number),
             }
             start += read as u64;
         }
@@ -211,10 +269,11 @@ impl RunFolder {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn items(&self) -> Result<impl Iterator<Item = Result<Item, RunError>> + '_, RunError> {
-        let index = self.index()?;
+    pub fn items(&self) -> Result<Items<'_>, RunError> {
+        let mut index = self.index()?;
+        let damaged = std::mem::take(&mut index.damaged);
         let open =
-            |name| File::open(self.dir.join(name)).map_err(|source| read_error(&self.dir, name, source));
+            |name| open_regular(&self.dir.join(name)).map_err(|source| read_error(&self.dir, name, source));
         // Of rows that were being added when the process was killed only samples.jsonl knows.
         let samples = BufReader::with_capacity(1 << 16, open(SAMPLES)?).lines();
         let mut samples = samples.take(self.made_by.n).enumerate();
@@ -228,7 +287,7 @@ impl RunFolder {
         let rollouts = self.made_by.rollouts.max(1);
         let mut now: Option<(SampleLine, usize)> = None;
         let mut item = 0;
-        Ok(std::iter::from_fn(move || {
+        let items = std::iter::from_fn(move || {
             let next = (|| -> Result<Option<Item>, RunError> {
                 let (line, rollout) = match now.take() {
                     Some(held) => held,
@@ -251,7 +310,8 @@ impl RunFolder {
                 Ok(Some(Item { item, rollout, line, reply }))
             })();
             next.transpose()
-        }))
+        });
+        Ok(Items { damaged, items: Box::new(items) })
     }
 
     fn read_reply(
@@ -272,12 +332,25 @@ impl RunFolder {
     }
 }
 
+/// Is the reply on a line as it was written? A line without a checksum says so by holding all that a reply needs.
+fn readable(line: &[u8]) -> bool {
+    match seal(line) {
+        Seal::Whole => true,
+        Seal::Broken => false,
+        Seal::None => serde_json::from_slice::<ReplyLine>(line).is_ok(),
+    }
+}
+
 pub(crate) fn parse<T: for<'a> Deserialize<'a>>(
     file: &'static str,
     at: usize,
     line: &[u8],
 ) -> Result<T, RunError> {
-    serde_json::from_slice(line).map_err(|e| RunError::Damaged { file, line: at + 1, problem: e.to_string() })
+    let damaged = |problem| RunError::Damaged { file, line: at + 1, problem };
+    if seal(line) == Seal::Broken {
+        return Err(damaged("it is not as it was written: its checksum is another".to_owned()));
+    }
+    serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))
 }
 
 impl Item {

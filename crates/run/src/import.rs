@@ -7,6 +7,7 @@ use crate::made_by::{FORMAT, MadeBy};
 use crate::plan::{Selection, Setting};
 use crate::resume::{Allowed, enter};
 use crate::sample_line::SampleLine;
+use crate::seal::sealed;
 use crate::session::{Invocation, Session};
 use loupe_core::{DatasetInfo, GenerationLimits, ModelInfo, Provenance};
 use serde_json::{Value, json};
@@ -74,8 +75,7 @@ pub fn import(
     // The log holds the folder's lock until the replies are in place.
     replace(dir, REPLIES, |to| {
         for line in replies {
-            serde_json::to_writer(&mut *to, &line)?;
-            to.write_all(b"\n")?;
+            to.write_all(&sealed(&line)?)?;
         }
         Ok(())
     })?;

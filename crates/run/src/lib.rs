@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod effort;
 mod error;
 mod files;
 mod folder;
@@ -42,14 +43,16 @@ mod plan;
 pub mod probes;
 mod resume;
 mod sample_line;
+mod seal;
 mod session;
 pub mod simulated;
 pub mod templates;
 mod work;
 
+pub use effort::Effort;
 pub use error::RunError;
 pub use files::replace;
-pub use folder::{Item, ReplyLine, RunFolder, fingerprint};
+pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint};
 pub use import::{ImportSource, import};
 pub use made_by::MadeBy;
 pub use plan::{Plan, Selection, Setting};

@@ -3,6 +3,7 @@
 use crate::error::RunError;
 use crate::files::{PROBE, REPLIES, write_error};
 use crate::folder::ReplyLine;
+use crate::seal::sealed;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -62,12 +63,12 @@ impl ReplyLog {
 
     /// Appends a line and waits until it is on the disk.
     pub(crate) fn append(&mut self, line: &ReplyLine) -> Result<(), RunError> {
-        let mut text = serde_json::to_vec(line)
-            .map_err(|e| write_error(&self.dir, REPLIES, std::io::Error::other(e)))?;
-        text.push(b'\n');
+        let text = sealed(line).map_err(|e| write_error(&self.dir, REPLIES, std::io::Error::other(e)))?;
         self.file
             .write_all(&text)
             .and_then(|()| self.file.sync_data())
+            // What was removed under way takes lines that nobody will ever find.
+            .and_then(|()| std::fs::metadata(self.dir.join(REPLIES)).map(drop))
             .map_err(|source| write_error(&self.dir, REPLIES, source))
     }
 }

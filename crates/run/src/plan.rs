@@ -43,6 +43,9 @@ pub struct Plan {
     pub decode_ahead: usize,
     /// Threads that decode images ahead of the model.
     pub decode_threads: usize,
+    /// Most bytes of decoded pictures that wait or are being looked at; fewer items are decoded ahead where
+    /// pictures are large. Does not change results.
+    pub picture_bytes: u64,
     /// On resume, ask the items again that failed for a reason that may have passed.
     pub retry_failed: bool,
     /// Names of files and folders stay out of the run folder: images are called by sample and number, and where they lie is not
@@ -69,6 +72,7 @@ impl Plan {
             settings: BTreeMap::new(),
             decode_ahead: 32,
             decode_threads: 1,
+            picture_bytes: 1 << 30,
             retry_failed: false,
             hide_names: false,
             extend: false,

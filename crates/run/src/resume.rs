@@ -6,6 +6,7 @@ use crate::folder::{RunFolder, parse};
 use crate::log::ReplyLog;
 use crate::made_by::{FORMAT, MadeBy, differences};
 use crate::sample_line::SampleLine;
+use crate::seal::sealed;
 use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -51,8 +52,7 @@ pub(crate) fn enter(
             replace(dir, SAMPLES, |to| {
                 for line in samples {
                     seen.add(&line)?;
-                    serde_json::to_writer(&mut *to, &line.relative_to(root.as_deref()))?;
-                    to.write_all(b"\n")?;
+                    to.write_all(&sealed(&line.relative_to(root.as_deref()))?)?;
                 }
                 Ok(())
             })?;
@@ -108,17 +108,16 @@ fn again(
     let differs = |problem: String| Err(RunError::Rows { problem });
     for line in samples {
         seen.add(&line).map_err(failed)?;
-        let written = || serde_json::to_vec(&line.relative_to(now.data_root.as_deref())).unwrap_or_default();
+        let written = || sealed(&line.relative_to(now.data_root.as_deref())).map_err(|e| failed(e.into()));
         let Some((at, text)) = old.next() else {
-            added.extend(written());
-            added.push(b'\n');
+            added.extend(written()?);
             continue;
         };
         let was: SampleLine = parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
         let row = at + 1;
         match (&was.sample, &line.sample) {
             (None, None) => {}
-            (None, Some(_)) if allowed.mended => drop(mended.insert(at, written())),
+            (None, Some(_)) if allowed.mended => drop(mended.insert(at, written()?)),
             (None, Some(_)) => {
                 return differs(format!(
                     "sample {row} could not be read then and can be now; --retry-failed asks it too"
@@ -158,8 +157,10 @@ fn again(
         replace(&dir, SAMPLES, |to| {
             for (at, text) in open().map_err(std::io::Error::other)?.lines().take(was).enumerate() {
                 let text = text?;
-                to.write_all(mended.get(&at).map_or(text.as_bytes(), Vec::as_slice))?;
-                to.write_all(b"\n")?;
+                match mended.get(&at) {
+                    Some(line) => to.write_all(line)?,
+                    None => to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n"))?,
+                }
             }
             to.write_all(&added)
         })?;

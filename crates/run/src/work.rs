@@ -1,6 +1,7 @@
 //! The loop: pictures decoded ahead of the model, prompts given to it while it has room, every reply on the
 //! disk as soon as it is done.
 
+use crate::effort::Effort;
 use crate::error::RunError;
 use crate::folder::ReplyLine;
 use crate::hidden::{Hidden, keep_names_out, without_places};
@@ -12,16 +13,19 @@ use crate::resume::{Allowed, enter};
 use crate::sample_line::SampleLine;
 use crate::session::Session;
 use loupe_core::ask::Sampling;
+use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Spot, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Instant;
 
 /// Hears how a run goes on; `()` does not listen.
 pub trait Progress {
@@ -40,7 +44,7 @@ pub trait Progress {
 impl Progress for () {}
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Finished {
     /// Replies that the complete run has.
     pub total: usize,
@@ -52,11 +56,16 @@ pub struct Finished {
     pub failed: usize,
     /// Rows that the dataset could not give.
     pub unreadable: usize,
-    /// Damaged lines of replies.jsonl whose items were asked again.
-    pub damaged: usize,
+    /// Numbers, from 1, of damaged lines of replies.jsonl, whose items were asked again.
+    pub damaged: Vec<usize>,
     /// Ended early because [`Progress::go_on`] said so.
     pub stopped: bool,
+    /// What this call took.
+    pub effort: Effort,
 }
+
+/// Why an item has no reply after a panic.
+const PANICKED: &str = "the program failed on this item in a way that it should not; please report it";
 
 /// A reply to make: which item, and where its images stand in the order of work.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +143,7 @@ pub fn run(
         total: folder.units() - order.unreadable * plan.rollouts,
         already: index.count(),
         unreadable: order.unreadable,
-        damaged: index.damaged,
+        damaged: index.damaged.clone(),
         ..Finished::default()
     };
     progress.started(finished.total, finished.already);
@@ -153,6 +162,7 @@ pub fn run(
         alone: Vec::new(),
         first: true,
     });
+    let began = Instant::now();
     fill(todo, plan, dataset, answerer, loader, &ledger);
     // An item must not fail because of its neighbours (memory), or results would depend on what happened to
     // be answered together and on where a run was resumed: what failed in company is tried alone.
@@ -162,7 +172,8 @@ pub fn run(
         std::mem::take(&mut ledger.alone)
     };
     fill(again, plan, dataset, answerer, loader, &ledger);
-    let Ledger { error, finished, .. } = ledger.into_inner();
+    let Ledger { error, mut finished, .. } = ledger.into_inner();
+    finished.effort.seconds = began.elapsed().as_secs_f64();
     if let Some(session) = folder.made_by.sessions.last_mut().filter(|_| at_work) {
         session.end(finished.answered, finished.failed);
         folder.write()?;
@@ -186,12 +197,19 @@ fn fill(
         return;
     }
     let ahead = plan.decode_ahead.max(1);
+    let idle = AtomicBool::new(false);
+    let is_idle = &idle;
     std::thread::scope(|scope| {
         let (to, ready) = sync_channel::<Ready>(ahead);
         scope.spawn(move || {
-            let mut pictures = Pictures::default();
-            for units in todo.chunks(ahead) {
-                for one in prepare(units, plan, dataset, loader, &mut pictures) {
+            let mut pictures = Pictures::new(plan.picture_bytes);
+            let mut rest = todo.as_slice();
+            while !rest.is_empty() {
+                pictures.wait_for_room(|| is_idle.load(Ordering::Relaxed));
+                let chunk = &rest[..ahead.min(rest.len())];
+                let prepared = prepare(chunk, plan, dataset, loader, &mut pictures);
+                rest = &rest[prepared.len().clamp(1, rest.len())..];
+                for one in prepared {
                     if to.send(one).is_err() {
                         return; // the run was ended
                     }
@@ -199,7 +217,13 @@ fn fill(
             }
         });
         // Dropping `ready` on the way out tells the decoding thread to stop.
-        answerer.serve(&mut Feed { ready, ledger }, &mut Recorder { ledger });
+        let mut feed = Feed { ready, ledger, idle: is_idle };
+        // A panic ends what was being answered and nothing else.
+        while caught(|| answerer.serve(&mut feed, &mut Recorder { ledger })).is_none() {
+            if !ledger.borrow_mut().give_up_asked() {
+                break;
+            }
+        }
     });
     ledger.borrow_mut().settle();
 }
@@ -224,7 +248,7 @@ fn select<'a>(
             )));
         }
     }
-    let all = (0..dataset.len()).map(|row| match dataset.get(row) {
+    let all = (0..dataset.len()).map(|row| match sample(dataset, row) {
         Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
         Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
     });
@@ -232,6 +256,17 @@ fn select<'a>(
         wanted.is_empty() || line.sample.as_ref().is_some_and(|s| wanted.contains(s.id.as_str()))
     });
     Ok(chosen.take(plan.selection.limit.unwrap_or(usize::MAX)))
+}
+
+/// A row of the dataset; one that its reader panics at is an error like another.
+fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
+    caught(|| dataset.get(row)).unwrap_or_else(|| {
+        Err(DataError::Row {
+            file: dataset.info().name.clone(),
+            at: Spot::Row(row + 1),
+            problem: PANICKED.to_owned(),
+        })
+    })
 }
 
 /// The order of work: samples that share their first image side by side, in order of first appearance.
@@ -270,6 +305,7 @@ impl Order {
     }
 }
 
+/// The first of `units`, at least one, with their samples and pictures: as many as memory allows.
 fn prepare(
     units: &[Unit],
     plan: &Plan,
@@ -277,7 +313,7 @@ fn prepare(
     loader: &dyn MediaLoader,
     pictures: &mut Pictures,
 ) -> Vec<Ready> {
-    let samples: Vec<Result<Sample, DataError>> = units.iter().map(|u| dataset.get(u.row)).collect();
+    let samples: Vec<Result<Sample, DataError>> = units.iter().map(|u| sample(dataset, u.row)).collect();
     let readable: Vec<&Sample> = samples.iter().flatten().collect();
     let mut shown = pictures.of(&readable, loader, plan.decode_threads).into_iter();
     let mut out = Vec::with_capacity(units.len());
@@ -286,7 +322,7 @@ fn prepare(
         out.push(match sample {
             Err(e) => failed(format!("row {}", unit.row), Failure::may_pass(e.to_string())),
             Ok(sample) => match shown.next() {
-                None => failed(sample.id, Failure::may_pass("the image was not decoded")),
+                None => break,
                 Some(Err(failure)) => failed(sample.id, failure),
                 Some(Ok(shown)) => {
                     let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
@@ -389,6 +425,9 @@ impl Ledger<'_> {
             Ok(reply) => Outcome::Reply(reply),
             Err(failure) => Outcome::Failed(failure),
         };
+        if let Outcome::Reply(reply) = &outcome {
+            self.finished.effort.add(&reply.counts);
+        }
         let failed = matches!(outcome, Outcome::Failed(_));
         let prediction = Prediction { id: asked.id, outcome, record: answer.record };
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
@@ -401,6 +440,21 @@ impl Ledger<'_> {
                 self.progress.recorded(&line);
             }
         }
+    }
+
+    /// After a panic: what was being answered alone has failed; of several, each is tried alone, to tell which it
+    /// was. False when there was nothing that could be at fault.
+    fn give_up_asked(&mut self) -> bool {
+        let mut asked: Vec<(u64, Asked)> = self.asked.drain().collect();
+        asked.sort_by_key(|(number, _)| *number);
+        let any = !asked.is_empty();
+        for (_, asked) in asked {
+            self.answered(asked, Answer::single(Err(Failure::may_pass(PANICKED))));
+        }
+        if !any && self.error.is_none() {
+            self.error = Some(RunError::Panicked);
+        }
+        any
     }
 
     /// What was given out and never came back.
@@ -417,6 +471,8 @@ impl Ledger<'_> {
 struct Feed<'a, 'b> {
     ready: Receiver<Ready>,
     ledger: &'a RefCell<Ledger<'b>>,
+    /// Is an ask waited for, with nothing else to do?
+    idle: &'a AtomicBool,
 }
 
 impl WorkSource for Feed<'_, '_> {
@@ -429,7 +485,14 @@ impl WorkSource for Feed<'_, '_> {
             // Decoding may take long: nothing is held while it is waited for.
             let ready = match (open, idle, together) {
                 (false, ..) => return NextWork::NoMore,
-                (true, true, _) => self.ready.recv().map_err(|_| TryRecvError::Disconnected),
+                (true, true, _) => {
+                    self.idle.store(true, Ordering::Relaxed);
+                    let began = Instant::now();
+                    let ready = self.ready.recv().map_err(|_| TryRecvError::Disconnected);
+                    self.ledger.borrow_mut().finished.effort.waited_s += began.elapsed().as_secs_f64();
+                    self.idle.store(false, Ordering::Relaxed);
+                    ready
+                }
                 (true, false, true) => self.ready.try_recv(),
                 // What is tried alone waits until the answerer has nothing else.
                 (true, false, false) => return NextWork::NotYet,

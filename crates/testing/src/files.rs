@@ -18,6 +18,14 @@ pub fn put(file: &Path, bytes: &[u8]) {
     std::fs::write(file, bytes).unwrap();
 }
 
+/// Copies the files of a folder.
+pub(crate) fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
 /// A folder in memory where there is one, for tests that sync hundreds of files.
 pub fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()

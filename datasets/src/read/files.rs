@@ -4,6 +4,7 @@ use super::json;
 use super::row::{Row, Rows};
 use crate::digest::{reader_sha256, sha256_hex};
 use crate::listed::{Listed, Spots};
+use loupe_core::files::open_regular;
 use loupe_core::words::hex;
 use loupe_core::{DataError, DatasetInfo, MediaRef, MediaSource, Sample, Spot};
 use serde_json::Value;
@@ -195,7 +196,7 @@ impl Root {
     /// Opens a file of the set without reading it.
     pub(crate) fn open(&self, file: &str) -> Result<fs::File, DataError> {
         let path = self.path(file).map_err(|problem| self.read_error(file, problem))?;
-        match fs::File::open(path) {
+        match open_regular(&path) {
             Ok(opened) => Ok(opened),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(self.missing(file)),
             Err(e) => Err(self.read_error(file, e.to_string())),

@@ -201,9 +201,23 @@ impl Embedded for ParquetImages {
     fn complete(&self, row: usize, sample: &mut Sample) -> Result<(), DataError> {
         let index = self.groups.partition_point(|g| g.first + g.rows <= row);
         let Some(at) = self.groups.get(index) else { return Ok(()) };
+        // A row is about its pictures: without the first it is another question, and with one left out in between
+        // the others would be taken for their neighbours.
+        let mut absent: Option<&str> = None;
+        let missing = |column: &str| DataError::Row {
+            file: self.files.get(at.file).map(|(name, _)| name.to_string()).unwrap_or_default(),
+            at: Spot::Row(row + 1),
+            problem: format!("column {column:?} holds no image bytes"),
+        };
         for (name, leaves) in &self.columns {
             let Some(&leaf) = leaves.get(at.file) else { continue };
-            for bytes in self.read(index, at, leaf, row - at.first)? {
+            let images = self.read(index, at, leaf, row - at.first)?;
+            match absent {
+                _ if images.is_empty() => absent = absent.or(Some(name)),
+                Some(before) => return Err(missing(before)),
+                None => {}
+            }
+            for bytes in images {
                 sample.media.push(MediaRef {
                     source: MediaSource::Bytes(Arc::from(bytes.data())),
                     view: Default::default(),

@@ -2,6 +2,7 @@
 
 use super::fields::at;
 use crate::read::json;
+use loupe_core::files::open_regular;
 use loupe_core::{DataError, Spot};
 use serde_json::{Map, Value};
 use std::cell::Cell;
@@ -60,7 +61,7 @@ pub(super) fn ending(path: &Path) -> String {
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, DataError> {
-    File::open(path).map(BufReader::new).map_err(|e| unreadable(path, e))
+    open_regular(path).map(BufReader::new).map_err(|e| unreadable(path, e))
 }
 
 fn begins_with_list(path: &Path) -> Result<bool, DataError> {
@@ -210,6 +211,10 @@ fn table(path: &Path, delimiter: u8, to: &mut dyn Rows) -> Result<(), DataError>
         match record {
             Ok(record) => {
                 let at = line(record.position());
+                if record.iter().any(|cell| std::str::from_utf8(cell).is_err()) {
+                    to.problem(bad_row(path, at, "a cell that is not in UTF-8; save the file in UTF-8"));
+                    continue;
+                }
                 let cells = names.iter().cloned().zip(record.iter().map(|cell| Value::String(lossy(cell))));
                 if !to.row(Row { number, at, key: None, value: Value::Object(cells.collect()) }) {
                     break;
@@ -223,18 +228,12 @@ fn table(path: &Path, delimiter: u8, to: &mut dyn Rows) -> Result<(), DataError>
 
 #[cfg(feature = "xlsx")]
 fn sheet(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
-    let rows = super::xlsx::first_sheet(path).map_err(|problem| unreadable(path, problem))?;
-    let mut rows = rows.into_iter();
-    let names = rows.next().unwrap_or_default();
-    for (number, row) in rows.enumerate() {
-        let cells = names.iter().cloned().zip(row.into_iter().map(Value::String));
+    let mut each = |number, cells: Vec<(String, String)>| {
+        let cells = cells.into_iter().map(|(name, value)| (name, Value::String(value)));
         // The heading is the first row of the sheet.
-        let row = Row { number, at: Spot::Row(number + 2), key: None, value: Value::Object(cells.collect()) };
-        if !to.row(row) {
-            break;
-        }
-    }
-    Ok(())
+        to.row(Row { number, at: Spot::Row(number + 2), key: None, value: Value::Object(cells.collect()) })
+    };
+    super::xlsx::each_row(path, &mut each).map_err(|problem| unreadable(path, problem))
 }
 
 #[cfg(not(feature = "xlsx"))]
@@ -243,7 +242,7 @@ fn sheet(path: &Path, _: &mut dyn Rows) -> Result<(), DataError> {
 }
 
 fn parquet(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
-    let file = File::open(path).map_err(|e| unreadable(path, e))?;
+    let file = open_regular(path).map_err(|e| unreadable(path, e))?;
     for (number, value) in crate::read::parquet_values(&file_name(path), file)?.into_iter().enumerate() {
         if !to.row(Row { number, at: Spot::Row(number + 1), key: None, value }) {
             break;

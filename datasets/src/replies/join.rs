@@ -12,6 +12,7 @@ use super::tools::epochs;
 use crate::digest::{file_sha256, text_sha256};
 use crate::read::values::key;
 use loupe_core::sample::Outcome;
+use loupe_core::words::counted;
 use loupe_core::{
     DataError, Dataset, DatasetInfo, Failure, MediaLoader, PictureRecord, Prediction, Record, Reply, Sample,
 };
@@ -276,7 +277,13 @@ fn identified(
         let found = survey(mapping)?;
         if !found.identifies(rollouts) {
             // A guessed column that is no identity.
-            notes.push(format!("column {column:?} repeats or has gaps and is no id"));
+            let why = match found.repeats.first().and_then(|first| first.split(':').next()) {
+                Some(first) => {
+                    format!("{} of an earlier row, first {first}", counted(found.repeats.len(), "value"))
+                }
+                None => format!("no value in {} of {} rows", found.rows - found.named, found.rows),
+            };
+            notes.push(format!("column {column:?} is no id: {why}"));
             continue;
         }
         let shared = theirs.as_ref().is_none_or(|ids| found.items.keys().any(|id| ids.contains(key(id))));

@@ -113,3 +113,49 @@ fn damaged_files_are_errors_and_never_panics() {
     std::panic::set_hook(quiet);
     assert!(refused > 5, "{refused}");
 }
+
+/// A file of VQA-RAD's columns; the picture of a row is there, without bytes, or absent.
+fn write_rows(path: &std::path::Path, pictures: &[(&[u8], i16)]) {
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = "message schema {
+        optional group image { optional binary bytes; optional binary path (UTF8); }
+        optional binary question (UTF8);
+        optional binary answer (UTF8);
+    }";
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut put = |rows: Vec<(&[u8], i16)>, present: i16| {
+        let mut column = group.next_column().unwrap().unwrap();
+        let levels: Vec<i16> = rows.iter().map(|(_, level)| *level).collect();
+        let held = rows.iter().filter(|(_, level)| *level == present);
+        let values: Vec<ByteArray> = held.map(|(bytes, _)| ByteArray::from(bytes.to_vec())).collect();
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).unwrap();
+        column.close().unwrap();
+    };
+    put(pictures.to_vec(), 2);
+    put(pictures.iter().map(|(_, level)| (&b"x1.jpg"[..], if *level == 1 { 2 } else { 0 })).collect(), 2);
+    put(pictures.iter().map(|_| (&b"Is it?"[..], 1)).collect(), 1);
+    put(pictures.iter().map(|_| (&b"no"[..], 1)).collect(), 1);
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_row_without_its_picture_is_an_error_and_not_a_question_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = std::fs::read(fixture("damaged.parquet")).unwrap();
+    // There, the whole group absent, and the bytes absent beside a path.
+    write_rows(&dir.path().join("test-0.parquet"), &[(&picture, 2), (b"", 0), (b"", 1), (&picture, 2)]);
+    let set = super::open("vqa-rad", dir.path(), "test");
+    assert_eq!(set.len(), 4);
+    for row in [0, 3] {
+        assert_eq!(set.get(row).unwrap().media.len(), 1);
+    }
+    for row in [1, 2] {
+        let error = set.get(row).unwrap_err().to_string();
+        assert!(error.contains("the bytes of no image"), "{error}");
+    }
+}

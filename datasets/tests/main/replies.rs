@@ -160,6 +160,81 @@ fn published_files_are_read_whole() {
     }
 }
 
+/// A workbook of one sheet with these cells behind so many blanks.
+#[cfg(feature = "xlsx")]
+fn workbook(blanks: usize, cells: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut to = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    let mut put = |name: &str, text: &str| {
+        to.start_file(name, options).unwrap();
+        if name.ends_with("sheet1.xml") {
+            (0..blanks).for_each(|_| to.write_all(&[b' '; 1 << 20]).unwrap());
+        }
+        to.write_all(text.as_bytes()).unwrap();
+    };
+    let of = "http://schemas.openxmlformats.org";
+    put(
+        "[Content_Types].xml",
+        &format!(
+            "<Types xmlns=\"{of}/package/2006/content-types\"><Default Extension=\"xml\" ContentType=\"application/xml\"/></Types>"
+        ),
+    );
+    put(
+        "_rels/.rels",
+        &format!(
+            "<Relationships xmlns=\"{of}/package/2006/relationships\"><Relationship Id=\"a\" Type=\"{of}/officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+        ),
+    );
+    put(
+        "xl/_rels/workbook.xml.rels",
+        &format!(
+            "<Relationships xmlns=\"{of}/package/2006/relationships\"><Relationship Id=\"b\" Type=\"{of}/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>"
+        ),
+    );
+    put(
+        "xl/workbook.xml",
+        &format!(
+            "<workbook xmlns=\"{of}/spreadsheetml/2006/main\" xmlns:r=\"{of}/officeDocument/2006/relationships\"><sheets><sheet name=\"s\" sheetId=\"1\" r:id=\"b\"/></sheets></workbook>"
+        ),
+    );
+    put(
+        "xl/worksheets/sheet1.xml",
+        &format!(
+            "<worksheet xmlns=\"{of}/spreadsheetml/2006/main\"><sheetData>{cells}</sheetData></worksheet>"
+        ),
+    );
+    to.finish().unwrap().into_inner()
+}
+
+#[cfg(feature = "xlsx")]
+#[test]
+fn a_spreadsheet_takes_as_much_as_the_cells_that_are_there() {
+    let cell = |at: &str, words: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{words}</t></is></c>");
+    let row = |n: usize, cells: &[String]| format!("<row r=\"{n}\">{}</row>", cells.concat());
+    let heading = row(1, &[cell("A1", "id"), cell("B1", "said"), cell("D1", "gold")]);
+    let rows = [
+        heading,
+        row(2, &[cell("A2", "1"), cell("D2", "yes"), cell("XFD2", "far right")]),
+        // A row far below, as where somebody pressed the wrong key once.
+        row(1_048_576, &[cell("A1048576", "2"), cell("B1048576", "no"), cell("D1048576", "no")]),
+    ];
+    let path = file(".xlsx", &workbook(0, &rows.concat()));
+    let began = std::time::Instant::now();
+    let found = read(&path, &mapping()).unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_secs(10));
+    assert_eq!(found.rows.len(), 2);
+    // Places that no sheet has, and numbers that no number type holds.
+    for at in ["ZZZ7", "A1048577", "ZZZZZZZ99999999999", "A99999999999999999999"] {
+        let cells = [row(1, &[cell("A1", "id"), cell("B1", "said")]), row(2, &[cell(at, "1")])];
+        assert!(read(&file(".xlsx", &workbook(0, &cells.concat())), &mapping()).is_err(), "{at:?}");
+    }
+    // One that inflates beyond any list of replies is refused before it is read.
+    let blanks = workbook(600, "");
+    let refused = read(&file(".xlsx", &blanks), &mapping()).err().unwrap().to_string();
+    assert!(refused.contains("save it as .csv"), "{refused}");
+}
+
 /// The output of MMMU's own tools, and of others that keep options under names of their own.
 #[test]
 fn options_are_read_from_the_fields_of_the_tool() {

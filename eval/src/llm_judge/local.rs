@@ -1,7 +1,7 @@
 //! A model on this machine as judge.
 
 use super::Judge;
-use loupe_core::{Ask, GenerationLimits, Role, Turn, VisionLanguageModel};
+use loupe_core::{Ask, GenerationLimits, Role, Stop, Turn, VisionLanguageModel};
 
 /// Most tokens of a verdict with its reasons.
 const MAX_NEW_TOKENS: usize = 512;
@@ -33,6 +33,9 @@ impl Judge for LocalJudge {
             limits: GenerationLimits { max_new_tokens: MAX_NEW_TOKENS, ..GenerationLimits::default() },
         };
         match self.model.generate(&[ask]).pop() {
+            Some(Ok(reply)) if reply.stop == Stop::Length => {
+                Err(format!("the judge's reply was cut off at {MAX_NEW_TOKENS} tokens"))
+            }
             Some(Ok(reply)) => Ok(reply.text),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("the judge gave no reply".to_owned()),

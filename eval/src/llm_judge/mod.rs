@@ -224,7 +224,7 @@ pub struct Opinion {
     pub cached: bool,
 }
 
-/// Asks the judge, or the cache. Empty replies and failures are never kept.
+/// Asks the judge, or the cache. Only replies with a verdict are kept, so that the others are asked for again.
 ///
 /// # Errors
 /// When the cache cannot be written; a judge that fails is an [`Opinion`] without a verdict.
@@ -238,7 +238,7 @@ pub fn opinion(
     let cache = || cache.lock().unwrap_or_else(PoisonError::into_inner);
     let model = judge.model().to_owned();
     let key = key(&model, &prompt);
-    let known = cache().replies.get(&key).cloned();
+    let known = cache().replies.get(&key).filter(|reply| rubric.read(reply).is_some()).cloned();
     let cached = known.is_some();
     let mut out = Opinion {
         verdict: None,
@@ -260,12 +260,11 @@ pub fn opinion(
             return Ok(out);
         }
     };
-    if !cached {
-        cache().put(&key, &out.model, &out.prompt, &reply)?;
-    }
     out.verdict = rubric.read(&reply);
     if out.verdict.is_none() {
         out.problem = Some("the judge's reply holds no verdict".to_owned());
+    } else if !cached {
+        cache().put(&key, &out.model, &out.prompt, &reply)?;
     }
     out.reply = Some(reply);
     Ok(out)
@@ -300,6 +299,7 @@ mod tests {
                 Ok("Same.\nVERDICT: CORRECT".into()),
                 Ok("maybe".into()),
                 Ok(String::new()),
+                Ok("VERDICT: INCORRECT".into()),
             ],
             0,
         );
@@ -323,8 +323,15 @@ mod tests {
             ask(&cache, ("Where?", "left lung", "heart")).problem.as_deref(),
             Some("the judge's reply is empty")
         );
-        assert_eq!(Cache::open(&path).unwrap().replies.len(), 2);
-        assert_eq!(judge.1, 4);
+        // Only the reply with a verdict was kept; one that an older version kept is asked for again.
+        drop(cache);
+        let mut kept = Cache::open(&path).unwrap();
+        assert_eq!(kept.replies.len(), 1);
+        let prompt = rubric.prompt("Where?", "left lung", "both");
+        kept.put(&key("scripted-1", &prompt), "scripted-1", &prompt, "hm").unwrap();
+        let again = opinion(&mut judge, &Mutex::new(kept), &rubric, prompt).unwrap();
+        assert_eq!((again.verdict, again.cached), (Some(false), false));
+        assert_eq!(judge.1, 5);
     }
 
     #[test]

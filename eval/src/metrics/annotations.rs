@@ -20,10 +20,10 @@ use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
 use super::radcliq::{self, Parts};
 use super::radfact::{self, Direction};
 use super::{green, radgraph};
+use loupe_core::files::open_regular;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use thiserror::Error;
@@ -147,7 +147,7 @@ impl Annotations {
     /// When it cannot be read or a line is not an annotation; the message names the line, not its words.
     pub fn read(path: &Path) -> Result<Self, AnnotationError> {
         let mut all = HashMap::new();
-        for (at, text) in BufReader::new(File::open(path)?).lines().enumerate() {
+        for (at, text) in BufReader::new(open_regular(path)?).lines().enumerate() {
             let text = text?;
             if text.trim().is_empty() {
                 continue;

@@ -11,6 +11,7 @@
 use super::entry::{Entry, Resource};
 use super::texts::Texts;
 use super::words::is_python_space;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_core::{Metric, ModelError, Prediction, Sample, Score, TextEncoder};
 use loupe_run::{RunError, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ impl Baseline {
     /// # Errors
     /// When the file cannot be read or lacks the row.
     pub fn read(path: &Path, layer: usize) -> Result<Self, BaselineError> {
-        let text = std::fs::read_to_string(path)?;
+        let text = read_text_at_most(path, SETTINGS_BYTES)?;
         let row = text.lines().filter(|l| !l.trim().is_empty()).nth(layer + 1);
         let numbers: Option<Vec<f32>> = row.and_then(|row| {
             row.split(',')

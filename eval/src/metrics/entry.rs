@@ -144,7 +144,7 @@ pub(super) fn best_of(
     };
     let mut best: Option<Score> = None;
     for wording in &wordings {
-        let score = figure(wording, &reply);
+        let score = figure(wording, &reply).finite();
         best = Some(match (best, score) {
             (Some(Score::Value(a)), Score::Value(b)) => {
                 Score::Value(if (a < b) == higher_is_better { b } else { a })
@@ -171,7 +171,7 @@ impl TextCorpusMetric {
     /// The figure of a set.
     pub fn figure(&self, pairs: &[(String, String)]) -> Score {
         let texts: Vec<(&str, &str)> = pairs.iter().map(|(r, h)| (r.as_str(), h.as_str())).collect();
-        (self.compute)(&texts)
+        (self.compute)(&texts).finite()
     }
 }
 

@@ -5,6 +5,7 @@
 //! characters less. Only places behind `.`, `?` and `!` are looked at, each with the word before and the word after it.
 
 use super::words::is_python_space;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use regex::Regex;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -194,7 +195,8 @@ impl Punkt {
     /// When one is missing or not in the format.
     pub fn read(dir: &Path) -> Result<Self, PunktError> {
         let lines = |file: &'static str| -> Result<Vec<String>, PunktError> {
-            let bytes = std::fs::read(dir.join(file)).map_err(|source| PunktError::File { file, source })?;
+            let bytes = read_at_most(&dir.join(file), SETTINGS_BYTES)
+                .map_err(|source| PunktError::File { file, source })?;
             let text = String::from_utf8_lossy(&bytes);
             Ok(text.lines().map(str::to_owned).collect())
         };

@@ -2,6 +2,7 @@
 //! up as nltk 3.10.4 does: a word and its base forms by exceptions or else by endings, in every part of
 //! speech.
 
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -173,7 +174,7 @@ impl WordNet {
         let mut hash = Sha256::new();
         let mut text = |file: &str| -> Result<String, WordNetError> {
             let failed = |source| WordNetError::File { file: file.to_owned(), source };
-            let bytes = std::fs::read(dir.join(file)).map_err(failed)?;
+            let bytes = read_at_most(&dir.join(file), SETTINGS_BYTES).map_err(failed)?;
             hash.update(&bytes);
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };

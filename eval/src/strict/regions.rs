@@ -9,6 +9,7 @@ use crate::profile::{Judgement, Verdict};
 use loupe_core::dialect::DIALECTS;
 use loupe_core::geometry::{Box2, Point2, Source};
 use loupe_core::{Labelled, Reply, Score};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Boxes are right when each reference has its own answer with at least this IoU and none is left over.
@@ -26,7 +27,7 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply) -> Judgement
         let most = wanted.len().max(given.len());
         match iou_matched(&wanted, &given) {
             Score::Value(v) => ious.push((v, most)),
-            Score::Unscored(why) => return Judgement::bare(Verdict::Unscored, why, ""),
+            Score::Unscored(why) => return unpaired(why, gold.len(), answers.len()),
         }
         hits += hits_at(&wanted, &given);
     }
@@ -50,6 +51,15 @@ pub(super) fn boxes(gold: &[Labelled<Box2<Source>>], reply: &Reply) -> Judgement
         _ => judgement,
     };
     judgement.answered(format!("{:?}", answers.iter().map(|a| a.1.xyxy()).collect::<Vec<_>>()))
+}
+
+/// Too many places to pair them: another number of them than there are is wrong whatever the pairs are, and only as
+/// many as there are cannot be judged.
+fn unpaired(why: impl Into<Cow<'static, str>>, wanted: usize, given: usize) -> Judgement {
+    match wanted == given {
+        true => Judgement::bare(Verdict::Unscored, why, ""),
+        false => Judgement::bare(Verdict::Wrong, "regions", format!("{wanted} places")).with(ACCURACY, 0.0),
+    }
 }
 
 /// mDice. Where the reference has one label only, all boxes of the reply are of that label; otherwise
@@ -111,7 +121,7 @@ pub(super) fn points(gold: &[Labelled<Point2<Source>>], reply: &Reply) -> Judgem
                 pairs += n;
                 distance += found.mean_distance_px.map_or(0.0, |mean| mean * n as f64);
             }
-            None => return Judgement::bare(Verdict::Unscored, "too many points to pair", ""),
+            None => return unpaired("too many points to pair", gold.len(), answers.len()),
         }
     }
     let show = |p: &Point2<Source>| [p.x, p.y];

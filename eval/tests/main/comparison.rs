@@ -163,4 +163,10 @@ fn the_leaderboard_puts_the_best_first() {
         board.rows.iter().map(|r| r[5].split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(values.len(), 4);
     assert!(values.windows(2).all(|w| w[0] >= w[1]), "{values:?}");
+    // A run that has not come to all its samples stands behind them, and says so.
+    let mut runs = runs;
+    let best = runs.iter_mut().find(|(label, _)| *label == board.rows[0][0]).unwrap();
+    best.1.missing = 7;
+    let last = tables::leaderboard(&runs, "strict").rows.pop().unwrap();
+    assert_eq!((&last[0], last[4].as_str()), (&board.rows[0][0], "unfinished, 7 not asked yet"));
 }

@@ -118,6 +118,20 @@ fn boxes_have_figures_of_items_and_of_the_set() {
 }
 
 #[test]
+fn more_boxes_than_can_be_paired_are_wrong_where_there_are_fewer() {
+    let many = |n: usize| -> Vec<(&'static str, [f64; 4])> {
+        (0..n).map(|k| ("cyst", [k as f64, 0.0, k as f64 + 1.0, 2.0])).collect()
+    };
+    let summary = summary(vec![
+        (wanted(&many(1)), said(&many(1), &[]), Record::Single),
+        (wanted(&many(600)), said(&many(2000), &[]), Record::Single),
+        (wanted(&many(1001)), said(&many(1001), &[]), Record::Single),
+    ]);
+    let accuracy = summary.figure("strict", "accuracy").unwrap();
+    assert_eq!((accuracy.value, accuracy.n), (Some(0.5), 2));
+}
+
+#[test]
 fn points_have_hits_and_distances_and_counts_have_errors() {
     let points = |all: &[[f64; 2]]| {
         let one = |p: &[f64; 2]| Labelled {

@@ -7,7 +7,6 @@ use loupe_run::templates::default_template;
 use loupe_run::{Plan, Progress, RunFolder, run};
 use loupe_testing::{FlatPictures, PromptHash, QuestionSet, put, scratch};
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 fn strict() -> Scoring<'static> {
@@ -44,14 +43,13 @@ fn scores_are_the_same_to_the_byte_whatever_happened_on_the_way() {
         assert!(scores(dir.path()) == expected, "{ahead} decoded ahead, {room} at a time");
     }
     for dies_after in 0..12 {
-        let dir = scratch();
-        let mut model = PromptHash { dies_after: Some(dies_after), ..PromptHash::with_room(3) };
-        let mut answerer = Direct(&mut model);
-        let loader = FlatPictures::default();
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            run(dir.path(), &plan(3), &set, &mut answerer, &loader, &mut ())
-        }));
-        assert!(ended.is_err(), "{dies_after}");
+        let (killed, dir) = (scratch(), scratch());
+        go(
+            killed.path(),
+            &set,
+            &plan(3),
+            PromptHash::with_room(3).killed_after(dies_after, killed.path(), dir.path()),
+        );
         // Scored in the middle as well: that is part of nothing.
         summary(dir.path());
         go(dir.path(), &set, &plan(4), PromptHash::with_room(2));
@@ -76,6 +74,29 @@ fn cutting_the_last_reply_at_every_byte_changes_nothing_once_it_is_asked_again()
         go(dir.path(), &set, &plan(4), PromptHash::new());
         assert!(scores(dir.path()) == expected, "cut at byte {cut}");
     }
+}
+
+#[test]
+fn damaged_lines_are_named_as_long_as_their_items_have_no_reply() {
+    let set = QuestionSet::new(9);
+    let dir = scratch();
+    go(dir.path(), &set, &plan(4), PromptHash::new());
+    let expected = scores(dir.path());
+    let text = fs::read_to_string(dir.path().join("replies.jsonl")).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[2] = lines[2].replacen("\"item\":", "\"item\": ", 1);
+    // Without a checksum, as earlier versions wrote it, and without something that a reply needs.
+    let mut bare: serde_json::Value = serde_json::from_str(&lines[5]).unwrap();
+    bare.as_object_mut().unwrap().remove("sum");
+    bare["outcome"] = serde_json::json!({ "reply": { "words": "yes" } });
+    lines[5] = bare.to_string();
+    put(&dir.path().join("replies.jsonl"), (lines.join("\n") + "\n").as_bytes());
+    let damaged = summary(dir.path());
+    assert_eq!((damaged.missing, damaged.replies + damaged.failed), (2, 7));
+    assert!(damaged.run.notes.iter().any(|note| note.contains("2 (3, 6)")), "{:?}", damaged.run.notes);
+    go(dir.path(), &set, &plan(4), PromptHash::new());
+    assert!(scores(dir.path()) == expected);
+    assert!(summary(dir.path()).run.notes.is_empty());
 }
 
 #[test]

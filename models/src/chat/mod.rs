@@ -1,4 +1,6 @@
 //! Turns to text to tokens, and back.
 
+mod sandbox;
 pub(crate) mod template;
+pub(crate) mod tokenizer;
 pub(crate) mod tokens;

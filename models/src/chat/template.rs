@@ -1,5 +1,6 @@
 //! The checkpoint's chat template, rendered as `apply_chat_template` does with jinja2.
 
+use super::sandbox::Sandbox;
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
 use loupe_core::words::hex;
@@ -11,10 +12,12 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 const NAME: &str = "chat_template";
+/// Blanks that `tojson` may put before a line for each level.
+const MOST_INDENT: usize = 32;
 
 /// A compiled chat template.
 pub(crate) struct ChatTemplate {
-    environment: Environment<'static>,
+    sandbox: Sandbox,
     /// `bos_token`, `eos_token` and the like, which templates print.
     tokens: Vec<(String, String)>,
     sha256: String,
@@ -55,20 +58,11 @@ impl ChatTemplate {
 
     /// Compiles a template with jinja2's settings in `transformers`: blocks trimmed.
     pub(crate) fn new(source: String, tokens: Vec<(String, String)>) -> Result<Self, LoadError> {
-        let mut environment = Environment::new();
         let problem = |e: &Error| LoadError::File { file: "chat template".into(), problem: e.to_string() };
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|e| problem(&e))?);
-        // A template is a program of the checkpoint: it may loop, but not for ever.
-        environment.set_fuel(Some(10_000_000));
-        environment.set_unknown_method_callback(python_method);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment.add_filter("tojson", python_json);
         let sha256 = hex(&Sha256::digest(source.as_bytes()));
-        environment.add_template_owned(NAME, source).map_err(|e| problem(&e))?;
-        Ok(Self { environment, tokens, sha256, is_stand_in: false })
+        let sandbox = Sandbox::new(source, syntax.map_err(|e| problem(&e))?, furnish);
+        Ok(Self { sandbox: sandbox.map_err(|e| problem(&e))?, tokens, sha256, is_stand_in: false })
     }
 
     /// The special tokens that a template can print, by their names.
@@ -88,10 +82,18 @@ impl ChatTemplate {
             self.tokens.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
         values.insert("messages".into(), Value::from(Serde(&messages)));
         values.insert("add_generation_prompt".into(), Value::from(true));
-        let template = self.environment.get_template(NAME).map_err(|e| e.to_string())?;
         let shown = |e: Error| format!("{:#}", Detail(&e));
-        template.render(Value::from(values)).map_err(shown)
+        self.sandbox.render(Value::from(values)).map_err(shown)
     }
+}
+
+/// What templates of `transformers` may call.
+fn furnish(environment: &mut Environment<'_>) {
+    environment.set_unknown_method_callback(python_method);
+    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_filter("tojson", python_json);
 }
 
 /// An error with its causes, on one line.
@@ -142,6 +144,10 @@ fn message(turn: &Turn, protect: &dyn Fn(&str) -> String) -> Json {
 #[allow(clippy::needless_pass_by_value)] // the signature of a filter
 fn python_json(value: &Value, options: minijinja::value::Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
+    if indent.is_some_and(|n| n > MOST_INDENT) {
+        let problem = format!("an indent of at most {MOST_INDENT} is possible");
+        return Err(Error::new(ErrorKind::InvalidOperation, problem));
+    }
     options.assert_all_used()?;
     let json =
         serde_json::to_value(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))?;
@@ -185,6 +191,9 @@ fn write_json(value: &Json, indent: Option<usize>, depth: usize, out: &mut Strin
     }
 }
 
+/// Most bytes that one replacement may write.
+const MOST_REPLACED: usize = 16 << 20;
+
 /// The methods of Python strings and dictionaries that chat templates call.
 fn python_method(
     _: &mut minijinja::State<'_, '_>,
@@ -210,7 +219,16 @@ fn python_method(
                 let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
                 Value::from(first + &letters.as_str().to_lowercase())
             }
-            "replace" => Value::from(text.replace(arg(0).ok_or_else(unknown)?, arg(1).ok_or_else(unknown)?)),
+            // As the filter, within its bounds.
+            "replace" => {
+                let (from, to) = (arg(0).ok_or_else(unknown)?, arg(1).ok_or_else(unknown)?);
+                let times = if from.is_empty() { text.len() + 1 } else { text.len() / from.len() };
+                if times.saturating_mul(to.len()) > MOST_REPLACED {
+                    let problem = format!("replace() may give {MOST_REPLACED} bytes at most");
+                    return Err(Error::new(ErrorKind::InvalidOperation, problem));
+                }
+                Value::from(text.replace(from, to))
+            }
             "split" => match arg(0) {
                 Some(by) => text.split(by).collect::<Value>(),
                 None => text.split_whitespace().collect::<Value>(),
@@ -273,16 +291,109 @@ mod tests {
         }
     }
 
+    fn render(source: &str) -> Result<String, String> {
+        let template = ChatTemplate::new(source.to_owned(), Vec::new()).map_err(|e| e.to_string())?;
+        template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned())
+    }
+
+    #[test]
+    fn what_templates_do_is_as_in_jinja2() {
+        for (source, wanted) in [
+            ("{{ {'a': [1, 'é']} | tojson }}", r#"{"a": [1, "é"]}"#),
+            ("{{ 'a' ~ 1 ~ none }}", "a1None"),
+            ("{{ 'a' + 'b' }}{{ 1 + 2 }}{{ 1.5 + 2 }}{{ 3 * 4 }}{{ 'ab' * 3 }}", "ab33.512ababab"),
+            ("{{ ([1] + [2, 3])|length }}{{ ([0] * 4)|length }}", "34"),
+            (
+                "{% set ns = namespace(n=0) %}{% for i in range(5) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}",
+                "10",
+            ),
+            (
+                "{% macro m(a, b='z') %}[{{ a }}{{ b }}]{% endmacro %}{{ m('x') }}{{ m('x', b='y') }}",
+                "[xz][xy]",
+            ),
+            (
+                "{% for a in [1, 2, 3] if a != 2 %}{{ a }}{% if not loop.last %},{% endif %}{% else %}none{% endfor %}",
+                "1,3",
+            ),
+            ("{% for a in [1, 2, 3] %}{% if a == 2 %}{% continue %}{% endif %}{{ a }}{% endfor %}", "13"),
+            ("{% set t %}a{{ 'b'|upper }}{% endset %}{{ t|replace('a', 'c')|trim }}", "cB"),
+            ("{{ ' a,b '.strip().split(',')|join('-') }}{{ 'aXb'.replace('X', '') }}", "a-bab"),
+            ("{{ messages[0].content if messages[0].role == 'user' and messages else 'no' }}", "x"),
+            ("{% if false or messages is defined %}yes{% endif %}{{ [3, 1]|sort|first }}", "yes1"),
+            ("{{ '%s-%03d'|format('a', 7) }}{{ 'a\nb'|indent(2) }}", "a-007a\n  b"),
+            (
+                "{%- for a in [[1, [2]]] recursive %}{% if a is iterable %}{{ loop(a) }}{% else %}{{ a }}{% endif %}{% endfor %}",
+                "12",
+            ),
+        ] {
+            assert_eq!(render(source).as_deref(), Ok(wanted), "{source}");
+        }
+        assert!(render("{{ raise_exception('only pairs') }}").unwrap_err().contains("only pairs"));
+    }
+
     #[test]
     fn broken_and_endless_templates_are_errors() {
-        assert!(ChatTemplate::new("{% for %}".into(), Vec::new()).is_err());
-        let render = |source: &str| {
-            let template = ChatTemplate::new(source.to_owned(), Vec::new()).unwrap();
-            template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned())
+        let nested =
+            |open: &str, close: &str, n: usize| format!("{{{{ {}1{} }}}}", open.repeat(n), close.repeat(n));
+        let grow = |start: &str, step: &str, end: &str| {
+            format!(
+                "{{% set ns = namespace(s={start}) %}}{{% for i in range(90000) %}}{step}{{% endfor %}}{end}"
+            )
         };
-        assert!(render("{{ raise_exception('only pairs') }}").unwrap_err().contains("only pairs"));
-        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
-        assert!(render(endless).is_err());
-        assert_eq!(render("{{ {'a': [1, 'é']} | tojson }}").unwrap(), r#"{"a": [1, "é"]}"#);
+        let doubled = |n: usize| {
+            format!("{{% set x = 'aaaaaaaa' %}}{}{{{{ x|length }}}}", "{% set x = x ~ x %}".repeat(n))
+        };
+        for source in [
+            "{% for %}".to_owned(),
+            "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}".to_owned(),
+            grow("'x'", "{% set ns.s = ns.s ~ ns.s %}", "{{ ns.s|length }}"),
+            grow("'x'", "{% set ns.s = ns.s + ns.s %}", "{{ ns.s }}"),
+            grow("'x'", "{% set ns.s = ns.s * 9 %}", ""),
+            grow("'x'", "{% set ns.s = '%s%s'|format(ns.s, ns.s) %}", ""),
+            grow("'x'", "{% set ns.s = ns.s|replace('x', 'xx') %}", ""),
+            grow("'x'", "{% set ns.s = ns.s.replace('x', 'xx') %}", ""),
+            grow("'x'", "{% set ns.s = [ns.s, ns.s]|join %}", ""),
+            grow("'x'", "{% set ns.s = [ns.s, ns.s]|string %}", ""),
+            grow("'x'", "{% set ns.s = (ns.s ~ '\"')|tojson %}", ""),
+            grow("[1]", "{% set ns.s = ns.s + ns.s %}", "{{ ns.s|length }}"),
+            grow("[1]", "{% set ns.s = ns.s * 7 %}", "{{ ns.s|list|length }}"),
+            grow("[]", "{% set ns.s = [ns.s] %}", "{{ ns.s }}"),
+            grow("[]", "{% set ns.s = [ns.s, ns.s] %}", "{{ ns.s|length }}"),
+            grow("{}", "{% set ns.s = {'a': ns.s} %}", "{{ ns.s }}"),
+            grow("1", "{% set ns.a = ns %}", "{{ ns }}"),
+            grow("1", "{% set ns.a = [ns] %}", "{{ ns|string }}"),
+            grow(
+                "1",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                "",
+            )
+            .repeat(40),
+            doubled(60),
+            "{% macro m(x) %}{{ m(x ~ x) }}{% endmacro %}{{ m('xx') }}".to_owned(),
+            "{% macro m(x) %}{{ m([x]) }}{% endmacro %}{{ m('xx') }}".to_owned(),
+            "{{ 'a\nb'|indent(9999999999) }}".to_owned(),
+            "{{ 'a\nb'|indent(width=9999999999) }}".to_owned(),
+            "{{ '%999999999999d'|format(1) }}".to_owned(),
+            "{{ '%.999999999d'|format(1) }}".to_owned(),
+            "{{ [1, [2]]|tojson(indent=99999999999) }}".to_owned(),
+            "{{ [1]|batch(9999999999, 'x') }}".to_owned(),
+            "{{ [1]|slice(9999999999)|list }}".to_owned(),
+            "{{ ('x' * 9999) * 9999 ~ ('y' * 9999) * 9999 }}".to_owned(),
+            "{% for i in range(3) %}{{ loop.cycle() }}{% endfor %}".to_owned(),
+            nested("-", "", 100_000),
+            nested("(", ")", 100_000),
+            nested("[", "]", 100_000),
+            nested("not ", "", 100_000),
+            format!("{{{{ x{} }}}}", ".a".repeat(100_000)),
+            format!("{{{{ 1{} }}}}", "|abs".repeat(100_000)),
+            "{% if x %}".repeat(20_000),
+            format!("{{% if x %}}{}{{% endif %}}", "{% elif y %}".repeat(20_000)),
+            "x".repeat(600 << 10),
+        ] {
+            let started = std::time::Instant::now();
+            let shown: String = source.chars().take(120).collect();
+            assert!(render(&source).is_err(), "{shown}");
+            assert!(started.elapsed().as_secs() < 10, "{shown}: {:?}", started.elapsed());
+        }
     }
 }

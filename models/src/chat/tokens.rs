@@ -1,6 +1,7 @@
 //! Text to tokens and back. What the caller wrote is literal: only the template's own special
 //! tokens are special.
 
+use super::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::{GenerationFile, end_ids};
@@ -9,7 +10,6 @@ use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use tokenizers::Tokenizer;
 
 /// Put inside special tokens that the caller wrote, taken out again before tokenising. A Unicode
 /// noncharacter, so no text has it; one that comes anyway is dropped.
@@ -29,7 +29,7 @@ pub(crate) enum Encoded {
 
 /// The checkpoint's tokenizer.
 pub(crate) struct Tokens {
-    tokenizer: Tokenizer,
+    tokenizer: BoundedTokenizer,
     /// Special tokens with their ids, longest first.
     special: Vec<(String, u32)>,
     /// What the chat template writes for a picture, special token or not.
@@ -47,15 +47,18 @@ impl Tokens {
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
         let bytes = checkpoint.need_bytes(FILE)?;
         let sha256 = hex(&Sha256::digest(&bytes));
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
-        tokenizer.set_encode_special_tokens(true);
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| failed(e.to_string()))?;
-        let added = tokenizer.get_added_tokens_decoder();
+        let tokenizer = BoundedTokenizer::read(&bytes, None, true).map_err(failed)?;
+        let added = tokenizer.inner().get_added_tokens_decoder();
         let special = added.iter().filter(|(_, t)| t.special && !t.content.is_empty());
         let mut special: Vec<(String, u32)> = special.map(|(id, t)| (t.content.clone(), *id)).collect();
         special.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
         Ok(Self { tokenizer, special, mark: mark.to_owned(), vocab, sha256 })
+    }
+
+    /// The number of tokens that a text of so many bytes has at least, when that is more than `most`: told without
+    /// reading it.
+    pub(crate) fn too_long(&self, bytes: usize, most: usize) -> Option<usize> {
+        (bytes > self.tokenizer.most_bytes(most)).then(|| self.tokenizer.least_tokens(bytes))
     }
 
     /// `text` with every special token and picture mark in it made unrecognisable.
@@ -104,9 +107,9 @@ impl Tokens {
         if text.is_empty() {
             return Ok(());
         }
-        let encoded = self.tokenizer.encode_fast(text.as_str(), false).map_err(|e| e.to_string())?;
-        encoded.get_ids().iter().try_for_each(|id| self.known(*id))?;
-        out.extend(encoded.get_ids().iter().map(|id| Encoded::Token(*id)));
+        let ids = self.tokenizer.encode(text.as_str(), false)?;
+        ids.iter().try_for_each(|id| self.known(*id))?;
+        out.extend(ids.into_iter().map(Encoded::Token));
         text.clear();
         Ok(())
     }
@@ -122,12 +125,12 @@ impl Tokens {
 
     /// Text of `ids`. Special tokens are left out; `keep` are those that a box dialect is made of.
     pub(crate) fn decode(&self, ids: &[u32], keep_special: bool) -> Result<String, String> {
-        self.tokenizer.decode(ids, !keep_special).map_err(|e| e.to_string())
+        self.tokenizer.decode(ids, !keep_special)
     }
 
     /// The id of a token.
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
+        self.tokenizer.inner().token_to_id(token)
     }
 
     /// Ids that end a reply, as `generate` decides: generation_config.json, else config.json, else

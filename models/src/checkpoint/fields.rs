@@ -129,6 +129,14 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.bad(field, format!("{value} is not a number")))
     }
 
+    /// A number above zero: what is divided by, or a root is taken of.
+    pub(crate) fn positive_f64_or(&self, field: &str, default: f64) -> Result<f64, LoadError> {
+        match self.f64_or(field, default)? {
+            n if n > 0.0 => Ok(n),
+            n => Err(self.bad(field, format!("{n} is not above 0"))),
+        }
+    }
+
     pub(crate) fn bool_or(&self, field: &str, default: bool) -> Result<bool, LoadError> {
         let Some(value) = self.get(field) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.bad(field, format!("{value} is not true or false")))

@@ -8,12 +8,14 @@ pub(crate) mod weights;
 use crate::error::LoadError;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const EXPECTED: &str =
@@ -199,7 +201,7 @@ impl Checkpoint {
         let mut names = Vec::new();
         for file in self.weight_files()? {
             let (header, _) = self.open(&file)?.header()?;
-            names.extend(header.into_iter().map(|(name, _)| name).filter(|n| n != "__metadata__"));
+            names.extend(header.into_iter().map(|(name, _)| name));
         }
         Ok(names)
     }
@@ -292,19 +294,43 @@ enum Kind {
     Bytes(&'static [u8]),
 }
 
+/// Fills `out` from place `at` on, whatever else reads the file at the same time.
+fn read_exact_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    use std::os::unix::fs::FileExt;
+    #[cfg(windows)]
+    use std::os::windows::fs::FileExt;
+    while !out.is_empty() {
+        #[cfg(unix)]
+        let read = file.read_at(out, at);
+        #[cfg(windows)]
+        let read = file.seek_read(out, at);
+        match read {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                out = &mut out[n..];
+                at += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 impl Source {
     pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
         LoadError::File { file: self.name.clone(), problem: problem.to_string() }
     }
 
     /// Fills `out` with the bytes from `at` on.
-    pub(crate) fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
+    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
         let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
         if end.is_none() {
             return Err(self.failed(&"the file is shorter than its header says"));
         }
-        let result = match &mut self.kind {
-            Kind::File(file) => file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(out)),
+        let result = match &self.kind {
+            Kind::File(file) => read_exact_at(file, at, out),
             Kind::Bytes(bytes) => {
                 out.copy_from_slice(&bytes[at as usize..][..out.len()]);
                 Ok(())
@@ -313,8 +339,9 @@ impl Source {
         result.map_err(|e| self.failed(&e))
     }
 
-    /// The entries of a safetensors header and where the data begin.
-    pub(crate) fn header(&mut self) -> Result<(serde_json::Map<String, Value>, u64), LoadError> {
+    /// The tensors of a safetensors header, and where the data begin. As the format demands, the data of
+    /// the tensors follow each other without holes and overlaps up to the end of the file.
+    pub(crate) fn header(&self) -> Result<(Vec<(String, Value)>, u64), LoadError> {
         let mut length = [0u8; 8];
         self.read_at(0, &mut length)?;
         let length = u64::from_le_bytes(length);
@@ -323,13 +350,16 @@ impl Source {
         }
         let mut text = vec![0u8; length as usize];
         self.read_at(8, &mut text)?;
-        match serde_json::from_slice(&text) {
-            Ok(Value::Object(map)) => Ok((map, 8 + length)),
-            _ => Err(self.failed(&"not a safetensors file: its header is not a JSON object")),
-        }
+        let parsed = serde_json::from_slice(&text);
+        let Header(mut tensors) =
+            parsed.map_err(|e| self.failed(&format!("not a safetensors file: its header is broken: {e}")))?;
+        tensors.retain(|(name, _)| name != "__metadata__");
+        let start = 8 + length;
+        layout(&tensors, self.length - start).map_err(|problem| self.failed(&problem))?;
+        Ok((tensors, start))
     }
 
-    fn sha256(mut self) -> Result<String, LoadError> {
+    fn sha256(&self) -> Result<String, LoadError> {
         let mut hash = Sha256::new();
         let mut block = vec![0u8; 1 << 20];
         let mut at = 0;
@@ -341,5 +371,60 @@ impl Source {
             at += step as u64;
         }
         Ok(hex(&hash.finalize()))
+    }
+}
+
+/// The pairs of a JSON object, none of them twice.
+struct Header(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Header;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of tensors")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let (mut all, mut names) = (Vec::new(), BTreeSet::new());
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if !names.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("tensor {name:?} is there twice")));
+                    }
+                    all.push((name, value));
+                }
+                Ok(Header(all))
+            }
+        }
+        from.deserialize_map(Pairs)
+    }
+}
+
+/// Do the tensors fill `size` bytes of data, one after the other?
+fn layout(tensors: &[(String, Value)], size: u64) -> Result<(), String> {
+    let mut ranges = Vec::with_capacity(tensors.len());
+    for (name, value) in tensors {
+        let range = value.get("data_offsets").and_then(Value::as_array);
+        let range: Option<Vec<u64>> = range.and_then(|r| r.iter().map(Value::as_u64).collect());
+        match range.as_deref() {
+            Some([from, to]) if from <= to => ranges.push((*from, *to, name)),
+            _ => return Err(format!("the header entry of tensor {name:?} is malformed")),
+        }
+    }
+    ranges.sort_unstable();
+    let mut end = 0;
+    for (from, to, name) in ranges {
+        if from != end {
+            let how = if from < end { "overlaps the tensor before it" } else { "leaves a hole before it" };
+            return Err(format!("tensor {name:?} {how}: its data begin at byte {from}, expected {end}"));
+        }
+        end = to;
+    }
+    match end.cmp(&size) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(format!("{} bytes follow the last tensor", size - end)),
+        std::cmp::Ordering::Greater => {
+            Err(format!("the file is shorter than its header says: {size} bytes of data, expected {end}"))
+        }
     }
 }

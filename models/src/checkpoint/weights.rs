@@ -47,10 +47,42 @@ impl Dtype {
         }
     }
 
+    /// Are the numbers in `bytes` finite? That is the case when not all bits of an exponent are set.
+    fn are_finite(self, bytes: &[u8]) -> bool {
+        let finite_16 = |all: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & all != all);
+        match self {
+            Self::F32 => bytes.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()),
+            Self::F16 => finite_16(0x7C00),
+            Self::Bf16 => finite_16(0x7F80),
+        }
+    }
+
     const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+/// How the weights of a language model are quantised when they are loaded, in the blocks of GGML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quant {
+    /// 8 bits and a scale for 32 weights: 8.5 bits a weight.
+    Q8_0,
+    /// 4 bits and a scale for 32 weights: 4.5 bits a weight. Embeddings and output head are [`Quant::Q8_0`].
+    Q4_0,
+}
+
+impl Quant {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Q8_0, Self::Q4_0];
+
+    /// Name in arguments and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
         }
     }
 }
@@ -62,6 +94,8 @@ pub(crate) struct Numbers {
     pub(crate) device: Device,
     /// Number type in which weights are kept.
     pub(crate) weights: Dtype,
+    /// How weights of the language model are quantised, on the processor.
+    pub(crate) quant: Option<Quant>,
     /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
     /// product), that of the weights on CUDA.
     pub(crate) activations: DType,
@@ -71,7 +105,7 @@ impl Numbers {
     /// The number types for `device` and weights kept as `weights`.
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
-        Self { device, weights, activations }
+        Self { device, weights, quant: None, activations }
     }
 }
 
@@ -83,10 +117,45 @@ struct Entry {
     at: u64,
 }
 
+/// A tensor in its file.
+pub(crate) struct Stored<'a> {
+    source: &'a Source,
+    entry: &'a Entry,
+}
+
+impl Stored<'_> {
+    /// Fills `out` with the values from value `from` on in row-major order, widened to f32; `space` is overwritten.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a value is not finite.
+    pub(crate) fn read(&self, from: usize, out: &mut [f32], space: &mut Vec<u8>) -> Result<(), LoadError> {
+        let size = self.entry.dtype.bytes();
+        space.resize(out.len() * size, 0);
+        self.source.read_at(self.entry.at + (from * size) as u64, space)?;
+        if !self.entry.dtype.are_finite(space) {
+            return Err(LoadError::NotFinite { name: self.entry.name.clone() });
+        }
+        match self.entry.dtype {
+            Dtype::F32 => {
+                out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
+            }
+            Dtype::F16 => {
+                let values = space.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32());
+                out.iter_mut().zip(values).for_each(|(v, b)| *v = b);
+            }
+            Dtype::Bf16 => {
+                let bits = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+                out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = bits(b));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The tensors of a checkpoint under the names of the architecture.
 pub(crate) struct Weights {
     entries: BTreeMap<String, Entry>,
-    sources: Vec<Mutex<Source>>,
+    sources: Vec<Source>,
     used: Mutex<BTreeSet<String>>,
     parameters: u64,
     /// Where and how to compute.
@@ -108,12 +177,9 @@ impl Weights {
         let mut sources = Vec::new();
         let mut parameters = 0u64;
         for file in checkpoint.weight_files()? {
-            let mut source = checkpoint.open(&file)?;
+            let source = checkpoint.open(&file)?;
             let (header, start) = source.header()?;
             for (name, value) in header {
-                if name == "__metadata__" {
-                    continue;
-                }
                 let Some(own) = canonical(&name) else { continue };
                 let entry = entry(&source, sources.len(), &name, &value, start)?;
                 parameters += entry.shape.iter().product::<usize>() as u64;
@@ -121,7 +187,7 @@ impl Weights {
                     return Err(LoadError::TwiceTheSame { first: other.name, second: name });
                 }
             }
-            sources.push(Mutex::new(source));
+            sources.push(source);
         }
         Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
     }
@@ -184,15 +250,9 @@ impl Weights {
 
     /// `count` values of a tensor from value `from` on, widened to f32.
     fn values(&self, entry: &Entry, from: usize, count: usize) -> Result<Vec<f32>, LoadError> {
-        let size = entry.dtype.bytes();
-        let mut bytes = vec![0u8; count * size];
-        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
-        Ok(match entry.dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        })
+        let mut values = vec![0f32; count];
+        Stored { source: &self.sources[entry.source], entry }.read(from, &mut values, &mut Vec::new())?;
+        Ok(values)
     }
 
     fn mark(&self, name: &str) {
@@ -200,11 +260,11 @@ impl Weights {
         used.insert(name.to_owned());
     }
 
-    /// The values widened to f32, in row-major order.
+    /// A tensor that is to be read in parts, which counts as used.
     ///
     /// # Errors
-    /// When the tensor is missing, has another shape, or cannot be read.
-    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+    /// When the tensor is missing or has another shape.
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, LoadError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(LoadError::MissingTensor { name: name.to_owned() });
         };
@@ -213,7 +273,17 @@ impl Weights {
             return Err(LoadError::Shape { name: entry.name.clone(), found, expected });
         }
         self.mark(name);
-        self.values(entry, 0, shape.iter().product())
+        Ok(Stored { source: &self.sources[entry.source], entry })
+    }
+
+    /// The values widened to f32, in row-major order.
+    ///
+    /// # Errors
+    /// When the tensor is missing, has another shape, or cannot be read.
+    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let mut values = vec![0f32; shape.iter().product()];
+        self.stored(name, shape)?.read(0, &mut values, &mut Vec::new())?;
+        Ok(values)
     }
 
     /// The tensor in the number type of activations (norms, biases, embeddings of positions).

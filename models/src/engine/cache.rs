@@ -31,6 +31,20 @@ struct Node {
     used: u64,
 }
 
+/// Most runs and features that are stored. What is asked again is asked soon, because samples come grouped by
+/// picture; more than this would be kept of small models alone, and would only be in the way.
+const MOST_STORED: usize = 1024;
+
+/// What a tensor takes besides its numbers, and a node besides its tensors.
+const TENSOR_BYTES: u64 = 256;
+const NODE_BYTES: u64 = 256;
+
+/// Bytes that a stored run takes, with everything that finds it again.
+fn node_bytes(keys: &[Key], segment: &Segment) -> u64 {
+    let tensors = 2 * segment.layers.len() as u64;
+    segment.bytes() + size_of_val(keys) as u64 + tensors * TENSOR_BYTES + NODE_BYTES
+}
+
 /// A computed beginning of a prompt.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefix {
@@ -135,25 +149,24 @@ impl PrefixCache {
         self.limit > 0
     }
 
-    /// The longest stored prefix of a prompt.
+    /// The longest stored prefix of a prompt. Its last run is left out where it gains less than [`LEAST_GAIN`]; short runs
+    /// on the way to a long one count with it.
     pub(crate) fn find(&mut self, keys: &[Key]) -> Prefix {
         self.clock += 1;
         let mut found = Prefix::default();
-        let mut candidates = &self.roots;
+        let mut path = Prefix::default();
         let mut base = 0;
-        // From run to run: where several continue alike, the one that reaches furthest.
-        while let Some((id, at, reach)) = self.furthest(candidates, base, keys, found.tokens) {
-            if reach < found.tokens + LEAST_GAIN {
-                break;
-            }
+        for (id, at, reach) in self.furthest(&self.roots, 0, keys, 0) {
             let Some(node) = self.nodes.get(&id) else { break };
-            if let Some((last, _)) = found.parts.last_mut() {
+            if let Some((last, _)) = path.parts.last_mut() {
                 last.tokens = at - base;
             }
             base = at;
-            found.parts.push((Piece { segment: Arc::clone(&node.segment), tokens: reach - at }, Some(id)));
-            found.tokens = reach;
-            candidates = &node.children;
+            path.parts.push((Piece { segment: Arc::clone(&node.segment), tokens: reach - at }, Some(id)));
+            path.tokens = reach;
+            if reach >= found.tokens + LEAST_GAIN {
+                found = path.clone();
+            }
         }
         for id in found.parts.iter().filter_map(|(_, id)| *id) {
             if let Some(node) = self.nodes.get_mut(&id) {
@@ -163,22 +176,27 @@ impl PrefixCache {
         found
     }
 
-    /// Of `candidates`, whose parent's run starts at `base` and is matched up to `matched`: the one
-    /// whose own run matches furthest, with where it starts and ends in the prompt.
+    /// From run to run as far as the prompt goes: each run on the way that reaches furthest, with where it starts and ends
+    /// in the prompt. `candidates` continue a run that starts at `base` and is matched up to `matched`.
     fn furthest(
         &self,
         candidates: &[NodeId],
         base: usize,
         keys: &[Key],
         matched: usize,
-    ) -> Option<(NodeId, usize, usize)> {
-        let reach = |id: &NodeId| {
+    ) -> Vec<(NodeId, usize, usize)> {
+        let way = |id: &NodeId| {
             let node = self.nodes.get(id)?;
             let at = base + node.parent.map_or(0, |p| p.tokens);
             let own = if at <= matched { common(&node.keys, keys.get(at..)?) } else { 0 };
-            (own > 0).then_some((*id, at, at + own))
+            (own > 0).then(|| {
+                let mut way = vec![(*id, at, at + own)];
+                way.extend(self.furthest(&node.children, at, keys, at + own));
+                way
+            })
         };
-        candidates.iter().filter_map(reach).max_by_key(|(_, _, reach)| *reach)
+        let end = |way: &Vec<(NodeId, usize, usize)>| way.last().map_or(0, |(_, _, reach)| *reach);
+        candidates.iter().filter_map(way).max_by_key(end).unwrap_or_default()
     }
 
     /// The prefix with a run behind it, which is stored when there is room.
@@ -192,7 +210,8 @@ impl PrefixCache {
 
     /// Stores a run that continues `parent`.
     fn insert(&mut self, parent: Option<Place>, keys: Vec<Key>, segment: Arc<Segment>) -> Option<NodeId> {
-        if segment.bytes() > self.limit || keys.is_empty() || keys.len() != segment.tokens {
+        let bytes = node_bytes(&keys, &segment);
+        if bytes > self.limit || keys.is_empty() || keys.len() != segment.tokens {
             return None;
         }
         let id = self.next;
@@ -201,7 +220,7 @@ impl PrefixCache {
             None => self.roots.push(id),
         }
         self.next += 1;
-        self.bytes += segment.bytes();
+        self.bytes += bytes;
         self.clock += 1;
         let node = Node { parent, keys, segment, children: Vec::new(), used: self.clock };
         self.nodes.insert(id, node);
@@ -238,10 +257,14 @@ impl PrefixCache {
         self.shrink(self.limit);
     }
 
-    /// Drops the least recently used until at most `limit` bytes are left, where that frees memory: a run
+    fn stored(&self) -> usize {
+        self.nodes.len() + self.features.len()
+    }
+
+    /// Drops the least recently used until at most `limit` bytes and [`MOST_STORED`] things are left, where that frees memory: a run
     /// goes only after what continues it, and not while rows still read it.
     pub(crate) fn shrink(&mut self, limit: u64) {
-        while self.bytes > limit {
+        while self.bytes > limit || self.stored() > MOST_STORED {
             let free = |n: &&Node| n.children.is_empty() && Arc::strong_count(&n.segment) == 1;
             let leaves = self.nodes.iter().filter(|(_, n)| free(n));
             let node = leaves.min_by_key(|(_, n)| n.used).map(|(id, n)| (*id, n.used));
@@ -260,7 +283,7 @@ impl PrefixCache {
 
     fn drop_node(&mut self, id: NodeId) {
         let Some(node) = self.nodes.remove(&id) else { return };
-        self.bytes -= node.segment.bytes();
+        self.bytes -= node_bytes(&node.keys, &node.segment);
         let siblings = match node.parent.and_then(|p| self.nodes.get_mut(&p.node)) {
             Some(parent) => &mut parent.children,
             None => &mut self.roots,
@@ -316,7 +339,7 @@ mod tests {
 
     #[test]
     fn memory_stays_within_the_bound_and_leaves_go_first() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(3 * one);
         let root = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         for i in 1..10u128 {
@@ -334,8 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn small_runs_are_not_kept_for_ever() {
+        let mut cache = PrefixCache::new(u64::MAX);
+        for i in 0..2 * MOST_STORED as u128 {
+            drop(cache.extend(&Prefix::default(), keys(1000 * i, 8), run(8)));
+        }
+        assert_eq!(cache.stored(), MOST_STORED);
+        assert_eq!(cache.bytes(), MOST_STORED as u64 * node_bytes(&keys(0, 8), &run(8)));
+    }
+
+    #[test]
     fn what_rows_read_is_not_dropped() {
-        let one = run(64).bytes();
+        let one = node_bytes(&keys(0, 64), &run(64));
         let mut cache = PrefixCache::new(4 * one);
         let read = cache.extend(&Prefix::default(), keys(0, 64), run(64));
         drop(cache.extend(&Prefix::default(), keys(1000, 64), run(64)));
@@ -344,6 +377,23 @@ mod tests {
         drop(read);
         cache.shrink(0);
         assert_eq!(cache.bytes, 0);
+    }
+
+    #[test]
+    fn a_short_run_on_the_way_hides_nothing_behind_it() {
+        let mut cache = PrefixCache::new(1 << 30);
+        // What many prompts share is a run of its own, however short.
+        let root = cache.extend(&Prefix::default(), keys(0, 8), run(8));
+        let one = cache.extend(&root, keys(500, 60), run(60));
+        cache.extend(&one, keys(900, 4), run(4));
+        // Another root begins alike and reaches further by itself, but not with what follows.
+        let alike: Vec<Key> = [keys(0, 8), keys(500, 3)].concat();
+        cache.extend(&Prefix::default(), alike, run(11));
+        let prompt: Vec<Key> = [keys(0, 8), keys(500, 60), keys(700, 9)].concat();
+        assert_eq!(cache.find(&prompt).tokens, 68);
+        let longer: Vec<Key> = [keys(0, 8), keys(500, 60), keys(900, 4)].concat();
+        assert_eq!(cache.find(&longer).tokens, 68, "four tokens are computed with the rest");
+        assert_eq!(cache.find(&keys(0, 8)).tokens, 0);
     }
 
     #[test]

@@ -47,12 +47,16 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     checkpoint.refuse_adapter()?;
     let generation = GenerationFile::read(checkpoint)?;
     let (device, device_name) = open_device(options.device)?;
-    let preferred = if device.is_cpu() { Dtype::F32 } else { Dtype::Bf16 };
+    if options.quant.is_some() && !device.is_cpu() {
+        let problem = "weights are quantised on the processor only".to_owned();
+        return Err(LoadError::Option { option: "--quant", problem });
+    }
+    let preferred = if device.is_cpu() && options.quant.is_none() { Dtype::F32 } else { Dtype::Bf16 };
     let dtype = options.dtype.unwrap_or(preferred);
     let (built, digest) = std::thread::scope(|scope| {
         // Hashing reads the files once more, from memory, while the weights are arranged.
         let digest = scope.spawn(|| checkpoint.weights_sha256());
-        let numbers = Numbers::new(device.clone(), dtype);
+        let numbers = Numbers { quant: options.quant, ..Numbers::new(device.clone(), dtype) };
         let built = Weights::open(checkpoint, numbers, assembly.canonical).and_then(|weights| {
             let arch = build(&weights)?;
             let parameters = weights.parameters();
@@ -94,6 +98,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
             template_sha256: Some(template.sha256().to_owned()),
             parameters,
             dtype: dtype.name().to_owned(),
+            quant: options.quant.map(|quant| quant.name().to_owned()),
             device: device_name,
             resample: assembly.resample.to_owned(),
             notes: notes(&generation, stand_ins),

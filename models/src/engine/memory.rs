@@ -4,6 +4,7 @@ use crate::layers::attention::SCORES;
 use crate::layers::linear::MLP_ROWS;
 use crate::networks::decoder::DecoderConfig;
 use candle_core::Device;
+use loupe_core::available::free_memory;
 
 /// Share of the free memory that a model takes unless told otherwise; the rest is for decoded pictures, other
 /// models and whatever else the machine does.
@@ -88,72 +89,13 @@ fn free_on_device(_: &Device) -> Option<u64> {
     None
 }
 
-/// Bytes that the system can still give this process: what is available, and what the process's control group
-/// leaves of its limit. `None` where the system has no such files.
-fn free_memory() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let available = read("/proc/meminfo").and_then(|text| available(&text));
-    let group = read("/proc/self/cgroup").and_then(|text| group(&text));
-    let left = group.and_then(|group| {
-        // Version 2, whose limits hold from the root down to the group; then version 1.
-        let mut least: Option<u64> = None;
-        let mut path = group.as_str();
-        loop {
-            let folder = format!("/sys/fs/cgroup{path}");
-            let file = |name: &str| read(&format!("{folder}/{name}"));
-            let here = left_in_group(file("memory.max"), file("memory.current"), file("memory.stat"));
-            least = least.into_iter().chain(here).min();
-            let Some((parent, _)) = path.trim_end_matches('/').rsplit_once('/') else { break };
-            path = parent;
-        }
-        let old = |name: &str| read(&format!("/sys/fs/cgroup/memory/{name}"));
-        let old =
-            left_in_group(old("memory.limit_in_bytes"), old("memory.usage_in_bytes"), old("memory.stat"));
-        least.into_iter().chain(old).min()
-    });
-    available.into_iter().chain(left).min()
-}
-
-/// `MemAvailable` of /proc/meminfo, in bytes.
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// The group of this process in version 2: the path of the line `0::path`; the root without one.
-fn group(cgroup: &str) -> Option<String> {
-    let line = cgroup.lines().find_map(|l| l.strip_prefix("0::"));
-    Some(line.unwrap_or("/").to_owned())
-}
-
-/// What a group leaves of its limit. Pages of files that were read count as its use, but are given up first.
-fn left_in_group(limit: Option<String>, used: Option<String>, stat: Option<String>) -> Option<u64> {
-    let number = |text: Option<String>| text?.trim().parse::<u64>().ok();
-    // `max` is no number: no limit.
-    let (limit, used) = (number(limit)?, number(used)?);
-    let stat = stat.unwrap_or_default();
-    let pages = stat.lines().find_map(|l| l.strip_prefix("inactive_file ")?.trim().parse::<u64>().ok());
-    Some(limit.saturating_sub(used.saturating_sub(pages.unwrap_or(0))))
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, missing_docs)]
+    #![allow(missing_docs)]
     use super::*;
 
     #[test]
-    fn what_is_free_is_read_as_the_system_writes_it() {
-        let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   1000 kB\nBuffers: 3 kB\n";
-        assert_eq!(available(meminfo), Some(1_024_000));
-        assert_eq!(available("MemTotal: 5 kB\n"), None);
-        assert_eq!(group("12:memory:/x\n0::/user.slice/a\n").as_deref(), Some("/user.slice/a"));
-        let left = |limit: &str, used: &str, stat: &str| {
-            left_in_group(Some(limit.into()), Some(used.into()), Some(stat.into()))
-        };
-        assert_eq!(left("1000\n", "600\n", "anon 5\ninactive_file 100\n"), Some(500));
-        assert_eq!(left("1000\n", "1600\n", ""), Some(0));
-        assert_eq!(left("max\n", "600\n", ""), None);
-        assert_eq!(left_in_group(None, None, None), None);
+    fn there_is_something_to_take() {
         assert!(default_limit(&Device::Cpu) > 0);
     }
 }

@@ -111,7 +111,11 @@ impl<A: Architecture> Engine<A> {
     }
 
     /// Runs groups through the network together; when that fails, each by itself, to tell which it is.
-    fn forward(&self, groups: &mut [Group], inputs: &[StepInput]) -> Vec<Result<Tensor, ModelError>> {
+    pub(super) fn forward(
+        &self,
+        groups: &mut [Group],
+        inputs: &[StepInput],
+    ) -> Vec<Result<Tensor, ModelError>> {
         let decoder = self.decoder();
         let counts: Vec<usize> = inputs.iter().map(|input| input.positions.len()).collect();
         let together = joined(inputs.to_vec())
@@ -246,12 +250,16 @@ impl<A: Architecture> Engine<A> {
         work: &mut Work<A::Picture>,
         replies: &mut dyn ReplySink,
     ) {
-        let (mut live, mut begun) = (Vec::new(), Vec::new());
+        let (mut live, mut begun, mut options) = (Vec::new(), Vec::new(), Vec::new());
         for Stepped { group, rows, live: was_live } in stepped {
             let (mut kept, mut jobs) = (Vec::new(), Vec::new());
             for (r, Advanced { mut job, logits }) in rows.into_iter().enumerate() {
                 if !was_live && self.dump.is_some() {
                     work.dump = Some(dumped(&job, &logits));
+                }
+                if !job.prompt.options.is_empty() {
+                    options.extend(self.begin_options(job, &group, r, &logits, work, replies));
+                    continue;
                 }
                 match self.take_token(&mut job, &logits, replies) {
                     Err(error) => replies.done(job.id, Err(error)),
@@ -274,6 +282,7 @@ impl<A: Architecture> Engine<A> {
                 list.push((group, kept, jobs));
             }
         }
+        self.finish_options(options, work, replies);
         for (parts, jobs) in grouped(live, begun) {
             let left = jobs.iter().map(|job| job.most.saturating_sub(job.row.ids.len())).max().unwrap_or(0);
             match Group::gather(parts, left.clamp(1, RESERVE)) {
@@ -315,7 +324,11 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    fn write_dump(&self, job: &Job<A::Picture>, work: &mut Work<A::Picture>) -> Result<(), ModelError> {
+    pub(super) fn write_dump(
+        &self,
+        job: &Job<A::Picture>,
+        work: &mut Work<A::Picture>,
+    ) -> Result<(), ModelError> {
         let (Some(folder), Some(mut dump)) = (&self.dump, work.dump.take()) else { return Ok(()) };
         for placed in &job.prompt.pictures {
             let patches = self.arch.patches(&placed.picture, &placed.shown).map_err(ModelError::Compute)?;

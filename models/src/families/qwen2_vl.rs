@@ -210,7 +210,7 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     if !matches!(kind, "default" | "mrope") {
         return Err(rope.bad("rope_type", format!("{kind:?} is not supported; default and mrope are")));
     }
-    let theta = rope.f64_or("rope_theta", text.f64_or("rope_theta", 1e6)?)?;
+    let theta = rope.positive_f64_or("rope_theta", text.positive_f64_or("rope_theta", 1e6)?)?;
     let sections = rope.sizes("mrope_section")?.unwrap_or_default();
     if sections.len() != 3 || sections.iter().sum::<usize>() != head_dim / 2 {
         let problem = format!("{sections:?} should be three numbers that add up to {}", head_dim / 2);
@@ -224,7 +224,7 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
         kv_heads,
         head_dim,
         vocab: text.positive_or("vocab_size", 152_064)?,
-        eps: text.f64_or("rms_norm_eps", 1e-5)?,
+        eps: text.positive_f64_or("rms_norm_eps", 1e-5)?,
         ropes: vec![RopeSpec {
             theta,
             scaling: RopeScaling::None,
@@ -289,7 +289,7 @@ impl VitShape {
             hidden,
             heads,
             depth: v.usize_or("depth", 32)?,
-            theta: rope.map_or(Ok(10_000.0), |r| r.f64_or("rope_theta", 10_000.0))?,
+            theta: rope.map_or(Ok(10_000.0), |r| r.positive_f64_or("rope_theta", 10_000.0))?,
             activation,
         })
     }

@@ -1,5 +1,6 @@
 //! SigLIP and MedSigLIP: a tower for pictures and one for texts, trained on pairs that do or do not belong together.
 
+use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
@@ -13,7 +14,6 @@ use crate::processors::square::Square;
 use candle_core::{DType, Device, Tensor};
 use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::{ModelError, ModelInfo, PairEncoder, PairLogit, Picture};
-use tokenizers::Tokenizer;
 
 const ARCHITECTURES: &[&str] = &["SiglipModel"];
 const TOKENIZER: &str = "tokenizer.json";
@@ -39,7 +39,7 @@ struct Siglip {
     square: Square,
     vision: VisionTower,
     text: TextTower,
-    tokenizer: Tokenizer,
+    tokenizer: BoundedTokenizer,
     /// Stands behind short texts.
     padding: u32,
     /// Tokens of a text.
@@ -87,6 +87,10 @@ impl Siglip {
             Ok(w.f32(name, &[1])?.first().map_or(0.0, |v| f64::from(*v)))
         };
         let logit = PairLogit { scale: one("logit_scale")?.exp(), bias: one("logit_bias")? };
+        if !(logit.scale.is_finite() && logit.bias.is_finite()) {
+            let problem = "logit_scale and logit_bias make logits that are not finite".to_owned();
+            return Err(LoadError::File { file: "model.safetensors".into(), problem });
+        }
         let vision = VisionTower::load(&w, "vision_model.", vision, true)?;
         let text = TextTower::load(&w, "text_model.", stack, [vocab, length, width])?;
         let (parameters, numbers) = (w.parameters(), w.numbers.clone());
@@ -122,17 +126,15 @@ fn read_tokenizer(
     checkpoint: &Checkpoint,
     vocab: usize,
     padding: u32,
-) -> Result<(Tokenizer, u32), LoadError> {
+) -> Result<(BoundedTokenizer, u32), LoadError> {
     let failed = |problem: String| LoadError::File { file: TOKENIZER.into(), problem };
-    let mut tokenizer =
-        Tokenizer::from_bytes(checkpoint.need_bytes(TOKENIZER)?).map_err(|e| failed(e.to_string()))?;
     // What is padded to which length is settled here.
-    tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(|e| failed(e.to_string()))?;
+    let tokenizer =
+        BoundedTokenizer::read(&checkpoint.need_bytes(TOKENIZER)?, None, false).map_err(failed)?;
     let settings = checkpoint.json("tokenizer_config.json")?;
     let named = settings.as_ref().and_then(|s| s.get("pad_token"));
     let named = named.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
-    let padding = named.and_then(|name| tokenizer.token_to_id(name)).unwrap_or(padding);
+    let padding = named.and_then(|name| tokenizer.inner().token_to_id(name)).unwrap_or(padding);
     if padding as usize >= vocab {
         return Err(failed(format!("the padding token {padding} is outside the vocabulary of {vocab}")));
     }
@@ -162,8 +164,12 @@ impl PairEncoder for Siglip {
     }
 
     fn text(&mut self, text: &str) -> Result<Vec<f32>, ModelError> {
-        let failed = |e: tokenizers::Error| ModelError::Compute(format!("the tokenizer failed: {e}"));
-        let mut ids = self.tokenizer.encode_fast(text, true).map_err(failed)?.get_ids().to_vec();
+        if text.len() > self.tokenizer.most_bytes(self.length) {
+            let tokens = self.tokenizer.least_tokens(text.len());
+            return Err(ModelError::TooLong { tokens, limit: self.length });
+        }
+        let failed = |problem: String| ModelError::Compute(format!("tokenizing: {problem}"));
+        let mut ids = self.tokenizer.encode(text, true).map_err(failed)?;
         if ids.len() > self.length {
             return Err(ModelError::TooLong { tokens: ids.len(), limit: self.length });
         }

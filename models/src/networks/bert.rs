@@ -4,10 +4,12 @@
 //! Texts are computed one token a row without padding, those of equal length together in one
 //! attention, so that a batch changes nothing about its texts.
 
+use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use crate::layers::fused::{attend, gelu};
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
@@ -17,7 +19,6 @@ use candle_core::{DType, Result as Computed, Tensor};
 use loupe_core::model::Provenance;
 use loupe_core::{EncodedText, ModelError, ModelInfo, TextEncoder};
 use serde_json::Value;
-use tokenizers::Tokenizer;
 use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy};
 
 /// Tokens computed at a time; a longer text goes alone.
@@ -101,7 +102,7 @@ struct Layer {
 /// A loaded encoder.
 pub(crate) struct Encoder {
     info: ModelInfo,
-    tokenizer: Tokenizer,
+    tokenizer: BoundedTokenizer,
     frame: [u32; 2],
     words: Tensor,
     /// Positions, with the first token type added.
@@ -128,7 +129,7 @@ impl Encoder {
         let (width, heads) = (fields.positive(names.width)?, fields.positive(names.heads)?);
         let (wide, depth) = (fields.positive(names.wide)?, fields.usize(names.layers)?);
         let (vocab, places) = (fields.positive("vocab_size")?, fields.positive("max_position_embeddings")?);
-        let eps = fields.f64_or("layer_norm_eps", 1e-12)?;
+        let eps = fields.positive_f64_or("layer_norm_eps", 1e-12)?;
         if width % heads != 0 {
             return Err(fields.bad(names.heads, format!("does not divide the width of {width}")));
         }
@@ -232,10 +233,11 @@ impl Encoder {
 }
 
 /// The tokenizer, cutting at the longest text; the frame; tokens of the longest text.
-fn read_tokenizer(checkpoint: &Checkpoint, places: usize) -> Result<(Tokenizer, [u32; 2], usize), LoadError> {
+fn read_tokenizer(
+    checkpoint: &Checkpoint,
+    places: usize,
+) -> Result<(BoundedTokenizer, [u32; 2], usize), LoadError> {
     let failed = |problem: String| LoadError::File { file: TOKENIZER.into(), problem };
-    let mut tokenizer =
-        Tokenizer::from_bytes(checkpoint.need_bytes(TOKENIZER)?).map_err(|e| failed(e.to_string()))?;
     let settings = checkpoint.json("tokenizer_config.json")?;
     // Absent limits are written as 10³⁰.
     let stated = settings.as_ref().and_then(|s| s.get("model_max_length")).and_then(Value::as_f64);
@@ -243,17 +245,16 @@ fn read_tokenizer(checkpoint: &Checkpoint, places: usize) -> Result<(Tokenizer, 
     if longest < 3 {
         return Err(failed(format!("texts of {longest} tokens leave no room for words")));
     }
-    tokenizer.with_padding(None);
     let cut = TruncationParams {
         max_length: longest,
         strategy: TruncationStrategy::LongestFirst,
         stride: 0,
         direction: TruncationDirection::Right,
     };
-    tokenizer.with_truncation(Some(cut)).map_err(|e| failed(e.to_string()))?;
-    let empty = tokenizer.encode_fast("", true).map_err(|e| failed(e.to_string()))?;
-    match empty.get_ids() {
-        [first, last] => Ok((tokenizer.clone(), [*first, *last], longest)),
+    let bytes = checkpoint.need_bytes(TOKENIZER)?;
+    let tokenizer = BoundedTokenizer::read(&bytes, Some(cut), false).map_err(failed)?;
+    match tokenizer.encode("", true).map_err(failed)?.as_slice() {
+        [first, last] => Ok((tokenizer, [*first, *last], longest)),
         other => {
             Err(failed(format!("an empty text has {} tokens instead of the two of its frame", other.len())))
         }
@@ -277,10 +278,10 @@ impl TextEncoder for Encoder {
         let failed = |problem: String| ModelError::Compute(format!("tokenizing: {problem}"));
         let spaced = self.space_before && text.chars().next().is_some_and(|c| !c.is_whitespace());
         let encoded = match spaced {
-            true => self.tokenizer.encode_fast(format!(" {text}"), true),
-            false => self.tokenizer.encode_fast(text, true),
+            true => self.tokenizer.encode(&format!(" {text}"), true),
+            false => self.tokenizer.encode(text, true),
         };
-        let ids = encoded.map_err(|e| failed(e.to_string()))?.get_ids().to_vec();
+        let ids = encoded.map_err(failed)?;
         let rows = self.words.dim(0).unwrap_or_default();
         match ids.iter().find(|id| **id as usize >= rows) {
             Some(id) => Err(failed(format!("token {id} is outside the vocabulary of {rows}"))),
@@ -312,6 +313,9 @@ impl TextEncoder for Encoder {
                 .forward(&rows, layer)
                 .and_then(|x| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
                 .map_err(|e| ModelError::Compute(e.to_string()))?;
+            if !all_finite(&computed) {
+                return Err(ModelError::NotFinite("vectors of tokens"));
+            }
             let width = computed.len() / rows.iter().map(|r| r.len()).sum::<usize>().max(1);
             let mut left = computed.as_slice();
             for &i in batch {

@@ -9,6 +9,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use candle_core::cpu::erf::erf_f64;
 use loupe_core::model::{CheckpointRecord, Provenance};
 use loupe_core::words::hex;
@@ -200,6 +201,9 @@ impl MeshNet {
                 if weight.dtype != "float32" || Some(taken.len()) != count {
                     return Err(wrong(&weight.name, "expected float32 values up to the end of the tensor"));
                 }
+                if !all_finite(&taken) {
+                    return Err(LoadError::NotFinite { name: weight.name.clone() });
+                }
                 parameters += taken.len() as u64;
                 tensors.insert(weight.name.clone(), (weight.shape.clone(), taken));
             }
@@ -257,7 +261,7 @@ impl MeshNet {
     /// Labels of scaled intensities. Where all channels would take more than `budget` bytes, tiles of slices are
     /// labelled one after the other, each with as many slices around it as the network sees, so that the result
     /// is the same; a network that normalises over the whole volume has no tiles.
-    fn labels(&self, scaled: Grid, budget: usize) -> Vec<u16> {
+    fn labels(&self, scaled: Grid, budget: usize) -> Result<Vec<u16>, SegmentError> {
         let [slices, rows, columns] = scaled.shape;
         let channels = self.layers.iter().map(|l| l.to).rev().skip(1).max().unwrap_or(1);
         // The input of a layer, padded, and its output.
@@ -274,17 +278,20 @@ impl MeshNet {
             let (low, high) = (first.saturating_sub(halo), (last + halo).min(slices));
             let plane = rows * columns;
             let values = scaled.channels.iter().map(|c| c[low * plane..high * plane].to_vec()).collect();
-            let tile = self.through(Grid { shape: [high - low, rows, columns], channels: values });
+            let tile = self.through(Grid { shape: [high - low, rows, columns], channels: values })?;
             labels.extend_from_slice(&tile[(first - low) * plane..(last - low) * plane]);
         }
-        labels
+        Ok(labels)
     }
 
     /// The most likely class of every voxel.
-    fn through(&self, mut grid: Grid) -> Vec<u16> {
-        let Some((last, layers)) = self.layers.split_last() else { return Vec::new() };
+    fn through(&self, mut grid: Grid) -> Result<Vec<u16>, SegmentError> {
+        let Some((last, layers)) = self.layers.split_last() else { return Ok(Vec::new()) };
         for layer in layers {
             grid = layer.forward(grid);
+            if !grid.channels.par_iter().all(|channel| all_finite(channel)) {
+                return Err(not_finite());
+            }
         }
         last.most_likely(grid)
     }
@@ -296,6 +303,10 @@ fn label_names(checkpoint: &Checkpoint) -> Result<BTreeMap<u16, String>, LoadErr
     let names = found.get("labels").and_then(serde_json::Value::as_array);
     let named = (0u16..).zip(names.into_iter().flatten()).skip(1);
     Ok(named.filter_map(|(n, name)| Some((n, name.as_str()?.to_owned()))).collect())
+}
+
+fn not_finite() -> SegmentError {
+    SegmentError::NotFinite("logits of voxels")
 }
 
 /// brainchop's quantiles of sorted values: `floor(n · low)` and `ceil(n · high) − 1`.
@@ -333,7 +344,7 @@ impl VolumeSegmenter for MeshNet {
         };
         let scaled = values.into_iter().map(|v| if v.is_finite() { (v - low) / (high - low) } else { 0.0 });
         let grid = Grid { shape: [slices, rows, columns], channels: vec![scaled.collect()] };
-        let labels = Array3::from_shape_vec((slices, rows, columns), self.labels(grid, TILE_BYTES))
+        let labels = Array3::from_shape_vec((slices, rows, columns), self.labels(grid, TILE_BYTES)?)
             .map_err(|e| SegmentError::Compute(e.to_string()))?;
         Ok(LabelVolume { labels, lps_from_index: volume.lps_from_index, names: self.names.clone() })
     }
@@ -430,18 +441,21 @@ impl Layer {
 
     /// The channel with the largest value of every voxel, the first of equal ones. No more channels than are
     /// computed together are ever kept.
-    fn most_likely(&self, input: Grid) -> Vec<u16> {
+    fn most_likely(&self, input: Grid) -> Result<Vec<u16>, SegmentError> {
         let shape = input.shape;
         let [slices, rows, columns] = shape;
         let (padded, stride) = self.padded(input);
         let mut labels = vec![0u16; slices * rows * columns];
-        labels.par_chunks_exact_mut(columns).enumerate().for_each(|(at, labels)| {
+        labels.par_chunks_exact_mut(columns).enumerate().try_for_each(|(at, labels)| {
             let mut best = vec![f32::NEG_INFINITY; columns];
             let mut buffer = vec![0f32; LANES * columns];
             for first in (0..self.to).step_by(LANES) {
                 let lanes = LANES.min(self.to - first);
                 let mut out: Vec<&mut [f32]> = buffer.chunks_exact_mut(columns).take(lanes).collect();
                 self.row(&padded, shape, stride, (at / rows, at % rows), first, &mut out);
+                if !out.iter().all(|values| all_finite(values)) {
+                    return Err(not_finite());
+                }
                 for (class, values) in (first..).zip(&out) {
                     for ((label, best), value) in labels.iter_mut().zip(&mut best).zip(values.iter()) {
                         if value > best {
@@ -450,8 +464,9 @@ impl Layer {
                     }
                 }
             }
-        });
-        labels
+            Ok(())
+        })?;
+        Ok(labels)
     }
 
     /// One row of the output channels from `first` on.
@@ -555,7 +570,8 @@ impl pulp::WithSimd for Row<'_, '_> {
                 let mut buffer = [0f32; 2 * WIDEST];
                 let (pair, _) = S::as_mut_simd_f32s(&mut buffer);
                 for (to, sum) in pair.iter_mut().zip(sums) {
-                    *to = simd.max_f32s(simd.add_f32s(sum, bias), simd.splat_f32s(least));
+                    // In this order a sum that is no number stays one; it is found in the last layer.
+                    *to = simd.max_f32s(simd.splat_f32s(least), simd.add_f32s(sum, bias));
                 }
                 let end = block.min(columns - start);
                 row[start..start + end].copy_from_slice(&buffer[..end]);

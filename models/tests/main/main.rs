@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod common;
+mod damaged;
 mod encoders;
 mod families;
 mod meshnet;
+mod options;
 mod pairs;
 mod parity;
 mod sam;

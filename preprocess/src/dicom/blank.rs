@@ -179,7 +179,7 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
         }
         let samples = image.stored(frame)?;
         if bits == 1 {
-            let values = samples.to_f64();
+            let values = samples.to_f64()?;
             ones.extend(values.iter().zip(black).map(|(value, black)| !*black && *value != 0.0));
             continue;
         }
@@ -190,18 +190,18 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
                 // The bits above Bits Stored may have held an overlay; now they are those of the number. What a lossy codec overshot
                 // has no place among them.
                 let shift = format.high_bit + 1 - format.bits_stored;
-                for (value, black) in samples.to_f64().iter().zip(black) {
+                for (value, black) in samples.to_f64()?.iter().zip(black) {
                     let value = if *black { dark } else { (*value as i64).clamp(low, high) } << shift;
                     out.extend_from_slice(value.to_le_bytes().get(..bits / 8).unwrap_or_default());
                 }
             }
             Stored::Float => {
-                for (value, black) in samples.to_f64().iter().zip(black) {
+                for (value, black) in samples.to_f64()?.iter().zip(black) {
                     out.extend(if *black { 0f32 } else { *value as f32 }.to_le_bytes());
                 }
             }
             Stored::Double => {
-                for (value, black) in samples.to_f64().iter().zip(black) {
+                for (value, black) in samples.to_f64()?.iter().zip(black) {
                     out.extend(if *black { 0f64 } else { *value }.to_le_bytes());
                 }
             }

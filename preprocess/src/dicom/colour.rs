@@ -4,6 +4,7 @@ use super::format::{Format, Photometric};
 use super::lut::Palette;
 use super::samples::Samples;
 use crate::jpeg::rgb_of_ycc;
+use loupe_core::limits::gathered;
 use loupe_core::media::MediaError;
 use loupe_dicom::object::Object;
 
@@ -20,25 +21,27 @@ pub(super) fn to_rgb(
 ) -> Result<Vec<u8>, MediaError> {
     if format.photometric == Photometric::PaletteColor {
         let palette = Palette::read(&object.data, format.signed)?;
-        return Ok(samples.to_f64().iter().flat_map(|v| palette.colour(*v as i64)).collect());
+        let colours = samples.to_f64()?.into_iter().flat_map(|v| palette.colour(v as i64));
+        return gathered(3 * samples.len(), colours);
     }
-    let levels = to_8_bits(samples, format.bits_stored);
+    let levels = to_8_bits(samples, format.bits_stored)?;
     // JPEG 2000's and JPEG XL's own transforms are undone by their decoders.
     let declared = matches!(format.photometric, Photometric::YbrFull | Photometric::YbrFull422);
-    Ok(if ybr.unwrap_or(declared) { rgb_from_ybr(&levels) } else { levels })
+    if ybr.unwrap_or(declared) { rgb_from_ybr(&levels) } else { Ok(levels) }
 }
 
-fn to_8_bits(samples: &Samples, bits: u16) -> Vec<u8> {
+fn to_8_bits(samples: &Samples, bits: u16) -> Result<Vec<u8>, MediaError> {
     match samples {
-        Samples::U8(values) if bits >= 8 => values.clone(),
+        Samples::U8(values) if bits >= 8 => gathered(values.len(), values.iter().copied()),
         other => {
             let scale = 255.0 / ((1u64 << bits) - 1) as f64;
-            other.to_f64().iter().map(|v| (v * scale).round_ties_even().clamp(0.0, 255.0) as u8).collect()
+            let level = |v: f64| (v * scale).round_ties_even().clamp(0.0, 255.0) as u8;
+            gathered(other.len(), other.to_f64()?.into_iter().map(level))
         }
     }
 }
 
-fn rgb_from_ybr(levels: &[u8]) -> Vec<u8> {
+fn rgb_from_ybr(levels: &[u8]) -> Result<Vec<u8>, MediaError> {
     let pixels = levels.as_chunks::<3>().0.iter();
-    pixels.flat_map(|&[y, cb, cr]| rgb_of_ycc(y.into(), cb.into(), cr.into())).collect()
+    gathered(levels.len(), pixels.flat_map(|&[y, cb, cr]| rgb_of_ycc(y.into(), cb.into(), cr.into())))
 }

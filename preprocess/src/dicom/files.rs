@@ -2,7 +2,7 @@
 
 use crate::volume_io::elements::{is_gzip, unpacked};
 use crate::volume_io::read::inside;
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, room};
 use loupe_core::media::MediaError;
 use loupe_dicom::parse;
 use loupe_dicom::tags;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 const MAX_FILES: usize = 200_000;
 /// How a zip archive with members begins.
 pub(crate) const ZIP: &[u8] = b"PK\x03\x04";
+/// Bytes of a member that tell whether it is DICOM.
+const HEAD: usize = 4096;
 /// Deepest folder below the one that was named.
 const MAX_FOLDER_DEPTH: usize = 16;
 
@@ -48,7 +50,8 @@ pub fn plain(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<u8>, MediaErro
     if !is_gzip(&bytes) || !begins_as_dicom(&bytes) {
         return Ok(bytes);
     }
-    let most = limits.max_memory_bytes;
+    // The buffer that grows is copied at most once.
+    let most = limits.max_memory_bytes.saturating_sub(bytes.len() as u64) / 2;
     let mut out = Vec::new();
     let read = unpacked(&bytes).take(most.saturating_add(1)).read_to_end(&mut out);
     let damaged = || MediaError::Malformed {
@@ -58,12 +61,7 @@ pub fn plain(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<u8>, MediaErro
     };
     let read = read.map_err(|_| damaged())? as u64;
     if read > most {
-        return Err(MediaError::Limit {
-            what: "the inflated size in bytes",
-            got: read,
-            limit: most,
-            option: "--max-memory",
-        });
+        limits.together(&[(bytes.len(), 1), (usize::try_from(read).unwrap_or(usize::MAX), 2)])?;
     }
     Ok(out)
 }
@@ -181,13 +179,13 @@ fn unzip(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError>
         field: "archive".to_owned(),
         problem: problem.to_owned(),
     };
+    let packed = bytes.len();
     let mut archive =
         zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|_| broken("its directory is damaged"))?;
     if archive.len() > MAX_FILES {
         return Err(too_many(archive.len()));
     }
-    let mut left = limits.max_memory_bytes;
-    let mut found = Vec::new();
+    let (mut held, mut found) = (0u64, Vec::new());
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(|_| broken("a member is damaged or encrypted"))?;
         // Nothing is written to disk, but a name that leads out of the archive is a sign of malice.
@@ -197,19 +195,35 @@ fn unzip(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Blob>, MediaError>
         if !member.is_file() {
             continue;
         }
-        let mut contents = Vec::new();
-        let read = (&mut member).take(left.saturating_add(1)).read_to_end(&mut contents);
-        let read = read.map_err(|_| broken("a member is damaged"))? as u64;
-        left = left.checked_sub(read).ok_or(MediaError::Limit {
-            what: "the inflated size in bytes",
-            got: limits.max_memory_bytes.saturating_add(1),
-            limit: limits.max_memory_bytes,
-            option: "--max-memory",
-        })?;
-        let contents = plain(contents, limits)?;
-        if parse::looks_like_dicom(&contents) {
-            found.push(Blob::Memory(contents.into()));
+        // What is no DICOM file is not inflated any further than to tell.
+        let mut head = Vec::with_capacity(HEAD);
+        let read = (&mut member).take(HEAD as u64).read_to_end(&mut head);
+        read.map_err(|_| broken("a member is damaged"))?;
+        if !begins_as_dicom(&head) {
+            continue;
         }
+        // The archive says how large a member is; one that is larger is not what it says. It is copied once.
+        let size = member.size();
+        held = held.saturating_add(size);
+        let most = usize::try_from(held.saturating_add(size)).unwrap_or(usize::MAX);
+        limits.together(&[(packed, 1), (most, 1)])?;
+        let mut contents = room(usize::try_from(size).unwrap_or(usize::MAX))?;
+        contents.extend_from_slice(&head);
+        let rest =
+            (&mut member).take((size + 1).saturating_sub(head.len() as u64)).read_to_end(&mut contents);
+        rest.map_err(|_| broken("a member is damaged"))?;
+        if contents.len() as u64 != size {
+            return Err(broken("a member has another size than the archive says"));
+        }
+        // A member may be packed once more.
+        let contents = plain(contents, limits)?;
+        held = held.saturating_add((contents.len() as u64).saturating_sub(size));
+        limits.together(&[
+            (packed, 1),
+            (usize::try_from(held).unwrap_or(usize::MAX), 1),
+            (contents.len(), 1),
+        ])?;
+        found.push(Blob::Memory(contents.into()));
     }
     Ok(found)
 }

@@ -78,6 +78,14 @@ impl Frames {
         Ok(Self { coding, syntax_name, source })
     }
 
+    /// Bytes of all frames as they are in the file.
+    pub(super) fn total_bytes(&self) -> usize {
+        match &self.source {
+            Source::Native { bytes, .. } => bytes.bytes().len(),
+            Source::Fragments(frames) => frames.iter().flatten().map(|f| f.bytes().len()).sum(),
+        }
+    }
+
     /// The bytes of frame `index`: samples for native coding (starting at the returned bit of the
     /// first byte), a codestream otherwise.
     ///

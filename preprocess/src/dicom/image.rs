@@ -12,7 +12,7 @@ use super::samples::{self, Samples, with_samples};
 use super::values::{Transform, presentation};
 use crate::presentation::{Curve, GreyScale, Presentation, median_window};
 use loupe_core::guard::guarded;
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, WindowChoice};
 use loupe_core::volume::Modality;
@@ -77,6 +77,11 @@ impl Image {
         &self.format
     }
 
+    /// Bytes of all frames as they are in the file.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.frames.total_bytes()
+    }
+
     /// The standard's name of the transfer syntax.
     pub fn syntax_name(&self) -> &'static str {
         self.frames.syntax_name
@@ -102,6 +107,7 @@ impl Image {
                 self.format.frames
             )));
         }
+        self.check_memory(None, &self.limits)?;
         if self.frames.coding == Coding::Native {
             let (bytes, bit) = self.frames.bytes(frame, &self.format)?;
             return Ok((samples::native(&bytes, bit, &self.format)?, None));
@@ -116,6 +122,35 @@ impl Image {
             }
             Ok((values, ybr))
         })
+    }
+
+    /// Bounds what a frame takes on its way: the file, what its decoder needs, the stored values, the values in
+    /// the modality's unit (in double precision where they are wide), the levels and a copy of them; for
+    /// percentiles the values of all frames.
+    ///
+    /// # Errors
+    /// [`MediaError::Limit`].
+    pub(crate) fn check_memory(
+        &self,
+        window: Option<&WindowChoice>,
+        limits: &DecodeLimits,
+    ) -> Result<(), MediaError> {
+        let samples = self.format.pixels().saturating_mul(self.format.samples);
+        let stored = usize::from(self.format.bits_allocated.div_ceil(8));
+        let wide = if stored <= 2 && self.format.photometric.is_grey() { 4 } else { 8 };
+        let decoder = codec::bytes_a_sample(self.frames.coding, stored);
+        let all = match window {
+            Some(WindowChoice::Percentiles(..)) => samples.saturating_mul(self.format.frames),
+            _ => 0,
+        };
+        let file = self.frames.total_bytes();
+        limits.together(&[(file, 1), (samples, decoder + stored + wide + 2), (all, 8)]).map(drop)
+    }
+
+    /// The same under other limits from now on.
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: DecodeLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The transform of a frame's stored values.
@@ -135,7 +170,7 @@ impl Image {
             return Err(MediaError::View("a colour image has no intensities; ask for a picture".to_owned()));
         }
         let transform = self.transform(frame)?;
-        Ok(transformed(&self.stored(frame)?, &transform))
+        transformed(&self.stored(frame)?, &transform)
     }
 
     /// [`Image::values`], and which of them are padding; nothing where none is.
@@ -150,9 +185,9 @@ impl Image {
         let (transform, stored) = (self.transform(frame)?, self.stored(frame)?);
         #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
         let padded: Vec<bool> =
-            with_samples!(&stored, v => v.iter().map(|v| padding.holds(*v as f64)).collect());
+            with_samples!(&stored, v => gathered(v.len(), v.iter().map(|v| padding.holds(*v as f64))))?;
         let padded = padded.contains(&true).then_some(padded);
-        Ok((transformed(&stored, &transform), padded))
+        Ok((transformed(&stored, &transform)?, padded))
     }
 
     /// Red, green, blue of a colour frame.
@@ -221,7 +256,7 @@ impl Image {
         let padding = self.is_padding();
         let mut range: Option<(f64, f64)> = None;
         for frame in 0..self.format.frames {
-            let found = range_of(&self.stored(frame)?, &self.transform(frame)?, &padding);
+            let found = range_of(&self.stored(frame)?, &self.transform(frame)?, &padding)?;
             range = match (range, found) {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (a, b) => a.or(b),
@@ -246,12 +281,13 @@ impl Image {
         {
             return Ok(found);
         }
-        self.limits.memory(self.format.pixels() * self.format.frames, 8)?;
+        self.check_memory(Some(&WindowChoice::Percentiles(low, high)), &self.limits)?;
+        let values = self.format.pixels().saturating_mul(self.format.frames);
         let padding = self.is_padding();
-        let mut all: Vec<f64> = Vec::new();
+        let mut all: Vec<f64> = room(values)?;
         for frame in 0..self.format.frames {
             let transform = self.transform(frame)?;
-            let stored = self.stored(frame)?.to_f64();
+            let stored = self.stored(frame)?.to_f64()?;
             all.extend(stored.iter().filter(|v| !v.is_nan() && !padding(**v)).map(|v| transform.apply(*v)));
         }
         all.sort_unstable_by(f64::total_cmp);
@@ -319,10 +355,10 @@ impl Image {
             let stored = self.stored(frame)?;
             let transform = self.transform(frame)?;
             let grey = self.grey(frame, view.window.as_ref())?;
-            let pixels = levels(&stored, |value| grey.level(transform.apply(value)));
+            let pixels = levels(&stored, |value| grey.level(transform.apply(value)))?;
             origin.window = grey.window();
             origin.steps.extend(grey.record());
-            let range = range_of(&stored, &transform, &self.is_padding());
+            let range = range_of(&stored, &transform, &self.is_padding())?;
             origin.steps.extend(grey.missed(range.map(|(low, high)| [low, high])));
             (pixels, 1)
         } else {
@@ -382,45 +418,49 @@ impl Image {
 }
 
 /// Smallest and largest value in the modality's unit, without padding.
-fn range_of(stored: &Samples, transform: &Transform, padding: &impl Fn(f64) -> bool) -> Option<(f64, f64)> {
-    match transform {
+fn range_of(stored: &Samples, transform: &Transform, padding: &impl Fn(f64) -> bool) -> Result<Option<(f64, f64)>, MediaError> {
+    Ok(match transform {
         Transform::Linear { .. } => stored.range(|v| !padding(v)).map(|(low, high)| {
             let (a, b) = (transform.apply(low), transform.apply(high));
             (a.min(b), a.max(b))
         }),
         // A table need not be monotone.
         Transform::Table(_) => {
-            let image = stored.to_f64().into_iter().filter(|v| !padding(*v));
+            let image = stored.to_f64()?.into_iter().filter(|v| !padding(*v));
             Samples::F64(image.map(|v| transform.apply(v)).collect()).range(|_| true)
         }
-    }
+    })
 }
 
 /// Stored values in the modality's unit.
-fn transformed(stored: &Samples, transform: &Transform) -> Vec<f32> {
+fn transformed(stored: &Samples, transform: &Transform) -> Result<Vec<f32>, MediaError> {
     #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
-    let values = with_samples!(stored, v => v.iter().map(|v| transform.apply(*v as f64) as f32).collect());
+    let values =
+        with_samples!(stored, v => gathered(v.len(), v.iter().map(|v| transform.apply(*v as f64) as f32)));
     values
 }
 
 /// The levels of all stored values: through a table when they are integers of a small range.
-fn levels(stored: &Samples, level: impl Fn(f64) -> u8) -> Vec<u8> {
-    fn by_table<T: Copy + Ord + Into<i32>>(values: &[T], level: impl Fn(f64) -> u8) -> Vec<u8> {
-        let Some(first) = values.first() else { return Vec::new() };
+fn levels(stored: &Samples, level: impl Fn(f64) -> u8) -> Result<Vec<u8>, MediaError> {
+    fn by_table<T: Copy + Ord + Into<i32>>(
+        values: &[T],
+        level: impl Fn(f64) -> u8,
+    ) -> Result<Vec<u8>, MediaError> {
+        let Some(first) = values.first() else { return Ok(Vec::new()) };
         let low: i32 = values.iter().fold(*first, |a, b| a.min(*b)).into();
         let high: i32 = values.iter().fold(*first, |a, b| a.max(*b)).into();
         // A place for each pattern of 16 bits, so that no look-up is checked; only what occurs is filled in.
         let place = |v: i32| usize::from(v as u16);
         let mut table = vec![0u8; 1 << 16];
-        let Ok(table) = <&mut [u8; 1 << 16]>::try_from(table.as_mut_slice()) else { return Vec::new() };
+        let Ok(table) = <&mut [u8; 1 << 16]>::try_from(table.as_mut_slice()) else { return Ok(Vec::new()) };
         (low..=high).for_each(|v| table[place(v)] = level(f64::from(v)));
-        values.iter().map(|v| table[place((*v).into())]).collect()
+        gathered(values.len(), values.iter().map(|v| table[place((*v).into())]))
     }
     match stored {
         Samples::U8(values) => by_table(values, level),
         Samples::U16(values) => by_table(values, level),
         Samples::I16(values) => by_table(values, level),
-        other => other.to_f64().iter().map(|v| level(*v)).collect(),
+        other => gathered(other.len(), other.to_f64()?.iter().map(|v| level(*v))),
     }
 }
 
@@ -436,6 +476,12 @@ pub fn modality_of(object: &Object) -> Modality {
         Some(_) => Modality::Other,
         None => class_modality(object.data.text(tags::SOP_CLASS_UID).as_deref().unwrap_or_default()),
     }
+}
+
+/// Does its SOP class say that it holds pixels?
+pub(crate) fn is_image_class(object: &Object) -> bool {
+    let class = object.data.text(tags::SOP_CLASS_UID);
+    !matches!(class_modality(class.as_deref().unwrap_or_default()), Modality::Labels | Modality::Other)
 }
 
 /// The modality of a storage class (PS3.4 B.5); secondary captures and the like have none.

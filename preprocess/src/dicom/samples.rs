@@ -2,6 +2,7 @@
 
 use super::codec::{self, Decoded, Words};
 use super::format::{Format, Photometric, Stored};
+use loupe_core::limits::{gathered, room};
 use loupe_core::media::MediaError;
 use loupe_dicom::object::{malformed, words};
 use loupe_dicom::tags;
@@ -54,8 +55,11 @@ impl Samples {
 
     /// All values as double precision.
     #[expect(clippy::unnecessary_cast, clippy::cast_lossless, reason = "one arm is the identity")]
-    pub fn to_f64(&self) -> Vec<f64> {
-        with_samples!(self, values => values.iter().map(|v| *v as f64).collect())
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn to_f64(&self) -> Result<Vec<f64>, MediaError> {
+        with_samples!(self, values => gathered(values.len(), values.iter().map(|v| *v as f64)))
     }
 
     /// Smallest and largest value for which `keep` holds (NaN never does); `None` when none is left.
@@ -87,7 +91,7 @@ pub(super) fn unpack(
         }
         codec::Frame::Decoded(decoded) => {
             let ybr = decoded.ybr;
-            Ok((from_codestream(decoded, format), ybr))
+            Ok((from_codestream(decoded, format)?, ybr))
         }
     }
 }
@@ -102,14 +106,18 @@ pub fn native(bytes: &[u8], bit: usize, format: &Format) -> Result<Samples, Medi
     }
     let bytes = bytes.get(..bits_needed.div_ceil(8)).unwrap_or(bytes);
     let samples = match (format.stored, format.bits_allocated) {
-        (Stored::Float, _) => Samples::F32(words::<4>(bytes, false).map(f32::from_le_bytes).collect()),
-        (Stored::Double, _) => Samples::F64(words::<8>(bytes, false).map(f64::from_le_bytes).collect()),
+        (Stored::Float, _) => {
+            Samples::F32(gathered(count, words::<4>(bytes, false).map(f32::from_le_bytes))?)
+        }
+        (Stored::Double, _) => {
+            Samples::F64(gathered(count, words::<8>(bytes, false).map(f64::from_le_bytes))?)
+        }
         (_, 1) => {
             let value = |n: usize| bytes.get((bit + n) / 8).map_or(0, |b| b >> ((bit + n) % 8) & 1);
-            Samples::U8((0..count).map(value).collect())
+            Samples::U8(gathered(count, (0..count).map(value))?)
         }
-        (_, 8) if format.photometric == Photometric::YbrFull422 => Samples::U8(spread_422(bytes, format)),
-        (_, 8) => integers(bytes.iter().map(|b| u32::from(*b)), format),
+        (_, 8) if format.photometric == Photometric::YbrFull422 => Samples::U8(spread_422(bytes, format)?),
+        (_, 8) => integers(count, bytes.iter().map(|b| u32::from(*b)), format)?,
         (_, 16) if format.photometric == Photometric::YbrFull422 => {
             return Err(malformed(tags::BITS_ALLOCATED, "16 with YBR_FULL_422"));
         }
@@ -117,68 +125,84 @@ pub fn native(bytes: &[u8], bit: usize, format: &Format) -> Result<Samples, Medi
             let whole = format.bits_stored == 16;
             // The common cases without any arithmetic.
             match (whole, format.signed) {
-                (true, true) => Samples::I16(words::<2>(bytes, false).map(i16::from_le_bytes).collect()),
-                (true, false) => Samples::U16(words::<2>(bytes, false).map(u16::from_le_bytes).collect()),
-                _ => integers(words::<2>(bytes, false).map(|b| u32::from(u16::from_le_bytes(b))), format),
+                (true, true) => {
+                    Samples::I16(gathered(count, words::<2>(bytes, false).map(i16::from_le_bytes))?)
+                }
+                (true, false) => {
+                    Samples::U16(gathered(count, words::<2>(bytes, false).map(u16::from_le_bytes))?)
+                }
+                _ => integers(
+                    count,
+                    words::<2>(bytes, false).map(|b| u32::from(u16::from_le_bytes(b))),
+                    format,
+                )?,
             }
         }
-        _ => integers(words::<4>(bytes, false).map(u32::from_le_bytes), format),
+        _ => integers(count, words::<4>(bytes, false).map(u32::from_le_bytes), format)?,
     };
-    Ok(if format.planar { interleave(samples, format.pixels()) } else { samples })
+    if format.planar { interleave(samples, format.pixels()) } else { Ok(samples) }
 }
 
 /// Masks to Bits Stored below High Bit (other bits may hold overlays) and extends the sign.
-fn integers(values: impl Iterator<Item = u32>, format: &Format) -> Samples {
+fn integers(count: usize, values: impl Iterator<Item = u32>, format: &Format) -> Result<Samples, MediaError> {
     let bits = u32::from(format.bits_stored);
     let shift = u32::from(format.high_bit) + 1 - bits;
     let unused = 32 - bits;
-    match (format.signed, bits) {
-        (false, ..=8) => Samples::U8(values.map(|v| ((v >> shift) << unused >> unused) as u8).collect()),
-        (false, ..=16) => Samples::U16(values.map(|v| ((v >> shift) << unused >> unused) as u16).collect()),
-        (false, _) => Samples::U32(values.map(|v| (v >> shift) << unused >> unused).collect()),
-        (true, ..=16) => {
-            Samples::I16(values.map(|v| ((((v >> shift) << unused) as i32) >> unused) as i16).collect())
+    Ok(match (format.signed, bits) {
+        (false, ..=8) => {
+            Samples::U8(gathered(count, values.map(|v| ((v >> shift) << unused >> unused) as u8))?)
         }
-        (true, _) => Samples::I32(values.map(|v| (((v >> shift) << unused) as i32) >> unused).collect()),
-    }
+        (false, ..=16) => {
+            Samples::U16(gathered(count, values.map(|v| ((v >> shift) << unused >> unused) as u16))?)
+        }
+        (false, _) => Samples::U32(gathered(count, values.map(|v| (v >> shift) << unused >> unused))?),
+        (true, ..=16) => Samples::I16(gathered(
+            count,
+            values.map(|v| ((((v >> shift) << unused) as i32) >> unused) as i16),
+        )?),
+        (true, _) => {
+            Samples::I32(gathered(count, values.map(|v| (((v >> shift) << unused) as i32) >> unused))?)
+        }
+    })
 }
 
 /// A codestream's samples. Its precision says how many bits are used; the data set says whether they
 /// are signed, which is right when the two disagree (as pydicom and GDCM decide).
-fn from_codestream(decoded: Decoded, format: &Format) -> Samples {
+fn from_codestream(decoded: Decoded, format: &Format) -> Result<Samples, MediaError> {
     let precision = decoded.precision as u16;
     // A lossy codestream may overshoot Bits Stored a little; cutting bits off would wrap it around.
     let bits = if decoded.lossy { precision } else { precision.min(format.bits_stored) };
     let format = Format { bits_stored: bits, high_bit: bits.saturating_sub(1), ..format.clone() };
     match decoded.values {
-        Words::U16(values) if bits == 16 && !format.signed => Samples::U16(values),
-        Words::U16(values) => integers(values.into_iter().map(u32::from), &format),
-        Words::I32(values) => integers(values.into_iter().map(|v| v as u32), &format),
+        Words::U16(values) if bits == 16 && !format.signed => Ok(Samples::U16(values)),
+        Words::U16(values) => integers(values.len(), values.into_iter().map(u32::from), &format),
+        Words::I32(values) => integers(values.len(), values.into_iter().map(|v| v as u32), &format),
     }
 }
 
 /// YBR_FULL_422 (C.7.6.3.1.2): two luminances, then the differences that both share.
-fn spread_422(bytes: &[u8], format: &Format) -> Vec<u8> {
-    let mut out = Vec::with_capacity(format.pixels() * 3);
+fn spread_422(bytes: &[u8], format: &Format) -> Result<Vec<u8>, MediaError> {
+    let mut out = room(format.pixels() * 3)?;
     for &[y0, y1, cb, cr] in bytes.as_chunks::<4>().0 {
         out.extend_from_slice(&[y0, cb, cr, y1, cb, cr]);
     }
-    out
+    Ok(out)
 }
 
 /// Planes to pixels.
-fn interleave(samples: Samples, pixels: usize) -> Samples {
-    fn mix<T: Copy>(values: &[T], pixels: usize) -> Vec<T> {
+fn interleave(samples: Samples, pixels: usize) -> Result<Samples, MediaError> {
+    fn mix<T: Copy>(values: &[T], pixels: usize) -> Result<Vec<T>, MediaError> {
         let planes: Vec<&[T]> = values.chunks_exact(pixels.max(1)).collect();
-        (0..pixels).flat_map(|n| planes.iter().filter_map(move |plane| plane.get(n).copied())).collect()
+        let mixed = (0..pixels).flat_map(|n| planes.iter().filter_map(move |plane| plane.get(n).copied()));
+        gathered(values.len(), mixed)
     }
-    match samples {
-        Samples::U8(v) => Samples::U8(mix(&v, pixels)),
-        Samples::U16(v) => Samples::U16(mix(&v, pixels)),
-        Samples::I16(v) => Samples::I16(mix(&v, pixels)),
-        Samples::U32(v) => Samples::U32(mix(&v, pixels)),
-        Samples::I32(v) => Samples::I32(mix(&v, pixels)),
-        Samples::F32(v) => Samples::F32(mix(&v, pixels)),
-        Samples::F64(v) => Samples::F64(mix(&v, pixels)),
-    }
+    Ok(match samples {
+        Samples::U8(v) => Samples::U8(mix(&v, pixels)?),
+        Samples::U16(v) => Samples::U16(mix(&v, pixels)?),
+        Samples::I16(v) => Samples::I16(mix(&v, pixels)?),
+        Samples::U32(v) => Samples::U32(mix(&v, pixels)?),
+        Samples::I32(v) => Samples::I32(mix(&v, pixels)?),
+        Samples::F32(v) => Samples::F32(mix(&v, pixels)?),
+        Samples::F64(v) => Samples::F64(mix(&v, pixels)?),
+    })
 }

@@ -112,7 +112,7 @@ pub fn of_image(image: &Image) -> Result<Segmentation, MediaError> {
     };
     let mut parts = Vec::new();
     for plane in 0..format.frames {
-        let stored = image.stored(plane)?.to_f64();
+        let stored = image.stored(plane)?.to_f64()?;
         parts.extend(decode.parts(plane, &stored)?);
     }
     let measures = super::functional::place(data, 0, tags::PIXEL_MEASURES_SEQUENCE);

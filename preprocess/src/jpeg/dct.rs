@@ -5,6 +5,8 @@ use super::bits::{Bits, Huffman};
 use super::fault::{Fault, broken};
 use super::frame::{Frame, Kind, Scan, ScanComponent, Tables};
 use super::{idct, upsample};
+use loupe_core::limits::filled;
+use loupe_core::media::MediaError;
 
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
@@ -35,14 +37,15 @@ struct State {
 }
 
 impl Coefficients {
-    pub(super) fn new(frame: &Frame) -> Self {
+    pub(super) fn new(frame: &Frame) -> Result<Self, MediaError> {
         let mcus_across = frame.width.div_ceil(8 * frame.h_max);
         let mcus_down = frame.height.div_ceil(8 * frame.v_max);
         let planes = frame.components.iter().map(|c| {
             let blocks_across = mcus_across * c.h;
-            Plane { blocks_across, blocks: vec![[0; 64]; blocks_across * mcus_down * c.v], scanned: false }
+            let blocks = filled(blocks_across * mcus_down * c.v, [0; 64])?;
+            Ok(Plane { blocks_across, blocks, scanned: false })
         });
-        Self { planes: planes.collect(), mcus_across, mcus_down }
+        Ok(Self { planes: planes.collect::<Result<_, MediaError>>()?, mcus_across, mcus_down })
     }
 
     /// Decodes a scan.
@@ -132,19 +135,20 @@ impl Coefficients {
             return Err(broken("SOS", "a component has no scan"));
         }
         let mut done = Vec::with_capacity(self.planes.len());
-        for (plane, component) in self.planes.iter().zip(&frame.components) {
+        for (plane, component) in self.planes.into_iter().zip(&frame.components) {
             let table = tables.quantisers.get(component.quantiser).and_then(Option::as_ref);
             let table = table.ok_or_else(|| broken("DQT", "a table that was not defined"))?;
             let mut factors = [0u16; 64];
             table.iter().zip(ZIGZAG).for_each(|(factor, place)| factors[usize::from(place)] = *factor);
             let stride = plane.blocks_across * 8;
-            let mut samples = vec![0u16; plane.blocks.len() * 64];
+            let mut samples = filled(plane.blocks.len() * 64, 0u16).map_err(Fault::Unwanted)?;
             let lines =
                 samples.chunks_exact_mut(stride * 8).zip(plane.blocks.chunks_exact(plane.blocks_across));
             for (line, blocks) in lines {
                 idct::block_line(blocks, &factors, frame.precision, line);
             }
-            done.push(upsample::full_size(&samples, stride, component, frame));
+            drop(plane);
+            done.push(upsample::full_size(&samples, stride, component, frame).map_err(Fault::Unwanted)?);
         }
         Ok(done)
     }

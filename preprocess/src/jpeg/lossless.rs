@@ -3,6 +3,7 @@
 use super::bits::{Bits, Huffman};
 use super::fault::{Fault, broken};
 use super::frame::{Frame, Scan, Tables};
+use loupe_core::limits::filled;
 
 /// Decodes a scan into `samples`, pixels interleaved.
 pub(super) fn scan(
@@ -20,7 +21,7 @@ pub(super) fn scan(
         return Err(broken("SOS", "impossible predictor or point transform"));
     }
     if samples.is_empty() {
-        samples.resize(frame.width * frame.height * count, 0);
+        *samples = filled(frame.width * frame.height * count, 0).map_err(Fault::Unwanted)?;
     }
     let huffman = scan.components.iter().map(|c| tables.dc.get(c.dc).and_then(Option::as_ref));
     let huffman: Option<Vec<&Huffman>> = huffman.collect();

@@ -20,6 +20,7 @@ pub(crate) use fault::Fault;
 use fault::broken;
 pub(crate) use frame::Header;
 use frame::{Component, Frame, Kind, Scan, ScanComponent, Tables};
+use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
 
 /// Decoded components at full size.
@@ -57,10 +58,13 @@ pub(crate) fn rgb_of_ycc(y: i32, cb: i32, cr: i32) -> [u8; 3] {
 }
 
 /// [`rgb_of_ycc`] for whole planes, pixels interleaved.
-pub(crate) fn rgb_of_planes(planes: [&[u16]; 3]) -> Vec<u8> {
-    let mut out = vec![0; planes[0].len() * 3];
+///
+/// # Errors
+/// When there is no memory.
+pub(crate) fn rgb_of_planes(planes: [&[u16]; 3]) -> Result<Vec<u8>, MediaError> {
+    let mut out = filled(planes[0].len() * 3, 0)?;
     pulp::Arch::new().dispatch(RgbOfPlanes { planes, out: &mut out });
-    out
+    Ok(out)
 }
 
 struct RgbOfPlanes<'a> {
@@ -107,6 +111,10 @@ fn most_visits(frame: &Frame, bytes: usize) -> usize {
     VISITS.max(VISITS_A_BLOCK * blocks).saturating_add(16 * bytes)
 }
 
+/// Bytes that decoding takes at most for each sample, besides the stream: coefficients, samples, the same at the
+/// full size of the picture.
+pub(crate) const BYTES_A_SAMPLE: usize = 6;
+
 /// Decodes a stream; `wanted` may refuse what the frame header announces.
 ///
 /// # Errors
@@ -119,12 +127,15 @@ pub(crate) fn decode(
     let mut frame: Option<Frame> = None;
     let mut work: Option<Work> = None;
     let (mut adobe, mut jfif, mut exif) = (None, false, None);
-    let (mut scans, mut visits) = (0usize, 0usize);
+    let (mut scans, mut visits, mut ended) = (0usize, 0usize, false);
     let mut at = 0;
     while let Some(mark) = next_marker(bytes, &mut at) {
         match mark {
             0xD8 | 0x01 | 0xD0..=0xD7 => continue,
-            0xD9 => break,
+            0xD9 => {
+                ended = true;
+                break;
+            }
             _ => {}
         }
         let segment = segment(bytes, &mut at)?;
@@ -137,7 +148,7 @@ pub(crate) fn decode(
                 wanted(&found.header()).map_err(Fault::Unwanted)?;
                 work = Some(match found.kind {
                     Kind::Lossless => Work::Lossless(Vec::new()),
-                    _ => Work::Dct(dct::Coefficients::new(&found)),
+                    _ => Work::Dct(dct::Coefficients::new(&found).map_err(Fault::Unwanted)?),
                 });
                 frame = Some(found);
             }
@@ -181,6 +192,10 @@ pub(crate) fn decode(
     };
     if scans == 0 {
         return Err(broken("SOS", "no scan found"));
+    }
+    // The scans of a progressive picture refine each other: without the later ones it looks whole and is not.
+    if frame.kind == Kind::Progressive && !ended {
+        return Err(broken("EOI", "missing: the file was cut off, and later scans with it"));
     }
     let pixels = match work {
         Work::Dct(coefficients) => Pixels::Planes(coefficients.finish(&frame, &tables)?),

@@ -2,16 +2,26 @@
 //! two, repetition otherwise. Sums of 12-bit samples just fit into 16 bits.
 
 use super::frame::{Component, Frame};
+use loupe_core::limits::filled;
+use loupe_core::media::MediaError;
 
 /// Samples of a component, `stride` a row, at the size of the frame.
-pub(super) fn full_size(samples: &[u16], stride: usize, c: &Component, frame: &Frame) -> Vec<u16> {
+///
+/// # Errors
+/// When there is no memory.
+pub(super) fn full_size(
+    samples: &[u16],
+    stride: usize,
+    c: &Component,
+    frame: &Frame,
+) -> Result<Vec<u16>, MediaError> {
     let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
     let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
     let last = c.height.saturating_sub(1);
     let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
     let arch = pulp::Arch::new();
     let (mut sums, mut wide) = (vec![0; c.width], vec![0; 2 * c.width]);
-    let mut out = vec![0; frame.width * frame.height];
+    let mut out = filled(frame.width * frame.height, 0)?;
     for (y, line) in out.chunks_exact_mut(frame.width.max(1)).enumerate() {
         match (smooth, fx, fy) {
             (_, 1, 1) => fill(line, row(y)),
@@ -38,7 +48,7 @@ pub(super) fn full_size(samples: &[u16], stride: usize, c: &Component, frame: &F
             }
         }
     }
-    out
+    Ok(out)
 }
 
 fn fill(line: &mut [u16], from: &[u16]) {

@@ -34,11 +34,27 @@ pub(super) enum Contents {
 }
 
 impl Contents {
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Volume(volume) => (volume.read.volume.voxels.len() * size_of::<f32>()) as u64,
+            Self::Image(image) => image.encoded_bytes() as u64,
+            Self::Frames(frames) => {
+                let held = |blob: &Blob| if let Blob::Memory(bytes) = blob { bytes.len() } else { 0 };
+                frames.iter().map(|(blob, _)| held(blob) as u64).sum()
+            }
+            Self::Pictures(files) => files.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
+        }
+    }
+
     /// The picture of a view.
     pub(super) fn picture(&self, view: &View, limits: &DecodeLimits) -> Result<Picture, MediaError> {
         match self {
             Self::Volume(volume) => volume.slice(view),
-            Self::Image(image) => image.picture(view),
+            Self::Image(image) => {
+                image.check_memory(view.window.as_ref(), limits)?;
+                image.picture(view)
+            }
             Self::Frames(frames) => {
                 let (image, own) = frame_of(frames, view, limits)?;
                 let mut picture = image.picture(&own)?;
@@ -62,7 +78,10 @@ impl Contents {
     ) -> Result<Option<Intensities>, MediaError> {
         match self {
             Self::Volume(volume) => volume.intensities(view),
-            Self::Image(image) => image.intensities(view),
+            Self::Image(image) => {
+                image.check_memory(None, limits)?;
+                image.intensities(view)
+            }
             Self::Frames(frames) => {
                 let (image, own) = frame_of(frames, view, limits)?;
                 image.intensities(&own)

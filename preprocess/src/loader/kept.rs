@@ -58,6 +58,17 @@ impl KeptContents {
         Some(found)
     }
 
+    /// Bytes of everything kept.
+    pub(super) fn bytes(&self) -> u64 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(_, _, contents)| contents.bytes()).sum()
+    }
+
+    /// Keeps nothing any more.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps contents; what was not used for longest goes.
     pub(super) fn put(&self, state: &FileState, serves: Serves, contents: &Contents) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

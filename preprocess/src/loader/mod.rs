@@ -3,6 +3,7 @@
 mod contents;
 mod kept;
 pub(crate) mod kind;
+mod memory;
 mod source;
 
 pub use kind::FileKind;
@@ -17,12 +18,14 @@ use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::loader::{DisplayMaterial, Intensities, MediaLoader};
 use loupe_core::media::{MediaError, MediaRef, MediaSource};
 use loupe_core::picture::Picture;
+use memory::SharedMemory;
 use source::Reading;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Decodes references; see [`Loader::new`]. It keeps the last two volumes or many-framed files, so that one
-/// loader serves the images and the label maps of a run.
+/// loader serves the images and the label maps of a run. Files that are read at the same time, and what is
+/// kept, share the memory of its limits.
 pub struct Loader {
     reading: Reading,
     folder: Option<PathBuf>,
@@ -34,7 +37,8 @@ impl Loader {
     pub fn new(limits: DecodeLimits) -> Self {
         let series = SeriesOptions { limits, ..SeriesOptions::default() };
         let kept = KeptContents::default();
-        Self { reading: Reading { limits, xform: Xform::Nibabel, series, kept }, folder: None }
+        let memory = SharedMemory::new(limits);
+        Self { reading: Reading { limits, xform: Xform::Nibabel, series, kept, memory }, folder: None }
     }
 
     /// With another convention for NIfTI matrices.

@@ -3,6 +3,7 @@
 use super::contents::{Contents, WindowedVolume, in_space};
 use super::kept::{FileState, KeptContents, Serves};
 use super::kind::{FileKind, left_aside};
+use super::memory::SharedMemory;
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
 use crate::dicom::series::{Content, Options as SeriesOptions, Phase, choose, is_series, no_volume};
@@ -28,6 +29,7 @@ pub(super) struct Reading {
     pub(super) xform: Xform,
     pub(super) series: SeriesOptions,
     pub(super) kept: KeptContents,
+    pub(super) memory: SharedMemory,
 }
 
 /// Where the bytes are.
@@ -73,6 +75,8 @@ pub struct OpenedSource<'a> {
     listed: Option<Vec<Blob>>,
     /// What was taken out last: frame number, as a volume or not, contents.
     last: Option<(usize, bool, Contents)>,
+    /// What it may take at the moment.
+    limits: DecodeLimits,
 }
 
 impl<'a> OpenedSource<'a> {
@@ -84,7 +88,24 @@ impl<'a> OpenedSource<'a> {
                 (state, false) => Place::File(path, state),
             },
         };
-        Ok(Self { reading, place, form: None, bytes: None, listed: None, last: None })
+        let limits = reading.limits;
+        Ok(Self { reading, place, form: None, bytes: None, listed: None, last: None, limits })
+    }
+
+    /// Does `work` with as much of the memory as it needs.
+    fn bounded<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, MediaError>,
+    ) -> Result<T, MediaError> {
+        let Reading { kept, memory, .. } = self.reading;
+        memory.within(
+            || kept.bytes(),
+            || kept.clear(),
+            |limits| {
+                self.limits = limits;
+                work(self)
+            },
+        )
     }
 
     /// The picture of a view.
@@ -92,7 +113,12 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When the source cannot be read or decoded, or has no such view.
     pub fn picture(&mut self, view: &View) -> Result<Picture, MediaError> {
-        let limits = &self.reading.limits;
+        self.bounded(|source| source.picture_within(view))
+    }
+
+    fn picture_within(&mut self, view: &View) -> Result<Picture, MediaError> {
+        let own = self.limits;
+        let limits = &own;
         if let Some(contents) = self.seen(view)? {
             return contents.picture(view, limits);
         }
@@ -107,11 +133,10 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// As [`OpenedSource::picture`].
     pub fn intensities(&mut self, view: &View) -> Result<Option<Intensities>, MediaError> {
-        let limits = &self.reading.limits;
-        match self.seen(view)? {
-            Some(contents) => contents.intensities(view, limits),
+        self.bounded(|source| match source.seen(view)? {
+            Some(contents) => contents.intensities(view, &source.limits),
             None => Ok(None),
-        }
+        })
     }
 
     /// The volume: time point or phase `number` of a research volume, a series, or a DICOM file whose frames
@@ -120,7 +145,7 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn volume(&mut self, number: usize) -> Result<Arc<ReadVolume>, MediaError> {
-        match self.contents(number, true)? {
+        match self.bounded(|source| source.contents(number, true))? {
             Some(Contents::Volume(volume)) => Ok(Arc::clone(&volume.read)),
             Some(Contents::Image(_) | Contents::Frames(_)) => Err(no_volume()),
             Some(Contents::Pictures(_)) | None => Err(MediaError::View(match self.form {
@@ -137,7 +162,7 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn image(&mut self) -> Result<Option<Arc<dicom::Image>>, MediaError> {
-        Ok(match self.contents(0, false)? {
+        Ok(match self.bounded(|source| source.contents(0, false))? {
             Some(Contents::Image(image)) => Some(image),
             _ => None,
         })
@@ -149,11 +174,10 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// As [`OpenedSource::picture`].
     pub fn instances(&mut self, view: &View) -> Result<Vec<(Option<usize>, SliceInstance)>, MediaError> {
-        let limits = &self.reading.limits;
-        match self.seen(view)? {
-            Some(contents) => contents.instances(view, limits),
+        self.bounded(|source| match source.seen(view)? {
+            Some(contents) => contents.instances(view, &source.limits),
             None => Ok(Vec::new()),
-        }
+        })
     }
 
     /// The file as stored, where it is a flat picture, which others can show too.
@@ -161,12 +185,12 @@ impl<'a> OpenedSource<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn original(&mut self) -> Result<Option<Arc<[u8]>>, MediaError> {
-        if !matches!(self.form()?, Form::Picture(_)) {
+        if !matches!(self.bounded(Self::form)?, Form::Picture(_)) {
             return Ok(None);
         }
         Ok(Some(match &self.place {
             Place::Memory(bytes) => Arc::clone(bytes),
-            _ => self.file_bytes()?.as_slice().into(),
+            _ => self.bounded(|source| Ok(source.file_bytes()?.as_slice().into()))?,
         }))
     }
 
@@ -215,7 +239,7 @@ impl<'a> OpenedSource<'a> {
         }
         let form = match &self.place {
             Place::Folder(folder, _) => {
-                let listed = files::collect(folder, &self.reading.limits).unwrap_or_default();
+                let listed = files::collect(folder, &self.limits).unwrap_or_default();
                 let series = is_series(&listed);
                 self.listed = Some(listed);
                 if series { Form::DicomSeries } else { Form::PictureFolder }
@@ -226,8 +250,7 @@ impl<'a> OpenedSource<'a> {
                 )
             })?,
             Place::File(path, _) => {
-                let limits = &self.reading.limits;
-                let bytes = files::plain(limits.read_file(path)?, limits)?;
+                let bytes = files::plain(self.limits.read_file(path)?, &self.limits)?;
                 let form = match Self::form_of(&bytes) {
                     Some(Form::DicomFile) if files::is_directory(path) => Form::DicomSeries,
                     found => found.unwrap_or(Form::ResearchVolume),
@@ -258,9 +281,9 @@ impl<'a> OpenedSource<'a> {
     fn take_bytes(&mut self) -> Result<Vec<u8>, MediaError> {
         match (self.bytes.take(), &self.place) {
             (Some(bytes), _) => Ok(bytes),
-            (None, Place::Memory(bytes)) => files::plain(bytes.to_vec(), &self.reading.limits),
+            (None, Place::Memory(bytes)) => files::plain(bytes.to_vec(), &self.limits),
             (None, Place::File(path, _) | Place::Folder(path, _)) => {
-                files::plain(self.reading.limits.read_file(path)?, &self.reading.limits)
+                files::plain(self.limits.read_file(path)?, &self.limits)
             }
         }
     }
@@ -285,7 +308,9 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn dicom_image(&mut self) -> Result<Contents, MediaError> {
-        let image = dicom::Image::parse(self.take_bytes()?, &self.reading.limits)?;
+        let image = dicom::Image::parse(self.take_bytes()?, &self.limits)?;
+        // Kept for other views, which are given memory of their own.
+        let image = image.with_limits(self.reading.limits);
         let several = image.format().frames > 1;
         let contents = Contents::Image(Arc::new(image));
         if several {
@@ -296,7 +321,8 @@ impl<'a> OpenedSource<'a> {
 
     /// Phase `phase` of a DICOM series, or its frames.
     fn dicom_series(&mut self, form: Form, phase: usize) -> Result<Contents, MediaError> {
-        let limits = &self.reading.limits;
+        let own = self.limits;
+        let limits = &own;
         let blobs = match (form, &self.place) {
             (Form::DicomSeries, Place::Folder(path, _)) => match self.listed.take() {
                 Some(listed) => listed,
@@ -316,7 +342,7 @@ impl<'a> OpenedSource<'a> {
                 vec![Blob::Memory(bytes.into())]
             }
         };
-        let (content, series) = choose(blobs, &self.reading.series)?;
+        let (content, series) = choose(blobs, &SeriesOptions { limits: *limits, ..self.reading.series })?;
         // The frames of one file are another matter than its volume; those of a series are all there is.
         let as_volume = (form == Form::DicomFile).then_some(true);
         let (number, contents) = match content {
@@ -345,7 +371,8 @@ impl<'a> OpenedSource<'a> {
     }
 
     fn research_volume(&mut self, frame: usize) -> Result<Contents, MediaError> {
-        let (xform, limits) = (self.reading.xform, &self.reading.limits);
+        let (xform, limits) = (self.reading.xform, self.limits);
+        let limits = &limits;
         let read = match &self.place {
             Place::Memory(bytes) => read_volume(bytes, frame, xform, limits)?,
             Place::File(path, _) | Place::Folder(path, _) => {

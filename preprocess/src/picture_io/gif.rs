@@ -7,7 +7,7 @@ use super::facts::malformed;
 use super::raster::{Raster, Samples};
 use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, Frame, MemoryLimit};
 use image::metadata::Orientation;
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, filled, gathered};
 use loupe_core::media::MediaError;
 use std::num::NonZeroU64;
 
@@ -27,7 +27,8 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits, skip: bool) -> Result<Decode
     }
     let decoder = options.read_info(bytes).map_err(|e| broken(&e))?;
     let count = limits.pixels(&[decoder.width().into(), decoder.height().into()])?;
-    limits.memory(count, 3)?;
+    // The canvas, what a frame hides, the frame's indices, the result turned.
+    limits.together(&[(bytes.len(), 1), (count, 3 + 3 + 1 + 3)])?;
     Ok(decoder)
 }
 
@@ -123,7 +124,7 @@ pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &DecodeLimits) -> Resul
         let first = seen == 0;
         if first {
             let ground = palette.colour(frame.transparent.unwrap_or(0));
-            canvas.pixels = vec![ground; width * height];
+            canvas.pixels = filled(width * height, ground)?;
         }
         let (last_place, leaving) = std::mem::replace(&mut left_over, ([0; 4], Leaving::Itself));
         canvas.leave(last_place, leaving);
@@ -133,9 +134,10 @@ pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &DecodeLimits) -> Resul
             (DisposalMethod::Background, Some(index)) => Leaving::Colour(palette.colour(within(index))),
             (DisposalMethod::Background, None) => Leaving::Colour(palette.colour(within(background))),
             (DisposalMethod::Previous, Some(index)) if first => Leaving::Colour(palette.colour(index)),
-            (DisposalMethod::Previous, _) if !first => {
-                Leaving::Before(canvas.rows(place).flat_map(|row| row.iter().copied()).collect())
-            }
+            (DisposalMethod::Previous, _) if !first => Leaving::Before(gathered(
+                place[2] * place[3],
+                canvas.rows(place).flat_map(|row| row.iter().copied()),
+            )?),
             _ => Leaving::Itself,
         };
         canvas.draw(place, frame, &palette, frame.transparent.filter(|_| !first));
@@ -147,6 +149,7 @@ pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &DecodeLimits) -> Resul
                 samples: Samples::Byte(canvas.pixels.into_flattened()),
                 orientation: Orientation::NoTransforms,
                 frame: Some(wanted),
+                others: 0,
             });
         }
         left_over = (place, leaving);

@@ -5,7 +5,7 @@ use super::raster::rgb_of_cmyk;
 use super::raster::{Raster, Samples};
 use crate::jpeg::{self, Fault, Header, Jpeg, Pixels, rgb_of_planes, rgb_of_ycc};
 use image::metadata::Orientation;
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, gathered};
 use loupe_core::media::MediaError;
 
 const FORMAT: &str = "JPEG";
@@ -41,8 +41,9 @@ impl Colours {
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, MediaError> {
     let wanted = |header: &Header| {
         let count = limits.pixels(&[header.width as u64, header.height as u64])?;
-        // Coefficients, samples and the picture: two bytes, two bytes and one a component.
-        limits.memory(count, 5 * header.components).map(drop)
+        // And the picture, twice where it is turned or its inks are mixed.
+        let sample = jpeg::BYTES_A_SAMPLE + 3;
+        limits.together(&[(bytes.len(), 1), (count, header.components.max(3) * sample)]).map(drop)
     };
     let mut decoded = jpeg::decode(bytes, wanted).map_err(|fault| match fault {
         Fault::Broken { field, problem } => malformed(FORMAT, field, problem),
@@ -60,6 +61,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Medi
         samples,
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         frame: None,
+        others: 0,
     };
     if colours == Colours::Grey && precision != 8 {
         // Levels over the whole of 16 bits, as pictures of that depth have them.
@@ -68,14 +70,15 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Medi
             Pixels::Planes(mut planes) => planes.pop().unwrap_or_default(),
             Pixels::Interleaved(values) => values,
         };
-        return Ok(raster(1, Samples::Word(values.into_iter().map(widen).collect())));
+        let widened = gathered(values.len(), values.into_iter().map(widen))?;
+        return Ok(raster(1, Samples::Word(widened)));
     }
     if precision != 8 {
         return Err(unsupported("colour JPEG of other than 8 bits"));
     }
     let (channels, pixels) = match decoded.pixels {
-        Pixels::Planes(planes) => from_planes(&planes, colours),
-        Pixels::Interleaved(values) => from_planes(&planes_of(&values, decoded.header.components), colours),
+        Pixels::Planes(planes) => from_planes(&planes, colours)?,
+        Pixels::Interleaved(values) => from_planes(&planes_of(&values, decoded.header.components)?, colours)?,
     };
     Ok(raster(channels, Samples::Byte(pixels)))
 }
@@ -84,17 +87,20 @@ fn unsupported(what: &str) -> MediaError {
     MediaError::Unsupported { what: what.to_owned(), hint: "convert the picture to PNG".into() }
 }
 
-pub(super) fn planes_of(values: &[u16], count: usize) -> Vec<Vec<u16>> {
-    (0..count).map(|n| values.iter().skip(n).step_by(count).copied().collect()).collect()
+pub(super) fn planes_of(values: &[u16], count: usize) -> Result<Vec<Vec<u16>>, MediaError> {
+    let each = values.len().div_ceil(count.max(1));
+    (0..count).map(|n| gathered(each, values.iter().skip(n).step_by(count).copied())).collect()
 }
 
 /// 8-bit grey or RGB, pixels interleaved.
-pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<u8>) {
-    match (planes, colours) {
-        ([y, cb, cr], Colours::Ycc) => (3, rgb_of_planes([y, cb, cr])),
+pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> Result<(usize, Vec<u8>), MediaError> {
+    let each = planes.first().map_or(0, Vec::len);
+    Ok(match (planes, colours) {
+        ([y, cb, cr], Colours::Ycc) => (3, rgb_of_planes([y, cb, cr])?),
         ([a, b, c], _) => {
             let pixels = a.iter().zip(b).zip(c);
-            (3, pixels.flat_map(|((r, g), b)| [*r as u8, *g as u8, *b as u8]).collect())
+            let pixels = pixels.flat_map(|((r, g), b)| [*r as u8, *g as u8, *b as u8]);
+            (3, gathered(3 * each, pixels)?)
         }
         ([a, b, c, d], colours) => {
             // Pillow takes the inks to be stored inverted, as Adobe does; so does this.
@@ -105,8 +111,8 @@ pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> (usize, Vec<
                 };
                 [c, m, y, 255 - *k as u8]
             });
-            (3, rgb_of_cmyk(&pixels.collect::<Vec<u8>>()))
+            (3, rgb_of_cmyk(&gathered(4 * each, pixels)?)?)
         }
-        (planes, _) => (1, planes.first().map(|p| p.iter().map(|v| *v as u8).collect()).unwrap_or_default()),
-    }
+        (planes, _) => (1, gathered(each, planes.first().into_iter().flatten().map(|v| *v as u8))?),
+    })
 }

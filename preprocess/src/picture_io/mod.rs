@@ -13,9 +13,11 @@ mod facts;
 mod folder;
 mod gif;
 mod jpeg;
+mod png;
 mod raster;
 mod tiff;
 mod tiff_jpeg;
+mod webp;
 
 pub use facts::PictureFacts;
 pub use folder::{frame_files, open_frame};
@@ -25,9 +27,10 @@ pub(crate) use raster::{Raster, Samples};
 use facts::malformed;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, filled, gathered};
 use loupe_core::media::{MediaError, View};
 use loupe_core::picture::Picture;
+use raster::memory;
 use std::io::Cursor;
 
 /// The name of the picture format that `bytes` begin with, or `None`.
@@ -83,14 +86,17 @@ pub fn decode(bytes: &[u8], view: &View, limits: &DecodeLimits) -> Result<Pictur
 pub fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<PictureFacts, MediaError> {
     let (format, name) = known(bytes)?;
     guarded(name, || {
-        if format == ImageFormat::Tiff {
-            return tiff::facts(bytes);
+        match format {
+            ImageFormat::Tiff => return tiff::facts(bytes, limits),
+            ImageFormat::Png => return png::facts(bytes, limits),
+            _ => {}
         }
         let mut decoder = decoder_of(bytes, format, name, limits)?;
         let (width, height) = decoder.dimensions();
         let colour = decoder.original_color_type();
         let frames = match format {
             ImageFormat::Gif => gif::count(bytes, limits)?,
+            ImageFormat::WebP => webp::frames(bytes),
             _ => 1,
         };
         Ok(PictureFacts {
@@ -117,7 +123,7 @@ fn guarded<T: Send>(
 fn image_error(format: &'static str, error: &ImageError, limits: &DecodeLimits) -> MediaError {
     match error {
         ImageError::Limits(_) => MediaError::Limit {
-            what: "the memory needed",
+            what: "the memory needed in bytes",
             got: limits.max_memory_bytes.saturating_add(1),
             limit: limits.max_memory_bytes,
             option: "--max-memory",
@@ -156,28 +162,41 @@ fn still(
 ) -> Result<Raster, MediaError> {
     if let Some(frame @ 1..) = view.frame {
         return Err(MediaError::View(format!(
-            "frame {frame} was asked for, but the {name} file has one frame"
+            "frame {frame} was asked for, but of a {name} file only the first is read"
         )));
     }
-    if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits);
+    let windowed = view.window.is_some();
+    match format {
+        ImageFormat::Jpeg => return jpeg::decode(bytes, limits),
+        ImageFormat::Png => return png::decode(bytes, windowed, limits),
+        _ => {}
     }
     let mut decoder = decoder_of(bytes, format, name, limits)?;
     let (width, height) = decoder.dimensions();
     let pixels = limits.pixels(&[width.into(), height.into()])?;
     let colour = decoder.color_type();
-    let length = limits.memory(pixels, usize::from(colour.bytes_per_pixel()))?;
+    let channels = usize::from(colour.channel_count());
+    let sample = usize::from(colour.bytes_per_pixel()) / channels.max(1);
+    // The decoder's own picture beside ours (WebP's is one of four bytes a pixel), and wider samples twice.
+    let inside = usize::from(format == ImageFormat::WebP) * 8 + sample;
+    memory(bytes, pixels, channels, sample * 2 + inside, windowed || sample == 4, limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut buffer = vec![0u8; length];
+    let mut buffer = filled(pixels * usize::from(colour.bytes_per_pixel()), 0u8)?;
     decoder.read_image(&mut buffer).map_err(|e| image_error(name, &e, limits))?;
-    let words = |b: &[u8]| b.as_chunks::<2>().0.iter().map(|&w| u16::from_ne_bytes(w)).collect();
-    let floats = |b: &[u8]| b.as_chunks::<4>().0.iter().map(|&w| f32::from_ne_bytes(w)).collect();
+    let words = |b: &[u8]| {
+        let pairs = b.as_chunks::<2>().0;
+        gathered(pairs.len(), pairs.iter().map(|&w| u16::from_ne_bytes(w)))
+    };
+    let floats = |b: &[u8]| {
+        let fours = b.as_chunks::<4>().0;
+        gathered(fours.len(), fours.iter().map(|&w| f32::from_ne_bytes(w)))
+    };
     let samples = match colour {
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => Samples::Byte(buffer),
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            Samples::Word(words(&buffer))
+            Samples::Word(words(&buffer)?)
         }
-        ColorType::Rgb32F | ColorType::Rgba32F => Samples::Float(floats(&buffer)),
+        ColorType::Rgb32F | ColorType::Rgba32F => Samples::Float(floats(&buffer)?),
         other => {
             return Err(MediaError::Unsupported {
                 what: format!("{name} with pixels of type {other:?}"),
@@ -185,12 +204,7 @@ fn still(
             });
         }
     };
-    Ok(Raster {
-        width: width as usize,
-        height: height as usize,
-        channels: usize::from(colour.channel_count()),
-        samples,
-        orientation,
-        frame: None,
-    })
+    let others = if format == ImageFormat::WebP { webp::frames(bytes) - 1 } else { 0 };
+    let (width, height) = (width as usize, height as usize);
+    Ok(Raster { width, height, channels, samples, orientation, frame: None, others })
 }

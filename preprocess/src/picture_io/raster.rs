@@ -3,6 +3,7 @@
 use super::facts::malformed;
 use crate::render::window_for;
 use image::metadata::Orientation;
+use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::media::{MediaError, View, WindowChoice};
 use loupe_core::picture::Picture;
 
@@ -22,16 +23,36 @@ pub(crate) struct Raster {
     pub(crate) orientation: Orientation,
     /// Set when the file can have several.
     pub(crate) frame: Option<usize>,
+    /// Frames of an animation that are not read.
+    pub(crate) others: usize,
+}
+
+/// Bounds what a picture takes from its bytes to the 8-bit result: the file, `sample` bytes of samples while it
+/// is decoded, the intensities for a window, the result and its turned copy.
+pub(super) fn memory(
+    bytes: &[u8],
+    pixels: usize,
+    channels: usize,
+    sample: usize,
+    windowed: bool,
+    limits: &DecodeLimits,
+) -> Result<(), MediaError> {
+    let samples = pixels.saturating_mul(channels);
+    let values = if windowed { size_of::<f32>() } else { 0 };
+    limits.together(&[(bytes.len(), 1), (samples, sample), (samples, values), (samples, 2)]).map(drop)
 }
 
 impl Raster {
     /// The 8-bit picture, right way up, with its record.
     pub(crate) fn into_picture(self, view: &View) -> Result<Picture, MediaError> {
-        let Self { width, height, channels, samples, orientation, frame } = self;
+        let Self { width, height, channels, samples, orientation, frame, others } = self;
         if view.slice.is_some() {
             return Err(MediaError::View("a slice was asked for, but this is a flat picture".into()));
         }
         let mut steps = Vec::new();
+        if others > 0 {
+            steps.push(format!("first frame of an animation of {}", others + 1));
+        }
         let colours = match channels {
             1 | 3 => channels,
             _ => {
@@ -42,9 +63,9 @@ impl Raster {
         let mut used = None;
         let pixels = match (&view.window, samples) {
             (None, Samples::Byte(v)) if channels == colours => v,
-            (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b),
+            (None, Samples::Byte(v)) => keep(&v, channels, colours, |b| b)?,
             (None, Samples::Word(v)) => {
-                let values = keep(&v, channels, colours, |w| w);
+                let values = keep(&v, channels, colours, |w| w)?;
                 let bits = bits_of(&values);
                 steps.push(match bits {
                     16 => "16 bit to 8: high byte".to_owned(),
@@ -52,7 +73,7 @@ impl Raster {
                         format!("16 bit to 8: the values have {bits} bits, 0..{} scaled to 0..255", top(bits))
                     }
                 });
-                values.into_iter().map(|w| to_byte(w, bits)).collect()
+                gathered(values.len(), values.iter().map(|&w| to_byte(w, bits)))?
             }
             (Some(_), _) if colours == 3 => {
                 return Err(MediaError::View(
@@ -61,9 +82,9 @@ impl Raster {
             }
             (choice, samples) => {
                 let values: Vec<f32> = match &samples {
-                    Samples::Byte(v) => keep(v, channels, colours, f32::from),
-                    Samples::Word(v) => keep(v, channels, colours, f32::from),
-                    Samples::Float(v) => keep(v, channels, colours, |f| f),
+                    Samples::Byte(v) => keep(v, channels, colours, f32::from)?,
+                    Samples::Word(v) => keep(v, channels, colours, f32::from)?,
+                    Samples::Float(v) => keep(v, channels, colours, |f| f)?,
                 };
                 if let Some(WindowChoice::Preset(name)) = choice {
                     return Err(MediaError::View(format!(
@@ -74,10 +95,10 @@ impl Raster {
                 let window = window_for(Some(&choice), &values, None)?;
                 steps.push(window.step);
                 used = Some(window.window);
-                values.iter().map(|&v| window.window.level(f64::from(v))).collect()
+                gathered(values.len(), values.iter().map(|&v| window.window.level(f64::from(v))))?
             }
         };
-        let (width, height, pixels) = turned(pixels, width, height, colours, orientation);
+        let (width, height, pixels) = turned(pixels, width, height, colours, orientation)?;
         if orientation != Orientation::NoTransforms {
             steps.push(format!("{EXIF_STEP}{}", orientation.to_exif()));
         }
@@ -113,11 +134,17 @@ fn to_byte(value: u16, bits: u32) -> u8 {
 pub const EXIF_STEP: &str = "exif orientation ";
 
 /// The first `colours` of every `channels` samples, converted.
-fn keep<T: Copy, U>(samples: &[T], channels: usize, colours: usize, convert: impl Fn(T) -> U) -> Vec<U> {
+fn keep<T: Copy, U>(
+    samples: &[T],
+    channels: usize,
+    colours: usize,
+    convert: impl Fn(T) -> U,
+) -> Result<Vec<U>, MediaError> {
     if channels == colours {
-        return samples.iter().map(|&s| convert(s)).collect();
+        return gathered(samples.len(), samples.iter().map(|&s| convert(s)));
     }
-    samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).map(|&s| convert(s)).collect()
+    let kept = samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).map(|&s| convert(s));
+    gathered(samples.len() / channels * colours, kept)
 }
 
 /// The picture as an EXIF-aware viewer shows it.
@@ -127,15 +154,15 @@ fn turned(
     height: usize,
     channels: usize,
     orientation: Orientation,
-) -> (usize, usize, Vec<u8>) {
+) -> Result<(usize, usize, Vec<u8>), MediaError> {
     use Orientation as O;
     let swaps = matches!(orientation, O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH);
     let (new_width, new_height) = if swaps { (height, width) } else { (width, height) };
     if orientation == O::NoTransforms {
-        return (width, height, pixels);
+        return Ok((width, height, pixels));
     }
     let (right, bottom) = (width - 1, height - 1);
-    let mut out = Vec::with_capacity(pixels.len());
+    let mut out = room(pixels.len())?;
     for y in 0..new_height {
         for x in 0..new_width {
             let (sx, sy) = match orientation {
@@ -151,19 +178,21 @@ fn turned(
             out.extend_from_slice(&pixels[(sy * width + sx) * channels..][..channels]);
         }
     }
-    (new_width, new_height, out)
+    Ok((new_width, new_height, out))
 }
 
 /// Pillow's `cmyk2rgb` (Convert.c): black times the complement of each ink, rounded.
-pub(super) fn rgb_of_cmyk(inks: &[u8]) -> Vec<u8> {
+///
+/// # Errors
+/// When there is no memory.
+pub(super) fn rgb_of_cmyk(inks: &[u8]) -> Result<Vec<u8>, MediaError> {
     let scaled = |ink: u8, k: u8| {
         let product = u32::from(ink) * u32::from(k) + 128;
         ((product >> 8) + product) >> 8
     };
     let pixels = inks.as_chunks::<4>().0.iter();
-    pixels
-        .flat_map(|&[c, m, y, k]| {
-            [c, m, y].map(|ink| u32::from(255 - k).saturating_sub(scaled(ink, 255 - k)) as u8)
-        })
-        .collect()
+    let rgb = pixels.flat_map(|&[c, m, y, k]| {
+        [c, m, y].map(|ink| u32::from(255 - k).saturating_sub(scaled(ink, 255 - k)) as u8)
+    });
+    gathered(inks.len() / 4 * 3, rgb)
 }

@@ -5,7 +5,7 @@ use super::facts::malformed;
 use super::jpeg::{Colours, from_planes, planes_of};
 use super::raster::rgb_of_cmyk;
 use crate::jpeg::{self, Fault, Header, Pixels};
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, filled};
 use loupe_core::media::MediaError;
 use std::io::Cursor;
 use tiff::decoder::{ChunkType, Decoder};
@@ -65,7 +65,11 @@ pub(super) fn decode(
     if offsets.len() != columns * height.div_ceil(down) || counts.len() != offsets.len() {
         return Err(malformed(FORMAT, "StripOffsets", "does not hold one place for each strip or tile"));
     }
-    let mut out = vec![0u8; width * height * channels];
+    // The picture twice (it may be turned), and the strip or tile that is being decoded.
+    let tile = across.saturating_mul(down).saturating_mul(samples.max(3));
+    let whole = (width * height * channels, 3);
+    limits.together(&[(bytes.len(), 1), whole, (tile, jpeg::BYTES_A_SAMPLE + 3)])?;
+    let mut out = filled(width * height * channels, 0u8)?;
     for (n, (offset, count)) in offsets.iter().zip(&counts).enumerate() {
         let chunk = usize::try_from(*offset).ok().zip(usize::try_from(*count).ok());
         let chunk = chunk.and_then(|(from, count)| bytes.get(from..from.checked_add(count)?));
@@ -78,7 +82,7 @@ pub(super) fn decode(
                 return Err(malformed(FORMAT, "JPEG frame header", "does not fit its strip or tile"));
             }
             let pixels = limits.pixels(&[header.width as u64, header.height as u64])?;
-            limits.memory(pixels, 5 * samples).map(drop)
+            limits.together(&[whole, (pixels * samples.max(3), jpeg::BYTES_A_SAMPLE + 3)]).map(drop)
         };
         let decoded =
             jpeg::decode(&joined(tables.as_deref(), chunk), wanted).map_err(|fault| match fault {
@@ -88,16 +92,16 @@ pub(super) fn decode(
             })?;
         let planes = match decoded.pixels {
             Pixels::Planes(planes) => planes,
-            Pixels::Interleaved(values) => planes_of(&values, samples),
+            Pixels::Interleaved(values) => planes_of(&values, samples)?,
         };
         let mut pixels = match (colours, planes.as_slice()) {
             // The inks as they are: no one has inverted them here.
             (Colours::Cmyk, [c, m, y, k]) => {
                 let inks = c.iter().zip(m).zip(y).zip(k);
                 let inks = inks.flat_map(|(((c, m), y), k)| [*c as u8, *m as u8, *y as u8, *k as u8]);
-                rgb_of_cmyk(&inks.collect::<Vec<u8>>())
+                rgb_of_cmyk(&inks.collect::<Vec<u8>>())?
             }
-            (_, planes) => from_planes(planes, colours).1,
+            (_, planes) => from_planes(planes, colours)?.1,
         };
         if kind == 0 {
             pixels.iter_mut().for_each(|v| *v = 255 - *v);

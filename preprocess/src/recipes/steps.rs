@@ -104,6 +104,9 @@ fn regridded(
     record: &mut Vec<String>,
     limits: &DecodeLimits,
 ) -> Result<Volume, MediaError> {
+    // The volume as read, a copy that is kept and the steps' own are in memory together.
+    let held = (2 * volume.voxels.len() * size_of::<f32>()) as u64;
+    let limits = &limits.with_memory(limits.max_memory_bytes.saturating_sub(held));
     let mut volume = volume.clone();
     if let Some(letters) = &steps.orientation {
         volume = oriented(&volume, &letters.to_uppercase())?;
@@ -116,7 +119,7 @@ fn regridded(
     if let Some(size) = steps.crop {
         let least = volume.voxels.iter().copied().filter(|v| v.is_finite()).fold(f32::INFINITY, f32::min);
         let voxels = limits.pixels(&size.map(|n| n as u64))?;
-        limits.memory(voxels, size_of::<f32>())?;
+        limits.together(&[(volume.voxels.len(), size_of::<f32>()), (voxels, size_of::<f32>())])?;
         volume = central(&volume, size, if least.is_finite() { least } else { 0.0 })?;
         record.push(format!("crop or padding to {size:?}"));
     }

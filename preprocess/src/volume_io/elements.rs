@@ -1,7 +1,8 @@
 //! Voxels as they lie in files: number types, byte orders, compression, read into `f32`.
 
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, room};
 use loupe_core::media::MediaError;
+use ndarray::{Array3, Array4, Axis};
 use std::io::Read;
 
 /// What one voxel is in the file.
@@ -96,9 +97,9 @@ pub(crate) fn read_voxels(
     limits: &DecodeLimits,
 ) -> Result<Vec<f32>, MediaError> {
     limits.memory(count, size_of::<f32>())?;
+    let mut out = room(count)?;
     let size = layout.element.size();
     let mut block = vec![0u8; (BLOCK_BYTES / size).min(count.max(1)) * size];
-    let mut out = Vec::with_capacity(count);
     while out.len() < count {
         let bytes = ((count - out.len()) * size).min(block.len());
         let part = &mut block[..bytes];
@@ -194,8 +195,10 @@ pub(crate) fn read_text(
     plausible((count as u64).saturating_mul(2).saturating_sub(1), bytes.len(), false, format)?;
     let words = bytes.split(|b| b.is_ascii_whitespace() || *b == b',').filter(|word| !word.is_empty());
     let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<f64>().ok().map(|v| v as f32);
-    let values: Option<Vec<f32>> = words.take(count).map(number).collect();
-    let values = values.ok_or_else(|| broken("holds something that is not a number".into()))?;
+    let mut values = room(count)?;
+    for word in words.take(count) {
+        values.push(number(word).ok_or_else(|| broken("holds something that is not a number".into()))?);
+    }
     if values.len() != count {
         return Err(broken(format!("ends before the {count} voxels of the header")));
     }
@@ -206,6 +209,15 @@ pub(crate) fn read_text(
 fn luma(pixel: &[u8]) -> f32 {
     let sum: u32 = pixel.iter().zip([19595u32, 38470, 7471]).map(|(&v, w)| u32::from(v) * w).sum();
     ((sum + 0x8000) >> 16) as f32
+}
+
+/// One frame of several, in the order of its axes; the only one without a copy.
+pub(crate) fn taken(all: Array4<f32>, axis: Axis, frame: usize) -> Array3<f32> {
+    if all.len_of(axis) > 1 {
+        return all.index_axis(axis, frame).as_standard_layout().into_owned();
+    }
+    let only = all.index_axis_move(axis, frame);
+    if only.is_standard_layout() { only } else { only.as_standard_layout().into_owned() }
 }
 
 /// Skips `count` bytes.
@@ -224,6 +236,41 @@ pub(crate) fn skip(reader: &mut impl Read, count: u64, format: &'static str) -> 
         Err(e) => {
             Err(MediaError::Malformed { format, field: "compressed data".into(), problem: e.to_string() })
         }
+    }
+}
+
+/// Reads a compressed stream to its end, where its checksum is, and compares it: a voxel that was changed on the way
+/// looks like any other. What follows the last member is left alone, as gzip leaves it.
+///
+/// # Errors
+/// When the sum does not fit, the stream is cut off, or goes on beyond the memory allowed.
+pub(crate) fn verify(
+    stream: &mut dyn Read,
+    format: &'static str,
+    limits: &DecodeLimits,
+) -> Result<(), MediaError> {
+    let broken = |problem: &str| MediaError::Malformed {
+        format,
+        field: "compressed data".into(),
+        problem: problem.into(),
+    };
+    let most = limits.max_memory_bytes;
+    match std::io::copy(&mut stream.take(most.saturating_add(1)), &mut std::io::sink()) {
+        Ok(read) if read > most => Err(MediaError::Limit {
+            what: "the inflated size in bytes behind the voxels",
+            got: read,
+            limit: most,
+            option: "--max-memory",
+        }),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(broken("is cut off before its checksum"))
+        }
+        Err(e) if e.to_string().contains("checksum") => {
+            Err(broken("its checksum does not fit: the file was damaged on its way"))
+        }
+        Err(e) if e.to_string().contains("header") => Ok(()),
+        Err(e) => Err(broken(&e.to_string())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! MetaImage (`.mha`, `.mhd` with a raw or `.zraw` file), ITK's own format, read as SimpleITK does.
 
-use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip};
+use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, verify};
 use super::read::{ReadVolume, inside};
 use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
@@ -70,8 +70,14 @@ fn numbers(fields: &BTreeMap<String, String>, names: &[&str]) -> Result<Option<V
     Ok(None)
 }
 
-fn is_true(fields: &BTreeMap<String, String>, name: &str) -> bool {
-    fields.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true") || v == "1")
+/// A field that is true or false. ITK takes the first letter or digit; other words mean nothing.
+fn truth(fields: &BTreeMap<String, String>, name: &str) -> Result<Option<bool>, MediaError> {
+    let Some(word) = fields.get(&name.to_ascii_lowercase()) else { return Ok(None) };
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" | "yes" | "y" => Ok(Some(true)),
+        "false" | "f" | "0" | "no" | "n" => Ok(Some(false)),
+        _ => Err(field(name, "is neither True nor False")),
+    }
 }
 
 /// Reads frame `frame`; `folder` is where the voxel file may lie, `None` when there is none.
@@ -122,8 +128,11 @@ pub fn read(
         outer = limits.read_file(&inside(folder, name)?)?;
         &outer
     };
-    let packed = is_true(&fields, "compresseddata");
-    let text = fields.get("binarydata").is_some_and(|v| v.eq_ignore_ascii_case("false"));
+    let packed = truth(&fields, "CompressedData")?.unwrap_or(false);
+    let text = truth(&fields, "BinaryData")? == Some(false);
+    let big = [truth(&fields, "BinaryDataByteOrderMSB")?, truth(&fields, "ElementByteOrderMSB")?];
+    let read = if text { count.saturating_mul(frame + 1) } else { count };
+    limits.together(&[(bytes.len() + data.len(), 1), (read, size_of::<f32>())])?;
     match numbers(&fields, &["HeaderSize"])?.and_then(|v| v.first().copied()).map(|v| v as i64) {
         None | Some(0) => {}
         Some(skip @ 1..) => {
@@ -138,12 +147,7 @@ pub fn read(
         }
         Some(other) => return Err(field("HeaderSize", format!("is {other}"))),
     }
-    let layout = Layout {
-        element,
-        big_endian: is_true(&fields, "binarydatabyteordermsb") || is_true(&fields, "elementbyteordermsb"),
-        slope: 1.0,
-        inter: 0.0,
-    };
+    let layout = Layout { element, big_endian: big.contains(&Some(true)), slope: 1.0, inter: 0.0 };
     let values = if text {
         if matches!(element, Element::Rgb | Element::Rgba) {
             return Err(MediaError::Unsupported {
@@ -157,7 +161,11 @@ pub fn read(
         let mut stream: Box<dyn Read> =
             if packed { Box::new(flate2::read::ZlibDecoder::new(data)) } else { Box::new(data) };
         skip(&mut stream, before, FORMAT)?;
-        read_voxels(&mut stream, count, layout, FORMAT, limits)?
+        let values = read_voxels(&mut stream, count, layout, FORMAT, limits)?;
+        if packed {
+            verify(&mut stream, FORMAT, limits)?;
+        }
+        values
     };
     let voxels = Array3::from_shape_vec((size[2], size[1], size[0]), values)
         .map_err(|e| field("DimSize", e.to_string()))?;

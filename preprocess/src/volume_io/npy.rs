@@ -1,7 +1,7 @@
 //! numpy's `.npy` (NEP 1): a bare array; 2-D is one slice, 3-D is (slice, row, column), 4-D begins
 //! with frames. It holds no geometry, so voxels are 1 mm along the patient axes, which is noted.
 
-use super::elements::{Element, Layout, plausible, read_voxels};
+use super::elements::{Element, Layout, plausible, read_voxels, taken};
 use super::read::ReadVolume;
 use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
@@ -65,6 +65,8 @@ pub fn read(bytes: &[u8], frame: usize, limits: &DecodeLimits) -> Result<ReadVol
     let mut data = &bytes[end..];
     plausible(limits.memory(total, element.size())? as u64, data.len(), false, FORMAT)?;
     let layout = Layout { element, big_endian, slope: 1.0, inter: 0.0 };
+    let copy = if frames > 1 || fortran { total / frames } else { 0 };
+    limits.together(&[(bytes.len(), 1), (total + copy, size_of::<f32>())])?;
     let values = read_voxels(&mut data, total, layout, FORMAT, limits)?;
     let wrong = |e: ndarray::ShapeError| field("shape", e.to_string());
     let all = if fortran {
@@ -72,9 +74,12 @@ pub fn read(bytes: &[u8], frame: usize, limits: &DecodeLimits) -> Result<ReadVol
     } else {
         Array4::from_shape_vec((frames, slices, rows, columns), values).map_err(wrong)?
     };
-    let voxels = all.index_axis(Axis(0), frame).as_standard_layout().into_owned();
+    let voxels = taken(all, Axis(0), frame);
     let mut notes = vec!["no geometry in the format: 1 mm voxels along the patient axes".to_owned()];
     notes.extend(element.note().map(str::to_owned));
+    if matches!(columns, 3 | 4) {
+        notes.push(format!("the last axis of {columns} is taken for columns, not for colours"));
+    }
     Ok(ReadVolume {
         volume: Volume { voxels, lps_from_index: LpsFromIndex::IDENTITY, modality: Modality::Other },
         frames,

@@ -1,7 +1,7 @@
 //! NRRD (`.nrrd`, `.nhdr` with a second file), 3D Slicer's format for volumes and segmentations.
 //! Fields as in the NRRD definition (teem.sourceforge.net/nrrd/format.html).
 
-use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, unpacked};
+use super::elements::{Element, Layout, plausible, read_text, read_voxels, skip, taken, unpacked, verify};
 use super::read::{ReadVolume, inside};
 use crate::volume_facts::VolumeFacts;
 use loupe_core::geometry::LpsFromIndex;
@@ -132,6 +132,9 @@ pub fn read(
     if !text {
         plausible(need, data.len(), packed, FORMAT)?;
     }
+    // All frames are read, and one is taken out.
+    let copy = if frames > 1 { total / frames } else { 0 };
+    limits.together(&[(bytes.len() + data.len(), 1), (total + copy, size_of::<f32>())])?;
     let mut stream: Box<dyn Read> = if packed { unpacked(data) } else { Box::new(data) };
     match number(&header, &["byte skip", "byteskip"])? {
         -1 if !packed && !text => {
@@ -150,7 +153,9 @@ pub fn read(
     let values = if text {
         read_text(data, total, FORMAT, limits)?
     } else {
-        read_voxels(&mut stream, total, layout, FORMAT, limits)?
+        let values = read_voxels(&mut stream, total, layout, FORMAT, limits)?;
+        verify(&mut stream, FORMAT, limits)?;
+        values
     };
     let side = |n: usize| spatial.get(n).map_or(1, |&axis| sizes[axis] as usize);
     let grid = (side(2), side(1), side(0));
@@ -158,7 +163,7 @@ pub fn read(
     let first = other == Some(0);
     let shape = if first { (grid.0, grid.1, grid.2, frames) } else { (frames, grid.0, grid.1, grid.2) };
     let all = Array4::from_shape_vec(shape, values).map_err(|e| field("sizes", e.to_string()))?;
-    let voxels = all.index_axis(Axis(if first { 3 } else { 0 }), frame).as_standard_layout().into_owned();
+    let voxels = taken(all, Axis(if first { 3 } else { 0 }), frame);
     let mut notes: Vec<String> = element.note().map(str::to_owned).into_iter().collect();
     let lps_from_index = geometry(&header, &spatial, sizes.len(), &mut notes)?;
     Ok(ReadVolume {

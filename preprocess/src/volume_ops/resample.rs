@@ -4,7 +4,7 @@
 use super::arrange::moved;
 use super::refused;
 use loupe_core::geometry::LpsFromIndex;
-use loupe_core::limits::DecodeLimits;
+use loupe_core::limits::{DecodeLimits, filled};
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 use ndarray::Array3;
@@ -30,13 +30,14 @@ pub fn spaced(volume: &Volume, spacing_mm: [f64; 3], limits: &DecodeLimits) -> R
     let ratio = [0, 1, 2].map(|a| spacing_mm[a] / old[a]);
     let size = [0, 1, 2].map(|a| ((have[a] - 1) as f64 / ratio[a]).round_ties_even() + 1.0);
     let places = [0, 1, 2].map(|a| size[a].min(u32::MAX.into()) as usize);
-    limits.pixels(&places.map(|n| n as u64))?;
+    let voxels = limits.pixels(&places.map(|n| n as u64))?;
+    limits.together(&[(volume.voxels.len(), size_of::<f32>()), (voxels, size_of::<f32>())])?;
     let along = |a: usize| -> Vec<Between> {
         (0..places[a]).map(|n| between(n as f64 * ratio[a], have[a])).collect()
     };
     let map = scaled(&volume.lps_from_index, ratio);
     Ok(Volume {
-        voxels: linear(&volume.voxels, &[along(0), along(1), along(2)]),
+        voxels: linear(&volume.voxels, &[along(0), along(1), along(2)])?,
         lps_from_index: map,
         modality: volume.modality,
     })
@@ -52,7 +53,7 @@ pub fn resized(volume: &Volume, size: [usize; 3], limits: &DecodeLimits) -> Resu
     let along = |a: usize| -> Vec<Between> {
         (0..size[a]).map(|n| between(((n as f64 + 0.5) * ratio[a] - 0.5).max(0.0), have[a])).collect()
     };
-    let voxels = linear(&volume.voxels, &[along(0), along(1), along(2)]);
+    let voxels = linear(&volume.voxels, &[along(0), along(1), along(2)])?;
     Ok(Volume {
         voxels,
         lps_from_index: edges_kept(&volume.lps_from_index, ratio),
@@ -91,7 +92,8 @@ fn checked(
     if size.contains(&0) {
         return Err(refused(format!("cannot resize to {size:?}: each side needs at least one voxel")));
     }
-    limits.pixels(&size.map(|n| n as u64))?;
+    let voxels = limits.pixels(&size.map(|n| n as u64))?;
+    limits.together(&[(volume.voxels.len(), size_of::<f32>()), (voxels, size_of::<f32>())])?;
     let [d, h, w] = volume.shape();
     let have = [w, h, d];
     Ok((have, [0, 1, 2].map(|a| have[a] as f64 / size[a] as f64)))
@@ -103,8 +105,10 @@ fn between(at: f64, have: usize) -> Between {
 }
 
 /// Trilinear interpolation at every combination of places.
-fn linear(voxels: &Array3<f32>, [x, y, z]: &[Vec<Between>; 3]) -> Array3<f32> {
-    let mut out = Array3::zeros((z.len(), y.len(), x.len()));
+fn linear(voxels: &Array3<f32>, [x, y, z]: &[Vec<Between>; 3]) -> Result<Array3<f32>, MediaError> {
+    let room = filled(z.len() * y.len() * x.len(), 0f32)?;
+    let mut out =
+        Array3::from_shape_vec((z.len(), y.len(), x.len()), room).map_err(|e| refused(e.to_string()))?;
     out.outer_iter_mut().zip(z).par_bridge().for_each(|(mut slice, &(k0, k1, dz))| {
         for (mut row, &(j0, j1, dy)) in slice.outer_iter_mut().zip(y) {
             for (value, &(i0, i1, dx)) in row.iter_mut().zip(x) {
@@ -117,7 +121,7 @@ fn linear(voxels: &Array3<f32>, [x, y, z]: &[Vec<Between>; 3]) -> Array3<f32> {
             }
         }
     });
-    out
+    Ok(out)
 }
 
 fn scaled(map: &LpsFromIndex, ratio: [f64; 3]) -> LpsFromIndex {

@@ -343,4 +343,5 @@ def main():
         pathlib.Path(args.out).write_text("\n".join(text))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ fn image(bytes: Vec<u8>) -> Image {
 }
 
 fn stored(bytes: Vec<u8>) -> Vec<f64> {
-    image(bytes).stored(0).unwrap().to_f64()
+    image(bytes).stored(0).unwrap().to_f64().unwrap()
 }
 
 fn view(choice: WindowChoice) -> View {
@@ -304,7 +304,7 @@ fn a_truncated_file_keeps_its_whole_frames() {
     bytes.truncate(bytes.len() - 1);
     let image = image(bytes);
     assert_eq!(image.object().truncated_in, Some(tags::PIXEL_DATA));
-    assert_eq!(image.stored(0).unwrap().to_f64(), [1.0, 2.0]);
+    assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), [1.0, 2.0]);
     let error = image.stored(1).unwrap_err().to_string();
     assert!(error.contains("PixelData") && error.contains("frame 1"), "{error}");
     let picture =
@@ -322,8 +322,8 @@ fn pixel_layouts() {
         .text(tags::NUMBER_OF_FRAMES, VR::IS, "2")
         .bytes(tags::PIXEL_DATA, VR::OB, &[0b0010_1001, 0]);
     let image_of = image(bits.file(EXPLICIT));
-    assert_eq!(image_of.stored(0).unwrap().to_f64(), [1.0, 0.0, 0.0]);
-    assert_eq!(image_of.stored(1).unwrap().to_f64(), [1.0, 0.0, 1.0]);
+    assert_eq!(image_of.stored(0).unwrap().to_f64().unwrap(), [1.0, 0.0, 0.0]);
+    assert_eq!(image_of.stored(1).unwrap().to_f64().unwrap(), [1.0, 0.0, 1.0]);
     // Planes.
     let planes = colour(1, 2, "RGB", &[1, 2, 3, 4, 5, 6]).shorts(tags::PLANAR_CONFIGURATION, &[1]);
     assert_eq!(image(planes.file(EXPLICIT)).rgb(0).unwrap(), [1, 3, 5, 2, 4, 6]);

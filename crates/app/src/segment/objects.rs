@@ -146,7 +146,8 @@ pub fn segment_objects(
             notes,
         });
     }
-    if let Some(dir) = &options.output {
+    // Nothing is written where there is nothing to show.
+    if let Some(dir) = options.output.as_ref().filter(|_| !document.objects.is_empty()) {
         scene.write(dir, image, options.marks)?;
         let text = serde_json::to_string_pretty(&document)?;
         files::write(&dir.join("measures.json"), text.as_bytes())?;

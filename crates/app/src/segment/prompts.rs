@@ -1,6 +1,7 @@
 //! What describes the objects to segment.
 
 use crate::error::{AppError, InStep};
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,8 @@ impl ObjectPrompt {
     /// # Errors
     /// When the file cannot be read, or an entry describes nothing.
     pub fn read_all(file: &Path) -> Result<Vec<Self>, AppError> {
-        let text = std::fs::read_to_string(file).step(|| format!("{} could not be read", file.display()))?;
+        let text = read_text_at_most(file, SETTINGS_BYTES)
+            .step(|| format!("{} could not be read", file.display()))?;
         let mut all: Vec<Self> = serde_json::from_str(&text)
             .step(|| format!("{} is not a JSON list of objects to segment", file.display()))?;
         let folder = file.parent().unwrap_or(Path::new("."));

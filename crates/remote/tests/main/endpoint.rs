@@ -1,51 +1,144 @@
 //! What an endpoint may answer, and what becomes of it.
 
-use loupe_remote::{Endpoint, EndpointError};
+use loupe_remote::{Endpoint, EndpointError, Patience};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-/// Answers one request after the other with these statuses and bodies; its address.
-fn answering(replies: Vec<(u16, &'static str)>) -> String {
+/// Reads a request; its first line.
+fn request(reader: &mut BufReader<TcpStream>) -> String {
+    let (mut length, mut first) = (0, String::new());
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+            break;
+        }
+        if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
+            length = n.trim().parse().unwrap();
+        }
+        if first.is_empty() {
+            first = line.trim().to_owned();
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    first
+}
+
+/// Answers one request after the other with these statuses, headers and bodies; its address, and the first lines of
+/// the requests.
+fn answering(replies: Vec<(u16, String, &'static str)>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = asked.clone();
     std::thread::spawn(move || {
-        for ((status, body), stream) in replies.into_iter().zip(listener.incoming().flatten()) {
+        for ((status, header, body), stream) in replies.into_iter().zip(listener.incoming().flatten()) {
             let mut reader = BufReader::new(stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-                    break;
-                }
-                if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = n.trim().parse().unwrap();
-                }
-            }
-            reader.read_exact(&mut vec![0; length]).unwrap();
-            let head =
-                format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let first = request(&mut reader);
+            heard.lock().unwrap().push(first);
+            let head = format!(
+                "HTTP/1.1 {status} X\r\n{header}content-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
             reader.into_inner().write_all(format!("{head}{body}").as_bytes()).unwrap();
         }
     });
-    url
+    (url, asked)
 }
 
 const YES: &str = r#"{"choices": [{"message": {"role": "assistant", "content": "yes"}}]}"#;
 
+fn plain(replies: Vec<(u16, &'static str)>) -> Endpoint {
+    let replies = replies.into_iter().map(|(status, body)| (status, String::new(), body)).collect();
+    Endpoint::new(&answering(replies).0, "m", None, Patience::default())
+}
+
 #[test]
 fn a_busy_endpoint_is_asked_again_and_a_refusal_is_not() {
-    let ask = |replies| Endpoint::new(&answering(replies), "m", None).complete("Is it?");
+    let ask = |replies| plain(replies).complete("Is it?");
     assert_eq!(ask(vec![(503, ""), (200, YES)]).unwrap(), "yes");
     assert_eq!(ask(vec![(400, YES), (200, YES)]), Err(EndpointError::Refused(400)));
     let without = ask(vec![(200, "{}")]).unwrap_err();
     assert_eq!(without.to_string(), "the endpoint's reply has no choices[0].message.content");
     assert!(!without.may_pass());
+    let cut = r#"{"choices": [{"finish_reason": "length", "message": {"content": "VERDICT: COR"}}]}"#;
+    assert_eq!(ask(vec![(200, cut)]), Err(EndpointError::CutOff));
 }
 
 #[test]
 fn nobody_there_is_said_with_the_number_of_tries_and_a_key_is_never_shown() {
-    let endpoint = Endpoint::new("http://127.0.0.1:9/v1", "m", Some("secret-key".to_owned()));
+    let key = Some("secret-key".to_owned());
+    let endpoint = Endpoint::new("http://127.0.0.1:9/v1", "m", key, Patience::default());
     assert!(!format!("{endpoint:?}").contains("secret"));
     let error = endpoint.complete("Is it?").unwrap_err();
     assert!(error.may_pass() && error.to_string().ends_with("(4 times)"), "{error}");
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let (other, asked_there) = answering(vec![(200, String::new(), YES)]);
+    for status in [301, 302, 303, 307, 308] {
+        for to in [other.as_str(), "/elsewhere"] {
+            let (url, asked) = answering(vec![(status, format!("location: {to}\r\n"), ""); 2]);
+            let endpoint = Endpoint::new(&url, "m", Some("key".to_owned()), Patience::default());
+            assert_eq!(endpoint.complete("Is it?"), Err(EndpointError::Elsewhere(status)));
+            // The same for every question, so it is not asked again.
+            assert!(matches!(endpoint.complete("Is it?"), Err(EndpointError::GivenUp { .. })));
+            assert_eq!(asked.lock().unwrap().len(), 1);
+        }
+    }
+    assert!(asked_there.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_pause_that_is_asked_for_is_kept() {
+    let pause = |seconds: u64| format!("retry-after: {seconds}\r\n");
+    let (url, _) = answering(vec![(429, pause(1), ""), (200, String::new(), YES)]);
+    let began = Instant::now();
+    assert_eq!(Endpoint::new(&url, "m", None, Patience::default()).complete("Is it?").unwrap(), "yes");
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let (url, asked) = answering(vec![(503, pause(9_999_999), ""), (200, String::new(), YES)]);
+    let error = Endpoint::new(&url, "m", None, Patience::default()).complete("Is it?").unwrap_err();
+    assert_eq!(error, EndpointError::Overloaded { status: 503, seconds: 9_999_999 });
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_hangs_costs_little_time() {
+    // Takes connections and never says a word; the second one begins a reply and stops.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for (n, stream) in listener.incoming().flatten().enumerate() {
+            let mut reader = BufReader::new(stream);
+            request(&mut reader);
+            if n == 1 {
+                reader.get_mut().write_all(b"HTTP/1.1 200 X\r\ncontent-length: 99\r\n\r\n{").unwrap();
+            }
+            open.push(reader);
+        }
+    });
+    let endpoint = Endpoint::new(&url, "m", None, Patience { reply: Duration::from_millis(300) });
+    let began = Instant::now();
+    for n in 0..20 {
+        let error = endpoint.clone().complete("Is it?").unwrap_err();
+        match n {
+            0..3 => assert!(matches!(error, EndpointError::TimedOut(_)), "{error}"),
+            _ => assert!(matches!(error, EndpointError::GivenUp { times: 3, .. }), "{error}"),
+        }
+        assert!(error.may_pass());
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_wrong_key_is_asked_with_once() {
+    let (url, asked) = answering(vec![(401, String::new(), ""); 9]);
+    let endpoint = Endpoint::new(&url, "m", Some("wrong".to_owned()), Patience::default());
+    assert_eq!(endpoint.complete("Is it?"), Err(EndpointError::Refused(401)));
+    let given_up = endpoint.complete("Is it?").unwrap_err();
+    assert!(given_up.to_string().contains("401"), "{given_up}");
+    assert_eq!(asked.lock().unwrap().len(), 1);
 }

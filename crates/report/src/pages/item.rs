@@ -168,6 +168,7 @@ fn caption(media: &MediaRef, picture: &Picture) -> String {
         let note = origin.spacing_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
         words.push(format!("{x:.2} × {y:.2} mm{note}"));
     }
+    words.extend(origin.warnings().map(str::to_owned));
     words.join(" · ")
 }
 

@@ -35,21 +35,25 @@ function summary() {
 
 // What any profile of either run decided about the item.
 const decided = (item) => [...item.verdicts, ...(item.second?.verdicts ?? [])];
+// A filter: what it is called, the values that an item has for it, and all values. Tags may be called like anything,
+// also like a filter or like what every object has.
 const fields = () => {
-  const found = { verdict: new Set(), right: new Set(), rule: new Set() };
-  for (const item of data.items) {
-    found.verdict.add(item.verdict);
-    if (item.second) found.right.add(item.second.right);
-    for (const v of decided(item)) if (v.rule) found.rule.add(v.rule);
-    for (const [key, value] of Object.entries(item.tags)) (found[key] ??= new Set()).add(value);
-  }
-  return Object.entries(found).filter(([, values]) => values.size > 1 && values.size <= 60);
+  const own = [
+    ["verdict", (item) => [item.verdict]],
+    ["right", (item) => item.second ? [item.second.right] : []],
+    ["rule", (item) => decided(item).map((v) => v.rule).filter((rule) => rule)],
+  ];
+  const tags = [...new Set(data.items.flatMap((item) => Object.keys(item.tags)))];
+  const all = [...own, ...tags.map((key) => [key, (item) => Object.hasOwn(item.tags, key) ? [item.tags[key]] : []])];
+  return all.map(([key, of]) => ({ key, of, values: new Set(data.items.flatMap(of)) }))
+    .filter(({ values }) => values.size > 1 && values.size <= 60);
 };
 
 function filters() {
   const home = document.getElementById("filters");
   const search = el("input", { type: "search", placeholder: "Search question, answer, reply or id", "aria-label": "Search", oninput: apply });
-  const selects = fields().map(([key, values]) => el("select", { "data-key": key, "aria-label": key, onchange: apply },
+  const chosen = fields();
+  const selects = chosen.map(({ key, values }) => el("select", { "data-key": key, "aria-label": key, onchange: apply },
     el("option", { value: "" }, key.replaceAll("_", " ") + ": all"),
     ...[...values].sort().map((v) => el("option", { value: v }, v))));
   const toggle = el("button", { type: "button", id: "boxes", "aria-pressed": "true", onclick: flip }, "Boxes");
@@ -58,12 +62,8 @@ function filters() {
 
   function apply() {
     const words = search.value.toLowerCase();
-    const wanted = selects.filter((s) => s.value).map((s) => [s.dataset.key, s.value]);
-    const fits = (item) => wanted.every(([key, value]) =>
-      key === "verdict" ? item.verdict === value
-        : key === "right" ? item.second?.right === value
-          : key === "rule" ? decided(item).some((v) => v.rule === value)
-            : item.tags[key] === value)
+    const wanted = chosen.map(({ of }, n) => [of, selects[n].value]).filter(([, value]) => value);
+    const fits = (item) => wanted.every(([of, value]) => of(item).includes(value))
       && (!words || [item.id, item.question, item.gold, item.reply ?? "", item.second?.reply ?? ""].some((t) => t.toLowerCase().includes(words)));
     state.shown = data.items.map((_, i) => i).filter((i) => fits(data.items[i]));
     state.at = 0; state.round = 0;

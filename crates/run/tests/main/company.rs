@@ -149,3 +149,86 @@ fn a_prompt_that_the_model_forgets_is_a_failure_that_may_pass() {
     let again = Plan { retry_failed: true, ..plan(9) };
     assert_eq!(touched(dir.path(), &mut mended, &again).answered, 1);
 }
+
+/// Holds three prompts at a time and panics at some.
+struct Fragile(ModelInfo, &'static str);
+
+impl VisionLanguageModel for Fragile {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
+        let mut held = Held::new(3);
+        while held.fill(asks) {
+            let (id, ask) = held.asks.pop_front().unwrap();
+            let words = ask.turns.last().unwrap().words();
+            assert!(!words.contains(self.1), "secret");
+            replies.done(id, Ok(Reply::from_text(words)));
+        }
+    }
+}
+
+#[test]
+fn a_panic_fails_the_item_it_happened_at_and_no_other() {
+    let dir = scratch();
+    let mut model = Fragile(script_info("fragile"), "question 4");
+    let done = with_pictures(dir.path(), &QuestionSet::new(9), &plan(9), &mut model);
+    assert_eq!((done.answered, done.failed), (8, 1));
+    let failed = said(dir.path()).into_iter().find(|(id, ..)| id == "q4").unwrap().2.unwrap();
+    assert!(
+        failed.as_ref().is_err_and(|why| why.contains("report") && !why.contains("secret")),
+        "{failed:?}"
+    );
+    // A resume does not meet it again, unless it is told to.
+    let done = with_pictures(dir.path(), &QuestionSet::new(9), &plan(9), &mut model);
+    assert_eq!((done.already, done.answered, done.failed), (9, 0, 0));
+    // One that panics at everything fails everything, and ends.
+    let dir = scratch();
+    let mut model = Fragile(script_info("fragile"), "question");
+    let done = with_pictures(dir.path(), &QuestionSet::new(9), &plan(9), &mut model);
+    assert_eq!((done.answered, done.failed), (0, 9));
+}
+
+#[test]
+fn large_pictures_are_decoded_no_further_ahead_than_their_memory_allows() {
+    use loupe_core::{MediaError, MediaLoader, MediaRef, Picture};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    /// 1 000 bytes each; how many there are of those handed out.
+    #[derive(Default)]
+    struct Large {
+        decoded: AtomicUsize,
+    }
+    impl MediaLoader for Large {
+        fn load(&self, _: &MediaRef) -> Result<Picture, MediaError> {
+            self.decoded.fetch_add(1, Ordering::SeqCst);
+            Ok(Picture::new(50, 20, 1, vec![7; 1000]).unwrap())
+        }
+    }
+    /// How many pictures had been decoded when each of its prompts was answered.
+    struct Slow<'a>(ModelInfo, &'a Large, Vec<usize>);
+    impl VisionLanguageModel for Slow<'_> {
+        fn info(&self) -> &ModelInfo {
+            &self.0
+        }
+        fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
+            loupe_core::model::one_by_one(asks, replies, |ask| {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                self.2.push(self.1.decoded.load(Ordering::SeqCst));
+                Ok(Reply::from_text(ask.turns.last().map(|t| t.words()).unwrap_or_default()))
+            });
+        }
+    }
+    let dir = scratch();
+    let loader = Large::default();
+    let mut model = Slow(script_info("slow"), &loader, Vec::new());
+    // Thirty questions about ten pictures; there is room for four pictures.
+    let plan = Plan { picture_bytes: 4000, ..plan(32) };
+    let set = QuestionSet::new(30);
+    let done = run(dir.path(), &plan, &set, &mut Direct(&mut model), &loader, &mut ()).unwrap();
+    assert_eq!((done.answered, done.failed), (30, 0));
+    // Three questions a picture: after n answers n / 3 pictures are done with, and four or so are ahead.
+    for (answered, decoded) in model.2.iter().enumerate() {
+        assert!(*decoded <= answered / 3 + 6, "{decoded} decoded after {answered} answers");
+    }
+}

@@ -6,7 +6,6 @@ use loupe_core::{Dataset, Direct, MediaSource, Sampling};
 use loupe_run::{Plan, Progress, ReplyLine, RunError, RunFolder, SampleLine, run, templates};
 use loupe_testing::{FlatPictures, PromptHash, QuestionSet, scratch};
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 fn undisturbed(set: &QuestionSet, plan: &Plan, room: usize) -> tempfile::TempDir {
@@ -40,15 +39,16 @@ fn dying_between_any_two_replies_loses_only_what_was_in_flight() {
     let set = QuestionSet::new(15);
     let expected = said(undisturbed(&set, &plan(3), 3).path());
     for dies_after in 0..15 {
-        let dir = scratch();
-        let mut model = PromptHash { dies_after: Some(dies_after), ..PromptHash::with_room(3) };
-        let ended = catch_unwind(AssertUnwindSafe(|| answered_by(dir.path(), &set, &plan(3), &mut model)));
+        let (run, dir) = (scratch(), scratch());
+        let mut model = PromptHash::with_room(3).killed_after(dies_after, run.path(), dir.path());
+        answered_by(run.path(), &set, &plan(3), &mut model).unwrap();
         // What was answered is on the disk, whole.
         let lines = fs::read_to_string(dir.path().join("replies.jsonl")).unwrap();
         assert!(lines.is_empty() || lines.ends_with('\n'));
         let resumed = go(dir.path(), &set, &plan(3), 3).unwrap();
+        // Images that could not be read failed without being asked about.
         assert_eq!(resumed.already, lines.lines().count());
-        assert!(ended.is_ok() || resumed.already >= dies_after, "{resumed:?} after {dies_after}");
+        assert!(resumed.already >= dies_after, "{resumed:?} after {dies_after}");
         assert!(said(dir.path()) == expected, "died after {dies_after}");
     }
 }
@@ -81,8 +81,69 @@ fn a_kill_before_run_json_is_written_starts_anew_and_damage_is_asked_again() {
     replies[..first].fill(0);
     fs::write(whole.path().join("replies.jsonl"), replies).unwrap();
     let resumed = go(whole.path(), &set, &plan(2), 2).unwrap();
-    assert_eq!((resumed.damaged, resumed.already), (1, 5));
+    assert_eq!((resumed.damaged, resumed.already), (vec![1], 5));
     assert!(said(whole.path()) == expected);
+}
+
+#[test]
+fn what_was_edited_or_cut_is_named_and_never_believed() {
+    let set = QuestionSet::new(6);
+    let whole = undisturbed(&set, &plan(2), 2);
+    let expected = said(whole.path());
+    let read = |name: &str| fs::read_to_string(whole.path().join(name)).unwrap();
+    let changed = |name: &str, text: &str| {
+        let dir = scratch();
+        for file in ["run.json", "samples.jsonl", "replies.jsonl"] {
+            fs::write(dir.path().join(file), if file == name { text.to_owned() } else { read(file) })
+                .unwrap();
+        }
+        dir
+    };
+    // A reply with other words, one under another id, and one that another sample got.
+    let replies = read("replies.jsonl");
+    let lines: Vec<&str> = replies.lines().collect();
+    let third: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
+    let id = third["id"].as_str().unwrap();
+    let unsealed = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value.as_object_mut().unwrap().remove("sum");
+        value["id"] = "another".into();
+        value.to_string()
+    };
+    for edited in [
+        lines[2].replacen(id, "another", 1),
+        lines[2].replacen("\"item\":", "\"item\": ", 1),
+        unsealed(lines[2]),
+    ] {
+        let text = replies.replacen(lines[2], &edited, 1);
+        let dir = changed("replies.jsonl", &text);
+        let folder = RunFolder::open(dir.path()).unwrap();
+        let items = folder.items().unwrap();
+        assert_eq!(items.filter(|item| item.as_ref().unwrap().reply.is_some()).count(), 5, "{edited}");
+        let resumed = go(dir.path(), &set, &plan(2), 2).unwrap();
+        assert_eq!((&resumed.damaged, resumed.answered + resumed.failed), (&vec![3], 1), "{edited}");
+        assert!(said(dir.path()) == expected);
+    }
+    let samples = read("samples.jsonl");
+    let second = samples.lines().nth(1).unwrap();
+    let edited = samples.replacen(second, &second.replacen("\"row\":1", "\"row\":7", 1), 1);
+    let cut: String = samples.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let of_run = read("run.json");
+    for (name, text, says) in [
+        ("samples.jsonl", edited, "samples.jsonl, line 2: it is not as it was written"),
+        ("samples.jsonl", cut, "samples.jsonl, line 5: the file ends here"),
+        (
+            "run.json",
+            of_run.replacen("\"n\": 6", "\"n\": 5", 1),
+            "run.json, line 1: it is not as it was written",
+        ),
+    ] {
+        assert_ne!(text, read(name));
+        let dir = changed(name, &text);
+        let found = RunFolder::open(dir.path()).and_then(|folder| folder.items().map(drop)).unwrap_err();
+        assert!(found.to_string().contains(says), "{found}");
+        assert!(go(dir.path(), &set, &plan(2), 2).is_err(), "{says}");
+    }
 }
 
 #[test]
@@ -272,4 +333,26 @@ fn a_sample_with_its_image_in_memory_is_written_and_read_back_by_name() {
     let media = &back.sample.unwrap().media[0];
     assert_eq!(media.name, "image0.png");
     assert!(matches!(&media.source, MediaSource::Bytes(b) if b.is_empty()));
+}
+
+#[test]
+fn a_folder_that_is_removed_under_way_ends_the_run() {
+    struct Remover(std::path::PathBuf, usize);
+    impl Progress for Remover {
+        fn go_on(&mut self) -> bool {
+            self.1 += 1;
+            if self.1 == 3 {
+                fs::remove_dir_all(&self.0).unwrap();
+            }
+            true
+        }
+    }
+    let (parent, set) = (scratch(), QuestionSet::new(12));
+    let dir = parent.path().join("run");
+    let mut model = PromptHash::new();
+    let (mut answerer, loader) = (Direct(&mut model), FlatPictures::sound());
+    let mut remover = Remover(dir.clone(), 0);
+    let ended = run(&dir, &plan(2), &set, &mut answerer, &loader, &mut remover);
+    assert!(matches!(ended, Err(RunError::Write { .. })), "{ended:?}");
+    assert!(model.asked < 6, "{} asked", model.asked);
 }

@@ -53,7 +53,7 @@ impl Row {
         ends: &BTreeSet<u32>,
         tokens: &Tokens,
     ) -> Result<String, ModelError> {
-        let chosen = self.sampler.next(logits);
+        let chosen = self.sampler.next(logits)?;
         self.ids.push(chosen.id);
         if ends.contains(&chosen.id) {
             self.stop = Some(Stop::EndOfTurn);

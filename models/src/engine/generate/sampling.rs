@@ -1,6 +1,7 @@
 //! The next token from logits, with the semantics of `transformers`' logits processors: repetition
 //! penalty, then temperature, top-k, top-p.
 
+use crate::layers::all_finite;
 use loupe_core::{GenerationLimits, ModelError, Sampling, TokenLogprob};
 use std::collections::HashSet;
 
@@ -48,7 +49,13 @@ impl Sampler {
     }
 
     /// The next token.
-    pub(crate) fn next(&mut self, logits: &[f32]) -> Chosen {
+    ///
+    /// # Errors
+    /// When a logit is not finite: a reply chosen from such numbers would mean nothing.
+    pub(crate) fn next(&mut self, logits: &[f32]) -> Result<Chosen, ModelError> {
+        if logits.is_empty() || !all_finite(logits) {
+            return Err(ModelError::NotFinite("logits"));
+        }
         let mut scores = logits.to_vec();
         if self.penalty != 1.0 {
             for id in &self.seen {
@@ -67,7 +74,7 @@ impl Sampler {
         if self.penalty != 1.0 {
             self.seen.insert(id);
         }
-        Chosen { id, logprob: self.logprobs.map(|k| logprob(logits, id, k)) }
+        Ok(Chosen { id, logprob: self.logprobs.map(|k| logprob(logits, id, k)) })
     }
 }
 
@@ -189,8 +196,22 @@ mod tests {
     fn penalty_divides_positive_and_multiplies_negative() {
         let limits = GenerationLimits { repetition_penalty: Some(2.0), ..GenerationLimits::default() };
         let mut sampler = Sampler::new(&limits, &[1, 3]).unwrap();
-        assert_eq!(sampler.next(&SCORES).id, 2);
-        assert_eq!(sampler.next(&SCORES).id, 1);
+        assert_eq!(sampler.next(&SCORES).unwrap().id, 2);
+        assert_eq!(sampler.next(&SCORES).unwrap().id, 1);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_no_choice() {
+        let random = Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
+        for sampling in [Sampling::Greedy, random] {
+            let limits = GenerationLimits { sampling, ..GenerationLimits::default() };
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let found = Sampler::new(&limits, &[]).unwrap().next(&[1.0, bad, 2.0]).err();
+                assert_eq!(found, Some(ModelError::NotFinite("logits")));
+            }
+            assert!(Sampler::new(&limits, &[]).unwrap().next(&[]).is_err());
+            assert!(Sampler::new(&limits, &[]).unwrap().next(&[1.0, -3.0e38]).is_ok());
+        }
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn every_published_kind_of_layer_is_what_its_definition_says() {
         let plan = Plan { channels: vec![5, 7], dilations: vec![1, 2], classes: 11, activation, normalised };
         let net = plan.load();
         let outputs = by_definition(&net, &input, shape);
-        let got = net.labels(Grid { shape, channels: vec![input.clone()] }, usize::MAX);
+        let got = net.labels(Grid { shape, channels: vec![input.clone()] }, usize::MAX).unwrap();
         let mut close = 0;
         for (at, label) in got.iter().enumerate() {
             let mut order: Vec<(f64, usize)> = outputs.iter().enumerate().map(|(c, v)| (v[at], c)).collect();
@@ -167,11 +167,11 @@ fn tiles_give_the_labels_of_the_whole_with_any_number_of_classes() {
     };
     let (net, shape) = (plan.load(), [60, 8, 10]);
     let grid = || Grid { shape, channels: vec![values(60 * 8 * 10, 5)] };
-    let whole = net.labels(grid(), usize::MAX);
+    let whole = net.labels(grid(), usize::MAX).unwrap();
     assert!(whole.iter().collect::<std::collections::BTreeSet<_>>().len() > 20);
     let slice = 2 * 6 * 8 * 10 * 4;
     for slices in [1, 20, 31, 59] {
-        assert_eq!(net.labels(grid(), slices * slice), whole, "{slices} slices fit");
+        assert_eq!(net.labels(grid(), slices * slice).unwrap(), whole, "{slices} slices fit");
     }
 }
 

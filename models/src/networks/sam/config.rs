@@ -131,14 +131,14 @@ impl SamConfig {
             qkv_bias: v.bool_or("qkv_bias", true)?,
             use_abs_pos: v.bool_or("use_abs_pos", true)?,
             use_rel_pos: v.bool_or("use_rel_pos", true)?,
-            layer_norm_eps: v.f64_or("layer_norm_eps", 1e-6)?,
+            layer_norm_eps: v.positive_f64_or("layer_norm_eps", 1e-6)?,
             adapters: false,
         };
         let prompt = PromptConfig {
             hidden_size: positive(&p, "hidden_size", 256)?,
             mask_input_channels: positive(&p, "mask_input_channels", 16)?,
             num_pos_feats: positive(&v, "num_pos_feats", 128)?,
-            layer_norm_eps: p.f64_or("layer_norm_eps", 1e-6)?,
+            layer_norm_eps: p.positive_f64_or("layer_norm_eps", 1e-6)?,
         };
         let decoder = DecoderConfig {
             hidden_size: width,
@@ -149,7 +149,7 @@ impl SamConfig {
             num_multimask_outputs: d.usize_or("num_multimask_outputs", 3)?,
             iou_head_depth: positive(&d, "iou_head_depth", 3)?,
             iou_head_hidden_dim: positive(&d, "iou_head_hidden_dim", 256)?,
-            layer_norm_eps: d.f64_or("layer_norm_eps", 1e-6)?,
+            layer_norm_eps: d.positive_f64_or("layer_norm_eps", 1e-6)?,
         };
         let fits = |fields: &Fields<'_>, field: &str, fit: bool, problem: &str| {
             if fit { Ok(()) } else { Err(fields.bad(field, problem)) }

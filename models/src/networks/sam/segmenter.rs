@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::Dtype;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use crate::layers::vars::Vars;
 use crate::options::LoadOptions;
 use crate::options::open_device;
@@ -157,6 +158,17 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// Itself, when every number that a mask or its score is read from is finite.
+    fn finite(self) -> Result<Self, SegmentError> {
+        if !self.low_resolution.iter().all(|logits| all_finite(logits)) {
+            return Err(SegmentError::NotFinite("mask logits"));
+        }
+        if !all_finite(&self.predicted_iou) || self.object_score.is_some_and(|score| !score.is_finite()) {
+            return Err(SegmentError::NotFinite("scores of masks"));
+        }
+        Ok(self)
+    }
+
     /// The low-resolution logits of mask `index`; none when there are fewer.
     fn plane(&self, index: usize) -> Option<Plane> {
         let values = self.low_resolution.get(index)?.clone();
@@ -293,7 +305,7 @@ impl Sam {
         }
         let image = self.embed(picture)?;
         let mut decoded = self.decode_alike(&image, &[&prepared]).map_err(failed)?;
-        decoded.pop().ok_or_else(|| SegmentError::Compute("the decoder gave nothing".to_owned()))
+        decoded.pop().ok_or_else(|| SegmentError::Compute("the decoder gave nothing".to_owned()))?.finite()
     }
 
     /// Logits at the picture's own size in row order, for low-resolution logits of [`Sam::decode`];
@@ -429,7 +441,7 @@ impl Segmenter for Sam {
         let finish = |(n, one): (usize, Result<Prepared, SegmentError>)| {
             one?;
             let missing = || SegmentError::Compute("the decoder gave nothing".to_owned());
-            let decoded = decoded.remove(&n).ok_or_else(missing)??;
+            let decoded = decoded.remove(&n).ok_or_else(missing)??.finite()?;
             self.answers(picture, &objects[n], &decoded)
         };
         prepared.into_iter().enumerate().map(finish).collect()

@@ -123,7 +123,7 @@ impl Sam2Config {
                 hidden_size: positive(&prompt, "hidden_size", 256)?,
                 mask_input_channels: positive(&prompt, "mask_input_channels", 16)?,
                 num_pos_feats: width / 2,
-                layer_norm_eps: prompt.f64_or("layer_norm_eps", 1e-6)?,
+                layer_norm_eps: prompt.positive_f64_or("layer_norm_eps", 1e-6)?,
             },
             decoder: DecoderConfig {
                 hidden_size: positive(&decoder, "hidden_size", 256)?,
@@ -209,7 +209,7 @@ impl HieraConfig {
             global: fields.sizes("global_attention_blocks")?.unwrap_or_else(|| vec![5, 7, 9]),
             background: square(fields, "window_positional_embedding_background_size", 7)?,
             mlp_ratio: fields.f64_or("mlp_ratio", 4.0)?,
-            layer_norm_eps: fields.f64_or("layer_norm_eps", 1e-6)?,
+            layer_norm_eps: fields.positive_f64_or("layer_norm_eps", 1e-6)?,
         };
         if read.widths.iter().zip(&read.heads).any(|(width, heads)| width % heads != 0) {
             return Err(fields.bad("num_attention_heads_per_stage", "does not divide the widths"));
@@ -247,8 +247,8 @@ impl MemoryConfig {
             [fields.usize_or("multimask_min_pt_num", 0)?, fields.usize_or("multimask_max_pt_num", 1)?];
         // 5.x nests the base of the rotary positions.
         let theta = match fields.object("rope_parameters")? {
-            Some(rope) => rope.f64_or("rope_theta", usual.rope_theta)?,
-            None => fields.f64_or("memory_attention_rope_theta", usual.rope_theta)?,
+            Some(rope) => rope.positive_f64_or("rope_theta", usual.rope_theta)?,
+            None => fields.positive_f64_or("memory_attention_rope_theta", usual.rope_theta)?,
         };
         for (field, value) in [
             ("mask_downsampler_kernel_size", 3),

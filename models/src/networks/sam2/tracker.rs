@@ -8,6 +8,7 @@ use super::memory_encoder::MemoryEncoder;
 use super::network::{Features, Sam2Network, best, sine_positions};
 use super::resample::shrunk;
 use crate::error::LoadError;
+use crate::layers::all_finite;
 use crate::layers::vars::Vars;
 use crate::networks::sam::decoder::FeedForward;
 use crate::networks::sam::prompt::SparsePrompt;
@@ -186,6 +187,11 @@ impl Tracker {
             Some(score) => score.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?.first().copied(),
             None => None,
         };
+        if !masks.iter().chain([&quality]).all(|values| all_finite(values))
+            || object_score.is_some_and(|score| !score.is_finite())
+        {
+            candle_core::bail!("mask logits or scores of masks are not finite");
+        }
         let object_score = object_score.unwrap_or(f32::INFINITY);
         // The single mask keeps its own token even when a more stable mask replaces it.
         let (mask, token) = if several && count > 1 {

@@ -2,6 +2,7 @@
 
 use super::decoded::{Decoded, Expected, Words, damaged};
 use crate::jpeg::{self, Fault, Pixels};
+use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
 
 /// Decodes one frame after checking its header against `expected`.
@@ -28,7 +29,7 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded, Media
         Pixels::Interleaved(samples) => samples,
         Pixels::Planes(mut planes) if planes.len() == 1 => planes.pop().unwrap_or_default(),
         Pixels::Planes(planes) => {
-            let mut samples = vec![0; decoded.header.width * decoded.header.height * planes.len()];
+            let mut samples = filled(decoded.header.width * decoded.header.height * planes.len(), 0)?;
             for (n, plane) in planes.iter().enumerate() {
                 samples.iter_mut().skip(n).step_by(planes.len()).zip(plane).for_each(|(s, v)| *s = *v);
             }

@@ -1,6 +1,7 @@
 //! JPEG 2000 and HTJ2K (ISO 15444-1, -15) through OpenJPEG's Rust port, after checking the SIZ marker.
 
 use super::decoded::{Decoded, Expected, Words, damaged};
+use loupe_core::limits::{filled, gathered};
 use loupe_core::media::MediaError;
 
 fn broken(field: &str, problem: &str) -> MediaError {
@@ -24,9 +25,9 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded, Media
         return Err(broken("codestream", "decodes to another size than its header says"));
     }
     let values = match components {
-        [one] => one.data().to_vec(),
+        [one] => gathered(one.data().len(), one.data().iter().copied())?,
         many => {
-            let mut values = vec![0i32; expected.width * expected.height * many.len()];
+            let mut values = filled(expected.width * expected.height * many.len(), 0i32)?;
             for (n, component) in many.iter().enumerate() {
                 for (value, sample) in values.iter_mut().skip(n).step_by(many.len()).zip(component.data()) {
                     *value = *sample;

@@ -1,6 +1,7 @@
 //! JPEG-LS, lossless and near-lossless (ISO 14495-1 / ITU-T T.87), all three interleave modes.
 
 use super::decoded::{Decoded, Expected, Words, damaged};
+use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
 use loupe_dicom::object::unsupported;
 
@@ -66,7 +67,7 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Decoded, Media
                 if ids.len() != usize::from(*count) || rest.as_chunks::<3>().0.iter().any(|c| c[1] != 0x11) {
                     return Err(broken("SOF55", "too short, or subsampled components"));
                 }
-                samples = vec![0; width * height * ids.len()];
+                samples = filled(width * height * ids.len(), 0)?;
                 header = Some((precision, ids));
             }
             (0xF8, [1, rest @ ..]) => {

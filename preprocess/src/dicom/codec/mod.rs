@@ -25,6 +25,20 @@ pub(super) enum Frame {
     Decoded(Decoded),
 }
 
+/// Bytes that a decoder takes for each sample of `stored` bytes, besides the codestream and what it gives.
+pub(super) fn bytes_a_sample(coding: Coding, stored: usize) -> usize {
+    match coding {
+        Coding::Native | Coding::Refused => 2 * stored,
+        Coding::EncapsulatedNative | Coding::DeflatedFrames => 2 * stored,
+        Coding::Rle => stored + 2,
+        Coding::Jpeg => crate::jpeg::BYTES_A_SAMPLE + 2,
+        Coding::JpegLs => 4,
+        // Tile, image and our copy in 32 bits; float buffers.
+        Coding::Jpeg2000 => 16,
+        Coding::JpegXl => 64,
+    }
+}
+
 /// Decodes the frame in `bytes`.
 ///
 /// # Errors
@@ -39,8 +53,7 @@ pub(super) fn decode(coding: Coding, bytes: &[u8], format: &Format) -> Result<Fr
         Coding::DeflatedFrames => {
             let need = format.frame_bits().div_ceil(8);
             // Inflation stops at the size that a frame has; a bomb gets no further.
-            let limits =
-                loupe_core::limits::DecodeLimits { max_memory_bytes: need as u64 + 1, ..Default::default() };
+            let limits = loupe_core::limits::DecodeLimits::default().with_memory(need as u64 + 1);
             Frame::Native(loupe_dicom::parse::inflate(bytes, &limits)?)
         }
         Coding::Rle => Frame::Interleaved(rle::decode(bytes, &expected)?),

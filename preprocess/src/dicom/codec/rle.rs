@@ -1,6 +1,7 @@
 //! RLE Lossless: PackBits on byte planes (PS3.5 annex G).
 
 use super::decoded::{Expected, damaged};
+use loupe_core::limits::{filled, room};
 use loupe_core::media::MediaError;
 
 /// The frame as uncompressed samples in little-endian order, pixels interleaved.
@@ -23,8 +24,8 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected) -> Result<Vec<u8>, Media
     }
     let offsets: Vec<usize> = words.take(count).collect();
     let stride = planes;
-    let mut out = vec![0u8; plane * planes];
-    let mut scratch = Vec::with_capacity(plane);
+    let mut out = filled(plane * planes, 0u8)?;
+    let mut scratch = room(plane)?;
     for (n, &start) in offsets.iter().enumerate() {
         let end = offsets.get(n + 1).copied().unwrap_or(bytes.len());
         let segment = bytes.get(start..end).filter(|_| start >= 64);

@@ -2,9 +2,11 @@
 
 use super::options::{Irregular, Options};
 use super::scan::{Group, Slice};
+use crate::dicom::files::Blob;
 use crate::dicom::image::Image;
 use crate::volume_facts::{SliceFacts, SliceInstance, SliceMaking, VolumeFacts};
 use loupe_core::geometry::{Lps, LpsFromIndex, dot, norm};
+use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
 use loupe_core::volume::Volume;
 use loupe_core::words::counted;
@@ -328,7 +330,16 @@ pub(super) fn fill(
 ) -> Result<Phase, MediaError> {
     let [rows, columns] = group.size;
     let voxels = options.limits.pixels(&[phase.len() as u64, rows as u64, columns as u64])?;
-    options.limits.memory(voxels, size_of::<f32>())?;
+    // The slices and the volume that they are put into; what came out of an archive; a frame being decoded on
+    // each thread.
+    let held = |blob: &Blob| if let Blob::Memory(bytes) = blob { bytes.len() } else { 0 };
+    let archive: usize = group.blobs.iter().map(held).sum();
+    let frame = rows * columns * 24;
+    options.limits.together(&[
+        (voxels, 2 * (size_of::<f32>() + size_of::<bool>())),
+        (archive, 1),
+        (rayon::current_num_threads(), frame),
+    ])?;
     // Each file is parsed once, then its frames are decoded in parallel.
     let mut needed: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for n in phase.iter().flat_map(Fill::members) {
@@ -355,9 +366,14 @@ pub(super) fn fill(
     };
     let decoded: Result<Vec<_>, MediaError> = needed.par_iter().map(decode).collect();
     let decoded: BTreeMap<usize, Decoded> = decoded?.into_iter().flatten().collect();
-    let mut volume = Array3::<f32>::zeros((phase.len(), rows, columns));
+    let shape = (phase.len(), rows, columns);
+    let whole = |_| refuse("the slices do not fill the volume".to_owned());
+    let mut volume = Array3::from_shape_vec(shape, filled(voxels, 0f32)?).map_err(whole)?;
     let padded = decoded.values().any(|(_, padding)| padding.is_some());
-    let mut padding = padded.then(|| Array3::from_elem((phase.len(), rows, columns), false));
+    let mut padding = match padded {
+        true => Some(Array3::from_shape_vec(shape, filled(voxels, false)?).map_err(whole)?),
+        false => None,
+    };
     for (k, (mut out, fill)) in volume.axis_iter_mut(Axis(0)).zip(phase).enumerate() {
         let slice = |n: &usize| decoded.get(n).ok_or_else(|| refuse(format!("slice {n} was not decoded")));
         match fill {

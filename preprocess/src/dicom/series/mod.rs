@@ -18,6 +18,7 @@ pub use listing::{SeriesEntry, list};
 pub use options::{Irregular, Options};
 
 use super::files;
+use loupe_core::files::open_regular;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use scan::Group;
@@ -159,7 +160,7 @@ pub fn is_series(listed: &[files::Blob]) -> bool {
     let begins = |blob: &files::Blob| {
         let files::Blob::File(path) = blob else { return false };
         let mut head = Vec::new();
-        let read = std::fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
+        let read = open_regular(path).and_then(|f| f.take(4096).read_to_end(&mut head));
         read.is_ok() && files::begins_as_dicom(&head)
     };
     listed.iter().take(8).any(begins)

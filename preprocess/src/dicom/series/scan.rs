@@ -5,7 +5,7 @@ use crate::dicom::files::Blob;
 use crate::dicom::format::Format;
 use crate::dicom::functional::place;
 use crate::dicom::geometry::FramePlane;
-use crate::dicom::image::modality_of;
+use crate::dicom::image::{is_image_class, modality_of};
 use crate::dicom::overlays::announcement;
 use crate::dicom::values::{Transform, presentation};
 use crate::loader::kind::FileKind;
@@ -13,6 +13,7 @@ use crate::presentation::Presentation;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
+use loupe_core::picture::INCOMPLETE;
 use loupe_core::volume::Modality;
 use loupe_core::words::counted;
 use loupe_dicom::object::{Dataset, Object};
@@ -21,7 +22,6 @@ use loupe_dicom::tags;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 
 /// One frame of one file.
 #[derive(Debug, Clone)]
@@ -123,31 +123,78 @@ impl Rank {
     }
 }
 
-/// Groups the frames of all files that are DICOM images.
-pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Group>, MediaError> {
-    let others = AtomicUsize::new(0);
-    let read = |blob: &Blob| -> Option<Result<Header, MediaError>> {
+/// What a file turned out to be.
+enum Found {
+    /// Nothing that belongs to a series.
+    Other,
+    /// A picture or volume of another format.
+    OtherFormat,
+    /// DICOM without pixels: a report, a structure set.
+    NoImage(MediaError),
+    /// A file that should hold slices and does not give them.
+    Unreadable(MediaError),
+    Image(Header),
+}
+
+impl Found {
+    fn of(blob: &Blob, limits: &DecodeLimits) -> Self {
         let bytes = match blob.read(limits) {
             Ok(bytes) => bytes,
-            Err(e) => return Some(Err(e)),
+            Err(e) => return Self::Unreadable(e),
         };
         if !parse::looks_like_dicom(&bytes) {
-            let image = matches!(FileKind::sniff(&bytes), Some(FileKind::Picture(_) | FileKind::Volume(_)));
-            others.fetch_add(usize::from(image), Atomic::Relaxed);
-            return None;
+            let named = matches!(blob, Blob::File(path)
+                if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm")));
+            let problem = if bytes.is_empty() { "is empty" } else { "holds no DICOM in spite of its name" };
+            let field = "file".to_owned();
+            return match named {
+                true => Self::Unreadable(MediaError::Malformed {
+                    format: "DICOM",
+                    field,
+                    problem: problem.to_owned(),
+                }),
+                false => match FileKind::sniff(&bytes) {
+                    Some(FileKind::Picture(_) | FileKind::Volume(_)) => Self::OtherFormat,
+                    _ => Self::Other,
+                },
+            };
         }
-        Some(guarded("DICOM", "data set", || header(&parse::parse(bytes, limits)?, limits)))
-    };
-    let headers: Vec<_> = blobs.par_iter().map(read).collect();
+        let mut pixels = true;
+        let read = guarded("DICOM", "data set", || {
+            let object = parse::parse(bytes, limits)?;
+            let places = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+            // One that was cut may have had them, and so may one that says it is an image.
+            pixels = places.iter().any(|tag| object.data.get(*tag).is_some())
+                || object.truncated_in.is_some()
+                || object.data.elements().is_empty()
+                || is_image_class(&object);
+            header(&object, limits)
+        });
+        match read {
+            Ok(header) => Self::Image(header),
+            Err(e) if pixels => Self::Unreadable(e),
+            Err(e) => Self::NoImage(e),
+        }
+    }
+}
+
+/// Groups the frames of all files that are DICOM images.
+pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Group>, MediaError> {
+    let headers: Vec<_> = blobs.par_iter().map(|blob| Found::of(blob, limits)).collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut first_error = None;
-    let (mut unreadable, mut images) = (0usize, 0usize);
+    let (mut unreadable, mut without, mut others, mut images) = (0usize, 0usize, 0usize, 0usize);
     let mut read = Vec::new();
     for (blob, header) in blobs.into_iter().zip(headers) {
         match header {
-            None => {}
-            Some(Ok(header)) => read.push((blob, header)),
-            Some(Err(e)) => {
+            Found::Other => {}
+            Found::OtherFormat => others += 1,
+            Found::Image(header) => read.push((blob, header)),
+            Found::NoImage(e) => {
+                without += 1;
+                first_error.get_or_insert(e);
+            }
+            Found::Unreadable(e) => {
                 unreadable += 1;
                 first_error.get_or_insert(e);
             }
@@ -194,18 +241,18 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
             first_error.unwrap_or_else(|| MediaError::UnknownFormat("no DICOM image found".to_owned()))
         );
     }
+    let mut say = |note: String| groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
     if unreadable > 0 {
-        let (files, hold) = match unreadable {
-            1 => ("DICOM file", "holds"),
-            _ => ("DICOM files", "hold"),
-        };
-        let note = format!("{unreadable} {files} next to it {hold} no image or cannot be read");
-        groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
+        let files = counted(unreadable, "file");
+        say(format!("{INCOMPLETE}{files} next to it could not be read, slices may be missing"));
     }
-    let others = others.into_inner();
+    match without {
+        0 => {}
+        1 => say("1 DICOM file next to it holds no image".to_owned()),
+        n => say(format!("{n} DICOM files next to it hold no image")),
+    }
     if others > 0 {
-        let note = format!("{} of another format beside the DICOM files left aside", counted(others, "image file"));
-        groups.iter_mut().for_each(|g| g.notes.push(note.clone()));
+        say(format!("{} of another format beside the DICOM files left aside", counted(others, "image file")));
     }
     for group in &mut groups {
         let mut seen = Vec::new();

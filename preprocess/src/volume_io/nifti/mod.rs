@@ -14,7 +14,7 @@ mod write;
 pub use affine::Xform;
 pub use write::{label_bytes, shear_note, volume_bytes};
 
-use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked};
+use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked, verify};
 use super::read::ReadVolume;
 use crate::volume_facts::VolumeFacts;
 use header::{FORMAT, Header, field};
@@ -129,14 +129,16 @@ pub fn read(
     };
     let need = header.data_offset.saturating_add(before).saturating_add(frame_bytes);
     plausible(need, file.len(), is_gzip(file), FORMAT)?;
+    limits.together(&[(bytes.len(), 1), (data.map_or(0, <[u8]>::len), 1), (voxels, size_of::<f32>())])?;
     let values = if header.single_file {
         skip(&mut rest, header.data_offset.saturating_sub(header.bytes_read as u64) + before, FORMAT)?;
         read_voxels(&mut rest, voxels, layout, FORMAT, limits)?
     } else {
-        let mut rest = unpacked(file);
+        rest = unpacked(file);
         skip(&mut rest, header.data_offset + before, FORMAT)?;
         read_voxels(&mut rest, voxels, layout, FORMAT, limits)?
     };
+    verify(&mut rest, FORMAT, limits)?;
     let voxels =
         Array3::from_shape_vec((slices, rows, columns), values).map_err(|e| field("dim", &e.to_string()))?;
     Ok(ReadVolume {
