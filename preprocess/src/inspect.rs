@@ -287,7 +287,9 @@ fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
     Ok(Inspection {
         format: "folder of pictures".into(),
         frames: files.len(),
-        notes: std::iter::once(format!("the first is {}", one.format)).chain(left_aside(&listed, &files)).collect(),
+        notes: std::iter::once(format!("the first is {}", one.format))
+            .chain(left_aside(&listed, &files))
+            .collect(),
         ..one
     })
 }

@@ -144,7 +144,9 @@ impl GreyScale {
             Side::Below => "below",
             Side::Above => "above",
         };
-        Some(format!("{BLANK}the window lies outside of the values: all of them are {side} it and shown as one level"))
+        Some(format!(
+            "{BLANK}the window lies outside of the values: all of them are {side} it and shown as one level"
+        ))
     }
 
     /// Everything that was done, in order.

@@ -340,7 +340,9 @@ pub fn render(
     let picture = Picture::new(width, height, 1, pixels)
         .map_err(|e| MediaError::Geometry(format!("a slice of {width}×{height} voxels: {e}")))?;
     let mut steps = grey.record();
-    steps.extend(grey.missed(range_without(&values, padding.map(|p| cut(p, map, view)).transpose()?.as_ref())));
+    steps.extend(
+        grey.missed(range_without(&values, padding.map(|p| cut(p, map, view)).transpose()?.as_ref())),
+    );
     if view.plane == Plane::Upright {
         let found = Slicing::of(view.plane, map)?.nearest_plane(map);
         steps.push(match found {
@@ -365,7 +367,8 @@ pub fn render(
 /// Smallest and largest finite value that is not padding.
 fn range_without(values: &[f32], padding: Option<&Slice<bool>>) -> Option<[f64; 2]> {
     let padded = |n: usize| padding.is_some_and(|p| p.values.get(n) == Some(&true));
-    let image = values.iter().enumerate().filter(|(n, v)| v.is_finite() && !padded(*n)).map(|(_, v)| f64::from(*v));
+    let image =
+        values.iter().enumerate().filter(|(n, v)| v.is_finite() && !padded(*n)).map(|(_, v)| f64::from(*v));
     image.fold(None, |range, v| Some(range.map_or([v, v], |[low, high]: [f64; 2]| [low.min(v), high.max(v)])))
 }
 

@@ -239,7 +239,9 @@ fn volumes_become_the_input_of_models() {
     assert!(said(&refused).1.contains("is no label"), "{:?}", said(&refused));
 
     // A mask that nothing would be made of is no option to be passed over.
-    for (more, why) in [(&["--slices", "all"], "--slices around"), (&["--recipe", "m3d"], "cannot be used with")] {
+    for (more, why) in
+        [(&["--slices", "all"], "--slices around"), (&["--recipe", "m3d"], "cannot be used with")]
+    {
         let unused = [&["prepare", &volume, "-o", &path("unused"), "--mask", &volume], &more[..]].concat();
         let refused = loupe(&unused);
         assert!(!refused.status.success() && said(&refused).1.contains(why), "{:?}", said(&refused));

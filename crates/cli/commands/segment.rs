@@ -141,7 +141,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         },
     };
     let document = segment_objects(&options, &loader, &mut models)?;
-document.view.warnings.iter().for_each(|warning| out.say(warning));
+    document.view.warnings.iter().for_each(|warning| out.say(warning));
     match &args.output {
         Some(_) if document.objects.is_empty() => out.say("no object was segmented: nothing is written"),
         Some(dir) => out.say(&format!("masks, overlay and measurements written to {}", dir.display())),

@@ -131,7 +131,10 @@ mod tests {
         assert_eq!(linear.passed_by(0.0, 90.0), None);
         let exact = of(0.5, 1.0, WindowFunction::LinearExact);
         assert_eq!((exact.passed_by(0.0, 0.0), exact.passed_by(1.0, 1.0)), (None, None));
-        assert_eq!((exact.passed_by(-2.0, -0.1), exact.passed_by(1.1, 3.0)), (Some(Side::Below), Some(Side::Above)));
+        assert_eq!(
+            (exact.passed_by(-2.0, -0.1), exact.passed_by(1.1, 3.0)),
+            (Some(Side::Below), Some(Side::Above))
+        );
         let curve = of(0.0, 10.0, WindowFunction::Sigmoid);
         assert_eq!((curve.passed_by(-10.0, -6.0), curve.passed_by(-99.0, -20.0)), (None, Some(Side::Below)));
         assert_eq!(of(1e9, 1.0, WindowFunction::Linear).passed_by(-1024.0, 3071.0), Some(Side::Below));

@@ -122,9 +122,12 @@ pub fn join<'a>(
     let Columns { mut mapping, ids, tool } = Columns::of(options)?;
     let mut notes: Vec<String> = tool.map(|tool| format!("the file is one of {tool}")).into_iter().collect();
     // Replies to one sample are no samples of their own.
-    let epochs = tool.and_then(|tool| epochs(tool, file, &mapping)).filter(|n| *n > 1 && options.rollouts == 1);
+    let epochs =
+        tool.and_then(|tool| epochs(tool, file, &mapping)).filter(|n| *n > 1 && options.rollouts == 1);
     let options = &JoinOptions { rollouts: epochs.unwrap_or(options.rollouts), ..options.clone() };
-    notes.extend(epochs.map(|n| format!("{n} epochs of each sample: they are its rollouts (as with --rollouts {n})")));
+    notes.extend(
+        epochs.map(|n| format!("{n} epochs of each sample: they are its rollouts (as with --rollouts {n})")),
+    );
     let references = options.references.as_deref().map(|file| references(file, options)).transpose()?;
     let asked: Option<Vec<Option<Asked>>> = match (dataset, &references) {
         (Some(set), _) => Some((0..set.len()).map(|i| Some(Asked::of_sample(&set.get(i).ok()?))).collect()),

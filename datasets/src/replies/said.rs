@@ -206,10 +206,16 @@ mod tests {
         let words = |text: &str| Said::Words(text.to_owned());
         for (value, text) in [
             (json!({"role": "assistant", "content": "B", "refusal": null}), "B"),
-            (json!({"role": "assistant", "content": null, "refusal": "I can't help with that."}), "I can't help with that."),
+            (
+                json!({"role": "assistant", "content": null, "refusal": "I can't help with that."}),
+                "I can't help with that.",
+            ),
             (json!({"content": "", "refusal": "No."}), "No."),
             (json!({"role": "assistant", "content": ""}), ""),
-            (json!({"role": "assistant", "content": [{"type": "refusal", "refusal": "I won't."}]}), "I won't."),
+            (
+                json!({"role": "assistant", "content": [{"type": "refusal", "refusal": "I won't."}]}),
+                "I won't.",
+            ),
             (json!([{"type": "message", "content": [{"type": "refusal", "refusal": "Never."}]}]), "Never."),
         ] {
             assert_eq!(said(value.clone()), words(text), "{value}");

@@ -113,12 +113,19 @@ fn epochs_of_inspect_ai_are_rollouts() {
         sample["epoch"] = epoch.into();
         sample
     };
-    let samples = [sample(1, 1, "A"), sample(2, 1, "B"), sample(1, 2, "B"), sample(2, 2, "A"), sample(1, 3, "B")];
-    let log = |samples: &[Value]| json!({"version": 2, "status": "success", "eval": {}, "samples": samples}).to_string();
+    let samples =
+        [sample(1, 1, "A"), sample(2, 1, "B"), sample(1, 2, "B"), sample(2, 2, "A"), sample(1, 3, "B")];
+    let log = |samples: &[Value]| {
+        json!({"version": 2, "status": "success", "eval": {}, "samples": samples}).to_string()
+    };
     let dir = folder(&[("log.json", &log(&samples)), ("once.json", &log(&samples[..2]))]);
     let of_log = joined(&dir.path().join("log.json"));
     assert_eq!((of_log.items, of_log.rollouts), (2, 3));
-    assert!(of_log.notes.iter().any(|n| n.contains("3 epochs") && n.contains("--rollouts 3")), "{:?}", of_log.notes);
+    assert!(
+        of_log.notes.iter().any(|n| n.contains("3 epochs") && n.contains("--rollouts 3")),
+        "{:?}",
+        of_log.notes
+    );
     let rollouts: Vec<_> = of_log.replies().map(|r| (r.prediction.id, r.rollout)).collect();
     let expected = [("1", 0), ("2", 0), ("1", 1), ("2", 1), ("1", 2)].map(|(id, n)| (id.to_owned(), n));
     assert_eq!(rollouts, expected);
@@ -137,9 +144,7 @@ fn epochs_of_inspect_ai_are_rollouts() {
 /// A model that refuses has answered.
 #[test]
 fn refusals_of_openai_are_replies() {
-    let line = |id: &str, message: Value| {
-        json!({"custom_id": id, "response": {"status_code": 200, "body": {"choices": [{"message": message}]}}, "error": null})
-    };
+    let line = |id: &str, message: Value| json!({"custom_id": id, "response": {"status_code": 200, "body": {"choices": [{"message": message}]}}, "error": null});
     let refusal = "I'm sorry, I can't read medical images.";
     let rows = [
         line("a", json!({"role": "assistant", "content": "No.", "refusal": null})),
@@ -150,7 +155,11 @@ fn refusals_of_openai_are_replies() {
         {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": refusal}]}]);
     let response = json!({"custom_id": "a", "response": {"status_code": 200, "body": {"output": output}}, "error": null});
     let gold = "id,answer\na,no\nb,no\nc,no\n";
-    let dir = folder(&[("chat.jsonl", &lines(&rows)), ("responses.jsonl", &lines(&[response])), ("gold.csv", gold)]);
+    let dir = folder(&[
+        ("chat.jsonl", &lines(&rows)),
+        ("responses.jsonl", &lines(&[response])),
+        ("gold.csv", gold),
+    ]);
     let all = |file: &str| {
         let mut options = JoinOptions::new(dir.path().join(file));
         options.references = Some(dir.path().join("gold.csv"));

@@ -404,6 +404,7 @@ impl Image {
         let calibration = Calibration::read(&self.object.data, frame);
         origin.spacing_mm = calibration.spacing_mm;
         origin.spacing_note = calibration.note;
+        origin.calibrated_xyxy = calibration.region_xyxy;
         origin.lps_from_source = self.plane(frame).map(|plane| plane.lps_from_plane());
         if !self.format.photometric.is_grey() && self.object.data.get(tags::ICC_PROFILE).is_some() {
             origin.steps.push(ICC_NOTE.to_owned());
@@ -418,7 +419,11 @@ impl Image {
 }
 
 /// Smallest and largest value in the modality's unit, without padding.
-fn range_of(stored: &Samples, transform: &Transform, padding: &impl Fn(f64) -> bool) -> Result<Option<(f64, f64)>, MediaError> {
+fn range_of(
+    stored: &Samples,
+    transform: &Transform,
+    padding: &impl Fn(f64) -> bool,
+) -> Result<Option<(f64, f64)>, MediaError> {
     Ok(match transform {
         Transform::Linear { .. } => stored.range(|v| !padding(v)).map(|(low, high)| {
             let (a, b) = (transform.apply(low), transform.apply(high));

@@ -54,7 +54,10 @@ pub(crate) fn left_aside(listed: &[Blob], taken: &[PathBuf]) -> Option<String> {
     let files = listed.iter().filter_map(|blob| if let Blob::File(path) = blob { Some(path) } else { None });
     let others = files.filter(|path| !taken.contains(path)).filter(is_image).count();
     (others > 0).then(|| {
-        format!("{} in and below the folder left aside: its pictures are shown", counted(others, "other image file"))
+        format!(
+            "{} in and below the folder left aside: its pictures are shown",
+            counted(others, "other image file")
+        )
     })
 }
 

@@ -391,8 +391,12 @@ fn the_series_of_a_folder_are_numbered_by_their_contents() {
 /// A window that reaches no value shows nothing, and that is said: of a file alone, of its slice and of its series.
 #[test]
 fn a_window_outside_of_the_values_is_said() {
-    let missed = |picture: &Picture| picture.origin.steps.iter().find(|s| s.contains("outside of the values")).cloned();
-    for (centre, width, side) in [("1000000000", "1", Some("below")), ("-5000", "100", Some("above")), ("750", "100", None)] {
+    let missed = |picture: &Picture| {
+        picture.origin.steps.iter().find(|s| s.contains("outside of the values")).cloned()
+    };
+    for (centre, width, side) in
+        [("1000000000", "1", Some("below")), ("-5000", "100", Some("above")), ("750", "100", None)]
+    {
         let folder = Folder::of(&[0, 1, 2].map(|n| windowed(slice(n), centre, width)));
         for picture in [folder.file(0, None), folder.slice(1, None).unwrap()] {
             let said = missed(&picture);
@@ -400,7 +404,12 @@ fn a_window_outside_of_the_values_is_said() {
             assert!(said.is_none_or(|said| said.contains(side.unwrap_or_default())), "{centre}/{width}");
         }
         let found = inspect(folder.dir.path(), &inspect::Options::default()).unwrap();
-        assert_eq!(found.notes.iter().any(|n| n.contains("outside of the values")), side.is_some(), "{:?}", found.notes);
+        assert_eq!(
+            found.notes.iter().any(|n| n.contains("outside of the values")),
+            side.is_some(),
+            "{:?}",
+            found.notes
+        );
         // Another window shows it.
         assert_eq!(missed(&folder.slice(1, Some(WindowChoice::FullRange)).unwrap()), None);
     }
@@ -437,8 +446,14 @@ fn files_left_aside_are_counted() {
         }
         (found.format, picture.width())
     };
-    assert_eq!(said("1 image file of another format beside the DICOM files left aside"), ("DICOM series".to_owned(), 4));
+    assert_eq!(
+        said("1 image file of another format beside the DICOM files left aside"),
+        ("DICOM series".to_owned(), 4)
+    );
     // So many pictures stand before them that the folder is one of pictures.
     (0..9).for_each(|n| put(&format!("{n}.bmp"), &picture));
-    assert_eq!(said("3 other image files in and below the folder left aside"), ("folder of pictures".to_owned(), 3));
+    assert_eq!(
+        said("3 other image files in and below the folder left aside"),
+        ("folder of pictures".to_owned(), 3)
+    );
 }

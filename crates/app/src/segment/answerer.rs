@@ -6,9 +6,9 @@ use crate::rethink::RESAMPLER;
 use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaError, MediaLoader, MediaRef,
-    ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter, SliceAt,
-    Target, Work, WorkSource,
+    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaError, MediaLoader,
+    MediaRef, ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter,
+    SliceAt, Target, Work, WorkSource,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
@@ -122,6 +122,15 @@ impl SegmenterAnswerer<'_> {
                 RESAMPLER.fitted(picture, mask.width(), mask.height()).map_err(|e| failed(e.to_string()))?;
             self.segment(&picture, &MaskTask { mask: &mask, slice: None, label, id }, &mut all)?;
         }
+        if !all
+            .reply
+            .findings
+            .iter()
+            .chain(&all.trace.reference)
+            .all(|f| lies_in_millimetres(f, &picture.origin))
+        {
+            all.trace.spacing_mm = None;
+        }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
         Ok(all)
     }
@@ -218,6 +227,13 @@ fn meant(
         Some(one) => masks.only(one).map_err(|e| e.to_string()),
         None => Ok(masks.clone()),
     }
+}
+
+/// Does a mask lie where the picture's pixel size holds?
+fn lies_in_millimetres(finding: &Finding, shown: &Origin) -> bool {
+    let mask = finding.as_mask().filter(|_| shown.calibrated_xyxy.is_some()).and_then(Rle::to_mask);
+    let around = mask.and_then(|mask| mask.bounding_box());
+    around.is_none_or(|b| shown.spacing_mm_within(shown.source_from_self.boxed(b).xyxy()).is_some())
 }
 
 /// The mask file that was read last.

@@ -55,7 +55,7 @@ mod tests {
         let strange = means(None, "spleen", true).unwrap_err();
         assert!(strange.contains("no label \"spleen\"; it has"), "{strange}");
         assert!(means(None, "cyst", false).unwrap_err().contains("several labels"));
-        assert!(means(Some("2"), "Liver", false).unwrap_err().contains("no label 2"));
+        assert!(means(Some("2"), "Liver", false).unwrap_err().contains("no label \"2\""));
         // A label map as a whole, and the only label of an object, may be called anything.
         assert_eq!((means(None, "", false), means(None, "organs", false)), (Ok(None), Ok(None)));
         assert_eq!(chosen(&all[..1], None, "", true), Ok(None));

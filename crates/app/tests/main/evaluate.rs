@@ -172,7 +172,8 @@ fn the_mask_of_one_slice_is_scored_in_the_millimetres_of_its_pixels() {
         put(&at("data.jsonl"), row.to_string().as_bytes());
         let data = DataOptions { set: "jsonl".to_owned(), path: at("data.jsonl"), split: None };
         let mut shapes = PromptShapes::lit(script_info("shapes"));
-        let (run, respondent) = (at(mask).with_extension("run"), Respondent::Segmenter(&mut shapes, Simulated::Box));
+        let (run, respondent) =
+            (at(mask).with_extension("run"), Respondent::Segmenter(&mut shapes, Simulated::Box));
         let (_, summary) = made(&run, data.open().unwrap().as_ref(), None, respondent, &());
         let figure = |name: &str| summary.figure("strict", name).and_then(|f| f.value);
         // Of five edge pixels one lies a row of 2 mm from the other side.
