@@ -176,14 +176,16 @@ mod tests {
     fn what_goes_on_to_a_longer_option_does_not_count_for_the_shorter() {
         let options = read(&["left", "left lung", "5", "50"]).unwrap();
         // Tokens are letters; first letters count in both cases.
-        let of = |text: &str| match text {
-            "left" => 0.5,
-            "left lung" => 0.2,
-            "5" => 0.3,
-            "50" => 0.1,
-            "Left" => 0.08,
-            "Left lung" => 0.02,
-            other => panic!("{other}"),
+        let of = |text: &str| -> f64 {
+            match text {
+                "left" => 0.5,
+                "left lung" => 0.2,
+                "5" => 0.3,
+                "50" => 0.1,
+                "Left" => 0.08,
+                "Left lung" => 0.02,
+                other => panic!("{other}"),
+            }
         };
         let logprobs: Vec<f64> = options
             .spellings
