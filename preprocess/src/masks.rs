@@ -14,7 +14,7 @@ use crate::volume_io::{VolumeFormat, labels_of};
 use loupe_core::MediaLoader;
 use loupe_core::geometry::Point2;
 use loupe_core::guard::guarded;
-use loupe_core::labels::{LabelError, LabelledMasks};
+use loupe_core::labels::{Label, LabelError, LabelledMasks};
 use loupe_core::lattice::{Grid, Lattice};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::Mask;
@@ -195,6 +195,16 @@ impl MaskFile {
             "the mask has {:?} voxels (slices, rows, columns), the image {shape:?}",
             masks.grid.shape
         )))
+    }
+
+    /// Its labels in the order of the file; none of a flat picture.
+    pub fn labels(&self) -> Vec<&Label> {
+        match self {
+            Self::Segmentation(mask) => mask.segments.iter().collect(),
+            Self::Structures(set) => set.regions.iter().map(|region| &region.label).collect(),
+            Self::Labels { masks, .. } => masks.labels().iter().collect(),
+            Self::Drawn(_) => Vec::new(),
+        }
     }
 
     /// Must one label be chosen where several are? Label maps of research formats may be taken as a whole; what a

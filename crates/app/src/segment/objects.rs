@@ -128,7 +128,7 @@ pub fn segment_objects(
         if options.propagate {
             notes.extend(scene.propagate(&given, models.segmenter)?);
         }
-        notes.extend(picture.origin.spacing_note.clone());
+        notes.extend(measures.spacing_note);
         notes.extend(scene.unstored_slices());
         if options.output.is_some() {
             notes.extend(scene.taken_voxels());
