@@ -23,4 +23,5 @@ mod records;
 mod segment;
 mod similarity;
 mod spoken;
+mod study;
 mod tidy;

@@ -20,11 +20,13 @@
 
 mod analysis;
 mod checklist;
+mod document;
 mod error;
 pub mod exports;
 pub mod input;
 mod merit;
 mod methods;
+pub mod page;
 mod readings;
 pub mod stats;
 mod tables;
@@ -36,8 +38,9 @@ pub use analysis::{
     analyse,
 };
 pub use checklist::{ChecklistItem, State};
+pub use document::Document;
 pub use error::StudyError;
 pub use merit::Merit;
 pub use methods::Methods;
 pub use readings::{Case, Choice, Lesion, Mark, Preference, Reading, Readings};
-pub use written::{Document, write};
+pub use written::write;

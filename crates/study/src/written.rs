@@ -1,35 +1,15 @@
 //! What an analysis leaves on disk.
 
 use crate::analysis::StudyAnalysis;
-use crate::checklist::ChecklistItem;
+use crate::document::Document;
 use crate::error::StudyError;
 use crate::exports;
-use crate::methods::Methods;
+use crate::page;
 use crate::readings::Readings;
 use loupe_core::files::write_whole;
 use loupe_core::table::Format;
-use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// An analysis with its methods and checklist, as `analysis.json` holds it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Document<'a> {
-    /// The numbers.
-    #[serde(flatten)]
-    pub analysis: &'a StudyAnalysis,
-    /// How they came about.
-    pub methods: Methods,
-    /// What guidelines ask for.
-    pub checklist: Vec<ChecklistItem>,
-}
-
-impl<'a> Document<'a> {
-    /// The document of an analysis.
-    pub fn of(analysis: &'a StudyAnalysis) -> Self {
-        Self { analysis, methods: analysis.methods(), checklist: analysis.checklist() }
-    }
-}
 
 /// A file's name from a table's title.
 fn file_name(number: usize, title: &str) -> String {
@@ -39,7 +19,7 @@ fn file_name(number: usize, title: &str) -> String {
     format!("{number:02}-{}.csv", words.join("-"))
 }
 
-/// Writes `analysis.json`, `methods.md`, a CSV for each table in `tables/`, and the readings for other packages in `exports/`.
+/// Writes `study.html`, `analysis.json`, `methods.md`, a CSV for each table in `tables/`, and the readings for other packages in `exports/`.
 /// Gives the paths written.
 ///
 /// # Errors
@@ -56,6 +36,7 @@ pub fn write(analysis: &StudyAnalysis, readings: &Readings, dir: &Path) -> Resul
     };
     let document = Document::of(analysis);
     put(dir.join("analysis.json"), &serde_json::to_vec_pretty(&document)?)?;
+    put(dir.join("study.html"), page::page(&document).as_bytes())?;
     let mut methods = "# Methods\n".to_owned();
     for paragraph in &document.methods.paragraphs {
         methods += &format!("\n{paragraph}\n");
@@ -73,6 +54,9 @@ pub fn write(analysis: &StudyAnalysis, readings: &Readings, dir: &Path) -> Resul
     }
     if let Some(text) = exports::mrmcaov(readings) {
         put(for_others.join("mrmcaov.csv"), text.as_bytes())?;
+    }
+    if let Some(workbook) = exports::rjafroc(readings)? {
+        put(for_others.join("rjafroc.xlsx"), &workbook)?;
     }
     Ok(written)
 }

@@ -36,7 +36,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("loupe-remote", "crates/remote", &["core"]),
     ("loupe-report", "crates/report", &["core", "dicom", "eval", "run"]),
     ("loupe-phantom", "crates/phantom", &["core", "dicom"]),
-    ("loupe-study", "crates/study", &["core", "eval", "report", "run"]),
+    ("loupe-study", "crates/study", &["core", "eval", "run"]),
     ("loupe-testing", "crates/testing", &["core"]),
     ("loupe-preprocess", "preprocess", &["core", "dicom"]),
     ("loupe-models", "models", &["core", "preprocess"]),

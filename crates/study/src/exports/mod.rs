@@ -2,9 +2,11 @@
 
 mod imrmc;
 mod mrmcaov;
+mod rjafroc;
 
 pub use imrmc::imrmc;
 pub use mrmcaov::mrmcaov;
+pub use rjafroc::rjafroc;
 
 use crate::readings::Readings;
 

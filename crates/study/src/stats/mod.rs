@@ -12,4 +12,5 @@ pub mod model_vs_readers;
 pub mod obuchowski_rockette;
 pub mod preference;
 pub mod roc;
+pub mod roe_metz;
 pub mod sample_size;

@@ -42,7 +42,10 @@ fn errors_name_line_and_column_and_never_a_cell() {
     assert!(refused(head).contains("no reading"));
     assert!(refused("reader,case,truth\nr1,c1,1\n").contains("no row has a `rating`"));
     let marks = "reader,case,truth,lesions,marks\n";
-    assert!(refused(&format!("{marks}r1,c1,1,a,70@b\n")).contains("a lesion that `lesions` of this case does not have"));
+    assert!(
+        refused(&format!("{marks}r1,c1,1,a,70@b\n"))
+            .contains("a lesion that `lesions` of this case does not have")
+    );
     assert!(refused(&format!("{marks}r1,c1,1,a=1;b,70\n")).contains("a weight to all lesions"));
     assert!(refused(&format!("{marks}r1,c1,0,a,70@a\n")).contains("has lesions and its truth is 0"));
     assert!(matches!(input::read_jsonl("[1]\n"), Err(StudyError::Line { line: 1, .. })));
