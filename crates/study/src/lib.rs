@@ -33,9 +33,9 @@ mod tables;
 mod written;
 
 pub use analysis::{
-    Agreement, ArmChanges, ArmPreference, Coefficient, Contents, FrocCurve, MeritAnalysis, ModelComparison,
-    Options, PairAgreement, PlannedStudy, ReaderChanges, ReaderMerit, RocCurve, Scale, StudyAnalysis, Times,
-    analyse,
+    Agreement, ArmChanges, ArmPreference, ArmShare, Coefficient, Contents, FrocCurve, MeritAnalysis,
+    ModelComparison, Options, PairAgreement, PlannedStudy, ReaderChanges, ReaderMerit, RocCurve, Scale,
+    Share, StudyAnalysis, Times, analyse,
 };
 pub use checklist::{ChecklistItem, State};
 pub use document::Document;

@@ -83,6 +83,7 @@ impl StudyAnalysis {
         for merit in &self.merits {
             all.extend(self.merit_tables(merit));
         }
+        all.extend(self.share_table());
         all.extend(self.froc_table());
         all.extend(self.change_tables());
         all.extend(self.preference_table());
@@ -239,6 +240,19 @@ impl StudyAnalysis {
         }
         table.note = notes.join("; ");
         (!table.rows.is_empty() || !table.note.is_empty()).then_some(table)
+    }
+
+    fn share_table(&self) -> Option<Table> {
+        let columns = ["arm", "of", "decisions", "share", "over cases", "over readers", "over both"];
+        let mut table = Table::new("Decisions of all readers", &columns);
+        for s in &self.shares {
+            let f = &s.found;
+            let mut row = vec![self.arm(s.arm), s.share.name().to_owned(), f.n.to_string(), three(f.value)];
+            row.extend([&f.over_cases, &f.over_readers, &f.over_both].map(|i| maybe(i.as_ref())));
+            table.rows.push(row);
+        }
+        table.note = format!("{} with cases, readers, or both as what was sampled", self.interval_head());
+        (!table.rows.is_empty()).then_some(table)
     }
 
     fn froc_table(&self) -> Option<Table> {

@@ -5,12 +5,14 @@ mod changes;
 mod multireader;
 mod options;
 mod preferences;
+mod shares;
 
 pub use agreement::{Agreement, Coefficient, PairAgreement, Scale};
 pub use changes::{ArmChanges, ReaderChanges};
 pub use multireader::{MeritAnalysis, ModelComparison, PlannedStudy, ReaderMerit};
 pub use options::Options;
 pub use preferences::ArmPreference;
+pub use shares::{ArmShare, Share};
 
 use crate::error::StudyError;
 use crate::merit::{Merit, own, ratings};
@@ -104,6 +106,8 @@ pub struct StudyAnalysis {
     pub froc: Vec<FrocCurve>,
     /// Figures of merit.
     pub merits: Vec<MeritAnalysis>,
+    /// Shares of right decisions over all readers.
+    pub shares: Vec<ArmShare>,
     /// Decisions in the baseline and in other arms.
     pub changes: Vec<ArmChanges>,
     /// Preferences.
@@ -168,6 +172,7 @@ pub fn analyse(readings: &Readings, options: &Options) -> Result<StudyAnalysis, 
         agreement: agreement::agreement(readings, &humans, options),
         roc: roc_curves(readings, &arm_order, model),
         froc: froc_curves(readings, &arm_order),
+        shares: shares::shares(readings, &arm_order, &humans, options),
         changes: changes::changes(readings, &arm_order, &humans, options),
         preferences: preferences::preferences(readings, options),
         times: times(readings, &arm_order),

@@ -3,6 +3,7 @@
 use super::options::Options;
 use crate::merit::{Merit, estimate};
 use crate::readings::Readings;
+use crate::stats::design::Design;
 use crate::stats::estimate::{ErrorMethod, Estimate};
 use crate::stats::model_vs_readers::{ModelVsReaders, model_vs_readers};
 use crate::stats::obuchowski_rockette::{Analysis, Inference, TestMean, analyse, around, single_test};
@@ -134,7 +135,9 @@ pub(super) fn of_merit(
     };
     let model = compare_model(&of_model, &used, &cells, options);
     let plan = match (&comparison, options.difference) {
-        (Some(found), Some(difference)) => plan(found, &cells, difference, options),
+        (Some(found), Some(difference)) if found.design == Design::FullyCrossed => {
+            plan(found, &cells, difference, options)
+        }
         _ => Vec::new(),
     };
     Some(MeritAnalysis {

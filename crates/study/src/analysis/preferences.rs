@@ -2,7 +2,8 @@
 
 use super::options::Options;
 use crate::readings::{Choice, Readings};
-use crate::stats::preference::{LengthControlled, Vote, WinRate, length_controlled, win_rate};
+use crate::stats::preference::{LengthControlled, Vote, length_controlled, win_rate};
+use crate::stats::proportion::Proportion;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub struct ArmPreference {
     /// Votes for the first, for the second, ties, neither.
     pub counts: [usize; 4],
     /// Win rate of the first arm, ties and neither counted as halves.
-    pub rate: Option<WinRate>,
+    pub rate: Option<Proportion>,
     /// The same at equal lengths, where the file has lengths.
     pub length_controlled: Option<LengthControlled>,
     /// Share of votes for the text shown first, whichever arm it was.

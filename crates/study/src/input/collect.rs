@@ -37,15 +37,15 @@ fn agree<T: PartialEq>(
     value: Option<T>,
     what: &str,
 ) -> Result<(), StudyError> {
-    match (&held, value) {
-        (_, None) => Ok(()),
-        (None, Some(value)) => {
+    let Some(value) = value else { return Ok(()) };
+    match held {
+        Some((_, known)) if *known == value => Ok(()),
+        Some((first, _)) => {
+            Err(StudyError::line(line, format!("the {what} of this case is another than in line {first}")))
+        }
+        None => {
             *held = Some((line, value));
             Ok(())
-        }
-        (Some((_, known)), Some(value)) if *known == value => Ok(()),
-        (Some((first, _)), Some(_)) => {
-            Err(StudyError::line(line, format!("the {what} of this case is another than in line {first}")))
         }
     }
 }
@@ -120,7 +120,7 @@ fn required<'a>(row: &'a Row, column: &'static str) -> Result<&'a str, StudyErro
     row.text(column).ok_or_else(|| StudyError::line(row.line, format!("`{column}` is empty or missing")))
 }
 
-pub(super) fn collect(rows: Vec<Row>, unread: BTreeSet<String>) -> Result<Readings, StudyError> {
+pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings, StudyError> {
     let Some(first) = rows.first() else {
         return Err(StudyError::File("the file holds no reading".to_owned()));
     };
@@ -134,7 +134,7 @@ pub(super) fn collect(rows: Vec<Row>, unread: BTreeSet<String>) -> Result<Readin
     }
     let (mut readers, mut arms, mut names) = (Names::default(), Names::default(), Names::default());
     let mut cases: Vec<CaseRows> = Vec::new();
-    for row in &rows {
+    for row in rows {
         let number = names.number(required(row, "case")?);
         if number == cases.len() {
             cases.push(CaseRows::default());
@@ -162,7 +162,7 @@ pub(super) fn collect(rows: Vec<Row>, unread: BTreeSet<String>) -> Result<Readin
     let mut all = Readings { cases: described.collect(), ..Readings::default() };
     let mut met: HashMap<(usize, usize, usize, usize), u64> = HashMap::new();
     let mut empty = 0;
-    for row in &rows {
+    for row in rows {
         let (reader, case) = (readers.number(required(row, "reader")?), names.number(required(row, "case")?));
         let key;
         if row.text("choice").is_some() {

@@ -26,7 +26,7 @@ pub fn read(path: &Path) -> Result<Readings, StudyError> {
 /// As [`read`].
 pub fn read_csv(text: &str) -> Result<Readings, StudyError> {
     let (rows, unread) = cells::of_csv(text)?;
-    collect::collect(rows, unread)
+    collect::collect(&rows, unread)
 }
 
 /// Reads JSON lines, an object a line.
@@ -35,5 +35,5 @@ pub fn read_csv(text: &str) -> Result<Readings, StudyError> {
 /// As [`read`].
 pub fn read_jsonl(text: &str) -> Result<Readings, StudyError> {
     let (rows, unread) = cells::of_jsonl(text)?;
-    collect::collect(rows, unread)
+    collect::collect(&rows, unread)
 }

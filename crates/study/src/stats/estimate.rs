@@ -52,51 +52,54 @@ impl Estimate {
     /// The area between two samples, as a mean over pairs of `kernel(actually negative, actually positive)`: the
     /// trapezoid area under an ROC curve, or a weighted AFROC. `None` when a sample has fewer than two values, or, with
     /// the jackknife, when a unit holds a whole sample.
-    pub fn two_sample<T>(
-        negative: &[Unit<T>],
-        positive: &[Unit<T>],
+    pub fn two_sample<N, P>(
+        negative: &[Unit<N>],
+        positive: &[Unit<P>],
         method: ErrorMethod,
-        kernel: impl Fn(&T, &T) -> f64,
+        kernel: impl Fn(&N, &P) -> f64,
     ) -> Option<Self> {
         let (n, m) = (negative.len() as f64, positive.len() as f64);
         if negative.len() < 2 || positive.len() < 2 {
             return None;
         }
-        let (mut of_negative, mut of_positive) = (vec![0.0; negative.len()], vec![0.0; positive.len()]);
-        for (row, a) in of_negative.iter_mut().zip(negative) {
-            for (column, b) in of_positive.iter_mut().zip(positive) {
+        // (unit, sum of its pairs) of each value.
+        let mut of_negative: Vec<(usize, f64)> = negative.iter().map(|u| (u.unit, 0.0)).collect();
+        let mut of_positive: Vec<(usize, f64)> = positive.iter().map(|u| (u.unit, 0.0)).collect();
+        for ((_, row), a) in of_negative.iter_mut().zip(negative) {
+            for ((_, column), b) in of_positive.iter_mut().zip(positive) {
                 let credit = kernel(&a.value, &b.value);
                 *row += credit;
                 *column += credit;
             }
         }
-        let sum: f64 = of_negative.iter().sum();
+        let sum: f64 = of_negative.iter().map(|(_, s)| s).sum();
         let value = sum / (n * m);
         if method == ErrorMethod::DeLong {
-            let parts = |units: &[Unit<T>], sums: &[f64], own: f64, other: f64| {
+            let parts = |sums: &[(usize, f64)], own: f64, other: f64| -> Vec<(usize, f64)> {
                 let scale = (own * (own - 1.0)).sqrt();
-                let part = |(u, s): (&Unit<T>, &f64)| (u.unit, (s / other - value) / scale);
-                units.iter().zip(sums).map(part).collect::<Vec<_>>()
+                sums.iter().map(|(unit, s)| (*unit, (s / other - value) / scale)).collect()
             };
-            let mut all = parts(negative, &of_negative, n, m);
-            all.extend(parts(positive, &of_positive, m, n));
+            let mut all = parts(&of_negative, n, m);
+            all.extend(parts(&of_positive, m, n));
             return Some(Self::new(value, all));
         }
-        // Sums of what a unit holds: its negative cases, its positive ones, and the pairs that both sums count.
-        let mut held = grouped(negative.iter().zip(&of_negative).map(|(u, s)| (u.unit, [*s, 1.0, 0.0])));
-        held.extend(positive.iter().zip(&of_positive).map(|(u, s)| (u.unit, [*s, 0.0, 1.0])));
-        let held = grouped(held.into_iter());
-        let both = |unit: usize| -> f64 {
-            let of =
-                |units: &[Unit<T>]| (0..units.len()).filter(|&i| units[i].unit == unit).collect::<Vec<_>>();
-            let (a, b) = (of(negative), of(positive));
-            a.iter()
-                .flat_map(|&i| b.iter().map(move |&j| (i, j)))
-                .map(|(i, j)| kernel(&negative[i].value, &positive[j].value))
-                .sum()
+        // What a unit holds: the sums of its pairs, its negative cases, its positive ones.
+        let held = of_negative.iter().map(|(unit, s)| (*unit, [*s, 1.0, 0.0]));
+        let held = grouped(held.chain(of_positive.iter().map(|(unit, s)| (*unit, [*s, 0.0, 1.0]))));
+        // Pairs within a unit are in both sums.
+        let within = |unit: usize| -> f64 {
+            let mut credit = 0.0;
+            for a in negative.iter().filter(|a| a.unit == unit) {
+                credit += positive
+                    .iter()
+                    .filter(|b| b.unit == unit)
+                    .map(|b| kernel(&a.value, &b.value))
+                    .sum::<f64>();
+            }
+            credit
         };
         let without = held.iter().map(|&(unit, [s, a, b])| {
-            let shared = if a > 0.0 && b > 0.0 { both(unit) } else { 0.0 };
+            let shared = if a > 0.0 && b > 0.0 { within(unit) } else { 0.0 };
             (unit, (sum - s + shared) / ((n - a) * (m - b)))
         });
         Self::from_left_out(value, without.collect())

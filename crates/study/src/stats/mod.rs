@@ -11,6 +11,7 @@ pub mod krippendorff;
 pub mod model_vs_readers;
 pub mod obuchowski_rockette;
 pub mod preference;
+pub mod proportion;
 pub mod roc;
 pub mod roe_metz;
 pub mod sample_size;

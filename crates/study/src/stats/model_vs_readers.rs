@@ -64,7 +64,7 @@ pub fn model_vs_readers(
     let pairs: Vec<f64> = differences
         .iter()
         .enumerate()
-        .flat_map(|(k, a)| differences[k + 1..].iter().map(|b| a.covariance(b)))
+        .flat_map(|(k, a)| differences[k + 1..].iter().map(move |b| a.covariance(b)))
         .collect();
     let cov2 = mean(&pairs)?;
     let spread = ms + (j * cov2).max(0.0);

@@ -231,7 +231,7 @@ pub fn single_test(test: usize, own: &[&Estimate], inference: Inference, level: 
     let j = own.len() as f64;
     let values = own.iter().map(|e| e.value);
     let ms = square_deviations(values.clone()) / (j - 1.0);
-    let pairs = own.iter().enumerate().flat_map(|(k, a)| own[k + 1..].iter().map(|b| a.covariance(b)));
+    let pairs = own.iter().enumerate().flat_map(|(k, a)| own[k + 1..].iter().map(move |b| a.covariance(b)));
     let cov2 = mean(pairs).max(0.0);
     let (spread, df) = match inference {
         Inference::RandomReadersRandomCases => {
