@@ -57,7 +57,7 @@ fn unit<T>(readings: &Readings, reading: &Reading, value: T) -> Unit<T> {
 }
 
 /// Ratings of cases without and with disease.
-pub fn ratings(readings: &Readings, arm: usize, reader: usize) -> [Vec<Unit<f64>>; 2] {
+pub(crate) fn ratings(readings: &Readings, arm: usize, reader: usize) -> [Vec<Unit<f64>>; 2] {
     let of = |truth: bool| {
         own(readings, arm, reader)
             .filter(|r| readings.cases[r.case].truth == Some(truth))
@@ -68,7 +68,7 @@ pub fn ratings(readings: &Readings, arm: usize, reader: usize) -> [Vec<Unit<f64>
 }
 
 /// Readings of a reader in an arm.
-pub fn own(readings: &Readings, arm: usize, reader: usize) -> impl Iterator<Item = &Reading> {
+pub(crate) fn own(readings: &Readings, arm: usize, reader: usize) -> impl Iterator<Item = &Reading> {
     readings.readings.iter().filter(move |r| r.arm == arm && r.reader == reader)
 }
 
@@ -97,7 +97,7 @@ fn marked(readings: &Readings, arm: usize, reader: usize) -> (Vec<Unit<f64>>, Ve
 }
 
 /// The figure of a reader in an arm; `None` where there are too few readings for it.
-pub fn estimate(
+pub(crate) fn estimate(
     readings: &Readings,
     merit: Merit,
     arm: usize,

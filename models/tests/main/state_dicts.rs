@@ -74,7 +74,9 @@ fn the_folder_of_a_model_in_a_hugging_face_cache_loads() {
     {
         let snapshot = model.join("snapshots").join(revision);
         std::fs::create_dir_all(&snapshot).unwrap();
-        files.iter().for_each(|file| drop(std::fs::copy(grey.join(file), snapshot.join(file)).unwrap()));
+        for file in &files {
+            std::fs::copy(grey.join(file), snapshot.join(file)).unwrap();
+        }
     }
     std::fs::create_dir(model.join("refs")).unwrap();
     std::fs::write(model.join("refs/main"), "bbbb22").unwrap();
