@@ -16,11 +16,9 @@ use self::source::{Source, StoredTensor};
 use crate::error::LoadError;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
@@ -219,7 +217,9 @@ impl Checkpoint {
     /// All tensors, as the files describe them.
     pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
         let mut all = Vec::new();
-        for file in self.weight_files()? {}
+        for file in self.weight_files()? {
+            all.extend(stored::tensors(&self.open(&file)?)?);
+        }
         Ok(all)
     }
 
