@@ -74,7 +74,7 @@ fn the_folder_of_a_model_in_a_hugging_face_cache_loads() {
     {
         let snapshot = model.join("snapshots").join(revision);
         std::fs::create_dir_all(&snapshot).unwrap();
-        for file in &files {
+        for file in files {
             std::fs::copy(grey.join(file), snapshot.join(file)).unwrap();
         }
     }
