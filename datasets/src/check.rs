@@ -124,8 +124,29 @@ pub struct Look {
     pub turned: bool,
 }
 
-/// Looks at a picture in the view that is asked for; what is wrong is said in words.
-pub type Looker<'a> = &'a mut dyn FnMut(&MediaRef) -> Result<Look, String>;
+/// Opens images and masks; what is wrong is said in words.
+pub trait Looker {
+    /// Looks at a picture in the view that is asked for.
+    ///
+    /// # Errors
+    /// When it cannot be shown so.
+    fn look(&mut self, picture: &MediaRef) -> Result<Look, String>;
+
+    /// Is there a label in a label map, segmentation or structure set for what a reference is called? One that only
+    /// looks at pictures is content.
+    ///
+    /// # Errors
+    /// When there is none, or it is unclear which is meant.
+    fn label(&mut self, _mask: &MediaRef, _label: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(&MediaRef) -> Result<Look, String>> Looker for F {
+    fn look(&mut self, picture: &MediaRef) -> Result<Look, String> {
+        self(picture)
+    }
+}
 
 /// Opens `split` of the set `name` in `path`, or every split, and goes through every row. Images are looked at
 /// where a row says more about them than their name: a view, a size, places in them.
@@ -136,7 +157,7 @@ pub fn check(
     name: &str,
     path: &Path,
     split: Option<&str>,
-    look: Looker<'_>,
+    look: &mut dyn Looker,
 ) -> Result<CheckReport, DataError> {
     let entry = find(name)?;
     let mut report = CheckReport { set: entry.name, splits: Vec::new(), absent: Vec::new() };
@@ -184,7 +205,7 @@ struct SoughtFile {
 struct Checker<'a> {
     set: &'a Listed,
     found: SplitCheck,
-    look: Looker<'a>,
+    look: &'a mut dyn Looker,
     /// Files that were looked for.
     files: HashMap<String, SoughtFile>,
     /// Pictures by their reference; many rows share one.
@@ -192,7 +213,7 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(entry: &SetEntry, set: &'a Listed, look: Looker<'a>) -> Self {
+    fn new(entry: &SetEntry, set: &'a Listed, look: &'a mut dyn Looker) -> Self {
         let info = set.info();
         let found = SplitCheck {
             split: info.split.clone(),
@@ -291,7 +312,14 @@ impl<'a> Checker<'a> {
             }
             Target::Masks(masks) => {
                 for mask in masks {
-                    self.is_there(sample, &mask.at, false);
+                    // Where a set itself numbers the labels, one that an image does not have is no error of it.
+                    let named = !is_flat(&mask.at) && sample.tag("value").is_none();
+                    if !self.is_there(sample, &mask.at, false) || !named {
+                        continue;
+                    }
+                    if let Err(problem) = self.look.label(&mask.at, &mask.label) {
+                        self.say(NoteKind::Place, sample, &format!("mask {}: {problem}", mask.at.name));
+                    }
                 }
             }
             _ => {}
@@ -341,13 +369,13 @@ impl<'a> Checker<'a> {
 
     fn look(&mut self, media: &MediaRef) -> Result<Look, String> {
         if let MediaSource::Bytes(_) = media.source {
-            return (self.look)(media);
+            return self.look.look(media);
         }
         let key = serde_json::to_string(media).unwrap_or_default();
         if let Some(known) = self.looks.get(&key) {
             return known.clone();
         }
-        let seen = (self.look)(media);
+        let seen = self.look.look(media);
         self.looks.insert(key, seen.clone());
         seen
     }

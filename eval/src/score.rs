@@ -126,7 +126,7 @@ impl ScoredRun {
             summary
                 .run
                 .notes
-                .push(format!("{replies} about pictures whose source is incomplete (see the page)"));
+                .push(format!("{replies} about pictures whose source is incomplete or that show nothing of it (see the page)"));
         }
         // Where every item has its reply, they were asked again already.
         if let Some(words) = damaged.filter(|_| summary.missing > 0) {

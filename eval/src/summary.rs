@@ -301,7 +301,10 @@ impl<'a> Summariser<'a> {
                 let sum = |l: &Vec<loupe_core::TokenLogprob>| {
                     l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
                 };
-                reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum)
+                match reply.options.as_ref().and_then(|options| options.best()) {
+                    Some(best) => Some(best.probability),
+                    None => reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum),
+                }
             }
             Outcome::Failed(failure) => {
                 self.failed += 1;

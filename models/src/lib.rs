@@ -6,7 +6,8 @@
 //! and [`load_encoder`] do the same for models of the other seams. Every published family is a file of
 //! [`families`] and a line of [`FAMILIES`]; adding one is described in `docs/adding-a-model.md`.
 //!
-//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `layers`,
+//! Folders in the order in which data flow: `checkpoint` (files to settings and weights), `kernels` (products by
+//! instruction set), `layers`,
 //! `networks` (what has weights), `processors` (pictures to what networks read), `chat` (turns to tokens),
 //! `engine` (batches of asks to replies), `families`.
 //!
@@ -35,13 +36,15 @@ mod engine;
 mod error;
 pub mod families;
 mod family;
+mod kernels;
 mod layers;
 mod networks;
 mod options;
 mod processors;
+mod summary;
 
 pub use checkpoint::Checkpoint;
-pub use checkpoint::weights::Dtype;
+pub use checkpoint::weights::{Dtype, Quant};
 pub use error::LoadError;
 pub use families::FAMILIES;
 pub use family::{Clues, Family, Load, Loader};
@@ -50,6 +53,7 @@ pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions, PixelBounds};
+pub use summary::Summary;
 
 use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;
@@ -71,7 +75,16 @@ fn family(
     let family = families::find(checkpoint, name)?;
     match family.load {
         Loader::Answers(_) => Ok(family),
+        _ if options.adapter.is_some() => {
+            let problem =
+                format!("{} takes none; adapters go with models that answer questions", family.name);
+            Err(LoadError::Option { option: "--adapter", problem })
+        }
         _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
+        _ if options.quant.is_some() => {
+            let problem = format!("only language models are quantised, and {} is none", family.name);
+            Err(LoadError::Option { option: "--quant", problem })
+        }
         _ => Ok(family),
     }
 }

@@ -1,7 +1,7 @@
 //! How a checkpoint is loaded.
 
-use crate::checkpoint::weights::Dtype;
-use crate::error::LoadError;
+use crate::checkpoint::weights::{Dtype, Quant};
+use crate::error::{LoadError, computation};
 use candle_core::Device;
 use loupe_preprocess::resize::Backend;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// Number type of the weights; `None` for f32 on the processor and bf16 on CUDA.
     pub dtype: Option<Dtype>,
+    /// How the weights of the language model are quantised, on the processor; what else there is (vision towers) is then kept as
+    /// bf16 unless `dtype` says otherwise.
+    pub quant: Option<Quant>,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
     /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
@@ -31,6 +34,8 @@ pub struct LoadOptions {
     /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
     /// the processor file says.
     pub pan_and_scan: bool,
+    /// Folder of a LoRA adapter (as peft writes it) that is merged into the weights as they are read.
+    pub adapter: Option<PathBuf>,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -74,9 +79,11 @@ impl Default for LoadOptions {
         Self {
             device: DeviceChoice::Cpu,
             dtype: None,
+            quant: None,
             resample: None,
             pixels: PixelBounds::default(),
             pan_and_scan: false,
+            adapter: None,
             dialect: None,
             memory_bytes: None,
             rows: None,
@@ -98,7 +105,7 @@ pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), Load
             }
             match Device::new_cuda(number) {
                 Ok(opened) => Ok((opened, device)),
-                Err(error) => Err(LoadError::Device { device, problem: error.to_string() }),
+                Err(error) => Err(LoadError::Device { device, problem: computation(&error) }),
             }
         }
     }

@@ -3,8 +3,9 @@
 use crate::dicom::files;
 use crate::dicom::series::{self, Content, SeriesEntry};
 use crate::dicom::{rtstruct, seg};
-use crate::loader::kind::FileKind;
+use crate::loader::kind::{FileKind, left_aside};
 use crate::picture_io;
+use crate::presentation::GreyScale;
 use crate::render::orientation_letters;
 use crate::volume_facts::VolumeFacts;
 use crate::volume_io::nifti::{self, Xform};
@@ -231,6 +232,7 @@ fn grid(found: &mut Inspection, phases: &[series::Phase]) {
     found.range = range(volume, facts);
     found.windows = windows(facts);
     place(found, volume.lps_from_index);
+    found.notes.extend(missed(found));
     for note in phases.iter().flat_map(|phase| phase.facts.notes()) {
         if !found.notes.contains(&note) {
             found.notes.push(note);
@@ -240,6 +242,12 @@ fn grid(found: &mut Inspection, phases: &[series::Phase]) {
         let lines = phases.iter().enumerate().take(MOST_PHASES);
         found.notes.extend(lines.map(|(n, phase)| of_phase(n, phase)));
     }
+}
+
+/// What has to be said where the first window reaches none of the values.
+fn missed(found: &Inspection) -> Option<String> {
+    let (window, range) = (found.windows.first()?, found.range?);
+    GreyScale::of(*window, "").missed(Some(range.map(f64::from)))
 }
 
 /// Most phases that are described one by one.
@@ -264,6 +272,11 @@ fn windows(facts: &VolumeFacts) -> Vec<Window> {
 }
 
 fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
+    let listed = files::collect(path, &options.series.limits).unwrap_or_default();
+    // As it is read: DICOM files come before pictures beside them.
+    if series::is_series(&listed) {
+        return dicom_folder(path, options);
+    }
     let files = picture_io::frame_files(path)?;
     let Some(first) = files.first() else {
         std::fs::read_dir(path).map_err(|e| io_error(&e))?;
@@ -274,7 +287,9 @@ fn folder(path: &Path, options: &Options) -> Result<Inspection, MediaError> {
     Ok(Inspection {
         format: "folder of pictures".into(),
         frames: files.len(),
-        notes: vec![format!("the first is {}", one.format)],
+        notes: std::iter::once(format!("the first is {}", one.format))
+            .chain(left_aside(&listed, &files))
+            .collect(),
         ..one
     })
 }

@@ -14,7 +14,7 @@ use crate::volume_io::{VolumeFormat, labels_of};
 use loupe_core::MediaLoader;
 use loupe_core::geometry::Point2;
 use loupe_core::guard::guarded;
-use loupe_core::labels::{LabelError, LabelledMasks};
+use loupe_core::labels::{Label, LabelError, LabelledMasks};
 use loupe_core::lattice::{Grid, Lattice};
 use loupe_core::limits::DecodeLimits;
 use loupe_core::mask::Mask;
@@ -156,7 +156,14 @@ impl MaskFile {
             },
             Self::Structures(set) => {
                 let off_plane = if options.resample { OffPlane::Nearest } else { OffPlane::Refuse };
-                set.onto(grid, &own, off_plane, limits)?
+                // A region that cannot be used does not stand in the way of the one that is wanted.
+                let wanted = options
+                    .label
+                    .as_deref()
+                    .map(|label| set.with_only(label))
+                    .transpose()
+                    .map_err(unusable)?;
+                wanted.as_ref().unwrap_or(set).onto(grid, &own, off_plane, limits)?
             }
             Self::Labels { masks, placed } => on_grid(masks, *placed, grid, options.resample, limits)?,
             Self::Drawn(_) => return Err(elsewhere()),
@@ -188,6 +195,16 @@ impl MaskFile {
             "the mask has {:?} voxels (slices, rows, columns), the image {shape:?}",
             masks.grid.shape
         )))
+    }
+
+    /// Its labels in the order of the file; none of a flat picture.
+    pub fn labels(&self) -> Vec<&Label> {
+        match self {
+            Self::Segmentation(mask) => mask.segments.iter().collect(),
+            Self::Structures(set) => set.regions.iter().map(|region| &region.label).collect(),
+            Self::Labels { masks, .. } => masks.labels().iter().collect(),
+            Self::Drawn(_) => Vec::new(),
+        }
     }
 
     /// Must one label be chosen where several are? Label maps of research formats may be taken as a whole; what a

@@ -3,7 +3,8 @@
 
 use crate::dicom::lut::Lut;
 use loupe_core::media::MediaError;
-use loupe_core::window::Window;
+use loupe_core::picture::BLANK;
+use loupe_core::window::{Side, Window};
 use serde::Serialize;
 
 /// A window of the file.
@@ -133,6 +134,19 @@ impl GreyScale {
             Curve::Window(window) => Some(window),
             Curve::Table(..) => None,
         }
+    }
+
+    /// What has to be said of a picture of which no value is reached by the window: it is of one level, whatever it
+    /// shows. `range` is the smallest and largest value of the picture.
+    pub fn missed(&self, range: Option<[f64; 2]>) -> Option<String> {
+        let (window, [low, high]) = (self.window()?, range?);
+        let side = match window.passed_by(low, high)? {
+            Side::Below => "below",
+            Side::Above => "above",
+        };
+        Some(format!(
+            "{BLANK}the window lies outside of the values: all of them are {side} it and shown as one level"
+        ))
     }
 
     /// Everything that was done, in order.

@@ -324,15 +324,25 @@ fn cut<T: Copy>(voxels: &Array3<T>, map: &LpsFromIndex, view: &View) -> Result<S
 /// The slice that `view` asks for as an 8-bit picture; see [`Slicing`]. Reformats along patient axes are
 /// stretched to square pixels where their voxels are not square; slices of the array never are.
 ///
+/// `padding` takes no part in what is said of the window.
+///
 /// # Errors
 /// When the slice does not exist.
-pub fn render(volume: &Volume, view: &View, grey: &GreyScale) -> Result<Picture, MediaError> {
+pub fn render(
+    volume: &Volume,
+    padding: Option<&Array3<bool>>,
+    view: &View,
+    grey: &GreyScale,
+) -> Result<Picture, MediaError> {
     let map = &volume.lps_from_index;
     let Slice { number, width, height, values, lps_from_source } = cut(&volume.voxels, map, view)?;
     let pixels: Vec<u8> = values.iter().map(|v| grey.level(f64::from(*v))).collect();
     let picture = Picture::new(width, height, 1, pixels)
         .map_err(|e| MediaError::Geometry(format!("a slice of {width}×{height} voxels: {e}")))?;
     let mut steps = grey.record();
+    steps.extend(
+        grey.missed(range_without(&values, padding.map(|p| cut(p, map, view)).transpose()?.as_ref())),
+    );
     if view.plane == Plane::Upright {
         let found = Slicing::of(view.plane, map)?.nearest_plane(map);
         steps.push(match found {
@@ -352,6 +362,14 @@ pub fn render(volume: &Volume, view: &View, grey: &GreyScale) -> Result<Picture,
     };
     let picture = picture.with_origin(origin);
     if is_anatomical(view.plane) { squared(picture) } else { Ok(picture) }
+}
+
+/// Smallest and largest finite value that is not padding.
+fn range_without(values: &[f32], padding: Option<&Slice<bool>>) -> Option<[f64; 2]> {
+    let padded = |n: usize| padding.is_some_and(|p| p.values.get(n) == Some(&true));
+    let image =
+        values.iter().enumerate().filter(|(n, v)| v.is_finite() && !padded(*n)).map(|(_, v)| f64::from(*v));
+    image.fold(None, |range, v| Some(range.map_or([v, v], |[low, high]: [f64; 2]| [low.min(v), high.max(v)])))
 }
 
 /// The values of the slice that `view` asks for, before any window, padding as NaN; nothing for a reformat,

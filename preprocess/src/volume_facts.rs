@@ -169,11 +169,14 @@ impl VolumeFacts {
             return None;
         }
         let (have, all) = (windows.len(), self.slices.len());
-        let some = if have < all { format!(" ({have} of {all} slices have one)") } else { String::new() };
+        let (some, others) = match have < all {
+            true => (format!(" ({have} of {all} slices have one)"), "slices without one and "),
+            false => (String::new(), ""),
+        };
         let (centre, width) = (span(|w| w.centre), span(|w| w.width));
         Some(format!(
             "stored windows vary by slice: centre {centre}, width {width}{some}; each slice is shown in its own, \
-             planes across slices in the median"
+             {others}planes across slices in the median"
         ))
     }
 }

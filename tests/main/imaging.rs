@@ -238,6 +238,17 @@ fn volumes_become_the_input_of_models() {
     let refused = loupe(&[&["prepare", &volume, "-o", &path("around")], &around[..]].concat());
     assert!(said(&refused).1.contains("is no label"), "{:?}", said(&refused));
 
+    // A mask that nothing would be made of is no option to be passed over.
+    for (more, why) in
+        [(&["--slices", "all"], "--slices around"), (&["--recipe", "m3d"], "cannot be used with")]
+    {
+        let folder = path("unused");
+        let unused = [&["prepare", &volume, "-o", &folder, "--mask", &volume], &more[..]].concat();
+        let refused = loupe(&unused);
+        assert!(!refused.status.success() && said(&refused).1.contains(why), "{:?}", said(&refused));
+        assert!(!Path::new(&folder).exists());
+    }
+
     let medgemma = prepare("medgemma", &["--recipe", "medgemma-ct"]);
     assert_eq!(medgemma["pictures"].as_array().unwrap().len(), 4);
     assert_eq!(medgemma["pictures"][3]["caption"], "SLICE 4");

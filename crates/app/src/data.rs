@@ -2,9 +2,12 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
+use crate::segment::{LastMask, chosen};
 use loupe_core::table::{Format, Table};
 use loupe_core::{MediaLoader, MediaRef};
-use loupe_datasets::{Look, Overlap, Perceptual};
+use loupe_datasets::{Look, Looker, Overlap, Perceptual};
+use loupe_preprocess::Loader;
+use loupe_preprocess::masks::MaskFile;
 use loupe_preprocess::perceptual::phash;
 use loupe_preprocess::picture_io::EXIF_STEP;
 use serde::Serialize;
@@ -19,13 +22,31 @@ pub use loupe_datasets::{CheckNote, CheckReport, NoteKind, SplitCheck};
 /// When there is no such set or split, or nothing of it lies there.
 pub fn check(data: &DataOptions, images: &ImageOptions) -> Result<CheckReport, AppError> {
     let loader = images.loader();
-    let mut look = |media: &MediaRef| {
-        let picture = loader.load(media).map_err(|error| error.to_string())?;
-        let turned = picture.origin.steps.iter().any(|step| step.starts_with(EXIF_STEP));
-        Ok(Look { size: picture.origin.source_size, turned })
-    };
+    let mut look = Opener { loader: &loader, masks: LastMask::default() };
     loupe_datasets::check(&data.set, &data.path, data.split.as_deref(), &mut look)
         .step(|| format!("{} could not be checked", data.set))
+}
+
+/// Opens images and masks for a check.
+struct Opener<'a> {
+    loader: &'a Loader,
+    masks: LastMask,
+}
+
+impl Looker for Opener<'_> {
+    fn look(&mut self, picture: &MediaRef) -> Result<Look, String> {
+        let picture = self.loader.load(picture).map_err(|error| error.to_string())?;
+        let turned = picture.origin.steps.iter().any(|step| step.starts_with(EXIF_STEP));
+        Ok(Look { size: picture.origin.source_size, turned })
+    }
+
+    fn label(&mut self, mask: &MediaRef, label: &str) -> Result<(), String> {
+        let file = self.masks.open(self.loader, mask).map_err(|error| error.to_string())?;
+        match &*file {
+            MaskFile::Drawn(_) => Ok(()),
+            file => chosen(&file.labels(), None, label, file.keeps_labels_apart()).map(|_| ()),
+        }
+    }
 }
 
 /// Which sets are compared and how closely images are looked at.

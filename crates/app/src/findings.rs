@@ -84,7 +84,10 @@ impl BoxEntry {
             given_xyxy: finding.as_box().map(|b| b.xyxy()),
             source_xyxy: finding.source_box()?.xyxy(),
             size_mm: finding.size_mm(),
-            size_note: finding.size_mm().and(finding.origin.spacing_note.clone()),
+            size_note: finding
+                .origin
+                .spacing_mm
+                .and(finding.origin.spacing_note_within(finding.source_box()?.xyxy())),
             centre_lps_mm: finding.centre_lps_mm(),
             corners_lps_mm: finding.corners_lps_mm(),
         })

@@ -117,7 +117,6 @@ pub fn measure(options: &MeasureOptions) -> Result<MeasureDocument, AppError> {
     }
     let picture = Arc::new(loader.load(&options.media).step(image)?);
     document.slice = picture.origin.slice;
-    document.notes.extend(picture.origin.spacing_note.clone());
     let labels: Vec<(Label, Mask)> = match drawn {
         Some(drawn) => vec![(Label { number: 1, ..Label::default() }, drawn_on(&picture, drawn)?)],
         None => {
@@ -132,7 +131,9 @@ pub fn measure(options: &MeasureOptions) -> Result<MeasureDocument, AppError> {
             labels.map(|(n, label)| (label.clone(), of(n).unwrap_or_else(empty))).collect()
         }
     };
-    document.labels = flat(&picture, options.media.clone(), &loader, labels);
+    let (labels, notes) = flat(&picture, options.media.clone(), &loader, labels);
+    document.labels = labels;
+    document.notes.extend(notes);
     Ok(document)
 }
 
@@ -179,17 +180,20 @@ fn drawn_on(picture: &Arc<Picture>, drawn: &Picture) -> Result<Mask, AppError> {
     Mask::new(have[0], have[1], bits).ok_or_else(|| AppError::input("the mask has no pixels"))
 }
 
-/// Labels of a picture.
+/// Labels of a picture, and what has to be said of their millimetres.
 fn flat(
     picture: &Arc<Picture>,
     media: MediaRef,
     loader: &Loader,
     labels: Vec<(Label, Mask)>,
-) -> Vec<LabelMeasures> {
+) -> (Vec<LabelMeasures>, Vec<String>) {
+    let mut notes: Vec<String> = Vec::new();
     let mut scene = SegmentationScene::new(Arc::clone(picture), media, loader);
     let unit = scene.unit();
     let mut one = |(label, mask): (Label, Mask)| {
         let found = scene.add(&label.title(), &mask);
+        // Once where it is the same for all.
+        notes.extend(found.spacing_note.filter(|note| !notes.contains(note)));
         LabelMeasures {
             label,
             solid: None,
@@ -200,5 +204,6 @@ fn flat(
             shape: None,
         }
     };
-    labels.into_iter().map(&mut one).collect()
+    let labels = labels.into_iter().map(&mut one).collect();
+    (labels, notes)
 }

@@ -75,6 +75,12 @@ pub fn prepare(options: &PrepareOptions) -> Result<Prepared, AppError> {
     };
     let (_, volume) = read(path, View { frame, ..View::default() }, images)?;
     let mask = match (steps.slices, mask) {
+        (SliceRule::All | SliceRule::Every(_) | SliceRule::Evenly(_), Some(path)) => {
+            return Err(AppError::input(format!(
+                "the mask {} would change nothing: it chooses slices with --slices around:MARGIN; give that, or leave out --mask",
+                path.display()
+            )));
+        }
         (SliceRule::Around(_), Some(path)) => {
             let words = || format!("the mask {} could not be used", path.display());
             let file = MaskFile::open(&images.loader(), &reference(path, View::default())?).step(words)?;

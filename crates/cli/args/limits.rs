@@ -72,6 +72,7 @@ impl LimitArgs {
             repetition_penalty: self.repetition_penalty,
             stop: self.stop.clone(),
             logprobs: self.logprobs,
+            options: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, wri
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::words::visible;
-use loupe_core::{Go, Plane};
+use loupe_core::{GenerationLimits, Go, OptionScores, Plane};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,11 @@ pub(crate) struct Args {
     /// The model is asked in the words of its dialect (see `loupe list dialects`), about one image after the other.
     #[arg(long, value_name = "PHRASE")]
     ground: Option<String>,
+
+    /// Say how probable each of these replies is instead of answering in words: two or more, with commas between
+    /// them. Their probabilities add up to 1; `mass` is how probable it is that the model says any of them.
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with_all = ["ground", "rethink"])]
+    options: Vec<String>,
 
     /// Write the pictures with the found boxes drawn on them into this folder.
     #[arg(long, value_name = "DIR")]
@@ -89,7 +94,10 @@ impl Args {
             recipe: self.recipe.clone(),
             reading: self.images.options(),
             prompt,
-            limits: self.limits.limits()?,
+            limits: GenerationLimits {
+                options: (!self.options.is_empty()).then(|| self.options.clone()),
+                ..self.limits.limits()?
+            },
             instances: self.instances,
         })
     }
@@ -118,7 +126,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     model.info().notes().iter().for_each(|note| out.say(note));
     let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
     built_in.iter().for_each(|note| out.say(note));
-    let streaming = !out.json && out.is_terminal() && rethink.is_none();
+    let in_words = args.options.is_empty();
+    let streaming = !out.json && out.is_terminal() && rethink.is_none() && in_words;
     let questions = question.one_by_one()?;
     let several = questions.len() > 1;
     let mut answers: Vec<(Question, AskAnswer)> = Vec::new();
@@ -154,7 +163,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
 
 fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &mut Printer) -> Result<()> {
     answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
-    out.line(if streamed { "" } else { &answer.reply.text })?;
+    match &answer.reply.options {
+        Some(options) => option_lines(options).iter().try_for_each(|line| out.line(line))?,
+        None => out.line(if streamed { "" } else { &answer.reply.text })?,
+    }
     let (boxes, points) = (answer.boxes(question), answer.points(question));
     // Which of several images a place is in.
     let image = |view: &ViewEntry| match question.images() {
@@ -167,6 +179,14 @@ fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &m
         out.line(&format!("{:>3}  {line}", n + 1))?;
     }
     Ok(())
+}
+
+/// The options, the most probable first, and the mass.
+fn option_lines(options: &OptionScores) -> Vec<String> {
+    let mut each: Vec<_> = options.each.iter().collect();
+    each.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let lines = each.into_iter().map(|o| format!("{:.4}  {}", o.probability, o.text));
+    lines.chain([format!("{:.4}  mass", options.mass)]).collect()
 }
 
 /// What was done in each round.

@@ -13,6 +13,7 @@ use loupe_app::evaluate::{
     AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, damaged_lines, evaluate,
 };
 use loupe_app::open::DataOptions;
+use loupe_core::GenerationLimits;
 use std::path::PathBuf;
 
 /// Run a model on a dataset, score the replies and write a report.
@@ -76,6 +77,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PROMPT", value_parser = simulated, conflicts_with = "rethink")]
     segment: Option<Simulated>,
 
+    /// How closed questions (yes or no, one of several choices) are answered: in `words`, or by `options`, whose
+    /// probabilities are read from the model without writing a reply; the most probable one is the answer. Other questions
+    /// are answered in words.
+    #[arg(long, value_name = "HOW", value_parser = ["words", "options"], default_value = "words", conflicts_with_all = ["rethink", "segment"])]
+    answer_by: String,
+
     #[command(flatten)]
     rethink: RethinkArgs,
 
@@ -115,7 +122,10 @@ impl Args {
             seed: self.limits.seed,
             retry_failed: self.retry_failed,
             extend: self.extend,
-            limits: self.limits.limits()?,
+            limits: GenerationLimits {
+                options: (self.answer_by == "options").then(Vec::new),
+                ..self.limits.limits()?
+            },
             model: self.model.options(self.batch)?,
             way,
             images: self.images.options(),
@@ -141,5 +151,8 @@ fn say(out: &Printer, finished: &Finished) {
     }
     if let Some(words) = damaged_lines(&finished.damaged) {
         out.say(&format!("{words}; their samples were asked again"));
+    }
+    if finished.effort.replies > 0 {
+        out.say(&finished.effort.to_string());
     }
 }

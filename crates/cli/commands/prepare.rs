@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
     /// A published recipe; `loupe list recipes` names them.
     #[arg(long, value_name = "NAME", conflicts_with_all = [
-        "orient", "spacing", "crop", "resize", "mip", "slices", "window", "montage", "keep_volume",
+        "orient", "spacing", "crop", "resize", "plane", "mip", "slices", "mask", "window", "montage", "keep_volume", "frame",
     ])]
     recipe: Option<String>,
 

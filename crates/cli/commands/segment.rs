@@ -142,8 +142,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     };
     let document = segment_objects(&options, &loader, &mut models)?;
     document.view.warnings.iter().for_each(|warning| out.say(warning));
-    if let Some(dir) = &args.output {
-        out.say(&format!("masks, overlay and measurements written to {}", dir.display()));
+    match &args.output {
+        Some(_) if document.objects.is_empty() => out.say("no object was segmented: nothing is written"),
+        Some(dir) => out.say(&format!("masks, overlay and measurements written to {}", dir.display())),
+        None => {}
     }
     for note in &document.notes {
         out.say(&format!("note: {note}"));
@@ -157,7 +159,6 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
                 out.line(&format!("     note: {note}"))?;
             }
         }
-        document.notes.iter().for_each(|note| out.say(&format!("note: {note}")));
         for failure in &document.failed {
             let prompt = serde_json::to_string(&failure.prompt)?;
             out.say(&format!("failed: {}: {prompt}", failure.reason));

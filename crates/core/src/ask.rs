@@ -88,6 +88,10 @@ pub struct GenerationLimits {
     pub stop: Vec<String>,
     /// Log-probabilities wanted: `Some(k)` for the chosen token and the k likeliest.
     pub logprobs: Option<usize>,
+    /// Wanted is how probable each of these replies is, instead of words ([`Reply::options`]). An empty list stands for the options
+    /// of the question, which a prompt template fills in; where a question has none, it is answered in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
 }
 
 impl Default for GenerationLimits {
@@ -98,6 +102,7 @@ impl Default for GenerationLimits {
             repetition_penalty: None,
             stop: Vec::new(),
             logprobs: None,
+            options: None,
         }
     }
 }
@@ -153,6 +158,31 @@ pub struct TokenLogprob {
     pub top: Vec<(u32, f32)>,
 }
 
+/// How probable each of the options of an ask is as the model's reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OptionScores {
+    /// The probability that the reply begins with any of the options; low where the model would say something else.
+    pub mass: f64,
+    /// In the order of the ask.
+    pub each: Vec<OptionScore>,
+}
+
+impl OptionScores {
+    /// The most probable option, the first of equals.
+    pub fn best(&self) -> Option<&OptionScore> {
+        self.each.iter().reduce(|best, other| if other.probability > best.probability { other } else { best })
+    }
+}
+
+/// How probable one option is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OptionScore {
+    /// The option as it was given.
+    pub text: String,
+    /// Its share of the mass; the shares of all options add up to 1.
+    pub probability: f64,
+}
+
 /// How much work a reply took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -189,6 +219,9 @@ pub struct Reply {
     /// One entry a generated token, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<TokenLogprob>>,
+    /// How probable each option is, when asked for; `text` is then the most probable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<OptionScores>,
     /// What the reply points at: boxes and points read from the words with the family's dialect undone,
     /// masks of a segmenter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -213,6 +246,7 @@ impl Reply {
             text: text.into(),
             token_ids: Vec::new(),
             logprobs: None,
+            options: None,
             findings: Vec::new(),
             repairs: Vec::new(),
             stop: Stop::EndOfTurn,
@@ -246,6 +280,8 @@ struct ReplyRecord {
     #[serde(default)]
     logprobs: Option<Vec<TokenLogprob>>,
     #[serde(default)]
+    options: Option<OptionScores>,
+    #[serde(default)]
     findings: Vec<Finding>,
     #[serde(default)]
     boxes: Vec<FormerBox>,
@@ -272,6 +308,7 @@ impl From<ReplyRecord> for Reply {
             text: r.text,
             token_ids: r.token_ids,
             logprobs: r.logprobs,
+            options: r.options,
             findings,
             repairs: r.repairs,
             stop: r.stop,

@@ -86,9 +86,10 @@ impl Finding {
         self.as_point().map(|p| self.origin.source_from_self.point(p))
     }
 
-    /// Width and height of the box in millimetres, when the source is calibrated.
+    /// Width and height of the box in millimetres, when the source is calibrated there.
     pub fn size_mm(&self) -> Option<[f64; 2]> {
-        let (region, [x, y]) = (self.source_box()?, self.origin.spacing_mm?);
+        let region = self.source_box()?;
+        let [x, y] = self.origin.spacing_mm_within(region.xyxy())?;
         Some([region.width() * x, region.height() * y])
     }
 
@@ -193,6 +194,11 @@ mod tests {
         assert_eq!(found.source_box().unwrap().xyxy(), [20.0, 10.0, 40.0, 20.0]);
         assert_eq!(found.size_mm(), Some([10.0, 20.0]));
         assert_eq!(found.corners_lps_mm(), None);
+        let mut partly = found.clone();
+        partly.origin.calibrated_xyxy = Some([20.0, 10.0, 40.0, 20.0]);
+        assert_eq!(partly.size_mm(), Some([10.0, 20.0]));
+        partly.origin.calibrated_xyxy = Some([21.0, 10.0, 40.0, 20.0]);
+        assert_eq!(partly.size_mm(), None);
         let home = found.moved_to(0, &Origin::of_size(200, 100)).unwrap();
         assert_eq!((home.picture, home.as_box().unwrap().xyxy()), (0, [20.0, 10.0, 40.0, 20.0]));
         let text = serde_json::to_string(&found).unwrap();

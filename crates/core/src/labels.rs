@@ -40,6 +40,29 @@ impl Label {
     pub fn title(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("label {}", self.number))
     }
+
+    /// The place among `labels` of the one of this number or, in any case, name.
+    ///
+    /// # Errors
+    /// When there is none, or several have the name.
+    pub fn find(labels: &[&Self], wanted: &str) -> Result<usize, LabelError> {
+        let by_number = wanted.parse::<u32>().ok();
+        if let Some(at) = labels.iter().position(|l| Some(l.number) == by_number) {
+            return Ok(at);
+        }
+        let called = |l: &Self| {
+            l.name.as_ref().is_some_and(|name| name.trim().to_lowercase() == wanted.trim().to_lowercase())
+        };
+        let mut named = labels.iter().enumerate().filter(|(_, l)| called(l));
+        match (named.next(), named.next()) {
+            (Some((at, _)), None) => Ok(at),
+            (Some(_), Some(_)) => Err(LabelError::Ambiguous(wanted.to_owned())),
+            (None, _) => Err(LabelError::NoSuchLabel {
+                wanted: wanted.to_owned(),
+                have: labels.iter().map(|l| l.number).collect(),
+            }),
+        }
+    }
 }
 
 /// Two labels that share voxels.
@@ -223,22 +246,7 @@ impl LabelledMasks {
     /// # Errors
     /// When there is none, or several have the name.
     pub fn find(&self, wanted: &str) -> Result<usize, LabelError> {
-        let by_number = wanted.parse::<u32>().ok();
-        if let Some(at) = self.labels.iter().position(|l| Some(l.number) == by_number) {
-            return Ok(at);
-        }
-        let called = |l: &Label| {
-            l.name.as_ref().is_some_and(|name| name.trim().to_lowercase() == wanted.trim().to_lowercase())
-        };
-        let mut named = self.labels.iter().enumerate().filter(|(_, l)| called(l));
-        match (named.next(), named.next()) {
-            (Some((at, _)), None) => Ok(at),
-            (Some(_), Some(_)) => Err(LabelError::Ambiguous(wanted.to_owned())),
-            (None, _) => Err(LabelError::NoSuchLabel {
-                wanted: wanted.to_owned(),
-                have: self.labels.iter().map(|l| l.number).collect(),
-            }),
-        }
+        Label::find(&self.labels.iter().collect::<Vec<_>>(), wanted)
     }
 
     /// Only the label of this number or name.

@@ -67,7 +67,10 @@ pub mod window;
 pub mod words;
 
 pub use answer::{Answer, AnswerSink, Answerer, Direct, NextWork, Work, WorkSource};
-pub use ask::{Ask, Counts, GenerationLimits, Part, Reply, Role, Sampling, Stop, Timing, TokenLogprob, Turn};
+pub use ask::{
+    Ask, Counts, GenerationLimits, OptionScore, OptionScores, Part, Reply, Role, Sampling, Stop, Timing,
+    TokenLogprob, Turn,
+};
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
 pub use failure::{Failure, Retry};

@@ -73,6 +73,9 @@ pub struct CheckpointRecord {
     pub parameters: u64,
     /// Number type of the computation.
     pub dtype: String,
+    /// How the weights of the language model were quantised when they were loaded; nothing where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quant: Option<String>,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// `pillow` or `torchvision`: which library's resizing is reproduced; empty where none is.

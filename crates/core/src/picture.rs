@@ -42,6 +42,9 @@ pub struct Origin {
     /// in the patient, or that the slice was not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing_note: Option<String>,
+    /// `[x0, y0, x1, y1]` in pixels of the source: where that pixel size holds, when it does not hold everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_xyxy: Option<[f64; 4]>,
     /// Source pixels to patient millimetres, when the source says where it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lps_from_source: Option<LpsFromPlane>,
@@ -50,11 +53,18 @@ pub struct Origin {
 /// How a step begins that says that something of the source is missing.
 pub const INCOMPLETE: &str = "incomplete: ";
 
+/// How a step begins that says that the picture shows nothing of what its source holds.
+pub const BLANK: &str = "blank: ";
+
 impl Origin {
-    /// Steps that say that the picture may not be what it should be, because something of its source is missing.
+    /// Steps that say that the picture may not be what it should be, because something of its source is missing or
+    /// it shows nothing of it.
     /// They belong wherever a result is shown.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().map(String::as_str).filter(|step| step.starts_with(INCOMPLETE))
+        self.steps
+            .iter()
+            .map(String::as_str)
+            .filter(|step| [INCOMPLETE, BLANK].iter().any(|mark| step.starts_with(mark)))
     }
 
     /// A picture that is its own source.
@@ -70,8 +80,31 @@ impl Origin {
             source_from_self: Map2::identity(),
             spacing_mm: None,
             spacing_note: None,
+            calibrated_xyxy: None,
             lps_from_source: None,
         }
+    }
+
+    /// The pixel size in mm for something within `xyxy` in pixels of the source; nothing where that is not, as a whole,
+    /// where the picture is calibrated.
+    pub fn spacing_mm_within(&self, xyxy: [f64; 4]) -> Option<[f64; 2]> {
+        self.spacing_mm.filter(|_| self.is_calibrated_within(xyxy))
+    }
+
+    /// What has to be said of the millimetres of something within `xyxy`, or of why it has none.
+    pub fn spacing_note_within(&self, xyxy: [f64; 4]) -> Option<String> {
+        match (self.spacing_mm, self.calibrated_xyxy) {
+            (Some(_), Some([x0, y0, x1, y1])) if !self.is_calibrated_within(xyxy) => Some(format!(
+                "no millimetres: the picture is calibrated from {x0},{y0} to {x1},{y1} only, and this lies outside in \
+                 whole or in part"
+            )),
+            _ => self.spacing_note.clone(),
+        }
+    }
+
+    fn is_calibrated_within(&self, [x0, y0, x1, y1]: [f64; 4]) -> bool {
+        self.calibrated_xyxy
+            .is_none_or(|[left, top, right, bottom]| x0 >= left && y0 >= top && x1 <= right && y1 <= bottom)
     }
 
     /// The origin of a picture of which nothing is known, not even its size.

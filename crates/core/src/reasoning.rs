@@ -21,7 +21,7 @@ const fn mark(open: &'static str, close: &'static str, source: &'static str) -> 
 }
 
 /// The marks in use.
-pub const MARKS: [ReasoningMark; 20] = [
+pub const MARKS: [ReasoningMark; 31] = [
     mark(
         "<think>",
         "</think>",
@@ -37,11 +37,22 @@ pub const MARKS: [ReasoningMark; 20] = [
     mark("<reflection>", "</reflection>", "Reflection 70B"),
     mark("<scratchpad>", "</scratchpad>", "prompts of Anthropic"),
     mark("<cot>", "</cot>", "prompts in use"),
+    mark("<planning>", "</planning>", "prompts in use"),
+    mark("<inner_monologue>", "</inner_monologue>", "prompts in use"),
+    mark("<reasoning_content>", "</reasoning_content>", "vLLM, DeepSeek API"),
+    mark("<chain_of_thought>", "</chain_of_thought>", "prompts in use"),
+    mark("<chain-of-thought>", "</chain-of-thought>", "prompts in use"),
+    mark("<推理>", "</推理>", "prompts in use"),
+    mark("<思考>", "</思考>", "prompts in use"),
     mark("<seed:think>", "</seed:think>", "Seed-OSS"),
     mark("<longcat_think>", "</longcat_think>", "LongCat-Flash-Thinking"),
     mark("<unused94>", "<unused95>", "MedGemma"),
     mark("◁think▷", "◁/think▷", "Kimi-VL-Thinking"),
     mark("[think]", "[/think]", "Magistral"),
+    mark("[thinking]", "[/thinking]", "prompts in use"),
+    mark("[thought]", "[/thought]", "prompts in use"),
+    mark("[reasoning]", "[/reasoning]", "prompts in use"),
+    mark("<details type=\"reasoning\"", "</details>", "Open WebUI"),
     mark("<|start_thinking|>", "<|end_thinking|>", "Command A Reasoning"),
     mark("<|begin_of_thought|>", "<|end_of_thought|>", "OpenThinker, Sky-T1"),
     mark("<|inner_prefix|>", "<|inner_suffix|>", "Apertus"),
@@ -105,6 +116,7 @@ pub fn without_reasoning(reply: &str) -> Result<&str, NoAnswer> {
             after_marks(&reply[start..end], &lower[start..end])?
         }
     };
+    let rest = after_folds(rest)?;
     let rest = after_headings(rest.trim())?;
     if rest.is_empty() { Err(NoAnswer::ReasoningOnly) } else { Ok(rest) }
 }
@@ -217,6 +229,29 @@ fn after_marks<'a>(reply: &'a str, lower: &str) -> Result<&'a str, NoAnswer> {
     Ok(&reply[end..])
 }
 
+/// What follows the last fence (```` ```thinking ````) or folded part (`<summary>Thinking</summary>`) that is announced as thoughts.
+fn after_folds(reply: &str) -> Result<&str, NoAnswer> {
+    /// Characters of a title that are looked at.
+    const LONGEST: usize = 40;
+    const FOLDS: [(&str, &str); 2] = [("```", "```"), ("<summary>", "</details>")];
+    let lower = reply.to_ascii_lowercase();
+    let mut end = 0;
+    for (open, close) in FOLDS {
+        for (at, _) in lower.match_indices(open) {
+            let rest = &reply[at + open.len()..];
+            let rest = &rest[..rest.char_indices().nth(LONGEST).map_or(rest.len(), |(end, _)| end)];
+            let title = rest.split(['\n', '<']).next().unwrap_or_default();
+            let title = title.trim_matches(|c: char| !c.is_alphanumeric());
+            if at < end || announces(title) != Some(Announces::Thoughts) {
+                continue;
+            }
+            let from = at + open.len() + title.len();
+            end = end.max(from + lower[from..].find(close).ok_or(NoAnswer::Unfinished)? + close.len());
+        }
+    }
+    Ok(&reply[end..])
+}
+
 /// The last final channel of harmony's format, where the reply has channels; also where the tokens were left out
 /// and only their words remain (`analysisThe angle …assistantfinalB`).
 fn channels<'a>(reply: &'a str, lower: &str) -> Result<Option<&'a str>, NoAnswer> {
@@ -230,8 +265,18 @@ fn channels<'a>(reply: &'a str, lower: &str) -> Result<Option<&'a str>, NoAnswer
         let rest = &reply[start..];
         return Ok(Some(&rest[..rest.find("<|").unwrap_or(rest.len())]));
     }
+    // Turns named after what they hold (s1), and the words of ollama's command line.
+    const ENDS: [(&str, &str); 2] =
+        [("<|im_start|>think", "<|im_start|>answer"), ("thinking...\n", "...done thinking.")];
     let words = lower.trim_start();
     let offset = reply.len() - words.len();
+    for (open, close) in ENDS {
+        if words.starts_with(open) {
+            let end = lower.rfind(close).ok_or(NoAnswer::Unfinished)? + close.len();
+            let rest = &reply[end..];
+            return Ok(Some(&rest[..rest.find("<|").unwrap_or(rest.len())]));
+        }
+    }
     if let Some(rest) = words.strip_prefix("analysis") {
         let end =
             rest.rfind("assistantfinal").map(|at| offset + "analysis".len() + at + "assistantfinal".len());
@@ -246,7 +291,7 @@ fn channels<'a>(reply: &'a str, lower: &str) -> Result<Option<&'a str>, NoAnswer
 }
 
 /// Tokens that end a turn or begin another one, which some tools leave in a reply.
-const TURN_TOKENS: [&str; 23] = [
+const TURN_TOKENS: [&str; 24] = [
     "<|im_end|>",
     "<|im_start|>",
     "<|endoftext|>",
@@ -270,6 +315,7 @@ const TURN_TOKENS: [&str; 23] = [
     "<eos>",
     "[inst]",
     "[/inst]",
+    "<question>",
 ];
 
 /// Where the turn begins and ends by its tokens; those before the first word, and the role between them, open it.
@@ -305,6 +351,8 @@ enum Announces {
 fn announces(words: &str) -> Option<Announces> {
     Some(match words.to_lowercase().as_str() {
         "thinking"
+        | "think"
+        | "reasoning process"
         | "thought"
         | "thoughts"
         | "thought process"
@@ -314,7 +362,6 @@ fn announces(words: &str) -> Option<Announces> {
         | "chain of thought"
         | "chain-of-thought"
         | "here is my thought process"
-        | "reasoning process"
         | "思考"
         | "思考过程"
         | "推理过程"

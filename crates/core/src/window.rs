@@ -15,6 +15,15 @@ pub enum WindowFunction {
     Sigmoid,
 }
 
+/// Where values lie that a window does not reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Below it: all are shown as the first level.
+    Below,
+    /// Above it: all are shown as the last level.
+    Above,
+}
+
 /// A window in rescaled units (HU for CT, whatever the rescale gives elsewhere).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Window {
@@ -78,8 +87,56 @@ impl Window {
         }
     }
 
+    /// Which side of the window all of the values from `low` to `high` lie on; nothing where it reaches one of them,
+    /// so that a grey level is shown that is neither the first nor the last.
+    pub fn passed_by(&self, low: f64, high: f64) -> Option<Side> {
+        let half = match self.function {
+            WindowFunction::Linear => (self.width - 1.0) / 2.0,
+            WindowFunction::LinearExact | WindowFunction::Sigmoid => self.width / 2.0,
+        };
+        let (below, above) = match self.function {
+            WindowFunction::Linear => (high < self.centre - 0.5 - half, low > self.centre - 0.5 + half),
+            WindowFunction::LinearExact => (high < self.centre - half, low > self.centre + half),
+            // The curve has no edges: what is rounded to the first or last level is beyond it.
+            WindowFunction::Sigmoid => (self.level(high) == 0, self.level(low) == 255),
+        };
+        if below {
+            Some(Side::Below)
+        } else if above {
+            Some(Side::Above)
+        } else {
+            None
+        }
+    }
+
     /// `apply` on 0–255, rounded to the nearest level (numpy's `round`, half to even).
     pub fn level(&self, value: f64) -> u8 {
         (self.apply(value) * 255.0).round_ties_even() as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn a_window_that_reaches_no_value_says_on_which_side_they_are() {
+        let of = |centre, width, function| Window { centre, width, function };
+        // LINEAR: from 29.5 to 49.5, both of which it reaches.
+        let linear = of(40.0, 21.0, WindowFunction::Linear);
+        assert_eq!(linear.passed_by(0.0, 29.0), Some(Side::Below));
+        assert_eq!((linear.passed_by(0.0, 29.5), linear.passed_by(49.5, 90.0)), (None, None));
+        assert_eq!(linear.passed_by(50.0, 90.0), Some(Side::Above));
+        assert_eq!(linear.passed_by(0.0, 90.0), None);
+        let exact = of(0.5, 1.0, WindowFunction::LinearExact);
+        assert_eq!((exact.passed_by(0.0, 0.0), exact.passed_by(1.0, 1.0)), (None, None));
+        assert_eq!(
+            (exact.passed_by(-2.0, -0.1), exact.passed_by(1.1, 3.0)),
+            (Some(Side::Below), Some(Side::Above))
+        );
+        let curve = of(0.0, 10.0, WindowFunction::Sigmoid);
+        assert_eq!((curve.passed_by(-10.0, -6.0), curve.passed_by(-99.0, -20.0)), (None, Some(Side::Below)));
+        assert_eq!(of(1e9, 1.0, WindowFunction::Linear).passed_by(-1024.0, 3071.0), Some(Side::Below));
     }
 }

@@ -53,7 +53,8 @@ impl ReplyLine {
                 && let Some(picture) = pictures.get(finding.picture)
             {
                 finding.origin = picture.origin.clone();
-                if slice.is_some() {
+                // A mask without a slice is flat, whatever its picture was cut from.
+                if slice.is_some() || finding.as_mask().is_some() {
                     finding.origin.slice = slice;
                 }
             }

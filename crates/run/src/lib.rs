@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod effort;
 mod error;
 mod files;
 mod folder;
@@ -48,6 +49,7 @@ pub mod simulated;
 pub mod templates;
 mod work;
 
+pub use effort::Effort;
 pub use error::RunError;
 pub use files::replace;
 pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint};

@@ -327,8 +327,12 @@ pub fn default_template() -> PromptTemplate {
 }
 
 impl PromptTemplate {
-    /// The prompt for `sample` with its pictures decoded.
-    pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, limits: GenerationLimits) -> Ask {
+    /// The prompt for `sample` with its pictures decoded. Where `limits` ask for the options of the question, they become those that
+    /// the words of the prompt offer.
+    pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, mut limits: GenerationLimits) -> Ask {
+        if limits.options.as_ref().is_some_and(Vec::is_empty) {
+            limits.options = self.options(sample);
+        }
         let (before, after) = self.words(sample);
         let text = |words: String| (!words.is_empty()).then_some(Part::Text(words));
         let mut parts: Vec<Part> = text(before).into_iter().collect();
@@ -343,16 +347,27 @@ impl PromptTemplate {
         Ask { pictures, turns, limits }
     }
 
+    /// The replies between which a closed question lets its reader choose: the letters of its choices, or yes and no. Nothing for open
+    /// questions and those of which several choices are right.
+    pub fn options(&self, sample: &Sample) -> Option<Vec<String>> {
+        match self.kind(sample) {
+            Kind::Choice => Some(sample.choices.iter().map(|c| c.letter.to_string()).collect()),
+            Kind::YesNo if is_chinese(sample) => Some(vec!["是".to_owned(), "否".to_owned()]),
+            Kind::YesNo => Some(vec!["yes".to_owned(), "no".to_owned()]),
+            Kind::Letters | Kind::Closed | Kind::Open | Kind::Itself => None,
+        }
+    }
+
     /// The words of the user's turn before and behind the pictures.
     pub fn words(&self, sample: &Sample) -> (String, String) {
-        let chinese = sample.language.starts_with("zh");
-        let wording = self.chinese.as_ref().filter(|_| chinese).unwrap_or(&self.english);
-        let template = match &sample.target {
-            Target::Choices(_) => wording.letters.as_ref().unwrap_or(&wording.choice),
-            _ if !sample.choices.is_empty() => wording.choice.as_ref(),
-            Target::Text(_) | Target::Choice(_) | Target::Unknown => self.template(wording, sample),
-            // Boxes, counts, reports: the question says what is wanted.
-            _ => SAME,
+        let wording = self.chinese.as_ref().filter(|_| is_chinese(sample)).unwrap_or(&self.english);
+        let template: &str = match self.kind(sample) {
+            Kind::Letters => wording.letters.as_ref().unwrap_or(&wording.choice),
+            Kind::Choice => &wording.choice,
+            Kind::YesNo => &wording.yes_no,
+            Kind::Closed => &wording.closed,
+            Kind::Open => &wording.open,
+            Kind::Itself => SAME,
         };
         let fill = |part: &str| {
             // One pass, so that braces in the question are never read as a placeholder.
@@ -375,21 +390,28 @@ impl PromptTemplate {
         }
     }
 
-    fn template<'a>(&self, wording: &'a Wording, sample: &Sample) -> &'a str {
+    fn kind(&self, sample: &Sample) -> Kind {
+        match &sample.target {
+            Target::Choices(_) => return Kind::Letters,
+            _ if !sample.choices.is_empty() => return Kind::Choice,
+            Target::Text(_) | Target::Choice(_) | Target::Unknown => {}
+            // Boxes, counts, reports: the question says what is wanted.
+            _ => return Kind::Itself,
+        }
         let closed = sample.tag("answer_type").is_some_and(|t| t.eq_ignore_ascii_case("closed"));
         match self.kind_by {
             // A question without a reference may be for anything; one for a report says so itself.
             KindBy::Form if matches!(sample.target, Target::Unknown) || asks_for_report(&sample.question) => {
-                SAME
+                Kind::Itself
             }
-            KindBy::Form if asks_yes_or_no(&sample.question) => &wording.yes_no,
-            KindBy::Form => &wording.open,
+            KindBy::Form if asks_yes_or_no(&sample.question) => Kind::YesNo,
+            KindBy::Form => Kind::Open,
             KindBy::Gold => match sample.target.text().map(|t| t.trim().to_lowercase()).as_deref() {
-                Some("yes" | "no") => &wording.yes_no,
-                _ => &wording.open,
+                Some("yes" | "no") => Kind::YesNo,
+                _ => Kind::Open,
             },
-            KindBy::AnswerType if closed => &wording.closed,
-            KindBy::AnswerType => &wording.open,
+            KindBy::AnswerType if closed => Kind::Closed,
+            KindBy::AnswerType => Kind::Open,
         }
     }
 
@@ -403,6 +425,24 @@ impl PromptTemplate {
         let all: Vec<String> = choices.iter().map(write).collect();
         if self.options == OptionStyle::PythonList { format!("[{}]", all.join(", ")) } else { all.join("\n") }
     }
+}
+
+/// What a prompt asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The letter of one choice.
+    Choice,
+    /// The letters of several choices.
+    Letters,
+    YesNo,
+    Closed,
+    Open,
+    /// What the question says by itself.
+    Itself,
+}
+
+fn is_chinese(sample: &Sample) -> bool {
+    sample.language.starts_with("zh")
 }
 
 /// Does the question call for yes or no by its form? English: it opens with an auxiliary verb and

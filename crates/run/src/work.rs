@@ -1,6 +1,7 @@
 //! The loop: pictures decoded ahead of the model, prompts given to it while it has room, every reply on the
 //! disk as soon as it is done.
 
+use crate::effort::Effort;
 use crate::error::RunError;
 use crate::folder::ReplyLine;
 use crate::hidden::{Hidden, keep_names_out, without_places};
@@ -24,6 +25,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Instant;
 
 /// Hears how a run goes on; `()` does not listen.
 pub trait Progress {
@@ -42,7 +44,7 @@ pub trait Progress {
 impl Progress for () {}
 
 /// How a run ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Finished {
     /// Replies that the complete run has.
     pub total: usize,
@@ -58,6 +60,8 @@ pub struct Finished {
     pub damaged: Vec<usize>,
     /// Ended early because [`Progress::go_on`] said so.
     pub stopped: bool,
+    /// What this call took.
+    pub effort: Effort,
 }
 
 /// Why an item has no reply after a panic.
@@ -158,6 +162,7 @@ pub fn run(
         alone: Vec::new(),
         first: true,
     });
+    let began = Instant::now();
     fill(todo, plan, dataset, answerer, loader, &ledger);
     // An item must not fail because of its neighbours (memory), or results would depend on what happened to
     // be answered together and on where a run was resumed: what failed in company is tried alone.
@@ -167,7 +172,8 @@ pub fn run(
         std::mem::take(&mut ledger.alone)
     };
     fill(again, plan, dataset, answerer, loader, &ledger);
-    let Ledger { error, finished, .. } = ledger.into_inner();
+    let Ledger { error, mut finished, .. } = ledger.into_inner();
+    finished.effort.seconds = began.elapsed().as_secs_f64();
     if let Some(session) = folder.made_by.sessions.last_mut().filter(|_| at_work) {
         session.end(finished.answered, finished.failed);
         folder.write()?;
@@ -419,6 +425,9 @@ impl Ledger<'_> {
             Ok(reply) => Outcome::Reply(reply),
             Err(failure) => Outcome::Failed(failure),
         };
+        if let Outcome::Reply(reply) = &outcome {
+            self.finished.effort.add(&reply.counts);
+        }
         let failed = matches!(outcome, Outcome::Failed(_));
         let prediction = Prediction { id: asked.id, outcome, record: answer.record };
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
@@ -478,7 +487,9 @@ impl WorkSource for Feed<'_, '_> {
                 (false, ..) => return NextWork::NoMore,
                 (true, true, _) => {
                     self.idle.store(true, Ordering::Relaxed);
+                    let began = Instant::now();
                     let ready = self.ready.recv().map_err(|_| TryRecvError::Disconnected);
+                    self.ledger.borrow_mut().finished.effort.waited_s += began.elapsed().as_secs_f64();
                     self.idle.store(false, Ordering::Relaxed);
                     ready
                 }

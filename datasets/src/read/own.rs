@@ -2,7 +2,7 @@
 
 use super::files::{Root, Split};
 use super::options::{chosen, letters_of, option_columns, options};
-use super::row::{Row, Rows, python_list, sample};
+use super::row::{PICTURES, Row, Rows, python_list, sample};
 use super::values::{answer_words, corners, numbers, whole, words};
 use crate::listed::Listed;
 use loupe_core::media::WindowChoice;
@@ -72,6 +72,10 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let media = media(root, row)?;
     let choices = choices(root, row)?;
     let target = target(root, row, &choices, media.len())?;
+    let is_letter = |answer: &String| matches!(answer.as_bytes(), [b'A'..=b'J']);
+    if choices.is_empty() && matches!(&target, Target::Text(all) if all.iter().all(is_letter)) {
+        root.remark(row, "its answer is a letter and it has no choices: it is scored as an open question");
+    }
     let group = row.get("group").or_else(|| media.first().map(|m| m.name.clone())).unwrap_or_default();
     let mut tags: BTreeMap<String, String> = row
         .fields
@@ -126,7 +130,20 @@ fn elements(row: &Row, name: &str) -> Result<Vec<Value>, DataError> {
 }
 
 fn media(root: &Root, row: &Row) -> Result<Vec<MediaRef>, DataError> {
-    let (one, several) = (elements(row, "image")?, elements(row, "images")?);
+    let filled =
+        |name: &&&str| row.fields.get(**name).is_some_and(|value| !is_blank(value) || value.is_array());
+    if let (Some(empty), None) =
+        (PICTURES.iter().find(|name| row.fields.contains_key(**name)), PICTURES.iter().find(filled))
+    {
+        return Err(row.error(format!(
+            "{empty:?} is empty; a question without a picture has an empty list there ([]), or no such field"
+        )));
+    }
+    let list = |name: &str| match row.fields.get(name) {
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(Vec::new()),
+        _ => elements(row, name),
+    };
+    let (one, several) = (list("image")?, list("images")?);
     if !one.is_empty() && !several.is_empty() {
         return Err(row.error("\"image\" and \"images\" are both given; write all of them into one"));
     }
@@ -255,19 +272,34 @@ fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
     }
     if let Some(Value::Object(map)) = structured(row, "choices")? {
         let one = |(letter, text): (&String, &Value)| match (letter.chars().next(), letter.chars().count()) {
-            (Some(letter), 1) => Ok((letter, words(text))),
-            _ => Err(row.error("\"choices\" as an object needs one letter for each choice")),
+            (Some(letter), 1) if letter.is_ascii_alphabetic() => {
+                Ok((letter.to_ascii_uppercase(), words(text)))
+            }
+            _ => {
+                Err(row.error("\"choices\" as an object needs one letter for each choice; a list needs none"))
+            }
         };
         let columns: Vec<(char, Option<String>)> = map.iter().map(one).collect::<Result<_, DataError>>()?;
-        return Ok(option_columns(root, row, columns));
+        let count = columns.len();
+        return with_words(row, count, option_columns(root, row, columns));
     }
     let listed: Vec<Option<String>> = elements(row, "choices")?.iter().map(words).collect();
     if !listed.is_empty() {
-        return options(root, row, listed);
+        return with_words(row, listed.len(), options(root, row, listed)?);
     }
     let columns = row.fields.iter().filter(|(name, _)| is_choice_column(name));
     let columns = columns.filter_map(|(name, text)| Some((name.chars().next()?, words(text))));
     Ok(option_columns(root, row, columns))
+}
+
+/// Refuses options of which none has words: the question would be an open one without a word said.
+fn with_words(row: &Row, count: usize, choices: Vec<Choice>) -> Result<Vec<Choice>, DataError> {
+    if count > 0 && choices.is_empty() {
+        return Err(
+            row.error(format!("none of the {count} choices has words; an open question has no \"choices\""))
+        );
+    }
+    Ok(choices)
 }
 
 /// Nothing in it: an empty text, list or object. An empty list of places says that nothing is there, which

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The fields of pictures in loupe's own format.
+pub(super) const PICTURES: [&str; 2] = ["image", "images"];
+
 /// Rows of an annotation file; a row that breaks the format is an error of its own.
 pub(crate) type Rows = Vec<Result<Row, DataError>>;
 
@@ -57,7 +60,8 @@ impl Row {
         list.into_iter().enumerate().map(|(index, value)| Self::new(&file, index, value)).collect()
     }
 
-    /// A record of delimited text under its headings; empty cells are absent fields.
+    /// A record of delimited text under its headings; empty cells are absent fields, but for those of pictures: a question
+    /// whose picture is missing is none without a picture.
     pub(crate) fn from_record(
         file: &Arc<str>,
         (index, line): (usize, usize),
@@ -71,7 +75,9 @@ impl Row {
                 problem: format!("{} cells under {} headings", cells.len(), headings.len()),
             });
         }
-        let named = headings.iter().zip(cells).filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
+        let there = |name: &str, cell: &str| !cell.is_empty() || PICTURES.contains(&name);
+        let named =
+            headings.iter().zip(cells).filter(|(name, cell)| !name.is_empty() && there(name.as_str(), cell));
         let fields = named.map(|(name, cell)| (name.clone(), Value::String((*cell).to_owned()))).collect();
         Ok(Self { file: Arc::clone(file), index, at: Spot::Line(line), fields })
     }

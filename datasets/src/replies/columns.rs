@@ -3,7 +3,7 @@
 use super::error::JoinError;
 use super::mapping::Mapping;
 use super::options::JoinOptions;
-use super::rows::{ReplyRow, first_rows, names_of, read};
+use super::rows::{ReplyRow, names_of, read, telling_rows};
 use super::said::is_text;
 use super::tools::Tool;
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ impl Columns {
     /// Of the file of replies.
     pub(super) fn of(options: &JoinOptions) -> Result<Self, JoinError> {
         let given = &options.columns;
-        let rows = first_rows(&options.replies, given.rows.as_deref()).map_err(JoinError::Replies)?;
+        let rows = telling_rows(&options.replies, given.rows.as_deref()).map_err(JoinError::Replies)?;
         let columns = names_of(&rows);
         let names = || columns.iter().map(String::as_str);
         let tool = Tool::of(&rows).filter(|_| given.reply.is_none());
@@ -106,7 +106,7 @@ pub(super) fn described(mapping: &Mapping) -> String {
 
 /// References of a file of their own.
 pub(super) fn references(file: &Path, options: &JoinOptions) -> Result<Vec<ReplyRow>, JoinError> {
-    let first = first_rows(file, None).map_err(JoinError::References)?;
+    let first = telling_rows(file, None).map_err(JoinError::References)?;
     let columns = names_of(&first);
     let names = || columns.iter().map(String::as_str);
     let mut mapping = Mapping::guess(names().chain(["reply"])).map_err(JoinError::NoReplyColumn)?;

@@ -49,9 +49,11 @@ pub enum JoinError {
     NothingToPair,
     /// Nothing tells which row belongs to which question.
     #[error(
-        "no column of the file is an id of its rows; name it with --id-column, pair rows by the words of their questions with --by-question, or by position with --in-order ({columns})"
+        "no column of the file is an id of its rows{odd}; name it with --id-column, pair rows by the words of their questions with --by-question, or by position with --in-order ({columns})"
     )]
     NoId {
+        /// What is odd about the columns that could be.
+        odd: String,
         /// How the columns were read.
         columns: String,
     },

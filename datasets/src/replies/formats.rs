@@ -211,6 +211,10 @@ fn table(path: &Path, delimiter: u8, to: &mut dyn Rows) -> Result<(), DataError>
         match record {
             Ok(record) => {
                 let at = line(record.position());
+                if record.iter().any(|cell| std::str::from_utf8(cell).is_err()) {
+                    to.problem(bad_row(path, at, "a cell that is not in UTF-8; save the file in UTF-8"));
+                    continue;
+                }
                 let cells = names.iter().cloned().zip(record.iter().map(|cell| Value::String(lossy(cell))));
                 if !to.row(Row { number, at, key: None, value: Value::Object(cells.collect()) }) {
                     break;

@@ -8,9 +8,11 @@ use super::options::JoinOptions;
 use super::pairing::{PairBy, Paired, Pairing, Survey, pairing};
 use super::places::{Dialects, Places};
 use super::rows::{ReplyRow, Stream, stream};
+use super::tools::epochs;
 use crate::digest::{file_sha256, text_sha256};
 use crate::read::values::key;
 use loupe_core::sample::Outcome;
+use loupe_core::words::counted;
 use loupe_core::{
     DataError, Dataset, DatasetInfo, Failure, MediaLoader, PictureRecord, Prediction, Record, Reply, Sample,
 };
@@ -112,13 +114,20 @@ pub fn join<'a>(
     dataset: Option<&'a dyn Dataset>,
     loader: &'a dyn MediaLoader,
 ) -> Result<Join<'a>, JoinError> {
-    let file = &options.replies;
+    let file = &options.replies.clone();
     if options.rollouts == 0 {
         return Err(JoinError::NoRollouts);
     }
     let dialects = options.places.checked(dataset.is_some())?;
     let Columns { mut mapping, ids, tool } = Columns::of(options)?;
     let mut notes: Vec<String> = tool.map(|tool| format!("the file is one of {tool}")).into_iter().collect();
+    // Replies to one sample are no samples of their own.
+    let epochs =
+        tool.and_then(|tool| epochs(tool, file, &mapping)).filter(|n| *n > 1 && options.rollouts == 1);
+    let options = &JoinOptions { rollouts: epochs.unwrap_or(options.rollouts), ..options.clone() };
+    notes.extend(
+        epochs.map(|n| format!("{n} epochs of each sample: they are its rollouts (as with --rollouts {n})")),
+    );
     let references = options.references.as_deref().map(|file| references(file, options)).transpose()?;
     let asked: Option<Vec<Option<Asked>>> = match (dataset, &references) {
         (Some(set), _) => Some((0..set.len()).map(|i| Some(Asked::of_sample(&set.get(i).ok()?))).collect()),
@@ -271,7 +280,13 @@ fn identified(
         let found = survey(mapping)?;
         if !found.identifies(rollouts) {
             // A guessed column that is no identity.
-            notes.push(format!("column {column:?} repeats or has gaps and is no id"));
+            let why = match found.repeats.first().and_then(|first| first.split(':').next()) {
+                Some(first) => {
+                    format!("{} of an earlier row, first {first}", counted(found.repeats.len(), "value"))
+                }
+                None => format!("no value in {} of {} rows", found.rows - found.named, found.rows),
+            };
+            notes.push(format!("column {column:?} is no id: {why}"));
             continue;
         }
         let shared = theirs.as_ref().is_none_or(|ids| found.items.keys().any(|id| ids.contains(key(id))));

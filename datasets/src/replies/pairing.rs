@@ -211,7 +211,10 @@ pub(super) fn pairing(
         PairBy::Id | PairBy::Question => {
             let here = asked.iter().flatten().any(|asked| !asked.question.is_empty());
             if survey.questions == 0 || !here {
-                return Err(JoinError::NoId { columns: columns.to_owned() });
+                let odd: Vec<&str> =
+                    notes.iter().filter(|n| n.contains("is no id")).map(String::as_str).collect();
+                let odd = if odd.is_empty() { String::new() } else { format!(" ({})", odd.join("; ")) };
+                return Err(JoinError::NoId { odd, columns: columns.to_owned() });
             }
             if by == PairBy::Id {
                 notes.push(

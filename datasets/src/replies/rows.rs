@@ -1,7 +1,7 @@
 //! The rows of a reply file, one at a time.
 
 use super::fields::at;
-use super::formats::{Row, Rows, each, unreadable};
+use super::formats::{Row, Rows, each, ending, unreadable};
 use super::mapping::Mapping;
 use super::offered::offered;
 use super::said::Said;
@@ -9,7 +9,7 @@ use crate::read::options::{chosen_of, letters_of};
 use crate::read::values::{answer_words, key, whole, words};
 use loupe_core::{Choice, DataError, Sample, Spot, Target};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -105,33 +105,51 @@ pub struct Replies {
 
 /// Rows that are looked at to learn what the columns of a file hold.
 const FIRST_ROWS: usize = 20;
+/// Most rows that are kept because they have a column of their own.
+const MOST_ROWS: usize = 1000;
 
-/// The first rows of a file, each an object of named fields; none for a map from id to reply.
+/// The first rows of a file, each an object of named fields, and every later one with a column that those before it lack;
+/// none for a map from id to reply.
 ///
 /// # Errors
 /// When the file cannot be read or is of no known format.
-pub(super) fn first_rows(path: &Path, rows: Option<&str>) -> Result<Vec<Value>, DataError> {
-    struct First(Vec<Value>);
-    impl Rows for First {
+pub(super) fn telling_rows(path: &Path, rows: Option<&str>) -> Result<Vec<Value>, DataError> {
+    struct Telling {
+        rows: Vec<Value>,
+        names: HashSet<String>,
+        /// Has every row the same columns?
+        table: bool,
+    }
+    impl Rows for Telling {
         fn row(&mut self, row: Row) -> bool {
-            if row.value.is_object() {
-                self.0.push(row.value);
+            if let Some(fields) = row.value.as_object() {
+                let known = self.names.len();
+                for name in
+                    fields.keys().filter(|name| !self.names.contains(*name)).cloned().collect::<Vec<_>>()
+                {
+                    self.names.insert(name);
+                }
+                if self.rows.len() < FIRST_ROWS || self.names.len() > known {
+                    self.rows.push(row.value);
+                }
             }
-            self.0.len() < FIRST_ROWS && !(row.key.is_some() && self.0.is_empty())
+            let most = if self.table { FIRST_ROWS } else { MOST_ROWS };
+            self.rows.len() < most && !(row.key.is_some() && self.rows.is_empty())
         }
         fn problem(&mut self, _: DataError) {}
     }
-    let mut first = First(Vec::new());
-    each(path, rows, &mut first)?;
-    Ok(first.0)
+    let table = matches!(ending(path).as_str(), "csv" | "tsv" | "xlsx" | "parquet");
+    let mut telling = Telling { rows: Vec::new(), names: HashSet::new(), table };
+    each(path, rows, &mut telling)?;
+    Ok(telling.rows)
 }
 
-/// The columns of a file, from its first rows; `rows` as in [`Mapping::rows`].
+/// The columns of a file; `rows` as in [`Mapping::rows`].
 ///
 /// # Errors
 /// When the file cannot be read or is of no known format.
 pub fn columns(path: &Path, rows: Option<&str>) -> Result<Vec<String>, DataError> {
-    Ok(names_of(&first_rows(path, rows)?))
+    Ok(names_of(&telling_rows(path, rows)?))
 }
 
 /// The fields of rows, in the order in which they come up.

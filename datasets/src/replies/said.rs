@@ -3,7 +3,7 @@
 use super::failures::stored_failure;
 use crate::read::python_list;
 use crate::read::values::{kind, words};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A reply, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,10 @@ impl Said {
             Some(Value::String(text)) if is_response(text) => None,
             Some(Value::String(text)) => Some(one_of_list(text).unwrap_or_else(|| text.clone())),
             Some(Value::Array(parts)) => joined(parts),
+            Some(Value::Object(fields)) if is_message(fields) => match message(fields) {
+                Some(text) => Some(text),
+                None => return Self::Nothing("the message in this row has no text".to_owned()),
+            },
             Some(Value::Object(_)) => None,
             Some(single) => words(single),
         };
@@ -95,11 +99,31 @@ fn joined(parts: &[Value]) -> Option<String> {
     }
 }
 
+/// Is the object one message of a chat interface?
+fn is_message(fields: &Map<String, Value>) -> bool {
+    let has = |key: &str| fields.contains_key(key);
+    let bare = fields.keys().all(|key| matches!(key.as_str(), "content" | "refusal"));
+    (has("content") && (has("role") || has("refusal"))) || (bare && !fields.is_empty())
+}
+
+/// The text of a message, or the words with which the model refuses: a refusal is an answer, and one that was left
+/// out would raise the share of right ones.
+fn message(fields: &Map<String, Value>) -> Option<String> {
+    let content = match fields.get("content") {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Array(parts)) => joined(parts),
+        _ => None,
+    };
+    let refusal = || fields.get("refusal").and_then(Value::as_str).map(str::to_owned);
+    content.as_ref().filter(|text| !text.trim().is_empty()).cloned().or_else(refusal).or(content)
+}
+
 /// The text of one part of a message; an empty one of a part that is no text for people (reasoning, a call).
 fn part(value: &Value) -> Option<Option<String>> {
     let Value::Object(map) = value else { return None };
     match (map.get("text"), map.get("content")) {
         (Some(Value::String(text)), _) => Some(Some(text.clone())),
+        _ if map.get("refusal").is_some_and(Value::is_string) => Some(words(map.get("refusal")?)),
         (_, Some(Value::Array(inside))) => Some(joined(inside)),
         _ => map.contains_key("type").then_some(None),
     }
@@ -174,6 +198,35 @@ mod tests {
         }
         assert!(matches!(Said::of(None), Said::Nothing(_)));
         assert!(matches!(Said::of(Some(&json!("Request timed out."))), Said::Nothing(_)));
+    }
+
+    #[test]
+    fn a_refusal_is_a_reply() {
+        let said = |value: Value| Said::of(Some(&value));
+        let words = |text: &str| Said::Words(text.to_owned());
+        for (value, text) in [
+            (json!({"role": "assistant", "content": "B", "refusal": null}), "B"),
+            (
+                json!({"role": "assistant", "content": null, "refusal": "I can't help with that."}),
+                "I can't help with that.",
+            ),
+            (json!({"content": "", "refusal": "No."}), "No."),
+            (json!({"role": "assistant", "content": ""}), ""),
+            (
+                json!({"role": "assistant", "content": [{"type": "refusal", "refusal": "I won't."}]}),
+                "I won't.",
+            ),
+            (json!([{"type": "message", "content": [{"type": "refusal", "refusal": "Never."}]}]), "Never."),
+        ] {
+            assert_eq!(said(value.clone()), words(text), "{value}");
+        }
+        for value in [
+            json!({"role": "assistant", "content": null, "tool_calls": []}),
+            json!({"role": "assistant", "content": null, "refusal": null}),
+            json!({"content": "B", "score": 1}),
+        ] {
+            assert!(matches!(said(value.clone()), Said::Nothing(_)), "{value}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::fields::at;
 use super::mapping::Mapping;
+use super::rows::stream;
 use serde_json::Value;
+use std::path::Path;
 
 /// A tool's file, told by fields that a row has.
 pub(super) struct Tool {
@@ -19,6 +21,8 @@ pub(super) struct Tool {
     group: &'static [&'static str],
     /// Fields that say why there is no reply.
     errors: &'static [&'static str],
+    /// Field that counts the replies to one sample, from 1.
+    epoch: Option<&'static str>,
 }
 
 /// The tools, each with the place of its layout.
@@ -34,6 +38,7 @@ const TOOLS: &[Tool] = &[
         choices: &["doc.index2ans", "doc.options", "doc.choices", "doc.all_choices"],
         group: &["doc.image_id", "doc.img_id", "doc.img_name", "doc.image_name"],
         errors: &[],
+        epoch: None,
     },
     // lm_eval writes the same fields, of which only `resps` is sure.
     Tool {
@@ -46,6 +51,7 @@ const TOOLS: &[Tool] = &[
         choices: &["doc.index2ans", "doc.options", "doc.choices", "doc.all_choices"],
         group: &["doc.image_id", "doc.img_id", "doc.img_name", "doc.image_name"],
         errors: &[],
+        epoch: None,
     },
     // inspect_ai/log/_log.py, EvalSample: an `.eval` file, or `samples` of a `.json` log.
     Tool {
@@ -58,18 +64,21 @@ const TOOLS: &[Tool] = &[
         choices: &["choices", "metadata.choices", "metadata.options"],
         group: &["metadata.image", "metadata.group"],
         errors: &["error", "output.error"],
+        epoch: Some("epoch"),
     },
     // The output file of OpenAI's batch interface (/v1/chat/completions and /v1/responses).
     Tool {
         name: "OpenAI batch",
         marks: &["custom_id", "response"],
-        reply: &["response.body.choices.0.message.content", "response.body.output"],
+        // The whole message: its refusal stands beside its content.
+        reply: &["response.body.choices.0.message", "response.body.output"],
         id: &["custom_id"],
         gold: &[],
         question: &[],
         choices: &[],
         group: &[],
         errors: &["error", "response.body.error", "response.status_code"],
+        epoch: None,
     },
 ];
 
@@ -102,4 +111,11 @@ impl Tool {
             ..Mapping::default()
         }
     }
+}
+
+/// How many replies to each sample the file of the tool of this name holds, where it counts them.
+pub(super) fn epochs(tool: &str, file: &Path, mapping: &Mapping) -> Option<usize> {
+    let epoch = TOOLS.iter().find(|t| t.name == tool)?.epoch?;
+    let mapping = Mapping { sizes: vec![epoch.to_owned()], ..mapping.clone() };
+    stream(file, &mapping).flatten().filter_map(|row| row.sizes.first().copied().flatten()).max()
 }

@@ -373,3 +373,44 @@ fn an_image_that_is_not_there_is_never_no_image() {
     let iu = open("iu-xray", &dir.path().join("iu"), "all");
     assert!(iu.get(0).is_ok() && iu.get(1).unwrap_err().to_string().contains("line 3: "));
 }
+
+#[test]
+fn an_empty_picture_is_no_question_without_one() {
+    let dir = folder(&[
+        (
+            "own/set.jsonl",
+            r#"{"question": "1?", "image": null, "answer": "x"}
+{"question": "2?", "images": "", "answer": "x"}
+{"question": "3?", "image": [null], "answer": "x"}
+{"question": "4?", "image": [], "answer": "x"}
+{"question": "5?", "answer": "x"}
+{"question": "6?", "image": "x.png", "choices": ["", null], "answer": "x"}
+{"question": "7?", "image": "x.png", "choices": {"A": ""}, "answer": "x"}
+{"question": "8?", "image": {"path": "x.png", "slice": 3}, "answer": "x"}
+{"question": "9?", "image": "x.png", "choices": {"1": "lung", "2": "liver"}, "answer": "2"}
+"#,
+        ),
+        ("table/set.csv", "question,image,answer\n1?,,x\n2?,x.png,x\n3?,[],x\n"),
+    ]);
+    let rows = |name: &str, folder: &str| {
+        let set = loupe_datasets::open(name, &dir.path().join(folder), None).unwrap();
+        (0..set.len()).map(|at| set.get(at).map_err(|e| e.to_string())).collect::<Vec<_>>()
+    };
+    let own = rows("jsonl", "own");
+    for (at, problem) in [
+        (0, "\"image\" is empty"),
+        (1, "\"images\" is empty"),
+        (2, "no path"),
+        (5, "none of the 2 choices"),
+        (6, "none of the 1 choices"),
+        (8, "one letter for each choice"),
+    ] {
+        let error = own[at].as_ref().unwrap_err();
+        assert!(error.contains(problem) && error.contains(&format!("line {}", at + 1)), "{error}");
+    }
+    let media = |at: usize| own[at].as_ref().unwrap().media.len();
+    assert_eq!([3, 4, 7].map(media), [0, 0, 1]);
+    let table = rows("csv", "table");
+    assert!(table[0].as_ref().unwrap_err().contains("\"image\" is empty"));
+    assert_eq!([1, 2].map(|at| table[at].as_ref().unwrap().media.len()), [1, 0]);
+}

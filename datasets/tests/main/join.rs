@@ -174,7 +174,10 @@ fn a_guessed_id_that_repeats_gives_way_to_numbers() {
     let mut options = JoinOptions::new(dir.path().join("r.jsonl"));
     options.unreferenced = true;
     let joined = join(&options, None, &Wide).unwrap();
-    assert_eq!(joined.notes[..2], ["column \"id\" repeats or has gaps and is no id", "rows are numbered"]);
+    assert_eq!(
+        joined.notes[..2],
+        ["column \"id\" is no id: 1 value of an earlier row, first line 2 (id \"1\")", "rows are numbered"]
+    );
     assert_eq!(
         joined.notes[2],
         "columns: reply response, reference –, id –, question question, options –, group –, tags –"
@@ -230,4 +233,15 @@ fn references_that_are_letters_without_options_are_said() {
     assert_eq!([note(bare, ""), note(bare, "ABCD")], [true, false]);
     assert!(!note(r#"{"reply": "B", "answer": "B", "index2ans": {"A": "x", "B": "y"}}"#, ""));
     assert!(!note(r#"{"reply": "B", "answer": "bone"}"#, ""));
+}
+
+#[test]
+fn columns_that_come_up_late_are_found() {
+    let mut text: String =
+        (0..40).map(|n| format!("{{\"id\": \"{n}\", \"answer\": \"yes\", \"reply\": \"Yes\"}}\n")).collect();
+    text += "{\"id\": \"x\", \"choices\": [\"Pneumothorax\", \"Effusion\"], \"answer\": \"B\", \"reply\": \"Effusion\"}\n";
+    let dir = folder(&[("r.jsonl", &text)]);
+    let joined = join(&JoinOptions::new(dir.path().join("r.jsonl")), None, &Wide).unwrap();
+    let last = joined.samples().nth(40).unwrap().sample.unwrap();
+    assert_eq!((last.choices.len(), &last.target), (2, &Target::Choice('B')));
 }

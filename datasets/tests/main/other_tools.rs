@@ -105,6 +105,72 @@ fn logs_of_inspect_ai() {
     }
 }
 
+/// The replies of several epochs are rollouts of one sample, however the file orders them.
+#[test]
+fn epochs_of_inspect_ai_are_rollouts() {
+    let sample = |id: usize, epoch: usize, content: &str| {
+        let mut sample = eval_sample(id, content.into(), "B".into(), Value::Null);
+        sample["epoch"] = epoch.into();
+        sample
+    };
+    let samples =
+        [sample(1, 1, "A"), sample(2, 1, "B"), sample(1, 2, "B"), sample(2, 2, "A"), sample(1, 3, "B")];
+    let log = |samples: &[Value]| {
+        json!({"version": 2, "status": "success", "eval": {}, "samples": samples}).to_string()
+    };
+    let dir = folder(&[("log.json", &log(&samples)), ("once.json", &log(&samples[..2]))]);
+    let of_log = joined(&dir.path().join("log.json"));
+    assert_eq!((of_log.items, of_log.rollouts), (2, 3));
+    assert!(
+        of_log.notes.iter().any(|n| n.contains("3 epochs") && n.contains("--rollouts 3")),
+        "{:?}",
+        of_log.notes
+    );
+    let rollouts: Vec<_> = of_log.replies().map(|r| (r.prediction.id, r.rollout)).collect();
+    let expected = [("1", 0), ("2", 0), ("1", 1), ("2", 1), ("1", 2)].map(|(id, n)| (id.to_owned(), n));
+    assert_eq!(rollouts, expected);
+    let mut replies = of_log.replies();
+    assert_eq!((replies.by_ref().count(), replies.missing()), (5, 1));
+    assert_eq!(of_log.samples().count(), 2);
+    let once = joined(&dir.path().join("once.json"));
+    assert_eq!((once.items, once.rollouts), (2, 1));
+    // A number that was asked for counts, and what goes beyond it is named.
+    let two = JoinOptions { rollouts: 2, ..JoinOptions::new(dir.path().join("log.json")) };
+    let two = join(&two, None, &NoPictures).unwrap();
+    assert_eq!((two.rollouts, two.replies().count()), (2, 4));
+    assert!(two.problems.iter().any(|p| p.contains("--rollouts")), "{:?}", two.problems);
+}
+
+/// A model that refuses has answered.
+#[test]
+fn refusals_of_openai_are_replies() {
+    let line = |id: &str, message: Value| json!({"custom_id": id, "response": {"status_code": 200, "body": {"choices": [{"message": message}]}}, "error": null});
+    let refusal = "I'm sorry, I can't read medical images.";
+    let rows = [
+        line("a", json!({"role": "assistant", "content": "No.", "refusal": null})),
+        line("b", json!({"role": "assistant", "content": null, "refusal": refusal})),
+        line("c", json!({"role": "assistant", "content": null, "refusal": null})),
+    ];
+    let output = json!([{"type": "reasoning", "summary": []},
+        {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": refusal}]}]);
+    let response = json!({"custom_id": "a", "response": {"status_code": 200, "body": {"output": output}}, "error": null});
+    let gold = "id,answer\na,no\nb,no\nc,no\n";
+    let dir = folder(&[
+        ("chat.jsonl", &lines(&rows)),
+        ("responses.jsonl", &lines(&[response])),
+        ("gold.csv", gold),
+    ]);
+    let all = |file: &str| {
+        let mut options = JoinOptions::new(dir.path().join(file));
+        options.references = Some(dir.path().join("gold.csv"));
+        said(&join(&options, None, &NoPictures).unwrap())
+    };
+    let chat = all("chat.jsonl");
+    assert_eq!(chat[..2], [row("a", "No.", "no"), row("b", refusal, "no")]);
+    assert!(chat[2].1.starts_with("FAILED"), "{}", chat[2].1);
+    assert_eq!(all("responses.jsonl")[0], row("a", refusal, "no"));
+}
+
 #[test]
 fn output_of_the_batch_interface_of_openai() {
     let line = |id: &str, status: u32, content: Option<&str>, error: Value| {

@@ -9,8 +9,31 @@ use std::sync::LazyLock;
 /// Name of a section, and the titles it goes by in lower case.
 type Titles = (&'static str, &'static [&'static str]);
 
+/// The section of reports that tell findings and impression in one.
+pub(super) const BOTH: &str = "findings and impression";
+
 /// The titles that are understood.
-const TITLES: [Titles; 7] = [
+const TITLES: [Titles; 8] = [
+    (
+        BOTH,
+        &[
+            "findings and impression",
+            "findings and impressions",
+            "findings & impression",
+            "findings/impression",
+            "findings / impression",
+            "findings and conclusion",
+            "findings and conclusions",
+            "findings and diagnosis",
+            "impression and findings",
+            "befund und beurteilung",
+            "hallazgos e impresión",
+            "所见及诊断",
+            "所见与诊断",
+            "影像所见及诊断",
+            "影像所见及印象",
+        ],
+    ),
     (
         "findings",
         &[

@@ -1,7 +1,7 @@
 //! What of a radiology report is scored: sections and the clean-up before a metric sees them. A table
 //! of report metrics names its choice, because the figures differ more by it than by model.
 
-use super::report_headings::{section_of, sections};
+use super::report_headings::{BOTH, section_of, sections};
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -85,8 +85,8 @@ impl Preprocess {
     }
 }
 
-/// The part of a report that is scored. A report without any heading is all findings; a section that a report with
-/// headings lacks is none.
+/// The part of a report that is scored. A report without any heading is all findings; what stands under "Findings and
+/// impression" is either; a section that a report with headings lacks is none.
 ///
 /// # Errors
 /// When the part is not there.
@@ -99,11 +99,11 @@ pub fn part(report: &str, part: Part) -> Result<String, &'static str> {
     let of = |name: &str| found.get(name).cloned();
     match part {
         // What stands before the heading of the impression are the findings.
-        Part::Findings => of("findings").or_else(|| of("")).ok_or(NO_FINDINGS),
-        Part::Impression => of("impression").ok_or(NO_IMPRESSION),
+        Part::Findings => of("findings").or_else(|| of(BOTH)).or_else(|| of("")).ok_or(NO_FINDINGS),
+        Part::Impression => of("impression").or_else(|| of(BOTH)).ok_or(NO_IMPRESSION),
         Part::MedEvalKit | Part::Whole => Ok(format!(
             "Findings: {} Impression: {}.",
-            of("findings").unwrap_or_default(),
+            of("findings").or_else(|| of(BOTH)).unwrap_or_default(),
             of("impression").unwrap_or_default()
         )),
     }
@@ -143,8 +143,8 @@ pub fn reference(sections: &BTreeMap<String, String>, which: Part) -> Result<Str
     let named: BTreeMap<String, String> = sections.iter().map(titled).collect();
     let of = |name: &str| named.get(name).filter(|text| !text.trim().is_empty()).cloned();
     match which {
-        Part::Findings => of("findings").ok_or(NO_FINDINGS),
-        Part::Impression => of("impression").ok_or(NO_IMPRESSION),
+        Part::Findings => of("findings").or_else(|| of(BOTH)).ok_or(NO_FINDINGS),
+        Part::Impression => of("impression").or_else(|| of(BOTH)).ok_or(NO_IMPRESSION),
         Part::MedEvalKit | Part::Whole => Ok(joined(&named, which)),
     }
 }
@@ -188,6 +188,9 @@ mod tests {
         assert_eq!(part("Lungs clear.\nIMPRESSION: Normal.", Part::Findings).unwrap(), "Lungs clear.");
         assert_eq!(part("IMPRESSION: Normal.", Part::Findings), Err(NO_FINDINGS));
         assert_eq!(part("Lungs clear.", Part::Impression), Err(NO_IMPRESSION));
+        let both = "EXAM: CT.\nFindings and Impression: Clear.";
+        assert_eq!([Part::Findings, Part::Impression].map(|which| part(both, which).unwrap()), ["Clear."; 2]);
+        assert_eq!(part(both, Part::MedEvalKit).unwrap(), "Findings: Clear. Impression: .");
         assert_eq!(part(" ", Part::Impression).unwrap(), " ");
         assert_eq!(
             [has_sections(report), has_sections("Lungs clear."), has_sections("")],

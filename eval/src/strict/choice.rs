@@ -2,6 +2,7 @@
 
 use super::denial::Denied;
 use super::extract::{How, Span, bare, declared, refuses};
+use super::lines;
 use super::tokens::{Kind, Names, Token, own_text};
 use super::words::{is_cjk, words};
 use loupe_core::Choice;
@@ -72,7 +73,17 @@ impl<'a> Options<'a> {
         if let Some(found) = self.plain(text) {
             return found;
         }
+        if let Some(ticked) = lines::ticked(text) {
+            return match ticked[..] {
+                [one] => self.plain(one).unwrap_or(Err("no_option")),
+                [] => Err("no_option"),
+                _ => Err("several_options"),
+            };
+        }
         if span.how != How::Whole {
+            if withdrawn(text) {
+                return Err("withdrawn");
+            }
             return match self.letter_then_reason(text, false) {
                 Some(found) => found,
                 None if refuses(text) => Err("refusal"),
@@ -81,12 +92,22 @@ impl<'a> Options<'a> {
         }
         let lines: Vec<&str> = text.lines().map(bare).filter(|l| !l.is_empty()).collect();
         if let (Some(&last), true) = (lines.last(), lines.len() > 1) {
-            if self.listed(&lines) > 1 {
+            let mut alone: Vec<char> =
+                lines.iter().filter_map(|l| lone_letter(l)).filter_map(|l| self.offered(l)).collect();
+            alone.dedup();
+            let is_answer = |line: &str| self.plain(line).is_some_and(|found| found.is_ok());
+            if lines::last_is_denied(&lines, is_answer) {
+                return Err("denied");
+            }
+            if self.listed(&lines) > 1 || alone.len() > 1 {
                 return Err("several_options");
             }
             if let Some(Ok((letter, _))) = self.plain(last) {
                 return Ok((letter, "last_line"));
             }
+        }
+        if withdrawn(text) {
+            return Err("withdrawn");
         }
         if let Some(found) = self.letter_then_reason(text, true) {
             return found;
@@ -95,7 +116,7 @@ impl<'a> Options<'a> {
             return Err("refusal");
         }
         let tokens = self.names.tokens(text);
-        if self.denials(&tokens).others(&tokens) {
+        if self.denials(&tokens).others(&self.names, &tokens) {
             return Err("no_option");
         }
         match self.chosen(&tokens)[..] {
@@ -244,10 +265,16 @@ impl<'a> Options<'a> {
     /// Does the text go on with another option in the form of a list (its letter and its words, or a
     /// letter at the start of a line)?
     fn lists_more(&self, letter: char, rest: &str) -> bool {
-        let marked = rest
+        let mut marked = rest
             .char_indices()
-            .filter(|(at, c)| c.is_ascii_uppercase() && !rest[..*at].ends_with(char::is_alphanumeric));
-        marked.filter_map(|(at, _)| leading_letter(&rest[at..])).any(|(other, words_after)| {
+            .filter(|(at, _)| !rest[..*at].ends_with(char::is_alphanumeric))
+            .filter_map(|(at, c)| match c {
+                'A'..='Z' => leading_letter(&rest[at..]),
+                // b) pleural effusion
+                'a'..='z' => Some((c.to_ascii_uppercase(), rest[at + 1..].strip_prefix(')')?)),
+                _ => None,
+            });
+        marked.any(|(other, words_after)| {
             let Some(other) = self.offered(other).filter(|o| *o != letter) else { return false };
             let own = self.text_of(other);
             let longest = own.iter().map(String::len).sum::<usize>() * 2 + 40;
@@ -322,6 +349,10 @@ impl<'a> Options<'a> {
             .filter_map(|at| {
                 let Kind::Letter(letter) = tokens[at].kind else { return None };
                 self.names.at(tokens, at).filter(|(named, _)| *named == letter)?;
+                // "Is the answer A?" asks.
+                if tokens.get(at + 1).is_some_and(|t| t.is_mark(&['?'])) {
+                    return None;
+                }
                 (said_before(tokens, at) || said_behind(tokens, at)).then_some(letter)
             })
             .filter(|l| !self.denied.contains(l))
@@ -337,7 +368,7 @@ impl<'a> Options<'a> {
         let said = words(text);
         let tokens = self.names.tokens(text);
         let denials = self.denials(&tokens);
-        if said.len() > LONGEST_SENTENCE || denials.others(&tokens) {
+        if said.len() > LONGEST_SENTENCE || denials.others(&self.names, &tokens) {
             return None;
         }
         let mut hits: Vec<(usize, usize, char)> = Vec::new();
@@ -358,6 +389,29 @@ impl<'a> Options<'a> {
         letters.dedup();
         if let [letter] = letters[..] { Some(letter) } else { None }
     }
+}
+
+/// Before "answer" and its like: it is not the one that the reply gives.
+const OTHERS: [&str; 14] = [
+    "alternative",
+    "second",
+    "third",
+    "other",
+    "another",
+    "previous",
+    "wrong",
+    "incorrect",
+    "possible",
+    "tempting",
+    "student",
+    "students",
+    "user",
+    "your",
+];
+
+/// Does the text take back what it says ("A, no wait")?
+fn withdrawn(text: &str) -> bool {
+    words(text).iter().any(|w| matches!(w.as_str(), "wait" | "scratch"))
 }
 
 /// Options named beside the one that is read.
@@ -414,6 +468,10 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
         let said: String = start
             .map_or_else(String::new, |s| tokens[s..=at - over].iter().map(|t| t.word.as_str()).collect());
         return ["选", "选择", "选项", "答案是", "答案为", "答案"].iter().any(|c| said.ends_with(c));
+    }
+    // "Alternative answer: B", "the student's choice B": not the reply's own.
+    if before(over + 1).is_some_and(|t| t.is_word(&OTHERS)) {
+        return false;
     }
     let went = cue.is_word(&["with", "for", "on"])
         && before(over + 1).is_some_and(|t| t.is_word(&["go", "going", "opt", "settle", "went"]));
@@ -478,6 +536,8 @@ pub(super) fn lone_letter(text: &str) -> Option<char> {
     }
     let text =
         text.strip_suffix("选项").or_else(|| text.strip_suffix('项')).unwrap_or(text).trim_matches(around);
+    let text =
+        text.strip_prefix("\\(").and_then(|t| t.strip_suffix("\\")).unwrap_or(text).trim_matches(around);
     let mut chars = text.chars();
     chars.next().filter(|c| c.is_ascii_alphabetic() && chars.next().is_none())
 }

@@ -1,7 +1,7 @@
 //! Words by which replies rule options out; how they are used is in `denial`.
 
 /// Words that deny what follows them.
-pub(super) const NEGATORS: [&str; 27] = [
+pub(super) const NEGATORS: [&str; 29] = [
     "not",
     "isnt",
     "arent",
@@ -29,10 +29,12 @@ pub(super) const NEGATORS: [&str; 27] = [
     "ليس",
     "ليست",
     "لا",
+    "لم",
+    "لن",
 ];
 
 /// Between a negator and what it denies.
-pub(super) const BETWEEN: [&str; 48] = [
+pub(super) const BETWEEN: [&str; 67] = [
     "be",
     "is",
     "the",
@@ -81,14 +83,50 @@ pub(super) const BETWEEN: [&str; 48] = [
     "simply",
     "really",
     "out",
+    "it",
+    "this",
+    "that",
+    "there",
+    "case",
+    "due",
+    "يوجد",
+    "توجد",
+    "يظهر",
+    "تظهر",
+    "يبدو",
+    "أرى",
+    "هناك",
+    "دليل",
+    "علامات",
+    "وجود",
+    "على",
+    "من",
+    "أي",
 ];
 
 /// "No pneumonia" denies pneumonia; "no A" is not said.
-pub(super) const WITHOUT: [&str; 9] =
-    ["no", "without", "absent", "absence", "lacks", "lack", "lacking", "negative", "denies"];
+pub(super) const WITHOUT: [&str; 17] = [
+    "no",
+    "without",
+    "absent",
+    "absence",
+    "lacks",
+    "lack",
+    "lacking",
+    "negative",
+    "denies",
+    "بدون",
+    "دون",
+    "عدم",
+    "خال",
+    "خالية",
+    "ينفي",
+    "تنفي",
+    "نفي",
+];
 
 /// Verbs that rule out what follows them, "rule", "cross" and "strike" with "out".
-pub(super) const EXCLUDES: [&str; 34] = [
+pub(super) const EXCLUDES: [&str; 37] = [
     "exclude",
     "excludes",
     "excluded",
@@ -123,13 +161,16 @@ pub(super) const EXCLUDES: [&str; 34] = [
     "crossing",
     "strike",
     "استبعاد",
+    "refuse",
+    "refuses",
+    "decline",
 ];
 
 /// Before an option or the word for it.
 pub(super) const FAULTY: [&str; 3] = ["wrong", "incorrect", "false"];
 
 /// Behind an option and a form of "to be".
-pub(super) const DENYING: [&str; 41] = [
+pub(super) const DENYING: [&str; 49] = [
     "incorrect",
     "wrong",
     "false",
@@ -171,6 +212,88 @@ pub(super) const DENYING: [&str; 41] = [
     "مستبعد",
     "مستبعدة",
     "unlikelier",
+    "resolved",
+    "gone",
+    "doubtful",
+    "سلبي",
+    "سلبية",
+    "منفي",
+    "mistake",
+    "mistaken",
+];
+
+/// Behind the words of an option alone ("pneumothorax: none"), since a letter may stand before such words as its own.
+pub(super) const GONE: [&str; 3] = ["none", "negative", "free"];
+
+/// Chinese words of denial before the words of an option, the longest first.
+pub(super) const WITHOUT_ZH: [&str; 14] =
+    ["排除", "除外", "没有", "沒有", "缺乏", "缺少", "否认", "不", "没", "沒", "未", "无", "無", "非"];
+
+/// May stand between a Chinese word of denial and what it denies.
+pub(super) const BETWEEN_ZH: [&str; 38] = [
+    "发现",
+    "看到",
+    "看见",
+    "见到",
+    "观察到",
+    "检测到",
+    "显示",
+    "提示",
+    "出现",
+    "存在",
+    "明显",
+    "明确",
+    "确切",
+    "典型",
+    "显著",
+    "任何",
+    "证据",
+    "迹象",
+    "征象",
+    "可能",
+    "支持",
+    "考虑",
+    "符合",
+    "表现",
+    "诊断",
+    "认为",
+    "属于",
+    "太",
+    "大",
+    "很",
+    "像",
+    "有",
+    "是",
+    "为",
+    "的",
+    "见",
+    "到",
+    "了",
+];
+
+/// Chinese words that hold a character of denial and deny nothing.
+pub(super) const HARMLESS_ZH: [&str; 21] = [
+    "不规则",
+    "不均匀",
+    "不同",
+    "不均",
+    "不清",
+    "不典型",
+    "不完全",
+    "不透明",
+    "不对称",
+    "不仅",
+    "不但",
+    "不全",
+    "不齐",
+    "非常",
+    "非特异",
+    "无论",
+    "无疑",
+    "不错",
+    "未来",
+    "未分化",
+    "除了",
 ];
 
 /// Verbs that speak of the last option of a list.
@@ -244,7 +367,7 @@ pub(super) const LEADING_UP: [&str; 58] = [
 ];
 
 /// Words that turn the naming of an option into its contrary, wherever they stand.
-pub(super) const DENIALS: [&str; 36] = [
+pub(super) const DENIALS: [&str; 75] = [
     "not",
     "no",
     "without",
@@ -281,4 +404,43 @@ pub(super) const DENIALS: [&str; 36] = [
     "absent",
     "than",
     "against",
+    "doubt",
+    "doubts",
+    "doubtful",
+    "none",
+    "nothing",
+    "anything",
+    "absence",
+    "lack",
+    "lacks",
+    "lacking",
+    "denies",
+    "deny",
+    "refuse",
+    "refuses",
+    "hardly",
+    "barely",
+    "rule",
+    "rules",
+    "resolved",
+    "impossible",
+    "improbable",
+    "reject",
+    "rejects",
+    "dismiss",
+    "contradicts",
+    "fails",
+    "لا",
+    "ليس",
+    "ليست",
+    "غير",
+    "بدون",
+    "دون",
+    "لم",
+    "لن",
+    "عدم",
+    "نفي",
+    "ينفي",
+    "تنفي",
+    "استبعاد",
 ];

@@ -4,7 +4,8 @@
 //! ("A cannot be excluded", 不能排除A) deny nothing. No rule may read a denied option as the answer.
 
 use super::cues::{
-    AUXILIARIES, BETWEEN, DENIALS, DENYING, EXCLUDES, FAULTY, LEADING_UP, NEGATORS, SINGULAR, WITHOUT,
+    AUXILIARIES, BETWEEN, BETWEEN_ZH, DENIALS, DENYING, EXCLUDES, FAULTY, GONE, HARMLESS_ZH, LEADING_UP,
+    NEGATORS, SINGULAR, WITHOUT, WITHOUT_ZH,
 };
 use super::tokens::{Kind, Names, Token};
 
@@ -34,7 +35,7 @@ impl Denied {
             if let Some(cue) = cue_before(all, at, by_words) {
                 denied.add(list.iter().copied(), cue);
             }
-            if let Some((cue, whole)) = cue_behind(names, all, end) {
+            if let Some((cue, whole)) = cue_behind(names, all, end, by_words) {
                 let last = list.len().saturating_sub(1);
                 denied.add(list.into_iter().skip(if whole { 0 } else { last }), cue);
             }
@@ -50,9 +51,28 @@ impl Denied {
         self.cues.extend(cue);
     }
 
-    /// Do words of denial stand in the text that deny none of the options?
-    pub(super) fn others(&self, all: &[Token]) -> bool {
-        all.iter().enumerate().any(|(at, t)| t.is_word(&DENIALS) && !self.cues.contains(&at))
+    /// Do words of denial stand in the text that deny none of the options? Those in the words of an option are its own.
+    pub(super) fn others(&self, names: &Names, all: &[Token]) -> bool {
+        let mut at = 0;
+        let mut han = String::new();
+        while let Some(token) = all.get(at) {
+            if let Some((_, end)) = names.text_at(all, at) {
+                han.push(' ');
+                at = end.max(at + 1);
+                continue;
+            }
+            let cue = self.cues.contains(&at);
+            if !cue && (token.is_word(&DENIALS) || denies_here(all, at)) {
+                return true;
+            }
+            han.push(match token.kind {
+                Kind::Han if !cue => token.word.chars().next().unwrap_or(' '),
+                _ => ' ',
+            });
+            at += 1;
+        }
+        let said = HARMLESS_ZH.iter().fold(han, |said, harmless| said.replace(harmless, " "));
+        WITHOUT_ZH.iter().any(|cue| said.contains(cue)) || said.contains("阴性")
     }
 }
 
@@ -132,7 +152,7 @@ fn cue_before(all: &[Token], at: usize, by_words: bool) -> Option<std::ops::Rang
         let t = &all[i];
         let word_before = |n: usize| i.checked_sub(n).map(|b| &all[b]);
         match t.kind {
-            Kind::Han => return han_before(all, i),
+            Kind::Han => return han_before(all, i).or_else(|| by_words.then(|| han_without(all, i))?),
             Kind::Mark('(' | '[' | '*' | '_' | '"' | '\'' | '`' | '{' | ':') => {}
             Kind::Mark(_) | Kind::Line => return None,
             _ if t.is_word(&["than"]) => {
@@ -145,9 +165,18 @@ fn cue_before(all: &[Token], at: usize, by_words: bool) -> Option<std::ops::Rang
                 let verb = !out || (i + 1..at).any(|n| all[n].is_word(&["out"]));
                 return (verb && !denied_cue(all, i)).then_some(i..at);
             }
-            _ if t.is_word(&["of"]) && word_before(1).is_some_and(|t| t.is_word(&["instead"])) => {
+            _ if t.is_word(&["of"]) && word_before(1).is_some_and(|t| t.is_word(&["instead", "free"])) => {
                 return Some(i - 1..at);
             }
+            _ if t.is_word(&["from"]) && word_before(1).is_some_and(|t| t.is_word(&["far"])) => {
+                return Some(i - 1..at);
+            }
+            _ if t.is_word(&["but"]) && word_before(1).is_some_and(|t| t.is_word(&["anything"])) => {
+                return Some(i - 1..at);
+            }
+            // "no doubt it is A" speaks for A.
+            _ if t.is_word(&["doubt", "doubts"]) => return (!denied_cue(all, i)).then_some(i..at),
+            _ if denies_here(all, i) => return Some(i..at),
             _ if t.is_word(&NEGATORS) => {
                 let only = all.get(i + 1).is_some_and(|t| t.is_word(&["only", "just", "merely"]));
                 return (!only).then_some(i..at);
@@ -161,6 +190,14 @@ fn cue_before(all: &[Token], at: usize, by_words: bool) -> Option<std::ops::Rang
     None
 }
 
+/// "least" but in "at least", and "free" in "free of".
+fn denies_here(all: &[Token], at: usize) -> bool {
+    let word =
+        |at: Option<usize>, said: &str| at.and_then(|at| all.get(at)).is_some_and(|t| t.is_word(&[said]));
+    (word(Some(at), "least") && !word(at.checked_sub(1), "at"))
+        || (word(Some(at), "free") && word(Some(at + 1), "of"))
+}
+
 /// Is the verb at `at` itself denied ("cannot exclude", "hard to rule out")?
 fn denied_cue(all: &[Token], at: usize) -> bool {
     const HARD: [&str; 4] = ["difficult", "hard", "unable", "impossible"];
@@ -168,6 +205,28 @@ fn denied_cue(all: &[Token], at: usize) -> bool {
         .map_while(|n| at.checked_sub(n).map(|b| &all[b]))
         .take_while(|t| matches!(t.kind, Kind::Word))
         .any(|t| (t.is_word(&NEGATORS) && !t.is_word(&["than", "against"])) || t.is_word(&HARD))
+}
+
+/// The Chinese words that end at `at` deny the words of an option behind them (没有气胸, 未见明显气胸, 不太可能是气胸).
+fn han_without(all: &[Token], at: usize) -> Option<std::ops::Range<usize>> {
+    let start = (0..=at).rev().take(16).take_while(|i| all[*i].kind == Kind::Han).last()?;
+    let said: String = all[start..=at].iter().map(|t| t.word.as_str()).collect();
+    let mut rest = said.as_str();
+    while let Some(shorter) = BETWEEN_ZH.iter().find_map(|w| rest.strip_suffix(w)) {
+        // 没有 is a word of denial as a whole.
+        if WITHOUT_ZH.iter().any(|cue| cue.chars().count() > 1 && rest.ends_with(cue)) {
+            break;
+        }
+        rest = shorter;
+    }
+    let cue = WITHOUT_ZH.iter().find(|cue| rest.ends_with(**cue))?;
+    let before = rest.strip_suffix(cue)?;
+    // 是不是, 有没有 ask; 不能排除 and 不是没有 deny the denial.
+    let asks = ["是", "有", "能", "会"].iter().any(|w| before.ends_with(w))
+        && matches!(*cue, "不" | "没" | "没有" | "无");
+    let twice =
+        ["不", "不能", "无法", "未", "难以", "不可", "不是", "并非"].iter().any(|w| before.ends_with(w));
+    (!asks && !twice).then_some(start..at + 1)
 }
 
 /// The Chinese words that end at `at` deny what follows.
@@ -211,7 +270,12 @@ fn leads_up(t: &Token) -> bool {
 }
 
 /// The cue behind an option (or a list of them) that ends before `at`, and whether it speaks of the whole list.
-fn cue_behind(names: &Names, all: &[Token], at: usize) -> Option<(std::ops::Range<usize>, bool)> {
+fn cue_behind(
+    names: &Names,
+    all: &[Token],
+    at: usize,
+    by_words: bool,
+) -> Option<(std::ops::Range<usize>, bool)> {
     let mut i = at;
     let mut verdict_only = false;
     // Brackets that close, a remark in brackets, then perhaps a colon or a dash.
@@ -290,7 +354,10 @@ fn cue_behind(names: &Names, all: &[Token], at: usize) -> Option<(std::ops::Rang
             let speaks = !verdict_only || judged || next(1).is_some_and(|t| t.is_word(&["likely"]));
             return (!twice && !another && speaks).then_some((n..after.max(n + 1), !singular));
         }
-        if t.is_word(&DENYING) || (n > i && t.is_word(&["unlike"])) {
+        let least =
+            t.is_word(&["least"]) && next(1).is_some_and(|t| t.is_word(&["likely", "probable", "plausible"]));
+        if t.is_word(&DENYING) || least || (by_words && t.is_word(&GONE)) || (n > i && t.is_word(&["unlike"]))
+        {
             return Some((n..n + 1, !singular));
         }
         if t.is_word(&["no"]) && next(1).is_some_and(|t| t.is_word(&["longer"])) {
@@ -309,13 +376,31 @@ fn han_behind(all: &[Token], at: usize) -> Option<(std::ops::Range<usize>, bool)
         "选项", "项", "答案", "是", "为", "均", "都", "皆", "也", "则", "就", "的", "说法", "描述", "明显",
         "应该", "应", "可以", "可", "被", "已", "予以", "故", "显然",
     ];
-    const DENYING: [&str; 12] =
-        ["错误", "错", "不", "排除", "除外", "否定", "有误", "欠妥", "矛盾", "未", "没有", "无法成立"];
+    const DENYING: [&str; 16] = [
+        "错误",
+        "错",
+        "不",
+        "排除",
+        "除外",
+        "否定",
+        "有误",
+        "欠妥",
+        "矛盾",
+        "未",
+        "没有",
+        "无法成立",
+        "阴性",
+        "可能性不",
+        "可能性小",
+        "可能性低",
+    ];
     const NEUTRAL: [&str; 7] = ["不能排除", "不排除", "未排除", "不能除外", "未能排除", "不错", "不可排除"];
     let run: Vec<&Token> = all[at..].iter().take(16).take_while(|t| t.kind == Kind::Han).collect();
     let said: String = run.iter().map(|t| t.word.as_str()).collect();
     let mut rest = said.as_str();
-    while let Some(after) = BETWEEN.iter().find_map(|w| rest.strip_prefix(w)) {
+    while !NEUTRAL.iter().chain(&DENYING).any(|w| rest.starts_with(w))
+        && let Some(after) = BETWEEN.iter().find_map(|w| rest.strip_prefix(w))
+    {
         rest = after;
     }
     if NEUTRAL.iter().any(|w| rest.starts_with(w)) {
@@ -332,5 +417,5 @@ pub(super) fn faulted(rest: &str) -> bool {
     let tokens = none.tokens(rest);
     let opens = tokens.iter().find(|t| !t.is_mark(&['"', '\'', '*', '`', ')']));
     let verb = ["is", "would", "cannot", "seems", "was", "isnt", "wouldnt", "can"];
-    opens.is_some_and(|t| t.is_word(&verb)) && cue_behind(&none, &tokens, 0).is_some()
+    opens.is_some_and(|t| t.is_word(&verb)) && cue_behind(&none, &tokens, 0, false).is_some()
 }

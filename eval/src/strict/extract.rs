@@ -54,8 +54,65 @@ pub(super) fn extract(reply: &str) -> Result<Span<'_>, &'static str> {
             Ok(Span { text: text.trim(), how, reply })
         };
     }
+    if let Some(text) = json_answer(reply) {
+        let text = text.trim();
+        return if text.is_empty() { Err("empty") } else { Ok(Span { text, how: How::Declared, reply }) };
+    }
+    if opens_with_reasons(reply) {
+        return Err("reasoning_only");
+    }
     let whole = Span { text: reply, how: How::Whole, reply };
     Ok(declared(&whole).unwrap_or(whole))
+}
+
+/// Is the reply a JSON object, whole or cut off, that opens with the field of its reasons and has no field of an answer?
+fn opens_with_reasons(reply: &str) -> bool {
+    const REASONS: [&str; 10] = [
+        "thought",
+        "thoughts",
+        "thinking",
+        "reasoning",
+        "reason",
+        "reasons",
+        "rationale",
+        "analysis",
+        "explanation",
+        "思考",
+    ];
+    let body = reply.trim().trim_start_matches("```json").trim_start_matches('`').trim_start();
+    let Some(first) = body.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else {
+        return false;
+    };
+    let key = first.split('"').next().unwrap_or_default().to_lowercase();
+    let answers = ["\"answer", "\"final", "\"choice", "\"option", "\"prediction", "\"response", "\"label"];
+    let lower = body.to_ascii_lowercase();
+    REASONS.contains(&key.as_str()) && !answers.iter().any(|name| lower.contains(name))
+}
+
+/// The answer's field of a reply that is one JSON object, perhaps in a fence; other fields are reasons.
+fn json_answer(reply: &str) -> Option<&str> {
+    const KEYS: [&str; 9] = [
+        "final_answer",
+        "final answer",
+        "answer",
+        "final",
+        "choice",
+        "option",
+        "prediction",
+        "response",
+        "答案",
+    ];
+    let body = reply.trim().trim_start_matches("```json").trim_matches('`').trim();
+    if !body.starts_with('{') || !body.ends_with('}') {
+        return None;
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body).ok()?;
+    let named = |key: &&str| object.iter().find(|(name, _)| name.trim().to_lowercase() == **key);
+    let (name, value) = KEYS.iter().find_map(named)?;
+    // Where the value stands in the reply; one with escapes in it stands there otherwise.
+    let from = body.find(&format!("\"{name}\""))? + name.len() + 2;
+    let at = body[from..].find(value.as_str()?)?;
+    body.get(from + at..from + at + value.as_str()?.len())
 }
 
 /// The declaration in the reply of `span`, if there is one: for a box that holds a formula and no answer.
@@ -110,7 +167,32 @@ fn braces(text: &str) -> Option<&str> {
 /// Where the words of the last declaration with `noun` begin. Looks at a few characters around each
 /// noun only, so that a reply of a megabyte costs no more than its length.
 fn last_declared(lower: &str, noun: &str) -> Option<usize> {
-    const DENIED: [&str; 16] = [
+    const DENIED: [&str; 41] = [
+        "second most likely",
+        "second best",
+        "second",
+        "third",
+        "next most likely",
+        "next best",
+        "less likely",
+        "least likely",
+        "other",
+        "common",
+        "your",
+        "their",
+        "his",
+        "her",
+        "其次",
+        "其次可能",
+        "not the case that the",
+        "not true that the",
+        "false that the",
+        "doubt the",
+        "doubt that the",
+        "doubtful that the",
+        "if the",
+        "whether the",
+        "unless the",
         "wrong",
         "incorrect",
         "false",
@@ -136,6 +218,16 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
         let before = &lower[..trimmed(&lower[..at])];
         let word_starts = !noun.is_ascii() || !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
         let chosen = CHOSEN.iter().find_map(|w| before.strip_suffix(w));
+        let before = before.trim_end_matches('的');
+        // "The student's answer was B", but not "the question's answer".
+        let whose =
+            before.strip_suffix("'s").is_some_and(|b| !b.ends_with("question") && !b.ends_with("problem"));
+        // "If the lung were collapsed the answer would be B."
+        let clause = &before[before.rfind(['.', '\n', '!', '?', ';']).map_or(0, |at| at + 1)..];
+        let supposed = rest_is_would(&lower[at + noun.len()..])
+            && clause
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|w| matches!(w, "if" | "unless" | "were" | "had"));
         // "not the correct answer" is denied as "not the answer" is.
         let denied = [Some(before), chosen].into_iter().flatten().any(|b| {
             let b = &b[..trimmed(b)];
@@ -145,7 +237,7 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
             })
         });
         // "option" and "choice" declare only as "the correct option is"; alone they mention.
-        if !word_starts || denied || (mentions && chosen.is_none()) {
+        if !word_starts || denied || whose || supposed || (mentions && chosen.is_none()) {
             return None;
         }
         let start = at + noun.len() + after_copula(&lower[at + noun.len()..])?;
@@ -156,11 +248,25 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
     })
 }
 
+/// Does "would" follow the noun?
+fn rest_is_would(rest: &str) -> bool {
+    rest.trim_start().starts_with("would ")
+}
+
 /// Bytes from behind the noun to the declared words: over markup, then a colon or a form of "to be".
 fn after_copula(rest: &str) -> Option<usize> {
     const MARKUP: [char; 6] = ['*', '_', ' ', '"', '\'', '`'];
-    const BETWEEN: [&str; 8] =
-        ["s ", "choice ", "option ", "letter ", "here ", "to the question ", "to this question ", "choice:"];
+    const BETWEEN: [&str; 9] = [
+        "الصحيحة ",
+        "s ",
+        "choice ",
+        "option ",
+        "letter ",
+        "here ",
+        "to the question ",
+        "to this question ",
+        "choice:",
+    ];
     const BE: [&str; 16] = [
         "is",
         "are",
@@ -205,6 +311,7 @@ fn after_copula(rest: &str) -> Option<usize> {
     let text = text
         .strip_prefix([':', '=', '→'])
         .or_else(|| text.strip_prefix("->"))
+        .or_else(|| ["- ", "– ", "— "].iter().find_map(|dash| text.strip_prefix(dash)))
         .or_else(be)
         .or_else(|| HAN.iter().find_map(|w| text.strip_prefix(w)))?;
     let mut text = text.trim_start_matches(|c: char| c.is_whitespace() || MARKUP.contains(&c) || c == ':');
@@ -265,7 +372,25 @@ pub(super) fn refuses(text: &str) -> bool {
         "غير متأكد",
     ];
     let lower = text.to_lowercase();
-    SIGNS.iter().any(|s| lower.contains(s))
+    SIGNS.iter().any(|s| lower.contains(s)) || misses_image(&lower)
+}
+
+/// Does the reply, in lower case, say that it has no picture to look at, or ask for one?
+pub(super) fn misses_image(lower: &str) -> bool {
+    const ASKS: [&str; 6] = ["upload", "provide", "share", "attach", "send", "resend"];
+    const ITS: [&str; 4] = ["the image", "an image", "your image", "the picture"];
+    const BLIND: [&str; 8] = [
+        "cannot see the image",
+        "can't see the image",
+        "cannot view the image",
+        "can't view the image",
+        "don't see an image",
+        "do not see an image",
+        "no image was provided",
+        "no image is attached",
+    ];
+    let asks = || ASKS.iter().any(|verb| ITS.iter().any(|its| lower.contains(&format!("{verb} {its}"))));
+    BLIND.iter().any(|s| lower.contains(s)) || asks()
 }
 
 /// The rule with the way in which its span was found.

@@ -2,6 +2,7 @@
 
 use super::choice::{Options, REASONS, announced};
 use super::extract::{How, Span, bare, refuses};
+use super::lines;
 use super::tokens::{Kind, Token};
 use loupe_core::Choice;
 
@@ -14,6 +15,13 @@ pub(super) fn read(
     let options = Options::new(choices, span.reply, exception);
     let text = bare(span.text);
     let last = || text.lines().rev().map(bare).find(|l| !l.is_empty()).filter(|l| *l != text);
+    if let Some(ticked) = lines::ticked(text) {
+        let sets: Option<Vec<Vec<char>>> = ticked.iter().map(|one| options.set(one)?.ok()).collect();
+        let mut letters: Vec<char> = sets.ok_or("no_option")?.concat();
+        letters.sort_unstable();
+        letters.dedup();
+        return if letters.is_empty() { Err("no_option") } else { Ok((letters, "letters")) };
+    }
     let found = match (options.set(text), span.how) {
         (Some(found), _) => found.map(|letters| (letters, "letters")),
         (None, How::Whole) => match last().and_then(|line| options.set(line)) {

@@ -10,6 +10,7 @@ mod denial;
 mod extract;
 mod figures;
 mod letters;
+mod lines;
 mod masks;
 mod measurements;
 mod polarity;

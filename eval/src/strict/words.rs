@@ -3,6 +3,7 @@
 use loupe_core::text_form::text_form;
 
 /// The text in [`text_form`] and lower case; punctuation to spaces, points and commas inside numbers kept or dropped;
+/// signs of comparison before a number kept (<5 is not >5), `x` and `/` between numbers words, powers kept apart from digits;
 /// numbers without needless zeros, apart from their unit, units by their symbol; articles dropped; number words up to
 /// ten as digits; `x ray` as `xray`; each Chinese, Japanese or Korean character a word of its own, but for what says
 /// that something is normal or not (不正常 holds no 正常); Arabic letters without their variants.
@@ -21,6 +22,13 @@ pub(super) fn words(text: &str) -> Vec<String> {
         let digit = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
         let after_digit = before.is_some_and(char::is_ascii_digit);
         let next_digit = digit(at + 1);
+        let spaced = |mut i: usize| {
+            while chars.get(i).is_some_and(|c| *c == ' ') {
+                i += 1;
+            }
+            digit(i)
+        };
+        let digit_before = || chars[..at].iter().rev().find(|c| **c != ' ').is_some_and(char::is_ascii_digit);
         let mut n = 1;
         match c {
             '.' if after_digit && next_digit => word.push('.'),
@@ -29,6 +37,25 @@ pub(super) fn words(text: &str) -> Vec<String> {
             ',' if after_digit && next_digit && thousands(&chars, at) => {}
             '\'' => {}                                                           // don't, Crohn's
             '^' if before.is_some_and(|b| b.is_alphabetic()) && next_digit => {} // cm^2
+            '^' if after_digit && (next_digit || (chars.get(at + 1) == Some(&'-') && digit(at + 2))) => {
+                word.push('^'); // 10^3, 10^-3
+            }
+            '-' if word.ends_with('^') => word.push('-'),
+            '<' | '>' | '≤' | '≥' if spaced(at + 1) => {
+                end(&mut word);
+                word.push(c);
+                end(&mut word);
+            }
+            '<' | '>' if chars.get(at + 1) == Some(&'=') && spaced(at + 2) => {
+                end(&mut word);
+                word.push(if c == '<' { '≤' } else { '≥' });
+                end(&mut word);
+            }
+            'x' | '×' | '*' | '/' if digit_before() && spaced(at + 1) => {
+                end(&mut word);
+                word.push(if c == '/' { '/' } else { 'x' });
+                end(&mut word);
+            }
             c if is_cjk(c) => {
                 end(&mut word);
                 let said = POLAR_ZH

@@ -1,11 +1,22 @@
 //! Yes or no.
 
 use super::denial::faulted;
-use super::extract::{How, Span, bare, declared, refuses};
+use super::extract::{How, Span, bare, declared, misses_image, refuses};
+use super::lines;
 use super::polarity::{opening_ar, opening_zh};
 
 const YES: [&str; 5] = ["yes", "yeah", "yep", "yup", "true"];
 const NO: [&str; 4] = ["no", "nope", "nah", "false"];
+
+/// Behind a yes or no: nothing is answered.
+const UNDETERMINED: [&str; 6] = [
+    "cannot determine that",
+    "can't determine that",
+    "cannot be determined",
+    "can't be determined",
+    "unable to determine that",
+    "not possible to determine",
+];
 
 /// The answer and the rule, or the reason why none was read.
 type Found = Result<(bool, &'static str), &'static str>;
@@ -33,7 +44,16 @@ fn read_span(span: &Span<'_>, question: &str) -> Found {
     if ["i'm sorry", "i am sorry", "as an ai", "can't assist", "cannot assist", "抱歉"]
         .iter()
         .any(|s| lower.contains(s))
+        || misses_image(&lower)
     {
+        return Err("refusal");
+    }
+    let lines: Vec<&str> = text.lines().map(bare).filter(|line| !line.is_empty()).collect();
+    let is_answer = |line: &str| matches!(opening(line, question), Ok(Some(_)));
+    if lines.len() > 1 && lines::last_is_denied(&lines, is_answer) {
+        return Err("denied");
+    }
+    if first.is_some() && UNDETERMINED.iter().any(|s| lower.contains(s)) {
         return Err("refusal");
     }
     let last = match text.rsplit_once('\n') {
@@ -68,11 +88,22 @@ fn opening(text: &str, question: &str) -> Result<Option<(bool, &'static str)>, &
     if rest.trim_matches(|c: char| c.is_whitespace() || c.is_ascii_punctuation() || c == '。').is_empty() {
         return Ok(Some((answer, "word")));
     }
+    // "No. 3", "No 2": a number; "Yes? …": a question.
+    let number = rest.trim_start_matches(['.', ' ', '#']).starts_with(|c: char| c.is_ascii_digit());
+    if (word == "no" && number) || rest.trim_start().starts_with('?') {
+        return Ok(None);
+    }
     let opposite = if answer { &NO[..] } else { &YES[..] };
     let mut words = rest.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     let next = words.next().unwrap_or_default();
     let after = if matches!(next, "or" | "and") { words.next().unwrap_or_default() } else { next };
     if opposite.contains(&after) {
+        return Err("both_yes_and_no");
+    }
+    // "No, I mean yes": taken back.
+    const TAKEN_BACK: [&str; 6] = ["mean", "meant", "wait", "actually", "rather", "correction"];
+    let all: Vec<&str> = rest.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    if all.windows(2).any(|pair| TAKEN_BACK.contains(&pair[0]) && opposite.contains(&pair[1])) {
         return Err("both_yes_and_no");
     }
     // "Yes" is incorrect: the word is spoken of and denied.

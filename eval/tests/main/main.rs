@@ -3,6 +3,7 @@
 
 mod bertscore;
 mod comparison;
+mod denials;
 mod detection;
 mod golden_choice;
 mod golden_vqa;

@@ -20,13 +20,13 @@ fn polar(question: &str, gold: &str) -> Sample {
 }
 
 /// The answer that is read, or nothing.
-fn read(ask: &Sample, reply: &str) -> Option<String> {
+pub(crate) fn read(ask: &Sample, reply: &str) -> Option<String> {
     let judgement = judge(ask, reply);
     matches!(judgement.verdict, Verdict::Correct | Verdict::Wrong).then_some(judgement.answer).flatten()
 }
 
 #[track_caller]
-fn reads(ask: &Sample, reply: &str, answer: Option<&str>) {
+pub(crate) fn reads(ask: &Sample, reply: &str, answer: Option<&str>) {
     assert_eq!(read(ask, reply).as_deref(), answer, "{reply:?}: {:?}", judge(ask, reply));
 }
 

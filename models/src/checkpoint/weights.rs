@@ -1,11 +1,13 @@
-//! Strict reading of safetensors: every tensor of the architecture is there with the right shape,
+//! Strict reading of weight files: every tensor of the architecture is there with the right shape,
 //! and every tensor of the files is used.
 
-use crate::checkpoint::{Checkpoint, Source};
-use crate::error::LoadError;
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::change::Change;
+use crate::checkpoint::source::{Source, StoredTensor};
+use crate::checkpoint::stored;
+use crate::error::{LoadError, computation};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
@@ -57,10 +59,33 @@ impl Dtype {
         }
     }
 
-    const fn bytes(self) -> usize {
+    /// Bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+/// How the weights of a language model are quantised when they are loaded, in the blocks of GGML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quant {
+    /// 8 bits and a scale for 32 weights: 8.5 bits a weight.
+    Q8_0,
+    /// 4 bits and a scale for 32 weights: 4.5 bits a weight. Embeddings and output head are [`Quant::Q8_0`].
+    Q4_0,
+}
+
+impl Quant {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Q8_0, Self::Q4_0];
+
+    /// Name in arguments and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
         }
     }
 }
@@ -72,6 +97,8 @@ pub(crate) struct Numbers {
     pub(crate) device: Device,
     /// Number type in which weights are kept.
     pub(crate) weights: Dtype,
+    /// How weights of the language model are quantised, on the processor.
+    pub(crate) quant: Option<Quant>,
     /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
     /// product), that of the weights on CUDA.
     pub(crate) activations: DType,
@@ -81,7 +108,21 @@ impl Numbers {
     /// The number types for `device` and weights kept as `weights`.
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
-        Self { device, weights, activations }
+        Self { device, weights, quant: None, activations }
+    }
+
+    /// Values in row-major order as activations.
+    ///
+    /// # Errors
+    /// Says why they cannot be had.
+    pub(crate) fn place(
+        &self,
+        values: Vec<f32>,
+        shape: impl Into<candle_core::Shape>,
+    ) -> Result<Tensor, String> {
+        let placed = Tensor::from_vec(values, shape.into(), &Device::Cpu)
+            .and_then(|t| t.to_dtype(self.activations)?.to_device(&self.device));
+        placed.map_err(|e| computation(&e))
     }
 }
 
@@ -91,12 +132,50 @@ struct Entry {
     shape: Vec<usize>,
     dtype: Dtype,
     at: u64,
+    /// What an adapter makes of it.
+    changes: Vec<Change>,
+}
+
+/// A tensor in its file.
+pub(crate) struct Stored<'a> {
+    source: &'a Source,
+    entry: &'a Entry,
+}
+
+impl Stored<'_> {
+    /// Fills `out` with the values from value `from` on in row-major order, widened to f32; `space` is overwritten.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a value is not finite.
+    pub(crate) fn read(&self, from: usize, out: &mut [f32], space: &mut Vec<u8>) -> Result<(), LoadError> {
+        let size = self.entry.dtype.bytes();
+        space.resize(out.len() * size, 0);
+        self.source.read_at(self.entry.at + (from * size) as u64, space)?;
+        if !self.entry.dtype.are_finite(space) {
+            return Err(LoadError::NotFinite { name: self.entry.name.clone() });
+        }
+        match self.entry.dtype {
+            Dtype::F32 => {
+                out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
+            }
+            Dtype::F16 => {
+                let values = space.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32());
+                out.iter_mut().zip(values).for_each(|(v, b)| *v = b);
+            }
+            Dtype::Bf16 => {
+                let bits = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+                out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = bits(b));
+            }
+        }
+        self.entry.changes.iter().for_each(|change| change.apply(from, out));
+        Ok(())
+    }
 }
 
 /// The tensors of a checkpoint under the names of the architecture.
 pub(crate) struct Weights {
     entries: BTreeMap<String, Entry>,
-    sources: Vec<Mutex<Source>>,
+    sources: Vec<Source>,
     used: Mutex<BTreeSet<String>>,
     parameters: u64,
     /// Where and how to compute.
@@ -114,23 +193,62 @@ impl Weights {
         numbers: Numbers,
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, LoadError> {
+        Self::open_files(checkpoint, &checkpoint.weight_files()?, numbers, canonical)
+    }
+
+    /// [`Weights::open`] of these files of the folder.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub(super) fn open_files(
+        checkpoint: &Checkpoint,
+        files: &[String],
+        numbers: Numbers,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, LoadError> {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         let mut sources = Vec::new();
         let mut parameters = 0u64;
-        for file in checkpoint.weight_files()? {
-            let mut source = checkpoint.open(&file)?;
-            let (header, start) = source.header()?;
-            for (name, value) in header {
-                let Some(own) = canonical(&name) else { continue };
-                let entry = entry(&source, sources.len(), &name, &value, start)?;
+        for file in files {
+            let source = checkpoint.open(file)?;
+            for tensor in stored::tensors(&source)? {
+                let Some(own) = canonical(&tensor.name) else { continue };
+                let name = tensor.name.clone();
+                let entry = entry(&source, sources.len(), tensor)?;
                 parameters += entry.shape.iter().product::<usize>() as u64;
                 if let Some(other) = entries.insert(own, entry) {
                     return Err(LoadError::TwiceTheSame { first: other.name, second: name });
                 }
             }
-            sources.push(Mutex::new(source));
+            sources.push(source);
         }
         Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
+    }
+
+    /// The weights with what `changes` says of each, by name and shape.
+    pub(super) fn changed(
+        mut self,
+        mut changes: impl FnMut(&str, &[usize]) -> Result<Vec<Change>, LoadError>,
+    ) -> Result<Self, LoadError> {
+        for (own, entry) in &mut self.entries {
+            entry.changes = changes(own, &entry.shape)?;
+        }
+        Ok(self)
+    }
+
+    /// Refuses an adapter that changes `name`, of which the model has a second use that was not trained.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(crate) fn refuse_adapted(&self, name: &str) -> Result<(), LoadError> {
+        if self.entries.get(name).is_none_or(|entry| entry.changes.is_empty()) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it changes {name:?}, which is also the output head of this model (tie_word_embeddings); merge it with \
+             peft and name the merged checkpoint"
+        );
+        Err(LoadError::Option { option: "--adapter", problem })
     }
 
     /// Number of parameters in the files.
@@ -191,18 +309,9 @@ impl Weights {
 
     /// `count` values of a tensor from value `from` on, widened to f32.
     fn values(&self, entry: &Entry, from: usize, count: usize) -> Result<Vec<f32>, LoadError> {
-        let size = entry.dtype.bytes();
-        let mut bytes = vec![0u8; count * size];
-        let mut source = self.sources[entry.source].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        source.read_at(entry.at + (from * size) as u64, &mut bytes)?;
-        if !entry.dtype.are_finite(&bytes) {
-            return Err(LoadError::NotFinite { name: entry.name.clone() });
-        }
-        Ok(match entry.dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::Bf16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        })
+        let mut values = vec![0f32; count];
+        Stored { source: &self.sources[entry.source], entry }.read(from, &mut values, &mut Vec::new())?;
+        Ok(values)
     }
 
     fn mark(&self, name: &str) {
@@ -210,11 +319,11 @@ impl Weights {
         used.insert(name.to_owned());
     }
 
-    /// The values widened to f32, in row-major order.
+    /// A tensor that is to be read in parts, which counts as used.
     ///
     /// # Errors
-    /// When the tensor is missing, has another shape, or cannot be read.
-    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+    /// When the tensor is missing or has another shape.
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, LoadError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(LoadError::MissingTensor { name: name.to_owned() });
         };
@@ -223,7 +332,17 @@ impl Weights {
             return Err(LoadError::Shape { name: entry.name.clone(), found, expected });
         }
         self.mark(name);
-        self.values(entry, 0, shape.iter().product())
+        Ok(Stored { source: &self.sources[entry.source], entry })
+    }
+
+    /// The values widened to f32, in row-major order.
+    ///
+    /// # Errors
+    /// When the tensor is missing, has another shape, or cannot be read.
+    pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let mut values = vec![0f32; shape.iter().product()];
+        self.stored(name, shape)?.read(0, &mut values, &mut Vec::new())?;
+        Ok(values)
     }
 
     /// The tensor in the number type of activations (norms, biases, embeddings of positions).
@@ -252,26 +371,17 @@ impl Weights {
     }
 }
 
-/// One line of a safetensors header.
-fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) -> Result<Entry, LoadError> {
-    let malformed = || source.failed(&format!("the header entry of tensor {name:?} is malformed"));
-    let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
-    let dtype = match dtype {
+fn entry(source: &Source, number: usize, tensor: StoredTensor) -> Result<Entry, LoadError> {
+    let StoredTensor { name, dtype, shape, at, bytes } = tensor;
+    let dtype = match dtype.as_str() {
         "F32" => Dtype::F32,
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
-        other => return Err(LoadError::TensorType { name: name.to_owned(), dtype: other.to_owned() }),
+        _ => return Err(LoadError::TensorType { name, dtype }),
     };
-    let numbers = |field: &str| -> Option<Vec<u64>> {
-        value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
-    };
-    let shape: Vec<usize> = numbers("shape").ok_or_else(malformed)?.into_iter().map(|n| n as usize).collect();
-    let offsets = numbers("data_offsets").ok_or_else(malformed)?;
-    let [from, to] = offsets.as_slice() else { return Err(malformed()) };
     let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
-    if count.map(|n| n as u64) != to.checked_sub(*from) {
+    if count.map(|n| n as u64) != Some(bytes) {
         return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
     }
-    let at = start.checked_add(*from).ok_or_else(malformed)?;
-    Ok(Entry { source: number, name: name.to_owned(), shape, dtype, at })
+    Ok(Entry { source: number, name, shape, dtype, at, changes: Vec::new() })
 }

@@ -149,25 +149,24 @@ impl PrefixCache {
         self.limit > 0
     }
 
-    /// The longest stored prefix of a prompt.
+    /// The longest stored prefix of a prompt. Its last run is left out where it gains less than [`LEAST_GAIN`]; short runs
+    /// on the way to a long one count with it.
     pub(crate) fn find(&mut self, keys: &[Key]) -> Prefix {
         self.clock += 1;
         let mut found = Prefix::default();
-        let mut candidates = &self.roots;
+        let mut path = Prefix::default();
         let mut base = 0;
-        // From run to run: where several continue alike, the one that reaches furthest.
-        while let Some((id, at, reach)) = self.furthest(candidates, base, keys, found.tokens) {
-            if reach < found.tokens + LEAST_GAIN {
-                break;
-            }
+        for (id, at, reach) in self.furthest(&self.roots, 0, keys, 0) {
             let Some(node) = self.nodes.get(&id) else { break };
-            if let Some((last, _)) = found.parts.last_mut() {
+            if let Some((last, _)) = path.parts.last_mut() {
                 last.tokens = at - base;
             }
             base = at;
-            found.parts.push((Piece { segment: Arc::clone(&node.segment), tokens: reach - at }, Some(id)));
-            found.tokens = reach;
-            candidates = &node.children;
+            path.parts.push((Piece { segment: Arc::clone(&node.segment), tokens: reach - at }, Some(id)));
+            path.tokens = reach;
+            if reach >= found.tokens + LEAST_GAIN {
+                found = path.clone();
+            }
         }
         for id in found.parts.iter().filter_map(|(_, id)| *id) {
             if let Some(node) = self.nodes.get_mut(&id) {
@@ -177,22 +176,27 @@ impl PrefixCache {
         found
     }
 
-    /// Of `candidates`, whose parent's run starts at `base` and is matched up to `matched`: the one
-    /// whose own run matches furthest, with where it starts and ends in the prompt.
+    /// From run to run as far as the prompt goes: each run on the way that reaches furthest, with where it starts and ends
+    /// in the prompt. `candidates` continue a run that starts at `base` and is matched up to `matched`.
     fn furthest(
         &self,
         candidates: &[NodeId],
         base: usize,
         keys: &[Key],
         matched: usize,
-    ) -> Option<(NodeId, usize, usize)> {
-        let reach = |id: &NodeId| {
+    ) -> Vec<(NodeId, usize, usize)> {
+        let way = |id: &NodeId| {
             let node = self.nodes.get(id)?;
             let at = base + node.parent.map_or(0, |p| p.tokens);
             let own = if at <= matched { common(&node.keys, keys.get(at..)?) } else { 0 };
-            (own > 0).then_some((*id, at, at + own))
+            (own > 0).then(|| {
+                let mut way = vec![(*id, at, at + own)];
+                way.extend(self.furthest(&node.children, at, keys, at + own));
+                way
+            })
         };
-        candidates.iter().filter_map(reach).max_by_key(|(_, _, reach)| *reach)
+        let end = |way: &Vec<(NodeId, usize, usize)>| way.last().map_or(0, |(_, _, reach)| *reach);
+        candidates.iter().filter_map(way).max_by_key(end).unwrap_or_default()
     }
 
     /// The prefix with a run behind it, which is stored when there is room.
@@ -373,6 +377,23 @@ mod tests {
         drop(read);
         cache.shrink(0);
         assert_eq!(cache.bytes, 0);
+    }
+
+    #[test]
+    fn a_short_run_on_the_way_hides_nothing_behind_it() {
+        let mut cache = PrefixCache::new(1 << 30);
+        // What many prompts share is a run of its own, however short.
+        let root = cache.extend(&Prefix::default(), keys(0, 8), run(8));
+        let one = cache.extend(&root, keys(500, 60), run(60));
+        cache.extend(&one, keys(900, 4), run(4));
+        // Another root begins alike and reaches further by itself, but not with what follows.
+        let alike: Vec<Key> = [keys(0, 8), keys(500, 3)].concat();
+        cache.extend(&Prefix::default(), alike, run(11));
+        let prompt: Vec<Key> = [keys(0, 8), keys(500, 60), keys(700, 9)].concat();
+        assert_eq!(cache.find(&prompt).tokens, 68);
+        let longer: Vec<Key> = [keys(0, 8), keys(500, 60), keys(900, 4)].concat();
+        assert_eq!(cache.find(&longer).tokens, 68, "four tokens are computed with the rest");
+        assert_eq!(cache.find(&keys(0, 8)).tokens, 0);
     }
 
     #[test]

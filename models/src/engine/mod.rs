@@ -8,10 +8,12 @@ mod generate;
 mod job;
 pub(crate) mod load;
 mod memory;
+mod options;
 mod plan;
 mod prefill;
 mod prompt;
 mod reply;
+mod score;
 pub(crate) mod serve;
 mod step;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::architecture::{Architecture, PromptPicture, Span};
 use super::cache::Key;
+use super::options::Options;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::{Encoded, FEATURES, Tokens};
 use loupe_core::{Ask, ModelError, Part, Picture};
@@ -39,6 +40,8 @@ pub(crate) struct Prompt<P> {
     pub(crate) spans: Vec<FeatureSpan>,
     /// Width and height that the box dialect measures in, of each picture of the ask.
     pub(crate) frames: Vec<[usize; 2]>,
+    /// The options whose probabilities are wanted.
+    pub(crate) options: Options,
 }
 
 impl<P: PromptPicture> Prompt<P> {
@@ -100,6 +103,7 @@ impl<P: PromptPicture> Prompt<P> {
                 .collect(),
             spans: Vec::new(),
             frames: shown.iter().map(|s| s.frame()).collect(),
+            options: Options::read(ask, |option| continuation(tokens, &text, &encoded, option))?,
         };
         let spans = prompt.feature_spans();
         let mut spans = spans.into_iter();
@@ -190,6 +194,23 @@ fn within(spans: &[FeatureSpan], tokens: usize) -> Option<&FeatureSpan> {
 fn feature_tokens(shown: &impl PromptPicture) -> usize {
     let tokens = |s: &Span| if let Span::Features { tokens } = s { *tokens } else { 0 };
     shown.spans().iter().map(tokens).sum()
+}
+
+/// Tokens of `reply` behind a rendered text, as both are tokenised together.
+fn continuation(
+    tokens: &Tokens,
+    text: &str,
+    encoded: &[Encoded],
+    reply: &str,
+) -> Result<Vec<u32>, ModelError> {
+    let reply = tokens.protect(reply);
+    let together = tokens.encode(&format!("{text}{reply}")).map_err(ModelError::Template)?;
+    let rest = match together.strip_prefix(encoded) {
+        Some(rest) => rest.to_vec(),
+        // Its first letters became one token with the end of the prompt, which the model is given as it is.
+        None => tokens.encode(&reply).map_err(ModelError::Template)?,
+    };
+    Ok(rest.iter().filter_map(|e| if let Encoded::Token(id) = e { Some(*id) } else { None }).collect())
 }
 
 /// The text with the spans of pictures in place of their marks.

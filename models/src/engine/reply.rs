@@ -20,7 +20,14 @@ impl<A: Architecture> Engine<A> {
         let mut limits = ask.limits.clone();
         limits.repetition_penalty.get_or_insert(self.repetition_penalty);
         let row = Row::new(&limits, &prompt.ids, context - length)?;
-        let most = ask.limits.max_new_tokens.min(context - length);
+        let options = &prompt.options;
+        if length + options.longest() > context {
+            return Err(ModelError::TooLong { tokens: length + options.longest(), limit: context });
+        }
+        let most = match options.is_empty() {
+            true => ask.limits.max_new_tokens.min(context - length),
+            false => options.long().map(|s| s.ids.len()).sum(),
+        };
         let encode_bytes = prompt.pictures.iter().map(|p| self.arch.encode_bytes(&p.shown)).max();
         let encode_bytes = encode_bytes.unwrap_or(0);
         let span = prompt.spans.iter().map(|s| s.tokens.len()).max().unwrap_or(0);

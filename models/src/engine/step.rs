@@ -6,6 +6,7 @@ use super::job::Job;
 use super::prefill::{PrefillPart, RESERVE, StepInput, joined};
 use super::serve::Engine;
 use super::work::{LiveGroup, OpenRun, Run, Work};
+use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
 use loupe_core::model::Go;
@@ -18,7 +19,7 @@ const WASTE: usize = 2;
 // By value, because it is what `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
 fn compute(error: candle_core::Error) -> ModelError {
-    ModelError::Compute(error.to_string())
+    ModelError::Compute(computation(&error))
 }
 
 /// A reply that was begun or goes on in this step.
@@ -111,7 +112,11 @@ impl<A: Architecture> Engine<A> {
     }
 
     /// Runs groups through the network together; when that fails, each by itself, to tell which it is.
-    fn forward(&self, groups: &mut [Group], inputs: &[StepInput]) -> Vec<Result<Tensor, ModelError>> {
+    pub(super) fn forward(
+        &self,
+        groups: &mut [Group],
+        inputs: &[StepInput],
+    ) -> Vec<Result<Tensor, ModelError>> {
         let decoder = self.decoder();
         let counts: Vec<usize> = inputs.iter().map(|input| input.positions.len()).collect();
         let together = joined(inputs.to_vec())
@@ -246,12 +251,16 @@ impl<A: Architecture> Engine<A> {
         work: &mut Work<A::Picture>,
         replies: &mut dyn ReplySink,
     ) {
-        let (mut live, mut begun) = (Vec::new(), Vec::new());
+        let (mut live, mut begun, mut options) = (Vec::new(), Vec::new(), Vec::new());
         for Stepped { group, rows, live: was_live } in stepped {
             let (mut kept, mut jobs) = (Vec::new(), Vec::new());
             for (r, Advanced { mut job, logits }) in rows.into_iter().enumerate() {
                 if !was_live && self.dump.is_some() {
                     work.dump = Some(dumped(&job, &logits));
+                }
+                if !job.prompt.options.is_empty() {
+                    options.extend(self.begin_options(job, &group, r, &logits, work, replies));
+                    continue;
                 }
                 match self.take_token(&mut job, &logits, replies) {
                     Err(error) => replies.done(job.id, Err(error)),
@@ -274,6 +283,7 @@ impl<A: Architecture> Engine<A> {
                 list.push((group, kept, jobs));
             }
         }
+        self.finish_options(options, work, replies);
         for (parts, jobs) in grouped(live, begun) {
             let left = jobs.iter().map(|job| job.most.saturating_sub(job.row.ids.len())).max().unwrap_or(0);
             match Group::gather(parts, left.clamp(1, RESERVE)) {
@@ -315,7 +325,11 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    fn write_dump(&self, job: &Job<A::Picture>, work: &mut Work<A::Picture>) -> Result<(), ModelError> {
+    pub(super) fn write_dump(
+        &self,
+        job: &Job<A::Picture>,
+        work: &mut Work<A::Picture>,
+    ) -> Result<(), ModelError> {
         let (Some(folder), Some(mut dump)) = (&self.dump, work.dump.take()) else { return Ok(()) };
         for placed in &job.prompt.pictures {
             let patches = self.arch.patches(&placed.picture, &placed.shown).map_err(ModelError::Compute)?;

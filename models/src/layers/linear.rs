@@ -1,6 +1,6 @@
 //! Matrix products with weights of the checkpoint.
 
-use super::packed::{GatedSilu, Packed};
+use super::packed::{GatedSilu, Kept, Packed};
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
@@ -35,17 +35,47 @@ impl Linear {
         input: usize,
         bias: bool,
     ) -> std::result::Result<Self, LoadError> {
-        let mut values = Vec::new();
+        Self::load_kept(w, parts, input, bias, w.numbers.weights.into())
+    }
+
+    /// [`Linear::load_stacked`], on the processor kept so.
+    pub(crate) fn load_kept(
+        w: &Weights,
+        parts: &[(&str, usize)],
+        input: usize,
+        bias: bool,
+        kept: Kept,
+    ) -> std::result::Result<Self, LoadError> {
         let mut biases = Vec::new();
-        let mut total = 0;
-        for (name, out) in parts {
-            values.extend(w.f32(&format!("{name}.weight"), &[*out, input])?);
-            if bias {
+        if bias {
+            for (name, out) in parts {
                 biases.extend(w.f32(&format!("{name}.bias"), &[*out])?);
             }
-            total += out;
         }
-        Self::from_values(w, values, bias.then_some(biases), input, total)
+        let bias = bias.then_some(biases);
+        let total = parts.iter().map(|(_, out)| out).sum();
+        let weight = |(name, out): &(&str, usize)| w.stored(&format!("{name}.weight"), &[*out, input]);
+        let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, _>>()?;
+        // Whole rows from row `first` of all parts on.
+        let read = |first: usize, mut out: &mut [f32]| -> std::result::Result<(), LoadError> {
+            let (mut space, mut at, mut row) = (Vec::new(), 0, first);
+            for (part, (_, rows)) in stored.iter().zip(parts) {
+                let count = (at + rows).saturating_sub(row).min(out.len() / input.max(1));
+                let (lines, rest) = std::mem::take(&mut out).split_at_mut(count * input);
+                if count > 0 {
+                    part.read((row - at) * input, lines, &mut space)?;
+                }
+                (out, row, at) = (rest, row + count, at + rows);
+            }
+            Ok(())
+        };
+        if w.numbers.device.is_cpu() {
+            let kept = kept.fitting(input, w.numbers.weights);
+            return Ok(Self::Packed(Arc::new(Packed::new(input, total, bias, kept, read)?)));
+        }
+        let mut values = vec![0f32; total * input];
+        read(0, &mut values)?;
+        Self::from_values(w, values, bias, input, total)
     }
 
     /// A layer from values in (out, in) order.
@@ -58,7 +88,13 @@ impl Linear {
     ) -> std::result::Result<Self, LoadError> {
         let numbers = &w.numbers;
         if numbers.device.is_cpu() {
-            return Ok(Self::Packed(Arc::new(Packed::new(&values, input, out, bias, numbers.weights))));
+            return Ok(Self::Packed(Arc::new(Packed::of_values(
+                &values,
+                input,
+                out,
+                bias,
+                numbers.weights.into(),
+            )?)));
         }
         let place = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
             let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;

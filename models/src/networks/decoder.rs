@@ -8,6 +8,7 @@ use crate::layers::fused::gelu_tanh;
 use crate::layers::kv::Group;
 use crate::layers::linear::{Linear, by_rows, gated_silu};
 use crate::layers::norm::Norm;
+use crate::layers::packed::Kept;
 use crate::layers::rope::{Rope, RopeScaling};
 use crate::layers::sight::Sight;
 use candle_core::{DType, Result, Tensor};
@@ -160,6 +161,11 @@ impl Decoder {
     ) -> std::result::Result<Self, LoadError> {
         let (c, block) = (&config, &config.block);
         let (q, kv) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        let linear = |parts: &[(&str, usize)], input: usize, bias: bool| {
+            Linear::load_kept(w, parts, input, bias, Kept::language(&w.numbers))
+        };
+        let table =
+            |name: &str| Linear::load_kept(w, &[(name, c.vocab)], c.hidden, false, Kept::head(&w.numbers));
         let plus = if block.norm_plus_one { 1.0 } else { 0.0 };
         let rms = |name: &str, size: usize| Norm::rms_plus(w, name, size, c.eps, plus);
         let layer = |(i, spec): (usize, &LayerSpec)| -> std::result::Result<Layer, LoadError> {
@@ -169,15 +175,15 @@ impl Decoder {
             let (qkv, gate_up) = if block.stacked {
                 let qkv = name("self_attn.qkv_proj");
                 (
-                    Linear::load(w, &qkv, c.hidden, q + 2 * kv, block.qkv_bias)?,
-                    Linear::load(w, &name("mlp.gate_up_proj"), c.hidden, 2 * wide, false)?,
+                    linear(&[(&qkv, q + 2 * kv)], c.hidden, block.qkv_bias)?,
+                    linear(&[(&name("mlp.gate_up_proj"), 2 * wide)], c.hidden, false)?,
                 )
             } else {
                 let [pq, pk, pv] = ["q_proj", "k_proj", "v_proj"].map(|p| name(&format!("self_attn.{p}")));
                 let [gate, up] = ["gate_proj", "up_proj"].map(|p| name(&format!("mlp.{p}")));
                 (
-                    Linear::load_stacked(w, &[(&pq, q), (&pk, kv), (&pv, kv)], c.hidden, block.qkv_bias)?,
-                    Linear::load_stacked(w, &[(&gate, wide), (&up, wide)], c.hidden, false)?,
+                    linear(&[(&pq, q), (&pk, kv), (&pv, kv)], c.hidden, block.qkv_bias)?,
+                    linear(&[(&gate, wide), (&up, wide)], c.hidden, false)?,
                 )
             };
             let by_head = |part: &str| rms(&name(part), c.head_dim);
@@ -199,20 +205,21 @@ impl Decoder {
                     true => Some((by_head("self_attn.q_norm")?, by_head("self_attn.k_norm")?)),
                     false => None,
                 },
-                out: Linear::load(w, &name("self_attn.o_proj"), q, c.hidden, false)?,
+                out: linear(&[(&name("self_attn.o_proj"), c.hidden)], q, false)?,
                 attended_norm,
                 mlp_norm,
                 gate_up,
-                down: Linear::load(w, &name("mlp.down_proj"), wide, c.hidden, false)?,
+                down: linear(&[(&name("mlp.down_proj"), c.hidden)], wide, false)?,
                 done_norm,
             })
         };
-        let embed = Linear::load(w, &format!("{prefix}embed_tokens"), c.hidden, c.vocab, false)?;
+        let embed = table(&format!("{prefix}embed_tokens"))?;
         let head = if c.tied {
+            w.refuse_adapted(&format!("{prefix}embed_tokens.weight"))?;
             w.expect_copy(HEAD, &format!("{prefix}embed_tokens.weight"), "tie_word_embeddings")?;
             None
         } else {
-            Some(Linear::load(w, "lm_head", c.hidden, c.vocab, false)?)
+            Some(table("lm_head")?)
         };
         Ok(Self {
             embed,
@@ -336,7 +343,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::checkpoint::weights::Dtype;
+    use crate::checkpoint::weights::{Dtype, Quant};
     use crate::layers::rope::end_to_end;
     use candle_core::Device;
     use std::path::PathBuf;
@@ -417,15 +424,48 @@ mod tests {
         out
     }
 
+    /// The decoder of a reference, its weights kept so.
+    fn decoder(name: &str, quant: Option<Quant>) -> Decoder {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/decoders").join(name);
+        let numbers = Numbers { quant, ..Numbers::new(Device::Cpu, Dtype::F32) };
+        let own = |n: &str| (!n.starts_with("ref.")).then(|| n.to_owned());
+        let weights = Weights::open(&Checkpoint::directory(&folder), numbers, own).unwrap();
+        let decoder = Decoder::load(&weights, "model.", settings(name)).unwrap();
+        weights.finish().unwrap();
+        decoder
+    }
+
+    #[test]
+    fn quantised_weights_stay_close() {
+        for name in ["qwen2", "llama", "gemma3"] {
+            let ids: Vec<u32> = (0..24).map(|i| i * 7 % 60).collect();
+            let exact = logits(&decoder(name, None), &ids, &[ids.len()]).concat();
+            // Such narrow random networks have nothing that evens errors out.
+            for (quant, least) in [(Quant::Q8_0, 0.9995), (Quant::Q4_0, 0.97)] {
+                let decoder = decoder(name, Some(quant));
+                let whole = logits(&decoder, &ids, &[ids.len()]).concat();
+                let dot = |a: &[f32], b: &[f32]| -> f64 {
+                    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                };
+                let cosine = dot(&whole, &exact) / (dot(&whole, &whole) * dot(&exact, &exact)).sqrt();
+                assert!(cosine >= least && cosine < 1.0 - 1e-9, "{name} {}: cosine {cosine}", quant.name());
+                let calls = vec![1; ids.len()];
+                let worst = logits(&decoder, &ids, &calls)
+                    .concat()
+                    .iter()
+                    .zip(&whole)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert!(worst <= 5e-5, "{name} {} token by token: {worst}", quant.name());
+            }
+        }
+    }
+
     #[test]
     fn every_setting_equals_transformers_whole_and_token_by_token() {
         for name in ["qwen2", "qwen3", "llama", "mistral", "phi3", "gemma3"] {
             let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/decoders").join(name);
-            let numbers = Numbers::new(Device::Cpu, Dtype::F32);
-            let own = |n: &str| (!n.starts_with("ref.")).then(|| n.to_owned());
-            let weights = Weights::open(&Checkpoint::directory(&folder), numbers, own).unwrap();
-            let decoder = Decoder::load(&weights, "model.", settings(name)).unwrap();
-            weights.finish().unwrap();
+            let decoder = decoder(name, None);
             let file =
                 candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
             for n in 0..4 {

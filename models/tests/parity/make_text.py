@@ -28,19 +28,20 @@ CASES = {
                                                    "full_attention": dict(rope_type="linear", factor=8.0, rope_theta=1e6)})),
 }
 
-for name, (model_class, config_class, more) in CASES.items():
-    tok = gemma.tokenizer() if name == "gemma3" else qwen.tokenizer()
-    end = dict(eos_token_id=1 if name == "gemma3" else 2)
-    config = config_class(**{**SHAPE, "vocab_size": len(tok), **end, **more})
-    model = model_class(config).float().eval()
-    rules = gemma.weights(model)
-    ref, listed = {}, []
-    for i, ask in enumerate(ASKS):
-        turns = [{"role": role, "content": [{"type": "text", "text": part} for part in parts] if name == "gemma3" else "".join(parts)}
-                 for role, parts in ask]
-        prompt = tok.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        x = tok([prompt], add_special_tokens=False, return_tensors="pt")
-        x.pop("token_type_ids", None)
-        ref |= {f"{i}.{k}": v.contiguous().clone() for k, v in gemma.generated(model, x, end["eos_token_id"]).items()}
-        listed.append(dict(turns=ask, levels_sha256=None))
-    gemma.write("text", name, config, model_class, None, rules, ref, listed)
+if __name__ == "__main__":
+    for name, (model_class, config_class, more) in CASES.items():
+        tok = gemma.tokenizer() if name == "gemma3" else qwen.tokenizer()
+        end = dict(eos_token_id=1 if name == "gemma3" else 2)
+        config = config_class(**{**SHAPE, "vocab_size": len(tok), **end, **more})
+        model = model_class(config).float().eval()
+        rules = gemma.weights(model)
+        ref, listed = {}, []
+        for i, ask in enumerate(ASKS):
+            turns = [{"role": role, "content": [{"type": "text", "text": part} for part in parts] if name == "gemma3" else "".join(parts)}
+                     for role, parts in ask]
+            prompt = tok.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+            x = tok([prompt], add_special_tokens=False, return_tensors="pt")
+            x.pop("token_type_ids", None)
+            ref |= {f"{i}.{k}": v.contiguous().clone() for k, v in gemma.generated(model, x, end["eos_token_id"]).items()}
+            listed.append(dict(turns=ask, levels_sha256=None))
+        gemma.write("text", name, config, model_class, None, rules, ref, listed)

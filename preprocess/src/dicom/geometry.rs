@@ -94,11 +94,13 @@ pub struct Calibration {
     pub spacing_mm: Option<[f64; 2]>,
     /// How the size is known when it was not measured in the patient, or why there is none.
     pub note: Option<String>,
+    /// `[x0, y0, x1, y1]` in pixels of the frame: where the size holds, when it does not hold everywhere.
+    pub region_xyxy: Option<[f64; 4]>,
 }
 
 impl Calibration {
     fn new(spacing_mm: [f64; 2], note: Option<String>) -> Self {
-        Self { spacing_mm: Some(spacing_mm), note }
+        Self { spacing_mm: Some(spacing_mm), note, region_xyxy: None }
     }
 
     /// The calibration of a frame (PS3.3 10.7.1.3, C.8.5.5.1).
@@ -135,7 +137,7 @@ fn at_detector(data: &Dataset) -> String {
 /// One region with both axes in centimetres (C.8.5.5.1.1, unit 3). A region that ends beyond the picture shows
 /// that the picture was made smaller afterwards.
 fn ultrasound(data: &Dataset) -> Calibration {
-    let none = |note: Option<&str>| Calibration { spacing_mm: None, note: note.map(str::to_owned) };
+    let none = |note: Option<&str>| Calibration { note: note.map(str::to_owned), ..Calibration::default() };
     let region = match data.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) {
         [] => return none(None),
         [region] => region,
@@ -159,5 +161,17 @@ fn ultrasound(data: &Dataset) -> Calibration {
              calibrated",
         ));
     }
-    Calibration::new([x, y], Some("spacing of the ultrasound region".to_owned()))
+    let note = Some("spacing of the ultrasound region".to_owned());
+    Calibration { region_xyxy: part_of_frame(data, region), ..Calibration::new([x, y], note) }
+}
+
+/// The edges of an ultrasound region, when it is less than the frame.
+fn part_of_frame(data: &Dataset, region: &Dataset) -> Option<[f64; 4]> {
+    let size = [data.integer(tags::COLUMNS)?, data.integer(tags::ROWS)?];
+    let first = [tags::REGION_LOCATION_MIN_X0, tags::REGION_LOCATION_MIN_Y0].map(|tag| region.integer(tag));
+    let last = [tags::REGION_LOCATION_MAX_X1, tags::REGION_LOCATION_MAX_Y1].map(|tag| region.integer(tag));
+    let ([Some(x0), Some(y0)], [Some(x1), Some(y1)]) = (first, last) else { return None };
+    // The last pixel belongs to it; that of writers who give the edge ends with the frame.
+    let [x1, y1] = [(x1 + 1).min(size[0]), (y1 + 1).min(size[1])];
+    ([x0, y0] != [0, 0] || [x1, y1] != size).then(|| [x0, y0, x1, y1].map(|v| v as f64))
 }

@@ -256,18 +256,7 @@ impl Image {
         let padding = self.is_padding();
         let mut range: Option<(f64, f64)> = None;
         for frame in 0..self.format.frames {
-            let transform = self.transform(frame)?;
-            let found = match transform {
-                Transform::Linear { .. } => self.stored(frame)?.range(|v| !padding(v)).map(|(low, high)| {
-                    let (a, b) = (transform.apply(low), transform.apply(high));
-                    (a.min(b), a.max(b))
-                }),
-                // A table need not be monotone.
-                Transform::Table(_) => {
-                    let stored = self.stored(frame)?.to_f64()?.into_iter().filter(|v| !padding(*v));
-                    Samples::F64(stored.map(|v| transform.apply(v)).collect()).range(|_| true)
-                }
-            };
+            let found = range_of(&self.stored(frame)?, &self.transform(frame)?, &padding)?;
             range = match (range, found) {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (a, b) => a.or(b),
@@ -369,6 +358,8 @@ impl Image {
             let pixels = levels(&stored, |value| grey.level(transform.apply(value)))?;
             origin.window = grey.window();
             origin.steps.extend(grey.record());
+            let range = range_of(&stored, &transform, &self.is_padding())?;
+            origin.steps.extend(grey.missed(range.map(|(low, high)| [low, high])));
             (pixels, 1)
         } else {
             (self.rgb(frame)?, 3)
@@ -413,6 +404,7 @@ impl Image {
         let calibration = Calibration::read(&self.object.data, frame);
         origin.spacing_mm = calibration.spacing_mm;
         origin.spacing_note = calibration.note;
+        origin.calibrated_xyxy = calibration.region_xyxy;
         origin.lps_from_source = self.plane(frame).map(|plane| plane.lps_from_plane());
         if !self.format.photometric.is_grey() && self.object.data.get(tags::ICC_PROFILE).is_some() {
             origin.steps.push(ICC_NOTE.to_owned());
@@ -424,6 +416,25 @@ impl Image {
         }
         origin
     }
+}
+
+/// Smallest and largest value in the modality's unit, without padding.
+fn range_of(
+    stored: &Samples,
+    transform: &Transform,
+    padding: &impl Fn(f64) -> bool,
+) -> Result<Option<(f64, f64)>, MediaError> {
+    Ok(match transform {
+        Transform::Linear { .. } => stored.range(|v| !padding(v)).map(|(low, high)| {
+            let (a, b) = (transform.apply(low), transform.apply(high));
+            (a.min(b), a.max(b))
+        }),
+        // A table need not be monotone.
+        Transform::Table(_) => {
+            let image = stored.to_f64()?.into_iter().filter(|v| !padding(*v));
+            Samples::F64(image.map(|v| transform.apply(v)).collect()).range(|_| true)
+        }
+    })
 }
 
 /// Stored values in the modality's unit.

@@ -8,7 +8,7 @@
 use super::references::{Belonging, concept, said};
 use loupe_core::geometry::Lps;
 use loupe_core::guard::guarded;
-use loupe_core::labels::{Label, LabelledMasks};
+use loupe_core::labels::{Label, LabelError, LabelledMasks};
 use loupe_core::lattice::Grid;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -34,6 +34,8 @@ pub struct Region {
     pub contours: Vec<Vec<Lps>>,
     /// Contours of other kinds (points, open curves), which hold no area.
     pub open_contours: usize,
+    /// Contours whose numbers are no list of finite x, y, z. The region cannot be used; others can.
+    pub broken_contours: usize,
 }
 
 /// A structure set.
@@ -53,7 +55,7 @@ pub fn is_structure_set(data: &Dataset) -> bool {
 /// Reads the closed planar contours of a structure set.
 ///
 /// # Errors
-/// When it is not a structure set, or a contour's numbers are broken.
+/// When it is not a structure set, or its regions are not told apart.
 pub fn read(bytes: Vec<u8>, limits: &DecodeLimits) -> Result<StructureSet, MediaError> {
     let object = guarded("DICOM", "data set", || parse::parse(bytes, limits))?;
     of_data(&object.data)
@@ -90,6 +92,7 @@ pub fn of_data(data: &Dataset) -> Result<StructureSet, MediaError> {
             frame_of_reference: item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID),
             contours: Vec::new(),
             open_contours: 0,
+            broken_contours: 0,
         });
     }
     for item in data.items(tags::ROI_CONTOUR_SEQUENCE) {
@@ -105,7 +108,8 @@ pub fn of_data(data: &Dataset) -> Result<StructureSet, MediaError> {
             }
             let numbers = contour.numbers(tags::CONTOUR_DATA).unwrap_or_default();
             if numbers.len() % 3 != 0 || numbers.iter().any(|v| !v.is_finite()) {
-                return Err(malformed(tags::CONTOUR_DATA, "not a list of finite x, y, z"));
+                region.broken_contours += 1;
+                continue;
             }
             region.contours.push(numbers.as_chunks::<3>().0.to_vec());
         }
@@ -126,10 +130,24 @@ pub enum OffPlane {
 type Polygon = Vec<[f64; 2]>;
 
 impl StructureSet {
+    /// With the contours of the region of this number or, in any case, name alone; the others hold nothing.
+    ///
+    /// # Errors
+    /// When there is none, or several have the name.
+    pub fn with_only(&self, wanted: &str) -> Result<Self, LabelError> {
+        let labels: Vec<&Label> = self.regions.iter().map(|region| &region.label).collect();
+        let wanted = Label::find(&labels, wanted)?;
+        let mut set = self.clone();
+        for (_, region) in set.regions.iter_mut().enumerate().filter(|(at, _)| *at != wanted) {
+            (region.contours, region.open_contours, region.broken_contours) = (Vec::new(), 0, 0);
+        }
+        Ok(set)
+    }
+
     /// The regions on the voxels of an image.
     ///
     /// # Errors
-    /// When contours lie between slices and are to be refused, or are not parallel to them, or a limit is met.
+    /// When a region has broken contours, when contours lie between slices and are to be refused, or are not parallel to them, or a limit is met.
     pub fn onto(
         &self,
         grid: Grid,
@@ -177,9 +195,16 @@ impl Region {
         notes: &mut Vec<String>,
     ) -> Result<BTreeMap<usize, Vec<Polygon>>, MediaError> {
         let number = self.label.number;
-        let count = grid.shape[0];
+        if self.broken_contours > 0 {
+            let problem = format!(
+                "not a list of finite x, y, z in {} of region {number}; another region can be chosen by its number",
+                counted(self.broken_contours, "contour")
+            );
+            return Err(malformed(tags::CONTOUR_DATA, problem));
+        }
+        let [count, rows, columns] = grid.shape.map(|n| n as f64);
         let mut slices: BTreeMap<usize, Vec<Polygon>> = BTreeMap::new();
-        let (mut outside, mut moved, mut thin) = (0, 0, 0);
+        let (mut outside, mut cut, mut moved, mut thin) = (0, 0, 0, 0);
         for contour in &self.contours {
             let points: Option<Vec<Lps>> = contour.iter().map(|p| grid.lps_from_index.index_of(*p)).collect();
             let points = points.ok_or_else(|| MediaError::Geometry("the grid has no volume".to_owned()))?;
@@ -194,6 +219,21 @@ impl Region {
                      was drawn on"
                 )));
             }
+            if middle < -0.5 || middle >= count - 0.5 {
+                outside += 1;
+                continue;
+            }
+            // In pixels of the slice, whose edges lie half a pixel around the centres.
+            let beyond = |axis: usize, size: f64| {
+                let below = points.iter().filter(|p| p[axis] < -0.5 - ON_CONTOUR).count();
+                (below, points.iter().filter(|p| p[axis] > size - 0.5 + ON_CONTOUR).count())
+            };
+            let sides = [beyond(0, columns), beyond(1, rows)];
+            if sides.iter().any(|(below, above)| *below == points.len() || *above == points.len()) {
+                outside += 1;
+                continue;
+            }
+            cut += usize::from(sides.iter().any(|(below, above)| below + above > 0));
             if (middle - middle.round()).abs() > OFF_PLANE {
                 if off_plane == OffPlane::Refuse {
                     return Err(MediaError::View(format!(
@@ -202,10 +242,6 @@ impl Region {
                     )));
                 }
                 moved += 1;
-            }
-            if middle < -0.5 || middle >= count as f64 - 0.5 {
-                outside += 1;
-                continue;
             }
             let polygon = points.iter().map(|p| [p[0], p[1]]).collect();
             slices.entry(middle.round().max(0.0) as usize).or_default().push(polygon);
@@ -216,6 +252,7 @@ impl Region {
             }
         };
         note(outside, "contour", "outside the image left out");
+        note(cut, "contour", "cut off at the image's edge");
         note(moved, "contour", "between slices moved to the nearest");
         note(thin, "contour", "of less than three points left out");
         note(self.open_contours, "point or open contour", "without an area left out");

@@ -29,8 +29,8 @@ pub(super) enum Contents {
     Image(Arc<dicom::Image>),
     /// Images of a series without a common geometry: the file of each and its number there.
     Frames(Arc<Vec<(Blob, usize)>>),
-    /// The files of a folder of pictures, in their order.
-    Pictures(Arc<Vec<PathBuf>>),
+    /// The files of a folder of pictures, in their order, and what there is to say of the others in it.
+    Pictures(Arc<(Vec<PathBuf>, Option<String>)>),
 }
 
 impl Contents {
@@ -43,7 +43,7 @@ impl Contents {
                 let held = |blob: &Blob| if let Blob::Memory(bytes) = blob { bytes.len() } else { 0 };
                 frames.iter().map(|(blob, _)| held(blob) as u64).sum()
             }
-            Self::Pictures(files) => files.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
+            Self::Pictures(files) => files.0.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
         }
     }
 
@@ -61,7 +61,12 @@ impl Contents {
                 picture.origin.frame = (frames.len() > 1).then_some(view.frame.unwrap_or(0));
                 Ok(picture)
             }
-            Self::Pictures(files) => picture_io::open_frame(files, view, limits),
+            Self::Pictures(folder) => {
+                let (files, aside) = &**folder;
+                let mut picture = picture_io::open_frame(files, view, limits)?;
+                picture.origin.steps.extend(aside.clone());
+                Ok(picture)
+            }
         }
     }
 
@@ -177,7 +182,7 @@ impl WindowedVolume {
         let (read, view) = (&self.read, self.own_view(view));
         let stored = stored_slice(&read.volume, &view)?;
         let grey = read.grey_scale(view.window.as_ref(), stored, |choice| self.window(choice))?;
-        let mut picture = render(&read.volume, &view, &grey)?;
+        let mut picture = render(&read.volume, read.facts.padding.as_ref(), &view, &grey)?;
         let making = stored.and_then(|k| read.facts.slice(k)).and_then(|slice| slice.making.note());
         picture.origin.steps.splice(0..0, read.notes.iter().cloned());
         picture.origin.spacing_note = making.map(str::to_owned);

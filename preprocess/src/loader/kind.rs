@@ -1,9 +1,13 @@
 //! What a file is, by its contents.
 
-use crate::dicom::files;
+use crate::dicom::files::{self, Blob};
 use crate::picture_io;
 use crate::volume_io::VolumeFormat;
 use crate::volume_io::elements::is_gzip;
+use loupe_core::words::counted;
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::PathBuf;
 
 /// What the contents of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,25 @@ impl FileKind {
         let packed = is_gzip(bytes) && files::begins_as_dicom(bytes);
         (packed || looks_like_dataset(bytes)).then_some(Self::Dicom)
     }
+}
+
+/// What has to be said of a folder of which the pictures in `taken` are shown: how many other image files of `listed`,
+/// everything in and below it, are not.
+pub(crate) fn left_aside(listed: &[Blob], taken: &[PathBuf]) -> Option<String> {
+    let taken: HashSet<&PathBuf> = taken.iter().collect();
+    let is_image = |path: &&PathBuf| {
+        let mut head = Vec::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head));
+        read.is_ok() && FileKind::sniff(&head).is_some()
+    };
+    let files = listed.iter().filter_map(|blob| if let Blob::File(path) = blob { Some(path) } else { None });
+    let others = files.filter(|path| !taken.contains(path)).filter(is_image).count();
+    (others > 0).then(|| {
+        format!(
+            "{} in and below the folder left aside: its pictures are shown",
+            counted(others, "other image file")
+        )
+    })
 }
 
 /// A DICOM data set without preamble: it begins with an element of group 0002 or 0008 whose VR (or

@@ -2,7 +2,7 @@
 
 use super::contents::{Contents, WindowedVolume, in_space};
 use super::kept::{FileState, KeptContents, Serves};
-use super::kind::FileKind;
+use super::kind::{FileKind, left_aside};
 use super::memory::SharedMemory;
 use crate::dicom;
 use crate::dicom::files::{self, Blob};
@@ -301,7 +301,8 @@ impl<'a> OpenedSource<'a> {
             Place::Folder(folder, _) => picture_io::frame_files(folder)?,
             Place::File(..) | Place::Memory(_) => Vec::new(),
         };
-        let contents = Contents::Pictures(Arc::new(files));
+        let aside = self.listed.take().and_then(|listed| left_aside(&listed, &files));
+        let contents = Contents::Pictures(Arc::new((files, aside)));
         self.keep(Serves { number: None, as_volume: None }, &contents);
         Ok(contents)
     }

@@ -168,7 +168,7 @@ fn pictures(
         let view = View { slice: Some(SliceAt::Index(*n)), plane, ..View::default() };
         let stored = if steps.move_slices() { None } else { stored_slice(&volume, &view)? };
         let grey = read.grey_scale(steps.window.as_ref(), stored, window)?;
-        Ok((render(&volume, &view, &grey)?, grey.record()))
+        Ok((render(&volume, None, &view, &grey)?, grey.record()))
     };
     let made: Vec<(Picture, Vec<String>)> = numbers.iter().map(one).collect::<Result<_, MediaError>>()?;
     let mut pictures = Vec::with_capacity(made.len());

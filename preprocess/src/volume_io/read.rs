@@ -47,7 +47,7 @@ impl ReadVolume {
     pub fn picture(&self, view: &View) -> Result<Picture, MediaError> {
         let stored = stored_slice(&self.volume, view)?;
         let grey = self.grey_scale(view.window.as_ref(), stored, |choice| self.window(choice))?;
-        render(&self.volume, view, &grey)
+        render(&self.volume, self.facts.padding.as_ref(), view, &grey)
     }
 
     /// The grey scale that `choice` means for stored slice `k`, or, when it is not given, for a picture that

@@ -1,7 +1,7 @@
 //! Pixels blanked by rule, in copies as they are written and read back.
 
 use crate::dicom_support::{BIG, EXPLICIT, Set, grey};
-use loupe_core::MediaError;
+use loupe_core::{MediaError, View};
 use loupe_dicom::deid::{Options, Subject};
 use loupe_dicom::{VR, parse, tags};
 use loupe_preprocess::DecodeLimits;
@@ -146,4 +146,50 @@ fn compressed_frames_are_written_uncompressed() {
         }
     }
     assert!(compressed > 5, "{compressed} files were compressed");
+}
+
+/// The millimetres of an ultrasound region are those of what lies inside of it.
+#[test]
+fn an_ultrasound_region_is_calibrated_and_what_lies_outside_is_not() {
+    let of = |[x0, y0, x1, y1]: [u32; 4]| {
+        let long = |set: Set, (tag, value): (_, u32)| set.bytes(tag, VR::UL, &value.to_le_bytes());
+        let places = [
+            (tags::REGION_LOCATION_MIN_X0, x0),
+            (tags::REGION_LOCATION_MIN_Y0, y0),
+            (tags::REGION_LOCATION_MAX_X1, x1),
+            (tags::REGION_LOCATION_MAX_Y1, y1),
+        ];
+        let units = [tags::PHYSICAL_UNITS_X_DIRECTION, tags::PHYSICAL_UNITS_Y_DIRECTION];
+        let deltas = [tags::PHYSICAL_DELTA_X, tags::PHYSICAL_DELTA_Y];
+        let region = places.into_iter().fold(Set::default(), long);
+        let region = units.into_iter().fold(region, |set, tag| set.shorts(tag, &[3]));
+        let region =
+            deltas.into_iter().fold(region, |set, tag| set.bytes(tag, VR::FD, &0.05f64.to_le_bytes()));
+        let file = grey(10, 20, 8, false, &[7; 200])
+            .text(tags::MODALITY, VR::CS, "US")
+            .items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, vec![region]);
+        Image::parse(file.file(EXPLICIT), &DecodeLimits::default())
+            .unwrap()
+            .picture(&View::default())
+            .unwrap()
+            .origin
+    };
+    let part = of([4, 2, 15, 7]);
+    assert_eq!((part.spacing_mm, part.calibrated_xyxy), (Some([0.5, 0.5]), Some([4.0, 2.0, 16.0, 8.0])));
+    for (xyxy, inside) in [
+        ([4.0, 2.0, 16.0, 8.0], true),
+        ([5.0, 3.0, 9.0, 5.0], true),
+        ([0.0, 0.0, 3.0, 2.0], false),
+        ([3.0, 3.0, 9.0, 5.0], false),
+        ([5.0, 3.0, 9.0, 9.0], false),
+    ] {
+        assert_eq!(part.spacing_mm_within(xyxy).is_some(), inside, "{xyxy:?}");
+        let note = part.spacing_note_within(xyxy).unwrap();
+        assert_eq!(note.starts_with("no millimetres"), !inside, "{note}");
+    }
+    // All of the picture, by its last pixels or by its edges.
+    for whole in [of([0, 0, 19, 9]), of([0, 0, 20, 10])] {
+        assert_eq!((whole.spacing_mm, whole.calibrated_xyxy), (Some([0.5, 0.5]), None));
+        assert!(whole.spacing_mm_within([0.0, 0.0, 20.0, 10.0]).is_some());
+    }
 }

@@ -149,6 +149,51 @@ fn contours_become_labels() {
 }
 
 #[test]
+fn contours_beyond_the_image_are_said_and_a_broken_region_spoils_no_other() {
+    let region = |number: &str, name: &str, contours: &[&str]| {
+        let contour = |points: &&str| {
+            Set::default().text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR").text(
+                tags::CONTOUR_DATA,
+                VR::DS,
+                points,
+            )
+        };
+        let described =
+            Set::default().text(tags::ROI_NUMBER, VR::IS, number).text(tags::ROI_NAME, VR::LO, name);
+        let drawn = Set::default()
+            .text(tags::REFERENCED_ROI_NUMBER, VR::IS, number)
+            .items(tags::CONTOUR_SEQUENCE, contours.iter().map(contour).collect());
+        (described, drawn)
+    };
+    let half = "-3\\1\\0\\2\\1\\0\\2\\3\\0\\-3\\3\\0";
+    let beside = "9\\1\\0\\12\\1\\0\\12\\3\\0\\9\\3\\0";
+    let above = "1\\1\\50.3\\2\\1\\50.3\\2\\3\\50.3\\1\\3\\50.3";
+    let regions = [region("1", "cut", &[half, beside, above]), region("2", "broken", &["1\\2\\3\\4"])];
+    let (described, drawn) = regions.into_iter().unzip();
+    let file = Set::default()
+        .text(tags::MODALITY, VR::CS, "RTSTRUCT")
+        .items(tags::STRUCTURE_SET_ROI_SEQUENCE, described)
+        .items(tags::ROI_CONTOUR_SEQUENCE, drawn)
+        .file(EXPLICIT);
+    let limits = DecodeLimits::default();
+    let set = rtstruct::read(file, &limits).unwrap();
+    let grid = Grid { shape: [2, 7, 7], lps_from_index: LpsFromIndex::IDENTITY };
+    let onto = |set: &rtstruct::StructureSet| set.onto(grid, &Default::default(), OffPlane::Refuse, &limits);
+    let error = onto(&set).unwrap_err().to_string();
+    assert!(error.contains("region 2") && error.contains("by its number"), "{error}");
+    let masks = onto(&set.with_only("cut").unwrap()).unwrap();
+    assert_eq!(masks.region(0).len(), 9, "columns 0 to 2 of rows 1 to 3");
+    assert_eq!(
+        masks.notes,
+        [
+            "2 contours of region 1 outside the image left out",
+            "1 contour of region 1 cut off at the image's edge"
+        ]
+    );
+    assert!(set.with_only("spleen").is_err());
+}
+
+#[test]
 fn a_label_map_has_a_background_that_is_no_segment() {
     let segment = |number: u16, label: &str| {
         Set::default().shorts(tags::SEGMENT_NUMBER, &[number]).text(tags::SEGMENT_LABEL, VR::LO, label)

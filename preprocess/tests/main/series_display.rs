@@ -387,3 +387,73 @@ fn the_series_of_a_folder_are_numbered_by_their_contents() {
     assert_eq!(shots[0], shots[1]);
     assert_eq!(shots[0].1.unwrap().centre, 100.0);
 }
+
+/// A window that reaches no value shows nothing, and that is said: of a file alone, of its slice and of its series.
+#[test]
+fn a_window_outside_of_the_values_is_said() {
+    let missed = |picture: &Picture| {
+        picture.origin.steps.iter().find(|s| s.contains("outside of the values")).cloned()
+    };
+    for (centre, width, side) in
+        [("1000000000", "1", Some("below")), ("-5000", "100", Some("above")), ("750", "100", None)]
+    {
+        let folder = Folder::of(&[0, 1, 2].map(|n| windowed(slice(n), centre, width)));
+        for picture in [folder.file(0, None), folder.slice(1, None).unwrap()] {
+            let said = missed(&picture);
+            assert_eq!(said.is_some(), side.is_some(), "{centre}/{width}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains(side.unwrap_or_default())), "{centre}/{width}");
+        }
+        let found = inspect(folder.dir.path(), &inspect::Options::default()).unwrap();
+        assert_eq!(
+            found.notes.iter().any(|n| n.contains("outside of the values")),
+            side.is_some(),
+            "{:?}",
+            found.notes
+        );
+        // Another window shows it.
+        assert_eq!(missed(&folder.slice(1, Some(WindowChoice::FullRange)).unwrap()), None);
+    }
+    // A window of one's own, and padding in which there is nothing to see.
+    let padded = slice(0).shorts(tags::PIXEL_PADDING_VALUE, &[0]);
+    let folder = Folder::of(&[0, 1].map(|n| if n == 0 { padded.clone() } else { slice(n) }));
+    let low = Some(WindowChoice::Numbers(Window::linear(0.0, 50.0)));
+    assert!(missed(&folder.file(0, low.clone())).is_some_and(|said| said.contains("above")));
+    assert!(missed(&folder.slice(0, low.clone()).unwrap()).is_some_and(|said| said.contains("above")));
+    assert_eq!(missed(&folder.slice(1, low).unwrap()), None);
+}
+
+/// A folder is the same to whoever looks into it and to whoever shows it, and what is left aside is counted.
+#[test]
+fn files_left_aside_are_counted() {
+    let folder = Folder::of(&[0, 1, 2].map(|n| windowed(slice(n), "750", "1500")));
+    let root = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    let picture = loupe_testing::bmp(3, 2, |x, _| x as u8);
+    put("about.txt", b"words");
+    put("cover.bmp", &picture);
+    for (n, file) in folder.files.iter().enumerate() {
+        put(&format!("series/{n}.dcm"), &std::fs::read(file).unwrap());
+    }
+    let said = |words: &str| {
+        let found = inspect(root.path(), &inspect::Options::default()).unwrap();
+        let picture = shown(root.path(), View::default()).unwrap();
+        for notes in [&found.notes, &picture.origin.steps] {
+            assert!(notes.iter().any(|note| note.contains(words)), "{notes:?}");
+        }
+        (found.format, picture.width())
+    };
+    assert_eq!(
+        said("1 image file of another format beside the DICOM files left aside"),
+        ("DICOM series".to_owned(), 4)
+    );
+    // So many pictures stand before them that the folder is one of pictures.
+    (0..9).for_each(|n| put(&format!("{n}.bmp"), &picture));
+    assert_eq!(
+        said("3 other image files in and below the folder left aside"),
+        ("folder of pictures".to_owned(), 3)
+    );
+}

@@ -1,13 +1,14 @@
 //! A segmenter behind the seam of a run: prompts made from the reference masks, masks as the reply.
 
+use super::chosen::chosen;
 use super::drawn::drawn_mask;
 use crate::rethink::RESAMPLER;
 use loupe_core::answer::one_by_one;
 use loupe_core::mask::Rle;
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaLoader, MediaRef,
-    ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter, SliceAt,
-    Target, Work, WorkSource,
+    Answer, AnswerSink, Answerer, Failure, Finding, LabelledMasks, Mask, MaskTrace, MediaError, MediaLoader,
+    MediaRef, ModelInfo, Origin, Picture, Plane, Record, Reply, SegmentError, SegmentPrompt, Segmenter,
+    SliceAt, Target, Work, WorkSource,
 };
 use loupe_preprocess::Loader;
 use loupe_preprocess::masks::{MaskFile, MaskOptions, on_picture};
@@ -62,7 +63,8 @@ struct MaskReply {
 struct MaskTask<'a> {
     /// On the grid of the picture.
     mask: &'a Mask,
-    /// The stored slice, when the picture is one.
+    /// The stored slice, where the masks of a sample go through a volume; a picture by itself is flat, whatever
+    /// it was cut from.
     slice: Option<usize>,
     label: &'a str,
     /// Decides what is drawn at random.
@@ -83,6 +85,7 @@ impl SegmenterAnswerer<'_> {
             ));
         };
         let started = Instant::now();
+        let (mut drawn_masks, mut label_maps) = (false, false);
         let mut all = MaskReply {
             reply: Reply::from_text(String::new()),
             trace: MaskTrace {
@@ -96,7 +99,15 @@ impl SegmenterAnswerer<'_> {
         for (n, one) in wanted.iter().enumerate() {
             let id = format!("{}#{n}", sample.id);
             let failed = |e: String| Failure::may_pass(format!("mask {}: {e}", n + 1));
-            let file = self.mask_file(&one.at).map_err(|e| failed(e.to_string()))?;
+            let file = self.last_mask.open(self.loader, &one.at).map_err(|e| failed(e.to_string()))?;
+            let is_drawn = matches!(&*file, MaskFile::Drawn(_));
+            (drawn_masks, label_maps) = (drawn_masks | is_drawn, label_maps | !is_drawn);
+            let no_slice = sample.media.first().is_some_and(|media| media.view.slice.is_none());
+            if drawn_masks && label_maps && no_slice {
+                return Err(Failure::lasting(
+                    "drawn masks are of one slice, label maps of all; name the slice of the image, or give masks of one kind",
+                ));
+            }
             let (MaskFile::Drawn(drawn), label) = (&*file, &one.label) else {
                 self.through_volume(work, &file, &one.label, &id, &mut all)?;
                 continue;
@@ -109,23 +120,19 @@ impl SegmenterAnswerer<'_> {
             // A swapped picture comes from another patient and takes the size of the mask.
             let picture =
                 RESAMPLER.fitted(picture, mask.width(), mask.height()).map_err(|e| failed(e.to_string()))?;
-            let slice = picture.origin.slice;
-            self.segment(&picture, &MaskTask { mask: &mask, slice, label, id }, &mut all)?;
+            self.segment(&picture, &MaskTask { mask: &mask, slice: None, label, id }, &mut all)?;
+        }
+        if !all
+            .reply
+            .findings
+            .iter()
+            .chain(&all.trace.reference)
+            .all(|f| lies_in_millimetres(f, &picture.origin))
+        {
+            all.trace.spacing_mm = None;
         }
         all.reply.timing.decode_s = started.elapsed().as_secs_f64();
         Ok(all)
-    }
-
-    /// The mask file of a sample; the samples of one image often name the same.
-    fn mask_file(&mut self, media: &MediaRef) -> Result<Arc<MaskFile>, loupe_core::MediaError> {
-        if let Some((kept, file)) = &self.last_mask.0
-            && kept == media
-        {
-            return Ok(Arc::clone(file));
-        }
-        let file = Arc::new(MaskFile::open(self.loader, media)?);
-        self.last_mask.0 = Some((media.clone(), Arc::clone(&file)));
-        Ok(file)
     }
 
     /// The slice that the sample shows, when it names one, or every stored slice that holds the structure, each
@@ -162,7 +169,7 @@ impl SegmenterAnswerer<'_> {
             let Some((_, mask)) = shown else {
                 return Err(Failure::lasting("the label map holds nothing of the label in this slice"));
             };
-            let task = MaskTask { mask: &mask, slice: picture.origin.slice, label, id: id.to_owned() };
+            let task = MaskTask { mask: &mask, slice: None, label, id: id.to_owned() };
             all.trace.spacing_mm = picture.origin.spacing_mm.map(|[x, y]| vec![y, x]);
             return self.segment(picture, &task, all);
         }
@@ -209,30 +216,46 @@ impl SegmenterAnswerer<'_> {
     }
 }
 
-/// The labels that a reference means: the one of the number `value`; else the one that is called `label`; else all
-/// that are there, which only a label map may mean: what a segmentation or structure set keeps apart is not united
-/// without a word.
+/// The masks that a reference means; see [`chosen`].
 fn meant(
     masks: &LabelledMasks,
     value: Option<&str>,
     label: &str,
     apart: bool,
 ) -> Result<LabelledMasks, String> {
-    if let Some(value) = value {
-        return masks.only(value).map_err(|e| e.to_string());
+    match chosen(&masks.labels().iter().collect::<Vec<_>>(), value, label, apart)? {
+        Some(one) => masks.only(one).map_err(|e| e.to_string()),
+        None => Ok(masks.clone()),
     }
-    match masks.only(label) {
-        Ok(one) => Ok(one),
-        Err(error) if apart && masks.labels().len() > 1 => {
-            Err(format!("{error}; the reference's label has to be one of the mask's"))
-        }
-        Err(_) => Ok(masks.clone()),
-    }
+}
+
+/// Does a mask lie where the picture's pixel size holds?
+fn lies_in_millimetres(finding: &Finding, shown: &Origin) -> bool {
+    let mask = finding.as_mask().filter(|_| shown.calibrated_xyxy.is_some()).and_then(Rle::to_mask);
+    let around = mask.and_then(|mask| mask.bounding_box());
+    around.is_none_or(|b| shown.spacing_mm_within(shown.source_from_self.boxed(b).xyxy()).is_some())
 }
 
 /// The mask file that was read last.
 #[derive(Default)]
 pub struct LastMask(Option<(MediaRef, Arc<MaskFile>)>);
+
+impl LastMask {
+    /// The mask file of a sample; the samples of one image often name the same.
+    ///
+    /// # Errors
+    /// As [`MaskFile::open`].
+    pub(crate) fn open(&mut self, loader: &Loader, media: &MediaRef) -> Result<Arc<MaskFile>, MediaError> {
+        if let Some((kept, file)) = &self.0
+            && kept == media
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(MaskFile::open(loader, media)?);
+        self.0 = Some((media.clone(), Arc::clone(&file)));
+        Ok(file)
+    }
+}
 
 fn failure(error: &SegmentError) -> Failure {
     match error {

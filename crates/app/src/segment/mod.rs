@@ -1,6 +1,7 @@
 //! Segmentation: objects that prompts describe, whole volumes, and the samples of a run.
 
 mod answerer;
+mod chosen;
 mod document;
 mod drawn;
 mod label_files;
@@ -10,6 +11,7 @@ mod scene;
 mod volume;
 
 pub use answerer::{LastMask, SegmenterAnswerer};
+pub(crate) use chosen::chosen;
 pub use document::{FailedPrompt, ObjectEntry, SegmentDocument};
 pub use objects::{SegmentOptions, Segmenters, segment_objects};
 pub use prompts::{ObjectPrompt, ObjectPrompts};

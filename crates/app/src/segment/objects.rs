@@ -128,7 +128,7 @@ pub fn segment_objects(
         if options.propagate {
             notes.extend(scene.propagate(&given, models.segmenter)?);
         }
-        notes.extend(picture.origin.spacing_note.clone());
+        notes.extend(measures.spacing_note);
         notes.extend(scene.unstored_slices());
         if options.output.is_some() {
             notes.extend(scene.taken_voxels());
@@ -146,7 +146,8 @@ pub fn segment_objects(
             notes,
         });
     }
-    if let Some(dir) = &options.output {
+    // Nothing is written where there is nothing to show.
+    if let Some(dir) = options.output.as_ref().filter(|_| !document.objects.is_empty()) {
         scene.write(dir, image, options.marks)?;
         let text = serde_json::to_string_pretty(&document)?;
         files::write(&dir.join("measures.json"), text.as_bytes())?;

@@ -32,6 +32,8 @@ pub struct ObjectMeasures {
     pub box_xyxy: Option<[f64; 4]>,
     /// Area and diameters.
     pub flat: FlatMeasures,
+    /// What has to be said of its millimetres, or of why it has none.
+    pub spacing_note: Option<String>,
     /// Centre of the mask in patient millimetres (LPS).
     pub centre_lps_mm: Option<[f64; 3]>,
     /// Values under the mask in the image's own unit.
@@ -240,7 +242,12 @@ impl<'a> SegmentationScene<'a> {
         let origin = &self.picture.origin;
         let [w, h] = origin.source_size;
         let source = mask.in_source(origin).unwrap_or_else(|| Mask::empty(w, h));
-        let flat = measure::flat(&source, origin.spacing_mm);
+        let box_xyxy = source.bounding_box().map(|b| b.xyxy());
+        let (spacing_mm, spacing_note) = match box_xyxy {
+            Some(xyxy) => (origin.spacing_mm_within(xyxy), origin.spacing_note_within(xyxy)),
+            None => (origin.spacing_mm, origin.spacing_note.clone()),
+        };
+        let flat = measure::flat(&source, spacing_mm);
         let centre = flat.centre_xy.zip(origin.lps_from_source);
         let centre_lps_mm = centre.map(|([x, y], lps)| lps.apply(Point2::new(x, y)));
         let intensities = match (&self.values, &self.volume, &self.labels) {
@@ -258,14 +265,13 @@ impl<'a> SegmentationScene<'a> {
             }),
             _ => None,
         };
-        let box_xyxy = source.bounding_box().map(|b| b.xyxy());
         self.objects.push(SceneObject { label: label.to_owned(), given: mask.clone(), source });
         if let Some(labels) = &mut self.labels {
             let number = number(self.objects.len());
             labels.names.insert(number, label.to_owned());
             self.taken_voxels = paint(labels, &self.picture.origin, mask, number);
         }
-        ObjectMeasures { box_xyxy, flat, centre_lps_mm, intensities }
+        ObjectMeasures { box_xyxy, flat, spacing_note, centre_lps_mm, intensities }
     }
 
     /// Follows the last object, described by `prompts`, through the slices before and after, and says why when it

@@ -153,6 +153,48 @@ fn an_organ_is_segmented_slice_by_slice_and_its_reference_is_that_of_the_true_pi
     assert_eq!((summary.failed, summary.failed_for_good), (4, 4));
 }
 
+/// A mask of one slice is flat, and measured in the millimetres of its pixels, which need not be square: the figures
+/// are those of the slice as a picture of its own.
+#[test]
+fn the_mask_of_one_slice_is_scored_in_the_millimetres_of_its_pixels() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ct, at) = (volume(), |name: &str| dir.path().join(name));
+    put(&at("ct.nii.gz"), &volume_bytes(&ct).unwrap());
+    // Two pixels with a gap between them; the box around them fills it.
+    let inside = |x, y| x == 4 && (y == 3 || y == 5);
+    put(&at("drawn.bmp"), &bmp(12, 10, |x, y| if inside(x, y) { 255 } else { 0 }));
+    let labels = Array3::from_shape_fn(ct.voxels.dim(), |(k, j, i)| u16::from(k == 3 && inside(i, j)));
+    let labels = LabelVolume { labels, lps_from_index: ct.lps_from_index, names: BTreeMap::new() };
+    put(&at("labels.nii.gz"), &label_bytes(&labels).unwrap());
+    for mask in ["drawn.bmp", "labels.nii.gz"] {
+        let image = serde_json::json!({ "path": "ct.nii.gz", "slice": 3 });
+        let row = serde_json::json!({ "id": "a", "images": [image], "question": "Where?", "masks": [mask] });
+        put(&at("data.jsonl"), row.to_string().as_bytes());
+        let data = DataOptions { set: "jsonl".to_owned(), path: at("data.jsonl"), split: None };
+        let mut shapes = PromptShapes::lit(script_info("shapes"));
+        let (run, respondent) =
+            (at(mask).with_extension("run"), Respondent::Segmenter(&mut shapes, Simulated::Box));
+        let (_, summary) = made(&run, data.open().unwrap().as_ref(), None, respondent, &());
+        let figure = |name: &str| summary.figure("strict", name).and_then(|f| f.value);
+        // Of five edge pixels one lies a row of 2 mm from the other side.
+        assert_eq!(figure("ASSD distance, MedPy and MONAI (mm)"), Some(2.0 / 5.0), "{mask}");
+        assert!(figure("NSD at 2 mm").is_some() && figure("NSD at 2 px").is_none(), "{mask}");
+        let all = lines(&run);
+        let trace = all[0].prediction.record.masks().unwrap();
+        assert_eq!(trace.spacing_mm.as_deref(), Some(&[2.0, 0.5][..]), "{mask}");
+        assert!(trace.reference.iter().all(|f| f.origin.slice.is_none()), "{mask}");
+    }
+    // Of one slice and of all at once is neither.
+    let masks = ["drawn.bmp", "labels.nii.gz"];
+    let row = serde_json::json!({ "id": "a", "images": ["ct.nii.gz"], "question": "Where?", "masks": masks });
+    put(&at("data.jsonl"), row.to_string().as_bytes());
+    let data = DataOptions { set: "jsonl".to_owned(), path: at("data.jsonl"), split: None };
+    let mut shapes = PromptShapes::lit(script_info("shapes"));
+    let respondent = Respondent::Segmenter(&mut shapes, Simulated::Box);
+    let (finished, _) = made(&at("mixed"), data.open().unwrap().as_ref(), None, respondent, &());
+    assert_eq!(finished.failed, 1);
+}
+
 /// A series with a segmentation whose two segments overlap, and a structure set, as references by name; written by
 /// highdicom (`preprocess/tests/masks/make.py`).
 #[test]
@@ -184,6 +226,7 @@ fn segments_and_regions_are_references_by_their_names() {
         row("liver", "binary.dcm", "1", Some(3)),
         row("parts", "structures.dcm", "Parts", None),
         row("unclear", "binary.dcm", "organ", None),
+        row("unsaid", "binary.dcm", "", None),
     ];
     put(&dir.path().join("data.jsonl"), rows.join("\n").as_bytes());
     let set = DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None }
@@ -200,9 +243,21 @@ fn segments_and_regions_are_references_by_their_names() {
     assert_eq!(prompts("liver"), ["box 1,2,9,8"]);
     // One slice with two parts, another with one.
     assert_eq!(prompts("parts"), ["box 0,0,12,9", "box 4,4,6,6"]);
-    let why = lines(&run).into_iter().find(|line| line.prediction.id == "unclear").unwrap();
-    let why = serde_json::to_string(&why).unwrap();
-    assert!(why.contains("no label") && !why.contains("Liver"), "{why}");
+    let why = |id: &str| {
+        let line = lines(&run).into_iter().find(|line| line.prediction.id == id).unwrap();
+        serde_json::to_string(&line).unwrap()
+    };
+    let (unclear, unsaid) = (why("unclear"), why("unsaid"));
+    assert!(unclear.contains("no label") && !unclear.contains("Liver"), "{unclear}");
+    assert!(unsaid.contains("the mask has 2 labels (1, 2)") && !unsaid.contains("Liver"), "{unsaid}");
+    // A check says the same of the same rows, before anything is run.
+    let data = DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None };
+    let report = loupe_app::data::check(&data, &ImageOptions::default()).unwrap();
+    let said: Vec<&str> = report.splits[0].notes.iter().map(|note| note.text.as_str()).collect();
+    let [unclear, unsaid] = said.as_slice() else { panic!("{said:?}") };
+    assert!(unclear.contains("line 4") && unclear.contains("no label \"organ\""), "{unclear}");
+    assert!(unsaid.contains("line 5") && unsaid.contains("2 labels (1, 2)"), "{unsaid}");
+    assert!(!report.is_good());
 }
 
 /// Reads what is said.

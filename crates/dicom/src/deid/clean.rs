@@ -51,13 +51,16 @@ pub(super) struct Cleaner<'a> {
     pub people: People,
     /// Names of graphic layers in the order in which they were met.
     pub layers: Vec<Vec<u8>>,
+    /// Content items point to others by their positions.
+    pub references: bool,
     pub done: Done,
 }
 
 impl<'a> Cleaner<'a> {
     pub(super) fn new(data: &Dataset, options: &'a Options, subject: &'a Subject) -> Self {
         let done = Done { content: false, graphics: false, private: false };
-        Self { options, subject, people: People::of(data), layers: Vec::new(), done }
+        let references = content::has_references(data);
+        Self { options, subject, people: People::of(data), layers: Vec::new(), references, done }
     }
 
     /// Applies the tables to a data set and its items.
@@ -66,7 +69,17 @@ impl<'a> Cleaner<'a> {
         self.done.private |= !private.is_empty();
         data.elements_mut().iter_mut().for_each(open_sequence);
         let original = content::is_item(data).then(|| data.clone());
-        data.retain(|e| self.action(e, place) != Action::Remove);
+        for element in
+            data.elements_mut().iter_mut().filter(|e| e.tag == tags::CONTENT_SEQUENCE && !self.references)
+        {
+            if let Value::Items(items) = &mut element.value {
+                items.retain(|item| !content::goes(item, self.options));
+            }
+        }
+        let emptied = |e: &Element| {
+            e.tag == tags::CONTENT_SEQUENCE && matches!(&e.value, Value::Items(i) if i.is_empty())
+        };
+        data.retain(|e| self.action(e, place) != Action::Remove && !emptied(e));
         let numbers = NUMBERED.iter().map(|(label, number, word)| {
             let text = data.integer(*number).map(|n| format!("{word} {n}"));
             (*label, text)

@@ -3,12 +3,13 @@
 //! Text, names, dates and UIDs of items are attributes with rows of their own in table E.1-1. Here are the items that identify by
 //! what they are about, and those that an option keeps.
 
-use super::method;
 use super::options::Options;
 use super::people::People;
 use super::table::{self, Action};
-use crate::object::{Dataset, Value};
-use dicom_core::Tag;
+use super::{dummy, method};
+use crate::object::{Dataset, Element, Slice, Value};
+use crate::syntax::dictionary_vr;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 /// DCM "Subject Sex", and what stands for a sex that is not told (PS3.16 CID 7455).
@@ -20,13 +21,33 @@ pub(super) fn is_item(data: &Dataset) -> bool {
     data.get(tags::VALUE_TYPE).is_some() && data.get(tags::CONCEPT_NAME_CODE_SEQUENCE).is_some()
 }
 
-/// Cleans an item by its concept, after its attributes were cleaned by theirs.
-pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, people: &People) {
-    let Some(concept) = original.item(tags::CONCEPT_NAME_CODE_SEQUENCE) else { return };
+/// Do items of the data set point to others by their positions, so that none may go?
+pub(super) fn has_references(data: &Dataset) -> bool {
+    data.get(tags::REFERENCED_CONTENT_ITEM_IDENTIFIER).is_some()
+        || data.items(tags::CONTENT_SEQUENCE).iter().any(has_references)
+}
+
+/// A number that identifies: without its value there is nothing that readers could show, so the item goes as a whole.
+pub(super) fn goes(item: &Dataset, options: &Options) -> bool {
+    let is_number = item.text(tags::VALUE_TYPE).is_some_and(|kind| kind == "NUM");
+    is_number
+        && rule(item, options).is_some_and(|(_, action)| !matches!(action, Action::Keep | Action::Shift))
+}
+
+/// The code of an item's concept, and what the table does to the item; nothing where it does not name the concept.
+fn rule(item: &Dataset, options: &Options) -> Option<(String, Action)> {
+    let concept = item.item(tags::CONCEPT_NAME_CODE_SEQUENCE)?;
     let text = |tag: Tag| concept.text(tag).unwrap_or_default();
     let (scheme, code) = (text(tags::CODING_SCHEME_DESIGNATOR), text(tags::CODE_VALUE));
+    let kind = item.text(tags::VALUE_TYPE).unwrap_or_default();
+    let action = table::content(&scheme, &code, &kind, options)?;
+    Some((code, action))
+}
+
+/// Cleans an item by its concept, after its attributes were cleaned by theirs.
+pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, people: &People) {
+    let Some((code, action)) = rule(original, options) else { return };
     let kind = original.text(tags::VALUE_TYPE).unwrap_or_default();
-    let Some(action) = table::content(&scheme, &code, &kind, options) else { return };
     let value = match kind.as_str() {
         "TEXT" => tags::TEXT_VALUE,
         "UIDREF" => tags::UID,
@@ -54,6 +75,18 @@ pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, p
             let item = method::code(data, code, meaning);
             data.put_items(value, vec![item]);
         }
-        _ => {}
+        // What an option keeps or shifts in general goes where the concept says whose it is (a date of birth).
+        _ => {
+            if let Some(element) = original.get(value)
+                && let Value::Bytes(bytes) = &element.value
+            {
+                let vr = dictionary_vr(value);
+                let put = match vr {
+                    VR::UI => dummy::uids(bytes.bytes(), options),
+                    vr => dummy::of(vr, bytes.bytes()),
+                };
+                data.put(Element { tag: value, vr, value: Value::Bytes(Slice::owned(put)) });
+            }
+        }
     }
 }

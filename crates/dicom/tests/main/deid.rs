@@ -250,34 +250,33 @@ fn reports_keep_their_form() {
     object
         .data
         .put_items(tags::CONCEPT_NAME_CODE_SEQUENCE, code("126000", "DCM", "Imaging Measurement Report"));
-    object
-        .data
-        .put_items(tags::CONTENT_SEQUENCE, vec![observer, finding, device, date, sex, age, local, number]);
+    let birth = item("DATE", code("121031", "DCM", "Subject Birth Date"), tags::DATE, "19470311");
+    object.data.put_items(
+        tags::CONTENT_SEQUENCE,
+        vec![observer, finding, device, date, sex, age.clone(), local, number, birth],
+    );
 
     let data = clean(&object);
     let root = data.item(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap();
     assert_eq!(root.text(tags::CODE_MEANING).unwrap(), "Imaging Measurement Report");
     let items = data.items(tags::CONTENT_SEQUENCE);
     let kinds: Vec<_> = items.iter().map(|i| i.text(tags::VALUE_TYPE).unwrap()).collect();
-    assert_eq!(kinds, ["PNAME", "TEXT", "TEXT", "DATETIME", "CODE", "NUM", "TEXT", "NUM"]);
+    // The age goes as a whole: readers open no number without a value.
+    assert_eq!(kinds, ["PNAME", "TEXT", "TEXT", "DATETIME", "CODE", "TEXT", "NUM", "DATE"]);
     assert_eq!(items[0].text(tags::PERSON_NAME).unwrap(), "ANONYMOUS");
     assert_eq!(items[1].text(tags::TEXT_VALUE).unwrap(), "REMOVED");
     assert_eq!(items[2].text(tags::TEXT_VALUE).unwrap(), "REMOVED");
     assert_eq!(items[3].text(tags::DATE_TIME).unwrap(), "19000101000000");
     let told = items[4].item(tags::CONCEPT_CODE_SEQUENCE).unwrap();
     assert_eq!(told.text(tags::CODE_VALUE).unwrap(), "121103", "a sex that is not told");
-    assert!(
-        items[5].get(tags::MEASURED_VALUE_SEQUENCE).is_some()
-            && items[5].items(tags::MEASURED_VALUE_SEQUENCE).is_empty()
-    );
-    let concept = items[6].item(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap();
+    let concept = items[5].item(tags::CONCEPT_NAME_CODE_SEQUENCE).unwrap();
     assert_eq!(concept.text(tags::CODE_VALUE).unwrap(), "77");
     assert_eq!(concept.text(tags::CODE_MEANING).unwrap(), "REMOVED", "words of a house's own codes");
-    let measured = items[7].item(tags::MEASURED_VALUE_SEQUENCE).unwrap();
+    let measured = items[6].item(tags::MEASURED_VALUE_SEQUENCE).unwrap();
     assert_eq!(measured.text(tags::NUMERIC_VALUE).unwrap(), "23.5");
     let unit = measured.item(tags::MEASUREMENT_UNITS_CODE_SEQUENCE).unwrap();
     assert_eq!(unit.text(tags::CODE_MEANING).unwrap(), "millimeter");
-    let marks = items[7].item(tags::CONTENT_SEQUENCE).unwrap();
+    let marks = items[6].item(tags::CONTENT_SEQUENCE).unwrap();
     assert_eq!(marks.numbers(tags::GRAPHIC_DATA).unwrap(), [10.0, 12.0, 33.5, 12.0]);
     assert_eq!(marks.text(tags::GRAPHIC_TYPE).unwrap(), "POLYLINE");
     let method = data.items(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE);
@@ -291,6 +290,24 @@ fn reports_keep_their_form() {
     assert_eq!(items[2].text(tags::TEXT_VALUE).unwrap(), "CAD 7");
     assert_eq!(items[4].item(tags::CONCEPT_CODE_SEQUENCE).unwrap().text(tags::CODE_VALUE).unwrap(), "F");
     assert_eq!(items[5].items(tags::MEASURED_VALUE_SEQUENCE).len(), 1);
+
+    // A date of birth is none of the dates that an option keeps or moves.
+    for dates in [Dates::Kept, Dates::Shifted] {
+        let options = Options { dates, ..Options::default() };
+        let kept = clean_with(&object, &options).unwrap().object.data;
+        assert_eq!(kept.items(tags::CONTENT_SEQUENCE)[7].text(tags::DATE).unwrap(), "19000101", "{dates:?}");
+    }
+    // Where items point to others by their positions none goes; the number loses its value.
+    let mut pointer = set(&[(tags::RELATIONSHIP_TYPE, "INFERRED FROM")]);
+    pointer.put_bytes(
+        tags::REFERENCED_CONTENT_ITEM_IDENTIFIER,
+        VR::UL,
+        [1u32, 1].map(u32::to_le_bytes).concat(),
+    );
+    object.data.put_items(tags::CONTENT_SEQUENCE, vec![age, pointer]);
+    let items = clean(&object).items(tags::CONTENT_SEQUENCE).to_vec();
+    assert_eq!(items.len(), 2);
+    assert!(items[0].items(tags::MEASURED_VALUE_SEQUENCE).is_empty());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::dicom::geometry::FramePlane;
 use crate::dicom::image::{is_image_class, modality_of};
 use crate::dicom::overlays::announcement;
 use crate::dicom::values::{Transform, presentation};
+use crate::loader::kind::FileKind;
 use crate::presentation::Presentation;
 use loupe_core::guard::guarded;
 use loupe_core::limits::DecodeLimits;
@@ -126,6 +127,8 @@ impl Rank {
 enum Found {
     /// Nothing that belongs to a series.
     Other,
+    /// A picture or volume of another format.
+    OtherFormat,
     /// DICOM without pixels: a report, a structure set.
     NoImage(MediaError),
     /// A file that should hold slices and does not give them.
@@ -150,7 +153,10 @@ impl Found {
                     field,
                     problem: problem.to_owned(),
                 }),
-                false => Self::Other,
+                false => match FileKind::sniff(&bytes) {
+                    Some(FileKind::Picture(_) | FileKind::Volume(_)) => Self::OtherFormat,
+                    _ => Self::Other,
+                },
             };
         }
         let mut pixels = true;
@@ -177,11 +183,12 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
     let headers: Vec<_> = blobs.par_iter().map(|blob| Found::of(blob, limits)).collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut first_error = None;
-    let (mut unreadable, mut without, mut images) = (0usize, 0usize, 0usize);
+    let (mut unreadable, mut without, mut others, mut images) = (0usize, 0usize, 0usize, 0usize);
     let mut read = Vec::new();
     for (blob, header) in blobs.into_iter().zip(headers) {
         match header {
             Found::Other => {}
+            Found::OtherFormat => others += 1,
             Found::Image(header) => read.push((blob, header)),
             Found::NoImage(e) => {
                 without += 1;
@@ -243,6 +250,9 @@ pub(super) fn groups(blobs: Vec<Blob>, limits: &DecodeLimits) -> Result<Vec<Grou
         0 => {}
         1 => say("1 DICOM file next to it holds no image".to_owned()),
         n => say(format!("{n} DICOM files next to it hold no image")),
+    }
+    if others > 0 {
+        say(format!("{} of another format beside the DICOM files left aside", counted(others, "image file")));
     }
     for group in &mut groups {
         let mut seen = Vec::new();

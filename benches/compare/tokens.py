@@ -1,0 +1,88 @@
+"""Tokens a second of prompts and replies in words: loupe against `transformers`, same checkpoint and token counts.
+
+    python make_checkpoint.py /tmp/bench400
+    cargo build --release -p loupe-models --example decode_speed
+    python tokens.py /tmp/bench400 target/release/examples/decode_speed [--dtype f32 bf16] [--batch 1 8 64]
+
+A prompt of about 512 tokens (batch 1) or 32 tokens (larger batches), then 64 tokens one by one. The tools run in turns, each in
+a process of its own; the median of all rounds counts. Loading is not part of the rates.
+"""
+import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+NEW = 64
+
+
+def prompts(batch):
+    words = 170 if batch == 1 else 8
+    return [f"{n} " + " ".join(["is there a lesion in the left lung"[i % 9:] for i in range(words)])[:words * 9] for n in range(batch)]
+
+
+def transformers_side(checkpoint, dtype, batch, tokens, rounds, threads):
+    import torch, transformers as tf
+    torch.set_num_threads(threads)
+    began = time.perf_counter()
+    model = tf.Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=getattr(torch, {
+        "f32": "float32", "bf16": "bfloat16", "f16": "float16"}[dtype])).eval()
+    load_s, prefill, decode = time.perf_counter() - began, [], []
+    with torch.no_grad():
+        for _ in range(rounds):
+            ids = torch.randint(300, 20000, (batch, tokens))
+            began = time.perf_counter()
+            out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
+            prefill.append(batch * tokens / (time.perf_counter() - began))
+            began = time.perf_counter()
+            for _ in range(NEW):
+                ids = out.logits[:, -1:].argmax(-1)
+                out = model(input_ids=ids, past_key_values=out.past_key_values, use_cache=True)
+            decode.append(batch * NEW / (time.perf_counter() - began))
+    print(json.dumps(dict(prefill=prefill, decode=decode, load_s=load_s,
+                          peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+
+
+def run(command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("checkpoint")
+    p.add_argument("program")
+    p.add_argument("--dtype", nargs="*", default=["f32", "bf16"])
+    p.add_argument("--batch", type=int, nargs="*", default=[1, 8, 64])
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--turns", type=int, default=2)
+    p.add_argument("--alone", action="store_true", help="without transformers")
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--tokens", type=int, help=argparse.SUPPRESS)
+    a = p.parse_args()
+    if a.tokens:
+        return transformers_side(a.checkpoint, a.dtype[0], a.batch[0], a.tokens, a.rounds, a.threads)
+    for dtype in a.dtype:
+        for batch in a.batch:
+            sides = {"loupe": [], "transformers": []}
+            with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+                json.dump(dict(new_tokens=NEW, rounds=a.rounds, prompts=prompts(batch)), f)
+                f.flush()
+                for _ in range(a.turns):
+                    ours = run([a.program, a.checkpoint, f.name, dtype])
+                    sides["loupe"].append(ours)
+                    if not a.alone:
+                        sides["transformers"].append(run([
+                            sys.executable, __file__, a.checkpoint, a.program, "--dtype", dtype, "--batch", str(batch),
+                            "--tokens", str(ours["prompt_tokens"] // batch), "--rounds", str(a.rounds), "--threads",
+                            str(a.threads)]))
+            middle = {name: {what: statistics.median([v for r in runs for v in r[what]]) for what in ("prefill", "decode")}
+                      for name, runs in sides.items() if runs}
+            print(f"{dtype}, batch {batch}, prompts of {ours['prompt_tokens'] // batch} tokens")
+            for name, rates in middle.items():
+                peak = max(r["peak_mib"] for r in sides[name])
+                load = min(r["load_s"] for r in sides[name])
+                print(f"  {name}: prefill {rates['prefill']:.1f}, decode {rates['decode']:.1f} tokens/s, "
+                      f"load {load:.1f} s, peak {peak:.0f} MiB")
+            if len(middle) == 2:
+                ratio = {what: middle["loupe"][what] / middle["transformers"][what] for what in ("prefill", "decode")}
+                print(f"  ratio: prefill {ratio['prefill']:.2f}, decode {ratio['decode']:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+//! What it took to fill a run.
+
+use loupe_core::Counts;
+use std::fmt;
+
+/// What a call of [`crate::run`] took. Never part of anything that must be reproducible.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Effort {
+    /// Replies that were made.
+    pub replies: usize,
+    /// Seconds from the first question to the last reply, loading not included.
+    pub seconds: f64,
+    /// Of these, seconds in which the model had nothing to do because images were still being decoded.
+    pub waited_s: f64,
+    /// Tokens of the prompts of these replies; of several rounds the last.
+    pub prompt_tokens: usize,
+    /// Those among them that were computed for another question or earlier.
+    pub reused_tokens: usize,
+    /// Tokens of the replies.
+    pub new_tokens: usize,
+}
+
+impl Effort {
+    /// Counts a reply.
+    pub(crate) fn add(&mut self, counts: &Counts) {
+        self.replies += 1;
+        self.prompt_tokens += counts.prompt_tokens;
+        self.reused_tokens += counts.reused_tokens;
+        self.new_tokens += counts.new_tokens;
+    }
+
+    /// Replies a minute.
+    pub fn samples_per_minute(&self) -> f64 {
+        60.0 * self.replies as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    /// Tokens a second that went through the model: of prompts, as far as they were computed, and of replies.
+    pub fn tokens_per_second(&self) -> f64 {
+        let computed = self.prompt_tokens.saturating_sub(self.reused_tokens) + self.new_tokens;
+        computed as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    /// Share of the prompts' tokens that were reused; nothing where the model does not count.
+    pub fn reused_share(&self) -> Option<f64> {
+        (self.prompt_tokens > 0).then(|| self.reused_tokens as f64 / self.prompt_tokens as f64)
+    }
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} replies in {:.1} s: ", self.replies, self.seconds)?;
+        write!(f, "{:.1} samples/min", self.samples_per_minute())?;
+        if let Some(share) = self.reused_share() {
+            let percent = 100.0 * share;
+            write!(f, ", {:.1} tokens/s, {percent:.0} % of prompt tokens reused", self.tokens_per_second())?;
+        }
+        write!(f, ", {:.1} s waiting for images", self.waited_s)?;
+        if let Some(bytes) = peak_memory() {
+            write!(f, ", peak memory {} MiB", bytes >> 20)?;
+        }
+        Ok(())
+    }
+}
+
+/// Most bytes that this process had in memory so far; `None` where the system does not say.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_what_was_computed() {
+        let mut effort = Effort { seconds: 30.0, waited_s: 1.5, ..Effort::default() };
+        for reused_tokens in [0, 90] {
+            effort.add(&Counts { prompt_tokens: 100, reused_tokens, picture_tokens: 64, new_tokens: 5 });
+        }
+        assert_eq!((effort.samples_per_minute(), effort.tokens_per_second()), (4.0, 4.0));
+        assert_eq!(effort.reused_share(), Some(0.45));
+        let words = effort.to_string();
+        let wanted = "2 replies in 30.0 s: 4.0 samples/min, 4.0 tokens/s, 45 % of prompt tokens reused, 1.5 s waiting for images";
+        assert!(words.starts_with(wanted), "{words}");
+        // A model that does not count.
+        let bare = Effort { replies: 1, seconds: 60.0, ..Effort::default() };
+        assert!(bare.to_string().starts_with("1 replies in 60.0 s: 1.0 samples/min, 0.0 s waiting"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Tokens a second of prompts and of replies: the loupe side of `benches/compare/tokens.py`.
+//!
+//! `decode_speed CHECKPOINT WORK.json [f32|bf16|f16|q8_0|q4_0]`, where the file holds `new_tokens`, `rounds` and `prompts`: a list
+//! of texts that are asked at the same time. A round answers them with one new token and with all of them; the
+//! difference is decoding.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use loupe_core::ask::{Part, Role, Turn};
+use loupe_core::{Ask, GenerationLimits};
+use loupe_models::{Dtype, LoadOptions, Quant, load};
+use std::time::Instant;
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let dir = args.next().expect("a checkpoint folder");
+    let work = std::fs::read(args.next().expect("a file of prompts")).expect("the file of prompts");
+    let work: serde_json::Value = serde_json::from_slice(&work).expect("JSON");
+    let named = args.next().unwrap_or_default();
+    let quant = Quant::ALL.into_iter().find(|quant| quant.name() == named);
+    let dtype = match named.as_str() {
+        "f16" => Dtype::F16,
+        "f32" => Dtype::F32,
+        _ => Dtype::Bf16,
+    };
+    let began = Instant::now();
+    let options = LoadOptions { dtype: Some(dtype), quant, cache_bytes: 0, ..LoadOptions::default() };
+    let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
+    let load_s = began.elapsed().as_secs_f64();
+    let number = |name: &str| work[name].as_u64().unwrap() as usize;
+    let prompts: Vec<&str> =
+        work["prompts"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+    let mut answer = |new: usize| {
+        let limits = GenerationLimits { max_new_tokens: new, ..GenerationLimits::default() };
+        let ask = |text: &&str| Ask {
+            pictures: Vec::new(),
+            turns: vec![Turn { role: Role::User, parts: vec![Part::Text((*text).to_owned())] }],
+            limits: limits.clone(),
+        };
+        let asks: Vec<Ask> = prompts.iter().map(ask).collect();
+        let began = Instant::now();
+        let replies: Vec<_> = model.generate(&asks).into_iter().map(|r| r.expect("an answer")).collect();
+        let tokens: usize = replies.iter().map(|r| r.counts.prompt_tokens).sum();
+        assert!(replies.iter().all(|r| r.counts.new_tokens == new), "a reply ended early");
+        (began.elapsed().as_secs_f64(), tokens)
+    };
+    let new = number("new_tokens");
+    let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    let mut prompt_tokens = 0;
+    for _ in 0..number("rounds") {
+        let (one, tokens) = answer(1);
+        let (all, _) = answer(new + 1);
+        prompt_tokens = tokens;
+        prefill.push(tokens as f64 / one);
+        decode.push((new * prompts.len()) as f64 / (all - one));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0 kB").trim();
+    let peak: f64 = peak.trim_end_matches(" kB").parse().unwrap_or(0.0);
+    println!(
+        "{}",
+        serde_json::json!({ "prompt_tokens": prompt_tokens, "prefill": prefill, "decode": decode, "load_s": load_s,
+            "peak_mib": peak / 1024.0 })
+    );
+}

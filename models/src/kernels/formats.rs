@@ -1,0 +1,77 @@
+//! How weights lie in memory.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+/// Outputs side by side.
+pub(crate) const LANES: usize = 16;
+/// Most rows of a tile: with 6 × 16 sums, weights and an input, sixteen 256-bit registers are in use.
+pub(crate) const ROWS: usize = 6;
+/// Panels of a tile by its rows: enough sums that are independent of each other to keep two multipliers busy.
+pub(crate) const PANELS: [usize; ROWS + 1] = [1, 4, 3, 2, 1, 1, 1];
+
+/// A number type of packed weights: how sixteen outputs lie side by side.
+pub(crate) trait Format: Copy + Send + Sync + 'static {
+    /// The weights of sixteen outputs for [`Format::INPUTS`] successive inputs.
+    type Unit: Pod + Send + Sync;
+    /// Inputs of a unit.
+    const INPUTS: usize;
+
+    /// The nearest weights to `values`, which are [`Format::INPUTS`] lines.
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit;
+
+    /// The weights for one input of a unit.
+    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES];
+}
+
+/// 32 bits.
+#[derive(Clone, Copy)]
+pub(crate) struct F32;
+
+impl Format for F32 {
+    type Unit = [f32; LANES];
+    const INPUTS: usize = 1;
+
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        values[0]
+    }
+
+    fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
+        *unit
+    }
+}
+
+/// IEEE half precision.
+#[derive(Clone, Copy)]
+pub(crate) struct F16;
+
+impl Format for F16 {
+    type Unit = [u16; LANES];
+    const INPUTS: usize = 1;
+
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        values[0].map(|v| f16::from_f32(v).to_bits())
+    }
+
+    fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
+        unit.map(|bits| f16::from_bits(bits).to_f32())
+    }
+}
+
+/// bfloat16: the upper half of an f32. Outputs i and i + 8 are neighbours, so that eight 32-bit words hold sixteen
+/// weights: a shift widens one half of them, a mask the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16;
+
+impl Format for Bf16 {
+    type Unit = [u16; LANES];
+    const INPUTS: usize = 1;
+
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        std::array::from_fn(|at| bf16::from_f32(values[0][at / 2 + at % 2 * (LANES / 2)]).to_bits())
+    }
+
+    fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
+        std::array::from_fn(|lane| bf16::from_bits(unit[lane % 8 * 2 + lane / 8]).to_f32())
+    }
+}

@@ -1,0 +1,188 @@
+//! Sums of products with packed weights, one file an instruction set: `scalar` says what is computed, the others
+//! compute the same sums, bit by bit, faster. Only here is `unsafe` allowed, for vector instructions.
+//!
+//! Sixteen outputs lie side by side, input by input ([`Format`]), so that a vector holds neighbouring outputs and each
+//! sum runs over the inputs in order: it is the same whatever rows and outputs are computed with it, and on
+//! every processor.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod formats;
+mod quantised;
+mod scalar;
+
+pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS};
+pub(crate) use quantised::{BLOCK, Q4_0, Q8_0};
+
+/// A format that every instruction set can multiply with.
+#[cfg(target_arch = "x86_64")]
+pub(crate) trait Kernel: avx2::Load {}
+#[cfg(target_arch = "x86_64")]
+impl<F: avx2::Load> Kernel for F {}
+/// A format that every instruction set can multiply with.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) trait Kernel: Format {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<F: Format> Kernel for F {}
+
+/// An instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InstructionSet {
+    /// Any processor.
+    Scalar,
+    /// x86-64 with AVX2, FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// All that there are, the fastest first.
+const SETS: &[InstructionSet] = &[
+    #[cfg(target_arch = "x86_64")]
+    InstructionSet::Avx2,
+    InstructionSet::Scalar,
+];
+
+impl InstructionSet {
+    /// The fastest of this processor.
+    pub(crate) fn best() -> Self {
+        SETS.iter().copied().find(|set| set.is_here()).unwrap_or(Self::Scalar)
+    }
+
+    fn is_here(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("fma")
+                    && std::is_x86_feature_detected!("f16c")
+            }
+        }
+    }
+
+    /// Adds to each sum the products of its row and its output: `sums[row × panels + panel]` holds the 16 outputs of a
+    /// panel. Panels are equally long, and a row of `x` has as many values as a panel has inputs.
+    ///
+    /// # Panics
+    /// When lengths do not fit together or there are more than [`ROWS`] rows: a mistake of the caller.
+    pub(crate) fn add<F: Kernel>(self, panels: &[&[F::Unit]], x: &[&[f32]], sums: &mut [[f32; LANES]]) {
+        let units = panels.first().map_or(0, |panel| panel.len());
+        assert!(x.len() <= ROWS && sums.len() == x.len() * panels.len(), "a tile of another shape");
+        assert!(panels.iter().all(|panel| panel.len() == units), "panels of unequal lengths");
+        assert!(
+            x.iter().all(|row| row.len() == units * F::INPUTS),
+            "a row of another length than its panels"
+        );
+        match self {
+            Self::Scalar => scalar::add::<F>(panels, x, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::add::<F>(panels, x, sums),
+        }
+    }
+
+    /// Writes the weights of a panel, input by input, in f32: for more rows than it is worth widening them for each tile.
+    ///
+    /// # Panics
+    /// When `out` has another length: a mistake of the caller.
+    pub(crate) fn widen<F: Kernel>(self, panel: &[F::Unit], out: &mut [[f32; LANES]]) {
+        assert!(out.len() == panel.len() * F::INPUTS, "a panel of another length");
+        match self {
+            Self::Scalar => scalar::widen::<F>(panel, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::widen::<F>(panel, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers of either sign and very different sizes.
+    fn value(i: usize, seed: u64) -> f32 {
+        let mut state = seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        state ^= state >> 29;
+        state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let size = 2f32.powi((state >> 60) as i32 - 8);
+        ((state >> 20) as u32 as f32 / u32::MAX as f32 - 0.5) * size
+    }
+
+    fn all_sets_agree<F: Kernel>(rows: usize, panels: usize, units: usize, seed: u64) {
+        let inputs = units * F::INPUTS;
+        let weights: Vec<Vec<F::Unit>> = (0..panels)
+            .map(|panel| {
+                let line = |d: usize| std::array::from_fn(|l| value((panel * inputs + d) * LANES + l, seed));
+                let lines: Vec<[f32; LANES]> = (0..inputs).map(line).collect();
+                lines.chunks_exact(F::INPUTS).map(F::pack).collect()
+            })
+            .collect();
+        let x: Vec<Vec<f32>> =
+            (0..rows).map(|r| (0..inputs).map(|d| value(r * inputs + d, !seed)).collect()).collect();
+        let weights: Vec<&[F::Unit]> = weights.iter().map(Vec::as_slice).collect();
+        let x: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
+        let begin: Vec<[f32; LANES]> =
+            (0..rows * panels).map(|i| std::array::from_fn(|l| value(i * LANES + l, seed / 3))).collect();
+        let mut wanted = begin.clone();
+        InstructionSet::Scalar.add::<F>(&weights, &x, &mut wanted);
+        // The scalar kernel itself, against sums in double precision.
+        for (at, (sums, begin)) in wanted.iter().zip(&begin).enumerate() {
+            let (row, panel) = (at / panels, at % panels);
+            for lane in 0..LANES {
+                let (mut sum, mut size) = (f64::from(begin[lane]), f64::from(begin[lane]).abs());
+                for (d, x) in x[row].iter().enumerate() {
+                    let w = F::widen(&weights[panel][d / F::INPUTS], d % F::INPUTS)[lane];
+                    sum += f64::from(*x) * f64::from(w);
+                    size += (f64::from(*x) * f64::from(w)).abs();
+                }
+                assert!((f64::from(sums[lane]) - sum).abs() <= 1e-5 * size, "{} {sum}", sums[lane]);
+            }
+        }
+        for set in SETS.iter().filter(|set| set.is_here()) {
+            let mut sums = begin.clone();
+            set.add::<F>(&weights, &x, &mut sums);
+            let bits =
+                |sums: &[[f32; LANES]]| -> Vec<u32> { sums.iter().flatten().map(|v| v.to_bits()).collect() };
+            assert_eq!(bits(&sums), bits(&wanted), "{set:?}, {rows} rows, {panels} panels, {units} units");
+            let (mut all, mut exact) = (vec![[0f32; LANES]; inputs], vec![[0f32; LANES]; inputs]);
+            set.widen::<F>(weights[0], &mut all);
+            InstructionSet::Scalar.widen::<F>(weights[0], &mut exact);
+            assert_eq!(bits(&all), bits(&exact), "{set:?}, {units} units");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn every_instruction_set_gives_the_same_sums(
+            rows in 1usize..=ROWS, panels in 1usize..6, units in 0usize..40, seed: u64
+        ) {
+            all_sets_agree::<F32>(rows, panels, units, seed);
+            all_sets_agree::<F16>(rows, panels, units, seed);
+            all_sets_agree::<Bf16>(rows, panels, units, seed);
+            all_sets_agree::<Q8_0>(rows, panels, units.div_ceil(8), seed);
+            all_sets_agree::<Q4_0>(rows, panels, units.div_ceil(8), seed);
+        }
+    }
+
+    #[test]
+    fn every_sixteen_bit_number_is_widened_exactly() {
+        for from in (0..=u16::MAX).step_by(LANES) {
+            let bits: [u16; LANES] = std::array::from_fn(|lane| from + lane as u16);
+            fn check<F: Kernel>(unit: F::Unit, wanted: [f32; LANES]) {
+                for set in SETS.iter().filter(|set| set.is_here()) {
+                    let mut sums = [[0f32; LANES]];
+                    set.add::<F>(&[&[unit]], &[&[1.0]], &mut sums);
+                    for (found, wanted) in sums[0].iter().zip(wanted) {
+                        assert!(*found == wanted || (found.is_nan() && wanted.is_nan()), "{found} {wanted}");
+                    }
+                }
+            }
+            let f16 = bits.map(|b| half::f16::from_bits(b).to_f32());
+            check::<F16>(F16::pack(&[f16]), f16);
+            let bf16 = bits.map(|b| half::bf16::from_bits(b).to_f32());
+            check::<Bf16>(Bf16::pack(&[bf16]), bf16);
+        }
+    }
+}
