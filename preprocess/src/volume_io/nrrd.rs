@@ -186,7 +186,7 @@ fn number(header: &Header<'_>, names: &[&str]) -> Result<i64, MediaError> {
 /// The spatial axes in order, and the one that is not (layers, components, time).
 fn axes(header: &Header<'_>, count: usize) -> Result<(Vec<usize>, Option<usize>), MediaError> {
     let spatial: Vec<bool> = match (header.get("space directions"), header.get("kinds")) {
-        (Some(text), _) => vectors(text).iter().map(Option::is_some).collect(),
+        (Some(text), _) => vectors("space directions", text)?.iter().map(Option::is_some).collect(),
         (None, Some(kinds)) => kinds.split_whitespace().map(|k| matches!(k, "domain" | "space")).collect(),
         (None, None) => (0..count).map(|axis| axis < 3).collect(),
     };
@@ -207,19 +207,32 @@ fn axes(header: &Header<'_>, count: usize) -> Result<(Vec<usize>, Option<usize>)
     }
 }
 
-/// `(x,y,z)` or `none`, separated by blanks.
-fn vectors(text: &str) -> Vec<Option<Vec<f64>>> {
+/// The vectors of a field: `(x,y,z)` or `none`, separated by blanks. Anything else is damage: an axis whose vector
+/// cannot be read is not one without.
+fn vectors(name: &str, text: &str) -> Result<Vec<Option<Vec<f64>>>, MediaError> {
     let mut found = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (item, after) = match rest.strip_prefix('(').and_then(|r| r.split_once(')')) {
-            Some((inside, after)) => (inside.split(',').map(|v| v.trim().parse().ok()).collect(), after),
-            None => (None, rest.split_once(' ').map_or("", |(_, after)| after)),
+            Some((inside, after)) => {
+                let numbers: Option<Vec<f64>> = inside.split(',').map(|v| v.trim().parse().ok()).collect();
+                (numbers, after)
+            }
+            None => match rest.split_once(char::is_whitespace).unwrap_or((rest, "")) {
+                ("none", after) => {
+                    found.push(None);
+                    rest = after.trim_start();
+                    continue;
+                }
+                _ => (None, ""),
+            },
         };
-        found.push(item);
+        let axis = found.len();
+        let vector = item.ok_or_else(|| field(name, format!("vector {axis} is not numbers in brackets")))?;
+        found.push(Some(vector));
         rest = after.trim_start();
     }
-    found
+    Ok(found)
 }
 
 fn element(name: &str) -> Result<Element, MediaError> {
@@ -268,7 +281,7 @@ fn geometry(
     let three = |v: &[f64]| [0, 1, 2].map(|r| v.get(r).copied().unwrap_or(0.0) * signs[r]);
     let mut columns = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     if let Some(text) = header.get("space directions") {
-        let given = vectors(text);
+        let given = vectors("space directions", text)?;
         for (column, &axis) in columns.iter_mut().zip(spatial) {
             *column = given
                 .get(axis)
@@ -290,7 +303,7 @@ fn geometry(
     }
     let origin = match header.get("space origin") {
         None => centre_of_first(header, spatial, &columns),
-        Some(text) => match vectors(text).as_slice() {
+        Some(text) => match vectors("space origin", text)?.as_slice() {
             [Some(v)] if v.iter().all(|n| n.is_finite()) => three(v),
             _ => return Err(field("space origin", "is not one vector of numbers")),
         },

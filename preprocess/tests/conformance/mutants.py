@@ -97,7 +97,7 @@ def main():
     args = parser.parse_args()
     names = (".want.png", ".frame", ".page")
     seeds = [p for d in ("codecs", "pictures", "volumes") for p in sorted((TESTS / d).iterdir())
-             if p.is_file() and p.suffix not in (".py", ".json") and not any(n in p.name for n in names)]
+             if p.is_file() and p.suffix not in (".py", ".json", ".npy") and not any(n in p.name for n in names)]
     counts = collections.defaultdict(collections.Counter)
     signal.signal(signal.SIGALRM, too_long)
     for start in range(0, args.rounds, BATCH):

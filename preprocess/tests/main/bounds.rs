@@ -202,6 +202,29 @@ fn words_of_metaimage_mean_something_or_are_refused() {
 }
 
 #[test]
+fn vectors_of_nrrd_are_vectors_or_none() {
+    let read = |directions: &str| {
+        let head = format!(
+            "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 2 2\n\
+             space directions: {directions}\nencoding: raw\n\n"
+        );
+        let bytes = [head.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
+        read_volume(&bytes, 0, Xform::Nibabel, &DecodeLimits::default())
+    };
+    assert_eq!(read("(1,0,0) (0,1,0) (0,0,1)").unwrap().frames, 1);
+    assert_eq!(read("none (1,0,0) (0,1,0)").unwrap().frames, 2);
+    assert_eq!(read("(1,0,0)  (0,1,0)\tnone").unwrap().frames, 2);
+    for damaged in [
+        "(1,0,0) (0,1,0) (0,0,1;2)",
+        "(1,0,0) (0,x,0) (0,0,1)",
+        "(1,0,0) (0,1,0) nome",
+        "(1,0,0) (0,1,0) (0,0,1",
+    ] {
+        assert!(refusal(read(damaged)).contains("space directions"), "{damaged}");
+    }
+}
+
+#[test]
 fn every_reader_says_what_it_needs() {
     let folder = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
     let endings =
