@@ -135,6 +135,17 @@ pub enum LoadError {
 
 impl From<candle_core::Error> for LoadError {
     fn from(error: candle_core::Error) -> Self {
-        Self::Compute(error.to_string())
+        Self::Compute(computation(&error))
+    }
+}
+
+/// What the tensor library says of an error, in one line: without the trace of its own calls, which helps nobody
+/// who uses a checkpoint.
+pub(crate) fn computation(error: &candle_core::Error) -> String {
+    use candle_core::Error;
+    match error {
+        Error::WithBacktrace { inner, .. } | Error::Context { inner, .. } => computation(inner),
+        Error::WithPath { inner, .. } => computation(inner),
+        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }

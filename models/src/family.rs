@@ -1,6 +1,7 @@
 //! What a family of checkpoints is: the entry of the table in [`crate::families`].
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::source::StoredTensor;
 use crate::error::LoadError;
 use crate::options::LoadOptions;
 use loupe_core::registry::Named;
@@ -92,7 +93,7 @@ pub struct Clues<'a> {
     checkpoint: &'a Checkpoint,
     config: Option<Value>,
     /// Read when a family asks for them.
-    tensors: OnceCell<Result<Vec<String>, LoadError>>,
+    tensors: OnceCell<Result<Vec<StoredTensor>, LoadError>>,
 }
 
 impl<'a> Clues<'a> {
@@ -126,11 +127,17 @@ impl<'a> Clues<'a> {
 
     /// True when a tensor's name has this part.
     pub fn has_tensor(&self, part: &str) -> bool {
-        self.tensors().as_ref().is_ok_and(|names| names.iter().any(|name| name.contains(part)))
+        self.tensors().as_ref().is_ok_and(|names| names.iter().any(|tensor| tensor.name.contains(part)))
     }
 
-    fn tensors(&self) -> &Result<Vec<String>, LoadError> {
-        self.tensors.get_or_init(|| self.checkpoint.tensor_names())
+    /// Shape of the tensor of this name, when there is one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        let tensors = self.tensors().as_ref().ok()?;
+        tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.as_slice())
+    }
+
+    fn tensors(&self) -> &Result<Vec<StoredTensor>, LoadError> {
+        self.tensors.get_or_init(|| self.checkpoint.tensors())
     }
 
     /// True when the folder or the name that config.json gives the checkpoint has this word,
@@ -159,7 +166,7 @@ impl<'a> Clues<'a> {
                 named.map_or_else(|| "a checkpoint without architecture".to_owned(), |n| format!("{n:?}"))
             );
         }
-        match tensors.into_inner().unwrap_or_else(|| checkpoint.tensor_names()) {
+        match tensors.into_inner().unwrap_or_else(|| checkpoint.tensors()) {
             Ok(_) => Ok("a checkpoint without config.json".to_owned()),
             Err(LoadError::MissingFile { .. }) => Err(checkpoint.missing("config.json")),
             Err(error) => Err(error),

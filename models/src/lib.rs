@@ -41,6 +41,7 @@ mod layers;
 mod networks;
 mod options;
 mod processors;
+mod summary;
 
 pub use checkpoint::Checkpoint;
 pub use checkpoint::weights::{Dtype, Quant};
@@ -52,6 +53,7 @@ pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions, PixelBounds};
+pub use summary::Summary;
 
 use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;
@@ -73,6 +75,11 @@ fn family(
     let family = families::find(checkpoint, name)?;
     match family.load {
         Loader::Answers(_) => Ok(family),
+        _ if options.adapter.is_some() => {
+            let problem =
+                format!("{} takes none; adapters go with models that answer questions", family.name);
+            Err(LoadError::Option { option: "--adapter", problem })
+        }
         _ if options.pan_and_scan => Err(LoadError::NoCrops { family: family.name }),
         _ if options.quant.is_some() => {
             let problem = format!("only language models are quantised, and {} is none", family.name);

@@ -1,7 +1,7 @@
 //! How a checkpoint is loaded.
 
 use crate::checkpoint::weights::{Dtype, Quant};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use candle_core::Device;
 use loupe_preprocess::resize::Backend;
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub struct LoadOptions {
     /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
     /// the processor file says.
     pub pan_and_scan: bool,
+    /// Folder of a LoRA adapter (as peft writes it) that is merged into the weights as they are read.
+    pub adapter: Option<PathBuf>,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,
@@ -81,6 +83,7 @@ impl Default for LoadOptions {
             resample: None,
             pixels: PixelBounds::default(),
             pan_and_scan: false,
+            adapter: None,
             dialect: None,
             memory_bytes: None,
             rows: None,
@@ -102,7 +105,7 @@ pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), Load
             }
             match Device::new_cuda(number) {
                 Ok(opened) => Ok((opened, device)),
-                Err(error) => Err(LoadError::Device { device, problem: error.to_string() }),
+                Err(error) => Err(LoadError::Device { device, problem: computation(&error) }),
             }
         }
     }

@@ -242,10 +242,11 @@ fn volumes_become_the_input_of_models() {
     for (more, why) in
         [(&["--slices", "all"], "--slices around"), (&["--recipe", "m3d"], "cannot be used with")]
     {
-        let unused = [&["prepare", &volume, "-o", &path("unused"), "--mask", &volume], &more[..]].concat();
+        let folder = path("unused");
+        let unused = [&["prepare", &volume, "-o", &folder, "--mask", &volume], &more[..]].concat();
         let refused = loupe(&unused);
         assert!(!refused.status.success() && said(&refused).1.contains(why), "{:?}", said(&refused));
-        assert!(!Path::new(&path("unused")).exists());
+        assert!(!Path::new(&folder).exists());
     }
 
     let medgemma = prepare("medgemma", &["--recipe", "medgemma-ct"]);

@@ -25,4 +25,5 @@ mod records;
 mod segment;
 mod similarity;
 mod spoken;
+mod study;
 mod tidy;

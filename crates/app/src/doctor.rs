@@ -5,7 +5,7 @@ use crate::open::ModelOptions;
 use loupe_core::{
     Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
 };
-use loupe_models::{Checkpoint, Loader, families};
+use loupe_models::{Checkpoint, Dtype, Loader, Summary, families};
 use ndarray::Array3;
 use serde::Serialize;
 use std::path::Path;
@@ -41,10 +41,33 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
         good("processors", processors),
         good("cuda", built(cfg!(feature = "cuda"), "cuda")),
         good("endpoints", built(cfg!(feature = "remote"), "remote")),
-        answer,
     ];
+    all.extend(about(model).map(|about| good("checkpoint", about)));
+    all.push(answer);
     all.extend(notes.into_iter().map(|note| good("settings", note)));
     all
+}
+
+/// What the checkpoint is and how much memory its weights take, from the headers of its files; nothing for the built-in
+/// model, and for what is none, which is said when it is loaded.
+fn about(options: &ModelOptions) -> Option<String> {
+    let found = Summary::of(&Checkpoint::directory(options.folder.as_deref()?)).ok()?;
+    let size = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
+    let [full, half] = [Dtype::F32, Dtype::Bf16].map(|dtype| found.bytes(dtype));
+    let free = match found.free_bytes {
+        None => String::new(),
+        Some(free) if free < half => format!("; {} are free, too little for either", size(free)),
+        Some(free) if free < full => format!("; {} are free, enough for --dtype bf16 or f16", size(free)),
+        Some(free) => format!("; {} are free", size(free)),
+    };
+    Some(format!(
+        "{}, which {}; {:.1} M parameters, {} as f32, {} as bf16 or f16{free}",
+        found.family.name,
+        found.family.load.task(),
+        found.parameters as f64 / 1e6,
+        size(full),
+        size(half)
+    ))
 }
 
 /// Loads the model and lets it do once what it is for, on a drawn picture, so that weights and settings that give

@@ -14,6 +14,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
 
+    /// Folder of a LoRA adapter, as peft writes it; it is merged into the model as that is loaded.
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+
     /// `cpu` or `cuda` (`cuda:1` for the second GPU).
     #[arg(long, default_value = "cpu", value_parser = device)]
     device: DeviceChoice,
@@ -115,6 +119,7 @@ impl ModelArgs {
             pan_and_scan: self.pan_and_scan,
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
+            adapter: self.adapter.clone(),
             memory_bytes: self.memory.map(megabytes),
             rows,
             ..LoadOptions::default()

@@ -19,3 +19,4 @@ pub(crate) mod prepare;
 pub(crate) mod render;
 pub(crate) mod score;
 pub(crate) mod segment;
+pub(crate) mod study;

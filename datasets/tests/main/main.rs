@@ -33,7 +33,9 @@ fn fixture(name: &str) -> PathBuf {
 
 /// A check that takes every picture to have 1000 × 1000 pixels.
 fn check(name: &str, dir: &Path) -> Result<CheckReport, DataError> {
-    loupe_datasets::check(name, dir, None, &mut |_| Ok(Look { size: [1000, 1000], turned: false }))
+    loupe_datasets::check(name, dir, None, &mut |_: &loupe_core::MediaRef| {
+        Ok(Look { size: [1000, 1000], turned: false })
+    })
 }
 
 fn open(name: &str, dir: &Path, split: &str) -> Box<dyn Dataset> {

@@ -42,6 +42,29 @@ pub fn clusters(groups: &[(u32, f64)], resamples: usize, seed: u32, level: f64) 
     summarise(std::iter::repeat_with(draw).take(resamples).collect(), level, "clustered bootstrap")
 }
 
+/// Resamples `units` whole units (cases, readers) and computes any figure of those drawn, which come with repeats.
+/// Resamples without a figure are left out; `None` of nothing, or when more than one in twenty has none.
+pub fn figure(
+    units: usize,
+    resamples: usize,
+    seed: u32,
+    level: f64,
+    mut of: impl FnMut(&[usize]) -> Option<f64>,
+) -> Option<Bootstrap> {
+    let n = u32::try_from(units).ok().filter(|&n| n > 0)?;
+    let mut rng = NumpyRng::new(seed);
+    let mut drawn = vec![0; units];
+    let mut figures = Vec::with_capacity(resamples);
+    for _ in 0..resamples {
+        drawn.fill_with(|| rng.below(n) as usize);
+        figures.extend(of(&drawn));
+    }
+    if figures.len() * 20 < resamples * 19 {
+        return None;
+    }
+    summarise(figures, level, "bootstrap")
+}
+
 fn summarise(mut means: Vec<f64>, level: f64, method: &str) -> Option<Bootstrap> {
     means.sort_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;

@@ -1,4 +1,4 @@
-//! Distribution functions, to about 1e-13: normal, Student's t, beta, gamma.
+//! Distribution functions, to about 1e-13: normal, Student's t, beta, gamma, F, χ², the latter two also non-central.
 
 use std::f64::consts::PI;
 
@@ -126,6 +126,73 @@ pub fn gamma_upper(a: f64, x: f64) -> f64 {
 /// P(X > x) of the χ² distribution.
 pub fn chi2_sf(x: f64, df: f64) -> f64 {
     gamma_upper(df / 2.0, x / 2.0)
+}
+
+/// The x with P(X > x) = `tail` of the χ² distribution.
+pub fn chi2_upper(tail: f64, df: f64) -> f64 {
+    let mut hi = df.max(1.0);
+    while chi2_sf(hi, df) > tail && hi < 1e300 {
+        hi *= 2.0;
+    }
+    invert(-tail, 0.0, hi, |x| -chi2_sf(x, df))
+}
+
+/// P(X > x) of Fisher's F distribution; `df2` may be infinite, when df1·X has the χ² distribution.
+pub fn f_sf(x: f64, df1: f64, df2: f64) -> f64 {
+    if x <= 0.0 {
+        1.0
+    } else if df2.is_finite() {
+        beta_cdf(df2 / (df2 + df1 * x), df2 / 2.0, df1 / 2.0)
+    } else {
+        chi2_sf(df1 * x, df1)
+    }
+}
+
+/// The x with P(X > x) = `tail` of the F distribution; `df2` may be infinite.
+pub fn f_upper(tail: f64, df1: f64, df2: f64) -> f64 {
+    if !df2.is_finite() {
+        return chi2_upper(tail, df1) / df1;
+    }
+    // x = (df2/df1)·(1 − b)/b with b of a beta distribution.
+    let b = beta_quantile(tail, df2 / 2.0, df1 / 2.0);
+    df2 / df1 * (1.0 - b) / b
+}
+
+/// P(X > x) of the non-central F distribution: central ones mixed with Poisson weights of mean
+/// `noncentrality`/2. `df2` may be infinite, when df1·X has the non-central χ² distribution.
+pub fn noncentral_f_sf(x: f64, df1: f64, df2: f64, noncentrality: f64) -> f64 {
+    if x <= 0.0 {
+        return 1.0;
+    }
+    let half = (noncentrality / 2.0).max(0.0);
+    let weight = |j: f64| {
+        if half > 0.0 { (j * half.ln() - half - ln_gamma(j + 1.0)).exp() } else { f64::from(j == 0.0) }
+    };
+    let tail = |j: f64| {
+        if df2.is_finite() {
+            beta_cdf(df2 / (df2 + df1 * x), df2 / 2.0, df1 / 2.0 + j)
+        } else {
+            gamma_upper(df1 / 2.0 + j, df1 * x / 2.0)
+        }
+    };
+    // Outwards from the largest weight, until what is left is less than the last digit.
+    let middle = half.floor();
+    let (mut sum, mut seen) = (0.0, 0.0);
+    let mut add = |j: f64| {
+        let w = weight(j);
+        sum += w * tail(j);
+        seen += w;
+        w > 1e-17
+    };
+    let mut j = middle;
+    while add(j) {
+        j += 1.0;
+    }
+    let mut j = middle - 1.0;
+    while j >= 0.0 && add(j) {
+        j -= 1.0;
+    }
+    if seen > 0.0 { (sum / seen).clamp(0.0, 1.0) } else { 1.0 }
 }
 
 /// P(Z > z) of the standard normal distribution.

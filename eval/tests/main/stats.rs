@@ -2,7 +2,8 @@
 //! against figures measured on other harnesses (fixtures/stats_golden.json).
 
 use loupe_eval::stats::special::{
-    beta_cdf, chi2_sf, fair_binomial, fair_binomial_cdf, normal_quantile, normal_sf, t_quantile, t_two_sided,
+    beta_cdf, chi2_sf, chi2_upper, f_sf, f_upper, fair_binomial, fair_binomial_cdf, noncentral_f_sf,
+    normal_quantile, normal_sf, t_quantile, t_two_sided,
 };
 use loupe_eval::stats::{
     Clusters, Interval, agreement, bootstrap, calibration, interval, multiple, numpy_rng::NumpyRng, paired,
@@ -331,4 +332,30 @@ fn calibration_in_torchmetrics_bins() {
             assert!((got - want).abs() < 2e-7, "{bins} bins: {got} instead of {want}");
         }
     }
+}
+
+/// Values of scipy 1.17.
+#[test]
+fn central_and_noncentral_f_equal_scipy() {
+    let near = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "got {got:.15}, want {want:.15}");
+    near(f_sf(4.484_854, 1.0, 15.066_11), 0.051_233_035_768_043_49);
+    near(f_sf(0.3, 4.0, 9.0), 0.870_793_033_883_864_4);
+    near(f_upper(0.05, 2.0, 7.5), 4.586_285_884_568_561);
+    near(f_upper(0.05, 3.0, f64::INFINITY), 2.604_909_301_083_726);
+    near(chi2_upper(0.9, 2.0), 0.210_721_031_315_652_56);
+    near(noncentral_f_sf(4.2, 1.0, 12.3, 7.9), 0.771_465_310_862_286_5);
+    near(noncentral_f_sf(0.5, 3.0, 20.0, 0.7), 0.755_195_818_628_568);
+    near(noncentral_f_sf(60.0, 2.0, 9.0, 120.0), 0.563_164_686_748_355_3);
+    near(noncentral_f_sf(3.84, 1.0, f64::INFINITY, 7.85), 0.800_161_093_911_407_1);
+    near(noncentral_f_sf(2.0, 4.0, f64::INFINITY, 250.0), 1.0);
+    near(noncentral_f_sf(4.0, 1.0, 10.0, 0.0), f_sf(4.0, 1.0, 10.0));
+}
+
+#[test]
+fn a_bootstrap_of_any_figure_is_that_of_the_mean() {
+    let values: Vec<f64> = (0..30).map(|i| f64::from(i % 7)).collect();
+    let mean = |drawn: &[usize]| Some(drawn.iter().map(|&i| values[i]).sum::<f64>() / drawn.len() as f64);
+    assert_eq!(bootstrap::figure(30, 200, 3, 0.95, mean), bootstrap::rows(&values, 200, 3, 0.95));
+    assert_eq!(bootstrap::figure(30, 200, 3, 0.95, |_| None), None);
+    assert_eq!(bootstrap::figure(0, 200, 3, 0.95, mean), None);
 }

@@ -27,8 +27,13 @@ pub(crate) struct ChatTemplate {
 
 impl ChatTemplate {
     /// Finds the template in chat_template.jinja, chat_template.json, processor_config.json or
-    /// tokenizer_config.json (in this order, as `ProcessorMixin` does), or uses `fallback`.
-    pub(crate) fn read(checkpoint: &Checkpoint, fallback: &str) -> Result<Self, LoadError> {
+    /// tokenizer_config.json (in this order, as `ProcessorMixin` does), or uses `fallback`; none of it where `instead` is
+    /// given.
+    pub(crate) fn read(
+        checkpoint: &Checkpoint,
+        fallback: &str,
+        instead: Option<&str>,
+    ) -> Result<Self, LoadError> {
         const TOKENIZER: &str = "tokenizer_config.json";
         let tokenizer = checkpoint.json(TOKENIZER)?.unwrap_or(Json::Null);
         let in_json = |file: &str, value: Option<&Json>| {
@@ -41,7 +46,10 @@ impl ChatTemplate {
             };
             default_template(entry).map(Some).ok_or_else(unusable)
         };
-        let mut source = checkpoint.text("chat_template.jinja")?;
+        let mut source = match instead {
+            Some(own) => Some(own.to_owned()),
+            None => checkpoint.text("chat_template.jinja")?,
+        };
         for file in ["chat_template.json", "processor_config.json", TOKENIZER] {
             if source.is_none() {
                 source = in_json(file, checkpoint.json(file)?.as_ref())?;

@@ -1,18 +1,24 @@
 //! Where the files of a checkpoint come from: a folder, or bytes built into the program.
 
+pub(crate) mod adapter;
+mod change;
 pub(crate) mod fields;
 pub(crate) mod generation_file;
+mod hub;
+mod pickle;
 pub(crate) mod processor_file;
+pub(crate) mod source;
+mod state_dict;
+mod stored;
 pub(crate) mod weights;
 
+use self::source::{Source, StoredTensor};
 use crate::error::LoadError;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
@@ -20,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 const EXPECTED: &str =
     "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
+const SINGLE: &str = "model.safetensors";
 /// Settings files are kilobytes and tokenizers tens of megabytes; more is not a checkpoint.
 const LARGEST_TEXT: u64 = 256 << 20;
 /// The settings of an adapter, which `transformers` applies to the weights it lies beside.
@@ -37,14 +44,14 @@ const SETTINGS: &[&str] = &[
 ];
 /// Fields of settings files that say who wrote them, and how.
 const WRITERS: &[&str] = &["transformers_version", "_name_or_path", "_commit_hash", "torch_dtype", "dtype"];
-/// Bytes of a safetensors header that are believed.
-const LARGEST_HEADER: u64 = 100 << 20;
 
 /// The files of a checkpoint.
 #[derive(Debug, Clone)]
 pub enum Checkpoint {
     /// A folder in the Hugging Face layout.
     Directory(PathBuf),
+    /// One file of weights as its authors publish it, without settings.
+    WeightFile(PathBuf),
     /// Files built into the program: name and bytes.
     Embedded {
         /// Name for tables.
@@ -55,9 +62,14 @@ pub enum Checkpoint {
 }
 
 impl Checkpoint {
-    /// The folder `dir`.
-    pub fn directory(dir: &Path) -> Self {
-        Self::Directory(dir.to_path_buf())
+    /// What lies at `path`: a folder, the folder of a model in a Hugging Face cache (its main revision) or a single
+    /// file of weights. A path that does not exist may be the name of a model on the hub, `publisher/model`, that
+    /// such a cache on this computer holds; nothing is downloaded.
+    pub fn directory(path: &Path) -> Self {
+        if path.is_file() {
+            return Self::WeightFile(path.to_path_buf());
+        }
+        Self::Directory(hub::snapshot(path).unwrap_or_else(|| path.to_path_buf()))
     }
 
     /// Name for tables: the last part of the folder's path.
@@ -65,7 +77,11 @@ impl Checkpoint {
         match self {
             Self::Directory(dir) => {
                 let full = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-                full.file_name().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
+                let last = || full.file_name().map(|n| n.to_string_lossy().into_owned());
+                hub::model_of(&full).or_else(last).unwrap_or_else(|| "checkpoint".to_owned())
+            }
+            Self::WeightFile(path) => {
+                path.file_stem().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
             }
             Self::Embedded { name, .. } => (*name).to_owned(),
         }
@@ -76,7 +92,7 @@ impl Checkpoint {
             return adapter();
         }
         let folder = match self {
-            Self::Directory(dir) => dir.display().to_string(),
+            Self::Directory(path) | Self::WeightFile(path) => path.display().to_string(),
             Self::Embedded { name, .. } => (*name).to_owned(),
         };
         LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
@@ -100,6 +116,7 @@ impl Checkpoint {
                 }
                 Ok(Some(out))
             }
+            Self::WeightFile(_) => Ok(None),
             Self::Embedded { files, .. } => {
                 Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()))
             }
@@ -192,64 +209,92 @@ impl Checkpoint {
     pub(crate) fn has(&self, file: &str) -> bool {
         match self {
             Self::Directory(dir) => dir.join(file).is_file(),
+            Self::WeightFile(_) => false,
             Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == file),
         }
     }
 
-    /// Names of all tensors, as written in the files.
-    pub(crate) fn tensor_names(&self) -> Result<Vec<String>, LoadError> {
-        let mut names = Vec::new();
+    /// All tensors, as the files describe them.
+    pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
+        let mut all = Vec::new();
         for file in self.weight_files()? {
-            let (header, _) = self.open(&file)?.header()?;
-            names.extend(header.into_iter().map(|(name, _)| name));
+            all.extend(stored::tensors(&self.open(&file)?)?);
         }
-        Ok(names)
+        Ok(all)
     }
 
-    /// Names of the weight files, in order: one file or the shards of the index.
+    /// Names of the weight files, in order: one file, the shards of an index, or a state dict as published.
     pub(crate) fn weight_files(&self) -> Result<Vec<String>, LoadError> {
-        const SINGLE: &str = "model.safetensors";
-        const INDEX: &str = "model.safetensors.index.json";
-        if self.has(SINGLE) {
-            return Ok(vec![SINGLE.to_owned()]);
+        if let Self::WeightFile(path) = self {
+            return Ok(vec![path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()]);
         }
-        let Some(index) = self.json(INDEX)? else { return Err(self.missing(SINGLE)) };
-        let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
-            return Err(LoadError::Field {
-                file: INDEX,
-                field: "weight_map".into(),
-                problem: "not an object of tensor names and file names".into(),
-            });
+        for (single, index) in
+            [(SINGLE, "model.safetensors.index.json"), ("pytorch_model.bin", "pytorch_model.bin.index.json")]
+        {
+            if self.has(single) {
+                return Ok(vec![single.to_owned()]);
+            }
+            if let Some(found) = self.json(index)? {
+                return shards(&found, index);
+            }
+        }
+        let found = self.other_weights();
+        match found.as_slice() {
+            [] => Err(self.missing(SINGLE)),
+            [_] => Ok(found),
+            several => {
+                let shown: Vec<&str> = several.iter().take(5).map(String::as_str).collect();
+                Err(LoadError::File {
+                    file: SINGLE.to_owned(),
+                    problem: format!(
+                        "not there, but {} other files of weights ({}); name one of them as the model, or give it a \
+                         folder of its own",
+                        several.len(),
+                        shown.join(", ")
+                    ),
+                })
+            }
+        }
+    }
+
+    /// Files of the folder that hold weights under another name: safetensors before state dicts.
+    fn other_weights(&self) -> Vec<String> {
+        /// What training leaves beside them.
+        const NOT_WEIGHTS: &[&str] =
+            &["training_args", "optimizer", "scheduler", "rng_state", "scaler", "adapter_model"];
+        let Self::Directory(dir) = self else { return Vec::new() };
+        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = names.filter(|entry| entry.path().is_file());
+        let mut names: Vec<String> = names.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| !NOT_WEIGHTS.iter().any(|begin| name.starts_with(begin)));
+        names.sort();
+        let ending = |endings: &[&str]| -> Vec<String> {
+            let has =
+                |name: &&String| Path::new(name).extension().is_some_and(|e| endings.iter().any(|x| e == *x));
+            names.iter().filter(has).cloned().collect()
         };
-        let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-        files.sort();
-        files.dedup();
-        // A shard is a file of this folder; anything else would let an index read other places.
-        if let Some(odd) = files.iter().find(|f| f.contains(['/', '\\']) || f.contains("..")) {
-            let problem = format!("{odd:?} is not the name of a file in the folder");
-            return Err(LoadError::Field { file: INDEX, field: "weight_map".into(), problem });
-        }
-        Ok(files)
+        let safe = ending(&["safetensors"]);
+        if safe.is_empty() { ending(&["bin", "pth", "pt", "ckpt"]) } else { safe }
     }
 
     /// Opens a weight file for reading at any place.
     pub(crate) fn open(&self, file: &str) -> Result<Source, LoadError> {
         match self {
-            Self::Directory(dir) => {
-                let path = dir.join(file);
+            Self::Directory(_) | Self::WeightFile(_) => {
+                let path = match self {
+                    Self::Directory(dir) => dir.join(file),
+                    Self::WeightFile(path) => path.clone(),
+                    Self::Embedded { .. } => PathBuf::new(),
+                };
                 if !path.is_file() {
                     return Err(self.missing(file));
                 }
-                let opened = File::open(&path).and_then(|f| f.metadata().map(|m| (f, m.len())));
-                let failed =
-                    |e: std::io::Error| LoadError::File { file: file.to_owned(), problem: e.to_string() };
-                let (handle, length) = opened.map_err(failed)?;
-                Ok(Source { name: file.to_owned(), length, kind: Kind::File(handle) })
+                Source::open(&path, file)
             }
             Self::Embedded { files, .. } => {
                 let found = files.iter().find(|(name, _)| *name == file);
                 let (_, bytes) = found.ok_or_else(|| self.missing(file))?;
-                Ok(Source { name: file.to_owned(), length: bytes.len() as u64, kind: Kind::Bytes(bytes) })
+                Ok(Source::embedded(bytes, file))
             }
         }
     }
@@ -272,159 +317,29 @@ impl Checkpoint {
     }
 }
 
+/// The files that an index names.
+fn shards(index: &Value, file: &'static str) -> Result<Vec<String>, LoadError> {
+    let field = || "weight_map".to_owned();
+    let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
+        let problem = "not an object of tensor names and file names".to_owned();
+        return Err(LoadError::Field { file, field: field(), problem });
+    };
+    let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    files.sort();
+    files.dedup();
+    // A shard is a file of this folder; anything else would let an index read other places.
+    if let Some(odd) = files.iter().find(|f| f.contains(['/', '\\']) || f.contains("..")) {
+        let problem = format!("{odd:?} is not the name of a file in the folder");
+        return Err(LoadError::Field { file, field: field(), problem });
+    }
+    Ok(files)
+}
+
 fn adapter() -> LoadError {
     LoadError::File {
         file: ADAPTER.to_owned(),
-        problem: "the folder holds an adapter (LoRA), which is not applied; merge it into its base model \
-                  (`merge_and_unload` of the package peft) and name the folder of the merged checkpoint"
+        problem: "the folder holds an adapter (LoRA), which is not applied unasked; name the folder of its base model \
+                  with --model and this one with --adapter"
             .to_owned(),
-    }
-}
-
-/// An open weight file. Read with ordinary reads, not memory-mapped: a file that shrinks meanwhile
-/// gives an error instead of a fault, and pages of the file do not count as memory of the program.
-pub(crate) struct Source {
-    name: String,
-    length: u64,
-    kind: Kind,
-}
-
-enum Kind {
-    File(File),
-    Bytes(&'static [u8]),
-}
-
-/// Fills `out` from place `at` on, whatever else reads the file at the same time.
-fn read_exact_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
-    #[cfg(unix)]
-    use std::os::unix::fs::FileExt;
-    #[cfg(windows)]
-    use std::os::windows::fs::FileExt;
-    while !out.is_empty() {
-        #[cfg(unix)]
-        let read = file.read_at(out, at);
-        #[cfg(windows)]
-        let read = file.seek_read(out, at);
-        match read {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => {
-                out = &mut out[n..];
-                at += n as u64;
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
-impl Source {
-    pub(crate) fn failed(&self, problem: &dyn std::fmt::Display) -> LoadError {
-        LoadError::File { file: self.name.clone(), problem: problem.to_string() }
-    }
-
-    /// Fills `out` with the bytes from `at` on.
-    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), LoadError> {
-        let end = at.checked_add(out.len() as u64).filter(|end| *end <= self.length);
-        if end.is_none() {
-            return Err(self.failed(&"the file is shorter than its header says"));
-        }
-        let result = match &self.kind {
-            Kind::File(file) => read_exact_at(file, at, out),
-            Kind::Bytes(bytes) => {
-                out.copy_from_slice(&bytes[at as usize..][..out.len()]);
-                Ok(())
-            }
-        };
-        result.map_err(|e| self.failed(&e))
-    }
-
-    /// The tensors of a safetensors header, and where the data begin. As the format demands, the data of
-    /// the tensors follow each other without holes and overlaps up to the end of the file.
-    pub(crate) fn header(&self) -> Result<(Vec<(String, Value)>, u64), LoadError> {
-        let mut length = [0u8; 8];
-        self.read_at(0, &mut length)?;
-        let length = u64::from_le_bytes(length);
-        if length > LARGEST_HEADER || length.saturating_add(8) > self.length {
-            return Err(self.failed(&"not a safetensors file: its header is longer than the file"));
-        }
-        let mut text = vec![0u8; length as usize];
-        self.read_at(8, &mut text)?;
-        let parsed = serde_json::from_slice(&text);
-        let Header(mut tensors) =
-            parsed.map_err(|e| self.failed(&format!("not a safetensors file: its header is broken: {e}")))?;
-        tensors.retain(|(name, _)| name != "__metadata__");
-        let start = 8 + length;
-        layout(&tensors, self.length - start).map_err(|problem| self.failed(&problem))?;
-        Ok((tensors, start))
-    }
-
-    fn sha256(&self) -> Result<String, LoadError> {
-        let mut hash = Sha256::new();
-        let mut block = vec![0u8; 1 << 20];
-        let mut at = 0;
-        while at < self.length {
-            let step = block.len().min((self.length - at) as usize);
-            let part = &mut block[..step];
-            self.read_at(at, part)?;
-            hash.update(&*part);
-            at += step as u64;
-        }
-        Ok(hex(&hash.finalize()))
-    }
-}
-
-/// The pairs of a JSON object, none of them twice.
-struct Header(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Header;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of tensors")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let (mut all, mut names) = (Vec::new(), BTreeSet::new());
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(A::Error::custom(format!("tensor {name:?} is there twice")));
-                    }
-                    all.push((name, value));
-                }
-                Ok(Header(all))
-            }
-        }
-        from.deserialize_map(Pairs)
-    }
-}
-
-/// Do the tensors fill `size` bytes of data, one after the other?
-fn layout(tensors: &[(String, Value)], size: u64) -> Result<(), String> {
-    let mut ranges = Vec::with_capacity(tensors.len());
-    for (name, value) in tensors {
-        let range = value.get("data_offsets").and_then(Value::as_array);
-        let range: Option<Vec<u64>> = range.and_then(|r| r.iter().map(Value::as_u64).collect());
-        match range.as_deref() {
-            Some([from, to]) if from <= to => ranges.push((*from, *to, name)),
-            _ => return Err(format!("the header entry of tensor {name:?} is malformed")),
-        }
-    }
-    ranges.sort_unstable();
-    let mut end = 0;
-    for (from, to, name) in ranges {
-        if from != end {
-            let how = if from < end { "overlaps the tensor before it" } else { "leaves a hole before it" };
-            return Err(format!("tensor {name:?} {how}: its data begin at byte {from}, expected {end}"));
-        }
-        end = to;
-    }
-    match end.cmp(&size) {
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Less => Err(format!("{} bytes follow the last tensor", size - end)),
-        std::cmp::Ordering::Greater => {
-            Err(format!("the file is shorter than its header says: {size} bytes of data, expected {end}"))
-        }
     }
 }

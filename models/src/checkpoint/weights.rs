@@ -1,11 +1,13 @@
-//! Strict reading of safetensors: every tensor of the architecture is there with the right shape,
+//! Strict reading of weight files: every tensor of the architecture is there with the right shape,
 //! and every tensor of the files is used.
 
-use crate::checkpoint::{Checkpoint, Source};
-use crate::error::LoadError;
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::change::Change;
+use crate::checkpoint::source::{Source, StoredTensor};
+use crate::checkpoint::stored;
+use crate::error::{LoadError, computation};
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
@@ -57,7 +59,8 @@ impl Dtype {
         }
     }
 
-    const fn bytes(self) -> usize {
+    /// Bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
@@ -107,6 +110,20 @@ impl Numbers {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
         Self { device, weights, quant: None, activations }
     }
+
+    /// Values in row-major order as activations.
+    ///
+    /// # Errors
+    /// Says why they cannot be had.
+    pub(crate) fn place(
+        &self,
+        values: Vec<f32>,
+        shape: impl Into<candle_core::Shape>,
+    ) -> Result<Tensor, String> {
+        let placed = Tensor::from_vec(values, shape.into(), &Device::Cpu)
+            .and_then(|t| t.to_dtype(self.activations)?.to_device(&self.device));
+        placed.map_err(|e| computation(&e))
+    }
 }
 
 struct Entry {
@@ -115,6 +132,8 @@ struct Entry {
     shape: Vec<usize>,
     dtype: Dtype,
     at: u64,
+    /// What an adapter makes of it.
+    changes: Vec<Change>,
 }
 
 /// A tensor in its file.
@@ -148,6 +167,7 @@ impl Stored<'_> {
                 out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = bits(b));
             }
         }
+        self.entry.changes.iter().for_each(|change| change.apply(from, out));
         Ok(())
     }
 }
@@ -173,15 +193,28 @@ impl Weights {
         numbers: Numbers,
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, LoadError> {
+        Self::open_files(checkpoint, &checkpoint.weight_files()?, numbers, canonical)
+    }
+
+    /// [`Weights::open`] of these files of the folder.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub(super) fn open_files(
+        checkpoint: &Checkpoint,
+        files: &[String],
+        numbers: Numbers,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, LoadError> {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         let mut sources = Vec::new();
         let mut parameters = 0u64;
-        for file in checkpoint.weight_files()? {
-            let source = checkpoint.open(&file)?;
-            let (header, start) = source.header()?;
-            for (name, value) in header {
-                let Some(own) = canonical(&name) else { continue };
-                let entry = entry(&source, sources.len(), &name, &value, start)?;
+        for file in files {
+            let source = checkpoint.open(file)?;
+            for tensor in stored::tensors(&source)? {
+                let Some(own) = canonical(&tensor.name) else { continue };
+                let name = tensor.name.clone();
+                let entry = entry(&source, sources.len(), tensor)?;
                 parameters += entry.shape.iter().product::<usize>() as u64;
                 if let Some(other) = entries.insert(own, entry) {
                     return Err(LoadError::TwiceTheSame { first: other.name, second: name });
@@ -190,6 +223,32 @@ impl Weights {
             sources.push(source);
         }
         Ok(Self { entries, sources, used: Mutex::default(), parameters, numbers })
+    }
+
+    /// The weights with what `changes` says of each, by name and shape.
+    pub(super) fn changed(
+        mut self,
+        mut changes: impl FnMut(&str, &[usize]) -> Result<Vec<Change>, LoadError>,
+    ) -> Result<Self, LoadError> {
+        for (own, entry) in &mut self.entries {
+            entry.changes = changes(own, &entry.shape)?;
+        }
+        Ok(self)
+    }
+
+    /// Refuses an adapter that changes `name`, of which the model has a second use that was not trained.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(crate) fn refuse_adapted(&self, name: &str) -> Result<(), LoadError> {
+        if self.entries.get(name).is_none_or(|entry| entry.changes.is_empty()) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it changes {name:?}, which is also the output head of this model (tie_word_embeddings); merge it with \
+             peft and name the merged checkpoint"
+        );
+        Err(LoadError::Option { option: "--adapter", problem })
     }
 
     /// Number of parameters in the files.
@@ -312,26 +371,17 @@ impl Weights {
     }
 }
 
-/// One line of a safetensors header.
-fn entry(source: &Source, number: usize, name: &str, value: &Value, start: u64) -> Result<Entry, LoadError> {
-    let malformed = || source.failed(&format!("the header entry of tensor {name:?} is malformed"));
-    let dtype = value.get("dtype").and_then(Value::as_str).ok_or_else(malformed)?;
-    let dtype = match dtype {
+fn entry(source: &Source, number: usize, tensor: StoredTensor) -> Result<Entry, LoadError> {
+    let StoredTensor { name, dtype, shape, at, bytes } = tensor;
+    let dtype = match dtype.as_str() {
         "F32" => Dtype::F32,
         "F16" => Dtype::F16,
         "BF16" => Dtype::Bf16,
-        other => return Err(LoadError::TensorType { name: name.to_owned(), dtype: other.to_owned() }),
+        _ => return Err(LoadError::TensorType { name, dtype }),
     };
-    let numbers = |field: &str| -> Option<Vec<u64>> {
-        value.get(field)?.as_array()?.iter().map(Value::as_u64).collect()
-    };
-    let shape: Vec<usize> = numbers("shape").ok_or_else(malformed)?.into_iter().map(|n| n as usize).collect();
-    let offsets = numbers("data_offsets").ok_or_else(malformed)?;
-    let [from, to] = offsets.as_slice() else { return Err(malformed()) };
     let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
-    if count.map(|n| n as u64) != to.checked_sub(*from) {
+    if count.map(|n| n as u64) != Some(bytes) {
         return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
     }
-    let at = start.checked_add(*from).ok_or_else(malformed)?;
-    Ok(Entry { source: number, name: name.to_owned(), shape, dtype, at })
+    Ok(Entry { source: number, name, shape, dtype, at, changes: Vec::new() })
 }

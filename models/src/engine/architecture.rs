@@ -35,6 +35,27 @@ pub(crate) trait PromptPicture: Send {
     }
 }
 
+/// A picture as words and features in turn.
+pub(crate) struct SpannedPicture {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) frame: [usize; 2],
+    pub(crate) digest: [u8; 32],
+}
+
+impl PromptPicture for SpannedPicture {
+    fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    fn frame(&self) -> [usize; 2] {
+        self.frame
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+}
+
 /// What a network makes of a picture.
 #[derive(Debug, Clone)]
 pub(crate) struct Features {
@@ -103,6 +124,13 @@ pub(crate) trait Architecture: Send {
     fn encode_bytes(&self, shown: &Self::Picture) -> u64;
 
     /// Positions of the tokens of feature span `span` (counted among all spans) of a picture when the next
-    /// free position is `next`, and the next free position after it.
-    fn positions(&self, shown: &Self::Picture, span: usize, next: u32) -> (Vec<[u32; 3]>, u32);
+    /// free position is `next`, and the next free position after it. One after the other, unless the family has
+    /// positions along rows and columns.
+    fn positions(&self, shown: &Self::Picture, span: usize, next: u32) -> (Vec<[u32; 3]>, u32) {
+        let tokens = match shown.spans().get(span) {
+            Some(Span::Features { tokens }) => *tokens as u32,
+            _ => 0,
+        };
+        ((next..next + tokens).map(|p| [p; 3]).collect(), next + tokens)
+    }
 }

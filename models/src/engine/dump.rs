@@ -1,5 +1,6 @@
 //! `dump.safetensors`: what the model saw and computed, to hold against a reference.
 
+use crate::error::computation;
 use candle_core::{DType, Device, Result, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,9 +26,10 @@ impl Dump {
     /// entries about pictures are left out.
     pub(crate) fn write(&self, folder: &Path) -> std::result::Result<(), String> {
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let tensors = self.tensors().map_err(|e| e.to_string())?;
+        let tensors = self.tensors().map_err(|e| computation(&e))?;
         let path = folder.join("dump.safetensors");
-        candle_core::safetensors::save(&tensors, &path).map_err(|e| format!("{}: {e}", path.display()))
+        candle_core::safetensors::save(&tensors, &path)
+            .map_err(|e| format!("{}: {}", path.display(), computation(&e)))
     }
 
     fn tensors(&self) -> Result<HashMap<&'static str, Tensor>> {

@@ -7,6 +7,7 @@ use super::serve::Engine;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::adapter::Adapter;
 use crate::checkpoint::generation_file::GenerationFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
@@ -32,6 +33,8 @@ pub(crate) struct Assembly {
     pub(crate) default_processor: bool,
     /// Stands in for a missing chat template.
     pub(crate) template: &'static str,
+    /// Is used in place of the checkpoint's, where that is for words alone.
+    pub(crate) instead: Option<String>,
     /// The architecture's name of a tensor; `None` leaves the tensor out.
     pub(crate) canonical: fn(&str) -> Option<String>,
 }
@@ -44,7 +47,11 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     build: impl FnOnce(&Weights) -> Result<A, LoadError>,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let box_dialect = box_dialect(assembly.family, options)?;
-    checkpoint.refuse_adapter()?;
+    let adapter = match &options.adapter {
+        Some(dir) => Some(Adapter::read(dir, assembly.canonical)?),
+        None => checkpoint.refuse_adapter().map(|()| None)?,
+    };
+    let adapted = adapter.as_ref().map(|a| (a.name.clone(), a.sha256.clone(), a.settings.clone()));
     let generation = GenerationFile::read(checkpoint)?;
     let (device, device_name) = open_device(options.device)?;
     if options.quant.is_some() && !device.is_cpu() {
@@ -58,6 +65,10 @@ pub(crate) fn assemble<A: Architecture + 'static>(
         let digest = scope.spawn(|| checkpoint.weights_sha256());
         let numbers = Numbers { quant: options.quant, ..Numbers::new(device.clone(), dtype) };
         let built = Weights::open(checkpoint, numbers, assembly.canonical).and_then(|weights| {
+            let weights = match adapter {
+                Some(adapter) => adapter.merged(weights)?,
+                None => weights,
+            };
             let arch = build(&weights)?;
             let parameters = weights.parameters();
             weights.finish()?;
@@ -76,11 +87,18 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let tokens = Tokens::read(checkpoint, shape.vocab, arch.mark())?;
     let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
     let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
-    let template = ChatTemplate::read(checkpoint, assembly.template)?;
+    let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;
     let ends = tokens.end_tokens(checkpoint, &generation, &config)?;
     let mut settings = arch.settings();
     settings["template_tokens"] =
         template.tokens().iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect();
+    let mut name = checkpoint.name();
+    let mut adapter_sha256 = None;
+    if let Some((adapter, sha256, own)) = adapted {
+        name = format!("{name}+{adapter}");
+        adapter_sha256 = Some(sha256);
+        settings["adapter"] = own;
+    }
     let stand_ins = StandIns {
         template: template.is_stand_in,
         processor: assembly.default_processor,
@@ -88,12 +106,12 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     };
     let info = ModelInfo {
         family: assembly.family.name.to_owned(),
-        name: checkpoint.name(),
+        name,
         box_dialect,
         context_tokens: Some(shape.context),
         from: Provenance::Checkpoint(CheckpointRecord {
             weights_sha256,
-            adapter_sha256: None,
+            adapter_sha256,
             tokenizer_sha256: Some(tokens.sha256.clone()),
             template_sha256: Some(template.sha256().to_owned()),
             parameters,

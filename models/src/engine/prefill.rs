@@ -5,6 +5,7 @@ use super::cache::{Key, Prefix};
 use super::prompt::Prompt;
 use super::serve::Engine;
 use super::work::{OpenRun, Run, Work};
+use crate::error::computation;
 use crate::layers::kv::{Group, Segment};
 use candle_core::Tensor;
 use loupe_core::{ModelError, ReplySink};
@@ -90,7 +91,7 @@ impl<A: Architecture> Engine<A> {
             match joined(inputs) {
                 Ok(input) => parts.push(PrefillPart { group, runs, computed, input }),
                 Err(error) => {
-                    let error = ModelError::Compute(error.to_string());
+                    let error = ModelError::Compute(computation(&error));
                     runs.into_iter().for_each(|run| work.fail(run, &error, replies));
                 }
             }
@@ -166,7 +167,7 @@ impl<A: Architecture> Engine<A> {
         from: usize,
         to: usize,
     ) -> Result<StepInput, ModelError> {
-        let failed = |e: candle_core::Error| ModelError::Compute(e.to_string());
+        let failed = |e: candle_core::Error| ModelError::Compute(computation(&e));
         let mut rows: Vec<Tensor> = Vec::new();
         let mut deep: Vec<Vec<(usize, Tensor)>> = Vec::new();
         let mut at = from;
@@ -208,7 +209,7 @@ impl<A: Architecture> Engine<A> {
         }
         let patches = self.arch.patches(&placed.picture, &placed.shown).map_err(ModelError::Compute)?;
         let features = self.arch.encode(&patches, &placed.shown);
-        let features = features.map_err(|e| ModelError::Compute(e.to_string()))?;
+        let features = features.map_err(|e| ModelError::Compute(computation(&e)))?;
         self.cache.keep_features(digest, &features);
         Ok(features)
     }

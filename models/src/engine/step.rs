@@ -6,6 +6,7 @@ use super::job::Job;
 use super::prefill::{PrefillPart, RESERVE, StepInput, joined};
 use super::serve::Engine;
 use super::work::{LiveGroup, OpenRun, Run, Work};
+use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
 use loupe_core::model::Go;
@@ -18,7 +19,7 @@ const WASTE: usize = 2;
 // By value, because it is what `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
 fn compute(error: candle_core::Error) -> ModelError {
-    ModelError::Compute(error.to_string())
+    ModelError::Compute(computation(&error))
 }
 
 /// A reply that was begun or goes on in this step.

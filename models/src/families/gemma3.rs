@@ -2,11 +2,12 @@
 //! patches are pooled to a fixed number of tokens a picture. MedGemma (`medgemma.rs`) is a fine-tune; its text model
 //! alone is `gemma3_text.rs`.
 
+use super::text_only::stored_names;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
-use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
+use crate::engine::architecture::{Architecture, Features, Network, Span, SpannedPicture, digest};
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Clues, Family, Loader};
@@ -17,7 +18,7 @@ use crate::networks::siglip::{VisionConfig, VisionTower};
 use crate::options::LoadOptions;
 use crate::processors::levels::HALVES;
 use crate::processors::square::{PanAndScan, Square};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use loupe_core::{Picture, VisionLanguageModel};
 use serde_json::{Value, json};
 
@@ -95,7 +96,8 @@ pub(super) fn load(
     let processor = Processor::read(checkpoint, options, &config, &vision, pooling.tokens())?;
     let default_processor = ProcessorFile::read(checkpoint, &config)?.is_absent();
     let resample = processor.square.backend.name();
-    let assembly = Assembly { family, resample, default_processor, template: TEMPLATE, canonical };
+    let assembly =
+        Assembly { family, resample, default_processor, template: TEMPLATE, instead: None, canonical };
     assemble(checkpoint, options, &assembly, |weights| {
         Ok(Gemma3 {
             projector: Projector::load(
@@ -127,11 +129,7 @@ fn canonical(name: &str) -> Option<String> {
     if bare.starts_with("multi_modal_projector.") {
         return Some(format!("model.{bare}"));
     }
-    let words = bare.strip_prefix("language_model.").unwrap_or(bare);
-    if words == "lm_head.weight" {
-        return Some(words.to_owned());
-    }
-    Some(format!("model.language_model.{}", words.strip_prefix("model.").unwrap_or(words)))
+    stored_names(bare)
 }
 
 /// The text model, as `Gemma3TextConfig` reads it; published files leave out what is default there.
@@ -317,29 +315,8 @@ struct Gemma3 {
     numbers: Numbers,
 }
 
-/// A picture as one view of the whole and views of its crops, each of the same number of tokens.
-struct SquashedPicture {
-    spans: Vec<Span>,
-    side: usize,
-    digest: [u8; 32],
-}
-
-impl PromptPicture for SquashedPicture {
-    fn spans(&self) -> &[Span] {
-        &self.spans
-    }
-
-    fn frame(&self) -> [usize; 2] {
-        [self.side; 2]
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-}
-
 impl Architecture for Gemma3 {
-    type Picture = SquashedPicture;
+    type Picture = SpannedPicture;
 
     fn network(&self) -> Network<'_> {
         Network::Decoder(&self.decoder)
@@ -369,39 +346,35 @@ impl Architecture for Gemma3 {
         true
     }
 
-    fn show(&self, picture: &Picture) -> Result<SquashedPicture, String> {
+    fn show(&self, picture: &Picture) -> Result<SpannedPicture, String> {
         let crops = self.processor.views(picture)?.len() - 1;
         let digest = digest(picture, &self.processor.fingerprint());
-        Ok(SquashedPicture { spans: self.processor.spans(crops), side: self.processor.square.side, digest })
+        Ok(SpannedPicture {
+            spans: self.processor.spans(crops),
+            frame: [self.processor.square.side; 2],
+            digest,
+        })
     }
 
     /// (views, 3, side, side).
-    fn patches(&self, picture: &Picture, _: &SquashedPicture) -> Result<Tensor, String> {
+    fn patches(&self, picture: &Picture, _: &SpannedPicture) -> Result<Tensor, String> {
         let views = self.processor.views(picture)?;
         let side = self.processor.square.side;
         let mut values = Vec::with_capacity(views.len() * 3 * side * side);
         for view in &views {
             values.extend(self.processor.square.planes(view)?);
         }
-        let placed = Tensor::from_vec(values, (views.len(), 3, side, side), &Device::Cpu)
-            .and_then(|t| t.to_dtype(self.numbers.activations))
-            .and_then(|t| t.to_device(&self.numbers.device));
-        placed.map_err(|e| e.to_string())
+        self.numbers.place(values, (views.len(), 3, side, side))
     }
 
-    fn encode(&self, views: &Tensor, _: &SquashedPicture) -> candle_core::Result<Features> {
+    fn encode(&self, views: &Tensor, _: &SpannedPicture) -> candle_core::Result<Features> {
         let view = |n: usize| self.projector.forward(&self.tower.forward(&views.get(n)?)?);
         let rows = (0..views.dim(0)?).map(view).collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Features { rows: Tensor::cat(&rows, 0)?, deep: Vec::new() })
     }
 
-    fn encode_bytes(&self, _: &SquashedPicture) -> u64 {
+    fn encode_bytes(&self, _: &SpannedPicture) -> u64 {
         // One view at a time.
         self.tower.bytes()
-    }
-
-    fn positions(&self, _: &SquashedPicture, _: usize, next: u32) -> (Vec<[u32; 3]>, u32) {
-        let end = next + self.processor.tokens as u32;
-        ((next..end).map(|p| [p; 3]).collect(), end)
     }
 }

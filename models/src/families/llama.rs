@@ -1,8 +1,7 @@
 //! Llama 2, 3 and relatives.
 
-use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
+use super::text_only::{INPUT, LAYOUTS, LLAMA, NO_TEMPLATE, PARITY, load, settings};
 use crate::family::{Family, Loader};
-use crate::networks::decoder::BlockSpec;
 
 const ARCHITECTURES: &[&str] = &["LlamaForCausalLM"];
 
@@ -19,9 +18,6 @@ pub const FAMILY: Family = Family {
     claims: |clues| clues.is(ARCHITECTURES, "llama"),
     box_dialect: None,
     load: Loader::Answers(|checkpoint, options| {
-        load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| {
-            let block = BlockSpec::LLAMA;
-            settings(root, Kind { block, eps: 1e-6, head_dim: None, windows: Windows::None })
-        })
+        load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| settings(root, LLAMA))
     }),
 };

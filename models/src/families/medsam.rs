@@ -17,7 +17,7 @@ pub const FAMILY: Family = Family {
     name: "medsam",
     paper: "MedSAM, Nature Communications 2024, arXiv 2304.12306",
     examples: &["bowang-lab/MedSAM medsam_vit_b", "wanglab/medsam-vit-base"],
-    layouts: "Hugging Face folders, and the original names as safetensors",
+    layouts: "Hugging Face folders, and the original names, as published (.pth) and as safetensors",
     licence: "Apache-2.0",
     parity: "transformers 5.23 with MedSAM's own preparation: embeddings 1e-5, mask logits 5e-5",
     input: "squashed to the square input (scikit-image's cubic spline with anti-aliasing, cut to 8 bits), its \
@@ -37,6 +37,16 @@ pub const FAMILY: Family = Family {
 pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Sam, LoadError> {
     let pipeline = |_: &Value, side| Ok(Box::new(MinMax { side }) as Box<dyn InputPipeline>);
     Sam::load(checkpoint, options, &SamSettings { family: FAMILY.name, tiny_vit: None, pipeline: &pipeline })
+}
+
+/// The kind of a prompt to a network that was taught boxes alone. (No network takes phrases; their refusal is the
+/// same for all.)
+pub(super) fn boxes_alone(prompt: &SegmentPrompt) -> Option<&'static str> {
+    match prompt {
+        SegmentPrompt::Point { .. } => Some("point"),
+        SegmentPrompt::Mask(_) => Some("mask"),
+        SegmentPrompt::Box(_) | SegmentPrompt::Phrase(_) => None,
+    }
 }
 
 /// `MedSAM_Inference.py`.
@@ -62,11 +72,7 @@ impl InputPipeline for MinMax {
     }
 
     fn refuses(&self, prompt: &SegmentPrompt) -> Option<&'static str> {
-        match prompt {
-            SegmentPrompt::Point { .. } => Some("point"),
-            SegmentPrompt::Mask(_) => Some("mask"),
-            SegmentPrompt::Box(_) | SegmentPrompt::Phrase(_) => None,
-        }
+        boxes_alone(prompt)
     }
 
     fn answer(&self, _: &[SegmentPrompt]) -> Answer {

@@ -15,7 +15,7 @@ pub const FAMILY: Family = Family {
     name: "medsam2",
     paper: "MedSAM2, arXiv 2504.03600",
     examples: &["wanglab/MedSAM2 MedSAM2_latest", "wanglab/MedSAM2 MedSAM2_CTLesion"],
-    layouts: "Hugging Face folders, and the original names as safetensors",
+    layouts: "Hugging Face folders, and the original names, as published (.pth, .pt) and as safetensors",
     licence: "Apache-2.0; the model card has limits of use",
     parity: "transformers 5.23: embeddings 1e-5, mask logits 5e-5; memory step by step 5e-5",
     input: "grey levels 0–255 (a volume clipped to its window, then from its minimum to its maximum, whole \

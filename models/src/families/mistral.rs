@@ -1,8 +1,7 @@
 //! Mistral 7B and relatives: Llama, whose first version looks back over a window.
 
-use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
+use super::text_only::{INPUT, LAYOUTS, MISTRAL, NO_TEMPLATE, PARITY, load, settings};
 use crate::family::{Family, Loader};
-use crate::networks::decoder::BlockSpec;
 
 const ARCHITECTURES: &[&str] = &["MistralForCausalLM"];
 
@@ -19,9 +18,6 @@ pub const FAMILY: Family = Family {
     claims: |clues| clues.is(ARCHITECTURES, "mistral"),
     box_dialect: None,
     load: Loader::Answers(|checkpoint, options| {
-        load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| {
-            let block = BlockSpec::LLAMA;
-            settings(root, Kind { block, eps: 1e-6, head_dim: None, windows: Windows::All(Some(4096)) })
-        })
+        load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| settings(root, MISTRAL))
     }),
 };

@@ -10,6 +10,8 @@ pub mod bert;
 pub mod distilbert;
 pub mod gemma3;
 pub mod gemma3_text;
+pub mod internvl;
+pub mod lite_medsam;
 pub mod llama;
 pub mod medgemma;
 pub mod medsam;
@@ -22,6 +24,8 @@ pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
 pub mod qwen3;
+pub mod qwen3_vl;
+mod qwen_vl;
 pub mod roberta;
 pub mod sam;
 pub mod sam2;
@@ -35,8 +39,10 @@ pub static FAMILIES: Registry<Family> = Registry {
     kind: "family of models",
     listed_as: "models",
     files: &[
+        ("qwen3_vl", &[qwen3_vl::FAMILY]),
         ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
         ("qwen2_vl", &[qwen2_vl::FAMILY]),
+        ("internvl", &[internvl::FAMILY]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),
@@ -46,9 +52,11 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("mistral", &[mistral::FAMILY]),
         ("phi3", &[phi3::FAMILY]),
         ("text_only", &[]),
+        ("qwen_vl", &[]),
         ("meshnet", &[meshnet::FAMILY]),
         ("medsam2", &[medsam2::FAMILY]),
         ("sam2", &[sam2::FAMILY]),
+        ("lite_medsam", &[lite_medsam::FAMILY]),
         ("mobile_sam", &[mobile_sam::FAMILY]),
         ("sam_med2d", &[sam_med2d::FAMILY]),
         ("medsam", &[medsam::FAMILY]),

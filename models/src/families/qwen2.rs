@@ -1,9 +1,8 @@
 //! Qwen2 and 2.5 without eyes: Llama with biased queries, keys and values.
 
 use super::qwen2_vl::TEMPLATE;
-use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
+use super::text_only::{INPUT, LAYOUTS, PARITY, QWEN2, load, settings};
 use crate::family::{Family, Loader};
-use crate::networks::decoder::BlockSpec;
 
 const ARCHITECTURES: &[&str] = &["Qwen2ForCausalLM"];
 
@@ -20,9 +19,6 @@ pub const FAMILY: Family = Family {
     claims: |clues| clues.is(ARCHITECTURES, "qwen2"),
     box_dialect: None,
     load: Loader::Answers(|checkpoint, options| {
-        load(checkpoint, options, &FAMILY, TEMPLATE, |root| {
-            let block = BlockSpec::QWEN2;
-            settings(root, Kind { block, eps: 1e-6, head_dim: None, windows: Windows::FromLayer })
-        })
+        load(checkpoint, options, &FAMILY, TEMPLATE, |root| settings(root, QWEN2))
     }),
 };

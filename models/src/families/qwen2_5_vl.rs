@@ -1,20 +1,15 @@
 //! Qwen2.5-VL and its medical fine-tunes: Qwen2-VL with a tower of RMSNorm, gated MLPs and attention within
 //! windows. Boxes are in pixels of the resized picture.
 
-use super::qwen2_vl::{VitShape, load};
-
-const ARCHITECTURES: &[&str] = &["Qwen2_5_VLForConditionalGeneration"];
-
-fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
-    load(checkpoint, options, &FAMILY, tower)
-}
-use crate::checkpoint::Checkpoint;
+use super::qwen_vl::{Described, VitShape, load};
+use super::qwen2_vl::{TEMPLATE, text_model};
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
-use crate::networks::qwen_vit::{Activation, Tower, VitConfig};
-use crate::options::LoadOptions;
-use loupe_core::VisionLanguageModel;
+use crate::layers::activation::Activation;
+use crate::networks::qwen_vit::{Tower, VitConfig};
+
+const ARCHITECTURES: &[&str] = &["Qwen2_5_VLForConditionalGeneration"];
 
 /// The table entry.
 pub const FAMILY: Family = Family {
@@ -33,12 +28,14 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "qwen2_5_vl"),
     box_dialect: Some("qwen2.5-vl"),
-    load: Loader::Answers(open),
+    load: Loader::Answers(|checkpoint, options| {
+        load(checkpoint, options, &Described { family: &FAMILY, template: TEMPLATE, text: text_model, tower })
+    }),
 };
 
 /// The tower as `Qwen2_5_VLVisionConfig` reads it.
 pub(super) fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
-    let shape = VitShape::read(v, v.positive_or("hidden_size", 3584)?, Activation::Silu)?;
+    let shape = VitShape::read(v, v.positive_or("hidden_size", 3584)?, Activation::Silu, [14, 32])?;
     let window = v.usize_or("window_size", 112)?;
     if window < shape.merge * shape.patch {
         return Err(v.bad("window_size", format!("{window} is smaller than a merged patch")));

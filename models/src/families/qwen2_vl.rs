@@ -2,28 +2,17 @@
 //! rotary positions along time, rows and columns. Qwen2.5-VL is the same with another tower
 //! (`qwen2_5_vl.rs`).
 
-use crate::checkpoint::Checkpoint;
+use super::qwen_vl::{Described, Head, VitShape, load};
 use crate::checkpoint::fields::Fields;
-use crate::checkpoint::processor_file::ProcessorFile;
-use crate::checkpoint::weights::Numbers;
-use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
-
-const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];
-
-fn open(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
-    load(checkpoint, options, &FAMILY, tower)
-}
-use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
+use crate::layers::activation::Activation;
 use crate::layers::rope::{RopeScaling, end_to_end};
-use crate::networks::decoder::{BlockSpec, Decoder, DecoderConfig, LayerSpec, RopeSpec};
-use crate::networks::qwen_vit::{Activation, QwenVit, Tower, VitConfig};
-use crate::options::LoadOptions;
-use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
-use candle_core::{Device, Tensor};
-use loupe_core::{Picture, VisionLanguageModel};
-use serde_json::{Value, json};
+use crate::networks::decoder::{BlockSpec, DecoderConfig, LayerSpec, RopeSpec};
+use crate::networks::qwen_vit::{Tower, VitConfig};
+use serde_json::Value;
+
+const ARCHITECTURES: &[&str] = &["Qwen2VLForConditionalGeneration"];
 
 /// The table entry.
 pub const FAMILY: Family = Family {
@@ -38,7 +27,9 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "qwen2_vl"),
     box_dialect: Some("qwen2-vl"),
-    load: Loader::Answers(open),
+    load: Loader::Answers(|checkpoint, options| {
+        load(checkpoint, options, &Described { family: &FAMILY, template: TEMPLATE, text: text_model, tower })
+    }),
 };
 
 /// What stands in for a missing template: ChatML with pictures and the default system prompt, as
@@ -61,107 +52,10 @@ pub(crate) const TEMPLATE: &str = "\
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
 ";
 
-/// Loads a checkpoint of either family; `tower` reads `vision_config` for a text model of a given width.
-pub(super) fn load(
-    checkpoint: &Checkpoint,
-    options: &LoadOptions,
-    family: &'static Family,
-    tower: fn(&Fields<'_>, usize) -> Result<VitConfig, LoadError>,
-) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
-    let config = checkpoint.need_json("config.json")?;
-    let root = Fields::new(&config, "config.json");
-    root.only(&[("quantization_config", "null")])?;
-    let text = text_model(&root)?;
-    let v = root.object_or_defaults("vision_config")?;
-    let vision = tower(&v, text.hidden)?;
-    let head = Head::read(&root)?;
-    let image_token = root.usize_or("image_token_id", 151_655)?;
-    if image_token >= text.vocab {
-        return Err(root.bad("image_token_id", format!("{image_token} is outside the vocabulary")));
-    }
-    let processor = ImageProcessor::read(checkpoint, &config, options)?;
-    if (processor.patch, processor.merge, processor.temporal) != (vision.patch, vision.merge, vision.temporal)
-    {
-        return Err(LoadError::Field {
-            file: "preprocessor_config.json",
-            field: "patch_size, merge_size, temporal_patch_size".into(),
-            problem: "differ from vision_config in config.json".into(),
-        });
-    }
-    let default_processor = ProcessorFile::read(checkpoint, &config)?.is_absent();
-    let resample = processor.backend.name();
-    let assembly = Assembly { family, resample, default_processor, template: TEMPLATE, canonical };
-    assemble(checkpoint, options, &assembly, |weights| {
-        let stored = weights.shape("lm_head.weight").is_some();
-        let text = DecoderConfig { tied: head.is_tied(stored), ..text };
-        Ok(QwenVl {
-            vision: QwenVit::load(weights, "model.visual.", vision)?,
-            decoder: Decoder::load(weights, "model.language_model.", text)?,
-            processor,
-            image_token: image_token as u32,
-            numbers: weights.numbers.clone(),
-        })
-    })
-}
-
-/// Names of transformers 4.52 and later; older files have `visual.` and `model.` at the top.
-fn canonical(name: &str) -> Option<String> {
-    if name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_pos_emb.inv_freq") {
-        return None;
-    }
-    let own = if name.starts_with("visual.") {
-        format!("model.{name}")
-    } else if let Some(rest) = name.strip_prefix("language_model.") {
-        format!("model.language_model.{}", rest.strip_prefix("model.").unwrap_or(rest))
-    } else {
-        match name.strip_prefix("model.") {
-            Some(rest) if !rest.starts_with("visual.") && !rest.starts_with("language_model.") => {
-                format!("model.language_model.{rest}")
-            }
-            _ => name.to_owned(),
-        }
-    };
-    Some(own)
-}
-
-/// Whose weights make the logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    /// `lm_head.weight`.
-    Own,
-    /// The embeddings; an `lm_head.weight` may be stored, but only with the same values.
-    Tied,
-    /// `lm_head.weight` where it is stored, otherwise the embeddings.
-    OwnWhereStored,
-}
-
-impl Head {
-    /// Of the two flags the outer one decides (transformers 5); earlier versions looked at the one of the text
-    /// model. A head is never dropped on the word of one of them.
-    fn read(root: &Fields<'_>) -> Result<Self, LoadError> {
-        const FLAG: &str = "tie_word_embeddings";
-        let outer = root.bool_or(FLAG, false)?;
-        let inner = root.object("text_config")?.map_or(Ok(false), |text| text.bool_or(FLAG, false))?;
-        Ok(match (outer, inner) {
-            (false, false) => Self::Own,
-            (false, true) if root.get(FLAG).is_some() => Self::OwnWhereStored,
-            _ => Self::Tied,
-        })
-    }
-
-    fn is_tied(self, stored: bool) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Tied => true,
-            Self::OwnWhereStored => !stored,
-        }
-    }
-}
-
 /// The text model in the dialects of transformers 4.4x (settings at the top), 4.5x (`text_config`) and 5.x
 /// (`rope_parameters`), as `Qwen2VLTextConfig` reads them. Writers leave out what equals the class's default, so
 /// those are filled in.
-fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
+pub(super) fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     let text = root.object("text_config")?.unwrap_or_else(|| root.clone());
     let hidden = text.positive_or("hidden_size", 8192)?;
     let heads = text.positive_or("num_attention_heads", 64)?;
@@ -240,189 +134,10 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
 /// picture.
 fn tower(v: &Fields<'_>, text_width: usize) -> Result<VitConfig, LoadError> {
     let hidden = v.positive_or("embed_dim", 1280)?;
-    let shape = VitShape::read(v, hidden, Activation::QuickGelu)?;
+    let shape = VitShape::read(v, hidden, Activation::QuickGelu, [14, 32])?;
     // `int(embed_dim * mlp_ratio)`
     let intermediate = (hidden as f64 * v.f64_or("mlp_ratio", 4.0)?) as usize;
     shape.into_config(v, Tower::Qwen2, intermediate, ("hidden_size", text_width))
-}
-
-/// What both towers are described by.
-pub(super) struct VitShape {
-    pub(super) patch: usize,
-    pub(super) merge: usize,
-    temporal: usize,
-    hidden: usize,
-    heads: usize,
-    depth: usize,
-    theta: f64,
-    activation: Activation,
-}
-
-impl VitShape {
-    pub(super) fn read(v: &Fields<'_>, hidden: usize, activation: Activation) -> Result<Self, LoadError> {
-        let heads = v.positive_or("num_heads", 16)?;
-        if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(4) {
-            return Err(v.bad(
-                "num_heads",
-                format!("{heads} heads of {hidden} dimensions do not split into quarters"),
-            ));
-        }
-        if v.usize_or("in_channels", v.usize_or("in_chans", 3)?)? != 3 {
-            return Err(v.bad("in_channels", "only 3 is supported"));
-        }
-        let side = |field: &str, default: usize| match v.usize_or(field, default)? {
-            n @ 1..=256 => Ok(n),
-            n => Err(v.bad(field, format!("{n} is out of range"))),
-        };
-        let activation = match v.text("hidden_act")? {
-            None => activation,
-            Some("silu") => Activation::Silu,
-            Some("gelu") => Activation::Gelu,
-            Some("quick_gelu") => Activation::QuickGelu,
-            Some(other) => return Err(v.bad("hidden_act", format!("{other:?} is not supported"))),
-        };
-        let rope = v.object("rope_parameters")?;
-        Ok(Self {
-            patch: side("patch_size", 14)?,
-            merge: side("spatial_merge_size", 2)?,
-            temporal: side("temporal_patch_size", 2)?,
-            hidden,
-            heads,
-            depth: v.usize_or("depth", 32)?,
-            theta: rope.map_or(Ok(10_000.0), |r| r.positive_f64_or("rope_theta", 10_000.0))?,
-            activation,
-        })
-    }
-
-    /// `out` is the field with the width of the features, and the text model's width, which it must equal.
-    pub(super) fn into_config(
-        self,
-        v: &Fields<'_>,
-        tower: Tower,
-        intermediate: usize,
-        out: (&'static str, usize),
-    ) -> Result<VitConfig, LoadError> {
-        let (field, text_width) = out;
-        let width = v.positive_or(field, 3584)?;
-        if width != text_width {
-            let problem = format!("{width} does not fit the text model's hidden_size {text_width}");
-            return Err(v.bad(field, problem));
-        }
-        Ok(VitConfig {
-            tower,
-            depth: self.depth,
-            hidden: self.hidden,
-            intermediate,
-            heads: self.heads,
-            channels: 3,
-            patch: self.patch,
-            merge: self.merge,
-            temporal: self.temporal,
-            out: width,
-            theta: self.theta,
-            activation: self.activation,
-        })
-    }
-}
-
-/// The network and the picture settings of either family.
-struct QwenVl {
-    vision: QwenVit,
-    decoder: Decoder,
-    processor: ImageProcessor,
-    image_token: u32,
-    numbers: Numbers,
-}
-
-/// A picture as patches on a grid, each token for a square of them.
-struct PatchedPicture {
-    layout: PatchLayout,
-    span: Span,
-    digest: [u8; 32],
-}
-
-impl PromptPicture for PatchedPicture {
-    fn spans(&self) -> &[Span] {
-        std::slice::from_ref(&self.span)
-    }
-
-    fn frame(&self) -> [usize; 2] {
-        self.layout.resized
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    fn grid(&self) -> Option<[usize; 3]> {
-        Some(self.layout.grid)
-    }
-}
-
-impl Architecture for QwenVl {
-    type Picture = PatchedPicture;
-
-    fn network(&self) -> Network<'_> {
-        Network::Decoder(&self.decoder)
-    }
-
-    fn settings(&self) -> Value {
-        let v = &self.vision.config;
-        json!({
-            "text": self.decoder.config.settings(),
-            "image_token_id": self.image_token,
-            "vision": {
-                "tower": format!("{:?}", v.tower), "depth": v.depth, "hidden_size": v.hidden,
-                "intermediate_size": v.intermediate, "num_heads": v.heads, "patch_size": v.patch,
-                "spatial_merge_size": v.merge, "temporal_patch_size": v.temporal, "out": v.out,
-                "rope_theta": v.theta, "activation": format!("{:?}", v.activation),
-            },
-            "pictures": self.processor.settings(),
-        })
-    }
-
-    fn mark(&self) -> &str {
-        "<|image_pad|>"
-    }
-
-    fn feature_token(&self) -> u32 {
-        self.image_token
-    }
-
-    fn show(&self, picture: &Picture) -> Result<PatchedPicture, String> {
-        let layout = self.processor.layout(picture.width(), picture.height())?;
-        let digest = digest(picture, &self.processor.fingerprint());
-        Ok(PatchedPicture { layout, span: Span::Features { tokens: layout.tokens }, digest })
-    }
-
-    fn patches(&self, picture: &Picture, shown: &PatchedPicture) -> Result<Tensor, String> {
-        let values = self.processor.patches(picture, &shown.layout)?;
-        let rows = shown.layout.grid.iter().product::<usize>();
-        let shape = (rows, values.len() / rows.max(1));
-        let placed = Tensor::from_vec(values, shape, &Device::Cpu)
-            .and_then(|t| t.to_dtype(self.numbers.activations))
-            .and_then(|t| t.to_device(&self.numbers.device));
-        placed.map_err(|e| e.to_string())
-    }
-
-    fn encode(&self, patches: &Tensor, shown: &PatchedPicture) -> candle_core::Result<Features> {
-        Ok(Features { rows: self.vision.forward(patches, shown.layout.grid)?, deep: Vec::new() })
-    }
-
-    fn encode_bytes(&self, shown: &PatchedPicture) -> u64 {
-        let patches = shown.layout.grid.iter().product::<usize>();
-        self.vision.bytes(patches)
-    }
-
-    /// `get_rope_index`: rows and columns of merged patches count up from `next`; what follows
-    /// starts after the longer side, not after the number of tokens.
-    fn positions(&self, shown: &PatchedPicture, _: usize, next: u32) -> (Vec<[u32; 3]>, u32) {
-        let merge = self.processor.merge;
-        let [_, rows, columns] = shown.layout.grid;
-        let (rows, columns) = ((rows / merge) as u32, (columns / merge) as u32);
-        let cells = (0..rows).flat_map(|y| (0..columns).map(move |x| [next, next + y, next + x]));
-        (cells.collect(), next + rows.max(columns))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Qwen3 without eyes: queries and keys normalised by head.
 
 use super::qwen2_vl::TEMPLATE;
-use super::text_only::{INPUT, Kind, LAYOUTS, PARITY, Windows, load, settings};
+use super::text_only::{INPUT, LAYOUTS, PARITY, QWEN3, load, settings};
 use crate::family::{Family, Loader};
-use crate::networks::decoder::BlockSpec;
 
 const ARCHITECTURES: &[&str] = &["Qwen3ForCausalLM"];
 
@@ -20,9 +19,6 @@ pub const FAMILY: Family = Family {
     claims: |clues| clues.is(ARCHITECTURES, "qwen3"),
     box_dialect: None,
     load: Loader::Answers(|checkpoint, options| {
-        load(checkpoint, options, &FAMILY, TEMPLATE, |root| {
-            let block = BlockSpec { qk_norm: true, ..BlockSpec::LLAMA };
-            settings(root, Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::FromLayer })
-        })
+        load(checkpoint, options, &FAMILY, TEMPLATE, |root| settings(root, QWEN3))
     }),
 };

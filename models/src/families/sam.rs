@@ -14,7 +14,7 @@ pub const FAMILY: Family = Family {
     name: "sam",
     paper: "Segment Anything, arXiv 2304.02643",
     examples: &["facebook/sam-vit-base", "facebook/sam-vit-large", "facebook/sam-vit-huge"],
-    layouts: "Hugging Face folders, and the original names as safetensors",
+    layouts: "Hugging Face folders, and the original names, as published (.pth, .pt) and as safetensors",
     licence: "Apache-2.0",
     parity: "transformers 5.23: embeddings 1e-5, mask logits 5e-5",
     input: INPUT,

@@ -12,7 +12,7 @@ pub const FAMILY: Family = Family {
     name: "sam2",
     paper: "SAM 2, arXiv 2408.00714",
     examples: &["facebook/sam2.1-hiera-tiny", "facebook/sam2.1-hiera-small", "facebook/sam2.1-hiera-large"],
-    layouts: "Hugging Face folders, and the original names as safetensors",
+    layouts: "Hugging Face folders, and the original names, as published (.pth, .pt) and as safetensors",
     licence: "Apache-2.0",
     parity: "transformers 5.23: embeddings 1e-5, mask logits 5e-5; memory step by step 5e-5",
     input: "squashed to the square input (bilinear, antialiased), ImageNet mean and deviation; logits bilinear to \

@@ -16,7 +16,7 @@ pub const FAMILY: Family = Family {
     name: "sam-med2d",
     paper: "SAM-Med2D, arXiv 2308.16184",
     examples: &["OpenGVLab/SAM-Med2D sam-med2d_b"],
-    layouts: "the original names as safetensors",
+    layouts: "the original names, as published (.pth, .pt) and as safetensors",
     licence: "Apache-2.0",
     parity: "transformers 5.23, its own parts restated from its repository: embeddings 1e-5, mask logits 5e-5",
     input: "ImageNet mean and deviation, then squashed to the square input (nearest, OpenCV's rule); of the \

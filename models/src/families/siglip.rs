@@ -5,9 +5,9 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::family::{Family, Loader};
-use crate::networks::siglip::{StackConfig, TextTower, VisionConfig, VisionTower};
+use crate::networks::siglip::{TextTower, VisionConfig, VisionTower, stack};
 use crate::options::{LoadOptions, open_device};
 use crate::processors::levels::HALVES;
 use crate::processors::square::Square;
@@ -64,10 +64,10 @@ impl Siglip {
         if !vision.bool_or("vision_use_head", true)? {
             return Err(vision.bad("vision_use_head", "without its head the tower gives a picture no vector"));
         }
-        let (vision, stack) = (VisionConfig::read(&vision)?, StackConfig::read(&text)?);
+        let (vision, layers) = (VisionConfig::read(&vision)?, stack(&text)?);
         let vocab = text.positive_or("vocab_size", 32_000)?;
         let length = text.positive_or("max_position_embeddings", 64)?;
-        let width = text.positive_or("projection_size", stack.hidden)?;
+        let width = text.positive_or("projection_size", layers.hidden)?;
         if width != vision.stack.hidden {
             let problem =
                 format!("{width} does not fit vectors of pictures, which have {}", vision.stack.hidden);
@@ -92,7 +92,7 @@ impl Siglip {
             return Err(LoadError::File { file: "model.safetensors".into(), problem });
         }
         let vision = VisionTower::load(&w, "vision_model.", vision, true)?;
-        let text = TextTower::load(&w, "text_model.", stack, [vocab, length, width])?;
+        let text = TextTower::load(&w, "text_model.", layers, [vocab, length, width])?;
         let (parameters, numbers) = (w.parameters(), w.numbers.clone());
         w.finish()?;
         let info = ModelInfo {
@@ -110,7 +110,7 @@ impl Siglip {
 
     /// The vector that a tower gave, of length 1.
     fn unit(given: candle_core::Result<Tensor>) -> Result<Vec<f32>, ModelError> {
-        let failed = |e: candle_core::Error| ModelError::Compute(e.to_string());
+        let failed = |e: candle_core::Error| ModelError::Compute(computation(&e));
         let values = given.and_then(|t| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
         let values = values.map_err(failed)?;
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

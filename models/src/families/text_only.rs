@@ -35,7 +35,8 @@ pub(super) fn load(
     let config = checkpoint.need_json("config.json")?;
     options.pixels.refuse(family.name)?;
     let decoder = settings(&Fields::new(&config, "config.json"))?;
-    let assembly = Assembly { family, resample: "none", default_processor: false, template, canonical };
+    let assembly =
+        Assembly { family, resample: "none", default_processor: false, template, instead: None, canonical };
     assemble(checkpoint, options, &assembly, |weights| {
         Ok(WordsOnly(Decoder::load(weights, "model.", decoder)?))
     })
@@ -74,6 +75,47 @@ pub(super) struct Kind {
     /// Head dimension where the file has none; the width over the number of heads when `None`.
     pub(super) head_dim: Option<usize>,
     pub(super) windows: Windows,
+}
+
+/// Qwen2.
+pub(super) const QWEN2: Kind =
+    Kind { block: BlockSpec::QWEN2, eps: 1e-6, head_dim: None, windows: Windows::FromLayer };
+/// Qwen3.
+pub(super) const QWEN3: Kind = Kind {
+    block: BlockSpec { qk_norm: true, ..BlockSpec::LLAMA },
+    eps: 1e-6,
+    head_dim: Some(128),
+    windows: Windows::FromLayer,
+};
+/// Llama.
+pub(super) const LLAMA: Kind =
+    Kind { block: BlockSpec::LLAMA, eps: 1e-6, head_dim: None, windows: Windows::None };
+/// Mistral.
+pub(super) const MISTRAL: Kind =
+    Kind { block: BlockSpec::LLAMA, eps: 1e-6, head_dim: None, windows: Windows::All(Some(4096)) };
+
+/// The text model of this `model_type` within a model with pictures.
+pub(super) fn kind(model_type: &str) -> Option<Kind> {
+    Some(match model_type {
+        "qwen2" => QWEN2,
+        "qwen3" => QWEN3,
+        "llama" => LLAMA,
+        "mistral" => MISTRAL,
+        _ => return None,
+    })
+}
+
+/// Names of the text model within a model with pictures as transformers 5 writes them, `model.` left out: older files
+/// have `language_model.model.` and `language_model.lm_head.`, or the model's own names.
+pub(super) fn stored_names(bare: &str) -> Option<String> {
+    if bare.ends_with("rotary_emb.inv_freq") {
+        return None;
+    }
+    let words = bare.strip_prefix("language_model.").unwrap_or(bare);
+    if words == "lm_head.weight" {
+        return Some(words.to_owned());
+    }
+    Some(format!("model.language_model.{}", words.strip_prefix("model.").unwrap_or(words)))
 }
 
 /// The settings of Llama and its relatives, in the dialects of transformers 4.x and 5.x.

@@ -257,9 +257,9 @@ impl Padding {
     }
 }
 
-/// Attention without mask within runs of `length` tokens: `q`, `k`, `v` (tokens, heads, dim), the
-/// number of tokens a multiple of `length`; returns (tokens, heads × dim).
-pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize) -> Result<Tensor> {
+/// Attention within runs of `length` tokens, to all of a run or, where it is `causal`, to those before: `q`, `k`, `v`
+/// (tokens, heads, dim), the number of tokens a multiple of `length`; returns (tokens, heads × dim).
+pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize, causal: bool) -> Result<Tensor> {
     let (tokens, heads, d) = q.dims3()?;
     let runs = tokens / length;
     let by_head =
@@ -269,8 +269,15 @@ pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize) -> 
     let chunk = (SCORES / (runs * heads * length).max(1)).clamp(1, length);
     let mut outs = Vec::new();
     for from in (0..length).step_by(chunk) {
-        let part = q.narrow(2, from, chunk.min(length - from))?.contiguous()?;
-        outs.push(softmax_last_dim(&part.matmul(&k)?)?.matmul(&v)?);
+        let t = chunk.min(length - from);
+        let mut scores = q.narrow(2, from, t)?.contiguous()?.matmul(&k)?;
+        if causal {
+            let hidden: Vec<f32> =
+                (from..from + t).flat_map(|i| (0..length).map(move |c| hide(c > i))).collect();
+            let hidden = Tensor::from_vec(hidden, (1, 1, t, length), &Device::Cpu)?;
+            scores = scores.broadcast_add(&hidden.to_dtype(scores.dtype())?.to_device(scores.device())?)?;
+        }
+        outs.push(softmax_last_dim(&scores)?.matmul(&v)?);
     }
     let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 2)? };
     out.transpose(1, 2)?.contiguous()?.reshape((tokens, heads * d))

@@ -1,5 +1,6 @@
 //! Parts that networks are made of.
 
+pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod fused;
 pub(crate) mod kv;

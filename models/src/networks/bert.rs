@@ -8,7 +8,7 @@ use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::layers::all_finite;
 use crate::layers::fused::{attend, gelu};
 use crate::layers::linear::Linear;
@@ -312,7 +312,7 @@ impl TextEncoder for Encoder {
             let computed = self
                 .forward(&rows, layer)
                 .and_then(|x| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
-                .map_err(|e| ModelError::Compute(e.to_string()))?;
+                .map_err(|e| ModelError::Compute(computation(&e)))?;
             if !all_finite(&computed) {
                 return Err(ModelError::NotFinite("vectors of tokens"));
             }

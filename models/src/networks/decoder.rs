@@ -215,6 +215,7 @@ impl Decoder {
         };
         let embed = table(&format!("{prefix}embed_tokens"))?;
         let head = if c.tied {
+            w.refuse_adapted(&format!("{prefix}embed_tokens.weight"))?;
             w.expect_copy(HEAD, &format!("{prefix}embed_tokens.weight"), "tie_word_embeddings")?;
             None
         } else {

@@ -1,10 +1,13 @@
 //! What has weights.
 
 pub(crate) mod bert;
+pub(crate) mod class_vit;
 pub(crate) mod decoder;
 pub(crate) mod gemma_projector;
 pub(crate) mod meshnet;
+pub(crate) mod mlp_projector;
 pub(crate) mod qwen_vit;
 pub(crate) mod sam;
 pub(crate) mod sam2;
 pub(crate) mod siglip;
+pub(crate) mod stack;

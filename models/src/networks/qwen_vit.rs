@@ -1,15 +1,15 @@
-//! The vision towers of Qwen2-VL (arXiv 2409.12191) and Qwen2.5-VL (arXiv 2502.13923).
+//! The vision towers of Qwen2-VL (arXiv 2409.12191), Qwen2.5-VL (arXiv 2502.13923) and Qwen3-VL (arXiv 2511.21631).
 
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
+use crate::layers::activation::Activation;
 use crate::layers::attention::{SCORES, within_runs};
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows, gated_silu};
 use crate::layers::norm::Norm;
 use crate::layers::rope::{Rope, inverse_frequencies};
 use candle_core::{Result, Tensor};
-use candle_nn::ops::{sigmoid, silu};
 
-/// Which of the two vision towers.
+/// Which of the vision towers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tower {
     /// Qwen2-VL: LayerNorm, two-layer MLP, full attention.
@@ -21,14 +21,14 @@ pub(crate) enum Tower {
         /// Blocks with full attention.
         full: Vec<usize>,
     },
-}
-
-/// Activation of a vision MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
-    Silu,
-    Gelu,
-    QuickGelu,
+    /// Qwen3-VL: LayerNorm, two-layer MLP, full attention, learned positions stretched over the picture, and features
+    /// from inner blocks for the first layers of the text model (DeepStack, arXiv 2406.04334).
+    Qwen3 {
+        /// Learned positions along a side.
+        side: usize,
+        /// Blocks whose output is merged to features too, in order.
+        deep: Vec<usize>,
+    },
 }
 
 /// Shape of the vision tower.
@@ -48,8 +48,11 @@ pub(crate) struct VitConfig {
     pub(crate) activation: Activation,
 }
 
-/// Epsilon of every norm of both towers.
+/// Epsilon of every norm of the towers.
 const EPS: f64 = 1e-6;
+
+/// Names of the parts of Qwen3-VL's mergers.
+const THIRD: [&str; 3] = ["norm", "linear_fc1", "linear_fc2"];
 
 enum Mlp {
     /// Two layers.
@@ -67,14 +70,37 @@ struct Block {
     full: bool,
 }
 
+/// Squares of patches to features.
+struct Merger {
+    norm: Norm,
+    /// Is the norm over the patches of a square together?
+    joined: bool,
+    up: Linear,
+    down: Linear,
+}
+
+impl Merger {
+    /// (patches, width) to (tokens, out); `merged` is the width of a square.
+    fn forward(&self, x: &Tensor, merged: usize) -> Result<Tensor> {
+        let squares = |x: &Tensor| x.reshape((x.elem_count() / merged, merged));
+        let normed = match self.joined {
+            true => self.norm.forward(&squares(x)?)?,
+            false => squares(&self.norm.forward(x)?)?,
+        };
+        self.down.forward(&self.up.forward(&normed)?.gelu_erf()?)
+    }
+}
+
 /// A loaded vision tower.
 pub(crate) struct QwenVit {
     pub(crate) config: VitConfig,
     patch: Linear,
+    /// Learned positions, (side², width).
+    positions: Option<Tensor>,
     blocks: Vec<Block>,
-    merge_norm: Norm,
-    merge_up: Linear,
-    merge_down: Linear,
+    merger: Merger,
+    /// By block.
+    deep: Vec<(usize, Merger)>,
     frequencies: Vec<f32>,
     numbers: Numbers,
 }
@@ -94,6 +120,7 @@ impl QwenVit {
         let (h, wide) = (c.hidden, c.intermediate);
         let rms = matches!(c.tower, Tower::Qwen25 { .. });
         let norm = |name: &str| if rms { Norm::rms(w, name, h, EPS) } else { Norm::layer(w, name, h, EPS) };
+        let third = matches!(c.tower, Tower::Qwen3 { .. });
         let block = |i: usize| -> std::result::Result<Block, LoadError> {
             let name = |part: &str| format!("{prefix}blocks.{i}.{part}");
             let mlp = if rms {
@@ -103,9 +130,10 @@ impl QwenVit {
                     down: Linear::load(w, &name("mlp.down_proj"), wide, h, true)?,
                 }
             } else {
+                let [up, down] = if third { ["linear_fc1", "linear_fc2"] } else { ["fc1", "fc2"] };
                 Mlp::Plain {
-                    up: Linear::load(w, &name("mlp.fc1"), h, wide, true)?,
-                    down: Linear::load(w, &name("mlp.fc2"), wide, h, true)?,
+                    up: Linear::load(w, &name(&format!("mlp.{up}")), h, wide, true)?,
+                    down: Linear::load(w, &name(&format!("mlp.{down}")), wide, h, true)?,
                 }
             };
             Ok(Block {
@@ -115,7 +143,7 @@ impl QwenVit {
                 proj: Linear::load(w, &name("attn.proj"), h, h, true)?,
                 mlp,
                 full: match &c.tower {
-                    Tower::Qwen2 => true,
+                    Tower::Qwen2 | Tower::Qwen3 { .. } => true,
                     Tower::Qwen25 { full, .. } => full.contains(&i),
                 },
             })
@@ -125,21 +153,48 @@ impl QwenVit {
         let inputs = kernel[1..].iter().product();
         let kernel = w.f32(&format!("{prefix}patch_embed.proj.weight"), &kernel)?;
         let merged = h * c.merge * c.merge;
+        let merger = |name: &str, [norm, up, down]: [&str; 3], joined: bool| {
+            let name = |part: &str| format!("{prefix}{name}.{part}");
+            let of = if joined { merged } else { h };
+            Ok::<_, LoadError>(Merger {
+                norm: if rms {
+                    Norm::rms(w, &name(norm), of, EPS)?
+                } else {
+                    Norm::layer(w, &name(norm), of, EPS)?
+                },
+                joined,
+                up: Linear::load(w, &name(up), merged, merged, true)?,
+                down: Linear::load(w, &name(down), merged, c.out, true)?,
+            })
+        };
+        let (positions, bias, deep) = match &c.tower {
+            Tower::Qwen3 { side, deep } => {
+                let one = |(n, block): (usize, &usize)| {
+                    Ok((*block, merger(&format!("deepstack_merger_list.{n}"), THIRD, true)?))
+                };
+                (
+                    Some(w.tensor(&format!("{prefix}pos_embed.weight"), &[side * side, h])?),
+                    Some(w.f32(&format!("{prefix}patch_embed.proj.bias"), &[h])?),
+                    deep.iter().enumerate().map(one).collect::<std::result::Result<_, LoadError>>()?,
+                )
+            }
+            _ => (None, None, Vec::new()),
+        };
         Ok(Self {
-            patch: Linear::from_values(w, kernel, None, inputs, h)?,
+            patch: Linear::from_values(w, kernel, bias, inputs, h)?,
+            positions,
             blocks: (0..c.depth).map(block).collect::<std::result::Result<_, _>>()?,
-            merge_norm: norm(&format!("{prefix}merger.ln_q"))?,
-            merge_up: Linear::load(w, &format!("{prefix}merger.mlp.0"), merged, merged, true)?,
-            merge_down: Linear::load(w, &format!("{prefix}merger.mlp.2"), merged, c.out, true)?,
+            merger: merger("merger", if third { THIRD } else { ["ln_q", "mlp.0", "mlp.2"] }, false)?,
+            deep,
             frequencies: inverse_frequencies(c.theta, h / c.heads / 2),
             numbers: w.numbers.clone(),
             config,
         })
     }
 
-    /// Features of one picture: patches (patches, values a patch) to (tokens, text width); `grid` is frames,
-    /// rows and columns of patches.
-    pub(crate) fn forward(&self, patches: &Tensor, grid: [usize; 3]) -> Result<Tensor> {
+    /// Features of one picture: patches (patches, values a patch) to (tokens, text width), and as much again for every
+    /// block that gives deep features; `grid` is frames, rows and columns of patches.
+    pub(crate) fn forward(&self, patches: &Tensor, grid: [usize; 3]) -> Result<(Tensor, Vec<Tensor>)> {
         let c = &self.config;
         let unit = c.merge * c.merge;
         let windows = self.windows(grid);
@@ -147,6 +202,9 @@ impl QwenVit {
         let count = x.dim(0)?;
         let mut places: Vec<(usize, usize)> = merged_order(grid[1], grid[2], c.merge).collect();
         let order = windows.order.as_deref().map(|o| Tensor::new(o, x.device())).transpose()?;
+        if let (Tower::Qwen3 { side, .. }, Some(table)) = (&c.tower, &self.positions) {
+            x = (x + stretched(table, *side, grid, &places)?)?;
+        }
         if let (Some(order), Some(list)) = (&order, &windows.order) {
             x = x
                 .reshape((count / unit, unit * c.hidden))?
@@ -162,19 +220,23 @@ impl QwenVit {
         }
         let rope = Rope::new(&angles, half, self.numbers.activations, &self.numbers.device)?;
         let whole = [(1, count)];
-        for block in &self.blocks {
+        let merged = unit * c.hidden;
+        let mut deep = Vec::with_capacity(self.deep.len());
+        for (number, block) in self.blocks.iter().enumerate() {
             let runs = if block.full { &whole[..] } else { &windows.runs[..] };
             x = (&x + self.attention(block, &block.norm1.forward(&x)?, &rope, runs)?)?;
             x = (&x + by_rows(&block.norm2.forward(&x)?, |rows| self.mlp(&block.mlp, rows))?)?;
+            for (_, merger) in self.deep.iter().filter(|(at, _)| *at == number) {
+                deep.push(merger.forward(&x, merged)?);
+            }
         }
-        let merged = self.merge_norm.forward(&x)?.reshape((count / unit, unit * c.hidden))?;
-        let out = self.merge_down.forward(&self.merge_up.forward(&merged)?.gelu_erf()?)?;
-        let Some(list) = &windows.order else { return Ok(out) };
+        let out = self.merger.forward(&x, merged)?;
+        let Some(list) = &windows.order else { return Ok((out, deep)) };
         let mut back = vec![0u32; list.len()];
         for (place, token) in list.iter().enumerate() {
             back[*token as usize] = place as u32;
         }
-        out.index_select(&Tensor::new(back, out.device())?, 0)
+        Ok((out.index_select(&Tensor::new(back, out.device())?, 0)?, deep))
     }
 
     /// About how many bytes [`QwenVit::forward`] takes while it computes so many patches.
@@ -200,7 +262,7 @@ impl QwenVit {
         for (windows, length) in runs {
             let n = windows * length;
             let part = |t: &Tensor| t.narrow(0, at, n);
-            outs.push(within_runs(&part(&q)?, &part(&k)?, &part(&v)?, *length)?);
+            outs.push(within_runs(&part(&q)?, &part(&k)?, &part(&v)?, *length, false)?);
             at += n;
         }
         let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 0)? };
@@ -208,20 +270,16 @@ impl QwenVit {
     }
 
     fn mlp(&self, mlp: &Mlp, x: &Tensor) -> Result<Tensor> {
-        let act = |x: &Tensor| match self.config.activation {
-            Activation::Silu => silu(x),
-            Activation::Gelu => x.gelu_erf(),
-            Activation::QuickGelu => x * sigmoid(&(x * 1.702)?)?,
-        };
+        let act = |x: Tensor| self.config.activation.apply(x);
         match mlp {
-            Mlp::Plain { up, down } => down.forward(&act(&up.forward(x)?)?),
+            Mlp::Plain { up, down } => down.forward(&act(up.forward(x)?)?),
             Mlp::Gated { gate_up, down } => {
                 let both = gate_up.forward(x)?;
                 if self.config.activation == Activation::Silu {
                     return down.forward(&gated_silu(&both)?);
                 }
                 let wide = self.config.intermediate;
-                down.forward(&(act(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?)?)
+                down.forward(&(act(both.narrow(1, 0, wide)?.contiguous()?)? * both.narrow(1, wide, wide)?)?)
             }
         }
     }
@@ -255,6 +313,38 @@ impl QwenVit {
         }
         Windows { order: Some(all.concat()), runs }
     }
+}
+
+/// A learned table of `side` × `side` positions at the patches of a grid, its corners on the picture's corners
+/// (bilinear): (patches, width).
+fn stretched(table: &Tensor, side: usize, grid: [usize; 3], places: &[(usize, usize)]) -> Result<Tensor> {
+    let axis = |at: usize, length: usize| {
+        let source = at as f32 * (side - 1) as f32 / length.saturating_sub(1).max(1) as f32;
+        let near = source.floor();
+        (near as usize, (near as usize + 1).min(side - 1), source - near)
+    };
+    let mut sum: Option<Tensor> = None;
+    for corner in 0..4 {
+        let mut rows = Vec::with_capacity(places.len());
+        let mut shares = Vec::with_capacity(places.len());
+        for (row, column) in places {
+            let (top, bottom, down) = axis(*row, grid[1]);
+            let (left, right, along) = axis(*column, grid[2]);
+            let (y, of_row) = if corner < 2 { (top, 1.0 - down) } else { (bottom, down) };
+            let (x, of_column) = if corner % 2 == 0 { (left, 1.0 - along) } else { (right, along) };
+            rows.push((y * side + x) as u32);
+            shares.push(of_row * of_column);
+        }
+        let shares = Tensor::from_vec(shares, (places.len(), 1), &candle_core::Device::Cpu)?
+            .to_dtype(table.dtype())?
+            .to_device(table.device())?;
+        let part = table.index_select(&Tensor::new(rows, table.device())?, 0)?.broadcast_mul(&shares)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| candle_core::Error::Msg("no positions".into()))
 }
 
 /// Rows and columns of patches, block by block of `merge` × `merge`.

@@ -1,48 +1,36 @@
 //! SigLIP's two towers (arXiv 2303.15343): layers of LayerNorm, attention over all tokens and an MLP with tanh-GELU,
 //! over the patches of a square picture or the tokens of a padded text.
 
+use super::stack::{Mlp, Stack, StackConfig, patches};
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
-use crate::layers::attention::{SCORES, within_runs};
+use crate::layers::activation::Activation;
 use crate::layers::fused;
-use crate::layers::linear::{Linear, MLP_ROWS, by_rows};
+use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
 use candle_core::{Result, Tensor};
 
 type Loaded<T> = std::result::Result<T, LoadError>;
 
-/// Shape of the layers of either tower.
-#[derive(Debug, Clone)]
-pub(crate) struct StackConfig {
-    pub(crate) hidden: usize,
-    pub(crate) intermediate: usize,
-    pub(crate) depth: usize,
-    pub(crate) heads: usize,
-    pub(crate) eps: f64,
-}
-
-impl StackConfig {
-    /// As `SiglipVisionConfig` and `SiglipTextConfig` read it; published files leave out what is default.
-    pub(crate) fn read(fields: &Fields<'_>) -> Loaded<Self> {
-        let config = Self {
-            hidden: fields.positive_or("hidden_size", 768)?,
-            intermediate: fields.positive_or("intermediate_size", 3072)?,
-            depth: fields.positive_or("num_hidden_layers", 12)?,
-            heads: fields.positive_or("num_attention_heads", 12)?,
-            eps: fields.f64_or("layer_norm_eps", 1e-6)?,
-        };
-        if !config.hidden.is_multiple_of(config.heads) {
-            let problem = format!("{} does not divide hidden_size {}", config.heads, config.hidden);
-            return Err(fields.bad("num_attention_heads", problem));
-        }
-        match fields.text("hidden_act")? {
-            None | Some("gelu_pytorch_tanh") => Ok(config),
-            Some(other) => {
-                Err(fields.bad("hidden_act", format!("{other:?} is not supported; gelu_pytorch_tanh is")))
-            }
-        }
-    }
+/// The layers of either tower as `SiglipVisionConfig` and `SiglipTextConfig` read them; published files leave out what is
+/// default.
+pub(crate) fn stack(fields: &Fields<'_>) -> Loaded<StackConfig> {
+    fields.only(&[("hidden_act", "\"gelu_pytorch_tanh\"")])?;
+    let plain = StackConfig {
+        hidden: 768,
+        intermediate: 3072,
+        depth: 12,
+        heads: 12,
+        eps: 1e-6,
+        activation: Activation::GeluTanh,
+        rms: false,
+        qkv_bias: true,
+        qk_norm: false,
+        scaled: false,
+        causal: false,
+    };
+    StackConfig::read(fields, plain)
 }
 
 /// Shape of the tower that reads pictures.
@@ -58,7 +46,7 @@ pub(crate) struct VisionConfig {
 impl VisionConfig {
     /// As `SiglipVisionConfig` reads it.
     pub(crate) fn read(fields: &Fields<'_>) -> Loaded<Self> {
-        let stack = StackConfig::read(fields)?;
+        let stack = stack(fields)?;
         let bounded = |field: &str, default: usize| match fields.positive_or(field, default)? {
             n if n <= 16_384 => Ok(n),
             n => Err(fields.bad(field, format!("{n} pixels are out of range"))),
@@ -76,71 +64,6 @@ impl VisionConfig {
     /// Patches along a side; what is left over at the right and below is not read.
     pub(crate) fn grid(&self) -> usize {
         self.side / self.patch
-    }
-}
-
-struct Mlp {
-    up: Linear,
-    down: Linear,
-}
-
-impl Mlp {
-    fn load(w: &Weights, prefix: &str, c: &StackConfig) -> Loaded<Self> {
-        Ok(Self {
-            up: Linear::load(w, &format!("{prefix}fc1"), c.hidden, c.intermediate, true)?,
-            down: Linear::load(w, &format!("{prefix}fc2"), c.intermediate, c.hidden, true)?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        by_rows(x, |rows| self.down.forward(&fused::gelu_tanh(self.up.forward(rows)?)?))
-    }
-}
-
-struct Layer {
-    norm1: Norm,
-    qkv: Linear,
-    out: Linear,
-    norm2: Norm,
-    mlp: Mlp,
-}
-
-/// The layers of a tower.
-struct Stack {
-    config: StackConfig,
-    layers: Vec<Layer>,
-}
-
-impl Stack {
-    /// Reads the tensors under `prefix` (`encoder.`).
-    fn load(w: &Weights, prefix: &str, config: StackConfig) -> Loaded<Self> {
-        let (c, h) = (&config, config.hidden);
-        let layer = |i: usize| -> Loaded<Layer> {
-            let name = |part: &str| format!("{prefix}layers.{i}.{part}");
-            let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|p| name(&format!("self_attn.{p}")));
-            Ok(Layer {
-                norm1: Norm::layer(w, &name("layer_norm1"), h, c.eps)?,
-                qkv: Linear::load_stacked(w, &[(&q, h), (&k, h), (&v, h)], h, true)?,
-                out: Linear::load(w, &name("self_attn.out_proj"), h, h, true)?,
-                norm2: Norm::layer(w, &name("layer_norm2"), h, c.eps)?,
-                mlp: Mlp::load(w, &name("mlp."), c)?,
-            })
-        };
-        Ok(Self { layers: (0..c.depth).map(layer).collect::<Loaded<_>>()?, config })
-    }
-
-    /// `x` (tokens, hidden): sequences of `length` tokens one after the other.
-    fn forward(&self, mut x: Tensor, length: usize) -> Result<Tensor> {
-        let (tokens, heads) = (x.dim(0)?, self.config.heads);
-        for layer in &self.layers {
-            let qkv = layer.qkv.forward(&layer.norm1.forward(&x)?)?;
-            let qkv = qkv.reshape((tokens, 3 * heads, self.config.hidden / heads))?;
-            let part = |n: usize| qkv.narrow(1, n * heads, heads);
-            let seen = within_runs(&part(0)?, &part(1)?, &part(2)?, length)?;
-            x = (x + layer.out.forward(&seen)?)?;
-            x = (&x + layer.mlp.forward(&layer.norm2.forward(&x)?)?)?;
-        }
-        Ok(x)
     }
 }
 
@@ -219,10 +142,8 @@ impl VisionTower {
     /// Pixel values of one picture (3, side, side) to (patches, hidden), patches row by row.
     pub(crate) fn forward(&self, planes: &Tensor) -> Result<Tensor> {
         let (p, grid) = (self.config.patch, self.config.grid());
-        let read = planes.narrow(1, 0, grid * p)?.narrow(2, 0, grid * p)?;
-        let patches = read.reshape((3, grid, p, grid, p))?.permute((1, 3, 0, 2, 4))?.contiguous()?;
-        let x = (self.patch.forward(&patches.reshape((grid * grid, 3 * p * p))?)? + &self.positions)?;
-        self.norm.forward(&self.stack.forward(x, grid * grid)?)
+        let x = (self.patch.forward(&patches(planes, p, grid)?)? + &self.positions)?;
+        self.norm.forward(&self.stack.forward(x, grid * grid, usize::MAX)?)
     }
 
     /// One vector a picture, (1, hidden); the tower must have been loaded with its head.
@@ -235,13 +156,9 @@ impl VisionTower {
 
     /// About how many bytes [`VisionTower::forward`] takes while it computes.
     pub(crate) fn bytes(&self) -> u64 {
-        let c = &self.config.stack;
-        let (patches, patch) = ((self.config.grid() * self.config.grid()) as u64, self.config.patch as u64);
-        // Pixels twice; residual, normed and sum; queries, keys and values, by head.
-        let rows = patches * (6 * patch * patch + 12 * c.hidden as u64);
-        let middle = 3 * c.intermediate as u64 * patches.min(MLP_ROWS as u64);
-        let scores = 3 * (SCORES as u64).min(c.heads as u64 * patches * patches);
-        (rows + middle + scores) * self.numbers.activations.size_in_bytes() as u64
+        let patches = (self.config.grid() * self.config.grid()) as u64;
+        let pixels = 6 * patches * (self.config.patch * self.config.patch) as u64;
+        (pixels + self.config.stack.numbers(patches)) * self.numbers.activations.size_in_bytes() as u64
     }
 }
 
@@ -278,7 +195,7 @@ impl TextTower {
     pub(crate) fn forward(&self, ids: &[u32]) -> Result<Tensor> {
         let length = ids.len();
         let x = (self.words.rows(ids)? + self.positions.narrow(0, 0, length)?)?;
-        let last = self.stack.forward(x, length)?.narrow(0, length - 1, 1)?;
+        let last = self.stack.forward(x, length, usize::MAX)?.narrow(0, length - 1, 1)?;
         self.head.forward(&self.norm.forward(&last)?)
     }
 }

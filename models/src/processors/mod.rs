@@ -5,3 +5,4 @@ pub(crate) mod qwen_vl;
 pub(crate) mod sam;
 pub(crate) mod sam2;
 pub(crate) mod square;
+pub(crate) mod tiles;

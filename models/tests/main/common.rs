@@ -1,5 +1,6 @@
 //! Writes the tiny checkpoints of `tests/parity` from their formulas and reads reference values.
 
+use crate::layouts;
 use loupe_core::{Ask, GenerationLimits, Part, Picture, Role, Turn};
 use loupe_models::{LoadOptions, Resample, load};
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Families that see.
-pub(crate) const FAMILIES: [&str; 3] = ["qwen2_vl", "qwen2_5_vl", "gemma3"];
+pub(crate) const FAMILIES: [&str; 5] = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "internvl"];
 /// Families of text models: a case each.
 pub(crate) const TEXT: &str = "text";
 
@@ -211,7 +212,11 @@ impl Case {
 
     /// True for families whose dumps have grids of patches.
     pub(crate) fn has_grids(&self) -> bool {
-        !self.is_gemma()
+        self.is_qwen()
+    }
+
+    fn is_qwen(&self) -> bool {
+        self.family.starts_with("qwen")
     }
 
     pub(crate) fn wanted_levels(&self, ask: usize) -> String {
@@ -222,9 +227,11 @@ impl Case {
     pub(crate) fn levels_sha256(&self, pixels: &[f32]) -> String {
         let processor = &self.facts["image_processor"];
         let number = |key: &str, c: usize| processor[key][c].as_f64().unwrap();
-        // Families without patches in their files have the same numbers in all channels.
-        let patch = processor["patch_size"].as_u64().unwrap_or(1) as usize;
-        let per_channel = 2 * patch * patch;
+        // Qwen's values lie patch by patch, those of the others picture by picture.
+        let per_channel = match processor["patch_size"].as_u64() {
+            Some(patch) => 2 * (patch * patch) as usize,
+            None => (processor["size"]["height"].as_u64().unwrap() as usize).pow(2),
+        };
         let level = |(i, v): (usize, &f32)| {
             let c = i / per_channel % 3;
             ((f64::from(*v) * number("image_std", c) + number("image_mean", c)) * 255.0).round() as u8
@@ -243,7 +250,7 @@ impl Case {
         if self.family == TEXT {
             // There are no pictures to prepare.
         } else if dialect.old_processor {
-            if !self.is_gemma() {
+            if self.is_qwen() {
                 let size = processor["size"].take();
                 processor["min_pixels"] = size["shortest_edge"].clone();
                 processor["max_pixels"] = size["longest_edge"].clone();
@@ -252,10 +259,19 @@ impl Case {
         } else {
             put("processor_config.json", &json!({ "image_processor": processor }));
         }
-        let tokenizer = if self.is_gemma() { "gemma3/tokenizer/tokenizer.json" } else { "tokenizer.json" };
+        let tokenizer = match self.family.as_str() {
+            _ if self.is_gemma() => "gemma3/tokenizer/tokenizer.json",
+            "internvl" => "internvl/tokenizer/tokenizer.json",
+            _ => "tokenizer.json",
+        };
         std::fs::copy(folder(tokenizer), dir.path().join("tokenizer.json")).unwrap();
         if dialect.jinja_file || self.family == TEXT {
-            let template = if self.is_gemma() { GEMMA_TEMPLATE } else { TEMPLATE };
+            let template = match self.family.as_str() {
+                _ if self.is_gemma() => GEMMA_TEMPLATE.to_owned(),
+                "qwen3_vl" => TEMPLATE.replace(DEFAULT_SYSTEM, ""),
+                "internvl" => layouts::INTERNVL_TEMPLATE.to_owned(),
+                _ => TEMPLATE.to_owned(),
+            };
             std::fs::write(dir.path().join("chat_template.jinja"), template).unwrap();
         }
         self.write_weights(dialect, dir.path());
@@ -278,6 +294,13 @@ impl Case {
             }
             return config;
         }
+        if self.family == "internvl" {
+            if dialect.text_config_4 || dialect.flat_config {
+                let part = if config["llm_config"].is_object() { "llm_config" } else { "text_config" };
+                text_of_4(config[part].as_object_mut().unwrap());
+            }
+            return config;
+        }
         if self.is_gemma() {
             if dialect.text_config_4 || dialect.flat_config {
                 gemma_of_4(config["text_config"].as_object_mut().unwrap(), dialect.flat_config);
@@ -285,17 +308,21 @@ impl Case {
             }
             return config;
         }
+        // Was never published with the settings of the text model at the top.
+        let third = self.family == "qwen3_vl";
         if dialect.text_config_4 || dialect.flat_config {
             let text = config["text_config"].as_object_mut().unwrap();
             let rope = text.remove("rope_parameters").unwrap();
             text.insert("rope_theta".into(), rope["rope_theta"].clone());
-            text.insert(
-                "rope_scaling".into(),
-                json!({ "type": "mrope", "mrope_section": rope["mrope_section"] }),
-            );
+            let mut scaling = json!({ "type": "mrope", "mrope_section": rope["mrope_section"] });
+            if third {
+                scaling["rope_type"] = json!("default");
+                scaling["mrope_interleaved"] = json!(true);
+            }
+            text.insert("rope_scaling".into(), scaling);
             config["vision_config"].as_object_mut().unwrap().remove("rope_parameters");
         }
-        if dialect.flat_config {
+        if dialect.flat_config && !third {
             let Value::Object(text) = config["text_config"].take() else { panic!() };
             config.as_object_mut().unwrap().remove("text_config");
             for (key, value) in text {
@@ -323,7 +350,11 @@ impl Case {
                 other[2] ^= 1;
                 tensors.push(("lm_head.weight".into(), shape.clone(), other));
             }
-            let name = if dialect.old_names && self.family == TEXT {
+            let name = if self.facts["config"]["model_type"] == "internvl_chat" {
+                layouts::internvl_chat(name)
+            } else if dialect.old_names && self.family == "internvl" {
+                published_by_gemma(name).replace("vision_tower.vision_model.", "vision_tower.")
+            } else if dialect.old_names && self.family == TEXT {
                 // As cut out of a model with pictures.
                 format!("language_model.{name}")
             } else if dialect.old_names && self.is_gemma() {
@@ -335,6 +366,9 @@ impl Case {
                 name.clone()
             };
             tensors.push((name, shape, bytes));
+        }
+        if self.facts["config"]["model_type"] == "internvl_chat" {
+            layouts::join_projections(&mut tensors);
         }
         if let Some(name) = dialect.extra {
             tensors.push((name.into(), vec![2], vec![0; 8]));
@@ -355,9 +389,12 @@ impl Case {
     }
 
     fn tied(&self) -> bool {
-        self.facts["config"]["tie_word_embeddings"].as_bool().unwrap()
+        self.facts["config"]["tie_word_embeddings"].as_bool() == Some(true)
     }
 }
+
+/// The default system prompt of [`TEMPLATE`], which Qwen3-VL's lacks.
+const DEFAULT_SYSTEM: &str = "{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}";
 
 /// The template of the released instruction-tuned checkpoints, pictures and text only.
 pub(crate) const TEMPLATE: &str = "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";

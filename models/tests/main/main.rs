@@ -1,10 +1,13 @@
 //! Models held against their references.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod adapters;
 mod common;
 mod damaged;
 mod encoders;
 mod families;
+mod layouts;
+mod lite_medsam;
 mod meshnet;
 mod options;
 mod pairs;
@@ -16,3 +19,4 @@ mod sam2_cases;
 mod segment_prompts;
 mod serving;
 mod settings;
+mod state_dicts;

@@ -6,13 +6,23 @@ use crate::sam2_cases::{flat, worst};
 use crate::segment_prompts::ObjectPrompts;
 use candle_core::{Device, Tensor};
 use loupe_core::{Box2, Picture, Point2, SegmentPrompt, Segmenter};
-use loupe_models::families::{find, medsam, mobile_sam, sam, sam_med2d};
+use loupe_models::families::{find, lite_medsam, medsam, mobile_sam, sam, sam_med2d};
 use loupe_models::{Checkpoint, Decoded, LoadOptions, Resample, Sam, load_segmenter};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-const CASES: [&str; 9] =
-    ["window3", "window4", "grey", "pil", "original", "stretched", "medsam", "sam_med2d", "mobile_sam"];
+const CASES: [&str; 10] = [
+    "window3",
+    "window4",
+    "grey",
+    "pil",
+    "original",
+    "stretched",
+    "medsam",
+    "sam_med2d",
+    "mobile_sam",
+    "lite_medsam",
+];
 
 fn folder(case: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/sam").join(case)
@@ -42,6 +52,7 @@ fn load(case: &str) -> Sam {
         "sam" => sam::load(&checkpoint, &options),
         "medsam" => medsam::load(&checkpoint, &options),
         "sam-med2d" => sam_med2d::load(&checkpoint, &options),
+        "lite-medsam" => lite_medsam::load(&checkpoint, &options),
         "mobile-sam" => mobile_sam::load(&checkpoint, &options),
         other => panic!("{case} was taken for {other}"),
     }

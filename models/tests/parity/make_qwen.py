@@ -1,6 +1,6 @@
-"""Reference values of Qwen2-VL and Qwen2.5-VL from `transformers`, for `tests/main/parity.rs`.
+"""Reference values of Qwen2-VL, Qwen2.5-VL and Qwen3-VL from `transformers`, for `tests/main/parity.rs`.
 
-    HF_HUB_OFFLINE=1 python make_qwen.py        (torch 2.15, transformers 5.23)
+    HF_HUB_OFFLINE=1 python make_qwen.py        (torch 2.15, transformers 5.23; Qwen3-VL 5.24)
 
 Weights and pictures follow integer formulas that the test repeats, so that only configurations and
 reference values are stored: `<family>/<case>.json` and `<family>/<case>.safetensors`.
@@ -30,7 +30,14 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 
 
-def tokenizer():
+# Qwen3-VL has no default system prompt.
+TEMPLATE_3 = TEMPLATE.replace("{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"
+                              "You are a helpful assistant.<|im_end|>\n{% endif %}", "")
+assert len(TEMPLATE_3) < len(TEMPLATE)
+KINDS = {"qwen2_vl": ("Qwen2VL", TEMPLATE), "qwen2_5_vl": ("Qwen2_5_VL", TEMPLATE), "qwen3_vl": ("Qwen3VL", TEMPLATE_3)}
+
+
+def tokenizer(template=TEMPLATE):
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     t.decoder = decoders.ByteLevel()
@@ -39,7 +46,7 @@ def tokenizer():
         trainers.BpeTrainer(vocab_size=300, special_tokens=SPECIAL,
                             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False))
     return tf.PreTrainedTokenizerFast(tokenizer_object=t, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-                                      chat_template=TEMPLATE)
+                                      chat_template=template)
 
 
 def mix(seed, n):
@@ -89,24 +96,30 @@ def weights(model):
 
 
 def case(family, name, text, vision, asks, size, pil=False, tied=False):
-    tok = tokenizer()
+    kind, template = KINDS[family]
+    tok = tokenizer(template)
     ids = {k: tok.convert_tokens_to_ids(v) for k, v in dict(
         image_token_id="<|image_pad|>", video_token_id="<|video_pad|>", vision_start_token_id="<|vision_start|>",
         vision_end_token_id="<|vision_end|>").items()}
-    old = family == "qwen2_vl"
-    config_class, model_class = ((tf.Qwen2VLConfig, tf.Qwen2VLForConditionalGeneration) if old else
-                                 (tf.Qwen2_5_VLConfig, tf.Qwen2_5_VLForConditionalGeneration))
-    half = text["hidden_size"] // text["num_attention_heads"] // 2
+    config_class, model_class, processor_class = (
+        getattr(tf, kind + part) for part in ("Config", "ForConditionalGeneration", "Processor"))
+    third = family == "qwen3_vl"
+    half = (text["head_dim"] if third else text["hidden_size"] // text["num_attention_heads"]) // 2
     sections = [half // 4, (half - half // 4) // 2, half - half // 4 - (half - half // 4) // 2]
-    text = dict(text, vocab_size=len(tok), max_position_embeddings=2048, rms_norm_eps=1e-6, rope_parameters=dict(
-        rope_type="default", rope_theta=1e6, mrope_section=sections))
+    if third:
+        sections = [half - 2 * (half // 3), half // 3, half // 3]
+    rope = dict(rope_type="default", rope_theta=5e6 if third else 1e6, mrope_section=sections)
+    text = dict(text, vocab_size=len(tok), max_position_embeddings=2048, rms_norm_eps=1e-6,
+                rope_parameters=rope | dict(mrope_interleaved=True) if third else rope)
     config = config_class(text_config=text, vision_config=vision, tie_word_embeddings=tied, **ids)
     model = model_class(config).float().eval()
     rules = weights(model)
     kwargs = dict(min_pixels=size[0], max_pixels=size[1], patch_size=vision["patch_size"])
+    if third:
+        kwargs |= dict(image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor = (Qwen2VLImageProcessorPil if pil else tf.Qwen2VLImageProcessor)(**kwargs)
     bytes_of = (Qwen2VLImageProcessorPil if pil else tf.Qwen2VLImageProcessor)(do_rescale=False, do_normalize=False, **kwargs)
-    joined = (tf.Qwen2VLProcessor if old else tf.Qwen2_5_VLProcessor)(processor, tok, tf.Qwen2VLVideoProcessor())
+    joined = processor_class(processor, tok, (tf.Qwen3VLVideoProcessor if third else tf.Qwen2VLVideoProcessor)())
     ref, listed = {}, []
     for i, ask in enumerate(asks):
         turns, images = [], []
@@ -176,7 +189,27 @@ CASES = [
      (28 * 28 * 4, 28 * 28 * 40), True, False),
 ]
 
+# name, text with head_dim, vision (hidden, depth, heads, wide, positions, deep), asks, size, pil, tied
+CASES_3 = [
+    ("gqa_two_images", text(64, 4, 4, 2, 96) | dict(head_dim=16), (32, 4, 2, 48, 36, [0, 1, 2]),
+     [ask((233, 157, 1), "left", (120, 200, 2), "what is shown?")], (64 * 64, 32 * 32 * 64), False, False),
+    ("tied_untouched_layers_between", text(48, 3, 3, 3, 80) | dict(head_dim=24), (24, 4, 2, 40, 16, [1, 3]),
+     [ask((300, 181, 3), "Is there a fracture?"), ask("Where? ", (97, 260, 4))], (64 * 64, 32 * 32 * 80), True, True),
+    ("five_images_mixed_lengths", text(64, 2, 8, 2, 64) | dict(head_dim=12), (32, 3, 4, 48, 25, [0, 2]),
+     [ask(*[(40 + 9 * i, 70 - 7 * i, 5 + i) for i in range(5)], "compare"), ask((64, 64, 11), "yes or no, é?"),
+      ask("no picture at all, only words"),
+      [("system", ["Short."]), ("user", [(64, 64, 11), "left or right?"]), ("assistant", ["left"]),
+       ("user", ["sure? ", (50, 31, 12)])]], (32 * 32, 32 * 32 * 12), False, True),
+    ("tiny_and_elongated", text(32, 3, 2, 1, 48) | dict(head_dim=20), (16, 3, 1, 32, 49, [0, 1, 2]),
+     [ask((3, 5, 13), "tiny"), ask((400, 9, 14), "long"), ask((1, 1, 15), (32, 32, 16), "one")],
+     (32 * 32, 32 * 32 * 40), True, False),
+]
+
 if __name__ == "__main__":
+    for name, t, (hidden, depth, heads, wide, positions, deep), asks, size, pil, tied in CASES_3:
+        vision = dict(depth=depth, hidden_size=hidden, intermediate_size=wide, num_heads=heads, out_hidden_size=t["hidden_size"],
+                      patch_size=16, num_position_embeddings=positions, deepstack_visual_indexes=deep)
+        case("qwen3_vl", name, t, vision, asks, size, pil, tied)
     for name, t, (hidden, depth, heads, wide, patch, window, full), asks, size, pil, tied in CASES:
         new = dict(depth=depth, hidden_size=hidden, intermediate_size=wide, num_heads=heads,
                    out_hidden_size=t["hidden_size"], fullatt_block_indexes=full, window_size=window, patch_size=patch)

@@ -43,7 +43,7 @@ impl Contents {
                 let held = |blob: &Blob| if let Blob::Memory(bytes) = blob { bytes.len() } else { 0 };
                 frames.iter().map(|(blob, _)| held(blob) as u64).sum()
             }
-            Self::Pictures(files) => files.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
+            Self::Pictures(files) => files.0.iter().map(|path| path.as_os_str().len() as u64 + 64).sum(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod filter;
 mod kernel;
+pub mod opencv;
 mod pillow;
 pub mod skimage;
 mod torchvision;

@@ -3,7 +3,7 @@
 
 use loupe_core::geometry::Point2;
 use loupe_core::picture::Picture;
-use loupe_preprocess::resize::{Backend, Filter, ResizeError, resize, resize_pixels, skimage};
+use loupe_preprocess::resize::{Backend, Filter, ResizeError, opencv, resize, resize_pixels, skimage};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -55,10 +55,12 @@ fn every_byte_equals_the_library() {
     assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), rows.len());
 }
 
+/// Seed of the pixels, size before and after, hash of the result.
+type Hashed = (u32, usize, usize, usize, usize, String);
+
 #[test]
 fn every_byte_of_a_cubic_spline_equals_scikit_image() {
-    type Row = (u32, usize, usize, usize, usize, String);
-    let rows: Vec<Row> = serde_json::from_str(include_str!("../skimage_fixtures.json")).unwrap();
+    let rows: Vec<Hashed> = serde_json::from_str(include_str!("../skimage_fixtures.json")).unwrap();
     let mut wrong = Vec::new();
     for (seed, w, h, ow, oh, hash) in &rows {
         let got = skimage::cubic_rgb(&pixels(*seed, *w, *h, 3), [*w, *h], [*ow, *oh]).unwrap();
@@ -70,6 +72,22 @@ fn every_byte_of_a_cubic_spline_equals_scikit_image() {
     assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), rows.len());
     assert!(skimage::cubic_rgb(&[0; 9], [3, 1], [0, 4]).is_err());
     assert!(skimage::cubic_rgb(&[0; 8], [3, 1], [4, 4]).is_err());
+}
+
+#[test]
+fn opencv_area_equals_opencv() {
+    let rows: Vec<Hashed> = serde_json::from_str(include_str!("../opencv_fixtures.json")).unwrap();
+    let mut wrong = Vec::new();
+    for (seed, w, h, ow, oh, hash) in &rows {
+        let got = opencv::area(&pixels(*seed, *w, *h, 3), [*w, *h], 3, [*ow, *oh]).unwrap();
+        let digest = Sha256::digest(&got).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        if !digest.starts_with(hash.as_str()) {
+            wrong.push(format!("{w}x{h} -> {ow}x{oh}, pixels {seed}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), rows.len());
+    assert!(opencv::area(&[0; 9], [3, 1], 3, [0, 4]).is_err());
+    assert!(opencv::area(&[0; 8], [3, 1], 3, [4, 4]).is_err());
 }
 
 #[test]

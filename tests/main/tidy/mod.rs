@@ -11,7 +11,7 @@ mod words;
 
 /// Every crate, its folder, and the crates of the workspace it may use.
 const CRATES: &[(&str, &str, &[&str])] = &[
-    ("loupe", ".", &["app", "core"]),
+    ("loupe", ".", &["app", "core", "study"]),
     (
         "loupe-app",
         "crates/app",
@@ -37,6 +37,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("loupe-remote", "crates/remote", &["core"]),
     ("loupe-report", "crates/report", &["core", "dicom", "eval", "run"]),
     ("loupe-phantom", "crates/phantom", &["core", "dicom"]),
+    ("loupe-study", "crates/study", &["core", "eval", "run"]),
     ("loupe-testing", "crates/testing", &["core"]),
     ("loupe-preprocess", "preprocess", &["core", "dicom"]),
     ("loupe-models", "models", &["core", "preprocess"]),
@@ -50,7 +51,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("dicom-", &["loupe-dicom", "loupe-preprocess"]),
     ("nifti", &["loupe-preprocess"]),
     ("parquet", &["loupe-datasets"]),
-    ("csv", &["loupe-datasets"]),
+    ("csv", &["loupe-datasets", "loupe-study"]),
     ("clap", &["loupe"]),
     ("clap_complete", &["loupe"]),
     ("clap_mangen", &["loupe"]),

@@ -4,9 +4,6 @@ use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use serde_json::Value;
 
-/// Pixels of the input that a cell of TinyViT's embedding grid covers.
-const TINY_VIT_REDUCTION: usize = 16;
-
 /// Sizes of a SAM; what config.json leaves out has the class defaults of `transformers`.
 #[derive(Debug, Clone)]
 pub(crate) struct SamConfig {
@@ -20,12 +17,14 @@ pub(crate) struct SamConfig {
 pub(crate) enum Vision {
     /// The plain ViT of SAM.
     Vit(VisionConfig),
-    /// MobileSAM's TinyViT; its other sizes are those of the tensors.
+    /// The TinyViT of MobileSAM and LiteMedSAM; its other sizes are those of the tensors.
     TinyVit {
         /// Side of the input in pixels.
         side: usize,
         /// Channels of the embedding.
         width: usize,
+        /// Pixels of the input that a cell of the embedding grid covers, along a side.
+        reduction: usize,
     },
 }
 
@@ -42,7 +41,7 @@ impl Vision {
     pub(crate) fn grid(&self) -> usize {
         match self {
             Self::Vit(config) => config.grid(),
-            Self::TinyVit { side, .. } => side / TINY_VIT_REDUCTION,
+            Self::TinyVit { side, reduction, .. } => side / reduction,
         }
     }
 }

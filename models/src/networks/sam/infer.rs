@@ -38,7 +38,11 @@ pub(super) fn config_from_shapes(weights: &Weights, tiny_vit: Option<usize>) -> 
     let width = shapes.size("mask_decoder.iou_token.weight", 1)?;
     let inner = shapes.size(&format!("{transformer}.final_attn_token_to_image.q_proj.weight"), 0)?;
     let vision = match tiny_vit {
-        Some(side) => Vision::TinyVit { side, width },
+        // The stem halves the grid twice, or, where its kernels are single pixels, not at all; two merges halve it.
+        Some(side) => {
+            let kernel = shapes.size("vision_encoder.patch_embed.seq.0.c.weight", 2)?;
+            Vision::TinyVit { side, width, reduction: if kernel == 1 { 4 } else { 16 } }
+        }
         None => Vision::Vit(vit(&shapes, width)?),
     };
     Ok(SamConfig {

@@ -24,6 +24,12 @@ pub(crate) trait InputPipeline: std::fmt::Debug + Send {
     /// Columns and rows of the input that a picture of this size fills, from the top left.
     fn filled(&self, width: usize, height: usize) -> [usize; 2];
 
+    /// A place in a picture of this size in pixels of the input.
+    fn place(&self, [x, y]: [f64; 2], width: usize, height: usize) -> [f32; 2] {
+        let [columns, rows] = self.filled(width, height);
+        [x * (columns as f64 / width as f64), y * (rows as f64 / height as f64)].map(|v| v as f32)
+    }
+
     /// The kind of a prompt that the family was not made for.
     fn refuses(&self, prompt: &SegmentPrompt) -> Option<&'static str>;
 
@@ -55,8 +61,7 @@ pub(crate) fn sparse_prompt(
 ) -> Result<(SparsePrompt, Option<Mask>), SegmentError> {
     let bad = |problem: String| Err(SegmentError::BadPrompt(problem));
     let (width, height) = (picture.width(), picture.height());
-    let [columns, rows] = pipeline.filled(width, height);
-    let (sx, sy) = (columns as f64 / width as f64, rows as f64 / height as f64);
+    let place = |x: f64, y: f64| pipeline.place([x, y], width, height);
     let mut sparse = SparsePrompt::default();
     let mut rough = None;
     for prompt in prompts {
@@ -71,7 +76,8 @@ pub(crate) fn sparse_prompt(
                         at.x, at.y
                     ));
                 }
-                sparse.points.push(((at.x * sx) as f32, (at.y * sy) as f32, *positive));
+                let [x, y] = place(at.x, at.y);
+                sparse.points.push((x, y, *positive));
             }
             SegmentPrompt::Box(region) => {
                 if !region.clipped(width as f64, height as f64).is_proper() {
@@ -81,8 +87,8 @@ pub(crate) fn sparse_prompt(
                     return bad("one object takes one box; ask once a box".to_owned());
                 }
                 let [x0, y0, x1, y1] = region.xyxy();
-                sparse.region =
-                    Some([(x0 * sx) as f32, (y0 * sy) as f32, (x1 * sx) as f32, (y1 * sy) as f32]);
+                let ([x0, y0], [x1, y1]) = (place(x0, y0), place(x1, y1));
+                sparse.region = Some([x0, y0, x1, y1]);
             }
             SegmentPrompt::Mask(mask) => {
                 if (mask.width(), mask.height()) != (width, height) {

@@ -12,7 +12,7 @@ use super::{infer, names};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::Dtype;
 use crate::checkpoint::weights::{Numbers, Weights};
-use crate::error::LoadError;
+use crate::error::{LoadError, computation};
 use crate::layers::all_finite;
 use crate::layers::vars::Vars;
 use crate::options::LoadOptions;
@@ -397,7 +397,7 @@ impl Sam {
 // By value, because it is what `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn failed(error: candle_core::Error) -> SegmentError {
-    SegmentError::Compute(error.to_string())
+    SegmentError::Compute(computation(&error))
 }
 
 impl Segmenter for Sam {

@@ -1,5 +1,5 @@
-//! MobileSAM's image encoder: a TinyViT (Wu et al. 2022, arXiv 2207.10666) whose last merge keeps the
-//! grid, and SAM's neck. Batch norms are folded into their convolutions when they are read.
+//! The image encoder of MobileSAM and LiteMedSAM: a TinyViT (Wu et al. 2022, arXiv 2207.10666) whose last merge
+//! keeps the grid, and SAM's neck. LiteMedSAM's stem looks at single pixels and keeps the grid too. Batch norms are folded into their convolutions when they are read.
 
 use super::encoder::{Neck, partition, unpartition};
 use crate::error::LoadError;
@@ -87,7 +87,7 @@ impl TinyVit {
         Ok(Self { stem, stages, neck: Neck::load(width, out, &neck)? })
     }
 
-    /// `(1, 3, S, S)` normalised pixels to `(1, C, S/16, S/16)`.
+    /// `(1, 3, S, S)` normalised pixels to `(1, C, G, G)`; `G` is `S/16`, or `S/4` with LiteMedSAM's stem.
     pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
         let [first, second] = &self.stem;
         let mut x = second.forward(&gelu(first.forward(pixels)?)?)?;

@@ -33,7 +33,7 @@ impl Sam2 {
         side: usize,
         pipeline: MakePipeline<'_>,
     ) -> Result<Self, LoadError> {
-        let original = names::is_original(checkpoint.tensor_names()?.iter());
+        let original = names::is_original(checkpoint.tensors()?.iter().map(|t| t.name.as_str()));
         let opened = Opened::open(checkpoint, options, |name| names::canonical(name, original))?;
         let sizes = match &opened.config {
             Some(config) => Sam2Config::read(config)?,

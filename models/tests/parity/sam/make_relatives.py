@@ -1,4 +1,4 @@
-"""Reference values of MedSAM, SAM-Med2D and MobileSAM for random checkpoints in the original names, offline.
+"""Reference values of MedSAM, SAM-Med2D, MobileSAM and LiteMedSAM for random checkpoints in the original names, offline.
 
     HF_HUB_OFFLINE=1 python make_relatives.py     (torch 2.15, transformers 5.23, scikit-image 0.26, SciPy 1.17,
                                                    opencv-python-headless 4 or 5)
@@ -6,7 +6,8 @@
 Prompt encoder and mask decoder are those of `transformers`' SamModel with the epsilon of the original. What the
 relatives have of their own is restated from their publications and repositories: MedSAM's preparation of pictures
 and reading of masks (MedSAM_Inference.py), SAM-Med2D's adapters and predictor (image_encoder.py,
-predictor_sammed.py), MobileSAM's TinyViT (tiny_vit_sam.py). Folders and their files are as in make.py.
+predictor_sammed.py), MobileSAM's TinyViT (tiny_vit_sam.py), and LiteMedSAM's stem, preparation and reading of masks
+(tiny_vit_lite_medsam.py, CVPR24_LiteMedSAM_infer.py). Folders and their files are as in make.py.
 """
 import shutil
 
@@ -34,19 +35,20 @@ def sam(side, out, **vision):
     )).float()
 
 
-def record(name, model, encoder, state, image, pixels, scale, finish, prompts, side, files=None):
-    """`scale` brings numbers to the input, `finish` logits to the picture."""
+def record(name, model, encoder, state, image, pixels, scale, finish, prompts, side, files=None, whole=False):
+    """`scale` brings numbers to the input, which cuts them to `whole` ones; `finish` logits to the picture."""
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     ref, told = {}, []
+    cut = int if whole else float
     with torch.no_grad():
         ref["embedding"] = encoder(pixels)
         for n, prompt in enumerate(prompts):
             boxes, points = points_and_boxes(prompt, *image.size)
             given = dict(image_embeddings=ref["embedding"])
             if boxes:
-                given["input_boxes"] = torch.tensor([[[v * scale[i % 2] for i, v in enumerate(b)] for b in boxes]])
+                given["input_boxes"] = torch.tensor([[[cut(v * scale[i % 2]) for i, v in enumerate(b)] for b in boxes]])
             if points:
                 given["input_points"] = torch.tensor([[[[v * scale[i] for i, v in enumerate(p)] for p in points]]])
                 given["input_labels"] = torch.tensor([[prompt["labels"]]])
@@ -191,10 +193,10 @@ class Stage(nn.Module):
 
 
 class TinyVit(nn.Module):
-    def __init__(self, widths, depths, heads, windows, neck):
+    def __init__(self, widths, depths, heads, windows, neck, stem=(3, 2)):
         super().__init__()
         self.patch_embed = nn.Module()
-        self.patch_embed.seq = nn.Sequential(ConvNorm(3, widths[0] // 2, 3, 2), nn.GELU(), ConvNorm(widths[0] // 2, widths[0], 3, 2))
+        self.patch_embed.seq = nn.Sequential(ConvNorm(3, widths[0] // 2, *stem), nn.GELU(), ConvNorm(widths[0] // 2, widths[0], *stem))
         self.layers = nn.Sequential()
         for n, (w, d, h, s) in enumerate(zip(widths, depths, heads, windows)):
             blocks = [Convolutions(w, w, 4 * w) if n == 0 else Block(w, h, s) for _ in range(d)]
@@ -209,10 +211,10 @@ class TinyVit(nn.Module):
         return self.neck(self.layers(self.patch_embed.seq(x)).permute(0, 2, 3, 1))
 
 
-def mobile_sam():
-    side, image = 128, picture(61, 90, "RGB", 13)
-    model = sam(side, 16, hidden_size=32)
-    encoder = TinyVit([8, 16, 24, 32], [1, 1, 2, 1], [1, 2, 3, 4], [7, 7, 14, 7], model.vision_encoder.neck)
+def tiny_sam(side, vision_side, stem):
+    """A SAM whose encoder is a TinyViT; `vision_side` is the side of the ViT that it replaces."""
+    model = sam(vision_side, 16, hidden_size=32)
+    encoder = TinyVit([8, 16, 24, 32], [1, 1, 2, 1], [1, 2, 3, 4], [7, 7, 14, 7], model.vision_encoder.neck, stem)
     model.vision_encoder = encoder
     randomise(model)
     with torch.no_grad():
@@ -224,19 +226,57 @@ def mobile_sam():
                 module.running_var.copy_((0.5 + torch.rand(module.weight.shape, generator=g)).half())
             if isinstance(module, Attention):
                 module.attention_biases.copy_(torch.randn(module.attention_biases.shape, generator=g).half())
+    # TinyViT's names are its own; only the prompt encoder, the decoder and the neck go through the table.
+    state = state_of(model)
+    tiny = {k.replace("vision_encoder.", "image_encoder."): v for k, v in state.items() if k.startswith("vision_encoder.") and ".neck." not in k}
+    state = tiny | original_names({k: v for k, v in state.items() if not k.startswith("vision_encoder.") or ".neck." in k})
+    return model, encoder, state
+
+
+def as_state_dict(name, state, **how):
+    """As authors publish weights."""
+    (HERE / name / "model.safetensors").unlink()
+    torch.save(state, HERE / name / f"{name}.pth", **how)
+
+
+def longest_edge(side):
+    return {"preprocessor_config.json": '{"size": {"longest_edge": %d}}\n' % side}
+
+
+def mobile_sam():
+    side, image = 128, picture(61, 90, "RGB", 13)
+    model, encoder, state = tiny_sam(side, side, (3, 2))
     processor = SamProcessor(SamImageProcessor(size=dict(longest_edge=side), pad_size=dict(height=side, width=side)))
     x = processor(image, return_tensors="pt")
     rows, columns = x["reshaped_input_sizes"][0].tolist()
     width, height = image.size
     finish = lambda masks: resized(resized(masks, side, side)[..., :rows, :columns], height, width)
-    # TinyViT's names are its own; only the prompt encoder, the decoder and the neck go through the table.
-    state = state_of(model)
-    tiny = {k.replace("vision_encoder.", "image_encoder."): v for k, v in state.items() if k.startswith("vision_encoder.") and ".neck." not in k}
-    state = tiny | original_names({k: v for k, v in state.items() if not k.startswith("vision_encoder.") or ".neck." in k})
-    files = {"preprocessor_config.json": '{"size": {"longest_edge": %d}}\n' % side}
-    record("mobile_sam", model, encoder, state, image, x["pixel_values"], (columns / width, rows / height), finish, PROMPTS, side, files)
+    record("mobile_sam", model, encoder, state, image, x["pixel_values"], (columns / width, rows / height), finish, PROMPTS, side, longest_edge(side))
+    # In the format before PyTorch 1.6.
+    as_state_dict("mobile_sam", state, _use_new_zipfile_serialization=False)
 
 
-medsam()
-sam_med2d()
-mobile_sam()
+def lite_medsam():
+    """The stem keeps the grid: prompts are measured in a quarter of the pixels that a ViT of this grid would have."""
+    side, image = 64, picture(83, 120, "RGB", 14)
+    model, encoder, state = tiny_sam(side, 4 * side, (1, 1))
+    # The coordinates of prompts are shares of the input's side.
+    model.prompt_encoder.input_image_size = side
+    width, height = image.size
+    scale = side / max(image.size)
+    columns, rows = (int(v * scale + 0.5) for v in image.size)
+    small = cv2.resize(np.asarray(image), (columns, rows), interpolation=cv2.INTER_AREA)
+    unit = (small - small.min()) / np.clip(small.max() - small.min(), a_min=1e-8, a_max=None)
+    pixels = F.pad(torch.tensor(unit).float().permute(2, 0, 1)[None], (0, side - columns, 0, side - rows))
+    # The decoder's logits have the side of the input.
+    finish = lambda masks: resized(masks[..., :rows, :columns], height, width)
+    boxes = [p for p in PROMPTS if set(p) == {"boxes"}]
+    record("lite_medsam", model, encoder, state, image, pixels, (scale, scale), finish, boxes, side, longest_edge(side), whole=True)
+    as_state_dict("lite_medsam", {"model": state, "optimizer": {"lr": 1e-4, "betas": (0.9, 0.999)}, "epoch": 3})
+
+
+if __name__ == "__main__":
+    medsam()
+    sam_med2d()
+    mobile_sam()
+    lite_medsam()

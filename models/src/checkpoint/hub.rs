@@ -1,0 +1,56 @@
+//! The cache of huggingface_hub: `models--PUBLISHER--MODEL/snapshots/REVISION`, `refs/main` names the revision.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of a snapshot for the folder of a model in the cache, or for the name of a model in it.
+pub(super) fn snapshot(path: &Path) -> Option<PathBuf> {
+    if path.join("config.json").is_file() {
+        return None;
+    }
+    if path.join("snapshots").is_dir() {
+        return revision(path);
+    }
+    let name = path.to_str().filter(|_| !path.exists())?;
+    let (publisher, model) = name.split_once('/')?;
+    let plain = |part: &str| {
+        !part.is_empty() && part != ".." && !part.contains(['/', '\\']) && !part.starts_with('.')
+    };
+    if !plain(publisher) || !plain(model) {
+        return None;
+    }
+    let folder = cache()?.join(format!("models--{publisher}--{model}"));
+    if folder.is_dir() { revision(&folder) } else { None }
+}
+
+/// Where huggingface_hub keeps what it downloaded.
+fn cache() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    variable("HF_HUB_CACHE")
+        .or_else(|| variable("HUGGINGFACE_HUB_CACHE"))
+        .or_else(|| variable("HF_HOME").map(|home| home.join("hub")))
+        .or_else(|| variable("XDG_CACHE_HOME").map(|home| home.join("huggingface/hub")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/huggingface/hub")))
+}
+
+/// The main revision, or the only one.
+fn revision(model: &Path) -> Option<PathBuf> {
+    let snapshots = model.join("snapshots");
+    let main = std::fs::read_to_string(model.join("refs/main")).ok();
+    let plain = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+    if let Some(main) = main.as_deref().map(str::trim).filter(plain) {
+        let folder = snapshots.join(main);
+        if folder.is_dir() {
+            return Some(folder);
+        }
+    }
+    let mut folders = std::fs::read_dir(snapshots).ok()?.flatten().map(|e| e.path()).filter(|p| p.is_dir());
+    let only = folders.next()?;
+    folders.next().is_none().then_some(only)
+}
+
+/// The model's name when `folder` is a snapshot in a cache.
+pub(super) fn model_of(folder: &Path) -> Option<String> {
+    let snapshots = folder.parent().filter(|p| p.ends_with("snapshots"))?;
+    let model = snapshots.parent()?.file_name()?.to_str()?;
+    Some(model.strip_prefix("models--")?.rsplit("--").next()?.to_owned())
+}
