@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 
 const ENDINGS: [&str; 11] = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif", "pgm", "ppm", "pnm"];
 
+/// Has the name of the file an ending of pictures?
+pub(crate) fn is_named_as_picture(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
+}
+
 /// The picture files of a folder in reading order: numbers in names count as numbers, so that
 /// `frame_2` comes before `frame_10`. Hidden files are left out.
 ///
@@ -18,8 +24,7 @@ pub fn frame_files(folder: &Path) -> Result<Vec<PathBuf>, MediaError> {
     for entry in std::fs::read_dir(folder).map_err(|e| io_error(&e))? {
         let path = entry.map_err(|e| io_error(&e))?.path();
         let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        if !hidden && ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) && path.is_file() {
+        if !hidden && is_named_as_picture(&path) && path.is_file() {
             files.push(path);
         }
     }

@@ -20,6 +20,7 @@ mod tiff_jpeg;
 mod webp;
 
 pub use facts::PictureFacts;
+pub(crate) use folder::is_named_as_picture;
 pub use folder::{frame_files, open_frame};
 pub use raster::EXIF_STEP;
 pub(crate) use raster::{Raster, Samples};

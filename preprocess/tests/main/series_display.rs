@@ -426,7 +426,7 @@ fn a_window_outside_of_the_values_is_said() {
 #[test]
 fn files_left_aside_are_counted() {
     let folder = Folder::of(&[0, 1, 2].map(|n| windowed(slice(n), "750", "1500")));
-    let root = tempfile::tempdir().unwrap();
+    let (root, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let put = |name: &str, bytes: &[u8]| {
         let path = root.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -450,10 +450,27 @@ fn files_left_aside_are_counted() {
         said("1 image file of another format beside the DICOM files left aside"),
         ("DICOM series".to_owned(), 4)
     );
-    // So many pictures stand before them that the folder is one of pictures.
+    // However many pictures stand before them.
     (0..9).for_each(|n| put(&format!("{n}.bmp"), &picture));
     assert_eq!(
-        said("3 other image files in and below the folder left aside"),
+        said("10 image files of another format beside the DICOM files left aside"),
+        ("DICOM series".to_owned(), 4)
+    );
+    let volume = loupe_core::Volume {
+        voxels: ndarray::Array3::zeros((2, 2, 2)),
+        lps_from_index: loupe_core::LpsFromIndex::from_columns(
+            [1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.],
+            [0.; 3],
+        ),
+        modality: loupe_core::Modality::Other,
+    };
+    // Without them it is a folder of pictures, which holds other images too.
+    std::fs::rename(root.path().join("series"), dir.path().join("series")).unwrap();
+    put("below/map.nii.gz", &loupe_preprocess::nifti::volume_bytes(&volume).unwrap());
+    assert_eq!(
+        said("1 other image file in and below the folder left aside"),
         ("folder of pictures".to_owned(), 3)
     );
 }

@@ -155,7 +155,8 @@ pub fn load_volume(path: &Path, options: &Options) -> Result<(Volume, Vec<String
     }
 }
 
-/// Are the files of a folder DICOM? Looks at the beginnings of the first few.
+/// Are there DICOM files in a folder? Looks at the beginnings of the first few, and of the first few that are not named
+/// as pictures, so that many pictures beside a series do not hide it.
 pub fn is_series(listed: &[files::Blob]) -> bool {
     let begins = |blob: &files::Blob| {
         let files::Blob::File(path) = blob else { return false };
@@ -163,7 +164,11 @@ pub fn is_series(listed: &[files::Blob]) -> bool {
         let read = open_regular(path).and_then(|f| f.take(4096).read_to_end(&mut head));
         read.is_ok() && files::begins_as_dicom(&head)
     };
-    listed.iter().take(8).any(begins)
+    let unlike_pictures = |blob: &&files::Blob| match blob {
+        files::Blob::File(path) => !crate::picture_io::is_named_as_picture(path),
+        files::Blob::Memory(_) => true,
+    };
+    listed.iter().take(8).any(begins) || listed.iter().filter(unlike_pictures).take(8).any(begins)
 }
 
 /// How many series a group is.
