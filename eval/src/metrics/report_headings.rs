@@ -3,6 +3,7 @@
 
 use regex::Regex;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -346,6 +347,22 @@ fn said(value: &Value) -> String {
     }
 }
 
+/// Headings of LaTeX as those of Markdown, and a line for each block of HTML.
+fn without_markup(report: &str) -> Cow<'_, str> {
+    static LATEX: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\\(?:sub)*section\*?\{([^{}\n]{1,60})\}").ok());
+    static BLOCK: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)</?(?:h[1-6]|p|br|div|li|ul|ol)(?:\s[^<>]*)?/?>").ok());
+    let replaced = |text: Cow<'_, str>, rule: &LazyLock<Option<Regex>>, put: &str| match rule.as_ref() {
+        Some(rule) => Cow::Owned(rule.replace_all(&text, put).into_owned()),
+        None => Cow::Owned(text.into_owned()),
+    };
+    if !report.contains("section") && !report.contains('<') {
+        return Cow::Borrowed(report);
+    }
+    replaced(replaced(Cow::Borrowed(report), &LATEX, "\n## $1\n"), &BLOCK, "\n")
+}
+
 /// The sections of a report by name; text before the first heading is `""`. A section that occurs
 /// twice is joined.
 pub fn sections(report: &str) -> BTreeMap<&'static str, String> {
@@ -370,6 +387,7 @@ pub fn sections(report: &str) -> BTreeMap<&'static str, String> {
         tagged.iter().for_each(|(name, text)| add(name, text));
         return out;
     }
+    let report = &without_markup(report);
     let cuts = headings(report);
     add("", report.get(..cuts.first().map_or(report.len(), |c| c.0)).unwrap_or_default());
     for (i, (_, from, name)) in cuts.iter().enumerate() {
@@ -413,6 +431,8 @@ mod tests {
             "Hallazgos: Clear lungs.\nImpresión: Normal.",
             "影像所见：Clear lungs.\n印象：Normal.",
             "【检查所见】Clear lungs.\n【诊断意见】\nNormal.",
+            "\\section{Findings}\nClear lungs.\n\\section*{Impression} Normal.",
+            "<h2>Findings</h2><p>Clear lungs.</p><h2>Impression</h2><p>Normal.</p>",
             "<b>Findings</b>\nClear lungs.\n<b>Impression:</b> Normal.",
             "Here is the report: {\"findings\": \"Clear lungs.\", \"impression\": \"Normal.\"}",
             "Bevindingen: Clear lungs.\nConclusie: Normal.",

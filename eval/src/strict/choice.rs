@@ -211,6 +211,10 @@ impl<'a> Options<'a> {
         if self.denied.contains(&letter) {
             return None;
         }
+        // "A - not this one"
+        if words(rest).first().is_some_and(|word| word == "not") {
+            return Some(Err("withdrawn"));
+        }
         let said = words(text);
         // "E. coli": the words belong to an option that begins like a letter.
         let spelled = self
@@ -338,6 +342,12 @@ impl<'a> Options<'a> {
             .find(|t| !matches!(t.kind, Kind::Mark(_)))
             .is_some_and(|t| t.is_word(&["not", "rather", "instead"]))
             && !self.denied.is_empty();
+        // "A - not this one"
+        if rest.iter().find(|t| !matches!(t.kind, Kind::Mark(_))).is_some_and(|t| t.is_word(&["not"]))
+            && !contrast
+        {
+            return Some(Err("withdrawn"));
+        }
         let fits = reason || rest.is_empty() || contrast || (punctuated && !whole);
         fits.then_some(Ok((letter, "leading_letter")))
     }
@@ -349,8 +359,15 @@ impl<'a> Options<'a> {
             .filter_map(|at| {
                 let Kind::Letter(letter) = tokens[at].kind else { return None };
                 self.names.at(tokens, at).filter(|(named, _)| *named == letter)?;
-                // "Is the answer A?" asks.
-                if tokens.get(at + 1).is_some_and(|t| t.is_mark(&['?'])) {
+                // "If there were air the answer would be A": supposed.
+                let clause: Vec<&Token> =
+                    tokens[..at].iter().rev().take(20).take_while(|t| !t.is_mark(&['.', '!', ';'])).collect();
+                let has = |words: &[&str]| clause.iter().any(|t| t.is_word(words));
+                if has(&["would"]) && has(&["if", "unless", "were", "had"]) {
+                    return None;
+                }
+                // "Is the answer A?" asks, "I would choose A if …" supposes.
+                if tokens.get(at + 1).is_some_and(|t| t.is_mark(&['?']) || t.is_word(&["if", "unless"])) {
                     return None;
                 }
                 (said_before(tokens, at) || said_behind(tokens, at)).then_some(letter)
@@ -471,6 +488,12 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
     }
     // "Alternative answer: B", "the student's choice B": not the reply's own.
     if before(over + 1).is_some_and(|t| t.is_word(&OTHERS)) {
+        return false;
+    }
+    // "Students often choose A."
+    if (1..4).any(|n| {
+        before(over + n).is_some_and(|t| t.is_word(&["students", "people", "many", "some", "others"]))
+    }) {
         return false;
     }
     let went = cue.is_word(&["with", "for", "on"])

@@ -222,12 +222,7 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
         // "The student's answer was B", but not "the question's answer".
         let whose =
             before.strip_suffix("'s").is_some_and(|b| !b.ends_with("question") && !b.ends_with("problem"));
-        // "If the lung were collapsed the answer would be B."
-        let clause = &before[before.rfind(['.', '\n', '!', '?', ';']).map_or(0, |at| at + 1)..];
-        let supposed = rest_is_would(&lower[at + noun.len()..])
-            && clause
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|w| matches!(w, "if" | "unless" | "were" | "had"));
+        let supposed = rest_is_would(&lower[at + noun.len()..]) && is_supposed(before);
         // "not the correct answer" is denied as "not the answer" is.
         let denied = [Some(before), chosen].into_iter().flatten().any(|b| {
             let b = &b[..trimmed(b)];
@@ -246,6 +241,16 @@ fn last_declared(lower: &str, noun: &str) -> Option<usize> {
         let denies = words.strip_prefix("不是").is_some_and(|w| w.starts_with(char::is_alphanumeric));
         (!words.is_empty() && !denies && !NEGATED.iter().any(|w| words.starts_with(w))).then_some(start)
     })
+}
+
+/// Does the clause say under what condition ("If the lung were collapsed the answer would be B")? Looks a little way back only.
+fn is_supposed(before: &str) -> bool {
+    const WORDS: usize = 40;
+    let words = before.rsplit(|c: char| !c.is_alphanumeric()).take(WORDS);
+    let from = before.len() - words.map(|w| w.len() + 1).sum::<usize>().min(before.len());
+    let near = before.get(from..).unwrap_or_default();
+    let clause = near.rsplit(['.', '\n', '!', '?', ';']).next().unwrap_or_default();
+    clause.split(|c: char| !c.is_alphanumeric()).any(|w| matches!(w, "if" | "unless" | "were" | "had"))
 }
 
 /// Does "would" follow the noun?

@@ -105,6 +105,14 @@ impl Options<'_> {
                 || token.is_word(&["both", "options", "option", "choices", "letters", "answers"])
                 || (token.kind == Kind::Han && "选项".contains(token.word.as_str()));
             if !passes {
+                // "C. four": a letter that reads like a genus, before the words of another option.
+                let point = tokens.get(at + 1).is_some_and(|t| t.is_mark(&['.', ')', ':']));
+                if point
+                    && matches!(token.kind, Kind::Letter(_))
+                    && self.names.text_at(&tokens, at + 2).is_some()
+                {
+                    return Some(Err("letter_and_text_differ"));
+                }
                 break;
             }
             at += 1;

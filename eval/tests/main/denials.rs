@@ -83,6 +83,9 @@ fn chinese_and_arabic_words_deny_as_english_ones() {
 fn what_is_taken_back_or_only_supposed_is_no_answer() {
     for reply in [
         "Answer: A, no wait",
+        "Answer: A - not this one",
+        "Students often choose A.",
+        "I would choose A if there were air, but there is none.",
         "It is not the case that the answer is A.",
         "I refuse to choose A.",
         "a) pneumothorax b) pleural effusion",

@@ -43,7 +43,10 @@ fn dying_between_any_two_replies_loses_only_what_was_in_flight() {
         let mut model = PromptHash::with_room(3).killed_after(dies_after, run.path(), dir.path());
         answered_by(run.path(), &set, &plan(3), &mut model).unwrap();
         // What was answered is on the disk, whole.
-        let lines = fs::read_to_string(dir.path().join("replies.jsonl")).unwrap();
+        let lines = match fs::read_to_string(dir.path().join("replies.jsonl")) {
+            Err(none) if dies_after == 0 && none.kind() == std::io::ErrorKind::NotFound => String::new(),
+            lines => lines.unwrap(),
+        };
         assert!(lines.is_empty() || lines.ends_with('\n'));
         let resumed = go(dir.path(), &set, &plan(3), 3).unwrap();
         // Images that could not be read failed without being asked about.
