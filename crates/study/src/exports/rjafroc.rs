@@ -44,26 +44,26 @@ fn sheets(readings: &Readings) -> Option<[(&'static str, Sheet); 4]> {
     let mut others = vec![head(&["ReaderID", "ModalityID", "CaseID", "FP_Rating"])];
     for (c, case) in readings.cases.iter().enumerate() {
         let Some(positive) = case.truth.filter(|_| used.iter().any(|r| r.case == c)) else { continue };
-        // RJafroc takes the kind of study from the first words of this column.
-        let paradigm = match (truth.len(), froc) {
-            (1, true) => "FROC",
-            (1, false) => "ROC",
-            (2, _) => "FCTRL",
-            _ => "",
-        };
         let weights: Vec<(usize, f64)> = match (positive, froc) {
             (false, _) => vec![(0, 0.0)],
             (true, false) => vec![(1, 1.0)],
             (true, true) => case.lesions.iter().enumerate().map(|(i, l)| (i + 1, l.weight)).collect(),
         };
-        for (i, (lesion, weight)) in weights.into_iter().enumerate() {
+        for (lesion, weight) in weights {
+            // RJafroc takes the kind of study from the first two cells of this column.
+            let paradigm = match (truth.len(), froc) {
+                (1, true) => "FROC",
+                (1, false) => "ROC",
+                (2, _) => "FCTRL",
+                _ => "",
+            };
             truth.push(vec![
                 number(c + 1),
                 number(lesion),
                 Cell::Number(weight),
                 text(listed(&|r| r.reader, c)),
                 text(listed(&|r| r.arm, c)),
-                text(if i == 0 { paradigm } else { "" }),
+                text(paradigm),
             ]);
         }
     }

@@ -410,8 +410,9 @@ mod tests {
         let c = van_dyke();
         let (f, df1, df2, p) = c.overall(Inference::RandomReadersRandomCases);
         assert_eq!(df1, 1.0);
-        near(f, 4.484_854, 5e-7);
-        near(df2.unwrap(), 15.066_11, 5e-7);
+        // The published covariances have seven digits.
+        near(f, 4.484_854, 1e-6);
+        near(df2.unwrap(), 15.066_11, 1e-6);
         near(p, 0.051_233_03, 2e-6);
         let d = c.difference(0.897_037_0 - 0.940_837_4, Inference::RandomReadersRandomCases, 0.95);
         near(d.value, -0.043_800_32, 5e-6);
