@@ -340,8 +340,10 @@ impl Weights {
     /// # Errors
     /// When the tensor is missing, has another shape, or cannot be read.
     pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        // The shape is that of the file before memory is asked for.
+        let stored = self.stored(name, shape)?;
         let mut values = vec![0f32; shape.iter().product()];
-        self.stored(name, shape)?.read(0, &mut values, &mut Vec::new())?;
+        stored.read(0, &mut values, &mut Vec::new())?;
         Ok(values)
     }
 

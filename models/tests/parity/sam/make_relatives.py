@@ -236,7 +236,8 @@ def tiny_sam(side, vision_side, stem):
 def as_state_dict(name, state, **how):
     """As authors publish weights."""
     (HERE / name / "model.safetensors").unlink()
-    torch.save(state, HERE / name / f"{name}.pth", **how)
+    # This name, because the folder has other safetensors too.
+    torch.save(state, HERE / name / "pytorch_model.bin", **how)
 
 
 def longest_edge(side):
