@@ -137,7 +137,7 @@ fn codestreams_must_agree_with_the_data_set() {
     for (syntax, stream) in [(J2K, siz(8000, 8000, 1)), (JXL, vec![0xFF, 0x0A, 1, 2, 3, 0])] {
         let bytes = vast.clone().fragments(vec![stream]).file(syntax);
         refused(bytes.clone(), "--max-memory");
-        let error = within(4 << 30, bytes).expect_err("blank").to_string();
+        let error = within(8 << 30, bytes).expect_err("blank").to_string();
         assert!(error.contains("too few to be a picture"), "{error}");
     }
     refused(frame("1.2.840.10008.1.2.4.102", &[0; 8]), "MPEG-4 AVC/H.264 High Profile");
