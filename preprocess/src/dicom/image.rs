@@ -483,10 +483,11 @@ pub fn modality_of(object: &Object) -> Modality {
     }
 }
 
-/// Does its SOP class say that it holds pixels?
+/// Does its SOP class, or its modality where that is left out, say that it holds pixels?
 pub(crate) fn is_image_class(object: &Object) -> bool {
     let class = object.data.text(tags::SOP_CLASS_UID);
-    !matches!(class_modality(class.as_deref().unwrap_or_default()), Modality::Labels | Modality::Other)
+    let kind = class.map_or_else(|| modality_of(object), |class| class_modality(&class));
+    !matches!(kind, Modality::Labels | Modality::Other)
 }
 
 /// The modality of a storage class (PS3.4 B.5); secondary captures and the like have none.
