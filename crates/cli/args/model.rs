@@ -26,8 +26,8 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
 
-    /// Keep the weights of the language model in blocks of 8 or 4 bits, as GGML does (q8_0, q4_0): faster replies and
-    /// less memory on the CPU, and answers that can differ. Vision towers stay bf16 unless --dtype says otherwise.
+    /// Keep the weights of the language model in blocks of 8 or 4 bits, as GGML does (q8_0, q4_0): less memory on
+    /// the CPU, and answers that can differ. Vision towers stay bf16 unless --dtype says otherwise.
     #[arg(long, value_parser = quant, value_name = "q8_0|q4_0")]
     quant: Option<Quant>,
 
