@@ -143,7 +143,7 @@ pub fn run(
         total: folder.units() - order.unreadable * plan.rollouts,
         already: index.count(),
         unreadable: order.unreadable,
-        damaged: index.damaged.clone(),
+        damaged: index.damaged,
         ..Finished::default()
     };
     progress.started(finished.total, finished.already);

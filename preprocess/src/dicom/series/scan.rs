@@ -133,7 +133,7 @@ enum Found {
     NoImage(MediaError),
     /// A file that should hold slices and does not give them.
     Unreadable(MediaError),
-    Image(Header),
+    Image(Box<Header>),
 }
 
 impl Found {
@@ -171,7 +171,7 @@ impl Found {
             header(&object, limits)
         });
         match read {
-            Ok(header) => Self::Image(header),
+            Ok(header) => Self::Image(Box::new(header)),
             Err(e) if pixels => Self::Unreadable(e),
             Err(e) => Self::NoImage(e),
         }
