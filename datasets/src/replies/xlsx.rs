@@ -9,6 +9,9 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+/// Cells of a row by their column.
+type Cells = Vec<(u32, String)>;
+
 /// Most bytes that the parts of a workbook may be inflated to; a million long replies take less.
 const MOST_INFLATED: u64 = 512 << 20;
 
@@ -34,7 +37,7 @@ pub(super) fn each_row(
     let first = book.sheet_names().into_iter().next().ok_or("has no sheet")?;
     let cells = caught(|| book.worksheet_cells_reader(&first)).and_then(Result::ok);
     let mut cells = cells.ok_or_else(unreadable)?;
-    let (mut heading, mut row): (Option<(u32, Vec<(u32, String)>)>, Vec<(u32, String)>) = (None, Vec::new());
+    let (mut heading, mut row): (Option<(u32, Cells)>, Cells) = (None, Vec::new());
     let mut at = 0;
     let mut end_row = |number: u32, row: &mut Vec<(u32, String)>| {
         let cells = std::mem::take(row);

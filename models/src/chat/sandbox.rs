@@ -306,7 +306,7 @@ fn bounded<'s>(from: &Instructions<'s>) -> Instructions<'s> {
             Instruction::Mul => call(MUL),
             Instruction::ApplyFilter(name, count, _) => {
                 match FILTERS.iter().find(|(filter, _)| filter == name) {
-                    Some((_, function)) => vec![Instruction::CallFunction(*function, *count)],
+                    Some((_, function)) => vec![Instruction::CallFunction(function, *count)],
                     None => vec![instruction.clone()],
                 }
             }
@@ -369,7 +369,7 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Result<(), Error> {
             Token::Mul => multiplies = true,
             Token::Ident("elif") if begins => branches += 1,
             Token::Ident("if" | "for" | "macro" | "call" | "filter" | "with" | "block") if begins => {
-                depth += 1
+                depth += 1;
             }
             Token::Ident(name) if begins && name.starts_with("end") => depth = depth.saturating_sub(1),
             _ => {}

@@ -82,7 +82,7 @@ impl Load for Q4_0 {
     unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256) {
         // SAFETY: behind 32 bytes of scales there are 16 for each two inputs.
         let both = unsafe { _mm_loadu_si128(unit.cast::<__m128i>().add(2 + input / 2)) };
-        let own = if input % 2 == 0 { both } else { _mm_srli_epi16::<4>(both) };
+        let own = if input.is_multiple_of(2) { both } else { _mm_srli_epi16::<4>(both) };
         let level = _mm_and_si128(own, _mm_set1_epi8(15));
         scaled(_mm_sub_epi8(level, _mm_set1_epi8(8)), scale)
     }

@@ -185,7 +185,7 @@ impl Packed {
         let share = panels.div_ceil(column_parts).next_multiple_of(PANELS[1]);
         let parts = panels.div_ceil(share);
         // All rows of some outputs follow one another, so that their weights come from memory once.
-        let mut tasks: Vec<(Range<usize>, &[f32], Vec<&mut [f32]>)> = Vec::with_capacity(parts * row_parts);
+        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(parts * row_parts);
         for part in 0..parts {
             let columns = part * share..((part + 1) * share).min(panels);
             tasks.extend(
@@ -252,7 +252,7 @@ impl Packed {
                     }
                     match widened {
                         true => {
-                            set.add::<F32>(&[&space[..(to - from) * F::INPUTS]], &lines[..range.len()], sums)
+                            set.add::<F32>(&[&space[..(to - from) * F::INPUTS]], &lines[..range.len()], sums);
                         }
                         false => set.add::<F>(&panels[..count], &lines[..range.len()], sums),
                     }
@@ -298,6 +298,9 @@ fn arrange<F: Format, E: Send>(
         Ok(())
     })
 }
+
+/// Panels, the rows that go through them, and the places of what comes out.
+type Task<'a> = (Range<usize>, &'a [f32], Vec<&'a mut [f32]>);
 
 impl CustomOp1 for Packed {
     fn name(&self) -> &'static str {

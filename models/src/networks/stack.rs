@@ -36,6 +36,7 @@ pub(crate) struct StackConfig {
 impl StackConfig {
     /// The fields that configurations of `transformers` share; `plain` has what a family's class has where the file
     /// says nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
     pub(crate) fn read(fields: &Fields<'_>, plain: Self) -> Loaded<Self> {
         let config = Self {
             hidden: fields.positive_or("hidden_size", plain.hidden)?,

@@ -133,7 +133,7 @@ fn animations_and_pages_are_counted() {
     let last = many.len() - 4;
     many[last..].copy_from_slice(&(first as u32).to_le_bytes());
     assert_eq!(facts(&many, &limits).unwrap().frames, 70_001);
-    let mut circle = one.clone();
+    let mut circle = one;
     circle[link..link + 4].copy_from_slice(&(first as u32).to_le_bytes());
     assert!(refusal(facts(&circle, &limits)).contains("cycle"));
 }

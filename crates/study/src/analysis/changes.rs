@@ -61,7 +61,7 @@ pub(super) fn changes(
             }
             match before.get(key).and_then(|r| Readings::decision(r, options.threshold)) {
                 Some(then) => {
-                    pairs.push(Pair { reader: key.0, unit: case.unit, truth, before: then, after: now })
+                    pairs.push(Pair { reader: key.0, unit: case.unit, truth, before: then, after: now });
                 }
                 None => unpaired += 1,
             }

@@ -98,6 +98,7 @@ pub(super) fn of_merit(
 ) -> Option<MeritAnalysis> {
     let of = |arm: usize, reader: usize| estimate(readings, merit, arm, reader, options.threshold);
     let humans: Vec<usize> = (0..readings.readers.len()).filter(|r| Some(*r) != model).collect();
+    #[expect(clippy::type_complexity, reason = "by arm, then by reader")]
     let all: Vec<(usize, Vec<(usize, Option<Estimate>)>)> =
         arms.iter().map(|arm| (*arm, humans.iter().map(|r| (*r, of(*arm, *r))).collect())).collect();
     let mut each = Vec::new();

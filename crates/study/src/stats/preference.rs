@@ -78,6 +78,7 @@ fn sigmoid(x: f64) -> f64 {
 
 /// Constant and slope of a logistic regression of rows (x, share y, weight), by Newton's method; `None` where there is
 /// no finite maximum.
+#[expect(clippy::needless_pass_by_value, reason = "an iterator that is cheap to copy")]
 fn logistic(rows: impl Iterator<Item = (f64, f64, f64)> + Clone) -> Option<[f64; 2]> {
     let mut at = [0.0, 0.0];
     for _ in 0..50 {
