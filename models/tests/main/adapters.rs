@@ -92,7 +92,7 @@ fn names_of_older_writers_mean_the_same() {
         Some(name.replace(".lora_A.", ".lora_A.default.").replace(".lora_B.", ".lora_B.default."))
     };
     let patterns = |config: &mut Value| {
-        config["rank_pattern"] = json!({"layers.1.self_attn.q_proj": 2, "blocks.0.attn.qkv": 6})
+        config["rank_pattern"] = json!({"layers.1.self_attn.q_proj": 2, "blocks.0.attn.qkv": 6});
     };
     let adapter = case.write(&patterns, &older);
     let mut model = load(dir.path(), &with(adapter.path())).unwrap();

@@ -39,7 +39,7 @@ pub(crate) fn chosen<'a>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(missing_docs)]
+    #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
 
     #[test]
