@@ -3,6 +3,7 @@
 //! are resized by Pillow and whose turns have a system prompt.
 
 use super::text_only::{kind, settings, stored_names};
+use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
@@ -48,20 +49,7 @@ pub const FAMILY: Family = Family {
 const MARK: &str = "<IMG_CONTEXT>";
 
 /// What stands in for a missing template of the layout of `transformers`.
-const TEMPLATE: &str = "\
-{%- for message in messages -%}
-{{- '<|im_start|>' ~ message.role ~ '\n' -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content -%}
-{%- if part.type == 'image' -%}{{- '<IMG_CONTEXT>\n' -}}
-{%- else -%}{{- part.text -}}{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
-";
+const TEMPLATE: &str = chat_ml!("", "<IMG_CONTEXT>\n");
 
 /// The system prompt of the conversation template `internvl2_5`, which files of the other layout name.
 const CHAT_SYSTEM: &str = "\

@@ -4,6 +4,7 @@
 
 use super::qwen_vl::{Described, Head, VitShape, load};
 use super::text_only::{Kind, Windows, settings};
+use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
@@ -32,20 +33,7 @@ pub const FAMILY: Family = Family {
 };
 
 /// What stands in for a missing template: ChatML with pictures, without a default system prompt.
-const TEMPLATE: &str = "\
-{%- for message in messages -%}
-{{- '<|im_start|>' ~ message.role ~ '\n' -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content -%}
-{%- if part.type == 'image' -%}{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
-{%- else -%}{{- part.text -}}{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
-";
+const TEMPLATE: &str = chat_ml!("", "<|vision_start|><|image_pad|><|vision_end|>");
 
 /// The text model as `Qwen3VLTextConfig` reads it, in the dialects of transformers 4.57 (`rope_scaling`) and 5.
 fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
