@@ -277,7 +277,10 @@ fn reports_keep_their_form() {
     let marks = items[5].item(tags::CONTENT_SEQUENCE).unwrap();
     assert_eq!(marks.numbers(tags::GRAPHIC_DATA).unwrap(), [10.0, 12.0, 33.5, 12.0]);
     assert_eq!(marks.text(tags::GRAPHIC_TYPE).unwrap(), "POLYLINE");
-    assert!(data.get(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).is_none(), "all codes are those of the report");
+    assert!(
+        data.get(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).is_none(),
+        "all codes are those of the report"
+    );
     let method = data.text(tags::DEIDENTIFICATION_METHOD).unwrap();
     assert!(method.contains("Clean Structured Content Option"), "{method}");
 
