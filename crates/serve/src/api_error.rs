@@ -97,9 +97,7 @@ impl From<&ModelError> for ApiError {
             ModelError::Cancelled => {
                 Self::new(503, "shutting_down", "the server is going down and gave the request up").after(5)
             }
-            ModelError::TooLong { .. } => {
-                Self::field("messages", message).coded("context_length_exceeded")
-            }
+            ModelError::TooLong { .. } => Self::field("messages", message).coded("context_length_exceeded"),
             ModelError::Picture { .. } => Self::field("messages", message).coded("invalid_image"),
             ModelError::Memory { .. } => Self::new(400, "out_of_memory", message),
             ModelError::Setting { setting, .. } => Self::field(*setting, message),

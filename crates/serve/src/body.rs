@@ -34,7 +34,8 @@ pub(crate) async fn read(body: &mut Incoming, most: usize, within: Duration) -> 
         // No more than what has come is held: a length that is declared and not sent takes no memory.
         let mut bytes = Vec::new();
         while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
-            let frame = frame.map_err(|_| ApiError::new(400, "body_cut", "the body of the request breaks off"))?;
+            let frame =
+                frame.map_err(|_| ApiError::new(400, "body_cut", "the body of the request breaks off"))?;
             let Ok(data) = frame.into_data() else { continue };
             if bytes.len() + data.len() > most {
                 return Err(too_large(format!("more than {most}")));

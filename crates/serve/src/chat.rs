@@ -148,8 +148,7 @@ fn stops(fields: &mut Fields<'_>) -> Result<Vec<String>, ApiError> {
     let one = |value: Value| match value {
         Value::String(stop) if (1..=LONGEST_STOP).contains(&stop.len()) => Ok(stop),
         Value::String(stop) => {
-            let problem =
-                format!("holds a string of {} bytes, expected 1 to {LONGEST_STOP}", stop.len());
+            let problem = format!("holds a string of {} bytes, expected 1 to {LONGEST_STOP}", stop.len());
             Err(fields.refused("stop", &problem))
         }
         other => Err(fields.refused("stop", &format!("holds {}, expected texts", kind(&other)))),

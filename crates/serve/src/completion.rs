@@ -31,6 +31,7 @@ impl Completion {
             "message": {"role": "assistant", "content": reply.text, "refusal": null},
             "logprobs": self.logprobs(reply),
             "finish_reason": finish_reason(reply.stop),
+            "stop_reason": self.stop_reason(reply.stop),
         });
         if self.shape.token_ids {
             choice["token_ids"] = json!(reply.token_ids);
@@ -49,6 +50,7 @@ impl Completion {
         if let Some(reply) = reply {
             choice["logprobs"] = self.logprobs(reply);
             choice["finish_reason"] = json!(finish_reason(reply.stop));
+            choice["stop_reason"] = json!(self.stop_reason(reply.stop));
             if self.shape.token_ids {
                 choice["token_ids"] = json!(reply.token_ids);
             }
@@ -94,6 +96,14 @@ impl Completion {
             record["seed"] = json!(seed);
         }
         record
+    }
+
+    /// The stop string that ended the reply, where it can be only one.
+    fn stop_reason(&self, stop: Stop) -> Option<&str> {
+        match (stop, self.limits.stop.as_slice()) {
+            (Stop::StopString, [only]) => Some(only),
+            _ => None,
+        }
     }
 
     fn logprobs(&self, reply: &Reply) -> Value {

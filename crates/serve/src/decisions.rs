@@ -17,7 +17,8 @@ const CHOICES: std::ops::RangeInclusive<usize> = 2..=255;
 /// Fewest and most levels of a score.
 const LEVELS: std::ops::RangeInclusive<usize> = 2..=10;
 
-static PREDICATE: &[(&str, Rule)] = &[("type", Rule::Read), ("name", Rule::Read), ("instructions", Rule::Read)];
+static PREDICATE: &[(&str, Rule)] =
+    &[("type", Rule::Read), ("name", Rule::Read), ("instructions", Rule::Read)];
 static CHOICE: &[(&str, Rule)] =
     &[("type", Rule::Read), ("name", Rule::Read), ("instructions", Rule::Read), ("choices", Rule::Read)];
 static SCORE: &[(&str, Rule)] =
@@ -166,7 +167,8 @@ impl Question {
         let called = fields.take("name").map(|name| crate::fields::as_text(&fields.path("name"), name));
         let called = called.transpose()?;
         let mut own = Conversation::default();
-        let instructions = own.parts(&fields.path("instructions"), fields.need("instructions")?)?;
+        let given = fields.take("instructions").unwrap_or_else(|| Value::String(String::new()));
+        let instructions = own.parts(&fields.path("instructions"), given)?;
         let (kind, options, rule) = match name.as_str() {
             "predicate" => {
                 let options = vec!["Yes".to_owned(), "No".to_owned()];
@@ -263,7 +265,8 @@ fn options_of(
         if words.contains(&word) {
             return Err(option.refused(called, "is the same as an earlier one"));
         }
-        let described = option.take("description").map(|d| crate::fields::as_text(&option.path("description"), d));
+        let described =
+            option.take("description").map(|d| crate::fields::as_text(&option.path("description"), d));
         shown.push(match described.transpose()? {
             Some(description) => format!("{word}: {description}"),
             None => word.clone(),

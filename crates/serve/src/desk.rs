@@ -167,7 +167,9 @@ impl Ticket {
         let mut state = self.desk.state();
         if state.picture_bytes.saturating_add(bytes) > most {
             let message = "the pictures of the requests in work take all the memory that pictures may take; try again later";
-            return Err(ApiError::new(429, "too_many_pictures", message).after(self.desk.metrics.retry_after()));
+            return Err(
+                ApiError::new(429, "too_many_pictures", message).after(self.desk.metrics.retry_after())
+            );
         }
         state.picture_bytes += bytes;
         self.picture_bytes = own;
@@ -258,8 +260,7 @@ impl AskSource for ModelSide {
         let mut state = self.0.state();
         loop {
             let first = state.waiting.pop_front();
-            if let Some((id, ask)) =
-                first.and_then(|id| Some((id, state.pending.get_mut(&id)?.ask.take()?)))
+            if let Some((id, ask)) = first.and_then(|id| Some((id, state.pending.get_mut(&id)?.ask.take()?)))
             {
                 state.running += 1;
                 return Next::Ask(id, ask);

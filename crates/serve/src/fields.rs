@@ -181,9 +181,8 @@ impl<'a> Fields<'a> {
     /// A field that must be there.
     pub(crate) fn need(&mut self, name: &str) -> Result<Value, ApiError> {
         let path = self.path(name);
-        self.take(name).ok_or_else(|| {
-            ApiError::field(path.clone(), format!("{path} is missing")).coded("missing_field")
-        })
+        self.take(name)
+            .ok_or_else(|| ApiError::field(path.clone(), format!("{path} is missing")).coded("missing_field"))
     }
 
     /// The text of a field that must be there.

@@ -78,9 +78,8 @@ impl House {
             return Ok(());
         }
         let meant = did_you_mean(asked, [self.name.as_str()]);
-        let message = format!(
-            "this server has no model of that name{meant}; GET /v1/models names the one that it has"
-        );
+        let message =
+            format!("this server has no model of that name{meant}; GET /v1/models names the one that it has");
         let mut error = ApiError::new(404, "model_not_found", message);
         error.param = Some("model".into());
         Err(error)

@@ -23,6 +23,7 @@ mod completion;
 mod connection;
 mod decisions;
 mod desk;
+mod document;
 mod error;
 pub mod fields;
 mod house;

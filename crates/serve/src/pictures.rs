@@ -118,7 +118,9 @@ mod tests {
 
     #[test]
     fn data_uris_are_read_and_nothing_else() {
-        for good in ["data:image/png;base64,AAEC", "DATA:;base64,AAEC", "data:image/png;charset=x;base64,AAEC\n"] {
+        for good in
+            ["data:image/png;base64,AAEC", "DATA:;base64,AAEC", "data:image/png;charset=x;base64,AAEC\n"]
+        {
             assert_eq!(bytes_of("it", good).unwrap(), [0, 1, 2], "{good}");
         }
         assert_eq!(bytes_of("it", "data:;base64,AA").unwrap(), [0]);

@@ -6,6 +6,7 @@ use crate::chat::ChatRequest;
 use crate::completion::Completion;
 use crate::decisions::DecisionRequest;
 use crate::desk::{Asked, Said, Ticket};
+use crate::document;
 use crate::house::{House, VERSION, now};
 use hyper::body::Incoming;
 use hyper::header::{
@@ -79,14 +80,8 @@ pub(crate) async fn respond(
     let route = Route::of(head.uri.path());
     let response = match checked(&house, route, &head) {
         Ok(None) => Ok(page(&house, route, &head)),
-        Ok(Some(ticket)) => answer(&house, route, body, ticket, since).await,
-        Err(error) => {
-            // A client that waits to be asked for its body has not begun to send it.
-            if !head.headers.contains_key(EXPECT) {
-                drain(body, house.limits.body_bytes, LINGER.min(house.limits.body_timeout)).await;
-            }
-            Err(error)
-        }
+        Ok(Some(ticket)) => answer(&house, route, &head, body, ticket, since).await,
+        Err(error) => Err(after_body(&house, &head, body, error).await),
     };
     let mut response = response.unwrap_or_else(|error| refusal(&error));
     let headers = response.headers_mut();
@@ -165,7 +160,7 @@ fn is_this_machine(host: &str) -> bool {
 fn page(house: &House, route: Route, head: &Parts) -> Response<ResponseBody> {
     let body = match route {
         Route::Health if house.desk.is_closing() => {
-            return document(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "going down"}));
+            return json_page(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "going down"}));
         }
         Route::Health => json!({"status": "ok"}),
         Route::Version => json!({"version": VERSION, "server": "loupe"}),
@@ -182,28 +177,35 @@ fn page(house: &House, route: Route, head: &Parts) -> Response<ResponseBody> {
             }
         }
     };
-    document(StatusCode::OK, &body)
+    json_page(StatusCode::OK, &body)
 }
 
 /// What the model is needed for.
 async fn answer(
     house: &Arc<House>,
     route: Route,
+    head: &Parts,
     mut body: Incoming,
     ticket: Ticket,
     since: Instant,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let bytes = match read(&mut body, house.limits.body_bytes, house.limits.body_timeout).await {
         Ok(bytes) => bytes,
-        Err(error) => {
-            drain(body, house.limits.body_bytes, LINGER.min(house.limits.body_timeout)).await;
-            return Err(error);
-        }
+        Err(error) => return Err(after_body(house, head, body, error).await),
     };
     match route {
         Route::Decisions => decide(house, bytes, ticket, since).await,
         _ => complete(house, bytes, ticket, since).await,
     }
+}
+
+/// The error of a request whose body nobody reads, when the client has sent what it was about to send.
+async fn after_body(house: &House, head: &Parts, body: Incoming, error: ApiError) -> ApiError {
+    // A client that waits to be asked for its body has not begun to send it.
+    if !head.headers.contains_key(EXPECT) {
+        drain(body, house.limits.body_bytes, LINGER.min(house.limits.body_timeout)).await;
+    }
+    error
 }
 
 async fn complete(
@@ -215,7 +217,9 @@ async fn complete(
     let reading = Arc::clone(house);
     let (ticket, ask, model, shape) = aside(move || {
         let mut ticket = ticket;
-        let request = ChatRequest::read(parsed(bytes)?, reading.limits.reply_tokens, reading.draw())?;
+        let body = document::read(&bytes)?;
+        drop(bytes);
+        let request = ChatRequest::read(body, reading.limits.reply_tokens, reading.draw())?;
         reading.check_name(&request.model)?;
         let pictures = reading.pictures.decode(&mut ticket, request.conversation.pictures)?;
         let ask = Ask { pictures, turns: request.conversation.turns, limits: request.limits };
@@ -235,7 +239,7 @@ async fn complete(
     if !shape.stream {
         let reply = asked.whole().await.map_err(|e| ApiError::from(&e))?;
         house.metrics.took(since.elapsed());
-        return Ok(document(StatusCode::OK, &completion.whole(&reply)));
+        return Ok(json_page(StatusCode::OK, &completion.whole(&reply)));
     }
     // What fails before the first word has a status of its own.
     let first = asked.next().await;
@@ -258,7 +262,9 @@ async fn decide(
     let reading = Arc::clone(house);
     let (ticket, request, asks) = aside(move || {
         let mut ticket = ticket;
-        let mut request = DecisionRequest::read(parsed(bytes)?)?;
+        let body = document::read(&bytes)?;
+        drop(bytes);
+        let mut request = DecisionRequest::read(body)?;
         reading.check_name(&request.model)?;
         let pictures = request.take_pictures();
         let pictures = reading.pictures.decode(&mut ticket, pictures)?;
@@ -273,30 +279,21 @@ async fn decide(
         replies.push(one.whole().await.map_err(|e| ApiError::from(&e))?);
     }
     house.metrics.took(since.elapsed());
-    Ok(document(StatusCode::OK, &request.response(&house.name, &replies)?))
+    Ok(json_page(StatusCode::OK, &request.response(&house.name, &replies)?))
 }
 
 /// Does slow work on another thread.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let broken = |_| ApiError::new(500, "internal", "the request could not be read because of a fault in loupe");
+    let broken =
+        |_| ApiError::new(500, "internal", "the request could not be read because of a fault in loupe");
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(broken(e)))
-}
-
-fn parsed(bytes: Vec<u8>) -> Result<Value, ApiError> {
-    let value = serde_json::from_slice(&bytes).map_err(|e| {
-        let (line, column) = (e.line(), e.column());
-        let message = format!("the body is no JSON document (line {line}, column {column})");
-        ApiError::new(400, "invalid_json", message)
-    });
-    drop(bytes);
-    value
 }
 
 fn refusal(error: &ApiError) -> Response<ResponseBody> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = document(status, &error.body());
+    let mut response = json_page(status, &error.body());
     let headers = response.headers_mut();
     if let Some((name, value)) = &error.header {
         headers.insert(name, value.clone());
@@ -308,7 +305,7 @@ fn refusal(error: &ApiError) -> Response<ResponseBody> {
     response
 }
 
-fn document(status: StatusCode, body: &Value) -> Response<ResponseBody> {
+fn json_page(status: StatusCode, body: &Value) -> Response<ResponseBody> {
     with_type(status, "application/json", ResponseBody::of(body.to_string()))
 }
 

@@ -2,8 +2,8 @@
 
 use loupe_core::model::Vocabulary;
 use loupe_core::{
-    Ask, AskId, AskSource, CheckpointRecord, Counts, Go, ModelError, ModelInfo, Next, OptionScore, OptionScores,
-    Provenance, Reply, ReplySink, Sampling, Stop, TokenLogprob, VisionLanguageModel,
+    Ask, AskId, AskSource, CheckpointRecord, Counts, Go, ModelError, ModelInfo, Next, OptionScore,
+    OptionScores, Provenance, Reply, ReplySink, Sampling, Stop, TokenLogprob, VisionLanguageModel,
 };
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl SpeakerWatch {
 /// Says the words of the last turn again, one at a step, for as many asks at a time as it has room for.
 ///
 /// Some last turns are orders: `hold` waits to be released and then says "released"; `count 5` says "1 2 3 4 5"; `count on`
-/// goes on for ever; `fail` fails; `late` fails after a word; `pictures` says how many pictures there are and their
+/// goes on for ever, in long words; `fail` fails; `late` fails after a word; `pictures` says how many pictures there are and their
 /// sizes; `seed` says the seed. Options get shares by their place: the first has twice the share of the second,
 /// and so on. A token is a word, and its id the number of the word in the reply.
 pub struct Speaker {
@@ -112,7 +112,7 @@ impl Speaker {
             "long" => return Err(ModelError::TooLong { tokens: 5000, limit: 4096 }),
             "late" if spoken.count == 0 => "so".to_owned(),
             "late" => return Err(ModelError::Compute("it was told to fail".into())),
-            "count on" => return Ok(Some(format!("{} ", spoken.count + 1))),
+            "count on" => return Ok(Some(format!("{:0>400} ", spoken.count + 1))),
             "pictures" => {
                 let sizes = spoken.ask.pictures.iter().map(|p| format!("{}x{}", p.width(), p.height()));
                 format!("{} {}", spoken.ask.pictures.len(), sizes.collect::<Vec<_>>().join(" "))
@@ -132,7 +132,8 @@ impl Speaker {
 
     /// Says one more word. The reply, when that was the last.
     fn step(&self, spoken: &mut Spoken, replies: &mut dyn ReplySink) -> Option<Result<Reply, ModelError>> {
-        let held = spoken.ask.turns.last().is_some_and(|t| t.words() == "hold") && !self.watch.state().released;
+        let held =
+            spoken.ask.turns.last().is_some_and(|t| t.words() == "hold") && !self.watch.state().released;
         if replies.piece(spoken.id, "") == Go::Stop {
             return Some(Err(ModelError::Cancelled));
         }

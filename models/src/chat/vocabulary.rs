@@ -80,6 +80,9 @@ mod tests {
     #[test]
     fn lone_bytes() {
         assert_eq!(lone_byte("<0x0A>"), Some(10));
-        assert_eq!([lone_byte("<0x0>"), lone_byte("<0xA>"), lone_byte("0x0A"), lone_byte("<0xGG>")], [None; 4]);
+        assert_eq!(
+            [lone_byte("<0x0>"), lone_byte("<0xA>"), lone_byte("0x0A"), lone_byte("<0xGG>")],
+            [None; 4]
+        );
     }
 }

@@ -88,7 +88,9 @@ fn bodies_have_a_bound_however_they_come() {
     assert!(response.message().contains("--max-body"), "{}", response.message());
     // A length that is only declared.
     let mut client = server.connect();
-    client.send(request(CHAT, "").replace("content-length: 0", "content-length: 99999999999\r\nexpect: 100-continue"));
+    client.send(
+        request(CHAT, "").replace("content-length: 0", "content-length: 99999999999\r\nexpect: 100-continue"),
+    );
     assert_eq!(client.response().status, 413);
     // Without a length, in chunks.
     let mut client = server.connect();
@@ -145,16 +147,14 @@ fn who_takes_nothing_of_a_reply_is_left() {
 #[test]
 fn heads_have_a_bound() {
     let server = start(1);
-    let mut client = server.connect();
-    client.send(format!("GET /health HTTP/1.1\r\nx: {}\r\n", "y".repeat(200_000)));
-    assert!(matches!(client.head().0, 400 | 431));
-    let mut client = server.connect();
-    client.send("GET /health HTTP/1.1\r\n");
-    for n in 0..500 {
-        client.send(format!("h{n}: x\r\n"));
+    let long = format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(200_000));
+    let fields: String = (0..500).map(|n| format!("h{n}: x\r\n")).collect();
+    let many = format!("GET /health HTTP/1.1\r\n{fields}\r\n");
+    // The answer may get lost where the client is still sending.
+    for head in [long, many] {
+        let status = server.connect().try_status(&head);
+        assert!(status.is_none_or(|status| matches!(status, 400 | 431)), "{status:?}");
     }
-    client.send("\r\n");
-    assert!(matches!(client.head().0, 400 | 431));
     for nonsense in ["\r\n\r\nNONSENSE\r\n\r\n", "GET /\0 HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\0\x01"] {
         let mut client = server.connect();
         assert!(client.try_status(nonsense).is_none_or(|status| status == 400), "{nonsense:?}");

@@ -22,7 +22,10 @@ fn a_completion_has_openais_shape() {
     assert_eq!(body["model"], "speaker-1b");
     assert!(body["system_fingerprint"].as_str().unwrap().starts_with("loupe-"));
     let choice = &body["choices"][0];
-    assert_eq!(choice["message"], json!({"role": "assistant", "content": "lungs are clear", "refusal": null}));
+    assert_eq!(
+        choice["message"],
+        json!({"role": "assistant", "content": "lungs are clear", "refusal": null})
+    );
     assert_eq!(choice["finish_reason"], "stop");
     assert_eq!(choice["logprobs"], Value::Null);
     assert!(choice.get("token_ids").is_none());
@@ -87,7 +90,10 @@ fn choices_of_generation_reach_the_model() {
     // What is not said is greedy, and not bounded by less than the server's limit.
     server.say("plain").words();
     let limits = server.watch.state().asks[1].limits.clone();
-    assert_eq!((limits.sampling, limits.max_new_tokens, limits.repetition_penalty), (Sampling::Greedy, 2048, None));
+    assert_eq!(
+        (limits.sampling, limits.max_new_tokens, limits.repetition_penalty),
+        (Sampling::Greedy, 2048, None)
+    );
 }
 
 #[test]
@@ -142,7 +148,10 @@ fn a_reply_comes_in_pieces() {
         events[1..].iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(pieces, ["1 ", "2 ", "3"]);
     let [end, usage] = &events[events.len() - 2..] else { panic!("{events:?}") };
-    assert_eq!((&end["choices"][0]["finish_reason"], &end["choices"][0]["delta"]), (&json!("stop"), &json!({})));
+    assert_eq!(
+        (&end["choices"][0]["finish_reason"], &end["choices"][0]["delta"]),
+        (&json!("stop"), &json!({}))
+    );
     assert_eq!((&usage["choices"], &usage["usage"]["completion_tokens"]), (&json!([]), &json!(3)));
     assert!(events.iter().all(|e| e["id"] == events[0]["id"] && e["object"] == "chat.completion.chunk"));
     assert!(events[..events.len() - 1].iter().all(|e| e["usage"].is_null()));

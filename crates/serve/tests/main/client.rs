@@ -153,7 +153,10 @@ impl Response {
     /// Status and code of an error, which must have the shape of OpenAI's.
     pub(crate) fn error(&self) -> (u16, String) {
         let error = &self.json()["error"];
-        assert!(error["message"].as_str().is_some_and(|m| m.len() > 10) && error["type"].is_string(), "{self:?}");
+        assert!(
+            error["message"].as_str().is_some_and(|m| m.len() > 10) && error["type"].is_string(),
+            "{self:?}"
+        );
         assert!(error.as_object().unwrap().contains_key("param"), "{self:?}");
         (self.status, error["code"].as_str().unwrap().to_owned())
     }

@@ -36,14 +36,19 @@ fn each_kind_of_question_has_its_answer() {
     assert!(close(&predicate["probability"], 2.0 / 3.0) && close(&predicate["mass"], 0.75), "{predicate}");
     assert_eq!((&choice["choice"], &choice["name"]), (&json!("left"), &Value::Null));
     assert_eq!(choice["probabilities"][1]["value"], true);
-    assert!(close(&choice["probabilities"][2]["probability"], 1.0 / 7.0) && close(&choice["confidence"], 4.0 / 7.0));
+    assert!(
+        close(&choice["probabilities"][2]["probability"], 1.0 / 7.0)
+            && close(&choice["confidence"], 4.0 / 7.0)
+    );
     assert!(close(&score["score"], 1.0 / 3.0), "{score}");
     assert_eq!(score["probabilities"][1]["label"], "mild");
     assert_eq!((&body["usage"]["input_tokens"], &body["usage"]["output_tokens"]), (&json!(30), &json!(0)));
     // Nothing but the prompt that the guide tells.
     let asks = server.watch.state().asks.clone();
     let words: Vec<String> = asks.iter().map(|a| a.turns[0].words()).collect();
-    assert!(words.contains(&"A chest radiograph.\n\nThere is an effusion.\nIs this true? Answer Yes or No.".to_owned()));
+    assert!(words.contains(
+        &"A chest radiograph.\n\nThere is an effusion.\nIs this true? Answer Yes or No.".to_owned()
+    ));
     let choice = "A chest radiograph.\n\nWhich side?\nAnswer with one of these and nothing else:\nleft: the patient's left\ntrue\nboth";
     assert!(words.contains(&choice.to_owned()), "{words:?}");
     assert!(asks.iter().all(|a| a.pictures.len() == 1 && a.turns[0].parts[0] == Part::Picture(0)));
@@ -55,7 +60,7 @@ fn without_instructions_the_input_is_the_whole_prompt() {
     let body = json!({
         "model": "speaker-1b",
         "input": "Is there an effusion?\nA. yes\nB. no",
-        "questions": [{"type": "choice", "instructions": "", "choices": [{"value": "A"}, {"value": "B"}]}],
+        "questions": [{"type": "choice", "choices": [{"value": "A"}, {"value": "B"}]}],
     });
     let answer = server.post("/v1/decisions", &body).json();
     assert_eq!(answer["answers"][0]["choice"], "A");
@@ -83,7 +88,8 @@ fn questions_see_their_own_pictures_alone() {
     let response = server.post("/v1/decisions", &body);
     assert_eq!(response.status, 200, "{response:?}");
     let asks = server.watch.state().asks.clone();
-    let sizes: Vec<Vec<usize>> = asks.iter().map(|a| a.pictures.iter().map(|p| p.width()).collect()).collect();
+    let sizes: Vec<Vec<usize>> =
+        asks.iter().map(|a| a.pictures.iter().map(|p| p.width()).collect()).collect();
     assert_eq!(sizes, [[2, 4], [2, 2]]);
     assert!(asks.iter().all(|a| a.turns[2].role == Role::User && a.turns[2].parts[1] == Part::Picture(1)));
 }
@@ -91,13 +97,11 @@ fn questions_see_their_own_pictures_alone() {
 #[test]
 fn what_is_no_question_is_refused_by_its_place() {
     let server = start(1);
-    let asked = |question: Value| {
-        json!({"model": "speaker-1b", "input": "x", "questions": [{"type": "predicate", "instructions": "a"}, question]})
-    };
+    let asked = |question: Value| json!({"model": "speaker-1b", "input": "x", "questions": [{"type": "predicate", "instructions": "a"}, question]});
     let choices = |list: Value| json!({"type": "choice", "instructions": "a", "choices": list});
     for (question, param) in [
         (json!({"type": "box", "instructions": "a"}), "questions[1].type"),
-        (json!({"type": "predicate"}), "questions[1].instructions"),
+        (json!({"type": "predicate", "instructions": 3}), "questions[1].instructions"),
         (json!({"type": "predicate", "instructions": "a", "choices": []}), "questions[1].choices"),
         (choices(json!([{"value": "a"}])), "questions[1].choices"),
         (choices(json!([{"value": "a"}, {"value": "a"}])), "questions[1].choices[1].value"),

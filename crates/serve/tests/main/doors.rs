@@ -13,7 +13,8 @@ fn with_a_token_only_those_who_have_it() {
     let server = start_with(1, with_token);
     let body = asking("x").to_string();
     let with = |header: &str| request(CHAT, &body).replace("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"));
-    for wrong in ["x: y", "authorization: Bearer", "authorization: Bearer wrong", "authorization: Basic YTpi"] {
+    for wrong in ["x: y", "authorization: Bearer", "authorization: Bearer wrong", "authorization: Basic YTpi"]
+    {
         let mut client = server.connect();
         client.send(with(wrong));
         let response = client.response();
@@ -70,7 +71,10 @@ fn pages_without_the_model() {
     assert_eq!(server.get("/version").json()["server"], "loupe");
     let models = server.get("/v1/models").json();
     let model = &models["data"][0];
-    assert_eq!((&models["object"], &model["id"], &model["object"]), (&"list".into(), &"speaker-1b".into(), &"model".into()));
+    assert_eq!(
+        (&models["object"], &model["id"], &model["object"]),
+        (&"list".into(), &"speaker-1b".into(), &"model".into())
+    );
     assert_eq!(model["loupe"]["weights_sha256"], "ab".repeat(32));
     assert_eq!((&model["max_model_len"], &model["loupe"]["family"]), (&4096.into(), &"speaker".into()));
     assert_eq!(server.get("/v1/models/speaker%2D1b").json()["id"], "speaker-1b");
@@ -108,7 +112,8 @@ fn metrics_count_what_happened() {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("loupe_") && value.parse::<f64>().is_ok(), "{line}");
         let family = name.split('{').next().unwrap();
-        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| family.strip_suffix(end)).unwrap_or(family);
+        let family =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| family.strip_suffix(end)).unwrap_or(family);
         assert_eq!(text.matches(&format!("# TYPE {family} ")).count(), 1, "{line}");
     }
 }

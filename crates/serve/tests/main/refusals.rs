@@ -53,7 +53,9 @@ fn fields_that_could_change_the_reply_are_refused_by_name() {
         assert!(response.message().contains(name), "{}", response.message());
         assert_eq!(response.json()["error"]["type"], "invalid_request_error");
     }
-    assert!(server.post(CHAT, &with("temprature", json!(1))).message().contains("did you mean \"temperature\"?"));
+    assert!(
+        server.post(CHAT, &with("temprature", json!(1))).message().contains("did you mean \"temperature\"?")
+    );
     let mut both = with("max_tokens", json!(5));
     both["max_completion_tokens"] = json!(6);
     assert_eq!(server.post(CHAT, &both).error().0, 400);
@@ -66,7 +68,9 @@ fn every_field_of_the_table_is_taken_with_its_harmless_value() {
     for (name, rule) in CHAT_FIELDS {
         match rule {
             Rule::Read => {}
-            Rule::LeftAside => assert_eq!(server.post(CHAT, &with(name, json!({"a": 1}))).status, 200, "{name}"),
+            Rule::LeftAside => {
+                assert_eq!(server.post(CHAT, &with(name, json!({"a": 1}))).status, 200, "{name}")
+            }
             Rule::Only(values) => {
                 for value in *values {
                     let value = serde_json::from_str(value).unwrap();
@@ -103,8 +107,14 @@ fn messages_are_refused_by_their_place() {
         (parts(json!({"type": "input_audio"})), "messages[0].content[1].type"),
         (parts(json!({"type": "text"})), "messages[0].content[1].text"),
         (parts(json!({"type": "text", "text": "a", "image_url": "b"})), "messages[0].content[1].image_url"),
-        (parts(json!({"type": "image_url", "image_url": {"link": "b"}})), "messages[0].content[1].image_url.link"),
-        (json!([{"role": "system", "content": [{"type": "image_url", "image_url": "data:;base64,AgEH"}]}]), "messages[0].content"),
+        (
+            parts(json!({"type": "image_url", "image_url": {"link": "b"}})),
+            "messages[0].content[1].image_url.link",
+        ),
+        (
+            json!([{"role": "system", "content": [{"type": "image_url", "image_url": "data:;base64,AgEH"}]}]),
+            "messages[0].content",
+        ),
     ] {
         let response = server.post(CHAT, &with("messages", messages.clone()));
         assert_eq!(response.error().0, 400, "{messages}");
@@ -116,7 +126,10 @@ fn messages_are_refused_by_their_place() {
 fn pictures_are_data_and_no_addresses() {
     let server = start(1);
     let shown = |address: &str| {
-        with("messages", json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}]))
+        with(
+            "messages",
+            json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}]),
+        )
     };
     for (address, code) in [
         ("https://localhost/secret.png", "invalid_image_url"),
