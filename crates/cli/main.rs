@@ -37,6 +37,8 @@ enum Command {
     Ask(commands::ask::Args),
     Segment(commands::segment::Args),
     Embed(commands::embed::Args),
+    #[cfg(feature = "serve")]
+    Serve(commands::serve::Args),
     Eval(commands::eval::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
         Command::Ask(args) => commands::ask::run(&args, &mut out),
         Command::Segment(args) => commands::segment::run(&args, &mut out),
         Command::Embed(args) => commands::embed::run(&args, &mut out),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFailures) => ExitCode::from(1),
+        Ok(Ended::Stopped(signal)) => ExitCode::from(signal.saturating_add(128)),
         // The reader of a pipe has left: nobody is there to be told.
         Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

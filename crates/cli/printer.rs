@@ -15,6 +15,8 @@ pub(crate) enum Ended {
     Well,
     /// It ran, but some items failed or a gate was not met.
     WithFailures,
+    /// A signal of this number ended it before everything was done; the same command goes on.
+    Stopped(u8),
 }
 
 impl Ended {

@@ -23,6 +23,8 @@ mod measures;
 mod options;
 mod records;
 mod segment;
+#[cfg(feature = "serve")]
+mod serving;
 mod similarity;
 mod spoken;
 mod study;

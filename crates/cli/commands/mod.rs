@@ -19,4 +19,6 @@ pub(crate) mod prepare;
 pub(crate) mod render;
 pub(crate) mod score;
 pub(crate) mod segment;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod study;

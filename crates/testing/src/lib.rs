@@ -2,7 +2,7 @@
 //!
 //! | for | there is |
 //! |---|---|
-//! | a model that needs no weights | [`model::Script`] (says its lines), [`model::PromptHash`] (answers from the prompt alone) |
+//! | a model that needs no weights | [`model::Script`] (says its lines), [`model::PromptHash`] (answers from the prompt alone), [`speaker::Speaker`] (says its reply word by word) |
 //! | a segmenter | [`segmenter::PromptShapes`] |
 //! | a dataset and its pictures | [`dataset::QuestionSet`], [`loader::FlatPictures`], [`loader::Slices`], [`loader::NoPictures`] |
 //! | pixel work | [`resampler::Nearest`] |
@@ -21,6 +21,7 @@ pub mod near;
 pub mod pictures;
 pub mod resampler;
 pub mod segmenter;
+pub mod speaker;
 pub mod table;
 
 pub use data::{more_data, real_data};
@@ -32,4 +33,5 @@ pub use near::{assert_close, assert_near, close, near};
 pub use pictures::{bmp, picture, png};
 pub use resampler::Nearest;
 pub use segmenter::PromptShapes;
+pub use speaker::Speaker;
 pub use table::{assert_table_covers_folder, assert_table_is_folder};

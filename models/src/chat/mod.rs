@@ -5,3 +5,4 @@ mod sandbox;
 pub(crate) mod template;
 pub(crate) mod tokenizer;
 pub(crate) mod tokens;
+pub(crate) mod vocabulary;

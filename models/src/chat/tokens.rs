@@ -2,6 +2,7 @@
 //! tokens are special.
 
 use super::tokenizer::BoundedTokenizer;
+use super::vocabulary::TokenBytes;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::{GenerationFile, end_ids};
@@ -126,6 +127,11 @@ impl Tokens {
     /// Text of `ids`. Special tokens are left out; `keep` are those that a box dialect is made of.
     pub(crate) fn decode(&self, ids: &[u32], keep_special: bool) -> Result<String, String> {
         self.tokenizer.decode(ids, !keep_special)
+    }
+
+    /// The bytes that each token stands for.
+    pub(crate) fn vocabulary(&self) -> TokenBytes {
+        TokenBytes::new(&self.tokenizer)
     }
 
     /// The id of a token.
