@@ -10,6 +10,12 @@
 //! }
 //! ```
 
+mod address;
 mod endpoint;
+mod error;
+mod wire;
 
-pub use endpoint::{Endpoint, EndpointError, Patience};
+pub use address::{Address, AddressError};
+pub use endpoint::{Endpoint, Patience};
+pub use error::EndpointError;
+pub use wire::Key;
