@@ -1,7 +1,7 @@
 //! One try to have one ask answered.
 
 use crate::error::EndpointError;
-use crate::request::{Manners, PictureBound, Shown, Written, chat, decision, mannered, shown};
+use crate::request::{Asking, Manners, PictureBound, Shown, Written, chat, decision, mannered, shown};
 use crate::wire::Wire;
 use crate::{options, reply, stream};
 use loupe_core::{Ask, ModelError, Reply, Timing};
@@ -16,7 +16,7 @@ const CHANGES: usize = 5;
 /// How the probabilities of options are had from a server. Chosen once, so that all replies of a run are of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OptionRoute {
-    Decisions,
+    Decisions(Asking),
     FirstToken,
 }
 
@@ -145,7 +145,8 @@ impl Client {
         loop {
             let manners = locked(&self.manners).clone();
             let written = chat(ask, &self.model, shown, &manners, streamed)?;
-            self.requests.fetch_add(1, Ordering::Relaxed);
+            // Whoever gave the ask out has counted its first request.
+            self.requests.fetch_add(u64::from(changes > 0), Ordering::Relaxed);
             let said = match streamed {
                 false => self.wire.post("chat/completions", &written.body).map(|said| Some(said.value)),
                 true => self.wire.stream("chat/completions", &written.body).and_then(|events| {
@@ -191,37 +192,53 @@ impl Client {
     ) -> Result<(Reply, Written), Trouble> {
         // Whoever comes first finds out; the others wait for that.
         let mut route = locked(&self.route);
-        let known = *route;
-        if known.is_some() {
+        if let Some(known) = *route {
             drop(route);
-            return match known {
-                Some(OptionRoute::Decisions) => self.decide(ask, shown, offered),
-                _ => self.first_token(ask, shown, offered, wanted),
-            };
+            return self.by_route(known, ask, shown, offered, wanted);
         }
-        match self.decide(ask, shown, offered) {
-            Err(Trouble::Server(
-                EndpointError::Refused(400 | 404 | 405 | 422)
-                | EndpointError::RefusedBecause { status: 400 | 404 | 405 | 422, .. }
-                | EndpointError::Busy(501)
-                | EndpointError::NoContent,
-                _,
-            )) => {
-                let reply = self.first_token(ask, shown, offered, wanted)?;
-                *route = Some(OptionRoute::FirstToken);
-                Ok(reply)
+        let routes = [
+            OptionRoute::Decisions(Asking::InInput),
+            OptionRoute::Decisions(Asking::InInstructions),
+            OptionRoute::FirstToken,
+        ];
+        let mut tried = Err(Trouble::Server(EndpointError::NoContent, None));
+        for next in routes {
+            self.requests.fetch_add(u64::from(next != routes[0]), Ordering::Relaxed);
+            tried = self.by_route(next, ask, shown, offered, wanted);
+            match &tried {
+                Err(Trouble::Server(error, _)) if next != OptionRoute::FirstToken && is_not_offered(error) => {}
+                Ok(_) => {
+                    *route = Some(next);
+                    break;
+                }
+                Err(_) => break,
             }
-            Ok(reply) => {
-                *route = Some(OptionRoute::Decisions);
-                Ok(reply)
-            }
-            Err(trouble) => Err(trouble),
+        }
+        tried
+    }
+
+    fn by_route(
+        &self,
+        route: OptionRoute,
+        ask: &Ask,
+        shown: &[Shown],
+        offered: &[String],
+        wanted: &AtomicBool,
+    ) -> Result<(Reply, Written), Trouble> {
+        match route {
+            OptionRoute::Decisions(asking) => self.decide(ask, shown, offered, asking),
+            OptionRoute::FirstToken => self.first_token(ask, shown, offered, wanted),
         }
     }
 
-    fn decide(&self, ask: &Ask, shown: &[Shown], offered: &[String]) -> Result<(Reply, Written), Trouble> {
-        let written = decision(ask, &self.model, shown, offered)?;
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    fn decide(
+        &self,
+        ask: &Ask,
+        shown: &[Shown],
+        offered: &[String],
+        asking: Asking,
+    ) -> Result<(Reply, Written), Trouble> {
+        let written = decision(ask, &self.model, shown, offered, asking)?;
         let said = self.wire.post("decisions", &written.body)?;
         Ok((options::decided(&said.value, offered)?, written))
     }
@@ -235,5 +252,16 @@ impl Client {
     ) -> Result<(Reply, Written), Trouble> {
         let (value, written) = self.chat(ask, shown, false, wanted, &mut |_| {})?;
         Ok((options::from_first_token(&value, offered)?, written))
+    }
+}
+
+/// Does the server say that it makes no decisions, or none of this kind?
+fn is_not_offered(error: &EndpointError) -> bool {
+    match error {
+        EndpointError::Refused(status) | EndpointError::RefusedBecause { status, .. } => {
+            matches!(status, 400 | 404 | 405 | 422)
+        }
+        EndpointError::Busy(501) | EndpointError::NoContent => true,
+        _ => false,
     }
 }

@@ -54,16 +54,29 @@ struct Job {
     id: AskId,
     task: Task,
     tries: u32,
+    /// Was it asked anew after the server had been away?
+    again: bool,
     /// Replies that the server had given when this ask failed for the first time.
     at: Option<u64>,
     not_before: Instant,
     last: Option<EndpointError>,
 }
 
+impl Job {
+    /// Its failure, where the server answers others.
+    fn own(&self) -> ModelError {
+        match &self.last {
+            Some(last) => own(last, self.tries),
+            None => ModelError::Compute("the request was lost".into()),
+        }
+    }
+}
+
 /// An ask that is with the server.
 struct UnderWay {
     wanted: Arc<AtomicBool>,
     tries: u32,
+    again: bool,
     at: Option<u64>,
     streamed: bool,
 }
@@ -118,13 +131,14 @@ impl<'a> Desk<'a> {
         let mut more = true;
         loop {
             self.send_waiting();
-            while more && self.under_way.len() + self.waiting.len() < self.room.requests() {
+            while more && self.has_room() {
                 let idle = self.under_way.is_empty() && self.waiting.is_empty() && self.aside.is_empty();
                 match asks.next(idle) {
                     Next::Ask(id, ask) => {
                         let now = Instant::now();
                         let task = Task::new(ask);
-                        self.waiting.push_back(Job { id, task, tries: 0, at: None, not_before: now, last: None });
+                        let job = Job { id, task, tries: 0, again: false, at: None, not_before: now, last: None };
+                        self.waiting.push_back(job);
                         self.send_waiting();
                     }
                     Next::NotYet => break,
@@ -156,6 +170,14 @@ impl<'a> Desk<'a> {
             }
             self.drop_unwanted(replies);
         }
+    }
+
+    /// May another ask be taken? Those that were put aside take room too, so that a server that is down does not draw
+    /// all asks; before the first reply there are as many as it takes to tell.
+    fn has_room(&self) -> bool {
+        let room = self.room.requests();
+        let most = if self.answered == 0 { room.max(HOPELESS) } else { room };
+        self.under_way.len() + self.waiting.len() + self.aside.len() < most
     }
 
     /// How long nothing has to be looked at.
@@ -196,13 +218,13 @@ impl<'a> Desk<'a> {
 
     /// Gives the ask to a thread of its own.
     fn send(&mut self, job: Job) {
-        let Job { id, mut task, tries, at, .. } = job;
+        let Job { id, mut task, tries, again, at, .. } = job;
+        self.client.requests.fetch_add(1, Ordering::Relaxed);
         let wanted = Arc::new(AtomicBool::new(true));
         let streamed = self.client.stream && task.ask.limits.options.is_none();
-        let way = UnderWay { wanted: Arc::clone(&wanted), tries: tries + 1, at, streamed };
+        let way = UnderWay { wanted: Arc::clone(&wanted), tries: tries + 1, again, at, streamed };
         self.under_way.insert(id, way);
         let (client, to) = (Arc::clone(self.client), self.to.clone());
-        // The budget holds to the request: what is given out counts before its thread comes to send it.
         let name = "request".to_owned();
         let started = std::thread::Builder::new().name(name).spawn(move || {
             let mut piece = |words: &str| drop(to.send(Event::Piece(id, words.to_owned())));
@@ -273,6 +295,7 @@ impl<'a> Desk<'a> {
                     id,
                     task,
                     tries: way.tries,
+                    again: way.again,
                     at: way.at.or(Some(self.answered)),
                     not_before: Instant::now(),
                     last: Some(error),
@@ -296,12 +319,12 @@ impl<'a> Desk<'a> {
         if matches!(error, EndpointError::Busy(_) | EndpointError::TimedOut(_) | EndpointError::Overloaded { .. }) {
             self.room.too_much(now);
         }
-        let dry = *self.dry.get_or_insert(now);
-        if let EndpointError::Overloaded { .. } = error {
-            return self.end_away(&error, vec![job], replies);
-        }
-        if now.duration_since(dry) >= self.rules.patience {
-            return self.end_away(&error, vec![job], replies);
+        let over = now.duration_since(*self.dry.get_or_insert(now)) >= self.rules.patience;
+        match error {
+            EndpointError::Overloaded { .. } => return self.end_away(&error, vec![job], replies),
+            EndpointError::Busy(429) if over => return self.end_away(&error, vec![job], replies),
+            _ if over => return self.put_aside(job),
+            _ => {}
         }
         let in_time = matches!(error, EndpointError::TimedOut(_));
         // Who says when to come back does not fail.
@@ -336,7 +359,7 @@ impl<'a> Desk<'a> {
     fn own_failures(&mut self, replies: &mut dyn ReplySink) {
         let answered = self.answered;
         for job in self.aside.extract_if(.., |job| job.at.is_none_or(|at| at < answered)).collect::<Vec<_>>() {
-            replies.done(job.id, Err(own(&job)));
+            replies.done(job.id, Err(job.own()));
         }
     }
 
@@ -344,17 +367,18 @@ impl<'a> Desk<'a> {
     fn judge_aside(&mut self, replies: &mut dyn ReplySink) {
         let jobs = std::mem::take(&mut self.aside);
         let unreachable = |job: &Job| matches!(&job.last, Some(e) if e.may_pass() && !is_about_reply(e));
-        if !jobs.iter().any(unreachable) && (jobs.iter().all(|j| !passes(j)) || is_there(&self.client.wire)) {
-            jobs.iter().for_each(|job| replies.done(job.id, Err(own(job))));
+        let once = jobs.iter().all(|job| job.again || !unreachable(job));
+        if once && (jobs.iter().all(|job| !passes(job)) || is_there(&self.client.wire)) {
+            jobs.iter().for_each(|job| replies.done(job.id, Err(job.own())));
             return;
         }
         // It was away: waited for as long as there is patience, then all are asked anew.
         let began = *self.dry.get_or_insert_with(Instant::now);
         let mut pause = Duration::from_millis(500);
         loop {
-            if is_there(&self.client.wire) && self.dry_rounds_left(&jobs) {
+            if began.elapsed() < self.rules.patience && is_there(&self.client.wire) {
                 let now = Instant::now();
-                let again = jobs.into_iter().map(|job| Job { tries: 0, not_before: now, ..job });
+                let again = jobs.into_iter().map(|job| Job { tries: 0, again: true, not_before: now, ..job });
                 self.waiting.extend(again);
                 return;
             }
@@ -366,11 +390,6 @@ impl<'a> Desk<'a> {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_LOOK);
         }
-    }
-
-    /// Is there still time to ask everything anew?
-    fn dry_rounds_left(&self, _: &[Job]) -> bool {
-        self.dry.is_none_or(|since| since.elapsed() < self.rules.patience)
     }
 
     fn end_away(&mut self, error: &EndpointError, jobs: Vec<Job>, replies: &mut dyn ReplySink) {
@@ -416,9 +435,8 @@ fn is_about_reply(error: &EndpointError) -> bool {
 }
 
 /// The failure of an ask that the server does not answer though it answers others.
-fn own(job: &Job) -> ModelError {
-    let Some(last) = &job.last else { return ModelError::Compute("the request was lost".into()) };
-    let times = if job.tries > 1 { format!(" ({} times)", job.tries) } else { String::new() };
+pub(crate) fn own(last: &EndpointError, tries: u32) -> ModelError {
+    let times = if tries > 1 { format!(" ({tries} times)") } else { String::new() };
     served(format!("{last}{times}"), if last.may_pass() { Retry::May } else { Retry::Never })
 }
 

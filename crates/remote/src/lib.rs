@@ -14,6 +14,7 @@
 //! ```
 
 mod address;
+mod batch;
 mod client;
 mod desk;
 mod endpoint;
@@ -28,6 +29,7 @@ mod stream;
 mod wire;
 
 pub use address::{Address, AddressError};
+pub use batch::{BatchOptions, BatchResults, BatchWriter};
 pub use desk::Budget;
 pub use endpoint::{Endpoint, Patience};
 pub use error::EndpointError;

@@ -42,7 +42,7 @@ pub(crate) struct Manners {
 impl Manners {
     /// Fields of OpenAI's own API alone.
     pub(crate) fn strict() -> Self {
-        Self { completion_tokens: true, without: BTreeSet::from(["top_k", "min_p", "repetition_penalty"]) }
+        Self { completion_tokens: true, without: BTreeSet::from(["top_k", "min_p", "repetition_penalty", "return_token_ids"]) }
     }
 }
 
@@ -229,6 +229,7 @@ fn sampling(
         ("top_k", all, top_k == 0),
         ("min_p", json!(0.0), true),
         ("repetition_penalty", json!(penalty), penalty == 1.0),
+        ("return_token_ids", json!(true), true),
     ];
     let mut not_sent = Vec::new();
     for (name, value, changes_nothing) in fields {
@@ -252,7 +253,7 @@ fn refused_field(name: &str, value: &Value) -> ModelError {
 }
 
 /// Fields that some servers refuse.
-const REFUSABLE: [&str; 9] = [
+const REFUSABLE: [&str; 10] = [
     "temperature",
     "top_p",
     "seed",
@@ -262,6 +263,7 @@ const REFUSABLE: [&str; 9] = [
     "top_k",
     "min_p",
     "repetition_penalty",
+    "return_token_ids",
 ];
 
 /// What a refusal says about the request's fields: the manners that would suit the server, if they are new.
@@ -285,20 +287,35 @@ pub(crate) fn mannered(says: &str, known: &Manners) -> Option<Manners> {
     (manners != *known).then_some(manners)
 }
 
-/// A request of `decisions`: which of the options is the reply. The last words of the conversation are the question,
-/// what stands before them is its input.
+/// Where a request for a decision has the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// At the end of the conversation, which is then the same as in any other request.
+    InInput,
+    /// In the question's instructions, for servers that want some: what stands before it is the input.
+    InInstructions,
+}
+
+/// A request of `decisions`: which of the options is the reply.
 ///
 /// # Errors
 /// When a turn refers to a picture that is not there.
-pub(crate) fn decision(ask: &Ask, model: &str, shown: &[Shown], options: &[String]) -> Result<Written, ModelError> {
+pub(crate) fn decision(
+    ask: &Ask,
+    model: &str,
+    shown: &[Shown],
+    options: &[String],
+    asking: Asking,
+) -> Result<Written, ModelError> {
     let mut input = Vec::new();
-    let mut question = String::new();
+    let mut instructions = String::new();
     for (number, turn) in ask.turns.iter().enumerate() {
         let mut pieces = pieces(turn, number, shown)?;
-        if number + 1 == ask.turns.len()
+        if asking == Asking::InInstructions
+            && number + 1 == ask.turns.len()
             && let Some(Piece::Words(words)) = pieces.last_mut()
         {
-            question = std::mem::take(words);
+            instructions = std::mem::take(words);
             pieces.pop();
         }
         let kind = if turn.role == Role::Assistant { "output_text" } else { "input_text" };
@@ -312,12 +329,12 @@ pub(crate) fn decision(ask: &Ask, model: &str, shown: &[Shown], options: &[Strin
         }
     }
     let choices: Vec<Value> = options.iter().map(|option| json!({ "value": option })).collect();
-    let input = if input.is_empty() { json!(question) } else { Value::Array(input) };
-    let body = json!({
-        "model": model,
-        "input": input,
-        "questions": [{ "type": "choice", "name": "reply", "instructions": question, "choices": choices }],
-    });
+    let mut question = json!({ "type": "choice", "name": "reply", "choices": choices });
+    if asking == Asking::InInstructions {
+        question["instructions"] = json!(instructions);
+    }
+    let input = if input.is_empty() { json!(instructions) } else { Value::Array(input) };
+    let body = json!({ "model": model, "input": input, "questions": [question] });
     Ok(Written::new(&body, shown.iter().map(|s| s.record.clone()).collect(), Vec::new()))
 }
 
@@ -412,7 +429,13 @@ mod tests {
         let ask = ask();
         let shown = shown(&ask, &PictureBound::default()).unwrap();
         let options = ["yes".to_owned(), "no".to_owned()];
-        let sent: Value = serde_json::from_str(&decision(&ask, "m", &shown, &options).unwrap().body).unwrap();
+        let sent = |asking| -> Value {
+            serde_json::from_str(&decision(&ask, "m", &shown, &options, asking).unwrap().body).unwrap()
+        };
+        let whole = sent(Asking::InInput);
+        assert_eq!(whole["input"][1]["content"][4]["text"], "Same?");
+        assert!(whole["questions"][0].get("instructions").is_none());
+        let sent = sent(Asking::InInstructions);
         let question = &sent["questions"][0];
         assert_eq!(question["instructions"], "Same?");
         assert_eq!(question["choices"], json!([{ "value": "yes" }, { "value": "no" }]));

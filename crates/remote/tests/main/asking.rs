@@ -83,6 +83,7 @@ fn options_are_asked_of_decisions_where_the_server_has_them() {
     let server = Server::raw(|request| match request {
         r if r.is("/v1/models") => json_answer(&json!({ "data": [{ "id": "m" }] })),
         r if r.is("/v1/decisions") => {
+            assert_eq!(r.body["input"][0]["content"][0]["text"], "Is it?");
             assert_eq!(r.body["questions"][0]["choices"], json!([{ "value": "yes" }, { "value": "no" }]));
             json_answer(&json!({ "answers": [{ "type": "choice", "name": "reply", "choice": "no", "mass": 0.9,
                 "probabilities": [{ "value": "yes", "probability": 0.2 }, { "value": "no", "probability": 0.8 }] }] }))
