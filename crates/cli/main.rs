@@ -1,5 +1,6 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
-//! ran but some items failed or a gate was not met, 2 when it could not run.
+//! ran but some items failed or a gate was not met, 2 when it could not run, 75 when it could not run now and may later
+//! (a server is down).
 
 mod args;
 mod commands;
@@ -7,6 +8,7 @@ mod invocation;
 mod printer;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use loupe_app::AppError;
 use printer::{Ended, Printer};
 use std::process::ExitCode;
 
@@ -14,6 +16,9 @@ use std::process::ExitCode;
 /// pages again, which took up to half of the time of reading one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code of what could not be done now and may be done later (`EX_TEMPFAIL` of sysexits.h).
+const TRY_LATER: u8 = 75;
 
 /// Medical visual question answering, grounding and segmentation with scores that can be trusted.
 #[derive(Debug, Parser)]
@@ -40,6 +45,7 @@ enum Command {
     #[cfg(feature = "serve")]
     Serve(commands::serve::Args),
     Eval(commands::eval::Args),
+    Batch(commands::batch::Args),
     Score(commands::score::Args),
     Compare(commands::compare::Args),
     Leaderboard(commands::leaderboard::Args),
@@ -81,6 +87,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(args) => commands::serve::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
+        Command::Batch(args) => commands::batch::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
         Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
@@ -105,7 +112,9 @@ fn main() -> ExitCode {
         Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
-            ExitCode::from(2)
+            let transient = |e: &AppError| e.is_transient();
+            let later = error.chain().filter_map(|cause| cause.downcast_ref()).any(transient);
+            ExitCode::from(if later { TRY_LATER } else { 2 })
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
+use crate::served::is_address;
 use loupe_core::{
     Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
 };
@@ -51,7 +52,8 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
 /// What the checkpoint is and how much memory its weights take, from the headers of its files; nothing for the built-in
 /// model, and for what is none, which is said when it is loaded.
 fn about(options: &ModelOptions) -> Option<String> {
-    let found = Summary::of(&Checkpoint::directory(options.folder.as_deref()?)).ok()?;
+    let folder = options.folder.as_deref().filter(|place| !is_address(place))?;
+    let found = Summary::of(&Checkpoint::directory(folder)).ok()?;
     let size = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     let [full, half] = [Dtype::F32, Dtype::Bf16].map(|dtype| found.bytes(dtype));
     let free = match found.free_bytes {
@@ -75,7 +77,8 @@ fn about(options: &ModelOptions) -> Option<String> {
 fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
     let seconds = |since: Instant| since.elapsed().as_secs_f64();
-    let checkpoint = options.folder.as_deref().map(Checkpoint::directory);
+    let folder = options.folder.as_deref().filter(|place| !is_address(place));
+    let checkpoint = folder.map(Checkpoint::directory);
     let family = checkpoint.as_ref().map(|c| families::find(c, None)).transpose();
     let family = family.step(|| "the checkpoint could not be read".to_owned())?;
     let (width, height) = (96usize, 64usize);

@@ -76,6 +76,7 @@ impl Embeddings {
     /// # Errors
     /// When the encoder cannot be loaded.
     pub fn of(options: &EmbedOptions) -> Result<Self, AppError> {
+        options.model.must_be_here("an encoder of images and texts")?;
         let Some(dir) = &options.model.folder else {
             return Err(AppError::input(
                 "an encoder of images and texts is needed: --model DIR, a folder such as MedSigLIP's",

@@ -2,7 +2,7 @@
 
 use loupe_core::picture::PictureError;
 use loupe_core::registry::UnknownName;
-use loupe_core::{DataError, MediaError, ModelError, ResampleError, SegmentError};
+use loupe_core::{DataError, MediaError, ModelError, ResampleError, Retry, SegmentError};
 use loupe_datasets::replies::JoinError;
 use loupe_eval::compare::CompareError;
 use loupe_eval::llm_judge::{AskError, CacheError};
@@ -146,6 +146,17 @@ impl AppError {
         match self {
             Self::Step { reason, .. } => reason.reason(),
             other => other,
+        }
+    }
+
+    /// May the same command go through later without anybody changing anything, as when a server is down? A scheduler
+    /// may then try again.
+    pub fn is_transient(&self) -> bool {
+        match self.reason() {
+            Self::Run(RunError::Unreachable { passes, .. }) => *passes,
+            Self::Model(error) => error.retry() == Retry::Away,
+            Self::Rethink(RethinkError::NoReply { failure, .. }) => failure.retry == Retry::Away,
+            _ => false,
         }
     }
 

@@ -86,7 +86,7 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    let template = loupe_run::templates::by_name(&options.template)?;
+    loupe_run::templates::by_name(&options.template)?;
     let scorer = options.score.scorer()?;
     let set = options.data.open()?;
     if let AnswerWay::Segment(_) = options.way {
@@ -94,14 +94,66 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     }
     let mut model = OpenRespondent::open(options)?;
     let respondent = model.respondent();
-    let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
-    respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
+    let dir = folder(options, set.as_ref(), respondent.info());
+    let task = task(options, &dir, set.as_ref(), respondent.info(), listener)?;
+    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    Ok(Evaluation { dir, finished, summary: run.summary })
+}
+
+/// Runs, or resumes, with this model and does not score; the folder of the run, and how it ended.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn answer(
+    options: &EvaluateOptions,
+    model: &mut dyn VisionLanguageModel,
+    listener: &dyn Listener,
+) -> Result<(PathBuf, Finished), AppError> {
+    options.score.scorer()?;
+    let set = options.data.open()?;
+    let dir = folder(options, set.as_ref(), model.info());
+    let task = task(options, &dir, set.as_ref(), model.info(), listener)?;
+    let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
+    Ok((dir, finished))
+}
+
+/// Scores the run in `dir`.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn score(
+    options: &EvaluateOptions,
+    dir: &Path,
+    listener: &dyn Listener,
+) -> Result<Summary, AppError> {
+    let set = options.data.open()?;
+    let run = options.score.scorer()?.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?;
+    Ok(run.summary)
+}
+
+/// Where the run goes.
+fn folder(options: &EvaluateOptions, set: &dyn Dataset, model: &ModelInfo) -> PathBuf {
     let info = set.info();
-    let dir = options.output.clone().unwrap_or_else(|| {
+    options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
         let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
-        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, respondent.info().name))
-    });
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, model.name))
+    })
+}
+
+/// The run that `options` describe, answered by this model.
+fn task<'a>(
+    options: &'a EvaluateOptions,
+    dir: &'a Path,
+    set: &'a dyn Dataset,
+    model: &ModelInfo,
+    listener: &dyn Listener,
+) -> Result<RunTask<'a>, AppError> {
+    let template = loupe_run::templates::by_name(&options.template)?;
+    let notes: Vec<String> = options.model.note(model, set.root()).into_iter().collect();
+    model.notes().iter().chain(&notes).for_each(|note| listener.say(note));
     let mut plan = Plan::new(template);
     plan.limits = options.limits.clone();
     plan.selection = options.selection.clone();
@@ -111,20 +163,11 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
-    plan.settings = settings(options, respondent.info());
+    plan.settings = settings(options, model);
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    let task = RunTask {
-        dir: &dir,
-        plan,
-        set: set.as_ref(),
-        probe: options.probe,
-        seed: options.seed,
-        images: &options.images,
-    };
-    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
-    Ok(Evaluation { dir, finished, summary: run.summary })
+    Ok(RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images })
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.
@@ -149,6 +192,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         })
     };
     settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
+    if let Some(bytes) = options.model.server.picture_bytes {
+        settings.insert("picture-bytes".to_owned(), Setting { value: bytes.into(), given: true });
+    }
     if options.model.load.pan_and_scan {
         settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
     }
@@ -242,6 +288,20 @@ pub struct RunTask<'a> {
     pub images: &'a ImageOptions,
 }
 
+impl RunTask<'_> {
+    /// Does something with the set and the loader as the model sees them, with a probe's other pictures.
+    fn seen<T>(&self, work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T) -> T {
+        let plain = self.images.loader();
+        match self.probe {
+            Some(probe) => work(
+                &ProbedSet::new(self.set, probe, self.seed),
+                &ProbedLoader { of: &plain, probe, seed: self.seed },
+            ),
+            None => work(self.set, &plain),
+        }
+    }
+}
+
 /// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
 /// loader and answerer come together.
 ///
@@ -253,14 +313,21 @@ pub fn run_and_score(
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
 ) -> Result<(Finished, ScoredRun), AppError> {
+    task.seen(|set, loader| {
+        let finished = run(task, respondent, set, loader, listener)?;
+        Ok((finished, scorer.score(task.dir, Some(set), loader, listener)?))
+    })
+}
+
+/// Answers what the run has not answered yet.
+fn run(
+    task: &RunTask<'_>,
+    respondent: Respondent<'_>,
+    set: &dyn Dataset,
+    loader: &dyn MediaLoader,
+    listener: &dyn Listener,
+) -> Result<Finished, AppError> {
     let plain = task.images.loader();
-    let probed = task.probe.map(|probe| {
-        (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
-    });
-    let (set, loader): (&dyn Dataset, &dyn MediaLoader) = match &probed {
-        Some((set, loader)) => (set, loader),
-        None => (task.set, &plain),
-    };
     let (mut direct, mut rethink, mut segment);
     let answerer: &mut dyn Answerer = match respondent {
         Respondent::Model(model) => {
@@ -284,9 +351,8 @@ pub fn run_and_score(
         }
     };
     let mut progress = RunProgress::new(listener);
-    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress)
-        .step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress);
+    // Also where it ended early, so that what is said about it does not stand behind a bar.
     listener.end();
-    let run = scorer.score(task.dir, Some(set), loader, listener)?;
-    Ok((finished, run))
+    finished.step(|| format!("the run in {} could not be done", task.dir.display()))
 }

@@ -28,6 +28,7 @@
 //! ```
 
 pub mod ask;
+pub mod batch;
 pub mod compare;
 pub mod data;
 pub mod deidentify;
@@ -55,6 +56,7 @@ pub mod replies;
 pub mod rethink;
 pub mod score;
 pub mod segment;
+pub mod served;
 pub mod similarity;
 pub mod view;
 

@@ -1,4 +1,4 @@
-//! `loupe eval --data SET=DIR --model DIR`
+//! `loupe eval --data SET=DIR --model DIR|URL`
 
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
@@ -105,7 +105,13 @@ fn simulated(name: &str) -> Result<Simulated, String> {
 }
 
 impl Args {
-    fn options(&self) -> Result<EvaluateOptions> {
+    /// Is a model named?
+    pub(crate) fn has_model(&self) -> bool {
+        self.model.model.is_some()
+    }
+
+    /// As a plain option.
+    pub(crate) fn options(&self) -> Result<EvaluateOptions> {
         let way = match (self.segment, self.rethink.options(self.limits.seed)) {
             (Some(prompt), _) => AnswerWay::Segment(prompt),
             (None, Some(rethink)) => AnswerWay::Rethink(rethink),

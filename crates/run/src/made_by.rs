@@ -96,6 +96,10 @@ impl MadeBy {
                 let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
                 checkpoint.device = kind;
             }
+            // A server moves from one machine to another; what it is stands beside its address.
+            if let Provenance::Served { url, .. } = &mut made_by.model.from {
+                url.clear();
+            }
             if extend {
                 made_by.selection = Selection::default();
             }
