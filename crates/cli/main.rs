@@ -1,12 +1,15 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
-//! ran but some items failed or a gate was not met, 2 when it could not run.
+//! ran but some items failed or a gate was not met, 2 when it could not run, 75 when it could not run now, and 128 + n
+//! when signal n ended it.
 
 mod args;
 mod commands;
 mod invocation;
 mod printer;
+mod signals;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use loupe_app::AppError;
 use printer::{Ended, Printer};
 use std::process::ExitCode;
 
@@ -31,6 +34,11 @@ struct Cli {
     quiet: bool,
 }
 
+/// Could not run, however often it is tried.
+const NEVER: u8 = 2;
+/// Could not run now; a scheduler may try again (`EX_TEMPFAIL` of sysexits.h).
+const NOT_NOW: u8 = 75;
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
@@ -39,6 +47,7 @@ enum Command {
     Embed(commands::embed::Args),
     Eval(commands::eval::Args),
     Score(commands::score::Args),
+    Merge(commands::merge::Args),
     Compare(commands::compare::Args),
     Leaderboard(commands::leaderboard::Args),
     Inspect(commands::inspect::Args),
@@ -78,6 +87,7 @@ fn main() -> ExitCode {
         Command::Embed(args) => commands::embed::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
+        Command::Merge(args) => commands::merge::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
         Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
@@ -96,11 +106,14 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFailures) => ExitCode::from(1),
+        Ok(Ended::Stopped(signal)) => ExitCode::from(signal.saturating_add(128)),
         // The reader of a pipe has left: nobody is there to be told.
         Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
-            ExitCode::from(2)
+            let may_pass =
+                error.chain().any(|e| e.downcast_ref::<AppError>().is_some_and(AppError::may_pass));
+            ExitCode::from(if may_pass { NOT_NOW } else { NEVER })
         }
     }
 }

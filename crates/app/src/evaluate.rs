@@ -12,13 +12,13 @@ use loupe_core::{
 };
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
-use loupe_run::{Plan, Setting};
+use loupe_run::{Plan, RunFolder, Setting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection, damaged_lines};
+pub use loupe_run::{Finished, Invocation, Selection, Shard, damaged_lines, scheduled_shard};
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +55,8 @@ pub struct EvaluateOptions {
     pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
+    /// Only this part of the run; it is scored once all are merged.
+    pub shard: Option<Shard>,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -76,8 +78,10 @@ pub struct Evaluation {
     pub dir: PathBuf,
     /// How it ended.
     pub finished: Finished,
-    /// Its figures.
-    pub summary: Summary,
+    /// Its figures; none where the run was stopped, or is a shard.
+    pub summary: Option<Summary>,
+    /// Items of the whole folder that have no reply but a failure.
+    pub failures: usize,
 }
 
 /// Runs, or resumes, and scores. Names are checked before any weights are read.
@@ -100,7 +104,8 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     let dir = options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
         let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
-        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, respondent.info().name))
+        let shard = options.shard.map_or_else(String::new, |s| format!(".{}-of-{}", s.index, s.count));
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, respondent.info().name))
     });
     let mut plan = Plan::new(template);
     plan.limits = options.limits.clone();
@@ -111,6 +116,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
+    plan.shard = options.shard;
     plan.settings = settings(options, respondent.info());
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
@@ -124,7 +130,8 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
         images: &options.images,
     };
     let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
-    Ok(Evaluation { dir, finished, summary: run.summary })
+    let failures = RunFolder::open_any(&dir)?.failures()?;
+    Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.
@@ -243,7 +250,7 @@ pub struct RunTask<'a> {
 }
 
 /// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
-/// loader and answerer come together.
+/// loader and answerer come together. A run that was stopped, and a part of one, is not scored.
 ///
 /// # Errors
 /// When the folder cannot be written, holds another run, or cannot be scored.
@@ -252,7 +259,7 @@ pub fn run_and_score(
     respondent: Respondent<'_>,
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
-) -> Result<(Finished, ScoredRun), AppError> {
+) -> Result<(Finished, Option<ScoredRun>), AppError> {
     let plain = task.images.loader();
     let probed = task.probe.map(|probe| {
         (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
@@ -284,9 +291,15 @@ pub fn run_and_score(
         }
     };
     let mut progress = RunProgress::new(listener);
-    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress)
-        .step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress);
+    listener.may_be_stopped(false);
     listener.end();
+    let finished = finished.step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    // What came after the last prompt was given out counts too.
+    let stopped = finished.stopped || !listener.go_on();
+    if stopped || task.plan.shard.is_some() {
+        return Ok((Finished { stopped, ..finished }, None));
+    }
     let run = scorer.score(task.dir, Some(set), loader, listener)?;
-    Ok((finished, run))
+    Ok((finished, Some(run)))
 }

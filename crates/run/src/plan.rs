@@ -1,6 +1,7 @@
 //! What is to be run.
 
 use crate::session::Invocation;
+use crate::shard::Shard;
 use crate::templates::PromptTemplate;
 use loupe_core::{DecodeLimits, GenerationLimits};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub struct Plan {
     /// Names of files and folders stay out of the run folder: images are called by sample and number, and where they lie is not
     /// said. Whoever opens the folder needs the dataset to see them.
     pub hide_names: bool,
+    /// Only the samples of this part of the run; `selection` chooses before.
+    pub shard: Option<Shard>,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
@@ -75,6 +78,7 @@ impl Plan {
             picture_bytes: 1 << 30,
             retry_failed: false,
             hide_names: false,
+            shard: None,
             extend: false,
             image_limits: None,
             notes: Vec::new(),

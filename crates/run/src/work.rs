@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::resume::{Allowed, enter};
 use crate::sample_line::SampleLine;
 use crate::session::Session;
+use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::ask::Sampling;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
@@ -125,12 +126,17 @@ pub fn run(
         settings: plan.settings.clone(),
         image_limits: plan.image_limits,
         notes: answerer.model().notes().iter().chain(&plan.notes).cloned().collect(),
+        shard: plan.shard.map(|shard| ShardRecord { shard, whole: WholeSamples::default() }),
         data_root: dataset.root().and_then(|root| std::path::absolute(root).ok()),
         sessions: Vec::new(),
     };
     let mut order = Order::default();
     let mut lines = select(dataset, plan)?
-        .inspect(|line| order.add(line))
+        .inspect(|line| {
+            if plan.shard.is_none_or(|shard| shard.holds(line)) {
+                order.add(line);
+            }
+        })
         .map(|line| if plan.hide_names { without_places(&line) } else { line });
     let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
     let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
@@ -149,7 +155,7 @@ pub fn run(
     progress.started(finished.total, finished.already);
     let at_work = !todo.is_empty();
     if at_work {
-        folder.made_by.sessions.push(Session::begin(&plan.invocation));
+        folder.made_by.sessions.push(Session::begin(&plan.invocation, plan.shard));
         folder.write()?;
     }
     let ledger = RefCell::new(Ledger {

@@ -77,7 +77,7 @@ fn made(
     let task = RunTask { dir, plan, set, probe, seed: 3, images: &images };
     let options = ScoreOptions::default();
     let (finished, run) = run_and_score(&task, respondent, &options.scorer().unwrap(), listener).unwrap();
-    (finished, run.summary)
+    (finished, run.unwrap().summary)
 }
 
 fn lines(dir: &Path) -> Vec<ReplyLine> {

@@ -7,6 +7,7 @@ mod hidden;
 mod kill;
 mod record;
 mod resume;
+mod shards;
 mod templates;
 
 use loupe_core::sample::Outcome;
