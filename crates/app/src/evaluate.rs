@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection, Shard, damaged_lines, scheduled_shard};
+pub use loupe_run::{Draw, Finished, Invocation, Selection, Shard, TagValue, damaged_lines, scheduled_shard};
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]

@@ -10,8 +10,8 @@ use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
 use loupe_app::evaluate::{
-    AnswerWay, EvaluateOptions, Evaluation, Finished, Probe, Selection, Shard, Simulated, damaged_lines,
-    evaluate, scheduled_shard,
+    AnswerWay, Draw, EvaluateOptions, Evaluation, Finished, Probe, Selection, Shard, Simulated, TagValue,
+    damaged_lines, evaluate, scheduled_shard,
 };
 use loupe_app::open::DataOptions;
 use loupe_core::GenerationLimits;
@@ -48,6 +48,15 @@ pub(crate) struct Args {
     /// Only the sample with this id; may be given several times.
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
+
+    /// Only the samples with this tag, such as `organ=CHEST`; may be given several times: of each tag that is named, one of the
+    /// values.
+    #[arg(long = "where", value_name = "TAG=VALUE")]
+    tags: Vec<TagValue>,
+
+    /// Only N samples, drawn at random by --seed from those that fit; a larger N holds those of a smaller one.
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
 
     /// Replies per sample; with a temperature, reply k draws with seed + k.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = sensible_count)]
@@ -165,7 +174,12 @@ impl Args {
             data: DataOptions::parse(&self.data, self.split.as_deref())?,
             output: self.output.clone(),
             template: self.prompt.clone(),
-            selection: Selection { limit: self.limit, ids: self.ids.clone() },
+            selection: Selection {
+                limit: self.limit,
+                ids: self.ids.clone(),
+                tags: self.tags.clone(),
+                sample: self.sample.map(|n| Draw { n, seed: self.limits.seed }),
+            },
             rollouts: self.rollouts,
             probe: self.probe,
             seed: self.limits.seed,

@@ -6,6 +6,7 @@ use crate::templates::PromptTemplate;
 use loupe_core::{DecodeLimits, GenerationLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// Which samples of the dataset take part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,44 @@ pub struct Selection {
     /// Only these, in dataset order; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// Only those with these tags: of each tag that is named, one of the values. All when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<TagValue>,
+    /// Only so many of those, drawn at random; before `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Draw>,
+}
+
+/// A tag with a value that samples may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagValue {
+    /// Name of the tag.
+    pub tag: String,
+    /// Its value, to the letter.
+    pub value: String,
+}
+
+impl FromStr for TagValue {
+    type Err = String;
+
+    /// From `tag=value`.
+    fn from_str(words: &str) -> Result<Self, String> {
+        match words.split_once('=') {
+            Some((tag, value)) if !tag.is_empty() => {
+                Ok(Self { tag: tag.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(format!("{words:?} is not of the form tag=value, such as organ=CHEST")),
+        }
+    }
+}
+
+/// Some of many, drawn at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// How many.
+    pub n: usize,
+    /// Seed: the same one draws the same, and more of it holds less of it.
+    pub seed: u64,
 }
 
 /// An argument of the command for the record.

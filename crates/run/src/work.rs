@@ -11,6 +11,7 @@ use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
 use crate::resume::{Allowed, enter};
 use crate::sample_line::SampleLine;
+use crate::select::{PANICKED, sample, select};
 use crate::session::Session;
 use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::ask::Sampling;
@@ -18,11 +19,11 @@ use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Spot, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -64,9 +65,6 @@ pub struct Finished {
     /// What this call took.
     pub effort: Effort,
 }
-
-/// Why an item has no reply after a panic.
-const PANICKED: &str = "the program failed on this item in a way that it should not; please report it";
 
 /// A reply to make: which item, and where its images stand in the order of work.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +129,7 @@ pub fn run(
         sessions: Vec::new(),
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?
+    let mut lines = select(dataset, &plan.selection)?
         .inspect(|line| {
             if plan.shard.is_none_or(|shard| shard.holds(line)) {
                 order.add(line);
@@ -232,47 +230,6 @@ fn fill(
         }
     });
     ledger.borrow_mut().settle();
-}
-
-/// The samples that take part, in dataset order; one at a time, as images may be in memory.
-fn select<'a>(
-    dataset: &'a dyn Dataset,
-    plan: &'a Plan,
-) -> Result<impl Iterator<Item = SampleLine> + 'a, RunError> {
-    let wanted: BTreeSet<&str> = plan.selection.ids.iter().map(String::as_str).collect();
-    if !wanted.is_empty() {
-        let mut unknown = wanted.clone();
-        for row in 0..dataset.len() {
-            if let Ok(sample) = dataset.get(row) {
-                unknown.remove(sample.id.as_str());
-            }
-        }
-        if let Some(first) = unknown.first() {
-            return Err(RunError::Empty(format!(
-                "no sample has the id {first:?} ({} of the ids are unknown)",
-                unknown.len()
-            )));
-        }
-    }
-    let all = (0..dataset.len()).map(|row| match sample(dataset, row) {
-        Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
-        Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
-    });
-    let chosen = all.filter(move |line| {
-        wanted.is_empty() || line.sample.as_ref().is_some_and(|s| wanted.contains(s.id.as_str()))
-    });
-    Ok(chosen.take(plan.selection.limit.unwrap_or(usize::MAX)))
-}
-
-/// A row of the dataset; one that its reader panics at is an error like another.
-fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
-    caught(|| dataset.get(row)).unwrap_or_else(|| {
-        Err(DataError::Row {
-            file: dataset.info().name.clone(),
-            at: Spot::Row(row + 1),
-            problem: PANICKED.to_owned(),
-        })
-    })
 }
 
 /// The order of work: samples that share their first image side by side, in order of first appearance.

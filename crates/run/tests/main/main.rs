@@ -7,6 +7,7 @@ mod hidden;
 mod kill;
 mod record;
 mod resume;
+mod selection;
 mod shards;
 mod templates;
 
