@@ -6,19 +6,24 @@ use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
 use crate::score::{ScoreOptions, Scorer};
 use crate::segment::{LastMask, SegmenterAnswerer};
+use loupe_core::files::read_text_at_most;
 use loupe_core::{
     Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, Target,
     VisionLanguageModel,
 };
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
-use loupe_run::{Plan, RunFolder, Setting};
+use loupe_run::templates::PromptTemplate;
+use loupe_run::{Examples, Plan, RunFolder, Setting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
 pub use loupe_run::{Draw, Finished, Invocation, Selection, Shard, TagValue, damaged_lines, scheduled_shard};
+
+/// Most bytes of a file with a prompt template.
+const TEMPLATE_BYTES: u64 = 1 << 20;
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,10 @@ pub struct EvaluateOptions {
     pub output: Option<PathBuf>,
     /// Name of the prompt template.
     pub template: String,
+    /// A template from a file in its place.
+    pub template_file: Option<PathBuf>,
+    /// Questions of another split with their answers, shown before each question.
+    pub examples: Option<ExampleOptions>,
     /// Which samples.
     pub selection: Selection,
     /// Replies per sample.
@@ -71,6 +80,15 @@ pub struct EvaluateOptions {
     pub invocation: Invocation,
 }
 
+/// Examples before each question, drawn by the seed of the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleOptions {
+    /// How many.
+    pub n: usize,
+    /// Split of the same set from which they are drawn.
+    pub split: String,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
@@ -90,12 +108,13 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    let template = loupe_run::templates::by_name(&options.template)?;
+    let template = options.template()?;
     let scorer = options.score.scorer()?;
     let set = options.data.open()?;
     if let AnswerWay::Segment(_) = options.way {
         need_masks(set.as_ref())?;
     }
+    let examples = options.draw_examples(set.as_ref())?;
     let mut model = OpenRespondent::open(options)?;
     let respondent = model.respondent();
     let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
@@ -107,7 +126,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
         let shard = options.shard.map_or_else(String::new, |s| format!(".{}-of-{}", s.index, s.count));
         PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, respondent.info().name))
     });
-    let mut plan = Plan::new(template);
+    let mut plan = Plan { examples, ..Plan::new(template) };
     plan.limits = options.limits.clone();
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
@@ -132,6 +151,31 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
     let failures = RunFolder::open_any(&dir)?.failures()?;
     Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
+}
+
+impl EvaluateOptions {
+    fn template(&self) -> Result<PromptTemplate, AppError> {
+        let Some(path) = &self.template_file else {
+            return Ok(loupe_run::templates::by_name(&self.template)?);
+        };
+        let text = read_text_at_most(path, TEMPLATE_BYTES)
+            .step(|| format!("the prompt template {} could not be read", path.display()))?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        PromptTemplate::own(&name, &text).map_err(|why| AppError::input(format!("{}: {why}", path.display())))
+    }
+
+    /// Examples about none of the pictures or patients that are asked about.
+    fn draw_examples(&self, set: &dyn Dataset) -> Result<Examples, AppError> {
+        let Some(ExampleOptions { n, split }) = &self.examples else { return Ok(Examples::default()) };
+        let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
+        if from.info().split == set.info().split {
+            return Err(AppError::input(format!(
+                "examples would be drawn from the split that is asked about, {split:?}; --examples-from names another one"
+            )));
+        }
+        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
+        Ok(Examples::draw(from.as_ref(), *n, self.seed, &asked, &self.images.loader())?)
+    }
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.

@@ -10,8 +10,8 @@ use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
 use loupe_app::evaluate::{
-    AnswerWay, Draw, EvaluateOptions, Evaluation, Finished, Probe, Selection, Shard, Simulated, TagValue,
-    damaged_lines, evaluate, scheduled_shard,
+    AnswerWay, Draw, EvaluateOptions, Evaluation, ExampleOptions, Finished, Probe, Selection, Shard,
+    Simulated, TagValue, damaged_lines, evaluate, scheduled_shard,
 };
 use loupe_app::open::DataOptions;
 use loupe_core::GenerationLimits;
@@ -40,6 +40,18 @@ pub(crate) struct Args {
     /// Prompt template: the words around each question (see `loupe list prompts`).
     #[arg(long, default_value = "loupe")]
     prompt: String,
+
+    /// A prompt template of your own in place of one by name: a minijinja file (see docs/guides/prompts.md).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "segment"])]
+    template: Option<PathBuf>,
+
+    /// Show N questions with their answers before each question, drawn by --seed from another split.
+    #[arg(long, value_name = "N", conflicts_with_all = ["rethink", "segment"])]
+    examples: Option<usize>,
+
+    /// Split that examples are drawn from.
+    #[arg(long, value_name = "SPLIT", default_value = "train", requires = "examples")]
+    examples_from: String,
 
     /// Only the first N samples.
     #[arg(long, value_name = "N")]
@@ -174,6 +186,8 @@ impl Args {
             data: DataOptions::parse(&self.data, self.split.as_deref())?,
             output: self.output.clone(),
             template: self.prompt.clone(),
+            template_file: self.template.clone(),
+            examples: self.examples.map(|n| ExampleOptions { n, split: self.examples_from.clone() }),
             selection: Selection {
                 limit: self.limit,
                 ids: self.ids.clone(),

@@ -7,7 +7,7 @@ use crate::sample_line::SampleLine;
 use crate::seal::{Seal, seal, seal_of_file, sealed_file};
 use loupe_core::files::open_regular;
 use loupe_core::sample::Outcome;
-use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry};
+use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry, Turn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -29,6 +29,9 @@ pub struct ReplyLine {
     /// The pictures the model was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<PictureRecord>,
+    /// The prompt as it was sent, where the model was asked once: turns of words and of pictures by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt: Vec<Turn>,
 }
 
 fn is_zero(n: &usize) -> bool {

@@ -32,6 +32,7 @@
 
 mod effort;
 mod error;
+mod examples;
 mod files;
 mod folder;
 mod hidden;
@@ -40,8 +41,10 @@ mod log;
 mod made_by;
 mod media;
 mod merge;
+mod own_template;
 mod plan;
 pub mod probes;
+mod question_form;
 mod resume;
 mod sample_line;
 mod scheduler;
@@ -55,11 +58,13 @@ mod work;
 
 pub use effort::Effort;
 pub use error::RunError;
+pub use examples::{Example, ExampleRecord, Examples};
 pub use files::replace;
 pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint};
 pub use import::{ImportSource, import};
 pub use made_by::MadeBy;
 pub use merge::{Merged, merge};
+pub use own_template::OwnTemplate;
 pub use plan::{Draw, Plan, Selection, Setting, TagValue};
 pub use sample_line::SampleLine;
 pub use scheduler::{ScheduledShard, scheduled_shard};

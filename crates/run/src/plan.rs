@@ -1,5 +1,6 @@
 //! What is to be run.
 
+use crate::examples::Examples;
 use crate::session::Invocation;
 use crate::shard::Shard;
 use crate::templates::PromptTemplate;
@@ -71,6 +72,8 @@ pub struct Setting {
 pub struct Plan {
     /// How samples become prompts.
     pub template: PromptTemplate,
+    /// Questions with their answers, shown before each question.
+    pub examples: Examples,
     /// Bounds and choices of generation.
     pub limits: GenerationLimits,
     /// Which samples.
@@ -108,6 +111,7 @@ impl Plan {
     pub fn new(template: PromptTemplate) -> Self {
         Self {
             template,
+            examples: Examples::default(),
             limits: GenerationLimits::default(),
             selection: Selection::default(),
             rollouts: 1,

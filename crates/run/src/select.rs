@@ -46,7 +46,7 @@ pub(crate) fn select<'a>(
 
 /// Where a sample stands in the order of a draw. It follows from seed and id alone, so that a larger draw holds a smaller one, and other
 /// rows change nothing.
-fn rank(seed: u64, id: &str) -> [u8; 32] {
+pub(crate) fn rank(seed: u64, id: &str) -> [u8; 32] {
     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(id).finalize().into()
 }
 

@@ -19,7 +19,7 @@ use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Turn, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
@@ -118,7 +118,7 @@ pub fn run(
         samples_sha256: String::new(),
         model: answerer.model().clone(),
         strategy: answerer.strategy(),
-        prompt: serde_json::to_value(&plan.template).unwrap_or(Value::Null),
+        prompt: prompt_record(plan),
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
         settings: plan.settings.clone(),
@@ -290,13 +290,25 @@ fn prepare(
                 Some(Ok(shown)) => {
                     let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
                     let id = sample.id.clone();
-                    let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
-                    Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+                    let limits = limits(&plan.limits, unit.rollout);
+                    let ask = plan.template.ask(&sample, shown, limits, &plan.examples.shown);
+                    let work = ask.map(|ask| Box::new(Work { sample, ask }));
+                    Ready { unit: *unit, id, work, pictures: records }
                 }
             },
         });
     }
     out
+}
+
+/// The template with its words, and the examples, where there are any.
+fn prompt_record(plan: &Plan) -> Value {
+    let mut prompt = serde_json::to_value(&plan.template).unwrap_or(Value::Null);
+    if let (Value::Object(fields), false) = (&mut prompt, plan.examples.shown.is_empty()) {
+        let examples = serde_json::to_value(&plan.examples.record).unwrap_or(Value::Null);
+        fields.insert("examples".to_owned(), examples);
+    }
+    prompt
 }
 
 /// Each rollout draws from its own seed, whatever batch it falls into.
@@ -328,6 +340,7 @@ struct Asked {
     unit: Unit,
     id: String,
     pictures: Vec<PictureRecord>,
+    prompt: Vec<Turn>,
     company: bool,
 }
 
@@ -347,7 +360,9 @@ impl Ledger<'_> {
 
     /// Gives a prompt out, or records why it cannot be.
     fn take(&mut self, ready: Ready) -> Option<(u64, Box<Work>)> {
-        let mut asked = Asked { unit: ready.unit, id: ready.id, pictures: ready.pictures, company: false };
+        let (unit, id, pictures) = (ready.unit, ready.id, ready.pictures);
+        let prompt = ready.work.as_ref().map(|work| work.ask.turns.clone()).unwrap_or_default();
+        let mut asked = Asked { unit, id, pictures, prompt, company: false };
         match ready.work {
             Err(failure) => {
                 self.record(asked, Answer::single(Err(failure)));
@@ -392,9 +407,11 @@ impl Ledger<'_> {
             self.finished.effort.add(&reply.counts);
         }
         let failed = matches!(outcome, Outcome::Failed(_));
-        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
-        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures };
+        // Rounds have their own prompts on record, and segmenters are asked no words.
+        let prompt = if answer.record.is_single() { asked.prompt } else { Vec::new() };
+        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
+        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures, prompt };
         match self.log.append(&line) {
             Err(error) => self.error = Some(error),
             Ok(()) => {
