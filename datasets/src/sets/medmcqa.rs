@@ -5,7 +5,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{ParquetSet, Root, Row, Split, option_columns, sample};
+use crate::read::{ParquetSet, Root, Row, Split, numbered, option_columns, sample};
 use loupe_core::{DataError, Sample, Target};
 
 pub(super) static ENTRY: SetEntry = SetEntry {
@@ -43,12 +43,7 @@ fn sample_of(root: &Root, row: &Row, first: usize) -> Result<Sample, DataError> 
     let choices = option_columns(root, row, columns.map(|(letter, name)| (letter, row.get(name))));
     let target = match row.get("cop").as_deref() {
         None | Some("-1") => Target::Unknown,
-        Some(number) => {
-            let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(first));
-            let letter = place.and_then(|place| columns.get(place)).map(|(letter, _)| *letter);
-            let there = letter.filter(|letter| choices.iter().any(|c| c.letter == *letter));
-            Target::Choice(there.ok_or_else(|| row.error("\"cop\" is the number of no option"))?)
-        }
+        Some(_) => numbered(row, &choices, "cop", first)?,
     };
     let id = row.get("id").unwrap_or_else(|| row.place());
     Ok(Sample {

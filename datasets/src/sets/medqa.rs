@@ -36,9 +36,11 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let four = if split.has("five") { None } else { ParquetSet::find(root, name)? };
     let rows = match four {
         Some(set) => set.rows(&[])?,
-        None if split.has("five") => {
-            root.rows(&[&format!("questions/US/{name}.jsonl"), &format!("US/{name}.jsonl"), &format!("{name}.jsonl")])?
-        }
+        None if split.has("five") => root.rows(&[
+            &format!("questions/US/{name}.jsonl"),
+            &format!("US/{name}.jsonl"),
+            &format!("{name}.jsonl"),
+        ])?,
         None => {
             let file = format!("phrases_no_exclude_{name}.jsonl");
             root.rows(&[&format!("questions/US/4_options/{file}"), &format!("US/4_options/{file}"), &file])?
@@ -49,9 +51,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
 
 fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let choices = choices(root, row)?;
-    let answer = row
-        .any(&["answer_idx", "answer"])
-        .ok_or_else(|| row.error("\"answer_idx\" is missing or empty"))?;
+    let answer =
+        row.any(&["answer_idx", "answer"]).ok_or_else(|| row.error("\"answer_idx\" is missing or empty"))?;
     let id = row.get("id").unwrap_or_else(|| row.place());
     Ok(Sample {
         question: row.need("question")?,

@@ -4,7 +4,7 @@
 
 use crate::entry::{Known, SetEntry};
 use crate::listed::Listed;
-use crate::read::{ParquetSet, Root, Row, Split, chosen, options, sample};
+use crate::read::{ParquetSet, Root, Row, Split, numbered, options, sample};
 use loupe_core::{DataError, Sample};
 
 const SUBJECTS: &[&str] = &[
@@ -55,7 +55,7 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
     let id = format!("{subject}:{}", row.index);
     Ok(Sample {
         question: row.need("question")?,
-        target: chosen(row, &choices, &row.need("answer")?)?,
+        target: numbered(row, &choices, "answer", 0)?,
         choices,
         group: id.clone(),
         tags: [("subject".to_owned(), subject)].into(),

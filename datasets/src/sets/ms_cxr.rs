@@ -37,7 +37,9 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
             }
         };
         if split.name != "all" {
-            let of = row.get("split").ok_or_else(|| row.error("there is no \"split\"; --split all reads every row"));
+            let of = row
+                .get("split")
+                .ok_or_else(|| row.error("there is no \"split\"; --split all reads every row"));
             match of {
                 Ok(name) if name != split.name => continue,
                 Ok(_) => {}
@@ -69,10 +71,13 @@ fn one(root: &Root, row: &Row) -> Result<Annotated, DataError> {
     if let (Some(width), Some(height)) = (whole("image_width")?, whole("image_height")?) {
         media.stated_size = Some([width, height]);
     }
-    let at = ["x", "y", "w", "h"].map(|name| row.number(name)?.ok_or_else(|| row.error(format!("{name:?} is missing"))));
+    let at = ["x", "y", "w", "h"]
+        .map(|name| row.number(name)?.ok_or_else(|| row.error(format!("{name:?} is missing"))));
     let at = match at {
         [Ok(x), Ok(y), Ok(w), Ok(h)] => values::xywh([x, y, w, h]).map_err(|problem| row.error(problem)),
-        [a, b, c, d] => Err([a, b, c, d].into_iter().find_map(Result::err).unwrap_or_else(|| row.error("no box"))),
+        [a, b, c, d] => {
+            Err([a, b, c, d].into_iter().find_map(Result::err).unwrap_or_else(|| row.error("no box")))
+        }
     };
     // pNN/pSUBJECT/sSTUDY
     let patient = path.split('/').find(|part| part.len() > 3 && part.starts_with('p'));

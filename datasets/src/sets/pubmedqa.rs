@@ -47,7 +47,8 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
         _ => None,
     };
     let name: Arc<str> = file.into();
-    let rows = all.into_iter().enumerate().filter(|(_, (id, _))| wanted.as_ref().is_none_or(|w| w.contains_key(id)));
+    let rows =
+        all.into_iter().enumerate().filter(|(_, (id, _))| wanted.as_ref().is_none_or(|w| w.contains_key(id)));
     let rows = rows.map(|(index, (id, value))| {
         let mut row = Row::new(&name, index, value)?;
         row.fields.insert("pubid".to_owned(), Value::String(id));
@@ -71,12 +72,15 @@ fn sample_of(row: &Row) -> Result<Sample, DataError> {
     if contexts.is_empty() {
         return Err(row.error("\"CONTEXTS\" is missing or empty"));
     }
-    let question = row.any(&["QUESTION", "question"]).ok_or_else(|| row.error("\"QUESTION\" is missing or empty"))?;
+    let question =
+        row.any(&["QUESTION", "question"]).ok_or_else(|| row.error("\"QUESTION\" is missing or empty"))?;
     let target = match row.get("final_decision") {
         None => Target::Unknown,
         Some(said) => {
             let letter = ANSWERS.iter().zip('A'..).find(|(answer, _)| said.eq_ignore_ascii_case(answer));
-            Target::Choice(letter.ok_or_else(|| row.error("\"final_decision\" is none of yes, no and maybe"))?.1)
+            Target::Choice(
+                letter.ok_or_else(|| row.error("\"final_decision\" is none of yes, no and maybe"))?.1,
+            )
         }
     };
     let id = row.need("pubid")?;

@@ -53,7 +53,11 @@ fn sample_of(root: &Root, row: &Row) -> Result<Sample, DataError> {
         target: chosen(row, &choices, &row.need("correct_answer")?)?,
         choices,
         group: row.get("study_id").unwrap_or_else(|| id.clone()),
-        tags: row.tags(&[("task_name", "question_type"), ("category", "category"), ("subcategory", "subcategory")]),
+        tags: row.tags(&[
+            ("task_name", "question_type"),
+            ("category", "category"),
+            ("subcategory", "subcategory"),
+        ]),
         ..sample(id)
     })
 }

@@ -22,7 +22,10 @@ fn medqa_with_four_and_with_five_options() {
     ]);
     let four = &samples("medqa", dir.path(), "test")[0];
     assert_eq!(letters(four), "A=Ibuprofen B=Aspirin C=None D=Both ");
-    assert_eq!((four.target.clone(), four.tag("step"), four.media.len()), (Target::Choice('B'), Some("step1"), 0));
+    assert_eq!(
+        (four.target.clone(), four.tag("step"), four.media.len()),
+        (Target::Choice('B'), Some("step1"), 0)
+    );
     let five = open("medqa", dir.path(), "test:five");
     assert_eq!(five.get(0).unwrap().target, Target::Choice('E'));
     assert!(five.get(1).unwrap_err().to_string().contains("option C"));
@@ -35,7 +38,10 @@ fn medmcqa_counts_options_from_one_in_its_own_files() {
             "dev.json",
             "{\"id\": \"x1\", \"question\": \"Where?\", \"opa\": \"Heart\", \"opb\": \"Lung\", \"opc\": \"Liver\", \"opd\": \"Skin\", \"cop\": 4, \"choice_type\": \"single\", \"subject_name\": \"Anatomy\"}\n{\"id\": \"x2\", \"question\": \"Where?\", \"opa\": \"Heart\", \"opb\": \"Lung\", \"opc\": \"Liver\", \"opd\": \"Skin\", \"cop\": 0}\n",
         ),
-        ("test.json", "{\"id\": \"t1\", \"question\": \"What?\", \"opa\": \"1\", \"opb\": \"2\", \"opc\": \"3\", \"opd\": \"4\"}\n"),
+        (
+            "test.json",
+            "{\"id\": \"t1\", \"question\": \"What?\", \"opa\": \"1\", \"opb\": \"2\", \"opc\": \"3\", \"opd\": \"4\"}\n",
+        ),
     ]);
     let set = open("medmcqa", dir.path(), "validation");
     let first = set.get(0).unwrap();
@@ -81,9 +87,15 @@ fn medxpertqa_text_and_medbullets() {
         ("medbullets/medbullets_op4.csv", "question,opa,opb,opc,opd,answer_idx,answer\nWhat?,a,b,c,d,C,c\n"),
     ]);
     let text = &samples("medxpertqa-text", dir.path(), "test")[0];
-    assert_eq!((text.question.as_str(), text.target.clone(), text.tag("organ")), ("Which?", Target::Choice('B'), Some("Skeletal")));
+    assert_eq!(
+        (text.question.as_str(), text.target.clone(), text.tag("organ")),
+        ("Which?", Target::Choice('B'), Some("Skeletal"))
+    );
     let five = &samples("medbullets", dir.path(), "op5")[0];
-    assert_eq!((five.choices.len(), five.target.clone(), five.question.as_str()), (5, Target::Choice('E'), "A man, 50, …"));
+    assert_eq!(
+        (five.choices.len(), five.target.clone(), five.question.as_str()),
+        (5, Target::Choice('E'), "A man, 50, …")
+    );
     let four = &samples("medbullets", dir.path(), "op4")[0];
     assert_eq!((four.choices.len(), four.target.clone()), (4, Target::Choice('C')));
 }
@@ -110,12 +122,18 @@ fn medbookvqa_and_rexvqa_have_their_letters_and_images() {
     let set = open("medbookvqa", dir.path(), "test");
     let book = set.get(0).unwrap();
     assert_eq!(letters(&book), "A=A nerve B=Fat C=A cyst D=A vein ");
-    assert_eq!((book.target.clone(), super::images(dir.path(), &book)), (Target::Choice('C'), vec!["figures/1.png".to_owned()]));
+    assert_eq!(
+        (book.target.clone(), super::images(dir.path(), &book)),
+        (Target::Choice('C'), vec!["figures/1.png".to_owned()])
+    );
     assert!(set.get(1).unwrap_err().to_string().contains("the letter A"));
     let set = open("rexvqa", dir.path(), "test");
     let first = set.get(0).unwrap();
     assert_eq!(super::images(dir.path(), &first), ["deid_png/a/1.png", "deid_png/a/2.png"]);
-    assert_eq!((letters(&first).as_str(), first.target.clone(), first.group.as_str()), ("A=Yes B=No C=Left D=Right ", Target::Choice('B'), "s1"));
+    assert_eq!(
+        (letters(&first).as_str(), first.target.clone(), first.group.as_str()),
+        ("A=Yes B=No C=Left D=Right ", Target::Choice('B'), "s1")
+    );
     assert!(set.get(1).is_err(), "a path never leaves the folder");
     assert!(set.get(2).unwrap_err().to_string().contains("names no image"));
 }
@@ -135,7 +153,10 @@ fn ms_cxr_gathers_the_boxes_of_a_phrase() {
     let all: Vec<_> = (0..set.len()).map(|row| set.get(row)).collect();
     let first = all[0].as_ref().unwrap();
     let Target::Boxes(boxes) = &first.target else { panic!("{:?}", first.target) };
-    assert_eq!((boxes.len(), boxes[1].label.as_str(), boxes[1].at.x0, boxes[1].at.x1), (2, "both bases", 100.0, 130.0));
+    assert_eq!(
+        (boxes.len(), boxes[1].label.as_str(), boxes[1].at.x0, boxes[1].at.x1),
+        (2, "both bases", 100.0, 130.0)
+    );
     assert_eq!((first.group.as_str(), first.media[0].stated_size), ("p10233088", Some([2544, 3056])));
     assert_eq!(all.iter().filter(|s| s.is_ok()).count(), 2);
     assert!(all[2].as_ref().unwrap_err().to_string().contains("\"w\" is missing"));
