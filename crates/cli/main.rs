@@ -1,11 +1,12 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
 //! ran but some items failed or a gate was not met, 2 when it could not run, 75 when it could not run now and may later
-//! (a server is down).
+//! (a server is down), and 128 + n when signal n ended it.
 
 mod args;
 mod commands;
 mod invocation;
 mod printer;
+mod signals;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use loupe_app::AppError;
@@ -16,9 +17,6 @@ use std::process::ExitCode;
 /// pages again, which took up to half of the time of reading one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Exit code of what could not be done now and may be done later (`EX_TEMPFAIL` of sysexits.h).
-const TRY_LATER: u8 = 75;
 
 /// Medical visual question answering, grounding and segmentation with scores that can be trusted.
 #[derive(Debug, Parser)]
@@ -36,6 +34,11 @@ struct Cli {
     quiet: bool,
 }
 
+/// Could not run, however often it is tried.
+const NEVER: u8 = 2;
+/// Could not run now; a scheduler may try again (`EX_TEMPFAIL` of sysexits.h).
+const NOT_NOW: u8 = 75;
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
@@ -47,6 +50,7 @@ enum Command {
     Eval(commands::eval::Args),
     Batch(commands::batch::Args),
     Score(commands::score::Args),
+    Merge(commands::merge::Args),
     Compare(commands::compare::Args),
     Leaderboard(commands::leaderboard::Args),
     Inspect(commands::inspect::Args),
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args, &mut out),
         Command::Batch(args) => commands::batch::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
+        Command::Merge(args) => commands::merge::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
         Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
@@ -112,9 +117,9 @@ fn main() -> ExitCode {
         Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
-            let transient = |e: &AppError| e.is_transient();
-            let later = error.chain().filter_map(|cause| cause.downcast_ref()).any(transient);
-            ExitCode::from(if later { TRY_LATER } else { 2 })
+            let may_pass =
+                error.chain().any(|e| e.downcast_ref::<AppError>().is_some_and(AppError::may_pass));
+            ExitCode::from(if may_pass { NOT_NOW } else { NEVER })
         }
     }
 }

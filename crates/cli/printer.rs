@@ -1,5 +1,6 @@
 //! The one place that writes to the terminal.
 
+use crate::signals::Signals;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loupe_app::Listener;
@@ -34,11 +35,24 @@ pub(crate) struct Printer {
     quiet: bool,
     /// What is under way.
     bar: Mutex<Option<ProgressBar>>,
+    /// Who asks it to end, where a command can end early.
+    signals: Option<Signals>,
 }
 
 impl Printer {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, bar: Mutex::new(None) }
+        Self { json, quiet, bar: Mutex::new(None), signals: None }
+    }
+
+    /// From now on signals end a run cleanly.
+    pub(crate) fn heed_signals(&mut self) -> Result<()> {
+        self.signals = Some(Signals::listen()?);
+        Ok(())
+    }
+
+    /// The signal that asked for an early end.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        self.signals.as_ref().and_then(Signals::came)
     }
 
     /// Text on stdout. Names, replies and contents of files come from others, so what would steer a terminal is
@@ -145,6 +159,16 @@ impl Listener for Printer {
         if let Some(bar) = &*self.bar() {
             bar.set_message(visible(words).into_owned());
         }
+    }
+
+    fn may_be_stopped(&self, now: bool) {
+        if let Some(signals) = &self.signals {
+            signals.wait(now);
+        }
+    }
+
+    fn go_on(&self) -> bool {
+        self.signal().is_none()
     }
 
     fn end(&self) {

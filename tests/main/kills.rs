@@ -19,6 +19,7 @@ const KINDS: &[(&str, [&[&str]; 2])] = &[
     ("rollouts", [EVAL, &["--max-new-tokens", "4", "--rollouts", "2", "--temperature", "1"]]),
     ("second look", [EVAL, &["--max-new-tokens", "4", "--rethink", "loupe"]]),
     ("score", [&["score", "RUN", "--quiet"], &[]]),
+    ("merge", [&["merge", "SHARD1", "SHARD2", "SHARD3", "-o", "RUN"], &["--no-page", "--quiet"]]),
 ];
 
 fn kills() -> u32 {
@@ -44,6 +45,7 @@ fn set(dir: &Path) {
 fn arguments(kind: &[&[&str]; 2], data: &Path, run: &Path) -> Vec<String> {
     let put = |word: &&str| match *word {
         "RUN" => run.display().to_string(),
+        shard if shard.starts_with("SHARD") => data.join(shard).display().to_string(),
         word => word.replace("DATA", &data.join("data.jsonl").display().to_string()),
     };
     kind.iter().copied().flatten().map(put).collect()
@@ -67,6 +69,12 @@ fn runs_of_every_kind_that_are_killed_end_like_undisturbed_ones() {
             for run in [&calm, &killed] {
                 calmly(&arguments(&KINDS[0].1, dir.path(), run));
             }
+        }
+        for index in (1..=3).filter(|_| *name == "merge") {
+            let shard = dir.path().join(format!("SHARD{index}"));
+            let mut part = arguments(&KINDS[0].1, dir.path(), &shard);
+            part.extend(["--shard".to_owned(), format!("{index}/3")]);
+            calmly(&part);
         }
         let length = calmly(&arguments(kind, dir.path(), &calm));
         let disturbed = arguments(kind, dir.path(), &killed);
@@ -109,6 +117,7 @@ fn runs_of_every_kind_that_are_killed_end_like_undisturbed_ones() {
             .filter(|n| n.starts_with('.'))
             .collect();
         assert!(left.is_empty(), "{name} leaves {left:?}");
+        assert!(!dir.path().join(".killed.part").exists(), "{name} leaves what it began");
         assert!(caught > 0, "{name}: nothing was killed");
         eprintln!("{name}: killed {caught} times, ended {} times", ended + 1);
     }

@@ -25,6 +25,7 @@ mod records;
 mod segment;
 #[cfg(feature = "serve")]
 mod serving;
+mod shards;
 mod similarity;
 mod spoken;
 mod study;

@@ -5,7 +5,7 @@
 //! unanswered, so that further files can be read, or the rest be written once more.
 
 use crate::error::AppError;
-use crate::evaluate::{EvaluateOptions, Evaluation};
+use crate::evaluate::EvaluateOptions;
 use crate::listener::Listener;
 use std::path::PathBuf;
 
@@ -38,8 +38,10 @@ pub struct WrittenBatch {
 /// What came of reading results.
 #[derive(Debug, Clone)]
 pub struct ImportedBatch {
-    /// The run and its figures.
-    pub evaluation: Evaluation,
+    /// Folder of the run.
+    pub dir: PathBuf,
+    /// Its figures.
+    pub summary: loupe_eval::Summary,
     /// Replies that these files do not have.
     pub without_result: usize,
 }
@@ -87,7 +89,7 @@ pub fn import(
     }
     let summary = crate::evaluate::score(options, &dir, listener)?;
     let without_result = finished.deferred;
-    Ok(ImportedBatch { evaluation: Evaluation { dir, finished, summary }, without_result })
+    Ok(ImportedBatch { dir, summary, without_result })
 }
 
 #[cfg(feature = "remote")]

@@ -6,19 +6,24 @@ use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
 use crate::score::{ScoreOptions, Scorer};
 use crate::segment::{LastMask, SegmenterAnswerer};
+use loupe_core::files::read_text_at_most;
 use loupe_core::{
     Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, Target,
     VisionLanguageModel,
 };
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
-use loupe_run::{Plan, Setting};
+use loupe_run::templates::PromptTemplate;
+use loupe_run::{Examples, Plan, RunFolder, Setting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection, damaged_lines};
+pub use loupe_run::{Draw, Finished, Invocation, Selection, Shard, TagValue, damaged_lines, scheduled_shard};
+
+/// Most bytes of a file with a prompt template.
+const TEMPLATE_BYTES: u64 = 1 << 20;
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,10 @@ pub struct EvaluateOptions {
     pub output: Option<PathBuf>,
     /// Name of the prompt template.
     pub template: String,
+    /// A template from a file in its place.
+    pub template_file: Option<PathBuf>,
+    /// Questions of another split with their answers, shown before each question.
+    pub examples: Option<ExampleOptions>,
     /// Which samples.
     pub selection: Selection,
     /// Replies per sample.
@@ -55,6 +64,8 @@ pub struct EvaluateOptions {
     pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
+    /// Only this part of the run; it is scored once all are merged.
+    pub shard: Option<Shard>,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -69,6 +80,15 @@ pub struct EvaluateOptions {
     pub invocation: Invocation,
 }
 
+/// Examples before each question, drawn by the seed of the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleOptions {
+    /// How many.
+    pub n: usize,
+    /// Split of the same set from which they are drawn.
+    pub split: String,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
@@ -76,8 +96,10 @@ pub struct Evaluation {
     pub dir: PathBuf,
     /// How it ended.
     pub finished: Finished,
-    /// Its figures.
-    pub summary: Summary,
+    /// Its figures; none where the run was stopped, or is a shard.
+    pub summary: Option<Summary>,
+    /// Items of the whole folder that have no reply but a failure.
+    pub failures: usize,
 }
 
 /// Runs, or resumes, and scores. Names are checked before any weights are read.
@@ -86,18 +108,21 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    loupe_run::templates::by_name(&options.template)?;
+    let template = options.template()?;
     let scorer = options.score.scorer()?;
     let set = options.data.open()?;
     if let AnswerWay::Segment(_) = options.way {
         need_masks(set.as_ref())?;
     }
+    let examples = options.draw_examples(set.as_ref())?;
     let mut model = OpenRespondent::open(options)?;
     let respondent = model.respondent();
     let dir = folder(options, set.as_ref(), respondent.info());
-    let task = task(options, &dir, set.as_ref(), respondent.info(), listener)?;
+    let plan = Plan { examples, ..Plan::new(template) };
+    let task = task(options, plan, &dir, set.as_ref(), respondent.info(), listener);
     let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
-    Ok(Evaluation { dir, finished, summary: run.summary })
+    let failures = RunFolder::open_any(&dir)?.failures()?;
+    Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
 }
 
 /// Runs, or resumes, with this model and does not score; the folder of the run, and how it ended.
@@ -111,9 +136,11 @@ pub(crate) fn answer(
     listener: &dyn Listener,
 ) -> Result<(PathBuf, Finished), AppError> {
     options.score.scorer()?;
+    let template = options.template()?;
     let set = options.data.open()?;
+    let plan = Plan { examples: options.draw_examples(set.as_ref())?, ..Plan::new(template) };
     let dir = folder(options, set.as_ref(), model.info());
-    let task = task(options, &dir, set.as_ref(), model.info(), listener)?;
+    let task = task(options, plan, &dir, set.as_ref(), model.info(), listener);
     let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
     Ok((dir, finished))
 }
@@ -139,22 +166,22 @@ fn folder(options: &EvaluateOptions, set: &dyn Dataset, model: &ModelInfo) -> Pa
     options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
         let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
-        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, model.name))
+        let shard = options.shard.map_or_else(String::new, |s| format!(".{}-of-{}", s.index, s.count));
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, model.name))
     })
 }
 
-/// The run that `options` describe, answered by this model.
+/// The run that `options` describe, answered by this model; the plan says how samples become prompts.
 fn task<'a>(
     options: &'a EvaluateOptions,
+    mut plan: Plan,
     dir: &'a Path,
     set: &'a dyn Dataset,
     model: &ModelInfo,
     listener: &dyn Listener,
-) -> Result<RunTask<'a>, AppError> {
-    let template = loupe_run::templates::by_name(&options.template)?;
+) -> RunTask<'a> {
     let notes: Vec<String> = options.model.note(model, set.root()).into_iter().collect();
     model.notes().iter().chain(&notes).for_each(|note| listener.say(note));
-    let mut plan = Plan::new(template);
     plan.limits = options.limits.clone();
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
@@ -163,11 +190,37 @@ fn task<'a>(
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
+    plan.shard = options.shard;
     plan.settings = settings(options, model);
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    Ok(RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images })
+    RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images }
+}
+
+impl EvaluateOptions {
+    fn template(&self) -> Result<PromptTemplate, AppError> {
+        let Some(path) = &self.template_file else {
+            return Ok(loupe_run::templates::by_name(&self.template)?);
+        };
+        let text = read_text_at_most(path, TEMPLATE_BYTES)
+            .step(|| format!("the prompt template {} could not be read", path.display()))?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        PromptTemplate::own(&name, &text).map_err(|why| AppError::input(format!("{}: {why}", path.display())))
+    }
+
+    /// Examples about none of the pictures or patients that are asked about.
+    fn draw_examples(&self, set: &dyn Dataset) -> Result<Examples, AppError> {
+        let Some(ExampleOptions { n, split }) = &self.examples else { return Ok(Examples::default()) };
+        let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
+        if from.info().split == set.info().split {
+            return Err(AppError::input(format!(
+                "examples would be drawn from the split that is asked about, {split:?}; --examples-from names another one"
+            )));
+        }
+        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
+        Ok(Examples::draw(from.as_ref(), *n, self.seed, &asked, &self.images.loader())?)
+    }
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.
@@ -303,7 +356,7 @@ impl RunTask<'_> {
 }
 
 /// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
-/// loader and answerer come together.
+/// loader and answerer come together. A run that was stopped, and a part of one, is not scored.
 ///
 /// # Errors
 /// When the folder cannot be written, holds another run, or cannot be scored.
@@ -312,10 +365,13 @@ pub fn run_and_score(
     respondent: Respondent<'_>,
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
-) -> Result<(Finished, ScoredRun), AppError> {
+) -> Result<(Finished, Option<ScoredRun>), AppError> {
     task.seen(|set, loader| {
         let finished = run(task, respondent, set, loader, listener)?;
-        Ok((finished, scorer.score(task.dir, Some(set), loader, listener)?))
+        if finished.stopped || task.plan.shard.is_some() {
+            return Ok((finished, None));
+        }
+        Ok((finished, Some(scorer.score(task.dir, Some(set), loader, listener)?)))
     })
 }
 
@@ -352,7 +408,10 @@ fn run(
     };
     let mut progress = RunProgress::new(listener);
     let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress);
+    listener.may_be_stopped(false);
     // Also where it ended early, so that what is said about it does not stand behind a bar.
     listener.end();
-    finished.step(|| format!("the run in {} could not be done", task.dir.display()))
+    let finished = finished.step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    // What came after the last prompt was given out counts too.
+    Ok(Finished { stopped: finished.stopped || !listener.go_on(), ..finished })
 }

@@ -47,6 +47,7 @@ mod key;
 pub mod list;
 mod listener;
 pub mod measure;
+pub mod merge;
 pub mod open;
 pub mod pages;
 pub mod phantom;

@@ -23,6 +23,10 @@ pub trait Listener: Sync {
     /// The work that began is over.
     fn end(&self) {}
 
+    /// While this holds, [`Listener::go_on`] is asked often, so that a wish to end is best kept for it. Else nobody asks, and nothing is lost by
+    /// ending at once.
+    fn may_be_stopped(&self, _now: bool) {}
+
     /// Asked before every prompt of a run; `false` ends it early and cleanly.
     fn go_on(&self) -> bool {
         true
@@ -47,6 +51,7 @@ impl<'a> RunProgress<'a> {
 impl Progress for RunProgress<'_> {
     fn started(&mut self, total: usize, already: usize) {
         self.total = total as u64;
+        self.listener.may_be_stopped(true);
         self.listener.begin(self.total);
         self.listener.reach(already as u64);
     }

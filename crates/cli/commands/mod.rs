@@ -15,6 +15,7 @@ pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod measure;
+pub(crate) mod merge;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod render;

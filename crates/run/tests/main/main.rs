@@ -7,6 +7,8 @@ mod hidden;
 mod kill;
 mod record;
 mod resume;
+mod selection;
+mod shards;
 mod templates;
 
 use loupe_core::sample::Outcome;

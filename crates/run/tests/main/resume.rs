@@ -301,7 +301,7 @@ fn two_processes_cannot_write_to_one_run() {
     struct Second<'a>(&'a Path, bool);
     impl Progress for Second<'_> {
         fn recorded(&mut self, _: &ReplyLine) {
-            self.1 |= matches!(go(self.0, &QuestionSet::new(3), &plan(1), 1), Err(RunError::Busy));
+            self.1 |= matches!(go(self.0, &QuestionSet::new(3), &plan(1), 1), Err(RunError::Busy { .. }));
         }
     }
     let dir = scratch();
