@@ -23,6 +23,11 @@ pub trait Listener: Sync {
     /// The work that began is over.
     fn end(&self) {}
 
+    /// Does somebody see the progress as it goes on? Where not, long work says in words how it goes.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
     /// Asked before every prompt of a run; `false` ends it early and cleanly.
     fn go_on(&self) -> bool {
         true

@@ -17,6 +17,7 @@ pub(crate) mod measure;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod render;
+pub(crate) mod reports;
 pub(crate) mod score;
 pub(crate) mod segment;
 pub(crate) mod study;

@@ -1,10 +1,52 @@
 //! What is to be run.
 
 use crate::session::Invocation;
+use crate::report_prompt::ReportTemplate;
 use crate::templates::PromptTemplate;
-use loupe_core::{DecodeLimits, GenerationLimits};
+use loupe_core::{Ask, DecodeLimits, Failure, GenerationLimits, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How samples become prompts; run.json keeps it with its words.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Template {
+    /// Of questions.
+    Question(PromptTemplate),
+    /// Of reports on studies.
+    Report(ReportTemplate),
+}
+
+impl Template {
+    /// The prompt for `sample` with its pictures decoded.
+    ///
+    /// # Errors
+    /// When the template needs what the sample does not have.
+    pub fn ask(
+        &self,
+        sample: &Sample,
+        pictures: Vec<Arc<Picture>>,
+        limits: GenerationLimits,
+    ) -> Result<Ask, Failure> {
+        match self {
+            Self::Question(template) => Ok(template.ask(sample, pictures, limits)),
+            Self::Report(template) => template.ask(sample, pictures, limits),
+        }
+    }
+}
+
+impl From<PromptTemplate> for Template {
+    fn from(template: PromptTemplate) -> Self {
+        Self::Question(template)
+    }
+}
+
+impl From<ReportTemplate> for Template {
+    fn from(template: ReportTemplate) -> Self {
+        Self::Report(template)
+    }
+}
 
 /// Which samples of the dataset take part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +72,7 @@ pub struct Setting {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
-    pub template: PromptTemplate,
+    pub template: Template,
     /// Bounds and choices of generation.
     pub limits: GenerationLimits,
     /// Which samples.
@@ -63,9 +105,9 @@ pub struct Plan {
 
 impl Plan {
     /// One greedy reply to every sample with this template.
-    pub fn new(template: PromptTemplate) -> Self {
+    pub fn new(template: impl Into<Template>) -> Self {
         Self {
-            template,
+            template: template.into(),
             limits: GenerationLimits::default(),
             selection: Selection::default(),
             rollouts: 1,

@@ -328,7 +328,8 @@ fn prepare(
                     let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
                     let id = sample.id.clone();
                     let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
-                    Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+                    let work = ask.map(|ask| Box::new(Work { sample, ask }));
+                    Ready { unit: *unit, id, work, pictures: records }
                 }
             },
         });

@@ -28,6 +28,7 @@ mod pathvqa;
 mod pmc_vqa;
 mod rad_restruct;
 mod radfact;
+mod rexrank;
 mod sa_med2d;
 mod slake;
 mod slake_boxes;
@@ -38,6 +39,7 @@ mod vqa_med_2019;
 mod vqa_med_2020;
 mod vqa_med_2021;
 mod vqa_rad;
+mod worklist;
 
 /// Every set that can be opened, in the order of `loupe list datasets`.
 pub static SETS: Registry<&SetEntry> = Registry {
@@ -69,6 +71,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("pmc_vqa", &[&pmc_vqa::ENTRY]),
         ("rad_restruct", &[&rad_restruct::ENTRY]),
         ("radfact", &[&radfact::ENTRY]),
+        ("rexrank", &[&rexrank::ENTRY]),
         ("sa_med2d", &[&sa_med2d::ENTRY]),
         ("slake", &[&slake::ENTRY]),
         ("slake_boxes", &[&slake_boxes::ENTRY]),
@@ -79,6 +82,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("vqa_med_2020", &[&vqa_med_2020::ENTRY]),
         ("vqa_med_2021", &[&vqa_med_2021::ENTRY]),
         ("vqa_rad", &[&vqa_rad::ENTRY]),
+        ("worklist", &[&worklist::ENTRY]),
     ],
 };
 
