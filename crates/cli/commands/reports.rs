@@ -12,7 +12,9 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use loupe_app::evaluate::Selection;
 use loupe_app::reports::score::{ReportScoreOptions, score};
-use loupe_app::reports::{ListedStudy, Listing, ReportFormat, ReportOptions, WorklistOptions, list, run as run_batch};
+use loupe_app::reports::{
+    ListedStudy, Listing, ReportFormat, ReportOptions, WorklistOptions, list, run as run_batch,
+};
 use loupe_core::words::counted;
 use std::path::PathBuf;
 
@@ -46,6 +48,10 @@ struct BatchArgs {
     /// Folder that image paths of a worklist start from; the worklist's own when not given.
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+
+    /// Show volumes (folders of slices, NIfTI, NRRD, MetaImage) as this published recipe prepares them (see `loupe list recipes`).
+    #[arg(long, value_name = "NAME")]
+    recipe: Option<String>,
 
     /// Folder of the batch; `runs/reports-WORKLIST-MODEL` when not given.
     #[arg(long, short, value_name = "DIR")]
@@ -161,7 +167,7 @@ impl BatchArgs {
     fn options(&self) -> Result<ReportOptions> {
         let Some(input) = self.input.clone() else { bail!("name a worklist or a DICOM folder") };
         Ok(ReportOptions {
-            worklist: WorklistOptions { input, images: self.images.clone() },
+            worklist: WorklistOptions { input, images: self.images.clone(), recipe: self.recipe.clone() },
             output: self.output.clone(),
             template: self.template.clone(),
             selection: Selection { limit: self.limit, ids: self.ids.clone() },
@@ -188,7 +194,10 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     let done = run_batch(&options, out)?;
     if done.finished.already > 0 {
-        out.say(&format!("resumed: {} of {} studies were there already", done.finished.already, done.finished.total));
+        out.say(&format!(
+            "resumed: {} of {} studies were there already",
+            done.finished.already, done.finished.total
+        ));
     }
     if done.finished.effort.replies > 0 {
         let per_hour = 60.0 * done.finished.effort.samples_per_minute();
@@ -219,7 +228,10 @@ fn listed(listing: &Listing, out: &mut Printer) -> Result<Ended> {
             out.line(&format!("left out: {}: {}", file.file, file.reason))?;
         }
         let studies = counted(listing.studies.len(), "study");
-        out.line(&format!("{studies}, {skipped} to be skipped; {} left out", counted(listing.left_out.len(), "file")))?;
+        out.line(&format!(
+            "{studies}, {skipped} to be skipped; {} left out",
+            counted(listing.left_out.len(), "file")
+        ))?;
     }
     Ok(Ended::well_if(skipped == 0))
 }

@@ -57,17 +57,23 @@ pub fn report(study: &Study, earlier: Option<(&Study, Change)>, rng: &mut Rng) -
         }
         told.push(sentence(finding, change));
     }
-    let gone = earlier.filter(|(_, change)| *change == Change::Resolved).map(|(before, _)| before.findings.as_slice());
+    let gone = earlier
+        .filter(|(_, change)| *change == Change::Resolved)
+        .map(|(before, _)| before.findings.as_slice());
     for old in gone.unwrap_or_default() {
         facts.push(ReportFact { size_mm: None, ..fact(old, change) });
         told.push(format!("The {} has resolved since the earlier study.", placed(old)));
         concluded.push(format!("{} has resolved", placed(old)));
     }
     let (findings, impression) = match told.is_empty() {
-        true => (format!("The {} is normal. Nothing suspicious is seen.", kind.region()), "Normal study.".to_owned()),
+        true => (
+            format!("The {} is normal. Nothing suspicious is seen.", kind.region()),
+            "Normal study.".to_owned(),
+        ),
         false => {
             told.push(format!("The rest of the {} is normal.", kind.region()));
-            let lines = concluded.iter().enumerate().map(|(n, what)| format!("{}. {}.", n + 1, capital(what)));
+            let lines =
+                concluded.iter().enumerate().map(|(n, what)| format!("{}. {}.", n + 1, capital(what)));
             (told.join(" "), lines.collect::<Vec<_>>().join("\n"))
         }
     };
@@ -140,7 +146,8 @@ mod tests {
         }
         assert!(told.impression.ends_with("nodule, grew."), "{}", told.impression);
         let (before, after) = plan.follow_up(Change::Resolved);
-        let told = report(&after.picture(64), Some((&before.picture(64), Change::Resolved)), &mut Rng::new(1, 2));
+        let told =
+            report(&after.picture(64), Some((&before.picture(64), Change::Resolved)), &mut Rng::new(1, 2));
         assert!(told.impression.contains("has resolved") && told.facts.first().unwrap().size_mm.is_none());
         let normal = Plan::held_out(4, Kind::CtChest, Wish::Normal).picture(64);
         let told = report(&normal, None, &mut Rng::new(1, 2));

@@ -1,7 +1,7 @@
 //! What is to be run.
 
-use crate::session::Invocation;
 use crate::report_prompt::ReportTemplate;
+use crate::session::Invocation;
 use crate::templates::PromptTemplate;
 use loupe_core::{Ask, DecodeLimits, Failure, GenerationLimits, Picture, Sample};
 use serde::{Deserialize, Serialize};

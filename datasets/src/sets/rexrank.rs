@@ -46,9 +46,14 @@ fn study(root: &Root, row: &Row, id: &str) -> Result<Sample, DataError> {
     }
     let views = row.words("frontal_lateral");
     if !views.is_empty() && views.len() != paths.len() {
-        return Err(row.error(format!("{} \"frontal_lateral\" for {} \"image_path\"", views.len(), paths.len())));
+        return Err(row.error(format!(
+            "{} \"frontal_lateral\" for {} \"image_path\"",
+            views.len(),
+            paths.len()
+        )));
     }
-    let media: Result<Vec<MediaRef>, DataError> = paths.iter().map(|path| root.image(row, ".", path)).collect();
+    let media: Result<Vec<MediaRef>, DataError> =
+        paths.iter().map(|path| root.image(row, ".", path)).collect();
     let context = row.get("context").unwrap_or_default();
     let [age, sex, indication, comparison] = context_parts(&context);
     let image = |at| StudyImage { view: views.get(at).cloned(), prior: false };
@@ -76,7 +81,8 @@ fn context_parts(context: &str) -> [Option<String>; 4] {
     let starts = TITLES.map(|title| lower.find(title).map(|at| (at, at + title.len())));
     let said = |text: &str| {
         let text = text.trim().trim_end_matches([',', ';']).trim();
-        let none = matches!(text.to_lowercase().trim_end_matches('.'), "" | "none" | "nan" | "n/a" | "unknown");
+        let none =
+            matches!(text.to_lowercase().trim_end_matches('.'), "" | "none" | "nan" | "n/a" | "unknown");
         (!none).then(|| text.to_owned())
     };
     if starts.iter().all(Option::is_none) {

@@ -59,7 +59,9 @@ fn study(root: &Root, row: &Row) -> Result<Sample, DataError> {
     for name in row.fields.keys() {
         if !FIELDS.contains(&name.as_str()) && !name.starts_with("tag:") {
             let near = did_you_mean(name, FIELDS.iter().copied());
-            return Err(row.error(format!("unknown field {name:?}{near} (facts of your own go under \"tag:NAME\")")));
+            return Err(
+                row.error(format!("unknown field {name:?}{near} (facts of your own go under \"tag:NAME\")"))
+            );
         }
     }
     let id = row.need("study_id")?;
@@ -88,7 +90,10 @@ fn study(root: &Root, row: &Row) -> Result<Sample, DataError> {
         age_band: band,
         sex: row.get("sex"),
     };
-    let tags = row.fields.iter().filter_map(|(name, value)| Some((name.strip_prefix("tag:")?.to_owned(), words(value)?)));
+    let tags = row
+        .fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("tag:")?.to_owned(), words(value)?)));
     let mut sample = Sample {
         media,
         target: reference(root, row)?,
@@ -108,10 +113,15 @@ fn listed_images(
     prior: bool,
 ) -> Result<(Vec<MediaRef>, Vec<StudyImage>), DataError> {
     let named = own::elements(row, images)?;
-    let named: Vec<Value> = named.into_iter().filter(|value| words(value).is_some() || value.is_object()).collect();
+    let named: Vec<Value> =
+        named.into_iter().filter(|value| words(value).is_some() || value.is_object()).collect();
     let beside: Vec<Option<String>> = own::elements(row, views)?.iter().map(words).collect();
     if !beside.is_empty() && beside.len() != named.len() {
-        return Err(row.error(format!("{} {views} for {} {images}; one for each, empty where unknown", beside.len(), named.len())));
+        return Err(row.error(format!(
+            "{} {views} for {} {images}; one for each, empty where unknown",
+            beside.len(),
+            named.len()
+        )));
     }
     let mut all = Vec::new();
     for (at, value) in named.iter().enumerate() {
@@ -155,14 +165,20 @@ fn reference(root: &Root, row: &Row) -> Result<Target, DataError> {
             let mut read = BTreeMap::new();
             for (name, text) in &sections {
                 match text {
-                    Value::Null | Value::String(_) => read.extend(words(text).map(|text| (name.clone(), text))),
+                    Value::Null | Value::String(_) => {
+                        read.extend(words(text).map(|text| (name.clone(), text)))
+                    }
                     _ => return Err(row.error(format!("the section {name:?} of \"reference\" is no text"))),
                 }
             }
             read
         }
-        Some(text @ Value::String(_)) => words(&text).map(|text| ("report".to_owned(), text)).into_iter().collect(),
-        Some(_) => return Err(row.error("\"reference\" is neither text nor an object of section names and texts")),
+        Some(text @ Value::String(_)) => {
+            words(&text).map(|text| ("report".to_owned(), text)).into_iter().collect()
+        }
+        Some(_) => {
+            return Err(row.error("\"reference\" is neither text nor an object of section names and texts"));
+        }
     };
     Ok(if sections.is_empty() { Target::Unknown } else { Target::Report(sections) })
 }

@@ -20,6 +20,7 @@ mod reports;
 mod segmentation;
 mod short_answers;
 mod volumes;
+mod worklists;
 #[cfg(feature = "parquet")]
 mod write_parquet;
 

@@ -126,7 +126,10 @@ fn plain(text: &str) -> String {
 /// Does the comparison of a study name one, rather than say that there is none?
 fn names_a_comparison(text: &str) -> bool {
     let plain = plain(text);
-    !plain.is_empty() && !["none", "no", "not", "n a", "nil", "unavailable"].iter().any(|no| plain == *no || plain.starts_with(&format!("{no} ")))
+    !plain.is_empty()
+        && !["none", "no", "not", "n a", "nil", "unavailable"]
+            .iter()
+            .any(|no| plain == *no || plain.starts_with(&format!("{no} ")))
 }
 
 static COMPARISON: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -180,7 +183,10 @@ fn unitless(text: &str) -> Vec<&str> {
         let Some(number) = captures.get(1).or_else(|| captures.get(2)) else { continue };
         let rest = text.get(number.end()..).unwrap_or_default();
         // A range ("3 to 5 mm", "3-5 mm") has its unit behind its end.
-        let rest = RANGE.as_ref().and_then(|range| range.find(rest)).map_or(rest, |m| rest.get(m.end()..).unwrap_or_default());
+        let rest = RANGE
+            .as_ref()
+            .and_then(|range| range.find(rest))
+            .map_or(rest, |m| rest.get(m.end()..).unwrap_or_default());
         if !unit.is_match(rest) {
             found.push(captures.get(0).map_or("", |all| all.as_str()).trim());
         }
@@ -263,7 +269,8 @@ const ORGANS: [&[&str]; 15] = [
     &["breast", "breasts", "mammary"],
 ];
 
-const NEGATIONS: [&str; 9] = ["no", "without", "not", "negative", "absent", "denies", "resolved", "excluded", "neither"];
+const NEGATIONS: [&str; 9] =
+    ["no", "without", "not", "negative", "absent", "denies", "resolved", "excluded", "neither"];
 
 /// A finding as a clause tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,7 +303,8 @@ pub(super) fn mentions(text: &str, sentence: usize) -> Vec<Mention> {
     let mut all = Vec::new();
     let mut denied = false;
     for clause in joined.split([',', ';', '.', ':']).flat_map(|part| part.split(" and ")) {
-        let words: Vec<&str> = clause.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            clause.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
         let mut of_clause: Vec<Mention> = Vec::new();
         let (mut sides, mut organs) = (BTreeSet::new(), BTreeSet::new());
         // "No effusion, pneumothorax or fracture" denies all of a list; a new verb or "but" ends it.
@@ -349,8 +357,13 @@ fn mismatches(report: &WrittenReport) -> Vec<Lint> {
             // Where the findings leave the place of one open, it may be the one that is meant.
             let open = of().any(|other| get(other).is_empty());
             let (said, known) = (get(mention), together(get));
-            if !known.is_empty() && !open && said.iter().any(|place| !known.contains(place)) && said.is_disjoint(&known) {
-                let words = |places: &BTreeSet<&'static str>| places.iter().copied().collect::<Vec<_>>().join(", ");
+            if !known.is_empty()
+                && !open
+                && said.iter().any(|place| !known.contains(place))
+                && said.is_disjoint(&known)
+            {
+                let words =
+                    |places: &BTreeSet<&'static str>| places.iter().copied().collect::<Vec<_>>().join(", ");
                 let text = format!("{}: {} against {}", mention.finding, words(said), words(&known));
                 found.push(Lint { kind, sentence: Some(mention.sentence), words: text });
             }
@@ -410,7 +423,9 @@ mod tests {
     #[test]
     fn findings_and_impression_agree_on_sides_and_organs() {
         use LintKind::{OrganMismatch, SideMismatch};
-        let of = |findings: &str, impression: &str| kinds(&format!("FINDINGS: {findings}\nIMPRESSION: {impression}"));
+        let of = |findings: &str, impression: &str| {
+            kinds(&format!("FINDINGS: {findings}\nIMPRESSION: {impression}"))
+        };
         assert_eq!(of("Left pleural effusion.", "Right pleural effusion."), [SideMismatch]);
         assert_eq!(of("Nodule in the right upper lobe.", "Left lung nodule."), [SideMismatch]);
         assert_eq!(of("A cyst of the liver.", "Renal cyst."), [OrganMismatch]);

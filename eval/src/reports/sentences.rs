@@ -60,7 +60,8 @@ impl WrittenReport {
     pub fn read(reply: &str) -> Self {
         let text = answer_words(reply);
         let headed = sections(text).keys().any(|name| !name.is_empty());
-        let of = |which| part(text, which).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let of =
+            |which| part(text, which).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let findings = of(Part::Findings);
         // "Findings and impression" is one text; its sentences are told once.
         let impression = of(Part::Impression);
@@ -90,15 +91,18 @@ impl WrittenReport {
 
     /// Both sections behind their headings.
     pub fn text(&self) -> String {
-        let heading = |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name}:\n{text}"));
+        let heading =
+            |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name}:\n{text}"));
         let both = [heading("FINDINGS", &self.findings), heading("IMPRESSION", &self.impression)];
         both.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }
 
 /// Words behind which a full stop ends no sentence.
-const SHORT: [&str; 16] =
-    ["dr", "mr", "mrs", "ms", "e.g", "i.e", "vs", "approx", "no", "st", "fig", "cf", "ca", "resp", "incl", "a.p"];
+const SHORT: [&str; 16] = [
+    "dr", "mr", "mrs", "ms", "e.g", "i.e", "vs", "approx", "no", "st", "fig", "cf", "ca", "resp", "incl",
+    "a.p",
+];
 
 /// The sentences of a section: they end at a full stop, a question or exclamation mark before white space, and at the end of a line.
 fn split(text: &str, section: Section) -> Vec<Sentence> {
@@ -177,7 +181,10 @@ mod tests {
         let sections: Vec<Section> = report.sentences.iter().map(|s| s.section).collect();
         assert_eq!(sections, [Section::Findings, Section::Impression, Section::Impression]);
         let bare = WrittenReport::read("Lungs clear.");
-        assert_eq!((bare.findings.as_deref(), bare.impression, bare.headed), (Some("Lungs clear."), None, false));
+        assert_eq!(
+            (bare.findings.as_deref(), bare.impression, bare.headed),
+            (Some("Lungs clear."), None, false)
+        );
         assert_eq!(WrittenReport::read("Lungs clear.").text(), "FINDINGS:\nLungs clear.");
     }
 

@@ -155,7 +155,8 @@ fn statements(report: &WrittenReport) -> Vec<TrueFinding> {
             for side in sides {
                 let side = side.map(str::to_owned);
                 let known = all.iter_mut().find(|other| {
-                    other.finding == mention.finding && (other.side == side || other.side.is_none() || side.is_none())
+                    other.finding == mention.finding
+                        && (other.side == side || other.side.is_none() || side.is_none())
                 });
                 match known {
                     Some(known) => {
@@ -229,7 +230,8 @@ mod tests {
     #[test]
     fn what_is_stated_is_compared_with_what_is_there() {
         let truth = [nodule("left", 12.0, Some("grew"))];
-        let right = "FINDINGS: A nodule of 13 mm in the left lung; it has grown.\nIMPRESSION: Growing nodule.";
+        let right =
+            "FINDINGS: A nodule of 13 mm in the left lung; it has grown.\nIMPRESSION: Growing nodule.";
         for fact in Fact::ALL {
             assert_eq!(counts(right, &truth, fact), FactCounts { right: 1, stated: 1, truth: 1 }, "{fact:?}");
         }

@@ -15,7 +15,8 @@ use loupe_core::media::MediaError;
 use loupe_core::study::{Projection, StudyImage, age_band};
 use loupe_core::words::{counted, hex};
 use loupe_core::{
-    DataError, Dataset as Samples, DatasetInfo, MediaRef, MediaSource, Modality, Sample, Spot, Study, Target, View,
+    DataError, Dataset as Samples, DatasetInfo, MediaRef, MediaSource, Modality, Sample, Spot, Study, Target,
+    View,
 };
 use loupe_dicom::object::Dataset;
 use loupe_dicom::{Tag, parse, tags};
@@ -64,16 +65,20 @@ struct Shot {
     sex: Option<String>,
     /// A slice of a volume: CT, MR or PET with more than one image in its series.
     sliced: bool,
+    /// Stands in for slices that are not shown.
+    unusable: bool,
     frames: i64,
 }
 
 impl StudyFolder {
-    /// Reads the headers of all files at `path`: a folder, a DICOMDIR, a zip archive or one file.
+    /// Reads the headers of all files at `path`: a folder, a DICOMDIR, a zip archive or one file. With `volumes`, a series of CT, MR or
+    /// PET slices that has a folder of its own is one image, for a recipe to prepare; otherwise its slices are left out.
     ///
     /// # Errors
     /// When the path cannot be read, or holds no DICOM image at all.
-    pub fn open(path: &Path, limits: &DecodeLimits) -> Result<Self, MediaError> {
-        let root = if path.is_dir() { Some(path) } else { path.parent().filter(|p| !p.as_os_str().is_empty()) };
+    pub fn open(path: &Path, volumes: bool, limits: &DecodeLimits) -> Result<Self, MediaError> {
+        let root =
+            if path.is_dir() { Some(path) } else { path.parent().filter(|p| !p.as_os_str().is_empty()) };
         let blobs = collect(path, limits)?;
         let named: Vec<(String, Blob)> = blobs
             .into_iter()
@@ -98,20 +103,27 @@ impl StudyFolder {
         for one in read {
             match one {
                 Ok(shot) if !instances.insert(shot.instance.clone()) => {
-                    left_out.push(LeftOut { file: shot.name, reason: "a copy of an image that is there".to_owned() });
+                    left_out.push(LeftOut {
+                        file: shot.name,
+                        reason: "a copy of an image that is there".to_owned(),
+                    });
                 }
                 Ok(shot) => shots.push(shot),
                 Err(out) => left_out.push(out),
             }
         }
         if shots.is_empty() {
-            let first = left_out.first().map(|out| format!(", the first because: {}", out.reason)).unwrap_or_default();
+            let first = left_out
+                .first()
+                .map(|out| format!(", the first because: {}", out.reason))
+                .unwrap_or_default();
             return Err(MediaError::UnknownFormat(format!(
                 "no DICOM image to report on was found; {} left out{first}",
                 counted(left_out.len(), "file")
             )));
         }
-        let studies = studies(shots, &mut left_out);
+        let shots = slices_together(shots, volumes, &mut left_out);
+        let studies = studies(shots);
         left_out.sort_by(|a, b| a.file.cmp(&b.file));
         let mut all = Sha256::new();
         for study in studies.iter().flatten() {
@@ -169,7 +181,8 @@ fn shot(name: &str, blob: &Blob, limits: &DecodeLimits) -> Result<Shot, String> 
     let data = &object.data;
     let text = |tag| data.text(tag).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let code = |tag| {
-        text(tag).filter(|t| t.len() <= 16 && t.chars().all(|c| c.is_ascii_alphanumeric() || " _-".contains(c)))
+        text(tag)
+            .filter(|t| t.len() <= 16 && t.chars().all(|c| c.is_ascii_alphanumeric() || " _-".contains(c)))
     };
     let modality = code(tags::MODALITY).unwrap_or_default();
     let kind = modality_of(&object);
@@ -179,7 +192,11 @@ fn shot(name: &str, blob: &Blob, limits: &DecodeLimits) -> Result<Shot, String> 
     }
     // A file that is cut off before its pixels stays in its study, which then fails with that reason.
     if object.truncated_in.is_none() && !pixels.iter().any(|tag| data.get(*tag).is_some()) {
-        return Err(if modality.is_empty() { "no image".to_owned() } else { format!("no image ({modality})") });
+        return Err(if modality.is_empty() {
+            "no image".to_owned()
+        } else {
+            format!("no image ({modality})")
+        });
     }
     let types = values(data, tags::IMAGE_TYPE);
     if types.iter().any(|word| matches!(word.as_str(), "LOCALIZER" | "SCOUT" | "TOPOGRAM")) {
@@ -199,7 +216,8 @@ fn shot(name: &str, blob: &Blob, limits: &DecodeLimits) -> Result<Shot, String> 
         None => 2,
     };
     let integer = |tag| data.integer(tag).unwrap_or(i64::MAX);
-    let date_time = |date, time| format!("{} {}", text(date).unwrap_or_default(), text(time).unwrap_or_default());
+    let date_time =
+        |date, time| format!("{} {}", text(date).unwrap_or_default(), text(time).unwrap_or_default());
     let acquired = date_time(tags::ACQUISITION_DATE, tags::ACQUISITION_TIME);
     let word = match projection {
         Some(Projection::Frontal) => Some("frontal".to_owned()),
@@ -217,10 +235,17 @@ fn shot(name: &str, blob: &Blob, limits: &DecodeLimits) -> Result<Shot, String> 
         date: date_time(tags::STUDY_DATE, tags::STUDY_TIME),
         body_part: code(tags::BODY_PART_EXAMINED),
         view: view.or(word),
-        rank: (side, integer(tags::SERIES_NUMBER), acquired, integer(tags::ACQUISITION_NUMBER), integer(tags::INSTANCE_NUMBER)),
+        rank: (
+            side,
+            integer(tags::SERIES_NUMBER),
+            acquired,
+            integer(tags::ACQUISITION_NUMBER),
+            integer(tags::INSTANCE_NUMBER),
+        ),
         age: text(tags::PATIENT_AGE).and_then(|age| years(&age)),
         sex: code(tags::PATIENT_SEX).filter(|sex| matches!(sex.as_str(), "M" | "F" | "O")),
         sliced: matches!(kind, Modality::Ct | Modality::Mr | Modality::Pt),
+        unusable: false,
         frames: data.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1),
         modality,
     })
@@ -280,21 +305,68 @@ fn years(age: &str) -> Option<u32> {
     }
 }
 
+/// Slices of volumes as one image a series, or left out: the first stands in for its study, so that it is not lost.
+fn slices_together(shots: Vec<Shot>, volumes: bool, left_out: &mut Vec<LeftOut>) -> Vec<Shot> {
+    let mut in_series: HashMap<(String, String), i64> = HashMap::new();
+    let mut in_folder: HashMap<PathBuf, BTreeSet<(String, String)>> = HashMap::new();
+    let key = |shot: &Shot| (shot.study.clone(), shot.series.clone());
+    let folder = |shot: &Shot| match &shot.source {
+        MediaSource::File(path) => path.parent().map(Path::to_path_buf),
+        _ => None,
+    };
+    for shot in &shots {
+        *in_series.entry(key(shot)).or_default() += shot.frames.max(1);
+        if let Some(folder) = folder(shot) {
+            in_folder.entry(folder).or_default().insert(key(shot));
+        }
+    }
+    let mut out: Vec<Shot> = Vec::new();
+    let mut at: HashMap<(String, String), usize> = HashMap::new();
+    for mut shot in shots {
+        if !shot.sliced || in_series.get(&key(&shot)).is_none_or(|n| *n < 2) {
+            out.push(shot);
+            continue;
+        }
+        let alone = folder(&shot).filter(|folder| in_folder.get(folder).is_some_and(|all| all.len() == 1));
+        let reason = match (&alone, volumes) {
+            (Some(_), true) => None,
+            (None, true) => Some(
+                "its slices lie in one folder with other series; put each series into a folder of its own",
+            ),
+            (_, false) => Some(
+                "a slice of a volume; --recipe NAME shows it as a published model does (`loupe list recipes`)",
+            ),
+        };
+        if let Some(reason) = reason {
+            left_out.push(LeftOut { file: shot.name.clone(), reason: reason.to_owned() });
+        }
+        match (at.get(&key(&shot)).copied().and_then(|at| out.get_mut(at)), alone) {
+            (Some(volume), _) => {
+                let both = Sha256::new().chain_update(volume.digest).chain_update(shot.digest);
+                volume.digest = both.finalize().into();
+            }
+            (None, alone) => {
+                at.insert(key(&shot), out.len());
+                if let Some(folder) = alone.filter(|_| reason.is_none()) {
+                    shot.name = shot.name.rsplit_once('/').map_or("series", |(folder, _)| folder).to_owned();
+                    shot.source = MediaSource::Folder(folder);
+                }
+                shot.unusable = reason.is_some();
+                out.push(shot);
+            }
+        }
+    }
+    out
+}
+
 /// The studies in the order of their first files, with their priors.
-fn studies(shots: Vec<Shot>, left_out: &mut Vec<LeftOut>) -> Vec<Result<Sample, DataError>> {
+fn studies(shots: Vec<Shot>) -> Vec<Result<Sample, DataError>> {
     let mut of_study: Vec<Vec<Shot>> = Vec::new();
     let mut at: HashMap<String, usize> = HashMap::new();
-    let mut in_series: HashMap<(String, String), i64> = HashMap::new();
-    for shot in &shots {
-        *in_series.entry((shot.study.clone(), shot.series.clone())).or_default() += shot.frames.max(1);
-    }
     let mut no_picture: BTreeSet<String> = BTreeSet::new();
     for shot in shots {
-        let many = in_series.get(&(shot.study.clone(), shot.series.clone())).is_some_and(|n| *n > 1);
-        if shot.sliced && many {
-            no_picture.insert(shot.study.clone());
-            let reason = format!("a slice of a {} volume: name a worklist with the volume and its slices", shot.modality);
-            left_out.push(LeftOut { file: shot.name, reason });
+        if shot.unusable {
+            no_picture.insert(shot.study);
             continue;
         }
         let next = of_study.len();
@@ -318,7 +390,10 @@ fn studies(shots: Vec<Shot>, left_out: &mut Vec<LeftOut>) -> Vec<Result<Sample, 
     for (n, study) in of_study.iter().enumerate() {
         let Some(first) = study.first() else { continue };
         let prior = of_study.iter().enumerate().filter(|(m, other)| *m != n && is_prior(other, study));
-        let prior = prior.max_by(|(_, a), (_, b)| by_date(a, b)).map(|(_, prior)| prior.as_slice()).unwrap_or_default();
+        let prior = prior
+            .max_by(|(_, a), (_, b)| by_date(a, b))
+            .map(|(_, prior)| prior.as_slice())
+            .unwrap_or_default();
         samples.push(Ok(sample(study, first, prior, &patients)));
     }
     // A study of which nothing can be shown is skipped with its reason, not dropped.
@@ -326,9 +401,9 @@ fn studies(shots: Vec<Shot>, left_out: &mut Vec<LeftOut>) -> Vec<Result<Sample, 
         samples.push(Err(DataError::Row {
             file: study_id(uid),
             at: Spot::Row(samples.len() + 1),
-            problem: "the study holds volumes alone; list their slices in a worklist, or prepare them by a recipe \
-                      (`loupe prepare`) first"
-                .to_owned(),
+            problem:
+                "the study holds volumes alone, which are not shown as they are; --recipe NAME shows them"
+                    .to_owned(),
         }));
     }
     samples

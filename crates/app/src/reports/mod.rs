@@ -1,21 +1,24 @@
 //! Reports on studies in batches: a worklist is a run, and what people open is made of its folder.
 
 mod output;
+mod recipe;
 pub mod score;
 mod worklist;
 
 pub use output::{ReportFormat, ReportsSummary, summarise, write_reports};
-pub use worklist::{ListedImage, ListedStudy, LeftOutFile, Listing, WorklistKind, WorklistOptions};
+pub use worklist::{LeftOutFile, ListedImage, ListedStudy, Listing, WorklistKind, WorklistOptions};
 
 use crate::error::{AppError, InStep};
 use crate::listener::{Listener, RunProgress};
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
-use loupe_core::{GenerationLimits, ModelInfo, VisionLanguageModel};
+use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, VisionLanguageModel};
 use loupe_run::report_prompt::{ReportAnswerer, ReportTemplate, report_template};
 use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting};
+use recipe::RecipeLoader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use worklist::Worklist;
 
@@ -70,7 +73,8 @@ pub fn template(name: &str) -> Result<ReportTemplate, AppError> {
     if !path.is_file() {
         return report_template(name).map_err(AppError::input);
     }
-    let text = std::fs::read_to_string(path).step(|| format!("the report template {name} could not be read"))?;
+    let text =
+        std::fs::read_to_string(path).step(|| format!("the report template {name} could not be read"))?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     ReportTemplate::new(&stem, "a file of the user's", &text).map_err(AppError::input)
 }
@@ -94,7 +98,9 @@ pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDo
     let worklist = options.worklist.open(&options.images)?;
     let left_out = worklist.left_out.len();
     if left_out > 0 {
-        listener.say(&format!("{left_out} files are no image to report on (skipped.jsonl, or --list, has their reasons)"));
+        listener.say(&format!(
+            "{left_out} files are no image to report on (skipped.jsonl, or --list, has their reasons)"
+        ));
     }
     let mut model = options.model.open()?;
     run_with(options, &template, &worklist, model.as_mut(), listener)
@@ -127,7 +133,8 @@ fn run_with(
         notes.push(NOT_TAUGHT.to_owned());
     }
     model.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
-    let name = |info: &ModelInfo| PathBuf::from("runs").join(format!("reports-{}-{}", set.info().name, info.name));
+    let name =
+        |info: &ModelInfo| PathBuf::from("runs").join(format!("reports-{}-{}", set.info().name, info.name));
     let dir = options.output.clone().unwrap_or_else(|| name(model.info()));
     let mut plan = Plan::new(template.clone());
     plan.limits = options.limits.clone();
@@ -139,10 +146,20 @@ fn run_with(
     plan.settings = settings(options);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    let loader = options.images.loader();
+    let plain = options.images.loader();
+    let recipe = options.worklist.recipe.as_ref().map(|recipe| RecipeLoader {
+        of: options.images.loader(),
+        recipe: recipe.clone(),
+        images: options.images.clone(),
+        last: Mutex::default(),
+    });
+    let loader: &dyn MediaLoader = match &recipe {
+        Some(recipe) => recipe,
+        None => &plain,
+    };
     let mut answerer = ReportAnswerer { model, template: template.clone() };
     let mut progress = ReportProgress::new(listener);
-    let finished = loupe_run::run(&dir, &plan, set, &mut answerer, &loader, &mut progress)
+    let finished = loupe_run::run(&dir, &plan, set, &mut answerer, loader, &mut progress)
         .step(|| format!("the reports in {} could not be written", dir.display()))?;
     listener.end();
     let written = output::Written {
@@ -151,21 +168,23 @@ fn run_with(
         identified: options.identified,
         page: options.page,
         worklist: Some(worklist),
-        loader: &loader,
+        loader,
     };
     let summary = output::write_reports(&written)?;
     Ok(ReportsDone { dir, finished, summary })
 }
 
 /// Said wherever the built-in model writes reports.
-const NOT_TAUGHT: &str =
-    "the built-in model answers questions about phantoms; it was not taught to write reports, so that what it writes shows how a batch \
+const NOT_TAUGHT: &str = "the built-in model answers questions about phantoms; it was not taught to write reports, so that what it writes shows how a batch \
      works and nothing else";
 
 fn settings(options: &ReportOptions) -> BTreeMap<String, Setting> {
     let xform = format!("{:?}", options.images.xform).to_lowercase();
     let given = options.images.xform != ImageOptions::default().xform;
-    BTreeMap::from([("xform".to_owned(), Setting { value: xform.into(), given })])
+    let mut settings = BTreeMap::from([("xform".to_owned(), Setting { value: xform.into(), given })]);
+    let recipe = options.worklist.recipe.clone();
+    settings.extend(recipe.map(|name| ("recipe".to_owned(), Setting { value: name.into(), given: true })));
+    settings
 }
 
 /// How a batch goes on: studies an hour and the time left, beside the bar on a terminal, otherwise in a line a minute.

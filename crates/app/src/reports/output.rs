@@ -11,9 +11,7 @@ use loupe_eval::reports::LintKind;
 use loupe_report::reports::dicom_report::{TextSr, dicom_report, image_header};
 use loupe_report::reports::fhir::fhir_bundle;
 use loupe_report::reports::page::ReportsPage;
-use loupe_report::reports::{
-    REPORT_TABLE, StudyReport, StudyStatus, markdown, plain_text, report_row,
-};
+use loupe_report::reports::{REPORT_TABLE, StudyReport, StudyStatus, markdown, plain_text, report_row};
 use loupe_run::{Item, MadeBy, RunFolder, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -174,7 +172,9 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
     let left_out = written.worklist.map(|worklist| worklist.left_out.as_slice()).unwrap_or_default();
     let mut summary = ReportsSummary { left_out: left_out.len(), ..ReportsSummary::default() };
     let mut failed: Option<AppError> = None;
-    let mut to_file = |name: &'static str, line: &mut dyn FnMut(&StudyReport, &Item, &mut dyn Write) -> std::io::Result<()>, head: &str| {
+    let mut to_file = |name: &'static str,
+                       line: &mut dyn FnMut(&StudyReport, &Item, &mut dyn Write) -> std::io::Result<()>,
+                       head: &str| {
         let made = replace(dir, name, |to| {
             to.write_all(head.as_bytes())?;
             each(&folder, |report, item| Ok(line(report, item, to)?)).map_err(|e| {
@@ -214,7 +214,11 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
     )?;
     let csv = |cells: &[String]| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",");
     let heading = REPORT_TABLE.map(str::to_owned);
-    to_file("reports.csv", &mut |report, _, to| writeln!(to, "{}", csv(&report_row(report))), &format!("{}\n", csv(&heading)))?;
+    to_file(
+        "reports.csv",
+        &mut |report, _, to| writeln!(to, "{}", csv(&report_row(report))),
+        &format!("{}\n", csv(&heading)),
+    )?;
     to_file(
         "times.csv",
         &mut |report, item, to| match item.reply.as_ref().map(|line| &line.prediction.outcome) {
@@ -342,11 +346,15 @@ fn sr(
 /// A name for the files of a study: its id, with a number where not every character of it can stand in a name.
 fn file_name(study_id: &str, item: usize) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let plain = !study_id.is_empty() && study_id.len() <= 100 && study_id.chars().all(safe) && !study_id.starts_with('.');
+    let plain = !study_id.is_empty()
+        && study_id.len() <= 100
+        && study_id.chars().all(safe)
+        && !study_id.starts_with('.');
     match plain {
         true => study_id.to_owned(),
         false => {
-            let kept: String = study_id.chars().map(|c| if safe(c) && c != '.' { c } else { '_' }).take(60).collect();
+            let kept: String =
+                study_id.chars().map(|c| if safe(c) && c != '.' { c } else { '_' }).take(60).collect();
             format!("{item:05}_{kept}")
         }
     }
@@ -377,7 +385,8 @@ fn write_page(
         left -= 1;
         let sample = item.line.sample.as_ref();
         // Pictures inside of files are had from the set; the run folder does not hold them.
-        let inside = sample.is_some_and(|s| s.media.iter().any(|m| matches!(m.source, MediaSource::Bytes(_))));
+        let inside =
+            sample.is_some_and(|s| s.media.iter().any(|m| matches!(m.source, MediaSource::Bytes(_))));
         let own = set.filter(|_| inside).and_then(|set| set.get(item.line.row).ok());
         let media = own.as_ref().or(sample).map(|sample| sample.media.as_slice()).unwrap_or_default();
         let pictures = media.iter().map(|media| {

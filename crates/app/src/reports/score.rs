@@ -1,11 +1,11 @@
 //! Scores of a batch whose studies have references: metrics of words and of imported annotations under a named section profile, findings
 //! against a structured truth, and two systems compared study by study.
 
-use crate::similarity::BertScoreOptions;
 use crate::error::{AppError, InStep};
 use crate::listener::Listener;
 use crate::open::ImageOptions;
 use crate::score::ScoreOptions;
+use crate::similarity::BertScoreOptions;
 use loupe_core::table::Format;
 use loupe_core::words::counted;
 use loupe_core::{Table, Target};
@@ -119,7 +119,9 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
         return Err(AppError::input("one run is scored, or two are compared"));
     }
     if options.annotations.len() > options.runs.len() {
-        return Err(AppError::input("there are more files of annotations than runs; one for each, in their order"));
+        return Err(AppError::input(
+            "there are more files of annotations than runs; one for each, in their order",
+        ));
     }
     let mut scored = Vec::new();
     for (at, dir) in options.runs.iter().enumerate() {
@@ -143,9 +145,14 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
         );
     }
     for run in &runs {
-        let (scored, of) = (run.summary.metrics.iter().map(|f| f.n).max().unwrap_or(0), run.summary.run.n as u64);
+        let (scored, of) =
+            (run.summary.metrics.iter().map(|f| f.n).max().unwrap_or(0), run.summary.run.n as u64);
         if scored < of {
-            notes.push(format!("{}: {scored} of {} have a report and a reference", run.name, counted(of as usize, "study")));
+            notes.push(format!(
+                "{}: {scored} of {} have a report and a reference",
+                run.name,
+                counted(of as usize, "study")
+            ));
         }
     }
     notes.push("CIDEr takes its weights from the references of this set: figures of other sets or parts do not compare".to_owned());
@@ -182,7 +189,8 @@ fn score_run(
     let run = scoring.scorer()?.score(dir, None, &images.loader(), listener)?;
     let values = values(dir)?;
     write_values(dir, &values)?;
-    let name = dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let name =
+        dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok((RunScores { name, summary: run.summary, truth: truth(dir)? }, values))
 }
 
@@ -284,13 +292,16 @@ impl ReportScores {
         let mut out = Vec::new();
         for run in &self.runs {
             if let Some(mut table) = tables::metrics(&run.summary) {
-                table.title = format!("{}: sections and clean-up {} ({})", run.name, self.profile, self.profile_source);
+                table.title =
+                    format!("{}: sections and clean-up {} ({})", run.name, self.profile, self.profile_source);
                 out.push(table);
             }
             if !run.truth.is_empty() {
                 let studies = run.truth.first().map_or(0, |figure| figure.studies);
-                let title = format!("{}: findings against the truth of {}", run.name, counted(studies, "study"));
-                let mut table = Table::new(title, &["what", "precision", "recall", "right", "stated", "true"]);
+                let title =
+                    format!("{}: findings against the truth of {}", run.name, counted(studies, "study"));
+                let mut table =
+                    Table::new(title, &["what", "precision", "recall", "right", "stated", "true"]);
                 let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
                 for figure in &run.truth {
                     let FactCounts { right, stated, truth } = figure.counts;
@@ -321,7 +332,8 @@ impl ReportScores {
                     format!("{:.4}", d.p),
                 ]);
             }
-            table.note = "p by approximate randomisation, two-sided, not corrected for the number of metrics".to_owned();
+            table.note = "p by approximate randomisation, two-sided, not corrected for the number of metrics"
+                .to_owned();
             out.push(table);
         }
         if let Some(last) = out.last_mut() {

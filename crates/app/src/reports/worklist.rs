@@ -1,5 +1,6 @@
 //! The studies to report on: a worklist, ReXrank's file, a DICOM folder or archive, or a dataset by its name.
 
+use super::recipe::RecipeSet;
 use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
 use loupe_core::{Dataset, MediaSource, Sample, Study};
@@ -18,6 +19,8 @@ pub struct WorklistOptions {
     pub input: String,
     /// Folder that image paths of a worklist start from, where that is not the worklist's own.
     pub images: Option<PathBuf>,
+    /// Show volumes as this published recipe prepares them.
+    pub recipe: Option<String>,
 }
 
 /// What names the studies.
@@ -96,7 +99,16 @@ pub(super) struct Worklist {
 }
 
 impl WorklistOptions {
+    /// Opens it; where a recipe is named, its volumes are prepared once to see how many pictures each becomes.
     pub(super) fn open(&self, images: &ImageOptions) -> Result<Worklist, AppError> {
+        let mut worklist = self.open_plain(images)?;
+        if let Some(recipe) = &self.recipe {
+            worklist.set = Box::new(RecipeSet::open(worklist.set, recipe, images)?);
+        }
+        Ok(worklist)
+    }
+
+    fn open_plain(&self, images: &ImageOptions) -> Result<Worklist, AppError> {
         let path = PathBuf::from(&self.input);
         if !path.exists() && self.input.contains('=') {
             let set = DataOptions::parse(&self.input, None)?.open()?;
@@ -105,14 +117,17 @@ impl WorklistOptions {
         let named = || format!("the worklist {} could not be opened", path.display());
         let kind = kind_of(&path).step(named)?;
         if self.images.is_some() && kind == WorklistKind::Dicom {
-            return Err(AppError::input("--images belongs to a worklist; a DICOM folder names its own images"));
+            return Err(AppError::input(
+                "--images belongs to a worklist; a DICOM folder names its own images",
+            ));
         }
         let (set, left_out): (Box<dyn Dataset>, _) = match kind {
             WorklistKind::Dicom => {
-                let folder = StudyFolder::open(&path, &images.limits).step(named)?;
+                let folder = StudyFolder::open(&path, self.recipe.is_some(), &images.limits).step(named)?;
                 let left_out = folder.left_out.iter();
-                let left_out =
-                    left_out.map(|out| LeftOutFile { file: out.file.clone(), reason: out.reason.clone() }).collect();
+                let left_out = left_out
+                    .map(|out| LeftOutFile { file: out.file.clone(), reason: out.reason.clone() })
+                    .collect();
                 (Box::new(folder), left_out)
             }
             WorklistKind::Rexrank => {
@@ -189,9 +204,10 @@ fn listed(sample: &Sample, template: &ReportTemplate) -> ListedStudy {
             },
         })
         .collect();
-    let missing = images.iter().enumerate().find_map(|(at, image)| {
-        image.problem.as_ref().map(|problem| format!("image {}: {problem}", at + 1))
-    });
+    let missing = images
+        .iter()
+        .enumerate()
+        .find_map(|(at, image)| image.problem.as_ref().map(|problem| format!("image {}: {problem}", at + 1)));
     let prompt = turns.as_ref().ok().map(|turns| {
         let words = turns.iter().map(|turn| {
             let parts = turn.parts.iter().map(|part| match part {

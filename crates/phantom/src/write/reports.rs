@@ -34,15 +34,16 @@ pub fn write_reports(dir: &Path, seed: u64, studies: usize) -> Result<usize, Pha
             None => (None, plan.picture(PICTURE_SIZE)),
         };
         // A patient without a finding stays as it is, whatever was wished.
-        let earlier = before.as_ref().zip(change).filter(|(before, _)| {
-            !before.findings.is_empty() || !now.findings.is_empty()
-        });
+        let earlier = before
+            .as_ref()
+            .zip(change)
+            .filter(|(before, _)| !before.findings.is_empty() || !now.findings.is_empty());
         let told = report(&now, earlier, &mut rng);
         let mut image = |study: &Study, name: String| -> Result<serde_json::Value, PhantomError> {
             folder.write(&name, &png(&study.picture(0)?)?)?;
             let view = match study.kind {
                 kind if kind.plane().is_some() => kind.plane().unwrap_or_default(),
-                kind if kind.modality().contains("X-ray") => "PA",
+                Kind::Radiograph => "PA",
                 Kind::Ultrasound => "ultrasound",
                 _ => "photograph",
             };
@@ -58,7 +59,10 @@ pub fn write_reports(dir: &Path, seed: u64, studies: usize) -> Result<usize, Pha
             "tag:modality": now.kind.modality(),
         });
         if let (Some(before), Some(fields)) = (&before, row.as_object_mut()) {
-            fields.insert("prior_images".to_owned(), json!([image(before, format!("images/{i:04}-prior.png"))?]));
+            fields.insert(
+                "prior_images".to_owned(),
+                json!([image(before, format!("images/{i:04}-prior.png"))?]),
+            );
         }
         worklist.push_str(&format!("{row}\n"));
     }

@@ -69,7 +69,9 @@ pub fn image_header(path: &Path) -> Result<Object, MediaError> {
     let limits = DecodeLimits::default();
     let bytes = limits.read_file(path)?;
     if !parse::looks_like_dicom(&bytes) {
-        return Err(MediaError::UnknownFormat("the header of a DICOM file is wanted, and the image is none".to_owned()));
+        return Err(MediaError::UnknownFormat(
+            "the header of a DICOM file is wanted, and the image is none".to_owned(),
+        ));
     }
     guarded("DICOM", "data set", || parse::parse(bytes, &limits))
 }
@@ -85,7 +87,8 @@ pub fn dicom_report(
     header: Option<&Dataset>,
     when: [&str; 2],
 ) -> Result<Vec<u8>, MediaError> {
-    let identity = serde_json::to_vec(&(&report.study_id, &report.provenance, &report.raw)).unwrap_or_default();
+    let identity =
+        serde_json::to_vec(&(&report.study_id, &report.provenance, &report.raw)).unwrap_or_default();
     let uid_of = |what: &str| {
         let digest = Sha256::new().chain_update(what).chain_update(&identity).finalize();
         let mut number = [0u8; 16];

@@ -12,9 +12,11 @@ use sha2::{Digest, Sha256};
 
 /// The bundle of `report`, written at `when` (an instant such as `2026-01-31T09:05:00Z`); `prompt` is the template's text.
 pub fn fhir_bundle(report: &StudyReport, prompt: &str, when: &str) -> Value {
-    let identity = serde_json::to_vec(&(&report.study_id, &report.provenance, &report.raw)).unwrap_or_default();
+    let identity =
+        serde_json::to_vec(&(&report.study_id, &report.provenance, &report.raw)).unwrap_or_default();
     let url = |what: &str| format!("urn:uuid:{}", uuid(what, &identity));
-    let [of_report, of_device, of_prompt, of_provenance] = ["report", "device", "prompt", "provenance"].map(url);
+    let [of_report, of_device, of_prompt, of_provenance] =
+        ["report", "device", "prompt", "provenance"].map(url);
     let label = json!({"security": [{
         "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
         "code": "AIAST",

@@ -23,7 +23,8 @@ pub fn markdown(report: &StudyReport) -> String {
     let mut out = format!("# Study {}\n\n*{NOTICE}*\n\n", escaped(&report.study_id));
     context(report, |name, text| drop(write!(out, "**{name}:** {}\n\n", escaped(text))));
     if report.status != StudyStatus::Ok {
-        let _ = writeln!(out, "No report: {}\n", escaped(report.reason.as_deref().unwrap_or("not asked yet")));
+        let _ =
+            writeln!(out, "No report: {}\n", escaped(report.reason.as_deref().unwrap_or("not asked yet")));
     }
     for (name, text) in [("Findings", &report.findings), ("Impression", &report.impression)] {
         if let Some(text) = text {
@@ -33,7 +34,8 @@ pub fn markdown(report: &StudyReport) -> String {
     if !report.lints.is_empty() {
         out.push_str("## To be looked at\n\n");
         for lint in &report.lints {
-            let words = if lint.words.is_empty() { String::new() } else { format!(": {}", escaped(&lint.words)) };
+            let words =
+                if lint.words.is_empty() { String::new() } else { format!(": {}", escaped(&lint.words)) };
             let _ = writeln!(out, "- {}{words}", lint.kind.words());
         }
         out.push('\n');
@@ -52,9 +54,11 @@ pub fn markdown(report: &StudyReport) -> String {
 
 fn context(report: &StudyReport, mut say: impl FnMut(&str, &str)) {
     let study = &report.study;
-    for (name, text) in
-        [("Indication", &study.indication), ("Technique", &study.technique), ("Comparison", &study.comparison)]
-    {
+    for (name, text) in [
+        ("Indication", &study.indication),
+        ("Technique", &study.technique),
+        ("Comparison", &study.comparison),
+    ] {
         if let Some(text) = text {
             say(name, text);
         }
@@ -74,7 +78,8 @@ fn escaped(text: &str) -> String {
 }
 
 /// The columns of `reports.csv`.
-pub const REPORT_TABLE: [&str; 7] = ["study_id", "status", "findings", "impression", "report", "lints", "reason"];
+pub const REPORT_TABLE: [&str; 7] =
+    ["study_id", "status", "findings", "impression", "report", "lints", "reason"];
 
 /// A row of `reports.csv`.
 pub fn report_row(report: &StudyReport) -> [String; 7] {

@@ -85,7 +85,8 @@ impl ReportsPage {
             let priors = report.study.images.iter().filter(|image| image.prior).count();
             let mut counts: BTreeMap<LintKind, usize> = BTreeMap::new();
             report.lints.iter().for_each(|lint| *counts.entry(lint.kind).or_default() += 1);
-            let lints: Vec<String> = counts.iter().map(|(kind, n)| format!("{} × {n}", kind.words())).collect();
+            let lints: Vec<String> =
+                counts.iter().map(|(kind, n)| format!("{} × {n}", kind.words())).collect();
             let _ = write!(
                 out,
                 "<tr class=\"{status}\"><td><a href=\"#study{at}\">{}</a></td><td>{status}</td><td>{}</td><td>{priors}</td><td>{}</td></tr>",
@@ -134,7 +135,8 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
         }
         if !figures.is_empty() {
             let heading = if prior { "Prior" } else { "Study" };
-            let _ = write!(out, "<div class=\"{}\"><h3>{heading}</h3>{figures}</div>", heading.to_lowercase());
+            let _ =
+                write!(out, "<div class=\"{}\"><h3>{heading}</h3>{figures}</div>", heading.to_lowercase());
         }
     }
     out.push_str("</div>");
@@ -159,17 +161,16 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
 }
 
 /// An image with the boxes of the sentences over it.
-fn figure(
-    at: usize,
-    n: usize,
-    view: Option<&str>,
-    study: &PageStudy,
-    pictures: &[ImageData<'_>],
-) -> String {
+fn figure(at: usize, n: usize, view: Option<&str>, study: &PageStudy, pictures: &[ImageData<'_>]) -> String {
     let caption = escaped(view.unwrap_or("view not known"));
     let placed = match study.images.get(n) {
         Some(Ok(placed)) => placed,
-        Some(Err(why)) => return format!("<figure><p class=\"failed\">{}</p><figcaption>{caption}</figcaption></figure>", escaped(why)),
+        Some(Err(why)) => {
+            return format!(
+                "<figure><p class=\"failed\">{}</p><figcaption>{caption}</figcaption></figure>",
+                escaped(why)
+            );
+        }
         None => return String::new(),
     };
     let (number, [width, height]) = placed;
@@ -209,7 +210,11 @@ fn report_html(at: usize, report: &StudyReport) -> String {
         let lints: Vec<_> = report.lints.iter().filter(|lint| lint.sentence == Some(n)).collect();
         let class = if lints.is_empty() { "" } else { " class=\"lint\"" };
         let words: Vec<&str> = lints.iter().map(|lint| lint.kind.words()).collect();
-        let title = if words.is_empty() { String::new() } else { format!(" title=\"{}\"", escaped(&words.join("; "))) };
+        let title = if words.is_empty() {
+            String::new()
+        } else {
+            format!(" title=\"{}\"", escaped(&words.join("; ")))
+        };
         let text = escaped(&sentence.text);
         let text = match sentence.boxes.is_empty() {
             true => text,
@@ -255,12 +260,14 @@ const MOST_WORDS: usize = 1500;
 
 /// `theirs` with the words that `own` has besides, by the longest common sequence of words.
 fn difference(own: &str, theirs: &str) -> String {
-    let (a, b): (Vec<&str>, Vec<&str>) = (own.split_whitespace().collect(), theirs.split_whitespace().collect());
+    let (a, b): (Vec<&str>, Vec<&str>) =
+        (own.split_whitespace().collect(), theirs.split_whitespace().collect());
     if a.len().max(b.len()) > MOST_WORDS {
         return escaped(theirs);
     }
     let key = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    let (ka, kb): (Vec<String>, Vec<String>) = (a.iter().map(|w| key(w)).collect(), b.iter().map(|w| key(w)).collect());
+    let (ka, kb): (Vec<String>, Vec<String>) =
+        (a.iter().map(|w| key(w)).collect(), b.iter().map(|w| key(w)).collect());
     let width = b.len() + 1;
     let mut common = vec![0u16; (a.len() + 1) * width];
     for i in (0..a.len()).rev() {

@@ -151,9 +151,12 @@ impl StudyReport {
         let report = WrittenReport::read(&reply.text);
         let lints = lints(&report, &self.study, reply.stop);
         let raw = match record {
-            Record::Rounds(trace) => {
-                trace.rounds.iter().filter_map(|round| round.reply.as_ref()).map(|reply| reply.text.clone()).collect()
-            }
+            Record::Rounds(trace) => trace
+                .rounds
+                .iter()
+                .filter_map(|round| round.reply.as_ref())
+                .map(|reply| reply.text.clone())
+                .collect(),
             _ => vec![reply.text.clone()],
         };
         let sentences = report.sentences.iter().map(|sentence| ReportSentence {
@@ -176,7 +179,8 @@ impl StudyReport {
 
     /// The report as one text with headings.
     pub fn text(&self) -> String {
-        let section = |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name}:\n{text}"));
+        let section =
+            |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name}:\n{text}"));
         let sections = [section("FINDINGS", &self.findings), section("IMPRESSION", &self.impression)];
         sections.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
@@ -186,7 +190,10 @@ impl StudyReport {
 fn boxes_of(sentence: &str, reply: &Reply) -> Vec<SentenceBox> {
     let lower = sentence.to_lowercase();
     let of = |finding: &&loupe_core::Finding| {
-        finding.label.as_ref().is_some_and(|label| !label.trim().is_empty() && lower.contains(&label.trim().to_lowercase()))
+        finding
+            .label
+            .as_ref()
+            .is_some_and(|label| !label.trim().is_empty() && lower.contains(&label.trim().to_lowercase()))
     };
     let found = reply.findings.iter().filter(of);
     let boxes = found.filter_map(|finding| match &finding.at {

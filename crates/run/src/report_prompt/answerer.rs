@@ -3,8 +3,9 @@
 use super::template::{Passes, ReportTemplate};
 use loupe_core::trace::{Ended, Round};
 use loupe_core::{
-    Answer, AnswerSink, Answerer, Ask, AskId, AskSource, Direct, Failure, Go, ModelError, ModelInfo, Next, NextWork,
-    PictureRecord, Record, Reply, ReplySink, Role, Stop, Trace, Turn, VisionLanguageModel, Work, WorkSource,
+    Answer, AnswerSink, Answerer, Ask, AskId, AskSource, Direct, Failure, Go, ModelError, ModelInfo, Next,
+    NextWork, PictureRecord, Record, Reply, ReplySink, Role, Stop, Trace, Turn, VisionLanguageModel, Work,
+    WorkSource,
 };
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -113,7 +114,9 @@ impl ReplySink for Replies<'_, '_> {
                 self.desk.state.borrow_mut().open.remove(&study);
                 Some(Answer::single(Err(Failure::from(error))))
             }
-            Ok(reply) if id.0 % PASSES == 0 => self.desk.found(study, reply).err().map(|f| Answer::single(Err(f))),
+            Ok(reply) if id.0 % PASSES == 0 => {
+                self.desk.found(study, reply).err().map(|f| Answer::single(Err(f)))
+            }
             Ok(reply) => self.desk.concluded(study, reply),
         };
         if let Some(answer) = answer {
@@ -190,7 +193,9 @@ fn together(findings: Reply, impression: Reply) -> Reply {
 fn without_heading<'a>(text: &'a str, name: &str) -> &'a str {
     let text = text.trim();
     let bare = text.trim_start_matches(['#', '*', ' ']);
-    let Some(head) = bare.get(..name.len()).filter(|head| head.eq_ignore_ascii_case(name)) else { return text };
+    let Some(head) = bare.get(..name.len()).filter(|head| head.eq_ignore_ascii_case(name)) else {
+        return text;
+    };
     let rest = bare[head.len()..].trim_start_matches('*');
     match rest.strip_prefix(':') {
         Some(rest) => rest.trim_start_matches('*').trim(),

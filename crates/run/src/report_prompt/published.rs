@@ -69,7 +69,9 @@ pub fn report_template(name: &str) -> Result<ReportTemplate, String> {
         None => {
             let near = did_you_mean(name, known());
             let all = known().collect::<Vec<_>>().join(", ");
-            Err(format!("no report template is called {name:?}{near}; there are {all}, or name a file of your own"))
+            Err(format!(
+                "no report template is called {name:?}{near}; there are {all}, or name a file of your own"
+            ))
         }
     }
 }

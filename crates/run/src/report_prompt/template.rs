@@ -71,7 +71,10 @@ pub struct ReportTemplate {
 
 impl fmt::Debug for ReportTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReportTemplate").field("name", &self.name).field("text", &self.text).finish_non_exhaustive()
+        f.debug_struct("ReportTemplate")
+            .field("name", &self.name)
+            .field("text", &self.text)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,14 +112,19 @@ impl ReportTemplate {
             (false, true, false) => Passes::Findings,
             (false, true, true) => Passes::FindingsThenImpression,
             (false, false, _) => {
-                return Err(at_fault("it has neither a block \"report\" nor a block \"findings\"".to_owned()));
+                return Err(at_fault(
+                    "it has neither a block \"report\" nor a block \"findings\"".to_owned(),
+                ));
             }
             (true, ..) => {
-                return Err(at_fault("a block \"report\" asks for all sections; it has others beside".to_owned()));
+                return Err(at_fault(
+                    "a block \"report\" asks for all sections; it has others beside".to_owned(),
+                ));
             }
         };
         let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
-        let mut unknown: Vec<String> = used.into_iter().filter(|used| !NAMES.contains(&used.as_str())).collect();
+        let mut unknown: Vec<String> =
+            used.into_iter().filter(|used| !NAMES.contains(&used.as_str())).collect();
         unknown.sort();
         unknown.retain(|name| !GLOBALS.contains(&name.as_str()));
         if let Some(first) = unknown.first() {
@@ -193,7 +201,12 @@ impl ReportTemplate {
     ///
     /// # Errors
     /// As [`ReportTemplate::turns`].
-    pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, limits: GenerationLimits) -> Result<Ask, Failure> {
+    pub fn ask(
+        &self,
+        sample: &Sample,
+        pictures: Vec<Arc<Picture>>,
+        limits: GenerationLimits,
+    ) -> Result<Ask, Failure> {
         Ok(Ask { pictures, turns: self.turns(sample)?, limits })
     }
 
@@ -252,7 +265,8 @@ fn words_of(error: &Error) -> String {
 fn has_block(text: &str, name: &str) -> bool {
     text.split("{%").skip(1).any(|tag| {
         let mut words = tag.trim_start_matches(['-', '+']).split_whitespace();
-        words.next() == Some("block") && words.next().map(|w| w.trim_end_matches(['%', '}', '-', '+'])) == Some(name)
+        words.next() == Some("block")
+            && words.next().map(|w| w.trim_end_matches(['%', '}', '-', '+'])) == Some(name)
     })
 }
 
@@ -326,7 +340,8 @@ fn values(study: &Study, findings: &str) -> Values {
         })
     };
     let numbers = |prior: bool| {
-        let of = move |(at, image): (usize, &loupe_core::study::StudyImage)| (image.prior == prior).then_some(at);
+        let of =
+            move |(at, image): (usize, &loupe_core::study::StudyImage)| (image.prior == prior).then_some(at);
         study.images.iter().enumerate().filter_map(of).collect::<Vec<usize>>()
     };
     let first = |prior: bool, wanted: Projection| {
