@@ -128,6 +128,10 @@ impl Listener for Printer {
         Self::say(self, words);
     }
 
+    fn is_watched(&self) -> bool {
+        self.quiet || std::io::stderr().is_terminal()
+    }
+
     fn begin(&self, parts: u64) {
         let bar = ProgressBar::new(parts);
         if self.quiet || !std::io::stderr().is_terminal() {

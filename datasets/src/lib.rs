@@ -34,6 +34,7 @@ mod overlap;
 mod parquet_frames;
 mod read;
 pub mod replies;
+mod rexrank;
 mod sets;
 mod write_frames;
 
@@ -41,7 +42,8 @@ pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, chec
 pub use digest::{file_sha256, text_sha256};
 pub use entry::{Known, SetEntry};
 pub use frames::FrameRow;
-pub use open::{find, open};
+pub use open::{find, open, open_with_images};
 pub use overlap::{Overlap, Perceptual, overlap};
+pub use rexrank::rexrank_with_predictions;
 pub use sets::SETS;
 pub use write_frames::write_frames;

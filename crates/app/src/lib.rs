@@ -54,6 +54,7 @@ pub mod phantom;
 pub mod prepare;
 mod profiles;
 pub mod replies;
+pub mod reports;
 pub mod rethink;
 pub mod score;
 pub mod segment;

@@ -17,6 +17,8 @@ pub enum ListKind {
     Datasets,
     /// Prompt templates.
     Prompts,
+    /// Templates of reports.
+    ReportTemplates,
     /// Rules of other harnesses.
     Profiles,
     /// Metrics of texts, places and masks.
@@ -76,6 +78,10 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
         ListKind::Prompts => loupe_run::templates::PROMPT_TEMPLATES
             .iter()
             .map(|t| ListEntry::new(t.name.clone(), t.source.clone()))
+            .collect(),
+        ListKind::ReportTemplates => loupe_run::report_prompt::REPORT_TEMPLATES
+            .iter()
+            .map(|t| ListEntry::new(t.name, t.source))
             .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {

@@ -19,6 +19,7 @@ pub(crate) mod merge;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod render;
+pub(crate) mod reports;
 pub(crate) mod score;
 pub(crate) mod segment;
 #[cfg(feature = "serve")]

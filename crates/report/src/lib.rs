@@ -32,6 +32,7 @@ pub mod marks;
 pub mod outline;
 pub mod overlay;
 pub mod pages;
+pub mod reports;
 
 pub use encode::{EncodeError, data_uri, png};
 pub use marks::{Marks, marks};

@@ -21,6 +21,7 @@ pub mod rtstruct;
 pub mod samples;
 pub mod seg;
 pub mod series;
+pub mod studies;
 pub mod values;
 
 pub(crate) use image::ICC_NOTE;

@@ -5,11 +5,13 @@ mod dicom;
 mod folder;
 mod nifti;
 mod picture;
+mod reports;
 
 pub use dicom::dicom_series;
 pub use folder::PICTURE_SIZE;
 pub use nifti::{nifti_labels, nifti_volume};
 pub use picture::png;
+pub use reports::write_reports;
 
 use crate::error::PhantomError;
 use crate::kind::Kind;

@@ -6,6 +6,7 @@ mod former;
 mod hidden;
 mod kill;
 mod record;
+mod report_prompt;
 mod resume;
 mod selection;
 mod shards;

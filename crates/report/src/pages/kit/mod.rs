@@ -1,5 +1,5 @@
 //! What every page is made of: its frame, and pictures within its size.
 
 pub(super) mod html;
-pub(super) mod store;
+pub(crate) mod store;
 mod values;
