@@ -31,10 +31,13 @@ mod listed;
 mod open;
 mod overlap;
 #[cfg(feature = "parquet")]
+mod parquet_columns;
+#[cfg(feature = "parquet")]
 mod parquet_frames;
 mod read;
 pub mod replies;
 mod sets;
+mod write_columns;
 mod write_frames;
 
 pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
@@ -44,4 +47,5 @@ pub use frames::FrameRow;
 pub use open::{find, open};
 pub use overlap::{Overlap, Perceptual, overlap};
 pub use sets::SETS;
+pub use write_columns::parquet;
 pub use write_frames::write_frames;

@@ -57,5 +57,5 @@ pub use import::{ImportSource, import};
 pub use made_by::MadeBy;
 pub use plan::{Plan, Selection, Setting};
 pub use sample_line::SampleLine;
-pub use session::{Invocation, Session};
+pub use session::{Invocation, Session, utc};
 pub use work::{Finished, Progress, run};

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod coco;
+mod exports;
+mod latex;
 mod overlay;
 mod page;
 mod runs;
