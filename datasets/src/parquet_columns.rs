@@ -109,7 +109,10 @@ mod tests {
             schema: "test",
             version: 2,
             columns: vec![
-                Column { name: "words", cells: Cells::Text(vec![Some("α\nβ".into()), None, Some(String::new())]) },
+                Column {
+                    name: "words",
+                    cells: Cells::Text(vec![Some("α\nβ".into()), None, Some(String::new())]),
+                },
                 Column { name: "n", cells: Cells::Whole(vec![None, Some(-7), Some(0)]) },
                 Column { name: "value", cells: Cells::Number(vec![Some(0.1), Some(f64::NAN), None]) },
                 Column { name: "is", cells: Cells::Truth(vec![Some(true), None, Some(false)]) },

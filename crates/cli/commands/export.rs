@@ -4,9 +4,7 @@ use crate::args::image::ImageArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use loupe_app::export::{
-    ExportRequest, FormatOptions, SegmentKind, Severity, check_file, export,
-};
+use loupe_app::export::{ExportRequest, FormatOptions, SegmentKind, Severity, check_file, export};
 use loupe_app::measure::MaskOptions;
 use loupe_app::open::DataOptions;
 use loupe_core::words::counted;

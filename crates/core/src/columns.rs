@@ -166,7 +166,10 @@ mod tests {
         assert_eq!(columns().csv().replace("1e300", "1e+300"), expected);
         let json = columns().json();
         assert_eq!((&json["version"], json["rows"].as_array().map(Vec::len)), (&json!(3), Some(5)));
-        assert_eq!(json["rows"][0], json!({"words": "plain", "n": 1, "value": 0.1, "is": true, "tags": {"a": "b"}}));
+        assert_eq!(
+            json["rows"][0],
+            json!({"words": "plain", "n": 1, "value": 0.1, "is": true, "tags": {"a": "b"}})
+        );
         assert_eq!(json["rows"][3]["value"], Value::Null);
         assert_eq!(json["columns"][2], json!({"name": "value", "type": "number"}));
     }

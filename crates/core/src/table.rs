@@ -245,7 +245,9 @@ fn latex(text: &str) -> String {
             c => match LATEX.iter().find(|(this, _)| *this == c) {
                 Some((_, words)) => out.push_str(words),
                 // Letters with accents are in every encoding.
-                None if c.is_ascii() || (matches!(c, 'À'..='ÿ') && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ' | '×' | '÷')) => {
+                None if c.is_ascii()
+                    || (matches!(c, 'À'..='ÿ') && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ' | '×' | '÷')) =>
+                {
                     out.push(c);
                 }
                 None => out.push_str(&format!("\\loupechar{{{:04X}}}{{{c}}}", u32::from(c))),
@@ -294,7 +296,10 @@ mod tests {
         let words = |text: &str| latex(text);
         assert_eq!(words("[1] a_b & 50 % of $x"), "{[}1{]} a\\_b \\& 50 \\% of \\$x");
         assert_eq!(words("--model <id> ''"), "-{}-model \\textless{}id\\textgreater{} '{}'");
-        assert_eq!(words("κ ≥ 0.6 · Größe 1–2"), "\\ensuremath{\\kappa} \\ensuremath{\\geq} 0.6 \\textperiodcentered{} Größe 1--2");
+        assert_eq!(
+            words("κ ≥ 0.6 · Größe 1–2"),
+            "\\ensuremath{\\kappa} \\ensuremath{\\geq} 0.6 \\textperiodcentered{} Größe 1--2"
+        );
         assert_eq!(words("肺"), "\\loupechar{80BA}{肺}");
         let mut table = Table::new("t", &["肺"]);
         assert!(table.write(Format::Latex).contains("\\providecommand{\\loupechar}"));

@@ -147,11 +147,14 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("tags", Cell::Json(|r| r.sample().map(|s| json!(s.tags)))),
     ("images", Cell::Json(|r| r.sample().map(|s| s.media.iter().map(|m| m.name.as_str()).collect()))),
     ("question", Cell::Text(|r| r.sample().map(|s| s.question.clone()))),
-    ("choices", Cell::Json(|r| {
-        let sample = r.sample().filter(|s| !s.choices.is_empty())?;
-        let all = sample.choices.iter().map(|c| (c.letter.to_string(), Value::from(c.text.as_str())));
-        Some(Value::Object(all.collect::<Map<_, _>>()))
-    })),
+    (
+        "choices",
+        Cell::Json(|r| {
+            let sample = r.sample().filter(|s| !s.choices.is_empty())?;
+            let all = sample.choices.iter().map(|c| (c.letter.to_string(), Value::from(c.text.as_str())));
+            Some(Value::Object(all.collect::<Map<_, _>>()))
+        }),
+    ),
     ("target", Cell::Text(|r| r.sample().map(|s| target(s).to_owned()))),
     ("reference", Cell::Text(reference)),
     ("outcome", Cell::Text(|r| Some(outcome(r).to_owned()))),
@@ -165,16 +168,22 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("answer_compared", Cell::Text(|r| r.judgement().and_then(|j| j.answer.clone()))),
     ("figure", Cell::Text(|r| r.figure().map(|(name, _)| name.to_owned()))),
     ("value", Cell::Number(|r| r.figure().map(|(_, value)| value))),
-    ("values", Cell::Json(|r| {
-        let values = r.judgement().filter(|j| !j.values.is_empty())?.values.iter();
-        Some(Value::Object(values.map(|v| (v.name.to_string(), json!(v.value))).collect::<Map<_, _>>()))
-    })),
+    (
+        "values",
+        Cell::Json(|r| {
+            let values = r.judgement().filter(|j| !j.values.is_empty())?.values.iter();
+            Some(Value::Object(values.map(|v| (v.name.to_string(), json!(v.value))).collect::<Map<_, _>>()))
+        }),
+    ),
     ("confidence", Cell::Number(|r| r.reply().and_then(confidence))),
     ("findings", Cell::Whole(|r| r.reply().and_then(|reply| whole(reply.findings.len())))),
-    ("rounds", Cell::Whole(|r| {
-        let trace = r.judged.item.reply.as_ref()?.prediction.record.rounds()?;
-        whole(trace.rounds.len())
-    })),
+    (
+        "rounds",
+        Cell::Whole(|r| {
+            let trace = r.judged.item.reply.as_ref()?.prediction.record.rounds()?;
+            whole(trace.rounds.len())
+        }),
+    ),
     ("prompt_tokens", Cell::Whole(|r| r.tokens(|reply| reply.counts.prompt_tokens))),
     ("picture_tokens", Cell::Whole(|r| r.tokens(|reply| reply.counts.picture_tokens))),
     ("reused_tokens", Cell::Whole(|r| r.tokens(|reply| reply.counts.reused_tokens))),

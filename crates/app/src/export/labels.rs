@@ -99,7 +99,8 @@ fn on_slices(out: &mut LookedAt, media: &MediaRef, masks: &LabelledMasks, loader
         let mut covered: Vec<Option<Vec<bool>>> = vec![None; masks.labels().len()];
         for (j, i) in (0..rows).flat_map(|j| (0..columns).map(move |i| (j, i))) {
             for label in masks.at([k, j, i]) {
-                let bits = covered.get_mut(label).map(|c| c.get_or_insert_with(|| vec![false; rows * columns]));
+                let bits =
+                    covered.get_mut(label).map(|c| c.get_or_insert_with(|| vec![false; rows * columns]));
                 if let Some(bit) = bits.and_then(|bits| bits.get_mut(j * columns + i)) {
                     *bit = true;
                 }

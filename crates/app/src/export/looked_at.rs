@@ -3,12 +3,12 @@
 use super::source::headers;
 use crate::error::AppError;
 use loupe_core::geometry::Map2;
-use loupe_core::{DecodeLimits, Finding, LabelledMasks, MediaError, MediaLoader, MediaRef, MediaSource, Origin};
+use loupe_core::{
+    DecodeLimits, Finding, LabelledMasks, MediaError, MediaLoader, MediaRef, MediaSource, Origin,
+};
 use loupe_preprocess::Loader;
 use loupe_report::dicom::{Author, SourceFile, SourceStudy};
-use loupe_report::exports::{
-    Export, ExportError, ExportImage, ExportOptions, Exported, ImageFinding, Scope,
-};
+use loupe_report::exports::{Export, ExportError, ExportImage, ExportOptions, Exported, ImageFinding, Scope};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -175,7 +175,8 @@ impl LookedAt {
         write: fn(&Export<'_>) -> Result<Exported, ExportError>,
     ) -> Result<Exported, AppError> {
         let files = part.study.as_ref().and_then(|uid| self.studies.get(uid));
-        let study = files.map(|files| SourceStudy::of(files.clone())).transpose().map_err(ExportError::from)?;
+        let study =
+            files.map(|files| SourceStudy::of(files.clone())).transpose().map_err(ExportError::from)?;
         let of_image = |image: &LookedAtImage| -> Vec<usize> {
             let (Some(study), Some((_, instances))) = (&study, &image.stored) else { return Vec::new() };
             let own = (0..).zip(&study.files).filter(|(_, f)| instances.contains(&f.instance));
@@ -217,6 +218,9 @@ impl LookedAt {
     /// Those of `all` that lie on images of the part, under the images' names.
     fn named<'a>(&'a self, part: &Part, all: &'a [(usize, Finding)]) -> Vec<ImageFinding<'a>> {
         let own = all.iter().filter(|(image, _)| part.images.contains(image));
-        own.filter_map(|(image, finding)| Some(ImageFinding { image: &self.images.get(*image)?.name, finding })).collect()
+        own.filter_map(|(image, finding)| {
+            Some(ImageFinding { image: &self.images.get(*image)?.name, finding })
+        })
+        .collect()
     }
 }

@@ -10,11 +10,11 @@ mod table;
 use crate::error::{AppError, InStep};
 use crate::files;
 use crate::open::ImageOptions;
+use looked_at::LookedAt;
 use loupe_core::Registry;
 use loupe_core::words::did_you_mean;
 use loupe_report::check;
 use loupe_report::exports::{EXPORTERS, Exported, Exporter};
-use looked_at::LookedAt;
 use std::path::{Path, PathBuf};
 use table::TABLES;
 

@@ -6,7 +6,9 @@ use crate::error::{AppError, InStep};
 use crate::findings::view_name;
 use loupe_core::sample::Outcome;
 use loupe_core::words::counted;
-use loupe_core::{Box2, Dataset, Finding, MediaRef, MediaSource, Origin, Place, Point2, Provenance, Sample, Target};
+use loupe_core::{
+    Box2, Dataset, Finding, MediaRef, MediaSource, Origin, Place, Point2, Provenance, Sample, Target,
+};
 use loupe_preprocess::Loader;
 use loupe_report::dicom::Author;
 use loupe_run::{Item, MadeBy, RunFolder, utc};
@@ -59,7 +61,12 @@ fn author(made_by: &MadeBy, dir: &Path) -> Author {
     };
     let session = made_by.sessions.last().map(|s| s.ended.clone().unwrap_or_else(|| s.started.clone()));
     let made = session.unwrap_or_else(|| modified(&dir.join("replies.jsonl")));
-    Author { model: made_by.model.name.clone(), identity, version: made_by.loupe.clone(), made: date_and_time(&made) }
+    Author {
+        model: made_by.model.name.clone(),
+        identity,
+        version: made_by.loupe.clone(),
+        made: date_and_time(&made),
+    }
 }
 
 /// When a file was last written, as records have it.
@@ -128,9 +135,10 @@ fn references(sample: &Sample) -> Vec<(usize, Finding)> {
             };
             all.iter().map(one).collect()
         }
-        Target::Points(all) => {
-            all.iter().map(|p| finding(p.picture, Place::Point(Point2::new(p.at.x, p.at.y)), &p.label)).collect()
-        }
+        Target::Points(all) => all
+            .iter()
+            .map(|p| finding(p.picture, Place::Point(Point2::new(p.at.x, p.at.y)), &p.label))
+            .collect(),
         _ => Vec::new(),
     }
 }

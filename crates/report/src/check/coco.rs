@@ -10,7 +10,8 @@ use std::path::Path;
 const SLACK_PX: f64 = 1e-6;
 
 pub(super) fn check(bytes: &[u8], folder: Option<&Path>) -> Result<CheckReport, MediaError> {
-    let malformed = |problem: String| MediaError::Malformed { format: "JSON", field: "document".to_owned(), problem };
+    let malformed =
+        |problem: String| MediaError::Malformed { format: "JSON", field: "document".to_owned(), problem };
     let document: Value = serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?;
     match &document {
         Value::Array(found) if found.iter().all(|d| d.get("bbox").is_some()) => {
@@ -23,7 +24,9 @@ pub(super) fn check(bytes: &[u8], folder: Option<&Path>) -> Result<CheckReport, 
             Ok(report)
         }
         Value::Object(all) if all.contains_key("annotations") => Ok(annotations(&document, folder)),
-        _ => Err(malformed("neither COCO annotations nor detections; other JSON is not known here".to_owned())),
+        _ => {
+            Err(malformed("neither COCO annotations nor detections; other JSON is not known here".to_owned()))
+        }
     }
 }
 
@@ -53,7 +56,8 @@ fn annotations(document: &Value, folder: Option<&Path>) -> CheckReport {
     if missing > 0 {
         report.error(format!("{missing} of {} pictures are not beside the file", images.len()));
     }
-    let categories: BTreeSet<i64> = list(document, "categories").iter().filter_map(|c| c["id"].as_i64()).collect();
+    let categories: BTreeSet<i64> =
+        list(document, "categories").iter().filter_map(|c| c["id"].as_i64()).collect();
     let mut ids = BTreeSet::new();
     let all = list(document, "annotations");
     report.looked_at = all.len();
@@ -85,7 +89,8 @@ fn bbox(n: usize, of: &Value, image: Option<[f64; 2]>, report: &mut CheckReport)
         report.error(format!("box {n} has no area"));
     }
     if let Some([w, h]) = image {
-        let outside = *x < -SLACK_PX || *y < -SLACK_PX || x + width > w + SLACK_PX || y + height > h + SLACK_PX;
+        let outside =
+            *x < -SLACK_PX || *y < -SLACK_PX || x + width > w + SLACK_PX || y + height > h + SLACK_PX;
         if outside {
             report.error(format!("box {n} lies outside its image of {w} × {h} pixels"));
         }

@@ -17,7 +17,8 @@ fn referred<'a>(source: &'a SourceStudy, item: &Dataset) -> Option<(&'a SourceFi
 
 pub(super) fn presentation(data: &Dataset, source: Option<&SourceStudy>, report: &mut CheckReport) {
     let mut layers: BTreeSet<String> = BTreeSet::new();
-    layers.extend(data.items(tags::GRAPHIC_LAYER_SEQUENCE).iter().filter_map(|l| l.text(tags::GRAPHIC_LAYER)));
+    layers
+        .extend(data.items(tags::GRAPHIC_LAYER_SEQUENCE).iter().filter_map(|l| l.text(tags::GRAPHIC_LAYER)));
     for annotation in data.items(tags::GRAPHIC_ANNOTATION_SEQUENCE) {
         if !annotation.text(tags::GRAPHIC_LAYER).is_some_and(|layer| layers.contains(&layer)) {
             report.error("an annotation is in a layer that is not described");
@@ -30,7 +31,10 @@ pub(super) fn presentation(data: &Dataset, source: Option<&SourceStudy>, report:
             let numbers = graphic.numbers(tags::GRAPHIC_DATA).unwrap_or_default();
             let stated = graphic.integer(tags::NUMBER_OF_GRAPHIC_POINTS).unwrap_or(0);
             if numbers.len() as i64 != 2 * stated {
-                report.error(format!("graphic {n} states {stated} points and has {} coordinates", numbers.len()));
+                report.error(format!(
+                    "graphic {n} states {stated} points and has {} coordinates",
+                    numbers.len()
+                ));
             }
             if graphic.text(tags::GRAPHIC_ANNOTATION_UNITS).as_deref() != Some("PIXEL") {
                 continue;
@@ -46,8 +50,11 @@ pub(super) fn presentation(data: &Dataset, source: Option<&SourceStudy>, report:
 }
 
 pub(super) fn structures(data: &Dataset, source: Option<&SourceStudy>, report: &mut CheckReport) {
-    let described: BTreeSet<i64> =
-        data.items(tags::STRUCTURE_SET_ROI_SEQUENCE).iter().filter_map(|r| r.integer(tags::ROI_NUMBER)).collect();
+    let described: BTreeSet<i64> = data
+        .items(tags::STRUCTURE_SET_ROI_SEQUENCE)
+        .iter()
+        .filter_map(|r| r.integer(tags::ROI_NUMBER))
+        .collect();
     for roi in data.items(tags::ROI_CONTOUR_SEQUENCE) {
         let number = roi.integer(tags::REFERENCED_ROI_NUMBER).unwrap_or(0);
         if !described.contains(&number) {

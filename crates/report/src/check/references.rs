@@ -20,7 +20,8 @@ pub(super) fn all(data: &Dataset) -> BTreeMap<Reference, usize> {
 }
 
 fn gather(data: &Dataset, depth: usize, found: &mut BTreeMap<Reference, usize>) {
-    let reference = data.text(tags::REFERENCED_SOP_CLASS_UID).zip(data.text(tags::REFERENCED_SOP_INSTANCE_UID));
+    let reference =
+        data.text(tags::REFERENCED_SOP_CLASS_UID).zip(data.text(tags::REFERENCED_SOP_INSTANCE_UID));
     if let Some(reference) = reference {
         *found.entry(reference).or_default() += 1;
     }
@@ -37,7 +38,9 @@ pub(super) fn check(data: &Dataset, source: Option<&SourceStudy>, report: &mut C
         report.warning("the object refers to no other object");
     }
     let Some(source) = source else {
-        report.unchecked("whether the objects that it refers to exist, and their geometry: name them with --source");
+        report.unchecked(
+            "whether the objects that it refers to exist, and their geometry: name them with --source",
+        );
         return;
     };
     let known: BTreeMap<&str, &str> =

@@ -24,7 +24,9 @@ pub(super) fn check(data: &Dataset, source: Option<&SourceStudy>, report: &mut C
             (tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, "type"),
         ] {
             let code = segment.item(tag);
-            if !code.is_some_and(|c| [tags::CODE_VALUE, tags::CODE_MEANING].iter().all(|t| c.text(*t).is_some())) {
+            if !code
+                .is_some_and(|c| [tags::CODE_VALUE, tags::CODE_MEANING].iter().all(|t| c.text(*t).is_some()))
+            {
                 report.error(format!("segment {n} has no code for its {what}"));
             }
         }
@@ -59,7 +61,8 @@ pub(super) fn check(data: &Dataset, source: Option<&SourceStudy>, report: &mut C
 /// Does the frame lie where the frame that it was made of lies?
 fn place(data: &Dataset, frame: usize, source: Option<&SourceStudy>, report: &mut CheckReport) {
     let n = frame + 1;
-    let origin = group(data, frame, tags::DERIVATION_IMAGE_SEQUENCE).and_then(|d| d.item(tags::SOURCE_IMAGE_SEQUENCE));
+    let origin =
+        group(data, frame, tags::DERIVATION_IMAGE_SEQUENCE).and_then(|d| d.item(tags::SOURCE_IMAGE_SEQUENCE));
     let (Some(source), Some(origin)) = (source, origin) else {
         if origin.is_none() {
             report.warning("frames do not say which image they were made of");
@@ -72,7 +75,8 @@ fn place(data: &Dataset, frame: usize, source: Option<&SourceStudy>, report: &mu
     if size != file.size.map(|v| i64::try_from(v).ok()) {
         report.error(format!("frame {n} has another size than its image"));
     }
-    let of = origin.integer(tags::REFERENCED_FRAME_NUMBER).and_then(|f| usize::try_from(f - 1).ok()).unwrap_or(0);
+    let of =
+        origin.integer(tags::REFERENCED_FRAME_NUMBER).and_then(|f| usize::try_from(f - 1).ok()).unwrap_or(0);
     let (Some(own), Some(there)) = (FramePlane::read(data, frame), file.plane(of)) else {
         if file.plane(of).is_some() {
             report.error(format!("frame {n} does not say where it lies; its image does"));
@@ -93,15 +97,20 @@ fn place(data: &Dataset, frame: usize, source: Option<&SourceStudy>, report: &mu
 
 /// Segments that share pixels of frames in one place.
 fn overlap(data: &Dataset, segments: &[Option<i64>], report: &mut CheckReport) {
-    let size = [tags::ROWS, tags::COLUMNS].map(|t| data.integer(t).and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
+    let size = [tags::ROWS, tags::COLUMNS]
+        .map(|t| data.integer(t).and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
     let size = size[0].saturating_mul(size[1]);
-    let Some(pixels) = data.bytes(tags::PIXEL_DATA).filter(|p| p.len().saturating_mul(8) >= size.saturating_mul(segments.len())) else {
+    let Some(pixels) = data
+        .bytes(tags::PIXEL_DATA)
+        .filter(|p| p.len().saturating_mul(8) >= size.saturating_mul(segments.len()))
+    else {
         report.unchecked("whether segments overlap: the pixels are compressed, or not all there");
         return;
     };
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for frame in 0..segments.len() {
-        let key = FramePlane::read(data, frame).map(|p| format!("{:?}", p.position.map(|v| (v / SLACK).round())));
+        let key =
+            FramePlane::read(data, frame).map(|p| format!("{:?}", p.position.map(|v| (v / SLACK).round())));
         places.entry(key.unwrap_or_else(|| format!("frame {frame}"))).or_default().push(frame);
     }
     let bit = |at: usize| pixels.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
@@ -110,7 +119,8 @@ fn overlap(data: &Dataset, segments: &[Option<i64>], report: &mut CheckReport) {
         for (n, first) in frames.iter().enumerate() {
             for second in frames.iter().skip(n + 1) {
                 let shared = (0..size).filter(|p| bit(first * size + p) && bit(second * size + p)).count();
-                let numbers = segments.get(*first).copied().flatten().zip(segments.get(*second).copied().flatten());
+                let numbers =
+                    segments.get(*first).copied().flatten().zip(segments.get(*second).copied().flatten());
                 if let (Some(numbers), true) = (numbers, shared > 0) {
                     *pairs.entry(numbers).or_default() += shared;
                 }

@@ -29,7 +29,8 @@ impl ReportPlace {
     /// `[x0, y0, x1, y1]` around the points.
     pub fn bounds(&self) -> Option<[f64; 4]> {
         let first = self.points.first()?;
-        let grow = |b: [f64; 4], p: &[f64; 2]| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])];
+        let grow =
+            |b: [f64; 4], p: &[f64; 2]| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])];
         Some(self.points.iter().fold([first[0], first[1], first[0], first[1]], grow))
     }
 }
@@ -38,11 +39,14 @@ impl ReportPlace {
 pub fn places(data: &Dataset) -> Vec<ReportPlace> {
     let mut found = Vec::new();
     for group in groups(data) {
-        let label = child(group, "121071").and_then(|c| c.item(tags::CONCEPT_CODE_SEQUENCE)).and_then(|c| c.text(tags::CODE_MEANING));
+        let label = child(group, "121071")
+            .and_then(|c| c.item(tags::CONCEPT_CODE_SEQUENCE))
+            .and_then(|c| c.text(tags::CODE_MEANING));
         let tracking = child(group, "112040").and_then(|c| c.text(tags::UID));
         let mut of_group: Vec<ReportPlace> = Vec::new();
         scoords(group, 0, &mut |item| {
-            let image = item.items(tags::CONTENT_SEQUENCE).iter().find_map(|c| c.item(tags::REFERENCED_SOP_SEQUENCE));
+            let image =
+                item.items(tags::CONTENT_SEQUENCE).iter().find_map(|c| c.item(tags::REFERENCED_SOP_SEQUENCE));
             let numbers = item.numbers(tags::GRAPHIC_DATA).unwrap_or_default();
             let place = ReportPlace {
                 instance: image.and_then(|i| i.text(tags::REFERENCED_SOP_INSTANCE_UID)).unwrap_or_default(),
@@ -108,7 +112,8 @@ pub(super) fn check(data: &Dataset, source: Option<&SourceStudy>, report: &mut C
     let mut tracked: BTreeSet<String> = BTreeSet::new();
     for (n, group) in (1..).zip(&groups) {
         match child(group, "112040").and_then(|c| c.text(tags::UID)) {
-            None => report.error(format!("group {n} has no Tracking Unique Identifier: viewers cannot tell it apart")),
+            None => report
+                .error(format!("group {n} has no Tracking Unique Identifier: viewers cannot tell it apart")),
             Some(uid) if !tracked.insert(uid.clone()) => {
                 report.error(format!("group {n} has the Tracking Unique Identifier of another group"));
             }
@@ -157,7 +162,8 @@ pub(super) fn check(data: &Dataset, source: Option<&SourceStudy>, report: &mut C
 /// Is every image of the content among the evidence?
 fn evidence(data: &Dataset, report: &mut CheckReport) {
     let listed = |sequence| {
-        let series = data.items(sequence).iter().flat_map(|study| study.items(tags::REFERENCED_SERIES_SEQUENCE));
+        let series =
+            data.items(sequence).iter().flat_map(|study| study.items(tags::REFERENCED_SERIES_SEQUENCE));
         series
             .flat_map(|series| series.items(tags::REFERENCED_SOP_SEQUENCE))
             .filter_map(|object| object.text(tags::REFERENCED_SOP_INSTANCE_UID))
@@ -170,6 +176,8 @@ fn evidence(data: &Dataset, report: &mut CheckReport) {
     let used = super::references::all(&content);
     let missing = used.keys().filter(|(_, instance)| !known.contains(instance)).count();
     if missing > 0 {
-        report.error(format!("{missing} images of the content are not among the evidence: a PACS does not fetch them"));
+        report.error(format!(
+            "{missing} images of the content are not among the evidence: a PACS does not fetch them"
+        ));
     }
 }

@@ -37,7 +37,12 @@ fn item(relationship: Relationship, kind: &str, name: Option<&CodedConcept>) -> 
 }
 
 /// The attributes of a container, at the root or within; `template` is one of DCMR's.
-pub(crate) fn put_container(item: &mut Dataset, name: &CodedConcept, template: Option<&str>, content: Vec<Dataset>) {
+pub(crate) fn put_container(
+    item: &mut Dataset,
+    name: &CodedConcept,
+    template: Option<&str>,
+    content: Vec<Dataset>,
+) {
     item.put_text(tags::VALUE_TYPE, "CONTAINER");
     item.put_items(tags::CONCEPT_NAME_CODE_SEQUENCE, vec![code(name)]);
     item.put_text(tags::CONTINUITY_OF_CONTENT, "SEPARATE");

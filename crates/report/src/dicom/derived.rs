@@ -92,9 +92,14 @@ pub(crate) fn begin(source: &SourceFile, kind: &DerivedKind, author: &Author) ->
 /// When the data set cannot be written.
 pub(crate) fn finish(mut data: Dataset) -> Result<Vec<u8>, MediaError> {
     let contents = write::file(&Object::new(data.clone()))?;
-    let series: String = [tags::STUDY_INSTANCE_UID, tags::SERIES_DESCRIPTION, tags::MANUFACTURER_MODEL_NAME, tags::DEVICE_SERIAL_NUMBER]
-        .map(|tag| data.text(tag).unwrap_or_default())
-        .join("\n");
+    let series: String = [
+        tags::STUDY_INSTANCE_UID,
+        tags::SERIES_DESCRIPTION,
+        tags::MANUFACTURER_MODEL_NAME,
+        tags::DEVICE_SERIAL_NUMBER,
+    ]
+    .map(|tag| data.text(tag).unwrap_or_default())
+    .join("\n");
     if data.get(tags::SERIES_INSTANCE_UID).is_none() {
         data.put_text(tags::SERIES_INSTANCE_UID, &uid::hashed(b"loupe export: series", series.as_bytes()));
     }
@@ -109,7 +114,8 @@ fn recoded(element: &Element, charset: &Charset) -> Element {
         && bytes.bytes().iter().any(|b| !b.is_ascii() || *b == 0x1b)
     {
         let words = charset.decode(bytes.bytes());
-        out.value = Value::Bytes(loupe_dicom::Slice::owned(words.trim_matches([' ', '\0']).as_bytes().to_vec()));
+        out.value =
+            Value::Bytes(loupe_dicom::Slice::owned(words.trim_matches([' ', '\0']).as_bytes().to_vec()));
     }
     out
 }
@@ -147,7 +153,10 @@ pub(crate) fn reference(study: &SourceStudy, at: FrameRef) -> Dataset {
 }
 
 /// The objects of these frames by series: Series Instance UID and a reference to each object as a whole.
-pub(crate) fn by_series(study: &SourceStudy, frames: impl Iterator<Item = FrameRef>) -> Vec<(String, Vec<Dataset>)> {
+pub(crate) fn by_series(
+    study: &SourceStudy,
+    frames: impl Iterator<Item = FrameRef>,
+) -> Vec<(String, Vec<Dataset>)> {
     let mut series: BTreeMap<&str, BTreeMap<usize, Dataset>> = BTreeMap::new();
     for at in frames {
         if let Some(file) = study.file(at) {
@@ -161,7 +170,11 @@ pub(crate) fn by_series(study: &SourceStudy, frames: impl Iterator<Item = FrameR
 }
 
 /// Referenced Series Sequence (PS3.3 C.12.2, C.11.11) of these frames' objects.
-pub(crate) fn referenced_series(study: &SourceStudy, frames: impl Iterator<Item = FrameRef>, items: Tag) -> Vec<Dataset> {
+pub(crate) fn referenced_series(
+    study: &SourceStudy,
+    frames: impl Iterator<Item = FrameRef>,
+    items: Tag,
+) -> Vec<Dataset> {
     let one = |(series, instances): (String, Vec<Dataset>)| {
         let mut item = Dataset::default();
         item.put_text(tags::SERIES_INSTANCE_UID, &series);

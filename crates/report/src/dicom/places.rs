@@ -51,7 +51,10 @@ impl PlacedFinding<'_> {
 ///
 /// # Errors
 /// When the export has no study.
-pub(crate) fn placed<'a>(export: &Export<'a>, notes: &mut Vec<String>) -> Result<Vec<PlacedFinding<'a>>, ExportError> {
+pub(crate) fn placed<'a>(
+    export: &Export<'a>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<PlacedFinding<'a>>, ExportError> {
     let study = export.study()?;
     let mut found = Vec::new();
     for (number, of) in export.findings.iter().enumerate() {

@@ -99,7 +99,9 @@ pub fn segments_of_labels(
     }
     let mut notes = masks.notes.clone();
     if repeated > 0 {
-        notes.push(format!("{repeated} frames lie where another does; the first of each place is referred to"));
+        notes.push(format!(
+            "{repeated} frames lie where another does; the first of each place is referred to"
+        ));
     }
     let empty = segments.iter().filter(|s| s.frames.is_empty()).count();
     if empty > 0 {

@@ -73,8 +73,7 @@ impl SourceFile {
     /// # Errors
     /// [`SourceError::Missing`] for what a reference needs.
     pub fn of(object: Object) -> Result<Self, SourceError> {
-        const PIXELS: [Tag; 3] =
-            [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+        const PIXELS: [Tag; 3] = [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
         let mut data = object.data;
         data.retain(|element| !PIXELS.contains(&element.tag));
         let uid = |tag| {

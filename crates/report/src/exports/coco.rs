@@ -138,7 +138,8 @@ fn annotations<'a>(
             let corners = [b.x0, b.y0, b.x1, b.y0, b.x1, b.y1, b.x0, b.y1];
             (b.xywh(), b.area(), json!([corners]))
         } else if let Some(rle) = finding.as_mask() {
-            let mask = rle.to_mask().and_then(|m| m.in_source(&finding.origin)).ok_or(ExportError::Mask(n))?;
+            let mask =
+                rle.to_mask().and_then(|m| m.in_source(&finding.origin)).ok_or(ExportError::Mask(n))?;
             (mask.bounding_box().map_or([0.0; 4], |b| b.xywh()), mask.area_px() as f64, json!(Rle::of(&mask)))
         } else {
             continue;

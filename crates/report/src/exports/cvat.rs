@@ -16,7 +16,8 @@ pub static EXPORTERS: &[Exporter] = &[Exporter {
 }];
 
 fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n");
+    let mut text =
+        String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n");
     let labels: BTreeSet<&str> = export.findings.iter().map(label).collect();
     text += "  <meta><task><labels>\n";
     for label in labels {
@@ -27,10 +28,15 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     for (number, image) in export.images.iter().enumerate() {
         let [width, height] = image.size;
         let file = picture_name(number, image);
-        let _ = writeln!(text, "  <image id=\"{number}\" name=\"{}\" width=\"{width}\" height=\"{height}\">", xml(&file));
+        let _ = writeln!(
+            text,
+            "  <image id=\"{number}\" name=\"{}\" width=\"{width}\" height=\"{height}\">",
+            xml(&file)
+        );
         for (n, finding) in export.findings.iter().enumerate().filter(|(_, f)| f.image == image.name) {
             if let Some(shape) = shape(n, finding)? {
-                let score = finding.finding.score.map(|s| format!("<attribute name=\"score\">{s}</attribute>"));
+                let score =
+                    finding.finding.score.map(|s| format!("<attribute name=\"score\">{s}</attribute>"));
                 let (kind, attributes) = shape;
                 let _ = writeln!(
                     text,

@@ -4,7 +4,7 @@
 //! A state has one modality transformation for all its images, so images whose rescale differs have states of their own.
 
 use crate::dicom::derived::{DerivedKind, begin, finish, long_string, reference, referenced_series};
-use crate::dicom::places::{PlacedFinding, Shape, placed, masks_left_out};
+use crate::dicom::places::{PlacedFinding, Shape, masks_left_out, placed};
 use crate::dicom::{FrameRef, SourceFile, SourceStudy};
 use crate::exports::exporter::{Export, ExportError, ExportFile, Exported, Exporter, Scope};
 use loupe_core::Window;
@@ -41,7 +41,10 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     for found in &findings {
         let Some(file) = study.file(found.at) else { continue };
         if file.data.integer(tags::SAMPLES_PER_PIXEL) == Some(3) {
-            notes.push(format!("finding {} is left out: a grayscale state is for no colour image", found.number + 1));
+            notes.push(format!(
+                "finding {} is left out: a grayscale state is for no colour image",
+                found.number + 1
+            ));
             continue;
         }
         states.entry((file.series.clone(), rescale(file, found.at.frame))).or_default().push(found);
@@ -82,6 +85,8 @@ fn state(
 ) -> Result<Vec<u8>, ExportError> {
     let first = findings.first().and_then(|f| study.file(f.at)).ok_or(ExportError::NoStudy)?;
     let mut data = begin(first, &KIND, export.author);
+    // Required of a series whose part of the body may be one of a pair; empty says that it is not known.
+    data.put_text(tags::LATERALITY, &first.data.text(tags::LATERALITY).unwrap_or_default());
     let [date, time] = &export.author.made;
     data.put_text(tags::PRESENTATION_CREATION_DATE, date);
     data.put_text(tags::PRESENTATION_CREATION_TIME, time);

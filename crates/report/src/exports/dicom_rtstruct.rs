@@ -49,7 +49,8 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     let mut structures: Vec<Structure> = segments
         .iter()
         .map(|s| {
-            let contours = s.frames.iter().flat_map(|(at, mask)| outlines(mask).into_iter().map(|c| (*at, c)));
+            let contours =
+                s.frames.iter().flat_map(|(at, mask)| outlines(mask).into_iter().map(|c| (*at, c)));
             Structure { name: s.label.title(), contours: contours.collect() }
         })
         .collect();
@@ -70,7 +71,8 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     }
     let mut files = Vec::new();
     for (n, frame) in frames.iter().enumerate() {
-        let name = if frames.len() == 1 { "rtstruct.dcm".to_owned() } else { format!("rtstruct-{:02}.dcm", n + 1) };
+        let name =
+            if frames.len() == 1 { "rtstruct.dcm".to_owned() } else { format!("rtstruct-{:02}.dcm", n + 1) };
         files.push(ExportFile { name, bytes: set(export, study, frame, &structures)? });
     }
     match files.is_empty() {
@@ -86,7 +88,8 @@ fn set(
     frame: &str,
     structures: &[Structure],
 ) -> Result<Vec<u8>, ExportError> {
-    let here = |at: &FrameRef| study.file(*at).is_some_and(|f| f.frame_of_reference().as_deref() == Some(frame));
+    let here =
+        |at: &FrameRef| study.file(*at).is_some_and(|f| f.frame_of_reference().as_deref() == Some(frame));
     let structures: Vec<(usize, &Structure)> =
         (1..).zip(structures).filter(|(_, s)| s.contours.iter().any(|(at, _)| here(at))).collect();
     let first = structures.iter().flat_map(|(_, s)| &s.contours).find(|(at, _)| here(at));
@@ -142,7 +145,8 @@ fn referenced(study: &SourceStudy, frame: &str, frames: &[FrameRef]) -> Dataset 
     });
     let mut of_study = Dataset::default();
     of_study.put_text(tags::REFERENCED_SOP_CLASS_UID, "1.2.840.10008.3.1.2.3.1");
-    of_study.put_text(tags::REFERENCED_SOP_INSTANCE_UID, study.files.first().map_or("", |f| f.study.as_str()));
+    of_study
+        .put_text(tags::REFERENCED_SOP_INSTANCE_UID, study.files.first().map_or("", |f| f.study.as_str()));
     of_study.put_items(tags::RT_REFERENCED_SERIES_SEQUENCE, series.collect());
     let mut item = Dataset::default();
     item.put_text(tags::FRAME_OF_REFERENCE_UID, frame);

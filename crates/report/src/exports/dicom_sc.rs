@@ -28,7 +28,8 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     let mut out = Exported::default();
     for (number, image) in export.images.iter().enumerate() {
         let here: Vec<&ImageFinding<'_>> = export.findings.iter().filter(|f| f.image == image.name).collect();
-        let Some(file) = image.files.first().and_then(|n| study.files.get(*n)).filter(|_| !here.is_empty()) else {
+        let Some(file) = image.files.first().and_then(|n| study.files.get(*n)).filter(|_| !here.is_empty())
+        else {
             continue;
         };
         let picture = (export.pictures)(number)?;

@@ -5,14 +5,14 @@
 //! series; with `used_frames` empty ones are left out, as the standard allows.
 
 use crate::dicom::codes::{concept, segment_codes};
-use crate::dicom::derived::{begin, code, finish, frame_of_reference, long_string, reference, referenced_series};
+use crate::dicom::derived::{
+    begin, code, finish, frame_of_reference, long_string, reference, referenced_series,
+};
 use crate::dicom::segments::PlacedMask;
 use crate::dicom::{
     DerivedKind, FrameRef, SegmentMasks, SourceFile, SourceStudy, segments_of_findings, segments_of_labels,
 };
-use crate::exports::exporter::{
-    Export, ExportError, ExportFile, Exported, Exporter, Scope, SegmentKind,
-};
+use crate::exports::exporter::{Export, ExportError, ExportFile, Exported, Exporter, Scope, SegmentKind};
 use crate::label_tables::label_colour;
 use loupe_core::geometry::dot;
 use loupe_dicom::{Dataset, VR, tags, uid};
@@ -96,14 +96,24 @@ fn segmentation(
     let first = frames.iter().find_map(|at| study.file(*at));
     let first = first.ok_or(ExportError::Nothing("the series has no frame"))?;
     let stored = match kind {
-        SegmentKind::Binary | SegmentKind::Fractional => by_segment(segments, &frames, export.options.used_frames),
+        SegmentKind::Binary | SegmentKind::Fractional => {
+            by_segment(segments, &frames, export.options.used_frames)
+        }
         SegmentKind::LabelMap => frames.iter().map(|at| (*at, None)).collect(),
     };
-    let mut data = begin(first, if kind == SegmentKind::LabelMap { &LABEL_MAP } else { &BINARY }, export.author);
+    let mut data =
+        begin(first, if kind == SegmentKind::LabelMap { &LABEL_MAP } else { &BINARY }, export.author);
     frame_of_reference(&mut data, first);
     image(&mut data, size, stored.len(), kind, segments)?;
-    data.put_bytes(tags::PIXEL_DATA, if bytes_wide(segments, kind) == 2 { VR::OW } else { VR::OB }, pixels(segments, &stored, size, kind)?);
-    data.put_items(tags::SEGMENT_SEQUENCE, segments.iter().map(|s| segment(s, &export.author.model)).collect());
+    data.put_bytes(
+        tags::PIXEL_DATA,
+        if bytes_wide(segments, kind) == 2 { VR::OW } else { VR::OB },
+        pixels(segments, &stored, size, kind)?,
+    );
+    data.put_items(
+        tags::SEGMENT_SEQUENCE,
+        segments.iter().map(|s| segment(s, &export.author.model)).collect(),
+    );
     if kind == SegmentKind::LabelMap {
         data.put_shorts(tags::PIXEL_PADDING_VALUE, &[0]);
     }
@@ -125,7 +135,8 @@ fn fits(study: &SourceStudy, at: FrameRef, size: [usize; 2], has_place: bool) ->
 /// What is stored: the frames of the first segment, of the second, and so on.
 fn by_segment(segments: &[SegmentMasks], frames: &[FrameRef], used: bool) -> Vec<(FrameRef, Option<usize>)> {
     let of = |(n, s): (usize, &SegmentMasks)| {
-        let wanted: Vec<_> = frames.iter().filter(|at| !used || s.frames.contains_key(at)).map(|at| (*at, Some(n))).collect();
+        let wanted: Vec<_> =
+            frames.iter().filter(|at| !used || s.frames.contains_key(at)).map(|at| (*at, Some(n))).collect();
         wanted
     };
     segments.iter().enumerate().flat_map(of).collect()
@@ -166,11 +177,14 @@ fn image(
     data.put_shorts(tags::BITS_ALLOCATED, &[bits]);
     data.put_shorts(tags::BITS_STORED, &[bits]);
     data.put_shorts(tags::HIGH_BIT, &[bits - 1]);
-    data.put_text(tags::SEGMENTATION_TYPE, match kind {
-        SegmentKind::Binary => "BINARY",
-        SegmentKind::Fractional => "FRACTIONAL",
-        SegmentKind::LabelMap => "LABELMAP",
-    });
+    data.put_text(
+        tags::SEGMENTATION_TYPE,
+        match kind {
+            SegmentKind::Binary => "BINARY",
+            SegmentKind::Fractional => "FRACTIONAL",
+            SegmentKind::LabelMap => "LABELMAP",
+        },
+    );
     if kind == SegmentKind::Fractional {
         data.put_text(tags::SEGMENTATION_FRACTIONAL_TYPE, "OCCUPANCY");
         data.put_shorts(tags::MAXIMUM_FRACTIONAL_VALUE, &[u16::from(MOST)]);
@@ -189,7 +203,8 @@ fn pixels(
     kind: SegmentKind,
 ) -> Result<Vec<u8>, ExportError> {
     let size = columns * rows;
-    let covered = |at: &FrameRef, n: usize| segments.get(n).and_then(|s| s.frames.get(at)).map(|mask| mask.bits());
+    let covered =
+        |at: &FrameRef, n: usize| segments.get(n).and_then(|s| s.frames.get(at)).map(|mask| mask.bits());
     match kind {
         SegmentKind::Binary => {
             let mut out = vec![0u8; (size * stored.len()).div_ceil(8)];
@@ -216,7 +231,9 @@ fn pixels(
                 let mut labels = vec![0u16; size];
                 for (n, segment) in segments.iter().enumerate() {
                     let number = segment.label.number as u16;
-                    for (p, _) in covered(at, n).unwrap_or_default().iter().enumerate().filter(|(_, bit)| **bit) {
+                    for (p, _) in
+                        covered(at, n).unwrap_or_default().iter().enumerate().filter(|(_, bit)| **bit)
+                    {
                         if labels[p] != 0 {
                             return Err(ExportError::Overlapping(u32::from(labels[p]), segment.label.number));
                         }
@@ -279,7 +296,9 @@ fn functional_groups(
 ) {
     let by_label = stored.iter().any(|(_, n)| n.is_some());
     let organization = {
-        let name = stored.iter().filter_map(|(at, n)| Some(format!("{}/{}/{n:?}", study.file(*at)?.instance, at.frame)));
+        let name = stored
+            .iter()
+            .filter_map(|(at, n)| Some(format!("{}/{}/{n:?}", study.file(*at)?.instance, at.frame)));
         uid::hashed(b"loupe export: dimensions", name.collect::<Vec<_>>().join("\n").as_bytes())
     };
     let mut dimension = Dataset::default();
@@ -295,7 +314,11 @@ fn functional_groups(
     };
     let mut indices = Vec::new();
     if by_label {
-        indices.push(index(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment"));
+        indices.push(index(
+            tags::REFERENCED_SEGMENT_NUMBER,
+            tags::SEGMENT_IDENTIFICATION_SEQUENCE,
+            "Segment",
+        ));
     }
     if placed {
         indices.push(index(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Position"));
@@ -334,10 +357,8 @@ fn functional_groups(
         );
         source.put_text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES");
         let mut derivation = Dataset::default();
-        derivation.put_items(
-            tags::DERIVATION_CODE_SEQUENCE,
-            vec![code(&concept("113076", "DCM", "Segmentation"))],
-        );
+        derivation
+            .put_items(tags::DERIVATION_CODE_SEQUENCE, vec![code(&concept("113076", "DCM", "Segmentation"))]);
         derivation.put_items(tags::SOURCE_IMAGE_SEQUENCE, vec![source]);
         item.put_items(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation]);
         item
@@ -358,7 +379,8 @@ fn shared(study: &SourceStudy, frames: &[FrameRef], placed: bool) -> Dataset {
         let least = steps.iter().copied().fold(f64::INFINITY, f64::min);
         let source = frames.first().and_then(|at| Some((study.file(*at)?, at.frame)));
         let stated = source.and_then(|(file, frame)| {
-            loupe_dicom::functional::place(&file.data, frame, tags::PIXEL_MEASURES_SEQUENCE).number(tags::SLICE_THICKNESS)
+            loupe_dicom::functional::place(&file.data, frame, tags::PIXEL_MEASURES_SEQUENCE)
+                .number(tags::SLICE_THICKNESS)
         });
         let step = Some(least).filter(|s| s.is_finite() && *s > 0.0);
         let thickness = stated.filter(|t| t.is_finite() && *t > 0.0).or(step).unwrap_or(1.0);

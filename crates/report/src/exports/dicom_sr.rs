@@ -8,7 +8,7 @@
 use crate::dicom::codes::{OWN_SCHEME, code_of, concept};
 use crate::dicom::content::{Relationship, coded, container, number, place, put_container, text, uid_ref};
 use crate::dicom::derived::{DerivedKind, begin, by_series, finish, reference};
-use crate::dicom::places::{PlacedFinding, placed, masks_left_out};
+use crate::dicom::places::{PlacedFinding, masks_left_out, placed};
 use crate::dicom::{Author, FrameRef, SourceStudy};
 use crate::exports::exporter::{Export, ExportError, Exported, Exporter, Scope};
 use loupe_dicom::{Dataset, tags, uid};

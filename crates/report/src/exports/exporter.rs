@@ -130,7 +130,9 @@ pub enum ExportError {
     #[error("finding {0} is no mask on its picture")]
     Mask(usize),
     /// The format lives in a study.
-    #[error("this format refers to DICOM objects, and the images are stored in none; give them with --source")]
+    #[error(
+        "this format refers to DICOM objects, and the images are stored in none; give them with --source"
+    )]
     NoStudy,
     /// There is nothing that the format can hold.
     #[error("there is nothing to write: {0}")]

@@ -103,7 +103,8 @@ fn place(export: &Export<'_>, n: usize, of: &ImageFinding<'_>) -> Result<Value, 
         ("point", vec![vec![[p.x, p.y]]])
     } else {
         let mask = finding.as_mask().and_then(|m| m.to_mask()).and_then(|m| m.in_source(&finding.origin));
-        let outer = outlines(&mask.ok_or(ExportError::Mask(n))?).into_iter().filter(|o| signed_area_px(o) > 0.0);
+        let outer =
+            outlines(&mask.ok_or(ExportError::Mask(n))?).into_iter().filter(|o| signed_area_px(o) > 0.0);
         let closed = outer.map(|mut corners| {
             corners.extend(corners.first().copied());
             corners
@@ -129,10 +130,7 @@ fn place(export: &Export<'_>, n: usize, of: &ImageFinding<'_>) -> Result<Value, 
     Ok(json!({ "flat": flat, "solid": solid }))
 }
 
-fn frame(
-    export: &Export<'_>,
-    of: &ImageFinding<'_>,
-) -> Result<(FrameRef, FrameMap), SourceError> {
+fn frame(export: &Export<'_>, of: &ImageFinding<'_>) -> Result<(FrameRef, FrameMap), SourceError> {
     let files = export.image_of(of).map_or(&[][..], |(_, image)| image.files);
     match export.study {
         Some(study) => study.frame_of(&of.finding.origin, files),

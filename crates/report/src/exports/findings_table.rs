@@ -23,7 +23,9 @@ pub static EXPORTERS: &[Exporter] = &[
         name: "findings-json",
         about: "the same table as JSON",
         scope: Scope::Everything,
-        write: |export| Ok(Exported::file("findings.json", serde_json::to_vec_pretty(&columns(export)?.json())?)),
+        write: |export| {
+            Ok(Exported::file("findings.json", serde_json::to_vec_pretty(&columns(export)?.json())?))
+        },
     },
 ];
 

@@ -1,24 +1,24 @@
 //! Findings in the formats that other tools open, one file a format and one line of [`EXPORTERS`] a file.
 
 pub mod coco;
-mod cvat;
-mod dicom_gsps;
-mod dicom_ko;
-mod dicom_pdf;
-mod dicom_rtstruct;
-mod dicom_sc;
-mod dicom_seg;
-mod dicom_sr;
+pub mod cvat;
+pub mod dicom_gsps;
+pub mod dicom_ko;
+pub mod dicom_pdf;
+pub mod dicom_rtstruct;
+pub mod dicom_sc;
+pub mod dicom_seg;
+pub mod dicom_sr;
 pub(crate) mod exporter;
-mod fhir;
+pub mod fhir;
 pub mod findings_table;
-mod label_studio;
+pub mod label_studio;
 mod picture_files;
-mod radfact;
+pub mod radfact;
 
 pub use exporter::{
-    Export, ExportError, ExportFile, ExportImage, ExportOptions, Exported, Exporter, ImageFinding, Pictures, Scope,
-    SegmentKind,
+    Export, ExportError, ExportFile, ExportImage, ExportOptions, Exported, Exporter, ImageFinding, Pictures,
+    Scope, SegmentKind,
 };
 
 use loupe_core::Registry;

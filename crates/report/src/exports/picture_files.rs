@@ -17,11 +17,16 @@ pub(crate) fn picture_name(number: usize, image: &ExportImage<'_>) -> String {
 }
 
 /// The pictures of all images; those that cannot be had are said.
-pub(crate) fn picture_files(export: &Export<'_>, notes: &mut Vec<String>) -> Result<Vec<ExportFile>, ExportError> {
+pub(crate) fn picture_files(
+    export: &Export<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<ExportFile>, ExportError> {
     let mut files = Vec::new();
     for (number, image) in export.images.iter().enumerate() {
         match (export.pictures)(number) {
-            Ok(picture) => files.push(ExportFile { name: picture_name(number, image), bytes: png(&picture)? }),
+            Ok(picture) => {
+                files.push(ExportFile { name: picture_name(number, image), bytes: png(&picture)? })
+            }
             Err(error) => notes.push(format!("image {} has no picture beside it: {error}", number + 1)),
         }
     }

@@ -1,10 +1,10 @@
 //! COCO's formats, in pixels of the source.
 
+use loupe_core::MediaError;
 use loupe_core::mask::Rle;
 use loupe_core::{Box2, Finding, Map2, Mask, Origin, Point2};
-use loupe_report::exports::coco::{detections, masks};
-use loupe_core::MediaError;
 use loupe_report::dicom::Author;
+use loupe_report::exports::coco::{detections, masks};
 use loupe_report::exports::{EXPORTERS, Export, ExportError, ExportImage, ExportOptions, ImageFinding};
 
 /// A picture that shows the source's lower right quarter at twice the size.

@@ -28,7 +28,12 @@ fn boxed(study: &SourceStudy, k: usize, xyxy: [f64; 4], label: &str, score: Opti
     (k, finding.with(Some(label.to_owned()), score))
 }
 
-fn masked(study: &SourceStudy, k: usize, label: &str, covers: impl Fn(usize, usize) -> bool) -> (usize, Finding) {
+fn masked(
+    study: &SourceStudy,
+    k: usize,
+    label: &str,
+    covers: impl Fn(usize, usize) -> bool,
+) -> (usize, Finding) {
     let bits = (0..SIZE[0] * SIZE[1]).map(|n| covers(n % SIZE[0], n / SIZE[0])).collect();
     let mask = Rle::of(&Mask::new(SIZE[0], SIZE[1], bits).unwrap());
     (k, Finding::mask(0, mask, view(study, k)).with(Some(label.to_owned()), None))
@@ -40,7 +45,9 @@ fn some_findings(study: &SourceStudy) -> Vec<(usize, Finding)> {
         boxed(study, 3, [0.0, 0.0, 24.0, 16.0], "something that no table knows, with Ümläuts", None),
         (2, Finding::spot(0, Point2::new(7.5, 8.5), view(study, 2)).with(Some("fracture".into()), None)),
         // A ring, and a part that touches its corner.
-        masked(study, 2, "liver", |x, y| (4..12).contains(&x) && (3..11).contains(&y) && !(7..9).contains(&x)),
+        masked(study, 2, "liver", |x, y| {
+            (4..12).contains(&x) && (3..11).contains(&y) && !(7..9).contains(&x)
+        }),
         masked(study, 3, "liver", |x, y| x + y < 9 || (x == 9 && y == 0)),
         masked(study, 2, "mass", |x, y| (10..14).contains(&x) && (9..13).contains(&y)),
     ]
@@ -81,7 +88,8 @@ fn a_view_across_the_slices_is_refused_and_a_turned_one_is_turned_back() {
     // Rotated by a quarter: right in the view is down in the frame.
     let m = turned.lps_from_source.unwrap().m;
     turned.source_size = [SIZE[1], SIZE[0]];
-    turned.lps_from_source = Some(LpsFromPlane { m: m.map(|[x, y, corner]| [y, -x, corner + x * SIZE[0] as f64]) });
+    turned.lps_from_source =
+        Some(LpsFromPlane { m: m.map(|[x, y, corner]| [y, -x, corner + x * SIZE[0] as f64]) });
     let (at, map) = study.frame_of(&turned, &[0, 1, 2, 3, 4]).unwrap();
     assert_eq!(at, FrameRef { file: 2, frame: 0 });
     assert_eq!(map.boxed(Box2::new(1.25, 2.0, 5.0, 7.5)), [16.5, 1.25, 22.0, 5.0]);
@@ -180,7 +188,11 @@ fn a_check_finds_what_is_wrong() {
     }
     let seg = export("dicom-seg", &study, &findings, &options()).unwrap();
     let report = check(seg.files[0].bytes.clone(), Some(&study), None, &limits).unwrap();
-    assert!(report.problems.iter().any(|p| p.words.contains("segments 1 and 2 share")), "{:?}", report.problems);
+    assert!(
+        report.problems.iter().any(|p| p.words.contains("segments 1 and 2 share")),
+        "{:?}",
+        report.problems
+    );
     // The same study moved by a slice.
     let mut moved = study.clone();
     for file in &mut moved.files {
@@ -192,7 +204,11 @@ fn a_check_finds_what_is_wrong() {
     let outside = boxed(&study, 1, [-4.0, 3.0, 10.0, 99.0], "nodule", None);
     let sr = export("dicom-sr", &study, &[outside], &options()).unwrap();
     let report = check(sr.files[0].bytes.clone(), Some(&study), None, &limits).unwrap();
-    assert!(!report.is_sound() && report.problems[0].words.contains("outside its image"), "{:?}", report.problems);
+    assert!(
+        !report.is_sound() && report.problems[0].words.contains("outside its image"),
+        "{:?}",
+        report.problems
+    );
 }
 
 /// What a validator says of a file that is an error; nothing where the validator is not there.

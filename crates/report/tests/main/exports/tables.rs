@@ -14,7 +14,8 @@ fn a_run_has_a_row_for_each_reply_and_profile() {
     let dir = scratch();
     let plan = Plan::new(loupe_run::templates::default_template());
     let mut model = PromptHash::new();
-    loupe_run::run(dir.path(), &plan, &set, &mut Direct(&mut model), &FlatPictures::sound(), &mut ()).unwrap();
+    loupe_run::run(dir.path(), &plan, &set, &mut Direct(&mut model), &FlatPictures::sound(), &mut ())
+        .unwrap();
     let (first, second) = (Strict, Strict);
     let profiles: [&dyn Profile; 2] = [&first, &second];
     let run = ScoredRun::of(dir.path(), &Scoring { profiles: &profiles[..1], ..Scoring::default() }).unwrap();
@@ -52,7 +53,8 @@ fn the_columns_are_documented() {
         let plan = Plan::new(loupe_run::templates::default_template());
         let mut model = PromptHash::new();
         let set = QuestionSet::new(1);
-        loupe_run::run(dir.path(), &plan, &set, &mut Direct(&mut model), &FlatPictures::sound(), &mut ()).unwrap();
+        loupe_run::run(dir.path(), &plan, &set, &mut Direct(&mut model), &FlatPictures::sound(), &mut ())
+            .unwrap();
         loupe_run::RunFolder::open(dir.path()).unwrap().made_by
     };
     let replies = run_rows(&made_by, Vec::new()).unwrap();
