@@ -31,11 +31,14 @@ mod listed;
 mod open;
 mod overlap;
 #[cfg(feature = "parquet")]
+mod parquet_columns;
+#[cfg(feature = "parquet")]
 mod parquet_frames;
 mod read;
 pub mod replies;
 mod rexrank;
 mod sets;
+mod write_columns;
 mod write_frames;
 
 pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
@@ -46,4 +49,5 @@ pub use open::{find, open, open_with_images};
 pub use overlap::{Overlap, Perceptual, overlap};
 pub use rexrank::rexrank_with_predictions;
 pub use sets::SETS;
+pub use write_columns::parquet;
 pub use write_frames::write_frames;

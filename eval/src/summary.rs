@@ -12,7 +12,7 @@ use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Provenance, Retry, Sample, Score};
+use loupe_core::{Metric, Provenance, Reply, Retry, Sample, Score, TokenLogprob};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -301,13 +301,7 @@ impl<'a> Summariser<'a> {
                 }
                 self.labels.extend(self.annotations.and_then(|a| a.labels(&sample.id)));
                 self.pairs.extend(self.corpus.first().and_then(|m| m.pair(sample, prediction)));
-                let sum = |l: &Vec<loupe_core::TokenLogprob>| {
-                    l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
-                };
-                match reply.options.as_ref().and_then(|options| options.best()) {
-                    Some(best) => Some(best.probability),
-                    None => reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum),
-                }
+                confidence(reply)
             }
             Outcome::Failed(failure) => {
                 self.failed += 1;
@@ -463,6 +457,16 @@ impl ProfileSums<'_> {
             rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),
             calibration: calibration(&self.confidences),
         }
+    }
+}
+
+/// How sure the model was of a reply, from 0 to 1: the probability of the chosen option, else that of all its tokens
+/// together; nothing where neither was asked for.
+pub fn confidence(reply: &Reply) -> Option<f64> {
+    let together = |l: &Vec<TokenLogprob>| l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp();
+    match reply.options.as_ref().and_then(|options| options.best()) {
+        Some(best) => Some(best.probability),
+        None => reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(together),
     }
 }
 

@@ -14,6 +14,7 @@ mod common;
 mod deidentify;
 mod embed;
 mod evaluation;
+mod export;
 mod grounding;
 mod imaging;
 mod judging;

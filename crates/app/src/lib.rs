@@ -39,6 +39,7 @@ pub mod embed;
 mod embedded;
 mod error;
 pub mod evaluate;
+pub mod export;
 mod files;
 pub mod findings;
 pub mod instances;

@@ -106,7 +106,7 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .map(|r| ListEntry::new(r.name, r.summary).fact("source", r.source))
             .collect(),
         ListKind::Exporters => {
-            loupe_report::exports::EXPORTERS.iter().map(|e| ListEntry::new(e.name, e.about)).collect()
+            crate::export::formats().map(|(name, about)| ListEntry::new(name, about)).collect()
         }
         ListKind::Windows => loupe_preprocess::windows::PRESETS
             .iter()

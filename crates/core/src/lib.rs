@@ -32,6 +32,7 @@
 pub mod answer;
 pub mod ask;
 pub mod available;
+pub mod columns;
 pub mod dataset;
 pub mod dialect;
 mod diameter;
@@ -73,6 +74,7 @@ pub use ask::{
     Ask, Counts, GenerationLimits, OptionScore, OptionScores, Part, Reply, Role, Sampling, Stop, Timing,
     TokenLogprob, Turn,
 };
+pub use columns::{Cells, Column, Columns};
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
 pub use failure::{Failure, Retry};

@@ -69,6 +69,6 @@ pub use own_template::OwnTemplate;
 pub use plan::{Draw, Plan, Selection, Setting, TagValue, Template};
 pub use sample_line::SampleLine;
 pub use scheduler::{ScheduledShard, scheduled_shard};
-pub use session::{Invocation, Session};
+pub use session::{Invocation, Session, utc};
 pub use shard::{Shard, ShardError, ShardRecord, WholeSamples};
 pub use work::{Finished, Progress, run};

@@ -98,7 +98,7 @@ fn option(sample: &Sample, letter: char) -> String {
 }
 
 /// The reference in words.
-fn gold(sample: &Sample) -> String {
+pub(crate) fn gold(sample: &Sample) -> String {
     match &sample.target {
         Target::Text(all) => all.join(" / "),
         Target::Choice(letter) => option(sample, *letter),

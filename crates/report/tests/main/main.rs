@@ -3,6 +3,8 @@
 
 mod batches;
 mod coco;
+mod exports;
+mod latex;
 mod overlay;
 mod page;
 mod runs;
