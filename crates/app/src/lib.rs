@@ -56,6 +56,7 @@ pub mod rethink;
 pub mod score;
 pub mod segment;
 pub mod similarity;
+pub mod study;
 pub mod view;
 
 pub use error::AppError;

@@ -166,7 +166,8 @@ fn session_steps(
         spaced(all.collect(), seeded, cases, gap)?
     };
     if seeded.session == 1 && design.study.repeats > 0.0 {
-        repeat(&mut steps, design.study.repeats, if asked { gap } else { gap.min(steps.len() / 2) }, seeded, cases)?;
+        let gap = if asked { gap } else { gap.min(steps.len() / 2) };
+        repeat(&mut steps, design.study.repeats, gap, seeded, cases)?;
     }
     Ok(steps)
 }

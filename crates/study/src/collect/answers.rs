@@ -155,8 +155,7 @@ fn hear(taken: &mut TakenFile<'_>, key: &Key, said: Said) -> Result<(), String> 
     match said.kind.as_str() {
         "started" => {
             let session = steps[at()?].session;
-            let times =
-                taken.times.entry(session).or_insert_with(|| [said.at.clone(), said.at.clone()]);
+            let times = taken.times.entry(session).or_insert_with(|| [said.at.clone(), said.at.clone()]);
             times[1] = said.at;
         }
         "answered" => {

@@ -12,6 +12,7 @@ use answers::{TakenFile, take};
 use loupe_core::files::write_whole;
 use rows::{CountedReading, answers_jsonl, readings_csv};
 use std::collections::HashSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What came of collecting.
@@ -59,7 +60,12 @@ pub fn collect(
         match taken.iter().find(|f| f.page.plan == page.plan) {
             None => notes.push(format!("there are no answers to {}", page.file)),
             Some(file) if file.done() < page.steps.len() => {
-                notes.push(format!("{}: {} of {} readings are done", file.name, file.done(), page.steps.len()));
+                notes.push(format!(
+                    "{}: {} of {} readings are done",
+                    file.name,
+                    file.done(),
+                    page.steps.len()
+                ));
             }
             Some(_) => {}
         }
@@ -95,7 +101,8 @@ fn merge<'k>(taken: &mut Vec<TakenFile<'k>>, file: TakenFile<'k>) -> Result<Opti
         taken.push(file);
         return Ok(None);
     };
-    let (short, long) = if known.chain.len() <= file.chain.len() { (&*known, &file) } else { (&file, &*known) };
+    let (short, long) =
+        if known.chain.len() <= file.chain.len() { (&*known, &file) } else { (&file, &*known) };
     if !long.chain.starts_with(&short.chain) {
         return Err(StudyError::Answers {
             what: format!(
@@ -154,7 +161,8 @@ fn days(at: &str) -> Option<f64> {
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     // Days before a month of a year that begins in March.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let whole = y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day - 719_469;
+    let whole =
+        y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day - 719_469;
     Some(whole as f64 + (hour * 3600 + minute * 60 + second) as f64 / 86_400.0)
 }
 

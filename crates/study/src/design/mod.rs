@@ -1,5 +1,6 @@
 //! `study.toml`: who reads what, how often, in which order, and what is asked (`docs/guides/blinded-reading.md`).
 
+pub mod list;
 pub mod packs;
 pub mod question;
 
@@ -261,9 +262,7 @@ impl Design {
         for question in &self.questions {
             let fits = match question.kind {
                 QuestionKind::Prefer => pairs,
-                QuestionKind::Findings => {
-                    !pairs && self.arms.iter().any(|a| a.show.contains(&Shown::Marks))
-                }
+                QuestionKind::Findings => !pairs && self.arms.iter().any(|a| a.show.contains(&Shown::Marks)),
                 QuestionKind::Report => !pairs && self.arms.iter().all(|a| a.show.contains(&Shown::Text)),
                 _ => true,
             };
@@ -289,7 +288,9 @@ impl Design {
             return Err(StudyError::design("`washout_days` needs more than one session"));
         }
         if !self.pairs.is_empty() && self.study.order == ArmOrder::Sequential {
-            return Err(StudyError::design("[[pair]]s are compared, not read one after the other; leave out `order`"));
+            return Err(StudyError::design(
+                "[[pair]]s are compared, not read one after the other; leave out `order`",
+            ));
         }
         Ok(())
     }

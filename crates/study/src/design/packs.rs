@@ -9,6 +9,13 @@ pub struct Pack {
     pub(super) toml: &'static str,
 }
 
+impl Pack {
+    /// What it is for, in one line.
+    pub fn about(&self) -> &'static str {
+        self.toml.lines().next().unwrap_or_default().trim_start_matches('#').trim()
+    }
+}
+
 impl Named for Pack {
     fn name(&self) -> &str {
         self.name

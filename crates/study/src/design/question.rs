@@ -144,12 +144,10 @@ impl Question {
             QuestionKind::Choice if !(2..=9).contains(&self.options.len()) => {
                 wrong("a choice has 2 to 9 `options`")
             }
-            QuestionKind::Choice if self.column == Some(ReadingColumn::Decision) => {
-                match &self.positive {
-                    Some(option) if self.options.contains(option) => Ok(()),
-                    _ => wrong("a decision needs `positive`, one of its options"),
-                }
-            }
+            QuestionKind::Choice if self.column == Some(ReadingColumn::Decision) => match &self.positive {
+                Some(option) if self.options.contains(option) => Ok(()),
+                _ => wrong("a decision needs `positive`, one of its options"),
+            },
             QuestionKind::Mark if self.column == Some(ReadingColumn::Marks) && !self.confidence => {
                 wrong("marks of the file of readings need their confidence")
             }

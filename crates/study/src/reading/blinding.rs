@@ -25,10 +25,10 @@ fn has_uid(text: &str) -> bool {
 
 /// Everything that a run says on the page of a case. What the study's author wrote is not searched.
 fn said(case: &CaseMaterial) -> impl Iterator<Item = &str> {
-    let of_marks = |marks: &'_ [Mark]| marks.iter().map(|m| m.label.as_str()).collect::<Vec<_>>();
-    let outputs = case.outputs.iter().flat_map(move |output| {
+    let outputs = case.outputs.iter().flat_map(|output| {
         let trace = output.trace.iter().flat_map(|s| [s.said.as_str(), s.did.as_str()]);
-        output.text.as_deref().into_iter().chain(trace).chain(of_marks(&output.marks)).collect::<Vec<_>>()
+        let labels = output.marks.iter().flatten().map(|m: &Mark| m.label.as_str());
+        output.text.as_deref().into_iter().chain(trace).chain(labels).collect::<Vec<_>>()
     });
     case.question.as_deref().into_iter().chain(outputs)
 }

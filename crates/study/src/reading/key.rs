@@ -6,6 +6,7 @@ use crate::design::question::{QuestionKind, ReadingColumn};
 use crate::error::StudyError;
 use loupe_core::files::write_private;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::path::Path;
 
 /// The form of the file.
@@ -94,11 +95,17 @@ impl Key {
     /// When the file cannot be read or is no key of this form.
     pub fn read(path: &Path) -> Result<Self, StudyError> {
         let text = std::fs::read_to_string(path)?;
-        let key: Self = serde_json::from_str(&text)
-            .map_err(|e| StudyError::File(format!("the key cannot be read (line {}): `loupe study build` writes key.json beside the pages", e.line())))?;
+        let key: Self = serde_json::from_str(&text).map_err(|e| {
+            StudyError::File(format!(
+                "the key cannot be read (line {}): `loupe study build` writes key.json beside the pages",
+                e.line()
+            ))
+        })?;
         match key.format == KEY_FORMAT {
             true => Ok(key),
-            false => Err(StudyError::File(format!("the key is not of the form {KEY_FORMAT}; use the version of loupe that built the study"))),
+            false => Err(StudyError::File(format!(
+                "the key is not of the form {KEY_FORMAT}; use the version of loupe that built the study"
+            ))),
         }
     }
 

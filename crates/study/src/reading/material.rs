@@ -37,8 +37,8 @@ pub struct TraceStep {
 /// What an arm shows of a case.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ArmOutput {
-    /// Boxes, points and masks.
-    pub marks: Vec<Mark>,
+    /// Boxes, points and masks on each series of the case.
+    pub marks: Vec<Vec<Mark>>,
     /// The reply.
     pub text: Option<String>,
     /// The rounds of a second look.
@@ -61,8 +61,8 @@ pub struct CaseMaterial {
     pub name: String,
     /// For training?
     pub training: bool,
-    /// The study and, after it, earlier ones.
-    pub series: Vec<Series>,
+    /// Images with the words above them, where there are several: the study, then further ones.
+    pub series: Vec<(String, Series)>,
     /// What is asked about it, where the study shows that.
     pub question: Option<String>,
     /// Is the disease there?

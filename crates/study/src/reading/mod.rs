@@ -16,6 +16,7 @@ use loupe_report::WindowPreset;
 use page::PageMaker;
 pub(crate) use page::digest;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Room for the plan and the scripts beside the images.
@@ -101,7 +102,11 @@ fn key_of(design: &Design, cases: &[CaseMaterial], study: &str) -> Key {
         group: case.group.clone(),
         lesions: case.lesions.clone(),
         lengths: case.outputs.iter().map(|o| o.text.as_ref().map(|t| t.chars().count())).collect(),
-        findings: case.outputs.iter().map(|o| o.marks.iter().map(|m| m.label.clone()).collect()).collect(),
+        findings: case
+            .outputs
+            .iter()
+            .map(|o| o.marks.iter().flatten().map(|m| m.label.clone()).collect())
+            .collect(),
     };
     let question = |q: &crate::design::question::Question| KeyQuestion {
         id: q.id.clone(),

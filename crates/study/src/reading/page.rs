@@ -7,6 +7,7 @@ use crate::design::question::Question;
 use crate::error::StudyError;
 use loupe_report::WindowPreset;
 use loupe_report::pages::kit::place::Mark;
+use loupe_report::pages::kit::series::Series;
 use loupe_report::pages::kit::shell::{Block, Shell, VIEWER_CSS, VIEWER_JS};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -20,8 +21,9 @@ const BODY: &str = "<noscript>This page is a script inside the file; allow scrip
 #[derive(Debug, Serialize)]
 struct View<'a> {
     series: Vec<String>,
+    /// On each series.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    marks: Vec<Mark>,
+    marks: Vec<Vec<Mark>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "<[TraceStep]>::is_empty")]
@@ -39,6 +41,8 @@ struct PlanStep<'a> {
     question: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     feedback: Option<&'a str>,
+    /// What each series is called.
+    titles: Vec<&'a str>,
     views: Vec<View<'a>>,
 }
 
@@ -93,7 +97,7 @@ impl<'a> PageMaker<'a> {
         cases: &'a [CaseMaterial],
         windows: &'a [WindowPreset],
     ) -> Result<Self, StudyError> {
-        let block = |series| {
+        let block = |(_, series): &(String, Series)| {
             let block = Block::of(series)?;
             let sum = digest(block.text());
             Ok((block, sum))
@@ -175,6 +179,7 @@ impl<'a> PageMaker<'a> {
             compare: matches!(step.task, Task::Pair { .. }),
             question: case.question.as_deref(),
             feedback: case.feedback.as_deref().filter(|_| step.training),
+            titles: case.series.iter().map(|(title, _)| title.as_str()).collect(),
             views: views.collect(),
         }
     }
@@ -182,10 +187,16 @@ impl<'a> PageMaker<'a> {
 
 /// Marks are called by their number, whatever the run called them.
 fn view(output: &ArmOutput, series: Vec<String>) -> View<'_> {
-    let called = |(n, mark): (usize, &Mark)| Mark { id: Some(format!("f{}", n + 1)), ..mark.clone() };
+    let mut number = 0;
+    let mut called = |mark: &Mark| {
+        number += 1;
+        Mark { id: Some(format!("f{number}")), ..mark.clone() }
+    };
+    let marks: Vec<Vec<Mark>> =
+        output.marks.iter().map(|marks| marks.iter().map(&mut called).collect()).collect();
     View {
         series,
-        marks: output.marks.iter().enumerate().map(called).collect(),
+        marks: if marks.iter().all(Vec::is_empty) { Vec::new() } else { marks },
         text: output.text.as_deref(),
         trace: &output.trace,
     }

@@ -1,5 +1,5 @@
 // One form for each type of question. A form shows a value, says it when it changes, and tells what is missing. `ask` has `value`,
-// `set(value)` (kept at once), `draft(value)` (kept as a draft), `onward()` (to the next open question), `viewer()`,
+// `set(value)` (kept at once), `draft(value)` (kept as a draft), `onward()` (to the next open question), `viewer()`, `pick(id)`,
 // `marks()` (draws them anew) and `view`.
 const FORMS = {
   rating: (q, ask) => {
@@ -84,7 +84,7 @@ const FORMS = {
     };
   },
   findings: (q, ask) => {
-    const findings = ask.view[0].marks ?? [];
+    const findings = (ask.view[0].marks ?? []).flat();
     const all = () => ask.value ?? {};
     let at = 0, redrawn = null;
     const list = el("ol", { class: "findings" });
@@ -99,7 +99,7 @@ const FORMS = {
     const redraw = () => { redrawn = findings[at]?.id ?? null; ask.viewer().use("box"); return true; };
     const show = () => {
       list.replaceChildren(...findings.map((f, n) => el("li", { "aria-current": String(n === at) },
-        el("button", { type: "button", class: "plain", onclick: () => { at = n; show(); ask.viewer().pick(f.id); } }, f.label || "finding"),
+        el("button", { type: "button", class: "plain", onclick: () => { at = n; show(); ask.pick(f.id); } }, f.label || "finding"),
         ...[["accept", "a", "Accept"], ["edit", "e", "Redraw"], ["reject", "x", "Reject"]].map(([verdict, key, name]) =>
           el("button", { type: "button", "aria-pressed": String(all()[f.id]?.verdict === verdict), title: `${name} (${key})`, onclick: () => { at = n; if (verdict === "edit") redraw(); else if (judge(verdict) === "next") ask.onward(); } }, name)))));
       if (!findings.length) list.replaceChildren(el("li", {}, "Nothing is marked on this case."));
@@ -107,7 +107,7 @@ const FORMS = {
     show();
     return {
       node: list,
-      enter: () => { if (findings[at]) ask.viewer().pick(findings[at].id); },
+      enter: () => { if (findings[at]) ask.pick(findings[at].id); },
       key: (e) => e.key === "a" ? judge("accept") : e.key === "x" ? judge("reject") : e.key === "e" ? redraw() : false,
       drawn: () => findings.flatMap((f) => all()[f.id]?.box ? [{ box: all()[f.id].box, slice: all()[f.id].slice, kind: "reader", label: `${f.label} redrawn` }] : []),
       faint: (id) => ["reject", "edit"].includes(all()[id]?.verdict),

@@ -105,7 +105,7 @@ function finish() {
 // Marks of the view and of the forms on them.
 function redraw() {
   now.viewers.forEach((viewer, n) => {
-    const own = (now.step.views[n].marks ?? []).map((m) => now.forms.some((f) => f.faint?.(m.id)) ? { ...m, faint: true } : m);
+    const own = now.places[n].marks.map((m) => now.forms.some((f) => f.faint?.(m.id)) ? { ...m, faint: true } : m);
     const trace = now.trace > 0 && n === 0 ? now.step.views[0].trace[now.trace - 1] : null;
     const looked = trace?.region ? [{ slice: trace.slice ?? 0, kind: "region", label: "looked at", box: trace.region }] : [];
     viewer.mark([...own, ...looked, ...(n === 0 ? now.forms.flatMap((f) => f.drawn?.() ?? []) : [])]);
@@ -149,16 +149,16 @@ function open(at) {
   show(el("div", { class: "case" }, stages, panel));
   now = { n: at, step: item, viewers: [], forms: [], at: 0, trace: 0, kept };
   // Two outputs in words alone share their images; marks need one each.
-  const places = [];
+  const places = now.places = [], marked = item.views.some((v) => v.marks?.some((m) => m.length));
   item.views.forEach((view, n) => {
-    const same = compare && n > 0 && !(view.marks?.length || item.views[0].marks?.length);
-    view.series.forEach((id, m) => { if (!same) places.push([id, m === 0 ? view.marks ?? [] : [], m > 0 ? "Earlier study" : compare && item.views.some((v) => v.marks?.length) ? ["Left", "Right"][n] : "Images"]); });
+    const same = compare && n > 0 && !marked;
+    view.series.forEach((id, m) => { if (!same) places.push({ id, marks: view.marks?.[m] ?? [], label: [compare && marked ? ["Left", "Right"][n] : null, item.titles[m]].filter(Boolean).join(" · ") || "Images" }); });
   });
   const marking = plan.questions.filter((q) => q.type === "mark"), tools = ["window", "pan", "measure"];
   if (marking.some((q) => q.shape !== "point") || plan.questions.some((q) => q.type === "findings")) tools.push("box");
   if (marking.some((q) => q.shape === "point")) tools.push("point");
   const named = places.length > 1;
-  places.forEach(([id, marks, label], n) => {
+  places.forEach(({ id, marks, label }, n) => {
     const host = el("div", { class: "stage-host" });
     stages.append(el("figure", {}, named ? el("figcaption", {}, label) : null, host));
     now.viewers.push(new Viewer(host, seriesOf(id), { label: named ? label : "Images", presets: plan.windows, tools: n === 0 ? tools : tools.slice(0, 3), marks, onmark: placed, onpick: () => {} }));
@@ -171,7 +171,7 @@ function open(at) {
       get value() { return value(); }, get drafted() { return kept.texts[q.id]; },
       set: (v) => { delete kept.texts[q.id]; if (v === undefined && value() === undefined) return; answers.answer(at, q.id, v ?? null); state(); head(); },
       draft: (v) => { kept.texts[q.id] = v; keep(); },
-      onward: advance, viewer: () => now.viewers[0], marks: redraw, view: item.views,
+      onward: advance, viewer: () => now.viewers[0], pick: (id) => now.viewers.forEach((v) => v.pick(id)), marks: redraw, view: item.views,
     };
     const form = FORMS[q.type](q, ask);
     const node = el("fieldset", { class: "question", "data-question": q.id, onpointerdown: () => turn(n) }, el("legend", {}, q.text, q.required ? null : el("span", { class: "hint" }, " (optional)")), form.node, el("p", { class: "lacks", role: "alert" }));

@@ -82,7 +82,12 @@ impl Shell<'_> {
             self.body
         )?;
         for (id, block) in blocks {
-            writeln!(out, "<script type=\"application/json\" id=\"{}\">{}</script>", escaped(id), block.text())?;
+            writeln!(
+                out,
+                "<script type=\"application/json\" id=\"{}\">{}</script>",
+                escaped(id),
+                block.text()
+            )?;
         }
         write!(out, "<script>{script}</script>\n</body>\n</html>\n")?;
         Ok(())
