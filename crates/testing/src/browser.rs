@@ -138,6 +138,20 @@ impl Browser {
         }
     }
 
+    /// Closes the browser as a person does, so that it writes down what pages have stored.
+    pub fn close(mut self) {
+        self.next += 1;
+        let message = json!({ "id": self.next, "method": "Browser.close" });
+        self.to.write_all(message.to_string().as_bytes()).unwrap();
+        self.to.write_all(&[0]).unwrap();
+        self.to.flush().unwrap();
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the browser does not close");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Another size of the window, and pixels of the screen for one of the page.
     pub fn resize(&mut self, [width, height]: [u32; 2], ratio: f64) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": false });

@@ -5,3 +5,4 @@ mod coco;
 mod overlay;
 mod page;
 mod runs;
+mod viewer;

@@ -15,7 +15,6 @@ const FORMS = {
       slide.classList.remove("unset");
       ask.set(value);
     };
-    number.addEventListener("input", () => ask.draft(number.value));
     number.addEventListener("change", () => take(number));
     slide.addEventListener("input", () => { slide.classList.remove("unset"); number.value = slide.value; });
     slide.addEventListener("change", () => take(slide));

@@ -209,6 +209,7 @@ fn read(browser: &mut Browser, key: &Key, page: &Path, most: usize) -> Value {
     browser.open(page);
     browser.wait("document.querySelector('.message button.main')");
     browser.press("Enter");
+    browser.wait("document.querySelector('.panel h2')");
     let done = browser.eval("document.querySelector('.panel h2')?.textContent ?? ''");
     for (n, step) in own.steps.iter().enumerate().skip(already(&done)).take(most) {
         if n > 0 && own.steps[n - 1].session != step.session {
@@ -231,8 +232,17 @@ fn read(browser: &mut Browser, key: &Key, page: &Path, most: usize) -> Value {
         browser.press(decision);
         browser.press("Enter");
     }
-    let name = browser.eval("(() => { let kept = null; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { kept = blob; return make(blob); }; HTMLAnchorElement.prototype.click = () => {}; [...document.querySelectorAll('button')].find((b) => b.textContent === 'Save answers').click(); return kept.text(); })()");
-    serde_json::from_str(name.as_str().unwrap()).unwrap()
+    saved_file(browser)
+}
+
+/// What the button gives to be saved.
+fn saved_file(browser: &mut Browser) -> Value {
+    let text = browser.eval(
+        "(() => { let kept = null; const make = URL.createObjectURL; \
+         URL.createObjectURL = (blob) => { kept = blob; return make(blob); }; HTMLAnchorElement.prototype.click = () => {}; \
+         [...document.querySelectorAll('button')].find((b) => b.textContent === 'Save answers').click(); return kept.text(); })()",
+    );
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
 }
 
 /// How many cases were read before, from the heading `Case n of m`.
@@ -305,8 +315,7 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     browser.type_words("3");
     // Half a rating is in the field when everything ends.
     browser.eval("new Promise((done) => setTimeout(done, 100))");
-    browser.call("Browser.close", json!({}));
-    drop(browser);
+    browser.close();
     let mut browser = Browser::with_profile([1000, 800], profile.path()).unwrap();
     browser.open(page);
     browser.wait("document.querySelector('.message button.main')?.textContent.startsWith('Go on')");
@@ -320,7 +329,11 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     );
     // Ten minutes pass without a sign of life; one minute of them counts.
     browser.eval("(() => { const real = performance.now.bind(performance); performance.now = () => real() + 600000; })()");
-    let file = read_on(&mut browser, &built.key, page);
+    browser.type_words("40");
+    for key in ["Enter", "2", "Enter"] {
+        browser.press(key);
+    }
+    let file = saved_file(&mut browser);
     let done: Vec<Value> = file["entries"]
         .as_array()
         .unwrap()
@@ -339,16 +352,6 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     assert_eq!(partial.readings, 3);
     let said = collect(&built.key, &[path], false, &dir.path().join("out")).unwrap_err().to_string();
     assert!(said.contains("3 of 13 readings are done"), "{said}");
-}
-
-/// One more case, and the file.
-fn read_on(browser: &mut Browser, _key: &Key, _page: &Path) -> Value {
-    browser.type_words("40");
-    browser.press("Enter");
-    browser.press("2");
-    browser.press("Enter");
-    let text = browser.eval("(() => { let kept = null; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { kept = blob; return make(blob); }; HTMLAnchorElement.prototype.click = () => {}; [...document.querySelectorAll('button')].find((b) => b.textContent === 'Save answers').click(); return kept.text(); })()");
-    serde_json::from_str(text.as_str().unwrap()).unwrap()
 }
 
 /// A file of answers as a page makes it, without a browser.
