@@ -61,6 +61,7 @@ pub mod score;
 pub mod segment;
 pub mod served;
 pub mod similarity;
+pub mod study;
 pub mod view;
 
 pub use error::AppError;

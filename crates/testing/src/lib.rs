@@ -8,10 +8,12 @@
 //! | pixel work | [`resampler::Nearest`] |
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
+//! | a page in a headless browser | [`Browser`] |
 //! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod browser;
 pub mod data;
 pub mod dataset;
 pub mod files;
@@ -24,6 +26,7 @@ pub mod segmenter;
 pub mod speaker;
 pub mod table;
 
+pub use browser::Browser;
 pub use data::{more_data, real_data};
 pub use dataset::QuestionSet;
 pub use files::{folder, put, scratch};

@@ -8,7 +8,7 @@ pub mod compare;
 pub mod document;
 pub mod error;
 pub(crate) mod item;
-pub(crate) mod kit;
+pub mod kit;
 mod pictures;
 mod rounds;
 pub mod run;

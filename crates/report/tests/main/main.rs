@@ -8,3 +8,4 @@ mod latex;
 mod overlay;
 mod page;
 mod runs;
+mod viewer;

@@ -11,14 +11,14 @@ const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = concat!(include_str!("dom.js"), include_str!("window.js"), include_str!("picture.js"));
 
 /// JSON that may stand inside a `<script>` element.
-fn embeddable(value: &impl Serialize) -> Result<String, serde_json::Error> {
+pub(super) fn embeddable(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string(value)?
         .replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029"))
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
