@@ -11,7 +11,8 @@ fn number(name: &str, value: f64) -> String {
     if is_share(name) { format!("{:.1}", 100.0 * value) } else { format!("{value:.3}") }
 }
 
-fn is_share(name: &str) -> bool {
+/// Is the figure of that name a share, shown in per cent?
+pub fn is_share(name: &str) -> bool {
     // Harnesses write mean errors by their initials (`avgMAE`, `count_mse`).
     let initials =
         |end: &str| name.get(name.len().saturating_sub(3)..).is_some_and(|n| n.eq_ignore_ascii_case(end));
@@ -187,13 +188,15 @@ fn subgroups(profile: &ProfileSummary) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
+/// A profile as it is called on the command line, without the commit that its rules are of.
+pub fn short_profile(name: &str) -> &str {
+    name.strip_prefix("compat:").and_then(|n| n.split('@').next()).unwrap_or(name)
+}
+
 /// The same replies under every profile that is meant for them, and under those that the summary has, lowest first:
 /// how much the parser matters. The note names those left out. Nothing with fewer than two.
 pub fn sensitivity(summary: &Summary) -> Option<Table> {
-    // A profile that was asked for stands there with its commit.
-    fn short(name: &str) -> &str {
-        name.strip_prefix("compat:").and_then(|n| n.split('@').next()).unwrap_or(name)
-    }
+    let short = short_profile;
     let without = || summary.sensitivity.iter().flat_map(|s| &s.without);
     let mut left: Vec<(&str, &str)> = without().map(|(name, why)| (name.as_str(), why.as_str())).collect();
     let mut scores: Vec<(String, f64)> = Vec::new();
@@ -204,18 +207,17 @@ pub fn sensitivity(summary: &Summary) -> Option<Table> {
             continue;
         }
         if is_share(&figure.name) && (0.0..=1.0).contains(&value) {
-            scores.push((asked.name.clone(), value));
+            scores.push((short(&asked.name).to_owned(), value));
         } else {
-            left.push((&asked.name, "its figure is no share"));
+            left.push((short(&asked.name), "its figure is no share"));
         }
     }
     for (name, value) in summary.sensitivity.iter().flat_map(|s| &s.by_profile) {
-        let known = |have: &str| short(have) == name || have == name;
-        if scores.iter().any(|(have, _)| known(have)) {
+        if scores.iter().any(|(have, _)| have == short(name)) {
             continue;
         }
         match (0.0..=1.0).contains(value) {
-            true => scores.push((name.clone(), *value)),
+            true => scores.push((short(name).to_owned(), *value)),
             false => left.push((name, "its figure is no share")),
         }
     }

@@ -5,7 +5,7 @@
 
 use loupe_core::{Intensities, Picture, Window};
 use loupe_report::pages::document::{
-    BoxKind, ItemPicture, ItemVerdict, Page, PageBox, PageItem, SecondRun, WindowPreset,
+    BoxKind, ItemPicture, ItemVerdict, OtherRun, Page, PageBox, PageItem, WindowPreset,
 };
 use serde_json::Value;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ fn preset(name: &str, centre: f64, width: f64) -> WindowPreset {
 fn page() -> Page {
     let mut page = Page {
         title: "Two runs".into(),
-        runs: Some(["first run".into(), "second run".into()]),
+        runs: vec!["first run".into(), "second run".into()],
         windows: vec![preset("lung", -600.0, 1500.0), preset("soft-tissue", 50.0, 400.0)],
         ..Page::default()
     };
@@ -82,13 +82,13 @@ fn page() -> Page {
                     PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
                 ],
             }],
-            second: Some(SecondRun {
+            others: vec![OtherRun {
                 reply: Some(format!("other reply {n}")),
                 verdict: b.into(),
                 verdicts: vec![verdict(b, "opening")],
-                right: ["first only", "second only", "neither"][n % 3].into(),
-                ..SecondRun::default()
-            }),
+                ..OtherRun::default()
+            }],
+            right: Some(["only first run", "only second run", "none right"][n % 3].into()),
             ..PageItem::default()
         });
     }
@@ -144,7 +144,7 @@ const STEPS: &str = r####"
     seen.last = document.getElementById("reply").textContent;
     seen.all = count();
     choose("verdict", "unparsed"); seen.unparsed = count(); choose("verdict", "");
-    choose("right", "second only"); seen.right = count(); choose("right", "");
+    choose("right", "only second run"); seen.right = count(); choose("right", "");
     choose("rule", "refusal"); seen.rule = count(); choose("rule", "");
     choose("organ", "HEAD"); seen.organ = count(); choose("organ", "");
     const search = document.querySelector("#filters input");

@@ -52,9 +52,9 @@ impl Table {
     }
 
     /// A column of figures is set to the right.
-    fn right(&self, column: usize) -> bool {
+    pub fn is_right(&self, column: usize) -> bool {
         let figure = |cell: &String| {
-            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '–' | '<'))
+            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '–' | '−' | '<'))
         };
         column > 0 && self.rows.iter().filter_map(|r| r.get(column)).all(|c| c.is_empty() || figure(c))
     }
@@ -69,7 +69,7 @@ impl Table {
         for (at, row) in clean.iter().enumerate() {
             let cells = row.iter().enumerate().map(|(c, cell)| {
                 let space = " ".repeat(widths.get(c).copied().unwrap_or(0).saturating_sub(width(cell)));
-                if self.right(c) { format!("{space}{cell}") } else { format!("{cell}{space}") }
+                if self.is_right(c) { format!("{space}{cell}") } else { format!("{cell}{space}") }
             });
             let _ = writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
             if at == 0 {
@@ -99,7 +99,7 @@ impl Table {
         for (at, row) in self.lines().enumerate() {
             out.push_str(&line(row));
             if at == 0 {
-                let marks = (0..self.columns.len()).map(|c| if self.right(c) { "---:" } else { "---" });
+                let marks = (0..self.columns.len()).map(|c| if self.is_right(c) { "---:" } else { "---" });
                 let _ = writeln!(out, "| {} |", marks.collect::<Vec<_>>().join(" | "));
             }
         }
@@ -113,7 +113,8 @@ impl Table {
         let line = |row: &Vec<String>| {
             format!("{} \\\\\n", row.iter().map(|c| latex(c)).collect::<Vec<_>>().join(" & "))
         };
-        let marks: String = (0..self.columns.len()).map(|c| if self.right(c) { 'r' } else { 'l' }).collect();
+        let marks: String =
+            (0..self.columns.len()).map(|c| if self.is_right(c) { 'r' } else { 'l' }).collect();
         let mut out = format!("% {}\n\\begin{{tabular}}{{{marks}}}\n\\toprule\n", printable(&self.title));
         out.push_str(&line(&self.columns));
         out.push_str("\\midrule\n");

@@ -1,5 +1,6 @@
 //! What every page is made of: its frame, and pictures within its size.
 
-pub(super) mod html;
+pub mod html;
+pub mod plot;
 pub(super) mod store;
 mod values;
