@@ -7,6 +7,7 @@ use loupe_core::{Intensities, Picture, Window};
 use loupe_report::pages::document::{
     BoxKind, ItemPicture, ItemVerdict, OtherRun, Page, PageBox, PageItem, WindowPreset,
 };
+use loupe_report::pages::kit::series::SideLetters;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -77,6 +78,12 @@ fn page() -> Page {
                 image: Some(image),
                 values,
                 caption: "slice 7".into(),
+                spacing: Some([0.5, 0.5]),
+                letters: SideLetters {
+                    left: Some("R".into()),
+                    right: Some("L".into()),
+                    ..SideLetters::default()
+                },
                 boxes: vec![
                     PageBox { xyxy: [1.0, 2.0, 9.0, 8.0], label: "a".into(), kind: BoxKind::Model },
                     PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
@@ -192,7 +199,8 @@ fn a_smaller_picture_keeps_its_boxes() {
     let mut page = Page { title: "Small".into(), images, ..Page::default() };
     let image = page.images.add(&picture, None).unwrap();
     let boxes = vec![PageBox { xyxy: [450.0, 300.0, 900.0, 600.0], label: "a".into(), kind: BoxKind::Model }];
-    let pictures = vec![ItemPicture { image: Some(image), values: None, caption: "noise".into(), boxes }];
+    let pictures =
+        vec![ItemPicture { image: Some(image), caption: "noise".into(), boxes, ..ItemPicture::default() }];
     page.items.push(PageItem { id: "1".into(), verdict: "correct".into(), pictures, ..PageItem::default() });
     let script = r##"
         const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));

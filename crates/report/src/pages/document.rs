@@ -3,6 +3,7 @@
 use crate::pages::error::PageError;
 use crate::pages::kit::html::{self, escaped};
 use crate::pages::kit::plot::Plot;
+use crate::pages::kit::series::SideLetters;
 use crate::pages::kit::store::ImageStore;
 use loupe_core::Table;
 use loupe_core::files::write_whole;
@@ -58,13 +59,19 @@ pub struct PageBox {
 }
 
 /// A picture of an item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ItemPicture {
     /// Number in the page's [`ImageStore`]; `None` when it could not be read.
     pub image: Option<usize>,
     /// Number among the page's values, when the reader can window the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<usize>,
+    /// Size of a pixel to the right and down in mm, where it is known for all of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<[f64; 2]>,
+    /// Directions of the patient at the edges.
+    #[serde(skip_serializing_if = "SideLetters::is_empty")]
+    pub letters: SideLetters,
     /// Words under it: slice, window, or why it is missing.
     pub caption: String,
     /// Boxes on it.

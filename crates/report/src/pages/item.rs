@@ -1,7 +1,9 @@
 //! A sample of a page from a judged item of a run.
 
+use crate::marks::pixel_mm;
 use crate::overlay::{Drawing, draw};
 use crate::pages::document::{BoxKind, ItemCertainty, ItemPicture, ItemVerdict, PageBox, PageItem};
+use crate::pages::kit::series::SideLetters;
 use crate::pages::pictures::PictureReader;
 use crate::pages::prompt::prompt;
 use crate::pages::rounds::rounds;
@@ -191,7 +193,7 @@ fn item_picture(
         Ok(placed) => placed,
         Err(problem) => {
             let caption = format!("{}: {problem}", media.name);
-            return ItemPicture { image: None, values: None, caption, boxes: Vec::new() };
+            return ItemPicture { caption, ..ItemPicture::default() };
         }
     };
     let mut boxes: Vec<PageBox> = outcome.boxes(number, BoxKind::Model).collect();
@@ -205,7 +207,14 @@ fn item_picture(
         }));
     }
     let caption = caption(media, &placed.picture);
-    ItemPicture { image: Some(placed.image), values: placed.values, caption, boxes }
+    ItemPicture {
+        image: Some(placed.image),
+        values: placed.values,
+        spacing: pixel_mm(&placed.picture),
+        letters: SideLetters::of(&placed.picture),
+        caption,
+        boxes,
+    }
 }
 
 fn caption(media: &MediaRef, picture: &Picture) -> String {
@@ -259,7 +268,7 @@ fn mask_picture(
     let image = reader.images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
     let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
     let caption = format!("{at}reference orange, model blue over it · {}", trace.prompts.join("; "));
-    Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
+    Some(ItemPicture { image: Some(image), caption, ..ItemPicture::default() })
 }
 
 /// The picture on the grid of the masks, and the masks of that slice: the reference, then the reply.

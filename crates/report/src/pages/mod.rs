@@ -8,7 +8,7 @@ pub mod compare;
 pub mod document;
 pub mod error;
 mod item;
-mod kit;
+pub mod kit;
 mod pictures;
 mod plots;
 mod prompt;

@@ -1,7 +1,6 @@
 //! The frame of a page: one HTML document with style, data, pictures and script inside.
 
 use crate::pages::error::PageError;
-use crate::pages::kit::plot;
 use crate::pages::kit::store::ImageStore;
 use loupe_core::Table;
 use serde::Serialize;
@@ -9,12 +8,24 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 const HTML: &str = include_str!("page.html");
-const CSS: &str = include_str!("page.css");
+const CSS: &str = concat!(
+    include_str!("page.css"),
+    include_str!("plot/plot.css"),
+    include_str!("viewer.css"),
+    include_str!("enlarge.css")
+);
 /// What the scripts of all pages stand on.
-const SCRIPT: &str = concat!(include_str!("dom.js"), include_str!("window.js"), include_str!("picture.js"));
+const SCRIPT: &str = concat!(
+    include_str!("dom.js"),
+    include_str!("window.js"),
+    include_str!("inflate.js"),
+    include_str!("viewer.js"),
+    include_str!("enlarge.js"),
+    include_str!("picture.js")
+);
 
 /// JSON that may stand inside a `<script>` element.
-fn embeddable(value: &impl Serialize) -> Result<String, serde_json::Error> {
+pub(super) fn embeddable(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string(value)?
         .replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")
@@ -69,7 +80,6 @@ pub(crate) fn write(
     for (mark, text) in [
         ("{{title}}", title.as_str()),
         ("{{css}}", CSS),
-        ("{{plots}}", plot::STYLE),
         ("{{before}}", before),
         ("{{data}}", &data),
         ("{{images}}", &pictures),

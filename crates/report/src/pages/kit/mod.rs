@@ -1,6 +1,9 @@
-//! What every page is made of: its frame, and pictures within its size.
+//! What every page is made of: its frame, pictures within its size, plots, and the viewer of slices.
 
 pub mod html;
+pub mod place;
 pub mod plot;
+pub mod series;
+pub mod shell;
 pub(super) mod store;
 mod values;
