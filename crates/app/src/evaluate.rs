@@ -92,7 +92,11 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     if let AnswerWay::Segment(_) = options.way {
         need_masks(set.as_ref())?;
     }
-    let mut model = OpenRespondent::open(options)?;
+    listener.begin(0);
+    listener.note("loading the model");
+    let opened = OpenRespondent::open(options);
+    listener.end();
+    let mut model = opened?;
     let respondent = model.respondent();
     let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
     respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));

@@ -140,7 +140,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let options = args.options()?;
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
-    score::print(out, &done.summary, &done.dir, options.score.page.is_some())?;
+    score::print(out, &done.summary, &done.dir, &args.score)?;
     score::say_failures(out, &done.summary);
     Ok(score::ended(&done.summary))
 }

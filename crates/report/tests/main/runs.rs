@@ -28,7 +28,7 @@ use tempfile::TempDir;
 /// `volume` gives slices of 40 × 30 pixels with their values, `large` one of twice that size, other files
 /// flat pictures whose encoded bytes are at hand. Counts what a page asks for.
 #[derive(Default)]
-struct Images {
+pub(crate) struct Images {
     reads: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -90,7 +90,7 @@ impl MediaLoader for Images {
     }
 }
 
-struct Samples {
+pub(crate) struct Samples {
     info: DatasetInfo,
     all: Vec<Sample>,
 }
@@ -107,11 +107,11 @@ impl Dataset for Samples {
     }
 }
 
-fn media(name: &str) -> MediaRef {
+pub(crate) fn media(name: &str) -> MediaRef {
     MediaRef { name: name.into(), ..MediaRef::file(format!("/images/{name}")) }
 }
 
-fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
+pub(crate) fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
     Sample {
         id: id.into(),
         group: image.name.clone(),
@@ -124,7 +124,7 @@ fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
     }
 }
 
-fn words(gold: &str) -> Target {
+pub(crate) fn words(gold: &str) -> Target {
     Target::Text(vec![gold.into()])
 }
 
@@ -140,7 +140,11 @@ impl<F: FnMut(&Work) -> Answer> Answerer for Answers<F> {
 }
 
 /// A finished run in a folder of this name.
-fn made(name: &str, samples: Vec<Sample>, answer: impl FnMut(&Work) -> Answer) -> (TempDir, Samples) {
+pub(crate) fn made(
+    name: &str,
+    samples: Vec<Sample>,
+    answer: impl FnMut(&Work) -> Answer,
+) -> (TempDir, Samples) {
     let dir = scratch();
     let set = Samples { info: dataset::info("chests"), all: samples };
     let plan = Plan::new(loupe_run::templates::default_template());
@@ -153,21 +157,21 @@ fn says(text: &str) -> Answer {
     Answer::single(Ok(Reply::from_text(text)))
 }
 
-fn scored(dir: &Path) -> ScoredRun {
+pub(crate) fn scored(dir: &Path) -> ScoredRun {
     let strict: &dyn Profile = &Strict;
     ScoredRun::of(dir, &Scoring { profiles: &[strict], ..Scoring::default() }).unwrap()
 }
 
 static RESAMPLER: Nearest = Nearest { calls: Mutex::new(Vec::new()), jpegs: Mutex::new(Vec::new()) };
 
-fn from(images: &Images) -> PictureSource<'_> {
+pub(crate) fn from(images: &Images) -> PictureSource<'_> {
     PictureSource { dataset: None, loader: images, resampler: &RESAMPLER }
 }
 
-const ROOM: PageOptions<'_> =
+pub(crate) const ROOM: PageOptions<'_> =
     PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20, hide_names: false };
 
-fn html(page: &Page) -> String {
+pub(crate) fn html(page: &Page) -> String {
     let mut html = Vec::new();
     page.write(&mut html).unwrap();
     String::from_utf8(html).unwrap()
