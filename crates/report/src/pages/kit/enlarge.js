@@ -1,6 +1,8 @@
 // A picture of the page in the viewer, as large as the window.
 class Enlarged extends Viewer {
   numbers() { return this.series.numbers; }
+  // Nothing before the size of the window is known.
+  draw() { if (this.whole) super.draw(); }
 }
 
 // The pixels of an image as the viewer's series has them: values behind a window, or colours plane after plane.
@@ -34,14 +36,15 @@ function enlarge(p, page) {
     const marks = p.boxes.map((b, n) => ({ id: n, label: `${n + 1} ${b.label}`, kind: b.kind, box: b.xyxy.map((v) => v * share) }));
     const host = el("div", { class: "host" });
     const dialog = el("dialog", { class: "enlarged", "aria-label": p.caption },
-      el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("button", { type: "button", onclick: () => dialog.close() }, "Close")), host,
+      el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("button", { type: "button", onclick: () => end() }, "Close")), host,
       el("p", { class: "keys" }, ...VIEWER_KEYS.flatMap(([key, what]) => [el("kbd", {}, key), ` ${what}  `])));
     document.body.append(dialog);
     dialog.showModal();
     const viewer = new Enlarged(host, series, { label: p.caption, presets: page.windows, tools: ["window", "pan", "measure"], marks });
     viewer.reveal(page.boxes());
     dialog.addEventListener("keydown", (e) => { if (e.target.tagName !== "SELECT" && viewer.key(e)) e.preventDefault(); });
-    dialog.addEventListener("close", () => { viewer.remove(); dialog.remove(); });
+    const end = () => { viewer.remove(); dialog.close(); dialog.remove(); };
+    dialog.addEventListener("cancel", (e) => { e.preventDefault(); end(); });
     viewer.stage.focus();
   }, { once: true });
   image.src = source ? source.uri : stored.uri || stored;
