@@ -110,7 +110,7 @@ fn main() -> ExitCode {
         Command::Phantom(args) => commands::phantom::run(&args, &mut out),
         Command::Data(args) => commands::data::run(&args, &mut out),
         Command::Doctor(args) => commands::doctor::run(&args, &mut out),
-        Command::Completions(args) => commands::completions::run(&args, &mut Cli::command(), &mut out),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command(), &mut out),
         Command::Man(args) => commands::man::run(&args, &Cli::command(), &mut out),
     };
     match ended {

@@ -1,4 +1,4 @@
-//! The binary from outside, the pages in a browser, and the rules of the house.
+//! The binary from outside, and the rules of the house.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -8,7 +8,6 @@
     missing_docs
 )]
 
-mod browser;
 mod cli;
 mod common;
 mod deidentify;

@@ -115,7 +115,11 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
         need_masks(set.as_ref())?;
     }
     let examples = options.draw_examples(set.as_ref())?;
-    let mut model = OpenRespondent::open(options)?;
+    listener.begin(0);
+    listener.note("loading the model");
+    let opened = OpenRespondent::open(options);
+    listener.end();
+    let mut model = opened?;
     let respondent = model.respondent();
     let dir = folder(options, set.as_ref(), respondent.info());
     let plan = Plan { examples, ..Plan::new(template) };

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
             without_model(&args.eval)?;
             let (options, requests) = (args.eval.options(None)?, args.endpoint.requests(1, 1));
             let done = import(&options, &requests, &args.results, out)?;
-            score::print(out, &done.summary, &done.dir, options.score.page.is_some())?;
+            score::print(out, &done.summary, &done.dir, args.eval.score())?;
             score::say_failures(out, &done.summary);
             if done.without_result > 0 {
                 out.say(&format!("{} replies have no result in these files", done.without_result));

@@ -163,6 +163,11 @@ impl Args {
         self.model.model.is_some()
     }
 
+    /// How it is scored.
+    pub(crate) fn score(&self) -> &ScoreArgs {
+        &self.score
+    }
+
     /// Is a part of a run asked for?
     pub(crate) fn has_shard(&self) -> bool {
         self.shard.is_some()
@@ -235,7 +240,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
     let Some(summary) = &done.summary else { return unscored(out, &done, shard) };
-    score::print(out, summary, &done.dir, options.score.page.is_some())?;
+    score::print(out, summary, &done.dir, &args.score)?;
     score::say_failures(out, summary);
     Ok(score::ended(summary))
 }

@@ -20,8 +20,11 @@ pub struct Table {
 /// How a table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Aligned columns.
+    /// Aligned columns, as wide as they are.
     Terminal,
+    /// Aligned columns for a terminal of so many: words are wrapped, then columns left out from the right, which the
+    /// table says.
+    Within(usize),
     /// GitHub's Markdown.
     Markdown,
     /// `tabular` with booktabs rules.
@@ -40,7 +43,8 @@ impl Table {
     /// The table in that format, with a line break at the end.
     pub fn write(&self, format: Format) -> String {
         match format {
-            Format::Terminal => self.terminal(),
+            Format::Terminal => self.terminal(usize::MAX),
+            Format::Within(columns) => self.terminal(columns),
             Format::Markdown => self.markdown(),
             Format::Latex => self.latex(),
             Format::Csv => self.csv(),
@@ -52,35 +56,79 @@ impl Table {
     }
 
     /// A column of figures is set to the right.
-    fn right(&self, column: usize) -> bool {
+    pub fn is_right(&self, column: usize) -> bool {
         let figure = |cell: &String| {
-            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '–' | '<'))
+            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '–' | '−' | '<'))
         };
         column > 0 && self.rows.iter().filter_map(|r| r.get(column)).all(|c| c.is_empty() || figure(c))
     }
 
-    fn terminal(&self) -> String {
+    fn terminal(&self, most: usize) -> String {
         let clean: Vec<Vec<String>> =
             self.lines().map(|row| row.iter().map(|c| printable(c)).collect()).collect();
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|c| clean.iter().filter_map(|row| row.get(c)).map(|cell| width(cell)).max().unwrap_or(0))
             .collect();
-        let mut out = format!("{}\n", printable(&self.title));
+        let (widths, left_out) = self.fitted(widths, most);
+        let mut out = String::new();
+        let say = |out: &mut String, indent: &str, words: &str| {
+            for line in wrapped(&printable(words), most.saturating_sub(indent.len())) {
+                let _ = writeln!(out, "{indent}{line}");
+            }
+        };
+        say(&mut out, "", &self.title);
         for (at, row) in clean.iter().enumerate() {
-            let cells = row.iter().enumerate().map(|(c, cell)| {
-                let space = " ".repeat(widths.get(c).copied().unwrap_or(0).saturating_sub(width(cell)));
-                if self.right(c) { format!("{space}{cell}") } else { format!("{cell}{space}") }
-            });
-            let _ = writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+            let cells: Vec<Vec<String>> =
+                row.iter().zip(&widths).map(|(cell, space)| wrapped(cell, *space)).collect();
+            let lines = cells.iter().map(Vec::len).max().unwrap_or(0);
+            for line in 0..lines {
+                let cells = cells.iter().enumerate().map(|(c, lines)| {
+                    let cell = lines.get(line).map_or("", String::as_str);
+                    let space = widths.get(c).copied().unwrap_or(0).saturating_sub(width(cell));
+                    let space = " ".repeat(space);
+                    if self.is_right(c) { format!("{space}{cell}") } else { format!("{cell}{space}") }
+                });
+                let _ = writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+            }
             if at == 0 {
                 let rules = widths.iter().map(|w| "─".repeat(*w)).collect::<Vec<_>>().join("  ");
                 let _ = writeln!(out, "  {rules}");
             }
         }
         if !self.note.is_empty() {
-            let _ = writeln!(out, "  {}", printable(&self.note));
+            say(&mut out, "  ", &self.note);
+        }
+        if !left_out.is_empty() {
+            say(&mut out, "  ", &format!("left out at this width: {}", left_out.join(", ")));
         }
         out
+    }
+
+    /// Widths of the columns that have room, and the names of those that have none.
+    fn fitted(&self, mut widths: Vec<usize>, most: usize) -> (Vec<usize>, Vec<String>) {
+        /// What words keep at least, and the first column, which says what a row is.
+        const WORDS: usize = 14;
+        const FIRST: usize = 24;
+        let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len();
+        let over = |widths: &[usize]| total(widths).saturating_sub(most);
+        let words: Vec<usize> = (0..widths.len()).filter(|c| !self.is_right(*c)).collect();
+        let shrink = |widths: &mut Vec<usize>, column: usize, least: usize| {
+            let too_many = over(widths);
+            if let Some(width) = widths.get_mut(column).filter(|w| **w > least) {
+                *width = width.saturating_sub(too_many).max(least);
+            }
+        };
+        for &column in words.iter().filter(|c| **c > 0).rev() {
+            shrink(&mut widths, column, WORDS);
+        }
+        shrink(&mut widths, 0, FIRST);
+        let mut left_out = Vec::new();
+        while over(&widths) > 0 && widths.len() > 2 {
+            widths.pop();
+            left_out.extend(self.columns.get(widths.len()).map(|name| printable(name)));
+        }
+        left_out.reverse();
+        (widths, left_out)
     }
 
     fn markdown(&self) -> String {
@@ -99,7 +147,7 @@ impl Table {
         for (at, row) in self.lines().enumerate() {
             out.push_str(&line(row));
             if at == 0 {
-                let marks = (0..self.columns.len()).map(|c| if self.right(c) { "---:" } else { "---" });
+                let marks = (0..self.columns.len()).map(|c| if self.is_right(c) { "---:" } else { "---" });
                 let _ = writeln!(out, "| {} |", marks.collect::<Vec<_>>().join(" | "));
             }
         }
@@ -113,7 +161,8 @@ impl Table {
         let line = |row: &Vec<String>| {
             format!("{} \\\\\n", row.iter().map(|c| latex(c)).collect::<Vec<_>>().join(" & "))
         };
-        let marks: String = (0..self.columns.len()).map(|c| if self.right(c) { 'r' } else { 'l' }).collect();
+        let marks: String =
+            (0..self.columns.len()).map(|c| if self.is_right(c) { 'r' } else { 'l' }).collect();
         let rows: String = self.rows.iter().map(line).collect();
         let head = line(&self.columns);
         let mut out = format!("% {}\n", printable(&self.title));
@@ -166,6 +215,36 @@ fn no_formula(cell: &str) -> String {
         _ => false,
     };
     if computes { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// Words in lines of at most so many columns of a terminal; a word that is longer is broken.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    if width(text) <= most {
+        return vec![text.to_owned()];
+    }
+    let most = most.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or("", String::as_str);
+        if !line.is_empty() && width(line) + 1 + width(word) > most {
+            lines.push(String::new());
+        } else if let Some(line) = lines.last_mut().filter(|l| !l.is_empty()) {
+            line.push(' ');
+        }
+        for c in word.chars() {
+            let mut buffer = [0u8; 4];
+            let full = lines
+                .last()
+                .is_some_and(|l| !l.is_empty() && width(l) + width(c.encode_utf8(&mut buffer)) > most);
+            if full {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(c);
+            }
+        }
+    }
+    lines
 }
 
 /// Columns a terminal uses: wide East Asian characters take two.
@@ -261,6 +340,34 @@ fn latex(text: &str) -> String {
 mod tests {
     #![allow(missing_docs)]
     use super::*;
+
+    #[test]
+    fn a_table_fits_its_terminal_and_says_what_it_left_out() {
+        let mut table =
+            Table::new("figures of a run with a title that is long", &["figure", "%", "interval", "method"]);
+        table.note = "a note of some words that goes on and on".to_owned();
+        table.rows.push(
+            ["closed accuracy by answer type", "72.5", "68.0 – 76.1", "clustered wilson"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
+        table.rows.push(["open", "−1.5", "", ""].map(str::to_owned).to_vec());
+        let whole = table.write(Format::Terminal);
+        assert!(
+            whole.contains("closed accuracy by answer type  72.5  68.0 – 76.1  clustered wilson"),
+            "{whole}"
+        );
+        assert_eq!(table.write(Format::Within(200)), whole);
+        for columns in [20, 44, 62, 66] {
+            let narrow = table.write(Format::Within(columns));
+            assert!(narrow.lines().all(|line| width(line) <= columns.max(34)), "{columns}:\n{narrow}");
+            assert!(narrow.contains("72.5"), "{narrow}");
+            assert_eq!(narrow.contains("left out at this width"), columns < 62, "{columns}:\n{narrow}");
+        }
+        // Numbers are aligned at their right, signs included.
+        assert!(whole.contains(&format!("open{}−1.5", " ".repeat(28))), "{whole}");
+        assert_eq!(wrapped("abcdef gh", 4), ["abcd", "ef", "gh"]);
+    }
 
     #[test]
     fn cells_neither_compute_nor_lead_elsewhere() {

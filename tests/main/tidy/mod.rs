@@ -328,3 +328,13 @@ fn tables_have_one_shape_and_are_compared_with_their_folders() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The site of the documents leaves none of them out.
+#[test]
+fn the_summary_of_the_documents_names_each() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let documents = files().into_iter().filter_map(|f| Some(f.strip_prefix("docs/")?.to_owned()));
+    let pages = documents.filter(|f| f.ends_with(".md") && f != "SUMMARY.md" && !f.starts_with("book/"));
+    let missing: Vec<String> = pages.filter(|f| !summary.contains(&format!("]({f})"))).collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md does not name {missing:?}");
+}

@@ -10,8 +10,13 @@ pub mod error;
 pub(crate) mod item;
 pub mod kit;
 mod pictures;
+mod plots;
+mod prompt;
 mod rounds;
 pub mod run;
+mod select;
 
+pub use kit::html;
+pub use kit::plot;
 pub use kit::store::{ImageStore, StoreError};
 pub use pictures::PictureSource;
