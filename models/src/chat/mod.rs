@@ -1,5 +1,6 @@
 //! Turns to text to tokens, and back.
 
+pub(crate) mod conversations;
 mod sandbox;
 pub(crate) mod template;
 pub(crate) mod tokenizer;

@@ -13,6 +13,8 @@ pub mod gemma3_text;
 pub mod internvl;
 pub mod lite_medsam;
 pub mod llama;
+pub mod llava;
+mod llava_tower;
 pub mod medgemma;
 pub mod medsam;
 pub mod medsam2;
@@ -43,6 +45,8 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
         ("qwen2_vl", &[qwen2_vl::FAMILY]),
         ("internvl", &[internvl::FAMILY]),
+        ("llava", &[llava::FAMILY]),
+        ("llava_tower", &[]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),
