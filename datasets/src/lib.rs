@@ -36,6 +36,7 @@ mod read;
 pub mod replies;
 mod sets;
 mod write_frames;
+mod write_vectors;
 
 pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
 pub use digest::{file_sha256, text_sha256};
@@ -45,3 +46,4 @@ pub use open::{find, open};
 pub use overlap::{Overlap, Perceptual, overlap};
 pub use sets::SETS;
 pub use write_frames::write_frames;
+pub use write_vectors::{VectorRow, write_vectors};

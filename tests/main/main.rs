@@ -9,6 +9,7 @@
 )]
 
 mod browser;
+mod classify;
 mod cli;
 mod common;
 mod deidentify;

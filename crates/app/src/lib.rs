@@ -28,6 +28,7 @@
 //! ```
 
 pub mod ask;
+pub mod classify;
 pub mod compare;
 pub mod data;
 pub mod deidentify;
@@ -57,6 +58,7 @@ pub mod score;
 pub mod segment;
 pub mod similarity;
 pub mod view;
+pub mod zero_shot;
 
 pub use error::AppError;
 pub use listener::Listener;

@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub(crate) mod ask;
+pub(crate) mod classify;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;

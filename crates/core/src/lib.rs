@@ -72,7 +72,7 @@ pub use ask::{
     TokenLogprob, Turn,
 };
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
-pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
+pub use encoder::{EncodedText, PairEncoder, PairLogit, PairReading, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};

@@ -41,6 +41,7 @@ const SETTINGS: &[&str] = &[
     "tokenizer_config.json",
     "chat_template.jinja",
     "chat_template.json",
+    "open_clip_config.json",
 ];
 /// Fields of settings files that say who wrote them, and how.
 const WRITERS: &[&str] = &["transformers_version", "_name_or_path", "_commit_hash", "torch_dtype", "dtype"];
@@ -159,7 +160,9 @@ impl Checkpoint {
         /// Settings are a few kilobytes; of more the hash alone is recorded.
         const MOST: usize = 1 << 16;
         let mut out = serde_json::Map::new();
-        for file in ["config.json", "preprocessor_config.json", "processor_config.json"] {
+        for file in
+            ["config.json", "preprocessor_config.json", "processor_config.json", "open_clip_config.json"]
+        {
             let Some(bytes) = self.bytes(file)?.filter(|b| b.len() <= MOST) else { continue };
             let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { continue };
             if let Some(map) = value.as_object_mut() {

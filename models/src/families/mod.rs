@@ -7,6 +7,8 @@ use loupe_core::registry::Registry;
 use loupe_core::words::did_you_mean;
 
 pub mod bert;
+pub mod biomedclip;
+pub mod clip;
 pub mod distilbert;
 pub mod gemma3;
 pub mod gemma3_text;
@@ -21,6 +23,7 @@ pub mod medsam2;
 pub mod meshnet;
 pub mod mistral;
 pub mod mobile_sam;
+mod pairs;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen2_5_vl;
@@ -66,6 +69,9 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("medsam", &[medsam::FAMILY]),
         ("sam", &[sam::FAMILY]),
         ("siglip", &[siglip::FAMILY]),
+        ("biomedclip", &[biomedclip::FAMILY]),
+        ("clip", &[clip::FAMILY]),
+        ("pairs", &[]),
         ("bert", &[bert::FAMILY]),
         ("distilbert", &[distilbert::FAMILY]),
         ("roberta", &[roberta::FAMILY]),

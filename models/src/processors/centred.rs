@@ -22,12 +22,32 @@ pub(crate) enum Fit {
     Shorter(usize),
 }
 
+/// Where the middle begins when an odd number of pixels is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// The smaller half is cut off first (`transformers`).
+    Down,
+    /// The even one (torchvision's `CenterCrop`, and with it open_clip).
+    Even,
+}
+
+impl Half {
+    fn of(self, pixels: usize) -> usize {
+        match self {
+            Self::Down => pixels / 2,
+            Self::Even if pixels % 4 == 3 => pixels / 2 + 1,
+            Self::Even => pixels / 2,
+        }
+    }
+}
+
 /// Prepares pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Centred {
     /// Side, filter, backend and levels.
     pub(crate) square: Square,
     pub(crate) fit: Fit,
+    pub(crate) half: Half,
     /// The colour that fills the square which a picture is put into first.
     pub(crate) pad: Option<[u8; 3]>,
 }
@@ -37,7 +57,7 @@ impl Centred {
     pub(crate) fn plain(side: usize, backend: Backend) -> Self {
         let levels = Levels::new(1.0 / 255.0, CLIP);
         let square = Square { side, filter: Filter::Bicubic, backend, levels };
-        Self { square, fit: Fit::Shorter(side), pad: None }
+        Self { square, fit: Fit::Shorter(side), half: Half::Down, pad: None }
     }
 
     /// As a file of `CLIPImageProcessor` or `LlavaImageProcessor` says.
@@ -84,7 +104,7 @@ impl Centred {
         }
         let levels = Levels::read(&fields, CLIP)?;
         let square = Square { side, filter: file.filter(3)?, backend, levels };
-        let centred = Self { square, fit, pad: None };
+        let centred = Self { square, fit, half: Half::Down, pad: None };
         Ok(if fields.bool_or("do_pad", false)? { centred.padding() } else { centred })
     }
 
@@ -111,7 +131,7 @@ impl Centred {
         let scaled = |edge: usize| if edge == short { shorter } else { shorter * long / short };
         let (w, h) = (scaled(width), scaled(height));
         let large = resize(&padded, w, h, self.square.filter, self.square.backend);
-        let (left, top) = (((w - side) / 2) as f64, ((h - side) / 2) as f64);
+        let (left, top) = (self.half.of(w - side) as f64, self.half.of(h - side) as f64);
         let middle = Box2::new(left, top, left + side as f64, top + side as f64);
         Ok(large.map_err(|e| e.to_string())?.crop(middle).map_err(|e| e.to_string())?.to_rgb())
     }
@@ -131,7 +151,20 @@ impl Centred {
 
     /// Everything that changes the values of a picture, for keys of caches.
     pub(crate) fn fingerprint(&self) -> Vec<u8> {
-        let how = format!("{:?} {:?}", self.fit, self.pad);
+        let how = format!("{:?} {:?} {:?}", self.fit, self.half, self.pad);
         self.square.fingerprint().into_iter().chain(how.into_bytes()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn an_odd_half_is_rounded_as_the_library_does() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(|n| Half::Down.of(n)), [0, 0, 1, 1, 2, 2, 3]);
+        // Python's round(n / 2).
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(|n| Half::Even.of(n)), [0, 0, 1, 2, 2, 2, 4]);
     }
 }
