@@ -7,6 +7,8 @@
 pub(crate) struct Conversation {
     /// The authors' name of it.
     pub(crate) name: &'static str,
+    /// The token before it, which the authors leave to the tokenizer; none where it is written or there is none.
+    pub(crate) begin: Option<&'static str>,
     /// What it writes, after [`WORDS`].
     turns: &'static str,
 }
@@ -36,8 +38,8 @@ impl Conversation {
 /// LLaVA-Med 1.5 and others on Mistral: no system prompt unless one is asked for.
 pub(crate) const MISTRAL_INSTRUCT: Conversation = Conversation {
     name: "mistral_instruct",
+    begin: Some("<s>"),
     turns: "\
-{{- bos_token or '<s>' -}}
 {%- for turn in turns -%}
 {%- if turn.role == 'assistant' -%}{{- ' ' ~ words(turn.content) ~ ' </s>' -}}
 {%- else -%}
@@ -52,8 +54,8 @@ pub(crate) const MISTRAL_INSTRUCT: Conversation = Conversation {
 /// LLaVA 1.5 on Vicuna.
 pub(crate) const VICUNA_V1: Conversation = Conversation {
     name: "vicuna_v1",
+    begin: Some("<s>"),
     turns: "\
-{{- bos_token or '<s>' -}}
 {{- words(messages[0].content) if own else \"A chat between a curious user and an artificial intelligence assistant. \
     The assistant gives helpful, detailed, and polite answers to the user's questions.\" -}}
 {{- ' ' -}}
@@ -68,6 +70,7 @@ pub(crate) const VICUNA_V1: Conversation = Conversation {
 /// BiMediX2 and others on Llama 3.
 pub(crate) const LLAVA_LLAMA_3: Conversation = Conversation {
     name: "llava_llama_3",
+    begin: None,
     turns: "\
 {{- bos_token or '<|begin_of_text|>' -}}
 {%- set system = words(messages[0].content) if own else 'You are a helpful language and vision assistant. You are able to \
@@ -84,6 +87,7 @@ pub(crate) const LLAVA_LLAMA_3: Conversation = Conversation {
 /// LLaVA-NeXT on Qwen.
 pub(crate) const QWEN_1_5: Conversation = Conversation {
     name: "qwen_1_5",
+    begin: None,
     turns: "\
 {{- '<|im_start|>system\n' ~ (words(messages[0].content) if own else 'You are a helpful assistant.') ~ '<|im_end|>\n' -}}
 {%- for turn in turns -%}
@@ -96,6 +100,7 @@ pub(crate) const QWEN_1_5: Conversation = Conversation {
 /// HuatuoGPT-Vision. It was tuned without system prompts; one that is asked for stands before the first question.
 pub(crate) const HUATUO: Conversation = Conversation {
     name: "huatuo",
+    begin: None,
     turns: "\
 {%- for turn in turns -%}
 {%- if turn.role == 'assistant' -%}{{- '<|assistant|>\n' ~ words(turn.content) ~ ' \n' -}}
@@ -134,15 +139,15 @@ mod tests {
     fn turns_are_written_as_the_authors_write_them() {
         assert_eq!(
             written(MISTRAL_INSTRUCT, false),
-            "<s>[INST] <image>\n<image>\nWhat? [/INST] A lung. </s>[INST] Sure? [/INST]"
+            "[INST] <image>\n<image>\nWhat? [/INST] A lung. </s>[INST] Sure? [/INST]"
         );
         assert_eq!(
             written(MISTRAL_INSTRUCT, true),
-            "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n<image>\n<image>\nWhat? [/INST] A lung. </s>[INST] Sure? [/INST]"
+            "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n<image>\n<image>\nWhat? [/INST] A lung. </s>[INST] Sure? [/INST]"
         );
         assert_eq!(
             written(VICUNA_V1, false),
-            "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, \
+            "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, \
              detailed, and polite answers to the user's questions. USER: <image>\n<image>\nWhat? ASSISTANT: A \
              lung.</s>USER: Sure? ASSISTANT:"
         );

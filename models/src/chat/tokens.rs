@@ -65,12 +65,10 @@ impl Tokens {
         Ok(Self { tokenizer, later, words_apart: false, lead: Vec::new(), special, mark, vocab, sha256 })
     }
 
-    /// Every run of words between pictures is a text of its own where `words_apart`; prompts begin as texts do where
-    /// `led`.
-    pub(crate) fn with_ways(self, words_apart: bool, led: bool) -> Result<Self, LoadError> {
-        if !led {
-            return Ok(Self { words_apart, ..self });
-        }
+    /// Every run of words between pictures is a text of its own where `words_apart`. Prompts begin as texts do where
+    /// there is a `begin`: with the tokens that the tokenizer puts before a text, or where it puts none with this one.
+    pub(crate) fn with_ways(self, words_apart: bool, begin: Option<&str>) -> Result<Self, LoadError> {
+        let Some(begin) = begin else { return Ok(Self { words_apart, ..self }) };
         let word = |framed| self.tokenizer.encode("a", framed);
         let found = word(true).and_then(|framed| {
             let bare = word(false)?;
@@ -78,7 +76,11 @@ impl Tokens {
             Ok(framed[..at].to_vec())
         });
         let failed = |problem: String| LoadError::File { file: "tokenizer.json".into(), problem };
-        Ok(Self { words_apart, lead: found.map_err(failed)?, ..self })
+        let mut lead = found.map_err(failed)?;
+        if lead.is_empty() {
+            lead.extend(self.id(begin));
+        }
+        Ok(Self { words_apart, lead, ..self })
     }
 
     /// The number of tokens that a text of so many bytes has at least, when that is more than `most`: told without
@@ -102,11 +104,24 @@ impl Tokens {
         out
     }
 
-    /// Tokens of rendered text: special tokens as themselves, the runs between as plain text.
+    /// Tokens of a rendered prompt: special tokens as themselves, the runs between as plain text.
     pub(crate) fn encode(&self, rendered: &str) -> Result<Vec<Encoded>, String> {
+        let mut out = self.runs(rendered, true)?;
+        let led = self.lead.iter().enumerate().all(|(n, id)| out.get(n) == Some(&Encoded::Token(*id)));
+        if !led {
+            out.splice(..0, self.lead.iter().map(|id| Encoded::Token(*id)));
+        }
+        Ok(out)
+    }
+
+    /// Tokens of words that stand behind others.
+    pub(crate) fn encode_behind(&self, words: &str) -> Result<Vec<Encoded>, String> {
+        self.runs(words, false)
+    }
+
+    fn runs(&self, rendered: &str, mut first: bool) -> Result<Vec<Encoded>, String> {
         let mut out = Vec::new();
         let mut plain = String::new();
-        let mut first = true;
         let mut rest = rendered;
         while let Some(letter) = rest.chars().next() {
             if let Some((token, id)) = self.special.iter().find(|(t, _)| rest.starts_with(t.as_str())) {
@@ -128,10 +143,6 @@ impl Tokens {
             rest = &rest[letter.len_utf8()..];
         }
         self.plain(&mut plain, first, &mut out)?;
-        let led = self.lead.iter().enumerate().all(|(n, id)| out.get(n) == Some(&Encoded::Token(*id)));
-        if !led {
-            out.splice(..0, self.lead.iter().map(|id| Encoded::Token(*id)));
-        }
         Ok(out)
     }
 

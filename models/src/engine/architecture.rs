@@ -111,10 +111,10 @@ pub(crate) trait Architecture: Send {
         false
     }
 
-    /// True when a prompt begins with the tokens that the tokenizer puts before texts, unless the template wrote them:
-    /// so do processors of `transformers` whose templates leave them out.
-    fn begins_as_texts_do(&self) -> bool {
-        false
+    /// Where a prompt begins with the tokens that the tokenizer puts before texts: the one that stands for them where it
+    /// puts none. So do processors of `transformers` whose templates leave them out.
+    fn begin(&self) -> Option<&str> {
+        None
     }
 
     /// True when the family can show elongated pictures in crops too.

@@ -45,7 +45,7 @@ pub const FAMILY: Family = Family {
         "MBZUAI/BiMediX2-8B",
         "llava-hf/llava-1.5-7b-hf",
     ],
-    layouts: "Hugging Face folders of transformers 4.x and 5, and the authors' own, with tokenizer.json",
+    layouts: "Hugging Face folders of transformers 4.x and 5, and the authors' own; with tokenizer.json or tokenizer.model",
     licence: "Apache-2.0 or the text model's; LLaVA-Med for research only",
     parity: "transformers 5.24, 5 shapes, both layouts among them: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
     input: "put into a square of the mean colour where the configuration says so (image_aspect_ratio, do_pad), then 336 × \
@@ -311,8 +311,11 @@ impl Architecture for Llava {
         self.conversation.is_some()
     }
 
-    fn begins_as_texts_do(&self) -> bool {
-        self.conversation.is_none()
+    fn begin(&self) -> Option<&str> {
+        match self.conversation {
+            Some(conversation) => conversation.begin,
+            None => Some(""),
+        }
     }
 
     fn show(&self, picture: &Picture) -> Result<SpannedPicture, String> {

@@ -66,7 +66,7 @@ ENDS = {"hf": "</s>", "mistral": "</s>", "llama_3": "<|eot_id|>", "qwen": "<|end
 
 
 def mistral_instruct(system, turns):
-    out = "<s>"
+    out = ""
     for n, (role, words) in enumerate(turns):
         if role == "assistant":
             out += " " + words + " </s>"
@@ -78,7 +78,7 @@ def mistral_instruct(system, turns):
 def vicuna_v1(system, turns):
     system = system or ("A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
                         "and polite answers to the user's questions.")
-    return "<s>" + system + " " + "".join(
+    return system + " " + "".join(
         f"ASSISTANT: {words}</s>" if role == "assistant" else f"USER: {words} " for role, words in turns) + "ASSISTANT:"
 
 
@@ -133,9 +133,12 @@ def case(name, kind, text, vision, asks, write=None, processor=None, pad=False, 
             words = lambda t: "".join("<image>\n" if p["type"] == "image" else p["text"] for p in t["content"])
             said = [(t["role"], words(t)) for t in turns]
             system = said.pop(0)[1] if said[0][0] == "system" else None
-            ids = []
+            # The authors leave the first token to the tokenizer.
+            ids = [tok.bos_token_id] if write in (mistral_instruct, vicuna_v1) else []
+            begun = False
             for chunk in write(system, said).split("<image>"):
-                ids += ([mark] * count if ids else []) + tok(chunk, add_special_tokens=False)["input_ids"]
+                ids += ([mark] * count if begun else []) + tok(chunk, add_special_tokens=False)["input_ids"]
+                begun = True
             if pad:
                 images = [padded(image, prepare.image_mean) for image in images]
         else:
