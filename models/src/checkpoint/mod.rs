@@ -120,8 +120,8 @@ impl Checkpoint {
         let added = self.json("added_tokens.json")?.unwrap_or_default();
         let made = sentencepiece::tokenizer_json(&model, &settings, &added);
         let failed = |problem: String| {
-            let hint = "save the tokenizer with transformers, which writes a tokenizer.json";
-            LoadError::File { file: PIECES.to_owned(), problem: format!("{problem}; {hint}") }
+            let advice = "save the tokenizer with transformers, which writes a tokenizer.json";
+            LoadError::File { file: PIECES.to_owned(), problem: format!("{problem}; {advice}") }
         };
         Ok(Some(made.map_err(failed)?.to_string().into_bytes()))
     }

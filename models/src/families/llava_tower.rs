@@ -106,7 +106,7 @@ fn of_shapes(w: &Weights, root: &Fields<'_>, name: &str) -> Result<ClassVitConfi
     let unknown = |problem: &str| {
         let hint =
             "put the folder of the tower, with its config.json, into that of the checkpoint under this name";
-        root.bad(TOWER, format!("{name:?}: {problem}; {hint}"))
+        root.bad(TOWER, format!("{name:?}: {problem}; {advice}"))
     };
     let plain = name.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase().replace(['_', '-'], "");
     if !plain.starts_with("clipvit") || name.to_lowercase().contains("laion") {
