@@ -104,7 +104,7 @@ impl Tower {
 /// The settings of a tower of OpenAI's CLIP by its tensors, as `build_model` of CLIP finds them: heads of 64.
 fn of_shapes(w: &Weights, root: &Fields<'_>, name: &str) -> Result<ClassVitConfig, LoadError> {
     let unknown = |problem: &str| {
-        let hint =
+        let advice =
             "put the folder of the tower, with its config.json, into that of the checkpoint under this name";
         root.bad(TOWER, format!("{name:?}: {problem}; {advice}"))
     };
