@@ -67,6 +67,19 @@ pub const FAMILY: Family = Family {
 /// Where a picture stands.
 const MARK: &str = "<image>";
 
+/// What stands in for a missing template of the layout of `transformers`: that of LLaVA 1.5, pictures before words.
+const TEMPLATE: &str = "\
+{%- for message in messages -%}
+{%- if message.role != 'system' -%}{{- (message.role | upper) ~ ': ' -}}{%- endif -%}
+{%- if message.content is string -%}{{- message.content ~ ' ' -}}
+{%- else -%}
+{%- for part in message.content if part.type == 'image' -%}{{- '<image>\n' -}}{%- endfor -%}
+{%- for part in message.content if part.type == 'text' -%}{{- part.text ~ ' ' -}}{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- 'ASSISTANT:' -}}{%- endif -%}
+";
+
 /// What the files describe.
 struct Described {
     text: DecoderConfig,
@@ -100,8 +113,7 @@ fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn Vision
         family: &FAMILY,
         resample: described.backend.name(),
         default_processor: described.default_processor,
-        template: "{{ raise_exception('the checkpoint has no chat template (chat_template.jinja, chat_template.json, \
-                   or chat_template in a processor or tokenizer file): is it a base model?') }}",
+        template: TEMPLATE,
         // The template of files in the authors' layout is the text model's, for words alone.
         instead: conversation.map(Conversation::template),
         canonical,

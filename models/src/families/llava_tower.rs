@@ -62,14 +62,15 @@ impl Tower {
         };
         let inside = weights.names().any(|tensor| tensor.starts_with(PREFIX));
         let settings = folder.as_ref().map(|f| f.need_json("config.json")).transpose()?;
-        let config = match &settings {
-            Some(settings) => {
+        let config = match (root.object("vision_config")?, &settings) {
+            (Some(own), _) => clip::vision(&own, [768, 3072, 12, 12], 224, 32)?,
+            (None, Some(settings)) => {
                 let whole = Fields::new(settings, "config.json of the vision tower");
                 let v = whole.object("vision_config")?.unwrap_or(whole);
                 clip::vision(&v, [768, 3072, 12, 12], 224, 32)?
             }
-            None if inside => of_shapes(weights, root, &name)?,
-            None => {
+            (None, None) if inside => of_shapes(weights, root, &name)?,
+            (None, None) => {
                 let problem = format!(
                     "{name:?} is neither in the checkpoint nor on this computer; put its folder into that of the \
                      checkpoint under this name"
