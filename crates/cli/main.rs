@@ -44,6 +44,7 @@ enum Command {
     Demo(commands::demo::Args),
     Ask(commands::ask::Args),
     Segment(commands::segment::Args),
+    Classify(commands::classify::Args),
     Embed(commands::embed::Args),
     #[cfg(feature = "serve")]
     Serve(commands::serve::Args),
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args, &mut out),
         Command::Ask(args) => commands::ask::run(&args, &mut out),
         Command::Segment(args) => commands::segment::run(&args, &mut out),
+        Command::Classify(args) => commands::classify::run(&args, &mut out),
         Command::Embed(args) => commands::embed::run(&args, &mut out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => commands::serve::run(&args, &mut out),

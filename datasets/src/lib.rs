@@ -40,6 +40,7 @@ mod rexrank;
 mod sets;
 mod write_columns;
 mod write_frames;
+mod write_vectors;
 
 pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
 pub use digest::{file_sha256, text_sha256};
@@ -51,3 +52,4 @@ pub use rexrank::rexrank_with_predictions;
 pub use sets::SETS;
 pub use write_columns::parquet;
 pub use write_frames::write_frames;
+pub use write_vectors::{VectorRow, write_vectors};

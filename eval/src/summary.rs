@@ -14,7 +14,7 @@ use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Bin, Calibration, auroc, brier, errors, reliability, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Provenance, Reply, Retry, Sample, Score, TokenLogprob};
+use loupe_core::{Metric, Provenance, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -478,16 +478,6 @@ impl ProfileSums<'_> {
             rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),
             calibration: calibration(&self.confidences),
         }
-    }
-}
-
-/// How sure the model was of a reply, from 0 to 1: the probability of the chosen option, else that of all its tokens
-/// together; nothing where neither was asked for.
-pub fn confidence(reply: &Reply) -> Option<f64> {
-    let together = |l: &Vec<TokenLogprob>| l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp();
-    match reply.options.as_ref().and_then(|options| options.best()) {
-        Some(best) => Some(best.probability),
-        None => reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(together),
     }
 }
 

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod classify;
 mod cli;
 mod common;
 mod deidentify;

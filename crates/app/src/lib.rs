@@ -29,6 +29,7 @@
 
 pub mod ask;
 pub mod batch;
+pub mod classify;
 pub mod compare;
 pub mod data;
 pub mod deidentify;
@@ -63,6 +64,7 @@ pub mod served;
 pub mod similarity;
 pub mod study;
 pub mod view;
+pub mod zero_shot;
 
 pub use error::AppError;
 pub use listener::Listener;

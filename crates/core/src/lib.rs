@@ -76,7 +76,7 @@ pub use ask::{
 };
 pub use columns::{Cells, Column, Columns};
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
-pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
+pub use encoder::{EncodedText, PairEncoder, PairLogit, PairReading, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};

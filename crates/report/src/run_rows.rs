@@ -3,7 +3,6 @@
 use crate::pages::item::gold;
 use loupe_core::sample::Outcome;
 use loupe_core::{Cells, Column, Columns, Reply, Sample, Target};
-use loupe_eval::summary::confidence;
 use loupe_eval::{JudgedItem, Judgement};
 use loupe_run::{MadeBy, RunError};
 use serde_json::{Map, Value, json};
@@ -175,7 +174,7 @@ const COLUMNS: &[(&str, Cell)] = &[
             Some(Value::Object(values.map(|v| (v.name.to_string(), json!(v.value))).collect::<Map<_, _>>()))
         }),
     ),
-    ("confidence", Cell::Number(|r| r.reply().and_then(confidence))),
+    ("confidence", Cell::Number(|r| r.reply().and_then(Reply::confidence))),
     ("findings", Cell::Whole(|r| r.reply().and_then(|reply| whole(reply.findings.len())))),
     (
         "rounds",

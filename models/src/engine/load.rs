@@ -85,6 +85,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let Network::Decoder(decoder) = arch.network();
     let shape = &decoder.config;
     let tokens = Tokens::read(checkpoint, shape.vocab, arch.mark())?;
+    let tokens = tokens.with_ways(arch.words_apart(), arch.begin())?;
     let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
     let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
     let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;

@@ -3,7 +3,7 @@
 //! each side. The mixtures of experts are other architectures and are not supported.
 
 use super::qwen_vl::{Described, Head, VitShape, load};
-use super::text_only::{Kind, Windows, settings};
+use super::text_only::{Absent, Kind, Windows, settings};
 use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
@@ -40,7 +40,8 @@ fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     const SECTIONS: &str = "mrope_section";
     let text = root.object_or_defaults("text_config")?;
     let block = BlockSpec { qk_norm: true, ..BlockSpec::LLAMA };
-    let kind = Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::None };
+    let absent = Absent { context: 128_000, ..Absent::QWEN };
+    let kind = Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::None, absent };
     let mut config = settings(&text, kind)?;
     config.tied = Head::read(root)? != Head::Own;
     let fields = text.object("rope_parameters")?.or(text.object("rope_scaling")?);
