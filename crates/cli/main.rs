@@ -107,8 +107,8 @@ fn main() -> ExitCode {
         Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
-            let transient = |e: &AppError| e.is_transient();
-            let later = error.chain().filter_map(|cause| cause.downcast_ref()).any(transient);
+            let later =
+                error.chain().filter_map(|e| e.downcast_ref::<AppError>()).any(AppError::is_transient);
             ExitCode::from(if later { TRY_LATER } else { 2 })
         }
     }

@@ -23,6 +23,7 @@ mod measures;
 mod options;
 mod records;
 mod segment;
+mod served;
 mod similarity;
 mod spoken;
 mod study;

@@ -8,6 +8,7 @@
 //! | pixel work | [`resampler::Nearest`] |
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
+//! | a server that answers as it is told | [`server::Server`] |
 //! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
@@ -21,6 +22,7 @@ pub mod near;
 pub mod pictures;
 pub mod resampler;
 pub mod segmenter;
+pub mod server;
 pub mod table;
 
 pub use data::{more_data, real_data};

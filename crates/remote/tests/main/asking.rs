@@ -1,6 +1,6 @@
 //! What is sent and what is read: fields, pictures, log-probabilities, options, thoughts, streams.
 
-use crate::server::{Do, Server, refusal, says, status};
+use loupe_testing::server::{Do, Server, refusal, says, status};
 use loupe_core::{
     Ask, AskId, GenerationLimits, Go, ModelError, OptionsFrom, Picture, Reply, ReplySink, Retry, Stop,
     VisionLanguageModel,

@@ -1,6 +1,6 @@
 //! Servers that fail in every way: no reply is lost or doubled, time is bounded, and a key is never shown.
 
-use crate::server::{Do, Request, Server, refusal, says, status};
+use loupe_testing::server::{Do, Request, Server, refusal, says, status};
 use loupe_core::model::{AskId, Listed};
 use loupe_core::{Ask, GenerationLimits, ModelError, Reply, ReplySink, Retry, VisionLanguageModel};
 use loupe_remote::{Address, Budget, Key, ServedModel, ServedOptions};
