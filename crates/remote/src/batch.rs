@@ -125,9 +125,10 @@ impl BatchWriter {
         let bytes = line.len() as u64;
         if bytes > self.options.bytes {
             self.written.remove(&id);
-            let (problem, most) = ("one request has", self.options.bytes);
-            let problem = format!("{problem} {bytes} bytes, a file may have {most}; use --picture-bytes or allow more");
-            return Err(ModelError::Setting { setting: "batch", problem });
+            let most = self.options.bytes;
+            let reason =
+                format!("one request has {bytes} bytes, a file may have {most}; use --picture-bytes or allow more");
+            return Err(ModelError::Served { reason, retry: Retry::Barred });
         }
         if self.filled.0 >= self.options.rows || self.filled.1 + bytes > self.options.bytes {
             self.close()?;
