@@ -29,7 +29,8 @@ fn set(dir: &Path) -> String {
 /// The number of the finding that a question asks for.
 fn number(request: &Request) -> usize {
     let words = request.words();
-    let digits: String = words.split("finding ").nth(1).unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
+    let digits: String =
+        words.split("finding ").nth(1).unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
 }
 
@@ -57,14 +58,28 @@ fn a_served_model_is_evaluated_like_any_other_and_its_key_shows_nowhere() {
     let (data, folder) = (set(dir.path()), dir.path().join("run"));
     let server = Server::new(|_, request| truth(request));
     let model = server.address();
-    let args = ["eval", "--data", &data, "--model", &model, "-o", path(&folder), "--key-env", "SERVED_KEY", "--json"];
+    let args = [
+        "eval",
+        "--data",
+        &data,
+        "--model",
+        &model,
+        "-o",
+        path(&folder),
+        "--key-env",
+        "SERVED_KEY",
+        "--json",
+    ];
     let out = run(&args);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(summary["failed"], 0, "{summary}");
     let made_by: Value = serde_json::from_str(&fs::read_to_string(folder.join("run.json")).unwrap()).unwrap();
     let served = &made_by["model"]["from"]["served"];
-    assert_eq!((&served["model"], &served["server"]), (&json!("m"), &json!("owned by tests, version 9.1, server fake/1")));
+    assert_eq!(
+        (&served["model"], &served["server"]),
+        (&json!("m"), &json!("owned by tests, version 9.1, server fake/1"))
+    );
     let replies = fs::read_to_string(folder.join("replies.jsonl")).unwrap();
     assert_eq!((replies.lines().count(), replies.matches("\"request_sha256\"").count()), (12, 12));
     let scores = fs::read_to_string(folder.join("scores.json")).unwrap();
@@ -101,7 +116,20 @@ fn a_server_that_dies_ends_with_75_and_the_same_command_goes_on() {
     });
     let model = server.address();
     let args = |to: &Path| {
-        let words = ["eval", "--data", &data, "--model", &model, "-o", path(to), "--no-page", "--batch", "1", "--server-patience", "1"];
+        let words = [
+            "eval",
+            "--data",
+            &data,
+            "--model",
+            &model,
+            "-o",
+            path(to),
+            "--no-page",
+            "--batch",
+            "1",
+            "--server-patience",
+            "1",
+        ];
         words.map(str::to_owned)
     };
     let go = |to: &Path| run(&args(to).each_ref().map(String::as_str));
@@ -123,7 +151,16 @@ fn a_server_that_dies_ends_with_75_and_the_same_command_goes_on() {
     assert!(scores(&folder) == scores(&calm));
     // A key that is refused needs somebody, so it is another code.
     let closed = Server::new(|_, _| refusal(401, "no"));
-    let out = run(&["eval", "--data", &data, "--model", &closed.address(), "-o", path(&dir.path().join("other")), "--no-page"]);
+    let out = run(&[
+        "eval",
+        "--data",
+        &data,
+        "--model",
+        &closed.address(),
+        "-o",
+        path(&dir.path().join("other")),
+        "--no-page",
+    ]);
     assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
     assert!(text(&out.stderr).contains("0 of 12 replies are on record"), "{}", text(&out.stderr));
 }
@@ -143,17 +180,39 @@ fn questions_second_looks_options_and_judges_take_an_address() {
     });
     let model = server.address();
     let image = dir.path().join("0.bmp");
-    let asked = json(&["ask", path(&image), "Is there a disc?", "--model", &model, "--options", "yes,no", "--json"]);
+    let asked =
+        json(&["ask", path(&image), "Is there a disc?", "--model", &model, "--options", "yes,no", "--json"]);
     assert_eq!(asked["reply"]["text"], "yes");
     assert_eq!(asked["reply"]["served"]["options_from"], "top_logprobs");
     let asked = json(&["ask", path(&image), "Is there a disc?", "--model", &model, "--json"]);
     assert_eq!(asked["model"]["from"]["served"]["model"], "m");
     let looked = json(&[
-        "ask", path(&image), "Is there a disc?", "--model", &model, "--rethink", "second-opinion", "--second-model", &model, "--json",
+        "ask",
+        path(&image),
+        "Is there a disc?",
+        "--model",
+        &model,
+        "--rethink",
+        "second-opinion",
+        "--second-model",
+        &model,
+        "--json",
     ]);
     assert!(looked["trace"]["rounds"].as_array().is_some_and(|r| r.len() >= 2), "{looked}");
     let folder = dir.path().join("run");
-    json(&["eval", "--data", &data, "--model", &model, "-o", path(&folder), "--no-page", "--judge", &model, "--json"]);
+    json(&[
+        "eval",
+        "--data",
+        &data,
+        "--model",
+        &model,
+        "-o",
+        path(&folder),
+        "--no-page",
+        "--judge",
+        &model,
+        "--json",
+    ]);
     assert!(fs::read_to_string(folder.join("judge.jsonl")).unwrap().contains("CORRECT"));
     // What is about a checkpoint is refused, and so is what is not served.
     let refused = |args: &[&str], words: &str| {
@@ -161,7 +220,10 @@ fn questions_second_looks_options_and_judges_take_an_address() {
         assert_eq!(out.status.code(), Some(2));
         assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
     };
-    refused(&["ask", path(&image), "Is it?", "--model", &model, "--dtype", "f32"], "--dtype is about a checkpoint");
+    refused(
+        &["ask", path(&image), "Is it?", "--model", &model, "--dtype", "f32"],
+        "--dtype is about a checkpoint",
+    );
     refused(&["segment", path(&image), "--model", &model, "--box", "1,1,9,9"], "is computed here");
     refused(&["ask", path(&image), "Is it?", "--model", "http://me:pw@h/v1#m"], "holds a user or a password");
 }
@@ -171,11 +233,16 @@ fn a_batch_is_written_and_its_results_make_a_run_like_any_other() {
     let dir = tempfile::tempdir().unwrap();
     let (data, folder, requests) = (set(dir.path()), dir.path().join("run"), dir.path().join("requests"));
     let same = ["--data", data.as_str(), "-o", path(&folder), "--served-name", "m", "--no-page", "--json"];
-    let export = |to: &Path, more: &[&str]| run(&[&["batch", "export", "--requests", path(to)], &same[..], more].concat());
+    let export = |to: &Path, more: &[&str]| {
+        run(&[&["batch", "export", "--requests", path(to)], &same[..], more].concat())
+    };
     let out = export(&requests, &["--rows", "7"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let written: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!((&written["requests"], &written["replies"], written["files"].as_array().unwrap().len()), (&json!(12), &json!(12), 2));
+    assert_eq!(
+        (&written["requests"], &written["replies"], written["files"].as_array().unwrap().len()),
+        (&json!(12), &json!(12), 2)
+    );
     let lines = fs::read_to_string(requests.join("requests-001.jsonl")).unwrap()
         + &fs::read_to_string(requests.join("requests-002.jsonl")).unwrap();
     let answered = |line: &str| {
@@ -206,7 +273,9 @@ fn a_batch_is_written_and_its_results_make_a_run_like_any_other() {
     let scores = |to: &Path| fs::read(to.join("scores.json")).unwrap();
     assert!(scores(&folder) == scores(&live));
     // Other options are another run.
-    let out = run(&[&["batch", "import", "--results", path(&second)], &same[..], &["--max-new-tokens", "9"]].concat());
+    let out =
+        run(&[&["batch", "import", "--results", path(&second)], &same[..], &["--max-new-tokens", "9"]]
+            .concat());
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stderr).contains("max_new_tokens"), "{}", text(&out.stderr));
 }

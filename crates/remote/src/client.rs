@@ -84,7 +84,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Client {
-    pub(crate) fn new(wire: Wire, model: String, box_dialect: String, pictures: PictureBound, stream: bool) -> Self {
+    pub(crate) fn new(
+        wire: Wire,
+        model: String,
+        box_dialect: String,
+        pictures: PictureBound,
+        stream: bool,
+    ) -> Self {
         Self {
             wire,
             model,
@@ -206,7 +212,8 @@ impl Client {
             self.requests.fetch_add(u64::from(next != routes[0]), Ordering::Relaxed);
             tried = self.by_route(next, ask, shown, offered, wanted);
             match &tried {
-                Err(Trouble::Server(error, _)) if next != OptionRoute::FirstToken && is_not_offered(error) => {}
+                Err(Trouble::Server(error, _))
+                    if next != OptionRoute::FirstToken && is_not_offered(error) => {}
                 Ok(_) => {
                     *route = Some(next);
                     break;

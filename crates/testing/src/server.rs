@@ -29,7 +29,9 @@ impl Request {
         let content = self.body["messages"].as_array().and_then(|m| m.last()).map(|m| m["content"].clone());
         match content {
             Some(Value::String(words)) => words,
-            Some(Value::Array(parts)) => parts.last().and_then(|p| p["text"].as_str()).unwrap_or_default().to_owned(),
+            Some(Value::Array(parts)) => {
+                parts.last().and_then(|p| p["text"].as_str()).unwrap_or_default().to_owned()
+            }
             _ => String::new(),
         }
     }
@@ -105,7 +107,8 @@ impl Server {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let (heard, answer, now, at_once) = (heard.clone(), answer.clone(), now.clone(), at_once.clone());
+                let (heard, answer, now, at_once) =
+                    (heard.clone(), answer.clone(), now.clone(), at_once.clone());
                 std::thread::spawn(move || {
                     let Some((request, stream)) = read(stream) else { return };
                     heard.lock().unwrap().push(request.clone());
@@ -168,7 +171,9 @@ fn write(mut stream: TcpStream, what: Do) {
     match what {
         Do::Answer(status, headers, body) => {
             let length = body.len();
-            let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
+            );
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         }
         Do::Hang(long) => std::thread::sleep(long),

@@ -46,7 +46,8 @@ fn a_run_ends_when_nobody_answers_and_goes_on_later() {
     for (then, will_pass) in [(Retry::Away, true), (Retry::Barred, false)] {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("run");
-        let Err(RunError::Unreachable { passes, recorded: on_record, total, reason }) = go(&dir, 4, then) else {
+        let Err(RunError::Unreachable { passes, recorded: on_record, total, reason }) = go(&dir, 4, then)
+        else {
             panic!("the run goes on without a model");
         };
         assert_eq!((passes, on_record, total, reason.as_str()), (will_pass, 4, 10, "the server is down"));
