@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Times an ask is sent when the server fails.
-const TRIES: u32 = 6;
+const TRIES: u32 = 5;
 /// Times it is sent when there is no reply in the time allowed.
 const TRIES_IN_TIME: u32 = 2;
 /// So many asks that failed, with none answered: the server is given up though it shows its models.
@@ -281,6 +281,7 @@ impl<'a> Desk<'a> {
         replies: &mut dyn ReplySink,
     ) {
         match result {
+            Ok(_) if !way.wanted.load(Ordering::Relaxed) => replies.done(id, Err(ModelError::Cancelled)),
             Ok(mut reply) => {
                 self.answered += 1;
                 self.dry = None;
