@@ -24,6 +24,8 @@ mod measures;
 mod options;
 mod records;
 mod segment;
+#[cfg(feature = "remote")]
+mod served;
 #[cfg(feature = "serve")]
 mod serving;
 mod shards;

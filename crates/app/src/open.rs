@@ -67,6 +67,8 @@ impl ModelOptions {
     /// What a user should know of the built-in model who shows it these files or folders.
     pub fn note<'a>(&self, info: &ModelInfo, files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
         match self.folder {
+            // What is not computed here is not the built-in one either.
+            _ if info.checkpoint().is_none() => None,
             Some(_) => None,
             None => embedded::note(&info.name, files.into_iter()),
         }

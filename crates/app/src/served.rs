@@ -1,9 +1,9 @@
 //! A model behind an OpenAI-compatible server: how it is asked and what lets us in.
 
 use crate::error::AppError;
-use crate::open::LoadOptions;
-use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_core::VisionLanguageModel;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
+use loupe_models::LoadOptions;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,8 +18,10 @@ impl Secret {
     /// When there is no such variable, or it is empty.
     pub fn from_variable(name: &str) -> Result<Self, AppError> {
         let words = std::env::var(name);
-        let words = words.map_err(|_| AppError::input(format!("the environment variable {name} is not set")))?;
-        Self::new(&words).ok_or_else(|| AppError::input(format!("the environment variable {name} holds no key")))
+        let words =
+            words.map_err(|_| AppError::input(format!("the environment variable {name} is not set")))?;
+        Self::new(&words)
+            .ok_or_else(|| AppError::input(format!("the environment variable {name} holds no key")))
     }
 
     /// From a file of one line.

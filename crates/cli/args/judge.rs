@@ -63,9 +63,12 @@ impl JudgeArgs {
     pub(crate) fn options(&self) -> Result<Option<JudgeOptions>> {
         let Some(judge) = &self.judge else { return Ok(None) };
         let source = if judge.contains("://") {
-            let (url, named) = judge.split_once('#').map_or((judge.as_str(), None), |(url, name)| (url, Some(name)));
+            let (url, named) =
+                judge.split_once('#').map_or((judge.as_str(), None), |(url, name)| (url, Some(name)));
             let Some(model) = self.judge_model.clone().or(named.map(str::to_owned)) else {
-                bail!("an endpoint needs the name of the model, with --judge-model or as in http://HOST:PORT/v1#NAME");
+                bail!(
+                    "an endpoint needs the name of the model, with --judge-model or as in http://HOST:PORT/v1#NAME"
+                );
             };
             let key = self.judge_key_env.as_deref().map(Secret::from_variable).transpose()?;
             JudgeSource::Endpoint { url: url.to_owned(), model, key }

@@ -14,10 +14,14 @@ pub struct Address {
 #[non_exhaustive]
 pub enum AddressError {
     /// There is no host, or it is not http.
-    #[error("an address of a served model is written http://HOST:PORT/v1#NAME; this one has no http:// or https:// and host")]
+    #[error(
+        "an address of a served model is written http://HOST:PORT/v1#NAME; this one has no http:// or https:// and host"
+    )]
     Form,
     /// A user or password stands before the host.
-    #[error("the address holds a user or a password; leave them out and name a variable or a file that holds the key")]
+    #[error(
+        "the address holds a user or a password; leave them out and name a variable or a file that holds the key"
+    )]
     Credentials,
     /// Parameters stand behind the path.
     #[error("the address holds parameters (`?…`), which are not sent; leave them out")]
@@ -38,7 +42,10 @@ impl Address {
         let (place, model) = text.split_once('#').map_or((text, None), |(place, name)| (place, Some(name)));
         let (scheme, rest) = place.split_once("://").ok_or(AddressError::Form)?;
         let host = rest.split('/').next().unwrap_or_default();
-        if !matches!(scheme, "http" | "https") || host.trim().is_empty() || place.contains(char::is_whitespace) {
+        if !matches!(scheme, "http" | "https")
+            || host.trim().is_empty()
+            || place.contains(char::is_whitespace)
+        {
             return Err(AddressError::Form);
         }
         if host.contains('@') {

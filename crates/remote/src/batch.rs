@@ -85,7 +85,10 @@ impl BatchWriter {
         }
         std::fs::create_dir_all(dir).map_err(|e| io_error("cannot make", dir, &e))?;
         if dir.join(name(1)).exists() {
-            return wrong("batch", format!("{} holds requests already; remove them or name another folder", dir.display()));
+            return wrong(
+                "batch",
+                format!("{} holds requests already; remove them or name another folder", dir.display()),
+            );
         }
         let info = options.info()?;
         Ok(Self {
@@ -110,7 +113,8 @@ impl BatchWriter {
 
     fn close(&mut self) -> Result<(), ModelError> {
         let Some((path, file)) = self.file.take() else { return Ok(()) };
-        let synced = file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|f| f.sync_all());
+        let synced =
+            file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|f| f.sync_all());
         synced.map_err(|e| io_error("cannot write", &path, &e))
     }
 
@@ -119,15 +123,18 @@ impl BatchWriter {
         if !self.written.insert(id.clone()) {
             return Ok(());
         }
-        let body: Value = serde_json::from_str(&written.body).map_err(|e| ModelError::Compute(e.to_string()))?;
+        let body: Value =
+            serde_json::from_str(&written.body).map_err(|e| ModelError::Compute(e.to_string()))?;
         let line = json!({ "custom_id": id, "method": "POST", "url": "/v1/chat/completions", "body": body });
         let line = format!("{line}\n");
         let bytes = line.len() as u64;
         if bytes > self.options.bytes {
             self.written.remove(&id);
-            let (problem, most) = ("one request has", self.options.bytes);
-            let problem = format!("{problem} {bytes} bytes, a file may have {most}; use --picture-bytes or allow more");
-            return Err(ModelError::Setting { setting: "batch", problem });
+            let most = self.options.bytes;
+            let reason = format!(
+                "one request has {bytes} bytes, a file may have {most}; use --picture-bytes or allow more"
+            );
+            return Err(ModelError::Served { reason, retry: Retry::Barred });
         }
         if self.filled.0 >= self.options.rows || self.filled.1 + bytes > self.options.bytes {
             self.close()?;
@@ -218,7 +225,9 @@ impl BatchResults {
             let mut at = 0u64;
             loop {
                 let mut text = Vec::new();
-                let read = (&mut reader).take(MOST_LINE).read_until(b'\n', &mut text).map_err(|e| failed(&e))? as u64;
+                let read =
+                    (&mut reader).take(MOST_LINE).read_until(b'\n', &mut text).map_err(|e| failed(&e))?
+                        as u64;
                 if read == 0 {
                     break;
                 }
@@ -237,7 +246,8 @@ impl BatchResults {
             open.push((path.clone(), reader.into_inner()));
         }
         if lines.is_empty() {
-            let problem = "these files hold no results of a batch: lines with a custom_id and a response or an error";
+            let problem =
+                "these files hold no results of a batch: lines with a custom_id and a response or an error";
             return Err(ModelError::Setting { setting: "results", problem: problem.to_owned() });
         }
         let info = options.info()?;

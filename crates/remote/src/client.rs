@@ -84,7 +84,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Client {
-    pub(crate) fn new(wire: Wire, model: String, box_dialect: String, pictures: PictureBound, stream: bool) -> Self {
+    pub(crate) fn new(
+        wire: Wire,
+        model: String,
+        box_dialect: String,
+        pictures: PictureBound,
+        stream: bool,
+    ) -> Self {
         Self {
             wire,
             model,
@@ -202,11 +208,16 @@ impl Client {
             OptionRoute::FirstToken,
         ];
         let mut tried = Err(Trouble::Server(EndpointError::NoContent, None));
+        let mut known_to_lack = false;
         for next in routes {
+            if known_to_lack && next != OptionRoute::FirstToken {
+                continue;
+            }
             self.requests.fetch_add(u64::from(next != routes[0]), Ordering::Relaxed);
             tried = self.by_route(next, ask, shown, offered, wanted);
             match &tried {
-                Err(Trouble::Server(error, _)) if next != OptionRoute::FirstToken && is_not_offered(error) => {}
+                Err(Trouble::Server(error, _))
+                    if next != OptionRoute::FirstToken && is_not_offered(error) => {}
                 Ok(_) => {
                     *route = Some(next);
                     break;
@@ -262,6 +273,16 @@ fn is_not_offered(error: &EndpointError) -> bool {
             matches!(status, 400 | 404 | 405 | 422)
         }
         EndpointError::Busy(501) | EndpointError::NoContent => true,
+        _ => false,
+    }
+}
+
+/// Does the server take such requests, and not this one?
+fn is_about_request(error: &EndpointError) -> bool {
+    match error {
+        EndpointError::Refused(status) | EndpointError::RefusedBecause { status, .. } => {
+            matches!(status, 400 | 422)
+        }
         _ => false,
     }
 }

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Times an ask is sent when the server fails.
-const TRIES: u32 = 6;
+const TRIES: u32 = 5;
 /// Times it is sent when there is no reply in the time allowed.
 const TRIES_IN_TIME: u32 = 2;
 /// So many asks that failed, with none answered: the server is given up though it shows its models.
@@ -127,7 +127,11 @@ impl<'a> Desk<'a> {
     }
 
     /// Answers all asks; why nothing was sent any more, where that was so.
-    pub(crate) fn serve(mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) -> Option<ModelError> {
+    pub(crate) fn serve(
+        mut self,
+        asks: &mut dyn AskSource,
+        replies: &mut dyn ReplySink,
+    ) -> Option<ModelError> {
         let mut more = true;
         loop {
             self.send_waiting();
@@ -137,7 +141,8 @@ impl<'a> Desk<'a> {
                     Next::Ask(id, ask) => {
                         let now = Instant::now();
                         let task = Task::new(ask);
-                        let job = Job { id, task, tries: 0, again: false, at: None, not_before: now, last: None };
+                        let job =
+                            Job { id, task, tries: 0, again: false, at: None, not_before: now, last: None };
                         self.waiting.push_back(job);
                         self.send_waiting();
                     }
@@ -210,7 +215,9 @@ impl<'a> Desk<'a> {
         let counted = self.client.tokens.load(Ordering::Relaxed);
         let words = match (requests, tokens) {
             (Some(most), _) if sent >= most => format!("the budget of {most} requests is used up"),
-            (_, Some(most)) if counted >= most => format!("the budget of {most} tokens is used up ({counted} were)"),
+            (_, Some(most)) if counted >= most => {
+                format!("the budget of {most} tokens is used up ({counted} were)")
+            }
             _ => return None,
         };
         Some(served(format!("{words}; allow more to go on"), Retry::Barred))
@@ -230,7 +237,9 @@ impl<'a> Desk<'a> {
             let mut piece = |words: &str| drop(to.send(Event::Piece(id, words.to_owned())));
             let tried = std::panic::AssertUnwindSafe(|| client.attempt(&mut task, &wanted, &mut piece));
             let result = std::panic::catch_unwind(tried).unwrap_or_else(|_| {
-                Err(Trouble::Ask(ModelError::Compute("the request failed unexpectedly; please report it".into())))
+                Err(Trouble::Ask(ModelError::Compute(
+                    "the request failed unexpectedly; please report it".into(),
+                )))
             });
             let _ = to.send(Event::Done(id, task, result));
         });
@@ -272,6 +281,7 @@ impl<'a> Desk<'a> {
         replies: &mut dyn ReplySink,
     ) {
         match result {
+            Ok(_) if !way.wanted.load(Ordering::Relaxed) => replies.done(id, Err(ModelError::Cancelled)),
             Ok(mut reply) => {
                 self.answered += 1;
                 self.dry = None;
@@ -279,7 +289,11 @@ impl<'a> Desk<'a> {
                 if let Some(served) = &mut reply.served {
                     served.tries = way.tries;
                 }
-                let go = if way.streamed || reply.options.is_some() { Go::On } else { replies.piece(id, &reply.text) };
+                let go = if way.streamed || reply.options.is_some() {
+                    Go::On
+                } else {
+                    replies.piece(id, &reply.text)
+                };
                 replies.done(id, if go == Go::On { Ok(reply) } else { Err(ModelError::Cancelled) });
                 self.own_failures(replies);
             }
@@ -316,7 +330,10 @@ impl<'a> Desk<'a> {
             // Somebody reads and answers: only whether it is about this ask is open.
             return self.put_aside(job);
         }
-        if matches!(error, EndpointError::Busy(_) | EndpointError::TimedOut(_) | EndpointError::Overloaded { .. }) {
+        if matches!(
+            error,
+            EndpointError::Busy(_) | EndpointError::TimedOut(_) | EndpointError::Overloaded { .. }
+        ) {
             self.room.too_much(now);
         }
         let over = now.duration_since(*self.dry.get_or_insert(now)) >= self.rules.patience;
@@ -358,7 +375,8 @@ impl<'a> Desk<'a> {
     /// Asks that failed before another one was answered, by a server that answers: the failures are their own.
     fn own_failures(&mut self, replies: &mut dyn ReplySink) {
         let answered = self.answered;
-        for job in self.aside.extract_if(.., |job| job.at.is_none_or(|at| at < answered)).collect::<Vec<_>>() {
+        for job in self.aside.extract_if(.., |job| job.at.is_none_or(|at| at < answered)).collect::<Vec<_>>()
+        {
             replies.done(job.id, Err(job.own()));
         }
     }
@@ -430,7 +448,10 @@ fn passes(job: &Job) -> bool {
 fn is_about_reply(error: &EndpointError) -> bool {
     matches!(
         error,
-        EndpointError::BrokenOff(_) | EndpointError::NotJson(_) | EndpointError::TimedOut(_) | EndpointError::Busy(500)
+        EndpointError::BrokenOff(_)
+            | EndpointError::NotJson(_)
+            | EndpointError::TimedOut(_)
+            | EndpointError::Busy(500)
     )
 }
 
@@ -442,7 +463,7 @@ pub(crate) fn own(last: &EndpointError, tries: u32) -> ModelError {
 
 /// What holds for every ask alike and does not pass by itself.
 fn barred(error: &EndpointError) -> Option<ModelError> {
-    let hint = match error {
+    let advice = match error {
         EndpointError::Refused(status) | EndpointError::RefusedBecause { status, .. } => match status {
             401 | 403 => "name the variable or the file that holds the right key",
             404 | 405 => "check the address, which usually ends in /v1, and the name of the model",
@@ -452,5 +473,5 @@ fn barred(error: &EndpointError) -> Option<ModelError> {
         EndpointError::Elsewhere(_) => "nothing was sent there",
         _ => return None,
     };
-    Some(served(format!("{error}; {hint}"), Retry::Barred))
+    Some(served(format!("{error}; {advice}"), Retry::Barred))
 }

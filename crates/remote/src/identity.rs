@@ -53,9 +53,15 @@ pub(crate) fn identify(wire: &Wire, name: Option<&str>) -> Result<Identity, Unkn
     let Some(list) = list else {
         // Gateways without a list: whether the model is there shows with the first request.
         let model = name.ok_or_else(|| {
-            Unknown::Wrong("the server does not list its models; name one, as in http://HOST:PORT/v1#NAME".to_owned())
+            Unknown::Wrong(
+                "the server does not list its models; name one, as in http://HOST:PORT/v1#NAME".to_owned(),
+            )
         })?;
-        return Ok(Identity { model: model.to_owned(), server: version(wire, said.as_ref(), None), context: None });
+        return Ok(Identity {
+            model: model.to_owned(),
+            server: version(wire, said.as_ref(), None),
+            context: None,
+        });
     };
     let names: Vec<&str> = list.iter().filter_map(|m| m.get("id")?.as_str()).collect();
     let listed = || {
@@ -76,7 +82,10 @@ pub(crate) fn identify(wire: &Wire, name: Option<&str>) -> Result<Identity, Unkn
         }
     };
     let context = ["max_model_len", "context_length", "context_window"];
-    let context = context.iter().find_map(|at| entry.get(*at)?.as_u64()).or_else(|| entry.pointer("/meta/n_ctx_train")?.as_u64());
+    let context = context
+        .iter()
+        .find_map(|at| entry.get(*at)?.as_u64())
+        .or_else(|| entry.pointer("/meta/n_ctx_train")?.as_u64());
     Ok(Identity {
         model: entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
         server: version(wire, said.as_ref(), Some(entry)),
@@ -88,7 +97,8 @@ pub(crate) fn identify(wire: &Wire, name: Option<&str>) -> Result<Identity, Unkn
 /// interface, and the header that it signs with. No times, so that a server that was started again is the same.
 fn version(wire: &Wire, said: Option<&Said>, entry: Option<&Value>) -> Option<String> {
     let mut words = Vec::new();
-    let text = |value: &Value, at: &str| value.get(at).and_then(Value::as_str).map(plain).filter(|w| !w.is_empty());
+    let text =
+        |value: &Value, at: &str| value.get(at).and_then(Value::as_str).map(plain).filter(|w| !w.is_empty());
     if let Some(entry) = entry {
         words.extend(text(entry, "owned_by").map(|w| format!("owned by {w}")));
         let id = entry.get("id").and_then(Value::as_str);

@@ -8,9 +8,7 @@ use crate::request::PictureBound;
 use crate::room::Room;
 use crate::wire::{Key, Wire};
 use loupe_core::dialect::{Units, dialect};
-use loupe_core::{
-    AskSource, ModelError, ModelInfo, Next, Provenance, ReplySink, Retry, VisionLanguageModel,
-};
+use loupe_core::{AskSource, ModelError, ModelInfo, Next, Provenance, ReplySink, Retry, VisionLanguageModel};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,7 +68,13 @@ pub struct ServedModel {
 }
 
 /// The record of a served model; tables call it by the last part of its name.
-pub(crate) fn info(url: &str, model: &str, server: Option<String>, context: Option<usize>, dialect: &str) -> ModelInfo {
+pub(crate) fn info(
+    url: &str,
+    model: &str,
+    server: Option<String>,
+    context: Option<usize>,
+    dialect: &str,
+) -> ModelInfo {
     let last = model.rsplit(['/', '\\']).find(|part| !part.trim().is_empty()).unwrap_or("served");
     let name: String = last.chars().map(|c| if c.is_control() || c == ':' { '-' } else { c }).collect();
     ModelInfo {
@@ -92,9 +96,9 @@ pub(crate) fn check_dialect(name: &str, pictures: &PictureBound) -> Result<(), M
         Some(Units::ModelInputPixels) => wrong(
             "it counts pixels after the model's own resizing, which a server does not say; places can be read in dialects that are relative to the picture",
         ),
-        Some(Units::GivenPixels) if pictures.bytes.is_some() => {
-            wrong("it counts pixels of the picture, which may be reduced to fit the bound of bytes; leave the bound out")
-        }
+        Some(Units::GivenPixels) if pictures.bytes.is_some() => wrong(
+            "it counts pixels of the picture, which may be reduced to fit the bound of bytes; leave the bound out",
+        ),
         _ => Ok(()),
     }
 }
@@ -109,10 +113,13 @@ impl ServedModel {
         let wire = Wire::new(address.base(), options.key, options.reply);
         let base = address.base();
         let known = identify(&wire, address.model()).map_err(|unknown| match unknown {
-            Unknown::Away(error) => {
-                ModelError::Served { reason: format!("the server at {base} does not answer: {error}"), retry: Retry::Away }
+            Unknown::Away(error) => ModelError::Served {
+                reason: format!("the server at {base} does not answer: {error}"),
+                retry: Retry::Away,
+            },
+            Unknown::Wrong(reason) => {
+                ModelError::Served { reason: format!("{base}: {reason}"), retry: Retry::Barred }
             }
-            Unknown::Wrong(reason) => ModelError::Served { reason: format!("{base}: {reason}"), retry: Retry::Barred },
         })?;
         let info = info(base, &known.model, known.server, known.context, &options.box_dialect);
         let client = Client::new(wire, known.model, options.box_dialect, options.pictures, options.stream);

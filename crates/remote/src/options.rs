@@ -60,14 +60,16 @@ pub(crate) fn decided(value: &Value, options: &[String]) -> Result<Reply, Endpoi
         Some("refusal") => return Err(EndpointError::Withheld),
         _ => return Err(wrong("is no choice")),
     }
-    let list = answer.get("probabilities").and_then(Value::as_array).ok_or_else(|| wrong("has no probabilities"))?;
+    let list =
+        answer.get("probabilities").and_then(Value::as_array).ok_or_else(|| wrong("has no probabilities"))?;
     let of = |option: &String| {
         let mut entries = list.iter().filter(|e| e.get("value").and_then(Value::as_str) == Some(option));
         let probability = entries.next()?.get("probability")?.as_f64()?;
         (entries.next().is_none() && (0.0..=1.0).contains(&probability)).then_some(probability)
     };
     let probabilities: Option<Vec<f64>> = options.iter().map(of).collect();
-    let probabilities = probabilities.ok_or_else(|| wrong("has not one probability from 0 to 1 for each option"))?;
+    let probabilities =
+        probabilities.ok_or_else(|| wrong("has not one probability from 0 to 1 for each option"))?;
     let total: f64 = probabilities.iter().sum();
     if list.len() != options.len() || (total - 1.0).abs() > ROUNDING * options.len() as f64 || total <= 0.0 {
         return Err(wrong("has probabilities that do not add up to 1 over the options"));
@@ -99,7 +101,9 @@ pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Repl
     })?;
     let mut probabilities = vec![0f64; options.len()];
     for rival in list {
-        let Some(logprob) = rival.get("logprob").and_then(Value::as_f64).filter(|l| *l <= 1e-6) else { continue };
+        let Some(logprob) = rival.get("logprob").and_then(Value::as_f64).filter(|l| *l <= 1e-6) else {
+            continue;
+        };
         let token = token_bytes(rival);
         let begun: Vec<usize> = (0..options.len()).filter(|n| begins(&token, &options[*n])).collect();
         match begun.as_slice() {
@@ -169,13 +173,15 @@ mod tests {
     }
 
     fn tops(rivals: &[(&str, f64)]) -> Value {
-        let rivals: Vec<Value> = rivals.iter().map(|(t, p)| json!({ "token": t, "logprob": p.ln() })).collect();
+        let rivals: Vec<Value> =
+            rivals.iter().map(|(t, p)| json!({ "token": t, "logprob": p.ln() })).collect();
         json!({ "choices": [{ "logprobs": { "content": [{ "token": "x", "logprob": -1, "top_logprobs": rivals }] } }] })
     }
 
     #[test]
     fn first_tokens_are_summed_over_spellings() {
-        let value = tops(&[("Yes", 0.5), (" yes", 0.1), ("No", 0.2), ("n", 0.05), ("The", 0.1), ("None", 0.01)]);
+        let value =
+            tops(&[("Yes", 0.5), (" yes", 0.1), ("No", 0.2), ("n", 0.05), ("The", 0.1), ("None", 0.01)]);
         let reply = from_first_token(&value, &options(&["yes", "no"])).unwrap();
         let scores = reply.options.unwrap();
         assert!((scores.mass - 0.85).abs() < 1e-12, "{}", scores.mass);
@@ -226,7 +232,8 @@ mod tests {
     #[test]
     fn decisions_are_probabilities_of_every_option() {
         let decision = |probabilities: Value, more: Value| {
-            let mut answer = json!({ "type": "choice", "name": "reply", "choice": "no", "probabilities": probabilities });
+            let mut answer =
+                json!({ "type": "choice", "name": "reply", "choice": "no", "probabilities": probabilities });
             answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             json!({ "answers": [answer], "usage": { "input_tokens": 12 }, "model": "m" })
         };

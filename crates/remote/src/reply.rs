@@ -161,9 +161,12 @@ mod tests {
         assert_eq!(none.unwrap_err(), EndpointError::NoContent);
         let withheld = read(&json!({ "message": { "content": "" }, "finish_reason": "content_filter" }));
         assert_eq!(withheld.unwrap_err(), EndpointError::Withheld);
-        let call = read(&json!({ "message": { "content": null, "tool_calls": [{}] }, "finish_reason": "tool_calls" }));
+        let call = read(
+            &json!({ "message": { "content": null, "tool_calls": [{}] }, "finish_reason": "tool_calls" }),
+        );
         assert_eq!(call.unwrap_err(), EndpointError::ToolCall);
-        let parts = json!({ "content": [{ "type": "text", "text": "yes" }, { "type": "thinking", "text": "no" }] });
+        let parts =
+            json!({ "content": [{ "type": "text", "text": "yes" }, { "type": "thinking", "text": "no" }] });
         assert_eq!(read(&json!({ "message": parts })).unwrap().text, "yes");
     }
 

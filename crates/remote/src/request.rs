@@ -4,7 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use loupe_core::words::hex;
-use loupe_core::{Ask, GenerationLimits, ModelError, Part, Picture, Resampler, Role, Sampling, SentPicture, Turn};
+use loupe_core::{
+    Ask, GenerationLimits, ModelError, Part, Picture, Resampler, Role, Sampling, SentPicture, Turn,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -42,7 +44,10 @@ pub(crate) struct Manners {
 impl Manners {
     /// Fields of OpenAI's own API alone.
     pub(crate) fn strict() -> Self {
-        Self { completion_tokens: true, without: BTreeSet::from(["top_k", "min_p", "repetition_penalty", "return_token_ids"]) }
+        Self {
+            completion_tokens: true,
+            without: BTreeSet::from(["top_k", "min_p", "repetition_penalty", "return_token_ids"]),
+        }
     }
 }
 
@@ -90,7 +95,9 @@ fn within(picture: &Picture, bound: &PictureBound) -> Result<(Vec<u8>, [usize; 2
     let mut size = [picture.width(), picture.height()];
     let Some(most) = bound.bytes else { return Ok((file, size)) };
     while file.len() > most {
-        let problem = || format!("its PNG has {} bytes, the bound is {most}; allow more with --picture-bytes", file.len());
+        let problem = || {
+            format!("its PNG has {} bytes, the bound is {most}; allow more with --picture-bytes", file.len())
+        };
         let resampler = bound.resampler.as_ref().ok_or_else(problem)?;
         // Bytes go with the area; a little less than that, so that few steps are needed.
         let share = (most as f64 / file.len() as f64).sqrt().min(0.95) * 0.98;
@@ -274,7 +281,16 @@ pub(crate) fn mannered(says: &str, known: &Manners) -> Option<Manners> {
     if words.contains(&"max_completion_tokens") && words.contains(&"max_tokens") {
         manners.completion_tokens = true;
     }
-    let refuses = ["unrecognized", "unsupported", "unknown", "unexpected", "extra", "permitted", "support", "supported"];
+    let refuses = [
+        "unrecognized",
+        "unsupported",
+        "unknown",
+        "unexpected",
+        "extra",
+        "permitted",
+        "support",
+        "supported",
+    ];
     let lower = says.to_lowercase();
     if refuses.iter().any(|word| lower.contains(word)) {
         let named = REFUSABLE.into_iter().filter(|field| match *field {
@@ -321,7 +337,9 @@ pub(crate) fn decision(
         let kind = if turn.role == Role::Assistant { "output_text" } else { "input_text" };
         let part = |piece: &Piece<'_>| match piece {
             Piece::Words(words) => json!({ "type": kind, "text": words }),
-            Piece::Picture(shown) => json!({ "type": "input_image", "image_url": shown.uri, "detail": "high" }),
+            Piece::Picture(shown) => {
+                json!({ "type": "input_image", "image_url": shown.uri, "detail": "high" })
+            }
         };
         let parts: Vec<Value> = pieces.iter().map(part).collect();
         if !parts.is_empty() {
@@ -372,7 +390,9 @@ mod tests {
         assert_eq!(kinds, ["text", "image_url", "text", "image_url", "text"]);
         assert_eq!(parts[0]["text"], "Compare this:");
         let shown = shown(&ask, &PictureBound::default()).unwrap();
-        for (part, (picture, shown)) in [(3, (&ask.pictures[0], &shown[0])), (1, (&ask.pictures[1], &shown[1]))] {
+        for (part, (picture, shown)) in
+            [(3, (&ask.pictures[0], &shown[0])), (1, (&ask.pictures[1], &shown[1]))]
+        {
             let uri = parts[part]["image_url"]["url"].as_str().unwrap();
             let file = STANDARD.decode(uri.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
             assert_eq!(shown.record.sha256, hex(&Sha256::digest(&file)));
@@ -416,9 +436,12 @@ mod tests {
     #[test]
     fn what_a_server_refuses_is_read_from_its_words() {
         let after = |says: &str| mannered(says, &Manners::default());
-        let known = after("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.");
+        let known = after(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        );
         assert!(known.unwrap().completion_tokens);
-        let known = after("Unrecognized request arguments supplied: min_p, repetition_penalty, top_k").unwrap();
+        let known =
+            after("Unrecognized request arguments supplied: min_p, repetition_penalty, top_k").unwrap();
         assert_eq!(known.without, BTreeSet::from(["min_p", "repetition_penalty", "top_k"]));
         assert_eq!(after("This model's maximum context length is 4096 tokens"), None);
         assert_eq!(after("top_p must be at most 1"), None);

@@ -73,9 +73,12 @@ impl Jitter {
     /// half of it by chance.
     pub(crate) fn pause(&mut self, tries: u32, asked: Option<Duration>) -> Duration {
         match asked {
-            Some(asked) => asked + Duration::from_millis(50).mul_f64(self.share()) + asked.mul_f64(0.1 * self.share()),
+            Some(asked) => {
+                asked + Duration::from_millis(50).mul_f64(self.share()) + asked.mul_f64(0.1 * self.share())
+            }
             None => {
-                let whole = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+                let whole =
+                    FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
                 whole.mul_f64(0.5 + 0.5 * self.share())
             }
         }

@@ -32,7 +32,8 @@ pub(crate) fn collect(
             whole = true;
             break;
         }
-        let event: Value = serde_json::from_str(data).map_err(|_| EndpointError::NotJson("an event of the stream is damaged"))?;
+        let event: Value = serde_json::from_str(data)
+            .map_err(|_| EndpointError::NotJson("an event of the stream is damaged"))?;
         if let Some(error) = event.get("error") {
             let code = error.get("code").and_then(Value::as_u64).and_then(|c| u16::try_from(c).ok());
             return Err(EndpointError::Busy(code.unwrap_or(500)));

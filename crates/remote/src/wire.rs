@@ -95,7 +95,12 @@ impl Wire {
         let mut response = self.open_post(path, body, began)?;
         match response.status().as_u16() {
             200..=299 => {}
-            _ => return Err(self.read(response, body, began).err().unwrap_or((EndpointError::NoContent, None))),
+            _ => {
+                return Err(self
+                    .read(response, body, began)
+                    .err()
+                    .unwrap_or((EndpointError::NoContent, None)));
+            }
         }
         let body = std::mem::replace(response.body_mut(), ureq::Body::builder().data(Vec::new()));
         Ok(Box::new(body.into_with_config().limit(MOST_BYTES).reader()))
@@ -113,7 +118,12 @@ impl Wire {
         Ok((status, self.read(response, "", began).ok()))
     }
 
-    fn open_post(&self, path: &str, body: &str, began: Instant) -> Result<ureq::http::Response<ureq::Body>, Failed> {
+    fn open_post(
+        &self,
+        path: &str,
+        body: &str,
+        began: Instant,
+    ) -> Result<ureq::http::Response<ureq::Body>, Failed> {
         let url = format!("{}/{path}", self.base);
         let mut request = self.agent.post(&url).header("content-type", "application/json");
         if let Some(Key(key)) = &self.key {
@@ -129,19 +139,22 @@ impl Wire {
         began: Instant,
     ) -> Result<Said, Failed> {
         let status = response.status().as_u16();
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let pause = header("retry-after").as_deref().and_then(retry_after);
         let server = header("server");
         let bytes = response.body_mut().with_config().limit(MOST_BYTES).read_to_vec();
         let judged = |status: u16, bytes: &[u8]| self.refusal(status, pause, bytes, sent);
         match (status, bytes) {
             (200..=299, Ok(bytes)) => {
-                let value: Value = serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
+                let value: Value =
+                    serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
                 // Gateways put the error of the server behind them into a reply that is fine by its status.
                 match value.get("error").filter(|error| error.is_object() && value.get("choices").is_none()) {
                     Some(error) => {
                         let code = error.get("code").and_then(Value::as_u64);
-                        let code = code.and_then(|c| u16::try_from(c).ok()).filter(|c| (400..600).contains(c));
+                        let code =
+                            code.and_then(|c| u16::try_from(c).ok()).filter(|c| (400..600).contains(c));
                         Err(judged(code.unwrap_or(502), &bytes))
                     }
                     None => Ok(Said { value, server }),

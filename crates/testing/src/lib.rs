@@ -9,6 +9,7 @@
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
 //! | a page in a headless browser | [`Browser`] |
+//! | a server that answers as it is told | [`server::Server`] |
 //! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
@@ -24,6 +25,7 @@ pub mod pictures;
 pub mod resampler;
 pub mod segmenter;
 pub mod speaker;
+pub mod server;
 pub mod table;
 
 pub use browser::Browser;

@@ -1,12 +1,12 @@
 //! What is sent and what is read: fields, pictures, log-probabilities, options, thoughts, streams.
 
-use crate::server::{Do, Server, refusal, says, status};
 use loupe_core::{
     Ask, AskId, GenerationLimits, Go, ModelError, OptionsFrom, Picture, Reply, ReplySink, Retry, Stop,
     VisionLanguageModel,
 };
 use loupe_remote::{Address, PictureBound, ServedModel, ServedOptions};
 use loupe_testing::Nearest;
+use loupe_testing::server::{Do, Server, refusal, says, status};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,10 +31,13 @@ fn fields_that_a_server_refuses_are_left_out_where_they_change_nothing() {
     let server = Server::new(|_, request| {
         let has = |name: &str| request.body.get(name).is_some();
         match () {
-            () if has("top_k") || has("min_p") => refusal(400, "Unrecognized request arguments supplied: min_p, top_k"),
-            () if has("max_tokens") => {
-                refusal(400, "Unsupported parameter: 'max_tokens' is not supported; use 'max_completion_tokens' instead.")
+            () if has("top_k") || has("min_p") => {
+                refusal(400, "Unrecognized request arguments supplied: min_p, top_k")
             }
+            () if has("max_tokens") => refusal(
+                400,
+                "Unsupported parameter: 'max_tokens' is not supported; use 'max_completion_tokens' instead.",
+            ),
             () => says("yes"),
         }
     });
@@ -50,7 +53,8 @@ fn fields_that_a_server_refuses_are_left_out_where_they_change_nothing() {
     assert_eq!(server.questions().len(), before + 1);
     // What changes replies is not left out.
     let sampling = loupe_core::Sampling::Random { temperature: 1.0, top_k: 4, top_p: 1.0, seed: 1 };
-    let error = one(&mut model, ask(GenerationLimits { sampling, ..GenerationLimits::default() })).unwrap_err();
+    let error =
+        one(&mut model, ask(GenerationLimits { sampling, ..GenerationLimits::default() })).unwrap_err();
     assert!(error.retry() == Retry::Barred && error.to_string().contains("top_k 4"), "{error}");
 }
 
@@ -69,9 +73,13 @@ fn log_probabilities_thoughts_and_ends_are_read() {
             }],
         }))
     });
-    let limits = GenerationLimits { logprobs: Some(2), stop: vec!["\n\n".to_owned()], ..GenerationLimits::default() };
+    let limits =
+        GenerationLimits { logprobs: Some(2), stop: vec!["\n\n".to_owned()], ..GenerationLimits::default() };
     let reply = one(&mut open(&server, ServedOptions::default()), ask(limits)).unwrap();
-    assert_eq!((reply.text.as_str(), reply.stop, reply.token_ids.as_slice()), ("yes", Stop::StopString, &[5, 6][..]));
+    assert_eq!(
+        (reply.text.as_str(), reply.stop, reply.token_ids.as_slice()),
+        ("yes", Stop::StopString, &[5, 6][..])
+    );
     let served = reply.served.unwrap();
     assert_eq!(served.reasoning.as_deref(), Some("no, yes"));
     let tokens = served.tokens.unwrap();
@@ -85,8 +93,10 @@ fn options_are_asked_of_decisions_where_the_server_has_them() {
         r if r.is("/v1/decisions") => {
             assert_eq!(r.body["input"][0]["content"][0]["text"], "Is it?");
             assert_eq!(r.body["questions"][0]["choices"], json!([{ "value": "yes" }, { "value": "no" }]));
-            json_answer(&json!({ "answers": [{ "type": "choice", "name": "reply", "choice": "no", "mass": 0.9,
-                "probabilities": [{ "value": "yes", "probability": 0.2 }, { "value": "no", "probability": 0.8 }] }] }))
+            json_answer(
+                &json!({ "answers": [{ "type": "choice", "name": "reply", "choice": "no", "mass": 0.9,
+                "probabilities": [{ "value": "yes", "probability": 0.2 }, { "value": "no", "probability": 0.8 }] }] }),
+            )
         }
         _ => status(404),
     });
@@ -117,8 +127,12 @@ fn options_are_read_from_the_first_token_elsewhere_or_refused_in_words() {
     let (yes, no) = ((-0.5f64).exp(), (-1.5f64).exp());
     assert!((scores.each[0].probability - yes / (yes + no)).abs() < 1e-12);
     assert!((scores.mass - yes - no).abs() < 1e-12);
-    let without = one(&mut model, Ask::pictures_then(Vec::new(), "And?", limits(&["yes", "no"]))).unwrap_err();
-    assert!(without.to_string().contains("no log-probabilities") && without.retry() == Retry::Never, "{without}");
+    let without =
+        one(&mut model, Ask::pictures_then(Vec::new(), "And?", limits(&["yes", "no"]))).unwrap_err();
+    assert!(
+        without.to_string().contains("no log-probabilities") && without.retry() == Retry::Never,
+        "{without}"
+    );
     let alike = one(&mut model, ask(limits(&["Yes, on the left", "Yes, on the right"]))).unwrap_err();
     assert!(alike.to_string().contains("begin with the same token"), "{alike}");
 }
@@ -133,11 +147,13 @@ fn a_picture_over_the_bound_is_reduced_and_what_was_sent_is_on_record() {
     assert_eq!(whole.pictures[0].size, [120, 80]);
     let most = whole.pictures[0].bytes / 3;
     let pictures = PictureBound { bytes: Some(most), resampler: Some(Arc::new(Nearest::default())) };
-    let reduced = one(&mut open(&server, ServedOptions { pictures, ..ServedOptions::default() }), question()).unwrap();
+    let reduced =
+        one(&mut open(&server, ServedOptions { pictures, ..ServedOptions::default() }), question()).unwrap();
     let reduced = &reduced.served.unwrap().pictures[0];
     assert!(reduced.bytes <= most && reduced.size[0] < 120 && reduced.sha256 != whole.pictures[0].sha256);
     let pictures = PictureBound { bytes: Some(most), resampler: None };
-    let error = one(&mut open(&server, ServedOptions { pictures, ..ServedOptions::default() }), question()).unwrap_err();
+    let error = one(&mut open(&server, ServedOptions { pictures, ..ServedOptions::default() }), question())
+        .unwrap_err();
     assert!(error.to_string().contains("--picture-bytes") && error.retry() == Retry::Never, "{error}");
 }
 
@@ -156,7 +172,10 @@ fn a_model_that_is_not_there_is_said_with_those_that_are() {
     let server = Server::new(|_, _| says("yes"));
     let address = Address::parse(&format!("{}#mm", server.base)).unwrap();
     let error = ServedModel::open(&address, ServedOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("no model \"mm\"") && error.to_string().contains("it has m"), "{error}");
+    assert!(
+        error.to_string().contains("no model \"mm\"") && error.to_string().contains("it has m"),
+        "{error}"
+    );
     // The only one needs no name.
     let address = Address::parse(&server.base).unwrap();
     assert_eq!(ServedModel::open(&address, ServedOptions::default()).unwrap().info().name, "m");
@@ -183,7 +202,8 @@ impl ReplySink for Pieces {
 fn words_come_in_pieces_and_can_be_stopped() {
     let server = Server::new(|_, request| {
         assert_eq!(request.body["stream"], true);
-        let event = |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
+        let event =
+            |words: &str| format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": words } }] }));
         let end = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] });
         let body = format!("{}{}data: {end}\n\ndata: [DONE]\n\n", event("ye"), event("s"));
         Do::Answer(200, "content-type: text/event-stream\r\n".to_owned(), body)

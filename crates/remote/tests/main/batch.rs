@@ -74,11 +74,13 @@ fn results_are_joined_in_any_order_with_their_failures() {
         let body = json!({ "choices": [{ "message": { "content": text }, "finish_reason": "stop" }] });
         json!({ "id": "x", "custom_id": r["custom_id"], "response": { "status_code": 200, "body": body }, "error": null })
     };
-    let mut outputs: Vec<Value> = requests.iter().take(4).map(|r| reply(r, &format!("to {}", words(r)))).collect();
+    let mut outputs: Vec<Value> =
+        requests.iter().take(4).map(|r| reply(r, &format!("to {}", words(r)))).collect();
     outputs.reverse();
     let expired = json!({ "custom_id": requests[4]["custom_id"], "response": null,
         "error": { "code": "batch_expired", "message": "question 4 was too late" } });
-    let refused = json!({ "custom_id": requests[0]["custom_id"], "response": { "status_code": 500, "body": {} } });
+    let refused =
+        json!({ "custom_id": requests[0]["custom_id"], "response": { "status_code": 500, "body": {} } });
     let lines = |all: &[Value]| all.iter().map(|l| format!("{l}\n")).collect::<String>();
     let (output, errors) = (dir.path().join("output.jsonl"), dir.path().join("errors.jsonl"));
     std::fs::write(&output, lines(&outputs) + "{\"custom_id\": \"cu").unwrap();

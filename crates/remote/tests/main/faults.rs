@@ -1,15 +1,19 @@
 //! Servers that fail in every way: no reply is lost or doubled, time is bounded, and a key is never shown.
 
-use crate::server::{Do, Request, Server, refusal, says, status};
 use loupe_core::model::{AskId, Listed};
 use loupe_core::{Ask, GenerationLimits, ModelError, Reply, ReplySink, Retry, VisionLanguageModel};
 use loupe_remote::{Address, Budget, Key, ServedModel, ServedOptions};
+use loupe_testing::server::{Do, Request, Server, refusal, says, status};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn options() -> ServedOptions {
-    ServedOptions { reply: Duration::from_secs(5), patience: Duration::from_secs(20), ..ServedOptions::default() }
+    ServedOptions {
+        reply: Duration::from_secs(5),
+        patience: Duration::from_secs(20),
+        ..ServedOptions::default()
+    }
 }
 
 fn open(server: &Server, options: ServedOptions) -> ServedModel {
@@ -17,7 +21,9 @@ fn open(server: &Server, options: ServedOptions) -> ServedModel {
 }
 
 fn asks(n: usize) -> Vec<Ask> {
-    (0..n).map(|i| Ask::pictures_then(Vec::new(), format!("question {i}"), GenerationLimits::default())).collect()
+    (0..n)
+        .map(|i| Ask::pictures_then(Vec::new(), format!("question {i}"), GenerationLimits::default()))
+        .collect()
 }
 
 /// Keeps every reply, twice given ones too.
@@ -77,7 +83,10 @@ fn the_server_is_on_record_and_every_ask_has_its_reply() {
     assert_eq!(sent.len(), 60);
     assert!(server.most_at_once() <= 64);
     let served = replies[0].as_ref().unwrap().served.as_ref().unwrap();
-    assert_eq!((served.request_sha256.len(), served.model.as_deref(), served.tries), (64, Some("m-served"), 1));
+    assert_eq!(
+        (served.request_sha256.len(), served.model.as_deref(), served.tries),
+        (64, Some("m-served"), 1)
+    );
     assert_eq!(replies[0].as_ref().unwrap().counts.prompt_tokens, 10);
 }
 
@@ -102,7 +111,8 @@ content-length: 400
     let truncated: Vec<u8> = String::from_utf8_lossy(truncated).replace('\n', "\r\n").into_bytes();
     let page = || Do::Answer(200, "content-type: text/html\r\n".into(), "<html>sign in</html>".into());
     let cut = || Do::Answer(200, String::new(), r#"{"choices": [{"message": {"content": "ye"#.into());
-    let wrapped = || Do::Answer(200, String::new(), r#"{"error": {"code": 503, "message": "warming up"}}"#.into());
+    let wrapped =
+        || Do::Answer(200, String::new(), r#"{"error": {"code": 503, "message": "warming up"}}"#.into());
     all_answered(&ask_all(&mut open(&first(1, || Do::Reset), options()), 12));
     all_answered(&ask_all(&mut open(&first(1, move || Do::Raw(truncated.clone())), options()), 12));
     all_answered(&ask_all(&mut open(&first(1, || status(500)), options()), 12));
@@ -236,7 +246,8 @@ fn redirects_are_not_followed_and_end_the_run() {
 #[test]
 fn a_key_goes_to_the_server_and_nowhere_else() {
     let server = Server::new(|_, request| {
-        let key = request.head.lines().find(|l| l.to_lowercase().starts_with("authorization")).unwrap_or_default();
+        let key =
+            request.head.lines().find(|l| l.to_lowercase().starts_with("authorization")).unwrap_or_default();
         match key.contains("Bearer k-secret-1") {
             true => refusal(401, &format!("Incorrect API key provided: {key}")),
             false => echo(request),
@@ -245,7 +256,8 @@ fn a_key_goes_to_the_server_and_nowhere_else() {
     let with_key = ServedOptions { key: Key::new("k-secret-1\n"), ..options() };
     let mut model = open(&server, with_key.clone());
     let replies = ask_all(&mut model, 3);
-    let shown = format!("{with_key:?} {model:?} {replies:?} {}", serde_json::to_string(model.info()).unwrap());
+    let shown =
+        format!("{with_key:?} {model:?} {replies:?} {}", serde_json::to_string(model.info()).unwrap());
     assert!(!shown.contains("k-secret"), "{shown}");
     assert!(replies.iter().all(|r| r.as_ref().is_err_and(|e| e.retry() == Retry::Barred)));
     let heads: Vec<String> = server.asked.lock().unwrap().iter().map(|r| r.head.clone()).collect();

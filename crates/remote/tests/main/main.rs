@@ -5,4 +5,3 @@ mod asking;
 mod batch;
 mod endpoint;
 mod faults;
-mod server;

@@ -9,30 +9,36 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) line: String,
-    pub(crate) head: String,
-    pub(crate) body: Value,
+pub struct Request {
+    /// Its first line.
+    pub line: String,
+    /// Its headers.
+    pub head: String,
+    /// The document in its body.
+    pub body: Value,
 }
 
 impl Request {
-    pub(crate) fn is(&self, path: &str) -> bool {
+    /// Does it go to this path?
+    pub fn is(&self, path: &str) -> bool {
         self.line.split(' ').nth(1) == Some(path)
     }
 
     /// The last words of the last turn.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let content = self.body["messages"].as_array().and_then(|m| m.last()).map(|m| m["content"].clone());
         match content {
             Some(Value::String(words)) => words,
-            Some(Value::Array(parts)) => parts.last().and_then(|p| p["text"].as_str()).unwrap_or_default().to_owned(),
+            Some(Value::Array(parts)) => {
+                parts.last().and_then(|p| p["text"].as_str()).unwrap_or_default().to_owned()
+            }
             _ => String::new(),
         }
     }
 }
 
 /// What is done with a request.
-pub(crate) enum Do {
+pub enum Do {
     /// A status, further headers (each with its line end) and a body.
     Answer(u16, String, String),
     /// Says nothing for so long, then goes away.
@@ -44,7 +50,7 @@ pub(crate) enum Do {
 }
 
 /// A reply with these words.
-pub(crate) fn says(words: &str) -> Do {
+pub fn says(words: &str) -> Do {
     let body = json!({
         "id": "1", "model": "m-served",
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": words }, "finish_reason": "stop" }],
@@ -53,25 +59,29 @@ pub(crate) fn says(words: &str) -> Do {
     Do::Answer(200, "content-type: application/json\r\n".to_owned(), body.to_string())
 }
 
-pub(crate) fn status(status: u16) -> Do {
+/// A status without words.
+pub fn status(status: u16) -> Do {
     Do::Answer(status, String::new(), String::new())
 }
 
-pub(crate) fn refusal(status: u16, words: &str) -> Do {
+/// A refusal as OpenAI words it.
+pub fn refusal(status: u16, words: &str) -> Do {
     Do::Answer(status, String::new(), json!({ "error": { "message": words } }).to_string())
 }
 
 /// The server; gone when it is dropped.
-pub(crate) struct Server {
-    pub(crate) base: String,
-    pub(crate) asked: Arc<Mutex<Vec<Request>>>,
+pub struct Server {
+    /// Its address up to `/v1`.
+    pub base: String,
+    /// All requests so far.
+    pub asked: Arc<Mutex<Vec<Request>>>,
     most: Arc<AtomicUsize>,
     gone: Arc<AtomicBool>,
 }
 
 impl Server {
     /// Answers questions as `answer` says, which hears the number of the question from 0; has the model `m`.
-    pub(crate) fn new(answer: impl Fn(usize, &Request) -> Do + Send + Sync + 'static) -> Self {
+    pub fn new(answer: impl Fn(usize, &Request) -> Do + Send + Sync + 'static) -> Self {
         let chat = AtomicUsize::new(0);
         Self::raw(move |request| match request {
             r if r.is("/v1/models") => {
@@ -85,7 +95,7 @@ impl Server {
     }
 
     /// Answers everything as `answer` says.
-    pub(crate) fn raw(answer: impl Fn(&Request) -> Do + Send + Sync + 'static) -> Self {
+    pub fn raw(answer: impl Fn(&Request) -> Do + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -97,7 +107,8 @@ impl Server {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let (heard, answer, now, at_once) = (heard.clone(), answer.clone(), now.clone(), at_once.clone());
+                let (heard, answer, now, at_once) =
+                    (heard.clone(), answer.clone(), now.clone(), at_once.clone());
                 std::thread::spawn(move || {
                     let Some((request, stream)) = read(stream) else { return };
                     heard.lock().unwrap().push(request.clone());
@@ -111,18 +122,19 @@ impl Server {
         Self { base, asked, most, gone }
     }
 
-    pub(crate) fn address(&self) -> String {
+    /// Its address with the name of its model.
+    pub fn address(&self) -> String {
         format!("{}#m", self.base)
     }
 
     /// Questions so far.
-    pub(crate) fn questions(&self) -> Vec<Request> {
+    pub fn questions(&self) -> Vec<Request> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|r| r.is("/v1/chat/completions")).cloned().collect()
     }
 
     /// Most requests at a time.
-    pub(crate) fn most_at_once(&self) -> usize {
+    pub fn most_at_once(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
 }
@@ -159,7 +171,9 @@ fn write(mut stream: TcpStream, what: Do) {
     match what {
         Do::Answer(status, headers, body) => {
             let length = body.len();
-            let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
+            );
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         }
         Do::Hang(long) => std::thread::sleep(long),
