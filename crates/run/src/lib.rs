@@ -46,6 +46,7 @@ mod plan;
 pub mod probes;
 mod question_form;
 mod resume;
+mod rows;
 mod sample_line;
 mod scheduler;
 mod seal;
