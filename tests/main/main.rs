@@ -27,4 +27,5 @@ mod shards;
 mod similarity;
 mod spoken;
 mod study;
+mod suite;
 mod tidy;

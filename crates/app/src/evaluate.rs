@@ -14,7 +14,7 @@ use loupe_core::{
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
 use loupe_run::templates::PromptTemplate;
-use loupe_run::{Examples, Plan, RunFolder, Setting};
+use loupe_run::{Examples, Plan, RunFolder, Setting, selected};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -108,14 +108,20 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
+    options.check()?;
+    evaluate_by(options, &mut OpenRespondent::open(options)?, listener)
+}
+
+/// The same with a model that is loaded already.
+pub(crate) fn evaluate_by(
+    options: &EvaluateOptions,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
     let template = options.template()?;
     let scorer = options.score.scorer()?;
     let set = options.data.open()?;
-    if let AnswerWay::Segment(_) = options.way {
-        need_masks(set.as_ref())?;
-    }
     let examples = options.draw_examples(set.as_ref())?;
-    let mut model = OpenRespondent::open(options)?;
     let respondent = model.respondent();
     let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
     respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
@@ -154,6 +160,23 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
 }
 
 impl EvaluateOptions {
+    /// Finds everything that can be found without a model: names, files, the samples.
+    ///
+    /// # Errors
+    /// When something is not there or does not go together.
+    pub fn check(&self) -> Result<(), AppError> {
+        self.template()?;
+        self.score.scorer()?;
+        let set = self.data.open()?;
+        if let AnswerWay::Segment(_) = self.way {
+            need_masks(set.as_ref())?;
+        }
+        if !self.hide_names {
+            selected(set.as_ref(), &self.selection)?;
+        }
+        self.examples_set(set.as_ref()).map(drop)
+    }
+
     fn template(&self) -> Result<PromptTemplate, AppError> {
         let Some(path) = &self.template_file else {
             return Ok(loupe_run::templates::by_name(&self.template)?);
@@ -166,15 +189,23 @@ impl EvaluateOptions {
 
     /// Examples about none of the pictures or patients that are asked about.
     fn draw_examples(&self, set: &dyn Dataset) -> Result<Examples, AppError> {
-        let Some(ExampleOptions { n, split }) = &self.examples else { return Ok(Examples::default()) };
+        let (Some(options), Some(from)) = (&self.examples, self.examples_set(set)?) else {
+            return Ok(Examples::default());
+        };
+        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
+        Ok(Examples::draw(from.as_ref(), options.n, self.seed, &asked, &self.images.loader())?)
+    }
+
+    /// The split that examples are drawn from.
+    fn examples_set(&self, set: &dyn Dataset) -> Result<Option<Box<dyn Dataset>>, AppError> {
+        let Some(ExampleOptions { split, .. }) = &self.examples else { return Ok(None) };
         let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
         if from.info().split == set.info().split {
             return Err(AppError::input(format!(
                 "examples would be drawn from the split that is asked about, {split:?}; --examples-from names another one"
             )));
         }
-        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
-        Ok(Examples::draw(from.as_ref(), *n, self.seed, &asked, &self.images.loader())?)
+        Ok(Some(from))
     }
 }
 
@@ -229,13 +260,13 @@ fn need_masks(set: &dyn Dataset) -> Result<(), AppError> {
 }
 
 /// The loaded models behind a [`Respondent`].
-enum OpenRespondent {
+pub(crate) enum OpenRespondent {
     Model(Box<dyn VisionLanguageModel>, Option<RethinkSetup>),
     Segmenter(Box<dyn Segmenter>, Simulated),
 }
 
 impl OpenRespondent {
-    fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
+    pub(crate) fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
         let model = &options.model;
         Ok(match &options.way {
             AnswerWay::Direct => Self::Model(model.open()?, None),

@@ -57,6 +57,7 @@ pub mod rethink;
 pub mod score;
 pub mod segment;
 pub mod similarity;
+pub mod suite;
 pub mod view;
 
 pub use error::AppError;

@@ -21,3 +21,4 @@ pub(crate) mod render;
 pub(crate) mod score;
 pub(crate) mod segment;
 pub(crate) mod study;
+pub(crate) mod suite;

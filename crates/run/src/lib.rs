@@ -69,6 +69,7 @@ pub use own_template::OwnTemplate;
 pub use plan::{Draw, Plan, Selection, Setting, TagValue};
 pub use sample_line::SampleLine;
 pub use scheduler::{ScheduledShard, scheduled_shard};
+pub use select::selected;
 pub use session::{Invocation, Session};
 pub use shard::{Shard, ShardError, ShardRecord, WholeSamples};
 pub use work::{Finished, Progress, run};

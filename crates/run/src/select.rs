@@ -39,6 +39,17 @@ pub(crate) fn select<'a>(
     Ok(chosen.take(selection.limit.unwrap_or(usize::MAX)))
 }
 
+/// How many samples take part.
+///
+/// # Errors
+/// When an id, a tag or a value is unknown, or there is none.
+pub fn selected(dataset: &dyn Dataset, selection: &Selection) -> Result<usize, RunError> {
+    match select(dataset, selection)?.count() {
+        0 => Err(RunError::Empty(format!("{} has none that was asked for", dataset.info().name))),
+        n => Ok(n),
+    }
+}
+
 /// The wanted values by tag: one of them must be there, of each tag.
 fn by_tag(selection: &Selection) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
