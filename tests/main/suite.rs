@@ -10,10 +10,9 @@ fn a_suite_makes_every_combination_and_one_table() {
     for n in 0..3 {
         fs::write(at(&format!("{n}.bmp")), bmp(40 + n, 30, |x, y| (x * 3 + y) as u8)).unwrap();
     }
-    let row = |n: usize, answer: &str, organ: &str| {
-        serde_json::json!({"id": n, "image": format!("{}.bmp", n % 3), "question": format!("Is it {n}?"), "answer": answer, "organ": organ})
-    };
-    let lines: String = (0..6).map(|n| format!("{}\n", row(n, ["yes", "no"][n % 2], ["lung", "liver"][n / 3]))).collect();
+    let row = |n: usize, answer: &str, organ: &str| serde_json::json!({"id": n, "image": format!("{}.bmp", n % 3), "question": format!("Is it {n}?"), "answer": answer, "tags": {"organ": organ}});
+    let lines: String =
+        (0..6).map(|n| format!("{}\n", row(n, ["yes", "no"][n % 2], ["lung", "liver"][n / 3]))).collect();
     fs::write(at("data.jsonl"), lines).unwrap();
     fs::write(at("mine.j2"), "{{ question }} ({{ kind }})").unwrap();
     let suite = r#"
