@@ -108,8 +108,8 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    options.check()?;
-    evaluate_by(options, &mut OpenRespondent::open(options)?, listener)
+    let checked = options.checked()?;
+    answer(options, checked, &mut OpenRespondent::open(options)?, listener)
 }
 
 /// The same with a model that is loaded already.
@@ -118,10 +118,26 @@ pub(crate) fn evaluate_by(
     model: &mut OpenRespondent,
     listener: &dyn Listener,
 ) -> Result<Evaluation, AppError> {
-    let template = options.template()?;
+    answer(options, options.checked()?, model, listener)
+}
+
+/// What an evaluation needs beside a model.
+struct Checked {
+    template: PromptTemplate,
+    set: Box<dyn Dataset>,
+    /// The split that examples are drawn from.
+    examples_from: Option<Box<dyn Dataset>>,
+}
+
+fn answer(
+    options: &EvaluateOptions,
+    checked: Checked,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    let examples = options.draw_examples(&checked)?;
+    let Checked { template, set, .. } = checked;
     let scorer = options.score.scorer()?;
-    let set = options.data.open()?;
-    let examples = options.draw_examples(set.as_ref())?;
     let respondent = model.respondent();
     let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
     respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
@@ -165,7 +181,11 @@ impl EvaluateOptions {
     /// # Errors
     /// When something is not there or does not go together.
     pub fn check(&self) -> Result<(), AppError> {
-        self.template()?;
+        self.checked().map(drop)
+    }
+
+    fn checked(&self) -> Result<Checked, AppError> {
+        let template = self.template()?;
         self.score.scorer()?;
         let set = self.data.open()?;
         if let AnswerWay::Segment(_) = self.way {
@@ -174,7 +194,8 @@ impl EvaluateOptions {
         if !self.hide_names {
             selected(set.as_ref(), &self.selection)?;
         }
-        self.examples_set(set.as_ref()).map(drop)
+        let examples_from = self.examples_from(set.as_ref())?;
+        Ok(Checked { template, set, examples_from })
     }
 
     fn template(&self) -> Result<PromptTemplate, AppError> {
@@ -188,16 +209,15 @@ impl EvaluateOptions {
     }
 
     /// Examples about none of the pictures or patients that are asked about.
-    fn draw_examples(&self, set: &dyn Dataset) -> Result<Examples, AppError> {
-        let (Some(options), Some(from)) = (&self.examples, self.examples_set(set)?) else {
-            return Ok(Examples::default());
-        };
+    fn draw_examples(&self, checked: &Checked) -> Result<Examples, AppError> {
+        let Checked { set, examples_from: Some(from), .. } = checked else { return Ok(Examples::default()) };
+        let n = self.examples.as_ref().map_or(0, |options| options.n);
         let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
-        Ok(Examples::draw(from.as_ref(), options.n, self.seed, &asked, &self.images.loader())?)
+        Ok(Examples::draw(from.as_ref(), n, self.seed, &asked, &self.images.loader())?)
     }
 
     /// The split that examples are drawn from.
-    fn examples_set(&self, set: &dyn Dataset) -> Result<Option<Box<dyn Dataset>>, AppError> {
+    fn examples_from(&self, set: &dyn Dataset) -> Result<Option<Box<dyn Dataset>>, AppError> {
         let Some(ExampleOptions { split, .. }) = &self.examples else { return Ok(None) };
         let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
         if from.info().split == set.info().split {
