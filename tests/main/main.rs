@@ -32,4 +32,5 @@ mod shards;
 mod similarity;
 mod spoken;
 mod study;
+mod suite;
 mod tidy;

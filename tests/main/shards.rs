@@ -153,3 +153,36 @@ fn a_run_that_another_process_writes_to_is_for_later() {
     let missing = format!("jsonl={}", dir.path().join("none.jsonl").display());
     assert_eq!(eval(&missing, &dir.path().join("none"), &[]).status.code(), Some(2));
 }
+
+/// Every command in the files for schedulers is one that the program takes, and shell scripts are shell scripts.
+#[test]
+fn files_for_schedulers_use_options_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["array.sbatch", "merge.sbatch", "indexed-job.yaml", "main.nf", "Snakefile"]
+        .map(|f| root.join("docs/clusters").join(f));
+    for file in files.iter().chain(&[root.join("tests/clusters/slurm.sh")]) {
+        let script = fs::read_to_string(file).unwrap().replace("\\\n", " ").replace("\"$loupe\"", "loupe");
+        let mut seen = 0;
+        for command in ["eval", "merge"] {
+            let help = text(&loupe(&[command, "--help"]).stdout);
+            let known =
+                |option: &str| help.split_whitespace().any(|word| word.trim_end_matches(',') == option);
+            for line in script.lines().filter_map(|line| line.split_once(&format!("loupe {command} "))) {
+                let words = line.1.split(|c: char| c.is_whitespace() || "'\"|&".contains(c));
+                for option in words.filter(|word| word.starts_with("--") || *word == "-o") {
+                    assert!(known(option), "{}: loupe {command} has no {option}", file.display());
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 0, "{}", file.display());
+        #[cfg(unix)]
+        if file.extension().is_some_and(|e| e == "sbatch" || e == "sh") {
+            assert!(
+                Command::new("bash").arg("-n").arg(file).status().unwrap().success(),
+                "{}",
+                file.display()
+            );
+        }
+    }
+}

@@ -14,7 +14,7 @@ use loupe_core::{
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
 use loupe_run::templates::PromptTemplate;
-use loupe_run::{Examples, Plan, RunFolder, Setting};
+use loupe_run::{Examples, Plan, RunFolder, Setting, selected};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -108,22 +108,43 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    let template = options.template()?;
-    let scorer = options.score.scorer()?;
-    let set = options.data.open()?;
-    if let AnswerWay::Segment(_) = options.way {
-        need_masks(set.as_ref())?;
-    }
-    let examples = options.draw_examples(set.as_ref())?;
+    let checked = options.checked()?;
     listener.begin(0);
     listener.note("loading the model");
     let opened = OpenRespondent::open(options);
     listener.end();
-    let mut model = opened?;
+    evaluated(options, checked, &mut opened?, listener)
+}
+
+/// The same with a model that is loaded already.
+pub(crate) fn evaluate_by(
+    options: &EvaluateOptions,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    evaluated(options, options.checked()?, model, listener)
+}
+
+/// What an evaluation needs beside a model.
+struct Checked {
+    template: PromptTemplate,
+    set: Box<dyn Dataset>,
+    /// The split that examples are drawn from.
+    examples_from: Option<Box<dyn Dataset>>,
+}
+
+fn evaluated(
+    options: &EvaluateOptions,
+    checked: Checked,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    let scorer = options.score.scorer()?;
     let respondent = model.respondent();
-    let dir = folder(options, set.as_ref(), respondent.info());
-    let plan = Plan { examples, ..Plan::new(template) };
-    let task = task(options, plan, &dir, set.as_ref(), respondent.info(), listener);
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, respondent.info());
+    let task = task(options, plan, &dir, set, respondent.info(), listener);
     let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
     let failures = RunFolder::open_any(&dir)?.failures()?;
     Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
@@ -139,12 +160,11 @@ pub(crate) fn answer(
     model: &mut dyn VisionLanguageModel,
     listener: &dyn Listener,
 ) -> Result<(PathBuf, Finished), AppError> {
-    options.score.scorer()?;
-    let template = options.template()?;
-    let set = options.data.open()?;
-    let plan = Plan { examples: options.draw_examples(set.as_ref())?, ..Plan::new(template) };
-    let dir = folder(options, set.as_ref(), model.info());
-    let task = task(options, plan, &dir, set.as_ref(), model.info(), listener);
+    let checked = options.checked()?;
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, model.info());
+    let task = task(options, plan, &dir, set, model.info(), listener);
     let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
     Ok((dir, finished))
 }
@@ -203,6 +223,28 @@ fn task<'a>(
 }
 
 impl EvaluateOptions {
+    /// Finds everything that can be found without a model: names, files, the samples.
+    ///
+    /// # Errors
+    /// When something is not there or does not go together.
+    pub fn check(&self) -> Result<(), AppError> {
+        self.checked().map(drop)
+    }
+
+    fn checked(&self) -> Result<Checked, AppError> {
+        let template = self.template()?;
+        self.score.scorer()?;
+        let set = self.data.open()?;
+        if let AnswerWay::Segment(_) = self.way {
+            need_masks(set.as_ref())?;
+        }
+        if !self.hide_names {
+            selected(set.as_ref(), &self.selection)?;
+        }
+        let examples_from = self.examples_from(set.as_ref())?;
+        Ok(Checked { template, set, examples_from })
+    }
+
     fn template(&self) -> Result<PromptTemplate, AppError> {
         let Some(path) = &self.template_file else {
             return Ok(loupe_run::templates::by_name(&self.template)?);
@@ -213,17 +255,29 @@ impl EvaluateOptions {
         PromptTemplate::own(&name, &text).map_err(|why| AppError::input(format!("{}: {why}", path.display())))
     }
 
+    /// A plan with its prompts.
+    fn plan(&self, checked: &Checked) -> Result<Plan, AppError> {
+        Ok(Plan { examples: self.draw_examples(checked)?, ..Plan::new(checked.template.clone()) })
+    }
+
     /// Examples about none of the pictures or patients that are asked about.
-    fn draw_examples(&self, set: &dyn Dataset) -> Result<Examples, AppError> {
-        let Some(ExampleOptions { n, split }) = &self.examples else { return Ok(Examples::default()) };
+    fn draw_examples(&self, checked: &Checked) -> Result<Examples, AppError> {
+        let Checked { set, examples_from: Some(from), .. } = checked else { return Ok(Examples::default()) };
+        let n = self.examples.as_ref().map_or(0, |options| options.n);
+        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
+        Ok(Examples::draw(from.as_ref(), n, self.seed, &asked, &self.images.loader())?)
+    }
+
+    /// The split that examples are drawn from.
+    fn examples_from(&self, set: &dyn Dataset) -> Result<Option<Box<dyn Dataset>>, AppError> {
+        let Some(ExampleOptions { split, .. }) = &self.examples else { return Ok(None) };
         let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
         if from.info().split == set.info().split {
             return Err(AppError::input(format!(
                 "examples would be drawn from the split that is asked about, {split:?}; --examples-from names another one"
             )));
         }
-        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
-        Ok(Examples::draw(from.as_ref(), *n, self.seed, &asked, &self.images.loader())?)
+        Ok(Some(from))
     }
 }
 
@@ -281,13 +335,13 @@ fn need_masks(set: &dyn Dataset) -> Result<(), AppError> {
 }
 
 /// The loaded models behind a [`Respondent`].
-enum OpenRespondent {
+pub(crate) enum OpenRespondent {
     Model(Box<dyn VisionLanguageModel>, Option<RethinkSetup>),
     Segmenter(Box<dyn Segmenter>, Simulated),
 }
 
 impl OpenRespondent {
-    fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
+    pub(crate) fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
         let model = &options.model;
         Ok(match &options.way {
             AnswerWay::Direct => Self::Model(model.open()?, None),

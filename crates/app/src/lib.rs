@@ -63,6 +63,7 @@ pub mod segment;
 pub mod served;
 pub mod similarity;
 pub mod study;
+pub mod suite;
 pub mod view;
 pub mod zero_shot;
 

@@ -184,7 +184,7 @@ impl Args {
                 _ => (Some(shard), None),
             },
             Some(ShardChoice::Auto) => {
-                let found = scheduled_shard(&|name| std::env::var(name).ok(), self.shards)?;
+                let found = scheduled_shard(&|name: &str| std::env::var(name).ok(), self.shards)?;
                 (Some(found.shard), Some(found.from))
             }
         })

@@ -27,3 +27,4 @@ pub(crate) mod segment;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 pub(crate) mod study;
+pub(crate) mod suite;

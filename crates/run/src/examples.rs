@@ -2,7 +2,7 @@
 
 use crate::error::RunError;
 use crate::own_template::reference;
-use crate::select::{rank, sample};
+use crate::rows::{rank, sample};
 use loupe_core::{Dataset, MediaLoader, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

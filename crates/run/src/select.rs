@@ -2,16 +2,11 @@
 
 use crate::error::RunError;
 use crate::plan::Selection;
+use crate::rows::{rank, sample};
 use crate::sample_line::SampleLine;
-use loupe_core::guard::caught;
+use loupe_core::Dataset;
 use loupe_core::words::did_you_mean;
-use loupe_core::{DataError, Dataset, Sample, Spot};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Why an item has no reply after a panic.
-pub(crate) const PANICKED: &str =
-    "the program failed on this item in a way that it should not; please report it";
 
 /// The samples that take part, in dataset order; one at a time, as images may be in memory. A row that cannot be read takes part,
 /// unless ids say otherwise: what it would have been is not known.
@@ -44,10 +39,15 @@ pub(crate) fn select<'a>(
     Ok(chosen.take(selection.limit.unwrap_or(usize::MAX)))
 }
 
-/// Where a sample stands in the order of a draw. It follows from seed and id alone, so that a larger draw holds a smaller one, and other
-/// rows change nothing.
-pub(crate) fn rank(seed: u64, id: &str) -> [u8; 32] {
-    Sha256::new().chain_update(seed.to_le_bytes()).chain_update(id).finalize().into()
+/// How many samples take part.
+///
+/// # Errors
+/// When an id, a tag or a value is unknown, or there is none.
+pub fn selected(dataset: &dyn Dataset, selection: &Selection) -> Result<usize, RunError> {
+    match select(dataset, selection)?.count() {
+        0 => Err(RunError::Empty(format!("{} has none that was asked for", dataset.info().name))),
+        n => Ok(n),
+    }
 }
 
 /// The wanted values by tag: one of them must be there, of each tag.
@@ -112,16 +112,5 @@ fn lines(dataset: &dyn Dataset) -> impl Iterator<Item = SampleLine> + '_ {
     (0..dataset.len()).map(|row| match sample(dataset, row) {
         Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
         Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
-    })
-}
-
-/// A row of the dataset; one that its reader panics at is an error like another.
-pub(crate) fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
-    caught(|| dataset.get(row)).unwrap_or_else(|| {
-        Err(DataError::Row {
-            file: dataset.info().name.clone(),
-            at: Spot::Row(row + 1),
-            problem: PANICKED.to_owned(),
-        })
     })
 }
