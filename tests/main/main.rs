@@ -22,6 +22,7 @@ mod masks;
 mod measures;
 mod options;
 mod records;
+mod reports;
 mod segment;
 mod similarity;
 mod spoken;
