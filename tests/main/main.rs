@@ -23,6 +23,7 @@ mod masks;
 mod measures;
 mod options;
 mod records;
+mod reports;
 mod segment;
 #[cfg(feature = "remote")]
 mod served;

@@ -88,11 +88,13 @@ fn context_parts(context: &str) -> [Option<String>; 4] {
     if starts.iter().all(Option::is_none) {
         return [None, None, said(context), None];
     }
-    starts.map(|start| {
+    let [age, sex, indication, comparison] = starts.map(|start| {
         let (_, from) = start?;
         let next = starts.iter().flatten().map(|(at, _)| *at).filter(|at| *at >= from).min();
         said(context.get(from..next.unwrap_or(context.len()))?)
-    })
+    });
+    let bare = |word: Option<String>| word.map(|word| word.trim_end_matches('.').to_owned());
+    [bare(age), bare(sex), indication, comparison]
 }
 
 #[cfg(test)]
@@ -103,7 +105,7 @@ mod tests {
     fn the_context_is_taken_apart() {
         let all = "Age:60-70. Gender:F. Indication: ___F with cough. Comparison: None.";
         let parts = context_parts(all).map(Option::unwrap_or_default);
-        assert_eq!(parts, ["60-70.", "F.", "___F with cough.", ""]);
+        assert_eq!(parts, ["60-70", "F", "___F with cough.", ""]);
         assert_eq!(context_parts("Cough")[2].as_deref(), Some("Cough"));
         assert_eq!(context_parts(""), [None, None, None, None]);
         assert_eq!(context_parts("Indication:\nComparison: CT of 2019")[3].as_deref(), Some("CT of 2019"));

@@ -94,7 +94,7 @@ const REXRANK: &str = r#"{
 #[test]
 fn rexrank_comes_in_and_goes_back_unchanged_but_for_the_prediction() {
     let dir = folder(&[]);
-    put(dir.path(), "test.json", REXRANK);
+    put(&dir.path().join("test.json"), REXRANK.as_bytes());
     let all = samples("rexrank", &dir.path().join("test.json"), "all");
     let study = Study::of(&all[0]);
     assert_eq!((all[0].id.as_str(), all[0].media.len()), ("CXR1", 2));
@@ -108,14 +108,8 @@ fn rexrank_comes_in_and_goes_back_unchanged_but_for_the_prediction() {
     let said = back["CXR1"].as_object_mut().unwrap().remove("model_prediction").unwrap();
     assert_eq!(said, reports["CXR1"]);
     assert_eq!(back, serde_json::from_str::<serde_json::Value>(REXRANK).unwrap());
-    let order = |text: &str| {
-        ["CXR1", "image_path", "key_image_path", "section_impression", "CXR2"]
-            .map(|w| text.find(&format!("{w:?}")))
-    };
-    assert!(
-        order(&text).is_sorted() && text.contains("0.1,")
-            || text.contains("0.1\n")
-            || text.contains("0.10000000000000001")
-    );
+    let places = ["CXR1", "image_path", "key_image_path", "section_impression", "CXR2"]
+        .map(|word| text.find(&format!("{word:?}")));
+    assert!(places.is_sorted(), "{text}");
     assert!(text.contains('–'));
 }

@@ -1,6 +1,6 @@
 //! What is suspicious in a report, found by its words alone. A lint is no verdict: it says where to look.
 
-use super::pattern;
+use super::patterns::pattern;
 use super::sentences::{Section, WrittenReport};
 use loupe_core::{Stop, Study};
 use regex::Regex;
@@ -302,7 +302,7 @@ pub(super) fn mentions(text: &str, sentence: usize) -> Vec<Mention> {
     }
     let mut all = Vec::new();
     let mut denied = false;
-    for clause in joined.split([',', ';', '.', ':']).flat_map(|part| part.split(" and ")) {
+    for clause in joined.split([',', ';', ':']).flat_map(|part| part.split(" and ")) {
         let words: Vec<&str> =
             clause.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
         let mut of_clause: Vec<Mention> = Vec::new();

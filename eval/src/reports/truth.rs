@@ -4,7 +4,7 @@
 //! when the report states it (recall). A report that leaves a side open states no side: that costs recall of sides, not precision.
 
 use super::lints::mentions;
-use super::pattern;
+use super::patterns::pattern;
 use super::sentences::WrittenReport;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -146,8 +146,10 @@ fn statements(report: &WrittenReport) -> Vec<TrueFinding> {
             _ => None,
         };
         let text = text.as_deref().unwrap_or(&sentence.text);
-        let size_mm = size_of(text);
-        for mention in mentions(text, at) {
+        let size = size_of(text);
+        for (n, mention) in mentions(text, at).into_iter().enumerate() {
+            // A size belongs to the finding that the sentence opens with.
+            let size_mm = size.filter(|_| n == 0);
             let sides: Vec<Option<&str>> = match mention.sides.len() {
                 0 => vec![None],
                 _ => mention.sides.iter().map(|side| Some(*side)).collect(),

@@ -5,7 +5,7 @@ mod recipe;
 pub mod score;
 mod worklist;
 
-pub use output::{ReportFormat, ReportsSummary, summarise, write_reports};
+pub use output::{ReportFormat, ReportsSummary};
 pub use worklist::{LeftOutFile, ListedImage, ListedStudy, Listing, WorklistKind, WorklistOptions};
 
 use crate::error::{AppError, InStep};
@@ -141,6 +141,7 @@ fn run_with(
     plan.selection = options.selection.clone();
     plan.retry_failed = options.retry_failed;
     plan.extend = options.extend;
+    plan.hide_names = options.page.is_some_and(|page| page.hide_names);
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.image_limits = Some(options.images.limits);
     plan.settings = settings(options);

@@ -133,20 +133,6 @@ pub(super) struct Written<'a> {
     pub(super) loader: &'a dyn MediaLoader,
 }
 
-/// Counts the reports of the run in `dir`.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn summarise(dir: &Path) -> Result<ReportsSummary, AppError> {
-    let folder = RunFolder::open(dir)?;
-    let mut summary = ReportsSummary::default();
-    each(&folder, |report, item| {
-        summary.add(report, headed(item));
-        Ok(())
-    })?;
-    Ok(summary)
-}
-
 /// Has the reply a heading?
 fn headed(item: &Item) -> bool {
     let text = item.reply.as_ref().and_then(|line| line.prediction.text());
@@ -177,7 +163,7 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
                        head: &str| {
         let made = replace(dir, name, |to| {
             to.write_all(head.as_bytes())?;
-            each(&folder, |report, item| Ok(line(report, item, to)?)).map_err(|e| {
+            each(&folder, |report, item| line(report, item, to).map_err(AppError::from)).map_err(|e| {
                 let words = e.in_one_line();
                 failed = Some(e);
                 std::io::Error::other(words)
@@ -185,7 +171,7 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
         });
         match (made, failed.take()) {
             (Err(_), Some(error)) => Err(error),
-            (made, _) => Ok(made?),
+            (made, _) => made.map_err(AppError::from),
         }
     };
     to_file(

@@ -321,7 +321,10 @@ impl ReportScores {
         }
         if let ([first, second], false) = (self.runs.as_slice(), self.differences.is_empty()) {
             let title = format!("{} against {}, study by study", second.name, first.name);
-            let mut table = Table::new(title, &["metric", "n", &first.name, &second.name, "difference", "p"]);
+            let mut table = Table::new(
+                title,
+                &["metric", "n", first.name.as_str(), second.name.as_str(), "difference", "p"],
+            );
             for d in &self.differences {
                 table.rows.push(vec![
                     d.metric.clone(),

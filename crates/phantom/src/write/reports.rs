@@ -1,8 +1,8 @@
 //! A worklist of phantom studies with the reports that their truth gives.
 
 use super::folder::{Folder, PICTURE_SIZE};
+use super::patient::plan;
 use super::picture::png;
-use super::plan;
 use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::reports::report;

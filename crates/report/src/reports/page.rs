@@ -134,9 +134,8 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
             figures.push_str(&figure(at, n, image.view.as_deref(), study, pictures));
         }
         if !figures.is_empty() {
-            let heading = if prior { "Prior" } else { "Study" };
-            let _ =
-                write!(out, "<div class=\"{}\"><h3>{heading}</h3>{figures}</div>", heading.to_lowercase());
+            let (heading, class) = if prior { ("Prior", "prior") } else { ("Study", "current") };
+            let _ = write!(out, "<div class=\"{class}\"><h3>{heading}</h3>{figures}</div>");
         }
     }
     out.push_str("</div>");

@@ -273,7 +273,7 @@ fn a_fhir_bundle_says_that_a_model_wrote_it() {
         .map(|e| e["resource"]["resourceType"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["DiagnosticReport", "Device", "DocumentReference", "Provenance"]);
-    let [diagnostic, _, _, provenance] = [0, 1, 2, 3].map(|at| &bundle["entry"][at]["resource"]);
+    let [diagnostic, _, _, provenance] = [0usize, 1, 2, 3].map(|at| &bundle["entry"][at]["resource"]);
     assert_eq!(diagnostic["meta"]["security"][0]["code"], "AIAST");
     assert_eq!(diagnostic["status"], "preliminary");
     assert_eq!(provenance["target"][0]["reference"], bundle["entry"][0]["fullUrl"]);

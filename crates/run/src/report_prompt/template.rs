@@ -227,7 +227,7 @@ impl ReportTemplate {
             let mut captured = template.render_captured(values.context())?;
             blocks.iter().map(|block| captured.with_state_mut(|state| state.render_block(block))).collect()
         };
-        filled().map_err(|error| self.refused(missing(&self.text, &error)))
+        filled().map_err(|error| self.refused(missing(&self.text, &values, &error)))
     }
 }
 
@@ -238,18 +238,21 @@ const REFUSED: &str = "refused: ";
 const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
 
 /// Why a template could not be filled in, without any text of the study.
-fn missing(text: &str, error: &Error) -> String {
+fn missing(text: &str, values: &Values, error: &Error) -> String {
     if let Some(reason) = error.detail().and_then(|detail| detail.strip_prefix(REFUSED)) {
         return reason.to_owned();
     }
     if error.kind() != ErrorKind::UndefinedError {
         return words_of(error);
     }
-    // The line names the value that is not there; the template is no secret, the study is.
-    let line = error.line().and_then(|n| text.lines().nth(n.saturating_sub(1))).unwrap_or_default();
-    let range = error.range().and_then(|range| text.get(range));
-    let named = range.map(str::trim).filter(|found| !found.is_empty()).unwrap_or(line.trim());
-    format!("it writes {named:?}, which the study does not have")
+    let line = error.line().and_then(|n| text.lines().nth(n.saturating_sub(1))).unwrap_or(text);
+    let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let lacking = |name: &&&str| words.contains(*name) && !values.has(name);
+    let lacking: Vec<&str> = NAMES.iter().filter(lacking).copied().filter(|name| *name != "refuse").collect();
+    match lacking.as_slice() {
+        [] => format!("it writes a value that the study does not have{}", words_of(error)),
+        names => format!("it writes {}, which the study does not have", names.join(" and ")),
+    }
 }
 
 /// What minijinja says, with the line.
@@ -315,6 +318,10 @@ struct Values {
 }
 
 impl Values {
+    fn has(&self, name: &str) -> bool {
+        self.texts.contains_key(name) || self.others.contains_key(name)
+    }
+
     fn context(&self) -> Value {
         let texts = self.texts.iter().map(|(name, text)| (*name, Value::from(text.as_str())));
         texts.chain(self.others.iter().map(|(name, value)| (*name, value.clone()))).collect()
