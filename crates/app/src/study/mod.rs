@@ -9,7 +9,7 @@ use crate::open::{ImageOptions, reference};
 use crate::pages::windows;
 use images::{CaseImages, load};
 use loupe_core::media::WindowChoice;
-use loupe_core::{DatasetInfo, MediaRef, Sample, SliceAt, Target, View};
+use loupe_core::{Box2, DatasetInfo, Labelled, MediaRef, Sample, SliceAt, Source, Target, View};
 use loupe_preprocess::Loader;
 use loupe_run::RunFolder;
 use loupe_study::design::list::{CaseRow, read_list};
@@ -156,13 +156,8 @@ fn of_row(row: &CaseRow) -> Result<CaseEntry, String> {
 }
 
 fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntry, String> {
-    let place = |(n, b): (usize, &loupe_core::Labelled<_>)| match b.picture {
-        0 => Ok(LesionPlace {
-            name: (n + 1).to_string(),
-            weight: None,
-            slices: [0, 0],
-            xyxy: loupe_core::Box2::<loupe_core::Source>::xyxy(&b.at),
-        }),
+    let place = |(n, b): (usize, &Labelled<Box2<Source>>)| match b.picture {
+        0 => Ok(LesionPlace { name: (n + 1).to_string(), weight: None, slices: [0, 0], xyxy: b.at.xyxy() }),
         _ => Err("its reference has boxes on several pictures; give its lesions in a list".to_owned()),
     };
     let (truth, lesions) = match &sample.target {
@@ -276,7 +271,7 @@ fn lesions(entry: &CaseEntry, images: Option<&CaseImages>) -> Result<Vec<LesionP
             images.slices_of(lesion.slices)
         };
         let origin = images.origins.get(first)?;
-        let xyxy = origin.source_from_self.inverse()?.boxed(loupe_core::Box2::new(
+        let xyxy = origin.source_from_self.inverse()?.boxed(Box2::new(
             lesion.xyxy[0],
             lesion.xyxy[1],
             lesion.xyxy[2],
