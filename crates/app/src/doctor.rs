@@ -87,12 +87,12 @@ fn about(options: &ModelOptions) -> Option<(String, bool)> {
     let Some(free) = found.free_bytes else { return Some((words, true)) };
     let together = format!("; together {} of {} that are free", size(need(weights)), size(free));
     let enough = !sums || need(weights) <= free;
-    let hint = match (enough, need(half) <= free) {
+    let advice = match (enough, need(half) <= free) {
         (true, _) => "",
         (false, true) => ", which is too little: --dtype bf16 or f16 has room",
         (false, false) => ", which is too little: take --quant, a smaller checkpoint, or a machine with more",
     };
-    Some((words + &if sums { together } else { format!("; {} are free", size(free)) } + hint, enough))
+    Some((words + &if sums { together } else { format!("; {} are free", size(free)) } + advice, enough))
 }
 
 /// Loads the model and lets it do once what it is for, on a drawn picture, so that weights and settings that give

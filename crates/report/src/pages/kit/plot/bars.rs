@@ -1,6 +1,6 @@
 //! Amounts as bars.
 
-use super::{Drawing, round_end, shortened, text, tick};
+use super::draw::{Drawing, round_end, shortened, text, tick};
 use crate::pages::kit::html::escaped;
 use std::fmt::Write;
 

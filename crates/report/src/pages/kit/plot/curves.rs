@@ -1,6 +1,6 @@
 //! Lines in a square.
 
-use super::{Drawing, shortened, text, tick};
+use super::draw::{COLOURS, Drawing, shortened, text, tick};
 use crate::pages::kit::html::escaped;
 use std::fmt::Write;
 
@@ -74,7 +74,7 @@ fn place(x: &Axis, y: &Axis, (a, b): (f64, f64)) -> (f64, f64) {
 
 fn line(out: &mut String, x: &Axis, y: &Axis, series: &Series) {
     let (class, width) = match series.colour {
-        Some(n) => (format!("l{}", n % super::COLOURS), 2.0),
+        Some(n) => (format!("l{}", n % COLOURS), 2.0),
         None => ("ink".to_owned(), 3.0),
     };
     let places: Vec<String> = series
@@ -93,7 +93,7 @@ fn line(out: &mut String, x: &Axis, y: &Axis, series: &Series) {
     );
     for (a, b) in series.points.iter().filter(|_| series.marked) {
         let (across, down) = place(x, y, (*a, *b));
-        let fill = series.colour.map_or("ink".to_owned(), |n| format!("f{}", n % super::COLOURS));
+        let fill = series.colour.map_or("ink".to_owned(), |n| format!("f{}", n % COLOURS));
         let _ = write!(
             out,
             "<circle class=\"{fill}\" cx=\"{across:.1}\" cy=\"{down:.1}\" r=\"3.5\" data-x=\"{a}\" data-value=\"{b}\"><title>{}: {}</title></circle>",
@@ -111,7 +111,7 @@ fn legend(out: &mut String, series: &[Series]) -> f64 {
     }
     for (n, series) in named.iter().enumerate() {
         let y = END + 52.0 + LEGEND * n as f64;
-        let class = series.colour.map_or("ink".to_owned(), |n| format!("l{}", n % super::COLOURS));
+        let class = series.colour.map_or("ink".to_owned(), |n| format!("l{}", n % COLOURS));
         let _ = write!(
             out,
             "<line class=\"{class}\" stroke-width=\"3\" x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{1:.0}\" y2=\"{1:.0}\"/>",

@@ -1,6 +1,6 @@
 //! Values with their intervals, a row each.
 
-use super::{Drawing, shortened, text, tick};
+use super::draw::{Drawing, shortened, text, tick};
 use crate::pages::kit::html::escaped;
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! Counts or coefficients in a grid.
 
-use super::{Drawing, shortened, text};
+use super::draw::{Drawing, shortened, text};
 use crate::pages::kit::html::escaped;
 use std::fmt::Write;
 
