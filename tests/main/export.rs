@@ -75,7 +75,8 @@ fn boxes_of_a_run_go_into_the_study() {
     slices.sort();
     let data = dir.path().join("set.jsonl");
     let row = |image: &Path| {
-        value!({"question": "Where is the nodule?", "image": path(image),
+        let image = image.strip_prefix(dir.path()).unwrap();
+        value!({"question": "Locate the pneumothorax in the image and give its coordinates as JSON with the key \"bbox_2d\".", "image": path(image),
                 "boxes": [{"label": "nodule", "box": [10.0, 12.0, 30.0, 28.0]}]})
     };
     let rows: Vec<String> = slices.iter().take(2).map(|s| row(s).to_string()).collect();

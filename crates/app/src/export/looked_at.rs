@@ -34,8 +34,8 @@ pub(super) struct LookedAt {
     references: Vec<(usize, Finding)>,
     /// Objects by Study Instance UID.
     studies: BTreeMap<String, Vec<SourceFile>>,
-    /// Paths whose objects are known, with their studies and instances.
-    known: BTreeMap<PathBuf, Option<(String, Vec<String>)>>,
+    /// Paths and frames whose objects are known, with their studies and instances.
+    known: BTreeMap<(PathBuf, Option<usize>), Option<(String, Vec<String>)>>,
     /// Labels on the grid of the one series, by its UID.
     pub(super) labels: Option<(String, LabelledMasks)>,
     /// Who made the findings.
@@ -104,11 +104,12 @@ impl LookedAt {
     /// The objects that an image is stored in: those of its own series, where several lie in a folder.
     fn stored(&mut self, media: &MediaRef, loader: &Loader) -> Option<(String, Vec<String>)> {
         let (MediaSource::File(path) | MediaSource::Folder(path)) = &media.source else { return None };
-        if let Some(known) = self.known.get(path) {
+        let key = (path.clone(), media.view.frame);
+        if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
         let found = self.objects(path, media, loader);
-        self.known.insert(path.clone(), found.clone());
+        self.known.insert(key, found.clone());
         found
     }
 
@@ -145,12 +146,7 @@ impl LookedAt {
             (0..).zip(&self.images).filter(|(_, i)| own(i)).map(|(n, _)| n).collect()
         };
         match scope {
-            Scope::Everything => {
-                // References to objects can be given where all are of one study.
-                let mut studies = self.studies.keys();
-                let study = studies.next().filter(|_| studies.next().is_none()).cloned();
-                vec![Part { folder: PathBuf::new(), study, images: all(None) }]
-            }
+            Scope::Everything => vec![Part { folder: PathBuf::new(), study: None, images: all(None) }],
             Scope::Study => {
                 let several = self.studies.len() > 1;
                 let part = |(n, study): (usize, &String)| Part {
@@ -174,9 +170,14 @@ impl LookedAt {
         options: &ExportOptions,
         write: fn(&Export<'_>) -> Result<Exported, ExportError>,
     ) -> Result<Exported, AppError> {
-        let files = part.study.as_ref().and_then(|uid| self.studies.get(uid));
-        let study =
-            files.map(|files| SourceStudy::of(files.clone())).transpose().map_err(ExportError::from)?;
+        let study = match &part.study {
+            Some(uid) => {
+                let files = self.studies.get(uid).cloned().unwrap_or_default();
+                Some(SourceStudy::of(files).map_err(ExportError::from)?)
+            }
+            None if self.studies.is_empty() => None,
+            None => Some(SourceStudy::of_several(self.studies.values().flatten().cloned().collect())),
+        };
         let of_image = |image: &LookedAtImage| -> Vec<usize> {
             let (Some(study), Some((_, instances))) = (&study, &image.stored) else { return Vec::new() };
             let own = (0..).zip(&study.files).filter(|(_, f)| instances.contains(&f.instance));

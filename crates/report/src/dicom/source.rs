@@ -128,17 +128,22 @@ impl SourceStudy {
     ///
     /// # Errors
     /// When they are of several studies.
-    pub fn of(mut files: Vec<SourceFile>) -> Result<Self, SourceError> {
+    pub fn of(files: Vec<SourceFile>) -> Result<Self, SourceError> {
         let studies: BTreeSet<&str> = files.iter().map(|f| f.study.as_str()).collect();
-        if studies.len() > 1 {
-            return Err(SourceError::Studies(studies.len()));
+        match studies.len() {
+            0 | 1 => Ok(Self::of_several(files)),
+            n => Err(SourceError::Studies(n)),
         }
+    }
+
+    /// These objects, of whatever studies, for formats that lie in none.
+    pub fn of_several(mut files: Vec<SourceFile>) -> Self {
         let key = |f: &SourceFile| {
             (f.series.clone(), f.data.integer(tags::INSTANCE_NUMBER).unwrap_or(i64::MAX), f.instance.clone())
         };
         files.sort_by_cached_key(key);
         files.dedup_by(|a, b| a.instance == b.instance);
-        Ok(Self { files })
+        Self { files }
     }
 
     /// Series Instance UIDs in their order.

@@ -39,12 +39,15 @@ const MOST: u8 = 255;
 
 fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
     let study = export.study()?;
-    let (segments, mut notes) = match export.labels {
+    let (mut segments, mut notes) = match export.labels {
         Some((series, labels)) => segments_of_labels(study, series, labels)?,
         None => segments_of_findings(study, &placed_masks(export))?,
     };
     if segments.iter().all(|s| s.frames.is_empty()) {
         return Err(ExportError::Nothing("no mask lies on a stored frame"));
+    }
+    if export.options.segments != SegmentKind::LabelMap {
+        notes.extend(number_in_order(&mut segments));
     }
     // A segmentation is of one frame of reference and one size: of one series.
     let mut files = Vec::new();
@@ -63,6 +66,20 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
         }
     }
     Ok(Exported { files, notes })
+}
+
+/// Numbers the segments from 1 in their order, as the standard requires where a frame holds one segment; a label without a name is
+/// named by its own number. Says what became of numbers that changed.
+fn number_in_order(segments: &mut [SegmentMasks]) -> Option<String> {
+    let mut changed = Vec::new();
+    for (n, segment) in (1..).zip(segments) {
+        segment.label.name = Some(segment.label.title());
+        if segment.label.number != n {
+            changed.push(format!("{} is {n}", segment.label.number));
+        }
+        segment.label.number = n;
+    }
+    (!changed.is_empty()).then(|| format!("segments are numbered in order: label {}", changed.join(", ")))
 }
 
 /// The masks among the findings with the objects of their images.
