@@ -164,7 +164,7 @@ impl ModelInfo {
     pub fn described(&self) -> String {
         match &self.from {
             Provenance::Checkpoint(c) => format!("{}, {} parameters", self.family, c.parameters),
-            Provenance::Served { url, .. } => format!("{}, served at {url}", self.family),
+            Provenance::Served { url, model, .. } => format!("{model}, served at {url}"),
             Provenance::Imported { .. } => format!("{}, imported replies", self.family),
         }
     }
