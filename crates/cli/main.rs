@@ -38,6 +38,8 @@ struct Cli {
 const NEVER: u8 = 2;
 /// Could not run now; a scheduler may try again (`EX_TEMPFAIL` of sysexits.h).
 const NOT_NOW: u8 = 75;
+/// As if by the signal that others die of whose reader leaves (PIPE, 13).
+const PIPE: u8 = 128 + 13;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -121,8 +123,8 @@ fn main() -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFailures) => ExitCode::from(1),
         Ok(Ended::Stopped(signal)) => ExitCode::from(signal.saturating_add(128)),
-        // The reader of a pipe has left: nobody is there to be told.
-        Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // The reader of a pipe has left: nobody is there to be told, but what was not written was not written.
+        Err(error) if printer::is_broken_pipe(&error) => ExitCode::from(PIPE),
         Err(error) => {
             out.error(&error);
             let may_pass =

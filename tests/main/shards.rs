@@ -186,3 +186,18 @@ fn files_for_schedulers_use_options_that_exist() {
         }
     }
 }
+
+/// What could not be written is never a success.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_line_that_cannot_be_written_ends_with_an_error() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status =
+        Command::new(env!("CARGO_BIN_EXE_loupe")).args(["list", "datasets"]).stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loupe"));
+    let mut child = child.args(["list", "datasets"]).stdout(Stdio::piped()).spawn().unwrap();
+    // The reader leaves before anything is written, or after what a pipe holds.
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+}
