@@ -50,5 +50,7 @@ pub(super) fn study_of(
     let wanted = own.filter(|uid| studies.contains_key(uid)).or(largest);
     let files = wanted.and_then(|uid| studies.remove(&uid));
     let files = files.ok_or_else(|| AppError::input("--source holds no DICOM image"))?;
-    SourceStudy::of(files).map(Some).step(|| "--source could not be used".to_owned())
+    SourceStudy::of(files)
+        .map(Some)
+        .map_err(|error| AppError::input(format!("--source could not be used: {error}")))
 }
