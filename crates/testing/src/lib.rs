@@ -24,8 +24,8 @@ pub mod near;
 pub mod pictures;
 pub mod resampler;
 pub mod segmenter;
-pub mod speaker;
 pub mod server;
+pub mod speaker;
 pub mod table;
 
 pub use browser::Browser;

@@ -64,7 +64,7 @@ fn a_tower_outside_the_checkpoint_is_found_where_it_is_named() {
 #[test]
 fn what_is_not_implemented_is_refused_by_name() {
     let dir = case("bimedix2").write(&Dialect::default());
-    let mut with = |field: &str, value: Value| {
+    let with = |field: &str, value: Value| {
         let mut before = Value::Null;
         change(dir.path(), |config| before = std::mem::replace(&mut config[field], value));
         let error = refused(dir.path());

@@ -7,9 +7,7 @@ use crate::error::{AppError, InStep};
 use crate::findings::view_name;
 use crate::open::reference;
 use loupe_core::mask::Rle;
-use loupe_core::{
-    Finding, LabelledMasks, Mask, MediaLoader, MediaRef, Origin, Plane, Provenance, SliceAt, View,
-};
+use loupe_core::{Finding, LabelledMasks, Mask, MediaRef, Origin, Plane, Provenance, SliceAt, View};
 use loupe_preprocess::Loader;
 use loupe_preprocess::masks::MaskFile;
 use loupe_report::dicom::Author;
@@ -42,7 +40,8 @@ pub(super) fn read(request: &ExportRequest) -> Result<LookedAt, AppError> {
     let masks = MaskFile::open(&loader, &reference(&file, View::default())?);
     let masks = masks.and_then(|m| m.onto(&volume, &request.masks, loader.limits()));
     let masks = masks.step(|| format!("the masks in {} could not be put on the image", file.display()))?;
-    let mut out = LookedAt { author: author(&file), notes: masks.notes.clone(), ..LookedAt::default() };
+    let mut out = LookedAt::by(author(&file));
+    out.notes.clone_from(&masks.notes);
     on_slices(&mut out, &media, &masks, &loader);
     let first = out.first_image();
     if let Some(series) = first.and_then(|image| out.series_of(image)) {

@@ -53,6 +53,11 @@ pub(super) struct Part {
 }
 
 impl LookedAt {
+    /// Nothing so far; findings will be theirs.
+    pub(super) fn by(author: Author) -> Self {
+        Self { author, ..Self::default() }
+    }
+
     /// Number of findings.
     pub(super) fn findings(&self) -> usize {
         self.found.len()

@@ -26,7 +26,7 @@ pub(super) fn read(request: &ExportRequest) -> Result<LookedAt, AppError> {
     let folder = RunFolder::open(dir).step(words)?;
     let folder = folder.with_data_root(dataset.as_deref().and_then(|set| set.root()));
     let loader = request.images.loader();
-    let mut out = LookedAt { author: author(&folder.made_by, dir), ..LookedAt::default() };
+    let mut out = LookedAt::by(author(&folder.made_by, dir));
     let (mut failed, mut nowhere) = (0, 0);
     for item in folder.items().step(words)? {
         let item = item.step(words)?;

@@ -4,8 +4,8 @@ use super::declared::{Suite, SuiteModel, SuiteSet, SuiteTemplate};
 use crate::error::AppError;
 use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection};
 use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
-use crate::served::ServerOptions;
 use crate::score::ScoreOptions;
+use crate::served::ServerOptions;
 use loupe_core::{GenerationLimits, Sampling};
 use std::path::{Path, PathBuf};
 
