@@ -78,10 +78,10 @@ pub(crate) struct Args {
 
 impl Args {
     fn options(&self) -> Result<ServeOptions> {
-        let token = match (&self.token_file, std::env::var(TOKEN)) {
+        let token = match (&self.token_file, std::env::var_os(TOKEN)) {
             (Some(file), _) => Some(Token::read(file)?),
-            (None, Ok(text)) => Some(Token::new(&text, TOKEN)?),
-            (None, Err(_)) => None,
+            (None, Some(text)) => Some(Token::new(&text.to_string_lossy(), TOKEN)?),
+            (None, None) => None,
         };
         let usual = ServeLimits::default();
         let timeout = Duration::from_secs(self.timeout);
