@@ -164,7 +164,7 @@ impl ModelInfo {
     pub fn described(&self) -> String {
         match &self.from {
             Provenance::Checkpoint(c) => format!("{}, {} parameters", self.family, c.parameters),
-            Provenance::Served { url, .. } => format!("{}, served at {url}", self.family),
+            Provenance::Served { url, model, .. } => format!("{model}, served at {url}"),
             Provenance::Imported { .. } => format!("{}, imported replies", self.family),
         }
     }
@@ -274,6 +274,14 @@ pub enum ModelError {
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),
+    /// The server that answers for the model gave no reply.
+    #[error("{reason}")]
+    Served {
+        /// Why, without contents of the ask and without keys.
+        reason: String,
+        /// Can asking the same again help?
+        retry: Retry,
+    },
     /// Nobody wants the reply any more ([`Go::Stop`]).
     #[error("the ask was cancelled")]
     Cancelled,
@@ -284,6 +292,7 @@ impl ModelError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Compute(_) | Self::Cancelled | Self::Memory { .. } => Retry::May,
+            Self::Served { retry, .. } => *retry,
             Self::NoSuchPicture { .. }
             | Self::Picture { .. }
             | Self::TooLong { .. }

@@ -8,10 +8,13 @@
 //! | pixel work | [`resampler::Nearest`] |
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
+//! | a page in a headless browser | [`Browser`] |
+//! | a server that answers as it is told | [`server::Server`] |
 //! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod browser;
 pub mod data;
 pub mod dataset;
 pub mod files;
@@ -21,9 +24,11 @@ pub mod near;
 pub mod pictures;
 pub mod resampler;
 pub mod segmenter;
+pub mod server;
 pub mod speaker;
 pub mod table;
 
+pub use browser::Browser;
 pub use data::{more_data, real_data};
 pub use dataset::QuestionSet;
 pub use files::{folder, put, scratch};

@@ -1,5 +1,7 @@
 //! Turns to text to tokens, and back.
 
+pub(crate) mod chat_ml;
+pub(crate) mod conversations;
 mod sandbox;
 pub(crate) mod template;
 pub(crate) mod tokenizer;
