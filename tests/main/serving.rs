@@ -164,7 +164,7 @@ fn a_run_through_the_server_is_the_run_itself() {
     let data = format!("vqa-rad={}", phantoms.join("vqa-rad").display());
     let server = Server::start();
     let address = format!("http://{}/v1#phantom-vl", server.address);
-    for way in ["reply", "options"] {
+    for way in ["words", "options"] {
         let [here, there] = [None, Some(address.as_str())].map(|model| {
             let run = dir.path().join(format!("{way}-{}", model.is_some()));
             let mut args = vec!["eval", "--data", &data, "--no-page", "--quiet", "--answer-by", way];

@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
     /// Most requests at a time, those that wait included; further ones are told to come again (429).
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().requests)]
-    max_requests: usize,
+    queue: usize,
 
     /// Most connections at a time.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().connections)]
@@ -91,7 +91,7 @@ impl Args {
             token,
             limits: ServeLimits {
                 connections: self.max_connections,
-                requests: self.max_requests,
+                requests: self.queue,
                 body_bytes: usize::try_from(megabytes(self.max_body))?,
                 pictures: self.max_pictures,
                 picture_bytes: megabytes(self.max_picture_memory),
