@@ -73,7 +73,8 @@ pub fn import(
     listener: &dyn Listener,
 ) -> Result<ImportedBatch, AppError> {
     let mut results = loupe_remote::BatchResults::open(results, wire_options(options, requests)?)?;
-    let (dir, finished) = crate::evaluate::answer(options, &mut results, listener)?;
+    let evaluation = crate::evaluate::evaluate_with(options, &mut results, listener)?;
+    let finished = &evaluation.finished;
     if finished.already + finished.answered + finished.failed == 0 {
         return Err(AppError::input(
             "none of these results belongs to this run: the requests that they answer have other words, pictures or settings; give the options that the requests were written with",
@@ -85,9 +86,7 @@ pub fn import(
     if results.unused() > 0 {
         listener.say(&format!("{} results belong to nothing that was asked now", results.unused()));
     }
-    let summary = crate::evaluate::score(options, &dir, listener)?;
-    let without_result = finished.deferred;
-    Ok(ImportedBatch { evaluation: Evaluation { dir, finished, summary }, without_result })
+    Ok(ImportedBatch { without_result: finished.deferred, evaluation })
 }
 
 #[cfg(feature = "remote")]

@@ -93,10 +93,33 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
         need_masks(set.as_ref())?;
     }
     let mut model = OpenRespondent::open(options)?;
-    let respondent = model.respondent();
-    let dir = folder(options, set.as_ref(), respondent.info());
-    let task = task(options, &dir, set.as_ref(), respondent.info(), listener)?;
-    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    answered_by(options, set.as_ref(), model.respondent(), &scorer, listener)
+}
+
+/// Runs, or resumes, with this model, and scores.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn evaluate_with(
+    options: &EvaluateOptions,
+    model: &mut dyn VisionLanguageModel,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    let (scorer, set) = (options.score.scorer()?, options.data.open()?);
+    answered_by(options, set.as_ref(), Respondent::Model(model), &scorer, listener)
+}
+
+fn answered_by(
+    options: &EvaluateOptions,
+    set: &dyn Dataset,
+    respondent: Respondent<'_>,
+    scorer: &Scorer<'_>,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    let dir = folder(options, set, respondent.info());
+    let task = task(options, &dir, set, respondent.info(), listener)?;
+    let (finished, run) = run_and_score(&task, respondent, scorer, listener)?;
     Ok(Evaluation { dir, finished, summary: run.summary })
 }
 
@@ -116,21 +139,6 @@ pub(crate) fn answer(
     let task = task(options, &dir, set.as_ref(), model.info(), listener)?;
     let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
     Ok((dir, finished))
-}
-
-/// Scores the run in `dir`.
-///
-/// # Errors
-/// As [`evaluate`].
-#[cfg(feature = "remote")]
-pub(crate) fn score(
-    options: &EvaluateOptions,
-    dir: &Path,
-    listener: &dyn Listener,
-) -> Result<Summary, AppError> {
-    let set = options.data.open()?;
-    let run = options.score.scorer()?.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?;
-    Ok(run.summary)
 }
 
 /// Where the run goes.
