@@ -5,7 +5,7 @@
 //! unanswered, so that further files can be read, or the rest be written once more.
 
 use crate::error::AppError;
-use crate::evaluate::{EvaluateOptions, Evaluation};
+use crate::evaluate::EvaluateOptions;
 use crate::listener::Listener;
 use std::path::PathBuf;
 
@@ -38,8 +38,10 @@ pub struct WrittenBatch {
 /// What came of reading results.
 #[derive(Debug, Clone)]
 pub struct ImportedBatch {
-    /// The run and its figures.
-    pub evaluation: Evaluation,
+    /// Folder of the run.
+    pub dir: PathBuf,
+    /// Its figures.
+    pub summary: loupe_eval::Summary,
     /// Replies that these files do not have.
     pub without_result: usize,
 }
@@ -73,8 +75,7 @@ pub fn import(
     listener: &dyn Listener,
 ) -> Result<ImportedBatch, AppError> {
     let mut results = loupe_remote::BatchResults::open(results, wire_options(options, requests)?)?;
-    let evaluation = crate::evaluate::evaluate_with(options, &mut results, listener)?;
-    let finished = &evaluation.finished;
+    let (dir, finished) = crate::evaluate::answer(options, &mut results, listener)?;
     if finished.already + finished.answered + finished.failed == 0 {
         return Err(AppError::input(
             "none of these results belongs to this run: the requests that they answer have other words, pictures or settings; give the options that the requests were written with",
@@ -86,7 +87,9 @@ pub fn import(
     if results.unused() > 0 {
         listener.say(&format!("{} results belong to nothing that was asked now", results.unused()));
     }
-    Ok(ImportedBatch { without_result: finished.deferred, evaluation })
+    let summary = crate::evaluate::score(options, &dir, listener)?;
+    let without_result = finished.deferred;
+    Ok(ImportedBatch { dir, summary, without_result })
 }
 
 #[cfg(feature = "remote")]

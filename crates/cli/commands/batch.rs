@@ -89,6 +89,9 @@ impl EndpointArgs {
 }
 
 fn without_model(eval: &eval::Args) -> Result<()> {
+    if eval.has_shard() {
+        bail!("a batch is one run; --rows and --megabytes part its files, so leave --shard out");
+    }
     if eval.has_model() {
         bail!("a batch is answered elsewhere; name its model with --served-name and leave --model out");
     }
@@ -100,7 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         Command::Export(args) => {
             without_model(&args.eval)?;
             let requests = args.endpoint.requests(args.rows, args.megabytes);
-            let written = export(&args.eval.options()?, &requests, &args.requests, out)?;
+            let written = export(&args.eval.options(None)?, &requests, &args.requests, out)?;
             if out.json {
                 out.document(&written)?;
             } else {
@@ -116,14 +119,14 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
         Command::Import(args) => {
             without_model(&args.eval)?;
-            let (options, requests) = (args.eval.options()?, args.endpoint.requests(1, 1));
+            let (options, requests) = (args.eval.options(None)?, args.endpoint.requests(1, 1));
             let done = import(&options, &requests, &args.results, out)?;
-            score::print(out, &done.evaluation.summary, &done.evaluation.dir, options.score.page.is_some())?;
-            score::say_failures(out, &done.evaluation.summary);
+            score::print(out, &done.summary, &done.dir, args.eval.score())?;
+            score::say_failures(out, &done.summary);
             if done.without_result > 0 {
                 out.say(&format!("{} replies have no result in these files", done.without_result));
             }
-            Ok(score::ended(&done.evaluation.summary))
+            Ok(score::ended(&done.summary))
         }
     }
 }

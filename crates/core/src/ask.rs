@@ -261,6 +261,16 @@ impl Reply {
         }
     }
 
+    /// How sure the model was: the probability of the option that it chose, else that of all tokens of the reply
+    /// together; nothing where neither was asked for.
+    pub fn confidence(&self) -> Option<f64> {
+        let sum = |all: &Vec<TokenLogprob>| all.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp();
+        match self.options.as_ref().and_then(OptionScores::best) {
+            Some(best) => Some(best.probability),
+            None => self.logprobs.as_ref().filter(|all| !all.is_empty()).map(sum),
+        }
+    }
+
     /// Boxes among the findings, in order.
     pub fn boxes(&self) -> impl Iterator<Item = (&Finding, Box2<Given>)> {
         self.findings.iter().filter_map(|f| Some((f, f.as_box()?)))

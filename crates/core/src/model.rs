@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// What a loaded model is.
@@ -351,10 +352,21 @@ pub trait ReplySink {
     fn done(&mut self, id: AskId, reply: Result<Reply, ModelError>);
 }
 
+/// What the tokens of a model are.
+pub trait Vocabulary: Send + Sync {
+    /// The bytes that a token stands for, which need not be whole characters; nothing for a token that there is not.
+    fn bytes(&self, id: u32) -> Option<Vec<u8>>;
+}
+
 /// A model that answers questions about pictures.
 pub trait VisionLanguageModel: Send {
     /// What it is.
     fn info(&self) -> &ModelInfo;
+
+    /// What its tokens are, where it can tell.
+    fn vocabulary(&self) -> Option<Arc<dyn Vocabulary>> {
+        None
+    }
 
     /// Answers everything that `asks` has, in whatever order it is done. One bad ask does not spoil the
     /// others, and a reply does not depend on its company (1e-5 of the logits in f32). Prompts that begin

@@ -10,18 +10,21 @@ use crate::made_by::{FORMAT, MadeBy};
 use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
 use crate::resume::{Allowed, enter};
+use crate::rows::{PANICKED, sample};
 use crate::sample_line::SampleLine;
+use crate::select::select;
 use crate::session::Session;
+use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::ask::Sampling;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Spot, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Turn, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -65,9 +68,6 @@ pub struct Finished {
     /// What this call took.
     pub effort: Effort,
 }
-
-/// Why an item has no reply after a panic.
-const PANICKED: &str = "the program failed on this item in a way that it should not; please report it";
 
 /// A reply to make: which item, and where its images stand in the order of work.
 #[derive(Debug, Clone, Copy)]
@@ -121,18 +121,23 @@ pub fn run(
         samples_sha256: String::new(),
         model: answerer.model().clone(),
         strategy: answerer.strategy(),
-        prompt: serde_json::to_value(&plan.template).unwrap_or(Value::Null),
+        prompt: prompt_record(plan),
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
         settings: plan.settings.clone(),
         image_limits: plan.image_limits,
         notes: answerer.model().notes().iter().chain(&plan.notes).cloned().collect(),
+        shard: plan.shard.map(|shard| ShardRecord { shard, whole: WholeSamples::default() }),
         data_root: dataset.root().and_then(|root| std::path::absolute(root).ok()),
         sessions: Vec::new(),
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?
-        .inspect(|line| order.add(line))
+    let mut lines = select(dataset, &plan.selection)?
+        .inspect(|line| {
+            if plan.shard.is_none_or(|shard| shard.holds(line)) {
+                order.add(line);
+            }
+        })
         .map(|line| if plan.hide_names { without_places(&line) } else { line });
     let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
     let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
@@ -151,7 +156,7 @@ pub fn run(
     progress.started(finished.total, finished.already);
     let at_work = !todo.is_empty();
     if at_work {
-        folder.made_by.sessions.push(Session::begin(&plan.invocation));
+        folder.made_by.sessions.push(Session::begin(&plan.invocation, plan.shard));
         folder.write()?;
     }
     let ledger = RefCell::new(Ledger {
@@ -237,47 +242,6 @@ fn fill(
     ledger.borrow_mut().settle();
 }
 
-/// The samples that take part, in dataset order; one at a time, as images may be in memory.
-fn select<'a>(
-    dataset: &'a dyn Dataset,
-    plan: &'a Plan,
-) -> Result<impl Iterator<Item = SampleLine> + 'a, RunError> {
-    let wanted: BTreeSet<&str> = plan.selection.ids.iter().map(String::as_str).collect();
-    if !wanted.is_empty() {
-        let mut unknown = wanted.clone();
-        for row in 0..dataset.len() {
-            if let Ok(sample) = dataset.get(row) {
-                unknown.remove(sample.id.as_str());
-            }
-        }
-        if let Some(first) = unknown.first() {
-            return Err(RunError::Empty(format!(
-                "no sample has the id {first:?} ({} of the ids are unknown)",
-                unknown.len()
-            )));
-        }
-    }
-    let all = (0..dataset.len()).map(|row| match sample(dataset, row) {
-        Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
-        Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
-    });
-    let chosen = all.filter(move |line| {
-        wanted.is_empty() || line.sample.as_ref().is_some_and(|s| wanted.contains(s.id.as_str()))
-    });
-    Ok(chosen.take(plan.selection.limit.unwrap_or(usize::MAX)))
-}
-
-/// A row of the dataset; one that its reader panics at is an error like another.
-fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
-    caught(|| dataset.get(row)).unwrap_or_else(|| {
-        Err(DataError::Row {
-            file: dataset.info().name.clone(),
-            at: Spot::Row(row + 1),
-            problem: PANICKED.to_owned(),
-        })
-    })
-}
-
 /// The order of work: samples that share their first image side by side, in order of first appearance.
 #[derive(Default)]
 struct Order {
@@ -336,13 +300,25 @@ fn prepare(
                 Some(Ok(shown)) => {
                     let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
                     let id = sample.id.clone();
-                    let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
-                    Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+                    let limits = limits(&plan.limits, unit.rollout);
+                    let ask = plan.template.ask(&sample, shown, limits, &plan.examples.shown);
+                    let work = ask.map(|ask| Box::new(Work { sample, ask }));
+                    Ready { unit: *unit, id, work, pictures: records }
                 }
             },
         });
     }
     out
+}
+
+/// The template with its words, and the examples, where there are any.
+fn prompt_record(plan: &Plan) -> Value {
+    let mut prompt = serde_json::to_value(&plan.template).unwrap_or(Value::Null);
+    if let (Value::Object(fields), false) = (&mut prompt, plan.examples.shown.is_empty()) {
+        let examples = serde_json::to_value(&plan.examples.record).unwrap_or(Value::Null);
+        fields.insert("examples".to_owned(), examples);
+    }
+    prompt
 }
 
 /// Each rollout draws from its own seed, whatever batch it falls into.
@@ -376,6 +352,7 @@ struct Asked {
     unit: Unit,
     id: String,
     pictures: Vec<PictureRecord>,
+    prompt: Vec<Turn>,
     company: bool,
 }
 
@@ -395,7 +372,9 @@ impl Ledger<'_> {
 
     /// Gives a prompt out, or records why it cannot be.
     fn take(&mut self, ready: Ready) -> Option<(u64, Box<Work>)> {
-        let mut asked = Asked { unit: ready.unit, id: ready.id, pictures: ready.pictures, company: false };
+        let (unit, id, pictures) = (ready.unit, ready.id, ready.pictures);
+        let prompt = ready.work.as_ref().map(|work| work.ask.turns.clone()).unwrap_or_default();
+        let mut asked = Asked { unit, id, pictures, prompt, company: false };
         match ready.work {
             Err(failure) => {
                 self.record(asked, Answer::single(Err(failure)));
@@ -445,9 +424,11 @@ impl Ledger<'_> {
             self.finished.effort.add(&reply.counts);
         }
         let failed = matches!(outcome, Outcome::Failed(_));
-        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
-        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures };
+        // Rounds have their own prompts on record, and segmenters are asked no words.
+        let prompt = if answer.record.is_single() { asked.prompt } else { Vec::new() };
+        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
+        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures, prompt };
         match self.log.append(&line) {
             Err(error) => self.error = Some(error),
             Ok(()) => {

@@ -7,7 +7,10 @@ mod former;
 mod hidden;
 mod kill;
 mod record;
+mod report_prompt;
 mod resume;
+mod selection;
+mod shards;
 mod templates;
 
 use loupe_core::sample::Outcome;
