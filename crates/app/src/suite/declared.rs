@@ -125,7 +125,8 @@ impl Suite {
         suite.check().map_err(|why| AppError::input(format!("{}: {why}", file.display())))?;
         let beside = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let stem = file.file_stem().unwrap_or(file.as_os_str());
-        suite.output = Some(beside.join(suite.output.unwrap_or_else(|| Path::new("runs").join(stem))));
+        let output = suite.output.take().unwrap_or_else(|| Path::new("runs").join(stem));
+        suite.output = Some(beside.join(output));
         for model in &mut suite.models {
             for path in [&mut model.folder, &mut model.adapter].into_iter().flatten() {
                 *path = beside.join(&*path);

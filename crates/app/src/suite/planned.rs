@@ -2,7 +2,7 @@
 
 use super::declared::{Suite, SuiteModel, SuiteSet, SuiteTemplate};
 use crate::error::AppError;
-use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection};
+use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection, TagValue};
 use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
 use crate::score::ScoreOptions;
 use loupe_core::{GenerationLimits, Sampling};
@@ -85,7 +85,7 @@ impl SuiteOptions {
         seed: u64,
     ) -> Result<Planned, AppError> {
         let suite = &self.suite;
-        let tags = set.tags.iter().map(|words| words.parse()).collect::<Result<_, String>>();
+        let tags = set.tags.iter().map(|words| words.parse()).collect::<Result<Vec<TagValue>, String>>();
         let sampling = match suite.temperature > 0.0 {
             true => Sampling::Random { temperature: suite.temperature, top_k: 0, top_p: 1.0, seed },
             false => Sampling::Greedy,
