@@ -17,6 +17,7 @@ use loupe_report::{EncodeError, PageError};
 use loupe_rethink::RethinkError;
 use loupe_run::templates::UnknownTemplate;
 use loupe_run::{RunError, ShardError};
+use loupe_study::StudyError;
 use thiserror::Error;
 
 /// Why a command could not do its work. What goes wrong with one item of many is not an error but on record as
@@ -124,6 +125,9 @@ pub enum AppError {
     /// Findings that could not be written in a format of other tools.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A reader study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
     /// A picture that could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -152,11 +156,13 @@ impl AppError {
         }
     }
 
-    /// May the same command do its work another time, when memory is free or another process is done?
+    /// May the same command do its work another time, when memory is free, another process is done, or a server is back?
     pub fn may_pass(&self) -> bool {
         match self.reason() {
             Self::Run(RunError::Busy { .. }) => true,
-            Self::Model(error) => error.retry() == Retry::May,
+            Self::Run(RunError::Unreachable { passes, .. }) => *passes,
+            Self::Model(error) => error.retry() != Retry::Never,
+            Self::Rethink(RethinkError::NoReply { failure, .. }) => failure.retry == Retry::Away,
             // Of a device whose memory others hold.
             Self::Load(LoadError::Compute(_)) => true,
             _ => false,

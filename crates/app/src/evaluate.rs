@@ -109,7 +109,11 @@ pub struct Evaluation {
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
     let checked = options.checked()?;
-    answer(options, checked, &mut OpenRespondent::open(options)?, listener)
+    listener.begin(0);
+    listener.note("loading the model");
+    let opened = OpenRespondent::open(options);
+    listener.end();
+    evaluated(options, checked, &mut opened?, listener)
 }
 
 /// The same with a model that is loaded already.
@@ -118,7 +122,7 @@ pub(crate) fn evaluate_by(
     model: &mut OpenRespondent,
     listener: &dyn Listener,
 ) -> Result<Evaluation, AppError> {
-    answer(options, options.checked()?, model, listener)
+    evaluated(options, options.checked()?, model, listener)
 }
 
 /// What an evaluation needs beside a model.
@@ -129,26 +133,79 @@ struct Checked {
     examples_from: Option<Box<dyn Dataset>>,
 }
 
-fn answer(
+fn evaluated(
     options: &EvaluateOptions,
     checked: Checked,
     model: &mut OpenRespondent,
     listener: &dyn Listener,
 ) -> Result<Evaluation, AppError> {
-    let examples = options.draw_examples(&checked)?;
-    let Checked { template, set, .. } = checked;
     let scorer = options.score.scorer()?;
     let respondent = model.respondent();
-    let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
-    respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, respondent.info());
+    let task = task(options, plan, &dir, set, respondent.info(), listener);
+    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    let failures = RunFolder::open_any(&dir)?.failures()?;
+    Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
+}
+
+/// Runs, or resumes, with this model and does not score; the folder of the run, and how it ended.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn answer(
+    options: &EvaluateOptions,
+    model: &mut dyn VisionLanguageModel,
+    listener: &dyn Listener,
+) -> Result<(PathBuf, Finished), AppError> {
+    let checked = options.checked()?;
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, model.info());
+    let task = task(options, plan, &dir, set, model.info(), listener);
+    let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
+    Ok((dir, finished))
+}
+
+/// Scores the run in `dir`.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn score(
+    options: &EvaluateOptions,
+    dir: &Path,
+    listener: &dyn Listener,
+) -> Result<Summary, AppError> {
+    let set = options.data.open()?;
+    let run = options.score.scorer()?.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?;
+    Ok(run.summary)
+}
+
+/// Where the run goes.
+fn folder(options: &EvaluateOptions, set: &dyn Dataset, model: &ModelInfo) -> PathBuf {
     let info = set.info();
-    let dir = options.output.clone().unwrap_or_else(|| {
+    options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
         let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
         let shard = options.shard.map_or_else(String::new, |s| format!(".{}-of-{}", s.index, s.count));
-        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, respondent.info().name))
-    });
-    let mut plan = Plan { examples, ..Plan::new(template) };
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, model.name))
+    })
+}
+
+/// The run that `options` describe, answered by this model; the plan says how samples become prompts.
+fn task<'a>(
+    options: &'a EvaluateOptions,
+    mut plan: Plan,
+    dir: &'a Path,
+    set: &'a dyn Dataset,
+    model: &ModelInfo,
+    listener: &dyn Listener,
+) -> RunTask<'a> {
+    let notes: Vec<String> = options.model.note(model, set.root()).into_iter().collect();
+    model.notes().iter().chain(&notes).for_each(|note| listener.say(note));
     plan.limits = options.limits.clone();
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
@@ -158,21 +215,11 @@ fn answer(
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
     plan.shard = options.shard;
-    plan.settings = settings(options, respondent.info());
+    plan.settings = settings(options, model);
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    let task = RunTask {
-        dir: &dir,
-        plan,
-        set: set.as_ref(),
-        probe: options.probe,
-        seed: options.seed,
-        images: &options.images,
-    };
-    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
-    let failures = RunFolder::open_any(&dir)?.failures()?;
-    Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
+    RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images }
 }
 
 impl EvaluateOptions {
@@ -206,6 +253,11 @@ impl EvaluateOptions {
             .step(|| format!("the prompt template {} could not be read", path.display()))?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         PromptTemplate::own(&name, &text).map_err(|why| AppError::input(format!("{}: {why}", path.display())))
+    }
+
+    /// A plan with its prompts.
+    fn plan(&self, checked: &Checked) -> Result<Plan, AppError> {
+        Ok(Plan { examples: self.draw_examples(checked)?, ..Plan::new(checked.template.clone()) })
     }
 
     /// Examples about none of the pictures or patients that are asked about.
@@ -251,6 +303,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         })
     };
     settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
+    if let Some(bytes) = options.model.server.picture_bytes {
+        settings.insert("picture-bytes".to_owned(), Setting { value: bytes.into(), given: true });
+    }
     if options.model.load.pan_and_scan {
         settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
     }
@@ -344,6 +399,20 @@ pub struct RunTask<'a> {
     pub images: &'a ImageOptions,
 }
 
+impl RunTask<'_> {
+    /// Does something with the set and the loader as the model sees them, with a probe's other pictures.
+    fn seen<T>(&self, work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T) -> T {
+        let plain = self.images.loader();
+        match self.probe {
+            Some(probe) => work(
+                &ProbedSet::new(self.set, probe, self.seed),
+                &ProbedLoader { of: &plain, probe, seed: self.seed },
+            ),
+            None => work(self.set, &plain),
+        }
+    }
+}
+
 /// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
 /// loader and answerer come together. A run that was stopped, and a part of one, is not scored.
 ///
@@ -355,14 +424,24 @@ pub fn run_and_score(
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
 ) -> Result<(Finished, Option<ScoredRun>), AppError> {
+    task.seen(|set, loader| {
+        let finished = run(task, respondent, set, loader, listener)?;
+        if finished.stopped || task.plan.shard.is_some() {
+            return Ok((finished, None));
+        }
+        Ok((finished, Some(scorer.score(task.dir, Some(set), loader, listener)?)))
+    })
+}
+
+/// Answers what the run has not answered yet.
+fn run(
+    task: &RunTask<'_>,
+    respondent: Respondent<'_>,
+    set: &dyn Dataset,
+    loader: &dyn MediaLoader,
+    listener: &dyn Listener,
+) -> Result<Finished, AppError> {
     let plain = task.images.loader();
-    let probed = task.probe.map(|probe| {
-        (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
-    });
-    let (set, loader): (&dyn Dataset, &dyn MediaLoader) = match &probed {
-        Some((set, loader)) => (set, loader),
-        None => (task.set, &plain),
-    };
     let (mut direct, mut rethink, mut segment);
     let answerer: &mut dyn Answerer = match respondent {
         Respondent::Model(model) => {
@@ -388,13 +467,9 @@ pub fn run_and_score(
     let mut progress = RunProgress::new(listener);
     let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress);
     listener.may_be_stopped(false);
+    // Also where it ended early, so that what is said about it does not stand behind a bar.
     listener.end();
     let finished = finished.step(|| format!("the run in {} could not be done", task.dir.display()))?;
     // What came after the last prompt was given out counts too.
-    let stopped = finished.stopped || !listener.go_on();
-    if stopped || task.plan.shard.is_some() {
-        return Ok((Finished { stopped, ..finished }, None));
-    }
-    let run = scorer.score(task.dir, Some(set), loader, listener)?;
-    Ok((finished, Some(run)))
+    Ok(Finished { stopped: finished.stopped || !listener.go_on(), ..finished })
 }

@@ -1,4 +1,4 @@
-//! `loupe eval --data SET=DIR --model DIR`
+//! `loupe eval --data SET=DIR --model DIR|URL`
 
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
@@ -158,6 +158,21 @@ fn simulated(name: &str) -> Result<Simulated, String> {
 }
 
 impl Args {
+    /// Is a model named?
+    pub(crate) fn has_model(&self) -> bool {
+        self.model.model.is_some()
+    }
+
+    /// How it is scored.
+    pub(crate) fn score(&self) -> &ScoreArgs {
+        &self.score
+    }
+
+    /// Is a part of a run asked for?
+    pub(crate) fn has_shard(&self) -> bool {
+        self.shard.is_some()
+    }
+
     /// The part of the run, and where it was read.
     fn shard(&self) -> Result<(Option<Shard>, Option<String>)> {
         Ok(match self.shard {
@@ -175,7 +190,8 @@ impl Args {
         })
     }
 
-    fn options(&self, shard: Option<Shard>) -> Result<EvaluateOptions> {
+    /// As a plain option; `shard` for a part of the run.
+    pub(crate) fn options(&self, shard: Option<Shard>) -> Result<EvaluateOptions> {
         let way = match (self.segment, self.rethink.options(self.limits.seed)) {
             (Some(prompt), _) => AnswerWay::Segment(prompt),
             (None, Some(rethink)) => AnswerWay::Rethink(rethink),
@@ -224,7 +240,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
     let Some(summary) = &done.summary else { return unscored(out, &done, shard) };
-    score::print(out, summary, &done.dir, options.score.page.is_some())?;
+    score::print(out, summary, &done.dir, &args.score)?;
     score::say_failures(out, summary);
     Ok(score::ended(summary))
 }

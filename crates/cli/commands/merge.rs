@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         true => out.say(&format!("{shards}, {replies}: merged before, all as it was")),
         false => out.say(&format!("{shards} merged: {replies}")),
     }
-    score::print(out, &run.summary, &args.output, options.page.is_some())?;
+    score::print(out, &run.summary, &args.output, &args.score)?;
     score::say_failures(out, &run.summary);
     Ok(score::ended(&run.summary))
 }

@@ -118,6 +118,20 @@ pub enum RunError {
         /// What is wrong.
         problem: String,
     },
+    /// Nobody answers any more: a server is down, a key is refused, a budget is used up.
+    #[error(
+        "{reason}. {recorded} of {total} replies are on record and nothing is lost: the same command goes on with the rest"
+    )]
+    Unreachable {
+        /// Why.
+        reason: String,
+        /// May the same command go through later without anybody changing anything?
+        passes: bool,
+        /// Replies and failures on record.
+        recorded: usize,
+        /// Replies of the complete run.
+        total: usize,
+    },
     /// The model cannot run at all.
     #[error("the model failed before it answered anything, in a way that it should not; please report it")]
     Panicked,

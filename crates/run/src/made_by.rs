@@ -96,6 +96,10 @@ impl MadeBy {
             if let Some(part) = &mut made_by.shard {
                 part.whole = WholeSamples::default();
             }
+            // A server moves from one machine to another; what it is stands beside its address.
+            if let Provenance::Served { url, .. } = &mut made_by.model.from {
+                url.clear();
+            }
             if extend {
                 made_by.selection = Selection::default();
             }

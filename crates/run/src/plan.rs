@@ -1,13 +1,56 @@
 //! What is to be run.
 
-use crate::examples::Examples;
+use crate::examples::{Example, Examples};
+use crate::report_prompt::ReportTemplate;
 use crate::session::Invocation;
 use crate::shard::Shard;
 use crate::templates::PromptTemplate;
-use loupe_core::{DecodeLimits, GenerationLimits};
+use loupe_core::{Ask, DecodeLimits, Failure, GenerationLimits, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
+
+/// How samples become prompts; run.json keeps it with its words.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Template {
+    /// Of questions.
+    Question(PromptTemplate),
+    /// Of reports on studies.
+    Report(ReportTemplate),
+}
+
+impl Template {
+    /// The prompt for `sample` with its pictures decoded.
+    ///
+    /// # Errors
+    /// When the template needs what the sample does not have.
+    pub fn ask(
+        &self,
+        sample: &Sample,
+        pictures: Vec<Arc<Picture>>,
+        limits: GenerationLimits,
+        examples: &[Example],
+    ) -> Result<Ask, Failure> {
+        match self {
+            Self::Question(template) => template.ask(sample, pictures, limits, examples),
+            Self::Report(template) => template.ask(sample, pictures, limits),
+        }
+    }
+}
+
+impl From<PromptTemplate> for Template {
+    fn from(template: PromptTemplate) -> Self {
+        Self::Question(template)
+    }
+}
+
+impl From<ReportTemplate> for Template {
+    fn from(template: ReportTemplate) -> Self {
+        Self::Report(template)
+    }
+}
 
 /// Which samples of the dataset take part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +114,7 @@ pub struct Setting {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
-    pub template: PromptTemplate,
+    pub template: Template,
     /// Questions with their answers, shown before each question.
     pub examples: Examples,
     /// Bounds and choices of generation.
@@ -108,9 +151,9 @@ pub struct Plan {
 
 impl Plan {
     /// One greedy reply to every sample with this template.
-    pub fn new(template: PromptTemplate) -> Self {
+    pub fn new(template: impl Into<Template>) -> Self {
         Self {
-            template,
+            template: template.into(),
             examples: Examples::default(),
             limits: GenerationLimits::default(),
             selection: Selection::default(),

@@ -122,8 +122,8 @@ fn host() -> String {
     kernel.or_else(variable).unwrap_or_default().trim().to_owned()
 }
 
-/// `2026-01-31T09:05:00Z`.
-fn utc(time: SystemTime) -> String {
+/// A time in UTC as records have it: `2026-01-31T09:05:00Z`.
+pub fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days are counted from 1 March of year 0 in eras of 400 years, so that leap days come last in their year.

@@ -61,6 +61,8 @@ pub struct Finished {
     pub unreadable: usize,
     /// Numbers, from 1, of damaged lines of replies.jsonl, whose items were asked again.
     pub damaged: Vec<usize>,
+    /// Items that were handed over to be answered another time; nothing of them is on record.
+    pub deferred: usize,
     /// Ended early because [`Progress::go_on`] said so.
     pub stopped: bool,
     /// What this call took.
@@ -164,6 +166,7 @@ pub fn run(
         asked: HashMap::new(),
         next: 0,
         error: None,
+        ended: None,
         alone: Vec::new(),
         first: true,
     });
@@ -177,13 +180,19 @@ pub fn run(
         std::mem::take(&mut ledger.alone)
     };
     fill(again, plan, dataset, answerer, loader, &ledger);
-    let Ledger { error, mut finished, .. } = ledger.into_inner();
+    let Ledger { error, ended, mut finished, .. } = ledger.into_inner();
     finished.effort.seconds = began.elapsed().as_secs_f64();
     if let Some(session) = folder.made_by.sessions.last_mut().filter(|_| at_work) {
         session.end(finished.answered, finished.failed);
         folder.write()?;
     }
-    match error {
+    let unreachable = ended.map(|failure| RunError::Unreachable {
+        reason: failure.reason,
+        passes: failure.retry == Retry::Away,
+        recorded: finished.already + finished.answered + finished.failed,
+        total: finished.total,
+    });
+    match error.or(unreachable) {
         Some(error) => Err(error),
         None => Ok(finished),
     }
@@ -198,7 +207,7 @@ fn fill(
     loader: &dyn MediaLoader,
     ledger: &RefCell<Ledger<'_>>,
 ) {
-    if todo.is_empty() || ledger.borrow().error.is_some() {
+    if todo.is_empty() || !ledger.borrow().is_open() {
         return;
     }
     let ahead = plan.decode_ahead.max(1);
@@ -331,6 +340,8 @@ struct Ledger<'a> {
     next: u64,
     /// The folder could not be written: nothing more is asked.
     error: Option<RunError>,
+    /// Nobody answers any more, whatever is asked: what is under way is finished and recorded.
+    ended: Option<Failure>,
     /// Units that failed in company.
     alone: Vec<Unit>,
     /// Is this the first try, in company?
@@ -348,7 +359,7 @@ struct Asked {
 impl Ledger<'_> {
     /// May anything more be given out? Whoever has said no is not asked again.
     fn is_open(&self) -> bool {
-        self.error.is_none() && !self.finished.stopped
+        self.error.is_none() && self.ended.is_none() && !self.finished.stopped
     }
 
     /// Asked before every prompt.
@@ -392,6 +403,11 @@ impl Ledger<'_> {
             Err(failure) if failure.retry == Retry::May && asked.company && self.first => {
                 self.alone.push(asked.unit);
             }
+            // Says nothing about the item, which is asked again when the run goes on.
+            Err(failure) if !failure.retry.is_final() => match failure.retry {
+                Retry::Later => self.finished.deferred += 1,
+                _ => drop(self.ended.get_or_insert_with(|| failure.clone())),
+            },
             _ => self.record(asked, answer),
         }
     }

@@ -37,6 +37,7 @@ mod pmc_vqa;
 mod pubmedqa;
 mod rad_restruct;
 mod radfact;
+mod rexrank;
 mod rexvqa;
 mod sa_med2d;
 mod slake;
@@ -48,6 +49,7 @@ mod vqa_med_2019;
 mod vqa_med_2020;
 mod vqa_med_2021;
 mod vqa_rad;
+mod worklist;
 
 /// Every set that can be opened, in the order of `loupe list datasets`.
 pub static SETS: Registry<&SetEntry> = Registry {
@@ -89,6 +91,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("rad_restruct", &[&rad_restruct::ENTRY]),
         ("radfact", &[&radfact::ENTRY]),
         ("rexvqa", &[&rexvqa::ENTRY]),
+        ("rexrank", &[&rexrank::ENTRY]),
         ("sa_med2d", &[&sa_med2d::ENTRY]),
         ("slake", &[&slake::ENTRY]),
         ("slake_boxes", &[&slake_boxes::ENTRY]),
@@ -99,6 +102,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("vqa_med_2020", &[&vqa_med_2020::ENTRY]),
         ("vqa_med_2021", &[&vqa_med_2021::ENTRY]),
         ("vqa_rad", &[&vqa_rad::ENTRY]),
+        ("worklist", &[&worklist::ENTRY]),
     ],
 };
 

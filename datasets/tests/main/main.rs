@@ -21,6 +21,7 @@ mod segmentation;
 mod short_answers;
 mod text_sets;
 mod volumes;
+mod worklists;
 #[cfg(feature = "parquet")]
 mod write_parquet;
 

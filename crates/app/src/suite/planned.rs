@@ -5,6 +5,7 @@ use crate::error::AppError;
 use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection, TagValue};
 use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
 use crate::score::ScoreOptions;
+use crate::served::ServerOptions;
 use loupe_core::{GenerationLimits, Sampling};
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,7 @@ impl SuiteOptions {
             },
             model: ModelOptions {
                 folder: model.folder.clone(),
+                server: ServerOptions::default(),
                 load: LoadOptions { adapter: model.adapter.clone(), ..self.load.clone() },
             },
             way: AnswerWay::Direct,

@@ -345,7 +345,9 @@ fn reasons_of_failures_are_counted_together_and_said() {
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(reasons.contains(&(2, "image file not found")), "{reasons:?}");
     assert!(reasons.iter().any(|(n, why)| *n == 2 && why.contains("9 tokens")), "{reasons:?}");
-    let table = loupe_app::score::terminal(&summary);
+    let shown =
+        loupe_app::score::Shown { all_subgroups: false, format: loupe_core::table::Format::Within(100) };
+    let table = loupe_app::score::terminal(&summary, shown);
     assert!(table.contains("image file not found") && table.contains("--retry-failed asks 2"), "{table}");
 }
 
