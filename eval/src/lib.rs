@@ -39,6 +39,7 @@
 
 pub mod baselines;
 pub mod compare;
+pub mod confusion;
 mod failures;
 mod figures;
 pub mod grounding;

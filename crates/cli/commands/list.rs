@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|report-templates|metrics|protocols|dialects|recipes|exporters|windows`
+//! `loupe list models|datasets|profiles|prompts|report-templates|metrics|protocols|dialects|recipes|exporters|windows|packs`
 
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
@@ -29,6 +29,7 @@ enum KindName {
     Recipes,
     Exporters,
     Windows,
+    Packs,
 }
 
 impl From<KindName> for ListKind {
@@ -45,6 +46,7 @@ impl From<KindName> for ListKind {
             KindName::Recipes => Self::Recipes,
             KindName::Exporters => Self::Exporters,
             KindName::Windows => Self::Windows,
+            KindName::Packs => Self::Packs,
         }
     }
 }

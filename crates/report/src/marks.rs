@@ -2,7 +2,7 @@
 
 use crate::overlay::Drawing;
 use loupe_core::geometry::{Lps, norm};
-use loupe_core::{Picture, Point2};
+use loupe_core::{Box2, Picture, Point2};
 
 /// What is drawn beside the findings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,21 +32,34 @@ pub fn marks(picture: &Picture, marks: Marks) -> Vec<Drawing> {
 }
 
 fn letters(picture: &Picture) -> Vec<Drawing> {
+    let places = [(0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)];
+    let words = |(words, (across, down)): (Option<String>, (f64, f64))| {
+        Some(Drawing::Words { words: words?, across, down })
+    };
+    named_sides(picture).into_iter().zip(places).filter_map(words).collect()
+}
+
+/// The patient's directions at the left, right, upper and lower edge.
+pub(crate) fn named_sides(picture: &Picture) -> [Option<String>; 4] {
     let (w, h) = (picture.width() as f64, picture.height() as f64);
     let at = |x: f64, y: f64| picture.origin.lps_of(Point2::new(x, y));
     let way = |a: Option<Lps>, b: Option<Lps>| {
         let (a, b) = (a?, b?);
         named([0, 1, 2].map(|n| b[n] - a[n]))
     };
-    let right = way(at(0.0, h / 2.0), at(w, h / 2.0));
-    let left = way(at(w, h / 2.0), at(0.0, h / 2.0));
-    let down = way(at(w / 2.0, 0.0), at(w / 2.0, h));
-    let up = way(at(w / 2.0, h), at(w / 2.0, 0.0));
-    let places = [(left, 0.0, 0.5), (right, 1.0, 0.5), (up, 0.5, 0.0), (down, 0.5, 1.0)];
-    let words = |(words, x, y): (Option<String>, f64, f64)| {
-        Some(Drawing::Words { words: words?, across: x, down: y })
-    };
-    places.into_iter().filter_map(words).collect()
+    let [west, east] = [at(0.0, h / 2.0), at(w, h / 2.0)];
+    let [north, south] = [at(w / 2.0, 0.0), at(w / 2.0, h)];
+    [way(east, west), way(west, east), way(south, north), way(north, south)]
+}
+
+/// Size of a pixel of the picture to the right and down in mm, where the source's size holds for all of it.
+pub(crate) fn pixel_mm(picture: &Picture) -> Option<[f64; 2]> {
+    let origin = &picture.origin;
+    let whole = Box2::new(0.0, 0.0, picture.width() as f64, picture.height() as f64);
+    let [x, y] = origin.spacing_mm_within(origin.source_from_self.boxed(whole).xyxy())?;
+    let [[a, b, _], [c, d, _]] = origin.source_from_self.m;
+    let size = [(a * x).hypot(c * y), (b * x).hypot(d * y)];
+    size.iter().all(|mm| mm.is_finite() && *mm > 0.0).then_some(size)
 }
 
 /// The letters of a direction in the patient, the main one first.

@@ -1,11 +1,14 @@
 //! What is to be run.
 
+use crate::examples::{Example, Examples};
 use crate::report_prompt::ReportTemplate;
 use crate::session::Invocation;
+use crate::shard::Shard;
 use crate::templates::PromptTemplate;
 use loupe_core::{Ask, DecodeLimits, Failure, GenerationLimits, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// How samples become prompts; run.json keeps it with its words.
@@ -28,9 +31,10 @@ impl Template {
         sample: &Sample,
         pictures: Vec<Arc<Picture>>,
         limits: GenerationLimits,
+        examples: &[Example],
     ) -> Result<Ask, Failure> {
         match self {
-            Self::Question(template) => Ok(template.ask(sample, pictures, limits)),
+            Self::Question(template) => template.ask(sample, pictures, limits, examples),
             Self::Report(template) => template.ask(sample, pictures, limits),
         }
     }
@@ -56,6 +60,44 @@ pub struct Selection {
     /// Only these, in dataset order; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// Only those with these tags: of each tag that is named, one of the values. All when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<TagValue>,
+    /// Only so many of those, drawn at random; before `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Draw>,
+}
+
+/// A tag with a value that samples may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagValue {
+    /// Name of the tag.
+    pub tag: String,
+    /// Its value, to the letter.
+    pub value: String,
+}
+
+impl FromStr for TagValue {
+    type Err = String;
+
+    /// From `tag=value`.
+    fn from_str(words: &str) -> Result<Self, String> {
+        match words.split_once('=') {
+            Some((tag, value)) if !tag.is_empty() => {
+                Ok(Self { tag: tag.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(format!("{words:?} is not of the form tag=value, such as organ=CHEST")),
+        }
+    }
+}
+
+/// Some of many, drawn at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// How many.
+    pub n: usize,
+    /// Seed: the same one draws the same, and more of it holds less of it.
+    pub seed: u64,
 }
 
 /// An argument of the command for the record.
@@ -73,6 +115,8 @@ pub struct Setting {
 pub struct Plan {
     /// How samples become prompts.
     pub template: Template,
+    /// Questions with their answers, shown before each question.
+    pub examples: Examples,
     /// Bounds and choices of generation.
     pub limits: GenerationLimits,
     /// Which samples.
@@ -93,6 +137,8 @@ pub struct Plan {
     /// Names of files and folders stay out of the run folder: images are called by sample and number, and where they lie is not
     /// said. Whoever opens the folder needs the dataset to see them.
     pub hide_names: bool,
+    /// Only the samples of this part of the run; `selection` chooses before.
+    pub shard: Option<Shard>,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
@@ -108,6 +154,7 @@ impl Plan {
     pub fn new(template: impl Into<Template>) -> Self {
         Self {
             template: template.into(),
+            examples: Examples::default(),
             limits: GenerationLimits::default(),
             selection: Selection::default(),
             rollouts: 1,
@@ -117,6 +164,7 @@ impl Plan {
             picture_bytes: 1 << 30,
             retry_failed: false,
             hide_names: false,
+            shard: None,
             extend: false,
             image_limits: None,
             notes: Vec::new(),

@@ -19,6 +19,7 @@ mod replies;
 mod reports;
 mod segmentation;
 mod short_answers;
+mod text_sets;
 mod volumes;
 mod worklists;
 #[cfg(feature = "parquet")]

@@ -9,7 +9,6 @@ pub mod export;
 pub mod files;
 pub mod format;
 mod frames;
-pub mod functional;
 pub mod geometry;
 mod image;
 pub mod inspect;
@@ -29,3 +28,5 @@ pub use image::{Image, modality_of};
 
 /// De-identification of data sets, which [`export`] does for files.
 pub use loupe_dicom::deid;
+/// Attributes by frame.
+pub use loupe_dicom::functional;

@@ -9,7 +9,9 @@ pub(super) const NOTICE: &str = "Written by a model and checked by nobody.";
 /// The report as text.
 pub fn plain_text(report: &StudyReport) -> String {
     let mut out = format!("STUDY {}\n{NOTICE}\n\n", report.study_id);
-    context(report, |name, text| drop(write!(out, "{}:\n{text}\n\n", name.to_uppercase())));
+    context(report, |name, text| {
+        let _ = write!(out, "{}:\n{text}\n\n", name.to_uppercase());
+    });
     out.push_str(&match report.status {
         StudyStatus::Ok => report.text(),
         _ => format!("NO REPORT: {}", report.reason.as_deref().unwrap_or("not asked yet")),
@@ -21,7 +23,9 @@ pub fn plain_text(report: &StudyReport) -> String {
 /// The report as Markdown, with what is suspicious and what made it.
 pub fn markdown(report: &StudyReport) -> String {
     let mut out = format!("# Study {}\n\n*{NOTICE}*\n\n", escaped(&report.study_id));
-    context(report, |name, text| drop(write!(out, "**{name}:** {}\n\n", escaped(text))));
+    context(report, |name, text| {
+        let _ = write!(out, "**{name}:** {}\n\n", escaped(text));
+    });
     if report.status != StudyStatus::Ok {
         let _ =
             writeln!(out, "No report: {}\n", escaped(report.reason.as_deref().unwrap_or("not asked yet")));
