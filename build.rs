@@ -1,4 +1,4 @@
-//! Puts the commit that the program is built from into its version: asked from git where the source lies in a
+//! Puts the commit that the program is built from, and its features, into its version: the commit is asked from git where the source lies in a
 //! repository, read from the file that `cargo package` writes where it does not. Nothing is fetched.
 
 use std::path::Path;
@@ -8,6 +8,17 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let commit = from_git().or_else(from_package).unwrap_or_else(|| "built outside git".to_owned());
     println!("cargo::rustc-env=LOUPE_COMMIT={commit}");
+    println!("cargo::rustc-env=LOUPE_FEATURES={}", features());
+}
+
+/// The features that cargo builds with, as it tells build scripts, `default` aside.
+fn features() -> String {
+    let mut names: Vec<String> = std::env::vars()
+        .filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_lowercase().replace('_', "-")))
+        .filter(|name| name != "default")
+        .collect();
+    names.sort();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// What git says to these words.

@@ -2,8 +2,9 @@
 
 use loupe_app::evaluate::Invocation;
 
-/// Version and commit, as `loupe --version` prints them.
-pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("LOUPE_COMMIT"), ")");
+/// Version, commit and what was built in, as `loupe --version` prints them.
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("LOUPE_COMMIT"), ")\nfeatures: ", env!("LOUPE_FEATURES"));
 
 /// The command line with the program's commit, for the record of a run.
 pub(crate) fn invocation() -> Invocation {

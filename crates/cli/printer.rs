@@ -1,12 +1,15 @@
 //! The one place that writes to the terminal.
 
+use crate::signals::Signals;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loupe_app::Listener;
 use loupe_core::words::{is_active, visible};
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// How a command that ran ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(crate) enum Ended {
     Well,
     /// It ran, but some items failed or a gate was not met.
     WithFailures,
+    /// A signal of this number ended it before everything was done; the same command goes on.
+    Stopped(u8),
 }
 
 impl Ended {
@@ -31,12 +36,33 @@ pub(crate) struct Printer {
     pub(crate) json: bool,
     quiet: bool,
     /// What is under way.
-    bar: Mutex<Option<ProgressBar>>,
+    underway: Mutex<Option<Underway>>,
+    /// Who asks it to end, where a command can end early.
+    signals: Option<Signals>,
+}
+
+/// Work that is under way, drawn on a terminal or told in lines.
+#[derive(Debug)]
+struct Underway {
+    bar: ProgressBar,
+    /// Where there is no terminal to draw on.
+    lines: Option<Minutes>,
 }
 
 impl Printer {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, bar: Mutex::new(None) }
+        Self { json, quiet, underway: Mutex::new(None), signals: None }
+    }
+
+    /// From now on signals end a run cleanly.
+    pub(crate) fn heed_signals(&mut self) -> Result<()> {
+        self.signals = Some(Signals::listen()?);
+        Ok(())
+    }
+
+    /// The signal that asked for an early end.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        self.signals.as_ref().and_then(Signals::came)
     }
 
     /// Text on stdout. Names, replies and contents of files come from others, so what would steer a terminal is
@@ -76,8 +102,8 @@ impl Printer {
         let write = || {
             let _ = writeln!(std::io::stderr(), "{}", visible(text));
         };
-        match &*self.bar() {
-            Some(bar) => bar.suspend(write),
+        match &*self.underway() {
+            Some(underway) => underway.bar.suspend(write),
             None => write(),
         }
     }
@@ -101,52 +127,139 @@ impl Printer {
         std::io::stdout().is_terminal()
     }
 
-    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
-        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    fn underway(&self) -> MutexGuard<'_, Option<Underway>> {
+        self.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Progress as a bar on stderr, hidden when stderr is no terminal.
+/// A line a minute about work that is under way, for logs.
+#[derive(Debug)]
+struct Minutes {
+    over: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Minutes {
+    /// Between two lines.
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    /// Begins to tell about what `bar` counts.
+    fn of(bar: &ProgressBar) -> Self {
+        let over = Arc::new((Mutex::new(false), Condvar::new()));
+        let (bar, ends) = (bar.clone(), Arc::clone(&over));
+        let thread = std::thread::spawn(move || {
+            let (is_over, bell) = &*ends;
+            let mut guard = is_over.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*guard {
+                let (waited, timeout) =
+                    bell.wait_timeout(guard, Self::PAUSE).unwrap_or_else(PoisonError::into_inner);
+                guard = waited;
+                if timeout.timed_out() && !*guard {
+                    let _ = writeln!(std::io::stderr(), "{}", progress_line(&bar));
+                }
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Minutes {
+    fn drop(&mut self) {
+        let (is_over, bell) = &*self.over;
+        *is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        bell.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `120 of 321 after 3 min, about 5 min left, 41.2 tokens/s`.
+fn progress_line(bar: &ProgressBar) -> String {
+    let minutes = |time: Duration| format!("{} min", time.as_secs().div_ceil(60));
+    let mut words = match bar.length().filter(|n| *n > 0) {
+        Some(all) => format!("{} of {all} after {}", bar.position(), minutes(bar.elapsed())),
+        None => format!("after {}", minutes(bar.elapsed())),
+    };
+    if bar.length().is_some_and(|n| n > 0) && bar.position() > 0 {
+        words += &format!(", about {} left", minutes(bar.eta()));
+    }
+    let note = bar.message();
+    if note.is_empty() { words } else { format!("{words}, {note}") }
+}
+
+/// Columns of the terminal that stdout is; nothing where it is none. `COLUMNS` says otherwise.
+pub(crate) fn columns() -> Option<usize> {
+    let given = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let of_stdout =
+        || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    given.filter(|n| *n > 0).or_else(of_stdout)
+}
+
+/// Progress as a bar on stderr; as a line a minute where stderr is no terminal.
 impl Listener for Printer {
     fn say(&self, words: &str) {
         Self::say(self, words);
     }
 
+    fn is_watched(&self) -> bool {
+        self.quiet || std::io::stderr().is_terminal()
+    }
+
     fn begin(&self, parts: u64) {
+        let on_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::new(parts);
-        if self.quiet || !std::io::stderr().is_terminal() {
+        if self.quiet || !on_terminal {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed} gone, {eta} left  {msg}")
-        {
+        let template = match parts {
+            0 => "{spinner} {msg} {elapsed}",
+            _ => "{spinner} {bar:30} {pos}/{len}  {elapsed} gone, {eta} left  {msg}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        *self.bar() = Some(bar);
+        // The first replies of a large model take minutes; that it moves says that it works.
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let lines = (!self.quiet && !on_terminal).then(|| Minutes::of(&bar));
+        *self.underway() = Some(Underway { bar, lines });
     }
 
     fn reach(&self, done: u64) {
-        if let Some(bar) = &*self.bar() {
+        if let Some(Underway { bar, .. }) = &*self.underway() {
             bar.set_position(done);
             bar.reset_eta();
         }
     }
 
     fn advance(&self, of: u64) {
-        if let Some(bar) = &*self.bar() {
+        if let Some(Underway { bar, .. }) = &*self.underway() {
             bar.set_length(of);
             bar.inc(1);
         }
     }
 
     fn note(&self, words: &str) {
-        if let Some(bar) = &*self.bar() {
+        if let Some(Underway { bar, .. }) = &*self.underway() {
             bar.set_message(visible(words).into_owned());
         }
     }
 
+    fn may_be_stopped(&self, now: bool) {
+        if let Some(signals) = &self.signals {
+            signals.wait(now);
+        }
+    }
+
+    fn go_on(&self) -> bool {
+        self.signal().is_none()
+    }
+
     fn end(&self) {
-        if let Some(bar) = self.bar().take() {
+        // Not while the lock is held: the thread of the lines is waited for.
+        let underway = self.underway().take();
+        if let Some(Underway { bar, lines }) = underway {
+            drop(lines);
             bar.finish_and_clear();
         }
     }

@@ -51,30 +51,61 @@ impl Tally {
     }
 }
 
-/// Counts over `samples`; those whose reference is neither words nor a letter are left out.
-pub fn baselines<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Baselines {
-    let (mut closed, mut open, mut choice) = (Tally::default(), Tally::default(), Tally::default());
-    for sample in samples {
+impl Baselines {
+    /// All kinds together, each by its own commonest answer; chance where every kind has one.
+    pub fn all(&self) -> Baseline {
+        let kinds: Vec<&Baseline> =
+            [&self.closed, &self.open, &self.choice].into_iter().filter(|kind| kind.n > 0).collect();
+        let n: u64 = kinds.iter().map(|kind| kind.n).sum();
+        let mean = |of: fn(&Baseline) -> Option<f64>| {
+            let sum: Option<f64> = kinds.iter().map(|kind| Some(of(kind)? * kind.n as f64)).sum();
+            sum.filter(|_| n > 0).map(|sum| sum / n as f64)
+        };
+        Baseline { n, chance: mean(|kind| kind.chance), commonest: mean(|kind| kind.commonest) }
+    }
+}
+
+/// Gathers one sample at a time.
+#[derive(Default)]
+pub(crate) struct BaselineTally {
+    closed: Tally,
+    open: Tally,
+    choice: Tally,
+}
+
+impl BaselineTally {
+    /// Counts a sample; one whose reference is neither words nor a letter changes nothing.
+    pub(crate) fn add(&mut self, sample: &Sample) {
         match &sample.target {
             Target::Choice(letter) if !sample.choices.is_empty() => {
-                choice.add(letter.to_string(), 1.0 / sample.choices.len() as f64);
+                self.choice.add(letter.to_string(), 1.0 / sample.choices.len() as f64);
             }
             Target::Choices(letters) if !sample.choices.is_empty() => {
                 // Any set of options but the empty one.
                 let sets = 2f64.powi(i32::try_from(sample.choices.len()).unwrap_or(i32::MAX)) - 1.0;
-                choice.add(letters.iter().collect(), 1.0 / sets);
+                self.choice.add(letters.iter().collect(), 1.0 / sets);
             }
             Target::Text(_) => {
-                let Some(answer) = sample.target.text() else { continue };
+                let Some(answer) = sample.target.text() else { return };
                 let is_closed =
                     sample.tag("answer_type").is_some_and(|t| t.trim().eq_ignore_ascii_case("closed"));
-                let tally = if is_closed { &mut closed } else { &mut open };
+                let tally = if is_closed { &mut self.closed } else { &mut self.open };
                 tally.add(answer.trim().to_lowercase(), 0.5);
             }
             _ => {}
         }
     }
-    Baselines { closed: closed.end(true), open: open.end(false), choice: choice.end(true) }
+
+    pub(crate) fn finish(&self) -> Baselines {
+        Baselines { closed: self.closed.end(true), open: self.open.end(false), choice: self.choice.end(true) }
+    }
+}
+
+/// Counts over `samples`; those whose reference is neither words nor a letter are left out.
+pub fn baselines<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Baselines {
+    let mut tally = BaselineTally::default();
+    samples.into_iter().for_each(|sample| tally.add(sample));
+    tally.finish()
 }
 
 #[cfg(test)]
@@ -117,5 +148,8 @@ mod tests {
         assert_eq!(found.open, Baseline { n: 1, chance: None, commonest: Some(1.0) });
         assert_eq!(found.choice, Baseline { n: 3, chance: Some(1.0 / 3.0), commonest: Some(2.0 / 3.0) });
         assert_eq!(baselines([]).closed, Baseline::default());
+        assert_eq!(found.all(), Baseline { n: 7, chance: None, commonest: Some(5.0 / 7.0) });
+        assert_eq!(baselines(&samples[4..7]).all(), found.choice);
+        assert_eq!(baselines([]).all(), Baseline::default());
     }
 }

@@ -1,7 +1,7 @@
 //! Figures of grounding that are no means over items: COCO's average precision over all questions
 //! for boxes, and how the replies' dialect could be read.
 
-use crate::metrics::coco_map::{Found, Params, Truth, evaluate};
+use crate::metrics::coco_map::{Found, Params, Truth, evaluate, precisions};
 use loupe_core::sample::Outcome;
 use loupe_core::{Prediction, Sample, Target};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,12 @@ pub struct BoxFigures {
     pub ap75: Option<f64>,
     /// Average recall with at most 100 boxes an image.
     pub ar100: Option<f64>,
+    /// Precision at recalls of 0, 0.01 … 1 at IoU 0.50, whose mean is `ap50`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precision50: Vec<f64>,
+    /// The same at IoU 0.75, whose mean is `ap75`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precision75: Vec<f64>,
 }
 
 /// How boxes and points could be read, and COCO's figures.
@@ -104,7 +110,9 @@ impl Gatherer {
             return None;
         }
         let boxes = (self.images > 0).then(|| {
-            let found = evaluate(&self.truths, &self.founds, &Params::coco());
+            let params = Params::coco();
+            let found = evaluate(&self.truths, &self.founds, &params);
+            let precision = |iou| precisions(&self.truths, &self.founds, iou, &params).unwrap_or_default();
             BoxFigures {
                 images: self.images,
                 references: self.truths.len(),
@@ -113,6 +121,8 @@ impl Gatherer {
                 ap50: found.ap50,
                 ap75: found.ap75,
                 ar100: found.ar100,
+                precision50: precision(0.5),
+                precision75: precision(0.75),
             }
         });
         Some(GroundingSummary {

@@ -1,5 +1,7 @@
 //! The figures of a run: each with its n, its interval, its unparsed and its unscored count.
 
+use crate::baselines::{BaselineTally, Baselines};
+use crate::confusion::Confusion;
 use crate::failures::Reasons;
 use crate::figures::NamedSums;
 use crate::grounding::{Gatherer, GroundingSummary};
@@ -9,10 +11,10 @@ use crate::metrics::{Headless, TextCorpusMetric, Texts};
 use crate::metrics::{bertscore, radfact, wordnet};
 use crate::profile::{Case, Gather, Judgement, Profile, Verdict};
 use crate::sensitivity::{Sensitivity, Spread};
-use crate::stats::calibration::{Calibration, auroc, brier, errors, selective};
+use crate::stats::calibration::{Bin, Calibration, auroc, brier, errors, reliability, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Retry, Sample, Score};
+use loupe_core::{Metric, Provenance, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +23,8 @@ use std::path::Path;
 pub use crate::failures::FailureReason;
 pub use crate::figures::{Figure, LEVEL};
 
+/// Bins of the reliability of confidences.
+const BINS: usize = 15;
 /// A tag with more values than this is no subgroup (file names, free text).
 const MOST_VALUES: usize = 60;
 
@@ -51,6 +55,9 @@ pub struct ProfileSummary {
     pub subgroups: Vec<Subgroup>,
     /// Items by the rule that fired.
     pub rules: BTreeMap<String, u64>,
+    /// Yes-or-no questions by reference and answer, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusion>,
     /// Figures of several replies per item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollouts: Option<Rollouts>,
@@ -64,8 +71,11 @@ pub struct ProfileSummary {
 pub struct CalibrationSummary {
     /// Items with a confidence.
     pub n: usize,
-    /// Errors over 15 bins.
+    /// Errors over the bins.
     pub errors: Calibration,
+    /// The 15 bins of equal width from 0 to 1 that they are of.
+    #[serde(default)]
+    pub bins: Vec<Bin>,
     /// Brier score.
     pub brier: f64,
     /// How well confidence tells right from wrong; `None` when all are right or all wrong.
@@ -101,6 +111,9 @@ pub struct RunFacts {
     pub published_rows: Option<usize>,
     /// Replies per sample.
     pub rollouts: usize,
+    /// Another tool wrote the replies, and only it can ask again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// What a reader of the results should know, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -133,6 +146,9 @@ pub struct Summary {
     /// The commonest reasons why items failed or could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureReason>,
+    /// Accuracies that need no model, over the samples that were asked.
+    #[serde(default)]
+    pub baselines: Baselines,
     /// One entry a profile, in the order asked for.
     pub profiles: Vec<ProfileSummary>,
     /// Text and other metrics by name.
@@ -169,6 +185,7 @@ struct ProfileSums<'a> {
     all: NamedSums,
     /// Tag to value to sums; `None` for tags with too many values.
     by_tag: BTreeMap<String, Option<BTreeMap<String, NamedSums>>>,
+    confusion: Confusion,
     right: Vec<u32>,
     confidences: Vec<(f64, bool)>,
     printed: Option<Box<dyn Gather>>,
@@ -204,6 +221,7 @@ pub struct Summariser<'a> {
     profiles: Vec<ProfileSums<'a>>,
     metrics: NamedSums,
     grounding: Gatherer,
+    baselines: BaselineTally,
     last: Option<String>,
     corpus: &'a [TextCorpusMetric],
     annotations: Option<&'a Annotations>,
@@ -231,6 +249,7 @@ impl<'a> Summariser<'a> {
             rules: HashMap::new(),
             all: NamedSums::default(),
             by_tag: BTreeMap::new(),
+            confusion: Confusion::default(),
             right: Vec::new(),
             confidences: Vec::new(),
             printed: profile.gather(),
@@ -244,6 +263,7 @@ impl<'a> Summariser<'a> {
             profiles: scoring.profiles.iter().map(gathered).collect(),
             metrics: named,
             grounding: Gatherer::default(),
+            baselines: BaselineTally::default(),
             last: None,
             corpus: scoring.corpus,
             annotations: scoring.annotations,
@@ -298,13 +318,7 @@ impl<'a> Summariser<'a> {
                 }
                 self.labels.extend(self.annotations.and_then(|a| a.labels(&sample.id)));
                 self.pairs.extend(self.corpus.first().and_then(|m| m.pair(sample, prediction)));
-                let sum = |l: &Vec<loupe_core::TokenLogprob>| {
-                    l.iter().map(|t| f64::from(t.logprob)).sum::<f64>().exp()
-                };
-                match reply.options.as_ref().and_then(|options| options.best()) {
-                    Some(best) => Some(best.probability),
-                    None => reply.logprobs.as_ref().filter(|l| !l.is_empty()).map(sum),
-                }
+                reply.confidence()
             }
             Outcome::Failed(failure) => {
                 self.failed += 1;
@@ -321,6 +335,7 @@ impl<'a> Summariser<'a> {
         let again = self.last.as_deref() == Some(sample.id.as_str());
         if !again {
             self.last = Some(sample.id.clone());
+            self.baselines.add(sample);
         }
         for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
             gathered.add(sample, group, judgement, again, confidence);
@@ -364,6 +379,7 @@ impl<'a> Summariser<'a> {
                 n: made_by.n,
                 published_rows: made_by.dataset.published_rows,
                 rollouts: made_by.rollouts,
+                imported: matches!(&made_by.model.from, Provenance::Imported { file_sha256 } if !file_sha256.is_empty()),
                 notes: made_by.notes.clone(),
             },
             replies: self.replies,
@@ -372,6 +388,7 @@ impl<'a> Summariser<'a> {
             unreadable: self.unreadable,
             missing: self.missing,
             failures: self.failures.commonest(),
+            baselines: self.baselines.finish(),
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
             texts: (!metrics.is_empty()).then(|| self.headless.note()),
             bertscore: self.bertscore,
@@ -399,6 +416,7 @@ impl ProfileSums<'_> {
             Some(count) => *count += 1,
             None => drop(self.rules.insert(rule.to_owned(), 1)),
         }
+        self.confusion.add(sample, judgement);
         let right = judgement.verdict == Verdict::Correct;
         match self.right.last_mut() {
             Some(count) if again => *count += u32::from(right),
@@ -456,6 +474,7 @@ impl ProfileSums<'_> {
             printed: self.printed.map(Gather::figures).unwrap_or_default(),
             subgroups,
             rules: self.rules.into_iter().collect(),
+            confusion: self.confusion.finish(),
             rollouts: (rollouts > 1).then(|| summarise(&right, rollouts)).flatten(),
             calibration: calibration(&self.confidences),
         }
@@ -472,7 +491,8 @@ fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {
     let at = |share: f64| curve.iter().find(|(coverage, _)| *coverage >= share - 1e-12).copied();
     Some(CalibrationSummary {
         n: pairs.len(),
-        errors: errors(pairs, 15)?,
+        errors: errors(pairs, BINS)?,
+        bins: reliability(pairs, BINS),
         brier: brier(pairs)?,
         auroc: auroc(pairs),
         selective: (1..=10).filter_map(|tenth| at(f64::from(tenth) / 10.0)).collect(),

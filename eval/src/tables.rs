@@ -5,13 +5,15 @@ use crate::profile::Verdict;
 use crate::stats::Interval;
 use crate::summary::{Figure, ProfileSummary, Summary};
 use loupe_core::table::{Format, Table};
+use std::fmt::Write;
 
 /// Shares as percentages, everything else as it is.
 fn number(name: &str, value: f64) -> String {
     if is_share(name) { format!("{:.1}", 100.0 * value) } else { format!("{value:.3}") }
 }
 
-fn is_share(name: &str) -> bool {
+/// Is the figure of that name a share, shown in per cent?
+pub fn is_share(name: &str) -> bool {
     // Harnesses write mean errors by their initials (`avgMAE`, `count_mse`).
     let initials =
         |end: &str| name.get(name.len().saturating_sub(3)..).is_some_and(|n| n.eq_ignore_ascii_case(end));
@@ -51,7 +53,8 @@ pub fn figures<'a>(title: impl Into<String>, of: impl IntoIterator<Item = &'a Fi
 pub fn summary(summary: &Summary) -> Vec<Table> {
     let mut tables = Vec::new();
     for profile in &summary.profiles {
-        let title = format!("{} · {} · {}", summary.run.dataset, summary.run.model, profile.name);
+        let profile_name = short_profile(&profile.name);
+        let title = format!("{} · {} · {profile_name}", summary.run.dataset, summary.run.model);
         let mut table = figures(title, &profile.figures);
         table.note = verdicts(profile, summary);
         table.rows.extend(profile.printed.iter().map(|(name, value)| {
@@ -76,7 +79,10 @@ pub fn failures(summary: &Summary) -> Option<Table> {
     let mut table = Table::new("items without a reply", &["reason", "n"]);
     table.rows = summary.failures.iter().map(|f| vec![f.reason.clone(), f.n.to_string()]).collect();
     let may_pass = summary.failed.saturating_sub(summary.failed_for_good) + summary.unreadable;
-    if may_pass > 0 {
+    if summary.run.imported && !table.rows.is_empty() {
+        table.note =
+            "another tool wrote the replies: ask these again there, and score its new file".to_owned();
+    } else if may_pass > 0 {
         table.note = format!(
             "once the reason is mended, the same command with --retry-failed asks {may_pass} of them again"
         );
@@ -87,7 +93,10 @@ pub fn failures(summary: &Summary) -> Option<Table> {
 /// Several replies to each sample, when the run has them.
 pub fn rollouts(profile: &ProfileSummary) -> Option<Table> {
     let r = profile.rollouts?;
-    let mut table = Table::new(format!("{} replies per sample · {}", r.k, profile.name), &["figure", "%"]);
+    let mut table = Table::new(
+        format!("{} replies per sample · {}", r.k, short_profile(&profile.name)),
+        &["figure", "%"],
+    );
     let figures = [
         ("expected accuracy", r.expected),
         ("majority right", r.majority_right),
@@ -102,7 +111,10 @@ pub fn rollouts(profile: &ProfileSummary) -> Option<Table> {
 /// Confidence against correctness, when the replies carry log-probabilities.
 pub fn calibration(profile: &ProfileSummary) -> Option<Table> {
     let c = profile.calibration.as_ref()?;
-    let mut table = Table::new(format!("calibration · {} (n {})", profile.name, c.n), &["figure", "value"]);
+    let mut table = Table::new(
+        format!("calibration · {} (n {})", short_profile(&profile.name), c.n),
+        &["figure", "value"],
+    );
     let figures = [("ECE, 15 bins", c.errors.ece), ("largest gap", c.errors.mce), ("Brier", c.brier)];
     table.rows = figures.iter().map(|(name, v)| vec![(*name).to_owned(), format!("{v:.4}")]).collect();
     table.rows.extend(c.auroc.map(|v| vec!["AUROC".to_owned(), format!("{v:.4}")]));
@@ -176,8 +188,10 @@ fn verdicts(profile: &ProfileSummary, summary: &Summary) -> String {
 }
 
 fn subgroups(profile: &ProfileSummary) -> Option<Table> {
-    let mut table =
-        Table::new(format!("subgroups · {}", profile.name), &[&["subgroup", "figure"][..], &FIGURE].concat());
+    let mut table = Table::new(
+        format!("subgroups · {}", short_profile(&profile.name)),
+        &[&["subgroup", "figure"][..], &FIGURE].concat(),
+    );
     for group in &profile.subgroups {
         let name = format!("{} = {}", group.tag, group.value);
         table.rows.extend(
@@ -187,13 +201,15 @@ fn subgroups(profile: &ProfileSummary) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
+/// A profile as it is called on the command line, without the commit that its rules are of.
+pub fn short_profile(name: &str) -> &str {
+    name.strip_prefix("compat:").and_then(|n| n.split('@').next()).unwrap_or(name)
+}
+
 /// The same replies under every profile that is meant for them, and under those that the summary has, lowest first:
 /// how much the parser matters. The note names those left out. Nothing with fewer than two.
 pub fn sensitivity(summary: &Summary) -> Option<Table> {
-    // A profile that was asked for stands there with its commit.
-    fn short(name: &str) -> &str {
-        name.strip_prefix("compat:").and_then(|n| n.split('@').next()).unwrap_or(name)
-    }
+    let short = short_profile;
     let without = || summary.sensitivity.iter().flat_map(|s| &s.without);
     let mut left: Vec<(&str, &str)> = without().map(|(name, why)| (name.as_str(), why.as_str())).collect();
     let mut scores: Vec<(String, f64)> = Vec::new();
@@ -204,18 +220,17 @@ pub fn sensitivity(summary: &Summary) -> Option<Table> {
             continue;
         }
         if is_share(&figure.name) && (0.0..=1.0).contains(&value) {
-            scores.push((asked.name.clone(), value));
+            scores.push((short(&asked.name).to_owned(), value));
         } else {
-            left.push((&asked.name, "its figure is no share"));
+            left.push((short(&asked.name), "its figure is no share"));
         }
     }
     for (name, value) in summary.sensitivity.iter().flat_map(|s| &s.by_profile) {
-        let known = |have: &str| short(have) == name || have == name;
-        if scores.iter().any(|(have, _)| known(have)) {
+        if scores.iter().any(|(have, _)| have == short(name)) {
             continue;
         }
         match (0.0..=1.0).contains(value) {
-            true => scores.push((name.clone(), *value)),
+            true => scores.push((short(name).to_owned(), *value)),
             false => left.push((name, "its figure is no share")),
         }
     }
@@ -245,18 +260,62 @@ fn left_out(left: &[(&str, &str)]) -> String {
     if parts.is_empty() { String::new() } else { format!("; left out: {}", parts.join(", ")) }
 }
 
-/// A summary for the terminal; subgroups show the profile's first figure only.
-pub fn terminal(of: &Summary) -> String {
-    let headline = |mut s: Summary| {
-        for profile in &mut s.profiles {
-            let first = profile.figures.first().map(|f| f.name.clone());
-            for group in &mut profile.subgroups {
-                group.figures.retain(|f| Some(&f.name) == first.as_ref());
-            }
+/// Subgroups with fewer items are not on the terminal unless asked for.
+const FEWEST: u64 = 10;
+
+/// How much a terminal shows of a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Subgroups of any size, not only those of at least 10.
+    pub all_subgroups: bool,
+    /// How tables are written.
+    pub format: Format,
+}
+
+/// The first figure in a line: `accuracy 72.3 % (68.0 – 76.1), n 321, 3 unparsed, 2 failed · strict · MODEL on SET SPLIT`.
+pub fn headline(of: &Summary) -> Option<String> {
+    let profile = of.profiles.first()?;
+    let figure = profile.figures.iter().find(|f| f.value.is_some())?;
+    let unit = if is_share(&figure.name) { " %" } else { "" };
+    let mut words = format!("{} {}{unit}", figure.name, figure.value.map(|v| number(&figure.name, v))?);
+    if let Some(interval) = &figure.interval {
+        let _ = write!(words, " ({})", range(&figure.name, Some(interval)));
+    }
+    let _ = write!(words, ", n {}", figure.n);
+    let counts =
+        [(figure.unparsed, "unparsed"), (of.failed + of.unreadable, "failed"), (of.missing, "not asked yet")];
+    for (n, what) in counts.iter().filter(|(n, _)| *n > 0) {
+        let _ = write!(words, ", {n} {what}");
+    }
+    let run = &of.run;
+    let _ =
+        write!(words, " · {} · {} on {} {}", short_profile(&profile.name), run.model, run.dataset, run.split);
+    Some(words)
+}
+
+/// A summary for the terminal: the headline first and last; subgroups show the profile's first figure only, and the
+/// small ones on request.
+pub fn terminal(of: &Summary, shown: Shown) -> String {
+    let mut short = of.clone();
+    let mut small = 0;
+    for profile in &mut short.profiles {
+        let first = profile.figures.first().map(|f| f.name.clone());
+        for group in &mut profile.subgroups {
+            group.figures.retain(|f| Some(&f.name) == first.as_ref());
         }
-        s
-    };
-    join(&summary(&headline(of.clone())), Format::Terminal)
+        let all = profile.subgroups.len();
+        profile.subgroups.retain(|g| shown.all_subgroups || g.figures.iter().any(|f| f.n >= FEWEST));
+        small += all - profile.subgroups.len();
+    }
+    let mut out = join(&summary(&short), shown.format);
+    if small > 0 {
+        let _ =
+            writeln!(out, "{small} subgroups of fewer than {FEWEST} are not shown (--subgroups shows them)");
+    }
+    match headline(of) {
+        Some(line) => format!("{line}\n\n{out}\n{line}\n"),
+        None => out,
+    }
 }
 
 /// Tables one after the other.

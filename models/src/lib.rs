@@ -53,7 +53,7 @@ pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
 pub use options::{DeviceChoice, LoadOptions, PixelBounds};
-pub use summary::Summary;
+pub use summary::{DecoderSizes, Summary};
 
 use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};
 use std::path::Path;

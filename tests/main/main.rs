@@ -1,4 +1,4 @@
-//! The binary from outside, the pages in a browser, and the rules of the house.
+//! The binary from outside, and the rules of the house.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -8,12 +8,13 @@
     missing_docs
 )]
 
-mod browser;
+mod classify;
 mod cli;
 mod common;
 mod deidentify;
 mod embed;
 mod evaluation;
+mod export;
 mod grounding;
 mod imaging;
 mod judging;
@@ -22,8 +23,15 @@ mod masks;
 mod measures;
 mod options;
 mod records;
+mod reports;
 mod segment;
+#[cfg(feature = "remote")]
+mod served;
+#[cfg(feature = "serve")]
+mod serving;
+mod shards;
 mod similarity;
 mod spoken;
 mod study;
+mod suite;
 mod tidy;

@@ -1,4 +1,4 @@
-//! Runs beside each other: two sample by sample, many in one table.
+//! Runs beside each other: some sample by sample, many in one table.
 
 use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
@@ -7,25 +7,25 @@ use crate::score::{profile, read_summary};
 use loupe_core::Table;
 use loupe_eval::compare::{Comparison, compare_judged};
 use loupe_eval::{JudgedRun, Summary, tables};
-use loupe_report::pages::compare::{RunPair, page as pair_page};
+use loupe_report::pages::compare::{RunSet, page as set_page};
 use std::path::{Path, PathBuf};
 
 pub use loupe_core::table::Format;
 
-/// Two runs on the same samples.
+/// Runs on the same samples.
 #[derive(Debug, Clone)]
 pub struct CompareOptions {
     /// The run to compare against.
     pub baseline: PathBuf,
-    /// The other run.
-    pub run: PathBuf,
+    /// The other runs, each compared with the first.
+    pub runs: Vec<PathBuf>,
     /// Whose verdicts are compared.
     pub profile: String,
-    /// A page with both side by side.
+    /// A page with all of them side by side.
     pub page: Option<ComparePage>,
 }
 
-/// A page with two runs side by side.
+/// A page with runs side by side.
 #[derive(Debug, Clone)]
 pub struct ComparePage {
     /// Where it is written.
@@ -38,31 +38,38 @@ pub struct ComparePage {
     pub images: ImageOptions,
 }
 
-/// Compares two runs and writes the page.
+/// Compares each of the runs with the first and writes the page.
 ///
 /// # Errors
 /// When a run cannot be read, they share no sample, or the page cannot be written.
-pub fn compare(options: &CompareOptions) -> Result<Comparison, AppError> {
+pub fn compare(options: &CompareOptions) -> Result<Vec<Comparison>, AppError> {
     let profile = profile(&options.profile)?;
     let words = || "the runs could not be compared".to_owned();
     let open = |dir: &Path| JudgedRun::open(dir, profile.as_ref()).step(words);
-    let (first, second) = (open(&options.baseline)?, open(&options.run)?);
-    let comparison = compare_judged(&first, &second).step(words)?;
+    let first = open(&options.baseline)?;
+    let others: Vec<JudgedRun> = options.runs.iter().map(|dir| open(dir)).collect::<Result<_, _>>()?;
+    let found: Vec<Comparison> =
+        others.iter().map(|run| compare_judged(&first, run).step(words)).collect::<Result<_, _>>()?;
     if let Some(page) = &options.page {
         let dataset = page.data.as_ref().map(DataOptions::open).transpose()?;
         let (loader, windows) = (page.images.loader(), pages::windows());
-        let pair = RunPair {
-            first: &first,
-            second: &second,
-            comparison: &comparison,
-            tables: &tables::comparison_tables(&comparison),
-        };
+        let tables: Vec<Table> = found.iter().flat_map(figures_first).collect();
+        let others: Vec<(&JudgedRun, &Comparison)> = others.iter().zip(&found).collect();
+        let runs = RunSet { first: &first, others: &others, tables: &tables };
         let pictures = pages::pictures(dataset.as_deref(), &loader);
-        pair_page(pair, pictures, &pages::bounds(&page.options, &windows))
+        set_page(runs, pictures, &pages::bounds(&page.options, &windows))
             .and_then(|made| made.save(&page.path))
             .step(|| "the page could not be written".to_owned())?;
     }
-    Ok(comparison)
+    Ok(found)
+}
+
+/// The tables of a comparison for a page: what the runs differ in is among its facts, and comes last.
+fn figures_first(comparison: &Comparison) -> Vec<Table> {
+    let mut all = tables::comparison_tables(comparison);
+    let settings = usize::from(!comparison.settings.is_empty());
+    all.rotate_left(settings);
+    all
 }
 
 /// A comparison as text.

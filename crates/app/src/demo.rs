@@ -8,9 +8,9 @@ use crate::pages::{self, PageOptions};
 use crate::phantom;
 use crate::rethink::RethinkSetup;
 use crate::score::{ScoreOptions, Scorer};
-use loupe_core::{Dataset, GenerationLimits, Sample, Segmenter, Table, VisionLanguageModel};
+use loupe_core::{Dataset, GenerationLimits, Segmenter, Table, VisionLanguageModel};
 use loupe_eval::ScoredRun;
-use loupe_eval::baselines::{Baseline, Baselines, baselines};
+use loupe_eval::baselines::{Baseline, Baselines};
 use loupe_eval::compare::compare;
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
 use loupe_eval::summary::{PrefixReuse, prefix_reuse};
@@ -154,10 +154,13 @@ struct DemoResult {
     run: DemoRun,
     dir: PathBuf,
     scored: ScoredRun,
-    baselines: Baselines,
 }
 
 impl DemoResult {
+    fn baselines(&self) -> &Baselines {
+        &self.scored.summary.baselines
+    }
+
     fn figure(&self, name: &str) -> DemoFigure {
         let figure = self.scored.summary.figure("strict", name);
         DemoFigure {
@@ -196,8 +199,8 @@ fn run_one(
     let task =
         RunTask { dir: &dir, plan, set: set.as_ref(), probe: run.probe, seed: SEED, images: &options.images };
     let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
-    let samples: Vec<Sample> = (0..set.len()).filter_map(|i| set.get(i).ok()).collect();
-    Ok(DemoResult { run, dir, scored, baselines: baselines(&samples) })
+    let scored = scored.ok_or_else(|| AppError::input("the demonstration was stopped"))?;
+    Ok(DemoResult { run, dir, scored })
 }
 
 fn open(run: &DemoRun, options: &DemoOptions) -> Result<Box<dyn Dataset>, AppError> {
@@ -301,14 +304,14 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         return Err(AppError::input(format!("the demonstration has {} runs", results.len())));
     };
     let document = DemoDocument {
-        closed_accuracy: vqa.figure(CLOSED_BY_TYPE).beside(vqa.baselines.closed),
-        open_exact: vqa.figure(OPEN_EXACT).beside(vqa.baselines.open),
-        multi_image_accuracy: frames.figure(CHOICE).beside(frames.baselines.choice),
+        closed_accuracy: vqa.figure(CLOSED_BY_TYPE).beside(vqa.baselines().closed),
+        open_exact: vqa.figure(OPEN_EXACT).beside(vqa.baselines().open),
+        multi_image_accuracy: frames.figure(CHOICE).beside(frames.baselines().choice),
         grounding_acc_50: boxes.figure(ACCURACY),
         dice: by_box.figure(DICE),
         dice_point: by_point.figure(DICE),
-        one_look_accuracy: once.figure(ACCURACY).beside(once.baselines.open),
-        two_looks_accuracy: twice.figure(ACCURACY).beside(twice.baselines.open),
+        one_look_accuracy: once.figure(ACCURACY).beside(once.baselines().open),
+        two_looks_accuracy: twice.figure(ACCURACY).beside(twice.baselines().open),
         rethink_gain: gain(&once.dir, &twice.dir)?,
         closed_accuracy_blank: grey.figure(CLOSED_BY_TYPE),
         closed_accuracy_swapped: swapped.figure(CLOSED_BY_TYPE),

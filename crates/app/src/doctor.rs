@@ -2,10 +2,11 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
+use crate::served::is_address;
 use loupe_core::{
     Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
 };
-use loupe_models::{Checkpoint, Dtype, Loader, Summary, families};
+use loupe_models::{Checkpoint, DeviceChoice, Dtype, Loader, Summary, families};
 use ndarray::Array3;
 use serde::Serialize;
 use std::path::Path;
@@ -32,9 +33,17 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
         true => "built in".to_owned(),
         false => format!("not built in (cargo feature `{feature}`)"),
     };
-    let (answer, notes) = match answers(model) {
-        Ok((about, notes)) => (good("model", about), notes),
-        Err(error) => (Check { name: "model", good: false, about: error.in_one_line() }, Vec::new()),
+    let (checkpoint, enough) = match about(model) {
+        Some((about, enough)) => (Some(Check { name: "checkpoint", good: enough, about }), enough),
+        None => (None, true),
+    };
+    let (answer, notes) = match enough.then(|| answers(model)) {
+        None => (
+            Check { name: "model", good: false, about: "not loaded: the memory would not do".to_owned() },
+            Vec::new(),
+        ),
+        Some(Ok((about, notes))) => (good("model", about), notes),
+        Some(Err(error)) => (Check { name: "model", good: false, about: error.in_one_line() }, Vec::new()),
     };
     let mut all = vec![
         good("loupe", env!("CARGO_PKG_VERSION").to_owned()),
@@ -42,32 +51,48 @@ pub fn checks(model: &ModelOptions) -> Vec<Check> {
         good("cuda", built(cfg!(feature = "cuda"), "cuda")),
         good("endpoints", built(cfg!(feature = "remote"), "remote")),
     ];
-    all.extend(about(model).map(|about| good("checkpoint", about)));
+    all.extend(checkpoint);
     all.push(answer);
     all.extend(notes.into_iter().map(|note| good("settings", note)));
     all
 }
 
-/// What the checkpoint is and how much memory its weights take, from the headers of its files; nothing for the built-in
-/// model, and for what is none, which is said when it is loaded.
-fn about(options: &ModelOptions) -> Option<String> {
-    let found = Summary::of(&Checkpoint::directory(options.folder.as_deref()?)).ok()?;
+/// Tokens of the prompt and reply that the sum is made for: a question about some pictures.
+const TOKENS: u64 = 4096;
+
+/// What the checkpoint is, how much memory it takes and whether there is that much, from the headers of its files;
+/// nothing for the built-in model, and for what is none, which is said when it is loaded.
+fn about(options: &ModelOptions) -> Option<(String, bool)> {
+    let folder = options.folder.as_deref().filter(|place| !is_address(place))?;
+    let found = Summary::of(&Checkpoint::directory(folder)).ok()?;
     let size = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     let [full, half] = [Dtype::F32, Dtype::Bf16].map(|dtype| found.bytes(dtype));
-    let free = match found.free_bytes {
-        None => String::new(),
-        Some(free) if free < half => format!("; {} are free, too little for either", size(free)),
-        Some(free) if free < full => format!("; {} are free, enough for --dtype bf16 or f16", size(free)),
-        Some(free) => format!("; {} are free", size(free)),
-    };
-    Some(format!(
-        "{}, which {}; {:.1} M parameters, {} as f32, {} as bf16 or f16{free}",
+    let beside = found.decoder.map_or(0, |d| d.cache_bytes(TOKENS).saturating_add(d.working_bytes(TOKENS)));
+    let mut words = format!(
+        "{}, which {}; {:.1} M parameters, {} as f32, {} as bf16 or f16",
         found.family.name,
         found.family.load.task(),
         found.parameters as f64 / 1e6,
         size(full),
         size(half)
-    ))
+    );
+    if let Some(sizes) = found.decoder {
+        let (cache, working) = (size(sizes.cache_bytes(TOKENS)), size(sizes.working_bytes(TOKENS)));
+        words += &format!("; for {TOKENS} tokens {cache} of keys and values and about {working} in work");
+    }
+    // On another device, or quantised, the weights are not those of the sum.
+    let sums = options.load.device == DeviceChoice::Cpu && options.load.quant.is_none();
+    let need = |weights: u64| weights.saturating_add(beside);
+    let weights = if options.load.dtype.is_some_and(|d| d != Dtype::F32) { half } else { full };
+    let Some(free) = found.free_bytes else { return Some((words, true)) };
+    let together = format!("; together {} of {} that are free", size(need(weights)), size(free));
+    let enough = !sums || need(weights) <= free;
+    let advice = match (enough, need(half) <= free) {
+        (true, _) => "",
+        (false, true) => ", which is too little: --dtype bf16 or f16 has room",
+        (false, false) => ", which is too little: take --quant, a smaller checkpoint, or a machine with more",
+    };
+    Some((words + &if sums { together } else { format!("; {} are free", size(free)) } + advice, enough))
 }
 
 /// Loads the model and lets it do once what it is for, on a drawn picture, so that weights and settings that give
@@ -75,7 +100,8 @@ fn about(options: &ModelOptions) -> Option<String> {
 fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
     let seconds = |since: Instant| since.elapsed().as_secs_f64();
-    let checkpoint = options.folder.as_deref().map(Checkpoint::directory);
+    let folder = options.folder.as_deref().filter(|place| !is_address(place));
+    let checkpoint = folder.map(Checkpoint::directory);
     let family = checkpoint.as_ref().map(|c| families::find(c, None)).transpose();
     let family = family.step(|| "the checkpoint could not be read".to_owned())?;
     let (width, height) = (96usize, 64usize);

@@ -18,6 +18,8 @@ pub enum ListKind {
     Datasets,
     /// Prompt templates.
     Prompts,
+    /// Templates of reports.
+    ReportTemplates,
     /// Rules of other harnesses.
     Profiles,
     /// Metrics of texts, places and masks.
@@ -80,6 +82,10 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .iter()
             .map(|t| ListEntry::new(t.name.clone(), t.source.clone()))
             .collect(),
+        ListKind::ReportTemplates => loupe_run::report_prompt::REPORT_TEMPLATES
+            .iter()
+            .map(|t| ListEntry::new(t.name, t.source))
+            .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {
                 let named = AsProfile::new(*p);
@@ -103,7 +109,7 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .map(|r| ListEntry::new(r.name, r.summary).fact("source", r.source))
             .collect(),
         ListKind::Exporters => {
-            loupe_report::exports::EXPORTERS.iter().map(|e| ListEntry::new(e.name, e.about)).collect()
+            crate::export::formats().map(|(name, about)| ListEntry::new(name, about)).collect()
         }
         ListKind::Windows => loupe_preprocess::windows::PRESETS
             .iter()

@@ -7,8 +7,10 @@ use loupe_report::WindowPreset;
 use loupe_report::pages::PictureSource;
 use loupe_report::pages::run as run_page;
 
-/// Megabytes of pictures on a page that still goes through a mail server.
-pub const PAGE_MB: usize = 28;
+/// Megabytes of pictures on a page that still goes through a mail server, with room for words.
+pub const PAGE_MB: usize = 24;
+/// Samples of a page that opens at once.
+pub const PAGE_SAMPLES: usize = 5000;
 
 /// How much a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct PageOptions {
 
 impl Default for PageOptions {
     fn default() -> Self {
-        Self { samples: 1000, bytes: PAGE_MB << 20, hide_names: false }
+        Self { samples: PAGE_SAMPLES, bytes: PAGE_MB << 20, hide_names: false }
     }
 }
 

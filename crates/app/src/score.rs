@@ -29,6 +29,7 @@ pub use crate::profiles::profile;
 pub use loupe_eval::Summary;
 pub use loupe_eval::metrics::Texts;
 pub use loupe_eval::metrics::report_sections::{Part, Preprocess};
+pub use loupe_eval::tables::Shown;
 
 /// How replies are scored.
 #[derive(Debug, Clone)]
@@ -294,8 +295,8 @@ pub fn is_complete(summary: &Summary) -> bool {
 
 /// The tables of a summary for the terminal: subgroups of the first profile only; the report and the JSON document
 /// have all of them.
-pub fn terminal(summary: &Summary) -> String {
+pub fn terminal(summary: &Summary, shown: Shown) -> String {
     let mut short = summary.clone();
     short.profiles.iter_mut().skip(1).for_each(|p| p.subgroups.clear());
-    loupe_eval::tables::terminal(&short)
+    loupe_eval::tables::terminal(&short, shown)
 }

@@ -3,15 +3,15 @@
 use crate::args::bertscore::BertScoreArgs;
 use crate::args::judge::JudgeArgs;
 use anyhow::Result;
-use loupe_app::pages::{PAGE_MB, PageOptions};
+use loupe_app::pages::{PAGE_MB, PAGE_SAMPLES, PageOptions};
 use loupe_app::score::{Part, Preprocess, ScoreOptions, Texts};
 use std::path::PathBuf;
 
 /// How much a page shows.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PageArgs {
-    /// Most samples on the report page.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    /// Most samples on the report page, those that are not right first; the first 1000 come with their pictures.
+    #[arg(long, value_name = "N", default_value_t = PAGE_SAMPLES)]
     page_samples: usize,
 
     /// Most megabytes of pictures on the page; when they do not fit, the largest are re-compressed and
@@ -64,6 +64,10 @@ pub(crate) struct ScoreArgs {
     /// Do not score the replies by every other profile as well (the row "parser sensitivity").
     #[arg(long)]
     no_sensitivity: bool,
+
+    /// Show subgroups of any size on the terminal, not only those of at least 10 samples.
+    #[arg(long)]
+    pub(crate) subgroups: bool,
 
     #[command(flatten)]
     page: PageArgs,

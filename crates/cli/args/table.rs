@@ -1,5 +1,6 @@
 //! How tables are written.
 
+use crate::printer::columns;
 use clap::ValueEnum;
 use loupe_core::table::Format;
 
@@ -16,7 +17,7 @@ pub(crate) enum FormatName {
 impl From<FormatName> for Format {
     fn from(name: FormatName) -> Self {
         match name {
-            FormatName::Terminal => Self::Terminal,
+            FormatName::Terminal => columns().map_or(Self::Terminal, Self::Within),
             FormatName::Markdown => Self::Markdown,
             FormatName::Latex => Self::Latex,
             FormatName::Csv => Self::Csv,

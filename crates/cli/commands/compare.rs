@@ -1,4 +1,4 @@
-//! `loupe compare RUN RUN`
+//! `loupe compare RUN RUN…`
 
 use crate::args::image::ImageArgs;
 use crate::args::score::PageArgs;
@@ -9,14 +9,15 @@ use loupe_app::compare::{CompareOptions, ComparePage, compare, comparison_text};
 use loupe_app::open::DataOptions;
 use std::path::PathBuf;
 
-/// Compare two runs on the same samples: paired differences with intervals and tests.
+/// Compare runs on the same samples: paired differences with intervals and tests. Of more than two each is compared with the first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run to compare against.
     baseline: PathBuf,
 
-    /// The other run.
-    run: PathBuf,
+    /// The other runs.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
 
     /// Whose verdicts are compared (see `loupe list profiles`).
     #[arg(long, default_value = "strict", value_name = "NAME")]
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
 
-    /// Write a page with both runs side by side, sample by sample.
+    /// Write a page with the runs side by side, sample by sample.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
 
@@ -55,18 +56,21 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     });
     let options = CompareOptions {
         baseline: args.baseline.clone(),
-        run: args.run.clone(),
+        runs: args.runs.clone(),
         profile: args.profile.clone(),
         page,
     };
-    let comparison = compare(&options)?;
+    let found = compare(&options)?;
     if let Some(path) = &args.page {
         out.say(&format!("page: {}", path.display()));
     }
-    if out.json {
-        out.document(&comparison)?;
-    } else {
-        out.text(&comparison_text(&comparison, args.format.into()))?;
+    match found.as_slice() {
+        [one] if out.json => out.document(one)?,
+        all if out.json => out.document(&all)?,
+        all => {
+            let texts: Vec<String> = all.iter().map(|c| comparison_text(c, args.format.into())).collect();
+            out.text(&texts.join("\n"))?;
+        }
     }
     Ok(Ended::Well)
 }

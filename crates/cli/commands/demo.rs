@@ -58,5 +58,24 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.line(&format!("{:32} {:>6.1}", "of the first round's tokens", reused.of_earlier_turns * 100.0))?;
     }
     out.line(&format!("report: {}", document.report.display()))?;
+    let left = args.output.display();
+    out.say(&format!(
+        "the studies, runs and pages stay in {left} ({}); remove the folder when you are done",
+        folder_size(&args.output)
+    ));
     Ok(Ended::Well)
+}
+
+/// Megabytes of the files in a folder, links not followed.
+fn folder_size(dir: &std::path::Path) -> String {
+    fn bytes(dir: &std::path::Path) -> u64 {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+        let size = |entry: std::fs::DirEntry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => bytes(&entry.path()),
+            Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |m| m.len()),
+            _ => 0,
+        };
+        entries.map(size).sum()
+    }
+    format!("{} MB", bytes(dir) / 1_000_000)
 }

@@ -3,11 +3,12 @@
 use crate::args::image::ImageArgs;
 use crate::args::replies::ReplyArgs;
 use crate::args::score::ScoreArgs;
+use crate::args::table::FormatName;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::open::DataOptions;
 use loupe_app::replies::import;
-use loupe_app::score::{Summary, is_complete, same_set, terminal};
+use loupe_app::score::{Shown, Summary, is_complete, same_set, terminal};
 use loupe_core::words::counted;
 use std::path::{Path, PathBuf};
 
@@ -38,11 +39,13 @@ pub(crate) struct Args {
 }
 
 /// The tables on the terminal, or the summary as JSON.
-pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path, has_page: bool) -> Result<()> {
+pub(crate) fn print(out: &mut Printer, summary: &Summary, dir: &Path, args: &ScoreArgs) -> Result<()> {
     if out.json {
         return out.document(summary);
     }
-    out.text(&terminal(summary))?;
+    let shown = Shown { all_subgroups: args.subgroups, format: FormatName::Terminal.into() };
+    out.text(&terminal(summary, shown))?;
+    let has_page = args.options()?.page.is_some();
     let last = match has_page {
         true => format!("report: {}", dir.join("report.html").display()),
         false => format!("run: {}", dir.display()),
@@ -60,6 +63,10 @@ pub(crate) fn say_failures(out: &Printer, summary: &Summary) {
     let reasons = summary.failures.iter().take(2).map(|f| format!("{} × {}", f.n, f.reason));
     let samples = counted(usize::try_from(failed).unwrap_or(usize::MAX), "sample");
     let mut words = format!("{samples} without a reply: {}", reasons.collect::<Vec<_>>().join("; "));
+    if summary.run.imported {
+        words += "; the tool that wrote the replies can ask these again";
+        return out.say(&words);
+    }
     if summary.failed_for_good > 0 {
         words += &format!("; {} of them fail however often they are asked", summary.failed_for_good);
     }
@@ -96,7 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
     };
     let run = scorer.score(&dir, dataset.as_deref(), &loader, out)?;
-    print(out, &run.summary, &dir, options.page.is_some())?;
+    print(out, &run.summary, &dir, &args.score)?;
     say_failures(out, &run.summary);
     Ok(if unusable > 0 { Ended::WithFailures } else { ended(&run.summary) })
 }

@@ -221,8 +221,17 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (n > 0).then(|| sum / n as f64)
 }
 
-/// The figures of a set of detections. A box with a number that is not finite never matches.
-pub fn evaluate(truths: &[Truth], founds: &[Found], params: &Params) -> Summary {
+/// What curves are asked for: thresholds, an area of [`AREAS`], most detections.
+type Curves<'a> = dyn Fn(&[f64], usize, usize) -> Vec<(Vec<f64>, f64)> + 'a;
+
+/// Hands the curves of a set of detections, one a threshold and category that has references, to who draws
+/// figures from them. A box with a number that is not finite never matches.
+fn with_curves<T>(
+    truths: &[Truth],
+    founds: &[Found],
+    params: &Params,
+    of: impl FnOnce(&Curves<'_>) -> T,
+) -> T {
     let rounded = |v: [f64; 4]| {
         // torchmetrics converts corners to widths in single precision.
         if params.single_precision { v.map(|x| f64::from(x as f32)) } else { v }
@@ -266,13 +275,31 @@ pub fn evaluate(truths: &[Truth], founds: &[Found], params: &Params) -> Summary 
         }
         out
     };
+    of(&curves)
+}
+
+/// The precisions at the recalls of `params`, at one IoU, mean over the categories; `None` where nothing is to be
+/// found. Their mean is the average precision.
+pub fn precisions(truths: &[Truth], founds: &[Found], iou: f64, params: &Params) -> Option<Vec<f64>> {
+    let [_, _, most] = params.max_detections;
+    let all = with_curves(truths, founds, params, |curves| curves(&[iou], 0, most));
+    let level = |n: usize| mean(all.iter().filter_map(|(levels, _)| levels.get(n).copied()));
+    (0..params.recalls.len()).map(level).collect()
+}
+
+/// The figures of a set of detections. A box with a number that is not finite never matches.
+pub fn evaluate(truths: &[Truth], founds: &[Found], params: &Params) -> Summary {
+    with_curves(truths, founds, params, |curves| figures(params, curves))
+}
+
+fn figures(params: &Params, curves: &Curves<'_>) -> Summary {
+    let [one, ten, most] = params.max_detections;
     let at = |threshold: f64| -> Vec<f64> {
         params.ious.iter().copied().filter(|t| (t - threshold).abs() < 1e-6).collect()
     };
     let precision =
         |thresholds: &[f64], area: usize| mean(curves(thresholds, area, most).into_iter().flat_map(|c| c.0));
     let recall = |area: usize, most: usize| mean(curves(&params.ious, area, most).into_iter().map(|c| c.1));
-    let [one, ten, hundred] = params.max_detections;
     Summary {
         ap: precision(&params.ious, 0),
         ap50: precision(&at(0.5), 0),
@@ -282,9 +309,9 @@ pub fn evaluate(truths: &[Truth], founds: &[Found], params: &Params) -> Summary 
         ap_large: precision(&params.ious, 3),
         ar1: recall(0, one),
         ar10: recall(0, ten),
-        ar100: recall(0, hundred),
-        ar_small: recall(1, hundred),
-        ar_medium: recall(2, hundred),
-        ar_large: recall(3, hundred),
+        ar100: recall(0, most),
+        ar_small: recall(1, most),
+        ar_medium: recall(2, most),
+        ar_large: recall(3, most),
     }
 }

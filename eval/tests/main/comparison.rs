@@ -131,7 +131,8 @@ fn every_profile_scores_a_run_and_tables_come_in_every_format() {
             assert!(text.ends_with('\n') && !text.contains("NaN"), "{text}");
         }
     }
-    let terminal = tables::terminal(&summary);
+    let terminal =
+        tables::terminal(&summary, tables::Shown { all_subgroups: false, format: Format::Terminal });
     assert!(
         terminal.contains("parser sensitivity") && terminal.contains("closed accuracy (yes/no)"),
         "{terminal}"

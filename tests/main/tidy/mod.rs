@@ -11,7 +11,7 @@ mod words;
 
 /// Every crate, its folder, and the crates of the workspace it may use.
 const CRATES: &[(&str, &str, &[&str])] = &[
-    ("loupe", ".", &["app", "core", "study"]),
+    ("loupe", ".", &["app", "core", "serve", "study"]),
     (
         "loupe-app",
         "crates/app",
@@ -36,6 +36,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("loupe-run", "crates/run", &["core"]),
     ("loupe-rethink", "crates/rethink", &["core"]),
     ("loupe-remote", "crates/remote", &["core"]),
+    ("loupe-serve", "crates/serve", &["core"]),
     ("loupe-report", "crates/report", &["core", "dicom", "eval", "run"]),
     ("loupe-phantom", "crates/phantom", &["core", "dicom"]),
     ("loupe-study", "crates/study", &["core", "eval", "report", "run"]),
@@ -58,6 +59,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap_mangen", &["loupe"]),
     ("anyhow", &["loupe"]),
     ("ureq", &["loupe-remote"]),
+    ("hyper", &["loupe-serve"]),
+    ("hyper-util", &["loupe-serve"]),
+    ("tokio", &["loupe-serve"]),
 ];
 
 fn root() -> PathBuf {
@@ -323,4 +327,14 @@ fn tables_have_one_shape_and_are_compared_with_their_folders() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The site of the documents leaves none of them out.
+#[test]
+fn the_summary_of_the_documents_names_each() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let documents = files().into_iter().filter_map(|f| Some(f.strip_prefix("docs/")?.to_owned()));
+    let pages = documents.filter(|f| f.ends_with(".md") && f != "SUMMARY.md" && !f.starts_with("book/"));
+    let missing: Vec<String> = pages.filter(|f| !summary.contains(&format!("]({f})"))).collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md does not name {missing:?}");
 }

@@ -77,7 +77,7 @@ fn made(
     let task = RunTask { dir, plan, set, probe, seed: 3, images: &images };
     let options = ScoreOptions::default();
     let (finished, run) = run_and_score(&task, respondent, &options.scorer().unwrap(), listener).unwrap();
-    (finished, run.summary)
+    (finished, run.unwrap().summary)
 }
 
 fn lines(dir: &Path) -> Vec<ReplyLine> {
@@ -345,7 +345,9 @@ fn reasons_of_failures_are_counted_together_and_said() {
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(reasons.contains(&(2, "image file not found")), "{reasons:?}");
     assert!(reasons.iter().any(|(n, why)| *n == 2 && why.contains("9 tokens")), "{reasons:?}");
-    let table = loupe_app::score::terminal(&summary);
+    let shown =
+        loupe_app::score::Shown { all_subgroups: false, format: loupe_core::table::Format::Within(100) };
+    let table = loupe_app::score::terminal(&summary, shown);
     assert!(table.contains("image file not found") && table.contains("--retry-failed asks 2"), "{table}");
 }
 
@@ -367,6 +369,9 @@ fn a_set_without_masks_is_refused_before_a_segmenter_is_loaded() {
         data: DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None },
         output: Some(dir.path().join("run")),
         template: "loupe".to_owned(),
+        template_file: None,
+        examples: None,
+        shard: None,
         selection: Default::default(),
         rollouts: 1,
         probe: None,

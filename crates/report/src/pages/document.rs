@@ -1,12 +1,15 @@
 //! What stands on a page of one run or of two, and how it becomes a file.
 
 use crate::pages::error::PageError;
-use crate::pages::kit::html;
+use crate::pages::kit::html::{self, escaped};
+use crate::pages::kit::plot::Plot;
+use crate::pages::kit::series::SideLetters;
 use crate::pages::kit::store::ImageStore;
 use loupe_core::Table;
 use loupe_core::files::write_whole;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -56,13 +59,19 @@ pub struct PageBox {
 }
 
 /// A picture of an item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ItemPicture {
     /// Number in the page's [`ImageStore`]; `None` when it could not be read.
     pub image: Option<usize>,
     /// Number among the page's values, when the reader can window the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<usize>,
+    /// Size of a pixel to the right and down in mm, where it is known for all of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<[f64; 2]>,
+    /// Directions of the patient at the edges.
+    #[serde(skip_serializing_if = "SideLetters::is_empty")]
+    pub letters: SideLetters,
     /// Words under it: slice, window, or why it is missing.
     pub caption: String,
     /// Boxes on it.
@@ -99,9 +108,25 @@ pub struct ItemRound {
     pub pictures: Vec<ItemPicture>,
 }
 
-/// What the second run of a page of two made of a sample.
+/// How sure the model was of its reply, where that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct SecondRun {
+pub struct ItemCertainty {
+    /// Options with their probabilities, as the question had them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<(String, f64)>,
+    /// The probability that the reply begins with any option.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mass: Option<f64>,
+    /// The first tokens of the reply, each with its log-probability.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<(u32, f32)>,
+    /// How many tokens there are.
+    pub of: usize,
+}
+
+/// What another run made of a sample, on a page of several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OtherRun {
     /// The raw reply; `None` when the item failed.
     pub reply: Option<String>,
     /// Why there is no reply.
@@ -113,8 +138,6 @@ pub struct SecondRun {
     /// Rounds of the second look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<ItemRound>,
-    /// Who is right: `both`, `first only`, `second only`, `neither`.
-    pub right: String,
 }
 
 /// A sample with all that happened to it.
@@ -142,41 +165,54 @@ pub struct PageItem {
     pub pictures: Vec<ItemPicture>,
     /// Rounds of the second look; empty for a single pass.
     pub rounds: Vec<ItemRound>,
-    /// The other run, on a page of two.
+    /// What there is to show in place of the verdict, where the item is neither right nor wrong: its first figure.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub second: Option<SecondRun>,
+    pub figure: Option<String>,
+    /// Numbers to sort by: figures of the headline profile, confidence, tokens, seconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, f64>,
+    /// What was said to the model in a single pass; rounds have their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Probabilities of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certainty: Option<ItemCertainty>,
+    /// The other runs, on a page of several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherRun>,
+    /// Who is right, on a page of several runs: `all`, `none`, or the names of those who are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<String>,
 }
 
 /// Everything on a report page.
 #[derive(Debug, Default, Serialize)]
 pub struct Page {
     /// Heading of the page.
+    #[serde(skip)]
     pub title: String,
     /// One sentence under it.
+    #[serde(skip)]
     pub lead: String,
-    /// The names of the runs, on a page of two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runs: Option<[String; 2]>,
+    /// The names of the runs, on a page of several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<String>,
     /// What made the numbers.
+    #[serde(skip)]
     pub facts: Vec<Fact>,
     /// Windows that a reader can choose for pictures in Hounsfield units.
     pub windows: Vec<WindowPreset>,
-    /// Summary tables; cells are shown as they are.
+    /// Tables, the most important first; cells are shown as they are.
+    #[serde(skip)]
     pub tables: Vec<Table>,
+    /// What the tables look like.
+    #[serde(skip)]
+    pub plots: Vec<Plot>,
     /// Samples in dataset order.
     pub items: Vec<PageItem>,
     /// Their pictures.
     #[serde(skip)]
     pub images: ImageStore,
-}
-
-/// The page with what has become of its pictures.
-#[derive(Serialize)]
-struct Data<'a> {
-    #[serde(flatten)]
-    page: &'a Page,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pictures_note: Option<String>,
 }
 
 const SCRIPT: &str = include_str!("run.js");
@@ -187,8 +223,61 @@ impl Page {
     /// # Errors
     /// When the data do not serialise or `out` cannot be written.
     pub fn write(&self, out: &mut impl Write) -> Result<(), PageError> {
-        let data = Data { page: self, pictures_note: self.images.note() };
-        html::write(out, &self.title, &data, &self.images, SCRIPT)
+        html::write(out, &self.title, &self.before(), self, &self.images, SCRIPT)
+    }
+
+    /// What stands before the samples, and needs no script: heading, the first table, plots, the other tables.
+    fn before(&self) -> String {
+        let mut out = format!(
+            "<header id=\"head\"><h1>{}</h1><p class=\"lead\">{}</p>",
+            escaped(&self.title),
+            escaped(&self.lead)
+        );
+        if let Some(note) = self.images.note() {
+            let _ = write!(out, "<p class=\"note\">{}</p>", escaped(&note));
+        }
+        let parts = [
+            ("page-figures", "Figures", !self.tables.is_empty()),
+            ("page-plots", "Plots", !self.plots.is_empty()),
+            ("page-tables", "Tables", self.tables.len() > 1),
+            ("page-samples", "Samples", !self.items.is_empty()),
+        ];
+        let link = |(id, name, _): &(&str, &str, bool)| format!("<a href=\"#{id}\">{name}</a>");
+        let links: Vec<String> = parts.iter().filter(|p| p.2).map(link).collect();
+        let _ = write!(out, "<nav class=\"parts\" aria-label=\"Parts of the page\">{}</nav>", links.join(""));
+        out.push_str("<details class=\"facts\"><summary>What made these numbers</summary><dl>");
+        for Fact { name, value } in &self.facts {
+            let _ = write!(out, "<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(value));
+        }
+        out.push_str("</dl></details></header>\n<section id=\"summary\" aria-label=\"Summary\">");
+        let note = |table: &Table| match table.note.is_empty() {
+            true => String::new(),
+            false => format!("<p class=\"note\">{}</p>", escaped(&table.note)),
+        };
+        if let Some(table) = self.tables.first() {
+            let (title, rows) = (escaped(&table.title), html::table(table));
+            let _ = write!(
+                out,
+                "<div class=\"card\" id=\"page-figures\"><h2>{title}</h2>{}{rows}</div>",
+                note(table)
+            );
+        }
+        if !self.plots.is_empty() {
+            out.push_str("<div id=\"page-plots\">");
+            self.plots.iter().enumerate().for_each(|(n, plot)| out.push_str(&plot.html(n)));
+            out.push_str("</div>");
+        }
+        out.push_str("<div id=\"page-tables\">");
+        for table in self.tables.iter().skip(1) {
+            let (title, rows) = (escaped(&table.title), html::table(table));
+            let _ = write!(
+                out,
+                "<details class=\"card\"><summary>{title}</summary>{}{rows}</details>",
+                note(table)
+            );
+        }
+        out.push_str("</div></section>");
+        out
     }
 
     /// Writes the page to a file, which is whole or as it was before, and returns its size in bytes.

@@ -1,14 +1,19 @@
 //! A sample of a page from a judged item of a run.
 
+use crate::marks::pixel_mm;
 use crate::overlay::{Drawing, draw};
-use crate::pages::document::{BoxKind, ItemPicture, ItemVerdict, PageBox, PageItem};
+use crate::pages::document::{BoxKind, ItemCertainty, ItemPicture, ItemVerdict, PageBox, PageItem};
+use crate::pages::kit::series::SideLetters;
 use crate::pages::pictures::PictureReader;
+use crate::pages::prompt::prompt;
 use crate::pages::rounds::rounds;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Finding, Mask, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target,
 };
-use loupe_eval::{JudgedItem, Judgement};
+use loupe_eval::{JudgedItem, Judgement, Verdict};
+use loupe_run::templates::PromptTemplate;
+use std::collections::BTreeMap;
 
 /// What became of an item, in words and places.
 pub(crate) struct ItemOutcome<'a> {
@@ -51,8 +56,52 @@ fn verdict_of(profile: &str, judgement: &Judgement) -> ItemVerdict {
     }
 }
 
-/// The item with its pictures, boxes, masks and rounds.
-pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageItem {
+/// Tokens of a reply whose probabilities are on a page.
+const TOKENS: usize = 200;
+
+/// How sure the model was, where the run asked for that.
+fn certainty(reply: &Reply) -> Option<ItemCertainty> {
+    let logprobs = reply.logprobs.as_deref().unwrap_or_default();
+    let options = reply.options.as_ref();
+    (options.is_some() || !logprobs.is_empty()).then(|| ItemCertainty {
+        options: options
+            .map(|o| o.each.iter().map(|e| (e.text.clone(), e.probability)).collect())
+            .unwrap_or_default(),
+        mass: options.map(|o| o.mass),
+        tokens: logprobs.iter().take(TOKENS).map(|t| (t.id, t.logprob)).collect(),
+        of: logprobs.len(),
+    })
+}
+
+/// What items are sorted by: figures of the headline profile, confidence, tokens and seconds.
+fn numbers(judged: &JudgedItem) -> BTreeMap<String, f64> {
+    let values = judged.verdicts.first().into_iter().flat_map(|(_, j)| &j.values);
+    let mut all: BTreeMap<String, f64> = values.map(|v| (v.name.to_string(), v.value)).collect();
+    if let Some(Outcome::Reply(reply)) = judged.item.reply.as_ref().map(|r| &r.prediction.outcome) {
+        let seconds = reply.timing.prefill_s + reply.timing.decode_s;
+        let counts =
+            [("prompt tokens", reply.counts.prompt_tokens), ("reply tokens", reply.counts.new_tokens)];
+        all.extend(counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n as f64)));
+        all.extend((seconds > 0.0).then(|| ("seconds".to_owned(), seconds)));
+        all.extend(reply.confidence().map(|c| ("confidence".to_owned(), c)));
+    }
+    all.retain(|_, value| value.is_finite());
+    all
+}
+
+/// What stands in place of the verdict of an item that has figures alone: `Dice 0.74`.
+fn figure(judged: &JudgedItem) -> Option<String> {
+    let (_, judgement) = judged.verdicts.first()?;
+    let value = judgement.values.first().filter(|v| v.value.is_finite())?;
+    (judgement.verdict == Verdict::Unscored).then(|| format!("{} {:.2}", value.name, value.value))
+}
+
+/// The item with its pictures, boxes, masks and rounds; `template` is the run's, for the prompt of a single pass.
+pub(crate) fn item(
+    judged: &JudgedItem,
+    template: Option<&PromptTemplate>,
+    reader: &mut PictureReader<'_>,
+) -> PageItem {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return PageItem {
@@ -85,7 +134,13 @@ pub(crate) fn item(judged: &JudgedItem, reader: &mut PictureReader<'_>) -> PageI
         verdicts: outcome.verdicts,
         tags: sample.tags.clone(),
         pictures,
-        second: None,
+        figure: figure(judged),
+        numbers: numbers(judged),
+        prompt: template.filter(|_| trace.is_none() && prediction.is_some()).map(|t| prompt(t, sample)),
+        certainty: prediction
+            .and_then(|p| if let Outcome::Reply(r) = &p.outcome { certainty(r) } else { None }),
+        others: Vec::new(),
+        right: None,
     }
 }
 
@@ -97,8 +152,14 @@ fn option(sample: &Sample, letter: char) -> String {
     }
 }
 
+/// Labels with their places in pixels of the source, a line each.
+fn placed<'a>(all: impl Iterator<Item = (&'a String, Vec<f64>)>) -> String {
+    let numbers = |at: Vec<f64>| at.iter().map(|v| format!("{v:.0}")).collect::<Vec<_>>().join(", ");
+    all.map(|(label, at)| format!("{label} [{}]", numbers(at))).collect::<Vec<_>>().join("\n")
+}
+
 /// The reference in words.
-fn gold(sample: &Sample) -> String {
+pub(crate) fn gold(sample: &Sample) -> String {
     match &sample.target {
         Target::Text(all) => all.join(" / "),
         Target::Choice(letter) => option(sample, *letter),
@@ -110,8 +171,8 @@ fn gold(sample: &Sample) -> String {
             let one = |m: &loupe_core::Measurement| format!("{} {} {}", m.name, m.value, m.unit.word());
             all.iter().map(|m| one(m).trim().to_owned()).collect::<Vec<_>>().join(", ")
         }
-        Target::Boxes(boxes) => boxes.iter().map(|b| b.label.as_str()).collect::<Vec<_>>().join(", "),
-        Target::Points(points) => points.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", "),
+        Target::Boxes(boxes) => placed(boxes.iter().map(|b| (&b.label, b.at.xyxy().to_vec()))),
+        Target::Points(points) => placed(points.iter().map(|p| (&p.label, vec![p.at.x, p.at.y]))),
         Target::Report(sections) => {
             sections.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("\n\n")
         }
@@ -132,7 +193,7 @@ fn item_picture(
         Ok(placed) => placed,
         Err(problem) => {
             let caption = format!("{}: {problem}", media.name);
-            return ItemPicture { image: None, values: None, caption, boxes: Vec::new() };
+            return ItemPicture { caption, ..ItemPicture::default() };
         }
     };
     let mut boxes: Vec<PageBox> = outcome.boxes(number, BoxKind::Model).collect();
@@ -146,7 +207,14 @@ fn item_picture(
         }));
     }
     let caption = caption(media, &placed.picture);
-    ItemPicture { image: Some(placed.image), values: placed.values, caption, boxes }
+    ItemPicture {
+        image: Some(placed.image),
+        values: placed.values,
+        spacing: pixel_mm(&placed.picture),
+        letters: SideLetters::of(&placed.picture),
+        caption,
+        boxes,
+    }
 }
 
 fn caption(media: &MediaRef, picture: &Picture) -> String {
@@ -200,7 +268,7 @@ fn mask_picture(
     let image = reader.images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
     let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
     let caption = format!("{at}reference orange, model blue over it · {}", trace.prompts.join("; "));
-    Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
+    Some(ItemPicture { image: Some(image), caption, ..ItemPicture::default() })
 }
 
 /// The picture on the grid of the masks, and the masks of that slice: the reference, then the reply.

@@ -7,11 +7,16 @@
 pub mod compare;
 pub mod document;
 pub mod error;
-mod item;
+pub(crate) mod item;
 pub mod kit;
 mod pictures;
+mod plots;
+mod prompt;
 mod rounds;
 pub mod run;
+mod select;
 
+pub use kit::html;
+pub use kit::plot;
 pub use kit::store::{ImageStore, StoreError};
 pub use pictures::PictureSource;

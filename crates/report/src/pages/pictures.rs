@@ -41,6 +41,8 @@ pub(crate) struct PictureReader<'a> {
     /// Are the names of files kept from the page?
     pub(crate) hide_names: bool,
     row: usize,
+    /// Does the item at hand come with its pictures?
+    shown: bool,
     /// References of the row as the dataset has them, once they were needed.
     own: Option<Result<Vec<MediaRef>, String>>,
     before: Vec<HeldPicture>,
@@ -49,7 +51,16 @@ pub(crate) struct PictureReader<'a> {
 
 impl<'a> PictureReader<'a> {
     pub(crate) fn new(source: PictureSource<'a>, images: &'a mut ImageStore, hide_names: bool) -> Self {
-        Self { source, images, hide_names, row: 0, own: None, before: Vec::new(), now: Vec::new() }
+        Self {
+            source,
+            images,
+            hide_names,
+            row: 0,
+            shown: true,
+            own: None,
+            before: Vec::new(),
+            now: Vec::new(),
+        }
     }
 
     pub(crate) fn resampler(&self) -> &'a dyn Resampler {
@@ -60,6 +71,11 @@ impl<'a> PictureReader<'a> {
     pub(crate) fn turn_to(&mut self, row: usize) {
         (self.row, self.own) = (row, None);
         self.before = std::mem::take(&mut self.now);
+    }
+
+    /// Whether pictures of the items that follow are on the page.
+    pub(crate) fn show(&mut self, shown: bool) {
+        self.shown = shown;
     }
 
     /// The picture of image `number` of the item, or why it cannot be had.
@@ -90,6 +106,9 @@ impl<'a> PictureReader<'a> {
 
     /// Where in `now` the picture is.
     fn held(&mut self, number: usize, media: &MediaRef) -> Result<usize, String> {
+        if !self.shown {
+            return Err("left out: the page has the pictures of other samples".to_owned());
+        }
         let media = self.with_bytes(number, media)?;
         let known = |all: &[HeldPicture]| all.iter().position(|h| h.media == media);
         if let Some(at) = known(&self.now) {

@@ -62,7 +62,7 @@ fn cut_out(
     let region = original_from_source.boxed(record.origin.source_from_self.boxed(whole));
     let image = reader.images.add(&original.crop(region).ok()?, None).ok()?;
     let caption = format!("shown at {width} × {height} {}", record.origin.steps.join(", "));
-    Some(ItemPicture { image: Some(image), values: None, caption, boxes: Vec::new() })
+    Some(ItemPicture { image: Some(image), caption, ..ItemPicture::default() })
 }
 
 fn regions(action: &Action, original: &Picture, reader: &mut PictureReader<'_>) -> Option<ItemPicture> {
@@ -74,7 +74,7 @@ fn regions(action: &Action, original: &Picture, reader: &mut PictureReader<'_>) 
         kind: BoxKind::Region,
     });
     let (caption, boxes) = ("looked at".to_owned(), boxes.collect());
-    Some(ItemPicture { image: Some(image), values: None, caption, boxes })
+    Some(ItemPicture { image: Some(image), caption, boxes, ..ItemPicture::default() })
 }
 
 /// The words of a turn.

@@ -1,74 +1,127 @@
-// The page of a run or of two.
+// The samples of a page of one run or of several.
 const data = read("data");
 const page = { images: read("images"), values: read("values"), windows: data.windows, boxes: () => state.boxes };
-const names = { model: data.runs?.[0] ?? "model", second: data.runs?.[1] ?? "second run", reference: "reference", region: "looked at" };
+const runs = data.runs ?? [];
+const names = { model: runs[0] ?? "model", second: runs.length > 2 ? "other runs" : runs[1] ?? "second run", reference: "reference", region: "looked at" };
 const ROW = 58;
-const state = { shown: data.items.map((_, i) => i), at: 0, boxes: true, round: 0 };
+const RANKS = ["wrong", "unparsed", "failed", "unscored", "correct"];
+const state = { shown: [], at: 0, boxes: true, round: 0 };
+const others = (item) => item.others ?? [];
+// What stands for an item that is neither right nor wrong is its figure.
+const label = (item) => item.figure ?? item.verdict;
+const badge = (item) => el("span", { class: "badge " + item.verdict }, label(item));
+const spaced = (name) => name.replaceAll("_", " ");
+const block = (title, ...nodes) => [el("h3", {}, title), ...nodes];
 
-const numeric = (text) => /^$|^[-+]?[\d.,]+\s*%?$|^n\/a$|^[—–]$|^[\d.]+\s*[–-]\s*[\d.]+$/.test(text.trim());
+// The address of each sample: its id, numbered where it has several replies.
+const addresses = (() => {
+  const seen = new Map();
+  return data.items.map((item) => {
+    const n = (seen.get(item.id) ?? 0) + 1;
+    seen.set(item.id, n);
+    return n === 1 ? item.id : `${item.id} (${n})`;
+  });
+})();
+const hash = (at) => "#" + encodeURIComponent(addresses[at]);
 
-function head() {
-  const facts = el("dl", {}, ...data.facts.flatMap((f) => [el("dt", {}, f.name), el("dd", {}, f.value)]));
-  document.getElementById("head").append(
-    el("h1", {}, data.title),
-    el("p", { class: "lead" }, data.lead),
-    data.pictures_note ? el("p", { class: "note" }, data.pictures_note) : "",
-    el("details", { class: "facts" }, el("summary", {}, "What made these numbers"), facts),
-  );
-}
-
-function summary() {
-  const home = document.getElementById("summary");
-  for (const table of data.tables) {
-    const right = table.columns.map((_, c) => c > 0 && table.rows.every((row) => numeric(row[c] ?? "")));
-    const cell = (name) => (text, c) => el(name, { class: right[c] ? "num" : null }, text);
-    // Long tables open on request, so that the samples stay near the top.
-    const long = table.rows.length > 8 && data.tables.length > 1;
-    home.append(el(long ? "details" : "div", { class: "card" },
-      el(long ? "summary" : "h2", {}, table.title),
-      table.note ? el("p", { class: "note" }, table.note) : null,
-      el("table", {},
-        el("thead", {}, el("tr", {}, ...table.columns.map(cell("th")))),
-        el("tbody", {}, ...table.rows.map((row) => el("tr", {}, ...row.map(cell("td"))))))));
-  }
-}
-
-// What any profile of either run decided about the item.
-const decided = (item) => [...item.verdicts, ...(item.second?.verdicts ?? [])];
-// A filter: what it is called, the values that an item has for it, and all values. Tags may be called like anything,
-// also like a filter or like what every object has.
+// Spellings that differ in case, blanks, dashes and underscores alone are one value.
+const plain = (value) => value.trim().toLowerCase().replace(/[\s_-]+/g, " ");
+// What any profile of any run decided about the item.
+const decided = (item) => [...item.verdicts, ...others(item).flatMap((o) => o.verdicts)];
+// A filter: what it is called, the values that an item has for it, and all values by their commonest spelling. Tags may
+// be called like anything, also like a filter or like what every object has.
 const fields = () => {
   const own = [
     ["verdict", (item) => [item.verdict]],
-    ["right", (item) => item.second ? [item.second.right] : []],
+    ["right", (item) => item.right ? [item.right] : []],
     ["rule", (item) => decided(item).map((v) => v.rule).filter((rule) => rule)],
   ];
   const tags = [...new Set(data.items.flatMap((item) => Object.keys(item.tags)))];
   const all = [...own, ...tags.map((key) => [key, (item) => Object.hasOwn(item.tags, key) ? [item.tags[key]] : []])];
-  return all.map(([key, of]) => ({ key, of, values: new Set(data.items.flatMap(of)) }))
-    .filter(({ values }) => values.size > 1 && values.size <= 60);
+  return all.map(([key, of]) => {
+    const spellings = new Map();
+    for (const item of data.items) for (const value of new Set(of(item))) {
+      const known = spellings.get(plain(value)) ?? new Map();
+      spellings.set(plain(value), known.set(value, (known.get(value) ?? 0) + 1));
+    }
+    const values = [...spellings.values()].map((known) => ({
+      name: [...known].sort((a, b) => b[1] - a[1])[0][0],
+      n: [...known.values()].reduce((sum, n) => sum + n, 0),
+    }));
+    return { key, of, values: values.sort((a, b) => a.name < b.name ? -1 : 1) };
+  }).filter(({ values }) => values.length > 1 && values.length <= 60);
 };
+
+// What the list can be sorted by: a name and the number of an item; those without come last.
+const orders = () => {
+  const several = runs.length > 1;
+  const rank = (item) => several ? ({ "all right": 2, "none right": 1 })[item.right] ?? 0 : RANKS.indexOf(item.verdict);
+  const figures = [...new Set(data.items.flatMap((item) => Object.keys(item.numbers ?? {})))];
+  const by = (name, of) => [[`${name}, lowest first`, of], [`${name}, highest first`, (item) => { const v = of(item); return v === undefined ? v : -v; }]];
+  return [
+    [several ? "disagreements first" : "wrong and unparsed first", rank],
+    ["as in the set", () => 0],
+    ...figures.flatMap((name) => by(name, (item) => item.numbers && Object.hasOwn(item.numbers, name) ? item.numbers[name] : undefined)),
+    ...by("length of the reply", (item) => item.reply?.length),
+  ];
+};
+
+const search = el("input", { type: "search", placeholder: "Search question, answer, reply or id", "aria-label": "Search", oninput: () => apply() });
+const chosen = fields();
+const selects = chosen.map(({ key, values }) => el("select", { "data-key": key, "aria-label": spaced(key), onchange: () => apply() },
+  el("option", { value: "" }, spaced(key) + ": all"),
+  ...values.map(({ name, n }) => el("option", { value: name }, `${name} (${n})`))));
+const sorts = orders();
+const sort = el("select", { id: "sort", "aria-label": "Order", onchange: () => apply() },
+  ...sorts.map(([name], n) => el("option", { value: n }, name)));
 
 function filters() {
   const home = document.getElementById("filters");
-  const search = el("input", { type: "search", placeholder: "Search question, answer, reply or id", "aria-label": "Search", oninput: apply });
-  const chosen = fields();
-  const selects = chosen.map(({ key, values }) => el("select", { "data-key": key, "aria-label": key, onchange: apply },
-    el("option", { value: "" }, key.replaceAll("_", " ") + ": all"),
-    ...[...values].sort().map((v) => el("option", { value: v }, v))));
   const toggle = el("button", { type: "button", id: "boxes", "aria-pressed": "true", onclick: flip }, "Boxes");
-  home.append(search, ...selects, toggle, el("span", { class: "note", id: "count", style: "margin:0" }));
+  const save = (name, of) => el("button", { type: "button", "data-save": name, title: `Save the samples of the list as ${name.toUpperCase()}`, onclick: () => saved(name, of()) }, name.toUpperCase());
+  home.append(search, ...selects, sort, toggle, save("csv", csv), save("json", json), el("span", { class: "note", id: "count", role: "status" }));
   home.addEventListener("submit", (e) => e.preventDefault());
+}
 
-  function apply() {
-    const words = search.value.toLowerCase();
-    const wanted = chosen.map(({ of }, n) => [of, selects[n].value]).filter(([, value]) => value);
-    const fits = (item) => wanted.every(([of, value]) => of(item).includes(value))
-      && (!words || [item.id, item.question, item.gold, item.reply ?? "", item.second?.reply ?? ""].some((t) => t.toLowerCase().includes(words)));
-    state.shown = data.items.map((_, i) => i).filter((i) => fits(data.items[i]));
-    state.at = 0; state.round = 0;
-    draw(true);
-  }
+// Filters and sorts; the sample at hand stays where it can.
+function apply(keep) {
+  const words = search.value.toLowerCase();
+  const wanted = chosen.map(({ of }, n) => [of, selects[n].value]).filter(([, value]) => value).map(([of, value]) => [of, plain(value)]);
+  const texts = (item) => [item.id, item.question, item.gold, item.reply ?? "", ...others(item).map((o) => o.reply ?? "")];
+  const fits = (item) => wanted.every(([of, value]) => of(item).some((v) => plain(v) === value))
+    && (!words || texts(item).some((t) => t.toLowerCase().includes(words)));
+  const by = sorts[sort.value][1];
+  const keyed = data.items.map((item, at) => [at, fits(item) ? by(item) ?? Infinity : null]).filter(([, key]) => key !== null);
+  state.shown = keyed.sort((a, b) => a[1] - b[1] || a[0] - b[0]).map(([at]) => at);
+  state.at = Math.max(0, keep === undefined ? 0 : state.shown.indexOf(keep));
+  state.round = 0;
+  draw(true);
+}
+
+// The samples of the list as rows of plain values.
+const flat = () => state.shown.map((at) => {
+  const item = data.items[at];
+  const row = { id: item.id, verdict: item.verdict, question: item.question, reference: item.gold, reply: item.reply, failure: item.failure };
+  others(item).forEach((o, n) => Object.assign(row, { [`verdict: ${runs[n + 1]}`]: o.verdict, [`reply: ${runs[n + 1]}`]: o.reply }));
+  for (const v of item.verdicts) Object.assign(row, { [`rule: ${v.profile}`]: v.rule, [`taken: ${v.profile}`]: v.span });
+  for (const [name, value] of Object.entries(item.numbers ?? {})) row[`number: ${name}`] = value;
+  for (const [name, value] of Object.entries(item.tags)) row[`tag: ${name}`] = value;
+  return row;
+});
+const json = () => JSON.stringify(flat(), null, 1);
+// What a spreadsheet would compute gets an apostrophe in front.
+const cell = (value) => {
+  const text = value === null || value === undefined ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? "'" + value : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+function csv() {
+  const rows = flat(), columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return [columns, ...rows.map((row) => columns.map((c) => row[c]))].map((line) => line.map(cell).join(",") + "\r\n").join("");
+}
+function saved(kind, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: kind === "csv" ? "text/csv" : "application/json" }));
+  el("a", { href: url, download: `samples.${kind}` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
 function flip() {
@@ -78,71 +131,108 @@ function flip() {
 }
 
 const list = document.getElementById("list");
-const spacer = el("div", { class: "spacer" });
+const spacer = el("div", { class: "spacer", role: "presentation" });
 function rows() {
   spacer.style.height = state.shown.length * ROW + "px";
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);
   const last = Math.min(state.shown.length, first + Math.ceil(list.clientHeight / ROW) + 8);
+  const said = (item) => item.failure ?? `${item.reply || "(no words)"}  ·  reference: ${item.gold}`;
   spacer.replaceChildren(...state.shown.slice(first, last).map((at, n) => {
-    const item = data.items[at];
-    const row = first + n;
-    const badge = (verdict) => el("span", { class: "badge " + verdict }, verdict);
-    return el("div", { class: "row", role: "option", style: `top:${row * ROW}px`, "aria-current": String(row === state.at), "aria-selected": String(row === state.at), onclick: () => go(row) },
-      el("div", { class: "q" }, badge(item.verdict), item.second ? badge(item.second.verdict) : null, item.question),
-      el("div", { class: "a" }, item.failure ?? `${item.reply ?? ""}  ·  reference: ${item.gold}`));
+    const item = data.items[at], row = first + n, current = row === state.at;
+    return el("div", { class: "row", id: `row-${row}`, role: "option", style: `top:${row * ROW}px`, "aria-selected": String(current), "aria-setsize": state.shown.length, "aria-posinset": row + 1, onclick: () => go(row) },
+      el("div", { class: "q" }, badge(item), ...others(item).map(badge), item.question),
+      el("div", { class: "a" }, said(item)));
   }));
+  list.setAttribute("aria-activedescendant", `row-${state.at}`);
   document.getElementById("count").textContent = `${state.shown.length} of ${data.items.length} samples`;
 }
 
-const block = (title, node) => [el("h3", {}, title), node];
+const shown = (value) => value === null || value === undefined ? "—" : String(Math.round(value * 1e4) / 1e4);
+
+// A table of the detail, its cells with their columns for narrow windows.
+const grid = (heads, lines) => el("div", { class: "card" }, el("table", { class: "wide" },
+  el("thead", {}, el("tr", {}, ...heads.map((t) => el("th", { scope: "col" }, t)))),
+  el("tbody", {}, ...lines.map((line) => el("tr", {}, ...line.map((c, n) => el("td", { "data-label": heads[n], class: c?.class }, c?.text ?? c)))))));
+
+// How sure the model was: its options, or the tokens that it wrote.
+function certainty(of) {
+  if (!of) return [];
+  const bar = (p) => el("span", { class: "bar", style: `--share:${Math.round(1000 * p) / 10}%` });
+  const percent = (p) => (100 * p).toFixed(1) + " %";
+  const lines = (of.options ?? []).map(([text, p]) => el("div", { class: "option" }, el("span", {}, text), bar(p), el("span", { class: "num" }, percent(p))));
+  const tokens = (of.tokens ?? []).map(([id, logprob]) => el("span", { class: "token", style: `--share:${Math.round(100 * Math.exp(logprob))}%`, title: `token ${id}: log-probability ${logprob.toFixed(3)}` }, (100 * Math.exp(logprob)).toFixed(0)));
+  return block("Probability of the answer",
+    lines.length ? el("div", { class: "options" }, ...lines, el("p", { class: "note" }, `Any of these begins the reply with a probability of ${percent(of.mass)}.`)) : "",
+    tokens.length ? el("div", { class: "tokens" }, ...tokens, el("p", { class: "note" }, `Per cent for each token${of.of > tokens.length ? `, the first ${tokens.length} of ${of.of}` : ""}.`)) : "");
+}
 
 function detail() {
   const home = document.getElementById("detail");
-  const item = data.items[state.shown[state.at]];
+  const at = state.shown[state.at], item = data.items[at];
   if (!item) { home.replaceChildren(el("p", { class: "note" }, "No sample fits the filters.")); return; }
-  const several = data.runs && item.second;
-  const line = (run) => (v) => el("tr", {},
-    ...(several ? [el("td", {}, run)] : []),
-    el("td", {}, v.profile), el("td", { class: v.verdict }, v.verdict),
-    el("td", { class: "num" }, v.value === null ? "—" : String(Math.round(v.value * 1e4) / 1e4)),
-    el("td", {}, v.rule), el("td", {}, v.span ?? "—"));
-  const verdicts = el("table", {},
-    el("thead", {}, el("tr", {}, ...[...(several ? ["run"] : []), "profile", "verdict", "value", "rule that fired", "taken from the reply"].map((t) => el("th", {}, t)))),
-    el("tbody", {}, ...item.verdicts.map(line(data.runs?.[0])), ...(several ? item.second.verdicts.map(line(data.runs[1])) : [])));
-  const said = (of) => of.failure ? "no reply: " + of.failure : of.reply || "(empty)";
-  const rounds = (title, all) => all?.length ? block(title, el("div", { class: "rounds" }, ...all.map((r, n) =>
+  const several = others(item).length > 0;
+  const line = (run) => (v) => [...(several ? [run] : []), v.profile, { text: v.verdict, class: v.verdict }, { text: shown(v.value), class: "num" }, v.rule, v.span ?? "—"];
+  const verdicts = grid([...(several ? ["run"] : []), "profile", "verdict", "value", "rule that fired", "taken from the reply"],
+    [...item.verdicts.map(line(runs[0])), ...others(item).flatMap((o, n) => o.verdicts.map(line(runs[n + 1])))]);
+  const said = (of) => of.failure ? "no reply: " + of.failure : of.reply || "(no words)";
+  const rounds = (title, all) => all?.length ? block(title, el("div", { class: "rounds", tabindex: "0" }, ...all.map((r, n) =>
     el("div", { class: "round", "data-current": String(n === state.round) },
-      el("h2", {}, `Round ${n + 1}`), el("div", { class: "stage" }, ...r.pictures.map((p) => picture(p, page))),
+      el("h4", {}, `Round ${n + 1}`), el("div", { class: "stage" }, ...r.pictures.map((p) => picture(p, page))),
       ...block("Asked", el("pre", {}, r.prompt)), ...block("Answered", el("pre", {}, r.reply)),
       r.action ? el("p", { class: "note" }, r.action) : null,
       r.error ? el("p", { class: "failed" }, r.error) : null)))) : [];
-  const badge = (verdict) => el("span", { class: "badge " + verdict }, verdict);
-  const key = (...names) => names.map((name) => el("kbd", {}, name));
+  const of = (run) => several ? ` · ${run}` : "";
+  const numbers = Object.entries(item.numbers ?? {}).map(([name, value]) => el("span", {}, `${name} ${shown(value)}`));
+  const key = (...keys) => keys.map((name) => el("kbd", {}, name));
   home.replaceChildren(
-    el("h2", {}, badge(item.verdict), several ? badge(item.second.verdict) : null, item.question),
-    item.choices.length ? el("p", { class: "note" }, item.choices.join("   ")) : el("p", { class: "note" }, item.id),
+    el("h2", {}, badge(item), ...others(item).map(badge), item.question),
+    el("p", { class: "note" }, el("a", { href: hash(at), id: "address", title: "The address of this sample" }, "#" + addresses[at]), item.right ? ` · ${item.right}` : ""),
+    item.choices.length ? el("p", { class: "choices" }, ...item.choices.map((c) => el("span", {}, c))) : "",
     el("div", { class: "stage" }, ...item.pictures.map((p) => picture(p, page))),
     legend(item.pictures, names) ?? "",
     el("div", { class: "pair" },
-      el("div", {}, ...block(several ? data.runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
-      several ? el("div", {}, ...block(data.runs[1], el("pre", { id: "second" }, said(item.second)))) : null,
+      el("div", {}, ...block(several ? runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
+      ...others(item).map((o, n) => el("div", {}, ...block(runs[n + 1], el("pre", { class: "other", id: n ? null : "second" }, said(o))))),
       el("div", {}, ...block("Reference", el("pre", {}, item.gold)))),
-    ...block("Verdicts", el("div", { class: "card" }, verdicts)),
-    ...rounds(several ? `Rounds · ${data.runs[0]}` : "Rounds", item.rounds),
-    ...rounds(several ? `Rounds · ${data.runs[1]}` : "", item.second?.rounds),
-    ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${k.replaceAll("_", " ")}: ${v}`)))),
+    ...certainty(item.certainty),
+    ...block("Verdicts", verdicts),
+    ...rounds("Rounds" + of(runs[0]), item.rounds),
+    ...others(item).flatMap((o, n) => rounds("Rounds" + of(runs[n + 1]), o.rounds)),
+    item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(runs[0])), el("pre", {}, item.prompt)) : "",
+    ...(numbers.length ? block("Numbers", el("div", { class: "tags" }, ...numbers)) : []),
+    ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${spaced(k)}: ${v}`)))),
     el("p", { class: "keys" }, ...key("j"), " next  ", ...key("k"), " previous  ", ...key("[", "]"), " rounds  ", ...key("b"), " boxes  ", ...key("w"), " windows  ", ...key("/"), " search"));
   const current = home.querySelector(".round[data-current=true]");
   if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft;
 }
 
-function go(row) {
-  state.at = Math.max(0, Math.min(state.shown.length - 1, row));
-  state.round = 0;
+function visible() {
   const top = state.at * ROW;
   if (top < list.scrollTop) list.scrollTop = top;
   if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
+}
+
+function go(row) {
+  state.at = Math.max(0, Math.min(state.shown.length - 1, row));
+  state.round = 0;
+  visible();
   draw(false);
+  // The address bar names the sample at hand, so that it can be sent.
+  try { if (state.shown.length) history.replaceState(null, "", hash(state.shown[state.at])); } catch { /* a sandbox without addresses */ }
+}
+
+// Goes to the sample that the address names; true when there is one.
+function visit() {
+  let name;
+  try { name = decodeURIComponent(location.hash.slice(1)); } catch { return false; }
+  const at = name.startsWith("page-") ? -1 : addresses.indexOf(name);
+  if (at < 0) return false;
+  if (!state.shown.includes(at)) { search.value = ""; selects.forEach((s) => { s.value = ""; }); }
+  apply(at);
+  visible();
+  rows();
+  document.getElementById("browser").scrollIntoView();
+  return true;
 }
 
 function draw(fromTop) {
@@ -156,19 +246,19 @@ document.addEventListener("keydown", (e) => {
     if (e.key === "Escape") document.activeElement.blur();
     return;
   }
-  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
+  const inList = document.activeElement === list || document.activeElement === document.body;
   const rounds = data.items[state.shown[state.at]]?.rounds.length ?? 0;
   const act = {
-    j: () => go(state.at + 1), ArrowDown: () => go(state.at + 1),
-    k: () => go(state.at - 1), ArrowUp: () => go(state.at - 1),
-    Home: () => go(0), End: () => go(state.shown.length - 1),
+    j: () => go(state.at + 1), k: () => go(state.at - 1),
+    ...(inList ? { ArrowDown: () => go(state.at + 1), ArrowUp: () => go(state.at - 1), Home: () => go(0), End: () => go(state.shown.length - 1) } : {}),
     b: flip,
     w: () => {
       const canvas = document.querySelector("#detail canvas");
       canvas?.focus();
       canvas?.dispatchEvent(new KeyboardEvent("keydown", { key: "w" }));
     },
-    "/": () => document.querySelector("#filters input").focus(),
+    "/": () => search.focus(),
     "]": () => { state.round = Math.min(rounds - 1, state.round + 1); detail(); },
     "[": () => { state.round = Math.max(0, state.round - 1); detail(); },
   }[e.key];
@@ -178,6 +268,5 @@ document.addEventListener("keydown", (e) => {
 list.append(spacer);
 list.addEventListener("scroll", rows);
 window.addEventListener("resize", rows);
-head();
-summary();
-if (data.items.length) { filters(); draw(true); } else document.getElementById("browser").remove();
+window.addEventListener("hashchange", visit);
+if (data.items.length) { filters(); apply(); visit(); } else document.getElementById("browser").remove();

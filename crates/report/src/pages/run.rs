@@ -5,6 +5,9 @@ use crate::pages::error::PageError;
 use crate::pages::item::item;
 use crate::pages::kit::store::ImageStore;
 use crate::pages::pictures::{PictureReader, PictureSource};
+use crate::pages::plots::{self, Effort};
+use crate::pages::prompt::template;
+use crate::pages::select::{Selection, Urgency};
 use loupe_core::{Provenance, Table};
 use loupe_eval::profiles::{AsProfile, PROFILES};
 use loupe_eval::summary::{ProfileSummary, Summary};
@@ -50,9 +53,22 @@ pub fn page(
     let mut page = options.page(format!("{} on {} ({})", model.name, dataset.name, dataset.split));
     page.facts = facts(made_by);
     page.tables = summary_tables(summary);
+    let (mut urgencies, mut effort) = (Vec::new(), Effort::default());
+    for judged in run.items()? {
+        let judged = judged?;
+        urgencies.push(Urgency::of(&judged));
+        effort.add(&judged);
+    }
+    page.plots = plots::run(summary, &effort);
+    let selection = Selection::of(urgencies, options.samples);
+    let template = template(made_by);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
-    for judged in run.items()?.take(options.samples) {
-        page.items.push(item(&judged?, &mut reader));
+    for (n, judged) in run.items()?.enumerate() {
+        let judged = judged?;
+        if selection.shows(n) {
+            reader.show(selection.pictures(n));
+            page.items.push(item(&judged, template.as_ref(), &mut reader));
+        }
     }
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
     for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
@@ -61,10 +77,7 @@ pub fn page(
     if summary.missing > 0 {
         page.lead += &format!(", {} not asked yet", summary.missing);
     }
-    let total = run.folder.units();
-    if total > page.items.len() {
-        page.lead += &format!("; the page shows the first {} of {total} samples", page.items.len());
-    }
+    page.lead += &selection.note();
     Ok(page)
 }
 
@@ -104,9 +117,10 @@ pub fn page_of_parts(
         page.facts.push(Fact { name: (*name).to_owned(), value });
         // Spread over the set, whose neighbours share their pictures.
         let step = (made_by.n / options.samples.max(1)).max(1);
+        let template = template(made_by);
         let mut reader = PictureReader::new(*pictures, &mut page.images, options.hide_names);
         for judged in run.items()?.step_by(step).take(options.samples) {
-            let mut item = item(&judged?, &mut reader);
+            let mut item = item(&judged?, template.as_ref(), &mut reader);
             item.id = format!("{name}: {}", item.id);
             item.tags.insert("part".to_owned(), (*name).to_owned());
             page.items.push(item);
@@ -151,15 +165,13 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
         Provenance::Imported { file_sha256 } => fact("replies SHA-256", file_sha256.clone()),
     }
     fact("prompt", made_by.prompt.get("name").and_then(|n| n.as_str()).unwrap_or("?").to_owned());
-    fact("generation", serde_json::to_string(&made_by.limits).unwrap_or_default());
+    fact("generation", limits(&serde_json::to_value(&made_by.limits).unwrap_or_default()));
     fact("loupe", made_by.loupe.clone());
     for session in &made_by.sessions {
-        let ended = session.ended.as_deref().unwrap_or("not ended");
         let by = [session.commit.as_str(), session.host.as_str()].join(" on ");
-        fact(
-            "session",
-            format!("{} to {ended}, commit {by}: {}", session.started, session.command.join(" ")),
-        );
+        let shard = session.shard.map_or_else(String::new, |shard| format!("shard {shard}, "));
+        // When it was stands in run.json alone, so that the same results make the same page.
+        fact("session", format!("{shard}commit {by}: {}", session.command.join(" ")));
     }
     if !made_by.strategy.is_null() {
         fact("strategy", made_by.strategy.to_string());
@@ -168,6 +180,15 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
         fact(name, format!("{}{}", setting.value, if setting.given { " (given)" } else { "" }));
     }
     facts
+}
+
+/// `max new tokens 32 · temperature 0`: what was asked for, without what was not.
+fn limits(value: &serde_json::Value) -> String {
+    let all = value.as_object().into_iter().flatten().filter(|(_, v)| {
+        !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()) && v.as_bool() != Some(false)
+    });
+    let one = |(name, v): (&String, &serde_json::Value)| format!("{} {v}", name.replace('_', " "));
+    all.map(one).collect::<Vec<_>>().join(" · ")
 }
 
 /// Tables of the summary: figures by profile, then the others as on the terminal, then the first figure by

@@ -14,7 +14,7 @@ fn page_with(reply: &str) -> (Page, String) {
         id: "0".into(),
         question: "q {{data}} {{images}}".into(),
         reply: Some(reply.into()),
-        pictures: vec![ItemPicture { image: Some(image), values: None, caption: "c".into(), boxes: vec![] }],
+        pictures: vec![ItemPicture { image: Some(image), caption: "c".into(), ..ItemPicture::default() }],
         ..PageItem::default()
     });
     let mut out = Vec::new();

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 /// `volume` gives slices of 40 × 30 pixels with their values, `large` one of twice that size, other files
 /// flat pictures whose encoded bytes are at hand. Counts what a page asks for.
 #[derive(Default)]
-struct Images {
+pub(crate) struct Images {
     reads: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -90,7 +90,7 @@ impl MediaLoader for Images {
     }
 }
 
-struct Samples {
+pub(crate) struct Samples {
     info: DatasetInfo,
     all: Vec<Sample>,
 }
@@ -107,11 +107,11 @@ impl Dataset for Samples {
     }
 }
 
-fn media(name: &str) -> MediaRef {
+pub(crate) fn media(name: &str) -> MediaRef {
     MediaRef { name: name.into(), ..MediaRef::file(format!("/images/{name}")) }
 }
 
-fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
+pub(crate) fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
     Sample {
         id: id.into(),
         group: image.name.clone(),
@@ -124,7 +124,7 @@ fn sample(id: &str, image: MediaRef, target: Target) -> Sample {
     }
 }
 
-fn words(gold: &str) -> Target {
+pub(crate) fn words(gold: &str) -> Target {
     Target::Text(vec![gold.into()])
 }
 
@@ -140,7 +140,11 @@ impl<F: FnMut(&Work) -> Answer> Answerer for Answers<F> {
 }
 
 /// A finished run in a folder of this name.
-fn made(name: &str, samples: Vec<Sample>, answer: impl FnMut(&Work) -> Answer) -> (TempDir, Samples) {
+pub(crate) fn made(
+    name: &str,
+    samples: Vec<Sample>,
+    answer: impl FnMut(&Work) -> Answer,
+) -> (TempDir, Samples) {
     let dir = scratch();
     let set = Samples { info: dataset::info("chests"), all: samples };
     let plan = Plan::new(loupe_run::templates::default_template());
@@ -153,24 +157,28 @@ fn says(text: &str) -> Answer {
     Answer::single(Ok(Reply::from_text(text)))
 }
 
-fn scored(dir: &Path) -> ScoredRun {
+pub(crate) fn scored(dir: &Path) -> ScoredRun {
     let strict: &dyn Profile = &Strict;
     ScoredRun::of(dir, &Scoring { profiles: &[strict], ..Scoring::default() }).unwrap()
 }
 
 static RESAMPLER: Nearest = Nearest { calls: Mutex::new(Vec::new()), jpegs: Mutex::new(Vec::new()) };
 
-fn from(images: &Images) -> PictureSource<'_> {
+pub(crate) fn from(images: &Images) -> PictureSource<'_> {
     PictureSource { dataset: None, loader: images, resampler: &RESAMPLER }
 }
 
-const ROOM: PageOptions<'_> =
+pub(crate) const ROOM: PageOptions<'_> =
     PageOptions { windows: &[], samples: 100, picture_bytes: 1 << 20, hide_names: false };
 
-fn json(page: &Page) -> (serde_json::Value, String) {
+pub(crate) fn html(page: &Page) -> String {
     let mut html = Vec::new();
     page.write(&mut html).unwrap();
-    let html = String::from_utf8(html).unwrap();
+    String::from_utf8(html).unwrap()
+}
+
+fn json(page: &Page) -> (serde_json::Value, String) {
+    let html = html(page);
     let block = |id: &str| {
         let text = html.split(&format!("id=\"{id}\">")).nth(1).unwrap().split("</script>").next().unwrap();
         text.to_owned()
@@ -224,8 +232,15 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
 
     let (data, uris) = json(&page);
     assert_eq!(data["windows"][0]["name"], "lung");
-    assert_eq!(data["tables"][0]["title"], "Figures by the profile “strict”");
-    assert!(data["facts"].as_array().unwrap().iter().any(|f| f["name"] == "dataset fingerprint"));
+    let html = html(&page);
+    assert!(
+        html.contains("<h2>Figures by the profile “strict”</h2>")
+            && html.contains("<dt>dataset fingerprint</dt>")
+    );
+    assert_eq!(
+        page.items[0].prompt.as_deref(),
+        Some("[picture 1] Is there a nodule?\nAnswer with yes or no only.")
+    );
     assert_eq!(uris.matches("data:image/png").count(), 2);
     // The figures of the page are those of the terminal.
     let terminal = tables::summary(&run.summary);
@@ -237,8 +252,9 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
     assert!(!json(&hidden).0.to_string().contains("flat"), "the name of a file");
 
     let few = run::page(&run, from(&Images::default()), &PageOptions { samples: 1, ..ROOM }).unwrap();
-    assert_eq!(few.items.len(), 1);
-    assert!(few.lead.ends_with("; the page shows the first 1 of 4 samples"), "{}", few.lead);
+    assert_eq!((few.items.len(), few.items[0].id.as_str()), (1, "q2"), "the wrong one");
+    let cut = "; the page shows 1 of 4 samples, those that are not right first";
+    assert!(few.lead.ends_with(cut), "{}", few.lead);
 }
 
 #[test]
@@ -386,7 +402,8 @@ fn two_runs_stand_side_by_side() {
     let second = JudgedRun::open(&b.path().join("second"), &Strict).unwrap();
     let comparison = compare_judged(&first, &second).unwrap();
     let tables = tables::comparison_tables(&comparison);
-    let pair = compare::RunPair { first: &first, second: &second, comparison: &comparison, tables: &tables };
+    let others = [(&second, &comparison)];
+    let pair = compare::RunSet { first: &first, others: &others, tables: &tables };
     let images = Images::default();
     let page = compare::page(pair, from(&images), &ROOM).unwrap();
     assert_eq!(page.title, "first and second on chests");
@@ -394,15 +411,16 @@ fn two_runs_stand_side_by_side() {
     assert_eq!(page.tables, tables);
     let (data, _) = json(&page);
     assert_eq!(data["runs"], serde_json::json!(["first", "second"]));
-    let right: Vec<&str> = page.items.iter().map(|i| i.second.as_ref().unwrap().right.as_str()).collect();
-    assert_eq!(right, ["first only", "second only", "second only"]);
+    let right: Vec<&str> = page.items.iter().map(|i| i.right.as_deref().unwrap()).collect();
+    assert_eq!(right, ["only first", "only second", "only second"]);
     assert_eq!(kinds(&page.items[0], 0), [(BoxKind::Second, [1.0, 2.0, 3.0, 4.0])]);
-    assert_eq!(page.items[0].second.as_ref().unwrap().rounds.len(), 3);
+    assert_eq!(page.items[0].others[0].rounds.len(), 3);
     let volume = images.reads.lock().unwrap()["volume"];
     assert_eq!(volume, 1, "both runs and both questions read the slice once");
 
     let few = compare::page(pair, from(&Images::default()), &PageOptions { samples: 2, ..ROOM }).unwrap();
-    assert!(few.lead.ends_with("; the page shows the first 2") && few.items.len() == 2, "{}", few.lead);
+    let cut = "; the page shows 2 of 3 samples, those that are not right first";
+    assert!(few.lead.ends_with(cut) && few.items.len() == 2, "{}", few.lead);
 }
 
 #[test]

@@ -6,15 +6,15 @@ use crate::analysis::StudyAnalysis;
 use crate::checklist::State;
 use crate::document::Document;
 use loupe_core::Table;
-use plot::escaped;
+use loupe_report::pages::{html::escaped, plot::STYLE as PLOT_STYLE};
 use std::fmt::Write;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24}\
 h1{font-size:1.6rem}h2{margin-top:2.2rem;font-size:1.2rem;border-bottom:1px solid #d5dae0}\
 table{border-collapse:collapse;margin:.6rem 0 .2rem;font-size:.87rem}th,td{padding:.2rem .7rem;text-align:left;border-bottom:1px solid #e4e8ec}\
 td:not(:first-child){font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600;padding:.3rem 0}\
-.note,figcaption{color:#57606a;font-size:.85rem}.scroll{overflow-x:auto}figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}\
-svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}.absent{color:#9a3412}.present{color:#166534}\
+.note,figcaption{color:#57606a;font-size:.85rem}.scroll{overflow-x:auto}body>figure.plot{margin:0 1rem 1rem 0}\
+.absent{color:#9a3412}.present{color:#166534}\
 @media print{body{max-width:none;margin:0}h2{break-after:avoid}table,figure{break-inside:avoid}}";
 
 fn table(out: &mut String, table: &Table) {
@@ -44,7 +44,7 @@ pub fn page(document: &Document<'_>) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"generator\" content=\"loupe\">\
-         <title>Reader study</title><style>{STYLE}</style></head><body>\n<h1>Reader study</h1>\n"
+         <title>Reader study</title><style>{STYLE}{PLOT_STYLE}</style></head><body>\n<h1>Reader study</h1>\n"
     );
     if !analysis.notes.is_empty() {
         out.push_str("<ul>");
@@ -56,7 +56,7 @@ pub fn page(document: &Document<'_>) -> String {
     let plots = plot::plots(analysis);
     if !plots.is_empty() {
         out.push_str("<h2>Plots</h2>\n");
-        out.push_str(&plots);
+        plots.iter().enumerate().for_each(|(number, plot)| out.push_str(&plot.html(number)));
     }
     out.push_str("<h2>Tables</h2>\n");
     for made in analysis.tables() {

@@ -1,8 +1,9 @@
-//! What every page is made of: its frame, pictures within its size, and the viewer of slices.
+//! What every page is made of: its frame, pictures within its size, plots, and the viewer of slices.
 
-pub(super) mod html;
+pub mod html;
 pub mod place;
+pub mod plot;
 pub mod series;
 pub mod shell;
-pub(super) mod store;
+pub(crate) mod store;
 mod values;

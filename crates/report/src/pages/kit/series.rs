@@ -150,7 +150,7 @@ impl Series {
             spacing: pixel_mm(picture),
             spacing_note: origin.spacing_mm.and(origin.spacing_note.clone()),
             step_mm: step_mm(slices),
-            letters: letters(picture),
+            letters: SideLetters::of(picture),
             first: first.min(slices.len() - 1),
             slices: Vec::with_capacity(slices.len()),
         };
@@ -230,9 +230,17 @@ impl Series {
     }
 }
 
-fn letters(picture: &Picture) -> SideLetters {
-    let [left, right, up, down] = named_sides(picture);
-    SideLetters { left, right, up, down }
+impl SideLetters {
+    /// Of a picture that knows where it lies in the patient; empty for others.
+    pub(crate) fn of(picture: &Picture) -> Self {
+        let [left, right, up, down] = named_sides(picture);
+        Self { left, right, up, down }
+    }
+
+    /// Is no direction known?
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The distance of neighbours, where the pictures say where they were taken and it is the same between all of them to 1 %.

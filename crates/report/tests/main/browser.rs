@@ -5,8 +5,9 @@
 
 use loupe_core::{Intensities, Picture, Window};
 use loupe_report::pages::document::{
-    BoxKind, ItemPicture, ItemVerdict, Page, PageBox, PageItem, SecondRun, WindowPreset,
+    BoxKind, ItemPicture, ItemVerdict, OtherRun, Page, PageBox, PageItem, WindowPreset,
 };
+use loupe_report::pages::kit::series::SideLetters;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -54,7 +55,7 @@ fn preset(name: &str, centre: f64, width: f64) -> WindowPreset {
 fn page() -> Page {
     let mut page = Page {
         title: "Two runs".into(),
-        runs: Some(["first run".into(), "second run".into()]),
+        runs: vec!["first run".into(), "second run".into()],
         windows: vec![preset("lung", -600.0, 1500.0), preset("soft-tissue", 50.0, 400.0)],
         ..Page::default()
     };
@@ -77,18 +78,24 @@ fn page() -> Page {
                 image: Some(image),
                 values,
                 caption: "slice 7".into(),
+                spacing: Some([0.5, 0.5]),
+                letters: SideLetters {
+                    left: Some("R".into()),
+                    right: Some("L".into()),
+                    ..SideLetters::default()
+                },
                 boxes: vec![
                     PageBox { xyxy: [1.0, 2.0, 9.0, 8.0], label: "a".into(), kind: BoxKind::Model },
                     PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
                 ],
             }],
-            second: Some(SecondRun {
+            others: vec![OtherRun {
                 reply: Some(format!("other reply {n}")),
                 verdict: b.into(),
                 verdicts: vec![verdict(b, "opening")],
-                right: ["first only", "second only", "neither"][n % 3].into(),
-                ..SecondRun::default()
-            }),
+                ..OtherRun::default()
+            }],
+            right: Some(["only first run", "only second run", "none right"][n % 3].into()),
             ..PageItem::default()
         });
     }
@@ -108,6 +115,11 @@ const READER: &str = r####"
     select.value = value;
     select.dispatchEvent(new Event("change"));
   };
+  const order = (name) => {
+    const select = document.getElementById("sort");
+    select.value = Array.from(select.options).find((o) => o.textContent === name).value;
+    select.dispatchEvent(new Event("change"));
+  };
   const levels = () => {
     const canvas = document.querySelector("#detail canvas");
     return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0));
@@ -124,6 +136,7 @@ const READER: &str = r####"
 
 /// What a reader does, and what is then to be seen.
 const STEPS: &str = r####"
+    order("as in the set");
     await until(() => document.querySelector("#detail canvas[data-ready]"));
     seen.given = levels();
     document.querySelectorAll(".window button")[1].click();
@@ -144,12 +157,22 @@ const STEPS: &str = r####"
     seen.last = document.getElementById("reply").textContent;
     seen.all = count();
     choose("verdict", "unparsed"); seen.unparsed = count(); choose("verdict", "");
-    choose("right", "second only"); seen.right = count(); choose("right", "");
+    choose("right", "only second run"); seen.right = count(); choose("right", "");
     choose("rule", "refusal"); seen.rule = count(); choose("rule", "");
     choose("organ", "HEAD"); seen.organ = count(); choose("organ", "");
     const search = document.querySelector("#filters input");
     press("/"); seen.searching = document.activeElement === search;
     search.value = "other reply 17"; search.dispatchEvent(new Event("input")); seen.search = count();
+    search.value = ""; search.dispatchEvent(new Event("input"));
+    document.querySelector("#detail .enlarge").click();
+    const viewer = await until(() => document.querySelector("dialog[open] .viewer-stage"));
+    seen.enlarged = document.querySelector("dialog .top-right").textContent;
+    press("w", viewer);
+    seen.enlargedLung = document.querySelector("dialog .top-right").textContent;
+    seen.letters = Array.from(document.querySelectorAll("dialog .left, dialog .right")).map((e) => e.textContent);
+    press("b"); seen.behind = document.getElementById("boxes").getAttribute("aria-pressed");
+    document.querySelector("dialog button").click();
+    seen.closed = !document.querySelector("dialog");
     seen.requests = performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:"));
     seen.broken = window.broken ?? null;
 "####;
@@ -192,7 +215,8 @@ fn a_smaller_picture_keeps_its_boxes() {
     let mut page = Page { title: "Small".into(), images, ..Page::default() };
     let image = page.images.add(&picture, None).unwrap();
     let boxes = vec![PageBox { xyxy: [450.0, 300.0, 900.0, 600.0], label: "a".into(), kind: BoxKind::Model }];
-    let pictures = vec![ItemPicture { image: Some(image), values: None, caption: "noise".into(), boxes }];
+    let pictures =
+        vec![ItemPicture { image: Some(image), caption: "noise".into(), boxes, ..ItemPicture::default() }];
     page.items.push(PageItem { id: "1".into(), verdict: "correct".into(), pictures, ..PageItem::default() });
     let script = r##"
         const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));
@@ -245,6 +269,13 @@ fn a_reader_windows_filters_and_moves_by_keys() {
         assert_eq!(seen[key], expected, "{key}");
     }
     assert_eq!(seen["searching"], true);
+    assert_eq!((&seen["enlarged"], &seen["enlargedLung"]), (&"C 40  W 400".into(), &"C -600  W 1500".into()));
+    assert_eq!(seen["letters"], serde_json::json!(["R", "L"]));
+    assert_eq!(
+        (&seen["behind"], &seen["closed"]),
+        (&"false".into(), &true.into()),
+        "keys stay in the dialog"
+    );
     assert_eq!(seen["requests"], Value::Array(Vec::new()), "the page asked for something");
     assert_eq!(seen["broken"], Value::Null, "a question became markup");
 }
@@ -252,6 +283,113 @@ fn a_reader_windows_filters_and_moves_by_keys() {
 fn decoded(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
     digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+/// Sorting, one spelling of a value, addresses, and the list as a file.
+#[test]
+fn the_list_is_sorted_addressed_and_saved() {
+    let mut page = Page { title: "Finding one's way".into(), ..Page::default() };
+    let verdicts = ["correct", "wrong", "unparsed", "failed", "unscored"];
+    for n in 0..30usize {
+        page.items.push(PageItem {
+            id: if n == 21 { "20".into() } else { format!("{n}") },
+            question: format!("Question {n}?"),
+            reply: (n % 5 != 3).then(|| if n == 1 { "=1+1, \"so\"".into() } else { "word ".repeat(n) }),
+            failure: (n % 5 == 3).then(|| "too large".into()),
+            verdict: verdicts[n % 5].into(),
+            figure: (n % 5 == 4).then(|| "Dice 0.50".into()),
+            numbers: (n % 5 != 3)
+                .then(|| ("Dice".to_owned(), ((n * 7) % 30) as f64 / 30.0))
+                .into_iter()
+                .collect(),
+            tags: [(
+                "organ".to_owned(),
+                ["ABDOMEN", "Abdomen", "abdomen", "left lung", "Left-Lung"][n % 5].to_owned(),
+            )]
+            .into(),
+            ..PageItem::default()
+        });
+    }
+    let script = r##"
+        const first = () => document.querySelector("#detail h2").textContent;
+        const rows = () => Array.from(document.querySelectorAll("#list .row")).map((r) => r.textContent);
+        seen.first = first();
+        seen.options = Array.from(document.querySelectorAll('select[data-key="organ"] option')).map((o) => o.textContent);
+        choose("organ", "ABDOMEN"); seen.merged = count(); choose("organ", "");
+        order("Dice, lowest first"); seen.lowest = first();
+        order("Dice, highest first"); seen.highest = first();
+        order("length of the reply, highest first"); seen.longest = first();
+        order("wrong and unparsed first");
+        seen.figure = rows().length > 0;
+        press("j"); seen.moved = location.hash;
+        choose("verdict", "correct");
+        location.hash = "#20%20(2)";
+        await until(() => first().includes("21"));
+        seen.visited = [first(), count(), document.getElementById("address").textContent];
+        let file;
+        const made = URL.createObjectURL.bind(URL);
+        URL.createObjectURL = (blob) => { file = blob; return made(blob); };
+        choose("verdict", "wrong");
+        document.querySelector('[data-save="csv"]').click(); seen.csv = await file.text();
+        document.querySelector('[data-save="json"]').click(); seen.json = JSON.parse(await file.text());
+        choose("verdict", "failed"); seen.failed = document.getElementById("reply").textContent;
+        seen.selected = document.querySelectorAll('#list [aria-selected="true"]').length;
+        seen.active = document.getElementById(document.getElementById("list").getAttribute("aria-activedescendant")) !== null;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert_eq!(seen["first"], "wrongQuestion 1?");
+    assert_eq!(seen["options"], serde_json::json!(["organ: all", "ABDOMEN (18)", "left lung (12)"]));
+    assert_eq!(seen["merged"], "18 of 30 samples");
+    assert_eq!(
+        (&seen["lowest"], &seen["highest"]),
+        (&"correctQuestion 0?".into(), &"unparsedQuestion 17?".into())
+    );
+    assert_eq!(seen["longest"], "Dice 0.50Question 29?");
+    assert_eq!(seen["moved"], "#6");
+    assert_eq!(
+        seen["visited"],
+        serde_json::json!(["wrongQuestion 21?", "30 of 30 samples", "#20 (2)"]),
+        "{seen}"
+    );
+    let csv = seen["csv"].as_str().unwrap();
+    assert_eq!(csv.lines().count(), 7, "{csv}");
+    assert!(
+        csv.starts_with("id,verdict,question,reference,reply,failure,number: Dice,tag: organ\r\n"),
+        "{csv}"
+    );
+    assert!(csv.contains("1,wrong,Question 1?,,\"'=1+1, \"\"so\"\"\",,"), "{csv}");
+    assert_eq!(
+        (&seen["json"][0]["id"], &seen["json"][0]["number: Dice"]),
+        (&"1".into(), &(7.0 / 30.0).into())
+    );
+    assert_eq!(seen["failed"], "no reply: too large");
+    assert_eq!((&seen["selected"], &seen["active"]), (&1.into(), &true.into()));
+}
+
+/// A page of many samples shows its list and its first sample without waiting for the rest.
+#[test]
+fn five_thousand_samples_open_at_once() {
+    let mut page = Page { title: "Many".into(), ..Page::default() };
+    for n in 0..5000 {
+        page.items.push(PageItem {
+            id: format!("{n}"),
+            question: format!("Question {n}? {}", "and more ".repeat(10)),
+            reply: Some("a reply ".repeat(30)),
+            verdict: if n == 4711 { "wrong" } else { "correct" }.into(),
+            ..PageItem::default()
+        });
+    }
+    let script = r##"
+        seen.rows = document.querySelectorAll("#list .row").length;
+        seen.first = document.querySelector("#detail h2").textContent;
+        seen.count = count();
+        press("End");
+        seen.last = document.querySelector("#list [aria-selected='true']").textContent.includes("Question 4999?");
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert!(seen["first"].as_str().unwrap().starts_with("wrongQuestion 4711?"), "{seen}");
+    assert!((1..100).contains(&seen["rows"].as_u64().unwrap()), "only what is seen is there: {seen}");
+    assert_eq!((&seen["count"], &seen["last"]), (&"5000 of 5000 samples".into(), &true.into()));
 }
 
 /// Tags called like what every object has, or like the page's own filters, are tags like others.
@@ -273,7 +411,7 @@ fn tags_may_be_called_like_anything() {
     let script = r##"
         await until(() => document.querySelector("#filters select"));
         seen.all = count();
-        const selects = Array.from(document.querySelectorAll("#filters select"));
+        const selects = Array.from(document.querySelectorAll("#filters select[data-key]"));
         seen.keys = selects.map((s) => s.dataset.key);
         seen.counts = selects.map((s) => {
           s.value = s.options[s.options.length - 1].value;
