@@ -348,7 +348,7 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     browser.assert_quiet();
     // The file goes on in another browser.
     let path = saved(dir.path(), "so-far.json", &file);
-    let partial = collect(&built.key, &[path.clone()], true, &dir.path().join("out")).unwrap();
+    let partial = collect(&built.key, std::slice::from_ref(&path), true, &dir.path().join("out")).unwrap();
     assert_eq!(partial.readings, 3);
     let said = collect(&built.key, &[path], false, &dir.path().join("out")).unwrap_err().to_string();
     assert!(said.contains("3 of 13 readings are done"), "{said}");
