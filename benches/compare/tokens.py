@@ -8,6 +8,7 @@ A prompt of about 512 tokens (batch 1) or 32 tokens (larger batches), then 64 to
 a process of its own; the median of all rounds counts. Loading is not part of the rates.
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
+from vqa_throughput import run
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 NEW = 64
 
@@ -37,10 +38,6 @@ def transformers_side(checkpoint, dtype, batch, tokens, rounds, threads):
             decode.append(batch * NEW / (time.perf_counter() - began))
     print(json.dumps(dict(prefill=prefill, decode=decode, load_s=load_s,
                           peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
-
-
-def run(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
 
 
 def main():

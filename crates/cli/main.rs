@@ -1,12 +1,15 @@
 //! The `loupe` command: data on stdout, people on stderr; exit code 0 when all went well, 1 when it
-//! ran but some items failed or a gate was not met, 2 when it could not run.
+//! ran but some items failed or a gate was not met, 2 when it could not run, 75 when it could not run now and may later
+//! (a server is down), and 128 + n when signal n ended it.
 
 mod args;
 mod commands;
 mod invocation;
 mod printer;
+mod signals;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use loupe_app::AppError;
 use printer::{Ended, Printer};
 use std::process::ExitCode;
 
@@ -31,16 +34,31 @@ struct Cli {
     quiet: bool,
 }
 
+/// Could not run, however often it is tried.
+const NEVER: u8 = 2;
+/// Could not run now; a scheduler may try again (`EX_TEMPFAIL` of sysexits.h).
+const NOT_NOW: u8 = 75;
+/// As if by the signal that others die of whose reader leaves (PIPE, 13).
+const PIPE: u8 = 128 + 13;
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
     Ask(commands::ask::Args),
     Segment(commands::segment::Args),
+    Classify(commands::classify::Args),
     Embed(commands::embed::Args),
+    #[cfg(feature = "serve")]
+    Serve(commands::serve::Args),
     Eval(commands::eval::Args),
+    Batch(commands::batch::Args),
     Score(commands::score::Args),
+    Merge(commands::merge::Args),
+    Reports(commands::reports::Args),
+    Suite(commands::suite::Args),
     Compare(commands::compare::Args),
     Leaderboard(commands::leaderboard::Args),
+    Export(Box<commands::export::Args>),
     Inspect(commands::inspect::Args),
     Render(commands::render::Args),
     Prepare(commands::prepare::Args),
@@ -75,11 +93,19 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args, &mut out),
         Command::Ask(args) => commands::ask::run(&args, &mut out),
         Command::Segment(args) => commands::segment::run(&args, &mut out),
+        Command::Classify(args) => commands::classify::run(&args, &mut out),
         Command::Embed(args) => commands::embed::run(&args, &mut out),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(&args, &mut out),
         Command::Eval(args) => commands::eval::run(&args, &mut out),
+        Command::Batch(args) => commands::batch::run(&args, &mut out),
         Command::Score(args) => commands::score::run(&args, &mut out),
+        Command::Merge(args) => commands::merge::run(&args, &mut out),
+        Command::Reports(args) => commands::reports::run(&args, &mut out),
+        Command::Suite(args) => commands::suite::run(&args, &mut out),
         Command::Compare(args) => commands::compare::run(&args, &mut out),
         Command::Leaderboard(args) => commands::leaderboard::run(&args, &mut out),
+        Command::Export(args) => commands::export::run(&args, &mut out),
         Command::Inspect(args) => commands::inspect::run(&args, &mut out),
         Command::Render(args) => commands::render::run(&args, &mut out),
         Command::Measure(args) => commands::measure::run(&args, &mut out),
@@ -96,11 +122,14 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFailures) => ExitCode::from(1),
-        // The reader of a pipe has left: nobody is there to be told.
-        Err(error) if printer::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Ended::Stopped(signal)) => ExitCode::from(signal.saturating_add(128)),
+        // The reader of a pipe has left: nobody is there to be told, but what was not written was not written.
+        Err(error) if printer::is_broken_pipe(&error) => ExitCode::from(PIPE),
         Err(error) => {
             out.error(&error);
-            ExitCode::from(2)
+            let may_pass =
+                error.chain().any(|e| e.downcast_ref::<AppError>().is_some_and(AppError::may_pass));
+            ExitCode::from(if may_pass { NOT_NOW } else { NEVER })
         }
     }
 }

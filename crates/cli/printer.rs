@@ -1,5 +1,6 @@
 //! The one place that writes to the terminal.
 
+use crate::signals::Signals;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loupe_app::Listener;
@@ -17,6 +18,8 @@ pub(crate) enum Ended {
     Well,
     /// It ran, but some items failed or a gate was not met.
     WithFailures,
+    /// A signal of this number ended it before everything was done; the same command goes on.
+    Stopped(u8),
 }
 
 impl Ended {
@@ -34,6 +37,8 @@ pub(crate) struct Printer {
     quiet: bool,
     /// What is under way.
     underway: Mutex<Option<Underway>>,
+    /// Who asks it to end, where a command can end early.
+    signals: Option<Signals>,
 }
 
 /// Work that is under way, drawn on a terminal or told in lines.
@@ -46,7 +51,18 @@ struct Underway {
 
 impl Printer {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, underway: Mutex::new(None) }
+        Self { json, quiet, underway: Mutex::new(None), signals: None }
+    }
+
+    /// From now on signals end a run cleanly.
+    pub(crate) fn heed_signals(&mut self) -> Result<()> {
+        self.signals = Some(Signals::listen()?);
+        Ok(())
+    }
+
+    /// The signal that asked for an early end.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        self.signals.as_ref().and_then(Signals::came)
     }
 
     /// Text on stdout. Names, replies and contents of files come from others, so what would steer a terminal is
@@ -186,6 +202,10 @@ impl Listener for Printer {
         Self::say(self, words);
     }
 
+    fn is_watched(&self) -> bool {
+        self.quiet || std::io::stderr().is_terminal()
+    }
+
     fn begin(&self, parts: u64) {
         let on_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::new(parts);
@@ -223,6 +243,16 @@ impl Listener for Printer {
         if let Some(Underway { bar, .. }) = &*self.underway() {
             bar.set_message(visible(words).into_owned());
         }
+    }
+
+    fn may_be_stopped(&self, now: bool) {
+        if let Some(signals) = &self.signals {
+            signals.wait(now);
+        }
+    }
+
+    fn go_on(&self) -> bool {
+        self.signal().is_none()
     }
 
     fn end(&self) {

@@ -6,7 +6,7 @@ use crate::listed::Listed;
 use crate::open::find;
 use loupe_core::{DataError, Dataset, MeasureUnit, MediaRef, MediaSource, Sample, Target};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What a note is about.
@@ -166,8 +166,14 @@ pub fn check(
         Some(split) => vec![Some(split.to_owned())],
         None => splits(entry),
     };
+    // A file that stands for all splits is looked through once.
+    let mut whole_files = HashSet::new();
     for split in splits {
         match entry.open(path, split.as_deref()) {
+            Ok(set)
+                if path.is_file()
+                    && !set.info().split.contains(':')
+                    && !whole_files.insert(set.info().fingerprint.clone()) => {}
             Ok(set) => report.splits.push(Checker::new(entry, &set, look).check()),
             Err(error) => {
                 let split = split.unwrap_or_else(|| "all".to_owned());

@@ -68,12 +68,21 @@ impl SetEntry {
     };
 
     pub(crate) fn open(&'static self, path: &Path, split: Option<&str>) -> Result<Listed, DataError> {
+        self.open_with_images(path, split, None)
+    }
+
+    pub(crate) fn open_with_images(
+        &'static self,
+        path: &Path,
+        split: Option<&str>,
+        images: Option<&Path>,
+    ) -> Result<Listed, DataError> {
         let split = self.split(split)?;
         let Self { name, layout, group_by, citation, .. } = *self;
-        let root = Root::new(SetFacts { name, layout, group_by, citation }, path)?;
+        let root = Root::new(SetFacts { name, layout, group_by, citation }, path)?.with_images(images);
         let mut listed = (self.open)(&root, &split)?;
         listed.info.published_rows = self.published_rows(&listed.info.split, listed.len());
-        listed.root = Some(root.dir().to_path_buf());
+        listed.root = Some(root.image_dir().to_path_buf());
         Ok(listed)
     }
 

@@ -31,17 +31,25 @@ mod listed;
 mod open;
 mod overlap;
 #[cfg(feature = "parquet")]
+mod parquet_columns;
+#[cfg(feature = "parquet")]
 mod parquet_frames;
 mod read;
 pub mod replies;
+mod rexrank;
 mod sets;
+mod write_columns;
 mod write_frames;
+mod write_vectors;
 
 pub use check::{CheckNote, CheckReport, Look, Looker, NoteKind, SplitCheck, check};
 pub use digest::{file_sha256, text_sha256};
 pub use entry::{Known, SetEntry};
 pub use frames::FrameRow;
-pub use open::{find, open};
+pub use open::{find, open, open_with_images};
 pub use overlap::{Overlap, Perceptual, overlap};
+pub use rexrank::rexrank_with_predictions;
 pub use sets::SETS;
+pub use write_columns::parquet;
 pub use write_frames::write_frames;
+pub use write_vectors::{VectorRow, write_vectors};

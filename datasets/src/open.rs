@@ -26,5 +26,19 @@ pub fn find(name: &str) -> Result<&'static SetEntry, DataError> {
 /// # Errors
 /// No such set or split, a missing file (naming it and the layout), an unreadable annotation file.
 pub fn open(name: &str, path: &Path, split: Option<&str>) -> Result<Box<dyn Dataset>, DataError> {
-    Ok(Box::new(find(name)?.open(path, split)?))
+    open_with_images(name, path, split, None)
+}
+
+/// The same for a set whose images lie in the folder `images` instead of beside its annotation files; paths of images stay
+/// inside that folder.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_images(
+    name: &str,
+    path: &Path,
+    split: Option<&str>,
+    images: Option<&Path>,
+) -> Result<Box<dyn Dataset>, DataError> {
+    Ok(Box::new(find(name)?.open_with_images(path, split, images)?))
 }

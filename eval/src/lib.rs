@@ -48,6 +48,7 @@ pub mod llm_judge;
 pub mod metrics;
 pub mod profile;
 pub mod profiles;
+pub mod reports;
 pub mod score;
 pub mod sensitivity;
 pub mod stats;

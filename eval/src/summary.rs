@@ -14,7 +14,7 @@ use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Bin, Calibration, auroc, brier, errors, reliability, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Retry, Sample, Score};
+use loupe_core::{Metric, Provenance, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -111,6 +111,9 @@ pub struct RunFacts {
     pub published_rows: Option<usize>,
     /// Replies per sample.
     pub rollouts: usize,
+    /// Another tool wrote the replies, and only it can ask again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// What a reader of the results should know, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -376,6 +379,7 @@ impl<'a> Summariser<'a> {
                 n: made_by.n,
                 published_rows: made_by.dataset.published_rows,
                 rollouts: made_by.rollouts,
+                imported: matches!(&made_by.model.from, Provenance::Imported { file_sha256 } if !file_sha256.is_empty()),
                 notes: made_by.notes.clone(),
             },
             replies: self.replies,

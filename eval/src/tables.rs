@@ -79,7 +79,10 @@ pub fn failures(summary: &Summary) -> Option<Table> {
     let mut table = Table::new("items without a reply", &["reason", "n"]);
     table.rows = summary.failures.iter().map(|f| vec![f.reason.clone(), f.n.to_string()]).collect();
     let may_pass = summary.failed.saturating_sub(summary.failed_for_good) + summary.unreadable;
-    if may_pass > 0 {
+    if summary.run.imported && !table.rows.is_empty() {
+        table.note =
+            "another tool wrote the replies: ask these again there, and score its new file".to_owned();
+    } else if may_pass > 0 {
         table.note = format!(
             "once the reason is mended, the same command with --retry-failed asks {may_pass} of them again"
         );

@@ -36,6 +36,7 @@ MARK = "ZZLEAK"
 DATE, UID = "19571104", "1.3.999.1957"
 TEXT = {"LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "AE"}
 VALUES = {**{vr: MARK for vr in TEXT}, "DA": DATE, "DT": DATE + "112233", "UI": UID}
+PROFILE = "Basic Application Confidentiality Profile"
 MARKS = [MARK.encode(), DATE.encode(), UID.encode()]
 
 
@@ -173,8 +174,11 @@ def main():
                         counts["reports"] += 1
                         if dumped(path) == 0 and dumped(copy) != 0:
                             wrong.append(f"{name}: dsrdump cannot read the copy")
-                    codes = [item.CodeValue for item in after.DeidentificationMethodCodeSequence]
-                    if codes[0] != "113100" or after.PatientIdentityRemoved != "YES":
+                    codes = [item.CodeValue for item in after.get("DeidentificationMethodCodeSequence", [])]
+                    words = list(after.DeidentificationMethod)
+                    # The codes of a report are those of its content: its options are told in words.
+                    told = PROFILE in words and not codes if "ContentSequence" in after else codes[:1] == ["113100"]
+                    if not told or after.PatientIdentityRemoved != "YES":
                         wrong.append(f"{name}: does not say that it is de-identified")
                 except Exception as error:
                     wrong.append(f"{name}: pydicom: {type(error).__name__}")

@@ -112,6 +112,10 @@ fn patients_without_a_key_stay_apart() {
         names.iter().flatten().all(|part| !part.contains(PATIENT) && !part.contains("KLMN")),
         "{names:?}"
     );
+    // Copies among the originals would be read by the next call.
+    let inside = loupe(&["deidentify", str(&files), "-o", str(&files.join("copies"))]);
+    assert!(inside.status.success() && text(&inside.stderr).contains("inside the folder that is read"));
+    std::fs::remove_dir_all(files.join("copies")).unwrap();
     // Old UIDs that stay in copies do not stand in their names.
     let kept = dir.path().join("kept");
     assert!(loupe(&["deidentify", str(&files), "-o", str(&kept), "--keep", "uids"]).status.success());

@@ -119,6 +119,15 @@ fn columns_are_guessed_said_and_corrected() {
     let unknown = loupe(&["score", "--replies", path(&file), "--reply-column", "nothing"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(said(&unknown).contains("there are index, question"), "{}", said(&unknown));
+    // What another tool failed to ask, loupe cannot ask again.
+    let theirs = "index,question,A,B,answer,prediction\n1,Which?,one,two,B,B.\n2,Which?,one,two,A,Failed to obtain answer via API.\n";
+    fs::write(&file, theirs).unwrap();
+    let out = loupe(&["score", "--replies", path(&file), "--output", path(&dir.path().join("failed"))]);
+    let words = said(&out);
+    assert!(
+        words.contains("the tool that wrote the replies") && !words.contains("--retry-failed"),
+        "{words}"
+    );
 }
 
 #[test]

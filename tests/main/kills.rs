@@ -10,44 +10,16 @@ use std::time::{Duration, Instant};
 /// Kills of each kind of run in the ordinary tests.
 const KILLS: u32 = 6;
 
-/// A kind of run: its name, and its command with `DATA` and `RUN` to be put in.
-const KINDS: &[(&str, &[&str])] = &[
-    ("eval", &["eval", "--data", "jsonl=DATA", "-o", "RUN", "--max-new-tokens", "6", "--no-page", "--quiet"]),
-    (
-        "rollouts",
-        &[
-            "eval",
-            "--data",
-            "jsonl=DATA",
-            "-o",
-            "RUN",
-            "--max-new-tokens",
-            "4",
-            "--rollouts",
-            "2",
-            "--temperature",
-            "1",
-            "--no-page",
-            "--quiet",
-        ],
-    ),
-    (
-        "second look",
-        &[
-            "eval",
-            "--data",
-            "jsonl=DATA",
-            "-o",
-            "RUN",
-            "--max-new-tokens",
-            "4",
-            "--rethink",
-            "loupe",
-            "--no-page",
-            "--quiet",
-        ],
-    ),
-    ("score", &["score", "RUN", "--quiet"]),
+/// How questions are asked, with `DATA` and `RUN` to be put in.
+const EVAL: &[&str] = &["eval", "--data", "jsonl=DATA", "-o", "RUN", "--no-page", "--quiet"];
+
+/// A kind of run: its name, and its command in two parts.
+const KINDS: &[(&str, [&[&str]; 2])] = &[
+    ("eval", [EVAL, &["--max-new-tokens", "6"]]),
+    ("rollouts", [EVAL, &["--max-new-tokens", "4", "--rollouts", "2", "--temperature", "1"]]),
+    ("second look", [EVAL, &["--max-new-tokens", "4", "--rethink", "loupe"]]),
+    ("score", [&["score", "RUN", "--quiet"], &[]]),
+    ("merge", [&["merge", "SHARD1", "SHARD2", "SHARD3", "-o", "RUN"], &["--no-page", "--quiet"]]),
 ];
 
 fn kills() -> u32 {
@@ -70,12 +42,13 @@ fn set(dir: &Path) {
     fs::write(dir.join("data.jsonl"), lines).unwrap();
 }
 
-fn arguments(kind: &[&str], data: &Path, run: &Path) -> Vec<String> {
+fn arguments(kind: &[&[&str]; 2], data: &Path, run: &Path) -> Vec<String> {
     let put = |word: &&str| match *word {
         "RUN" => run.display().to_string(),
+        shard if shard.starts_with("SHARD") => data.join(shard).display().to_string(),
         word => word.replace("DATA", &data.join("data.jsonl").display().to_string()),
     };
-    kind.iter().map(put).collect()
+    kind.iter().copied().flatten().map(put).collect()
 }
 
 /// Runs to the end; how long that took.
@@ -94,8 +67,14 @@ fn runs_of_every_kind_that_are_killed_end_like_undisturbed_ones() {
         let (calm, killed) = (dir.path().join("calm"), dir.path().join("killed"));
         if *name == "score" {
             for run in [&calm, &killed] {
-                calmly(&arguments(KINDS[0].1, dir.path(), run));
+                calmly(&arguments(&KINDS[0].1, dir.path(), run));
             }
+        }
+        for index in (1..=3).filter(|_| *name == "merge") {
+            let shard = dir.path().join(format!("SHARD{index}"));
+            let mut part = arguments(&KINDS[0].1, dir.path(), &shard);
+            part.extend(["--shard".to_owned(), format!("{index}/3")]);
+            calmly(&part);
         }
         let length = calmly(&arguments(kind, dir.path(), &calm));
         let disturbed = arguments(kind, dir.path(), &killed);
@@ -138,6 +117,7 @@ fn runs_of_every_kind_that_are_killed_end_like_undisturbed_ones() {
             .filter(|n| n.starts_with('.'))
             .collect();
         assert!(left.is_empty(), "{name} leaves {left:?}");
+        assert!(!dir.path().join(".killed.part").exists(), "{name} leaves what it began");
         assert!(caught > 0, "{name}: nothing was killed");
         eprintln!("{name}: killed {caught} times, ended {} times", ended + 1);
     }

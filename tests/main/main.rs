@@ -8,11 +8,13 @@
     missing_docs
 )]
 
+mod classify;
 mod cli;
 mod common;
 mod deidentify;
 mod embed;
 mod evaluation;
+mod export;
 mod grounding;
 mod imaging;
 mod judging;
@@ -21,8 +23,15 @@ mod masks;
 mod measures;
 mod options;
 mod records;
+mod reports;
 mod segment;
+#[cfg(feature = "remote")]
+mod served;
+#[cfg(feature = "serve")]
+mod serving;
+mod shards;
 mod similarity;
 mod spoken;
 mod study;
+mod suite;
 mod tidy;

@@ -36,3 +36,58 @@ fn a_name_that_the_file_does_not_have_is_answered_with_the_nearest() {
     let said = text(&ended.stderr);
     assert!(said.contains("the file has no reader") && said.contains("did you mean"), "{said}");
 }
+
+/// From a run of the embedded model over phantoms to pages, answers and an analysis.
+#[test]
+fn a_run_becomes_a_blinded_study_and_its_answers_readings() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let out = loupe(&["phantom", "--out", &at("data"), "--seed", "77", "--studies", "3", "--quiet"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let data = format!("jsonl={}", at("data/grounding/grounding.jsonl"));
+    json(&[
+        "eval",
+        "--data",
+        &data,
+        "--limit",
+        "6",
+        "--max-new-tokens",
+        "48",
+        "-o",
+        &at("run"),
+        "--quiet",
+        "--json",
+    ]);
+    let design = "[study]\ntitle = 'With and without marks'\nseed = 5\nsessions = 1\n[cases]\nrun = 'run'\nshow_question = true\n\
+                  [[arm]]\nname = 'unaided'\n[[arm]]\nname = 'aided'\nrun = 'run'\nshow = ['marks']\n\
+                  [[reader]]\ncode = 'a'\n[[reader]]\ncode = 'b'\n[[question]]\npack = 'localisation'\n";
+    std::fs::write(at("study.toml"), design).unwrap();
+    let made = json(&["study", "build", &at("study.toml"), "-o", &at("pages"), "--json"]);
+    assert_eq!((made["pages"].as_array().unwrap().len(), &made["left_out"]), (2, &serde_json::json!([])));
+    let page = std::fs::read_to_string(dir.path().join("pages/a/study.html")).unwrap();
+    for hidden in ["phantom-vl", "grounding.jsonl", "unaided", &dir.path().display().to_string()] {
+        assert!(!page.contains(hidden), "{hidden}");
+    }
+    let key = std::fs::read_to_string(dir.path().join("pages/key.json")).unwrap();
+    let key: serde_json::Value = serde_json::from_str(&key).unwrap();
+    assert_eq!(key["cases"].as_array().unwrap().len(), 6);
+    assert!(
+        key["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|c| c["truth"] == true && c["lesions"][0]["xyxy"][0].is_f64())
+    );
+    if let Some(mut browser) = loupe_testing::Browser::start([1400, 900]) {
+        browser.open(&dir.path().join("pages/a/study.html"));
+        browser.wait("document.querySelector('.message button.main')");
+        browser.press("Enter");
+        browser.wait("document.querySelector('.panel h2')?.textContent === 'Case 1 of 12'");
+        browser.assert_quiet();
+    }
+    std::fs::write(at("mine.json"), "{}").unwrap();
+    let ended =
+        loupe(&["study", "collect", &at("mine.json"), "--key", &at("pages/key.json"), "-o", &at("readings")]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("mine.json: this is no file of answers"), "{}", text(&ended.stderr));
+}

@@ -465,7 +465,7 @@ pub fn write_coco(file: &Path, answers: &[(Question, AskAnswer)]) -> Result<(), 
     let views: Vec<(String, [usize; 2])> =
         answers.iter().flat_map(|(question, _)| question.views()).collect();
     let images: Vec<ExportImage<'_>> =
-        views.iter().map(|(name, size)| ExportImage { name, size: *size }).collect();
+        views.iter().map(|(name, size)| ExportImage::new(name, *size)).collect();
     let named: Vec<(String, Finding)> =
         answers.iter().flat_map(|(question, answer)| answer.named_boxes(question)).collect();
     let findings: Vec<ImageFinding<'_>> =

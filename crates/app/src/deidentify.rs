@@ -1,7 +1,7 @@
 //! Copies of DICOM files without what identifies the patient: the basic profile of PS3.15 E.1.
 
 use crate::error::{AppError, InStep};
-use crate::key::{Key, must_be_apart};
+use crate::key::{Key, lies_in, must_be_apart};
 use crate::listener::Listener;
 use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_core::{DecodeLimits, MediaError};
@@ -140,6 +140,11 @@ pub fn deidentify(
     };
     let blobs = files::collect(&options.source, &options.limits)
         .step(|| format!("{} could not be read", options.source.display()))?;
+    if lies_in(&options.output, &options.source) {
+        listener.say(
+            "the copies lie inside the folder that is read: a later call on it would take them for originals",
+        );
+    }
     listener.begin(blobs.len() as u64);
     let mut export = Export::new(&options.output, rules, options.limits);
     let mut document = DeidentifyDocument { edition: EDITION, ..Default::default() };

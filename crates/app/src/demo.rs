@@ -199,6 +199,7 @@ fn run_one(
     let task =
         RunTask { dir: &dir, plan, set: set.as_ref(), probe: run.probe, seed: SEED, images: &options.images };
     let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
+    let scored = scored.ok_or_else(|| AppError::input("the demonstration was stopped"))?;
     Ok(DemoResult { run, dir, scored })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
+use crate::served::is_address;
 use loupe_core::{
     Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
 };
@@ -62,7 +63,8 @@ const TOKENS: u64 = 4096;
 /// What the checkpoint is, how much memory it takes and whether there is that much, from the headers of its files;
 /// nothing for the built-in model, and for what is none, which is said when it is loaded.
 fn about(options: &ModelOptions) -> Option<(String, bool)> {
-    let found = Summary::of(&Checkpoint::directory(options.folder.as_deref()?)).ok()?;
+    let folder = options.folder.as_deref().filter(|place| !is_address(place))?;
+    let found = Summary::of(&Checkpoint::directory(folder)).ok()?;
     let size = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     let [full, half] = [Dtype::F32, Dtype::Bf16].map(|dtype| found.bytes(dtype));
     let beside = found.decoder.map_or(0, |d| d.cache_bytes(TOKENS).saturating_add(d.working_bytes(TOKENS)));
@@ -98,7 +100,8 @@ fn about(options: &ModelOptions) -> Option<(String, bool)> {
 fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let started = Instant::now();
     let seconds = |since: Instant| since.elapsed().as_secs_f64();
-    let checkpoint = options.folder.as_deref().map(Checkpoint::directory);
+    let folder = options.folder.as_deref().filter(|place| !is_address(place));
+    let checkpoint = folder.map(Checkpoint::directory);
     let family = checkpoint.as_ref().map(|c| families::find(c, None)).transpose();
     let family = family.step(|| "the checkpoint could not be read".to_owned())?;
     let (width, height) = (96usize, 64usize);

@@ -8,6 +8,7 @@ use crate::profiles::profile;
 use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_eval::metrics::{Compute, METRICS, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::{Profile, Summary};
+use loupe_run::{RunError, RunFolder};
 use std::path::Path;
 
 /// Profiles and metrics of an earlier scoring that were not asked for again.
@@ -81,8 +82,11 @@ impl Earlier {
 /// The summary of the run in `dir` that was scored before.
 ///
 /// # Errors
-/// When it was not, or its file is damaged.
+/// When it was not, its file is damaged, or it is a shard.
 pub fn read_summary(dir: &Path) -> Result<Summary, AppError> {
+    if let Err(shard @ RunError::Shard { .. }) = RunFolder::open(dir) {
+        return Err(shard.into());
+    }
     let path = dir.join("summary.json");
     let text = read_at_most(&path, SETTINGS_BYTES)
         .step(|| format!("{} has no summary; score it with `loupe score`", dir.display()))?;

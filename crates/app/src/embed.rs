@@ -2,9 +2,14 @@
 
 use crate::error::{AppError, InStep};
 use crate::open::{ImageOptions, ModelOptions, reference};
-use loupe_core::{MediaLoader, ModelInfo, PairLogit, View};
+use loupe_core::files::write_whole;
+use loupe_core::{MediaLoader, ModelInfo, PairEncoder, PairLogit, View};
+use loupe_datasets::{VectorRow, write_vectors};
 use loupe_models::{Checkpoint, load_pair_encoder};
 use serde::Serialize;
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
 
 /// What to embed, and with what.
 #[derive(Debug, Clone, Default)]
@@ -53,8 +58,30 @@ pub struct Match {
     pub text: usize,
     /// The scaled cosine of their vectors.
     pub logit: f64,
-    /// Its logistic function: the probability, as SigLIP was trained, that the text describes the image.
+    /// What the encoder was trained to read of it: for SigLIP the probability that the text describes the image, for
+    /// CLIP that this text of all belongs to it.
     pub probability: f64,
+}
+
+/// The images that a text describes best.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Nearest {
+    /// Number of the text, from 0.
+    pub text: usize,
+    /// Numbers of images, from 0, the nearest first; among equally near ones the first.
+    pub images: Vec<usize>,
+}
+
+/// The encoder in the folder of the options.
+pub(crate) fn open_encoder(model: &ModelOptions) -> Result<Box<dyn PairEncoder>, AppError> {
+    model.must_be_here("an encoder of images and texts")?;
+    let Some(dir) = &model.folder else {
+        return Err(AppError::input(
+            "an encoder of images and texts is needed: --model DIR, a folder such as MedSigLIP's or BiomedCLIP's",
+        ));
+    };
+    load_pair_encoder(&Checkpoint::directory(dir), &model.load)
+        .step(|| format!("the encoder in {} could not be loaded", dir.display()))
 }
 
 /// Vectors of images and texts.
@@ -76,13 +103,7 @@ impl Embeddings {
     /// # Errors
     /// When the encoder cannot be loaded.
     pub fn of(options: &EmbedOptions) -> Result<Self, AppError> {
-        let Some(dir) = &options.model.folder else {
-            return Err(AppError::input(
-                "an encoder of images and texts is needed: --model DIR, a folder such as MedSigLIP's",
-            ));
-        };
-        let mut encoder = load_pair_encoder(&Checkpoint::directory(dir), &options.model.load)
-            .step(|| format!("the encoder in {} could not be loaded", dir.display()))?;
+        let mut encoder = open_encoder(&options.model)?;
         let loader = options.reading.loader();
         let mut image = |name: &String| -> Result<Vec<f32>, AppError> {
             let picture = loader.load(&reference(name.as_ref(), options.view.clone())?)?;
@@ -93,6 +114,42 @@ impl Embeddings {
         let texts: Vec<Embedding> = options.texts.iter().map(text).collect();
         let matches = matches(&images, &texts, encoder.logit());
         Ok(Self { model: encoder.info().clone(), images, texts, matches })
+    }
+
+    /// For every text with a vector, the `count` images nearest to it.
+    pub fn nearest(&self, count: usize) -> Vec<Nearest> {
+        let texts = (0..self.texts.len()).filter(|n| self.matches.iter().any(|m| m.text == *n));
+        let of = |text: usize| {
+            let mut found: Vec<&Match> = self.matches.iter().filter(|m| m.text == text).collect();
+            found.sort_by(|a, b| b.logit.total_cmp(&a.logit).then(a.image.cmp(&b.image)));
+            Nearest { text, images: found.iter().take(count).map(|m| m.image).collect() }
+        };
+        texts.map(of).collect()
+    }
+
+    /// Writes the vectors, images before texts, one a row: a bare array for numpy (`.npy`, with what the rows are in a
+    /// `.json` of the same name), or a table with the columns kind, of and vector (`.parquet`).
+    ///
+    /// # Errors
+    /// When the name ends otherwise or the file cannot be written.
+    pub fn write(&self, file: &Path) -> Result<(), AppError> {
+        let rows = |kind: &'static str, all: &'_ [Embedding]| -> Vec<VectorRow> {
+            let row = |e: &Embedding| Some(VectorRow { kind, of: e.of.clone(), vector: e.vector.clone()? });
+            all.iter().filter_map(row).collect()
+        };
+        let mut all = rows("image", &self.images);
+        all.extend(rows("text", &self.texts));
+        let failed = || format!("{} could not be written", file.display());
+        match file.extension().and_then(|e| e.to_str()) {
+            Some("npy") => {
+                write_whole(file, |out| out.write_all(&npy(&all))).step(failed)?;
+                let rows: Vec<_> = all.iter().map(|row| json!({ "kind": row.kind, "of": row.of })).collect();
+                let named = json!({ "model": self.model.name, "rows": rows }).to_string();
+                write_whole(&file.with_extension("json"), |out| writeln!(out, "{named}")).step(failed)
+            }
+            Some("parquet") => write_vectors(file, &all).step(failed),
+            _ => Err(AppError::input(format!("{} should end in .npy or .parquet", file.display()))),
+        }
     }
 
     /// What went wrong, with what it was about.
@@ -109,10 +166,26 @@ fn matches(images: &[Embedding], texts: &[Embedding], logit: PairLogit) -> Vec<M
     let texts = with_vectors(texts);
     let mut out = Vec::new();
     for (image, picture) in with_vectors(images) {
-        for (text, words) in &texts {
-            let logit = logit.of(&picture, words);
-            out.push(Match { image, text: *text, logit, probability: 1.0 / (1.0 + (-logit).exp()) });
+        let logits: Vec<f64> = texts.iter().map(|(_, words)| logit.of(&picture, words)).collect();
+        let probabilities = logit.probabilities(&logits);
+        for ((text, _), (logit, probability)) in texts.iter().zip(logits.iter().zip(probabilities)) {
+            out.push(Match { image, text: *text, logit: *logit, probability });
         }
     }
+    out
+}
+
+/// A two-dimensional array of 32-bit numbers in numpy's format (NEP 1, version 1.0).
+fn npy(rows: &[VectorRow]) -> Vec<u8> {
+    let width = rows.first().map_or(0, |row| row.vector.len());
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {width}), }}", rows.len());
+    // Numbers begin at a multiple of 64 bytes.
+    header += &" ".repeat(63 - (10 + header.len()) % 64);
+    header.push('\n');
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((header.len() as u16).to_le_bytes());
+    out.extend(header.into_bytes());
+    out.extend(rows.iter().flat_map(|row| &row.vector).flat_map(|v| v.to_le_bytes()));
     out
 }

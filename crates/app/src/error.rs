@@ -2,7 +2,7 @@
 
 use loupe_core::picture::PictureError;
 use loupe_core::registry::UnknownName;
-use loupe_core::{DataError, MediaError, ModelError, ResampleError, SegmentError};
+use loupe_core::{DataError, MediaError, ModelError, ResampleError, Retry, SegmentError};
 use loupe_datasets::replies::JoinError;
 use loupe_eval::compare::CompareError;
 use loupe_eval::llm_judge::{AskError, CacheError};
@@ -15,8 +15,9 @@ use loupe_phantom::PhantomError;
 use loupe_report::exports::ExportError;
 use loupe_report::{EncodeError, PageError};
 use loupe_rethink::RethinkError;
-use loupe_run::RunError;
 use loupe_run::templates::UnknownTemplate;
+use loupe_run::{RunError, ShardError};
+use loupe_study::StudyError;
 use thiserror::Error;
 
 /// Why a command could not do its work. What goes wrong with one item of many is not an error but on record as
@@ -88,6 +89,9 @@ pub enum AppError {
     /// A run folder.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A part of a run that is none.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// Two runs that cannot be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
@@ -121,6 +125,9 @@ pub enum AppError {
     /// Findings that could not be written in a format of other tools.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A reader study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
     /// A picture that could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -146,6 +153,19 @@ impl AppError {
         match self {
             Self::Step { reason, .. } => reason.reason(),
             other => other,
+        }
+    }
+
+    /// May the same command do its work another time, when memory is free, another process is done, or a server is back?
+    pub fn may_pass(&self) -> bool {
+        match self.reason() {
+            Self::Run(RunError::Busy { .. }) => true,
+            Self::Run(RunError::Unreachable { passes, .. }) => *passes,
+            Self::Model(error) => error.retry() != Retry::Never,
+            Self::Rethink(RethinkError::NoReply { failure, .. }) => failure.retry == Retry::Away,
+            // Of a device whose memory others hold.
+            Self::Load(LoadError::Compute(_)) => true,
+            _ => false,
         }
     }
 

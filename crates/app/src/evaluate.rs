@@ -6,19 +6,24 @@ use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
 use crate::score::{ScoreOptions, Scorer};
 use crate::segment::{LastMask, SegmenterAnswerer};
+use loupe_core::files::read_text_at_most;
 use loupe_core::{
     Answerer, Dataset, Direct, GenerationLimits, MediaLoader, ModelInfo, Segmenter, Target,
     VisionLanguageModel,
 };
 use loupe_eval::{ScoredRun, Summary};
 use loupe_run::probes::{ProbedLoader, ProbedSet};
-use loupe_run::{Plan, Setting};
+use loupe_run::templates::PromptTemplate;
+use loupe_run::{Examples, Plan, RunFolder, Setting, selected};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use loupe_run::probes::Probe;
 pub use loupe_run::simulated::Simulated;
-pub use loupe_run::{Finished, Invocation, Selection, damaged_lines};
+pub use loupe_run::{Draw, Finished, Invocation, Selection, Shard, TagValue, damaged_lines, scheduled_shard};
+
+/// Most bytes of a file with a prompt template.
+const TEMPLATE_BYTES: u64 = 1 << 20;
 
 /// What answers the samples, by what names it.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,10 @@ pub struct EvaluateOptions {
     pub output: Option<PathBuf>,
     /// Name of the prompt template.
     pub template: String,
+    /// A template from a file in its place.
+    pub template_file: Option<PathBuf>,
+    /// Questions of another split with their answers, shown before each question.
+    pub examples: Option<ExampleOptions>,
     /// Which samples.
     pub selection: Selection,
     /// Replies per sample.
@@ -55,6 +64,8 @@ pub struct EvaluateOptions {
     pub hide_names: bool,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
+    /// Only this part of the run; it is scored once all are merged.
+    pub shard: Option<Shard>,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -69,6 +80,15 @@ pub struct EvaluateOptions {
     pub invocation: Invocation,
 }
 
+/// Examples before each question, drawn by the seed of the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleOptions {
+    /// How many.
+    pub n: usize,
+    /// Split of the same set from which they are drawn.
+    pub split: String,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
@@ -76,8 +96,10 @@ pub struct Evaluation {
     pub dir: PathBuf,
     /// How it ended.
     pub finished: Finished,
-    /// Its figures.
-    pub summary: Summary,
+    /// Its figures; none where the run was stopped, or is a shard.
+    pub summary: Option<Summary>,
+    /// Items of the whole folder that have no reply but a failure.
+    pub failures: usize,
 }
 
 /// Runs, or resumes, and scores. Names are checked before any weights are read.
@@ -86,27 +108,104 @@ pub struct Evaluation {
 /// When a name is unknown, the set or the model cannot be opened, or the folder cannot be written or holds another
 /// run. What goes wrong with one sample is on record as that sample.
 pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Evaluation, AppError> {
-    let template = loupe_run::templates::by_name(&options.template)?;
-    let scorer = options.score.scorer()?;
-    let set = options.data.open()?;
-    if let AnswerWay::Segment(_) = options.way {
-        need_masks(set.as_ref())?;
-    }
+    let checked = options.checked()?;
     listener.begin(0);
     listener.note("loading the model");
     let opened = OpenRespondent::open(options);
     listener.end();
-    let mut model = opened?;
+    evaluated(options, checked, &mut opened?, listener)
+}
+
+/// The same with a model that is loaded already.
+pub(crate) fn evaluate_by(
+    options: &EvaluateOptions,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    evaluated(options, options.checked()?, model, listener)
+}
+
+/// What an evaluation needs beside a model.
+struct Checked {
+    template: PromptTemplate,
+    set: Box<dyn Dataset>,
+    /// The split that examples are drawn from.
+    examples_from: Option<Box<dyn Dataset>>,
+}
+
+fn evaluated(
+    options: &EvaluateOptions,
+    checked: Checked,
+    model: &mut OpenRespondent,
+    listener: &dyn Listener,
+) -> Result<Evaluation, AppError> {
+    let scorer = options.score.scorer()?;
     let respondent = model.respondent();
-    let notes: Vec<String> = options.model.note(respondent.info(), set.root()).into_iter().collect();
-    respondent.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, respondent.info());
+    let task = task(options, plan, &dir, set, respondent.info(), listener);
+    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
+    let failures = RunFolder::open_any(&dir)?.failures()?;
+    Ok(Evaluation { dir, finished, summary: run.map(|run| run.summary), failures })
+}
+
+/// Runs, or resumes, with this model and does not score; the folder of the run, and how it ended.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn answer(
+    options: &EvaluateOptions,
+    model: &mut dyn VisionLanguageModel,
+    listener: &dyn Listener,
+) -> Result<(PathBuf, Finished), AppError> {
+    let checked = options.checked()?;
+    let plan = options.plan(&checked)?;
+    let set = checked.set.as_ref();
+    let dir = folder(options, set, model.info());
+    let task = task(options, plan, &dir, set, model.info(), listener);
+    let finished = task.seen(|set, loader| run(&task, Respondent::Model(model), set, loader, listener))?;
+    Ok((dir, finished))
+}
+
+/// Scores the run in `dir`.
+///
+/// # Errors
+/// As [`evaluate`].
+#[cfg(feature = "remote")]
+pub(crate) fn score(
+    options: &EvaluateOptions,
+    dir: &Path,
+    listener: &dyn Listener,
+) -> Result<Summary, AppError> {
+    let set = options.data.open()?;
+    let run = options.score.scorer()?.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?;
+    Ok(run.summary)
+}
+
+/// Where the run goes.
+fn folder(options: &EvaluateOptions, set: &dyn Dataset, model: &ModelInfo) -> PathBuf {
     let info = set.info();
-    let dir = options.output.clone().unwrap_or_else(|| {
+    options.output.clone().unwrap_or_else(|| {
         let split = info.split.replace(':', "-");
         let probe = options.probe.map_or_else(String::new, |p| format!("-{}", p.name()));
-        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}", info.name, respondent.info().name))
-    });
-    let mut plan = Plan::new(template);
+        let shard = options.shard.map_or_else(String::new, |s| format!(".{}-of-{}", s.index, s.count));
+        PathBuf::from("runs").join(format!("{}-{split}-{}{probe}{shard}", info.name, model.name))
+    })
+}
+
+/// The run that `options` describe, answered by this model; the plan says how samples become prompts.
+fn task<'a>(
+    options: &'a EvaluateOptions,
+    mut plan: Plan,
+    dir: &'a Path,
+    set: &'a dyn Dataset,
+    model: &ModelInfo,
+    listener: &dyn Listener,
+) -> RunTask<'a> {
+    let notes: Vec<String> = options.model.note(model, set.root()).into_iter().collect();
+    model.notes().iter().chain(&notes).for_each(|note| listener.say(note));
     plan.limits = options.limits.clone();
     plan.selection = options.selection.clone();
     plan.rollouts = options.rollouts;
@@ -115,20 +214,71 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.hide_names = options.hide_names;
     plan.extend = options.extend;
-    plan.settings = settings(options, respondent.info());
+    plan.shard = options.shard;
+    plan.settings = settings(options, model);
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    let task = RunTask {
-        dir: &dir,
-        plan,
-        set: set.as_ref(),
-        probe: options.probe,
-        seed: options.seed,
-        images: &options.images,
-    };
-    let (finished, run) = run_and_score(&task, respondent, &scorer, listener)?;
-    Ok(Evaluation { dir, finished, summary: run.summary })
+    RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images }
+}
+
+impl EvaluateOptions {
+    /// Finds everything that can be found without a model: names, files, the samples.
+    ///
+    /// # Errors
+    /// When something is not there or does not go together.
+    pub fn check(&self) -> Result<(), AppError> {
+        self.checked().map(drop)
+    }
+
+    fn checked(&self) -> Result<Checked, AppError> {
+        let template = self.template()?;
+        self.score.scorer()?;
+        let set = self.data.open()?;
+        if let AnswerWay::Segment(_) = self.way {
+            need_masks(set.as_ref())?;
+        }
+        if !self.hide_names {
+            selected(set.as_ref(), &self.selection)?;
+        }
+        let examples_from = self.examples_from(set.as_ref())?;
+        Ok(Checked { template, set, examples_from })
+    }
+
+    fn template(&self) -> Result<PromptTemplate, AppError> {
+        let Some(path) = &self.template_file else {
+            return Ok(loupe_run::templates::by_name(&self.template)?);
+        };
+        let text = read_text_at_most(path, TEMPLATE_BYTES)
+            .step(|| format!("the prompt template {} could not be read", path.display()))?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        PromptTemplate::own(&name, &text).map_err(|why| AppError::input(format!("{}: {why}", path.display())))
+    }
+
+    /// A plan with its prompts.
+    fn plan(&self, checked: &Checked) -> Result<Plan, AppError> {
+        Ok(Plan { examples: self.draw_examples(checked)?, ..Plan::new(checked.template.clone()) })
+    }
+
+    /// Examples about none of the pictures or patients that are asked about.
+    fn draw_examples(&self, checked: &Checked) -> Result<Examples, AppError> {
+        let Checked { set, examples_from: Some(from), .. } = checked else { return Ok(Examples::default()) };
+        let n = self.examples.as_ref().map_or(0, |options| options.n);
+        let asked = (0..set.len()).filter_map(|row| set.get(row).ok()).map(|sample| sample.group).collect();
+        Ok(Examples::draw(from.as_ref(), n, self.seed, &asked, &self.images.loader())?)
+    }
+
+    /// The split that examples are drawn from.
+    fn examples_from(&self, set: &dyn Dataset) -> Result<Option<Box<dyn Dataset>>, AppError> {
+        let Some(ExampleOptions { split, .. }) = &self.examples else { return Ok(None) };
+        let from = DataOptions { split: Some(split.clone()), ..self.data.clone() }.open()?;
+        if from.info().split == set.info().split {
+            return Err(AppError::input(format!(
+                "examples would be drawn from the split that is asked about, {split:?}; --examples-from names another one"
+            )));
+        }
+        Ok(Some(from))
+    }
 }
 
 /// Arguments that a run keeps on record beside those that its plan has a place for.
@@ -153,6 +303,9 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
         })
     };
     settings.insert("series".to_owned(), given(rules(series), rules(&usual.series)));
+    if let Some(bytes) = options.model.server.picture_bytes {
+        settings.insert("picture-bytes".to_owned(), Setting { value: bytes.into(), given: true });
+    }
     if options.model.load.pan_and_scan {
         settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
     }
@@ -182,13 +335,13 @@ fn need_masks(set: &dyn Dataset) -> Result<(), AppError> {
 }
 
 /// The loaded models behind a [`Respondent`].
-enum OpenRespondent {
+pub(crate) enum OpenRespondent {
     Model(Box<dyn VisionLanguageModel>, Option<RethinkSetup>),
     Segmenter(Box<dyn Segmenter>, Simulated),
 }
 
 impl OpenRespondent {
-    fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
+    pub(crate) fn open(options: &EvaluateOptions) -> Result<Self, AppError> {
         let model = &options.model;
         Ok(match &options.way {
             AnswerWay::Direct => Self::Model(model.open()?, None),
@@ -246,8 +399,22 @@ pub struct RunTask<'a> {
     pub images: &'a ImageOptions,
 }
 
+impl RunTask<'_> {
+    /// Does something with the set and the loader as the model sees them, with a probe's other pictures.
+    fn seen<T>(&self, work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T) -> T {
+        let plain = self.images.loader();
+        match self.probe {
+            Some(probe) => work(
+                &ProbedSet::new(self.set, probe, self.seed),
+                &ProbedLoader { of: &plain, probe, seed: self.seed },
+            ),
+            None => work(self.set, &plain),
+        }
+    }
+}
+
 /// Answers what the run has not answered yet, then scores it and writes its page: the one place where set, probe,
-/// loader and answerer come together.
+/// loader and answerer come together. A run that was stopped, and a part of one, is not scored.
 ///
 /// # Errors
 /// When the folder cannot be written, holds another run, or cannot be scored.
@@ -256,15 +423,25 @@ pub fn run_and_score(
     respondent: Respondent<'_>,
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
-) -> Result<(Finished, ScoredRun), AppError> {
+) -> Result<(Finished, Option<ScoredRun>), AppError> {
+    task.seen(|set, loader| {
+        let finished = run(task, respondent, set, loader, listener)?;
+        if finished.stopped || task.plan.shard.is_some() {
+            return Ok((finished, None));
+        }
+        Ok((finished, Some(scorer.score(task.dir, Some(set), loader, listener)?)))
+    })
+}
+
+/// Answers what the run has not answered yet.
+fn run(
+    task: &RunTask<'_>,
+    respondent: Respondent<'_>,
+    set: &dyn Dataset,
+    loader: &dyn MediaLoader,
+    listener: &dyn Listener,
+) -> Result<Finished, AppError> {
     let plain = task.images.loader();
-    let probed = task.probe.map(|probe| {
-        (ProbedSet::new(task.set, probe, task.seed), ProbedLoader { of: &plain, probe, seed: task.seed })
-    });
-    let (set, loader): (&dyn Dataset, &dyn MediaLoader) = match &probed {
-        Some((set, loader)) => (set, loader),
-        None => (task.set, &plain),
-    };
     let (mut direct, mut rethink, mut segment);
     let answerer: &mut dyn Answerer = match respondent {
         Respondent::Model(model) => {
@@ -288,9 +465,11 @@ pub fn run_and_score(
         }
     };
     let mut progress = RunProgress::new(listener);
-    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress)
-        .step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    let finished = loupe_run::run(task.dir, &task.plan, set, answerer, loader, &mut progress);
+    listener.may_be_stopped(false);
+    // Also where it ended early, so that what is said about it does not stand behind a bar.
     listener.end();
-    let run = scorer.score(task.dir, Some(set), loader, listener)?;
-    Ok((finished, run))
+    let finished = finished.step(|| format!("the run in {} could not be done", task.dir.display()))?;
+    // What came after the last prompt was given out counts too.
+    Ok(Finished { stopped: finished.stopped || !listener.go_on(), ..finished })
 }

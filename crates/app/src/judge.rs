@@ -2,6 +2,7 @@
 
 use crate::error::{AppError, InStep};
 use crate::listener::Listener;
+use crate::served::Secret;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::Profile;
 use loupe_eval::llm_judge::{Cache, Judge, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for};
@@ -26,7 +27,7 @@ pub enum JudgeSource {
         /// The name of the model there.
         model: String,
         /// What it is let in with.
-        key: Option<String>,
+        key: Option<Secret>,
     },
     /// The folder of a checkpoint.
     Checkpoint(PathBuf),
@@ -108,7 +109,7 @@ impl JudgeOptions {
     fn judges(&self) -> Result<Vec<Box<dyn Judge>>, AppError> {
         match &self.source {
             JudgeSource::Endpoint { url, model, key } => {
-                endpoint(url, model, key.as_deref(), self.patience, self.parallel.clamp(1, MOST_PARALLEL))
+                endpoint(url, model, key.as_ref(), self.patience, self.parallel.clamp(1, MOST_PARALLEL))
             }
             JudgeSource::Checkpoint(dir) => {
                 let model = loupe_models::load(dir, &LoadOptions::default())
@@ -123,7 +124,7 @@ impl JudgeOptions {
 fn endpoint(
     url: &str,
     model: &str,
-    key: Option<&str>,
+    key: Option<&Secret>,
     reply: Duration,
     parallel: usize,
 ) -> Result<Vec<Box<dyn Judge>>, AppError> {
@@ -142,7 +143,7 @@ fn endpoint(
     }
 
     let patience = loupe_remote::Patience { reply };
-    let judge = EndpointJudge(loupe_remote::Endpoint::new(url, model, key.map(str::to_owned), patience));
+    let judge = EndpointJudge(loupe_remote::Endpoint::new(url, model, key.and_then(Secret::key), patience));
     Ok((0..parallel).map(|_| Box::new(judge.clone()) as Box<dyn Judge>).collect())
 }
 
@@ -150,7 +151,7 @@ fn endpoint(
 fn endpoint(
     _: &str,
     _: &str,
-    _: Option<&str>,
+    _: Option<&Secret>,
     _: Duration,
     _: usize,
 ) -> Result<Vec<Box<dyn Judge>>, AppError> {

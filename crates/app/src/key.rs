@@ -134,6 +134,16 @@ fn only_the_owner(path: &Path) -> Result<(), AppError> {
 
 /// Errors when the key would lie among the copies.
 pub(crate) fn must_be_apart(key: &Path, output: &Path) -> Result<(), AppError> {
+    match lies_in(key, output) {
+        true => Err(AppError::input(
+            "the key says who the copies are of, so it must not lie among them; name a place outside the output folder",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Is a path, which need not be there yet, inside a folder or the folder itself?
+pub(crate) fn lies_in(path: &Path, folder: &Path) -> bool {
     let whole = |path: &Path| {
         // A folder that is not there yet lies in one that is.
         let mut rest = Vec::new();
@@ -151,12 +161,7 @@ pub(crate) fn must_be_apart(key: &Path, output: &Path) -> Result<(), AppError> {
             }
         }
     };
-    match whole(key).starts_with(whole(output)) {
-        true => Err(AppError::input(
-            "the key says who the copies are of, so it must not lie among them; name a place outside the output folder",
-        )),
-        false => Ok(()),
-    }
+    whole(path).starts_with(whole(folder))
 }
 
 /// How pseudonyms are written: words around one number.

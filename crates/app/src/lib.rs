@@ -28,6 +28,8 @@
 //! ```
 
 pub mod ask;
+pub mod batch;
+pub mod classify;
 pub mod compare;
 pub mod data;
 pub mod deidentify;
@@ -38,6 +40,7 @@ pub mod embed;
 mod embedded;
 mod error;
 pub mod evaluate;
+pub mod export;
 mod files;
 pub mod findings;
 pub mod instances;
@@ -46,17 +49,23 @@ mod key;
 pub mod list;
 mod listener;
 pub mod measure;
+pub mod merge;
 pub mod open;
 pub mod pages;
 pub mod phantom;
 pub mod prepare;
 mod profiles;
 pub mod replies;
+pub mod reports;
 pub mod rethink;
 pub mod score;
 pub mod segment;
+pub mod served;
 pub mod similarity;
+pub mod study;
+pub mod suite;
 pub mod view;
+pub mod zero_shot;
 
 pub use error::AppError;
 pub use listener::Listener;

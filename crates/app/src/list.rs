@@ -2,6 +2,7 @@
 
 use crate::error::AppError;
 use crate::profiles::rules;
+use loupe_core::registry::Named;
 use loupe_core::words::did_you_mean;
 use loupe_eval::Profile;
 use loupe_eval::profiles::{AsProfile, PROFILES};
@@ -17,6 +18,8 @@ pub enum ListKind {
     Datasets,
     /// Prompt templates.
     Prompts,
+    /// Templates of reports.
+    ReportTemplates,
     /// Rules of other harnesses.
     Profiles,
     /// Metrics of texts, places and masks.
@@ -31,6 +34,8 @@ pub enum ListKind {
     Exporters,
     /// Windows by name.
     Windows,
+    /// Packs of questions for reader studies.
+    Packs,
 }
 
 /// A line of the list.
@@ -77,6 +82,10 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .iter()
             .map(|t| ListEntry::new(t.name.clone(), t.source.clone()))
             .collect(),
+        ListKind::ReportTemplates => loupe_run::report_prompt::REPORT_TEMPLATES
+            .iter()
+            .map(|t| ListEntry::new(t.name, t.source))
+            .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {
                 let named = AsProfile::new(*p);
@@ -100,7 +109,7 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
             .map(|r| ListEntry::new(r.name, r.summary).fact("source", r.source))
             .collect(),
         ListKind::Exporters => {
-            loupe_report::exports::EXPORTERS.iter().map(|e| ListEntry::new(e.name, e.about)).collect()
+            crate::export::formats().map(|(name, about)| ListEntry::new(name, about)).collect()
         }
         ListKind::Windows => loupe_preprocess::windows::PRESETS
             .iter()
@@ -109,6 +118,10 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
                 let about = format!("centre {} HU, width {} HU", window.centre, window.width);
                 ListEntry::new(w.name, about)
             })
+            .collect(),
+        ListKind::Packs => loupe_study::design::packs::PACKS
+            .iter()
+            .map(|pack| ListEntry::new(pack.name(), pack.about()))
             .collect(),
     }
 }

@@ -24,6 +24,14 @@ pub trait Listener: Sync {
     /// The work that began is over.
     fn end(&self) {}
 
+    /// While this holds, [`Listener::go_on`] is asked often, so that a wish to end is best kept for it. Else nobody asks, and nothing is lost by
+    /// ending at once.
+    fn may_be_stopped(&self, _now: bool) {}
+    /// Does somebody see the progress as it goes on? Where not, long work says in words how it goes.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
     /// Asked before every prompt of a run; `false` ends it early and cleanly.
     fn go_on(&self) -> bool {
         true
@@ -62,6 +70,7 @@ impl Progress for RunProgress<'_> {
     fn started(&mut self, total: usize, already: usize) {
         self.total = total as u64;
         self.began = Instant::now();
+        self.listener.may_be_stopped(true);
         self.listener.begin(self.total);
         self.listener.reach(already as u64);
     }

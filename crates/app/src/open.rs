@@ -2,6 +2,7 @@
 
 use crate::embedded;
 use crate::error::{AppError, InStep};
+use crate::served::{self, ServerOptions, is_address};
 use loupe_core::{
     Dataset, DecodeLimits, MediaRef, MediaSource, ModelInfo, Segmenter, View, VisionLanguageModel,
     VolumeSegmenter,
@@ -18,10 +19,13 @@ pub use loupe_preprocess::nifti::Xform;
 /// Which model and how to run it.
 #[derive(Debug, Clone, Default)]
 pub struct ModelOptions {
-    /// Folder of a Hugging Face checkpoint; the built-in model when not given.
+    /// Folder of a Hugging Face checkpoint, or the address of a served model (`http://HOST:PORT/v1#NAME`); the built-in
+    /// model when not given.
     pub folder: Option<PathBuf>,
     /// Device, number type, memory.
     pub load: LoadOptions,
+    /// How a served model is asked.
+    pub server: ServerOptions,
 }
 
 impl ModelOptions {
@@ -34,9 +38,12 @@ impl ModelOptions {
     /// Loads the model.
     ///
     /// # Errors
-    /// When the folder is no checkpoint of a known family, or does not fit.
+    /// When the folder is no checkpoint of a known family, or does not fit, or the server does not answer or does not
+    /// have the model.
     pub fn open(&self) -> Result<Box<dyn VisionLanguageModel>, AppError> {
         match &self.folder {
+            Some(address) if is_address(address) => served::open(address, &self.server, &self.load)
+                .step(|| "the served model could not be used".to_owned()),
             Some(dir) => loupe_models::load(dir, &self.load)
                 .step(|| format!("the checkpoint in {} could not be loaded", dir.display())),
             None => loupe_models::load_checkpoint(&embedded::checkpoint(), &self.load)
@@ -44,9 +51,24 @@ impl ModelOptions {
         }
     }
 
+    /// Refuses an address where only a checkpoint can do the work.
+    ///
+    /// # Errors
+    /// When the model is served.
+    pub(crate) fn must_be_here(&self, what: &str) -> Result<(), AppError> {
+        match &self.folder {
+            Some(place) if is_address(place) => Err(AppError::input(format!(
+                "{what} is computed here, from its folder; servers of this kind answer questions only"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// What a user should know of the built-in model who shows it these files or folders.
     pub fn note<'a>(&self, info: &ModelInfo, files: impl IntoIterator<Item = &'a Path>) -> Option<String> {
         match self.folder {
+            // What is not computed here is not the built-in one either.
+            _ if info.checkpoint().is_none() => None,
             Some(_) => None,
             None => embedded::note(&info.name, files.into_iter()),
         }
@@ -58,6 +80,7 @@ impl ModelOptions {
     /// # Errors
     /// As [`ModelOptions::open`].
     pub fn open_segmenter(&self, family: Option<&str>) -> Result<Box<dyn Segmenter>, AppError> {
+        self.must_be_here("a segmenter")?;
         match &self.folder {
             Some(dir) => loupe_models::load_segmenter(&Checkpoint::directory(dir), family, &self.load)
                 .step(|| format!("the segmenter in {} could not be loaded", dir.display())),
@@ -71,6 +94,7 @@ impl ModelOptions {
     /// # Errors
     /// As [`ModelOptions::open`], and without a folder.
     pub fn open_volume_segmenter(&self, family: Option<&str>) -> Result<Box<dyn VolumeSegmenter>, AppError> {
+        self.must_be_here("a model that labels whole volumes")?;
         let Some(dir) = &self.folder else {
             return Err(AppError::input("a model that labels whole volumes needs its folder, with --model"));
         };

@@ -30,3 +30,12 @@ pub fn write(dir: &Path, seed: u64, studies: usize) -> Result<Summary, AppError>
     write_frames(&dir.join("medframeqa/data/test-00000-of-00001.parquet"), &rows)?;
     Ok(summary)
 }
+
+/// Writes a worklist of studies with the reports that their truth gives, and says how many files that was.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_worklist(dir: &Path, seed: u64, studies: usize) -> Result<usize, AppError> {
+    loupe_phantom::write_reports(dir, seed, studies)
+        .step(|| format!("phantoms could not be written to {}", dir.display()))
+}

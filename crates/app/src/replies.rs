@@ -81,5 +81,5 @@ fn sample_line(JoinedSample { row, sample }: JoinedSample) -> SampleLine {
 
 fn reply_line(reply: JoinedReply) -> ReplyLine {
     let JoinedReply { item, rollout, prediction, pictures } = reply;
-    ReplyLine { item, rollout, prediction, pictures }
+    ReplyLine { item, rollout, prediction, pictures, prompt: Vec::new() }
 }

@@ -20,7 +20,7 @@ pub struct RethinkOptions {
     pub settings: Settings,
     /// Bounds of a conversation.
     pub budget: Budget,
-    /// Checkpoint folder of a second model, for `second-opinion`.
+    /// Checkpoint folder or address of a second model, for `second-opinion`.
     pub second_model: Option<PathBuf>,
     /// Checkpoint folder of a segmenter, for the action `segment`.
     pub segmenter: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! The program as a child under limits of memory and time.
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,8 +11,13 @@ use std::time::{Duration, Instant};
 pub(crate) struct Bounds {
     /// Of its address space, in bytes (`RLIMIT_AS`).
     pub(crate) memory: u64,
+    /// Of its processor time (`RLIMIT_CPU`), so that a busy machine changes no finding. Who waits without computing hangs at six
+    /// times as much by the clock.
     pub(crate) time: Duration,
 }
+
+/// The signal of a process whose processor time is used up (`SIGXCPU`).
+const PROCESSOR_TIME_IS_OVER: i32 = 24;
 
 /// How it ended.
 #[derive(Debug)]
@@ -40,6 +46,9 @@ impl Ended {
         match status.code() {
             Some(0 | 1 | 2 | 75) => {}
             Some(code) => return Some(format!("exit code {code}")),
+            None if status.signal() == Some(PROCESSOR_TIME_IS_OVER) => {
+                return Some("it takes too much processor time".to_owned());
+            }
             None => return Some(format!("killed: {status}")),
         }
         let acts = |bytes: &[u8]| {
@@ -79,7 +88,7 @@ pub(crate) fn run(
     let status = loop {
         match child.try_wait()? {
             Some(status) => break Some(status),
-            None if began.elapsed() > bounds.time => {
+            None if began.elapsed() > bounds.time * 6 => {
                 child.kill()?;
                 child.wait()?;
                 break None;
@@ -93,10 +102,15 @@ pub(crate) fn run(
     Ok(Ended { status, stdout: join(out), stderr: join(err) })
 }
 
-/// The shell sets the limit, because the standard library has no call for it.
+/// One limit a call, as some shells take no more, and nothing without them.
+const LIMITED: &str =
+    "ulimit -v \"$1\" && ulimit -t \"$2\" && ulimit -c 0 && shift 2 && exec \"$@\" || exit 126";
+
+/// The shell sets the limits, because the standard library has no call for it.
 fn started(program: &Path, arguments: &[String], folder: &Path, bounds: Bounds) -> std::io::Result<Child> {
     Command::new("sh")
-        .args(["-c", "ulimit -v \"$1\" -c 0; shift; exec \"$@\"", "sh", &(bounds.memory >> 10).to_string()])
+        .args(["-c", LIMITED, "sh"])
+        .args([(bounds.memory >> 10).to_string(), bounds.time.as_secs().to_string()])
         .arg(program)
         .args(arguments)
         .current_dir(folder)

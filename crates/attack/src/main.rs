@@ -32,7 +32,7 @@ cargo run -p attack -- [OPTIONS]
   --binary FILE    the program; `loupe` beside this one when not given
   --keep DIR       where inputs that do harm are kept; `attack-findings` when not given
   --memory MB      address space of each process; 3072 when not given
-  --seconds N      time of each process; 10 when not given";
+  --seconds N      processor time of each process; 10 when not given";
 
 struct Options {
     minutes: f64,

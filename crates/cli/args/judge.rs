@@ -1,7 +1,8 @@
 //! Who judges and how.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use loupe_app::judge::{JudgeOptions, JudgeSource, Reading};
+use loupe_app::served::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use std::time::Duration;
 #[command(next_help_heading = "Judge")]
 pub(crate) struct JudgeArgs {
     /// Let a language model judge the replies too: the address of an OpenAI-compatible endpoint (such
-    /// as http://localhost:8000/v1) or the folder of a checkpoint. Questions, references and replies
+    /// as http://localhost:8000/v1#NAME) or the folder of a checkpoint. Questions, references and replies
     /// are sent there, pictures are not.
     #[arg(long, value_name = "URL|DIR")]
     judge: Option<String>,
 
-    /// Name of the judge's model at the endpoint.
+    /// Name of the judge's model at the endpoint, where the address does not say it.
     #[arg(long, value_name = "NAME", requires = "judge")]
     judge_model: Option<String>,
 
@@ -62,14 +63,15 @@ impl JudgeArgs {
     pub(crate) fn options(&self) -> Result<Option<JudgeOptions>> {
         let Some(judge) = &self.judge else { return Ok(None) };
         let source = if judge.contains("://") {
-            let Some(model) = self.judge_model.clone() else {
-                bail!("an endpoint needs the name of the model, with --judge-model");
+            let (url, named) =
+                judge.split_once('#').map_or((judge.as_str(), None), |(url, name)| (url, Some(name)));
+            let Some(model) = self.judge_model.clone().or(named.map(str::to_owned)) else {
+                bail!(
+                    "an endpoint needs the name of the model, with --judge-model or as in http://HOST:PORT/v1#NAME"
+                );
             };
-            let key = |name: &String| {
-                std::env::var(name).with_context(|| format!("the environment variable {name}"))
-            };
-            let key = self.judge_key_env.as_ref().map(key).transpose()?;
-            JudgeSource::Endpoint { url: judge.clone(), model, key }
+            let key = self.judge_key_env.as_deref().map(Secret::from_variable).transpose()?;
+            JudgeSource::Endpoint { url: url.to_owned(), model, key }
         } else {
             JudgeSource::Checkpoint(judge.into())
         };

@@ -8,4 +8,5 @@ pub(crate) mod model;
 pub(crate) mod replies;
 pub(crate) mod rethink;
 pub(crate) mod score;
+pub(crate) mod server;
 pub(crate) mod table;

@@ -1,5 +1,6 @@
 //! Which model and how to run it.
 
+use crate::args::server::ServerArgs;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Quant, Resample};
@@ -10,8 +11,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Folder of a Hugging Face checkpoint; the built-in model when not given.
-    #[arg(long, value_name = "DIR")]
+    /// Folder of a Hugging Face checkpoint, or a model behind an OpenAI-compatible server, as in
+    /// http://HOST:PORT/v1#NAME; the built-in model when not given.
+    #[arg(long, value_name = "DIR|URL")]
     pub(crate) model: Option<PathBuf>,
 
     /// Folder of a LoRA adapter, as peft writes it; it is merged into the model as that is loaded.
@@ -63,6 +65,9 @@ pub(crate) struct ModelArgs {
     /// Megabytes for images and beginnings of prompts that are kept to be used again.
     #[arg(long, value_name = "MB", default_value_t = 2048)]
     cache: u64,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -124,7 +129,7 @@ impl ModelArgs {
             rows,
             ..LoadOptions::default()
         };
-        Ok(ModelOptions { folder: self.model.clone(), load })
+        Ok(ModelOptions { folder: self.model.clone(), load, server: self.server.options()? })
     }
 }
 

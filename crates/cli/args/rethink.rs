@@ -12,8 +12,8 @@ pub(crate) struct RethinkArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) rethink: Option<String>,
 
-    /// Checkpoint folder of a second model, for `second-opinion`.
-    #[arg(long, value_name = "DIR", requires = "rethink")]
+    /// Checkpoint folder or address of a second model, for `second-opinion`.
+    #[arg(long, value_name = "DIR|URL", requires = "rethink")]
     second_model: Option<PathBuf>,
 
     /// Checkpoint folder of a segmenter, for the action `segment`.

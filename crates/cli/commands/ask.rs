@@ -10,7 +10,7 @@ use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, wri
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::words::visible;
-use loupe_core::{GenerationLimits, Go, OptionScores, Plane};
+use loupe_core::{GenerationLimits, Go, OptionScores, OptionsFrom, Plane, Reply};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -122,12 +122,13 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let rethink = args.rethink.options(args.limits.seed);
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
+    let in_words = args.options.is_empty();
+    let streaming = !out.json && out.is_terminal() && rethink.is_none() && in_words;
+    model_options.server.stream = streaming;
     let mut model = model_options.open()?;
     model.info().notes().iter().for_each(|note| out.say(note));
     let built_in = model_options.note(model.info(), options.images.iter().map(Path::new));
     built_in.iter().for_each(|note| out.say(note));
-    let in_words = args.options.is_empty();
-    let streaming = !out.json && out.is_terminal() && rethink.is_none() && in_words;
     let questions = question.one_by_one()?;
     let several = questions.len() > 1;
     let mut answers: Vec<(Question, AskAnswer)> = Vec::new();
@@ -164,7 +165,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
 fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &mut Printer) -> Result<()> {
     answer.trace.iter().flat_map(rounds).for_each(|line| out.say(&line));
     match &answer.reply.options {
-        Some(options) => option_lines(options).iter().try_for_each(|line| out.line(line))?,
+        Some(options) => option_lines(options, &answer.reply).iter().try_for_each(|line| out.line(line))?,
         None => out.line(if streamed { "" } else { &answer.reply.text })?,
     }
     let (boxes, points) = (answer.boxes(question), answer.points(question));
@@ -181,12 +182,14 @@ fn print_answer(question: &Question, answer: &AskAnswer, streamed: bool, out: &m
     Ok(())
 }
 
-/// The options, the most probable first, and the mass.
-fn option_lines(options: &OptionScores) -> Vec<String> {
+/// The options, the most probable first, and the mass where it is known.
+fn option_lines(options: &OptionScores, reply: &Reply) -> Vec<String> {
     let mut each: Vec<_> = options.each.iter().collect();
     each.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     let lines = each.into_iter().map(|o| format!("{:.4}  {}", o.probability, o.text));
-    lines.chain([format!("{:.4}  mass", options.mass)]).collect()
+    let shares = reply.served.as_ref().is_some_and(|s| s.options_from == Some(OptionsFrom::Shares));
+    let mass = (!shares).then(|| format!("{:.4}  mass", options.mass));
+    lines.chain(mass).collect()
 }
 
 /// What was done in each round.

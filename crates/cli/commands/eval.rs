@@ -1,4 +1,4 @@
-//! `loupe eval --data SET=DIR --model DIR`
+//! `loupe eval --data SET=DIR --model DIR|URL`
 
 use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
@@ -8,13 +8,17 @@ use crate::args::score::ScoreArgs;
 use crate::commands::score;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use loupe_app::evaluate::{
-    AnswerWay, EvaluateOptions, Finished, Probe, Selection, Simulated, damaged_lines, evaluate,
+    AnswerWay, Draw, EvaluateOptions, Evaluation, ExampleOptions, Finished, Probe, Selection, Shard,
+    Simulated, TagValue, damaged_lines, evaluate, scheduled_shard,
 };
 use loupe_app::open::DataOptions;
 use loupe_core::GenerationLimits;
+use loupe_core::words::counted;
+use serde_json::json;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Run a model on a dataset, score the replies and write a report.
 ///
@@ -37,6 +41,18 @@ pub(crate) struct Args {
     #[arg(long, default_value = "loupe")]
     prompt: String,
 
+    /// A prompt template of your own in place of one by name: a minijinja file (see docs/guides/prompts.md).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "segment"])]
+    template: Option<PathBuf>,
+
+    /// Show N questions with their answers before each question, drawn by --seed from another split.
+    #[arg(long, value_name = "N", conflicts_with_all = ["rethink", "segment"])]
+    examples: Option<usize>,
+
+    /// Split that examples are drawn from.
+    #[arg(long, value_name = "SPLIT", default_value = "train", requires = "examples")]
+    examples_from: String,
+
     /// Only the first N samples.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -44,6 +60,15 @@ pub(crate) struct Args {
     /// Only the sample with this id; may be given several times.
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
+
+    /// Only the samples with this tag, such as `organ=CHEST`; may be given several times: of each tag that is named, one of the
+    /// values.
+    #[arg(long = "where", value_name = "TAG=VALUE")]
+    tags: Vec<TagValue>,
+
+    /// Only N samples, drawn at random by --seed from those that fit; a larger N holds those of a smaller one.
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
 
     /// Replies per sample; with a temperature, reply k draws with seed + k.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = sensible_count)]
@@ -70,6 +95,16 @@ pub(crate) struct Args {
     /// there; the same goes for a larger --limit.
     #[arg(long)]
     extend: bool,
+
+    /// Answer only part I of N, such as `2/4`: one of several machines that share a run. A picture's questions stay together. `auto` takes
+    /// the part from a Slurm array, a Slurm step, a Kubernetes indexed job or torchrun. The folder holds a shard until `loupe merge`
+    /// has joined all of them, and scores them.
+    #[arg(long, value_name = "I/N|auto")]
+    shard: Option<ShardChoice>,
+
+    /// Number of parts that `--shard auto` expects; needed where the scheduler does not say it (Kubernetes).
+    #[arg(long, value_name = "N", requires = "shard")]
+    shards: Option<usize>,
 
     /// Segment instead of answering: `--model` is a segmenter, and its prompts are made from the
     /// reference masks: `centre`, `inside` (a random place), `box` or `jittered-box`. Random ones follow
@@ -99,13 +134,64 @@ pub(crate) struct Args {
     images: ImageArgs,
 }
 
+/// Which part of a run.
+#[derive(Debug, Clone, Copy)]
+enum ShardChoice {
+    Auto,
+    Named(Shard),
+}
+
+impl FromStr for ShardChoice {
+    type Err = String;
+
+    fn from_str(words: &str) -> Result<Self, String> {
+        match words {
+            "auto" => Ok(Self::Auto),
+            words => Shard::parse(words).map(Self::Named).map_err(|e| e.to_string()),
+        }
+    }
+}
+
 fn simulated(name: &str) -> Result<Simulated, String> {
     let known = || Simulated::ALL.map(|(name, _)| name).join(", ");
     Simulated::by_name(name).ok_or_else(|| format!("expected one of {}", known()))
 }
 
 impl Args {
-    fn options(&self) -> Result<EvaluateOptions> {
+    /// Is a model named?
+    pub(crate) fn has_model(&self) -> bool {
+        self.model.model.is_some()
+    }
+
+    /// How it is scored.
+    pub(crate) fn score(&self) -> &ScoreArgs {
+        &self.score
+    }
+
+    /// Is a part of a run asked for?
+    pub(crate) fn has_shard(&self) -> bool {
+        self.shard.is_some()
+    }
+
+    /// The part of the run, and where it was read.
+    fn shard(&self) -> Result<(Option<Shard>, Option<String>)> {
+        Ok(match self.shard {
+            None => (None, None),
+            Some(ShardChoice::Named(shard)) => match self.shards {
+                Some(count) if count != shard.count => {
+                    bail!("--shard {shard} and --shards {count} do not fit")
+                }
+                _ => (Some(shard), None),
+            },
+            Some(ShardChoice::Auto) => {
+                let found = scheduled_shard(&|name: &str| std::env::var(name).ok(), self.shards)?;
+                (Some(found.shard), Some(found.from))
+            }
+        })
+    }
+
+    /// As a plain option; `shard` for a part of the run.
+    pub(crate) fn options(&self, shard: Option<Shard>) -> Result<EvaluateOptions> {
         let way = match (self.segment, self.rethink.options(self.limits.seed)) {
             (Some(prompt), _) => AnswerWay::Segment(prompt),
             (None, Some(rethink)) => AnswerWay::Rethink(rethink),
@@ -116,12 +202,20 @@ impl Args {
             data: DataOptions::parse(&self.data, self.split.as_deref())?,
             output: self.output.clone(),
             template: self.prompt.clone(),
-            selection: Selection { limit: self.limit, ids: self.ids.clone() },
+            template_file: self.template.clone(),
+            examples: self.examples.map(|n| ExampleOptions { n, split: self.examples_from.clone() }),
+            selection: Selection {
+                limit: self.limit,
+                ids: self.ids.clone(),
+                tags: self.tags.clone(),
+                sample: self.sample.map(|n| Draw { n, seed: self.limits.seed }),
+            },
             rollouts: self.rollouts,
             probe: self.probe,
             seed: self.limits.seed,
             retry_failed: self.retry_failed,
             extend: self.extend,
+            shard,
             limits: GenerationLimits {
                 options: (self.answer_by == "options").then(Vec::new),
                 ..self.limits.limits()?
@@ -137,12 +231,47 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let options = args.options()?;
+    let (shard, from) = args.shard()?;
+    if let (Some(shard), Some(from)) = (shard, from) {
+        out.say(&format!("shard {shard}, taken from {from}"));
+    }
+    let options = args.options(shard)?;
+    out.heed_signals()?;
     let done = evaluate(&options, out)?;
     say(out, &done.finished);
-    score::print(out, &done.summary, &done.dir, &args.score)?;
-    score::say_failures(out, &done.summary);
-    Ok(score::ended(&done.summary))
+    let Some(summary) = &done.summary else { return unscored(out, &done, shard) };
+    score::print(out, summary, &done.dir, &args.score)?;
+    score::say_failures(out, summary);
+    Ok(score::ended(summary))
+}
+
+/// A run that was stopped, or is a part of one.
+fn unscored(out: &mut Printer, done: &Evaluation, shard: Option<Shard>) -> Result<Ended> {
+    let finished = &done.finished;
+    let here = finished.already + finished.answered + finished.failed;
+    let dir = done.dir.display();
+    if out.json {
+        out.document(&json!({
+            "run": done.dir, "shard": shard.map(|s| s.to_string()), "replies": finished.total, "here": here,
+            "failed": done.failures, "stopped": finished.stopped,
+        }))?;
+    }
+    if finished.stopped {
+        let all = counted(finished.total, "reply");
+        out.say(&format!("stopped: {here} of {all} are in {dir}; the same command goes on"));
+        return Ok(out.signal().map_or(Ended::WithFailures, Ended::Stopped));
+    }
+    if let Some(shard) = shard {
+        let failed = match done.failures {
+            0 => String::new(),
+            n => format!(", {n} of them failed"),
+        };
+        out.say(&format!(
+            "shard {shard} is done: {} in {dir}{failed}; `loupe merge` joins all shards and scores them",
+            counted(finished.total, "reply")
+        ));
+    }
+    Ok(Ended::well_if(done.failures == 0))
 }
 
 fn say(out: &Printer, finished: &Finished) {

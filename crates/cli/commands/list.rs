@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|metrics|protocols|dialects|recipes|exporters|windows`
+//! `loupe list models|datasets|profiles|prompts|report-templates|metrics|protocols|dialects|recipes|exporters|windows|packs`
 
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
@@ -21,6 +21,7 @@ enum KindName {
     Models,
     Datasets,
     Prompts,
+    ReportTemplates,
     Profiles,
     Metrics,
     Protocols,
@@ -28,6 +29,7 @@ enum KindName {
     Recipes,
     Exporters,
     Windows,
+    Packs,
 }
 
 impl From<KindName> for ListKind {
@@ -36,6 +38,7 @@ impl From<KindName> for ListKind {
             KindName::Models => Self::Models,
             KindName::Datasets => Self::Datasets,
             KindName::Prompts => Self::Prompts,
+            KindName::ReportTemplates => Self::ReportTemplates,
             KindName::Profiles => Self::Profiles,
             KindName::Metrics => Self::Metrics,
             KindName::Protocols => Self::Protocols,
@@ -43,6 +46,7 @@ impl From<KindName> for ListKind {
             KindName::Recipes => Self::Recipes,
             KindName::Exporters => Self::Exporters,
             KindName::Windows => Self::Windows,
+            KindName::Packs => Self::Packs,
         }
     }
 }

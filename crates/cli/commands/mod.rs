@@ -1,6 +1,8 @@
 //! One file per subcommand.
 
 pub(crate) mod ask;
+pub(crate) mod batch;
+pub(crate) mod classify;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
@@ -9,14 +11,20 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod embed;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod leaderboard;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod measure;
+pub(crate) mod merge;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod render;
+pub(crate) mod reports;
 pub(crate) mod score;
 pub(crate) mod segment;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod study;
+pub(crate) mod suite;

@@ -2,7 +2,7 @@
 
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use loupe_app::phantom::write;
+use loupe_app::phantom::{write, write_worklist};
 use loupe_core::words::counted;
 use std::path::PathBuf;
 
@@ -22,9 +22,24 @@ pub(crate) struct Args {
     /// Number of studies.
     #[arg(long, value_name = "N", default_value_t = 16)]
     studies: usize,
+
+    /// Write a worklist for `loupe reports` instead: studies with priors, the reports that their truth gives, and the truth as
+    /// structured findings.
+    #[arg(long)]
+    reports: bool,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
+    if args.reports {
+        let files = write_worklist(&args.out, args.seed, args.studies)?;
+        if out.json {
+            out.document(&serde_json::json!({ "studies": args.studies, "files": files }))?;
+        } else {
+            let worklist = args.out.join("worklist.jsonl");
+            out.line(&format!("{} to report on in {}", counted(args.studies, "study"), worklist.display()))?;
+        }
+        return Ok(Ended::Well);
+    }
     let summary = write(&args.out, args.seed, args.studies)?;
     if out.json {
         out.document(&summary)?;

@@ -63,6 +63,10 @@ pub(crate) fn say_failures(out: &Printer, summary: &Summary) {
     let reasons = summary.failures.iter().take(2).map(|f| format!("{} × {}", f.n, f.reason));
     let samples = counted(usize::try_from(failed).unwrap_or(usize::MAX), "sample");
     let mut words = format!("{samples} without a reply: {}", reasons.collect::<Vec<_>>().join("; "));
+    if summary.run.imported {
+        words += "; the tool that wrote the replies can ask these again";
+        return out.say(&words);
+    }
     if summary.failed_for_good > 0 {
         words += &format!("; {} of them fail however often they are asked", summary.failed_for_good);
     }

@@ -4,6 +4,7 @@ use crate::finding::{Finding, FormerBox, FormerMask, FormerPoint};
 use crate::geometry::{Box2, Given, Point2};
 use crate::mask::Rle;
 use crate::picture::Picture;
+use crate::served::ServedRecord;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -161,7 +162,8 @@ pub struct TokenLogprob {
 /// How probable each of the options of an ask is as the model's reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OptionScores {
-    /// The probability that the reply begins with any of the options; low where the model would say something else.
+    /// The probability that the reply begins with any of the options; low where the model would say something else. 1 where a
+    /// server gives shares alone ([`crate::served::OptionsFrom::Shares`]).
     pub mass: f64,
     /// In the order of the ask.
     pub each: Vec<OptionScore>,
@@ -237,6 +239,9 @@ pub struct Reply {
     /// Seconds spent.
     #[serde(default)]
     pub timing: Timing,
+    /// What was sent and what else came back, where a server answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Box<ServedRecord>>,
 }
 
 impl Reply {
@@ -252,6 +257,7 @@ impl Reply {
             stop: Stop::EndOfTurn,
             counts: Counts::default(),
             timing: Timing::default(),
+            served: None,
         }
     }
 
@@ -306,6 +312,8 @@ struct ReplyRecord {
     counts: Counts,
     #[serde(default)]
     timing: Timing,
+    #[serde(default)]
+    served: Option<Box<ServedRecord>>,
 }
 
 impl From<ReplyRecord> for Reply {
@@ -324,6 +332,7 @@ impl From<ReplyRecord> for Reply {
             stop: r.stop,
             counts: r.counts,
             timing: r.timing,
+            served: r.served,
         }
     }
 }

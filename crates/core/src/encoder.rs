@@ -41,6 +41,17 @@ pub trait TextEncoder: Send {
     fn encode(&mut self, texts: &[&str], layer: usize) -> Result<Vec<EncodedText>, ModelError>;
 }
 
+/// What the logits of a picture with some texts say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairReading {
+    /// Each by itself: its logistic function is the probability that the text describes the picture (SigLIP, trained
+    /// on pairs that do or do not belong together).
+    Each,
+    /// All together: their softmax is the probability that a text, and none of the others, belongs to the picture (CLIP,
+    /// trained to find the text of a picture among others).
+    Among,
+}
+
 /// How the vectors of a picture and a text become a logit: `scale · cosine + bias`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairLogit {
@@ -48,15 +59,36 @@ pub struct PairLogit {
     pub scale: f64,
     /// Is added.
     pub bias: f64,
+    /// What the logits say.
+    pub reading: PairReading,
+}
+
+/// The cosine of two vectors of length 1.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 impl PairLogit {
-    /// The logit of two vectors of length 1. For models trained on pairs alone (SigLIP), its logistic function is
-    /// the probability that the text describes the picture.
+    /// The logit of two vectors of length 1.
     pub fn of(self, picture: &[f32], text: &[f32]) -> f64 {
-        let cosine: f64 = picture.iter().zip(text).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        self.scale * cosine + self.bias
+        self.scale * cosine(picture, text) + self.bias
     }
+
+    /// Probabilities of the logits of one picture with some texts.
+    pub fn probabilities(self, logits: &[f64]) -> Vec<f64> {
+        match self.reading {
+            PairReading::Each => logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+            PairReading::Among => softmax(logits),
+        }
+    }
+}
+
+/// Numbers above 0 that add up to 1, each as many times another as the exponential of their difference says.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let raised: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f64 = raised.iter().sum();
+    raised.into_iter().map(|value| value / sum).collect()
 }
 
 /// A model that gives pictures and texts vectors of length 1 in one space, near each other where a text describes a
@@ -82,4 +114,21 @@ pub trait PairEncoder: Send {
     /// # Errors
     /// When the text has more tokens than the model reads, cannot be tokenised, or the computation fails.
     fn text(&mut self, text: &str) -> Result<Vec<f32>, ModelError>;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn logits_are_read_each_or_among_the_others() {
+        let each = PairLogit { scale: 2.0, bias: -1.0, reading: PairReading::Each };
+        assert!((each.of(&[0.6, 0.8], &[1.0, 0.0]) - 0.2).abs() < 1e-6);
+        assert_eq!(each.probabilities(&[0.0]), [0.5]);
+        let among = PairLogit { reading: PairReading::Among, ..each };
+        let found = among.probabilities(&[1000.0, 1000.0 - 3f64.ln()]);
+        assert!((found[0] - 0.75).abs() < 1e-12 && (found[1] - 0.25).abs() < 1e-12);
+        assert!(among.probabilities(&[]).is_empty());
+    }
 }

@@ -11,6 +11,21 @@ pub enum Retry {
     May,
     /// It cannot: the ask itself is at fault.
     Never,
+    /// Not now: whatever is asked, nobody answers (a server that is down). Never on record: a run ends here, and the
+    /// same command goes on when it is over.
+    Away,
+    /// Not before somebody changes something that concerns every ask: a key that is refused, a budget that is used
+    /// up. Never on record, as [`Retry::Away`].
+    Barred,
+    /// It was handed over to be answered another time. Never on record; a run goes on with the other items.
+    Later,
+}
+
+impl Retry {
+    /// Does a failure of this kind stand as what became of an item?
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::May | Self::Never)
+    }
 }
 
 /// Why an item has no reply.

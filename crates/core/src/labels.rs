@@ -241,6 +241,13 @@ impl LabelledMasks {
         value.is_some_and(|v| usize::from(*v) == label + 1)
     }
 
+    /// The places in [`LabelledMasks::labels`] of the labels that cover the voxel (slice, row, column); none outside the
+    /// grid.
+    pub fn at(&self, voxel: [usize; 3]) -> impl Iterator<Item = usize> {
+        let values = self.layers.iter().filter_map(move |layer| layer.get(voxel));
+        values.filter_map(|value| usize::from(*value).checked_sub(1))
+    }
+
     /// The place in [`LabelledMasks::labels`] of the label of this number or, in any case, name.
     ///
     /// # Errors

@@ -32,6 +32,7 @@
 pub mod answer;
 pub mod ask;
 pub mod available;
+pub mod columns;
 pub mod dataset;
 pub mod dialect;
 mod diameter;
@@ -57,7 +58,9 @@ pub mod region;
 pub mod registry;
 pub mod sample;
 pub mod segmenter;
+pub mod served;
 pub mod shape;
+pub mod study;
 pub mod table;
 pub mod text_form;
 pub mod trace;
@@ -71,8 +74,9 @@ pub use ask::{
     Ask, Counts, GenerationLimits, OptionScore, OptionScores, Part, Reply, Role, Sampling, Stop, Timing,
     TokenLogprob, Turn,
 };
+pub use columns::{Cells, Column, Columns};
 pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
-pub use encoder::{EncodedText, PairEncoder, PairLogit, TextEncoder};
+pub use encoder::{EncodedText, PairEncoder, PairLogit, PairReading, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};
@@ -92,6 +96,8 @@ pub use region::Region;
 pub use registry::{Named, Registry, UnknownName};
 pub use sample::{Choice, Labelled, MeasureUnit, Measurement, Prediction, Sample, Score, Target};
 pub use segmenter::{Segment, SegmentError, SegmentPrompt, Segmenter, VolumeSegmenter};
+pub use served::{OptionsFrom, SentPicture, ServedRecord, ServedToken};
+pub use study::Study;
 pub use table::Table;
 pub use trace::{MaskTrace, Record, Trace};
 pub use volume::{Modality, Volume};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// What a loaded model is.
@@ -163,7 +164,7 @@ impl ModelInfo {
     pub fn described(&self) -> String {
         match &self.from {
             Provenance::Checkpoint(c) => format!("{}, {} parameters", self.family, c.parameters),
-            Provenance::Served { url, .. } => format!("{}, served at {url}", self.family),
+            Provenance::Served { url, model, .. } => format!("{model}, served at {url}"),
             Provenance::Imported { .. } => format!("{}, imported replies", self.family),
         }
     }
@@ -273,6 +274,14 @@ pub enum ModelError {
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),
+    /// The server that answers for the model gave no reply.
+    #[error("{reason}")]
+    Served {
+        /// Why, without contents of the ask and without keys.
+        reason: String,
+        /// Can asking the same again help?
+        retry: Retry,
+    },
     /// Nobody wants the reply any more ([`Go::Stop`]).
     #[error("the ask was cancelled")]
     Cancelled,
@@ -283,6 +292,7 @@ impl ModelError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Compute(_) | Self::Cancelled | Self::Memory { .. } => Retry::May,
+            Self::Served { retry, .. } => *retry,
             Self::NoSuchPicture { .. }
             | Self::Picture { .. }
             | Self::TooLong { .. }
@@ -342,10 +352,21 @@ pub trait ReplySink {
     fn done(&mut self, id: AskId, reply: Result<Reply, ModelError>);
 }
 
+/// What the tokens of a model are.
+pub trait Vocabulary: Send + Sync {
+    /// The bytes that a token stands for, which need not be whole characters; nothing for a token that there is not.
+    fn bytes(&self, id: u32) -> Option<Vec<u8>>;
+}
+
 /// A model that answers questions about pictures.
 pub trait VisionLanguageModel: Send {
     /// What it is.
     fn info(&self) -> &ModelInfo;
+
+    /// What its tokens are, where it can tell.
+    fn vocabulary(&self) -> Option<Arc<dyn Vocabulary>> {
+        None
+    }
 
     /// Answers everything that `asks` has, in whatever order it is done. One bad ask does not spoil the
     /// others, and a reply does not depend on its company (1e-5 of the logits in f32). Prompts that begin

@@ -384,20 +384,27 @@ impl Picture {
         Ok(Picture::new(w, h, self.channels, out)?.with_origin(origin))
     }
 
-    /// The picture in the middle of a black square of its longer side; the smaller half of an odd padding goes left
-    /// or above. The result knows its way back to the source.
+    /// The picture in the middle of a square of its longer side, the rest filled with a colour: a grey picture becomes
+    /// RGB where the colour is none. The smaller half of an odd padding goes left or above. The result knows its way
+    /// back to the source.
     ///
     /// # Errors
     /// When the square has more pixels than can be counted.
-    pub fn padded_to_square(&self) -> Result<Picture, PictureError> {
+    pub fn padded_to_square(&self, colour: [u8; 3]) -> Result<Picture, PictureError> {
         let side = self.width.max(self.height);
         if self.width == self.height {
             return Ok(self.clone());
         }
+        if self.channels == 1 && colour != [colour[0]; 3] {
+            return self.to_rgb().padded_to_square(colour);
+        }
         let (left, above) = ((side - self.width) / 2, (side - self.height) / 2);
         let too_large = PictureError::Length { width: side, height: side, channels: self.channels, got: 0 };
         let bytes = side.checked_mul(side).and_then(|n| n.checked_mul(self.channels)).ok_or(too_large)?;
-        let mut out = vec![0u8; bytes];
+        let mut out: Vec<u8> = match self.channels {
+            1 => vec![colour[0]; bytes],
+            _ => colour.iter().copied().cycle().take(bytes).collect(),
+        };
         let (row, line) = (self.width * self.channels, side * self.channels);
         for (to, from) in out.chunks_exact_mut(line).skip(above).zip(self.pixels.chunks_exact(row)) {
             to[left * self.channels..][..row].copy_from_slice(from);

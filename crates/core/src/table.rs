@@ -163,10 +163,16 @@ impl Table {
         };
         let marks: String =
             (0..self.columns.len()).map(|c| if self.is_right(c) { 'r' } else { 'l' }).collect();
-        let mut out = format!("% {}\n\\begin{{tabular}}{{{marks}}}\n\\toprule\n", printable(&self.title));
-        out.push_str(&line(&self.columns));
+        let rows: String = self.rows.iter().map(line).collect();
+        let head = line(&self.columns);
+        let mut out = format!("% {}\n", printable(&self.title));
+        if [&head, &rows].iter().any(|text| text.contains("\\loupechar")) {
+            out.push_str(LATEX_UNICODE);
+        }
+        let _ = writeln!(out, "\\begin{{tabular}}{{{marks}}}\n\\toprule");
+        out.push_str(&head);
         out.push_str("\\midrule\n");
-        self.rows.iter().for_each(|row| out.push_str(&line(row)));
+        out.push_str(&rows);
         out.push_str("\\bottomrule\n\\end{tabular}\n");
         if !self.note.is_empty() {
             let _ = writeln!(out, "% {}", printable(&self.note));
@@ -247,16 +253,84 @@ fn width(text: &str) -> usize {
     text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
 }
 
+/// What LaTeX sets for characters that its default fonts and encodings do not have, or that it takes for commands and
+/// ligatures.
+const LATEX: &[(char, &str)] = &[
+    ('\\', "\\textbackslash{}"),
+    ('~', "\\textasciitilde{}"),
+    ('^', "\\textasciicircum{}"),
+    ('<', "\\textless{}"),
+    ('>', "\\textgreater{}"),
+    ('|', "\\textbar{}"),
+    ('"', "''"),
+    ('`', "\\`{}"),
+    // Behind `\\`, and in options, these mean something else.
+    ('[', "{[}"),
+    (']', "{]}"),
+    ('*', "{*}"),
+    ('–', "--"),
+    ('—', "---"),
+    ('‘', "`{}"),
+    ('’', "'{}"),
+    ('“', "``"),
+    ('”', "''"),
+    ('…', "\\ldots{}"),
+    ('·', "\\textperiodcentered{}"),
+    ('•', "\\textbullet{}"),
+    ('\u{a0}', "~"),
+    ('°', "\\ensuremath{^\\circ}"),
+    ('±', "\\ensuremath{\\pm}"),
+    ('×', "\\ensuremath{\\times}"),
+    ('÷', "\\ensuremath{\\div}"),
+    ('−', "\\ensuremath{-}"),
+    ('≤', "\\ensuremath{\\leq}"),
+    ('≥', "\\ensuremath{\\geq}"),
+    ('≠', "\\ensuremath{\\neq}"),
+    ('≈', "\\ensuremath{\\approx}"),
+    ('→', "\\ensuremath{\\rightarrow}"),
+    ('←', "\\ensuremath{\\leftarrow}"),
+    ('↑', "\\ensuremath{\\uparrow}"),
+    ('↓', "\\ensuremath{\\downarrow}"),
+    ('∞', "\\ensuremath{\\infty}"),
+    ('²', "\\ensuremath{^2}"),
+    ('³', "\\ensuremath{^3}"),
+    ('µ', "\\ensuremath{\\mu}"),
+    ('α', "\\ensuremath{\\alpha}"),
+    ('β', "\\ensuremath{\\beta}"),
+    ('δ', "\\ensuremath{\\delta}"),
+    ('Δ', "\\ensuremath{\\Delta}"),
+    ('κ', "\\ensuremath{\\kappa}"),
+    ('μ', "\\ensuremath{\\mu}"),
+    ('σ', "\\ensuremath{\\sigma}"),
+];
+
+/// Defines what [`latex`] writes other characters with: as they are in XeLaTeX and LuaLaTeX, their number where the engine has
+/// only fonts of 256 characters.
+const LATEX_UNICODE: &str =
+    "\\providecommand{\\loupechar}[2]{\\ifdefined\\Umathchar#2\\else{[}U+#1{]}\\fi}\n";
+
+/// Words that LaTeX sets as they are, whatever they hold.
 fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
     for c in printable(text).chars() {
+        // Two of these make another sign.
+        if c == before && matches!(c, '-' | '\'' | ',') {
+            out.push_str("{}");
+        }
+        before = c;
         match c {
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
-            '\\' => out.push_str("\\textbackslash{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '^' => out.push_str("\\textasciicircum{}"),
-            '–' => out.push_str("--"),
-            c => out.push(c),
+            c => match LATEX.iter().find(|(this, _)| *this == c) {
+                Some((_, words)) => out.push_str(words),
+                // Letters with accents are in every encoding.
+                None if c.is_ascii()
+                    || (matches!(c, 'À'..='ÿ') && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ' | '×' | '÷')) =>
+                {
+                    out.push(c);
+                }
+                None => out.push_str(&format!("\\loupechar{{{:04X}}}{{{c}}}", u32::from(c))),
+            },
         }
     }
     out
@@ -322,5 +396,21 @@ mod tests {
         let markdown = table.write(Format::Markdown);
         assert!(markdown.contains("\\[a\\](javascript:x)") && markdown.contains("!\\[i\\]"), "{markdown}");
         assert!(!table.write(Format::Terminal).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn latex_takes_every_character_as_a_letter() {
+        let words = |text: &str| latex(text);
+        assert_eq!(words("[1] a_b & 50 % of $x"), "{[}1{]} a\\_b \\& 50 \\% of \\$x");
+        assert_eq!(words("--model <id> ''"), "-{}-model \\textless{}id\\textgreater{} '{}'");
+        assert_eq!(
+            words("κ ≥ 0.6 · Größe 1–2"),
+            "\\ensuremath{\\kappa} \\ensuremath{\\geq} 0.6 \\textperiodcentered{} Größe 1--2"
+        );
+        assert_eq!(words("肺"), "\\loupechar{80BA}{肺}");
+        let mut table = Table::new("t", &["肺"]);
+        assert!(table.write(Format::Latex).contains("\\providecommand{\\loupechar}"));
+        table.columns = vec!["lung".to_owned()];
+        assert!(!table.write(Format::Latex).contains("loupechar"));
     }
 }

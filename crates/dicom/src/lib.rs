@@ -23,8 +23,10 @@
 
 pub mod charset;
 pub mod deid;
+pub mod functional;
 pub mod object;
 pub mod parse;
+pub mod plane;
 pub mod private;
 pub mod syntax;
 pub mod uid;

@@ -27,6 +27,34 @@ impl Dataset {
         self.put_bytes(tag, VR::US, bytes.collect());
     }
 
+    /// Unsigned 32-bit numbers, as `UL`.
+    pub fn put_longs(&mut self, tag: Tag, values: &[u32]) {
+        let big = self.big_endian;
+        let bytes = values.iter().flat_map(|v| if big { v.to_be_bytes() } else { v.to_le_bytes() });
+        self.put_bytes(tag, VR::UL, bytes.collect());
+    }
+
+    /// Signed 32-bit numbers, as `SL`.
+    pub fn put_signed_longs(&mut self, tag: Tag, values: &[i32]) {
+        let big = self.big_endian;
+        let bytes = values.iter().flat_map(|v| if big { v.to_be_bytes() } else { v.to_le_bytes() });
+        self.put_bytes(tag, VR::SL, bytes.collect());
+    }
+
+    /// Numbers of single precision, as `FL`.
+    pub fn put_floats(&mut self, tag: Tag, values: &[f32]) {
+        let big = self.big_endian;
+        let bytes = values.iter().flat_map(|v| if big { v.to_be_bytes() } else { v.to_le_bytes() });
+        self.put_bytes(tag, VR::FL, bytes.collect());
+    }
+
+    /// Numbers of double precision, as `FD`.
+    pub fn put_doubles(&mut self, tag: Tag, values: &[f64]) {
+        let big = self.big_endian;
+        let bytes = values.iter().flat_map(|v| if big { v.to_be_bytes() } else { v.to_le_bytes() });
+        self.put_bytes(tag, VR::FD, bytes.collect());
+    }
+
     /// Bytes in the data set's byte order, with a value representation of the caller's.
     pub fn put_bytes(&mut self, tag: Tag, vr: VR, bytes: Vec<u8>) {
         self.put(Element { tag, vr, value: Value::Bytes(Slice::owned(bytes)) });

@@ -26,6 +26,7 @@ mod kind;
 mod label;
 mod model;
 pub mod questions;
+pub mod reports;
 mod rng;
 mod scene;
 mod study;
@@ -41,5 +42,5 @@ pub use scene::Slice;
 pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};
 pub use write::{
     FrameQuestion, PICTURE_SIZE, Summary, VOLUME_SIZE, VOLUME_SLICES, dicom_series, frame_questions,
-    is_phantom_folder, nifti_labels, nifti_volume, png, write_all,
+    is_phantom_folder, nifti_labels, nifti_volume, png, write_all, write_reports,
 };

@@ -1,15 +1,38 @@
-//! Models behind an OpenAI-compatible endpoint: text in, text out.
+//! Models behind an OpenAI-compatible server: evaluated as any other model, asked later as a batch, or as judges of text.
 //!
 //! ```no_run
-//! use loupe_remote::{Endpoint, Patience};
+//! use loupe_core::{Ask, GenerationLimits, VisionLanguageModel};
+//! use loupe_remote::{Address, ServedModel, ServedOptions};
 //!
-//! let endpoint = Endpoint::new("http://localhost:8000/v1", "some-model", None, Patience::default());
-//! match endpoint.complete("Is a heart an organ?") {
-//!     Ok(reply) => assert!(!reply.is_empty()),
-//!     Err(error) => assert!(!error.to_string().is_empty()),
+//! let address = Address::parse("http://localhost:8000/v1#some-model")?;
+//! let mut model = ServedModel::open(&address, ServedOptions::default())?;
+//! let ask = Ask::pictures_then(Vec::new(), "Is a heart an organ?", GenerationLimits::default());
+//! for reply in model.generate(&[ask]) {
+//!     assert!(!reply?.text.is_empty());
 //! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
+mod batch;
+mod client;
+mod desk;
 mod endpoint;
+mod error;
+mod identity;
+mod model;
+mod options;
+mod reply;
+mod request;
+mod room;
+mod stream;
+mod wire;
 
-pub use endpoint::{Endpoint, EndpointError, Patience};
+pub use address::{Address, AddressError};
+pub use batch::{BatchOptions, BatchResults, BatchWriter};
+pub use desk::Budget;
+pub use endpoint::{Endpoint, Patience};
+pub use error::EndpointError;
+pub use model::{MOST_REQUESTS, ServedModel, ServedOptions};
+pub use request::PictureBound;
+pub use wire::Key;

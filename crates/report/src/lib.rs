@@ -18,12 +18,14 @@
 //! let drawn = draw(&picture, &[Drawing::Box { region, tag: "1 nodule".into(), style: Style::Model }])?;
 //! assert!(png(&drawn)?.starts_with(b"\x89PNG"));
 //!
-//! let chest = ExportImage { name: "chest.png", size: [64, 48] };
+//! let chest = ExportImage::new("chest.png", [64, 48]);
 //! let rows = detections(&[chest], &[ImageFinding { image: "chest.png", finding: &nodule }]);
 //! assert_eq!(rows[0].bbox, [10.0, 12.0, 20.0, 16.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod check;
+pub mod dicom;
 pub mod encode;
 pub mod exports;
 pub mod font;
@@ -32,6 +34,8 @@ pub mod marks;
 pub mod outline;
 pub mod overlay;
 pub mod pages;
+pub mod reports;
+pub mod run_rows;
 
 pub use encode::{EncodeError, data_uri, png};
 pub use marks::{Marks, marks};

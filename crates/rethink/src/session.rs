@@ -213,6 +213,10 @@ impl<'a> Session<'a> {
 
     /// Closes the session with an answer and the reason why it ended.
     pub(crate) fn finish(mut self, result: Result<Pass, RethinkError>) -> Result<Outcome, RethinkError> {
+        // Who is out of reach has not failed: the conversation is held again another time, from its beginning.
+        if let Some(failure) = self.failure.take_if(|failure| !failure.retry.is_final()) {
+            return Err(RethinkError::NoReply { failure, trace: Box::new(self.trace) });
+        }
         let pass = result?;
         self.trace.ended = pass.ended;
         let last = pass.round.and_then(|n| self.trace.rounds.get(n)).filter(|r| r.reply.is_some());

@@ -1,5 +1,6 @@
 //! What can go wrong with a run as a whole; what goes wrong with one item is recorded as that item.
 
+use crate::shard::Shard;
 use loupe_core::DataError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -52,6 +53,22 @@ pub enum RunError {
         /// Folder of the run.
         folder: PathBuf,
     },
+    /// The folder holds a part of a run, which alone says nothing about the set.
+    #[error(
+        "{folder} holds shard {shard} of a run; join all of them with `loupe merge`, then use the merged run", folder = .folder.display()
+    )]
+    Shard {
+        /// Folder of the shard.
+        folder: PathBuf,
+        /// Which part it is.
+        shard: Shard,
+    },
+    /// The parts make no run.
+    #[error("these parts make no run: {problem}")]
+    Parts {
+        /// Which part, and what is wrong.
+        problem: String,
+    },
     /// The folder holds another run.
     #[error(
         "this folder holds another run: {field} was {was}, now it is {now}{more}. Repeat the first command with the same files to resume it, or name a new folder"
@@ -85,8 +102,11 @@ pub enum RunError {
         format: u32,
     },
     /// Another process is at work in the folder.
-    #[error("another process is writing to this run; wait for it or name a new folder")]
-    Busy,
+    #[error("another process is writing to the run in {folder}; wait for it or name a new folder", folder = .folder.display())]
+    Busy {
+        /// Folder of the run.
+        folder: PathBuf,
+    },
     /// Nothing to do.
     #[error("the selection leaves no sample: {0}")]
     Empty(String),
@@ -97,6 +117,20 @@ pub enum RunError {
         setting: &'static str,
         /// What is wrong.
         problem: String,
+    },
+    /// Nobody answers any more: a server is down, a key is refused, a budget is used up.
+    #[error(
+        "{reason}. {recorded} of {total} replies are on record and nothing is lost: the same command goes on with the rest"
+    )]
+    Unreachable {
+        /// Why.
+        reason: String,
+        /// May the same command go through later without anybody changing anything?
+        passes: bool,
+        /// Replies and failures on record.
+        recorded: usize,
+        /// Replies of the complete run.
+        total: usize,
     },
     /// The model cannot run at all.
     #[error("the model failed before it answered anything, in a way that it should not; please report it")]

@@ -10,6 +10,7 @@ pub(crate) const RUN: &str = "run.json";
 pub(crate) const SAMPLES: &str = "samples.jsonl";
 pub(crate) const REPLIES: &str = "replies.jsonl";
 pub(crate) const PROBE: &str = ".space";
+pub(crate) const LOCK: &str = ".lock";
 
 /// Writes a file of the folder, whole or not at all.
 ///

@@ -7,7 +7,7 @@ use crate::sample_line::SampleLine;
 use crate::seal::{Seal, seal, seal_of_file, sealed_file};
 use loupe_core::files::open_regular;
 use loupe_core::sample::Outcome;
-use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry};
+use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry, Turn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -29,6 +29,9 @@ pub struct ReplyLine {
     /// The pictures the model was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<PictureRecord>,
+    /// The prompt as it was sent, where the model was asked once: turns of words and of pictures by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt: Vec<Turn>,
 }
 
 fn is_zero(n: &usize) -> bool {
@@ -134,11 +137,23 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens a run to read it.
+    /// Opens a whole run to read it.
     ///
     /// # Errors
-    /// When the folder holds no run or run.json cannot be understood.
+    /// When the folder holds no run or a part of one, or run.json cannot be understood.
     pub fn open(dir: &Path) -> Result<Self, RunError> {
+        let folder = Self::open_any(dir)?;
+        match &folder.made_by.shard {
+            Some(part) => Err(RunError::Shard { folder: dir.into(), shard: part.shard }),
+            None => Ok(folder),
+        }
+    }
+
+    /// Opens a run, or a part of one as it is ([`MadeBy::shard`]).
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`], but for parts.
+    pub fn open_any(dir: &Path) -> Result<Self, RunError> {
         let mut text = String::new();
         match open_regular(&dir.join(RUN)) {
             Ok(mut file) => file.read_to_string(&mut text).map_err(|source| read_error(dir, RUN, source))?,
@@ -188,6 +203,15 @@ impl RunFolder {
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// How many items have no reply but a failure, rows that could not be read among them.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn failures(&self) -> Result<usize, RunError> {
+        let failed = |item: &Item| item.prediction().is_some_and(|p| matches!(p.outcome, Outcome::Failed(_)));
+        self.items()?.try_fold(0, |n, item| Ok(n + usize::from(failed(&item?))))
     }
 
     /// Number of replies a complete run has.

@@ -1,8 +1,10 @@
 //! A run that says nothing about where its images lie and what their files are called, so that its folder can be given away.
 
 use crate::error::RunError;
+use crate::folder::fingerprint;
 use crate::plan::{Plan, Setting};
 use crate::sample_line::SampleLine;
+use loupe_core::words::hex;
 use loupe_core::{DataError, Dataset, DatasetInfo, MediaSource, Sample};
 use std::collections::HashMap;
 
@@ -49,6 +51,10 @@ pub(crate) fn keep_names_out(plan: &mut Plan) -> Result<(), RunError> {
         return Err(RunError::Setting { setting: "hide_names", problem });
     }
     plan.settings.insert("hide_names".to_owned(), Setting { value: true.into(), given: true });
+    // Ids often hold the name of a file; which examples they were is still told apart.
+    for id in &mut plan.examples.record.ids {
+        *id = hex(&fingerprint(id));
+    }
     let is_option = |word: &String| word.starts_with("--");
     plan.invocation.command.retain(is_option);
     for option in &mut plan.invocation.command {

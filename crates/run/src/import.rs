@@ -68,8 +68,9 @@ pub fn import(
         settings: source.settings,
         image_limits: None,
         notes: Vec::new(),
+        shard: None,
         data_root: source.data_root,
-        sessions: vec![Session::begin(&source.invocation)],
+        sessions: vec![Session::begin(&source.invocation, None)],
     };
     let (folder, log) = enter(dir, made_by, samples, Allowed::default())?;
     // The log holds the folder's lock until the replies are in place.

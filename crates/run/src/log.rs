@@ -25,22 +25,7 @@ impl ReplyLog {
             .append(true)
             .open(dir.join(REPLIES))
             .map_err(failed)?;
-        // A process that starts another one lends it every lock for a moment, so that a lock which was just
-        // given back may still be held.
-        let mut patience = 10;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if patience > 0 => {
-                    patience -= 1;
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                Err(TryLockError::WouldBlock) => return Err(RunError::Busy),
-                // A file system without locks: work on, as there is nothing better.
-                Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => break,
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-            }
-        }
+        lock(dir, || file.try_lock())?;
         let keep = complete_bytes(&mut file).map_err(failed)?;
         file.set_len(keep).map_err(failed)?;
         Ok(Self { dir: dir.into(), file })
@@ -70,6 +55,26 @@ impl ReplyLog {
             // What was removed under way takes lines that nobody will ever find.
             .and_then(|()| std::fs::metadata(self.dir.join(REPLIES)).map(drop))
             .map_err(|source| write_error(&self.dir, REPLIES, source))
+    }
+}
+
+/// Tries for a lock in the folder.
+pub(crate) fn lock(dir: &Path, try_lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), RunError> {
+    // A process that starts another one lends it every lock for a moment, so that a lock which was just
+    // given back may still be held.
+    let mut patience = 10;
+    loop {
+        match try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Err(RunError::Busy { folder: dir.into() }),
+            // A file system without locks: work on, as there is nothing better.
+            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(write_error(dir, REPLIES, source)),
+        }
     }
 }
 

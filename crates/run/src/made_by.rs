@@ -3,6 +3,7 @@
 use crate::error::RunError;
 use crate::plan::{Selection, Setting};
 use crate::session::Session;
+use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provenance};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +48,9 @@ pub struct MadeBy {
     /// What a reader of the results should know, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Which part of a run the folder holds, where it does not hold a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
     /// Folder of the set when the run was made or resumed; samples.jsonl names images from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_root: Option<PathBuf>,
@@ -86,15 +90,15 @@ impl MadeBy {
     /// the set may have grown and more of it may be asked.
     pub(crate) fn same(&self, now: &Self, extend: bool) -> Result<(), RunError> {
         let plain = |made_by: &Self| {
-            let mut made_by = made_by.clone();
-            (made_by.n, made_by.samples_sha256) = (0, String::new());
-            // What a folder is called and which of several cards computes decides nothing.
-            made_by.model.name = String::new();
+            let mut made_by = made_by.settled();
             // What the set's files hold is compared sample by sample.
-            (made_by.dataset.citation, made_by.dataset.fingerprint) = (String::new(), String::new());
-            if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
-                let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
-                checkpoint.device = kind;
+            made_by.dataset.fingerprint = String::new();
+            if let Some(part) = &mut made_by.shard {
+                part.whole = WholeSamples::default();
+            }
+            // A server moves from one machine to another; what it is stands beside its address.
+            if let Provenance::Served { url, .. } = &mut made_by.model.from {
+                url.clear();
             }
             if extend {
                 made_by.selection = Selection::default();
@@ -110,6 +114,30 @@ impl MadeBy {
             n => format!("; so do {}{}", others[..n.min(5)].join(", "), if n > 5 { " …" } else { "" }),
         };
         Err(RunError::Differs { field, was, now, more })
+    }
+
+    /// What decides replies, without what each session and each machine may have in its own way: what a folder is
+    /// called, which of several cards computes, how many of the samples are here.
+    fn settled(&self) -> Self {
+        let mut made_by = self.clone();
+        (made_by.n, made_by.samples_sha256) = (0, String::new());
+        made_by.model.name = String::new();
+        made_by.dataset.citation = String::new();
+        if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
+            let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
+            checkpoint.device = kind;
+        }
+        made_by
+    }
+
+    /// What the parts of one run must have in common: everything that decides replies, and the samples of all parts. Which part it is, its
+    /// own number of samples, folders, machines, sessions and notes are each part's own.
+    pub(crate) fn common(&self) -> Self {
+        let mut made_by = self.settled();
+        if let Some(part) = &mut made_by.shard {
+            part.shard.index = 0;
+        }
+        made_by
     }
 }
 

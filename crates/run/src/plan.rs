@@ -1,10 +1,56 @@
 //! What is to be run.
 
+use crate::examples::{Example, Examples};
+use crate::report_prompt::ReportTemplate;
 use crate::session::Invocation;
+use crate::shard::Shard;
 use crate::templates::PromptTemplate;
-use loupe_core::{DecodeLimits, GenerationLimits};
+use loupe_core::{Ask, DecodeLimits, Failure, GenerationLimits, Picture, Sample};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// How samples become prompts; run.json keeps it with its words.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Template {
+    /// Of questions.
+    Question(PromptTemplate),
+    /// Of reports on studies.
+    Report(ReportTemplate),
+}
+
+impl Template {
+    /// The prompt for `sample` with its pictures decoded.
+    ///
+    /// # Errors
+    /// When the template needs what the sample does not have.
+    pub fn ask(
+        &self,
+        sample: &Sample,
+        pictures: Vec<Arc<Picture>>,
+        limits: GenerationLimits,
+        examples: &[Example],
+    ) -> Result<Ask, Failure> {
+        match self {
+            Self::Question(template) => template.ask(sample, pictures, limits, examples),
+            Self::Report(template) => template.ask(sample, pictures, limits),
+        }
+    }
+}
+
+impl From<PromptTemplate> for Template {
+    fn from(template: PromptTemplate) -> Self {
+        Self::Question(template)
+    }
+}
+
+impl From<ReportTemplate> for Template {
+    fn from(template: ReportTemplate) -> Self {
+        Self::Report(template)
+    }
+}
 
 /// Which samples of the dataset take part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +60,44 @@ pub struct Selection {
     /// Only these, in dataset order; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// Only those with these tags: of each tag that is named, one of the values. All when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<TagValue>,
+    /// Only so many of those, drawn at random; before `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Draw>,
+}
+
+/// A tag with a value that samples may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagValue {
+    /// Name of the tag.
+    pub tag: String,
+    /// Its value, to the letter.
+    pub value: String,
+}
+
+impl FromStr for TagValue {
+    type Err = String;
+
+    /// From `tag=value`.
+    fn from_str(words: &str) -> Result<Self, String> {
+        match words.split_once('=') {
+            Some((tag, value)) if !tag.is_empty() => {
+                Ok(Self { tag: tag.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(format!("{words:?} is not of the form tag=value, such as organ=CHEST")),
+        }
+    }
+}
+
+/// Some of many, drawn at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// How many.
+    pub n: usize,
+    /// Seed: the same one draws the same, and more of it holds less of it.
+    pub seed: u64,
 }
 
 /// An argument of the command for the record.
@@ -30,7 +114,9 @@ pub struct Setting {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// How samples become prompts.
-    pub template: PromptTemplate,
+    pub template: Template,
+    /// Questions with their answers, shown before each question.
+    pub examples: Examples,
     /// Bounds and choices of generation.
     pub limits: GenerationLimits,
     /// Which samples.
@@ -51,6 +137,8 @@ pub struct Plan {
     /// Names of files and folders stay out of the run folder: images are called by sample and number, and where they lie is not
     /// said. Whoever opens the folder needs the dataset to see them.
     pub hide_names: bool,
+    /// Only the samples of this part of the run; `selection` chooses before.
+    pub shard: Option<Shard>,
     /// On resume, ask rows too that were added to the set behind those that were there.
     pub extend: bool,
     /// How large a file of images may be, for the record: a larger bound makes a reply of a failure and changes none.
@@ -63,9 +151,10 @@ pub struct Plan {
 
 impl Plan {
     /// One greedy reply to every sample with this template.
-    pub fn new(template: PromptTemplate) -> Self {
+    pub fn new(template: impl Into<Template>) -> Self {
         Self {
-            template,
+            template: template.into(),
+            examples: Examples::default(),
             limits: GenerationLimits::default(),
             selection: Selection::default(),
             rollouts: 1,
@@ -75,6 +164,7 @@ impl Plan {
             picture_bytes: 1 << 30,
             retry_failed: false,
             hide_names: false,
+            shard: None,
             extend: false,
             image_limits: None,
             notes: Vec::new(),

@@ -7,6 +7,7 @@ use crate::log::ReplyLog;
 use crate::made_by::{FORMAT, MadeBy, differences};
 use crate::sample_line::SampleLine;
 use crate::seal::sealed;
+use crate::shard::{Shard, WholeSamples};
 use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,7 +36,7 @@ pub(crate) fn enter(
     std::fs::create_dir_all(dir).map_err(|source| write_error(dir, RUN, source))?;
     if dir.join(RUN).exists() {
         // Before anything of it is touched.
-        let before = RunFolder::open(dir)?.made_by.format;
+        let before = RunFolder::open_any(dir)?.made_by.format;
         if before != FORMAT {
             return Err(RunError::Former { folder: dir.into(), format: before });
         }
@@ -43,15 +44,18 @@ pub(crate) fn enter(
         refuse_strangers(dir)?;
     }
     let log = ReplyLog::open(dir)?;
+    let shard = made_by.shard.as_ref().map(|part| part.shard);
     // Only under the lock: another process may have begun a run here meanwhile.
     let folder = match dir.join(RUN).exists() {
-        true => again(RunFolder::open(dir)?, made_by, samples, allowed)?,
+        true => again(RunFolder::open_any(dir)?, made_by, samples, allowed)?,
         false => {
             let mut seen = Seen::default();
             let root = made_by.data_root.clone();
             replace(dir, SAMPLES, |to| {
                 for line in samples {
-                    seen.add(&line)?;
+                    if !seen.holds(&line, shard)? {
+                        continue;
+                    }
                     to.write_all(&sealed(&line.relative_to(root.as_deref()))?)?;
                 }
                 Ok(())
@@ -65,27 +69,54 @@ pub(crate) fn enter(
     Ok((folder, log))
 }
 
-/// The samples so far.
+/// The samples so far: those of this folder, and those of all parts of the run.
 #[derive(Default)]
 struct Seen {
+    own: SampleDigest,
+    whole: SampleDigest,
+}
+
+impl Seen {
+    /// Counts a sample in; does it belong into this folder?
+    fn holds(&mut self, line: &SampleLine, shard: Option<Shard>) -> std::io::Result<bool> {
+        self.whole.add(line)?;
+        let holds = shard.is_none_or(|shard| shard.holds(line));
+        if holds {
+            self.own.add(line)?;
+        }
+        Ok(holds)
+    }
+
+    fn put_into(self, made_by: &mut MadeBy) -> Result<(), RunError> {
+        let whole = self.whole.finish();
+        if whole.n == 0 {
+            return Err(RunError::Empty(format!("{} has none that was asked for", made_by.dataset.name)));
+        }
+        let own = self.own.finish();
+        (made_by.n, made_by.samples_sha256) = (own.n, own.samples_sha256);
+        if let Some(part) = &mut made_by.shard {
+            part.whole = whole;
+        }
+        Ok(())
+    }
+}
+
+/// Number and digest of samples, in order.
+#[derive(Default)]
+pub(crate) struct SampleDigest {
     n: usize,
     hash: Sha256,
 }
 
-impl Seen {
-    fn add(&mut self, line: &SampleLine) -> std::io::Result<()> {
+impl SampleDigest {
+    pub(crate) fn add(&mut self, line: &SampleLine) -> std::io::Result<()> {
         self.n += 1;
         self.hash.update(serde_json::to_vec(&line.without_paths())?);
         Ok(())
     }
 
-    fn put_into(self, made_by: &mut MadeBy) -> Result<(), RunError> {
-        if self.n == 0 {
-            return Err(RunError::Empty(format!("{} has none that was asked for", made_by.dataset.name)));
-        }
-        made_by.n = self.n;
-        made_by.samples_sha256 = hex(&self.hash.finalize());
-        Ok(())
+    pub(crate) fn finish(self) -> WholeSamples {
+        WholeSamples { n: self.n, samples_sha256: hex(&self.hash.finalize()) }
     }
 }
 
@@ -99,6 +130,7 @@ fn again(
 ) -> Result<RunFolder, RunError> {
     before.made_by.same(&now, allowed.extend)?;
     let dir = before.dir.clone();
+    let shard = now.shard.as_ref().map(|part| part.shard);
     let failed = |source| read_error(&dir, SAMPLES, source);
     let open = || File::open(dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
     let mut old = open()?.lines().take(before.made_by.n).enumerate();
@@ -107,7 +139,9 @@ fn again(
     let mut added: Vec<u8> = Vec::new();
     let differs = |problem: String| Err(RunError::Rows { problem });
     for line in samples {
-        seen.add(&line).map_err(failed)?;
+        if !seen.holds(&line, shard).map_err(failed)? {
+            continue;
+        }
         let written = || sealed(&line.relative_to(now.data_root.as_deref())).map_err(|e| failed(e.into()));
         let Some((at, text)) = old.next() else {
             added.extend(written()?);
@@ -135,7 +169,7 @@ fn again(
             }
         }
     }
-    let (was, is) = (before.made_by.n, seen.n);
+    let (was, is) = (before.made_by.n, seen.own.n);
     if is < was {
         return differs(format!("there are {is} samples, the run was begun with {was}"));
     }
@@ -153,7 +187,23 @@ fn again(
         ));
     }
     seen.put_into(&mut now)?;
-    if is > was || !mended.is_empty() {
+    let others = match (&before.made_by.shard, &now.shard) {
+        (Some(was), Some(is)) if was.whole != is.whole => Some((was.whole.n, is.whole.n)),
+        _ => None,
+    };
+    // Samples of other parts.
+    match others {
+        Some((n, m)) if n != m && !allowed.extend => {
+            return differs(format!(
+                "all parts together have {m} samples, they were begun with {n}; --extend goes on with that, in every part"
+            ));
+        }
+        Some((n, m)) if n == m && !(allowed.extend || allowed.mended) => {
+            return differs("samples of other parts are no longer as they were".to_owned());
+        }
+        _ => {}
+    }
+    if is > was || !mended.is_empty() || others.is_some() {
         replace(&dir, SAMPLES, |to| {
             for (at, text) in open().map_err(std::io::Error::other)?.lines().take(was).enumerate() {
                 let text = text?;
@@ -166,7 +216,7 @@ fn again(
         })?;
         let made_by = &mut before.made_by;
         (made_by.n, made_by.samples_sha256) = (now.n, now.samples_sha256);
-        (made_by.dataset, made_by.selection) = (now.dataset, now.selection);
+        (made_by.dataset, made_by.selection, made_by.shard) = (now.dataset, now.selection, now.shard);
         made_by.data_root = now.data_root;
         before.write()?;
     } else {
@@ -193,7 +243,7 @@ fn changed(was: &SampleLine, now: &SampleLine) -> Vec<String> {
 }
 
 /// A new run must not mix with foreign files.
-fn refuse_strangers(dir: &Path) -> Result<(), RunError> {
+pub(crate) fn refuse_strangers(dir: &Path) -> Result<(), RunError> {
     for entry in std::fs::read_dir(dir).map_err(|source| read_error(dir, RUN, source))? {
         let entry = entry.map_err(|source| read_error(dir, RUN, source))?;
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,5 +1,6 @@
 //! Who worked on a run, when and how.
 
+use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,6 +80,9 @@ pub struct Session {
     /// Name of the machine.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub host: String,
+    /// The part of the run that it worked on, where the run was made in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// When it began, in UTC (RFC 3339).
     pub started: String,
     /// When it ended; nothing where it was killed or is still at work.
@@ -92,8 +96,9 @@ pub struct Session {
 
 impl Session {
     /// One that begins now.
-    pub(crate) fn begin(by: &Invocation) -> Self {
+    pub(crate) fn begin(by: &Invocation, shard: Option<Shard>) -> Self {
         Self {
+            shard,
             loupe: env!("CARGO_PKG_VERSION").to_owned(),
             commit: by.commit.clone(),
             command: by.command.clone(),
@@ -117,8 +122,8 @@ fn host() -> String {
     kernel.or_else(variable).unwrap_or_default().trim().to_owned()
 }
 
-/// `2026-01-31T09:05:00Z`.
-fn utc(time: SystemTime) -> String {
+/// A time in UTC as records have it: `2026-01-31T09:05:00Z`.
+pub fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days are counted from 1 March of year 0 in eras of 400 years, so that leap days come last in their year.

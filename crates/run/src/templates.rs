@@ -4,10 +4,14 @@
 //! harnesses send, to the character, including the habit of choosing the instruction by the
 //! reference. A template is a line of [`PROMPT_TEMPLATES`]; run.json keeps its name and its words.
 
+use crate::examples::Example;
+use crate::own_template::{OwnTemplate, Wanted, reference};
+pub use crate::question_form::{asks_for_report, asks_yes_or_no};
 use loupe_core::words::did_you_mean;
-use loupe_core::{Ask, Choice, GenerationLimits, Part, Picture, Role, Sample, Target, Turn};
+use loupe_core::{Ask, Choice, Failure, GenerationLimits, Part, Picture, Role, Sample, Target, Turn};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 use thiserror::Error;
 
@@ -87,6 +91,9 @@ pub struct PromptTemplate {
     pub options: OptionStyle,
     /// Where the pictures go.
     pub pictures: Placement,
+    /// A template from a file, which then stands for all the words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnTemplate>,
 }
 
 const SAME: &str = "{q}";
@@ -146,6 +153,7 @@ const fn template(name: &'static str, source: &'static str, english: Wording) ->
         kind_by: KindBy::Gold,
         options: OptionStyle::Dotted,
         pictures: Placement::First,
+        own: None,
     }
 }
 
@@ -327,24 +335,90 @@ pub fn default_template() -> PromptTemplate {
 }
 
 impl PromptTemplate {
-    /// The prompt for `sample` with its pictures decoded. Where `limits` ask for the options of the question, they become those that
-    /// the words of the prompt offer.
-    pub fn ask(&self, sample: &Sample, pictures: Vec<Arc<Picture>>, mut limits: GenerationLimits) -> Ask {
+    /// The template in a file (minijinja, see [`OwnTemplate`]), called `name`.
+    ///
+    /// # Errors
+    /// When it is none; the message says what is wrong.
+    pub fn own(name: &str, text: &str) -> Result<Self, String> {
+        let own = Some(OwnTemplate::new(text)?);
+        let words = template("own", "a template of one's own", BARE);
+        Ok(Self { name: Cow::Owned(name.to_owned()), kind_by: KindBy::Form, own, ..words })
+    }
+
+    /// The prompt for `sample` with its pictures decoded, behind `examples` with their answers, whose pictures come behind its own. Where
+    /// `limits` ask for the options of the question, they become those that the words of the prompt offer.
+    ///
+    /// # Errors
+    /// When a template from a file cannot be filled in with this sample.
+    pub fn ask(
+        &self,
+        sample: &Sample,
+        mut pictures: Vec<Arc<Picture>>,
+        mut limits: GenerationLimits,
+        examples: &[Example],
+    ) -> Result<Ask, Failure> {
         if limits.options.as_ref().is_some_and(Vec::is_empty) {
             limits.options = self.options(sample);
+        }
+        let own = pictures.len();
+        let mut turns: Vec<Turn> = Vec::new();
+        turns.extend(self.system_words(sample)?.map(|words| Turn::text(Role::System, words)));
+        for example in examples {
+            let Some(answer) = reference(&example.sample) else { continue };
+            let first = pictures.len();
+            pictures.extend(example.pictures.iter().cloned());
+            let parts = self.user_parts(&example.sample, first..pictures.len(), Some(&answer))?;
+            turns.push(Turn { role: Role::User, parts });
+            let said = match &self.own {
+                Some(own) => own
+                    .answer(&example.sample, &self.wanted(&example.sample), &answer)
+                    .map_err(Failure::lasting)?,
+                None => answer,
+            };
+            turns.push(Turn::text(Role::Assistant, said));
+        }
+        turns.push(Turn { role: Role::User, parts: self.user_parts(sample, 0..own, None)? });
+        Ok(Ask { pictures, turns, limits })
+    }
+
+    fn system_words(&self, sample: &Sample) -> Result<Option<String>, Failure> {
+        match &self.own {
+            Some(own) => own.system(sample, &self.wanted(sample)).map_err(Failure::lasting),
+            None => Ok(self.system.as_deref().map(str::to_owned)),
+        }
+    }
+
+    /// The user's turn about the sample, whose pictures have these numbers.
+    fn user_parts(
+        &self,
+        sample: &Sample,
+        pictures: Range<usize>,
+        answer: Option<&str>,
+    ) -> Result<Vec<Part>, Failure> {
+        if let Some(own) = &self.own {
+            return own.user(sample, &self.wanted(sample), pictures, answer).map_err(Failure::lasting);
         }
         let (before, after) = self.words(sample);
         let text = |words: String| (!words.is_empty()).then_some(Part::Text(words));
         let mut parts: Vec<Part> = text(before).into_iter().collect();
         let tagged = pictures.len() > 1 && self.pictures == Placement::TaggedFirst;
-        for at in 0..pictures.len() {
-            parts.extend(tagged.then(|| Part::Text(format!("<image_{}>: ", at + 1))));
+        for (n, at) in pictures.enumerate() {
+            parts.extend(tagged.then(|| Part::Text(format!("<image_{}>: ", n + 1))));
             parts.push(Part::Picture(at));
         }
         parts.extend(text(after));
-        let system = self.system.as_deref().map(|s| Turn::text(Role::System, s));
-        let turns = system.into_iter().chain([Turn { role: Role::User, parts }]).collect();
-        Ask { pictures, turns, limits }
+        Ok(parts)
+    }
+
+    fn wanted(&self, sample: &Sample) -> Wanted<'static> {
+        let kind = match self.kind(sample) {
+            Kind::Choice => "choice",
+            Kind::Letters => "letters",
+            Kind::YesNo => "yes_no",
+            Kind::Closed | Kind::Open => "open",
+            Kind::Itself => "itself",
+        };
+        Wanted { kind, options: self.write_options(&sample.choices) }
     }
 
     /// The replies between which a closed question lets its reader choose: the letters of its choices, or yes and no. Nothing for open
@@ -443,82 +517,6 @@ enum Kind {
 
 fn is_chinese(sample: &Sample) -> bool {
     sample.language.starts_with("zh")
-}
-
-/// Does the question call for yes or no by its form? English: it opens with an auxiliary verb and
-/// offers no alternative ("… or …"); Chinese: it holds 吗, 是否, 是不是 or 有没有.
-pub fn asks_yes_or_no(question: &str) -> bool {
-    const VERBS: [&str; 24] = [
-        "is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "could", "will",
-        "would", "should", "isn't", "aren't", "wasn't", "doesn't", "don't", "didn't", "hasn't", "haven't",
-        "may",
-    ];
-    if ["吗", "是否", "是不是", "有没有"].iter().any(|w| question.contains(w)) {
-        return true;
-    }
-    let lower = question.to_lowercase();
-    let mut words = lower.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
-    words.next().is_some_and(|first| VERBS.contains(&first)) && !words.any(|w| w == "or")
-}
-
-/// Does the question call for a report or a description by its words, so that a short answer would be none?
-pub fn asks_for_report(question: &str) -> bool {
-    const VERBS: [&str; 14] = [
-        "write",
-        "generate",
-        "produce",
-        "compose",
-        "create",
-        "draft",
-        "describe",
-        "summarize",
-        "summarise",
-        "dictate",
-        "prepare",
-        "report",
-        "provide",
-        "give",
-    ];
-    const THINGS: [&str; 10] = [
-        "report",
-        "findings",
-        "impression",
-        "impressions",
-        "description",
-        "conclusion",
-        "summary",
-        "sections",
-        "narrative",
-        "reports",
-    ];
-    const HAN: [&str; 12] = [
-        "写报告",
-        "撰写",
-        "书写",
-        "生成报告",
-        "生成一份",
-        "报告中",
-        "诊断报告",
-        "影像报告",
-        "检查报告",
-        "描述图像",
-        "描述这",
-        "详细描述",
-    ];
-    if HAN.iter().any(|w| question.contains(w)) {
-        return true;
-    }
-    let lower = question.to_lowercase();
-    let words = || lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
-    let verb = words().position(|w| VERBS.contains(&w));
-    // "Describe the image", and "write … the findings"; a question ("Which finding …?") asks for a word.
-    verb.is_some_and(|at| {
-        let mut behind = words().skip(at);
-        let describes =
-            behind.next().is_some_and(|w| matches!(w, "describe" | "summarize" | "summarise" | "dictate"));
-        let asks = question.trim_end().ends_with('?');
-        !asks && (describes || behind.any(|w| THINGS.contains(&w)))
-    })
 }
 
 /// Python's `repr` of a string: single quotes unless only the double ones are free.

@@ -10,18 +10,21 @@ use crate::made_by::{FORMAT, MadeBy};
 use crate::media::{Key, Pictures, keys};
 use crate::plan::Plan;
 use crate::resume::{Allowed, enter};
+use crate::rows::{PANICKED, sample};
 use crate::sample_line::SampleLine;
+use crate::select::select;
 use crate::session::Session;
+use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::ask::Sampling;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::{
     Answer, AnswerSink, Answerer, DataError, Dataset, Failure, GenerationLimits, Go, MediaLoader, NextWork,
-    PictureRecord, Prediction, Retry, Sample, Spot, Work, WorkSource,
+    PictureRecord, Prediction, Retry, Sample, Turn, Work, WorkSource,
 };
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -58,14 +61,13 @@ pub struct Finished {
     pub unreadable: usize,
     /// Numbers, from 1, of damaged lines of replies.jsonl, whose items were asked again.
     pub damaged: Vec<usize>,
+    /// Items that were handed over to be answered another time; nothing of them is on record.
+    pub deferred: usize,
     /// Ended early because [`Progress::go_on`] said so.
     pub stopped: bool,
     /// What this call took.
     pub effort: Effort,
 }
-
-/// Why an item has no reply after a panic.
-const PANICKED: &str = "the program failed on this item in a way that it should not; please report it";
 
 /// A reply to make: which item, and where its images stand in the order of work.
 #[derive(Debug, Clone, Copy)]
@@ -119,18 +121,23 @@ pub fn run(
         samples_sha256: String::new(),
         model: answerer.model().clone(),
         strategy: answerer.strategy(),
-        prompt: serde_json::to_value(&plan.template).unwrap_or(Value::Null),
+        prompt: prompt_record(plan),
         limits: plan.limits.clone(),
         rollouts: plan.rollouts,
         settings: plan.settings.clone(),
         image_limits: plan.image_limits,
         notes: answerer.model().notes().iter().chain(&plan.notes).cloned().collect(),
+        shard: plan.shard.map(|shard| ShardRecord { shard, whole: WholeSamples::default() }),
         data_root: dataset.root().and_then(|root| std::path::absolute(root).ok()),
         sessions: Vec::new(),
     };
     let mut order = Order::default();
-    let mut lines = select(dataset, plan)?
-        .inspect(|line| order.add(line))
+    let mut lines = select(dataset, &plan.selection)?
+        .inspect(|line| {
+            if plan.shard.is_none_or(|shard| shard.holds(line)) {
+                order.add(line);
+            }
+        })
         .map(|line| if plan.hide_names { without_places(&line) } else { line });
     let allowed = Allowed { extend: plan.extend, mended: plan.retry_failed };
     let (mut folder, mut log) = enter(dir, made_by, &mut lines, allowed)?;
@@ -149,7 +156,7 @@ pub fn run(
     progress.started(finished.total, finished.already);
     let at_work = !todo.is_empty();
     if at_work {
-        folder.made_by.sessions.push(Session::begin(&plan.invocation));
+        folder.made_by.sessions.push(Session::begin(&plan.invocation, plan.shard));
         folder.write()?;
     }
     let ledger = RefCell::new(Ledger {
@@ -159,6 +166,7 @@ pub fn run(
         asked: HashMap::new(),
         next: 0,
         error: None,
+        ended: None,
         alone: Vec::new(),
         first: true,
     });
@@ -172,13 +180,19 @@ pub fn run(
         std::mem::take(&mut ledger.alone)
     };
     fill(again, plan, dataset, answerer, loader, &ledger);
-    let Ledger { error, mut finished, .. } = ledger.into_inner();
+    let Ledger { error, ended, mut finished, .. } = ledger.into_inner();
     finished.effort.seconds = began.elapsed().as_secs_f64();
     if let Some(session) = folder.made_by.sessions.last_mut().filter(|_| at_work) {
         session.end(finished.answered, finished.failed);
         folder.write()?;
     }
-    match error {
+    let unreachable = ended.map(|failure| RunError::Unreachable {
+        reason: failure.reason,
+        passes: failure.retry == Retry::Away,
+        recorded: finished.already + finished.answered + finished.failed,
+        total: finished.total,
+    });
+    match error.or(unreachable) {
         Some(error) => Err(error),
         None => Ok(finished),
     }
@@ -193,7 +207,7 @@ fn fill(
     loader: &dyn MediaLoader,
     ledger: &RefCell<Ledger<'_>>,
 ) {
-    if todo.is_empty() || ledger.borrow().error.is_some() {
+    if todo.is_empty() || !ledger.borrow().is_open() {
         return;
     }
     let ahead = plan.decode_ahead.max(1);
@@ -226,47 +240,6 @@ fn fill(
         }
     });
     ledger.borrow_mut().settle();
-}
-
-/// The samples that take part, in dataset order; one at a time, as images may be in memory.
-fn select<'a>(
-    dataset: &'a dyn Dataset,
-    plan: &'a Plan,
-) -> Result<impl Iterator<Item = SampleLine> + 'a, RunError> {
-    let wanted: BTreeSet<&str> = plan.selection.ids.iter().map(String::as_str).collect();
-    if !wanted.is_empty() {
-        let mut unknown = wanted.clone();
-        for row in 0..dataset.len() {
-            if let Ok(sample) = dataset.get(row) {
-                unknown.remove(sample.id.as_str());
-            }
-        }
-        if let Some(first) = unknown.first() {
-            return Err(RunError::Empty(format!(
-                "no sample has the id {first:?} ({} of the ids are unknown)",
-                unknown.len()
-            )));
-        }
-    }
-    let all = (0..dataset.len()).map(|row| match sample(dataset, row) {
-        Ok(sample) => SampleLine { row, sample: Some(sample), error: None },
-        Err(error) => SampleLine { row, sample: None, error: Some(error.to_string()) },
-    });
-    let chosen = all.filter(move |line| {
-        wanted.is_empty() || line.sample.as_ref().is_some_and(|s| wanted.contains(s.id.as_str()))
-    });
-    Ok(chosen.take(plan.selection.limit.unwrap_or(usize::MAX)))
-}
-
-/// A row of the dataset; one that its reader panics at is an error like another.
-fn sample(dataset: &dyn Dataset, row: usize) -> Result<Sample, DataError> {
-    caught(|| dataset.get(row)).unwrap_or_else(|| {
-        Err(DataError::Row {
-            file: dataset.info().name.clone(),
-            at: Spot::Row(row + 1),
-            problem: PANICKED.to_owned(),
-        })
-    })
 }
 
 /// The order of work: samples that share their first image side by side, in order of first appearance.
@@ -327,13 +300,25 @@ fn prepare(
                 Some(Ok(shown)) => {
                     let records = shown.iter().map(|p| PictureRecord::of(p)).collect();
                     let id = sample.id.clone();
-                    let ask = plan.template.ask(&sample, shown, limits(&plan.limits, unit.rollout));
-                    Ready { unit: *unit, id, work: Ok(Box::new(Work { sample, ask })), pictures: records }
+                    let limits = limits(&plan.limits, unit.rollout);
+                    let ask = plan.template.ask(&sample, shown, limits, &plan.examples.shown);
+                    let work = ask.map(|ask| Box::new(Work { sample, ask }));
+                    Ready { unit: *unit, id, work, pictures: records }
                 }
             },
         });
     }
     out
+}
+
+/// The template with its words, and the examples, where there are any.
+fn prompt_record(plan: &Plan) -> Value {
+    let mut prompt = serde_json::to_value(&plan.template).unwrap_or(Value::Null);
+    if let (Value::Object(fields), false) = (&mut prompt, plan.examples.shown.is_empty()) {
+        let examples = serde_json::to_value(&plan.examples.record).unwrap_or(Value::Null);
+        fields.insert("examples".to_owned(), examples);
+    }
+    prompt
 }
 
 /// Each rollout draws from its own seed, whatever batch it falls into.
@@ -355,6 +340,8 @@ struct Ledger<'a> {
     next: u64,
     /// The folder could not be written: nothing more is asked.
     error: Option<RunError>,
+    /// Nobody answers any more, whatever is asked: what is under way is finished and recorded.
+    ended: Option<Failure>,
     /// Units that failed in company.
     alone: Vec<Unit>,
     /// Is this the first try, in company?
@@ -365,13 +352,14 @@ struct Asked {
     unit: Unit,
     id: String,
     pictures: Vec<PictureRecord>,
+    prompt: Vec<Turn>,
     company: bool,
 }
 
 impl Ledger<'_> {
     /// May anything more be given out? Whoever has said no is not asked again.
     fn is_open(&self) -> bool {
-        self.error.is_none() && !self.finished.stopped
+        self.error.is_none() && self.ended.is_none() && !self.finished.stopped
     }
 
     /// Asked before every prompt.
@@ -384,7 +372,9 @@ impl Ledger<'_> {
 
     /// Gives a prompt out, or records why it cannot be.
     fn take(&mut self, ready: Ready) -> Option<(u64, Box<Work>)> {
-        let mut asked = Asked { unit: ready.unit, id: ready.id, pictures: ready.pictures, company: false };
+        let (unit, id, pictures) = (ready.unit, ready.id, ready.pictures);
+        let prompt = ready.work.as_ref().map(|work| work.ask.turns.clone()).unwrap_or_default();
+        let mut asked = Asked { unit, id, pictures, prompt, company: false };
         match ready.work {
             Err(failure) => {
                 self.record(asked, Answer::single(Err(failure)));
@@ -413,6 +403,11 @@ impl Ledger<'_> {
             Err(failure) if failure.retry == Retry::May && asked.company && self.first => {
                 self.alone.push(asked.unit);
             }
+            // Says nothing about the item, which is asked again when the run goes on.
+            Err(failure) if !failure.retry.is_final() => match failure.retry {
+                Retry::Later => self.finished.deferred += 1,
+                _ => drop(self.ended.get_or_insert_with(|| failure.clone())),
+            },
             _ => self.record(asked, answer),
         }
     }
@@ -429,9 +424,11 @@ impl Ledger<'_> {
             self.finished.effort.add(&reply.counts);
         }
         let failed = matches!(outcome, Outcome::Failed(_));
-        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
-        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures };
+        // Rounds have their own prompts on record, and segmenters are asked no words.
+        let prompt = if answer.record.is_single() { asked.prompt } else { Vec::new() };
+        let prediction = Prediction { id: asked.id, outcome, record: answer.record };
+        let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures, prompt };
         match self.log.append(&line) {
             Err(error) => self.error = Some(error),
             Ok(()) => {

@@ -20,6 +20,23 @@ pub enum StudyError {
     /// An option that does not fit the file.
     #[error("{0}")]
     Option(String),
+    /// A `study.toml` that cannot be used.
+    #[error("study.toml: {0}")]
+    Design(String),
+    /// A page that could not be made.
+    #[error(transparent)]
+    Page(#[from] loupe_report::PageError),
+    /// A page that would tell what has to be hidden.
+    #[error("{0}")]
+    Blinding(String),
+    /// A file of answers that is not taken.
+    #[error("{file}: {what}")]
+    Answers {
+        /// Its name.
+        file: String,
+        /// Why.
+        what: String,
+    },
     /// CSV that cannot be split into cells.
     #[error("the file is no CSV that can be read: {0}")]
     Csv(#[from] csv::Error),
@@ -32,6 +49,10 @@ pub enum StudyError {
 }
 
 impl StudyError {
+    pub(crate) fn design(what: impl Into<String>) -> Self {
+        Self::Design(what.into())
+    }
+
     pub(crate) fn line(line: u64, what: impl Into<String>) -> Self {
         Self::Line { line, what: what.into() }
     }

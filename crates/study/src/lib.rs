@@ -18,8 +18,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod allocation;
 mod analysis;
 mod checklist;
+pub mod collect;
+pub mod design;
 mod document;
 mod error;
 pub mod exports;
@@ -27,6 +30,7 @@ pub mod input;
 mod merit;
 mod methods;
 pub mod page;
+pub mod reading;
 mod readings;
 pub mod stats;
 mod tables;

@@ -53,6 +53,8 @@ pub(crate) struct SetFacts {
 pub(crate) struct Root {
     set: SetFacts,
     dir: PathBuf,
+    /// Where images lie, if not there.
+    images: Option<PathBuf>,
     /// Set when the user named one file instead of a folder.
     pub(crate) only: Option<String>,
     hashes: RefCell<BTreeMap<String, String>>,
@@ -78,6 +80,7 @@ impl Root {
         Ok(Self {
             set,
             dir,
+            images: None,
             only,
             hashes: RefCell::default(),
             remarks: RefCell::default(),
@@ -85,9 +88,14 @@ impl Root {
         })
     }
 
-    /// The folder.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    /// The same with images in another folder.
+    pub(crate) fn with_images(self, images: Option<&Path>) -> Self {
+        Self { images: images.map(Path::to_path_buf), ..self }
+    }
+
+    /// The folder of the images.
+    pub(crate) fn image_dir(&self) -> &Path {
+        self.images.as_deref().unwrap_or(&self.dir)
     }
 
     /// The error for a file of the layout that is not there.
@@ -122,24 +130,7 @@ impl Root {
 
     /// The path of `relative`, which must stay inside the folder whatever it says.
     pub(crate) fn path(&self, relative: &str) -> Result<PathBuf, &'static str> {
-        let relative = relative.trim().replace('\\', "/");
-        let mut path = self.dir.clone();
-        let mut depth = 0usize;
-        for part in Path::new(&relative).components() {
-            match part {
-                Component::Normal(name) => {
-                    path.push(name);
-                    depth += 1;
-                }
-                Component::CurDir => {}
-                Component::ParentDir if depth > 0 => {
-                    path.pop();
-                    depth -= 1;
-                }
-                _ => return Err("the path of an image or file leaves the dataset's folder"),
-            }
-        }
-        if depth == 0 { Err("the path of an image or file is empty") } else { Ok(path) }
+        inside(&self.dir, relative)
     }
 
     /// Is there a file or folder of this name?
@@ -368,8 +359,8 @@ impl Root {
     /// An image file of the set, named as the set names it. Whether it exists is found out when it
     /// is decoded, so that a missing image costs one sample and not the set.
     pub(crate) fn image(&self, row: &Row, folder: &str, name: &str) -> Result<MediaRef, DataError> {
-        let inside = if folder == "." { name.to_owned() } else { format!("{folder}/{name}") };
-        let path = self.path(&inside).map_err(|problem| row.error(problem))?;
+        let within = if folder == "." { name.to_owned() } else { format!("{folder}/{name}") };
+        let path = inside(self.image_dir(), &within).map_err(|problem| row.error(problem))?;
         Ok(MediaRef {
             source: MediaSource::File(path),
             view: Default::default(),
@@ -394,6 +385,28 @@ impl Root {
         };
         Listed::new(info, rows, self.remarks.take(), self.spots.take())
     }
+}
+
+/// The path of `relative` in `dir`, which it must not leave whatever it says.
+fn inside(dir: &Path, relative: &str) -> Result<PathBuf, &'static str> {
+    let relative = relative.trim().replace('\\', "/");
+    let mut path = dir.to_path_buf();
+    let mut depth = 0usize;
+    for part in Path::new(&relative).components() {
+        match part {
+            Component::Normal(name) => {
+                path.push(name);
+                depth += 1;
+            }
+            Component::CurDir => {}
+            Component::ParentDir if depth > 0 => {
+                path.pop();
+                depth -= 1;
+            }
+            _ => return Err("the path of an image or file leaves the dataset's folder"),
+        }
+    }
+    if depth == 0 { Err("the path of an image or file is empty") } else { Ok(path) }
 }
 
 /// What is wrong, without the place, which is the place in the line and not in the file.

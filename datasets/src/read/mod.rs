@@ -21,7 +21,7 @@ pub(crate) mod vqa_med;
 pub(crate) mod xml;
 
 pub(crate) use files::{Root, SetFacts, Split, the_only};
-pub(crate) use options::{chosen, lettered, option_columns, options};
+pub(crate) use options::{chosen, lettered, numbered, option_columns, options};
 pub(crate) use parquet::{ParquetSet, parquet_values};
 pub(crate) use row::{Row, python_list, sample, slices_of};
 pub(crate) use values::words;

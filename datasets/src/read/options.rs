@@ -93,6 +93,20 @@ pub(crate) fn chosen(row: &Row, choices: &[Choice], answer: &str) -> Result<Targ
     chosen_of(choices, answer).map(Target::Choice).ok_or_else(|| row.error(problem()))
 }
 
+/// The target of a multiple-choice row whose field is the number of an option, the first being `first`. Options that are numbers
+/// themselves are never meant.
+pub(crate) fn numbered(
+    row: &Row,
+    choices: &[Choice],
+    field: &str,
+    first: usize,
+) -> Result<Target, DataError> {
+    let place = whole(&row.need(field)?).and_then(|number| number.checked_sub(first));
+    let letter = place.and_then(|place| ('A'..='Z').nth(place));
+    let there = letter.filter(|letter| choices.iter().any(|c| c.letter == *letter));
+    there.map(Target::Choice).ok_or_else(|| row.error(format!("{field:?} is the number of no option")))
+}
+
 /// The letter that the text is, but for brackets and punctuation.
 fn lone_letter(answer: &str) -> Option<char> {
     let mut characters = answer.trim().trim_matches(['(', ')', '.', ':']).chars();

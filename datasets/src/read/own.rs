@@ -109,7 +109,7 @@ fn is_choice_column(name: &str) -> bool {
 }
 
 /// A field as JSON: a delimited file holds it as text that begins with `[` or `{`.
-fn structured(row: &Row, name: &str) -> Result<Option<Value>, DataError> {
+pub(crate) fn structured(row: &Row, name: &str) -> Result<Option<Value>, DataError> {
     match row.fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.trim_start().starts_with(['[', '{']) => super::json::parse(text)
@@ -120,7 +120,7 @@ fn structured(row: &Row, name: &str) -> Result<Option<Value>, DataError> {
 }
 
 /// A field as a list: JSON, or text with `|` between the elements.
-fn elements(row: &Row, name: &str) -> Result<Vec<Value>, DataError> {
+pub(crate) fn elements(row: &Row, name: &str) -> Result<Vec<Value>, DataError> {
     Ok(match structured(row, name)? {
         None => Vec::new(),
         Some(Value::Array(list)) => list,
@@ -152,7 +152,7 @@ fn media(root: &Root, row: &Row) -> Result<Vec<MediaRef>, DataError> {
     list.iter().map(|value| image(root, row, value, &common)).collect()
 }
 
-fn image(root: &Root, row: &Row, value: &Value, common: &View) -> Result<MediaRef, DataError> {
+pub(crate) fn image(root: &Root, row: &Row, value: &Value, common: &View) -> Result<MediaRef, DataError> {
     let (path, view) = match value {
         Value::Object(fields) => {
             if let Some(odd) = fields.keys().find(|k| !IMAGE_FIELDS.contains(&k.as_str())) {

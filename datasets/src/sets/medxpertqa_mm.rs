@@ -50,9 +50,7 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
     if media.is_empty() {
         return Err(row.error("\"images\" names no image"));
     }
-    let question = row.need("question")?;
-    // The list of options is repeated at the end of the question; it is kept only as choices.
-    let question = question.split("\nAnswer Choices:").next().unwrap_or(&question).trim_end().to_owned();
+    let question = question(row)?;
     let id = row.need("id")?;
     Ok(Sample {
         media,
@@ -69,7 +67,14 @@ fn sample_of(root: &Root, folder: &str, row: &Row) -> Result<Sample, DataError> 
     })
 }
 
-fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
+/// The question. The list of options is repeated at its end; it is kept only as choices.
+pub(super) fn question(row: &Row) -> Result<String, DataError> {
+    let question = row.need("question")?;
+    Ok(question.split("\nAnswer Choices:").next().unwrap_or(&question).trim_end().to_owned())
+}
+
+/// Options as an object by letter, or as a list of letters and words.
+pub(super) fn choices(root: &Root, row: &Row) -> Result<Vec<Choice>, DataError> {
     let letter = |written: Option<String>| {
         let mut characters = written.iter().flat_map(|w| w.chars());
         let letter = characters.next().filter(|_| characters.next().is_none());

@@ -14,20 +14,31 @@ mod iu_xray;
 mod jsonl;
 mod masks;
 mod mecovqa;
+mod medbookvqa;
+mod medbullets;
 mod medframeqa;
+mod medmcqa;
 mod medmultipoints;
 mod medq_bench;
+mod medqa;
 mod medvision;
 mod medxpertqa_mm;
+mod medxpertqa_text;
 mod mimic_cxr;
+mod mmlu_medical;
+mod mmlu_pro_health;
 mod mmmu_medical;
+mod ms_cxr;
 mod nifti_labels;
 mod omnimedvqa;
 mod pascal_voc;
 mod pathvqa;
 mod pmc_vqa;
+mod pubmedqa;
 mod rad_restruct;
 mod radfact;
+mod rexrank;
+mod rexvqa;
 mod sa_med2d;
 mod slake;
 mod slake_boxes;
@@ -38,6 +49,7 @@ mod vqa_med_2019;
 mod vqa_med_2020;
 mod vqa_med_2021;
 mod vqa_rad;
+mod worklist;
 
 /// Every set that can be opened, in the order of `loupe list datasets`.
 pub static SETS: Registry<&SetEntry> = Registry {
@@ -55,20 +67,31 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("jsonl", &[&jsonl::ENTRY]),
         ("masks", &[&masks::ENTRY]),
         ("mecovqa", &[&mecovqa::ENTRY]),
+        ("medbookvqa", &[&medbookvqa::ENTRY]),
+        ("medbullets", &[&medbullets::ENTRY]),
         ("medframeqa", &[&medframeqa::ENTRY]),
+        ("medmcqa", &[&medmcqa::ENTRY]),
         ("medmultipoints", &[&medmultipoints::ENTRY]),
         ("medq_bench", &[&medq_bench::ENTRY]),
+        ("medqa", &[&medqa::ENTRY]),
         ("medvision", &[&medvision::ENTRY]),
         ("medxpertqa_mm", &[&medxpertqa_mm::ENTRY]),
+        ("medxpertqa_text", &[&medxpertqa_text::ENTRY]),
         ("mimic_cxr", &[&mimic_cxr::ENTRY]),
+        ("mmlu_medical", &[&mmlu_medical::ENTRY]),
+        ("mmlu_pro_health", &[&mmlu_pro_health::ENTRY]),
         ("mmmu_medical", &[&mmmu_medical::ENTRY]),
+        ("ms_cxr", &[&ms_cxr::ENTRY]),
         ("nifti_labels", &[&nifti_labels::ENTRY]),
         ("omnimedvqa", &[&omnimedvqa::ENTRY]),
         ("pascal_voc", &[&pascal_voc::ENTRY]),
         ("pathvqa", &[&pathvqa::ENTRY]),
         ("pmc_vqa", &[&pmc_vqa::ENTRY]),
+        ("pubmedqa", &[&pubmedqa::ENTRY]),
         ("rad_restruct", &[&rad_restruct::ENTRY]),
         ("radfact", &[&radfact::ENTRY]),
+        ("rexvqa", &[&rexvqa::ENTRY]),
+        ("rexrank", &[&rexrank::ENTRY]),
         ("sa_med2d", &[&sa_med2d::ENTRY]),
         ("slake", &[&slake::ENTRY]),
         ("slake_boxes", &[&slake_boxes::ENTRY]),
@@ -79,6 +102,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("vqa_med_2020", &[&vqa_med_2020::ENTRY]),
         ("vqa_med_2021", &[&vqa_med_2021::ENTRY]),
         ("vqa_rad", &[&vqa_rad::ENTRY]),
+        ("worklist", &[&worklist::ENTRY]),
     ],
 };
 

@@ -1,4 +1,4 @@
-use super::{images, open, samples};
+use super::{check, images, open, samples};
 use loupe_core::{Box2, Sample, Source, Target};
 use loupe_testing::folder;
 
@@ -80,6 +80,9 @@ fn coco_boxes() {
     assert_eq!(boxes(&set.get(1).unwrap()), []);
     // What is marked there nobody knows, so that the image cannot be asked about.
     assert!(set.get(2).unwrap_err().to_string().contains("category"));
+    // A file that is named stands for every split, and is looked through once.
+    let checked = check("coco", &dir.path().join("annotations/instances_val.json")).unwrap();
+    assert_eq!(checked.splits.len(), 1);
 }
 
 const VOC: &str = "<annotation><filename>a.jpg</filename><object><name>RBC</name><bndbox><xmin>1</xmin><ymin>3</ymin>\

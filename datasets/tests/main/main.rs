@@ -19,7 +19,9 @@ mod replies;
 mod reports;
 mod segmentation;
 mod short_answers;
+mod text_sets;
 mod volumes;
+mod worklists;
 #[cfg(feature = "parquet")]
 mod write_parquet;
 

@@ -89,6 +89,28 @@ fn medxpertqa_of_hugging_face() {
 }
 
 #[test]
+fn text_sets_of_hugging_face() {
+    let of = |set: &str, folder: &str, split: &str| samples(set, &fixture(&format!("text/{folder}")), split);
+    // Numbers count from 0 here, and -1 is an answer that is not published.
+    let mcqa = of("medmcqa", "medmcqa", "validation");
+    assert_eq!((mcqa[0].target.clone(), mcqa[1].target.clone()), (Target::Choice('A'), Target::Choice('D')));
+    assert_eq!(mcqa[1].choices[3].text, "d two");
+    assert_eq!(of("medmcqa", "medmcqa", "test")[0].target, Target::Unknown);
+    let mmlu = of("mmlu-medical", "mmlu", "test");
+    assert_eq!((mmlu.len(), mmlu[0].target.clone()), (12, Target::Choice('C')));
+    // Options that are numbers are named by their place, not by their words.
+    assert_eq!((mmlu[1].target.clone(), mmlu[1].choices[1].text.as_str()), (Target::Choice('B'), "2"));
+    assert_eq!(of("mmlu-medical", "mmlu", "test:medical_genetics").len(), 2);
+    let pro = of("mmlu-pro-health", "mmlu_pro", "test");
+    assert_eq!((pro.len(), pro[0].choices.len(), pro[0].target.clone()), (2, 10, Target::Choice('J')));
+    let pubmed = of("pubmedqa", "pubmedqa", "labelled");
+    assert_eq!(
+        (pubmed[0].question.as_str(), pubmed[1].target.clone()),
+        ("One.\nTwo.\n\nDoes it?", Target::Choice('B'))
+    );
+}
+
+#[test]
 fn damaged_files_are_errors_and_never_panics() {
     let whole = std::fs::read(fixture("hf_short/data/test-00000-of-00002-aa.parquet")).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -34,6 +34,7 @@ pub mod radcliq;
 pub mod radfact;
 pub mod radgraph;
 pub mod region;
+mod report_cleaners;
 pub mod report_headings;
 pub mod report_sections;
 pub mod rouge;
@@ -74,6 +75,7 @@ pub static METRICS: Registry<Entry> = Registry {
         ("radfact", radfact::ENTRIES),
         ("radgraph", radgraph::ENTRIES),
         ("region", &[]),
+        ("report_cleaners", &[]),
         ("report_headings", &[]),
         ("report_sections", &[]),
         ("rouge", rouge::ENTRIES),

@@ -1,6 +1,7 @@
 //! What of a radiology report is scored: sections and the clean-up before a metric sees them. A table
 //! of report metrics names its choice, because the figures differ more by it than by model.
 
+use super::report_cleaners;
 use super::report_headings::{BOTH, section_of, sections};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -34,9 +35,36 @@ impl Part {
     }
 }
 
+/// A published function through which reports went before they were scored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cleaner {
+    /// None.
+    #[default]
+    None,
+    /// R2Gen's for IU X-ray.
+    R2GenIu,
+    /// R2Gen's for MIMIC-CXR.
+    R2GenMimic,
+    /// CXR-Report-Metric's, which ReXrank's BLEU-2 uses.
+    CxrReportMetric,
+}
+
+impl Cleaner {
+    const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::R2GenIu => Some("clean_report_iu_xray of R2Gen"),
+            Self::R2GenMimic => Some("clean_report_mimic_cxr of R2Gen"),
+            Self::CxrReportMetric => Some("prep_reports of CXR-Report-Metric"),
+        }
+    }
+}
+
 /// How a text is cleaned before a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preprocess {
+    /// First, a published function.
+    pub cleaner: Cleaner,
     /// Lower case.
     pub lower: bool,
     /// Drop list numbers ("1." at the start of a line or sentence).
@@ -47,9 +75,11 @@ pub struct Preprocess {
 
 impl Preprocess {
     /// The text as it is.
-    pub const RAW: Self = Self { lower: false, drop_numbering: false, drop_placeholders: false };
+    pub const RAW: Self =
+        Self { cleaner: Cleaner::None, lower: false, drop_numbering: false, drop_placeholders: false };
     /// Lower case without placeholders and numbering: our default for word-overlap metrics.
-    pub const CLEAN: Self = Self { lower: true, drop_numbering: true, drop_placeholders: true };
+    pub const CLEAN: Self =
+        Self { cleaner: Cleaner::None, lower: true, drop_numbering: true, drop_placeholders: true };
 
     /// Name in tables.
     pub fn name(self) -> String {
@@ -58,7 +88,8 @@ impl Preprocess {
             (self.drop_numbering, "no numbering"),
             (self.drop_placeholders, "no placeholders"),
         ];
-        let on: Vec<&str> = parts.into_iter().filter(|(on, _)| *on).map(|(_, n)| n).collect();
+        let on = parts.into_iter().filter(|(on, _)| *on).map(|(_, n)| n);
+        let on: Vec<&str> = self.cleaner.name().into_iter().chain(on).collect();
         if on.is_empty() { "raw".to_owned() } else { on.join(", ") }
     }
 
@@ -70,7 +101,12 @@ impl Preprocess {
         if self == Self::RAW {
             return text.to_owned();
         }
-        let mut text = text.to_owned();
+        let mut text = match self.cleaner {
+            Cleaner::None => text.to_owned(),
+            Cleaner::R2GenIu => report_cleaners::r2gen_iu(text),
+            Cleaner::R2GenMimic => report_cleaners::r2gen_mimic(text),
+            Cleaner::CxrReportMetric => report_cleaners::cxr_report_metric(text),
+        };
         for (on, rule, put) in
             [(self.drop_numbering, &NUMBERING, "$1"), (self.drop_placeholders, &PLACEHOLDERS, "")]
         {

@@ -444,13 +444,16 @@ pub(super) const REASONS: [&str; 10] =
 
 /// A word before the letter at `at` chooses it.
 fn said_before(tokens: &[Token], at: usize) -> bool {
-    const CUES: [&str; 13] = [
+    const CUES: [&str; 16] = [
         "option",
         "choice",
         "choose",
         "chose",
+        "chosen",
         "select",
+        "selected",
         "pick",
+        "picked",
         "choosing",
         "selecting",
         "picking",
@@ -478,6 +481,12 @@ fn said_before(tokens: &[Token], at: usize) -> bool {
     let before = |n: usize| at.checked_sub(n).map(|b| &tokens[b]);
     let over =
         (1..3).find(|n| before(*n).is_some_and(|t| !t.is_mark(&['(', '[', '*', '_', '"', ':']))).unwrap_or(1);
+    // "Thus, B."
+    let over = over
+        + usize::from(
+            before(over).is_some_and(|t| t.is_mark(&[',']))
+                && before(over + 1).is_some_and(|t| t.is_word(&HENCE)),
+        );
     let Some(cue) = before(over) else { return false };
     if cue.kind == Kind::Han {
         let start = (at.saturating_sub(over + 3)..=at - over)

@@ -48,7 +48,7 @@ fn imported(dir: &Path, dataset: DatasetInfo, items: impl Iterator<Item = (Sampl
     let (samples, replies): (Vec<Sample>, Vec<String>) = items.unzip();
     let reply = |(item, reply): (usize, String)| {
         let prediction = single(&item.to_string(), Reply::from_text(reply));
-        ReplyLine { item, rollout: 0, prediction, pictures: Vec::new() }
+        ReplyLine { item, rollout: 0, prediction, pictures: Vec::new(), prompt: Vec::new() }
     };
     let line = |(row, sample)| SampleLine { row, sample: Some(sample), error: None };
     let mut samples = samples.into_iter().enumerate().map(line);

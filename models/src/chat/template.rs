@@ -69,6 +69,7 @@ impl ChatTemplate {
         let problem = |e: &Error| LoadError::File { file: "chat template".into(), problem: e.to_string() };
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         let sha256 = hex(&Sha256::digest(source.as_bytes()));
+        let source = without_generation(&source);
         let sandbox = Sandbox::new(source, syntax.map_err(|e| problem(&e))?, furnish);
         Ok(Self { sandbox: sandbox.map_err(|e| problem(&e))?, tokens, sha256, is_stand_in: false })
     }
@@ -84,8 +85,36 @@ impl ChatTemplate {
     }
 
     /// The prompt's text. `protect` is applied to what the caller wrote.
+    ///
+    /// Templates that expect a list of parts where there are words alone write nothing of them; such a template is
+    /// given lists.
     pub(crate) fn render(&self, turns: &[Turn], protect: &dyn Fn(&str) -> String) -> Result<String, String> {
-        let messages: Vec<Json> = turns.iter().map(|turn| message(turn, protect)).collect();
+        let asked = turns.iter().filter(|turn| turn.role != Role::Assistant);
+        let words = |turn: &Turn| match only_words(turn) {
+            true => vec![protect(&turn.words())],
+            false => turn
+                .parts
+                .iter()
+                .filter_map(|p| if let Part::Text(t) = p { Some(protect(t)) } else { None })
+                .collect(),
+        };
+        let asked: Vec<String> = asked.flat_map(words).collect();
+        let has_all = |text: &String| asked.iter().all(|words| text.contains(words.trim()));
+        let written = self.render_as(turns, protect, false);
+        if written.as_ref().is_ok_and(has_all) {
+            return written;
+        }
+        let in_parts = self.render_as(turns, protect, true);
+        if in_parts.as_ref().is_ok_and(has_all) { in_parts } else { written }
+    }
+
+    fn render_as(
+        &self,
+        turns: &[Turn],
+        protect: &dyn Fn(&str) -> String,
+        in_parts: bool,
+    ) -> Result<String, String> {
+        let messages: Vec<Json> = turns.iter().map(|turn| message(turn, protect, in_parts)).collect();
         let mut values: std::collections::BTreeMap<String, Value> =
             self.tokens.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
         values.insert("messages".into(), Value::from(Serde(&messages)));
@@ -119,6 +148,29 @@ impl std::fmt::Display for Detail<'_> {
     }
 }
 
+/// The template with the blocks that `transformers` knows beside jinja2's, `{% generation %}` around what an assistant
+/// said, as blocks that are always written.
+fn without_generation(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut parts = source.split("{%");
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push_str("{%");
+        let (tag, rest) = part.split_once("%}").unwrap_or((part, ""));
+        let own = match tag.trim_matches(|c: char| c.is_whitespace() || c == '-') {
+            "generation" => tag.replace("generation", "if true"),
+            "endgeneration" => tag.replace("endgeneration", "endif"),
+            _ => tag.to_owned(),
+        };
+        out.push_str(&own);
+        if tag.len() < part.len() {
+            out.push_str("%}");
+            out.push_str(rest);
+        }
+    }
+    out
+}
+
 /// A template, or the one called `default` of a list of named templates.
 fn default_template(value: &Json) -> Option<String> {
     if let Some(text) = value.as_str() {
@@ -128,15 +180,18 @@ fn default_template(value: &Json) -> Option<String> {
     value.as_array()?.iter().find(named)?.get("template")?.as_str().map(str::to_owned)
 }
 
-/// Words alone are a string; with pictures the content is a list of typed parts.
-fn message(turn: &Turn, protect: &dyn Fn(&str) -> String) -> Json {
+fn only_words(turn: &Turn) -> bool {
+    turn.parts.iter().all(|p| matches!(p, Part::Text(_)))
+}
+
+/// Words alone are a string, unless all shall be `in_parts`; with pictures the content is a list of typed parts.
+fn message(turn: &Turn, protect: &dyn Fn(&str) -> String, in_parts: bool) -> Json {
     let role = match turn.role {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
     };
-    let only_words = turn.parts.iter().all(|p| matches!(p, Part::Text(_)));
-    let content = if only_words {
+    let content = if only_words(turn) && !in_parts {
         Json::String(protect(&turn.words()))
     } else {
         let part = |part: &Part| match part {
@@ -297,6 +352,22 @@ mod tests {
             let same = |text: &str| text.to_owned();
             assert_eq!(template.render(&turns, &same).unwrap(), case["rendered"].as_str().unwrap());
         }
+    }
+
+    #[test]
+    fn words_are_given_in_parts_to_templates_that_read_nothing_else() {
+        let source = "{% for m in messages %}{{ m.role | upper + ': ' }}\
+            {% for c in m.content | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}\
+            {% for c in m.content | selectattr('type', 'equalto', 'text') %}\
+            {%- generation -%}{{ c.text + ' ' }}{% endgeneration %}{% endfor %}{% endfor %}";
+        let template = ChatTemplate::new(source.to_owned(), Vec::new()).unwrap();
+        let turns = [
+            Turn { role: Role::User, parts: vec![Part::Picture(0), Part::Text("Left?".into())] },
+            Turn::text(Role::Assistant, "Yes."),
+            Turn::text(Role::User, "Sure?"),
+        ];
+        let written = template.render(&turns, &str::to_owned).unwrap();
+        assert_eq!(written, "USER: <image>\nLeft? ASSISTANT: Yes. USER: Sure? ");
     }
 
     fn render(source: &str) -> Result<String, String> {

@@ -77,6 +77,11 @@ impl BoundedTokenizer {
         &self.inner
     }
 
+    /// The same, to be kept elsewhere too.
+    pub(crate) fn shared(&self) -> Arc<Tokenizer> {
+        Arc::clone(&self.inner)
+    }
+
     /// Bytes of the longest text that can be fewer than `tokens` tokens.
     pub(crate) fn most_bytes(&self, tokens: usize) -> usize {
         tokens.saturating_mul(self.longest).max(ALWAYS_READ)

@@ -2,6 +2,7 @@
 //! tokens are special.
 
 use super::tokenizer::BoundedTokenizer;
+use super::vocabulary::TokenBytes;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::{GenerationFile, end_ids};
@@ -30,6 +31,12 @@ pub(crate) enum Encoded {
 /// The checkpoint's tokenizer.
 pub(crate) struct Tokens {
     tokenizer: BoundedTokenizer,
+    /// For runs of words that do not begin a text, where the tokenizer reads these differently.
+    later: Option<BoundedTokenizer>,
+    /// Is every run of words between pictures a text of its own?
+    words_apart: bool,
+    /// What the tokenizer puts before a text.
+    lead: Vec<u32>,
     /// Special tokens with their ids, longest first.
     special: Vec<(String, u32)>,
     /// What the chat template writes for a picture, special token or not.
@@ -52,7 +59,29 @@ impl Tokens {
         let special = added.iter().filter(|(_, t)| t.special && !t.content.is_empty());
         let mut special: Vec<(String, u32)> = special.map(|(id, t)| (t.content.clone(), *id)).collect();
         special.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
-        Ok(Self { tokenizer, special, mark: mark.to_owned(), vocab, sha256 })
+        let later = without_first_space(&bytes).map_err(failed)?;
+        let later = later.map(|bytes| BoundedTokenizer::read(&bytes, None, true)).transpose();
+        let mark = mark.to_owned();
+        let later = later.map_err(failed)?;
+        Ok(Self { tokenizer, later, words_apart: false, lead: Vec::new(), special, mark, vocab, sha256 })
+    }
+
+    /// Every run of words between pictures is a text of its own where `words_apart`. Prompts begin as texts do where
+    /// there is a `begin`: with the tokens that the tokenizer puts before a text, or where it puts none with this one.
+    pub(crate) fn with_ways(self, words_apart: bool, begin: Option<&str>) -> Result<Self, LoadError> {
+        let Some(begin) = begin else { return Ok(Self { words_apart, ..self }) };
+        let word = |framed| self.tokenizer.encode("a", framed);
+        let found = word(true).and_then(|framed| {
+            let bare = word(false)?;
+            let at = framed.windows(bare.len().max(1)).position(|part| part == bare).unwrap_or(0);
+            Ok(framed[..at].to_vec())
+        });
+        let failed = |problem: String| LoadError::File { file: "tokenizer.json".into(), problem };
+        let mut lead = found.map_err(failed)?;
+        if lead.is_empty() {
+            lead.extend(self.id(begin));
+        }
+        Ok(Self { words_apart, lead, ..self })
     }
 
     /// The number of tokens that a text of so many bytes has at least, when that is more than `most`: told without
@@ -76,38 +105,54 @@ impl Tokens {
         out
     }
 
-    /// Tokens of rendered text: special tokens as themselves, the runs between as plain text.
+    /// Tokens of a rendered prompt: special tokens as themselves, the runs between as plain text.
     pub(crate) fn encode(&self, rendered: &str) -> Result<Vec<Encoded>, String> {
-        let mut out = Vec::new();
-        let mut plain = String::new();
-        let mut rest = rendered;
-        while let Some(first) = rest.chars().next() {
-            if let Some((token, id)) = self.special.iter().find(|(t, _)| rest.starts_with(t.as_str())) {
-                self.plain(&mut plain, &mut out)?;
-                self.known(*id)?;
-                out.push(Encoded::Token(*id));
-                rest = &rest[token.len()..];
-                continue;
-            }
-            match first {
-                MARK => {}
-                FEATURES => {
-                    self.plain(&mut plain, &mut out)?;
-                    out.push(Encoded::Features);
-                }
-                _ => plain.push(first),
-            }
-            rest = &rest[first.len_utf8()..];
+        let mut out = self.runs(rendered, true)?;
+        let led = self.lead.iter().enumerate().all(|(n, id)| out.get(n) == Some(&Encoded::Token(*id)));
+        if !led {
+            out.splice(..0, self.lead.iter().map(|id| Encoded::Token(*id)));
         }
-        self.plain(&mut plain, &mut out)?;
         Ok(out)
     }
 
-    fn plain(&self, text: &mut String, out: &mut Vec<Encoded>) -> Result<(), String> {
+    /// Tokens of words that stand behind others.
+    pub(crate) fn encode_behind(&self, words: &str) -> Result<Vec<Encoded>, String> {
+        self.runs(words, false)
+    }
+
+    fn runs(&self, rendered: &str, mut first: bool) -> Result<Vec<Encoded>, String> {
+        let mut out = Vec::new();
+        let mut plain = String::new();
+        let mut rest = rendered;
+        while let Some(letter) = rest.chars().next() {
+            if let Some((token, id)) = self.special.iter().find(|(t, _)| rest.starts_with(t.as_str())) {
+                self.plain(&mut plain, first, &mut out)?;
+                self.known(*id)?;
+                out.push(Encoded::Token(*id));
+                (first, rest) = (false, &rest[token.len()..]);
+                continue;
+            }
+            match letter {
+                MARK => {}
+                FEATURES => {
+                    self.plain(&mut plain, first, &mut out)?;
+                    out.push(Encoded::Features);
+                    first = self.words_apart;
+                }
+                _ => plain.push(letter),
+            }
+            rest = &rest[letter.len_utf8()..];
+        }
+        self.plain(&mut plain, first, &mut out)?;
+        Ok(out)
+    }
+
+    fn plain(&self, text: &mut String, first: bool, out: &mut Vec<Encoded>) -> Result<(), String> {
         if text.is_empty() {
             return Ok(());
         }
-        let ids = self.tokenizer.encode(text.as_str(), false)?;
+        let tokenizer = self.later.as_ref().filter(|_| !first).unwrap_or(&self.tokenizer);
+        let ids = tokenizer.encode(text.as_str(), false)?;
         ids.iter().try_for_each(|id| self.known(*id))?;
         out.extend(ids.into_iter().map(Encoded::Token));
         text.clear();
@@ -126,6 +171,11 @@ impl Tokens {
     /// Text of `ids`. Special tokens are left out; `keep` are those that a box dialect is made of.
     pub(crate) fn decode(&self, ids: &[u32], keep_special: bool) -> Result<String, String> {
         self.tokenizer.decode(ids, !keep_special)
+    }
+
+    /// The bytes that each token stands for.
+    pub(crate) fn vocabulary(&self) -> TokenBytes {
+        TokenBytes::new(&self.tokenizer)
     }
 
     /// The id of a token.
@@ -156,4 +206,22 @@ impl Tokens {
         let name = tokenizer.get("eos_token").and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
         Ok(name.and_then(|n| self.id(n)).into_iter().collect())
     }
+}
+
+/// tokenizer.json for words that do not begin a text, where a space is put before those alone that do
+/// (`prepend_scheme` `first`); `None` where all are read alike.
+fn without_first_space(tokenizer: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let mut settings: Value = serde_json::from_slice(tokenizer).map_err(|e| e.to_string())?;
+    let Some(whole) = settings.get_mut("pre_tokenizer") else { return Ok(None) };
+    let mut changed = false;
+    let mut change = |step: &mut Value| {
+        let is = |field: &str, value: &str| step.get(field).and_then(Value::as_str) == Some(value);
+        if is("type", "Metaspace") && is("prepend_scheme", "first") {
+            step["prepend_scheme"] = "never".into();
+            changed = true;
+        }
+    };
+    change(whole);
+    whole.get_mut("pretokenizers").and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
+    Ok(changed.then(|| settings.to_string().into_bytes()))
 }

@@ -7,6 +7,7 @@ pub(crate) mod generation_file;
 mod hub;
 mod pickle;
 pub(crate) mod processor_file;
+mod sentencepiece;
 pub(crate) mod source;
 mod state_dict;
 mod stored;
@@ -27,6 +28,9 @@ use std::path::{Path, PathBuf};
 const EXPECTED: &str =
     "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
 const SINGLE: &str = "model.safetensors";
+/// The tokenizer, and as SentencePiece stores it.
+const TOKENIZER: &str = "tokenizer.json";
+const PIECES: &str = "tokenizer.model";
 /// Settings files are kilobytes and tokenizers tens of megabytes; more is not a checkpoint.
 const LARGEST_TEXT: u64 = 256 << 20;
 /// The settings of an adapter, which `transformers` applies to the weights it lies beside.
@@ -37,10 +41,12 @@ const SETTINGS: &[&str] = &[
     "generation_config.json",
     "preprocessor_config.json",
     "processor_config.json",
-    "tokenizer.json",
+    TOKENIZER,
+    PIECES,
     "tokenizer_config.json",
     "chat_template.jinja",
     "chat_template.json",
+    "open_clip_config.json",
 ];
 /// Fields of settings files that say who wrote them, and how.
 const WRITERS: &[&str] = &["transformers_version", "_name_or_path", "_commit_hash", "torch_dtype", "dtype"];
@@ -98,8 +104,29 @@ impl Checkpoint {
         LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
     }
 
-    /// The bytes of a settings file, or `None` when there is no such file.
+    /// The bytes of a settings file, or `None` when there is no such file. A tokenizer.json that is not there is made
+    /// from tokenizer.model.
     pub(crate) fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, LoadError> {
+        match self.stored_bytes(file)? {
+            None if file == TOKENIZER => self.converted_tokenizer(),
+            stored => Ok(stored),
+        }
+    }
+
+    /// tokenizer.json as it follows from tokenizer.model, where that is there.
+    fn converted_tokenizer(&self) -> Result<Option<Vec<u8>>, LoadError> {
+        let Some(model) = self.stored_bytes(PIECES)? else { return Ok(None) };
+        let settings = self.json("tokenizer_config.json")?.unwrap_or_default();
+        let added = self.json("added_tokens.json")?.unwrap_or_default();
+        let made = sentencepiece::tokenizer_json(&model, &settings, &added);
+        let failed = |problem: String| {
+            let advice = "save the tokenizer with transformers, which writes a tokenizer.json";
+            LoadError::File { file: PIECES.to_owned(), problem: format!("{problem}; {advice}") }
+        };
+        Ok(Some(made.map_err(failed)?.to_string().into_bytes()))
+    }
+
+    fn stored_bytes(&self, file: &str) -> Result<Option<Vec<u8>>, LoadError> {
         let failed = |problem: String| LoadError::File { file: file.to_owned(), problem };
         match self {
             Self::Directory(dir) => {
@@ -159,7 +186,9 @@ impl Checkpoint {
         /// Settings are a few kilobytes; of more the hash alone is recorded.
         const MOST: usize = 1 << 16;
         let mut out = serde_json::Map::new();
-        for file in ["config.json", "preprocessor_config.json", "processor_config.json"] {
+        for file in
+            ["config.json", "preprocessor_config.json", "processor_config.json", "open_clip_config.json"]
+        {
             let Some(bytes) = self.bytes(file)?.filter(|b| b.len() <= MOST) else { continue };
             let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { continue };
             if let Some(map) = value.as_object_mut() {

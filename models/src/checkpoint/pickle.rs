@@ -4,8 +4,10 @@
 
 use std::rc::Rc;
 
-/// Values on the stack and in the memo; a state dict of the largest models has some ten thousand.
-const MOST_VALUES: usize = 10_000_000;
+/// Values that are ever made, marks and entries of the memo; a state dict of the largest models has some hundred thousand.
+const MOST_VALUES: usize = 4_000_000;
+/// Axes of a tensor.
+const MOST_AXES: usize = 8;
 
 /// A value of a pickle.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +52,8 @@ pub(super) struct StoredView {
 /// # Errors
 /// Says what the pickle holds that is refused, or that it is damaged.
 pub(super) fn read(bytes: &[u8]) -> Result<(Pickled, usize), String> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+    let mut machine =
+        Machine { bytes, at: 0, made: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
     let value = machine.run()?;
     Ok((value, machine.at))
 }
@@ -59,7 +62,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Pickled, usize), String> {
 /// Other collections are not copied, so that references to references cannot grow without end.
 fn copied(value: &Pickled) -> Pickled {
     match value {
-        Pickled::List(list) if list.iter().all(|v| matches!(v, Pickled::Int(_))) => value.clone(),
+        Pickled::List(list)
+            if list.len() <= MOST_AXES && list.iter().all(|v| matches!(v, Pickled::Int(_))) =>
+        {
+            value.clone()
+        }
         Pickled::List(_) | Pickled::Dict(_) => Pickled::Other,
         plain => plain.clone(),
     }
@@ -83,6 +90,8 @@ fn shallow(items: &[Pickled]) -> Result<(), String> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Values that were ever pushed: what lies in collections counts too.
+    made: usize,
     stack: Vec<Pickled>,
     marks: Vec<usize>,
     memo: Vec<Pickled>,
@@ -122,10 +131,19 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Pickled) -> Result<(), String> {
-        if self.stack.len() >= MOST_VALUES {
+        self.made += 1;
+        if self.made > MOST_VALUES {
             return Err(format!("the pickle in it has more than {MOST_VALUES} values"));
         }
         self.stack.push(value);
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<(), String> {
+        if self.marks.len() >= MOST_VALUES {
+            return Err(format!("the pickle in it has more than {MOST_VALUES} marks"));
+        }
+        self.marks.push(self.stack.len());
         Ok(())
     }
 
@@ -193,7 +211,7 @@ impl<'a> Machine<'a> {
                 0x80 => self.pass(1)?,     // PROTO
                 0x95 => self.pass(8)?,     // FRAME
                 b'.' => return self.pop(), // STOP
-                b'(' => self.marks.push(self.stack.len()),
+                b'(' => self.mark()?,
                 b'0' => drop(self.pop()?),        // POP
                 b'1' => drop(self.since_mark()?), // POP_MARK
                 b'2' => {
@@ -420,8 +438,35 @@ fn tensor(arguments: &[Pickled]) -> Result<Pickled, String> {
     else {
         return Err(damaged());
     };
-    if shape.len() != strides.len() || shape.len() > 8 {
+    if shape.len() != strides.len() || shape.len() > MOST_AXES {
         return Err(damaged());
     }
     Ok(Pickled::Tensor(Rc::new(StoredView { storage: storage.clone(), offset, shape, strides })))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    /// A list of so many ones, which the memo keeps, taken from the memo again.
+    fn recalled(count: usize) -> Pickled {
+        let bytes = [&b"\x80\x02]("[..], &b"K\x01".repeat(count), b"eq\x000h\x00."].concat();
+        read(&bytes).unwrap().0
+    }
+
+    #[test]
+    fn what_is_taken_from_the_memo_cannot_grow_without_end() {
+        assert_eq!(recalled(MOST_AXES), Pickled::List(vec![Pickled::Int(1); MOST_AXES]));
+        assert_eq!(recalled(MOST_AXES + 1), Pickled::Other);
+    }
+
+    #[test]
+    fn values_and_marks_are_counted() {
+        // Each value is dropped at once, and each mark could be.
+        for (endless, what) in [(&b"N0"[..], "values"), (b"(", "marks")] {
+            let error = read(&endless.repeat(MOST_VALUES + 1)).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
+    }
 }

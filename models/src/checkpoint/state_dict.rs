@@ -197,7 +197,11 @@ fn sequence(source: &Source) -> Result<(Pickled, Storages), LoadError> {
         let size = sizes.get(&*key).copied().ok_or_else(unknown)?;
         let bytes = u64::from_le_bytes(count).checked_mul(size).ok_or_else(unknown)?;
         storages.insert(key.to_string(), (at + 8, bytes));
-        at = at.checked_add(8 + bytes).filter(|at| *at <= source.length()).ok_or_else(unknown)?;
+        at = at
+            .checked_add(8)
+            .and_then(|at| at.checked_add(bytes))
+            .filter(|at| *at <= source.length())
+            .ok_or_else(unknown)?;
     }
     Ok((root, storages))
 }
@@ -311,5 +315,44 @@ fn enlarge(sizes: &mut [u64; 3], mut extra: &[u8]) {
             }
         }
         extra = &extra[4 + length..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    /// A state dict of one number, in the older format, whose storage says that it has `count`.
+    fn sequence_of(count: u64) -> Vec<u8> {
+        let text = |t: &str| [&b"X"[..], &(t.len() as u32).to_le_bytes(), t.as_bytes()].concat();
+        [
+            &MAGIC[..],
+            b".\x80\x02M\xe9\x03.\x80\x02}.",
+            b"\x80\x02}",
+            &text("w"),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((",
+            &text("storage"),
+            b"ctorch\nFloatStorage\n",
+            &text("0"),
+            &text("cpu"),
+            b"K\x01NtQK\x00(K\x01t(K\x01ttRs.",
+            b"\x80\x02]",
+            &text("0"),
+            b"a.",
+            &count.to_le_bytes(),
+            &1.5f32.to_le_bytes(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn storages_of_impossible_sizes_are_refused() {
+        let read = |count| tensors(&Source::embedded(sequence_of(count).leak(), "w.pth"));
+        let found = read(1).unwrap();
+        assert_eq!((found[0].name.as_str(), found[0].bytes), ("w", 4));
+        for count in [2, u64::MAX / 4, u64::MAX] {
+            assert!(read(count).is_err(), "{count}");
+        }
     }
 }

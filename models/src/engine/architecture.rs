@@ -106,6 +106,17 @@ pub(crate) trait Architecture: Send {
     /// The token that counts as standing under features, for dumps and the repetition penalty.
     fn feature_token(&self) -> u32;
 
+    /// True when the words between pictures are tokenised one run at a time, each as a text of its own.
+    fn words_apart(&self) -> bool {
+        false
+    }
+
+    /// Where a prompt begins with the tokens that the tokenizer puts before texts: the one that stands for them where it
+    /// puts none. So do processors of `transformers` whose templates leave them out.
+    fn begin(&self) -> Option<&str> {
+        None
+    }
+
     /// True when the family can show elongated pictures in crops too.
     fn crops(&self) -> bool {
         false

@@ -208,7 +208,7 @@ fn continuation(
     let rest = match together.strip_prefix(encoded) {
         Some(rest) => rest.to_vec(),
         // Its first letters became one token with the end of the prompt, which the model is given as it is.
-        None => tokens.encode(&reply).map_err(ModelError::Template)?,
+        None => tokens.encode_behind(&reply).map_err(ModelError::Template)?,
     };
     Ok(rest.iter().filter_map(|e| if let Encoded::Token(id) = e { Some(*id) } else { None }).collect())
 }

@@ -12,10 +12,11 @@ use super::work::Work;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
 use crate::networks::decoder::Decoder;
-use loupe_core::model::{AskSource, Next};
+use loupe_core::model::{AskSource, Next, Vocabulary};
 use loupe_core::{ModelInfo, ReplySink, VisionLanguageModel};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A loaded model of any family.
 pub(crate) struct Engine<A> {
@@ -68,6 +69,10 @@ impl<A: Architecture> Engine<A> {
 impl<A: Architecture> VisionLanguageModel for Engine<A> {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn vocabulary(&self) -> Option<Arc<dyn Vocabulary>> {
+        Some(Arc::new(self.tokens.vocabulary()))
     }
 
     fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {

@@ -2,7 +2,8 @@
 //! published: that of `transformers` (`internvl`) and the one with code of its own (`internvl_chat`), whose pictures
 //! are resized by Pillow and whose turns have a system prompt.
 
-use super::text_only::{kind, settings, stored_names};
+use super::text_only::{stored_names, text_model, tie_flag};
+use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
@@ -48,20 +49,7 @@ pub const FAMILY: Family = Family {
 const MARK: &str = "<IMG_CONTEXT>";
 
 /// What stands in for a missing template of the layout of `transformers`.
-const TEMPLATE: &str = "\
-{%- for message in messages -%}
-{{- '<|im_start|>' ~ message.role ~ '\n' -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content -%}
-{%- if part.type == 'image' -%}{{- '<IMG_CONTEXT>\n' -}}
-{%- else -%}{{- part.text -}}{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
-";
+const TEMPLATE: &str = chat_ml!("", "<IMG_CONTEXT>\n");
 
 /// The system prompt of the conversation template `internvl2_5`, which files of the other layout name.
 const CHAT_SYSTEM: &str = "\
@@ -147,17 +135,6 @@ fn norm_type(v: &Fields<'_>, default: bool) -> Result<bool, LoadError> {
         Some("rms_norm") => Ok(true),
         Some(other) => Err(v.bad("norm_type", format!("{other:?} is not supported"))),
     }
-}
-
-fn text_model(fields: &Fields<'_>, default: &str) -> Result<DecoderConfig, LoadError> {
-    let named = fields.text("model_type")?.unwrap_or(default);
-    let known = kind(named).ok_or_else(|| {
-        fields.bad(
-            "model_type",
-            format!("the text model {named:?} is not supported; qwen2, qwen3 and llama are"),
-        )
-    })?;
-    settings(fields, known)
 }
 
 /// The layout of `transformers`, as `InternVLConfig` reads it.
@@ -283,13 +260,6 @@ fn tower(v: &Fields<'_>, plain: StackConfig, side: usize) -> Result<ClassVitConf
         return Err(v.bad("patch_size", format!("{patch} is larger than image_size {side}")));
     }
     Ok(ClassVitConfig { stack, side, patch, patch_bias: true, pre_norm: false })
-}
-
-/// Whether the head is the table of embeddings, where one of the two says so; what is stored decides where none does.
-fn tie_flag(first: &Fields<'_>, second: &Fields<'_>) -> Result<Option<bool>, LoadError> {
-    const FLAG: &str = "tie_word_embeddings";
-    let said = [first, second].into_iter().find(|fields| fields.get(FLAG).is_some());
-    said.map(|fields| fields.bool_or(FLAG, false)).transpose()
 }
 
 /// Names of transformers 5 with those of CLIP in the tower; older files lack `model.` or have it further in, and those

@@ -7,18 +7,23 @@ use loupe_core::registry::Registry;
 use loupe_core::words::did_you_mean;
 
 pub mod bert;
+pub mod biomedclip;
+pub mod clip;
 pub mod distilbert;
 pub mod gemma3;
 pub mod gemma3_text;
 pub mod internvl;
 pub mod lite_medsam;
 pub mod llama;
+pub mod llava;
+mod llava_tower;
 pub mod medgemma;
 pub mod medsam;
 pub mod medsam2;
 pub mod meshnet;
 pub mod mistral;
 pub mod mobile_sam;
+mod pairs;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen2_5_vl;
@@ -43,6 +48,8 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("qwen2_5_vl", &[qwen2_5_vl::FAMILY]),
         ("qwen2_vl", &[qwen2_vl::FAMILY]),
         ("internvl", &[internvl::FAMILY]),
+        ("llava", &[llava::FAMILY]),
+        ("llava_tower", &[]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),
@@ -62,6 +69,9 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("medsam", &[medsam::FAMILY]),
         ("sam", &[sam::FAMILY]),
         ("siglip", &[siglip::FAMILY]),
+        ("biomedclip", &[biomedclip::FAMILY]),
+        ("clip", &[clip::FAMILY]),
+        ("pairs", &[]),
         ("bert", &[bert::FAMILY]),
         ("distilbert", &[distilbert::FAMILY]),
         ("roberta", &[roberta::FAMILY]),

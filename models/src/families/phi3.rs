@@ -1,7 +1,7 @@
 //! Phi-3 and Phi-4: Llama with queries, keys and values as one matrix, and gate and up as one. Long contexts
 //! (`longrope`) are refused.
 
-use super::text_only::{INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
+use super::text_only::{Absent, INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
 use crate::networks::decoder::BlockSpec;
 
@@ -22,7 +22,9 @@ pub const FAMILY: Family = Family {
     load: Loader::Answers(|checkpoint, options| {
         load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| {
             let block = BlockSpec { stacked: true, ..BlockSpec::LLAMA };
-            settings(root, Kind { block, eps: 1e-5, head_dim: None, windows: Windows::All(None) })
+            let absent =
+                Absent { hidden: 3072, intermediate: 8192, vocab: 32_064, context: 4096, ..Absent::LLAMA };
+            settings(root, Kind { block, eps: 1e-5, head_dim: None, windows: Windows::All(None), absent })
         })
     }),
 };

@@ -3,6 +3,7 @@
 //! (`qwen2_5_vl.rs`).
 
 use super::qwen_vl::{Described, Head, VitShape, load};
+use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
@@ -34,23 +35,10 @@ pub const FAMILY: Family = Family {
 
 /// What stands in for a missing template: ChatML with pictures and the default system prompt, as
 /// the instruction-tuned checkpoints render it.
-pub(crate) const TEMPLATE: &str = "\
-{%- for message in messages -%}
-{%- if loop.first and message.role != 'system' -%}
-{{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' -}}
-{%- endif -%}
-{{- '<|im_start|>' ~ message.role ~ '\n' -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content -%}
-{%- if part.type == 'image' -%}{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
-{%- else -%}{{- part.text -}}{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
-";
+pub(crate) const TEMPLATE: &str = chat_ml!(
+    "{%- if loop.first and message.role != 'system' -%}\n{{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' -}}\n{%- endif -%}\n",
+    "<|vision_start|><|image_pad|><|vision_end|>"
+);
 
 /// The text model in the dialects of transformers 4.4x (settings at the top), 4.5x (`text_config`) and 5.x
 /// (`rope_parameters`), as `Qwen2VLTextConfig` reads them. Writers leave out what equals the class's default, so

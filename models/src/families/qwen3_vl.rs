@@ -3,7 +3,8 @@
 //! each side. The mixtures of experts are other architectures and are not supported.
 
 use super::qwen_vl::{Described, Head, VitShape, load};
-use super::text_only::{Kind, Windows, settings};
+use super::text_only::{Absent, Kind, Windows, settings};
+use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
@@ -32,27 +33,15 @@ pub const FAMILY: Family = Family {
 };
 
 /// What stands in for a missing template: ChatML with pictures, without a default system prompt.
-const TEMPLATE: &str = "\
-{%- for message in messages -%}
-{{- '<|im_start|>' ~ message.role ~ '\n' -}}
-{%- if message.content is string -%}{{- message.content -}}
-{%- else -%}
-{%- for part in message.content -%}
-{%- if part.type == 'image' -%}{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
-{%- else -%}{{- part.text -}}{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}
-";
+const TEMPLATE: &str = chat_ml!("", "<|vision_start|><|image_pad|><|vision_end|>");
 
 /// The text model as `Qwen3VLTextConfig` reads it, in the dialects of transformers 4.57 (`rope_scaling`) and 5.
 fn text_model(root: &Fields<'_>) -> Result<DecoderConfig, LoadError> {
     const SECTIONS: &str = "mrope_section";
     let text = root.object_or_defaults("text_config")?;
     let block = BlockSpec { qk_norm: true, ..BlockSpec::LLAMA };
-    let kind = Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::None };
+    let absent = Absent { context: 128_000, ..Absent::QWEN };
+    let kind = Kind { block, eps: 1e-6, head_dim: Some(128), windows: Windows::None, absent };
     let mut config = settings(&text, kind)?;
     config.tied = Head::read(root)? != Head::Own;
     let fields = text.object("rope_parameters")?.or(text.object("rope_scaling")?);

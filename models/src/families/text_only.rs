@@ -75,24 +75,67 @@ pub(super) struct Kind {
     /// Head dimension where the file has none; the width over the number of heads when `None`.
     pub(super) head_dim: Option<usize>,
     pub(super) windows: Windows,
+    /// Sizes of the class of `transformers`, which files that describe a text model within a model with pictures
+    /// leave out.
+    pub(super) absent: Absent,
+}
+
+/// What stands in for sizes that a file leaves out.
+pub(super) struct Absent {
+    pub(super) hidden: usize,
+    pub(super) intermediate: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    /// As many as heads when `None`.
+    pub(super) kv_heads: Option<usize>,
+    pub(super) vocab: usize,
+    pub(super) context: usize,
+}
+
+impl Absent {
+    /// Of `LlamaConfig`.
+    pub(super) const LLAMA: Self = Self {
+        hidden: 4096,
+        intermediate: 11_008,
+        layers: 32,
+        heads: 32,
+        kv_heads: None,
+        vocab: 32_000,
+        context: 2048,
+    };
+    /// Of `MistralConfig`.
+    const MISTRAL: Self = Self { intermediate: 14_336, kv_heads: Some(8), context: 131_072, ..Self::LLAMA };
+    /// Of `Qwen2Config` and `Qwen3Config`.
+    pub(super) const QWEN: Self =
+        Self { intermediate: 22_016, vocab: 151_936, context: 32_768, ..Self::LLAMA };
 }
 
 /// Qwen2.
-pub(super) const QWEN2: Kind =
-    Kind { block: BlockSpec::QWEN2, eps: 1e-6, head_dim: None, windows: Windows::FromLayer };
+pub(super) const QWEN2: Kind = Kind {
+    block: BlockSpec::QWEN2,
+    eps: 1e-6,
+    head_dim: None,
+    windows: Windows::FromLayer,
+    absent: Absent::QWEN,
+};
 /// Qwen3.
 pub(super) const QWEN3: Kind = Kind {
     block: BlockSpec { qk_norm: true, ..BlockSpec::LLAMA },
     eps: 1e-6,
     head_dim: Some(128),
     windows: Windows::FromLayer,
+    absent: Absent::QWEN,
 };
 /// Llama.
-pub(super) const LLAMA: Kind =
-    Kind { block: BlockSpec::LLAMA, eps: 1e-6, head_dim: None, windows: Windows::None };
+pub(super) const LLAMA: Kind = Kind {
+    block: BlockSpec::LLAMA,
+    eps: 1e-6,
+    head_dim: None,
+    windows: Windows::None,
+    absent: Absent::LLAMA,
+};
 /// Mistral.
-pub(super) const MISTRAL: Kind =
-    Kind { block: BlockSpec::LLAMA, eps: 1e-6, head_dim: None, windows: Windows::All(Some(4096)) };
+pub(super) const MISTRAL: Kind = Kind { windows: Windows::All(Some(4096)), absent: Absent::MISTRAL, ..LLAMA };
 
 /// The text model of this `model_type` within a model with pictures.
 pub(super) fn kind(model_type: &str) -> Option<Kind> {
@@ -103,6 +146,24 @@ pub(super) fn kind(model_type: &str) -> Option<Kind> {
         "mistral" => MISTRAL,
         _ => return None,
     })
+}
+
+/// Settings of the text model within a model with pictures; `default` is its `model_type` where the file has none.
+pub(super) fn text_model(fields: &Fields<'_>, default: &str) -> Result<DecoderConfig, LoadError> {
+    let named = fields.text("model_type")?.unwrap_or(default);
+    let known = kind(named).ok_or_else(|| {
+        let problem =
+            format!("the text model {named:?} is not supported; qwen2, qwen3, llama and mistral are");
+        fields.bad("model_type", problem)
+    })?;
+    settings(fields, known)
+}
+
+/// Whether the head is the table of embeddings, where one of the two says so; what is stored decides where none does.
+pub(super) fn tie_flag(first: &Fields<'_>, second: &Fields<'_>) -> Result<Option<bool>, LoadError> {
+    const FLAG: &str = "tie_word_embeddings";
+    let said = [first, second].into_iter().find(|fields| fields.get(FLAG).is_some());
+    said.map(|fields| fields.bool_or(FLAG, false)).transpose()
 }
 
 /// Names of the text model within a model with pictures as transformers 5 writes them, `model.` left out: older files
@@ -120,9 +181,10 @@ pub(super) fn stored_names(bare: &str) -> Option<String> {
 
 /// The settings of Llama and its relatives, in the dialects of transformers 4.x and 5.x.
 pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, LoadError> {
-    let hidden = root.positive("hidden_size")?;
-    let heads = root.positive("num_attention_heads")?;
-    let kv_heads = root.positive_or("num_key_value_heads", heads)?;
+    let absent = &kind.absent;
+    let hidden = root.positive_or("hidden_size", absent.hidden)?;
+    let heads = root.positive_or("num_attention_heads", absent.heads)?;
+    let kv_heads = root.positive_or("num_key_value_heads", absent.kv_heads.unwrap_or(heads))?;
     if !heads.is_multiple_of(kv_heads) {
         return Err(root.bad("num_key_value_heads", format!("{kv_heads} does not divide {heads} heads")));
     }
@@ -143,23 +205,23 @@ pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, L
     }
     Ok(DecoderConfig {
         hidden,
-        intermediate: root.positive("intermediate_size")?,
-        layers: layers(root, &kind.windows)?,
+        intermediate: root.positive_or("intermediate_size", absent.intermediate)?,
+        layers: layers(root, &kind.windows, absent.layers)?,
         heads,
         kv_heads,
         head_dim,
-        vocab: root.positive("vocab_size")?,
+        vocab: root.positive_or("vocab_size", absent.vocab)?,
         eps: root.f64_or("rms_norm_eps", kind.eps)?,
         ropes: vec![rope(root, head_dim)?],
         block: kind.block,
         tied: root.bool_or("tie_word_embeddings", false)?,
-        context: root.positive("max_position_embeddings")?,
+        context: root.positive_or("max_position_embeddings", absent.context)?,
     })
 }
 
-fn layers(root: &Fields<'_>, windows: &Windows) -> Result<Vec<LayerSpec>, LoadError> {
+fn layers(root: &Fields<'_>, windows: &Windows, absent: usize) -> Result<Vec<LayerSpec>, LoadError> {
     const WINDOW: &str = "sliding_window";
-    let count = root.positive("num_hidden_layers")?;
+    let count = root.positive_or("num_hidden_layers", absent)?;
     let (window, from) = match windows {
         Windows::None => (None, count),
         // An explicit null is no window.

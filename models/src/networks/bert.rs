@@ -99,19 +99,40 @@ struct Layer {
     norm: Norm,
 }
 
-/// A loaded encoder.
-pub(crate) struct Encoder {
-    info: ModelInfo,
-    tokenizer: BoundedTokenizer,
-    frame: [u32; 2],
+/// Shape of the network.
+#[derive(Debug, Clone)]
+pub(crate) struct BertConfig {
+    pub(crate) width: usize,
+    pub(crate) heads: usize,
+    pub(crate) wide: usize,
+    pub(crate) depth: usize,
+    pub(crate) vocab: usize,
+    /// Rows of the table of positions.
+    pub(crate) places: usize,
+    /// Rows of the table of token types, when there is one.
+    pub(crate) token_types: Option<usize>,
+    pub(crate) eps: f64,
+    /// The padding token, when positions count from behind its id.
+    pub(crate) padding: Option<u32>,
+}
+
+/// The network.
+pub(crate) struct Bert {
     words: Tensor,
     /// Positions, with the first token type added.
     positions: Tensor,
     norm: Norm,
     layers: Vec<Layer>,
     heads: usize,
-    /// The padding token, when positions count from behind its id.
     padding: Option<u32>,
+}
+
+/// A loaded encoder.
+pub(crate) struct Encoder {
+    info: ModelInfo,
+    tokenizer: BoundedTokenizer,
+    frame: [u32; 2],
+    bert: Bert,
     space_before: bool,
 }
 
@@ -147,27 +168,18 @@ impl Encoder {
             false => None,
         };
 
-        let words = w.tensor("embeddings.word_embeddings.weight", &[vocab, width])?;
-        let mut positions = w.tensor("embeddings.position_embeddings.weight", &[places, width])?;
-        if let Some(types) = names.token_types {
-            let types = fields.positive(types)?;
-            let types = w.tensor("embeddings.token_type_embeddings.weight", &[types, width])?;
-            positions = positions.broadcast_add(&types.narrow(0, 0, 1)?)?;
-        }
-        let norm = Norm::layer(&w, "embeddings.LayerNorm", width, eps)?;
-        let layer = |number: usize| -> Result<Layer, LoadError> {
-            let name = |part: &str| format!("encoder.layer.{number}.{part}");
-            let [q, k, v] = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
-            Ok(Layer {
-                qkv: Linear::load_stacked(&w, &[(&q, width), (&k, width), (&v, width)], width, true)?,
-                merge: Linear::load(&w, &name("attention.output.dense"), width, width, true)?,
-                attention_norm: Norm::layer(&w, &name("attention.output.LayerNorm"), width, eps)?,
-                widen: Linear::load(&w, &name("intermediate.dense"), width, wide, true)?,
-                narrow: Linear::load(&w, &name("output.dense"), wide, width, true)?,
-                norm: Norm::layer(&w, &name("output.LayerNorm"), width, eps)?,
-            })
+        let config = BertConfig {
+            width,
+            heads,
+            wide,
+            depth,
+            vocab,
+            places,
+            token_types: names.token_types.map(|field| fields.positive(field)).transpose()?,
+            eps,
+            padding,
         };
-        let layers = (0..depth).map(layer).collect::<Result<Vec<_>, _>>()?;
+        let bert = Bert::load(&w, &config)?;
         let parameters = w.parameters();
         w.finish()?;
 
@@ -181,7 +193,35 @@ impl Encoder {
             from: Provenance::Checkpoint(checkpoint.record(parameters, dtype.name(), device_name)?),
         };
         let space_before = family.space_before;
-        Ok(Self { info, tokenizer, frame, words, positions, norm, layers, heads, padding, space_before })
+        Ok(Self { info, tokenizer, frame, bert, space_before })
+    }
+}
+
+impl Bert {
+    /// Reads tensors by BERT's own names.
+    pub(crate) fn load(w: &Weights, c: &BertConfig) -> Result<Self, LoadError> {
+        let width = c.width;
+        let words = w.tensor("embeddings.word_embeddings.weight", &[c.vocab, width])?;
+        let mut positions = w.tensor("embeddings.position_embeddings.weight", &[c.places, width])?;
+        if let Some(types) = c.token_types {
+            let types = w.tensor("embeddings.token_type_embeddings.weight", &[types, width])?;
+            positions = positions.broadcast_add(&types.narrow(0, 0, 1)?)?;
+        }
+        let norm = Norm::layer(w, "embeddings.LayerNorm", width, c.eps)?;
+        let layer = |number: usize| -> Result<Layer, LoadError> {
+            let name = |part: &str| format!("encoder.layer.{number}.{part}");
+            let [q, k, v] = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+            Ok(Layer {
+                qkv: Linear::load_stacked(w, &[(&q, width), (&k, width), (&v, width)], width, true)?,
+                merge: Linear::load(w, &name("attention.output.dense"), width, width, true)?,
+                attention_norm: Norm::layer(w, &name("attention.output.LayerNorm"), width, c.eps)?,
+                widen: Linear::load(w, &name("intermediate.dense"), width, c.wide, true)?,
+                narrow: Linear::load(w, &name("output.dense"), c.wide, width, true)?,
+                norm: Norm::layer(w, &name("output.LayerNorm"), width, c.eps)?,
+            })
+        };
+        let layers = (0..c.depth).map(layer).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { words, positions, norm, layers, heads: c.heads, padding: c.padding })
     }
 
     /// Row of the position table of each token of a text.
@@ -195,8 +235,8 @@ impl Encoder {
         ids.iter().map(next).collect()
     }
 
-    /// (tokens, width) of texts one after the other; texts of equal length stand together.
-    fn forward(&self, texts: &[&[u32]], layer: usize) -> Computed<Tensor> {
+    /// (tokens, width) of texts one after the other, after so many layers; texts of equal length stand together.
+    pub(crate) fn forward(&self, texts: &[&[u32]], layer: usize) -> Computed<Tensor> {
         let device = self.words.device();
         let ids: Vec<u32> = texts.iter().flat_map(|t| t.iter().copied()).collect();
         let places: Vec<u32> = texts.iter().flat_map(|t| self.places(t)).collect();
@@ -267,7 +307,7 @@ impl TextEncoder for Encoder {
     }
 
     fn layers(&self) -> usize {
-        self.layers.len()
+        self.bert.layers.len()
     }
 
     fn frame(&self) -> [u32; 2] {
@@ -282,7 +322,7 @@ impl TextEncoder for Encoder {
             false => self.tokenizer.encode(text, true),
         };
         let ids = encoded.map_err(failed)?;
-        let rows = self.words.dim(0).unwrap_or_default();
+        let rows = self.bert.words.dim(0).unwrap_or_default();
         match ids.iter().find(|id| **id as usize >= rows) {
             Some(id) => Err(failed(format!("token {id} is outside the vocabulary of {rows}"))),
             None => Ok(ids),
@@ -290,8 +330,8 @@ impl TextEncoder for Encoder {
     }
 
     fn encode(&mut self, texts: &[&str], layer: usize) -> Result<Vec<EncodedText>, ModelError> {
-        if layer > self.layers.len() {
-            let problem = format!("{layer} was asked for, the encoder has {}", self.layers.len());
+        if layer > self.layers() {
+            let problem = format!("{layer} was asked for, the encoder has {}", self.layers());
             return Err(ModelError::Setting { setting: "layer", problem });
         }
         let ids = texts.iter().map(|t| self.tokens(t)).collect::<Result<Vec<_>, _>>()?;
@@ -310,6 +350,7 @@ impl TextEncoder for Encoder {
             rest = after;
             let rows: Vec<&[u32]> = batch.iter().map(|&i| ids[i].as_slice()).collect();
             let computed = self
+                .bert
                 .forward(&rows, layer)
                 .and_then(|x| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
                 .map_err(|e| ModelError::Compute(computation(&e)))?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bert;
 pub(crate) mod class_vit;
+pub(crate) mod clip;
 pub(crate) mod decoder;
 pub(crate) mod gemma_projector;
 pub(crate) mod meshnet;

@@ -56,6 +56,11 @@ impl Levels {
         Ok(Self::new(factor, if normalised { [mean, deviation] } else { [[0.0; 3], [1.0; 3]] }))
     }
 
+    /// The mean of each channel, from 0 to 1 where levels are rescaled so.
+    pub(crate) fn mean(&self) -> [f64; 3] {
+        self.mean
+    }
+
     /// Values by level of each channel.
     pub(crate) fn channels(&self) -> &[[f32; 256]; 3] {
         &self.values

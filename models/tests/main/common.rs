@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Families that see.
-pub(crate) const FAMILIES: [&str; 5] = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "internvl"];
+pub(crate) const FAMILIES: [&str; 6] = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "internvl", "llava"];
 /// Families of text models: a case each.
 pub(crate) const TEXT: &str = "text";
 
@@ -230,7 +230,11 @@ impl Case {
         // Qwen's values lie patch by patch, those of the others picture by picture.
         let per_channel = match processor["patch_size"].as_u64() {
             Some(patch) => 2 * (patch * patch) as usize,
-            None => (processor["size"]["height"].as_u64().unwrap() as usize).pow(2),
+            None => {
+                let crop = &processor["crop_size"]["height"];
+                let side = crop.as_u64().or_else(|| processor["size"]["height"].as_u64());
+                (side.unwrap() as usize).pow(2)
+            }
         };
         let level = |(i, v): (usize, &f32)| {
             let c = i / per_channel % 3;
@@ -247,8 +251,8 @@ impl Case {
             |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
         put("config.json", &self.config(dialect));
         let mut processor = self.facts["image_processor"].clone();
-        if self.family == TEXT {
-            // There are no pictures to prepare.
+        if self.family == TEXT || self.is_authors_llava() {
+            // There are no pictures to prepare, or their numbers are part of the authors' code.
         } else if dialect.old_processor {
             if self.is_qwen() {
                 let size = processor["size"].take();
@@ -259,13 +263,22 @@ impl Case {
         } else {
             put("processor_config.json", &json!({ "image_processor": processor }));
         }
+        for (name, value) in self.facts["beside"].as_object().into_iter().flatten() {
+            let file = dir.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, value.to_string()).unwrap();
+        }
+        if let Some(template) = self.facts["template"].as_str() {
+            put("chat_template.json", &json!({ "chat_template": template }));
+        }
         let tokenizer = match self.family.as_str() {
+            "llava" => self.facts["tokenizer"].as_str().unwrap(),
             _ if self.is_gemma() => "gemma3/tokenizer/tokenizer.json",
             "internvl" => "internvl/tokenizer/tokenizer.json",
             _ => "tokenizer.json",
         };
         std::fs::copy(folder(tokenizer), dir.path().join("tokenizer.json")).unwrap();
-        if dialect.jinja_file || self.family == TEXT {
+        if self.family != "llava" && (dialect.jinja_file || self.family == TEXT) {
             let template = match self.family.as_str() {
                 _ if self.is_gemma() => GEMMA_TEMPLATE.to_owned(),
                 "qwen3_vl" => TEMPLATE.replace(DEFAULT_SYSTEM, ""),
@@ -276,6 +289,11 @@ impl Case {
         }
         self.write_weights(dialect, dir.path());
         dir
+    }
+
+    /// Is it in the layout of the authors' code?
+    fn is_authors_llava(&self) -> bool {
+        self.facts["config"]["model_type"].as_str().unwrap().starts_with("llava_")
     }
 
     fn is_gemma(&self) -> bool {
@@ -291,6 +309,14 @@ impl Case {
             if dialect.text_config_4 || dialect.flat_config {
                 let config = config.as_object_mut().unwrap();
                 if self.is_gemma() { gemma_of_4(config, dialect.flat_config) } else { text_of_4(config) }
+            }
+            return config;
+        }
+        if self.family == "llava" {
+            let text =
+                if self.is_authors_llava() { &mut config } else { config.get_mut("text_config").unwrap() };
+            if dialect.text_config_4 || dialect.flat_config {
+                text_of_4(text.as_object_mut().unwrap());
             }
             return config;
         }
@@ -352,6 +378,10 @@ impl Case {
             }
             let name = if self.facts["config"]["model_type"] == "internvl_chat" {
                 layouts::internvl_chat(name)
+            } else if self.is_authors_llava() {
+                layouts::llava_authors(name)
+            } else if dialect.old_names && self.family == "llava" {
+                published_by_gemma(name)
             } else if dialect.old_names && self.family == "internvl" {
                 published_by_gemma(name).replace("vision_tower.vision_model.", "vision_tower.")
             } else if dialect.old_names && self.family == TEXT {

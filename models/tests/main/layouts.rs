@@ -29,6 +29,18 @@ pub(crate) fn internvl_chat(name: &str) -> String {
     format!("vision_model.{}", parts.iter().fold(rest.to_owned(), |n, (a, b)| n.replace(a, b)))
 }
 
+/// The name in the layout of LLaVA's authors of a tensor of `transformers` 5.
+pub(crate) fn llava_authors(name: &str) -> String {
+    let parts = [
+        ("model.language_model.", "model."),
+        ("model.vision_tower.", "model.vision_tower.vision_tower.vision_model."),
+        ("model.multi_modal_projector.linear_1.", "model.mm_projector.0."),
+        ("model.multi_modal_projector.linear_2.", "model.mm_projector.2."),
+    ];
+    let renamed = parts.iter().find_map(|(own, theirs)| Some(format!("{theirs}{}", name.strip_prefix(own)?)));
+    renamed.unwrap_or_else(|| name.to_owned())
+}
+
 /// Queries, keys and values of a tower as one matrix.
 pub(crate) fn join_projections(tensors: &mut Vec<(String, Vec<usize>, Vec<u8>)>) {
     let mut joined: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();

@@ -8,6 +8,7 @@ mod encoders;
 mod families;
 mod layouts;
 mod lite_medsam;
+mod llava;
 mod meshnet;
 mod options;
 mod pairs;

@@ -1,26 +1,28 @@
-//! Encoders of pictures and texts held against `transformers` (`tests/parity/make_siglip.py`): vectors and logits
-//! within 1e-5.
+//! Encoders of pictures and texts held against `transformers` and open_clip (`tests/parity/make_siglip.py`,
+//! `make_clip.py`): vectors within 1e-5, logits within 5e-5.
 
 use crate::common::{Values, folder, largest_difference, picture, weight, write_tensors};
-use loupe_core::{ModelError, PairEncoder};
+use loupe_core::{ModelError, PairEncoder, PairReading};
 use loupe_models::{Checkpoint, LoadError, LoadOptions, load_encoder, load_pair_encoder};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 struct Case {
     name: String,
+    family: &'static str,
     facts: Value,
     reference: Vec<u8>,
 }
 
 impl Case {
-    fn all() -> Vec<Self> {
-        let files = std::fs::read_dir(folder("siglip")).unwrap().map(|e| e.unwrap().path());
+    fn all(family: &'static str) -> Vec<Self> {
+        let files = std::fs::read_dir(folder(family)).unwrap().map(|e| e.unwrap().path());
         let mut paths: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
         paths.sort();
         assert_eq!(paths.len(), 3);
         let case = |p: PathBuf| Self {
             name: p.file_stem().unwrap().to_string_lossy().into_owned(),
+            family,
             facts: serde_json::from_slice(&std::fs::read(&p).unwrap()).unwrap(),
             reference: std::fs::read(p.with_extension("safetensors")).unwrap(),
         };
@@ -36,10 +38,21 @@ impl Case {
         let dir = tempfile::tempdir().unwrap();
         let mut config = self.facts["config"].clone();
         change(&mut config);
-        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
-        let processor = json!({ "image_processor": self.facts["image_processor"] });
-        std::fs::write(dir.path().join("processor_config.json"), processor.to_string()).unwrap();
-        std::fs::copy(folder("siglip/tokenizer/tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
+        let put = |name: &str, value: &Value| {
+            let file = dir.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, value.to_string()).unwrap();
+        };
+        if self.family == "biomedclip" {
+            put("open_clip_config.json", &config);
+            // What the text model is called where its heads do not follow from its tensors.
+            put("beside/bert/config.json", &self.facts["bert"]);
+        } else {
+            put("config.json", &config);
+            put("processor_config.json", &json!({ "image_processor": self.facts["image_processor"] }));
+        }
+        let tokenizer = folder(&format!("{}/tokenizer/tokenizer.json", self.family));
+        std::fs::copy(tokenizer, dir.path().join("tokenizer.json")).unwrap();
         let tensors = self.facts["weights"].as_object().unwrap().iter().map(|(name, rule)| {
             let (shape, bytes) = weight(name, rule);
             (rename(name), shape, bytes)
@@ -65,25 +78,28 @@ impl Case {
 }
 
 #[test]
-fn vectors_and_logits_equal_transformers() {
-    for case in Case::all() {
+fn vectors_and_logits_equal_the_reference() {
+    for case in ["siglip", "clip", "biomedclip"].into_iter().flat_map(Case::all) {
+        let at = format!("{} ({})", case.name, case.family);
         let mut encoder = case.load();
         let [pictures, texts] = case.vectors(encoder.as_mut());
         for (got, name) in [(&pictures, "image_embeds"), (&texts, "text_embeds")] {
             assert!(got.iter().all(|v| v.len() == encoder.width()));
             let off = largest_difference(&got.concat(), &case.floats(name));
-            assert!(off <= 1e-5, "{}: {name} differ by {off}", case.name);
+            assert!(off <= 1e-5, "{at}: {name} differ by {off}");
         }
         let logit = encoder.logit();
         let logits = pictures.iter().flat_map(|p| texts.iter().map(move |t| logit.of(p, t) as f32));
         let off = largest_difference(&logits.collect::<Vec<_>>(), &case.floats("logits_per_image"));
-        assert!(off <= 5e-5, "{}: logits differ by {off}", case.name);
+        assert!(off <= 5e-5, "{at}: logits differ by {off}");
+        let wanted = if case.family == "siglip" { PairReading::Each } else { PairReading::Among };
+        assert_eq!((logit.reading, encoder.info().family.as_str()), (wanted, case.family), "{at}");
     }
 }
 
 #[test]
 fn published_settings_and_names_load_the_same() {
-    let case = Case::all().remove(2);
+    let case = Case::all("siglip").remove(2);
     let sparse = |config: &mut Value| {
         for (part, field) in [
             ("text_config", "hidden_act"),
@@ -102,7 +118,7 @@ fn published_settings_and_names_load_the_same() {
 
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
-    let case = Case::all().remove(2);
+    let case = Case::all("siglip").remove(2);
     let mut encoder = case.load();
     let long = encoder.text(&"chest ".repeat(40)).unwrap_err();
     assert!(matches!(long, ModelError::TooLong { limit: 34, .. }), "{long}");
@@ -113,4 +129,56 @@ fn what_does_not_fit_is_refused_by_name() {
     let whole = case.write(|_| {}, str::to_owned);
     let error = load_encoder(&Checkpoint::directory(whole.path()), &options).err().unwrap();
     assert!(matches!(error, LoadError::Task { family: "siglip", .. }), "{error}");
+}
+
+#[test]
+fn older_files_of_clip_load_the_same() {
+    let case = Case::all("clip").remove(0);
+    let older = |config: &mut Value| {
+        // The older field counts.
+        config["text_config_dict"] = config["text_config"].clone();
+        config["text_config"]["num_attention_heads"] = json!(1);
+        config["vision_config"].as_object_mut().unwrap().remove("hidden_act").unwrap();
+    };
+    let dir = case.write(older, str::to_owned);
+    let mut encoder = load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap();
+    assert_eq!(case.vectors(encoder.as_mut()), case.vectors(case.load().as_mut()));
+}
+
+#[test]
+fn a_published_state_dict_of_open_clip_loads() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/biomedclip");
+    let checkpoint = Checkpoint::directory(&folder);
+    let mut encoder = load_pair_encoder(&checkpoint, &LoadOptions::default()).unwrap();
+    let expected = std::fs::read(folder.join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    let numbers = |value: &Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
+    };
+    let got = encoder.picture(&picture(48, 51, 3)).unwrap();
+    let off = largest_difference(&got, &numbers(&expected["image_embed"]));
+    assert!(off <= 1e-5, "vectors of pictures differ by {off}");
+    for (text, want) in
+        expected["texts"].as_array().unwrap().iter().zip(expected["text_embeds"].as_array().unwrap())
+    {
+        let got = encoder.text(text.as_str().unwrap()).unwrap();
+        let off = largest_difference(&got, &numbers(want));
+        assert!(off <= 1e-5, "{text}: vectors differ by {off}");
+    }
+}
+
+#[test]
+fn what_open_clip_leaves_open_is_refused_by_name() {
+    let case = Case::all("biomedclip").into_iter().find(|c| c.name == "named_heads").unwrap();
+    let refused = |change: fn(&mut Value)| {
+        let dir = case.write(change, str::to_owned);
+        let error = load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).err();
+        error.unwrap().to_string()
+    };
+    let error = refused(|c| drop(c["model_cfg"]["vision_cfg"].as_object_mut().unwrap().remove("heads")));
+    assert!(error.contains("timm_model_name") && error.contains("state heads"), "{error}");
+    let error = refused(|c| c["model_cfg"]["text_cfg"]["hf_pooler_type"] = json!("max_pooler"));
+    assert!(error.contains("hf_pooler_type") && error.contains("max_pooler"), "{error}");
+    let error = refused(|c| c["preprocess_cfg"]["size"] = json!([224, 224]));
+    assert!(error.contains("preprocess_cfg.size"), "{error}");
 }

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 import transformers as tf
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 import make_gemma3, make_qwen
 from make_qwen import weight
 
@@ -37,12 +38,9 @@ def inputs(family, facts, model, ask):
         kind = tf.Qwen2VLProcessor if family == "qwen2_vl" else tf.Qwen2_5_VLProcessor
         joined = kind(tf.Qwen2VLImageProcessor(**own), tok, tf.Qwen2VLVideoProcessor())
     else:
-        joined = tf.Gemma3Processor(tf.Gemma3ImageProcessor(**own), tok, image_seq_length=facts["config"]["mm_tokens_per_image"])
-    turns, images = [], []
-    for role, parts in ask:
-        words, more = make_gemma3.content(parts)
-        images += more
-        turns.append({"role": role, "content": words})
+        pil = facts["image_processor"]["image_processor_type"].endswith("Pil")
+        joined = tf.Gemma3Processor((Gemma3ImageProcessorPil if pil else tf.Gemma3ImageProcessor)(**own), tok, image_seq_length=facts["config"]["mm_tokens_per_image"])
+    turns, images = make_gemma3.conversation(ask)
     prompt = tok.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     if qwen:
         return joined(text=[prompt], images=images or None, return_tensors="pt")

@@ -104,6 +104,16 @@ def content(parts):
     return words, images
 
 
+def conversation(ask):
+    """The turns for a processor, and their pictures in order."""
+    turns, images = [], []
+    for role, parts in ask:
+        words, more = content(parts)
+        images += more
+        turns.append({"role": role, "content": words})
+    return turns, images
+
+
 def case(name, text, vision, asks, tokens=4, pil=False, tied=True, pan=None):
     tok = tokenizer()
     ids = {k: tok.convert_tokens_to_ids(v) for k, v in dict(
@@ -120,11 +130,7 @@ def case(name, text, vision, asks, tokens=4, pil=False, tied=True, pan=None):
     pan = dict(do_pan_and_scan=True, **pan) if pan else {}
     ref, listed = {}, []
     for i, ask in enumerate(asks):
-        turns, images = [], []
-        for role, parts in ask:
-            words, more = content(parts)
-            images += more
-            turns.append({"role": role, "content": words})
+        turns, images = conversation(ask)
         prompt = tok.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         x = joined(text=[prompt], images=[images] if images else None, return_tensors="pt", add_special_tokens=False, **pan)
         x.pop("num_crops", None)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import transformers as tf
 from transformers.models.got_ocr2.image_processing_got_ocr2 import GotOcr2ImageProcessor, get_optimal_tiled_canvas
-from make_gemma3 import content, weights
+from make_gemma3 import conversation, weights
 from make_qwen import picture, tokenizer
 from safetensors.torch import save_file
 
@@ -52,11 +52,7 @@ def case(name, text, vision, asks, most, chat=False, tied=False, kind="qwen2"):
     processor, bytes_of = GotOcr2ImageProcessor(**numbers), GotOcr2ImageProcessor(do_rescale=False, do_normalize=False, **numbers)
     ref, listed = {}, []
     for i, ask in enumerate(asks):
-        turns, images = [], []
-        for role, parts in ask:
-            words, more = content(parts)
-            images += more
-            turns.append({"role": role, "content": words})
+        turns, images = conversation(ask)
         if chat and turns[0]["role"] != "system":
             turns.insert(0, {"role": "system", "content": SYSTEM})
         prompt = tok.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)

@@ -184,9 +184,9 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
             continue;
         }
         let (low, high) = extremes(format);
-        let dark = if format.photometric == Photometric::Monochrome1 { high } else { low };
         match format.stored {
             Stored::Integer => {
+                let dark = dark(image, frame, black, [low, high])?;
                 // The bits above Bits Stored may have held an overlay; now they are those of the number. What a lossy codec overshot
                 // has no place among them.
                 let shift = format.high_bit + 1 - format.bits_stored;
@@ -214,6 +214,21 @@ fn frames(image: &Image, black: &[bool], limits: &DecodeLimits) -> Result<Vec<u8
             .collect();
     }
     Ok(out)
+}
+
+/// What stands for black. Signed numbers reach far below anything in a picture (−32768 in a CT), and ranges and percentiles would
+/// follow, so there it is the darkest number that stays in the frame.
+fn dark(image: &Image, frame: usize, black: &[bool], [low, high]: [i64; 2]) -> Result<i64, MediaError> {
+    let format = image.format();
+    let inverted = format.photometric == Photometric::Monochrome1;
+    let end = if inverted { high } else { low };
+    if !format.signed || format.photometric == Photometric::PaletteColor {
+        return Ok(end);
+    }
+    let samples = image.stored(frame)?.to_f64()?;
+    let stays =
+        samples.iter().zip(black).filter(|(_, black)| !**black).map(|(v, _)| (*v as i64).clamp(low, high));
+    Ok(if inverted { stays.max() } else { stays.min() }.unwrap_or(0))
 }
 
 /// The least and the greatest number of Bits Stored.

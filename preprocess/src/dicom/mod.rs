@@ -9,7 +9,6 @@ pub mod export;
 pub mod files;
 pub mod format;
 mod frames;
-pub mod functional;
 pub mod geometry;
 mod image;
 pub mod inspect;
@@ -21,6 +20,7 @@ pub mod rtstruct;
 pub mod samples;
 pub mod seg;
 pub mod series;
+pub mod studies;
 pub mod values;
 
 pub(crate) use image::ICC_NOTE;
@@ -28,3 +28,5 @@ pub use image::{Image, modality_of};
 
 /// De-identification of data sets, which [`export`] does for files.
 pub use loupe_dicom::deid;
+/// Attributes by frame.
+pub use loupe_dicom::functional;

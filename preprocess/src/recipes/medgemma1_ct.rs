@@ -21,7 +21,7 @@ pub(super) const RECIPE: Recipe = Recipe {
 fn prepare(volume: &Volume, _: &DecodeLimits) -> Result<Prepared, MediaError> {
     let mut made = windowed(volume, &[(-1225.0, 1025.0), (-135.0, 215.0), (0.0, 80.0)], level)?;
     for picture in &mut made.pictures {
-        *picture = picture.padded_to_square().map_err(|e| MediaError::View(e.to_string()))?;
+        *picture = picture.padded_to_square([0; 3]).map_err(|e| MediaError::View(e.to_string()))?;
     }
     made.steps.push("padded to a centred square".to_owned());
     Ok(made)

@@ -61,13 +61,14 @@ fn a_rectangle_is_black_in_every_frame_and_the_rest_as_before() {
         let codes: Vec<_> = codes.iter().map(|c| c.text(tags::CODE_VALUE).unwrap()).collect();
         assert_eq!(codes, ["113100", "113101"]);
     }
-    // Black is the highest value where low values are white, and the lowest of signed ones.
+    // Black is the highest value where low values are white, and the darkest that stays of signed ones.
     let white = grey(1, 2, 12, false, &[5, 6]).text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1");
     let (_, image) = copy(white.file(EXPLICIT), rectangle(0..1, 0..1, everything())).unwrap();
     assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), [4095.0, 6.0]);
     let (_, image) =
-        copy(grey(1, 2, 12, true, &[5, 0xFFA]).file(EXPLICIT), rectangle(0..1, 0..1, everything())).unwrap();
-    assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), [-2048.0, -6.0]);
+        copy(grey(1, 3, 12, true, &[5, 0xFFA, 7]).file(EXPLICIT), rectangle(0..1, 0..1, everything()))
+            .unwrap();
+    assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), [-6.0, -6.0, 7.0]);
 }
 
 #[test]

@@ -19,5 +19,6 @@ mod picture_io;
 mod real_data;
 mod resize;
 mod series_display;
+mod studies;
 mod volume_ops;
 mod volumes;

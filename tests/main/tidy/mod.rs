@@ -11,7 +11,7 @@ mod words;
 
 /// Every crate, its folder, and the crates of the workspace it may use.
 const CRATES: &[(&str, &str, &[&str])] = &[
-    ("loupe", ".", &["app", "core", "study"]),
+    ("loupe", ".", &["app", "core", "serve", "study"]),
     (
         "loupe-app",
         "crates/app",
@@ -27,6 +27,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
             "report",
             "rethink",
             "run",
+            "study",
         ],
     ),
     ("attack", "crates/attack", &[]),
@@ -35,6 +36,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("loupe-run", "crates/run", &["core"]),
     ("loupe-rethink", "crates/rethink", &["core"]),
     ("loupe-remote", "crates/remote", &["core"]),
+    ("loupe-serve", "crates/serve", &["core"]),
     ("loupe-report", "crates/report", &["core", "dicom", "eval", "run"]),
     ("loupe-phantom", "crates/phantom", &["core", "dicom"]),
     ("loupe-study", "crates/study", &["core", "eval", "report", "run"]),
@@ -57,6 +59,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap_mangen", &["loupe"]),
     ("anyhow", &["loupe"]),
     ("ureq", &["loupe-remote"]),
+    ("hyper", &["loupe-serve"]),
+    ("hyper-util", &["loupe-serve"]),
+    ("tokio", &["loupe-serve"]),
 ];
 
 fn root() -> PathBuf {

@@ -357,7 +357,7 @@ impl<'a> SegmentationScene<'a> {
         let findings: Vec<Finding> = self.objects.iter().map(|o| self.finding(o)).collect();
         let findings: Vec<ImageFinding<'_>> =
             findings.iter().map(|finding| ImageFinding { image: &image, finding }).collect();
-        let looked_at = ExportImage { name: &image, size: self.picture.origin.source_size };
+        let looked_at = ExportImage::new(&image, self.picture.origin.source_size);
         let coco = coco::masks(&[looked_at], &findings)?;
         files::write(&dir.join("masks.json"), serde_json::to_string(&coco)?.as_bytes())?;
         if let Some(labels) = &self.labels {

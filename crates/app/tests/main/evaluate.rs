@@ -77,7 +77,7 @@ fn made(
     let task = RunTask { dir, plan, set, probe, seed: 3, images: &images };
     let options = ScoreOptions::default();
     let (finished, run) = run_and_score(&task, respondent, &options.scorer().unwrap(), listener).unwrap();
-    (finished, run.summary)
+    (finished, run.unwrap().summary)
 }
 
 fn lines(dir: &Path) -> Vec<ReplyLine> {
@@ -369,6 +369,9 @@ fn a_set_without_masks_is_refused_before_a_segmenter_is_loaded() {
         data: DataOptions { set: "jsonl".to_owned(), path: dir.path().join("data.jsonl"), split: None },
         output: Some(dir.path().join("run")),
         template: "loupe".to_owned(),
+        template_file: None,
+        examples: None,
+        shard: None,
         selection: Default::default(),
         rollouts: 1,
         probe: None,

@@ -77,7 +77,7 @@ impl Dialect {
     /// When the square is too large.
     pub fn shown(&self, picture: &Arc<Picture>) -> Result<Arc<Picture>, PictureError> {
         match self.units {
-            Units::ThousandthsOfSquare => picture.padded_to_square().map(Arc::new),
+            Units::ThousandthsOfSquare => picture.padded_to_square([0; 3]).map(Arc::new),
             _ => Ok(Arc::clone(picture)),
         }
     }

@@ -374,14 +374,14 @@ fn a_few_runs_cannot_claim_unbounded_memory() {
 #[test]
 fn a_padded_picture_keeps_its_pixels_and_knows_the_way_back() {
     let wide = Picture::new(3, 1, 3, (1..=9).collect::<Vec<u8>>()).unwrap();
-    let square = wide.padded_to_square().unwrap();
+    let square = wide.padded_to_square([0; 3]).unwrap();
     assert_eq!((square.width(), square.height()), (3, 3));
     assert_eq!(square.pixels()[9..18], *wide.pixels());
     assert!(square.pixels()[..9].iter().chain(&square.pixels()[18..]).all(|v| *v == 0));
     assert_eq!(square.origin.source_from_self.point(Point2::new(0.0, 1.0)), Point2::new(0.0, 0.0));
     // The smaller half of an odd padding goes left.
-    let tall = Picture::new(1, 4, 1, vec![7; 4]).unwrap().padded_to_square().unwrap();
+    let tall = Picture::new(1, 4, 1, vec![7; 4]).unwrap().padded_to_square([0; 3]).unwrap();
     assert_eq!(tall.pixels()[..4], [0, 7, 0, 0]);
     assert_eq!(tall.origin.source_from_self.point(Point2::new(1.0, 0.0)), Point2::new(0.0, 0.0));
-    assert_eq!(tall.padded_to_square().unwrap(), tall);
+    assert_eq!(tall.padded_to_square([0; 3]).unwrap(), tall);
 }

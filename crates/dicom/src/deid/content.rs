@@ -12,8 +12,7 @@ use crate::syntax::dictionary_vr;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-/// DCM "Subject Sex", and what stands for a sex that is not told (PS3.16 CID 7455).
-const SUBJECT_SEX: &str = "121032";
+/// What stands for the subject's sex, the one code that the table removes, where no item may go (DCM, PS3.16 CID 7455).
 const UNDETERMINED_SEX: (&str, &str) = ("121103", "Undetermined sex");
 
 /// Is the data set a content item?
@@ -27,26 +26,25 @@ pub(super) fn has_references(data: &Dataset) -> bool {
         || data.items(tags::CONTENT_SEQUENCE).iter().any(has_references)
 }
 
-/// A number that identifies: without its value there is nothing that readers could show, so the item goes as a whole.
+/// A number or a code that identifies: without its value there is nothing that readers could show, so the item goes as a
+/// whole.
 pub(super) fn goes(item: &Dataset, options: &Options) -> bool {
-    let is_number = item.text(tags::VALUE_TYPE).is_some_and(|kind| kind == "NUM");
-    is_number
-        && rule(item, options).is_some_and(|(_, action)| !matches!(action, Action::Keep | Action::Shift))
+    item.text(tags::VALUE_TYPE).is_some_and(|kind| matches!(kind.as_str(), "NUM" | "CODE"))
+        && rule(item, options).is_some_and(|action| !matches!(action, Action::Keep | Action::Shift))
 }
 
-/// The code of an item's concept, and what the table does to the item; nothing where it does not name the concept.
-fn rule(item: &Dataset, options: &Options) -> Option<(String, Action)> {
+/// What the table does to an item; nothing where it does not name its concept.
+fn rule(item: &Dataset, options: &Options) -> Option<Action> {
     let concept = item.item(tags::CONCEPT_NAME_CODE_SEQUENCE)?;
     let text = |tag: Tag| concept.text(tag).unwrap_or_default();
     let (scheme, code) = (text(tags::CODING_SCHEME_DESIGNATOR), text(tags::CODE_VALUE));
     let kind = item.text(tags::VALUE_TYPE).unwrap_or_default();
-    let action = table::content(&scheme, &code, &kind, options)?;
-    Some((code, action))
+    table::content(&scheme, &code, &kind, options)
 }
 
 /// Cleans an item by its concept, after its attributes were cleaned by theirs.
 pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, people: &People) {
-    let Some((code, action)) = rule(original, options) else { return };
+    let Some(action) = rule(original, options) else { return };
     let kind = original.text(tags::VALUE_TYPE).unwrap_or_default();
     let value = match kind.as_str() {
         "TEXT" => tags::TEXT_VALUE,
@@ -71,8 +69,7 @@ pub(super) fn clean(original: &Dataset, data: &mut Dataset, options: &Options, p
         // A number without a value is one that is not known.
         (_, "NUM") => data.put_items(value, Vec::new()),
         (_, "CODE") => {
-            let (code, meaning) = if code == SUBJECT_SEX { UNDETERMINED_SEX } else { ("121110", "Not told") };
-            let item = method::code(data, code, meaning);
+            let item = method::code(data, UNDETERMINED_SEX.0, UNDETERMINED_SEX.1);
             data.put_items(value, vec![item]);
         }
         // What an option keeps or shifts in general goes where the concept says whose it is (a date of birth).

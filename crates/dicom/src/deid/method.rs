@@ -16,10 +16,13 @@ pub(super) struct Done {
 }
 
 /// Writes the attributes that say that the object is de-identified, and by what. What an earlier hand wrote there goes.
+///
+/// The codes of a structured report are what readers take from it, so there the options are told in words alone: E.1.1 asks for De-identification
+/// Method, its Code Sequence, or both.
 pub(super) fn record(data: &mut Dataset, options: &Options, done: &Done) {
     data.put_text(tags::PATIENT_IDENTITY_REMOVED, "YES");
-    let method = format!("loupe {}\\{} E.1-1 and all free text", env!("CARGO_PKG_VERSION"), table::EDITION);
-    data.put_text(tags::DEIDENTIFICATION_METHOD, &method);
+    let mut method =
+        format!("loupe {}\\{} E.1-1 and all free text", env!("CARGO_PKG_VERSION"), table::EDITION);
     let codes = [
         (true, "113100", "Basic Application Confidentiality Profile"),
         (done.graphics, "113103", "Clean Graphics Option"),
@@ -40,9 +43,18 @@ pub(super) fn record(data: &mut Dataset, options: &Options, done: &Done) {
         (done.private, "113111", "Retain Safe Private Option"),
         (options.keep_institution, "113112", "Retain Institution Identity Option"),
     ];
-    let items = codes.iter().filter(|(used, ..)| *used).map(|(_, value, meaning)| code(data, value, meaning));
-    let items = items.collect();
-    data.put_items(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, items);
+    let used = codes.iter().filter(|(used, ..)| *used);
+    if done.content {
+        used.for_each(|(_, _, meaning)| {
+            method.push('\\');
+            method.push_str(meaning);
+        });
+        data.retain(|element| element.tag != tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE);
+    } else {
+        let items = used.map(|(_, value, meaning)| code(data, value, meaning)).collect();
+        data.put_items(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, items);
+    }
+    data.put_text(tags::DEIDENTIFICATION_METHOD, &method);
     let dates = match options.dates {
         Dates::Removed => "REMOVED",
         Dates::Shifted => "MODIFIED",

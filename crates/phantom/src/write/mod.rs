@@ -4,19 +4,23 @@ mod datasets;
 mod dicom;
 mod folder;
 mod nifti;
+mod patient;
 mod picture;
+mod reports;
 
 pub use dicom::dicom_series;
 pub use folder::PICTURE_SIZE;
 pub use nifti::{nifti_labels, nifti_volume};
 pub use picture::png;
+pub use reports::write_reports;
 
 use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::questions::{self, Qa};
 use crate::rng::Rng;
-use crate::study::{Plan, Study, Wish};
+use crate::study::{Plan, Study};
 use folder::Folder;
+use patient::plan;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -83,13 +87,6 @@ pub fn write_all(dir: &Path, seed: u64, studies: usize) -> Result<Summary, Phant
 /// True when [`write_all`] made this folder: it holds its README, word for word.
 pub fn is_phantom_folder(dir: &Path) -> bool {
     std::fs::read(dir.join(README)).is_ok_and(|words| words == README_WORDS)
-}
-
-/// The `i`-th patient of a folder; `part` keeps the parts of a folder apart.
-fn plan(i: usize, seed: u64, part: u64) -> Plan {
-    let kind = Kind::ALL.get(i % Kind::ALL.len()).copied().unwrap_or(Kind::CtChest);
-    let seed = crate::rng::mix(seed.wrapping_mul(0x1_0001).wrapping_add(part << 32 | i as u64));
-    Plan::held_out(seed, kind, Wish::Any)
 }
 
 fn write_study(folder: &mut Folder, i: usize, seed: u64) -> Result<Value, PhantomError> {

@@ -1,6 +1,6 @@
 //! What an endpoint may answer, and what becomes of it.
 
-use loupe_remote::{Endpoint, EndpointError, Patience};
+use loupe_remote::{Endpoint, EndpointError, Key, Patience};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -68,7 +68,7 @@ fn a_busy_endpoint_is_asked_again_and_a_refusal_is_not() {
 
 #[test]
 fn nobody_there_is_said_with_the_number_of_tries_and_a_key_is_never_shown() {
-    let key = Some("secret-key".to_owned());
+    let key = Key::new("secret-key");
     let endpoint = Endpoint::new("http://127.0.0.1:9/v1", "m", key, Patience::default());
     assert!(!format!("{endpoint:?}").contains("secret"));
     let error = endpoint.complete("Is it?").unwrap_err();
@@ -81,7 +81,7 @@ fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         for to in [other.as_str(), "/elsewhere"] {
             let (url, asked) = answering(vec![(status, format!("location: {to}\r\n"), ""); 2]);
-            let endpoint = Endpoint::new(&url, "m", Some("key".to_owned()), Patience::default());
+            let endpoint = Endpoint::new(&url, "m", Key::new("key"), Patience::default());
             assert_eq!(endpoint.complete("Is it?"), Err(EndpointError::Elsewhere(status)));
             // The same for every question, so it is not asked again.
             assert!(matches!(endpoint.complete("Is it?"), Err(EndpointError::GivenUp { .. })));
@@ -136,7 +136,7 @@ fn an_endpoint_that_hangs_costs_little_time() {
 #[test]
 fn a_wrong_key_is_asked_with_once() {
     let (url, asked) = answering(vec![(401, String::new(), ""); 9]);
-    let endpoint = Endpoint::new(&url, "m", Some("wrong".to_owned()), Patience::default());
+    let endpoint = Endpoint::new(&url, "m", Key::new("wrong"), Patience::default());
     assert_eq!(endpoint.complete("Is it?"), Err(EndpointError::Refused(401)));
     let given_up = endpoint.complete("Is it?").unwrap_err();
     assert!(given_up.to_string().contains("401"), "{given_up}");

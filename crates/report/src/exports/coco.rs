@@ -1,7 +1,10 @@
 //! COCO's formats: detection results, one entry a box, `[x, y, width, height]` in pixels of the source
 //! image; and files of masks.
 
-use crate::exports::exporter::{ExportError, ExportImage, Exporter, ImageFinding};
+use crate::exports::exporter::{
+    Export, ExportError, ExportFile, ExportImage, Exported, Exporter, ImageFinding, Scope,
+};
+use crate::exports::picture_files::{picture_files, picture_name};
 use crate::outline::{outlines, signed_area_px};
 use loupe_core::mask::Rle;
 use loupe_core::{Finding, Mask};
@@ -27,19 +30,136 @@ pub struct Detection {
     pub label: String,
 }
 
-/// COCO's two files.
+/// COCO's files.
 pub static EXPORTERS: &[Exporter] = &[
+    Exporter {
+        name: "coco",
+        about: "boxes and masks as COCO, with pictures, detections for loadRes, and the set's own boxes",
+        scope: Scope::Everything,
+        write,
+    },
     Exporter {
         name: "coco-detections",
         about: "boxes with scores, as pycocotools' loadRes reads them",
-        write: |images, findings| Ok(serde_json::to_vec_pretty(&detections(images, findings))?),
+        scope: Scope::Everything,
+        write: |export| {
+            let found = detections(export.images, export.findings);
+            let mut out = Exported::file("detections.json", serde_json::to_vec_pretty(&found)?);
+            out.notes.extend(without_scores(&found));
+            Ok(out)
+        },
     },
     Exporter {
         name: "coco-masks",
         about: "masks as run lengths and polygons, an annotation file of COCO",
-        write: |images, findings| Ok(serde_json::to_vec(&masks(images, findings)?)?),
+        scope: Scope::Everything,
+        write: |export| {
+            Ok(Exported::file("masks.json", serde_json::to_vec(&masks(export.images, export.findings)?)?))
+        },
     },
 ];
+
+/// `findings.json` (what was found) and `references.json` (what the set says, where it does) as annotation files over the same images and
+/// categories, `detections.json` for `loadRes` over either, and the pictures.
+fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
+    let mut notes = Vec::new();
+    let pictures = picture_files(export, &mut notes)?;
+    let mut labels = Names::default();
+    let findings = annotations(export, export.findings, &mut labels)?;
+    let found = annotated_detections(export, &mut labels);
+    notes.extend(without_scores(&found));
+    let references = annotations(export, export.references, &mut labels)?;
+    let points = export.findings.iter().filter(|f| f.finding.as_point().is_some()).count();
+    if points > 0 {
+        notes.push(format!("{points} points are left out: COCO has none"));
+    }
+    // Both files list every category, so that their numbers mean the same.
+    let image = |(n, image): (usize, &ExportImage<'_>)| {
+        let [width, height] = image.size;
+        json!({ "id": n + 1, "file_name": picture_name(n, image), "width": width, "height": height, "name": image.name })
+    };
+    let images: Vec<Value> = export.images.iter().enumerate().map(image).collect();
+    let category = |(n, name): (usize, &&str)| json!({ "id": n + 1, "name": name });
+    let categories: Vec<Value> = labels.0.iter().enumerate().map(category).collect();
+    let document = |annotations: Vec<Value>| {
+        serde_json::to_vec_pretty(&json!({
+            "info": { "description": "findings exported by loupe" },
+            "images": images,
+            "categories": categories,
+            "annotations": annotations,
+        }))
+    };
+    let file = |name: &str, bytes| ExportFile { name: name.to_owned(), bytes };
+    let mut files = vec![
+        file("findings.json", document(findings)?),
+        file("detections.json", serde_json::to_vec_pretty(&found)?),
+    ];
+    if !export.references.is_empty() {
+        files.push(file("references.json", document(references)?));
+    }
+    files.extend(pictures);
+    Ok(Exported { files, notes })
+}
+
+/// What is said of boxes without a score.
+fn without_scores(found: &[Detection]) -> Option<String> {
+    let without = found.iter().filter(|d| d.score.is_none()).count();
+    (without > 0).then(|| {
+        format!(
+            "{without} of {} detections have no score, because the model gave none; COCOeval needs scores to sort by, \
+             and none is made up",
+            found.len()
+        )
+    })
+}
+
+/// The detections under the numbers that the annotation files use.
+fn annotated_detections<'a>(export: &Export<'a>, labels: &mut Names<'a>) -> Vec<Detection> {
+    let mut found = detections(export.images, export.findings);
+    let boxes = export.findings.iter().filter(|f| f.finding.source_box().is_some());
+    for (detection, of) in found.iter_mut().zip(boxes) {
+        detection.category_id = labels.number(label(of.finding));
+        detection.image_id = export.image_of(of).map_or(detection.image_id, |(n, _)| n as u64 + 1);
+    }
+    found
+}
+
+/// Boxes and masks as annotations.
+fn annotations<'a>(
+    export: &Export<'a>,
+    findings: &[ImageFinding<'a>],
+    labels: &mut Names<'a>,
+) -> Result<Vec<Value>, ExportError> {
+    let mut all: Vec<Value> = Vec::new();
+    for (n, of) in findings.iter().enumerate() {
+        let Some((image, _)) = export.image_of(of) else { continue };
+        let finding = of.finding;
+        let (bbox, area, segmentation) = if let Some(b) = finding.source_box() {
+            let corners = [b.x0, b.y0, b.x1, b.y0, b.x1, b.y1, b.x0, b.y1];
+            (b.xywh(), b.area(), json!([corners]))
+        } else if let Some(rle) = finding.as_mask() {
+            let mask =
+                rle.to_mask().and_then(|m| m.in_source(&finding.origin)).ok_or(ExportError::Mask(n))?;
+            (mask.bounding_box().map_or([0.0; 4], |b| b.xywh()), mask.area_px() as f64, json!(Rle::of(&mask)))
+        } else {
+            continue;
+        };
+        let mut annotation = json!({
+            "id": all.len() + 1,
+            "image_id": image + 1,
+            "category_id": labels.number(label(finding)),
+            "bbox": bbox,
+            "area": area,
+            "iscrowd": 0,
+            "segmentation": segmentation,
+        });
+        if let Some(score) = finding.score {
+            annotation["score"] = json!(score);
+        }
+        all.push(annotation);
+    }
+    Ok(all)
+}
 
 /// The label of what nobody named.
 const UNNAMED: &str = "finding";

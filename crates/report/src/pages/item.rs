@@ -159,7 +159,7 @@ fn placed<'a>(all: impl Iterator<Item = (&'a String, Vec<f64>)>) -> String {
 }
 
 /// The reference in words.
-fn gold(sample: &Sample) -> String {
+pub(crate) fn gold(sample: &Sample) -> String {
     match &sample.target {
         Target::Text(all) => all.join(" / "),
         Target::Choice(letter) => option(sample, *letter),

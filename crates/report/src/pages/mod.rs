@@ -7,7 +7,7 @@
 pub mod compare;
 pub mod document;
 pub mod error;
-mod item;
+pub(crate) mod item;
 pub mod kit;
 mod pictures;
 mod plots;

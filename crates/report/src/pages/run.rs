@@ -168,12 +168,10 @@ fn facts(made_by: &MadeBy) -> Vec<Fact> {
     fact("generation", limits(&serde_json::to_value(&made_by.limits).unwrap_or_default()));
     fact("loupe", made_by.loupe.clone());
     for session in &made_by.sessions {
-        let ended = session.ended.as_deref().unwrap_or("not ended");
         let by = [session.commit.as_str(), session.host.as_str()].join(" on ");
-        fact(
-            "session",
-            format!("{} to {ended}, commit {by}: {}", session.started, session.command.join(" ")),
-        );
+        let shard = session.shard.map_or_else(String::new, |shard| format!("shard {shard}, "));
+        // When it was stands in run.json alone, so that the same results make the same page.
+        fact("session", format!("{shard}commit {by}: {}", session.command.join(" ")));
     }
     if !made_by.strategy.is_null() {
         fact("strategy", made_by.strategy.to_string());

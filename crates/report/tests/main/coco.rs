@@ -1,9 +1,11 @@
 //! COCO's formats, in pixels of the source.
 
+use loupe_core::MediaError;
 use loupe_core::mask::Rle;
 use loupe_core::{Box2, Finding, Map2, Mask, Origin, Point2};
+use loupe_report::dicom::Author;
 use loupe_report::exports::coco::{detections, masks};
-use loupe_report::exports::{EXPORTERS, ExportError, ExportImage, ImageFinding};
+use loupe_report::exports::{EXPORTERS, Export, ExportError, ExportImage, ExportOptions, ImageFinding};
 
 /// A picture that shows the source's lower right quarter at twice the size.
 fn quarter() -> Origin {
@@ -18,7 +20,7 @@ fn on<'a>(image: &'a str, finding: &'a Finding) -> ImageFinding<'a> {
 
 /// Images that were looked at.
 fn looked_at<'a>(names: &[&'a str]) -> Vec<ExportImage<'a>> {
-    names.iter().map(|name| ExportImage { name, size: [8, 6] }).collect()
+    names.iter().map(|name| ExportImage::new(name, [8, 6])).collect()
 }
 
 fn named(finding: Finding, label: &str) -> Finding {
@@ -71,10 +73,21 @@ fn masks_come_back_on_the_source_with_their_outlines() {
     let refused = masks(&[], &[on("a.png", &plain), on("a.png", &broken)]);
     assert!(matches!(refused, Err(ExportError::Mask(1))), "{refused:?}");
     let exporter = EXPORTERS.by_name("coco-masks").unwrap();
-    let written =
-        (exporter.write)(&looked_at(&["none.png", "a.png"]), &[on("a.png", &plain), on("a.png", &zoomed)])
-            .unwrap();
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&written).unwrap(), file);
+    let (images, findings) = (looked_at(&["none.png", "a.png"]), [on("a.png", &plain), on("a.png", &zoomed)]);
+    let none = |_: usize| Err(MediaError::NotFound);
+    let (author, options) = (Author::default(), ExportOptions::default());
+    let written = (exporter.write)(&Export {
+        images: &images,
+        findings: &findings,
+        references: &[],
+        study: None,
+        labels: None,
+        author: &author,
+        pictures: &none,
+        options: &options,
+    })
+    .unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&written.files[0].bytes).unwrap(), file);
     assert!(
         EXPORTERS.by_name("coco-mask").err().unwrap().to_string().contains("did you mean \"coco-masks\"?")
     );

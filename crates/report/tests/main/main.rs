@@ -1,9 +1,13 @@
 //! Overlays, exports, pages of runs that need no files of images, and pages in a browser.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod batches;
 mod browser;
 mod coco;
+mod exports;
+mod latex;
 mod overlay;
 mod page;
 mod plots;
 mod runs;
+mod viewer;

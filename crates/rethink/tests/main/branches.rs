@@ -183,6 +183,12 @@ fn a_model_that_fails() {
     let outcome = play("deepeyes", &mut script, &request());
     assert!(matches!(outcome.trace.ended, Ended::Failed(ref why) if why.contains("out of memory")));
     assert_eq!(outcome.reply.text, ZOOM);
+    // Whoever is out of reach has not failed: there is no answer, not even the best so far.
+    let away = ModelError::Served { reason: "the server is down".into(), retry: Retry::Away };
+    let mut script = Script::of(vec![Ok(reply(ZOOM)), Err(away)]);
+    let error = run("deepeyes", models(&mut script, &Nearest::default()), &request(), &Settings::default());
+    let Err(RethinkError::NoReply { failure, .. }) = error else { panic!("{error:?}") };
+    assert_eq!((failure.retry, failure.reason.as_str()), (Retry::Away, "the server is down"));
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Runs: resumed, refused, stopped, read back; prompts to the character.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod away;
 mod company;
 mod former;
 mod hidden;
 mod kill;
 mod record;
+mod report_prompt;
 mod resume;
+mod selection;
+mod shards;
 mod templates;
 
 use loupe_core::sample::Outcome;

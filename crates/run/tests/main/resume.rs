@@ -164,7 +164,7 @@ fn another_command_is_refused_and_the_difference_named() {
     other.limits.max_new_tokens = 9;
     assert_eq!(refused(&set, &other, PromptHash::new()), "limits.max_new_tokens");
     let mut other = plan(2);
-    other.template = templates::by_name("medevalkit").unwrap();
+    other.template = templates::by_name("medevalkit").unwrap().into();
     assert_eq!(refused(&set, &other, PromptHash::new()), "prompt.name");
     let model = PromptHash::new().with_weights("beef");
     assert_eq!(refused(&set, &plan(2), model), "model.from.checkpoint.weights_sha256");
@@ -301,7 +301,7 @@ fn two_processes_cannot_write_to_one_run() {
     struct Second<'a>(&'a Path, bool);
     impl Progress for Second<'_> {
         fn recorded(&mut self, _: &ReplyLine) {
-            self.1 |= matches!(go(self.0, &QuestionSet::new(3), &plan(1), 1), Err(RunError::Busy));
+            self.1 |= matches!(go(self.0, &QuestionSet::new(3), &plan(1), 1), Err(RunError::Busy { .. }));
         }
     }
     let dir = scratch();

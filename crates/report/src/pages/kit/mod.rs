@@ -5,5 +5,5 @@ pub mod place;
 pub mod plot;
 pub mod series;
 pub mod shell;
-pub(super) mod store;
+pub(crate) mod store;
 mod values;

@@ -31,20 +31,38 @@ pub struct Shell<'a> {
     pub body: &'a str,
 }
 
+/// JSON as it stands in a page's block, so that its digest can be taken before the page is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block(String);
+
+impl Block {
+    /// The block of a value.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn of(value: &impl Serialize) -> Result<Self, PageError> {
+        Ok(Self(embeddable(value)?))
+    }
+
+    /// What a script reads as the text of the block.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 fn digest(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
 impl Shell<'_> {
-    /// Writes the page with a block of JSON for each id; `blocks` makes them one at a time, so that large ones need not be in memory
-    /// together.
+    /// Writes the page with the blocks by their ids.
     ///
     /// # Errors
-    /// When a block is no JSON or the page cannot be written.
-    pub fn write<T: Serialize>(
+    /// When the page cannot be written.
+    pub fn write<'b>(
         &self,
         out: &mut impl Write,
-        blocks: impl IntoIterator<Item = (String, T)>,
+        blocks: impl IntoIterator<Item = (&'b str, &'b Block)>,
     ) -> Result<(), PageError> {
         let css = format!("\n{}\n", self.css.join("\n"));
         let script = format!("\n\"use strict\";\n(() => {{\n{}\n}})();\n", self.scripts.join("\n"));
@@ -64,8 +82,12 @@ impl Shell<'_> {
             self.body
         )?;
         for (id, block) in blocks {
-            let json = embeddable(&block)?;
-            writeln!(out, "<script type=\"application/json\" id=\"{}\">{json}</script>", escaped(&id))?;
+            writeln!(
+                out,
+                "<script type=\"application/json\" id=\"{}\">{}</script>",
+                escaped(id),
+                block.text()
+            )?;
         }
         write!(out, "<script>{script}</script>\n</body>\n</html>\n")?;
         Ok(())

@@ -42,7 +42,7 @@ class Viewer {
 
   // Another series in the same place.
   show(series, marks = []) {
-    Object.assign(this, { series, marked: marks, at: 0, unpacked: new Map(), measures: [], tool: "window", visible: true, magnified: false, picked: null, hand: null, cross: null, pending: null, fitted: true });
+    Object.assign(this, { series, marked: marks, at: 0, unpacked: new Map(), measures: [], tool: "window", visible: true, magnified: false, picked: null, hand: null, cross: null, pending: null, fitted: true, whole: 1, zoomed: 1 });
     // Height of a pixel over its width, so that circles are round.
     this.aspect = series.spacing ? series.spacing[1] / series.spacing[0] : 1;
     Object.assign(this.bitmap, { width: series.width, height: series.height });
@@ -64,7 +64,7 @@ class Viewer {
   toolbar() {
     const press = (name, key, on, act) => el("button", { type: "button", "aria-pressed": String(on), title: `${name} (${key})`, onclick: () => { act(); this.stage.focus(); } }, name);
     const windows = !this.grey || !this.series.window ? null : el("select", { "aria-label": "Window", onchange: (e) => { this.window(this.presets()[e.target.value][1]); this.stage.focus(); } },
-      ...this.presets().map(([name], n) => el("option", { value: n }, name.replaceAll("-", " "))));
+      ...this.presets().map(([name], n) => el("option", { value: n }, name.replaceAll("-", " "))), el("option", { value: "", disabled: true, hidden: true }, "own window"));
     this.choice = windows;
     this.bar.replaceChildren(...[windows,
       ...this.options.tools.filter((t) => t !== "window" || windows).map((t) => press(TOOLS[t][1], TOOLS[t][0], this.tool === t, () => this.use(t))),
@@ -323,7 +323,7 @@ class Viewer {
     const mm = this.series.spacing?.[0];
     if (!mm) return;
     const most = box.width / 4 / this.zoomed * mm, power = 10 ** Math.floor(Math.log10(most));
-    const length = [5, 2, 1].map((n) => n * power).find((n) => n <= most);
+    const length = [5, 2, 1].map((n) => n * power).find((n) => n <= most) ?? power;
     const long = length / mm * this.zoomed, [x, y] = [box.width / 2 - long / 2, box.height - 14];
     const path = new Path2D();
     path.moveTo(x, y - 5); path.lineTo(x, y); path.lineTo(x + long, y); path.lineTo(x + long, y - 5);
@@ -358,7 +358,7 @@ class Viewer {
       : `${short(over)}${series.hounsfield ? " HU" : ""}`;
     if (this.choice) {
       const now = this.presets().findIndex(([, w]) => w.centre === shown.centre && w.width === shown.width && w.function === shown.function);
-      this.choice.selectedIndex = now;
+      this.choice.selectedIndex = now < 0 ? this.choice.options.length - 1 : now;
     }
     this.stage.setAttribute("aria-label", `${this.options.label}${this.slices > 1 ? `, slice ${this.at + 1} of ${this.slices}` : ""}`);
   }
@@ -466,7 +466,7 @@ class Viewer {
     const act = {
       ArrowUp: () => scroll(-1), ArrowDown: () => scroll(1), PageUp: () => scroll(-10), PageDown: () => scroll(10), Home: () => scroll(-this.slices), End: () => scroll(this.slices),
       "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), 0: () => this.fit(),
-      w: () => { const all = this.presets(); if (this.choice) this.window(all[(this.choice.selectedIndex + 1) % all.length][1]); },
+      w: () => { const all = this.presets(); if (this.choice) this.window(all[(this.choice.selectedIndex + 1) % (all.length + 1) % all.length][1]); },
       j: () => shift(0, -step), l: () => shift(0, step), i: () => shift(-step, 0), k: () => shift(step, 0),
       g: () => this.magnify(), h: () => this.reveal(!this.visible),
       Escape: () => this.use("window"),

@@ -1,7 +1,8 @@
 //! Attributes by frame: functional groups (PS3.3 C.7.6.16) before the data set's own.
 
-use loupe_dicom::object::Dataset;
-use loupe_dicom::{Tag, tags};
+use crate::object::Dataset;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 
 /// The functional group `sequence` of frame `frame`, from 0: the frame's own item, else the shared
 /// one. A frame without an item never takes its neighbour's.

@@ -1,0 +1,75 @@
+//! The slices that readers see of a case.
+
+use crate::error::AppError;
+use loupe_core::loader::DisplayMaterial;
+use loupe_core::{MediaError, MediaLoader, MediaRef, Origin, SliceAt, View};
+use loupe_preprocess::Loader;
+use loupe_report::pages::kit::series::Series;
+
+/// A series and where its slices came from.
+pub(super) struct CaseImages {
+    pub(super) series: Series,
+    /// Of each slice.
+    pub(super) origins: Vec<Origin>,
+}
+
+impl CaseImages {
+    /// Number of the slice that shows the same view, whatever its window.
+    pub(super) fn slice_of(&self, origin: &Origin) -> Option<usize> {
+        self.origins.iter().position(|o| o.same_view(origin))
+    }
+
+    /// Slices of the source, from 0, as those of the series; `None` where none of them is shown.
+    pub(super) fn slices_of(&self, [first, last]: [usize; 2]) -> Option<[usize; 2]> {
+        let within = |o: &Origin| (first..=last).contains(&o.slice.or(o.frame).unwrap_or(0));
+        let shown = |(n, o): (usize, &Origin)| within(o).then_some(n);
+        let mut all = self.origins.iter().enumerate().filter_map(shown);
+        let lead = all.next()?;
+        Some([lead, all.next_back().unwrap_or(lead)])
+    }
+}
+
+/// A view and so many slices on either side of it, or all slices of its volume. A picture is one slice.
+pub(super) fn load(media: &MediaRef, around: Option<usize>, loader: &Loader) -> Result<CaseImages, AppError> {
+    let own = loader.load_for_display(media)?;
+    let origin = own.picture.origin.clone();
+    let Some(at) = origin.slice.filter(|_| around != Some(0)) else {
+        return of(vec![own], 0);
+    };
+    let other = |n: usize| -> Result<Option<DisplayMaterial>, AppError> {
+        let view = View {
+            slice: Some(SliceAt::Index(n)),
+            plane: origin.plane.unwrap_or(media.view.plane),
+            ..media.view.clone()
+        };
+        match loader.load_for_display(&MediaRef { view, ..media.clone() }) {
+            Ok(found) => Ok(Some(found)),
+            // Past the last slice.
+            Err(MediaError::View(_)) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    };
+    let lowest = around.map_or(0, |n| at.saturating_sub(n));
+    let mut slices = Vec::new();
+    for n in lowest..at {
+        slices.extend(other(n)?);
+    }
+    let first = slices.len();
+    slices.push(own);
+    let mut n = at + 1;
+    while around.is_none_or(|most| n <= at + most) {
+        let Some(found) = other(n)? else { break };
+        slices.push(found);
+        n += 1;
+    }
+    of(slices, first)
+}
+
+fn of(slices: Vec<DisplayMaterial>, first: usize) -> Result<CaseImages, AppError> {
+    let warned = slices.iter().find_map(|m| m.picture.origin.warnings().next().map(str::to_owned));
+    if let Some(warning) = warned {
+        return Err(AppError::input(warning));
+    }
+    let series = Series::of(&slices, first).map_err(|e| AppError::input(e.to_string()))?;
+    Ok(CaseImages { series, origins: slices.into_iter().map(|m| m.picture.origin).collect() })
+}

@@ -1,0 +1,184 @@
+//! From what a server says to a reply.
+
+use crate::error::EndpointError;
+use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
+use loupe_core::{Ask, Counts, Reply, ServedRecord, ServedToken, Stop};
+use serde_json::Value;
+
+/// The reply in a document of `chat/completions`.
+///
+/// # Errors
+/// When there is none, or it is not the model's own words.
+pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
+    let choice = value.pointer("/choices/0").ok_or(EndpointError::NoContent)?;
+    let message = choice.get("message").filter(|m| m.is_object()).ok_or(EndpointError::NoContent)?;
+    let finish = choice.get("finish_reason").and_then(Value::as_str);
+    match finish {
+        Some("content_filter") => return Err(EndpointError::Withheld),
+        Some("tool_calls" | "function_call") => return Err(EndpointError::ToolCall),
+        _ => {}
+    }
+    let reasoning = ["reasoning_content", "reasoning"]
+        .iter()
+        .find_map(|name| message.get(name)?.as_str())
+        .filter(|words| !words.is_empty())
+        .map(str::to_owned);
+    // Without words there is a reply only where its thoughts took all the tokens: an empty one, which no rule reads
+    // an answer out of.
+    let refusal = || message.get("refusal").and_then(Value::as_str).map(str::to_owned);
+    let text = words(message.get("content")).or_else(refusal);
+    let text = match (text, &reasoning) {
+        (Some(text), _) => text,
+        (None, Some(_)) => String::new(),
+        (None, None) => return Err(EndpointError::NoContent),
+    };
+    let (text, stopped) = before_stop(text, &ask.limits.stop);
+    let mut reply = Reply::from_text(text);
+    reply.stop = match finish {
+        Some("length") if !stopped => Stop::Length,
+        _ if stopped || choice.get("stop_reason").is_some_and(Value::is_string) => Stop::StopString,
+        _ => Stop::EndOfTurn,
+    };
+    reply.token_ids = ids(choice.get("token_ids"));
+    reply.counts = counts(value);
+    let owned = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    reply.served = Some(Box::new(ServedRecord {
+        model: owned("model"),
+        system_fingerprint: owned("system_fingerprint"),
+        reasoning,
+        tokens: ask.limits.logprobs.and_then(|_| tokens(choice)),
+        ..ServedRecord::default()
+    }));
+    Ok(reply)
+}
+
+/// The places in the reply's words, where the model has a dialect.
+pub(crate) fn place(reply: &mut Reply, ask: &Ask, box_dialect: &str) {
+    let Some(dialect) = dialect(box_dialect).filter(|_| !ask.pictures.is_empty()) else { return };
+    let pictures: Vec<SpokenPicture<'_>> = ask
+        .pictures
+        .iter()
+        .map(|p| SpokenPicture { sizes: PictureSizes::given(p.width(), p.height()), origin: &p.origin })
+        .collect();
+    let parsed = dialect.parse(&reply.text);
+    reply.findings = dialect.place(&parsed, &pictures, pictures.len() - 1).findings;
+    if !reply.findings.is_empty() {
+        reply.repairs = parsed.repairs.iter().map(|r| r.name()).collect();
+    }
+}
+
+/// Words, or a list of parts with words.
+fn words(content: Option<&Value>) -> Option<String> {
+    match content? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let of = |p: &Value| match p.get("type").and_then(Value::as_str) {
+                None | Some("text" | "output_text") => p.get("text")?.as_str().map(str::to_owned),
+                _ => None,
+            };
+            Some(parts.iter().filter_map(of).collect())
+        }
+        _ => None,
+    }
+}
+
+/// What stands before the first stop string; servers that keep it in the reply are mended.
+fn before_stop(mut text: String, stops: &[String]) -> (String, bool) {
+    let first = stops.iter().filter(|s| !s.is_empty()).filter_map(|s| text.find(s.as_str())).min();
+    if let Some(at) = first {
+        text.truncate(at);
+    }
+    (text, first.is_some())
+}
+
+fn ids(value: Option<&Value>) -> Vec<u32> {
+    let all = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let ids: Option<Vec<u32>> = all.iter().map(|id| u32::try_from(id.as_u64()?).ok()).collect();
+    ids.unwrap_or_default()
+}
+
+pub(crate) fn counts(value: &Value) -> Counts {
+    let count = |names: &[&str]| {
+        let found = names.iter().find_map(|at| value.pointer(at)?.as_u64());
+        usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX)
+    };
+    Counts {
+        prompt_tokens: count(&["/usage/prompt_tokens", "/usage/input_tokens"]),
+        reused_tokens: count(&["/usage/prompt_tokens_details/cached_tokens"]),
+        picture_tokens: count(&["/usage/prompt_tokens_details/image_tokens"]),
+        new_tokens: count(&["/usage/completion_tokens", "/usage/output_tokens"]),
+    }
+}
+
+/// The tokens of a choice with their log-probabilities.
+pub(crate) fn tokens(choice: &Value) -> Option<Vec<ServedToken>> {
+    let all = choice.pointer("/logprobs/content")?.as_array()?;
+    let pair = |t: &Value| Some((t.get("token")?.as_str()?.to_owned(), t.get("logprob")?.as_f64()?));
+    let one = |t: &Value| {
+        let (text, logprob) = pair(t)?;
+        let top = t.get("top_logprobs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        Some(ServedToken { text, logprob, top: top.iter().filter_map(pair).collect() })
+    };
+    all.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use loupe_core::{GenerationLimits, Picture};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    fn ask() -> Ask {
+        Ask::pictures_then(Vec::new(), "?", GenerationLimits::default())
+    }
+
+    fn read(choice: &Value) -> Result<Reply, EndpointError> {
+        let usage = json!({ "prompt_tokens": 31, "completion_tokens": 2 });
+        chat(&json!({ "choices": [choice], "usage": usage, "model": "m-1" }), &ask())
+    }
+
+    #[test]
+    fn thoughts_are_kept_apart_and_never_stand_as_the_reply() {
+        let message = json!({ "content": "B", "reasoning_content": "It is A. No, B." });
+        let reply = read(&json!({ "message": message, "finish_reason": "stop" })).unwrap();
+        assert_eq!(reply.text, "B");
+        let served = reply.served.unwrap();
+        assert_eq!(served.reasoning.as_deref(), Some("It is A. No, B."));
+        assert_eq!(served.model.as_deref(), Some("m-1"));
+        assert_eq!((reply.counts.prompt_tokens, reply.counts.new_tokens), (31, 2));
+        // The thoughts took all the tokens.
+        let message = json!({ "content": null, "reasoning": "The answer is A, or" });
+        let reply = read(&json!({ "message": message, "finish_reason": "length" })).unwrap();
+        assert_eq!((reply.text.as_str(), reply.stop), ("", Stop::Length));
+        assert!(loupe_core::reasoning::without_reasoning(&reply.text).is_err());
+    }
+
+    #[test]
+    fn what_is_no_reply_of_the_model_is_refused() {
+        let none = read(&json!({ "message": { "content": null }, "finish_reason": "stop" }));
+        assert_eq!(none.unwrap_err(), EndpointError::NoContent);
+        let withheld = read(&json!({ "message": { "content": "" }, "finish_reason": "content_filter" }));
+        assert_eq!(withheld.unwrap_err(), EndpointError::Withheld);
+        let call = read(
+            &json!({ "message": { "content": null, "tool_calls": [{}] }, "finish_reason": "tool_calls" }),
+        );
+        assert_eq!(call.unwrap_err(), EndpointError::ToolCall);
+        let parts =
+            json!({ "content": [{ "type": "text", "text": "yes" }, { "type": "thinking", "text": "no" }] });
+        assert_eq!(read(&json!({ "message": parts })).unwrap().text, "yes");
+    }
+
+    #[test]
+    fn places_are_read_in_the_dialect_that_was_declared() {
+        let picture = Arc::new(Picture::new(200, 100, 1, vec![0; 20_000]).unwrap());
+        let ask = Ask::pictures_then(vec![picture], "?", GenerationLimits::default());
+        let mut reply = Reply::from_text(r#"[{"bbox_2d": [100, 100, 500, 500], "label": "disc"}]"#);
+        place(&mut reply, &ask, "none");
+        assert!(reply.findings.is_empty());
+        place(&mut reply, &ask, "qwen3-vl");
+        let found = reply.boxes().next().map(|(_, b)| b.xyxy());
+        assert_eq!(found, Some([20.0, 10.0, 100.0, 50.0]));
+    }
+}

@@ -1,0 +1,241 @@
+//! What became of a study: its report with everything that made it.
+
+use loupe_core::sample::Outcome;
+use loupe_core::words::hex;
+use loupe_core::{Counts, Place, Provenance, Record, Reply, Stop, Study, Target};
+use loupe_eval::reports::{Lint, Section, WrittenReport, lints};
+use loupe_run::{Item, MadeBy};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What became of a study.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StudyStatus {
+    /// It has a report.
+    Ok,
+    /// It has none, and the reason is given.
+    Failed,
+    /// The run has not come to it yet.
+    Waiting,
+}
+
+/// A box of a sentence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SentenceBox {
+    /// Which image of the study, from 0.
+    pub picture: usize,
+    /// `[x0, y0, x1, y1]` in continuous pixel edges of the source image.
+    pub box_px: [f64; 4],
+}
+
+/// A sentence with the places that the model gave it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportSentence {
+    /// Its words.
+    pub text: String,
+    /// Where it stands.
+    pub section: Section,
+    /// Boxes that belong to it; none where the model gave none.
+    pub boxes: Vec<SentenceBox>,
+}
+
+/// What made a report; equal for all studies of a run but for the hashes of pixels and prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportProvenance {
+    /// Name and family of the model.
+    pub model: String,
+    /// Weights, adapter, tokenizer and chat template, number type and device; or the endpoint.
+    pub from: BTreeMap<String, Value>,
+    /// Name of the report template.
+    pub template: String,
+    /// SHA-256 over its words.
+    pub template_sha256: String,
+    /// SHA-256 over the images (size and pixels as the model was given them), in their order.
+    pub pixels_sha256: Vec<String>,
+    /// Most tokens, sampling with its seed, penalties.
+    pub limits: Value,
+    /// Version of loupe.
+    pub loupe: String,
+}
+
+/// A study and its report. Nothing in it depends on when or in what company it was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyReport {
+    /// The worklist's id.
+    pub study_id: String,
+    /// What became of it.
+    pub status: StudyStatus,
+    /// Why there is no report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The findings section.
+    pub findings: Option<String>,
+    /// The impression section.
+    pub impression: Option<String>,
+    /// Every sentence.
+    pub sentences: Vec<ReportSentence>,
+    /// What is suspicious.
+    pub lints: Vec<Lint>,
+    /// The reply as the model wrote it; of several passes all of them.
+    pub raw: Vec<String>,
+    /// How the reply ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// Tokens of prompt and reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<ReportTokens>,
+    /// The images and what is known of the study.
+    pub study: Study,
+    /// The reference by section, where there is one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reference: BTreeMap<String, String>,
+    /// What made it.
+    pub provenance: ReportProvenance,
+}
+
+/// Tokens that a report took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportTokens {
+    /// Of the prompts, pictures included.
+    pub prompt: usize,
+    /// That stand for pictures.
+    pub pictures: usize,
+    /// Generated.
+    pub new: usize,
+}
+
+impl From<Counts> for ReportTokens {
+    fn from(counts: Counts) -> Self {
+        Self { prompt: counts.prompt_tokens, pictures: counts.picture_tokens, new: counts.new_tokens }
+    }
+}
+
+impl StudyReport {
+    /// The report of an item of a run.
+    pub fn of(item: &Item, made_by: &MadeBy) -> Self {
+        let study = item.line.sample.as_ref().map(Study::of).unwrap_or_default();
+        let pictures = item.reply.iter().flat_map(|line| &line.pictures);
+        let provenance = provenance(made_by, pictures.map(|picture| picture.sha256.clone()).collect());
+        let reference = match item.line.sample.as_ref().map(|sample| &sample.target) {
+            Some(Target::Report(sections)) => sections.clone(),
+            _ => BTreeMap::new(),
+        };
+        let empty = Self {
+            study_id: item.line.id(),
+            status: StudyStatus::Waiting,
+            reason: None,
+            findings: None,
+            impression: None,
+            sentences: Vec::new(),
+            lints: Vec::new(),
+            raw: Vec::new(),
+            stop: None,
+            tokens: None,
+            study,
+            reference,
+            provenance,
+        };
+        let Some(prediction) = item.prediction() else { return empty };
+        match &prediction.outcome {
+            Outcome::Failed(failure) => {
+                Self { status: StudyStatus::Failed, reason: Some(failure.reason.clone()), ..empty }
+            }
+            Outcome::Reply(reply) => empty.written(reply, &prediction.record),
+        }
+    }
+
+    fn written(self, reply: &Reply, record: &Record) -> Self {
+        let report = WrittenReport::read(&reply.text);
+        let lints = lints(&report, &self.study, reply.stop);
+        let raw = match record {
+            Record::Rounds(trace) => trace
+                .rounds
+                .iter()
+                .filter_map(|round| round.reply.as_ref())
+                .map(|reply| reply.text.clone())
+                .collect(),
+            _ => vec![reply.text.clone()],
+        };
+        let sentences = report.sentences.iter().map(|sentence| ReportSentence {
+            text: sentence.text.clone(),
+            section: sentence.section,
+            boxes: boxes_of(&sentence.text, reply),
+        });
+        Self {
+            status: StudyStatus::Ok,
+            sentences: sentences.collect(),
+            findings: report.findings,
+            impression: report.impression,
+            lints,
+            raw,
+            stop: Some(reply.stop),
+            tokens: Some(reply.counts.into()),
+            ..self
+        }
+    }
+
+    /// The report as one text with headings.
+    pub fn text(&self) -> String {
+        let section =
+            |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name}:\n{text}"));
+        let sections = [section("FINDINGS", &self.findings), section("IMPRESSION", &self.impression)];
+        sections.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// The boxes of a reply whose label stands in the sentence.
+fn boxes_of(sentence: &str, reply: &Reply) -> Vec<SentenceBox> {
+    let lower = sentence.to_lowercase();
+    let of = |finding: &&loupe_core::Finding| {
+        finding
+            .label
+            .as_ref()
+            .is_some_and(|label| !label.trim().is_empty() && lower.contains(&label.trim().to_lowercase()))
+    };
+    let found = reply.findings.iter().filter(of);
+    let boxes = found.filter_map(|finding| match &finding.at {
+        Place::Box(region) => Some(SentenceBox { picture: finding.picture, box_px: region.xyxy() }),
+        _ => None,
+    });
+    boxes.collect()
+}
+
+fn provenance(made_by: &MadeBy, pixels_sha256: Vec<String>) -> ReportProvenance {
+    let model = &made_by.model;
+    let from = match &model.from {
+        Provenance::Checkpoint(checkpoint) => {
+            let optional = |text: &Option<String>| text.clone().map_or(Value::Null, Value::from);
+            [
+                ("weights_sha256", checkpoint.weights_sha256.clone().into()),
+                ("adapter_sha256", optional(&checkpoint.adapter_sha256)),
+                ("tokenizer_sha256", optional(&checkpoint.tokenizer_sha256)),
+                ("chat_template_sha256", optional(&checkpoint.template_sha256)),
+                ("dtype", checkpoint.dtype.clone().into()),
+                ("quant", optional(&checkpoint.quant)),
+                ("device", checkpoint.device.clone().into()),
+                ("resample", checkpoint.resample.clone().into()),
+            ]
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+        }
+        other => match serde_json::to_value(other) {
+            Ok(Value::Object(fields)) => fields.into_iter().collect(),
+            _ => BTreeMap::new(),
+        },
+    };
+    let of_template = |name: &str| made_by.prompt.get(name).and_then(Value::as_str).unwrap_or_default();
+    ReportProvenance {
+        model: format!("{} ({})", model.name, model.family),
+        from,
+        template: of_template("name").to_owned(),
+        template_sha256: hex(&Sha256::digest(of_template("text").as_bytes())),
+        pixels_sha256,
+        limits: serde_json::to_value(&made_by.limits).unwrap_or_default(),
+        loupe: made_by.loupe.clone(),
+    }
+}

@@ -1,0 +1,253 @@
+//! A prompt template of one's own: minijinja, with a block for each turn.
+//!
+//! | block | is |
+//! |---|---|
+//! | `system` | the system turn; may be missing |
+//! | `user` | the user's turn; without blocks the whole file is this turn |
+//! | `answer` | what the model said to an example; without it the letter of its choice, or its reference |
+//!
+//! | name | is |
+//! |---|---|
+//! | `question`, `language`, `id` | of the sample |
+//! | `kind` | what is asked for: `choice`, `letters` (several choices), `yes_no`, `open`, or `itself` (the question says it) |
+//! | `choices` | list of `letter` and `text` |
+//! | `options` | the choices as `A. text`, one a line |
+//! | `tags` | the sample's tags by name |
+//! | `pictures` | list; written, each stands where it is written: `{{ pictures[0] }}`, `{{ pictures \| join }}` |
+//! | `answer` | of an example its reference; of the question itself it is not there |
+
+use loupe_core::words::did_you_mean;
+use loupe_core::{Part, Sample, Target};
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+const FILE: &str = "template";
+/// Instructions that filling a template in may take.
+const FUEL: u64 = 100_000;
+/// Most bytes of a template and of what it makes.
+const MOST_BYTES: usize = 1 << 20;
+/// Stand around the number of a picture in filled-in words: characters for private use that no text may hold.
+const MARKS: [char; 2] = ['\u{F0000}', '\u{F0001}'];
+/// What a template may name.
+const NAMES: [&str; 9] =
+    ["question", "language", "id", "kind", "choices", "options", "tags", "pictures", "answer"];
+/// What minijinja brings.
+const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
+
+/// A template from a file. It is its text: equal texts are equal templates.
+#[derive(Clone)]
+pub struct OwnTemplate {
+    text: String,
+    environment: Arc<Environment<'static>>,
+}
+
+impl fmt::Debug for OwnTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnTemplate").field(&self.text).finish()
+    }
+}
+
+impl PartialEq for OwnTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for OwnTemplate {}
+
+impl Serialize for OwnTemplate {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnTemplate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a sample is asked for and how its choices are written.
+pub(crate) struct Wanted<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) options: String,
+}
+
+impl OwnTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// When it is no minijinja, has another block, or uses a name that no sample has; before anything is asked.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.len() > MOST_BYTES {
+            return Err(format!("the template has {} bytes; {MOST_BYTES} at most", text.len()));
+        }
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
+        environment
+            .add_template_owned(FILE, text.to_owned())
+            .map_err(|e| format!("the template is not minijinja: {}", words_of(&e)))?;
+        let blocks = blocks(text);
+        if let Some(other) = blocks.iter().find(|name| !["system", "user", "answer"].contains(*name)) {
+            return Err(format!("the template has a block {other:?}; blocks are system, user and answer"));
+        }
+        if !blocks.is_empty() && !blocks.contains(&"user") {
+            return Err("the template has blocks, but none is called \"user\"".to_owned());
+        }
+        let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
+        let strange = |name: &&String| !NAMES.contains(&name.as_str()) && !GLOBALS.contains(&name.as_str());
+        if let Some(name) = used.iter().filter(strange).min() {
+            let near = did_you_mean(name, NAMES);
+            return Err(format!("nothing is called {name:?}{near}; a sample has {}", NAMES.join(", ")));
+        }
+        Ok(Self { text: text.to_owned(), environment: Arc::new(environment) })
+    }
+
+    fn has(&self, block: &str) -> bool {
+        blocks(&self.text).contains(&block)
+    }
+
+    /// The system turn's words, where there are any.
+    pub(crate) fn system(&self, sample: &Sample, wanted: &Wanted<'_>) -> Result<Option<String>, String> {
+        if !self.has("system") {
+            return Ok(None);
+        }
+        let words = self.fill("system", sample, wanted, 0..0, None)?;
+        Ok(Some(words.trim().to_owned()).filter(|words| !words.is_empty()))
+    }
+
+    /// The user's turn; the sample's pictures have these numbers. `answer` is the reference of an example.
+    pub(crate) fn user(
+        &self,
+        sample: &Sample,
+        wanted: &Wanted<'_>,
+        pictures: std::ops::Range<usize>,
+        answer: Option<&str>,
+    ) -> Result<Vec<Part>, String> {
+        let mut parts = parts(&self.fill("user", sample, wanted, pictures.clone(), answer)?);
+        let written = |at: &usize| parts.contains(&Part::Picture(*at));
+        let missing = pictures.clone().filter(|at| !written(at)).count();
+        if missing == pictures.len() {
+            // Where the template does not speak of pictures, they stand before the words.
+            parts.splice(0..0, pictures.map(Part::Picture));
+        } else if missing > 0 {
+            return Err(format!(
+                "the template writes {} of {} pictures",
+                pictures.len() - missing,
+                pictures.len()
+            ));
+        }
+        if parts.is_empty() {
+            return Err("the template makes no words of it".to_owned());
+        }
+        Ok(parts)
+    }
+
+    /// What the model is shown to have said to an example.
+    pub(crate) fn answer(
+        &self,
+        sample: &Sample,
+        wanted: &Wanted<'_>,
+        reference: &str,
+    ) -> Result<String, String> {
+        if !self.has("answer") {
+            return Ok(reference.to_owned());
+        }
+        Ok(self.fill("answer", sample, wanted, 0..0, Some(reference))?.trim().to_owned())
+    }
+
+    fn fill(
+        &self,
+        block: &str,
+        sample: &Sample,
+        wanted: &Wanted<'_>,
+        pictures: std::ops::Range<usize>,
+        answer: Option<&str>,
+    ) -> Result<String, String> {
+        let choices = sample.choices.iter().map(|c| {
+            BTreeMap::from([
+                ("letter", Value::from(c.letter.to_string())),
+                ("text", Value::from(c.text.as_str())),
+            ])
+        });
+        let marked = |at: usize| Value::from(format!("{}{at}{}", MARKS[0], MARKS[1]));
+        let mut values: BTreeMap<&str, Value> = BTreeMap::from([
+            ("question", Value::from(sample.question.as_str())),
+            ("language", Value::from(sample.language.as_str())),
+            ("id", Value::from(sample.id.as_str())),
+            ("kind", Value::from(wanted.kind)),
+            ("options", Value::from(wanted.options.as_str())),
+            ("choices", choices.map(Value::from).collect()),
+            ("tags", sample.tags.iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str()))).collect()),
+        ]);
+        if let Some(answer) = answer {
+            values.insert("answer", Value::from(answer));
+        }
+        let texts = [&sample.question, &sample.id, &wanted.options].into_iter().chain(sample.tags.values());
+        if texts.map(String::as_str).chain(answer).any(|text| text.contains(MARKS)) {
+            return Err("a text of the sample holds a character for private use".to_owned());
+        }
+        values.insert("pictures", pictures.map(marked).collect());
+        let context: Value = values.into_iter().collect();
+        let filled = || -> Result<String, Error> {
+            let template = self.environment.get_template(FILE)?;
+            if !self.has("user") {
+                return template.render(context);
+            }
+            template.render_captured(context)?.with_state_mut(|state| state.render_block(block))
+        };
+        let words = filled().map_err(|e| format!("the template cannot be filled in: {}", words_of(&e)))?;
+        if words.len() > MOST_BYTES {
+            return Err(format!("the template makes {} bytes; {MOST_BYTES} at most", words.len()));
+        }
+        Ok(words)
+    }
+}
+
+/// The reference of an example as a model would say it; nothing where there is none in words.
+pub(crate) fn reference(sample: &Sample) -> Option<String> {
+    match &sample.target {
+        Target::Choice(letter) => Some(letter.to_string()),
+        Target::Choices(letters) => Some(letters.iter().map(char::to_string).collect::<Vec<_>>().join(", ")),
+        Target::Text(all) => all.first().cloned(),
+        Target::Count(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+/// Names of the blocks that a template opens.
+fn blocks(text: &str) -> Vec<&str> {
+    let tags = text.split("{%").skip(1);
+    let name = |tag: &'_ str| -> Option<(usize, usize)> {
+        let rest = tag.trim_start_matches(['-', '+']).trim_start().strip_prefix("block")?;
+        let name = rest.trim_start();
+        let end = name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
+        let start = tag.len() - name.len();
+        (rest.len() > name.len() && end > 0).then_some((start, start + end))
+    };
+    tags.filter_map(|tag| name(tag).and_then(|(start, end)| tag.get(start..end))).collect()
+}
+
+/// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
+fn parts(words: &str) -> Vec<Part> {
+    let pieces = words.trim().split(MARKS).enumerate();
+    let part = |(at, piece): (usize, &str)| match at % 2 {
+        0 => (!piece.is_empty()).then(|| Part::Text(piece.to_owned())),
+        _ => piece.parse().ok().map(Part::Picture),
+    };
+    pieces.filter_map(part).collect()
+}
+
+/// What minijinja says, with the line; nothing of what the template is filled with.
+fn words_of(error: &Error) -> String {
+    let line = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}{line}", error.kind()),
+        None => format!("{}{line}", error.kind()),
+    }
+}

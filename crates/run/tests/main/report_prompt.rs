@@ -1,0 +1,142 @@
+//! Templates of reports, and reports in two passes.
+
+use loupe_core::study::StudyImage;
+use loupe_core::{MediaRef, Part, Record, Role, Sample, Study, Target, Turn};
+use loupe_run::report_prompt::{Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate, report_template};
+use loupe_run::{Plan, RunFolder, run};
+use loupe_testing::dataset::worded;
+use loupe_testing::{FlatPictures, QuestionSet, Script, scratch};
+
+fn sample(views: &[(&str, bool)], study: Study) -> Sample {
+    let mut sample = Sample { id: "s".into(), target: Target::Unknown, ..worded("", &[]) };
+    sample.media = views.iter().enumerate().map(|(n, _)| MediaRef::file(format!("{n}.png"))).collect();
+    let view = |view: &str| (!view.is_empty()).then(|| view.to_owned());
+    let images = views.iter().map(|(name, prior)| StudyImage { view: view(name), prior: *prior }).collect();
+    Study { images, ..study }.tag(&mut sample);
+    sample
+}
+
+/// The user's turn with `[n]` for picture n from 0.
+fn words(turns: &[Turn]) -> String {
+    let parts = turns.iter().filter(|t| t.role == Role::User).flat_map(|t| &t.parts);
+    let said = parts.map(|part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Picture(at) => format!("[{at}]"),
+    });
+    said.collect()
+}
+
+#[test]
+fn every_template_is_sound_and_found_by_its_name() {
+    for known in REPORT_TEMPLATES {
+        let template = report_template(known.name).unwrap();
+        let study = Study { indication: Some("Cough.".into()), ..Study::default() };
+        let turns = template.turns(&sample(&[("PA", false)], study)).unwrap();
+        assert!(words(&turns).contains("[0]"), "{}", known.name);
+    }
+    let error = report_template("maira2").unwrap_err();
+    assert!(error.contains("did you mean \"maira-2\""), "{error}");
+}
+
+#[test]
+fn published_prompts_come_out_to_the_character() {
+    let chexagent = report_template("chexagent").unwrap();
+    let study = Study { indication: Some("Cough".into()), ..Study::default() };
+    let three = sample(&[("PA", false), ("LATERAL", false), ("AP", false)], study);
+    assert_eq!(
+        words(&chexagent.turns(&three).unwrap()),
+        "[0][1]Given the indication: \"Cough\", write a structured findings section for the CXR."
+    );
+    assert_eq!(chexagent.shown(&three).unwrap(), [0, 1]);
+
+    let maira = report_template("maira-2").unwrap();
+    let end = " Provide a structured description of the findings in the radiology study in comparison to the prior frontal image. \
+               INDICATION: Cough TECHNIQUE: N/A COMPARISON: N/A";
+    let of = |views: &[(&str, bool)], prior_report: Option<&str>| {
+        let study = Study {
+            indication: Some("Cough".into()),
+            prior_report: prior_report.map(str::to_owned),
+            ..Study::default()
+        };
+        words(&maira.turns(&sample(views, study)).unwrap())
+    };
+    assert_eq!(of(&[("PA", false)], None), format!("Given the current frontal image only[0]{end}"));
+    assert_eq!(
+        of(&[("LATERAL", false), ("PA", false)], None),
+        format!("Given the current frontal image[1] and the current lateral image[0]{end}")
+    );
+    assert_eq!(
+        of(&[("PA", false), ("LATERAL", false), ("AP", true)], Some("Old.")),
+        format!(
+            "Given the current frontal image[0] the current lateral image[1] and the prior frontal image[2] PRIOR_REPORT: Old.{end}"
+        )
+    );
+}
+
+#[test]
+fn what_a_study_lacks_refuses_that_study_and_says_what() {
+    let reason =
+        |name: &str, sample: &Sample| report_template(name).unwrap().turns(sample).unwrap_err().reason;
+    let bare = sample(&[("PA", false)], Study::default());
+    let said = reason("chexagent", &bare);
+    assert!(said.contains("indication") && said.contains("does not have"), "{said}");
+    let said = reason("maira-2", &sample(&[("LATERAL", false)], Study::default()));
+    assert!(said.contains("needs a frontal view"), "{said}");
+    let hostile = Study { indication: Some("\u{F0000}0\u{F0001}".into()), ..Study::default() };
+    assert!(reason("loupe", &sample(&[("PA", false)], hostile)).contains("private use"));
+}
+
+#[test]
+fn a_template_at_fault_is_refused_before_anything_is_asked() {
+    let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
+    assert!(of("{% block report %}{{ indicaton }}{% endblock %}").contains("did you mean \"indication\""));
+    assert!(of("{% block report %}{{ images").contains("not minijinja"));
+    assert!(of("Write a report.").contains("neither a block"));
+    assert!(
+        of("{% block report %}{% endblock %}{% block findings %}{% endblock %}").contains("others beside")
+    );
+    let none = ReportTemplate::new("mine", "", "{% block report %}Write.{% endblock %}").unwrap();
+    let failure = none.turns(&sample(&[("PA", false)], Study::default())).unwrap_err();
+    assert!(failure.reason.contains("none of the images"), "{}", failure.reason);
+}
+
+#[test]
+fn a_prior_is_spoken_of_only_where_there_is_one() {
+    let template = report_template("loupe").unwrap();
+    let without = words(&template.turns(&sample(&[("PA", false)], Study::default())).unwrap());
+    assert!(without.contains("There is no earlier study") && !without.contains("has changed"), "{without}");
+    let with = words(&template.turns(&sample(&[("PA", false), ("AP", true)], Study::default())).unwrap());
+    assert!(with.starts_with("Earlier study:\n[1] AP\nStudy to report on:\n[0] PA\n"), "{with}");
+}
+
+#[test]
+fn two_passes_are_one_report_with_both_on_record() {
+    let template = report_template("loupe-two-pass").unwrap();
+    assert_eq!(template.passes(), Passes::FindingsThenImpression);
+    let dir = scratch();
+    let mut model = Script::new(&["**Findings:** A nodule.", "Nodule."]);
+    let plan = Plan::new(template.clone());
+    let set = QuestionSet::new(1);
+    let finished = run(
+        dir.path(),
+        &plan,
+        &set,
+        &mut ReportAnswerer { model: &mut model, template },
+        &FlatPictures::sound(),
+        &mut (),
+    );
+    assert_eq!(finished.unwrap().answered, 1);
+    assert_eq!(model.asks.len(), 2);
+    let second = &model.asks[1].turns;
+    assert_eq!(second[second.len() - 2], Turn::text(Role::Assistant, "**Findings:** A nodule."));
+    assert!(second.last().unwrap().words().contains("impression"));
+    let folder = RunFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.made_by.prompt["name"], "loupe-two-pass");
+    let line = folder.items().unwrap().next().unwrap().unwrap().reply.unwrap();
+    assert_eq!(line.prediction.text(), Some("Findings:\nA nodule.\n\nImpression:\nNodule."));
+    let Record::Rounds(trace) = &line.prediction.record else { panic!("{:?}", line.prediction.record) };
+    assert_eq!(
+        trace.rounds.iter().map(|r| r.purpose.as_str()).collect::<Vec<_>>(),
+        ["findings", "impression"]
+    );
+}

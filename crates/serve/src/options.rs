@@ -1,0 +1,91 @@
+//! Where a server listens, whom it lets in, and how much it takes.
+
+use crate::error::ServeError;
+use crate::token::Token;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where a server listens, whom it lets in, and how much it takes.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Address and port; port 0 takes a free one. Anything but a loopback address needs a token.
+    pub address: SocketAddr,
+    /// What clients call the model; its own name when not given.
+    pub name: Option<String>,
+    /// What clients must send; without one everybody on this machine is let in.
+    pub token: Option<Token>,
+    /// How much is taken at a time.
+    pub limits: ServeLimits,
+    /// End cleanly when the process gets SIGTERM or SIGINT.
+    pub on_signals: bool,
+}
+
+impl ServeOptions {
+    /// On this address, with the usual limits, without a token.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, name: None, token: None, limits: ServeLimits::default(), on_signals: false }
+    }
+}
+
+/// How much a server takes. Every limit has an option of `loupe serve` that raises it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// Most connections at a time.
+    pub connections: usize,
+    /// Most requests at a time, those that wait for their turn included; further ones get 429.
+    pub requests: usize,
+    /// Most bytes of a request's body.
+    pub body_bytes: usize,
+    /// Most pictures in a request.
+    pub pictures: usize,
+    /// Most bytes of the decoded pictures of all requests together.
+    pub picture_bytes: u64,
+    /// Most tokens of a reply; also how many a reply may have that gives no bound.
+    pub reply_tokens: usize,
+    /// How long a client may take for its headers, and an idle connection is kept.
+    pub head_timeout: Duration,
+    /// How long a client may take for the body of a request.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of its reply.
+    pub write_timeout: Duration,
+    /// Requests whose pictures are decoded at a time.
+    pub decoders: usize,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            requests: 256,
+            body_bytes: 64 << 20,
+            pictures: 128,
+            picture_bytes: 2 << 30,
+            reply_tokens: 2048,
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            decoders: std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8),
+        }
+    }
+}
+
+impl ServeLimits {
+    /// Refuses a limit of nothing.
+    pub(crate) fn check(&self) -> Result<(), ServeError> {
+        let counts = [
+            ("connections", self.connections),
+            ("requests", self.requests),
+            ("bytes of a body", self.body_bytes),
+            ("tokens of a reply", self.reply_tokens),
+            ("decoders", self.decoders),
+        ];
+        let times = [self.head_timeout, self.body_timeout, self.write_timeout];
+        if let Some((what, _)) = counts.iter().find(|(_, n)| *n == 0) {
+            return Err(ServeError::Limit(format!("the most {what} must be at least 1")));
+        }
+        if times.iter().any(Duration::is_zero) {
+            return Err(ServeError::Limit("a time limit must be more than nothing".into()));
+        }
+        Ok(())
+    }
+}

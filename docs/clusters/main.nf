@@ -1,0 +1,45 @@
+// Nextflow: a process a shard, and one that merges. nextflow run docs/clusters/main.nf --data vqa-rad=/data/VQA-RAD --model /models/medgemma-4b-it
+params.data = null
+params.model = null
+params.shards = 8
+
+process EVALUATE {
+    tag "${shard}/${params.shards}"
+    // 128 and more: a signal, such as preemption. 75: could not run now. Everything else stays as it is.
+    errorStrategy { task.exitStatus in [75, 130, 137, 140, 143] ? 'retry' : 'finish' }
+    maxRetries 4
+
+    input:
+    val shard
+
+    output:
+    path "part-${shard}"
+
+    script:
+    // 1: done, with failed items, which are on record. The folder outlives the task's own, so that a retry resumes.
+    """
+    kept="${workflow.workDir}/loupe-${workflow.sessionId}/part-${shard}"
+    mkdir -p "\$(dirname "\$kept")"
+    loupe eval --data '${params.data}' --model '${params.model}' --shard ${shard}/${params.shards} -o "\$kept" || [ \$? -eq 1 ]
+    cp -r "\$kept" part-${shard}
+    """
+}
+
+process MERGE {
+    publishDir 'results', mode: 'copy'
+
+    input:
+    path parts
+
+    output:
+    path 'run'
+
+    script:
+    """
+    loupe merge ${parts} -o run || [ \$? -eq 1 ]
+    """
+}
+
+workflow {
+    EVALUATE(Channel.of(1..params.shards)) | collect | MERGE
+}

@@ -1,0 +1,170 @@
+//! A picture brought to a square whose aspect is kept: the shorter side scaled and the middle cut out, as CLIP's
+//! processor does, or put into a square of its mean colour first, as LLaVA's does.
+
+use crate::checkpoint::processor_file::ProcessorFile;
+use crate::error::LoadError;
+use crate::processors::levels::{CLIP, Levels};
+use crate::processors::square::Square;
+use loupe_core::{Box2, Picture};
+use loupe_preprocess::resize::{Backend, Filter, resize};
+use serde_json::{Value, json};
+
+/// Longer over shorter side from which a picture is refused: all but a sliver of it would be cut off, after it was made
+/// as long as that.
+const MOST_ASPECT: usize = 200;
+
+/// How a picture becomes as large as the network reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Width and height are scaled to the side, each by itself.
+    Squash,
+    /// The shorter side is scaled to so many pixels, and the middle cut out.
+    Shorter(usize),
+}
+
+/// Where the middle begins when an odd number of pixels is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// The smaller half is cut off first (`transformers`).
+    Down,
+    /// The even one (torchvision's `CenterCrop`, and with it open_clip).
+    Even,
+}
+
+impl Half {
+    fn of(self, pixels: usize) -> usize {
+        match self {
+            Self::Down => pixels / 2,
+            Self::Even if pixels % 4 == 3 => pixels / 2 + 1,
+            Self::Even => pixels / 2,
+        }
+    }
+}
+
+/// Prepares pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Centred {
+    /// Side, filter, backend and levels.
+    pub(crate) square: Square,
+    pub(crate) fit: Fit,
+    pub(crate) half: Half,
+    /// The colour that fills the square which a picture is put into first.
+    pub(crate) pad: Option<[u8; 3]>,
+}
+
+impl Centred {
+    /// Without a file: what `CLIPImageProcessor` does for a network that reads `side` pixels.
+    pub(crate) fn plain(side: usize, backend: Backend) -> Self {
+        let levels = Levels::new(1.0 / 255.0, CLIP);
+        let square = Square { side, filter: Filter::Bicubic, backend, levels };
+        Self { square, fit: Fit::Shorter(side), half: Half::Down, pad: None }
+    }
+
+    /// As a file of `CLIPImageProcessor` or `LlavaImageProcessor` says.
+    pub(crate) fn read(file: &ProcessorFile, side: usize, backend: Backend) -> Result<Self, LoadError> {
+        if file.is_absent() {
+            return Ok(Self::plain(side, backend));
+        }
+        let fields = file.fields();
+        file.need_steps(&["do_resize", "do_rescale", "do_normalize"], &["do_center_crop", "do_pad"])?;
+        let crops = fields.bool_or("do_center_crop", true)?;
+        // A number is the shorter side.
+        let fit = match fields.get("size") {
+            Some(Value::Number(_)) => Fit::Shorter(fields.positive("size")?),
+            None => Fit::Shorter(side),
+            Some(_) => {
+                let size = fields.object_or_defaults("size")?;
+                if let Some(odd) =
+                    size.names().find(|name| !["shortest_edge", "height", "width"].contains(name))
+                {
+                    return Err(size.bad(odd, "this processor takes shortest_edge, or height and width"));
+                }
+                match size.get("shortest_edge") {
+                    Some(_) => Fit::Shorter(size.positive("shortest_edge")?),
+                    None => {
+                        file.need_side(side, &[("size", "height"), ("size", "width")])?;
+                        Fit::Squash
+                    }
+                }
+            }
+        };
+        if crops {
+            file.need_side(side, &[("crop_size", "height"), ("crop_size", "width")])?;
+        }
+        if let Fit::Shorter(shorter) = fit {
+            if shorter < side {
+                let problem =
+                    format!("{shorter} pixels do not fill the {side} × {side} that the model reads");
+                return Err(fields.bad("size", problem));
+            }
+            if !crops {
+                let problem = "without it pictures are not square, which is not supported".to_owned();
+                return Err(fields.bad("do_center_crop", problem));
+            }
+        }
+        let levels = Levels::read(&fields, CLIP)?;
+        let square = Square { side, filter: file.filter(3)?, backend, levels };
+        let centred = Self { square, fit, half: Half::Down, pad: None };
+        Ok(if fields.bool_or("do_pad", false)? { centred.padding() } else { centred })
+    }
+
+    /// With pictures put into a square of the mean colour first (`expand2square` of LLaVA).
+    pub(crate) fn padding(self) -> Self {
+        let colour = self.square.levels.mean().map(|mean| (mean * 255.0) as u8);
+        Self { pad: Some(colour), ..self }
+    }
+
+    /// The picture as the network sees it, 8 bits, RGB.
+    fn shown(&self, picture: &Picture) -> Result<Picture, String> {
+        let padded = match self.pad {
+            Some(colour) => picture.padded_to_square(colour).map_err(|e| e.to_string())?,
+            None => picture.clone(),
+        };
+        let Fit::Shorter(shorter) = self.fit else { return self.square.squashed(&padded) };
+        let (width, height, side) = (padded.width(), padded.height(), self.square.side);
+        let (long, short) = (width.max(height), width.min(height));
+        if long > MOST_ASPECT * short {
+            return Err(format!(
+                "{width} × {height} pixels: the longer side is more than {MOST_ASPECT} times the shorter"
+            ));
+        }
+        let scaled = |edge: usize| if edge == short { shorter } else { shorter * long / short };
+        let (w, h) = (scaled(width), scaled(height));
+        let large = resize(&padded, w, h, self.square.filter, self.square.backend);
+        let (left, top) = (self.half.of(w - side) as f64, self.half.of(h - side) as f64);
+        let middle = Box2::new(left, top, left + side as f64, top + side as f64);
+        Ok(large.map_err(|e| e.to_string())?.crop(middle).map_err(|e| e.to_string())?.to_rgb())
+    }
+
+    /// Its values plane after plane: (3, side, side).
+    pub(crate) fn planes(&self, picture: &Picture) -> Result<Vec<f32>, String> {
+        Ok(self.square.levels.planes(&self.shown(picture)?))
+    }
+
+    /// The numbers, for the record of a run.
+    pub(crate) fn settings(&self) -> Value {
+        json!({
+            "side": self.square.side, "filter": self.square.filter.name(), "backend": self.square.backend.name(),
+            "levels": self.square.levels.settings(), "fit": format!("{:?}", self.fit), "pad": self.pad,
+        })
+    }
+
+    /// Everything that changes the values of a picture, for keys of caches.
+    pub(crate) fn fingerprint(&self) -> Vec<u8> {
+        let how = format!("{:?} {:?} {:?}", self.fit, self.half, self.pad);
+        self.square.fingerprint().into_iter().chain(how.into_bytes()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn an_odd_half_is_rounded_as_the_library_does() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(|n| Half::Down.of(n)), [0, 0, 1, 1, 2, 2, 3]);
+        // Python's round(n / 2).
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(|n| Half::Even.of(n)), [0, 0, 1, 2, 2, 2, 4]);
+    }
+}

@@ -1,0 +1,199 @@
+//! `loupe reports` as a user sees it.
+
+use crate::common::{bmp, json, loupe, put, text};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+fn picture(seed: usize) -> Vec<u8> {
+    bmp(48, 40, |x, y| (x * (seed + 2) + 3 * y) as u8)
+}
+
+/// Four studies: one with a prior, one whose image is missing, one whose prior cannot be read, one plain.
+fn worklist(dir: &Path) -> String {
+    for n in 0..3 {
+        fs::write(dir.join(format!("{n}.bmp")), picture(n)).unwrap();
+    }
+    fs::write(dir.join("broken.bmp"), b"BM and nothing else").unwrap();
+    let rows = [
+        json!({"study_id": "with-prior", "images": [{"path": "0.bmp", "view": "PA"}], "prior_images": ["1.bmp"], "indication": "Cough.",
+               "reference": {"findings": "Lungs clear.", "impression": "Normal."}}),
+        json!({"study_id": "missing", "images": ["gone.bmp"]}),
+        json!({"study_id": "bad/prior", "images": ["1.bmp"], "prior_images": ["broken.bmp"]}),
+        json!({"study_id": "plain", "images": ["2.bmp"], "reference": {"findings": "A nodule.", "impression": "Nodule."}}),
+    ];
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    put(&dir.join("worklist.jsonl"), lines.as_bytes());
+    dir.join("worklist.jsonl").display().to_string()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_batch_from_a_worklist_to_every_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let out = dir.path().join("batch");
+    let batch = out.display().to_string();
+    let command = [
+        "reports",
+        &input,
+        "-o",
+        &batch,
+        "--max-new-tokens",
+        "6",
+        "--format",
+        "text",
+        "--format",
+        "markdown",
+        "--format",
+        "dicom-sr",
+        "--format",
+        "fhir",
+        "--quiet",
+    ];
+    let first = loupe(&command);
+    assert_eq!(first.status.code(), Some(1), "two studies have no report: {}", text(&first.stderr));
+    assert!(text(&first.stdout).contains("2 reports of 4 studies, 2 without one"), "{}", text(&first.stdout));
+    let reports = lines(&out.join("reports.jsonl"));
+    let status: Vec<(&str, &str)> =
+        reports.iter().map(|r| (r["study_id"].as_str().unwrap(), r["status"].as_str().unwrap())).collect();
+    assert_eq!(
+        status,
+        [("with-prior", "ok"), ("missing", "failed"), ("bad/prior", "failed"), ("plain", "ok")]
+    );
+    let made = &reports[0]["provenance"];
+    assert_eq!(made["pixels_sha256"].as_array().unwrap().len(), 2);
+    assert_eq!(made["from"]["weights_sha256"].as_str().unwrap().len(), 64);
+    let skipped = lines(&out.join("skipped.jsonl"));
+    assert!(skipped[0]["reason"].as_str().unwrap().contains("not found"), "{skipped:?}");
+    assert!(skipped[1]["reason"].as_str().unwrap().starts_with("image 2: "), "{skipped:?}");
+    for file in [
+        "text/plain.txt",
+        "markdown/with-prior.md",
+        "dicom/plain.dcm",
+        "fhir/plain.json",
+        "report.html",
+        "reports.csv",
+        "times.csv",
+    ] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("not taught to write reports") && page.contains("checked by nobody"));
+
+    // Again: nothing is asked, everything is the same.
+    let read = |file: &str| fs::read(out.join(file)).unwrap();
+    let before: Vec<Vec<u8>> =
+        ["reports.jsonl", "report.html", "dicom/plain.dcm", "fhir/plain.json"].map(read).to_vec();
+    loupe(&command);
+    assert_eq!(
+        before,
+        ["reports.jsonl", "report.html", "dicom/plain.dcm", "fhir/plain.json"].map(read).to_vec()
+    );
+
+    // The missing image is put in its place.
+    fs::write(dir.path().join("gone.bmp"), picture(7)).unwrap();
+    let mut mended = command.to_vec();
+    mended.push("--retry-failed");
+    assert!(text(&loupe(&mended).stdout).contains("3 reports of 4 studies"));
+
+    let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
+    assert_eq!(scores["profile"], "raw");
+    assert!(scores["notes"][0].as_str().unwrap().contains("no clinical metric"), "{scores}");
+    assert!(out.join("scores.csv").is_file());
+    let table = loupe(&[
+        "reports",
+        "score",
+        &batch,
+        &batch,
+        "--sections",
+        "r2gen-iu",
+        "--format",
+        "latex",
+        "--quiet",
+    ]);
+    assert!(
+        table.status.success() && text(&table.stdout).contains("clean\\_report\\_iu"),
+        "{}",
+        text(&table.stdout)
+    );
+}
+
+#[test]
+fn a_list_shows_what_would_be_asked_and_runs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let out = loupe(&["reports", &input, "--list", "--template", "chexagent", "--json"]);
+    assert_eq!(out.status.code(), Some(1));
+    let listing: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let studies = listing["studies"].as_array().unwrap();
+    assert!(
+        studies[0]["prompt"].as_str().unwrap().starts_with("[1]Given the indication: \"Cough.\""),
+        "{listing}"
+    );
+    assert_eq!(studies[0]["images"][1]["shown"], false, "the template shows no prior");
+    assert!(studies[3]["skipped"].as_str().unwrap().contains("indication"), "{listing}");
+    assert!(!dir.path().join("batch").exists());
+}
+
+#[test]
+fn rexrank_goes_back_with_a_prediction() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("images")).unwrap();
+    fs::write(dir.path().join("images/a.bmp"), picture(1)).unwrap();
+    let document = json!({"CXR1": {"image_path": ["a.bmp"], "key_image_path": "a.bmp", "context": "Indication: Cough.",
+        "frontal_lateral": ["Frontal"], "section_findings": "Clear.", "section_impression": "Normal.", "report": "x"}});
+    put(&dir.path().join("test.json"), document.to_string().as_bytes());
+    let (input, images) = (dir.path().join("test.json"), dir.path().join("images"));
+    let batch = dir.path().join("batch");
+    let [input, images, out] = [&input, &images, &batch].map(|path| path.display().to_string());
+    let done = loupe(&[
+        "reports",
+        &input,
+        "--images",
+        &images,
+        "-o",
+        &out,
+        "--max-new-tokens",
+        "6",
+        "--no-page",
+        "--quiet",
+    ]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let mut back: Value =
+        serde_json::from_str(&fs::read_to_string(batch.join("rexrank.json")).unwrap()).unwrap();
+    assert!(back["CXR1"].as_object_mut().unwrap().remove("model_prediction").is_some());
+    assert_eq!(back, document);
+}
+
+#[test]
+fn phantoms_have_reports_and_a_truth() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().display().to_string();
+    assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "3"]).status.success());
+    let input = dir.path().join("worklist.jsonl").display().to_string();
+    let batch = dir.path().join("batch").display().to_string();
+    let done = loupe(&["reports", &input, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
+    assert_eq!(scores["runs"][0]["truth"].as_array().unwrap().len(), 4, "{scores}");
+}
+
+#[test]
+fn a_template_at_fault_or_an_unknown_worklist_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    put(
+        &dir.path().join("mine.jinja"),
+        "{% block report %}{{ image }}{{ indicaton }}{% endblock %}".as_bytes(),
+    );
+    let template = dir.path().join("mine.jinja").display().to_string();
+    let out = loupe(&["reports", &input, "--template", &template]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("a study has images, priors"), "{}", text(&out.stderr));
+    let out = loupe(&["reports", "nothing.jsonl"]);
+    assert_eq!(out.status.code(), Some(2));
+}
