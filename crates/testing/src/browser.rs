@@ -86,19 +86,19 @@ impl Browser {
             errors: Vec::new(),
             _profile: None,
         };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached =
-            browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attached = browser
+            .call("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }));
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         browser.resize(size, 1.0);
         Some(browser)
     }
 
     /// Calls a method of the protocol and returns its result.
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
         let id = self.next;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -155,20 +155,20 @@ impl Browser {
     /// Another size of the window, and pixels of the screen for one of the page.
     pub fn resize(&mut self, [width, height]: [u32; 2], ratio: f64) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call("Emulation.setDeviceMetricsOverride", &size);
     }
 
     /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, file: &Path) {
         let url = format!("file://{}", file.display());
-        self.call("Page.navigate", json!({ "url": url }));
+        self.call("Page.navigate", &json!({ "url": url }));
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
     /// The value of an expression.
     pub fn eval(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let said = self.call("Runtime.evaluate", asked);
+        let said = self.call("Runtime.evaluate", &asked);
         assert_eq!(said["exceptionDetails"], Value::Null, "{expression}: {said}");
         said["result"]["value"].clone()
     }
@@ -212,7 +212,7 @@ impl Browser {
         for kind in ["keyDown", "keyUp"] {
             let text = if kind == "keyDown" { text } else { "" };
             let event = json!({ "type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code, "modifiers": modifiers });
-            self.call("Input.dispatchKeyEvent", event);
+            self.call("Input.dispatchKeyEvent", &event);
         }
     }
 
@@ -226,15 +226,15 @@ impl Browser {
     /// Drags with the left button from one place of the page to another, in its pixels.
     pub fn drag(&mut self, from: [f64; 2], to: [f64; 2]) {
         let at = |kind: &str, [x, y]: [f64; 2], buttons: u32| json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1 });
-        self.call("Input.dispatchMouseEvent", at("mouseMoved", from, 0));
-        self.call("Input.dispatchMouseEvent", at("mousePressed", from, 1));
-        self.call("Input.dispatchMouseEvent", at("mouseMoved", to, 1));
-        self.call("Input.dispatchMouseEvent", at("mouseReleased", to, 0));
+        self.call("Input.dispatchMouseEvent", &at("mouseMoved", from, 0));
+        self.call("Input.dispatchMouseEvent", &at("mousePressed", from, 1));
+        self.call("Input.dispatchMouseEvent", &at("mouseMoved", to, 1));
+        self.call("Input.dispatchMouseEvent", &at("mouseReleased", to, 0));
     }
 
     /// A screenshot as base64 of a PNG.
     pub fn screenshot(&mut self) -> String {
-        self.call("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned()
+        self.call("Page.captureScreenshot", &json!({}))["data"].as_str().unwrap().to_owned()
     }
 
     /// Has the page asked for anything but itself, or shown an error?

@@ -114,9 +114,9 @@ fn letters_millimetres_and_edges_are_where_they_belong() {
         "5.0 mm",
         "pixels are half as wide as they are high"
     );
-    browser.eval("viewer.mark([{ id: 'a', slice: 0, label: '', kind: 'model', box: [10, 5, 20, 15] }])");
+    browser.eval("viewer.mark([{ id: 'a', slice: 0, label: '', kind: 'model', box: [16, 10, 24, 20] }])");
     // The middle of each edge has the colour of the line, wherever the picture stands.
-    let edges = "(() => { const ratio = devicePixelRatio, context = viewer.canvas.getContext('2d'); const at = (p) => { const [x, y] = viewer.toScreen(p); return Array.from(context.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data.slice(0, 3)); }; return [[10, 10], [20, 10], [15, 5], [15, 15]].map(at).concat([at([15, 10])]); })()";
+    let edges = "(() => { const ratio = devicePixelRatio, context = viewer.canvas.getContext('2d'); const at = (p) => { const [x, y] = viewer.toScreen(p); return Array.from(context.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data.slice(0, 3)); }; return [[16, 15], [24, 15], [20, 10], [20, 20]].map(at).concat([at([20, 15])]); })()";
     for step in ["", "viewer.zoom(2)", "viewer.pan(13, -7)", "viewer.fit()"] {
         browser.eval(step);
         for ratio in [1.0, 2.0] {

@@ -51,7 +51,7 @@ fn a_crossover_reads_every_case_in_every_arm_and_no_two_readers_alike() {
         for at in repeats {
             let first =
                 steps.iter().position(|s| (s.case, s.task) == (steps[at].case, steps[at].task)).unwrap();
-            assert!(at - first > 5 && steps[at].session == 1, "{first} {at}");
+            assert!(at - first > 3 && steps[at].session == 1, "{first} {at}");
         }
     }
     assert_eq!(steps(DETECTION, 40), all, "the same from the same seed");
@@ -312,27 +312,27 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     let page = &built.pages[0].0;
     let Some(mut browser) = Browser::with_profile([1000, 800], profile.path()) else { return };
     read(&mut browser, &built.key, page, 2);
+    // One of two answers is given when everything ends.
     browser.type_words("3");
-    // Half a rating is in the field when everything ends.
-    browser.eval("new Promise((done) => setTimeout(done, 100))");
+    browser.press("Enter");
     browser.close();
     let mut browser = Browser::with_profile([1000, 800], profile.path()).unwrap();
     browser.open(page);
     browser.wait("document.querySelector('.message button.main')?.textContent.startsWith('Go on')");
     browser.press("Enter");
     browser.wait("document.querySelector('.panel h2')?.textContent.startsWith('Case 3 of')");
+    assert_eq!(browser.eval("document.querySelector('.rating input.number').value"), "3");
     // A required answer holds the case.
+    browser.press("Enter");
     browser.press("Enter");
     assert_eq!(
         browser.eval("[...document.querySelectorAll('.lacks')].filter((l) => l.textContent).length"),
-        2
+        1
     );
     // Ten minutes pass without a sign of life; one minute of them counts.
     browser.eval("(() => { const real = performance.now.bind(performance); performance.now = () => real() + 600000; })()");
-    browser.type_words("40");
-    for key in ["Enter", "2", "Enter"] {
-        browser.press(key);
-    }
+    browser.press("2");
+    browser.press("Enter");
     let file = saved_file(&mut browser);
     let done: Vec<Value> = file["entries"]
         .as_array()
@@ -348,7 +348,7 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     browser.assert_quiet();
     // The file goes on in another browser.
     let path = saved(dir.path(), "so-far.json", &file);
-    let partial = collect(&built.key, &[path.clone()], true, &dir.path().join("out")).unwrap();
+    let partial = collect(&built.key, std::slice::from_ref(&path), true, &dir.path().join("out")).unwrap();
     assert_eq!(partial.readings, 3);
     let said = collect(&built.key, &[path], false, &dir.path().join("out")).unwrap_err().to_string();
     assert!(said.contains("3 of 13 readings are done"), "{said}");
