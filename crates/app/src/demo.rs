@@ -2,12 +2,14 @@
 
 use crate::error::{AppError, InStep};
 use crate::evaluate::{Probe, Respondent, RunTask, Simulated, run_and_score};
+use crate::files;
 use crate::listener::Listener;
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::{self, PageOptions};
 use crate::phantom;
 use crate::rethink::RethinkSetup;
 use crate::score::{ScoreOptions, Scorer};
+use crate::study::build_study;
 use loupe_core::{Dataset, GenerationLimits, Segmenter, Table, VisionLanguageModel};
 use loupe_eval::ScoredRun;
 use loupe_eval::baselines::{Baseline, Baselines};
@@ -23,6 +25,8 @@ use std::path::{Path, PathBuf};
 const SEED: u64 = 2026;
 /// Samples of each run on the common page.
 const SHOWN: usize = 24;
+/// Cases of the reader study.
+const READ: usize = 12;
 /// Most tokens of a reply.
 const MAX_NEW_TOKENS: usize = 64;
 
@@ -102,6 +106,8 @@ pub struct DemoDocument {
     pub report: PathBuf,
     /// The page of each run.
     pub reports: Vec<PathBuf>,
+    /// A page of a blinded reader study, with and without the boxes of the run over boxes.
+    pub study: PathBuf,
 }
 
 /// One of the demonstration's runs.
@@ -282,6 +288,30 @@ fn common_page(
     Ok(())
 }
 
+/// A blinded reader study of a few phantoms with and without the boxes of a run: the page of its reader.
+fn reader_study(
+    output: &Path,
+    run: &Path,
+    images: &ImageOptions,
+    listener: &dyn Listener,
+) -> Result<PathBuf, AppError> {
+    let dir = output.join("study");
+    std::fs::create_dir_all(&dir)?;
+    let name = run.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    let design = format!(
+        "[study]\ntitle = \"Findings on phantoms, with and without marks\"\nseed = {SEED}\nsessions = 1\n\
+         instructions = \"Draw a box around what is asked for, and say how sure you are. Some cases come with marks.\"\n\n\
+         [cases]\nrun = \"../runs/{name}\"\nlimit = {READ}\nshow_question = true\n\n\
+         [[arm]]\nname = \"unaided\"\n\n[[arm]]\nname = \"aided\"\nrun = \"../runs/{name}\"\nshow = [\"marks\"]\n\n\
+         [[reader]]\ncode = \"reader\"\n\n[[question]]\npack = \"localisation\"\n"
+    );
+    let file = dir.join("study.toml");
+    files::write(&file, design.as_bytes())?;
+    let made = build_study(&file, &dir, images, listener)?;
+    made.left_out.iter().for_each(|words| listener.say(words));
+    Ok(dir.join("reader/study.html"))
+}
+
 /// Makes synthetic studies that the built-in models have never seen, asks about them, scores the replies and writes
 /// report pages.
 ///
@@ -320,6 +350,7 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         rethink_reused: prefix_reuse(&twice.scored.folder)?,
         reports: results.iter().map(|s| s.dir.join("report.html")).collect(),
         report: options.output.join("report.html"),
+        study: reader_study(&options.output, &boxes.dir, &options.images, listener)?,
     };
     common_page(&results, table(&document), options, &document.report)?;
     Ok(document)

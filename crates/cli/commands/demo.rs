@@ -58,6 +58,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.line(&format!("{:32} {:>6.1}", "of the first round's tokens", reused.of_earlier_turns * 100.0))?;
     }
     out.line(&format!("report: {}", document.report.display()))?;
+    out.line(&format!("a blinded reader study: {}", document.study.display()))?;
     let left = args.output.display();
     out.say(&format!(
         "the studies, runs and pages stay in {left} ({}); remove the folder when you are done",

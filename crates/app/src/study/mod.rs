@@ -90,12 +90,18 @@ fn hidden(what: &'static str, text: impl Into<String>) -> HiddenText {
     HiddenText { what, text: text.into() }
 }
 
+/// A name of a folder, file, set or case; nothing for a plain word, which may well stand in a text about something else.
+fn name(what: &'static str, text: impl Into<String>) -> Option<HiddenText> {
+    let text: String = text.into();
+    text.chars().any(|c| !c.is_alphabetic()).then(|| hidden(what, text))
+}
+
 /// Names that tell which run it is.
 fn names_of_run(dir: &Path, model: &str, dataset: &DatasetInfo) -> Vec<HiddenText> {
-    let folder = dir.file_name().map(|n| n.to_string_lossy().into_owned());
-    let mut all = vec![hidden("the name of a model", model), hidden("the name of a data set", &dataset.name)];
-    all.extend(folder.map(|folder| hidden("the name of a run", folder)));
-    all
+    let folder = dir.file_name().and_then(|n| name("the name of a run", n.to_string_lossy()));
+    let all =
+        [Some(hidden("the name of a model", model)), name("the name of a data set", &dataset.name), folder];
+    all.into_iter().flatten().collect()
 }
 
 impl CaseSource {
@@ -137,8 +143,8 @@ fn of_row(row: &CaseRow) -> Result<CaseEntry, String> {
     }
     let filled = |cell: &Option<String>| cell.clone().filter(|text| !text.trim().is_empty());
     let lesions = row.places().unwrap_or_default();
-    let file = |path: &Path| path.file_stem().map(|n| hidden("the name of a file", n.to_string_lossy()));
-    let mut names = vec![hidden("the name of a case", &row.case)];
+    let file = |path: &Path| name("the name of a file", path.file_stem()?.to_string_lossy());
+    let mut names: Vec<HiddenText> = name("the name of a case", &row.case).into_iter().collect();
     names.extend([Some(&row.image), row.prior.as_ref()].into_iter().flatten().filter_map(|p| file(p)));
     Ok(CaseEntry {
         name: row.case.clone(),
@@ -171,12 +177,14 @@ fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntr
         },
         _ => (None, Vec::new()),
     };
-    let mut names = vec![hidden("the name of a case", &sample.id)];
-    names.extend(sample.media.iter().map(|m| hidden("the name of a file", &m.name)));
-    names.extend(sample.media.iter().filter_map(|m| {
-        let stem = Path::new(&m.name).file_stem()?.to_string_lossy().into_owned();
-        Some(hidden("the name of a file", stem))
-    }));
+    let mut names: Vec<HiddenText> = name("the name of a case", &sample.id).into_iter().collect();
+    names.extend(sample.media.iter().filter_map(|m| name("the name of a file", &m.name)));
+    names.extend(
+        sample
+            .media
+            .iter()
+            .filter_map(|m| name("the name of a file", Path::new(&m.name).file_stem()?.to_string_lossy())),
+    );
     let several = sample.media.len() > 1;
     let title = |n: usize| if several { format!("Picture {}", n + 1) } else { String::new() };
     let options = sample.choices.iter().map(|c| format!("\n{}. {}", c.letter, c.text)).collect::<String>();
