@@ -170,7 +170,7 @@ fn a_server_that_dies_ends_with_75_and_the_same_command_goes_on() {
 }
 
 #[test]
-fn questions_second_looks_options_and_judges_take_an_address() {
+fn questions_rethink_options_and_judges_take_an_address() {
     let dir = tempfile::tempdir().unwrap();
     let data = set(dir.path());
     let server = Server::new(|_, request| match request.body["max_tokens"].as_u64() {
