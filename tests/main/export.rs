@@ -141,6 +141,6 @@ fn a_run_becomes_tables() {
         true => assert!(fs::read(parquet).unwrap().starts_with(b"PAR1"), "{}", text(&written.stderr)),
         false => assert!(text(&written.stderr).contains("feature `parquet`")),
     }
-    let refused = loupe(&["export", path(&run), "--to", "cvs"]);
-    assert!(text(&refused.stderr).contains("did you mean \"csv\"?"), "{}", text(&refused.stderr));
+    let refused = loupe(&["export", path(&run), "--to", "parqet"]);
+    assert!(text(&refused.stderr).contains("did you mean \"parquet\"?"), "{}", text(&refused.stderr));
 }
