@@ -174,9 +174,9 @@ fn phantoms_have_reports_and_a_truth() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().display().to_string();
     assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "3"]).status.success());
-    let input = dir.path().join("worklist.jsonl").display().to_string();
+    // A folder with a worklist stands for it.
     let batch = dir.path().join("batch").display().to_string();
-    let done = loupe(&["reports", &input, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
+    let done = loupe(&["reports", &out, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
     assert_eq!(scores["runs"][0]["truth"].as_array().unwrap().len(), 4, "{scores}");

@@ -149,7 +149,11 @@ fn a_server_that_dies_ends_with_75_and_the_same_command_goes_on() {
     assert_eq!(lines(), 12);
     let scores = |to: &Path| fs::read(to.join("scores.json")).unwrap();
     assert!(scores(&folder) == scores(&calm));
-    // A key that is refused needs somebody, so it is another code.
+    // A model that is not there and a key that is refused need somebody, so it is another code.
+    let elsewhere = model.replace("#m", "#other");
+    let out = run(&["ask", "Is it?", "--model", &elsewhere]);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("no model \"other\""), "{}", text(&out.stderr));
     let closed = Server::new(|_, _| refusal(401, "no"));
     let out = run(&[
         "eval",
@@ -166,7 +170,7 @@ fn a_server_that_dies_ends_with_75_and_the_same_command_goes_on() {
 }
 
 #[test]
-fn questions_second_looks_options_and_judges_take_an_address() {
+fn questions_rethink_options_and_judges_take_an_address() {
     let dir = tempfile::tempdir().unwrap();
     let data = set(dir.path());
     let server = Server::new(|_, request| match request.body["max_tokens"].as_u64() {

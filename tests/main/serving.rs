@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 struct Server {
@@ -144,4 +145,47 @@ fn what_would_be_open_or_is_taken_is_refused_before_the_model_is_loaded() {
     let out = loupe(&["serve", "--port", &port, "--model", "no such folder"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stderr).contains("--port 0"), "{}", text(&out.stderr));
+}
+
+/// The replies of a run in the order of its samples.
+fn replies(run: &Path) -> Vec<Value> {
+    let lines = fs::read_to_string(run.join("replies.jsonl")).unwrap();
+    let mut lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.sort_by_key(|line| line["item"].as_u64());
+    lines.into_iter().map(|mut line| line["outcome"]["reply"].take()).collect()
+}
+
+/// The client of `loupe eval` on the server of `loupe serve`: tokens and scores are those of the checkpoint itself.
+#[test]
+fn a_run_through_the_server_is_the_run_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let phantoms = dir.path().join("phantoms");
+    assert!(loupe(&["phantom", "--out", phantoms.to_str().unwrap(), "--studies", "2"]).status.success());
+    let data = format!("vqa-rad={}", phantoms.join("vqa-rad").display());
+    let server = Server::start();
+    let address = format!("http://{}/v1#phantom-vl", server.address);
+    for way in ["words", "options"] {
+        let [here, there] = [None, Some(address.as_str())].map(|model| {
+            let run = dir.path().join(format!("{way}-{}", model.is_some()));
+            let mut args = vec!["eval", "--data", &data, "--no-page", "--quiet", "--answer-by", way];
+            args.extend(["--max-new-tokens", "8", "--repetition-penalty", "1", "-o", run.to_str().unwrap()]);
+            args.extend(model.map(|model| ["--model", model]).into_iter().flatten());
+            let out = loupe(&args);
+            assert!(out.status.success(), "{}", text(&out.stderr));
+            run
+        });
+        let [own, served] = [&here, &there].map(|run| replies(run));
+        assert!(own.len() > 20, "{}", own.len());
+        for (own, served) in own.iter().zip(&served) {
+            assert_eq!((&own["text"], &own["token_ids"]), (&served["text"], &served["token_ids"]));
+            let Some(each) = own["options"]["each"].as_array() else { continue };
+            for (own, served) in each.iter().zip(served["options"]["each"].as_array().unwrap()) {
+                let [own, served] = [own, served].map(|option| option["probability"].as_f64().unwrap());
+                assert!((own - served).abs() < 1e-5, "{own} {served}");
+            }
+        }
+        let [own, served] = [&here, &there].map(|run| fs::read_to_string(run.join("scores.json")).unwrap());
+        // Probabilities differ in their last digits, as the company of an ask does.
+        assert!(way == "options" || own == served, "the scores differ");
+    }
 }

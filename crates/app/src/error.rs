@@ -161,7 +161,8 @@ impl AppError {
         match self.reason() {
             Self::Run(RunError::Busy { .. }) => true,
             Self::Run(RunError::Unreachable { passes, .. }) => *passes,
-            Self::Model(error) => error.retry() != Retry::Never,
+            // A key that is refused or a model that is not there waits for somebody.
+            Self::Model(error) => matches!(error.retry(), Retry::May | Retry::Away),
             Self::Rethink(RethinkError::NoReply { failure, .. }) => failure.retry == Retry::Away,
             // Of a device whose memory others hold.
             Self::Load(LoadError::Compute(_)) => true,

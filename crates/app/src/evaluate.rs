@@ -179,9 +179,9 @@ pub(crate) fn score(
     dir: &Path,
     listener: &dyn Listener,
 ) -> Result<Summary, AppError> {
-    let set = options.data.open()?;
-    let run = options.score.scorer()?.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?;
-    Ok(run.summary)
+    let (set, scorer) = (options.data.open()?, options.score.scorer()?);
+    let scored = |set: &dyn Dataset, loader: &dyn MediaLoader| scorer.score(dir, Some(set), loader, listener);
+    Ok(seen(set.as_ref(), &options.images, options.probe, options.seed, scored)?.summary)
 }
 
 /// Where the run goes.
@@ -402,14 +402,21 @@ pub struct RunTask<'a> {
 impl RunTask<'_> {
     /// Does something with the set and the loader as the model sees them, with a probe's other pictures.
     fn seen<T>(&self, work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T) -> T {
-        let plain = self.images.loader();
-        match self.probe {
-            Some(probe) => work(
-                &ProbedSet::new(self.set, probe, self.seed),
-                &ProbedLoader { of: &plain, probe, seed: self.seed },
-            ),
-            None => work(self.set, &plain),
-        }
+        seen(self.set, self.images, self.probe, self.seed, work)
+    }
+}
+
+fn seen<T>(
+    set: &dyn Dataset,
+    images: &ImageOptions,
+    probe: Option<Probe>,
+    seed: u64,
+    work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T,
+) -> T {
+    let plain = images.loader();
+    match probe {
+        Some(probe) => work(&ProbedSet::new(set, probe, seed), &ProbedLoader { of: &plain, probe, seed }),
+        None => work(set, &plain),
     }
 }
 

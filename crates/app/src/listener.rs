@@ -27,6 +27,7 @@ pub trait Listener: Sync {
     /// While this holds, [`Listener::go_on`] is asked often, so that a wish to end is best kept for it. Else nobody asks, and nothing is lost by
     /// ending at once.
     fn may_be_stopped(&self, _now: bool) {}
+
     /// Does somebody see the progress as it goes on? Where not, long work says in words how it goes.
     fn is_watched(&self) -> bool {
         false

@@ -9,4 +9,5 @@ pub(crate) mod replies;
 pub(crate) mod rethink;
 pub(crate) mod score;
 pub(crate) mod server;
+pub(crate) mod shard;
 pub(crate) mod table;

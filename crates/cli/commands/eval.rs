@@ -5,20 +5,20 @@ use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::rethink::{RethinkArgs, sensible_count};
 use crate::args::score::ScoreArgs;
+use crate::args::shard::ShardArgs;
 use crate::commands::score;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use loupe_app::evaluate::{
     AnswerWay, Draw, EvaluateOptions, Evaluation, ExampleOptions, Finished, Probe, Selection, Shard,
-    Simulated, TagValue, damaged_lines, evaluate, scheduled_shard,
+    Simulated, TagValue, damaged_lines, evaluate,
 };
 use loupe_app::open::DataOptions;
 use loupe_core::GenerationLimits;
 use loupe_core::words::counted;
 use serde_json::json;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Run a model on a dataset, score the replies and write a report.
 ///
@@ -96,15 +96,8 @@ pub(crate) struct Args {
     #[arg(long)]
     extend: bool,
 
-    /// Answer only part I of N, such as `2/4`: one of several machines that share a run. A picture's questions stay together. `auto` takes
-    /// the part from a Slurm array, a Slurm step, a Kubernetes indexed job or torchrun. The folder holds a shard until `loupe merge`
-    /// has joined all of them, and scores them.
-    #[arg(long, value_name = "I/N|auto")]
-    shard: Option<ShardChoice>,
-
-    /// Number of parts that `--shard auto` expects; needed where the scheduler does not say it (Kubernetes).
-    #[arg(long, value_name = "N", requires = "shard")]
-    shards: Option<usize>,
+    #[command(flatten)]
+    part: ShardArgs,
 
     /// Segment instead of answering: `--model` is a segmenter, and its prompts are made from the
     /// reference masks: `centre`, `inside` (a random place), `box` or `jittered-box`. Random ones follow
@@ -134,24 +127,6 @@ pub(crate) struct Args {
     images: ImageArgs,
 }
 
-/// Which part of a run.
-#[derive(Debug, Clone, Copy)]
-enum ShardChoice {
-    Auto,
-    Named(Shard),
-}
-
-impl FromStr for ShardChoice {
-    type Err = String;
-
-    fn from_str(words: &str) -> Result<Self, String> {
-        match words {
-            "auto" => Ok(Self::Auto),
-            words => Shard::parse(words).map(Self::Named).map_err(|e| e.to_string()),
-        }
-    }
-}
-
 fn simulated(name: &str) -> Result<Simulated, String> {
     let known = || Simulated::ALL.map(|(name, _)| name).join(", ");
     Simulated::by_name(name).ok_or_else(|| format!("expected one of {}", known()))
@@ -170,24 +145,7 @@ impl Args {
 
     /// Is a part of a run asked for?
     pub(crate) fn has_shard(&self) -> bool {
-        self.shard.is_some()
-    }
-
-    /// The part of the run, and where it was read.
-    fn shard(&self) -> Result<(Option<Shard>, Option<String>)> {
-        Ok(match self.shard {
-            None => (None, None),
-            Some(ShardChoice::Named(shard)) => match self.shards {
-                Some(count) if count != shard.count => {
-                    bail!("--shard {shard} and --shards {count} do not fit")
-                }
-                _ => (Some(shard), None),
-            },
-            Some(ShardChoice::Auto) => {
-                let found = scheduled_shard(&|name: &str| std::env::var(name).ok(), self.shards)?;
-                (Some(found.shard), Some(found.from))
-            }
-        })
+        self.part.is_given()
     }
 
     /// As a plain option; `shard` for a part of the run.
@@ -231,7 +189,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
-    let (shard, from) = args.shard()?;
+    let (shard, from) = args.part.shard()?;
     if let (Some(shard), Some(from)) = (shard, from) {
         out.say(&format!("shard {shard}, taken from {from}"));
     }

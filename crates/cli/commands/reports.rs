@@ -5,12 +5,13 @@ use crate::args::image::ImageArgs;
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::score::PageArgs;
+use crate::args::shard::ShardArgs;
 use crate::args::table::FormatName;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use loupe_app::evaluate::Selection;
+use loupe_app::evaluate::{Selection, Shard};
 use loupe_app::reports::score::{ReportScoreOptions, score};
 use loupe_app::reports::{
     ListedStudy, Listing, ReportFormat, ReportOptions, WorklistOptions, list, run as run_batch,
@@ -94,6 +95,9 @@ struct BatchArgs {
     extend: bool,
 
     #[command(flatten)]
+    part: ShardArgs,
+
+    #[command(flatten)]
     model: ModelArgs,
 
     #[command(flatten)]
@@ -164,15 +168,16 @@ fn format(name: &str) -> Result<ReportFormat, String> {
 }
 
 impl BatchArgs {
-    fn options(&self) -> Result<ReportOptions> {
+    fn options(&self, shard: Option<Shard>) -> Result<ReportOptions> {
         let Some(input) = self.input.clone() else { bail!("name a worklist or a DICOM folder") };
         Ok(ReportOptions {
             worklist: WorklistOptions { input, images: self.images.clone(), recipe: self.recipe.clone() },
             output: self.output.clone(),
             template: self.template.clone(),
-            selection: Selection { limit: self.limit, ids: self.ids.clone() },
+            selection: Selection { limit: self.limit, ids: self.ids.clone(), ..Selection::default() },
             retry_failed: self.retry_failed,
             extend: self.extend,
+            shard,
             limits: self.limits.limits()?,
             model: self.model.options(self.batch)?,
             images: self.reading.options(),
@@ -188,32 +193,57 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if let Some(ReportsCommand::Score(args)) = &args.command {
         return scored(args, out);
     }
-    let options = args.batch.options()?;
+    let (shard, from) = args.batch.part.shard()?;
+    if let (Some(shard), Some(from)) = (shard, from) {
+        out.say(&format!("shard {shard}, taken from {from}"));
+    }
+    let options = args.batch.options(shard)?;
     if args.batch.list {
         return listed(&list(&options)?, out);
     }
+    out.heed_signals()?;
     let done = run_batch(&options, out)?;
-    if done.finished.already > 0 {
+    let (finished, dir) = (&done.finished, done.dir.display());
+    if finished.already > 0 {
+        out.say(&format!("resumed: {} of {} studies were there already", finished.already, finished.total));
+    }
+    if finished.effort.replies > 0 {
+        let per_hour = 60.0 * finished.effort.samples_per_minute();
+        out.say(&format!("{}; {per_hour:.0} studies/h", finished.effort));
+    }
+    let Some(summary) = &done.summary else {
+        let here = finished.already + finished.answered + finished.failed;
+        if out.json {
+            out.document(&serde_json::json!({
+                "run": done.dir, "shard": shard.map(|s| s.to_string()), "studies": finished.total, "here": here,
+                "stopped": finished.stopped,
+            }))?;
+        }
+        if finished.stopped {
+            out.say(&format!(
+                "stopped: {here} of {} studies are in {dir}; the same command goes on",
+                finished.total
+            ));
+            return Ok(out.signal().map_or(Ended::WithFailures, Ended::Stopped));
+        }
         out.say(&format!(
-            "resumed: {} of {} studies were there already",
-            done.finished.already, done.finished.total
+            "this shard is done: {} in {dir}; `loupe merge` joins all shards, and the same command without --shard on the merged folder \
+             writes the reports",
+            counted(finished.total, "study")
         ));
-    }
-    if done.finished.effort.replies > 0 {
-        let per_hour = 60.0 * done.finished.effort.samples_per_minute();
-        out.say(&format!("{}; {per_hour:.0} studies/h", done.finished.effort));
-    }
+        return Ok(Ended::well_if(finished.failed == 0));
+    };
     if out.json {
-        out.document(&done.summary)?;
+        out.document(summary)?;
     } else {
-        out.line(&done.summary.line())?;
-        let table = done.summary.table();
+        out.line(&summary.line())?;
+        let table = summary.table();
         if !table.rows.is_empty() {
             out.text(&table.write(loupe_core::table::Format::Terminal))?;
         }
-        out.line(&format!("{}", done.dir.display()))?;
+        out.line(&dir.to_string())?;
     }
-    Ok(Ended::well_if(done.summary.failed + done.summary.waiting == 0))
+    Ok(Ended::well_if(summary.failed + summary.waiting == 0))
 }
 
 fn listed(listing: &Listing, out: &mut Printer) -> Result<Ended> {

@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
     /// Most requests at a time, those that wait included; further ones are told to come again (429).
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().requests)]
-    max_requests: usize,
+    queue: usize,
 
     /// Most connections at a time.
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().connections)]
@@ -78,10 +78,10 @@ pub(crate) struct Args {
 
 impl Args {
     fn options(&self) -> Result<ServeOptions> {
-        let token = match (&self.token_file, std::env::var(TOKEN)) {
+        let token = match (&self.token_file, std::env::var_os(TOKEN)) {
             (Some(file), _) => Some(Token::read(file)?),
-            (None, Ok(text)) => Some(Token::new(&text, TOKEN)?),
-            (None, Err(_)) => None,
+            (None, Some(text)) => Some(Token::new(&text.to_string_lossy(), TOKEN)?),
+            (None, None) => None,
         };
         let usual = ServeLimits::default();
         let timeout = Duration::from_secs(self.timeout);
@@ -91,7 +91,7 @@ impl Args {
             token,
             limits: ServeLimits {
                 connections: self.max_connections,
-                requests: self.max_requests,
+                requests: self.queue,
                 body_bytes: usize::try_from(megabytes(self.max_body))?,
                 pictures: self.max_pictures,
                 picture_bytes: megabytes(self.max_picture_memory),

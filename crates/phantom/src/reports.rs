@@ -136,7 +136,7 @@ mod tests {
     fn a_report_tells_its_facts() {
         let plan = Plan::held_out(3, Kind::CtChest, Wish::One(FindingKind::Nodule));
         let (before, after) = plan.follow_up(Change::Grew);
-        let (before, after) = (before.picture(64), after.picture(64));
+        let (before, after) = (before.picture(336), after.picture(336));
         let told = report(&after, Some((&before, Change::Grew)), &mut Rng::new(1, 2));
         let fact = told.facts.first().unwrap();
         assert_eq!((fact.finding, fact.change), ("nodule", Some("grew")));
@@ -147,9 +147,9 @@ mod tests {
         assert!(told.impression.ends_with("nodule, grew."), "{}", told.impression);
         let (before, after) = plan.follow_up(Change::Resolved);
         let told =
-            report(&after.picture(64), Some((&before.picture(64), Change::Resolved)), &mut Rng::new(1, 2));
+            report(&after.picture(336), Some((&before.picture(336), Change::Resolved)), &mut Rng::new(1, 2));
         assert!(told.impression.contains("has resolved") && told.facts.first().unwrap().size_mm.is_none());
-        let normal = Plan::held_out(4, Kind::CtChest, Wish::Normal).picture(64);
+        let normal = Plan::held_out(4, Kind::CtChest, Wish::Normal).picture(336);
         let told = report(&normal, None, &mut Rng::new(1, 2));
         assert_eq!((told.impression.as_str(), told.facts.len()), ("Normal study.", 0));
     }

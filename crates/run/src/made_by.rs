@@ -96,10 +96,6 @@ impl MadeBy {
             if let Some(part) = &mut made_by.shard {
                 part.whole = WholeSamples::default();
             }
-            // A server moves from one machine to another; what it is stands beside its address.
-            if let Provenance::Served { url, .. } = &mut made_by.model.from {
-                url.clear();
-            }
             if extend {
                 made_by.selection = Selection::default();
             }
@@ -123,9 +119,14 @@ impl MadeBy {
         (made_by.n, made_by.samples_sha256) = (0, String::new());
         made_by.model.name = String::new();
         made_by.dataset.citation = String::new();
-        if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
-            let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
-            checkpoint.device = kind;
+        match &mut made_by.model.from {
+            Provenance::Checkpoint(checkpoint) => {
+                let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
+                checkpoint.device = kind;
+            }
+            // A server moves from one machine to another; what it is stands beside its address.
+            Provenance::Served { url, .. } => url.clear(),
+            Provenance::Imported { .. } => {}
         }
         made_by
     }

@@ -175,6 +175,8 @@ impl OwnTemplate {
                 ("text", Value::from(c.text.as_str())),
             ])
         });
+        let tags: BTreeMap<String, Value> =
+            sample.tags.iter().map(|(tag, value)| (tag.clone(), Value::from(value.as_str()))).collect();
         let marked = |at: usize| Value::from(format!("{}{at}{}", MARKS[0], MARKS[1]));
         let mut values: BTreeMap<&str, Value> = BTreeMap::from([
             ("question", Value::from(sample.question.as_str())),
@@ -183,7 +185,7 @@ impl OwnTemplate {
             ("kind", Value::from(wanted.kind)),
             ("options", Value::from(wanted.options.as_str())),
             ("choices", choices.map(Value::from).collect()),
-            ("tags", sample.tags.iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str()))).collect()),
+            ("tags", Value::from(tags)),
         ]);
         if let Some(answer) = answer {
             values.insert("answer", Value::from(answer));
@@ -193,7 +195,7 @@ impl OwnTemplate {
             return Err("a text of the sample holds a character for private use".to_owned());
         }
         values.insert("pictures", pictures.map(marked).collect());
-        let context: Value = values.into_iter().collect();
+        let context = Value::from(values);
         let filled = || -> Result<String, Error> {
             let template = self.environment.get_template(FILE)?;
             if !self.has("user") {

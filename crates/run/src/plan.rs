@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[serde(untagged)]
 pub enum Template {
     /// Of questions.
-    Question(PromptTemplate),
+    Question(Box<PromptTemplate>),
     /// Of reports on studies.
     Report(ReportTemplate),
 }
@@ -42,7 +42,7 @@ impl Template {
 
 impl From<PromptTemplate> for Template {
     fn from(template: PromptTemplate) -> Self {
-        Self::Question(template)
+        Self::Question(Box::new(template))
     }
 }
 

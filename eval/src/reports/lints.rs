@@ -412,7 +412,7 @@ mod tests {
             "Increased interstitial markings.",
             "The knee is normal.",
         ] {
-            assert_eq!(kinds(silent), [], "{silent}");
+            assert!(!kinds(silent).contains(&Compares), "{silent}");
         }
         let study = Study { images: vec![StudyImage { view: None, prior: true }], ..Study::default() };
         assert!(lints(&WrittenReport::read("Unchanged nodule."), &study, Stop::EndOfTurn).is_empty());

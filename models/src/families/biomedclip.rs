@@ -32,7 +32,7 @@ pub const FAMILY: Family = Family {
     examples: &["microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"],
     layouts: "open_clip: open_clip_config.json with open_clip_pytorch_model.bin or safetensors, and tokenizer.json",
     licence: "MIT; the model card limits use to research",
-    parity: "timm's and transformers' own parts put together as open_clip 3.3 does, 3 shapes: vectors 1e-5, logits 5e-5",
+    parity: "open_clip 3.3 with timm 1.0, 3 shapes: vectors 1e-5, logits 5e-5",
     input: "the shorter side scaled to 224 (bicubic, Pillow) and the middle cut out; CLIP's mean and deviation; texts of at \
             most 256 tokens",
     architectures: &[],

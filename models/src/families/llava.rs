@@ -47,7 +47,7 @@ pub const FAMILY: Family = Family {
     ],
     layouts: "Hugging Face folders of transformers 4.x and 5, and the authors' own; with tokenizer.json or tokenizer.model",
     licence: "Apache-2.0 or the text model's; LLaVA-Med for research only",
-    parity: "transformers 5.24, 5 shapes, both layouts among them: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
+    parity: "transformers 5.24, 7 shapes, 4 in the authors' layout: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
     input: "put into a square of the mean colour where the configuration says so (image_aspect_ratio, do_pad), then 336 × \
             336 (bicubic), what is left over at the longer side cut off; CLIP's mean and deviation; 576 tokens a picture",
     architectures: &[

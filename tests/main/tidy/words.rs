@@ -24,7 +24,7 @@ const NAMES: &[(&str, &str)] = &[
 ];
 
 /// Names of the standard library and of others.
-const THEIRS: &[&str] = &["size_hint", "value_hint", "ValueHint"];
+const THEIRS: &[&str] = &["SizeHint", "size_hint", "value_hint", "ValueHint"];
 
 /// `HTTPServer2Name` and `server_name` as lower-case words.
 fn parts(name: &str) -> BTreeSet<String> {

@@ -4,12 +4,12 @@ use super::source::headers;
 use crate::error::AppError;
 use loupe_core::geometry::Map2;
 use loupe_core::{
-    DecodeLimits, Finding, LabelledMasks, MediaError, MediaLoader, MediaRef, MediaSource, Origin,
+    DecodeLimits, Finding, LabelledMasks, MediaError, MediaLoader, MediaRef, MediaSource, Origin, Plane,
 };
 use loupe_preprocess::Loader;
 use loupe_report::dicom::{Author, SourceFile, SourceStudy};
 use loupe_report::exports::{Export, ExportError, ExportImage, ExportOptions, Exported, ImageFinding, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// An image that was looked at.
@@ -24,10 +24,17 @@ pub(super) struct LookedAtImage {
     stored: Option<(String, Vec<String>)>,
 }
 
+/// What tells images apart: path or name, frame, slice, plane, size.
+type ImageKey = (PathBuf, Option<usize>, Option<usize>, Option<&'static str>, [usize; 2]);
+
 /// Everything that was looked at, and what was found.
 #[derive(Default)]
 pub(super) struct LookedAt {
     images: Vec<LookedAtImage>,
+    /// The number of each image.
+    numbers: BTreeMap<ImageKey, usize>,
+    /// Names that are taken.
+    names: BTreeSet<String>,
     /// Findings with the number of their image.
     found: Vec<(usize, Finding)>,
     /// What the set says, likewise.
@@ -49,6 +56,7 @@ pub(super) struct Part {
     /// Where its files go, from the folder that was asked for on.
     pub(super) folder: PathBuf,
     study: Option<String>,
+    /// Numbers of its images, rising.
     images: Vec<usize>,
 }
 
@@ -65,21 +73,22 @@ impl LookedAt {
 
     /// The number of the image that a picture with this origin shows a part of; it is entered when it is new.
     pub(super) fn image(&mut self, origin: &Origin, name: String, media: MediaRef, loader: &Loader) -> usize {
-        let same = |i: &LookedAtImage| {
-            let view = |o: &Origin| (o.frame, o.slice, o.plane, o.source_size);
-            let bytes = matches!(media.source, MediaSource::Bytes(_));
-            i.media.source == media.source && view(&i.origin) == view(origin) && (!bytes || i.name == name)
+        let place = match &media.source {
+            MediaSource::File(path) | MediaSource::Folder(path) => path.clone(),
+            MediaSource::Bytes(_) => PathBuf::from(&name),
         };
-        if let Some(at) = self.images.iter().position(same) {
-            return at;
+        let plane = origin.plane.map(Plane::name);
+        let key = (place, origin.frame, origin.slice, plane, origin.source_size);
+        if let Some(at) = self.numbers.get(&key) {
+            return *at;
         }
         let mut own = name.clone();
-        for n in 2.. {
-            if self.images.iter().all(|i| i.name != own) {
-                break;
-            }
+        let mut n = 1;
+        while !self.names.insert(own.clone()) {
+            n += 1;
             own = format!("{name} ({n})");
         }
+        self.numbers.insert(key, self.images.len());
         let stored = self.stored(&media, loader);
         let origin = Origin { source_from_self: Map2::identity(), ..origin.clone() };
         self.images.push(LookedAtImage { name: own, origin, media, stored });
@@ -223,7 +232,7 @@ impl LookedAt {
 
     /// Those of `all` that lie on images of the part, under the images' names.
     fn named<'a>(&'a self, part: &Part, all: &'a [(usize, Finding)]) -> Vec<ImageFinding<'a>> {
-        let own = all.iter().filter(|(image, _)| part.images.contains(image));
+        let own = all.iter().filter(|(image, _)| part.images.binary_search(image).is_ok());
         own.filter_map(|(image, finding)| {
             Some(ImageFinding { image: &self.images.get(*image)?.name, finding })
         })

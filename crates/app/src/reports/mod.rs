@@ -14,7 +14,7 @@ use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
 use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, VisionLanguageModel};
 use loupe_run::report_prompt::{ReportAnswerer, ReportTemplate, report_template};
-use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting};
+use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting, Shard};
 use recipe::RecipeLoader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ pub struct ReportOptions {
     pub retry_failed: bool,
     /// On resume, ask studies too that were added behind those that were there.
     pub extend: bool,
+    /// Only this part of the batch; reports are written once all are merged.
+    pub shard: Option<Shard>,
     /// Bounds of each reply.
     pub limits: GenerationLimits,
     /// The model.
@@ -60,8 +62,8 @@ pub struct ReportsDone {
     pub dir: PathBuf,
     /// How it ended.
     pub finished: Finished,
-    /// What was written.
-    pub summary: ReportsSummary,
+    /// What was written; nothing where the batch was stopped, or is a shard.
+    pub summary: Option<ReportsSummary>,
 }
 
 /// A template by its name, or from a file.
@@ -102,22 +104,11 @@ pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDo
             "{left_out} files are no image to report on (skipped.jsonl, or --list, has their reasons)"
         ));
     }
-    let mut model = options.model.open()?;
-    run_with(options, &template, &worklist, model.as_mut(), listener)
-}
-
-/// The same with a model that is open.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_model(
-    options: &ReportOptions,
-    model: &mut dyn VisionLanguageModel,
-    listener: &dyn Listener,
-) -> Result<ReportsDone, AppError> {
-    let template = template(&options.template)?;
-    let worklist = options.worklist.open(&options.images)?;
-    run_with(options, &template, &worklist, model, listener)
+    listener.begin(0);
+    listener.note("loading the model");
+    let model = options.model.open();
+    listener.end();
+    run_with(options, &template, &worklist, model?.as_mut(), listener)
 }
 
 fn run_with(
@@ -141,6 +132,7 @@ fn run_with(
     plan.selection = options.selection.clone();
     plan.retry_failed = options.retry_failed;
     plan.extend = options.extend;
+    plan.shard = options.shard;
     plan.hide_names = options.page.is_some_and(|page| page.hide_names);
     plan.picture_bytes = options.images.limits.max_memory_bytes / 4;
     plan.image_limits = Some(options.images.limits);
@@ -160,9 +152,13 @@ fn run_with(
     };
     let mut answerer = ReportAnswerer { model, template: template.clone() };
     let mut progress = ReportProgress::new(listener);
-    let finished = loupe_run::run(&dir, &plan, set, &mut answerer, loader, &mut progress)
-        .step(|| format!("the reports in {} could not be written", dir.display()))?;
+    let finished = loupe_run::run(&dir, &plan, set, &mut answerer, loader, &mut progress);
+    listener.may_be_stopped(false);
     listener.end();
+    let finished = finished.step(|| format!("the reports in {} could not be written", dir.display()))?;
+    if finished.stopped || options.shard.is_some() {
+        return Ok(ReportsDone { dir, finished, summary: None });
+    }
     let written = output::Written {
         dir: &dir,
         formats: &options.formats,
@@ -171,7 +167,7 @@ fn run_with(
         worklist: Some(worklist),
         loader,
     };
-    let summary = output::write_reports(&written)?;
+    let summary = Some(output::write_reports(&written)?);
     Ok(ReportsDone { dir, finished, summary })
 }
 

@@ -114,6 +114,7 @@ impl WorklistOptions {
             let set = DataOptions::parse(&self.input, None)?.open()?;
             return Ok(Worklist { set, kind: WorklistKind::Dataset, file: path, left_out: Vec::new() });
         }
+        let path = own_worklist(&path).unwrap_or(path);
         let named = || format!("the worklist {} could not be opened", path.display());
         let kind = kind_of(&path).step(named)?;
         if self.images.is_some() && kind == WorklistKind::Dicom {
@@ -137,6 +138,12 @@ impl WorklistOptions {
         };
         Ok(Worklist { set, kind, file: path, left_out })
     }
+}
+
+/// The file `worklist.*` of a folder that has one.
+fn own_worklist(folder: &Path) -> Option<PathBuf> {
+    let named = ["jsonl", "json", "csv", "tsv"].map(|ending| folder.join(format!("worklist.{ending}")));
+    named.into_iter().find(|file| file.is_file())
 }
 
 /// What the path holds, by its ending, and for JSON by how it begins.

@@ -114,7 +114,8 @@ pub fn results(lines: &[ResultLine]) -> Table {
     table.rows = lines
         .iter()
         .map(|l| {
-            let words = [&l.model, l.base.as_deref().unwrap_or_default(), &l.set, &l.split, &l.template];
+            let base = l.base.as_deref().unwrap_or_default();
+            let words = [l.model.as_str(), base, &l.set, &l.split, &l.template];
             let counts = [l.n, l.unparsed, l.unscored, l.failed, l.unreadable, l.missing];
             let mut row: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
             row.push(l.seed.to_string());
@@ -139,7 +140,7 @@ pub fn pivot(lines: &[ResultLine]) -> Table {
         if !rows.contains(&row) {
             rows.push(row);
         }
-        cells.entry((row, &line.set)).or_insert(line);
+        cells.entry((row, line.set.as_str())).or_insert(line);
     }
     let mut table = Table::new("models by sets", &[&["model", "template", "seed"][..], &sets].concat());
     for row in rows {

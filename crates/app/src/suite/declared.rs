@@ -1,6 +1,7 @@
 //! A suite as its file declares it.
 
 use crate::error::{AppError, InStep};
+use crate::served::is_address;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_run::TagValue;
 use serde::Deserialize;
@@ -50,6 +51,12 @@ pub struct SuiteModel {
     /// Folder of its checkpoint; the built-in model when not given.
     #[serde(default)]
     pub folder: Option<PathBuf>,
+    /// Address of a served model (`http://HOST:PORT/v1#NAME`), in place of a folder.
+    #[serde(default)]
+    pub served: Option<String>,
+    /// Environment variable with the key of its server.
+    #[serde(default)]
+    pub key_env: Option<String>,
     /// Folder of a LoRA adapter.
     #[serde(default)]
     pub adapter: Option<PathBuf>,
@@ -125,7 +132,8 @@ impl Suite {
         suite.check().map_err(|why| AppError::input(format!("{}: {why}", file.display())))?;
         let beside = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let stem = file.file_stem().unwrap_or(file.as_os_str());
-        suite.output = Some(beside.join(suite.output.unwrap_or_else(|| Path::new("runs").join(stem))));
+        let output = suite.output.take().unwrap_or_else(|| Path::new("runs").join(stem));
+        suite.output = Some(beside.join(output));
         for model in &mut suite.models {
             for path in [&mut model.folder, &mut model.adapter].into_iter().flatten() {
                 *path = beside.join(&*path);
@@ -160,6 +168,22 @@ impl Suite {
                 && (base == &model.name || self.models.iter().all(|m| m.name != *base))
             {
                 return Err(format!("models, {}: base {base:?} is no other model of the suite", model.name));
+            }
+            if let Some(address) = &model.served {
+                if model.folder.is_some() || model.adapter.is_some() {
+                    return Err(format!(
+                        "models, {}: a served model has no folder and no adapter here",
+                        model.name
+                    ));
+                }
+                if !is_address(Path::new(address)) {
+                    return Err(format!(
+                        "models, {}: served is an address such as http://localhost:8000/v1#NAME",
+                        model.name
+                    ));
+                }
+            } else if model.key_env.is_some() {
+                return Err(format!("models, {}: key_env is about a served model", model.name));
             }
         }
         for set in &self.sets {
@@ -225,6 +249,8 @@ mod tests {
         assert!(why("name = \"b\"", "name = \"a\"").contains("there twice"));
         assert!(why("name = \"rad\"", "name = \"../rad\"").contains("../rad"));
         assert!(why("data = \"vqa-rad=", "data = \"vqa-rad:").contains("SET=DIR"));
+        assert!(why("base = \"a\"", "served = \"localhost:8000\"").contains("an address such as"));
+        assert!(why("folder = \"a\"", "folder = \"a\"\nserved = \"http://x/v1#y\"").contains("no folder"));
         assert!(why("folder", "fodler").contains("fodler"));
         assert!(why("[[sets]]", "[[sets]]\nwhere = [\"organ\"]").contains("tag=value"));
         assert!(read(&format!("seeds = [1, 1]\n{SOUND}")).unwrap_err().contains("seeds"));

@@ -38,11 +38,12 @@ pub struct SuiteResults {
 /// Makes, or goes on with, every run of the suite and writes its tables. A run that cannot be made is named, and the others go on.
 ///
 /// # Errors
-/// When something is wrong that shows before the first model is loaded, or the tables cannot be written.
+/// When something is wrong that shows before the first model is loaded, no run at all could be made, or the tables cannot be written.
 pub fn run_suite(options: &SuiteOptions, listener: &dyn Listener) -> Result<SuiteResults, AppError> {
     let planned = options.check()?;
     let mut out = SuiteResults::default();
     let mut done: Vec<&Planned> = Vec::new();
+    let mut first_error: Option<AppError> = None;
     for runs in planned.chunk_by(|a, b| a.model == b.model) {
         let Some(first) = runs.first() else { continue };
         let mut model = match OpenRespondent::open(&first.options) {
@@ -51,6 +52,7 @@ pub fn run_suite(options: &SuiteOptions, listener: &dyn Listener) -> Result<Suit
                 let why = error.in_one_line();
                 listener.say(&format!("{}: {why}", first.model));
                 out.not_run.extend(runs.iter().map(|run| (run.name(), why.clone())));
+                first_error.get_or_insert(error);
                 continue;
             }
         };
@@ -74,9 +76,14 @@ pub fn run_suite(options: &SuiteOptions, listener: &dyn Listener) -> Result<Suit
                     let why = error.in_one_line();
                     listener.say(&format!("{}: {why}", run.name()));
                     out.not_run.push((run.name(), why));
+                    first_error.get_or_insert(error);
                 }
             }
         }
+    }
+    // Whether trying again can help is in the error.
+    if let (true, Some(error)) = (done.is_empty(), first_error) {
+        return Err(error);
     }
     for run in &done {
         let same = |other: &&&Planned| {

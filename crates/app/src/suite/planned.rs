@@ -2,10 +2,10 @@
 
 use super::declared::{Suite, SuiteModel, SuiteSet, SuiteTemplate};
 use crate::error::AppError;
-use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection};
+use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection, TagValue};
 use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
 use crate::score::ScoreOptions;
-use crate::served::ServerOptions;
+use crate::served::{Secret, ServerOptions, is_address};
 use loupe_core::{GenerationLimits, Sampling};
 use std::path::{Path, PathBuf};
 
@@ -86,11 +86,12 @@ impl SuiteOptions {
         seed: u64,
     ) -> Result<Planned, AppError> {
         let suite = &self.suite;
-        let tags = set.tags.iter().map(|words| words.parse()).collect::<Result<_, String>>();
+        let tags = set.tags.iter().map(|words| words.parse()).collect::<Result<Vec<TagValue>, String>>();
         let sampling = match suite.temperature > 0.0 {
             true => Sampling::Random { temperature: suite.temperature, top_k: 0, top_p: 1.0, seed },
             false => Sampling::Greedy,
         };
+        let key = model.key_env.as_deref().map(Secret::from_variable).transpose()?;
         let usual = GenerationLimits::default();
         let mut profiles = suite.profiles.clone();
         profiles.extend(set.profiles.iter().filter(|p| !suite.profiles.contains(p)).cloned());
@@ -120,8 +121,8 @@ impl SuiteOptions {
                 ..usual
             },
             model: ModelOptions {
-                folder: model.folder.clone(),
-                server: ServerOptions::default(),
+                folder: model.served.as_ref().map(PathBuf::from).or_else(|| model.folder.clone()),
+                server: ServerOptions { key, ..ServerOptions::default() },
                 load: LoadOptions { adapter: model.adapter.clone(), ..self.load.clone() },
             },
             way: AnswerWay::Direct,
@@ -152,7 +153,9 @@ impl SuiteOptions {
         let planned = self.planned()?;
         let mut wrong: Vec<String> = Vec::new();
         for one in &planned {
-            if let Some(folder) = one.options.model.folder.as_deref().filter(|f| !f.is_dir()) {
+            if let Some(folder) =
+                one.options.model.folder.as_deref().filter(|f| !is_address(f) && !f.is_dir())
+            {
                 wrong.push(format!("model {}: {} is no folder", one.model, folder.display()));
             }
             // Sets and templates are the same for every model.

@@ -9,7 +9,7 @@ use loupe_app::open::{DataOptions, ImageOptions, ModelOptions};
 use loupe_app::rethink::RethinkSetup;
 use loupe_app::score::{ScoreOptions, Summary};
 use loupe_core::mask::LabelVolume;
-use loupe_core::{Dataset, ModelError};
+use loupe_core::{CheckpointRecord, Dataset, ModelError, ModelInfo, Provenance};
 use loupe_preprocess::nifti::{label_bytes, volume_bytes};
 use loupe_run::{Plan, ReplyLine, RunFolder};
 use loupe_testing::{PromptShapes, Script, bmp, put, reply, script_info};
@@ -399,7 +399,8 @@ fn the_built_in_model_says_what_it_is_unless_it_sees_phantoms() {
     loupe_app::phantom::write(&phantoms, 3, 1).unwrap();
     std::fs::create_dir_all(&own).unwrap();
     let model = ModelOptions::default();
-    let info = script_info("phantom-vl");
+    let from = Provenance::Checkpoint(CheckpointRecord::default());
+    let info = ModelInfo { from, ..script_info("phantom-vl") };
     let inside = phantoms.join("vqa-rad/images");
     assert_eq!(model.note(&info, [phantoms.as_path(), inside.as_path()]), None);
     let note = model.note(&info, [phantoms.as_path(), own.as_path()]).unwrap();

@@ -25,7 +25,7 @@ pub fn write_reports(dir: &Path, seed: u64, studies: usize) -> Result<usize, Pha
     for i in 0..studies {
         let plan = plan(i, seed, 5);
         let mut rng = Rng::new(seed ^ i as u64, 61);
-        let change = (i % 3 != 0).then(|| rng.pick(&Change::ALL).copied()).flatten();
+        let change = (!i.is_multiple_of(3)).then(|| rng.pick(&Change::ALL).copied()).flatten();
         let (before, now) = match change {
             Some(change) => {
                 let (before, now) = plan.follow_up(change);

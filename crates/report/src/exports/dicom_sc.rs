@@ -37,6 +37,8 @@ fn write(export: &Export<'_>) -> Result<Exported, ExportError> {
         let mut data = begin(file, &KIND, export.author);
         data.put_text(tags::INSTANCE_NUMBER, &(out.files.len() + 1).to_string());
         data.put_text(tags::CONVERSION_TYPE, "WSD");
+        // Required of a series whose part of the body may be one of a pair; empty says that it is not known.
+        data.put_text(tags::LATERALITY, &file.data.text(tags::LATERALITY).unwrap_or_default());
         data.put_text(tags::IMAGE_TYPE, "DERIVED\\SECONDARY");
         data.put_text(tags::DERIVATION_DESCRIPTION, "Findings of a model drawn on the image; not verified");
         data.put_text(tags::PATIENT_ORIENTATION, "");

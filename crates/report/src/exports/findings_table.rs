@@ -146,6 +146,8 @@ pub fn columns(export: &Export<'_>) -> Result<Columns, ExportError> {
         ("width_mm", numbers(rows, |r| Some(r.side(0, 2)? * r.spacing()?[0]))),
         ("height_mm", numbers(rows, |r| Some(r.side(1, 3)? * r.spacing()?[1]))),
         ("area_mm2", numbers(rows, area_mm2)),
+        ("longest_px", numbers(rows, |r| r.mask.as_ref().map(|m| m.longest_px))),
+        ("longest_mm", numbers(rows, |r| r.mask.as_ref().and_then(|m| m.longest_mm))),
         ("mm_note", text(rows, note)),
         ("centre_x_lps_mm", numbers(rows, |r| r.centre_lps().map(|c| c[0]))),
         ("centre_y_lps_mm", numbers(rows, |r| r.centre_lps().map(|c| c[1]))),

@@ -75,3 +75,23 @@ pub fn report_template(name: &str) -> Result<ReportTemplate, String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_file_is_a_template_and_every_template_a_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report_prompt/published");
+        let names =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<String> = names.collect();
+        files.sort();
+        let mut known: Vec<String> =
+            REPORT_TEMPLATES.iter().map(|template| format!("{}.jinja", template.name)).collect();
+        known.sort();
+        assert_eq!(files, known);
+    }
+}

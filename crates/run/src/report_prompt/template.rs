@@ -250,7 +250,7 @@ fn missing(text: &str, values: &Values, error: &Error) -> String {
     let lacking = |name: &&&str| words.contains(*name) && !values.has(name);
     let lacking: Vec<&str> = NAMES.iter().filter(lacking).copied().filter(|name| *name != "refuse").collect();
     match lacking.as_slice() {
-        [] => format!("it writes a value that the study does not have{}", words_of(error)),
+        [] => format!("it writes a value that the study does not have: {}", words_of(error)),
         names => format!("it writes {}, which the study does not have", names.join(" and ")),
     }
 }
@@ -324,7 +324,7 @@ impl Values {
 
     fn context(&self) -> Value {
         let texts = self.texts.iter().map(|(name, text)| (*name, Value::from(text.as_str())));
-        texts.chain(self.others.iter().map(|(name, value)| (*name, value.clone()))).collect()
+        Value::from_pairs(texts.chain(self.others.iter().map(|(name, value)| (*name, value.clone()))))
     }
 }
 
