@@ -42,7 +42,8 @@ class Viewer {
 
   // Another series in the same place.
   show(series, marks = []) {
-    Object.assign(this, { series, marked: marks, at: 0, unpacked: new Map(), measures: [], tool: "window", visible: true, magnified: false, picked: null, hand: null, cross: null, pending: null, fitted: true, whole: 1, zoomed: 1 });
+    Object.assign(this, { series, marked: marks, at: 0, unpacked: new Map(), measures: [], visible: true, magnified: false, picked: null, hand: null, cross: null, pending: null, fitted: true, whole: 1, zoomed: 1 });
+    this.tool = this.rest;
     // Height of a pixel over its width, so that circles are round.
     this.aspect = series.spacing ? series.spacing[1] / series.spacing[0] : 1;
     Object.assign(this.bitmap, { width: series.width, height: series.height });
@@ -60,6 +61,8 @@ class Viewer {
   given() { return this.series.window; }
   full() { const [low, high] = this.series.range; return { centre: (low + high) / 2, width: Math.max(high - low, Number.MIN_VALUE), function: "linear_exact" }; }
   get grey() { return this.series.channels === 1; }
+  // What dragging does when no tool is chosen.
+  get rest() { return this.grey && this.series.window ? "window" : "pan"; }
 
   toolbar() {
     const press = (name, key, on, act) => el("button", { type: "button", "aria-pressed": String(on), title: `${name} (${key})`, onclick: () => { act(); this.stage.focus(); } }, name);
@@ -205,7 +208,7 @@ class Viewer {
   }
 
   use(tool) {
-    this.tool = this.options.tools.includes(tool) || tool === "window" ? tool : this.tool;
+    this.tool = tool === "window" || !this.options.tools.includes(tool) ? this.rest : tool;
     [this.pending, this.hand] = [null, null];
     const aimed = ["measure", "box", "point"].includes(this.tool);
     this.cross = aimed ? [...this.within(this.centre)] : null;
@@ -459,7 +462,7 @@ class Viewer {
       this.draw();
       return true;
     }
-    if (arrow && (e.shiftKey || this.tool === "pan")) { this.pan(arrow[0] * 40, arrow[1] * 40); return true; }
+    if (arrow && (e.shiftKey || (this.tool === "pan" && this.slices === 1))) { this.pan(arrow[0] * 40, arrow[1] * 40); return true; }
     const range = Math.max(this.series.range[1] - this.series.range[0], Number.MIN_VALUE);
     const step = Math.max(this.shown.width, range / 100) / 20, shift = (centre, width) => this.window({ ...this.shown, centre: this.shown.centre + centre, width: this.shown.width + width, function: this.shown.function === "sigmoid" ? "linear" : this.shown.function });
     const scroll = (n) => this.go(this.at + n);
@@ -473,7 +476,7 @@ class Viewer {
       Delete: () => { this.measures = this.measures.filter((m) => m.slice !== this.at); this.draw(); },
     }[e.key] ?? Object.entries(TOOLS).filter(([t, [key]]) => key === e.key && this.options.tools.includes(t)).map(([t]) => () => this.use(t))[0];
     if (e.key === "Enter" && this.cross) { this.set(this.cross, this.pending !== null); return true; }
-    if (!act || (e.key === "Escape" && this.tool === "window")) return false;
+    if (!act || (e.key === "Escape" && this.tool === this.rest)) return false;
     act();
     return true;
   }
