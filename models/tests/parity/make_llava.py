@@ -7,7 +7,7 @@ with a conversation are stored as checkpoints of the authors' code are: its conf
 pictures tokenised one run at a time, pictures padded and resized by Pillow; the network is the same. There pictures have
 no token, and 0 stands for it.
 """
-import hashlib, json, pathlib
+import functools, hashlib, json, pathlib
 import numpy as np
 import torch
 from PIL import Image
@@ -65,6 +65,10 @@ TOKENIZERS = {
 ENDS = {"hf": "</s>", "mistral": "</s>", "llama_3": "<|eot_id|>", "qwen": "<|endoftext|>"}
 
 
+# Trainers break ties as they please, and every case is read with one tokenizer.
+trained = functools.cache(lambda tokens: TOKENIZERS[tokens][0](TOKENIZERS[tokens][1]))
+
+
 def mistral_instruct(system, turns):
     out = ""
     for n, (role, words) in enumerate(turns):
@@ -105,8 +109,7 @@ def padded(image, mean):
 
 def case(name, kind, text, vision, asks, write=None, processor=None, pad=False, beside=None, tower=None, **more):
     tokens, text_kind = kind
-    make, specials = TOKENIZERS[tokens]
-    backend = make(specials)
+    specials, backend = TOKENIZERS[tokens][1], trained(tokens)
     tok = tf.PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=TEMPLATE, eos_token=ENDS[tokens],
                                      bos_token="<s>" if "<s>" in specials else None, pad_token=specials[0])
     token = 0 if write else tok.convert_tokens_to_ids("<image>")
