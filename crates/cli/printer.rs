@@ -196,6 +196,17 @@ pub(crate) fn columns() -> Option<usize> {
     given.filter(|n| *n > 0).or_else(of_stdout)
 }
 
+/// Work of so many parts.
+const COUNTED: &str = "{spinner} {bar:30} {pos}/{len}  {elapsed} gone, {eta} left  {msg}";
+/// Work of nobody knows how many.
+const UNCOUNTED: &str = "{spinner} {msg} {elapsed}";
+
+fn styled(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
 /// Progress as a bar on stderr; as a line a minute where stderr is no terminal.
 impl Listener for Printer {
     fn say(&self, words: &str) {
@@ -212,13 +223,7 @@ impl Listener for Printer {
         if self.quiet || !on_terminal {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let template = match parts {
-            0 => "{spinner} {msg} {elapsed}",
-            _ => "{spinner} {bar:30} {pos}/{len}  {elapsed} gone, {eta} left  {msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        styled(&bar, if parts == 0 { UNCOUNTED } else { COUNTED });
         // The first replies of a large model take minutes; that it moves says that it works.
         bar.enable_steady_tick(Duration::from_millis(200));
         let lines = (!self.quiet && !on_terminal).then(|| Minutes::of(&bar));
@@ -234,6 +239,10 @@ impl Listener for Printer {
 
     fn advance(&self, of: u64) {
         if let Some(Underway { bar, .. }) = &*self.underway() {
+            // Nobody knew how many when it began.
+            if bar.length() == Some(0) {
+                styled(bar, COUNTED);
+            }
             bar.set_length(of);
             bar.inc(1);
         }

@@ -227,7 +227,7 @@ fn several_replies_a_sample_and_metrics_and_a_leaderboard() {
     let page = dir.path().join("sides.html");
     let out = loupe(&["compare", path(&a), path(&b), "--format", "markdown", "--page", path(&page)]);
     assert!(out.status.success(), "{}", said(&out));
-    assert!(fs::read_to_string(&page).unwrap().contains("\"right\":\"only "));
+    assert!(fs::read_to_string(&page).unwrap().contains("\"right\":\"only good\""));
 }
 
 #[test]

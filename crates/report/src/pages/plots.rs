@@ -291,7 +291,7 @@ fn risk_coverage(of: &CalibrationSummary) -> Plot {
     let points: Vec<(f64, f64)> =
         of.selective.iter().map(|(coverage, right)| (*coverage, 1.0 - right)).collect();
     let most = points.iter().map(|p| p.1).fold(0.0, f64::max);
-    let end = [0.05, 0.1, 0.25, 0.5, 1.0].into_iter().find(|end| *end >= most).unwrap_or(1.0);
+    let end = [0.04, 0.08, 0.2, 0.4, 0.6, 0.8, 1.0].into_iter().find(|end| *end >= most).unwrap_or(1.0);
     let mut table = Table::new("risk and coverage", &["answered %", "wrong %"]);
     table.rows = points.iter().map(|(coverage, risk)| vec![percent(*coverage), percent(*risk)]).collect();
     let auroc = of.auroc.map(|v| format!(" AUROC of the confidence {v:.4}.")).unwrap_or_default();

@@ -1,13 +1,13 @@
 //! Values with their intervals, a row each.
 
-use super::draw::{Drawing, shortened, text, tick};
+use super::draw::{Drawing, round_end, shortened, text, tick};
 use crate::pages::kit::html::escaped;
 use std::fmt::Write;
 
 const ROW: f64 = 20.0;
-const NAMES: f64 = 200.0;
+const NAMES: f64 = 216.0;
 const WIDTH: f64 = 250.0;
-const WORDS: f64 = 120.0;
+const WORDS: f64 = 156.0;
 /// Characters that have room for a name.
 const NAME: usize = 31;
 
@@ -66,8 +66,23 @@ fn range(rows: &[ForestRow], axis: &ForestAxis) -> [f64; 2] {
     let [low, high] = all.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
     match low.is_finite() {
         false => [0.0, 1.0],
-        true if low < high => [low - 0.04 * (high - low), high + 0.04 * (high - low)],
+        true if low < high => quarters(low, high),
         true => [low - 0.5, high + 0.5],
+    }
+}
+
+/// The ends of four round steps that hold all of it.
+fn quarters(low: f64, high: f64) -> [f64; 2] {
+    let mut step = round_end((high - low) / 4.0);
+    loop {
+        let start = (low / step).floor() * step;
+        if start + 4.0 * step >= high {
+            return [start, start + 4.0 * step];
+        }
+        if !step.is_finite() {
+            return [low, high];
+        }
+        step = round_end(1.01 * step);
     }
 }
 
