@@ -208,11 +208,7 @@ impl Client {
             OptionRoute::FirstToken,
         ];
         let mut tried = Err(Trouble::Server(EndpointError::NoContent, None));
-        let mut known_to_lack = false;
         for next in routes {
-            if known_to_lack && next != OptionRoute::FirstToken {
-                continue;
-            }
             self.requests.fetch_add(u64::from(next != routes[0]), Ordering::Relaxed);
             tried = self.by_route(next, ask, shown, offered, wanted);
             match &tried {
@@ -273,16 +269,6 @@ fn is_not_offered(error: &EndpointError) -> bool {
             matches!(status, 400 | 404 | 405 | 422)
         }
         EndpointError::Busy(501) | EndpointError::NoContent => true,
-        _ => false,
-    }
-}
-
-/// Does the server take such requests, and not this one?
-fn is_about_request(error: &EndpointError) -> bool {
-    match error {
-        EndpointError::Refused(status) | EndpointError::RefusedBecause { status, .. } => {
-            matches!(status, 400 | 422)
-        }
         _ => false,
     }
 }
