@@ -116,7 +116,7 @@ fn a_batch_from_a_worklist_to_every_format() {
         "--quiet",
     ]);
     assert!(
-        table.status.success() && text(&table.stdout).contains("clean\\_report\\_iu"),
+        table.status.success() && text(&table.stdout).contains("clean_report_iu"),
         "{}",
         text(&table.stdout)
     );

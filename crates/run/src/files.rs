@@ -3,7 +3,7 @@
 use crate::error::RunError;
 use loupe_core::files::write_whole;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, ErrorKind};
 use std::path::Path;
 
 pub(crate) const RUN: &str = "run.json";
@@ -22,6 +22,20 @@ pub fn replace(
     write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> Result<(), RunError> {
     write_whole(&dir.join(name), write).map_err(|source| write_error(dir, name, source))
+}
+
+/// Removes what a kill left of files that were being written, under the names that `write_whole` gives them. The caller holds the
+/// folder's lock.
+pub(crate) fn remove_unfinished(dir: &Path) -> Result<(), RunError> {
+    for name in [RUN, SAMPLES, REPLIES] {
+        match std::fs::remove_file(dir.join(format!(".{name}.part"))) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(write_error(dir, name, source));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn write_error(dir: &Path, file: &'static str, source: std::io::Error) -> RunError {

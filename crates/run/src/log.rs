@@ -1,7 +1,7 @@
 //! The file of replies as it is written: a line at a time, each synced.
 
 use crate::error::RunError;
-use crate::files::{PROBE, REPLIES, write_error};
+use crate::files::{PROBE, REPLIES, remove_unfinished, write_error};
 use crate::folder::ReplyLine;
 use crate::seal::sealed;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -26,6 +26,7 @@ impl ReplyLog {
             .open(dir.join(REPLIES))
             .map_err(failed)?;
         lock(dir, || file.try_lock())?;
+        remove_unfinished(dir)?;
         let keep = complete_bytes(&mut file).map_err(failed)?;
         file.set_len(keep).map_err(failed)?;
         Ok(Self { dir: dir.into(), file })

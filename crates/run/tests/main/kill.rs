@@ -99,3 +99,14 @@ fn killing_a_process_at_any_moment_loses_at_most_what_was_in_flight() {
     assert!(kills >= 5, "{kills}");
     assert!(said(&run) == said(&whole.path().join("run")));
 }
+
+#[test]
+fn what_a_kill_left_half_written_goes_even_when_nothing_is_left_to_do() {
+    let whole = scratch();
+    answer_all(whole.path());
+    let left =
+        ["run.json", "samples.jsonl"].map(|name| whole.path().join("run").join(format!(".{name}.part")));
+    left.iter().for_each(|file| fs::write(file, "{").unwrap());
+    answer_all(whole.path());
+    assert!(left.iter().all(|file| !file.exists()));
+}
