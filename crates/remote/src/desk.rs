@@ -43,6 +43,7 @@ pub(crate) struct DeskRules {
     pub(crate) patience: Duration,
 }
 
+#[expect(clippy::large_enum_variant, reason = "most are of the large one")]
 enum Event {
     Piece(AskId, String),
     /// The ask came back, with its task when it has to be sent again.
@@ -266,7 +267,7 @@ impl<'a> Desk<'a> {
             Event::Done(id, task, result) => {
                 // What was cancelled has been given back.
                 if let Some(way) = self.under_way.remove(&id) {
-                    self.came_back(id, task, way, result, replies);
+                    self.came_back(id, task, &way, result, replies);
                 }
             }
         }
@@ -276,7 +277,7 @@ impl<'a> Desk<'a> {
         &mut self,
         id: AskId,
         task: Task,
-        way: UnderWay,
+        way: &UnderWay,
         result: Result<Reply, Trouble>,
         replies: &mut dyn ReplySink,
     ) {
@@ -338,8 +339,8 @@ impl<'a> Desk<'a> {
         }
         let over = now.duration_since(*self.dry.get_or_insert(now)) >= self.rules.patience;
         match error {
-            EndpointError::Overloaded { .. } => return self.end_away(&error, vec![job], replies),
-            EndpointError::Busy(429) if over => return self.end_away(&error, vec![job], replies),
+            EndpointError::Overloaded { .. } => return self.end_away(&error, &[job], replies),
+            EndpointError::Busy(429) if over => return self.end_away(&error, &[job], replies),
             _ if over => return self.put_aside(job),
             _ => {}
         }
@@ -403,14 +404,14 @@ impl<'a> Desk<'a> {
             if began.elapsed() + pause >= self.rules.patience {
                 let error = jobs.iter().rev().find_map(|job| job.last.clone());
                 let error = error.unwrap_or_else(|| EndpointError::Unreachable(String::new()));
-                return self.end_away(&error, jobs, replies);
+                return self.end_away(&error, &jobs, replies);
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_LOOK);
         }
     }
 
-    fn end_away(&mut self, error: &EndpointError, jobs: Vec<Job>, replies: &mut dyn ReplySink) {
+    fn end_away(&mut self, error: &EndpointError, jobs: &[Job], replies: &mut dyn ReplySink) {
         let end = served(
             format!("the server at {} does not answer any more: {error}", self.client.wire.base()),
             Retry::Away,

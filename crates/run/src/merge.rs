@@ -306,10 +306,13 @@ fn unfinished(parts: &[Part], to_go: &[usize]) -> Result<(), RunError> {
     }
 }
 
+/// The samples of one part, in order.
+type PartItems<'a> = Peekable<Box<dyn Iterator<Item = Result<Item, RunError>> + 'a>>;
+
 /// The samples of all parts in the order of the set, each with its replies.
 struct Rows<'a> {
     parts: &'a [Part],
-    items: Vec<Peekable<Box<dyn Iterator<Item = Result<Item, RunError>> + 'a>>>,
+    items: Vec<PartItems<'a>>,
     /// The part whose next sample is that row.
     next: BTreeMap<usize, usize>,
     last: Option<usize>,

@@ -16,7 +16,7 @@ pub(crate) struct ApiError {
     /// What was found, what is expected, what to do.
     pub(crate) message: String,
     /// A header that belongs to the status.
-    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
@@ -35,14 +35,14 @@ impl ApiError {
     /// The same, to be tried again after so many seconds.
     #[must_use]
     pub(crate) fn after(mut self, seconds: u64) -> Self {
-        self.header = Some((RETRY_AFTER, seconds.into()));
+        self.header = Some(Box::new((RETRY_AFTER, seconds.into())));
         self
     }
 
     /// The same with this header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.header = Some(Box::new((name, HeaderValue::from_static(value))));
         self
     }
 

@@ -140,7 +140,7 @@ impl Events {
             since,
             _ticket: ticket,
         };
-        let role = events.completion.chunk(json!({"role": "assistant", "content": ""}), None);
+        let role = events.completion.chunk(&json!({"role": "assistant", "content": ""}), None);
         events.push(&role);
         events.take(first);
         events
@@ -153,7 +153,7 @@ impl Events {
     fn take(&mut self, said: Said) {
         match said {
             Said::Piece(text) => {
-                let chunk = self.completion.chunk(json!({"content": text}), None);
+                let chunk = self.completion.chunk(&json!({"content": text}), None);
                 self.sent.push_str(&text);
                 self.push(&chunk);
             }
@@ -176,10 +176,10 @@ impl Events {
             return self.push(&ApiError::new(500, "pieces_differ", message).body());
         };
         if !rest.is_empty() {
-            let chunk = self.completion.chunk(json!({"content": rest}), None);
+            let chunk = self.completion.chunk(&json!({"content": rest}), None);
             self.push(&chunk);
         }
-        let end = self.completion.chunk(json!({}), Some(reply));
+        let end = self.completion.chunk(&json!({}), Some(reply));
         self.push(&end);
         if self.completion.shape.usage {
             let usage = self.completion.usage_chunk(reply);

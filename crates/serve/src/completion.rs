@@ -44,7 +44,7 @@ impl Completion {
     }
 
     /// A chunk with this delta; the last one of the text has the reply.
-    pub(crate) fn chunk(&self, delta: Value, reply: Option<&Reply>) -> Value {
+    pub(crate) fn chunk(&self, delta: &Value, reply: Option<&Reply>) -> Value {
         let mut choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": null});
         let mut out = self.frame("chat.completion.chunk");
         if let Some(reply) = reply {

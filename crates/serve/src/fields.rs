@@ -139,7 +139,10 @@ pub(crate) fn check(at: &str, given: &Map<String, Value>, table: &[(&str, Rule)]
 fn same(written: &str, value: &Value) -> bool {
     match (value.as_f64(), written.parse::<f64>()) {
         (Some(given), Ok(number)) => given == number,
-        _ => value.to_string() == written,
+        _ => {
+            let text = value.to_string();
+            text == written
+        }
     }
 }
 

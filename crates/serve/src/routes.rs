@@ -295,7 +295,7 @@ fn refusal(error: &ApiError) -> Response<ResponseBody> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_page(status, &error.body());
     let headers = response.headers_mut();
-    if let Some((name, value)) = &error.header {
+    if let Some((name, value)) = error.header.as_deref() {
         headers.insert(name, value.clone());
     }
     // Whatever of the request is still to come, nobody reads it.

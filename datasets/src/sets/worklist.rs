@@ -166,7 +166,7 @@ fn reference(root: &Root, row: &Row) -> Result<Target, DataError> {
             for (name, text) in &sections {
                 match text {
                     Value::Null | Value::String(_) => {
-                        read.extend(words(text).map(|text| (name.clone(), text)))
+                        read.extend(words(text).map(|text| (name.clone(), text)));
                     }
                     _ => return Err(row.error(format!("the section {name:?} of \"reference\" is no text"))),
                 }

@@ -122,7 +122,7 @@ mod tests {
     use loupe_core::{Part, Role, Turn};
 
     fn written(conversation: Conversation, system: bool) -> String {
-        let template = ChatTemplate::new(conversation.template(), Vec::new()).unwrap();
+        let template = ChatTemplate::new(&conversation.template(), Vec::new()).unwrap();
         let picture = || Part::Picture(0);
         let mut turns = vec![
             Turn { role: Role::User, parts: vec![picture(), picture(), Part::Text("What?".into())] },

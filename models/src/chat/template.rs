@@ -60,16 +60,16 @@ impl ChatTemplate {
         let content = |v: &Json| v.as_str().or_else(|| v.get("content")?.as_str()).map(str::to_owned);
         let tokens =
             names.into_iter().filter_map(|n| Some((n.to_owned(), content(tokenizer.get(n)?)?))).collect();
-        let template = Self::new(source.unwrap_or_else(|| fallback.to_owned()), tokens)?;
+        let template = Self::new(source.as_deref().unwrap_or(fallback), tokens)?;
         Ok(Self { is_stand_in, ..template })
     }
 
     /// Compiles a template with jinja2's settings in `transformers`: blocks trimmed.
-    pub(crate) fn new(source: String, tokens: Vec<(String, String)>) -> Result<Self, LoadError> {
+    pub(crate) fn new(source: &str, tokens: Vec<(String, String)>) -> Result<Self, LoadError> {
         let problem = |e: &Error| LoadError::File { file: "chat template".into(), problem: e.to_string() };
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         let sha256 = hex(&Sha256::digest(source.as_bytes()));
-        let source = without_generation(&source);
+        let source = without_generation(source);
         let sandbox = Sandbox::new(source, syntax.map_err(|e| problem(&e))?, furnish);
         Ok(Self { sandbox: sandbox.map_err(|e| problem(&e))?, tokens, sha256, is_stand_in: false })
     }
@@ -346,8 +346,7 @@ mod tests {
         assert_eq!(cases.len(), 6);
         for case in &cases {
             let vision = case["template"] == "qwen_vl";
-            let template =
-                ChatTemplate::new(if vision { QWEN_VL } else { TOOLS }.to_owned(), Vec::new()).unwrap();
+            let template = ChatTemplate::new(if vision { QWEN_VL } else { TOOLS }, Vec::new()).unwrap();
             let turns = turns(&case["messages"]);
             let same = |text: &str| text.to_owned();
             assert_eq!(template.render(&turns, &same).unwrap(), case["rendered"].as_str().unwrap());
@@ -360,7 +359,7 @@ mod tests {
             {% for c in m.content | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}\
             {% for c in m.content | selectattr('type', 'equalto', 'text') %}\
             {%- generation -%}{{ c.text + ' ' }}{% endgeneration %}{% endfor %}{% endfor %}";
-        let template = ChatTemplate::new(source.to_owned(), Vec::new()).unwrap();
+        let template = ChatTemplate::new(source, Vec::new()).unwrap();
         let turns = [
             Turn { role: Role::User, parts: vec![Part::Picture(0), Part::Text("Left?".into())] },
             Turn::text(Role::Assistant, "Yes."),
@@ -371,7 +370,7 @@ mod tests {
     }
 
     fn render(source: &str) -> Result<String, String> {
-        let template = ChatTemplate::new(source.to_owned(), Vec::new()).map_err(|e| e.to_string())?;
+        let template = ChatTemplate::new(source, Vec::new()).map_err(|e| e.to_string())?;
         template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned())
     }
 

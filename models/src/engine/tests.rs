@@ -156,7 +156,7 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
     budget.step_tokens = step_tokens;
     Engine {
         tokens: tokens(arch.mark()),
-        template: ChatTemplate::new(template.into(), Vec::new()).unwrap(),
+        template: ChatTemplate::new(template, Vec::new()).unwrap(),
         ends: std::collections::BTreeSet::new(),
         repetition_penalty: 1.0,
         info: ModelInfo::scripted("toy", "toy", "none"),

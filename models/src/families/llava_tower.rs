@@ -19,6 +19,7 @@ pub(super) const TOWER: &str = "mm_vision_tower";
 const PREFIX: &str = "model.vision_tower.";
 
 /// Where the vision tower and its settings are.
+#[expect(clippy::large_enum_variant, reason = "one a load")]
 pub(super) enum Tower {
     /// All is known.
     Here { config: ClassVitConfig, pictures: Centred },

@@ -164,7 +164,7 @@ mod tests {
     fn the_stand_in_renders_as_the_released_template_does() {
         let released = include_str!("../../tests/templates/qwen_vl.jinja");
         let [released, own] =
-            [released, TEMPLATE].map(|source| ChatTemplate::new(source.to_owned(), Vec::new()).unwrap());
+            [released, TEMPLATE].map(|source| ChatTemplate::new(source, Vec::new()).unwrap());
         let asked =
             Turn { role: Role::User, parts: vec![Part::Picture(0), Part::Text("What is it?".into())] };
         let talks = [

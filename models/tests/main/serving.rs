@@ -112,7 +112,7 @@ struct Bench {
 
 impl Bench {
     fn new(family: &str) -> Self {
-        let case = Case::all(family).into_iter().find(|c| c.name.starts_with("gqa")).unwrap();
+        let case = Case::all(family).into_iter().find(|c| c.name.contains("gqa")).unwrap();
         let dir = case.write(&Dialect::default());
         let [one, two] = [(84, 56, 3), (56, 112, 4)].map(|(w, h, seed)| Arc::new(picture(w, h, seed)));
         let long = "Describe everything that can be seen in this picture, from left to right. ".repeat(6);

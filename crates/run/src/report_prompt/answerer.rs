@@ -114,7 +114,7 @@ impl ReplySink for Replies<'_, '_> {
                 self.desk.state.borrow_mut().open.remove(&study);
                 Some(Answer::single(Err(Failure::from(error))))
             }
-            Ok(reply) if id.0 % PASSES == 0 => {
+            Ok(reply) if id.0.is_multiple_of(PASSES) => {
                 self.desk.found(study, reply).err().map(|f| Answer::single(Err(f)))
             }
             Ok(reply) => self.desk.concluded(study, reply),

@@ -166,7 +166,7 @@ impl ReportTemplate {
             let role = if *block == "system" { Role::System } else { Role::User };
             let parts = parts(&words);
             if role == Role::User && !parts.iter().any(|part| matches!(part, Part::Picture(_))) {
-                return Err(self.refused("it shows none of the images".to_owned()));
+                return Err(self.refused("it shows none of the images"));
             }
             if !parts.is_empty() {
                 turns.push(Turn { role, parts });
@@ -210,7 +210,7 @@ impl ReportTemplate {
         Ok(Ask { pictures, turns: self.turns(sample)?, limits })
     }
 
-    fn refused(&self, reason: String) -> Failure {
+    fn refused(&self, reason: &str) -> Failure {
         Failure::lasting(format!("the report template {:?} cannot ask for this study: {reason}", self.name))
     }
 
@@ -220,14 +220,14 @@ impl ReportTemplate {
         let values = values(&study, findings);
         let holds_marks = |text: &str| text.contains(MARKS);
         if values.texts.values().any(|text| holds_marks(text)) {
-            return Err(self.refused("a text of the study holds a character for private use".to_owned()));
+            return Err(self.refused("a text of the study holds a character for private use"));
         }
         let filled = || -> Result<Vec<String>, Error> {
             let template = self.environment.get_template(FILE)?;
             let mut captured = template.render_captured(values.context())?;
             blocks.iter().map(|block| captured.with_state_mut(|state| state.render_block(block))).collect()
         };
-        filled().map_err(|error| self.refused(missing(&self.text, &values, &error)))
+        filled().map_err(|error| self.refused(&missing(&self.text, &values, &error)))
     }
 }
 
