@@ -1,5 +1,6 @@
 //! Connections: each is bounded in number, in headers, and in how long it may do nothing.
 
+use crate::api_error::ApiError;
 use crate::house::House;
 use crate::routes::respond;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -20,12 +21,6 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 const BUFFER: usize = 64 << 10;
 /// How long the loop waits when the system has no more file handles.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Said to connections above the limit.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: application/json\r\ncontent-length: 127\r\n\r\n\
-    {\"error\":{\"message\":\"too many connections; try again later\",\"type\":\"service_unavailable\",\"param\":null,\
-    \"code\":\"too_many_connections\"}}";
-
 /// Takes connections until it is dropped; `ending` tells them that the server ends.
 pub(crate) async fn accept(listener: TcpListener, house: Arc<House>, ending: Receiver<bool>) {
     loop {
@@ -50,8 +45,19 @@ pub(crate) async fn accept(listener: TcpListener, house: Arc<House>, ending: Rec
 /// Says so to a connection above the limit, if it takes that at once.
 fn turn_away(stream: TcpStream) {
     if let Ok(stream) = stream.into_std() {
-        let _ = std::io::Write::write(&mut &stream, TURNED_AWAY);
+        let _ = std::io::Write::write(&mut &stream, refusal().as_bytes());
     }
+}
+
+/// A whole response for a connection whose request nobody reads.
+fn refusal() -> String {
+    let error = ApiError::new(503, "too_many_connections", "too many connections; try again later");
+    let body = error.body().to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 async fn serve(stream: TcpStream, house: Arc<House>, mut ending: Receiver<bool>) {
@@ -131,19 +137,5 @@ impl Write for Patient {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let shut = Pin::new(&mut self.io).poll_shutdown(context);
         self.timed(shut, context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, missing_docs)]
-    use super::TURNED_AWAY;
-
-    #[test]
-    fn the_refusal_of_a_connection_is_a_whole_response() {
-        let text = std::str::from_utf8(TURNED_AWAY).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{} bytes", body.len());
-        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["error"]["code"].is_string());
     }
 }
