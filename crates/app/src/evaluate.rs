@@ -113,7 +113,7 @@ pub fn evaluate(options: &EvaluateOptions, listener: &dyn Listener) -> Result<Ev
     listener.note("loading the model");
     let opened = OpenRespondent::open(options);
     listener.end();
-    evaluated(options, checked, &mut opened?, listener)
+    evaluated(options, &checked, &mut opened?, listener)
 }
 
 /// The same with a model that is loaded already.
@@ -122,7 +122,7 @@ pub(crate) fn evaluate_by(
     model: &mut OpenRespondent,
     listener: &dyn Listener,
 ) -> Result<Evaluation, AppError> {
-    evaluated(options, options.checked()?, model, listener)
+    evaluated(options, &options.checked()?, model, listener)
 }
 
 /// What an evaluation needs beside a model.
@@ -135,13 +135,13 @@ struct Checked {
 
 fn evaluated(
     options: &EvaluateOptions,
-    checked: Checked,
+    checked: &Checked,
     model: &mut OpenRespondent,
     listener: &dyn Listener,
 ) -> Result<Evaluation, AppError> {
     let scorer = options.score.scorer()?;
     let respondent = model.respondent();
-    let plan = options.plan(&checked)?;
+    let plan = options.plan(checked)?;
     let set = checked.set.as_ref();
     let dir = folder(options, set, respondent.info());
     let task = task(options, plan, &dir, set, respondent.info(), listener);

@@ -89,10 +89,13 @@ impl OwnTemplate {
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        environment
-            .add_template_owned(FILE, text.to_owned())
-            .map_err(|e| format!("the template is not minijinja: {}", words_of(&e)))?;
         let blocks = blocks(text);
+        // Below an empty template its blocks are there without being filled in, each with names of its own turn.
+        let below = if blocks.is_empty() { "" } else { "{% extends 'nothing' %}" };
+        environment
+            .add_template_owned(FILE, format!("{below}{text}"))
+            .and_then(|()| environment.add_template("nothing", ""))
+            .map_err(|e| format!("the template is not minijinja: {}", words_of(&e)))?;
         if let Some(other) = blocks.iter().find(|name| !["system", "user", "answer"].contains(*name)) {
             return Err(format!("the template has a block {other:?}; blocks are system, user and answer"));
         }

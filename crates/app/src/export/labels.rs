@@ -94,7 +94,7 @@ fn on_slices(out: &mut LookedAt, media: &MediaRef, masks: &LabelledMasks, loader
             ..Origin::of_size(columns, rows)
         };
         let name = view_name(&origin, &media.name);
-        let image = out.image(&origin, name, media, loader);
+        let image = out.image(&origin, &name, media, loader);
         let mut covered: Vec<Option<Vec<bool>>> = vec![None; masks.labels().len()];
         for (j, i) in (0..rows).flat_map(|j| (0..columns).map(move |i| (j, i))) {
             for label in masks.at([k, j, i]) {

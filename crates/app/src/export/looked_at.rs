@@ -21,11 +21,14 @@ pub(super) struct LookedAtImage {
     /// Where its pixels are.
     media: MediaRef,
     /// Study Instance UID, and SOP Instance UIDs of the objects that it is stored in.
-    stored: Option<(String, Vec<String>)>,
+    stored: Option<StoredIn>,
 }
 
 /// What tells images apart: path or name, frame, slice, plane, size.
 type ImageKey = (PathBuf, Option<usize>, Option<usize>, Option<&'static str>, [usize; 2]);
+
+/// Study Instance UID, and SOP Instance UIDs of the objects that an image is stored in.
+type StoredIn = (String, Vec<String>);
 
 /// Everything that was looked at, and what was found.
 #[derive(Default)]
@@ -42,7 +45,7 @@ pub(super) struct LookedAt {
     /// Objects by Study Instance UID.
     studies: BTreeMap<String, Vec<SourceFile>>,
     /// Paths and frames whose objects are known, with their studies and instances.
-    known: BTreeMap<(PathBuf, Option<usize>), Option<(String, Vec<String>)>>,
+    known: BTreeMap<(PathBuf, Option<usize>), Option<StoredIn>>,
     /// Labels on the grid of the one series, by its UID.
     pub(super) labels: Option<(String, LabelledMasks)>,
     /// Who made the findings.
@@ -72,17 +75,17 @@ impl LookedAt {
     }
 
     /// The number of the image that a picture with this origin shows a part of; it is entered when it is new.
-    pub(super) fn image(&mut self, origin: &Origin, name: String, media: MediaRef, loader: &Loader) -> usize {
+    pub(super) fn image(&mut self, origin: &Origin, name: &str, media: MediaRef, loader: &Loader) -> usize {
         let place = match &media.source {
             MediaSource::File(path) | MediaSource::Folder(path) => path.clone(),
-            MediaSource::Bytes(_) => PathBuf::from(&name),
+            MediaSource::Bytes(_) => PathBuf::from(name),
         };
         let plane = origin.plane.map(Plane::name);
         let key = (place, origin.frame, origin.slice, plane, origin.source_size);
         if let Some(at) = self.numbers.get(&key) {
             return *at;
         }
-        let mut own = name.clone();
+        let mut own = name.to_owned();
         let mut n = 1;
         while !self.names.insert(own.clone()) {
             n += 1;

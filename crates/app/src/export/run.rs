@@ -97,7 +97,7 @@ fn add(
     let enter = |out: &mut LookedAt, origin: &Origin| {
         let (n, view) = origin.view_again(media)?;
         let name = view_name(origin, &view.name);
-        Some((n, out.image(origin, name, view, loader)))
+        Some((n, out.image(origin, &name, view, loader)))
     };
     let mut seen: Vec<(usize, usize)> = Vec::new();
     for picture in &line.pictures {

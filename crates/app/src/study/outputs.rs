@@ -32,7 +32,7 @@ impl ArmReplies {
         Ok(Self {
             dir: dir.to_path_buf(),
             model: run.made_by.model.name.clone(),
-            dataset: run.made_by.dataset.clone(),
+            dataset: run.made_by.dataset,
             replies,
         })
     }

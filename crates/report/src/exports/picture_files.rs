@@ -25,7 +25,7 @@ pub(crate) fn picture_files(
     for (number, image) in export.images.iter().enumerate() {
         match (export.pictures)(number) {
             Ok(picture) => {
-                files.push(ExportFile { name: picture_name(number, image), bytes: png(&picture)? })
+                files.push(ExportFile { name: picture_name(number, image), bytes: png(&picture)? });
             }
             Err(error) => notes.push(format!("image {} has no picture beside it: {error}", number + 1)),
         }

@@ -150,9 +150,9 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
     }
     let provenance = serde_json::to_string_pretty(&report.provenance).unwrap_or_default();
     let raw = report.raw.join("\n\n— next pass —\n\n");
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<details><summary>What made it</summary><pre>{}</pre></details><details><summary>As the model wrote it</summary><pre>{}</pre></details></section>\n",
+        "<details><summary>What made it</summary><pre>{}</pre></details><details><summary>As the model wrote it</summary><pre>{}</pre></details></section>",
         escaped(&provenance),
         escaped(&raw)
     );

@@ -44,7 +44,7 @@ impl Dataset for Studies {
         sample.id = format!("study-{index:05}");
         sample.group = format!("patient {}", index / 2);
         sample.target = Target::Unknown;
-        let images = if index % 3 == 0 { 2 } else { 1 };
+        let images = if index.is_multiple_of(3) { 2 } else { 1 };
         sample.media = (0..images).map(|n| MediaRef::file(format!("{index}-{n}.png"))).collect();
         let image = |n| StudyImage { view: Some("PA".into()), prior: n > 0 };
         let study = Study {
@@ -221,7 +221,7 @@ fn a_record_holds_the_report_its_lints_and_what_made_it() {
         assert!(report.findings.as_deref().unwrap().starts_with("A right effusion of"));
         let made = &report.provenance;
         assert_eq!((made.template.as_str(), made.template_sha256.len()), ("loupe-two-pass", 64));
-        let images = if at % 3 == 0 { 2 } else { 1 };
+        let images = if at.is_multiple_of(3) { 2 } else { 1 };
         assert_eq!((made.pixels_sha256.len(), report.study.images.len()), (images, images));
         let mismatch = report.impression.as_deref() == Some("Left effusion, unchanged.");
         let kinds: Vec<String> = report.lints.iter().map(|l| format!("{:?}", l.kind)).collect();
@@ -254,6 +254,8 @@ fn dicom_reports_are_what_validators_accept() {
         if let Some(said) = validator("dciodvfy", &file) {
             let faults: Vec<&str> =
                 said.lines().filter(|l| l.starts_with("Error") || l.starts_with("Warning")).collect();
+            // Who the patient is, is told only where it is asked for.
+            let faults: Vec<&str> = faults.into_iter().filter(|l| !l.contains("build DICOMDIR")).collect();
             assert!(faults.is_empty(), "{name}: {faults:?}");
         }
         if let Some(said) = validator("dsrdump", &file) {

@@ -1,5 +1,5 @@
 //! Overlays, exports, pages of runs that need no files of images, and pages in a browser.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod batches;
 mod browser;

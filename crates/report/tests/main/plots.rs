@@ -19,9 +19,9 @@ fn answered(work: &Work, lean: usize) -> Answer {
         return Answer::single(Err(Failure::lasting("too large")));
     }
     let text = match n % 6 {
-        0 if (n + lean) % 4 == 0 => "no",
+        0 if (n + lean).is_multiple_of(4) => "no",
         0 | 1 | 3 => "yes",
-        2 if n % 5 == 0 => "I cannot tell.",
+        2 if n.is_multiple_of(5) => "I cannot tell.",
         2 => "no",
         _ => "the left lung",
     };
@@ -29,7 +29,7 @@ fn answered(work: &Work, lean: usize) -> Answer {
     reply.counts = Counts { prompt_tokens: 90 + n, new_tokens: 3 + n % 9, ..Counts::default() };
     reply.timing = Timing { prefill_s: 0.25, decode_s: 0.125 * (n % 4) as f64 };
     let probability = 0.5 + 0.49 * ((n * 7) % 11) as f64 / 10.0;
-    if n % 6 == 0 {
+    if n.is_multiple_of(6) {
         let each = [("yes", probability), ("no", 1.0 - probability)];
         let each =
             each.map(|(text, probability)| OptionScore { text: text.to_owned(), probability }).to_vec();
@@ -51,7 +51,7 @@ fn answered(work: &Work, lean: usize) -> Answer {
 
 fn questions() -> Vec<loupe_core::Sample> {
     let target = |n: usize| match n % 6 {
-        0..=3 => words(if n % 3 == 0 { "yes" } else { "no" }),
+        0..=3 => words(if n.is_multiple_of(3) { "yes" } else { "no" }),
         4 => words("left lung"),
         _ => Target::Boxes(vec![Labelled {
             picture: 0,

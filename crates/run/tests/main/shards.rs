@@ -165,7 +165,7 @@ fn what_is_missing_twice_foreign_or_changed_is_named() {
     fs::write(torn.join("replies.jsonl"), &replies[..replies.len() - 9]).unwrap();
     let unfinished = why(&with(torn.clone()));
     assert!(unfinished.contains("shard 2/4 in") && unfinished.contains("has 1 of"), "{unfinished}");
-    let mut damaged = replies.clone();
+    let mut damaged = replies;
     damaged[20] ^= 4;
     fs::write(torn.join("replies.jsonl"), &damaged).unwrap();
     assert!(why(&with(torn.clone())).contains("has 1 of"));

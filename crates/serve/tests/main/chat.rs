@@ -201,7 +201,7 @@ fn many_clients_run_together_and_none_gets_what_is_anothers() {
         let mut client = server.connect();
         for round in 0..20 {
             let mut body = asking(&format!("client {n} round {round} says so"));
-            if (n + round) % 3 == 0 {
+            if (n + round).is_multiple_of(3) {
                 body["stream"] = json!(true);
                 let events = client.post(CHAT, &body).events();
                 let text: String =

@@ -73,7 +73,7 @@ impl Running {
 
     pub(crate) fn get(&self, path: &str) -> Response {
         let mut client = self.connect();
-        client.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+        client.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
         client.response()
     }
 

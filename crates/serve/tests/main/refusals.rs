@@ -69,7 +69,7 @@ fn every_field_of_the_table_is_taken_with_its_harmless_value() {
         match rule {
             Rule::Read => {}
             Rule::LeftAside => {
-                assert_eq!(server.post(CHAT, &with(name, json!({"a": 1}))).status, 200, "{name}")
+                assert_eq!(server.post(CHAT, &with(name, json!({"a": 1}))).status, 200, "{name}");
             }
             Rule::Only(values) => {
                 for value in *values {
