@@ -140,13 +140,15 @@ fn options_are_read_from_the_first_token_elsewhere_or_refused_in_words() {
 #[test]
 fn a_picture_over_the_bound_is_reduced_and_what_was_sent_is_on_record() {
     let server = Server::new(|_, _| says("yes"));
-    // Noise, which PNG makes no smaller.
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
+    // Noise, so that the file shrinks with the picture (xorshift).
+    let mut state = 88_172_645_463_325_252u64;
+    let mut level = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
     };
-    let noise: Vec<u8> = (0..120 * 80).map(|_| next()).collect();
+    let noise: Vec<u8> = (0..120 * 80).map(|_| level()).collect();
     let picture = Arc::new(Picture::new(120, 80, 1, noise).unwrap());
     let question = || Ask::pictures_then(vec![picture.clone()], "Is it?", GenerationLimits::default());
     let whole = one(&mut open(&server, ServedOptions::default()), question()).unwrap().served.unwrap();
