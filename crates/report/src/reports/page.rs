@@ -64,7 +64,7 @@ impl ReportsPage {
              <p>{}</p>",
             escaped(&self.lead)
         )?;
-        for table in &self.tables {
+        for table in self.tables.iter().filter(|table| !table.rows.is_empty()) {
             to.write_all(html_table(table).as_bytes())?;
         }
         to.write_all(self.worklist().as_bytes())?;
