@@ -8,23 +8,9 @@ use loupe_report::pages::document::{
     BoxKind, ItemPicture, ItemVerdict, OtherRun, Page, PageBox, PageItem, WindowPreset,
 };
 use loupe_report::pages::kit::series::SideLetters;
+use loupe_testing::browser::chromium;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Command;
-
-fn chromium() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("LOUPE_CHROMIUM") {
-        return Some(path.into());
-    }
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::var_os("PATH").and_then(|path| {
-        std::env::split_paths(&path).flat_map(|dir| names.map(|n| dir.join(n))).find(|file| file.is_file())
-    });
-    if found.is_none() {
-        eprintln!("SKIPPED: no Chromium found; set LOUPE_CHROMIUM to its path to test the page in a browser");
-    }
-    found
-}
 
 /// A slice of −1000 to 2000 HU in a soft-tissue window.
 fn slice() -> (Picture, Intensities) {
