@@ -2,7 +2,7 @@
 //! tokens are special.
 
 use super::tokenizer::BoundedTokenizer;
-use super::vocabulary::TokenBytes;
+use super::vocabulary::{TokenBytes, lone_byte};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::{GenerationFile, end_ids};
@@ -166,6 +166,15 @@ impl Tokens {
             true => Err(format!("token {id} is outside the model's vocabulary of {}", self.vocab)),
             false => Ok(()),
         }
+    }
+
+    /// Can what these tokens say still change with the next one? Tokens of single bytes are read together, and a run of them that is
+    /// no UTF-8 becomes one replacement character a byte (`ByteFallback` of the package tokenizers).
+    pub(crate) fn is_open(&self, ids: &[u32]) -> bool {
+        let is_special = |id: &u32| self.special.iter().any(|(_, special)| special == id);
+        let last = ids.iter().rev().find(|id| !is_special(id));
+        let token = last.and_then(|id| self.tokenizer.inner().id_to_token(*id));
+        token.is_some_and(|token| lone_byte(&token).is_some())
     }
 
     /// Text of `ids`. Special tokens are left out; `keep` are those that a box dialect is made of.

@@ -41,7 +41,7 @@ fn disguises() -> HashMap<char, u8> {
 }
 
 /// `<0x0A>`, as SentencePiece writes bytes that are no piece.
-fn lone_byte(token: &str) -> Option<u8> {
+pub(super) fn lone_byte(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     u8::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2)
 }

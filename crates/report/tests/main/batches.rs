@@ -259,7 +259,10 @@ fn dicom_reports_are_what_validators_accept() {
             assert!(faults.is_empty(), "{name}: {faults:?}");
         }
         if let Some(said) = validator("dsrdump", &file) {
-            assert!(said.contains("A right effusion of") && !said.contains("E:"), "{said}");
+            assert!(
+                said.contains("A right effusion of") && !said.lines().any(|line| line.starts_with("E:")),
+                "{said}"
+            );
         }
     }
 }

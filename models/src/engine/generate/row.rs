@@ -61,7 +61,7 @@ impl Row {
         }
         self.logprobs.extend(chosen.logprob);
         let whole = self.decode(tokens)?;
-        let (piece, stopped) = self.stream.update(&whole, &self.limits.stop);
+        let (piece, stopped) = self.stream.update(&whole, &self.limits.stop, tokens.is_open(&self.ids));
         if stopped {
             self.stop = Some(Stop::StopString);
             return Ok(piece);
@@ -84,7 +84,8 @@ impl Row {
             return tokens.decode(&self.ids, false).map_err(failed);
         };
         let whole = format!("{}{new}", self.settled.0);
-        if !new.is_empty() && !whole.ends_with(char::REPLACEMENT_CHARACTER) {
+        let is_open = whole.ends_with(char::REPLACEMENT_CHARACTER) || tokens.is_open(&self.ids);
+        if !new.is_empty() && !is_open {
             self.settled = (whole.clone(), self.ids.len());
         }
         Ok(whole)

@@ -10,13 +10,17 @@ pub(crate) struct TextStream {
 impl TextStream {
     /// The text is now `whole`; the piece that can be given out, and whether a stop string was met.
     ///
-    /// An unfinished character at the end is held back, and so is the beginning of a stop string.
-    pub(crate) fn update(&mut self, whole: &str, stops: &[String]) -> (String, bool) {
+    /// An unfinished character at the end is held back, and so is the beginning of a stop string. Of a text that `is_open` nothing new
+    /// is given out: its end may become another one.
+    pub(crate) fn update(&mut self, whole: &str, stops: &[String], is_open: bool) -> (String, bool) {
         self.text = whole.to_owned();
         let at = stops.iter().filter(|s| !s.is_empty()).filter_map(|s| whole.find(s.as_str())).min();
         if let Some(at) = at {
             self.text.truncate(at);
             return (self.take(at), true);
+        }
+        if is_open {
+            return (String::new(), false);
         }
         let solid = whole.trim_end_matches(char::REPLACEMENT_CHARACTER);
         let held = stops.iter().filter_map(|stop| overlap(solid, stop)).max().unwrap_or(0);
@@ -59,7 +63,7 @@ mod tests {
         let whole = "yes <b> </answer> no";
         let mut stopped = false;
         for end in 1..=whole.len() {
-            let (piece, stop) = stream.update(&whole[..end], &stops);
+            let (piece, stop) = stream.update(&whole[..end], &stops, false);
             out += &piece;
             assert!(!out.contains("</"), "{out}");
             if stop {
@@ -75,9 +79,14 @@ mod tests {
     #[test]
     fn unfinished_characters_wait() {
         let mut stream = TextStream::default();
-        assert_eq!(stream.update("a\u{FFFD}", &[]).0, "a");
-        assert_eq!(stream.update("aé", &[]).0, "é");
-        assert_eq!(stream.update("aé\u{FFFD}", &[]).0, "");
+        assert_eq!(stream.update("a\u{FFFD}", &[], false).0, "a");
+        assert_eq!(stream.update("aé", &[], false).0, "é");
+        assert_eq!(stream.update("aé\u{FFFD}", &[], false).0, "");
         assert_eq!(stream.finish(), "\u{FFFD}");
+        // A byte that was a character of its own until the next one came.
+        let mut stream = TextStream::default();
+        assert_eq!(stream.update("a\n", &[], true).0, "");
+        assert_eq!(stream.update("a\u{FFFD}\u{FFFD}", &[], true).0, "");
+        assert_eq!(stream.update("a\u{FFFD}\u{FFFD}b", &[], false).0, "a\u{FFFD}\u{FFFD}b");
     }
 }
