@@ -18,7 +18,7 @@ pub struct ExportImage<'a> {
     pub size: [usize; 2],
     /// The whole view; where it came from and where it lies. None where only findings are known.
     pub origin: Option<&'a Origin>,
-    /// Numbers of the objects in [`Export::study`] that the image is stored in.
+    /// Numbers of the objects of the study that the image is stored in.
     pub files: &'a [usize],
 }
 
