@@ -169,7 +169,7 @@ fn benches() -> Vec<Arc<Bench>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
     #[test]
     fn a_reply_does_not_depend_on_its_company(
         order in Just((0..8usize).collect::<Vec<_>>()).prop_shuffle(),
