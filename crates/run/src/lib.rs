@@ -34,6 +34,7 @@ mod effort;
 mod error;
 mod examples;
 mod files;
+mod filled;
 mod folder;
 mod hidden;
 mod import;

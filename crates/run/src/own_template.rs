@@ -16,6 +16,7 @@
 //! | `pictures` | list; written, each stands where it is written: `{{ pictures[0] }}`, `{{ pictures \| join }}` |
 //! | `answer` | of an example its reference; of the question itself it is not there |
 
+use crate::filled::{MARKS, blocks, mark, parts, words_of};
 use loupe_core::words::did_you_mean;
 use loupe_core::{Part, Sample, Target};
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
@@ -29,8 +30,6 @@ const FILE: &str = "template";
 const FUEL: u64 = 100_000;
 /// Most bytes of a template and of what it makes.
 const MOST_BYTES: usize = 1 << 20;
-/// Stand around the number of a picture in filled-in words: characters for private use that no text may hold.
-const MARKS: [char; 2] = ['\u{F0000}', '\u{F0001}'];
 /// What a template may name.
 const NAMES: [&str; 9] =
     ["question", "language", "id", "kind", "choices", "options", "tags", "pictures", "answer"];
@@ -180,7 +179,7 @@ impl OwnTemplate {
         });
         let tags: BTreeMap<String, Value> =
             sample.tags.iter().map(|(tag, value)| (tag.clone(), Value::from(value.as_str()))).collect();
-        let marked = |at: usize| Value::from(format!("{}{at}{}", MARKS[0], MARKS[1]));
+        let marked = |at: usize| Value::from(mark(at));
         let mut values: BTreeMap<&str, Value> = BTreeMap::from([
             ("question", Value::from(sample.question.as_str())),
             ("language", Value::from(sample.language.as_str())),
@@ -222,37 +221,5 @@ pub(crate) fn reference(sample: &Sample) -> Option<String> {
         Target::Text(all) => all.first().cloned(),
         Target::Count(n) => Some(n.to_string()),
         _ => None,
-    }
-}
-
-/// Names of the blocks that a template opens.
-fn blocks(text: &str) -> Vec<&str> {
-    let tags = text.split("{%").skip(1);
-    let name = |tag: &'_ str| -> Option<(usize, usize)> {
-        let rest = tag.trim_start_matches(['-', '+']).trim_start().strip_prefix("block")?;
-        let name = rest.trim_start();
-        let end = name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());
-        let start = tag.len() - name.len();
-        (rest.len() > name.len() && end > 0).then_some((start, start + end))
-    };
-    tags.filter_map(|tag| name(tag).and_then(|(start, end)| tag.get(start..end))).collect()
-}
-
-/// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
-fn parts(words: &str) -> Vec<Part> {
-    let pieces = words.trim().split(MARKS).enumerate();
-    let part = |(at, piece): (usize, &str)| match at % 2 {
-        0 => (!piece.is_empty()).then(|| Part::Text(piece.to_owned())),
-        _ => piece.parse().ok().map(Part::Picture),
-    };
-    pieces.filter_map(part).collect()
-}
-
-/// What minijinja says, with the line; nothing of what the template is filled with.
-fn words_of(error: &Error) -> String {
-    let line = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
-    match error.detail() {
-        Some(detail) => format!("{}: {detail}{line}", error.kind()),
-        None => format!("{}{line}", error.kind()),
     }
 }

@@ -10,6 +10,7 @@
 //! Either `report` or `findings` is there. Names that a template may use are [`NAMES`]; one that the study has no value for may be
 //! tested (`{% if indication %}`), and refuses the study where it is written out. `{{ image }}` puts the picture there.
 
+use crate::filled::{MARKS, blocks, mark, parts, words_of};
 use loupe_core::study::{Projection, Study};
 use loupe_core::words::did_you_mean;
 use loupe_core::{Ask, Failure, GenerationLimits, Part, Picture, Role, Sample, Turn};
@@ -43,8 +44,6 @@ pub const NAMES: [&str; 14] = [
 const FILE: &str = "template";
 /// Instructions that filling a template in may take.
 const FUEL: u64 = 1_000_000;
-/// Stand around the number of a picture in filled-in words: characters for private use that no text may hold.
-const MARKS: [char; 2] = ['\u{F0000}', '\u{F0001}'];
 
 /// What is asked for, in which passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -106,7 +105,8 @@ impl ReportTemplate {
         environment
             .add_template_owned(FILE, text.to_owned())
             .map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))?;
-        let has = |block: &str| has_block(text, block);
+        let blocks = blocks(text);
+        let has = |block: &str| blocks.contains(&block);
         let passes = match (has("report"), has("findings"), has("impression")) {
             (true, false, false) => Passes::Report,
             (false, true, false) => Passes::Findings,
@@ -255,34 +255,6 @@ fn missing(text: &str, values: &Values, error: &Error) -> String {
     }
 }
 
-/// What minijinja says, with the line.
-fn words_of(error: &Error) -> String {
-    let line = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
-    match error.detail() {
-        Some(detail) => format!("{}: {detail}{line}", error.kind()),
-        None => format!("{}{line}", error.kind()),
-    }
-}
-
-/// Does the template define a block of that name?
-fn has_block(text: &str, name: &str) -> bool {
-    text.split("{%").skip(1).any(|tag| {
-        let mut words = tag.trim_start_matches(['-', '+']).split_whitespace();
-        words.next() == Some("block")
-            && words.next().map(|w| w.trim_end_matches(['%', '}', '-', '+'])) == Some(name)
-    })
-}
-
-/// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
-fn parts(words: &str) -> Vec<Part> {
-    let pieces = words.trim().split(MARKS).enumerate();
-    let part = |(at, piece): (usize, &str)| match at % 2 {
-        0 => (!piece.is_empty()).then(|| Part::Text(piece.to_owned())),
-        _ => piece.parse().ok().map(Part::Picture),
-    };
-    pieces.filter_map(part).collect()
-}
-
 /// An image as templates see it.
 #[derive(Debug)]
 struct ImageValue {
@@ -307,7 +279,7 @@ impl Object for ImageValue {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", MARKS[0], self.at, MARKS[1])
+        f.write_str(&mark(self.at))
     }
 }
 
