@@ -21,6 +21,7 @@ mod judging;
 mod kills;
 mod masks;
 mod measures;
+mod memory;
 mod options;
 mod records;
 mod reports;

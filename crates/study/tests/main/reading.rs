@@ -6,7 +6,7 @@ use loupe_study::collect::collect;
 use loupe_study::design::Design;
 use loupe_study::reading::{BuiltStudy, HiddenText, Key, build};
 use loupe_study::{Options, analyse, input};
-use loupe_testing::Browser;
+use loupe_testing::{Browser, answers};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -356,26 +356,8 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
 
 /// A file of answers as a page makes it, without a browser.
 fn written(key: &Key, page: usize, rating: impl Fn(usize) -> u64) -> Value {
-    use sha2::{Digest, Sha256};
-    let hash =
-        |text: String| Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let own = &key.pages[page];
-    let mut last = hash(format!("loupe-answers/1\n{}\n{}", own.plan, own.reader));
-    let mut entries = Vec::new();
-    let mut add = |kind: &str, more: Value| {
-        let mut line = json!({ "n": entries.len(), "at": "2026-01-05T08:00:00.000Z", "kind": kind });
-        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let line = line.to_string();
-        last = hash(format!("{last}\n{line}"));
-        entries.push(json!({ "line": line, "hash": last }));
-    };
-    for step in 0..own.steps.len() {
-        add("started", json!({ "step": step }));
-        add("answered", json!({ "step": step, "question": "rating", "value": rating(step) }));
-        add("answered", json!({ "step": step, "question": "decision", "value": "negative" }));
-        add("done", json!({ "step": step, "seconds": 2.5, "idle_seconds": 0 }));
-    }
-    json!({ "format": "loupe-answers/1", "study": key.study, "reader": own.reader, "plan": own.plan, "complete": true, "entries": entries })
+    let key = serde_json::to_value(key).unwrap();
+    answers(&key, page, &[("rating", &|step| rating(step).into()), ("decision", &|_| "negative".into())])
 }
 
 #[test]
