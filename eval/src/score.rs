@@ -3,11 +3,12 @@
 use crate::judged::{JudgedItem, case, judge};
 use crate::profile::Judgement;
 use crate::summary::{Scoring, Summariser, Summary};
+use loupe_core::files::open_regular;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::words::counted;
 use loupe_core::{Metric, Prediction, Sample, Score};
-use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace};
+use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace, sealed_file};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::File;
@@ -132,10 +133,7 @@ impl ScoredRun {
         if let Some(words) = damaged.filter(|_| summary.missing > 0) {
             summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
         }
-        replace(dir, "summary.json", |to| {
-            serde_json::to_writer_pretty(&mut *to, &summary)?;
-            to.write_all(b"\n")
-        })?;
+        replace(dir, "summary.json", |to| to.write_all(sealed_file(&summary)?.as_bytes()))?;
         Ok(Self { folder, summary })
     }
 
@@ -238,7 +236,7 @@ struct ScoreReader {
 
 impl ScoreReader {
     fn open(dir: &Path) -> Result<Self, RunError> {
-        let file = File::open(dir.join(SCORES)).map_err(|source| RunError::Read {
+        let file = open_regular(&dir.join(SCORES)).map_err(|source| RunError::Read {
             folder: dir.into(),
             file: SCORES,
             source,
