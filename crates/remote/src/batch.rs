@@ -9,6 +9,7 @@ use crate::error::EndpointError;
 use crate::model::{check_dialect, info};
 use crate::request::{Manners, PictureBound, Written, chat, shown};
 use crate::{options, reply};
+use loupe_core::files::open_regular;
 use loupe_core::model::one_by_one;
 use loupe_core::{Ask, AskSource, ModelError, ModelInfo, Reply, ReplySink, Retry, VisionLanguageModel};
 use serde::Deserialize;
@@ -221,7 +222,7 @@ impl BatchResults {
         let (mut open, mut damaged) = (Vec::new(), 0);
         for (number, path) in files.iter().enumerate() {
             let failed = |e: &std::io::Error| io_error("cannot read", path, e);
-            let mut reader = BufReader::new(File::open(path).map_err(|e| failed(&e))?);
+            let mut reader = BufReader::new(open_regular(path).map_err(|e| failed(&e))?);
             let mut at = 0u64;
             loop {
                 let mut text = Vec::new();

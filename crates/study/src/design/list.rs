@@ -2,6 +2,7 @@
 
 use crate::error::StudyError;
 use crate::reading::LesionPlace;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +101,7 @@ fn lesion(text: &str) -> Option<LesionPlace> {
 /// # Errors
 /// With the line that cannot be read.
 pub fn read_list(path: &Path) -> Result<Vec<CaseRow>, StudyError> {
-    let text = std::fs::read_to_string(path)?;
+    let text = read_text_at_most(path, SETTINGS_BYTES)?;
     let lines = matches!(path.extension().and_then(|e| e.to_str()), Some("jsonl" | "ndjson"));
     let mut rows: Vec<CaseRow> = Vec::new();
     if lines {
