@@ -128,7 +128,7 @@ pub fn page(
         }
         number += 1;
     }
-    reader.finish();
+    reader.finish(&mut page.items);
     page.runs = names;
     Ok(page)
 }

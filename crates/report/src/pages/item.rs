@@ -9,9 +9,7 @@ use crate::pages::prompt::prompt;
 use crate::pages::rounds::rounds;
 use crate::pages::volumes::RADIUS;
 use loupe_core::sample::Outcome;
-use loupe_core::{
-    Finding, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target,
-};
+use loupe_core::{Finding, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target};
 use loupe_eval::{JudgedItem, Judgement, Verdict};
 use loupe_run::templates::PromptTemplate;
 use std::collections::BTreeMap;

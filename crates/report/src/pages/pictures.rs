@@ -1,6 +1,6 @@
 //! The pictures of a page, each read once.
 
-use crate::pages::document::PictureVolume;
+use crate::pages::document::{PageItem, PictureVolume};
 use crate::pages::kit::store::ImageStore;
 use crate::pages::volumes::WantedVolumes;
 use loupe_core::loader::DisplayMaterial;
@@ -91,9 +91,15 @@ impl<'a> PictureReader<'a> {
         Some(PictureVolume { number, slice: picture.origin.slice? })
     }
 
-    /// Puts the neighbours of the slices onto the page, once all pictures are there.
-    pub(crate) fn finish(self) {
+    /// Puts the neighbours of the slices onto the page, once all pictures of `items` are there, and drops the masks of those that had no
+    /// room.
+    pub(crate) fn finish(self, items: &mut [PageItem]) {
         self.volumes.place(self.source.loader, self.images);
+        for picture in items.iter_mut().flat_map(|item| &mut item.pictures) {
+            let Some(volume) = picture.volume else { continue };
+            let slices = self.images.slices_of(volume.number);
+            picture.masks.retain(|m| m.slice == volume.slice || slices.contains(&m.slice));
+        }
     }
 
     /// The picture of image `number` of the item, or why it cannot be had.

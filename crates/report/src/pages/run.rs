@@ -70,7 +70,7 @@ pub fn page(
             page.items.push(item(&judged, template.as_ref(), &mut reader));
         }
     }
-    reader.finish();
+    reader.finish(&mut page.items);
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
     for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
         page.lead += &format!("; {words}");
@@ -126,7 +126,7 @@ pub fn page_of_parts(
             item.tags.insert("part".to_owned(), (*name).to_owned());
             page.items.push(item);
         }
-        reader.finish();
+        reader.finish(&mut page.items);
     }
     page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
     Ok(page)

@@ -1,6 +1,6 @@
 //! The volumes whose slices a page shows: a reader scrolls through the neighbours of each.
 
-use crate::pages::kit::series::Series;
+use crate::pages::kit::series::{Series, SeriesError};
 use crate::pages::kit::slices::{VolumeSlices, around};
 use crate::pages::kit::store::ImageStore;
 use loupe_core::loader::DisplayMaterial;
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// Slices on either side of one that a model was given.
 pub(crate) const RADIUS: usize = 12;
+/// The most urgent samples, whose volumes can be scrolled: pages of more would take long to make.
+const SCROLLED: usize = 100;
 
 /// A volume and which of its slices are on the page.
 #[derive(Debug)]
@@ -35,11 +37,11 @@ impl WantedVolumes {
     }
 
     /// The number of the volume that the picture with this origin is a slice of, which is numbered here when it is new; nothing for a
-    /// picture that is none.
+    /// picture that is none, or of a sample that comes late.
     pub(crate) fn number(&mut self, place: usize, media: &MediaRef, origin: &Origin) -> Option<usize> {
         // Bytes out of a dataset's file would have to be kept for all of the page.
         let (slice, plane) = (origin.slice?, origin.plane?);
-        if matches!(media.source, MediaSource::Bytes(_)) {
+        if matches!(media.source, MediaSource::Bytes(_)) || place >= SCROLLED {
             return None;
         }
         let same = |v: &WantedVolume| (&v.media.source, v.plane) == (&media.source, plane);
@@ -67,12 +69,14 @@ impl WantedVolumes {
                 continue;
             }
             match wanted.within(slices, images.volume_share(order.len() - done)) {
-                Some(found) => images.add_volume(self.base + number, found),
-                None => {
+                Ok(Some(found)) => images.add_volume(self.base + number, found),
+                Ok(None) => {
                     // The next ones are as large.
                     images.leave_out_volumes(order.len() - done);
                     return;
                 }
+                // Slices that do not belong together.
+                Err(_) => {}
             }
         }
     }
@@ -80,14 +84,14 @@ impl WantedVolumes {
 
 impl WantedVolume {
     /// Its own slices and their neighbours by number.
-    fn read(&self, loader: &dyn MediaLoader) -> Result<BTreeMap<usize, DisplayMaterial>, loupe_core::MediaError> {
+    fn read(
+        &self,
+        loader: &dyn MediaLoader,
+    ) -> Result<BTreeMap<usize, DisplayMaterial>, loupe_core::MediaError> {
         let mut all = BTreeMap::new();
         for slice in &self.own {
-            let view = View {
-                slice: Some(SliceAt::Index(*slice)),
-                plane: self.plane,
-                ..self.media.view.clone()
-            };
+            let view =
+                View { slice: Some(SliceAt::Index(*slice)), plane: self.plane, ..self.media.view.clone() };
             let media = MediaRef { view, ..self.media.clone() };
             let own = loader.load_for_display(&media)?;
             let (slices, _) = around(loader, &media, own, Some(RADIUS))?;
@@ -97,20 +101,25 @@ impl WantedVolume {
     }
 
     /// As many neighbours as fit into so many bytes; nothing when there is no room for one.
-    fn within(&self, mut slices: BTreeMap<usize, DisplayMaterial>, bytes: usize) -> Option<VolumeSlices> {
+    fn within(
+        &self,
+        mut slices: BTreeMap<usize, DisplayMaterial>,
+        bytes: usize,
+    ) -> Result<Option<VolumeSlices>, SeriesError> {
         let mut radius = RADIUS;
         loop {
             let numbers: Vec<usize> = slices.keys().copied().collect();
             let first = self.own.first().and_then(|own| numbers.iter().position(|n| n == own));
             let all: Vec<DisplayMaterial> = slices.values().cloned().collect();
-            let found = VolumeSlices { slice_numbers: numbers, series: Series::of(&all, first.unwrap_or(0)).ok()? };
+            let found =
+                VolumeSlices { slice_numbers: numbers, series: Series::of(&all, first.unwrap_or(0))? };
             let size = found.series.size();
             if size <= bytes {
-                return Some(found);
+                return Ok(Some(found));
             }
             radius = (radius * bytes / size).min(radius - 1);
             if radius == 0 {
-                return None;
+                return Ok(None);
             }
             slices.retain(|n, _| self.own.iter().any(|own| n.abs_diff(*own) <= radius));
         }

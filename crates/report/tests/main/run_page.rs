@@ -4,28 +4,19 @@ use crate::runs::{Images, ROOM, from, html, made, media, sample, scored, stacked
 use loupe_core::answer::Answer;
 use loupe_core::mask::Rle;
 use loupe_core::trace::MaskTrace;
-use loupe_core::{
-    Box2, Finding, Labelled, Mask, Origin, Record, Reply, SliceAt, Target, View, Window, Work,
-};
+use loupe_core::{Box2, Finding, Labelled, Mask, Origin, Record, Reply, SliceAt, Target, View, Window, Work};
 use loupe_report::pages::run::{self, PageOptions};
 use loupe_report::{Page, WindowPreset};
 use loupe_testing::browser::Browser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const WINDOWS: fn() -> [WindowPreset; 1] =
-    || [WindowPreset { name: "bone".into(), centre: 400.0, width: 1800.0 }];
-
 /// A question about slice 20 of a stack, and masks on slices 18 to 22 of it.
 fn page() -> (TempDir, Page) {
     let mut asked = media("stack");
     asked.view = View { slice: Some(SliceAt::Index(20)), ..View::default() };
-    let masks = Target::Masks(vec![Labelled {
-        picture: 0,
-        label: "liver".into(),
-        at: media("mask"),
-        reader: None,
-    }]);
+    let masks =
+        Target::Masks(vec![Labelled { picture: 0, label: "liver".into(), at: media("mask"), reader: None }]);
     let boxes = Target::Boxes(vec![Labelled {
         picture: 0,
         label: "nodule".into(),
@@ -39,7 +30,8 @@ fn page() -> (TempDir, Page) {
     ];
     let (dir, _) = made("run", samples, |work: &Work| match work.sample.id.as_str() {
         "masks" => {
-            let rows = |n: usize| Rle::of(&Mask::new(40, 30, (0..1200).map(|i| i < n * 40).collect()).unwrap());
+            let rows =
+                |n: usize| Rle::of(&Mask::new(40, 30, (0..1200).map(|i| i < n * 40).collect()).unwrap());
             let at = |slice: usize| Origin { slice: Some(slice), ..Origin::of_size(40, 30) };
             let all = |more: usize| -> Vec<Finding> {
                 let one = |s: usize| Finding::mask(0, rows(10 + more - s.abs_diff(20)), at(s));
@@ -62,7 +54,8 @@ fn page() -> (TempDir, Page) {
         }
         _ => Answer::single(Ok(Reply::from_text("no"))),
     });
-    let (windows, images) = (WINDOWS(), Images::default());
+    let windows = [WindowPreset { name: "bone".into(), centre: 400.0, width: 1800.0 }];
+    let images = Images::default();
     let options = PageOptions { windows: &windows, ..ROOM };
     let page = run::page(&scored(&dir.path().join("run")), from(&images), &options).unwrap();
     (dir, page)
@@ -81,7 +74,8 @@ fn opened(size: [u32; 2]) -> Option<(TempDir, Browser)> {
 fn visit(browser: &mut Browser, id: &str) {
     browser.eval(&format!("location.hash = '#{id}'"));
     browser.wait(&format!("document.getElementById('address')?.textContent === '#{id}'"));
-    browser.wait("Array.from(document.querySelectorAll('#detail figure')).every((f) => f.querySelector('svg'))");
+    browser
+        .wait("Array.from(document.querySelectorAll('#detail figure')).every((f) => f.querySelector('svg'))");
 }
 
 #[test]
@@ -223,7 +217,8 @@ fn every_control_is_reached_by_the_keyboard() {
         browser.press("Tab");
         browser.eval("{ const e = document.activeElement; reached.add(e); if (e !== document.body && getComputedStyle(e).outlineStyle === 'none') dark++; }");
     }
-    let left = browser.eval(&format!("{controls}.filter((e) => !reached.has(e)).map((e) => e.outerHTML.slice(0, 120))"));
+    let left = browser
+        .eval(&format!("{controls}.filter((e) => !reached.has(e)).map((e) => e.outerHTML.slice(0, 120))"));
     assert_eq!(left, json!([]));
     assert_eq!(browser.eval("dark"), 0, "a control that has the focus and does not show it");
     browser.assert_quiet();

@@ -179,6 +179,12 @@ impl ImageStore {
         self.volumes_left_out += n;
     }
 
+    /// Numbers of the slices of a volume that are on the page.
+    pub(crate) fn slices_of(&self, number: usize) -> &[usize] {
+        let found = self.volumes.iter().find(|(n, _)| *n == number);
+        found.map_or(&[], |(_, slices)| slices.slice_numbers.as_slice())
+    }
+
     pub(crate) fn volumes(&self) -> &[(usize, VolumeSlices)] {
         &self.volumes
     }
