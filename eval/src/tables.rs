@@ -488,13 +488,18 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
         let run = &summary.run;
         let mut row = vec![label.to_owned()];
         row.extend(figures(first));
-        row.extend([count(|f| f.n), count(|f| f.unparsed), (summary.failed + summary.unreadable).to_string()]);
+        row.extend([
+            count(|f| f.n),
+            count(|f| f.unparsed),
+            (summary.failed + summary.unreadable).to_string(),
+        ]);
         row.extend([run.model.clone(), run.dataset.clone(), run.split.clone()]);
         row.extend(figures(others));
         row.push(rows);
         table.rows.push(row);
     }
-    table.note = "percent with 95 % intervals; rows are comparable when dataset, split and n agree".to_owned();
+    table.note =
+        "percent with 95 % intervals; rows are comparable when dataset, split and n agree".to_owned();
     table
 }
 

@@ -163,10 +163,16 @@ fn the_leaderboard_puts_the_best_first() {
     let values: Vec<f64> =
         board.rows.iter().map(|r| r[1].split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(values.len(), 4);
-    assert_eq!(board.columns[..8], ["run", "accuracy", "n", "unparsed", "failed", "model", "dataset", "split"]);
+    assert_eq!(
+        board.columns[..8],
+        ["run", "accuracy", "n", "unparsed", "failed", "model", "dataset", "split"]
+    );
     // The figure that ranks and what it counts are there in a narrow terminal.
     let narrow = board.write(Format::Within(80));
-    assert!(board.columns[1..5].iter().all(|c| narrow.lines().nth(1).unwrap().contains(c.as_str())), "{narrow}");
+    assert!(
+        board.columns[1..5].iter().all(|c| narrow.lines().nth(1).unwrap().contains(c.as_str())),
+        "{narrow}"
+    );
     assert!(values.windows(2).all(|w| w[0] >= w[1]), "{values:?}");
     // A run that has not come to all its samples stands behind them, and says so.
     let mut runs = runs;
