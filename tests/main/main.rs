@@ -23,6 +23,7 @@ mod masks;
 mod measures;
 mod memory;
 mod options;
+mod python;
 mod records;
 mod reports;
 mod segment;
