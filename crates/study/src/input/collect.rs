@@ -217,7 +217,8 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 empty += 1;
                 continue;
             }
-            if repeat { &mut all.repeats } else { &mut all.readings }.push(reading);
+            let into = if repeat { &mut all.repeats } else { &mut all.readings };
+            into.push(reading);
         }
         if let Some(line) = met.insert(key, row.line) {
             return Err(StudyError::line(
