@@ -45,7 +45,6 @@ def lines(*command):
     return made.returncode, (made.stdout + made.stderr).splitlines()
 
 
-
 def whole(points):
     """Positions in micrometres, as a set."""
     return set(map(tuple, np.round(np.asarray(points) * 1000).astype(int).tolist()))
@@ -81,11 +80,11 @@ for name in ("dicom-sr", "dicom-ko"):
     say(f"dsrdump, {name}", code == 0 and not any(line.startswith("E:") for line in said))
 
 
-def near(found):
+def near(found, within=4e-5):
     found = sorted(found)
     far = max((abs(a - b) for f, w in zip(found, boxes) for a, b in zip(f[1:], w[1:])), default=np.inf)
     same = len(found) == len(boxes) and all(f[0] == w[0] for f, w in zip(found, boxes))
-    return same and far < 4e-5, f"{len(found)} of {len(boxes)} boxes, largest difference {far:.1e} px"
+    return same and far < within, f"{len(found)} of {len(boxes)} boxes, largest difference {far:.1e} px"
 
 
 def around(uid, points):
@@ -147,8 +146,7 @@ if bundle:
         offset = np.array(row["points"]) - np.array(image.ImagePositionPatient, float)
         # Millimetres of the middle of pixels to continuous edges.
         found.append(around(row["image"], np.stack([offset @ across / columns_mm + 0.5, offset @ down / rows_mm + 0.5], 1)))
-    good, detail = near(found)
-    say("cornerstone adapter, dicom-sr", good, detail)
+    say("cornerstone adapter, dicom-sr", *near(found, 2e-4))
     for name in ("binary", "used frames", "fractional"):
         counted = {r["image"]: sum(r["pixels"].values()) for r in rows if r["file"] == str(files[f"dicom-seg {name}"])}
         places = list(images.values())

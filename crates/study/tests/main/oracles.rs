@@ -4,7 +4,7 @@ use loupe_study::stats::design::Design;
 use loupe_study::stats::estimate::{ErrorMethod, Estimate, Unit};
 use loupe_study::stats::obuchowski_rockette::{Analysis, Components, Inference, analyse};
 use loupe_study::stats::roc;
-use loupe_study::{Readings, input};
+use loupe_study::{Merit, Options, Readings, input};
 use loupe_testing::near::assert_near;
 
 const RATINGS: &str = include_str!("../fixtures/imrmc_example.csv");
@@ -194,5 +194,66 @@ fn readers_nested_in_tests_have_the_components_of_mrmcaov() {
     ]) {
         assert_near("se", mean.se, se, 1e-13);
         assert_near("df", mean.df.unwrap(), df, 1e-8);
+    }
+}
+
+/// The study of marks through the whole analysis: RJafroc 2.1.3 on the written workbook.
+#[test]
+fn marks_equal_rjafroc() {
+    let readings = input::read_csv(include_str!("../fixtures/froc_example.csv")).unwrap();
+    let options = Options { resamples: 0, ..Options::default() };
+    let found = loupe_study::analyse(&readings, &options).unwrap();
+    for (merit, values, [variance, cov1, cov2, cov3], [ms_test, ms_test_reader], ses, chi2, f) in [
+        (
+            Merit::Wafroc,
+            [
+                [0.679_220_779_220_779, 0.812_133_116_883_117, 0.772_775_974_025_974, 0.810_373_376_623_377],
+                [0.779_824_675_324_676, 0.710_064_935_064_935, 0.689_535_714_285_714, 0.728_571_428_571_428],
+            ],
+            [
+                8.634_942_160_271_39e-3,
+                -7.689_455_814_859_58e-5,
+                -4.702_736_664_025_49e-5,
+                1.275_502_367_709_11e-3,
+            ],
+            [0.003_465_551_547_478_51, 0.004_538_075_683_785_94],
+            [0.031_153_154_550_37, 0.027_013_772_289_747_5],
+            0.397_798_037_255_574,
+            0.763_661_029_246_506,
+        ),
+        (
+            Merit::HrAuc,
+            [
+                [0.889_610_389_610_39, 0.935_064_935_064_935, 0.876_623_376_623_377, 0.983_766_233_766_234],
+                [0.974_025_974_025_974, 0.928_571_428_571_429, 0.798_701_298_701_299, 0.857_142_857_142_857],
+            ],
+            [
+                0.004_772_877_122_877_13,
+                -0.000_522_942_741_574_11,
+                -6.803_286_623_466_5e-5,
+                0.000_957_603_086_224_465,
+            ],
+            [0.002_004_184_938_438_18, 0.004_210_852_729_521_56],
+            [0.024_654_477_522_003_4, 0.038_689_530_155_237],
+            0.378_446_584_237_407,
+            0.475_957_025_138_206,
+        ),
+    ] {
+        let name = merit.name();
+        let own = found.merits.iter().find(|m| m.merit == merit).unwrap().comparison.as_ref().unwrap();
+        for (got, want) in own.values.iter().flatten().zip(values.iter().flatten()) {
+            assert_near(name, got.unwrap(), *want, 1e-14);
+        }
+        components(&own.components, [variance, cov1, cov2, cov3]);
+        assert_near(name, own.components.ms_test, ms_test, 1e-14);
+        assert_near(name, own.components.ms_test_reader, ms_test_reader, 1e-14);
+        let random = own.result(Inference::RandomReadersRandomCases).unwrap();
+        assert_near(name, random.f, f, 1e-12);
+        assert_near(name, random.df2.unwrap(), 3.0, 1e-12);
+        for (mean, se) in random.means.iter().zip(ses) {
+            assert_near(name, mean.se, se, 1e-14);
+        }
+        assert_near(name, own.result(Inference::FixedReadersRandomCases).unwrap().f, chi2, 1e-12);
+        assert_near(name, own.result(Inference::RandomReadersFixedCases).unwrap().f, f, 1e-12);
     }
 }
