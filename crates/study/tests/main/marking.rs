@@ -100,7 +100,6 @@ fn marks_are_set_on_every_series_of_a_case() {
         browser.press("q");
         browser.type_words("70");
         browser.press("Enter");
-        browser.press("Enter");
     }
     browser.wait("document.querySelector('.message h1')?.textContent === 'All cases are read'");
     let file = saved_file(&mut browser);

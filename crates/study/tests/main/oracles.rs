@@ -15,12 +15,13 @@ fn areas(
     method: ErrorMethod,
     reads: impl Fn(usize, usize, usize) -> bool,
 ) -> Vec<Vec<Option<Estimate>>> {
+    let reads = &reads;
     let of = |arm: usize, reader: usize| {
         let kept = || {
             readings
                 .readings
                 .iter()
-                .filter(|r| (r.arm, r.reader) == (arm, reader) && reads(arm, reader, r.case))
+                .filter(move |r| (r.arm, r.reader) == (arm, reader) && reads(arm, reader, r.case))
         };
         let units = |truth: bool| -> Vec<Unit<f64>> {
             let own = kept().filter(|r| readings.cases[r.case].truth == Some(truth));

@@ -304,7 +304,7 @@ fn readers_read_by_keyboard_and_their_answers_are_analysed() {
     let compared = auc.comparison.as_ref().unwrap();
     assert_eq!(compared.design, loupe_study::stats::design::Design::FullyCrossed);
     assert_eq!(
-        analysis.own_agreement.iter().filter(|a| a.reader.is_none()).map(|a| a.n).sum::<usize>(),
+        analysis.own_agreement.iter().filter(|a| a.reader.is_some()).map(|a| a.n).sum::<usize>(),
         2 * 12
     );
     let answers = std::fs::read_to_string(out.join("answers.jsonl")).unwrap();
