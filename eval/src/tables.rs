@@ -475,14 +475,18 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
     });
     let mut table = Table::new(
         format!("leaderboard · {profile}"),
-        &[&["run", "model", "dataset", "n", "published rows"][..], &names].concat(),
+        &[&["run", "model", "dataset", "split", "n", "unparsed", "failed", "published rows"][..], &names]
+            .concat(),
     );
     for (label, summary, of) in found {
-        let n = of.figures.first().map_or(0, |f| f.n);
+        let (n, unparsed) = of.figures.first().map_or((0, 0), |f| (f.n, f.unparsed));
         let missing = unfinished(summary).then(|| format!("unfinished, {} not asked yet", summary.missing));
         let published = missing.into_iter().chain(summary.run.incomplete()).collect::<Vec<_>>().join("; ");
-        let (model, dataset) = (summary.run.model.clone(), summary.run.dataset.clone());
-        let mut row = vec![label.to_owned(), model, dataset, n.to_string(), published];
+        let of_run = &summary.run;
+        let mut row =
+            vec![label.to_owned(), of_run.model.clone(), of_run.dataset.clone(), of_run.split.clone()];
+        row.extend([n, unparsed, summary.failed].map(|count| count.to_string()));
+        row.push(published);
         row.extend(names.iter().map(|name| {
             let Some(figure) = of.figures.iter().find(|f| f.name == *name) else { return String::new() };
             match (figure.value, &figure.interval) {
@@ -493,6 +497,7 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
         }));
         table.rows.push(row);
     }
-    table.note = "percent with 95 % intervals; rows are comparable when dataset and n agree".to_owned();
+    table.note =
+        "percent with 95 % intervals; rows are comparable when dataset, split and n agree".to_owned();
     table
 }

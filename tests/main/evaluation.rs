@@ -214,7 +214,7 @@ fn several_replies_a_sample_and_metrics_and_a_leaderboard() {
     for (format, mark) in [
         ("markdown", "| run | model |"),
         ("latex", "\\begin{tabular}"),
-        ("csv", "run,model,dataset,n,published rows,accuracy"),
+        ("csv", "run,model,dataset,split,n,unparsed,failed,published rows,accuracy"),
     ] {
         let out = loupe(&["leaderboard", path(&b), path(&a), "--format", format]);
         let text = String::from_utf8(out.stdout).unwrap();

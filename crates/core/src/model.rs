@@ -282,6 +282,12 @@ pub enum ModelError {
         /// Can asking the same again help?
         retry: Retry,
     },
+    /// The reply has not the form that was asked for ([`crate::ReplyForm`]).
+    #[error("the reply has not the form that was asked for: {problem}")]
+    Form {
+        /// In what it differs, without its words.
+        problem: String,
+    },
     /// Nobody wants the reply any more ([`Go::Stop`]).
     #[error("the ask was cancelled")]
     Cancelled,
@@ -298,6 +304,7 @@ impl ModelError {
             | Self::TooLong { .. }
             | Self::Setting { .. }
             | Self::NotFinite(_)
+            | Self::Form { .. }
             | Self::Template(_) => Retry::Never,
         }
     }

@@ -272,7 +272,7 @@ impl<A: Architecture> Engine<A> {
                         self.keep_row(&job, &group, r, work);
                         let reply = self.reply(&job).and_then(|reply| {
                             self.write_dump(&job, work)?;
-                            Ok(reply)
+                            ReplyForm::settled(job.form.as_ref(), reply)
                         });
                         replies.done(job.id, reply);
                     }

@@ -9,9 +9,11 @@
 
 mod affine;
 mod header;
+mod layer;
 mod write;
 
 pub use affine::Xform;
+pub use layer::read_layer;
 pub use write::{label_bytes, shear_note, volume_bytes};
 
 use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked, verify};
