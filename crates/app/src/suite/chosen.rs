@@ -60,12 +60,14 @@ impl ChoiceLine {
     }
 }
 
-/// Marks the best of those that are for this run's model, set and seed, the first declared of equals.
+/// Marks the best of those that are for this run's model, set and seed, the first declared of equals; none where no
+/// template has a figure.
 fn mark(lines: &mut [ChoiceLine], run: &Planned) {
     let mut best: Option<&mut ChoiceLine> = None;
     for line in lines.iter_mut().filter(|line| line.is_for(run)) {
         line.chosen = false;
-        if best.as_ref().is_none_or(|best| line.rank() > best.rank()) {
+        let least = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.rank());
+        if line.rank() > least {
             best = Some(line);
         }
     }
@@ -82,6 +84,9 @@ pub(super) fn is_chosen(lines: &mut [ChoiceLine], run: &Planned, templates: usiz
         return Err(format!("no template was chosen: {tried} of {templates} could be tried"));
     }
     mark(lines, run);
+    if !lines.iter().any(|line| line.chosen && line.is_for(run)) {
+        return Err("no template was chosen: none has a figure where they were tried".to_owned());
+    }
     Ok(lines.iter().any(|line| line.chosen && line.is_for(run) && line.template == run.template))
 }
 
@@ -165,5 +170,7 @@ mod tests {
         assert_eq!(lines.iter().filter(|l| l.chosen).count(), 1);
         assert!(is_chosen(&mut lines, &run("b"), 5).unwrap_err().contains("4 of 5"));
         assert_eq!(choices(&lines).rows[1].last().unwrap(), "1");
+        let mut none = [line("a", None, 0, 0), line("b", None, 0, 9)];
+        assert!(is_chosen(&mut none, &run("a"), 2).unwrap_err().contains("none has a figure"));
     }
 }

@@ -86,7 +86,8 @@ pub fn run_suite(options: &SuiteOptions, listener: &dyn Listener) -> Result<Suit
                             continue;
                         }
                         out.results.extend(board::lines(run, chosen_on, &summary));
-                        let profiles = summary.profiles.into_iter().map(|p| p.name).collect();
+                        let scored = summary.profiles.into_iter().filter(|p| !p.figures.is_empty());
+                        let profiles = scored.map(|p| p.name).collect();
                         done.push(Done { run, chosen: chosen_on.is_some(), profiles });
                     }
                 },
@@ -113,7 +114,7 @@ struct Done<'a> {
     run: &'a Planned,
     /// Is its template the one that was chosen?
     chosen: bool,
-    /// By which it was scored.
+    /// Those that have figures of it.
     profiles: Vec<String>,
 }
 
