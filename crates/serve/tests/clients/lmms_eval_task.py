@@ -1,6 +1,6 @@
 """lmms-eval running a small task against `loupe serve`.
 
-    pip install lmms-eval==0.7.3            # with torch; only its OpenAI client is used
+    pip install lmms-eval==0.7.3 "filelock<3.17"     # with torch; only its OpenAI client is used
     cargo build
     python crates/serve/tests/clients/lmms_eval_task.py target/debug/loupe [MODEL_DIR]
 
@@ -99,8 +99,9 @@ def main():
         right = 0
         for sample in samples:
             row = rows[sample["doc_id"]]
-            said = sample["filtered_resps"][0]
-            said = said[0] if isinstance(said, list) else said
+            said = sample["filtered_resps"]
+            while isinstance(said, list):
+                said = said[0]
             assert said == asked(row), (row["id"], said)
             right += said.strip().lower().startswith(row["answer"])
         figures = [json.load(open(file)) for file in glob.glob(f"{place}/out/**/*results.json", recursive=True)]
