@@ -282,7 +282,9 @@ fn not_json(bytes: &[u8], error: &serde_json::Error) -> EndpointError {
 /// The pause that a `Retry-After` header asks for: seconds, or a date (RFC 9110 10.2.3 and 5.6.7).
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        // More than a duration holds is long all the same.
+        let long = Duration::from_secs(u32::MAX.into());
+        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(long));
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     Some(Duration::from_secs(http_date(value)?.saturating_sub(now)))
@@ -319,6 +321,8 @@ mod tests {
         assert_eq!(http_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
         assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(retry_after("1e300").is_some_and(|pause| pause > LONGEST_PAUSE));
+        assert_eq!((retry_after("-5"), retry_after("NaN")), (None, None));
         assert_eq!(retry_after("soon"), None);
     }
 
