@@ -22,6 +22,7 @@ mod kills;
 mod masks;
 mod measures;
 mod options;
+mod python;
 mod records;
 mod reports;
 mod segment;
