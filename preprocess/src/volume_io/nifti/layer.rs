@@ -1,8 +1,7 @@
 //! Files that hold several masks of one volume, counted by their first axis (F, X, Y, Z), as ReXGroundingCT has them.
 
 use super::affine::{self, Xform};
-use super::header::{FORMAT, field};
-use super::parse;
+use super::header::{FORMAT, field, parse};
 use crate::volume_facts::VolumeFacts;
 use crate::volume_io::elements::{Layout, is_gzip, plausible, read_voxels, skip, verify};
 use crate::volume_io::read::ReadVolume;
