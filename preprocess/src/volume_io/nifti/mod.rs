@@ -26,7 +26,6 @@ use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::Array3;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What a NIfTI header says, without the voxels.
