@@ -10,7 +10,7 @@ use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
 use loupe_core::model::Go;
-use loupe_core::{ModelError, ReplySink};
+use loupe_core::{ModelError, ReplyForm, ReplySink};
 use std::time::Instant;
 
 /// Rows of different lengths share a group while it is at most so many times as large as what they hold.
