@@ -1,9 +1,9 @@
 """Takes the pictures of pages for docs/pictures: every page and plot in light, in dark and at 500 pixels.
 
     python tests/pages/terminal.py LOUPE FOLDER      # makes what is photographed
-    python tests/pages/pictures.py LOUPE FOLDER
+    python tests/pages/pictures.py LOUPE FOLDER [NAME…]
 
-Needs a Chromium and Pillow. Pictures have at most 96 colours, so that all of them stay small.
+Needs a Chromium and Pillow. Pictures have few colours, so that all of them stay small.
 """
 
 import io
@@ -28,10 +28,10 @@ VIEWS = [
     ("masks-sample", "loupe-demo/runs/segment-box/report.html", "0", "document.getElementById('browser').scrollIntoView()", None),
     ("rounds", "loupe-demo/runs/two-looks/report.html", "0", "document.getElementById('browser').scrollIntoView()", None),
     ("slices", "ct/report.html", "0", OPEN, None),
-    ("beside", "loupe-demo/runs/grounding/report.html", "0", OPEN + "; document.querySelector('dialog [title*=Side]').click()", None),
+    ("beside", "loupe-demo/runs/grounding/report.html", "0", OPEN + "; new Promise((done) => setTimeout(done, 500)).then(() => document.querySelector('dialog [title*=Side]').click())", None),
     ("compare", "looks.html", "", "", None),
     ("study", "results/study.html", "", "", None),
-    ("study-plots", "results/study.html", "", "", ".plots"),
+    ("study-plots", "results/study.html", "", "document.querySelector('figure.plot').scrollIntoView()", None),
     ("reading", "loupe-demo/study/reader/study.html", "", "document.querySelector('button.main').click()", None),
     ("reports", "reports/report.html", "", "", None),
     ("demo", "loupe-demo/report.html", "", "", None),
@@ -46,17 +46,22 @@ def slices(loupe: str, folder: Path) -> None:
 
 
 def small(png: bytes) -> bytes:
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return out.getvalue()
+    """As a palette: of as many colours as 110 kB have room for, at least 16."""
+    colours, found = 96, None
+    while colours >= 16 and (found is None or len(found) > 110_000):
+        out = io.BytesIO()
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        colours, found = colours // 2, out.getvalue()
+    return found
 
 
-def main(loupe: str, folder: Path) -> None:
+def main(loupe: str, folder: Path, *names: str) -> None:
     slices(str(Path(loupe).resolve()), folder)
-    total = 0
+    only, total = set(names), 0
     with Browser() as browser:
         for name, page, sample, act, element in VIEWS:
+            if only and name not in only:
+                continue
             if not (folder / page).is_file():
                 print("not there:", page)
                 continue
@@ -80,4 +85,4 @@ def main(loupe: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
