@@ -181,12 +181,10 @@ fn figure(at: usize, n: usize, view: Option<&str>, study: &PageStudy, pictures: 
     for (sentence, s) in study.report.sentences.iter().enumerate() {
         for place in s.boxes.iter().filter(|place| place.picture == n) {
             let [x0, y0, x1, y1] = place.box_px;
+            let (wide, high, words) = (x1 - x0, y1 - y0, escaped(&s.text));
             let _ = write!(
                 boxes,
-                "<a href=\"#s{at}-{sentence}\" aria-label=\"{0}\"><rect id=\"b{at}-{sentence}\" x=\"{x0}\" y=\"{y0}\" width=\"{}\" height=\"{}\"><title>{0}</title></rect></a>",
-                escaped(&s.text),
-                x1 - x0,
-                y1 - y0
+                "<a href=\"#s{at}-{sentence}\" aria-label=\"{words}\"><rect id=\"b{at}-{sentence}\" x=\"{x0}\" y=\"{y0}\" width=\"{wide}\" height=\"{high}\"><title>{words}</title></rect></a>"
             );
         }
     }
