@@ -46,28 +46,30 @@ def slices(loupe: str, folder: Path) -> None:
 
 
 def small(png: bytes) -> bytes:
-    """As a palette: of as many colours as 110 kB have room for, at least 16."""
-    colours, found = 96, None
-    while colours >= 16 and (found is None or len(found) > 110_000):
+    """As a palette, with fewer colours and then smaller where 110 kB have no room for it."""
+    whole = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours, share in ((96, 1), (48, 1), (48, 0.75), (48, 0.5)):
+        image = whole.resize([round(share * side) for side in whole.size]) if share < 1 else whole
         out = io.BytesIO()
-        Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-        colours, found = colours // 2, out.getvalue()
-    return found
+        image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        if out.tell() <= 110_000:
+            break
+    return out.getvalue()
 
 
 def main(loupe: str, folder: Path, *names: str) -> None:
     slices(str(Path(loupe).resolve()), folder)
     only, total = set(names), 0
-    with Browser() as browser:
-        for name, page, sample, act, element in VIEWS:
-            if only and name not in only:
-                continue
-            if not (folder / page).is_file():
-                print("not there:", page)
-                continue
-            for look, width, height, scheme in LOOKS:
+    for name, page, sample, act, element in VIEWS:
+        if only and name not in only:
+            continue
+        if not (folder / page).is_file():
+            print("not there:", page)
+            continue
+        for look, width, height, scheme in LOOKS:
+            # A fresh one each: pages of readers ask before they are left.
+            with Browser(width, height) as browser:
                 browser.scheme(scheme)
-                browser.resize(width, height)
                 browser.open(folder / page)
                 if sample:
                     browser.eval("document.querySelector('#list .row').click()")
@@ -78,9 +80,9 @@ def main(loupe: str, folder: Path, *names: str) -> None:
                 if element:
                     clip = browser.eval(f"(() => {{ const r = document.querySelector('{element}').getBoundingClientRect(); return [r.left + scrollX, r.top + scrollY, r.width, Math.min(r.height, 3000)]; }})()")
                 png = small(browser.shot(clip))
-                (PICTURES / f"{name}-{look}.png").write_bytes(png)
-                total += len(png)
-                print(f"{name}-{look}.png {len(png) / 1000:.0f} kB", flush=True)
+            (PICTURES / f"{name}-{look}.png").write_bytes(png)
+            total += len(png)
+            print(f"{name}-{look}.png {len(png) / 1000:.0f} kB", flush=True)
     print(f"{total / 1e6:.2f} MB")
 
 

@@ -21,7 +21,7 @@ VQA = "vqa-rad=loupe-demo/data/vqa-rad"
 # What a person types, in this order; later ones stand on what earlier ones wrote.
 COMMANDS = [
     ("The demonstration", ["demo --studies 16"]),
-    ("Asking", [f'ask {CT}/slice.png "Is there a nodule?"', f'ask {CT}/slice.png "Is there a nodule?" --options yes,no', f"ask {CT}/slice.png --ground nodule"]),
+    ("Asking", [f'ask {CT}/slice.png "Is there a nodule?"', f'ask {CT}/slice.png "Is there a nodule?" --options yes,no']),
     ("Segmenting and measuring", [f"segment {CT}/slice.png --box 60,90,120,150 --output segmented", f"measure {CT}/volume.nii {CT}/labels.nii"]),
     ("Evaluating", [f"eval --data {VQA} --limit 40 --logprobs 1 --output sure", "score loupe-demo/runs/vqa-rad", "score loupe-demo/runs/segment-box --no-page"]),
     ("Shards", [f"eval --data {VQA} --limit 40 --shard 1/2 --output half-1", f"eval --data {VQA} --limit 40 --shard 2/2 --output half-2", "merge half-1 half-2 --output whole --no-page"]),
