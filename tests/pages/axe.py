@@ -30,13 +30,13 @@ def look(browser, axe, name):
 
 def main(axe, pages):
     axe, serious = Path(axe).read_text(encoding="utf-8"), 0
-    with Browser() as browser:
-        for page in pages:
-            for scheme in ("light", "dark"):
-                for width in (1400, 500):
-                    name = f"{Path(page).parent.name}/{Path(page).name} {scheme} {width}"
+    for page in pages:
+        for scheme in ("light", "dark"):
+            for width in (1400, 500):
+                name = f"{Path(page).parent.name}/{Path(page).name} {scheme} {width}"
+                # A fresh one each: pages of readers ask before they are left.
+                with Browser(width, 900) as browser:
                     browser.scheme(scheme)
-                    browser.resize(width, 900)
                     browser.open(page)
                     browser.eval("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
                     serious += look(browser, axe, name)

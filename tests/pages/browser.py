@@ -45,12 +45,16 @@ class Browser:
         self.child.wait()
         shutil.rmtree(self.profile, ignore_errors=True)
 
-    def call(self, method, **params):
+    def send(self, method, **params):
         self.n += 1
         message = {"id": self.n, "method": method, "params": params, **({"sessionId": self.session} if self.session else {})}
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self.to, data):]
+        return self.n
+
+    def call(self, method, **params):
+        asked = self.send(method, **params)
         while True:
             while b"\0" not in self.rest:
                 more = os.read(self.back, 1 << 20)
@@ -59,7 +63,10 @@ class Browser:
                 self.rest += more
             said, self.rest = self.rest.split(b"\0", 1)
             said = json.loads(said)
-            if said.get("id") == self.n:
+            if said.get("method") == "Page.javascriptDialogOpening":
+                # A page that asks before it is left.
+                self.send("Page.handleJavaScriptDialog", accept=True)
+            if said.get("id") == asked:
                 if "error" in said:
                     raise RuntimeError(f"{method}: {said['error']}")
                 return said["result"]

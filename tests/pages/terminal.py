@@ -21,14 +21,14 @@ VQA = "vqa-rad=loupe-demo/data/vqa-rad"
 # What a person types, in this order; later ones stand on what earlier ones wrote.
 COMMANDS = [
     ("The demonstration", ["demo --studies 16"]),
-    ("Asking", [f'ask {CT}/slice.png "Is there a nodule?"', f'ask {CT}/slice.png "Is there a nodule?" --options yes,no', f"ask {CT}/slice.png --ground nodule"]),
+    ("Asking", [f'ask {CT}/slice.png "Is there a nodule?"', f'ask {CT}/slice.png "Is there a nodule?" --options yes,no']),
     ("Segmenting and measuring", [f"segment {CT}/slice.png --box 60,90,120,150 --output segmented", f"measure {CT}/volume.nii {CT}/labels.nii"]),
-    ("Evaluating", [f"eval --data {VQA} --limit 40 --logprobs --output sure", "score loupe-demo/runs/vqa-rad", "score loupe-demo/runs/segment-box --no-page"]),
+    ("Evaluating", [f"eval --data {VQA} --limit 40 --logprobs 1 --output sure", "score loupe-demo/runs/vqa-rad", "score loupe-demo/runs/segment-box --no-page"]),
     ("Shards", [f"eval --data {VQA} --limit 40 --shard 1/2 --output half-1", f"eval --data {VQA} --limit 40 --shard 2/2 --output half-2", "merge half-1 half-2 --output whole --no-page"]),
     ("Comparing", ["compare loupe-demo/runs/one-look loupe-demo/runs/two-looks --page looks.html", "leaderboard loupe-demo/runs/vqa-rad loupe-demo/runs/vqa-rad-swapped loupe-demo/runs/vqa-rad-blank"]),
     ("A suite", ["suite suite.toml --check", "suite suite.toml"]),
     ("Exporting", ["export loupe-demo/runs/grounding --to coco --output coco", "export sure --to csv --output sure.csv", "export sure --to latex"]),
-    ("Reports", ["phantom --out worklist --studies 4 --reports", "reports worklist/worklist.csv --output reports"]),
+    ("Reports", ["phantom --out worklist --studies 4 --reports", "reports worklist/worklist.jsonl --output reports"]),
     ("A reader study", ["study build loupe-demo/study/study.toml --output blinded", "study analyse readings.csv --output results --baseline unaided"]),
     ("Images", [f"inspect {CT}/dicom", f"render {CT}/volume.nii --slice 50% --window lung --output slice.png", f"prepare {CT}/volume.nii --slices even:4 --window lung --output prepared", f"deidentify {CT}/dicom --output clean"]),
     ("Sets, lists and the machine", [f"data check {VQA}:test", "list windows", "list protocols", "doctor"]),

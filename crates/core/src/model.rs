@@ -287,6 +287,12 @@ pub enum ModelError {
         /// Can asking the same again help?
         retry: Retry,
     },
+    /// The reply has not the form that was asked for ([`crate::ReplyForm`]).
+    #[error("the reply has not the form that was asked for: {problem}")]
+    Form {
+        /// In what it differs, without its words.
+        problem: String,
+    },
     /// Nobody wants the reply any more ([`Go::Stop`]).
     #[error("the ask was cancelled")]
     Cancelled,
@@ -304,6 +310,7 @@ impl ModelError {
             | Self::Setting { .. }
             | Self::NotFinite(_)
             | Self::EqualLogits
+            | Self::Form { .. }
             | Self::Template(_) => Retry::Never,
         }
     }

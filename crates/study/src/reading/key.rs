@@ -28,6 +28,9 @@ pub struct KeyCase {
     /// Lesions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lesions: Vec<LesionPlace>,
+    /// The series that is an earlier study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<usize>,
     /// Length in characters of the text that each arm shows.
     pub lengths: Vec<Option<usize>>,
     /// Words of each mark that each arm shows, in the order of their ids.
