@@ -123,7 +123,7 @@ impl CaseSource {
             let line = item?.line;
             let training = rows.len() < design.cases.training;
             rows.push(match line.sample {
-                Some(sample) => of_sample(&sample, training, design.cases.show_question),
+                Some(sample) => Ok(of_sample(&sample, training, design.cases.show_question)),
                 None => Err(line.error.unwrap_or_else(|| "the run has no sample there".to_owned())),
             });
         }
@@ -171,7 +171,7 @@ fn of_row(row: &CaseRow) -> Result<CaseEntry, String> {
     })
 }
 
-fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntry, String> {
+fn of_sample(sample: &Sample, training: bool, question: bool) -> CaseEntry {
     let place = |(n, b): (usize, &Labelled<Box2<Source>>)| LesionPlace {
         name: (n + 1).to_string(),
         weight: None,
@@ -199,7 +199,7 @@ fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntr
     let several = sample.media.len() > 1;
     let title = |n: usize| if several { format!("Picture {}", n + 1) } else { String::new() };
     let options = sample.choices.iter().map(|c| format!("\n{}. {}", c.letter, c.text)).collect::<String>();
-    Ok(CaseEntry {
+    CaseEntry {
         name: sample.id.clone(),
         training,
         question: question.then(|| format!("{}{options}", sample.question)),
@@ -212,7 +212,7 @@ fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntr
         prior: None,
         whole: false,
         hidden: names.into_iter().chain(reference_text(&sample.target)).collect(),
-    })
+    }
 }
 
 /// A reference of many words, which no reply has by chance.

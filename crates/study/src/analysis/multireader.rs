@@ -132,7 +132,7 @@ pub(super) fn of_merit(
     let means = cells.iter().enumerate().filter_map(|(i, row)| {
         let own: Vec<&Estimate> = row.iter().flatten().collect();
         let mean = single_test(used[i], &own, Inference::RandomReadersRandomCases, options.level)?;
-        Some(TestMean { test: used[i], interval: possible(merit, mean.interval.clone()), ..mean })
+        Some(TestMean { test: used[i], interval: possible(merit, mean.interval), ..mean })
     });
     let means: Vec<TestMean> = means.collect();
     let (comparison, refused) = match analyse(&cells, options.level) {
