@@ -55,7 +55,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn those_who_wait_share_a_failure_of_the_server_and_look_again_later() {
+    fn those_who_wait_share_a_failure_of_the_server_and_ask_again_later() {
         let (found, looks) = (FoundOut::<u8>::default(), AtomicUsize::new(0));
         let look = || {
             looks.fetch_add(1, Ordering::Relaxed);

@@ -33,7 +33,7 @@ struct Node {
 
 /// Most runs and features that are stored. What is asked again is asked soon, because samples come grouped by
 /// picture; more than this would be kept of small models alone, and would only be in the way.
-const MOST_STORED: usize = 1024;
+const MOST_STORED: usize = 256;
 
 /// What a tensor takes besides its numbers, and a node besides its tensors.
 const TENSOR_BYTES: u64 = 256;

@@ -269,7 +269,7 @@ proptest! {
         let mut shown = view(&study, k);
         shown.source_from_self = loupe_core::Map2::scale_then_shift(1.0 / scale, 1.0 / scale, shift, shift);
         let at = Box2::new((x - shift) * scale, (y - shift) * scale, (x + w - shift) * scale, (y + h - shift) * scale);
-        let made = export("dicom-sr", &study, &[(k, Finding::region(0, at, shown))], &options()).unwrap();
+        let made = export("dicom-sr", &study, &[(k, Finding::region(0, at, shown.clone()))], &options()).unwrap();
         let found = places(&parsed(&made.files[0].bytes));
         prop_assert_eq!(found.len(), 1);
         prop_assert_eq!(&found[0].instance, &format!("2.25.2{k:02}"));
