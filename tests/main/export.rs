@@ -132,7 +132,7 @@ fn a_run_becomes_tables() {
     let written = loupe(&["export", path(&run), "--to", "csv", "-o", path(&csv), "--quiet"]);
     assert!(written.status.success(), "{}", text(&written.stderr));
     let csv = fs::read_to_string(csv).unwrap();
-    assert!(csv.contains("\"=HYPERLINK(\"\"x\"\"), a \"\"quoted\"\"\nanswer\""), "{csv}");
+    assert!(csv.contains("\"'=HYPERLINK(\"\"x\"\"), a \"\"quoted\"\"\nanswer\""), "{csv}");
     let latex = loupe(&["export", path(&run), "--to", "latex"]);
     assert!(text(&latex.stdout).contains("\\toprule"), "{}", text(&latex.stdout));
     let parquet = dir.path().join("replies.parquet");

@@ -4,3 +4,4 @@
 mod dialects;
 mod follow;
 mod round_trips;
+mod shown;

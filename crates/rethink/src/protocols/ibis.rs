@@ -13,7 +13,7 @@
 //! `ibis-medsam2` refuses any but `MedSAM2`. Clicks outside the picture, which the source hands on, are refused.
 //! The source computes in half precision on CUDA.
 
-use super::play::{Acted, Outlined, Play, Protocol, Scene, Step, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Segmented, Step, system_and_user};
 use crate::{answer, pixels};
 use loupe_core::segmenter::Refined;
 use loupe_core::{GenerationLimits, Part, Picture, Point2, Reply, SegmentPrompt, Turn};
@@ -62,7 +62,7 @@ struct Ibis {
     prompts: Vec<SegmentPrompt>,
     /// Logits of the previous mask.
     logits: Option<Vec<f32>>,
-    outlined: Option<Outlined>,
+    segmented: Option<Segmented>,
 }
 
 /// A click as the model wrote it, in shares of width and height.
@@ -74,7 +74,14 @@ struct Click {
 
 impl Ibis {
     fn with(family: Option<&'static str>) -> Self {
-        Self { family, original: None, clicks: Vec::new(), prompts: Vec::new(), logits: None, outlined: None }
+        Self {
+            family,
+            original: None,
+            clicks: Vec::new(),
+            prompts: Vec::new(),
+            logits: None,
+            segmented: None,
+        }
     }
 
     /// The mask of all clicks, and the original with that mask over it.
@@ -88,7 +95,7 @@ impl Ibis {
         let Refined { segment, logits } = refined.map_err(|e| e.to_string())?;
         self.logits = logits;
         let shown = pixels::overlay(original, &segment.mask, TINT.0, TINT.1).map_err(|e| e.to_string())?;
-        self.outlined = Some(Outlined { picture: 0, segment });
+        self.segmented = Some(Segmented { picture: 0, segment });
         Ok(shown)
     }
 }
@@ -102,8 +109,8 @@ impl Play for Ibis {
         true
     }
 
-    fn outlined(&self) -> Option<&Outlined> {
-        self.outlined.as_ref()
+    fn segmented(&self) -> Option<&Segmented> {
+        self.segmented.as_ref()
     }
 
     fn open(&mut self, scene: &mut Scene<'_>) -> Result<Vec<Turn>, String> {

@@ -12,7 +12,7 @@
 //! (a tool without anything that can be read, neither tool nor answer) the conversation ends. Several results are one
 //! user turn here, in the source one each. Its weights are not published yet.
 
-use super::play::{Acted, Outlined, Play, Protocol, Scene, Step, four, given, python_type, system_and_user};
+use super::play::{Acted, Play, Protocol, Scene, Segmented, Step, four, given, python_type, system_and_user};
 use crate::{actions, answer, pixels};
 use loupe_core::{Box2, Given, Part, Picture, Reply, SegmentPrompt, Turn};
 use serde_json::Value;
@@ -101,12 +101,12 @@ pub const PROTOCOL: Protocol = Protocol {
     dialect: "ophiuchus",
     actions: &["zoom", "segment"],
     rounds: 4,
-    begin: || Box::new(Ophiuchus { outlined: None }),
+    begin: || Box::new(Ophiuchus { segmented: None }),
 };
 
 struct Ophiuchus {
     /// The latest mask.
-    outlined: Option<Outlined>,
+    segmented: Option<Segmented>,
 }
 
 /// What a call shows, where it looked, and on which picture.
@@ -130,8 +130,8 @@ impl Play for Ophiuchus {
         Ok(system_and_user(SYSTEM, vec![Part::Picture(0), Part::Text(text)]))
     }
 
-    fn outlined(&self) -> Option<&Outlined> {
-        self.outlined.as_ref()
+    fn segmented(&self) -> Option<&Segmented> {
+        self.segmented.as_ref()
     }
 
     fn step(&mut self, scene: &mut Scene<'_>, reply: &Reply) -> Step {
@@ -232,7 +232,7 @@ impl Ophiuchus {
         };
         let (shown, segment) = actions::segment(&picture, &[prompt], &mut scene.tools)
             .map_err(|e| format!("RuntimeError: {e}"))?;
-        self.outlined = Some(Outlined { picture: at, segment });
+        self.segmented = Some(Segmented { picture: at, segment });
         Ok((shown, at, region))
     }
 }

@@ -87,7 +87,7 @@ impl Acted {
 }
 
 /// A mask that a conversation led to.
-pub(crate) struct Outlined {
+pub(crate) struct Segmented {
     /// Picture of the ask that it lies on.
     pub(crate) picture: usize,
     pub(crate) segment: Segment,
@@ -132,7 +132,7 @@ pub(crate) trait Play {
     }
 
     /// The mask that the conversation has led to, if any.
-    fn outlined(&self) -> Option<&Outlined> {
+    fn segmented(&self) -> Option<&Segmented> {
         None
     }
 
@@ -154,12 +154,12 @@ pub(crate) fn play(
     play.limit(&mut limits);
     let mut pictures = request.pictures.clone();
     let pass = rounds(session, request, protocol, &limits, play.as_mut(), &mut pictures);
-    let outlined = play.outlined().zip(pass.round);
+    let segmented = play.segmented().zip(pass.round);
     if let Some((picture, found, round)) =
-        outlined.and_then(|(o, round)| Some((pictures.get(o.picture)?, &o.segment, round)))
+        segmented.and_then(|(o, round)| Some((pictures.get(o.picture)?, &o.segment, round)))
     {
         let mask = Finding::mask(session.enter(picture), Rle::of(&found.mask), picture.origin.clone());
-        session.outline(round, mask.with(None, found.predicted_iou.map(f64::from)));
+        session.keep_mask(round, mask.with(None, found.predicted_iou.map(f64::from)));
     }
     pass
 }
