@@ -328,6 +328,10 @@ pub struct AskId(pub u64);
 
 /// What a source has for a model that has room.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on, never kept by the thousand without its content"
+)]
 pub enum Next {
     /// An ask to answer.
     Ask(AskId, Ask),

@@ -34,7 +34,7 @@ fn open(root: &Root, split: &Split) -> Result<Listed, DataError> {
     let name = if split.has("challenge") { "MICCAI_challenge_dataset.json" } else { "dataset.json" };
     let file = root.pick(&[name])?;
     let Some(Value::Array(scans)) = root.json(&file)?.get_mut(&split.name).map(Value::take) else {
-        return Err(root.read_error(&file, &format!("expected an object with the list {:?}", split.name)));
+        return Err(root.read_error(&file, format!("expected an object with the list {:?}", split.name)));
     };
     let mut samples = Vec::new();
     for row in Row::all(&file, scans) {
