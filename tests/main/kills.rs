@@ -112,7 +112,7 @@ fn shards(dir: &Path) {
 fn studies(dir: &Path) {
     pictures(dir);
     let row = |n: usize| {
-        let prior = if n % 2 == 0 { vec![format!("{}.bmp", (n + 1) % 3)] } else { Vec::new() };
+        let prior = if n.is_multiple_of(2) { vec![format!("{}.bmp", (n + 1) % 3)] } else { Vec::new() };
         json!({"study_id": format!("study-{n}"), "images": [format!("{}.bmp", n % 3)], "prior_images": prior, "indication": "Cough."})
     };
     fs::write(dir.join("studies.jsonl"), lines((0..6).map(row))).unwrap();
@@ -218,7 +218,7 @@ fn results(dir: &Path) -> BTreeMap<String, Vec<u8>> {
                 }
             }
             name if name.starts_with("fhir/") => {
-                blank(bytes, began.as_deref().unwrap_or_default().as_bytes())
+                blank(bytes, began.as_deref().unwrap_or_default().as_bytes());
             }
             _ => {}
         }

@@ -87,8 +87,10 @@ impl VisionLanguageModel for Writer {
         let mut held = VecDeque::new();
         let mut more = true;
         for given in 0.. {
-            while given >= self.most {
-                std::thread::sleep(Duration::from_secs(1));
+            if given >= self.most {
+                loop {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
             }
             while more && held.len() < 8 {
                 match asks.next(held.is_empty()) {

@@ -122,7 +122,7 @@ const ALL_CASES_FOR_HALF: f64 = (79.0 / 80.0) / (39.0 / 40.0);
 #[test]
 fn a_split_plot_equals_mrmcaov() {
     let readings = input::read_csv(RATINGS).unwrap();
-    let reads = |_: usize, reader: usize, case: usize| reader < 4 && (case % 2 == 0) == (reader < 2);
+    let reads = |_: usize, reader: usize, case: usize| reader < 4 && case.is_multiple_of(2) == (reader < 2);
     let found = analyse(&areas(&readings, ErrorMethod::Jackknife, reads), 0.95).unwrap();
     assert_eq!(found.design, Design::SplitPlot { groups: 2 });
     let c = &found.components;
@@ -133,7 +133,7 @@ fn a_split_plot_equals_mrmcaov() {
         cov3: c.cov3 * ALL_CASES_FOR_HALF,
         ..c.clone()
     };
-    let pairs = Components { cov2: scaled.cov2 / 3.0, cov3: scaled.cov3 / 3.0, ..scaled.clone() };
+    let pairs = Components { cov2: scaled.cov2 / 3.0, cov3: scaled.cov3 / 3.0, ..scaled };
     let want = [
         0.006_568_430_791_204_98,
         0.003_040_973_424_515_23,
