@@ -69,7 +69,22 @@ class Server:
 
     def answer(self, bodies, clients):
         """The replies to all bodies, in order, and the seconds that they took."""
-        said, places, lock = [None] * len(bodies), iter(range(len(bodies))), threading.Lock()
+        said = [None] * len(bodies)
+
+        def ask(connection, place):
+            connection.request("POST", "/v1/chat/completions", bodies[place], {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            document = json.loads(response.read())
+            assert response.status == 200, document
+            said[place] = document["choices"][0]["token_ids"]
+
+        began = time.perf_counter()
+        self.share(range(len(bodies)), clients, ask)
+        return said, time.perf_counter() - began
+
+    def share(self, numbers, clients, work):
+        """Calls `work(connection, number)` for each number, in their order, from so many clients with a connection each."""
+        places, lock = iter(numbers), threading.Lock()
 
         def client():
             connection = http.client.HTTPConnection(self.host)
@@ -78,17 +93,11 @@ class Server:
                     place = next(places, None)
                 if place is None:
                     return
-                connection.request("POST", "/v1/chat/completions", bodies[place], {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                document = json.loads(response.read())
-                assert response.status == 200, document
-                said[place] = document["choices"][0]["token_ids"]
+                work(connection, place)
 
-        began = time.perf_counter()
         threads = [threading.Thread(target=client) for _ in range(clients)]
         [t.start() for t in threads]
         [t.join() for t in threads]
-        return said, time.perf_counter() - began
 
     def memory_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

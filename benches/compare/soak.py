@@ -8,8 +8,7 @@ refused, bodies that are no JSON, and connections that are dropped before the re
 It has to be flat: in the last quarter it may be 2 % and 4 MiB above that of the second quarter (the first fills caches, which are bounded), else the
 script fails. So it does when a request gets another answer than its kind should.
 """
-import argparse, base64, collections, json, random, socket, statistics, struct, sys, threading, zlib
-import http.client
+import argparse, base64, collections, json, random, socket, statistics, struct, sys, zlib
 
 from serve import Server
 
@@ -62,31 +61,19 @@ def drop(server, path, body):
 
 
 def send(server, numbers, clients, wrong):
-    places, lock = iter(numbers), threading.Lock()
+    def one(connection, n):
+        kind = KINDS[n % len(KINDS)]
+        path, body, status = request(server, kind, n)
+        if kind == "dropped":
+            return drop(server, path, body)
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+        whole = "[DONE]" in text if kind == "stream" else isinstance(json.loads(text), dict)
+        if response.status != status or not whole:
+            wrong[kind, response.status] += 1
 
-    def client():
-        connection = http.client.HTTPConnection(server.host)
-        while True:
-            with lock:
-                n = next(places, None)
-            if n is None:
-                return
-            kind = KINDS[n % len(KINDS)]
-            path, body, status = request(server, kind, n)
-            if kind == "dropped":
-                drop(server, path, body)
-                continue
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read().decode()
-            whole = "[DONE]" in text if kind == "stream" else isinstance(json.loads(text), dict)
-            if response.status != status or not whole:
-                with lock:
-                    wrong[kind, response.status] += 1
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    [t.start() for t in threads]
-    [t.join() for t in threads]
+    server.share(numbers, clients, one)
 
 
 def main():

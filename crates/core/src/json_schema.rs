@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -27,6 +28,9 @@ const ANNOTATIONS: [&str; 14] = [
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 /// Schemas within schemas, references followed: more than this is a circle.
 const DEEPEST: usize = 256;
+/// Schemas that a document is held against at most: parts that refer to each other several times would double at each step.
+const MOST_LOOKS: usize = 1_000_000;
+const GIVEN_UP: &str = "cannot be checked: the schema refers to itself in a circle, or too often";
 
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -67,7 +71,11 @@ impl JsonSchema {
     /// The first thing in which the document differs from the schema, with its place; nothing where it fits. Nothing of
     /// the document is repeated but names that the schema has.
     pub fn problem(&self, document: &Value) -> Option<String> {
-        self.differs(&self.0, document, "", 0)
+        let looking = Looking { root: self, looks: Cell::new(0) };
+        let problem = looking.differs(&self.0, document, "", 0);
+        // What was not looked at to its end says nothing, least of all within `not` or `anyOf`.
+        let given_up = looking.looks.get() > MOST_LOOKS;
+        if given_up { Some(GIVEN_UP.to_owned()) } else { problem }
     }
 
     fn names_property(&self, schema: &Value, name: &str, depth: usize) -> bool {
@@ -151,21 +159,34 @@ impl JsonSchema {
         }
         Ok(())
     }
+}
 
+/// A document on its way through a schema.
+struct Looking<'a> {
+    root: &'a JsonSchema,
+    /// Schemas that were looked at; more than [`MOST_LOOKS`] where that was given up.
+    looks: Cell<usize>,
+}
+
+impl Looking<'_> {
     fn differs(&self, schema: &Value, value: &Value, at: &str, depth: usize) -> Option<String> {
         let here = |problem: &str| {
             let place = if at.is_empty() { "the document" } else { at };
             Some(format!("{place} {problem}"))
         };
         let keywords = match schema {
-            Value::Object(keywords) if depth <= DEEPEST => keywords,
-            Value::Object(_) => return here("cannot be checked: the schema refers to itself in a circle"),
+            Value::Object(keywords) if depth <= DEEPEST && self.looks.get() < MOST_LOOKS => keywords,
+            Value::Object(_) => {
+                self.looks.set(MOST_LOOKS + 1);
+                return Some(GIVEN_UP.to_owned());
+            }
             Value::Bool(false) => return here("is not allowed"),
             _ => return None,
         };
+        self.looks.set(self.looks.get() + 1);
         let get = |name: &str| keywords.get(name);
         let fits = |schema: &Value| self.differs(schema, value, at, depth + 1).is_none();
-        if let Some(target) = get("$ref").and_then(Value::as_str).and_then(|at| self.target(at))
+        if let Some(target) = get("$ref").and_then(Value::as_str).and_then(|at| self.root.target(at))
             && let Some(problem) = self.differs(target, value, at, depth + 1)
         {
             return Some(problem);
@@ -389,7 +410,20 @@ mod tests {
                 .problem(&json!({ "b": 2.0, "a": 1 }))
                 .is_none()
         );
-        assert!(with("$ref", json!("#")).problem(&json!(1)).unwrap().contains("circle"));
+        // What leads back to itself decides nothing, not even within `not`, and what doubles at each step ends.
+        let twice = |next: usize| json!({ "allOf": [{ "$ref": format!("#/$defs/{next}") }, { "$ref": format!("#/$defs/{next}") }] });
+        let mut doubled: Map<String, Value> = (0..60).map(|n| (n.to_string(), twice(n + 1))).collect();
+        doubled.insert("60".to_owned(), json!(true));
+        for circle in [
+            json!({ "$ref": "#" }),
+            json!({ "not": { "$ref": "#" } }),
+            json!({ "anyOf": [{ "$ref": "#" }, true] }),
+            json!({ "oneOf": [{ "$ref": "#" }, { "$ref": "#" }] }),
+            json!({ "$ref": "#/$defs/0", "$defs": doubled }),
+        ] {
+            let problem = JsonSchema::new(circle).unwrap().problem(&json!(1)).unwrap();
+            assert!(problem.contains("circle"), "{problem}");
+        }
     }
 
     #[test]

@@ -328,10 +328,7 @@ pub struct AskId(pub u64);
 
 /// What a source has for a model that has room.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it is handed on, never kept by the thousand without its content"
-)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, from hand to hand")]
 pub enum Next {
     /// An ask to answer.
     Ask(AskId, Ask),

@@ -181,10 +181,7 @@ pub struct Prediction {
 /// A reply or the reason there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it is handed on, never kept by the thousand without its content"
-)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are replies")]
 pub enum Outcome {
     /// The model answered.
     Reply(Reply),

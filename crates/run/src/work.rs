@@ -26,7 +26,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Instant;
 
@@ -211,19 +211,19 @@ fn fill(
         return;
     }
     let ahead = plan.decode_ahead.max(1);
-    let idle = AtomicBool::new(false);
-    let is_idle = &idle;
+    let lookout = &Lookout::default();
     std::thread::scope(|scope| {
         let (to, ready) = sync_channel::<Ready>(ahead);
         scope.spawn(move || {
             let mut pictures = Pictures::new(plan.picture_bytes);
             let mut rest = todo.as_slice();
             while !rest.is_empty() {
-                pictures.wait_for_room(|| is_idle.load(Ordering::Relaxed));
+                pictures.wait_for_room(|| lookout.nobody_works());
                 let chunk = &rest[..ahead.min(rest.len())];
                 let prepared = prepare(chunk, plan, dataset, loader, &mut pictures);
                 rest = &rest[prepared.len().clamp(1, rest.len())..];
                 for one in prepared {
+                    lookout.unread.fetch_add(1, Ordering::SeqCst);
                     if to.send(one).is_err() {
                         return; // the run was ended
                     }
@@ -231,7 +231,7 @@ fn fill(
             }
         });
         // Dropping `ready` on the way out tells the decoding thread to stop.
-        let mut feed = Feed { ready, ledger, idle: is_idle };
+        let mut feed = Feed { ready, ledger, lookout };
         // A panic ends what was being answered and nothing else.
         while caught(|| answerer.serve(&mut feed, &mut Recorder { ledger })).is_none() {
             if !ledger.borrow_mut().give_up_asked() {
@@ -468,8 +468,22 @@ impl Ledger<'_> {
 struct Feed<'a, 'b> {
     ready: Receiver<Ready>,
     ledger: &'a RefCell<Ledger<'b>>,
+    lookout: &'a Lookout,
+}
+
+/// What the decoding thread may know of the answerer.
+#[derive(Default)]
+struct Lookout {
     /// Is an ask waited for, with nothing else to do?
-    idle: &'a AtomicBool,
+    idle: AtomicBool,
+    /// Asks that are ready and were not taken yet: who waits for one of them and was not woken yet is not idle.
+    unread: AtomicUsize,
+}
+
+impl Lookout {
+    fn nobody_works(&self) -> bool {
+        self.idle.load(Ordering::SeqCst) && self.unread.load(Ordering::SeqCst) == 0
+    }
 }
 
 impl WorkSource for Feed<'_, '_> {
@@ -483,11 +497,11 @@ impl WorkSource for Feed<'_, '_> {
             let ready = match (open, idle, together) {
                 (false, ..) => return NextWork::NoMore,
                 (true, true, _) => {
-                    self.idle.store(true, Ordering::Relaxed);
+                    self.lookout.idle.store(true, Ordering::SeqCst);
                     let began = Instant::now();
                     let ready = self.ready.recv().map_err(|_| TryRecvError::Disconnected);
                     self.ledger.borrow_mut().finished.effort.waited_s += began.elapsed().as_secs_f64();
-                    self.idle.store(false, Ordering::Relaxed);
+                    self.lookout.idle.store(false, Ordering::SeqCst);
                     ready
                 }
                 (true, false, true) => self.ready.try_recv(),
@@ -499,6 +513,7 @@ impl WorkSource for Feed<'_, '_> {
                 Err(TryRecvError::Empty) => return NextWork::NotYet,
                 Err(TryRecvError::Disconnected) => return NextWork::NoMore,
             };
+            self.lookout.unread.fetch_sub(1, Ordering::SeqCst);
             let mut ledger = self.ledger.borrow_mut();
             if !ledger.go_on() {
                 return NextWork::NoMore;

@@ -99,6 +99,15 @@ fn masks_and_predicted_iou_equal_the_reference() {
                 assert!(off <= 5e-5, "{case}, prompt {n}, object {object}: logits differ by {off}");
                 let off = worst(&got.predicted_iou, &flat(&iou.get(object).unwrap()));
                 assert!(off <= 1e-5, "{case}, prompt {n}, object {object}: IoU differs by {off}");
+                // Going on from a mask takes the likeliest of the reference's candidates beside the single-mask output.
+                let iou = flat(&iou.get(object).unwrap());
+                let best = (1..iou.len()).max_by(|a, b| iou[*a].total_cmp(&iou[*b])).unwrap_or(0);
+                let refined = sam.refine(&picture, prompts, previous.as_deref()).unwrap();
+                assert_eq!(refined.logits.as_ref(), Some(&got.low_resolution[best]), "{case}, prompt {n}");
+                assert!((refined.segment.predicted_iou.unwrap() - iou[best]).abs() <= 1e-5);
+                let full = sam.upsampled(&got, best, &picture).unwrap();
+                let bits: Vec<bool> = full.iter().map(|v| *v > 0.0).collect();
+                assert_eq!(refined.segment.mask.bits(), bits);
                 if n == 0 {
                     let full = flat(&tensors["prompt0.full"].get(object).unwrap());
                     let got = [0, 1].map(|n| sam.upsampled(&got, n, &picture).unwrap()).concat();

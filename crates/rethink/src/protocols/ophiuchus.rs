@@ -12,7 +12,9 @@
 //! (a tool without anything that can be read, neither tool nor answer) the conversation ends. Several results are one
 //! user turn here, in the source one each. Its weights are not published yet.
 
-use super::play::{Acted, Play, Protocol, Scene, Segmented, Step, four, given, python_type, system_and_user};
+use super::play::{
+    Play, Protocol, Results, Scene, Segmented, Step, four, given, python_type, system_and_user,
+};
 use crate::{actions, answer, pixels};
 use loupe_core::{Box2, Given, Part, Picture, Reply, SegmentPrompt, Turn};
 use serde_json::Value;
@@ -153,43 +155,35 @@ impl Play for Ophiuchus {
             };
             return Step::Stop { why: why.into(), answer: answer::of_reply(text).to_owned() };
         }
-        let mut next = scene.pictures.len();
-        let (mut say, mut pictures, mut regions, mut errors) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut results = Results::default();
         for call in &calls {
-            if !say.is_empty() {
-                say.push(Part::Text("\n".into()));
+            if !results.say.is_empty() {
+                results.say.push(Part::Text("\n".into()));
             }
             match self.call(scene, tool, call) {
                 Ok((picture, index, region)) => {
+                    let next = scene.pictures.len() + results.pictures.len();
                     let words = format!(
                         "\nThe index of the given image is {} (width: {}, height: {}). Continue your reasoning. After each tool use, critically evaluate the image returned by the tool and adjust tool decisions if needed:",
                         next + 1,
                         picture.width(),
                         picture.height()
                     );
-                    say.extend([Part::Picture(next), Part::Text(words)]);
-                    regions.extend(region.map(|region| (index, region)));
-                    pictures.push(picture);
-                    next += 1;
+                    results.say.extend([Part::Picture(next), Part::Text(words)]);
+                    results.regions.extend(region.map(|region| (index, region)));
+                    results.pictures.push(picture);
                 }
                 Err(error) => {
                     let told = format!(
                         "!!(Warning) tool call failed: tool={tool}, input={}, error={error}",
                         python(call)
                     );
-                    say.push(Part::Text(told));
-                    errors.push(error);
+                    results.say.push(Part::Text(told));
+                    results.errors.push(error);
                 }
             }
         }
-        let name = if tool == ZOOM { "zoom" } else { "segment" };
-        let arguments = if let [one] = &calls[..] { one.clone() } else { Value::Array(calls) };
-        let failed = (!errors.is_empty()).then(|| errors.join("\n"));
-        if pictures.is_empty() {
-            return Step::Fail { name, arguments, error: failed.unwrap_or_default(), say };
-        }
-        Step::Act(Box::new(Acted { name, arguments, regions, pictures, media: None, say, failed }))
+        Step::of_calls(if tool == ZOOM { "zoom" } else { "segment" }, calls, results)
     }
 }
 

@@ -110,6 +110,30 @@ impl Step {
     pub(crate) fn fail(name: &'static str, arguments: Value, error: String, say: String) -> Self {
         Self::Fail { name, arguments, error, say: vec![Part::Text(say)] }
     }
+
+    /// What the calls of one reply led to: an action where any of them shows a picture.
+    pub(crate) fn of_calls(name: &'static str, mut arguments: Vec<Value>, results: Results) -> Self {
+        let arguments = if arguments.len() == 1 { arguments.remove(0) } else { Value::Array(arguments) };
+        let Results { pictures, regions, errors, say } = results;
+        let failed = (!errors.is_empty()).then(|| errors.join("\n"));
+        if pictures.is_empty() {
+            return Self::Fail { name, arguments, error: failed.unwrap_or_default(), say };
+        }
+        Self::Act(Box::new(Acted { name, arguments, regions, pictures, media: None, say, failed }))
+    }
+}
+
+/// What the calls of one reply led to.
+#[derive(Default)]
+pub(crate) struct Results {
+    /// What they show.
+    pub(crate) pictures: Vec<Picture>,
+    /// Where they looked, as in [`Acted::regions`].
+    pub(crate) regions: Vec<(usize, Box2<Given>)>,
+    /// What failed.
+    pub(crate) errors: Vec<String>,
+    /// What the model is told.
+    pub(crate) say: Vec<Part>,
 }
 
 /// One conversation under a protocol.

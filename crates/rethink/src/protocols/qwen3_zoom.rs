@@ -11,7 +11,7 @@
 //! counting among crops. The model's words stay as it wrote them, where Qwen-Agent writes its calls anew. The sampling of the notebook is left to the caller. Texts of Python's own errors are not all
 //! reproduced; paths and traces are left out.
 
-use super::play::{Acted, Play, Protocol, Scene, Step, four, system_and_user};
+use super::play::{Play, Protocol, Results, Scene, Step, four, system_and_user};
 use crate::pixels::smart_resize;
 use crate::{actions, answer};
 use loupe_core::{Box2, Given, Part, Picture, Reply, Turn};
@@ -85,34 +85,25 @@ impl Play for Qwen3Zoom {
             let why = "asked for another zoom when none was left".to_owned();
             return Step::Stop { why, answer: answer::of_reply(text).to_owned() };
         }
-        let mut next = scene.pictures.len();
-        let (mut say, mut pictures, mut regions, mut errors) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut results = Results::default();
         for call in &calls {
-            let open = if say.is_empty() { "<tool_response>\n" } else { "\n<tool_response>\n" };
-            say.push(Part::Text(open.to_owned()));
+            let open = if results.say.is_empty() { "<tool_response>\n" } else { "\n<tool_response>\n" };
+            results.say.push(Part::Text(open.to_owned()));
             match self.zoom(scene, call) {
                 Ok((picture, index, region)) => {
-                    regions.push((index, region));
-                    pictures.push(picture);
-                    say.push(Part::Picture(next));
-                    next += 1;
+                    results.say.push(Part::Picture(scene.pictures.len() + results.pictures.len()));
+                    results.regions.push((index, region));
+                    results.pictures.push(picture);
                 }
                 Err(error) => {
-                    say.push(Part::Text(error.clone()));
-                    errors.push(error);
+                    results.say.push(Part::Text(error.clone()));
+                    results.errors.push(error);
                 }
             }
-            say.push(Part::Text("\n</tool_response>".to_owned()));
+            results.say.push(Part::Text("\n</tool_response>".to_owned()));
         }
-        let arguments: Vec<Value> =
-            calls.iter().map(|call| call.get("arguments").cloned().unwrap_or(Value::Null)).collect();
-        let arguments = if let [one] = &arguments[..] { one.clone() } else { Value::Array(arguments) };
-        let failed = (!errors.is_empty()).then(|| errors.join("\n"));
-        if pictures.is_empty() {
-            return Step::Fail { name: "zoom", arguments, error: failed.unwrap_or_default(), say };
-        }
-        Step::Act(Box::new(Acted { name: "zoom", arguments, regions, pictures, media: None, say, failed }))
+        let arguments = calls.iter().map(|call| call.get("arguments").cloned().unwrap_or(Value::Null));
+        Step::of_calls("zoom", arguments.collect(), results)
     }
 }
 

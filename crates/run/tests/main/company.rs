@@ -222,13 +222,13 @@ fn large_pictures_are_decoded_no_further_ahead_than_their_memory_allows() {
     let dir = scratch();
     let loader = Large::default();
     let mut model = Slow(script_info("slow"), &loader, Vec::new());
-    // Sixty questions about twenty pictures; there is room for four pictures.
+    // Thirty questions about ten pictures; there is room for four pictures.
     let plan = Plan { picture_bytes: 4000, ..plan(32) };
-    let set = QuestionSet::new(60);
+    let set = QuestionSet::new(30);
     let done = run(dir.path(), &plan, &set, &mut Direct(&mut model), &loader, &mut ()).unwrap();
-    assert_eq!((done.answered, done.failed), (60, 0));
-    // Three questions a picture: after n answers n / 3 pictures are done with, and four or so are ahead, beside those in the hands of a thread.
+    assert_eq!((done.answered, done.failed), (30, 0));
+    // Three questions a picture: after n answers n / 3 pictures are done with, and four or so are ahead.
     for (answered, decoded) in model.2.iter().enumerate() {
-        assert!(*decoded <= answered / 3 + 9, "{decoded} decoded after {answered} answers");
+        assert!(*decoded <= answered / 3 + 6, "{decoded} decoded after {answered} answers");
     }
 }

@@ -7,7 +7,7 @@ use crate::stats::icc::{Form, Icc, icc};
 use crate::stats::kappa::{Weights, kappa};
 use loupe_eval::stats::{mean, variance};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A reader's first and second readings, or those of all readers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,40 +56,38 @@ fn choice(p: &Preference) -> f64 {
 
 /// Every reader on every scale and arm with repeated readings, and all readers where there are several.
 pub(super) fn own_agreement(readings: &Readings, readers: &[usize], options: &Options) -> Vec<OwnAgreement> {
-    let mut found: BTreeMap<(Vec<usize>, usize), BTreeMap<usize, Vec<Twice>>> = BTreeMap::new();
-    let mut put = |arms: Vec<usize>, scale: usize, reader: usize, case: usize, pair: (f64, f64)| {
-        let unit = readings.cases[case].unit;
-        found.entry((arms, scale)).or_default().entry(reader).or_default().push((unit, pair));
+    let mut found: BTreeMap<(Vec<usize>, Scale), BTreeMap<usize, Vec<Twice>>> = BTreeMap::new();
+    let mut put = |arms: Vec<usize>, scale: Scale, reader: usize, case: usize, pair: [Option<f64>; 2]| {
+        if let [Some(a), Some(b)] = pair {
+            let unit = readings.cases[case].unit;
+            found.entry((arms, scale)).or_default().entry(reader).or_default().push((unit, (a, b)));
+        }
     };
-    let values = |r: &Reading| [r.rating, Readings::decision(r, options.threshold).map(f64::from)];
+    let words = readings.readings.iter().chain(&readings.repeats).filter_map(|r| r.category.as_deref());
+    let words: Vec<&str> = words.collect::<BTreeSet<_>>().into_iter().collect();
+    let by_arm: Vec<_> = (0..readings.arms.len()).map(|arm| readings.of_arm(arm)).collect();
     for again in readings.repeats.iter().filter(|r| readers.contains(&r.reader)) {
-        let same = |r: &&Reading| (r.arm, r.reader, r.case) == (again.arm, again.reader, again.case);
-        let Some(first) = readings.readings.iter().find(same) else { continue };
-        for (scale, pair) in values(first).into_iter().zip(values(again)).enumerate() {
-            if let (Some(a), Some(b)) = pair {
-                put(vec![again.arm], scale, again.reader, again.case, (a, b));
-            }
-        }
-        if let (Some(a), Some(b)) = (&first.category, &again.category) {
-            let number = |word: &String| {
-                let all =
-                    readings.readings.iter().chain(&readings.repeats).filter_map(|r| r.category.as_ref());
-                all.filter(|other| *other < word).collect::<std::collections::BTreeSet<_>>().len() as f64
-            };
-            put(vec![again.arm], 2, again.reader, again.case, (number(a), number(b)));
-        }
+        let Some(&first) = by_arm.get(again.arm).and_then(|of| of.get(&(again.reader, again.case))) else {
+            continue;
+        };
+        let mut both = |scale, value: &dyn Fn(&Reading) -> Option<f64>| {
+            put(vec![again.arm], scale, again.reader, again.case, [value(first), value(again)]);
+        };
+        both(Scale::Rating, &|r| r.rating);
+        both(Scale::Decision, &|r| Readings::decision(r, options.threshold).map(f64::from));
+        both(Scale::Category, &|r| {
+            r.category.as_deref().and_then(|word| words.binary_search(&word).ok()).map(|n| n as f64)
+        });
     }
+    let arms = |p: &Preference| vec![p.first.min(p.second), p.first.max(p.second)];
+    let firsts: BTreeMap<_, _> =
+        readings.preferences.iter().map(|p| ((p.reader, p.case, arms(p)), choice(p))).collect();
     for again in &readings.repeated_preferences {
-        let arms = |p: &Preference| vec![p.first.min(p.second), p.first.max(p.second)];
-        let same =
-            |p: &&Preference| (p.reader, p.case) == (again.reader, again.case) && arms(p) == arms(again);
-        if let Some(first) = readings.preferences.iter().find(same) {
-            put(arms(again), 3, again.reader, again.case, (choice(first), choice(again)));
-        }
+        let first = firsts.get(&(again.reader, again.case, arms(again))).copied();
+        put(arms(again), Scale::Preference, again.reader, again.case, [first, Some(choice(again))]);
     }
     let mut all = Vec::new();
     for ((arms, scale), of_readers) in found {
-        let scale = [Scale::Rating, Scale::Decision, Scale::Category, Scale::Preference][scale];
         let of = |reader, rows: &[Twice]| agreement(arms.clone(), reader, scale, rows, options);
         all.extend(of_readers.iter().map(|(reader, rows)| of(Some(*reader), rows)));
         if of_readers.len() > 1 {

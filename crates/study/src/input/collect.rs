@@ -120,7 +120,7 @@ fn required<'a>(row: &'a Row, column: &'static str) -> Result<&'a str, StudyErro
     row.text(column).ok_or_else(|| StudyError::line(row.line, format!("`{column}` is empty or missing")))
 }
 
-/// Who read what in which arm.
+/// Who read what in which arm; no preference is the same, because it is between two.
 fn of_reading(r: &Reading) -> [usize; 4] {
     [r.reader, r.case, r.arm, r.arm]
 }
@@ -170,7 +170,7 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
         Case { name: name.clone(), truth, unit, lesions }
     });
     let mut all = Readings { cases: described.collect(), ..Readings::default() };
-    let mut met: HashMap<(usize, usize, usize, usize, bool), u64> = HashMap::new();
+    let mut met: HashMap<([usize; 4], bool), u64> = HashMap::new();
     let mut empty = 0;
     for row in rows {
         let (reader, case) = (readers.number(required(row, "reader")?), names.number(required(row, "case")?));
@@ -187,9 +187,10 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 (None, None) => None,
                 _ => return Err(StudyError::line(row.line, "give both lengths, from 0 on, or none")),
             };
-            key = (reader, case, first.min(second), first.max(second) + 1, repeat);
+            let preference = Preference { reader, case, first, second, choice: choice(row)?, lengths };
+            key = of_preference(&preference);
             let into = if repeat { &mut all.repeated_preferences } else { &mut all.preferences };
-            into.push(Preference { reader, case, first, second, choice: choice(row)?, lengths });
+            into.push(preference);
         } else {
             let arm = arms.number(row.text("arm").unwrap_or("all"));
             let seconds = row.number("seconds")?;
@@ -207,7 +208,7 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 marks: marked,
                 seconds,
             };
-            key = (reader, case, arm, 0, repeat);
+            key = of_reading(&reading);
             if reading.rating.is_none()
                 && reading.decision.is_none()
                 && reading.category.is_none()
@@ -220,7 +221,7 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
             let into = if repeat { &mut all.repeats } else { &mut all.readings };
             into.push(reading);
         }
-        if let Some(line) = met.insert(key, row.line) {
+        if let Some(line) = met.insert((key, repeat), row.line) {
             return Err(StudyError::line(
                 row.line,
                 format!(

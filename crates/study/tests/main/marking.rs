@@ -1,7 +1,7 @@
 //! Marks on every series that a case shows, set through the keyboard.
 
 use crate::cases::{DETECTION, cases, design, presets, series};
-use crate::reading::{saved, saved_file};
+use crate::reading::{saved, saved_file, wait_for_step};
 use loupe_study::collect::collect;
 use loupe_study::design::Design;
 use loupe_study::reading::{CaseMaterial, LesionPlace, TraceStep, build};
@@ -94,16 +94,8 @@ fn marks_are_set_on_every_series_of_a_case() {
     browser.open(&built.pages[0].0);
     browser.wait("document.querySelector('.message button.main')");
     browser.press("Enter");
-    for (n, step) in own.steps.iter().enumerate() {
-        if n > 0 && own.steps[n - 1].session != step.session {
-            browser.wait("document.querySelector('.message h1')?.textContent.startsWith('Session')");
-            browser.eval("[...document.querySelectorAll('.message button')].find((b) => b.textContent.startsWith('The coordinator')).click()");
-        }
-        browser.wait(&format!(
-            "document.querySelector('.panel h2')?.textContent === 'Case {} of {}'",
-            n + 1,
-            own.steps.len()
-        ));
+    for n in 0..own.steps.len() {
+        wait_for_step(&mut browser, &own.steps, n);
         // What the reader draws is seen on its own series alone.
         mark(&mut browser, 1, LESION, "80");
         assert_eq!(coloured(&mut browser, READER), json!([false, true, false]));

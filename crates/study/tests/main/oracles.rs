@@ -114,6 +114,14 @@ fn the_jackknife_equals_that_of_mrmcaov() {
     assert_near("se", random.differences[0].se, 0.040_378_319_615_079_8, 1e-14);
 }
 
+/// The test of random readers and cases: F, its denominator's degrees of freedom to `df_within`, and p.
+fn random_readers(components: &Components, [want_f, want_df, want_p]: [f64; 3], df_within: f64) {
+    let (f, _, df, p) = components.overall(Inference::RandomReadersRandomCases);
+    assert_near("F", f, want_f, 1e-11);
+    assert_near("df", df.unwrap(), want_df, df_within);
+    assert_near("p", p, want_p, 1e-11);
+}
+
 /// MRMCaov leaves each case of the whole study out in turn, also for a reader who has not read it; a figure here rests on its own cases.
 const ALL_CASES_FOR_HALF: f64 = (79.0 / 80.0) / (39.0 / 40.0);
 
@@ -143,12 +151,9 @@ fn a_split_plot_equals_mrmcaov() {
     components(&pairs, want);
     assert_near("MS(T)", c.ms_test, 0.007_050_781_25, 1e-14);
     assert_near("MS(TR)", c.ms_test_reader, 0.002_144_531_25, 1e-14);
-    let random = Inference::RandomReadersRandomCases;
-    let (f, _, df, p) = scaled.overall(random);
-    assert_near("F", f, 1.705_227_352_306_79, 1e-11);
-    assert_near("df", df.unwrap(), 11.152_350_184_433, 1e-9);
-    assert_near("p", p, 0.217_899_640_527_54, 1e-11);
-    assert_near("se", scaled.difference(-0.059_375, random, 0.95).se, 0.045_468_693_727_694_2, 1e-13);
+    random_readers(&scaled, [1.705_227_352_306_79, 11.152_350_184_433, 0.217_899_640_527_54], 1e-9);
+    let difference = scaled.difference(-0.059_375, Inference::RandomReadersRandomCases, 0.95);
+    assert_near("se", difference.se, 0.045_468_693_727_694_2, 1e-13);
 }
 
 #[test]
@@ -164,12 +169,9 @@ fn cases_nested_in_tests_equal_mrmcaov() {
         ..c.clone()
     };
     components(&scaled, [0.006_290_251_904_432_13, 0.0, 0.003_346_660_751_385_04, 0.0]);
-    let random = Inference::RandomReadersRandomCases;
-    let (f, _, df, p) = scaled.overall(random);
-    assert_near("F", f, 2.170_769_063_174_76, 1e-11);
-    assert_near("df", df.unwrap(), 1_782.125_217_657_46, 1e-6);
-    assert_near("p", p, 0.140_832_474_128_08, 1e-11);
-    assert_near("se", scaled.difference(-0.1235, random, 0.95).se, 0.083_822_410_504_411_6, 1e-13);
+    random_readers(&scaled, [2.170_769_063_174_76, 1_782.125_217_657_46, 0.140_832_474_128_08], 1e-6);
+    let difference = scaled.difference(-0.1235, Inference::RandomReadersRandomCases, 0.95);
+    assert_near("se", difference.se, 0.083_822_410_504_411_6, 1e-13);
 }
 
 /// Readers r1 and r2 read with A, r3 and r5 with B. The components are MRMCaov's; its denominator is not, as it takes Cov2 − Cov3 off

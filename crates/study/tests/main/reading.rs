@@ -1,7 +1,7 @@
 //! Pages are built from a design and its cases, read in a browser through the keyboard, collected and analysed.
 
 use crate::cases::{DETECTION, cases, design, presets};
-use loupe_study::allocation::{CaseEntry, Task, allocate};
+use loupe_study::allocation::{CaseEntry, Step, Task, allocate};
 use loupe_study::collect::collect;
 use loupe_study::design::Design;
 use loupe_study::reading::{BuiltStudy, HiddenText, Key, build};
@@ -212,15 +212,7 @@ fn read(browser: &mut Browser, key: &Key, page: &Path, most: usize) -> Value {
     browser.wait("document.querySelector('.panel h2')");
     let done = browser.eval("document.querySelector('.panel h2')?.textContent ?? ''");
     for (n, step) in own.steps.iter().enumerate().skip(already(&done)).take(most) {
-        if n > 0 && own.steps[n - 1].session != step.session {
-            browser.wait("document.querySelector('.message h1')?.textContent.startsWith('Session')");
-            browser.eval("[...document.querySelectorAll('.message button')].find((b) => b.textContent.startsWith('The coordinator')).click()");
-        }
-        browser.wait(&format!(
-            "document.querySelector('.panel h2')?.textContent === 'Case {} of {}'",
-            n + 1,
-            own.steps.len()
-        ));
+        wait_for_step(browser, &own.steps, n);
         let case = &key.cases[step.case];
         let helped = step.task == Task::Arm(1);
         let shown = browser.eval("document.querySelectorAll('.output').length");
@@ -233,6 +225,16 @@ fn read(browser: &mut Browser, key: &Key, page: &Path, most: usize) -> Value {
         browser.press("Enter");
     }
     saved_file(browser)
+}
+
+/// Waits until a step is shown, and begins its session where that is a new one.
+pub(crate) fn wait_for_step(browser: &mut Browser, steps: &[Step], n: usize) {
+    if n > 0 && steps[n - 1].session != steps[n].session {
+        browser.wait("document.querySelector('.message h1')?.textContent.startsWith('Session')");
+        browser.eval("[...document.querySelectorAll('.message button')].find((b) => b.textContent.startsWith('The coordinator')).click()");
+    }
+    let (at, all) = (n + 1, steps.len());
+    browser.wait(&format!("document.querySelector('.panel h2')?.textContent === 'Case {at} of {all}'"));
 }
 
 /// What the button gives to be saved.

@@ -13,6 +13,7 @@ pub(crate) struct VolumeSlices {
     #[serde(flatten)]
     pub(crate) series: Series,
 }
+
 /// `own`, which is what `media` shows, with at most `most` slices of its volume before it and as many after it, or with all of them; and
 /// its place among them. A picture that is no slice of a volume stays alone.
 ///
