@@ -22,6 +22,9 @@ impl LocShape {
     pub const FLORENCE: Self = Self { open: "<loc_", digits: (1, 3), bins: 1000, label_first: true };
 }
 
+/// What Florence-2 writes before the corners of a polygon.
+const POLYGON: &str = "<poly>";
+
 pub(super) fn parse(text: &str, shape: LocShape, order: Order, out: &mut Parsed) {
     let mut rest = text;
     let mut words = String::new(); // label in front of the tokens
@@ -37,6 +40,13 @@ pub(super) fn parse(text: &str, shape: LocShape, order: Order, out: &mut Parsed)
             // Looks like a token and is none.
             words.push_str(shape.open);
             rest = run.get(shape.open.len()..).unwrap_or_default();
+            continue;
+        }
+        if words.ends_with(POLYGON) {
+            // Corners, as many as it takes: no boxes.
+            out.refused.push(Refusal::Length { what: "a box".into(), need: 4, got: bins.len() });
+            words.clear();
+            rest = run;
             continue;
         }
         let label = if shape.label_first { clean(&words) } else { clean(label_after(run, shape)) };
