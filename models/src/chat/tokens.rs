@@ -66,7 +66,7 @@ impl Tokens {
         let mut bytes = checkpoint.need_bytes(FILE)?;
         let sha256 = hex(&Sha256::digest(&bytes));
         if !added.is_empty() {
-            bytes = with_special(&bytes, added).map_err(failed)?.into();
+            bytes = with_special(&bytes, added).map_err(failed)?;
         }
         let tokenizer = BoundedTokenizer::read(&bytes, None, true).map_err(failed)?;
         let added = tokenizer.inner().get_added_tokens_decoder();

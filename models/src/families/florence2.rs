@@ -168,7 +168,7 @@ pub(super) fn load(
         return Err(fields.bad("projection_dim", problem));
     }
     let pooled = json!(["spatial_avg_pool", "temporal_avg_pool"]).to_string();
-    vision.only(&[("image_feature_source", &pooled)])?;
+    vision.only(&[("image_feature_source", pooled.as_str())])?;
     let file = ProcessorFile::read(checkpoint, &config)?;
     let class = file.class(&["CLIPImageProcessor", "CLIPFeatureExtractor"])?;
     let backend = options.resample.unwrap_or_else(|| file.backend(&class));

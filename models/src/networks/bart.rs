@@ -120,8 +120,8 @@ impl Attention {
     fn load(w: &Weights, name: &str, width: usize, heads: usize, reads_source: bool) -> Loaded<Self> {
         let part = |part: &str| format!("{name}.{part}");
         let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(part);
-        let stacked = |parts: &[&str]| {
-            let parts: Vec<(&str, usize)> = parts.iter().map(|p| (*p, width)).collect();
+        let stacked = |parts: &[&String]| {
+            let parts: Vec<(&str, usize)> = parts.iter().map(|p| (p.as_str(), width)).collect();
             Linear::load_stacked(w, &parts, width, true)
         };
         Ok(Self {
@@ -251,54 +251,50 @@ impl Bart {
     /// Reads the tensors under `prefix` by the names of `transformers`' BartModel; head and bias at the root.
     pub(crate) fn load(w: &Weights, prefix: &str, config: BartConfig) -> Loaded<Self> {
         let (width, vocab) = (config.width, config.vocab);
-        let shared = format!("{prefix}.shared");
-        let table = format!("{shared}.weight");
-        for side in ["encoder", "decoder"] {
-            w.expect_copy(&format!("{prefix}.{side}.embed_tokens.weight"), &table, "tie_word_embeddings")?;
+        // One table has up to four names, and writers differ in which they keep.
+        let names = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].map(|n| format!("{prefix}.{n}"));
+        let head = "lm_head".to_owned();
+        let names: Vec<&String> = names.iter().chain(config.tied.then_some(&head)).collect();
+        let weight = |name: &str| format!("{name}.weight");
+        let stored = names.iter().find(|name| w.shape(&weight(name)).is_some());
+        let table = stored.or(names.first()).map_or("", |name| name.as_str());
+        for name in names.iter().filter(|name| name.as_str() != table) {
+            w.expect_copy(&weight(name), &weight(table), "tie_word_embeddings")?;
         }
         let head = match config.tied {
-            true => {
-                w.expect_copy("lm_head.weight", &table, "tie_word_embeddings")?;
-                w.refuse_adapted(&table)?;
-                None
-            }
-            false => Some(Linear::load(w, "lm_head", width, vocab, false)?),
+            true => w.refuse_adapted(&weight(table)).map(|()| None)?,
+            false => Some(Linear::load(w, &head, width, vocab, false)?),
         };
         let bias = match w.shape("final_logits_bias") {
             Some(_) => Some(w.tensor("final_logits_bias", &[1, vocab])?),
             None => None,
         };
         let (reads, writes) = (format!("{prefix}.encoder"), format!("{prefix}.decoder"));
-        let encoder = (0..config.encoder.layers).map(|n| {
-            let name = format!("{reads}.layers.{n}");
+        let reader = |n: usize| -> Loaded<EncoderLayer> {
+            let (name, heads) = (format!("{reads}.layers.{n}"), config.encoder.heads);
             Ok(EncoderLayer {
-                attention: Attention::load(
-                    w,
-                    &format!("{name}.self_attn"),
-                    width,
-                    config.encoder.heads,
-                    false,
-                )?,
+                attention: Attention::load(w, &format!("{name}.self_attn"), width, heads, false)?,
                 mlp: Mlp::load(w, &name, width, config.encoder.wide)?,
             })
-        });
-        let encoder = encoder.collect::<Loaded<_>>()?;
-        let decoder = (0..config.decoder.layers).map(|n| {
+        };
+        let writer = |n: usize| -> Loaded<DecoderLayer> {
             let (name, heads) = (format!("{writes}.layers.{n}"), config.decoder.heads);
             Ok(DecoderLayer {
                 own: Attention::load(w, &format!("{name}.self_attn"), width, heads, false)?,
                 source: Attention::load(w, &format!("{name}.encoder_attn"), width, heads, true)?,
                 mlp: Mlp::load(w, &name, width, config.decoder.wide)?,
             })
-        });
+        };
+        let encoder = (0..config.encoder.layers).map(reader).collect::<Loaded<_>>()?;
+        let decoder = (0..config.decoder.layers).map(writer).collect::<Loaded<_>>()?;
         Ok(Self {
-            words: Linear::load(w, &shared, width, vocab, false)?,
+            words: Linear::load(w, table, width, vocab, false)?,
             head,
             bias,
             read: Entry::load(w, &reads, &config)?,
             encoder,
             write: Entry::load(w, &writes, &config)?,
-            decoder: decoder.collect::<Loaded<_>>()?,
+            decoder,
             config,
         })
     }

@@ -263,7 +263,7 @@ fn refused_with_the_reason() {
         ("paligemma", "<loc0001><loc0002><loc1024><loc1025> x", Refusal::Range { what: "a bin".into() }),
         ("paligemma", "<loc0001><loc0002><loc0003> x", length(4, 3)),
         ("florence2", "x<loc_1><loc_2>", length(4, 2)),
-        ("florence2", "x<poly><loc_1><loc_2><loc_3><loc_4></poly>", length(4, 4)),
+        ("florence2", "x<poly><loc_1><loc_2><loc_3><loc_4></poly>", Refusal::Polygon),
         ("medvision", "0.1, 0.2", length(4, 2)),
         ("internvl", "<box>none</box>", length(4, 0)),
         ("deepeyes", "{\"bbox_2d\": [1, 2, 3, 4]}", Refusal::Nothing { dialect: "deepeyes".into() }),

@@ -25,8 +25,6 @@ pub(super) struct Job {
     /// The picture that is read, and its number in the ask.
     pub(super) picture: Arc<Picture>,
     pub(super) number: usize,
-    /// All pictures of the ask.
-    pub(super) given: Vec<Arc<Picture>>,
     pub(super) shown: SpannedPicture,
     pub(super) words: Vec<u32>,
     pub(super) says_boxes: bool,

@@ -38,7 +38,6 @@ impl<A: EncoderDecoder> Engine<A> {
             id,
             picture,
             number,
-            given: ask.pictures.clone(),
             shown,
             words,
             says_boxes,

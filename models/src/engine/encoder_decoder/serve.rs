@@ -180,11 +180,10 @@ impl<A: EncoderDecoder> Engine<A> {
             }
             Course::Beams(search) => {
                 // At first there is one row, for the token that starts every sequence.
-                let all: Vec<Vec<f32>> = match logits {
-                    [one] => vec![one.clone(); search.width()],
-                    _ => logits.to_vec(),
+                let onward = match logits {
+                    [one] => search.advance(&vec![one.clone(); search.width()])?,
+                    all => search.advance(all)?,
                 };
-                let onward = search.advance(&all)?;
                 let goes_on = onward.is_some();
                 if let (Some(onward), Some(writing)) = (onward, &mut job.writing) {
                     let parents: Vec<u32> = match logits.len() {

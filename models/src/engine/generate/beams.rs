@@ -181,8 +181,8 @@ impl BeamSearch {
     fn merged(&self, candidates: &[Candidate], length: usize, logits: &[Vec<f32>]) -> Vec<Beam> {
         let BeamSettings { beams, length_penalty, early_stop } = self.how.settings;
         let divisor = (length as f64).powf(length_penalty) as f32;
-        let closed = (early_stop == EarlyStop::Full && self.best.iter().all(|b| b.is_complete)) as u8
-            + u8::from(!self.can_improve);
+        let is_full = early_stop == EarlyStop::Full && self.best.iter().all(|b| b.is_complete);
+        let closed = u8::from(is_full) + u8::from(!self.can_improve);
         let score = |(n, c): (usize, &Candidate)| {
             // Only what is among the best counts; the others are there so that enough sequences go on.
             let complete = c.ends && n < beams;
