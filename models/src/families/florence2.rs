@@ -30,7 +30,11 @@ const ARCHITECTURES: &[&str] = &["Florence2ForConditionalGeneration"];
 pub const FAMILY: Family = Family {
     name: "florence2",
     paper: "Florence-2, arXiv 2311.06242",
-    examples: &["microsoft/Florence-2-base-ft", "microsoft/Florence-2-large", "florence-community/Florence-2-base"],
+    examples: &[
+        "microsoft/Florence-2-base-ft",
+        "microsoft/Florence-2-large",
+        "florence-community/Florence-2-base",
+    ],
     layouts: "Hugging Face folders of transformers 5, and the authors' own; with tokenizer.json",
     licence: "MIT; fine-tunes add theirs",
     parity: "transformers 5.23, 4 shapes, both layouts: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy \
@@ -109,7 +113,12 @@ fn added_tokens() -> Vec<String> {
         "<and>",
     ];
     let places = (0..1000).map(|bin| format!("<loc_{bin}>"));
-    BEFORE.iter().map(|t| (*t).to_owned()).chain(places).chain(BEHIND.iter().map(|t| (*t).to_owned())).collect()
+    BEFORE
+        .iter()
+        .map(|t| (*t).to_owned())
+        .chain(places)
+        .chain(BEHIND.iter().map(|t| (*t).to_owned()))
+        .collect()
 }
 
 /// `transformers`' name of a tensor of either layout.
@@ -162,7 +171,10 @@ pub(super) fn load(
     let is_authors = vision.get("embed_dim").is_none() && vision.get("dim_embed").is_some();
     let bart = BartConfig::read(&text, root.bool_or("tie_word_embeddings", true)?)?;
     let davit = DavitConfig::read(&vision)?;
-    let projects = [(&vision, vision.usize_or("projection_dim", 1024)?), (&root, root.usize_or("projection_dim", bart.width)?)];
+    let projects = [
+        (&vision, vision.usize_or("projection_dim", 1024)?),
+        (&root, root.usize_or("projection_dim", bart.width)?),
+    ];
     if let Some((fields, width)) = projects.iter().find(|(_, width)| *width != bart.width) {
         let problem = format!("{width} does not fit the text model's width of {}", bart.width);
         return Err(fields.bad("projection_dim", problem));
@@ -176,7 +188,12 @@ pub(super) fn load(
     let side = picture.square.side;
     let grid = davit.places(side).filter(|n| *n > 0);
     let grid = grid.ok_or_else(|| file.fields().bad("size", format!("{side} pixels are too few")))?;
-    let expected = grid * grid + 1;
+    let expected = grid.saturating_mul(grid).saturating_add(1);
+    if grid >= bart.context || expected >= bart.context {
+        let problem =
+            format!("a picture of {side} pixels has more tokens than the {} of a prompt", bart.context);
+        return Err(file.fields().bad("size", problem));
+    }
     if file.fields().usize_or("image_seq_length", expected)? != expected {
         let problem = format!("a picture of {side} pixels has {expected} tokens");
         return Err(file.fields().bad("image_seq_length", problem));
@@ -227,7 +244,9 @@ fn picture_processor(
     let read = Centred::read(file, side.unwrap_or(SIDE), backend)?;
     match read.fit == Fit::Squash && read.pad.is_none() {
         true => Ok(read),
-        false => Err(file.fields().bad("size", "height and width are needed, so that the whole picture is seen")),
+        false => {
+            Err(file.fields().bad("size", "height and width are needed, so that the whole picture is seen"))
+        }
     }
 }
 
@@ -270,7 +289,9 @@ impl Projector {
         let places = Tensor::cat(&[spread(&across, 0)?, spread(&down, 1)?], 1)?;
         let stored = name("visual_temporal_embed.pos_idx_to_embed");
         let first = match w.shape(&stored) {
-            Some(shape) if shape.len() == 2 => w.tensor(&stored, &[shape[0].max(1), channels])?.narrow(0, 0, 1)?,
+            Some(shape) if shape.len() == 2 => {
+                w.tensor(&stored, &[shape[0].max(1), channels])?.narrow(0, 0, 1)?
+            }
             // Sines and cosines of 0.
             _ => {
                 let wave: Vec<f32> = (0..channels).map(|n| (n % 2) as f32).collect();
@@ -336,7 +357,11 @@ impl Florence2 {
         let input = text.replace(task.token, "");
         let input = if self.strips_input { input.trim() } else { &input };
         // Regions are given in location tokens.
-        let input = if task.token.starts_with("<REGION_TO_") { located(input, tokens) } else { tokens.protect(input) };
+        let input = if task.token.starts_with("<REGION_TO_") {
+            located(input, tokens)
+        } else {
+            tokens.protect(input)
+        };
         Ok((format!("{before}{input}{behind}"), task.has_shapes))
     }
 }
@@ -348,9 +373,9 @@ fn located(words: &str, tokens: &Tokens) -> String {
     while let Some(at) = rest.find("<loc_") {
         let (plain, token) = rest.split_at(at);
         let length = token.find('>').map_or(0, |end| end + 1);
-        let is_bin = token.get(5..length.saturating_sub(1)).is_some_and(|bin| {
-            !bin.is_empty() && bin.len() <= 3 && bin.bytes().all(|b| b.is_ascii_digit())
-        });
+        let is_bin = token
+            .get(5..length.saturating_sub(1))
+            .is_some_and(|bin| !bin.is_empty() && bin.len() <= 3 && bin.bytes().all(|b| b.is_ascii_digit()));
         if !is_bin {
             break;
         }
@@ -396,12 +421,15 @@ impl EncoderDecoder for Florence2 {
         }
         let (text, has_shapes) = self.construct(&turn.words(), tokens)?;
         let marks = [&self.begin, &self.end].map(|mark| {
-            tokens.id(mark).ok_or_else(|| ModelError::Template(format!("the tokenizer has no token {mark:?}")))
+            tokens
+                .id(mark)
+                .ok_or_else(|| ModelError::Template(format!("the tokenizer has no token {mark:?}")))
         });
         let [begin, end] = marks;
         let mut words = vec![begin?];
         let encoded = tokens.encode(&text).map_err(ModelError::Template)?;
-        words.extend(encoded.iter().filter_map(|e| if let Encoded::Token(id) = e { Some(*id) } else { None }));
+        words
+            .extend(encoded.iter().filter_map(|e| if let Encoded::Token(id) = e { Some(*id) } else { None }));
         words.push(end?);
         Ok(ReadPrompt { picture, words, says_boxes: !has_shapes })
     }

@@ -252,7 +252,8 @@ impl Bart {
     pub(crate) fn load(w: &Weights, prefix: &str, config: BartConfig) -> Loaded<Self> {
         let (width, vocab) = (config.width, config.vocab);
         // One table has up to four names, and writers differ in which they keep.
-        let names = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].map(|n| format!("{prefix}.{n}"));
+        let names =
+            ["shared", "encoder.embed_tokens", "decoder.embed_tokens"].map(|n| format!("{prefix}.{n}"));
         let head = "lm_head".to_owned();
         let names: Vec<&String> = names.iter().chain(config.tied.then_some(&head)).collect();
         let weight = |name: &str| format!("{name}.weight");
@@ -335,7 +336,8 @@ impl Bart {
     /// Takes one token for each row of each of `all`, in order; gives the logits of the tokens after them, (rows,
     /// vocabulary) in f32. Where it fails nothing was taken.
     pub(crate) fn write(&self, ids: &[u32], all: &mut [&mut Writing]) -> Result<Tensor> {
-        let places: Vec<u32> = all.iter().flat_map(|w| std::iter::repeat_n(w.length as u32, w.rows)).collect();
+        let places: Vec<u32> =
+            all.iter().flat_map(|w| std::iter::repeat_n(w.length as u32, w.rows)).collect();
         let mut x = self.write.forward(self.embed(ids)?, &places)?;
         let mut grown: Vec<Vec<KeysValues>> = all.iter().map(|_| Vec::new()).collect();
         for (n, layer) in self.decoder.iter().enumerate() {

@@ -239,7 +239,13 @@ impl Half {
     }
 
     /// Windows that reach over the edge are filled with zeros, which are attended to.
-    fn within_windows(&self, x: &Tensor, [rows, columns]: Grid, window: usize, heads: usize) -> Result<Tensor> {
+    fn within_windows(
+        &self,
+        x: &Tensor,
+        [rows, columns]: Grid,
+        window: usize,
+        heads: usize,
+    ) -> Result<Tensor> {
         let width = x.dim(1)?;
         let (down, across) = (rows.div_ceil(window), columns.div_ceil(window));
         let x = x.reshape((rows, columns, width))?;
@@ -311,7 +317,7 @@ impl Davit {
         let mut from = 3;
         for (n, stage) in config.stages.iter().enumerate() {
             let (width, kernel) = (stage.width, stage.kernel);
-            let mut halves = Vec::with_capacity(2 * stage.depth);
+            let mut halves = Vec::new();
             for block in 0..stage.depth {
                 let name = |half: &str| format!("{prefix}.blocks.{n}.{block}.{half}");
                 let places = Between::Places { window: config.window, heads: stage.heads };

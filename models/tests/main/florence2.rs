@@ -2,7 +2,9 @@
 //! pixel values within 1e-6, vision features 1e-5, logits 5e-5, 32 greedy tokens equal; sequences of beam search equal,
 //! their scores within 1e-5.
 
-use crate::common::{Values, cosine, dumped, folder, greedy, largest_difference, picture, weight, write_tensors};
+use crate::common::{
+    Values, cosine, dumped, folder, greedy, largest_difference, picture, weight, write_tensors,
+};
 use loupe_core::model::{AskId, Go, Listed};
 use loupe_core::{Ask, ModelError, Reply, ReplySink, Role, Sampling, Stop, Turn};
 use loupe_models::{Dtype, LoadError, LoadOptions, Quant, load};
@@ -143,7 +145,8 @@ fn with_tokens(tokenizer: &mut Value) {
     let regions = regions.iter().flat_map(|t| [format!("<{t}>"), format!("</{t}>")]);
     let all = ["<od>", "</od>", "<ocr>", "</ocr>"].into_iter().map(str::to_owned);
     let all = all.chain((0..1000).map(|n| format!("<loc_{n}>"))).chain(behind);
-    let all = all.chain(["<sep>".to_owned()]).chain(regions).chain(["<and>".to_owned(), "<image>".to_owned()]);
+    let all =
+        all.chain(["<sep>".to_owned()]).chain(regions).chain(["<and>".to_owned(), "<image>".to_owned()]);
     let list = tokenizer["added_tokens"].as_array_mut().unwrap();
     let first = 1 + list.last().unwrap()["id"].as_u64().unwrap();
     for (id, content) in (first..).zip(all) {
@@ -165,10 +168,12 @@ fn authors((name, mut shape, mut bytes): Stored) -> Stored {
         if rest == "image_projection.weight" {
             let (rows, columns) = (shape[0], shape[1]);
             let values: Vec<&[u8]> = bytes.chunks(4).collect();
-            bytes = (0..rows * columns).flat_map(|n| values[n % rows * columns + n / rows].to_vec()).collect();
+            bytes =
+                (0..rows * columns).flat_map(|n| values[n % rows * columns + n / rows].to_vec()).collect();
             shape = vec![columns, rows];
         }
-        rest.replace("image_projection.weight", "image_projection").replace("image_position_embed", "image_pos_embed")
+        rest.replace("image_projection.weight", "image_projection")
+            .replace("image_position_embed", "image_pos_embed")
     } else if bare.contains(".blocks.") {
         let attention = if bare.contains("spatial_block") { "window_attn" } else { "channel_attn" };
         let own = bare.replace(".conv1.", ".conv1.fn.dw.").replace(".conv2.", ".conv2.fn.dw.");
@@ -202,14 +207,22 @@ fn everything_equals_transformers() {
             let (read, wanted) = (got.ints("input_ids"), want("input_ids").ints());
             // The authors' tokenizer has no token that stands for features.
             let features = wanted.iter().take_while(|id| **id == wanted[0]).count();
-            assert_eq!((read.len(), &read[features..]), (wanted.len(), &wanted[features..]), "{at}: input_ids");
+            assert_eq!(
+                (read.len(), &read[features..]),
+                (wanted.len(), &wanted[features..]),
+                "{at}: input_ids"
+            );
             assert!(case.is_authors() || read == wanted, "{at}: input_ids");
             words += read.len() - features;
             let positions: Vec<i64> = (0..3).flat_map(|_| 0..read.len() as i64).collect();
             assert_eq!(got.ints("position_ids"), positions, "{at}");
             assert_eq!(got.ints("generated_ids"), want("generated_ids").ints(), "{at}: generated_ids");
             let pixels = got.floats("pixel_values");
-            assert_eq!(case.levels_sha256(&pixels), case.facts["asks"][i]["levels_sha256"], "{at}: 8-bit pixels");
+            assert_eq!(
+                case.levels_sha256(&pixels),
+                case.facts["asks"][i]["levels_sha256"],
+                "{at}: 8-bit pixels"
+            );
             let some: Vec<f32> = pixels.iter().copied().step_by(61).collect();
             let off = [
                 largest_difference(&some, &want("pixel_values").floats()),
@@ -217,7 +230,10 @@ fn everything_equals_transformers() {
                 largest_difference(&got.floats("logits"), &want("logits").floats()),
             ];
             most = std::array::from_fn(|n| most[n].max(off[n]));
-            assert!(off[0] <= 1e-6 && off[1] <= 1e-5 && off[2] <= 5e-5, "{at}: pixels, features, logits {off:?}");
+            assert!(
+                off[0] <= 1e-6 && off[1] <= 1e-5 && off[2] <= 5e-5,
+                "{at}: pixels, features, logits {off:?}"
+            );
         }
         eprintln!("{}: largest differences of pixels, features, logits {most:?}, {words} words", case.name);
     }
@@ -312,7 +328,8 @@ fn a_batch_and_little_memory_change_nothing() {
         let alone: Vec<Reply> = asks
             .iter()
             .map(|a| {
-                let mut model = load(&path, &LoadOptions { cache_bytes: 0, ..LoadOptions::default() }).unwrap();
+                let mut model =
+                    load(&path, &LoadOptions { cache_bytes: 0, ..LoadOptions::default() }).unwrap();
                 model.generate(std::slice::from_ref(a)).remove(0).unwrap()
             })
             .collect();
@@ -382,7 +399,8 @@ fn copies_of_the_table_are_used_or_refused() {
         }
     };
     let (_dir, path) = case.write(&copies);
-    let reply = load(&path, &LoadOptions::default()).unwrap().generate(&case.asks(32)[..1]).remove(0).unwrap();
+    let reply =
+        load(&path, &LoadOptions::default()).unwrap().generate(&case.asks(32)[..1]).remove(0).unwrap();
     let want = case.reference("0.generated_ids").ints();
     assert!(want.iter().map(|id| *id as u32).take(reply.token_ids.len()).eq(reply.token_ids.iter().copied()));
     let other = |tensors: &mut Vec<Stored>| {
@@ -449,7 +467,9 @@ fn what_the_model_cannot_read_is_refused_alone_and_says_why() {
         Err(ModelError::Setting { setting, .. }) => *setting,
         other => panic!("{n}: {other:?}"),
     };
-    assert!(matches!(&out[0], Err(ModelError::Picture { index: 1, problem }) if problem.contains("one picture")));
+    assert!(
+        matches!(&out[0], Err(ModelError::Picture { index: 1, problem }) if problem.contains("one picture"))
+    );
     let settings = [1, 2, 3, 4, 5, 6, 9].map(setting);
     assert_eq!(settings, ["pictures", "turns", "question", "beams", "beams", "beams", "repetition_penalty"]);
     assert!(matches!(out[7], Err(ModelError::TooLong { limit: 256, .. })), "{:?}", out[7]);
@@ -525,7 +545,8 @@ fn pieces_add_up_and_a_reply_that_nobody_wants_is_dropped() {
     let asks = mixed(&case);
     let mut model = load(&path, &LoadOptions::default()).unwrap();
     for stopped in [vec![], vec![(0, 1), (1, 4), (5, 5), (asks.len() as u64 - 1, 1)]] {
-        let mut tray = Tray { stop: stopped.iter().map(|(n, k)| (AskId(*n), *k)).collect(), ..Tray::default() };
+        let mut tray =
+            Tray { stop: stopped.iter().map(|(n, k)| (AskId(*n), *k)).collect(), ..Tray::default() };
         model.serve(&mut Listed::new(&asks), &mut tray);
         assert_eq!(tray.replies.len(), asks.len());
         for (id, reply) in &tray.replies {

@@ -60,7 +60,8 @@ pub(crate) fn assemble<A: EncoderDecoder + 'static>(
     let ends = tokens.end_tokens(checkpoint, generation, assembly.config)?;
     let mut record = arch.settings();
     record["generation"] = settings.settings();
-    let stand_ins = StandIns { template: false, processor: assembly.default_processor, ends: ends.is_empty() };
+    let stand_ins =
+        StandIns { template: false, processor: assembly.default_processor, ends: ends.is_empty() };
     let said = Described {
         resample: assembly.resample,
         context: config.context,

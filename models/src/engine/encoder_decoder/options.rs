@@ -14,7 +14,8 @@ pub(super) const ROWS: usize = 64;
 impl<A: EncoderDecoder> Engine<A> {
     /// Tokens of an option as a reply.
     pub(super) fn option_tokens(&self, option: &str) -> Result<Vec<u32>, ModelError> {
-        let encoded = self.tokens.encode_behind(&self.tokens.protect(option)).map_err(ModelError::Template)?;
+        let encoded =
+            self.tokens.encode_behind(&self.tokens.protect(option)).map_err(ModelError::Template)?;
         let id = |e: &Encoded| if let Encoded::Token(id) = e { Some(*id) } else { None };
         Ok(encoded.iter().filter_map(id).collect())
     }
@@ -45,7 +46,8 @@ impl<A: EncoderDecoder> Engine<A> {
                 let rows = self.row(&part.iter().map(token).collect::<Vec<_>>(), &mut writing)?;
                 for (n, logits) in part.iter().zip(rows) {
                     if let Some(id) = options.spellings[*n].ids.get(at) {
-                        found[*n] += logprobs(&logits, std::iter::once(*id)).first().copied().unwrap_or(f64::NAN);
+                        found[*n] +=
+                            logprobs(&logits, std::iter::once(*id)).first().copied().unwrap_or(f64::NAN);
                     }
                 }
             }

@@ -70,7 +70,9 @@ impl<A: EncoderDecoder> Engine<A> {
     fn beams(&self, limits: &GenerationLimits) -> Result<usize, ModelError> {
         let wrong = |problem: String| Err(ModelError::Setting { setting: "beams", problem });
         match (limits.sampling, limits.beams) {
-            (_, Some(n)) if n == 0 || n > MOST_BEAMS => wrong(format!("{n} must lie between 1 and {MOST_BEAMS}")),
+            (_, Some(n)) if n == 0 || n > MOST_BEAMS => {
+                wrong(format!("{n} must lie between 1 and {MOST_BEAMS}"))
+            }
             (Sampling::Random { .. }, Some(n)) if n > 1 => {
                 wrong(format!("{n} sequences are followed without drawing alone; leave out the temperature"))
             }

@@ -57,7 +57,8 @@ impl<A: EncoderDecoder> Engine<A> {
                 finding.score = finding.score.or(score);
             }
         } else {
-            let said: Vec<u32> = reply.token_ids.iter().copied().filter(|id| !self.frame.contains(id)).collect();
+            let said: Vec<u32> =
+                reply.token_ids.iter().copied().filter(|id| !self.frame.contains(id)).collect();
             reply.text = decode(&said)?;
         }
         self.write_dump(job, &reply)?;

@@ -79,7 +79,9 @@ impl<A: EncoderDecoder> Engine<A> {
             if !work.live.is_empty() && needed + self.cache.bytes() > self.memory {
                 break;
             }
-            let Some(mut job) = work.queue.pop_front().filter(|job| is_wanted(job, replies)) else { continue };
+            let Some(mut job) = work.queue.pop_front().filter(|job| is_wanted(job, replies)) else {
+                continue;
+            };
             let began = Instant::now();
             let read = self.read(&mut job);
             job.timing.prefill_s += began.elapsed().as_secs_f64();
@@ -155,7 +157,8 @@ impl<A: EncoderDecoder> Engine<A> {
     fn logits_of(&self, jobs: &mut [Job]) -> Result<Vec<Vec<Vec<f32>>>, ModelError> {
         let ids: Vec<u32> = jobs.iter().flat_map(|job| job.next.iter().copied()).collect();
         let counts: Vec<usize> = jobs.iter().map(|job| job.next.len()).collect();
-        let mut writings: Vec<&mut Writing> = jobs.iter_mut().filter_map(|job| job.writing.as_mut()).collect();
+        let mut writings: Vec<&mut Writing> =
+            jobs.iter_mut().filter_map(|job| job.writing.as_mut()).collect();
         let logits = self.arch.network().write(&ids, &mut writings);
         let mut rows = logits.and_then(|logits| logits.to_vec2::<f32>()).map_err(compute)?.into_iter();
         Ok(counts.into_iter().map(|n| rows.by_ref().take(n).collect()).collect())

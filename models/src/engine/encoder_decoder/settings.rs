@@ -42,7 +42,8 @@ impl GenerationSettings {
     ) -> Result<Self, LoadError> {
         let text = Fields::new(config, "config.json").object_or_defaults("text_config")?;
         let from_file = stored.filter(|_| source == Source::File);
-        let fields = from_file.map_or_else(|| text.clone(), |value| Fields::new(value, "generation_config.json"));
+        let fields =
+            from_file.map_or_else(|| text.clone(), |value| Fields::new(value, "generation_config.json"));
         // BartConfig's own default; a file says what it means.
         let last = match (from_file, tokens(&fields, "forced_eos_token_id")?) {
             (None, None) => BTreeSet::from([2]),
@@ -50,7 +51,9 @@ impl GenerationSettings {
         };
         let beams = fields.positive_or("num_beams", 1)?;
         if beams > MOST_BEAMS {
-            return Err(fields.bad("num_beams", format!("{beams} are too many; at most {MOST_BEAMS} are followed")));
+            return Err(
+                fields.bad("num_beams", format!("{beams} are too many; at most {MOST_BEAMS} are followed"))
+            );
         }
         let early_stop = match fields.get("early_stopping") {
             None | Some(Value::Bool(false)) => EarlyStop::Likely,
@@ -60,7 +63,9 @@ impl GenerationSettings {
         };
         let length_penalty = fields.f64_or("length_penalty", 1.0)?;
         if !(length_penalty.is_finite() && length_penalty.abs() <= 100.0) {
-            return Err(fields.bad("length_penalty", format!("{length_penalty} must lie between -100 and 100")));
+            return Err(
+                fields.bad("length_penalty", format!("{length_penalty} must lie between -100 and 100"))
+            );
         }
         let start = match fields.get("decoder_start_token_id") {
             Some(_) => token(&fields, "decoder_start_token_id")?,
@@ -81,7 +86,8 @@ impl GenerationSettings {
             start: start.unwrap_or(2),
         };
         // What another file says in vain stays on the list.
-        file.not_used.retain(|name, value| !READ.contains(&name.as_str()) || fields.get(name) != Some(&*value));
+        file.not_used
+            .retain(|name, value| !READ.contains(&name.as_str()) || fields.get(name) != Some(&*value));
         file.repetition_penalty = repetition_penalty;
         Ok(read)
     }

@@ -133,7 +133,8 @@ impl BeamSearch {
         let candidates: Vec<Candidate> = ranked(&sums, keep).into_iter().map(candidate).collect();
         let best = self.merged(&candidates, length, logits);
         // Those that go on: complete ones are pushed behind the others.
-        let pushed: Vec<f32> = candidates.iter().map(|c| if c.ends { c.score + NEVER } else { c.score }).collect();
+        let pushed: Vec<f32> =
+            candidates.iter().map(|c| if c.ends { c.score + NEVER } else { c.score }).collect();
         let chosen: Vec<(&Candidate, f32)> =
             ranked(&pushed, beams).into_iter().map(|n| (&candidates[n], pushed[n])).collect();
         let onward = Onward {
@@ -215,5 +216,57 @@ impl BeamSearch {
         self.can_improve = self.can_improve && better;
         let full = early_stop == EarlyStop::Full && self.best.iter().all(|b| b.is_complete);
         self.can_improve && !full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    fn search(rules: Rules, most: usize) -> BeamSearch {
+        let settings = BeamSettings { beams: 2, length_penalty: 1.0, early_stop: EarlyStop::Likely };
+        let ends = BTreeSet::from([0]);
+        let how = SearchRules { settings, rules, ends, repetition_penalty: 1.0, most, logprobs: None };
+        BeamSearch::new(how, 0)
+    }
+
+    /// Logits of these probabilities.
+    fn of(shares: [f32; 4]) -> Vec<f32> {
+        shares.iter().map(|p| p.ln()).collect()
+    }
+
+    #[test]
+    fn the_likeliest_sequence_need_not_begin_with_the_likeliest_token() {
+        let mut search = search(Rules::default(), 9);
+        let onward = search.advance(&vec![of([0.1, 0.5, 0.4, 1e-9]); 2]).unwrap().unwrap();
+        assert_eq!((onward.parents, onward.tokens), (vec![0, 0], vec![1, 2]));
+        // After 1 all is open, after 2 the end is certain.
+        let open = of([0.25; 4]);
+        let onward = search.advance(&[open.clone(), of([1.0, 1e-9, 1e-9, 1e-9])]).unwrap();
+        assert!(onward.is_some());
+        for _ in 0..7 {
+            if search.result().is_none() {
+                search.advance(&[open.clone(), open.clone()]).unwrap();
+            }
+        }
+        let best = search.result().unwrap();
+        assert_eq!(best.ids, [2, 0]);
+        assert!((best.score - 0.4f32.ln() / 2.0).abs() < 1e-6, "{}", best.score);
+        assert_eq!(best.added.len(), 2);
+    }
+
+    #[test]
+    fn the_longest_sequence_is_complete_whatever_its_last_token() {
+        let mut search = search(Rules::default(), 1);
+        assert!(search.advance(&vec![of([0.1, 0.2, 0.3, 0.4]); 2]).unwrap().is_none());
+        assert_eq!(search.result().unwrap().ids, [3]);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_no_choice() {
+        let mut search = search(Rules::default(), 5);
+        let found = search.advance(&[vec![0.0, f32::NAN], vec![0.0, 0.0]]).err();
+        assert_eq!(found, Some(ModelError::NotFinite("logits")));
     }
 }

@@ -23,7 +23,8 @@ impl Rules {
             let end = &sequence[sequence.len() + 1 - n..];
             for run in sequence.windows(n) {
                 let (begin, next) = run.split_at(n - 1);
-                if let (true, Some(score)) = (begin == end, next.first().and_then(|t| scores.get_mut(*t as usize)))
+                if let (true, Some(score)) =
+                    (begin == end, next.first().and_then(|t| scores.get_mut(*t as usize)))
                 {
                     *score = f32::NEG_INFINITY;
                 }
