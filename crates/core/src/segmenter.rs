@@ -35,6 +35,15 @@ pub struct Segment {
     pub predicted_iou: Option<f32>,
 }
 
+/// A mask that further prompts about the same object can go on from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refined {
+    /// The best of all candidate masks, whatever the prompts.
+    pub segment: Segment,
+    /// The same mask as the network keeps it, logits on a grid of its own; nothing where the model takes none back.
+    pub logits: Option<Vec<f32>>,
+}
+
 /// Why a segmenter could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -69,6 +78,22 @@ pub trait Segmenter: Send {
     /// first, when the model gives them. The image embedding is computed once per picture content.
     fn segment(&mut self, picture: &Picture, prompts: &[SegmentPrompt])
     -> Result<Vec<Segment>, SegmentError>;
+
+    /// Segments the one object that all `prompts` so far describe, from where an earlier call about it stopped:
+    /// `earlier` are the logits that it gave. Models that keep no such logits look at the prompts alone.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment`]; also when `earlier` came from another model.
+    fn refine(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+        _earlier: Option<&[f32]>,
+    ) -> Result<Refined, SegmentError> {
+        let found = self.segment(picture, prompts)?.into_iter().next();
+        let segment = found.ok_or_else(|| SegmentError::Compute("the model gave no mask".to_owned()))?;
+        Ok(Refined { segment, logits: None })
+    }
 
     /// Segments several objects of one picture: one result an object, in order. One bad object does
     /// not spoil the others; models that can decode them together do.

@@ -21,7 +21,7 @@ pub struct Region {
 /// What the model did instead of answering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
-    /// `mark`, `zoom`, `segment`, `slice` or `window`.
+    /// `mark`, `zoom`, `segment`, `click`, `slice` or `window`.
     pub name: String,
     /// What the model asked for, as it was understood.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
@@ -29,7 +29,8 @@ pub struct Action {
     /// Places looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
-    /// Picture of the trace that came out of it.
+    /// Picture of the trace that came out of it; the first, where the model asked for several at once (the next round
+    /// shows all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<usize>,
 }

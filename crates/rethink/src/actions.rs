@@ -1,6 +1,6 @@
 //! What a model can do to look again. Each action returns a picture that knows its way back.
 
-use crate::pixels::{self, Ink, PixelError, RED};
+use crate::pixels::{self, PixelError, RED};
 use loupe_core::media::{SliceAt, View, WindowChoice};
 use loupe_core::{
     Box2, Given, MediaError, MediaLoader, MediaRef, Picture, Plane, ResampleError, Resampler, Segment,
@@ -82,8 +82,7 @@ pub fn segment(
     let Some(best) = segmenter.segment(picture, prompts)?.into_iter().next() else {
         return Err(ActionError::Unavailable("the segmentation model found nothing"));
     };
-    const TINT: Ink = RED;
-    let shown = pixels::overlay(picture, &best.mask, TINT.rgb)?;
+    let shown = pixels::overlay(picture, &best.mask, RED.rgb, 0.5)?;
     Ok((shown, best))
 }
 
@@ -107,6 +106,7 @@ pub fn view(
         plane: plane.unwrap_or(media.view.plane),
         window: window.or_else(|| media.view.window.clone()),
         frame: media.view.frame,
+        layer: None,
     };
     let media = MediaRef { view, ..media.clone() };
     Ok((loader.load(&media)?, media))

@@ -1,6 +1,7 @@
 //! Conversations that wait on one model: each runs on a thread of its own and puts its prompts on a desk; the
 //! model takes whatever lies there, so that the rounds of many conversations are computed together.
 
+use loupe_core::segmenter::Refined;
 use loupe_core::{
     Ask, AskId, AskSource, Go, Mask, ModelError, ModelInfo, Next, Picture, Reply, ReplySink, Segment,
     SegmentError, SegmentPrompt, Segmenter, VisionLanguageModel,
@@ -169,6 +170,15 @@ impl Segmenter for SharedSegmenter<'_> {
         prompts: &[SegmentPrompt],
     ) -> Result<Vec<Segment>, SegmentError> {
         self.with(|s| s.segment(picture, prompts))
+    }
+
+    fn refine(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+        earlier: Option<&[f32]>,
+    ) -> Result<Refined, SegmentError> {
+        self.with(|s| s.refine(picture, prompts, earlier))
     }
 
     fn follow(

@@ -163,6 +163,10 @@ impl Outcome {
         let home = |found: &Finding| {
             let shown = self.trace.pictures.get(found.picture)?;
             let same = records.iter().position(|r| r == shown);
+            // The pixels of a mask belong to its own picture.
+            if found.as_mask().is_some() {
+                return same.map(|picture| Finding { picture, ..found.clone() });
+            }
             let at = same.or_else(|| records.iter().position(|r| r.origin.same_view(&shown.origin)))?;
             found.moved_to(at, &records.get(at)?.origin)
         };

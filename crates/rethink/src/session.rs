@@ -57,6 +57,8 @@ pub struct Session<'a> {
     used_tokens: usize,
     /// Why the model last failed.
     failure: Option<Failure>,
+    /// Masks that conversations led to, by the last round of each.
+    outlines: Vec<(usize, Finding)>,
 }
 
 impl<'a> Session<'a> {
@@ -70,6 +72,7 @@ impl<'a> Session<'a> {
             started: Instant::now(),
             used_tokens: 0,
             failure: None,
+            outlines: Vec::new(),
         }
     }
 
@@ -211,6 +214,11 @@ impl<'a> Session<'a> {
         self.trace.rounds.get_mut(n)
     }
 
+    /// Puts down the mask that the conversation whose last round is `round` led to.
+    pub(crate) fn outline(&mut self, round: usize, mask: Finding) {
+        self.outlines.push((round, mask));
+    }
+
     /// Closes the session with an answer and the reason why it ended.
     pub(crate) fn finish(mut self, result: Result<Pass, RethinkError>) -> Result<Outcome, RethinkError> {
         // Who is out of reach has not failed: the conversation is held again another time, from its beginning.
@@ -219,6 +227,7 @@ impl<'a> Session<'a> {
         }
         let pass = result?;
         self.trace.ended = pass.ended;
+        let outlined = self.outlines.into_iter().filter(|(round, _)| Some(*round) == pass.round);
         let last = pass.round.and_then(|n| self.trace.rounds.get(n)).filter(|r| r.reply.is_some());
         let last = last.or_else(|| self.trace.rounds.iter().rev().find(|r| r.reply.is_some()));
         let (Some(round), Some(mut reply)) = (last, last.and_then(|r| r.reply.clone())) else {
@@ -234,7 +243,7 @@ impl<'a> Session<'a> {
             let origin = self.pictures.get(picture)?.origin.clone();
             Some(Finding { picture, origin, ..found.clone() })
         });
-        let findings = placed.collect();
+        let findings = placed.chain(outlined.map(|(_, mask)| mask)).collect();
         reply.text = pass.answer;
         (reply.counts, reply.timing) = (Counts::default(), Timing::default());
         for each in self.trace.rounds.iter().filter_map(|r| r.reply.as_ref()) {

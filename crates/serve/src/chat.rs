@@ -80,6 +80,7 @@ fn limits(
         stop: stops(fields)?,
         logprobs: logprobs(fields)?,
         options: None,
+        form: None,
     })
 }
 

@@ -13,6 +13,8 @@ pub struct Keys {
     pub points: &'static [&'static str],
     /// Keys of counts.
     pub counts: &'static [&'static str],
+    /// The key of the picture's number, and the number that the first picture has.
+    pub picture: Option<(&'static str, usize)>,
     /// What surrounds the object.
     pub envelope: Envelope,
 }
@@ -188,8 +190,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The picture that the object names: `"source": "observation_2"` (0 is the original) or
-    /// `"target_image": 3` (1 is the first); a number that no picture has when it cannot be read.
+    /// The picture that the object names: `"source": "observation_2"` (0 is the original) or a number under the
+    /// dialect's own key; a number that no picture has when it cannot be read.
     fn picture(&mut self, node: &Node) -> Option<usize> {
         if let Some(Node::Text(source)) = node.get("source") {
             let named = match source.strip_prefix("observation_") {
@@ -198,8 +200,9 @@ impl Walk<'_> {
             };
             return Some(named.unwrap_or(usize::MAX));
         }
-        let n = node.get("target_image")?.number(self.out)?;
-        Some(if n >= 1.0 && n.fract() == 0.0 && n < 1e6 { n as usize - 1 } else { usize::MAX })
+        let (key, first) = self.keys.picture?;
+        let n = node.get(key)?.number(self.out)? - first as f64;
+        Some(if n >= 0.0 && n.fract() == 0.0 && n < 1e6 { n as usize } else { usize::MAX })
     }
 
     fn boxes(&mut self, value: &Node, label: Option<&str>, score: Option<f64>, picture: Option<usize>) {
@@ -323,12 +326,19 @@ pub(super) fn write(said: &Parsed, keys: Keys, numbers: NumberStyle) -> String {
     let corners =
         |b: &super::parsed::SpokenBox| -> Value { numbers.box_numbers(b).iter().map(number).collect() };
     let picture = |b: &super::parsed::SpokenBox| b.picture.unwrap_or(0);
-    let body = |b: &super::parsed::SpokenBox| match keys.envelope {
-        Envelope::ToolCall(name @ "crop_image_normalized") => {
-            json!({ "name": name, "arguments": { key(keys.boxes): corners(b), "target_image": picture(b) + 1 } })
+    let numbered = |mut object: Value, b: &super::parsed::SpokenBox| {
+        if let (Some((key, first)), Some(map)) = (keys.picture, object.as_object_mut()) {
+            map.insert(key.into(), json!(picture(b) + first));
         }
+        object
+    };
+    let body = |b: &super::parsed::SpokenBox| match keys.envelope {
         Envelope::ToolCall(name) => {
-            json!({ "name": name, "arguments": { key(keys.boxes): corners(b), "label": b.label } })
+            let mut arguments = json!({ key(keys.boxes): corners(b) });
+            if let (Some(label), Some(map)) = (&b.label, arguments.as_object_mut()) {
+                map.insert("label".into(), json!(label));
+            }
+            json!({ "name": name, "arguments": numbered(arguments, b) })
         }
         Envelope::List | Envelope::Actions | Envelope::Grounding => {
             let source = match picture(b) {
@@ -359,7 +369,7 @@ pub(super) fn write(said: &Parsed, keys: Keys, numbers: NumberStyle) -> String {
         .boxes
         .iter()
         .map(|b| {
-            let mut object = labelled(json!({ key(keys.boxes): corners(b) }), &b.label);
+            let mut object = numbered(labelled(json!({ key(keys.boxes): corners(b) }), &b.label), b);
             if let (Some(score), Some(map)) = (b.score, object.as_object_mut()) {
                 map.insert("score".into(), json!(score));
             }

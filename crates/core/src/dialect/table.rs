@@ -18,6 +18,7 @@ const OBJECTS: Keys = Keys {
     boxes: &["bbox_2d", "bbox"],
     points: &["point_2d", "point"],
     counts: &["counts", "count"],
+    picture: None,
     envelope: Envelope::List,
 };
 
@@ -227,7 +228,13 @@ const ROWS: &[Dialect] = &[
     row(
         "vitar",
         "ViTAR: {\"actions\": [{\"arguments\": {\"box\": [[x1, y1, x2, y2]]}}]}, pixels of the picture given",
-        Syntax::Json(Keys { boxes: &["box"], points: &[], counts: &[], envelope: Envelope::Actions }),
+        Syntax::Json(Keys {
+            boxes: &["box"],
+            points: &[],
+            counts: &[],
+            picture: None,
+            envelope: Envelope::Actions,
+        }),
         Units::GivenPixels,
         0,
     ),
@@ -238,6 +245,7 @@ const ROWS: &[Dialect] = &[
             boxes: &["bbox_2d", "bbox"],
             points: &[],
             counts: &[],
+            picture: None,
             envelope: Envelope::ToolCall("image_zoom_in_tool"),
         }),
         Units::GivenPixels,
@@ -246,7 +254,13 @@ const ROWS: &[Dialect] = &[
     row(
         "mini-o3",
         "Mini-o3: <grounding>{\"bbox_2d\": [x1, y1, x2, y2], \"source\": \"original_image\"}</grounding>, 0 to 1",
-        Syntax::Json(Keys { boxes: &["bbox_2d"], points: &[], counts: &[], envelope: Envelope::Grounding }),
+        Syntax::Json(Keys {
+            boxes: &["bbox_2d"],
+            points: &[],
+            counts: &[],
+            picture: None,
+            envelope: Envelope::Grounding,
+        }),
         Units::Unit,
         3,
     ),
@@ -257,10 +271,37 @@ const ROWS: &[Dialect] = &[
             boxes: &["bbox_2d"],
             points: &[],
             counts: &[],
+            picture: Some(("target_image", 1)),
             envelope: Envelope::ToolCall("crop_image_normalized"),
         }),
         Units::Unit,
         3,
+    ),
+    row(
+        "qwen3-zoom",
+        "Qwen3-VL zooming: <tool_call>{\"arguments\": {\"bbox_2d\": [x1, y1, x2, y2], \"img_idx\": 0}}</tool_call>, 0 to 1000",
+        Syntax::Json(Keys {
+            boxes: &["bbox_2d"],
+            points: &[],
+            counts: &[],
+            picture: Some(("img_idx", 0)),
+            envelope: Envelope::ToolCall("image_zoom_in_tool"),
+        }),
+        Units::Thousandths,
+        0,
+    ),
+    row(
+        "ophiuchus",
+        "Ophiuchus: a list of {\"index\": 1, \"bbox_2d\": [x1, y1, x2, y2]}, pixels of the picture given",
+        Syntax::Json(Keys {
+            boxes: &["bbox_2d"],
+            points: &[],
+            counts: &[],
+            picture: Some(("index", 1)),
+            envelope: Envelope::List,
+        }),
+        Units::GivenPixels,
+        0,
     ),
 ];
 

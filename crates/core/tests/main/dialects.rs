@@ -76,6 +76,16 @@ fn every_dialect_reads_its_own_example_without_repairs() {
             "<tool_call>\n{\"name\": \"crop_image_normalized\", \"arguments\": {\"bbox_2d\": [0.1, 0.2, 0.5, 0.75], \"target_image\": 1}}\n</tool_call>",
             [64.0, 96.0, 320.0, 360.0],
         ),
+        (
+            "qwen3-zoom",
+            "<tool_call>\n{\"name\": \"image_zoom_in_tool\", \"arguments\": {\"label\": \"polyp\", \"bbox_2d\": [100, 200, 500, 750], \"img_idx\": 0}}\n</tool_call>",
+            [64.0, 96.0, 320.0, 360.0],
+        ),
+        (
+            "ophiuchus",
+            "```json\n[\n    {\n        \"index\": 1,\n        \"bbox_2d\": [64, 96, 320, 360]\n    }\n]\n```",
+            [64.0, 96.0, 320.0, 360.0],
+        ),
     ];
     let names: Vec<&str> = cases.iter().map(|c| c.0).collect();
     assert_eq!(names, DIALECTS.names().collect::<Vec<_>>(), "one example a dialect");
@@ -527,7 +537,8 @@ fn every_family_is_asked_in_words_of_its_own_and_protocols_in_theirs() {
     let parsed = dialect("medgemma").unwrap().parse(&medgemma);
     assert!(parsed.is_answer(), "{parsed:?}");
     for d in DIALECTS.iter() {
-        let of_a_protocol = ["vitar", "deepeyes", "mini-o3", "pixel-reasoner"].contains(&d.name);
+        let of_a_protocol =
+            ["vitar", "deepeyes", "mini-o3", "pixel-reasoner", "qwen3-zoom", "ophiuchus"].contains(&d.name);
         assert_eq!(d.ask.is_none(), of_a_protocol, "{}", d.name);
         assert!(d.ask.is_none_or(|words| words.matches("{phrase}").count() == 1), "{}", d.name);
     }

@@ -131,14 +131,9 @@ fn evaluation(scene: &Scene<'_>, text: &str) -> Step {
 }
 
 fn acted(region: [f64; 4], call: &Value, picture: loupe_core::Picture, say: Vec<Part>) -> Step {
-    Step::Act(Box::new(Acted {
-        name: "zoom",
-        arguments: call.get("arguments").cloned().unwrap_or(Value::Null),
-        regions: vec![(0, super::play::given(region))],
-        picture,
-        media: None,
-        say,
-    }))
+    let arguments = call.get("arguments").cloned().unwrap_or(Value::Null);
+    let regions = vec![(0, super::play::given(region))];
+    Step::Act(Box::new(Acted::one("zoom", arguments, regions, picture, say)))
 }
 
 fn training(scene: &Scene<'_>, text: &str) -> Step {

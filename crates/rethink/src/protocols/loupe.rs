@@ -101,7 +101,7 @@ fn object(text: &str) -> Value {
 }
 
 fn acted(name: &'static str, arguments: Value, picture: loupe_core::Picture) -> Acted {
-    Acted { name, arguments, regions: Vec::new(), picture, media: None, say: Vec::new() }
+    Acted::one(name, arguments, Vec::new(), picture, Vec::new())
 }
 
 fn zoom(scene: &Scene<'_>, index: usize, region: Box2<Given>) -> Result<Acted, ActionError> {

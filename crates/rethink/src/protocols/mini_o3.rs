@@ -148,14 +148,10 @@ impl MiniO3 {
             text.replace("{action}", &scene.round.to_string())
                 .replace("{observation}", &(scene.round + 1).to_string())
         };
-        Ok(Acted {
-            name: "zoom",
-            arguments: json!({ "bbox_2d": b, "source": source }),
-            regions: vec![(shown_as, super::play::given(on_shown))],
-            picture: shown,
-            media: None,
-            say: vec![Part::Text(numbered(SHOWN.0)), scene.next(), Part::Text(SHOWN.1.into())],
-        })
+        let arguments = json!({ "bbox_2d": b, "source": source });
+        let regions = vec![(shown_as, super::play::given(on_shown))];
+        let say = vec![Part::Text(numbered(SHOWN.0)), scene.next(), Part::Text(SHOWN.1.into())];
+        Ok(Acted::one("zoom", arguments, regions, shown, say))
     }
 }
 

@@ -122,14 +122,8 @@ fn call(text: &str, scene: &Scene<'_>) -> Result<Acted, String> {
     let shown =
         actions::zoom(&picture, padded, size, "bicubic", &scene.tools).map_err(|e| e.to_string())?.to_rgb();
     let words = format!("\nHere is the cropped image (Image Size: {}x{}):", shown.width(), shown.height());
-    Ok(Acted {
-        name: "zoom",
-        arguments: arguments.clone(),
-        regions: vec![(index, asked)],
-        picture: shown,
-        media: None,
-        say: vec![Part::Text(words), scene.next()],
-    })
+    let say = vec![Part::Text(words), scene.next()];
+    Ok(Acted::one("zoom", arguments.clone(), vec![(index, asked)], shown, say))
 }
 
 /// The box asked for, and the box that is cut: both in pixels of `picture`.

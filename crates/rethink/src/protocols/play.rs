@@ -4,8 +4,11 @@ use crate::actions::Tools;
 use crate::answer;
 use crate::request::Request;
 use crate::session::{NewAsk, Pass, Session, Who};
+use loupe_core::mask::Rle;
 use loupe_core::trace::{Action, Ended, Region};
-use loupe_core::{Box2, GenerationLimits, Given, MediaRef, Named, Part, Picture, Reply, Role, Turn};
+use loupe_core::{
+    Box2, Finding, GenerationLimits, Given, MediaRef, Named, Part, Picture, Reply, Role, Segment, Turn,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -60,11 +63,34 @@ pub(crate) struct Acted {
     pub(crate) arguments: Value,
     /// Places looked at: picture of the ask and box on it.
     pub(crate) regions: Vec<(usize, Box2<Given>)>,
-    pub(crate) picture: Picture,
-    /// Where another view of `picture` can be had.
+    /// What it shows; more than one where a reply may ask for several at once.
+    pub(crate) pictures: Vec<Picture>,
+    /// Where another view of the picture can be had.
     pub(crate) media: Option<MediaRef>,
-    /// The next user turn; it may refer to [`Scene::next`].
+    /// The next user turn; it may refer to [`Scene::next`] and the pictures after it.
     pub(crate) say: Vec<Part>,
+    /// What failed of several things that were asked for at once.
+    pub(crate) failed: Option<String>,
+}
+
+impl Acted {
+    /// One action and the picture it shows.
+    pub(crate) fn one(
+        name: &'static str,
+        arguments: Value,
+        regions: Vec<(usize, Box2<Given>)>,
+        picture: Picture,
+        say: Vec<Part>,
+    ) -> Self {
+        Self { name, arguments, regions, pictures: vec![picture], media: None, say, failed: None }
+    }
+}
+
+/// A mask that a conversation led to.
+pub(crate) struct Outlined {
+    /// Picture of the ask that it lies on.
+    pub(crate) picture: usize,
+    pub(crate) segment: Segment,
 }
 
 /// What a reply means.
@@ -100,6 +126,16 @@ pub(crate) trait Play {
     /// Bounds that the protocol prescribes.
     fn limit(&self, _limits: &mut GenerationLimits) {}
 
+    /// True when the model sees each round by itself: the system turn, the new user turn, the pictures of that turn.
+    fn forgets(&self) -> bool {
+        false
+    }
+
+    /// The mask that the conversation has led to, if any.
+    fn outlined(&self) -> Option<&Outlined> {
+        None
+    }
+
     /// The model's words as the conversation goes on with them, where they are not the reply's text.
     fn said(&self, _reply: &Reply) -> Option<String> {
         None
@@ -116,8 +152,27 @@ pub(crate) fn play(
     let mut play = (protocol.begin)();
     let mut limits = limits.clone();
     play.limit(&mut limits);
-    let rounds = request.budget.rounds.unwrap_or(protocol.rounds).max(1);
     let mut pictures = request.pictures.clone();
+    let pass = rounds(session, request, protocol, &limits, play.as_mut(), &mut pictures);
+    let outlined = play.outlined().zip(pass.round);
+    if let Some((picture, found, round)) =
+        outlined.and_then(|(o, round)| Some((pictures.get(o.picture)?, &o.segment, round)))
+    {
+        let mask = Finding::mask(session.enter(picture), Rle::of(&found.mask), picture.origin.clone());
+        session.outline(round, mask.with(None, found.predicted_iou.map(f64::from)));
+    }
+    pass
+}
+
+fn rounds(
+    session: &mut Session<'_>,
+    request: &Request,
+    protocol: &Protocol,
+    limits: &GenerationLimits,
+    play: &mut dyn Play,
+    pictures: &mut Vec<Arc<Picture>>,
+) -> Pass {
+    let rounds = request.budget.rounds.unwrap_or(protocol.rounds).max(1);
     let mut media: Vec<Option<MediaRef>> =
         (0..pictures.len()).map(|n| request.media.get(n).cloned()).collect();
     let mut best = Pass { answer: String::new(), round: None, ended: Ended::Rounds(rounds) };
@@ -126,7 +181,7 @@ pub(crate) fn play(
         let mut scene = Scene {
             request,
             tools: session.tools(),
-            pictures: &mut pictures,
+            pictures,
             media: &mut media,
             round: 0,
             last: rounds == 1,
@@ -136,9 +191,14 @@ pub(crate) fn play(
             Err(problem) => return Pass { ended: Ended::Failed(problem), ..best },
         }
     };
+    let system: Vec<Turn> = turns.iter().filter(|turn| turn.role == Role::System).cloned().collect();
     for round in 0..rounds {
         let purpose = format!("round {}", round + 1);
-        let ask = NewAsk { purpose, follows, turns, pictures: pictures.clone(), limits: limits.clone() };
+        let mut shown = pictures.clone();
+        if play.forgets() {
+            shown = only_shown(&mut turns, pictures);
+        }
+        let ask = NewAsk { purpose, follows, turns, pictures: shown, limits: limits.clone() };
         let number = match session.ask(Who::First, ask) {
             Ok(number) => number,
             Err(ended) => return Pass { ended, ..best },
@@ -151,14 +211,8 @@ pub(crate) fn play(
         }
         let last = round + 1 == rounds;
         let step = {
-            let mut scene = Scene {
-                request,
-                tools: session.tools(),
-                pictures: &mut pictures,
-                media: &mut media,
-                round,
-                last,
-            };
+            let mut scene =
+                Scene { request, tools: session.tools(), pictures, media: &mut media, round, last };
             play.step(&mut scene, &reply)
         };
         let say = match step {
@@ -175,13 +229,18 @@ pub(crate) fn play(
                     Some(Region { picture: session.enter(pictures.get(*index)?), region })
                 });
                 let regions = regions.collect();
-                let picture = Arc::new(acted.picture);
-                let result = Some(session.enter(&picture));
-                pictures.push(picture);
-                media.push(acted.media);
+                let mut result = None;
+                for picture in acted.pictures {
+                    let picture = Arc::new(picture);
+                    let number = session.enter(&picture);
+                    result = result.or(Some(number));
+                    pictures.push(picture);
+                    media.push(acted.media.clone());
+                }
                 if let Some(on_record) = session.round_mut(number) {
                     let name = acted.name.to_owned();
                     on_record.action = Some(Action { name, arguments: acted.arguments, regions, result });
+                    on_record.error = acted.failed;
                 }
                 acted.say
             }
@@ -194,10 +253,29 @@ pub(crate) fn play(
                 say
             }
         };
-        follows = Some(number);
-        turns = vec![Turn { role: Role::User, parts: say }];
+        let say = Turn { role: Role::User, parts: say };
+        if play.forgets() {
+            turns = system.iter().cloned().chain([say]).collect();
+        } else {
+            follows = Some(number);
+            turns = vec![say];
+        }
     }
     best
+}
+
+/// The pictures that `turns` show, which are made to count along them.
+fn only_shown(turns: &mut [Turn], pictures: &[Arc<Picture>]) -> Vec<Arc<Picture>> {
+    let mut shown = Vec::new();
+    for part in turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        if let Part::Picture(index) = part
+            && let Some(picture) = pictures.get(*index)
+        {
+            *index = shown.len();
+            shown.push(Arc::clone(picture));
+        }
+    }
+    shown
 }
 
 /// A system turn and a user turn.
@@ -210,6 +288,19 @@ pub(crate) fn four(value: &Value) -> Option<[f64; 4]> {
     let list = value.as_array()?;
     let numbers: Vec<f64> = list.iter().filter_map(Value::as_f64).collect();
     <[f64; 4]>::try_from(numbers).ok().filter(|_| list.len() == 4)
+}
+
+/// The name of a value's type in Python, for words that are a source's own.
+pub(crate) fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(n) if n.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
 }
 
 /// A box on the picture given.

@@ -102,14 +102,9 @@ impl Vitar {
                 Err(error) => return Step::Stop { why: error.to_string(), answer: String::new() },
             };
         }
-        Step::Act(Box::new(Acted {
-            name: "mark",
-            arguments: serde_json::json!({ "box": boxes }),
-            regions: boxes.iter().map(|b| (0, super::play::given(*b))).collect(),
-            picture,
-            media: None,
-            say,
-        }))
+        let arguments = serde_json::json!({ "box": boxes });
+        let regions = boxes.iter().map(|b| (0, super::play::given(*b))).collect();
+        Step::Act(Box::new(Acted::one("mark", arguments, regions, picture, say)))
     }
 }
 
@@ -126,12 +121,15 @@ fn act(text: &str, scene: &Scene<'_>) -> Result<Marked, (Value, String)> {
     let fail = |error: String| (arguments.clone(), error);
     let boxes = arguments.get("box").ok_or_else(|| fail("'box'".into()))?;
     let Value::Array(boxes) = boxes else {
-        return Err(fail(format!("'{}' object is not iterable", python_type(boxes))));
+        return Err(fail(format!("'{}' object is not iterable", super::play::python_type(boxes))));
     };
     let mut all = Vec::with_capacity(boxes.len());
     for each in boxes {
         let Value::Array(numbers) = each else {
-            return Err(fail(format!("cannot unpack non-iterable {} object", python_type(each))));
+            return Err(fail(format!(
+                "cannot unpack non-iterable {} object",
+                super::play::python_type(each)
+            )));
         };
         let [left, upper, right, lower] = numbers.as_slice() else {
             return Err(fail(match numbers.len() {
@@ -152,18 +150,6 @@ fn act(text: &str, scene: &Scene<'_>) -> Result<Marked, (Value, String)> {
     let picture = scene.picture(0).ok_or_else(|| fail("there is no picture".into()))?;
     let marked = actions::mark(&picture, &all).map_err(|e| fail(e.to_string()))?;
     Ok((all, marked))
-}
-
-fn python_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
-    }
 }
 
 /// The text after `wanted` and the white space around it.

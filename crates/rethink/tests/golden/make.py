@@ -1,20 +1,22 @@
 """Golden transcripts of the published protocols, made by the code of their own repositories.
 
-    python make.py VITAR DEEPEYES MINI_O3 PIXEL_REASONER > golden.json
+    python make.py VITAR DEEPEYES MINI_O3 PIXEL_REASONER QWEN_AGENT NOTEBOOK IBIS OPHIUCHUS > golden.json
 
-The arguments are checkouts at the commits named in `src/protocols/*.rs`. Only the functions that
+The arguments are checkouts (and the notebook `think_with_images.ipynb` of QwenLM/Qwen3-VL) at the commits named in `src/protocols/*.rs`. Only the functions that
 define a protocol are taken out of them (they are read, not imported: the repositories need ray and
 vLLM). Pillow does the pixels. Every case holds the scripted replies and, for each, what the
 source sends back: the user turn (`P` stands for the picture), the picture's size and the SHA-256 of
 its pixels before a resize by BICUBIC or LANCZOS (which has tests of its own).
 """
-import ast, hashlib, json, math, re, struct, sys, types
-from typing import Any, Dict, List, Optional
+import ast, copy, hashlib, io, json, math, os, re, shutil, struct, sys, tempfile, types, typing, uuid
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Dict, List, Literal, Optional
 import numpy as np
 from PIL import Image, ImageDraw
 from math import ceil, floor
 
-VITAR, DEEPEYES, MINI, PIXEL = sys.argv[1:5]
+VITAR, DEEPEYES, MINI, PIXEL, AGENT, NOTEBOOK, IBIS, OPHIUCHUS = sys.argv[1:9]
 
 
 def take(path, names, extra=None):
@@ -22,7 +24,7 @@ def take(path, names, extra=None):
     tree = ast.parse(open(path).read())
     found = {}
     space = dict(re=re, json=json, math=math, np=np, Image=Image, ImageDraw=ImageDraw, ceil=ceil, floor=floor,
-                 Any=Any, Dict=Dict, List=List, Optional=Optional, Union=__import__("typing").Union,
+                 Any=Any, Dict=Dict, List=List, Optional=Optional, Union=typing.Union,
                  print=lambda *a, **k: None, isinstance=isinstance)
     space.update(extra or {})
     for node in tree.body:
@@ -279,6 +281,218 @@ for size, replies in [
                            # a crop of a resized picture depends on the resize: only its size is on record
                            "picture": shown(view, crop) if call["arguments"]["target_image"] == 1
                            else {"size": list(view.size), "before": list(crop.size), "sha256": None}})
+
+# --- Qwen3-VL's zoom -----------------------------------------------------------------------------
+class Item:
+    """`ContentItem` and `Message` of qwen-agent, as far as they are needed."""
+    def __init__(self, text=None, image=None, role=None, content=None, function_call=None, reasoning_content=None, extra=None,
+                 name=None, arguments=None):
+        self.__dict__.update(locals())
+
+    def get_type_and_value(self):
+        return ("text", self.text) if self.text is not None else ("image", self.image)
+
+
+nous_file = f"{AGENT}/qwen_agent/llm/fncall_prompts/nous_fncall_prompt.py"
+roles = dict(ASSISTANT="assistant", FUNCTION="function", SYSTEM="system", USER="user", ContentItem=Item, Message=Item,
+             FunctionCall=Item, BaseFnCallPrompt=object, copy=copy, os=os, json5=json, Literal=Literal,
+             logger=types.SimpleNamespace(warning=lambda *a: None))
+nous_prompt = take(nous_file, ["FN_CALL_TEMPLATE", "SPECIAL_CODE_MODE", "CODE_TOOL_PATTERN", "extract_fn", "NousFnCallPrompt"], roles)
+
+
+class Tool:
+    def __init__(self):
+        self.work_dir = tempfile.mkdtemp()
+
+    def _verify_json_format_args(self, params):
+        return json.loads(params)
+
+
+def of_user(messages):
+    """The pictures that the user gave: so the model counts them (QwenLM/Qwen3-VL issue 1667)."""
+    return [item.image for message in messages if message.role == "user" for item in message.content if item.image]
+
+
+zoom_tool = take(f"{AGENT}/qwen_agent/tools/image_zoom_in_qwen3vl.py", ["ImageZoomInToolQwen3VL"],
+                 dict(BaseToolWithFileAccess=Tool, ContentItem=Item, extract_images_from_messages=of_user, os=os,
+                      uuid=uuid, BytesIO=BytesIO, requests=None,
+                      logger=types.SimpleNamespace(warning=lambda *a: None))).ImageZoomInToolQwen3VL()
+notebook = json.load(open(NOTEBOOK))
+cell = next("".join(c["source"]) for c in notebook["cells"] if "analysis_prompt = " in "".join(c["source"]))
+analysis = next(n.value.value for n in ast.parse(cell).body
+                if isinstance(n, ast.Assign) and n.targets[0].id == "analysis_prompt")
+FUNCTION_OF = {"name": "image_zoom_in_tool", "description": zoom_tool.description, "parameters": zoom_tool.parameters}
+
+
+def call(b, index=0, label="spot"):
+    return "<tool_call>\n" + json.dumps({"name": "image_zoom_in_tool",
+                                         "arguments": {"bbox_2d": b, "label": label, "img_idx": index}}) + "\n</tool_call>"
+
+
+for size, replies in [
+    ((640, 480, 3), ["Let me look.\n\n" + call([100, 200, 500, 750]), call([0, 0, 1000, 1000]), call([250, 250, 260, 251]), "It is left."]),
+    ((640, 480, 3), ["both\n" + call([0, 0, 300.5, 400]) + "\n" + call([700, 600, 1200, 1100]), "Left."]),
+    ((640, 480, 3), [call([500, 200, 100, 750]), call([0, 0, 5, 5]), call([990, 990, 1000, 1000]), "Left."]),
+    ((50, 40, 1), [call([0, 0, 1000, 1000]), call([400, 400, 600, 600]), "Left."]),
+    ((640, 480, 3), ["<think>I could " + call([1, 2, 3, 4]) + "</think>\n" + call([300, 300, 700, 700], -1), "<think>fine</think>\nLeft."]),
+    ((300, 200, 3), ["first " + call([100, 100, 600, 600]) + call([600, 100, 100, 600]), "Left."]),
+    ((300, 200, 3), [call([100, 100, 100, 600]), "Left."]),
+]:
+    c = case("qwen3-zoom", size, replies)
+    messages = [Item(role="system", content=[Item(text=analysis)]), Item(role="user", content=[])]
+    system_turn = nous_prompt.NousFnCallPrompt().preprocess_fncall_messages(messages, [FUNCTION_OF], "en")[0]
+    c["open"] = {"system": "".join(i.text for i in system_turn.content), "user": "P" + c["question"]}
+    path = f"{zoom_tool.work_dir}/given.png"
+    original = picture(*size)
+    original.save(path)
+    given = [Item(role="user", content=[Item(image=path)])]
+    for reply in replies:
+        out = nous_prompt.NousFnCallPrompt().postprocess_fncall_messages([Item(role="assistant", content=[Item(text=reply)])])
+        asked = [m.function_call for m in out if m.function_call]
+        if not asked:
+            c["answer"] = reply.split("</think>")[-1].strip()
+            break
+        results, views = [Item(role="assistant", content=[])], []
+        for one in asked:
+            [item] = zoom_tool.call(one.arguments, messages=given)
+            if item.image:
+                view = Image.open(item.image).convert(original.mode)
+                b = json.loads(one.arguments)["bbox_2d"]
+                w, h = original.size
+                cut = original.crop(zoom_tool.maybe_resize_bbox(b[0] / 1000. * w, b[1] / 1000. * h, b[2] / 1000. * w, b[3] / 1000. * h, w, h))
+                views.append(shown(view, cut))
+                item = Item(text="P")
+            results.append(Item(role="function", content=[item]))
+        turn = nous_prompt.NousFnCallPrompt().preprocess_fncall_messages(results, [FUNCTION_OF], "en")[-1]
+        c["turns"].append({"user": "".join(i.text for i in turn.content), "picture": None, "pictures": views})
+
+# --- IBISAgent -----------------------------------------------------------------------------------
+ibis_system = take(f"{IBIS}/infer/multi_turn.py", ["SYSTEM_PROMPT", "overlay_mask"])
+source = open(f"{IBIS}/infer/mllm_engine.py").read()
+engine_class = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
+parse_output = next(n for n in engine_class.body if getattr(n, "name", "") == "parse_output")
+space = dict(re=re)
+exec(compile(ast.Module([parse_output], []), "mllm_engine.py", "exec"), space)
+refine = next(n for n in ast.walk(engine_class) if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "refinement_prompt")
+
+
+def refinement(user_prompt):
+    at = dict(user_prompt=user_prompt)
+    exec(compile(ast.Module([refine], []), "mllm_engine.py", "exec"), at)
+    return at["refinement_prompt"]
+
+
+def squares(size, clicks):
+    """What the tests' segmenter makes of clicks: 5 × 5 pixels about each positive one."""
+    mask = np.zeros((size[1], size[0]), bool)
+    for (x, y), label in clicks:
+        if label:
+            ys, xs = np.mgrid[0:size[1], 0:size[0]]
+            mask |= (abs(xs + 0.5 - x) <= 2.5) & (abs(ys + 0.5 - y) <= 2.5)
+    return mask
+
+
+def click(what, x, y):
+    return f"<think>here</think><action>{what} Point ({x}, {y})</action>"
+
+
+done = "<think>good</think><action>Terminate</action><answer>The lesion is on the left.</answer>"
+for name, size, replies in [
+    ("ibis", (96, 64, 3), [click("Positive", "0.5000", "0.2500"), click("Negative", "0.1000", "0.9000"), click("Positive", "0.7521", "0.3333"), done]),
+    ("ibis", (51, 70, 1), [click("Positive", "0.0", "1.0000"), done]),
+    ("ibis", (96, 64, 3), [done]),
+    ("ibis", (96, 64, 3), [click("Positive", "0.5000", "0.2500"), click("Positive", "0.5000", "0.2500"), click("Positive", "0.5", "0.25")]),
+    ("ibis", (96, 64, 3), [click("Positive", "0.5000", "0.2500"), "<action>Positive Point at (left, 3) then (0.25,   0.75) or (1, 2)</action>", done]),
+    ("ibis", (96, 64, 3), ["<action>Neutral Point (0.5, 0.5)</action>"]),
+    ("ibis", (96, 64, 3), ["I am not sure."]),
+    ("ibis-medsam2", (96, 64, 3), [click("Positive", "0.5000", "0.2500"), done]),
+]:
+    c = case(name, size, replies)
+    c["alone"] = True  # every round begins anew
+    c["open"] = {"system": ibis_system.SYSTEM_PROMPT, "user": "P<image>" + c["question"]}
+    image, clicks, history = picture(*size).convert("RGB"), [], []
+    for reply in replies:
+        parsed = space["parse_output"](None, reply)
+        if parsed["action_type"] == "Terminate":
+            c["answer"] = re.search("<answer>(.*)</answer>", reply).group(1)
+            break
+        if parsed["action_type"] is None or parsed["coords"] is None:
+            c["answer"] = reply  # the source ends without words; here the reply stands
+            break
+        history.append((parsed["action_type"], parsed["coords"]))
+        if len(history) >= 3 and len(set(history[-3:])) == 1:
+            c["answer"] = reply.split("</think>")[1]
+            break
+        x, y = parsed["coords"]
+        clicks.append(([int(x * image.size[0]), int(y * image.size[1])], 1 if parsed["action_type"] == "Positive" else 0))
+        mask = squares(image.size, clicks)
+        view = ibis_system.overlay_mask(image, mask)
+        c["turns"].append({"user": "P" + refinement(c["question"]), "picture": shown(view)})
+        c["mask"] = int(mask.sum())
+
+# --- Ophiuchus -----------------------------------------------------------------------------------
+env = f"{OPHIUCHUS}/agent_system/environments"
+words = {}
+exec(open(f"{env}/prompts/medical_agent.py").read(), words)
+
+
+class Client:
+    """Answers as the tests' segmenter does: the box itself is the mask."""
+    def __init__(self, *args):
+        pass
+
+    def run(self, endpoint, payload, expect_binary=False):
+        with Image.open(payload["image"]) as image:
+            ys, xs = np.mgrid[0:image.height, 0:image.width]
+        if endpoint != "/segment":
+            raise RuntimeError("tests takes no phrase prompts")
+        x0, y0, x1, y1 = payload["bbox"]
+        mask = (xs + 0.5 >= x0) & (xs + 0.5 < x1) & (ys + 0.5 >= y0) & (ys + 0.5 < y1)
+        out = BytesIO()
+        np.savez(out, masks=mask[None].astype(np.uint8), scores=np.array([0.9]))
+        return out.getvalue()
+
+
+worker_space = {**words, "gym": None, "ray": None, "requests": None, "os": os, "copy": copy, "io": io, "shutil": shutil,
+                "uuid": uuid, "Path": Path, "Tuple": typing.Tuple, "MedicalToolClient": Client}
+worker = take(f"{env}/env_package/medical_agent/envs.py", ["DEFAULT_TOOLS", "DEFAULT_TOOL_ENDPOINTS", "_default_cases", "_read_image_size",
+                                                          "_load_image_array", "MedicalAgentWorker"], worker_space).MedicalAgentWorker
+
+
+def tool_call(tool, *calls):
+    return f"<think>hm</think> Action: {tool}\n```json\n" + json.dumps(list(calls), indent=4) + "\n```"
+
+
+final = "<think>ok</think> Action: Answer\n<answer> B </answer>"
+for size, replies in [
+    ((96, 64, 3), [tool_call("Zoom-in", {"index": 1, "bbox_2d": [10, 12, 60.7, 50]}), tool_call("SAM2", {"index": 2, "bbox_2d": [5, 5, 20, 20]}), final]),
+    ((96, 64, 3), [tool_call("SAM2", {"index": 1, "bbox_2d": [10, 12, 40, 30]}), tool_call("Zoom-in", {"index": 2, "bbox_2d": [-5, -5, 400, 40]}), final]),
+    ((96, 64, 3), [tool_call("Zoom-in", {"index": 3, "bbox_2d": [10, 12, 60, 50]}), tool_call("Zoom-in", {"index": 1, "bbox_2d": [10, 12, 5]}),
+                   tool_call("Zoom-in", {"index": 1, "bbox_2d": [60, 12, 10, 50], "why": "it's \"odd\"", "n": None, "ok": True}), final]),
+    ((96, 64, 3), ["<think>a</think> Action: zoom\nnothing", ]),
+    ((96, 64, 3), ["<think>a</think> action : Zoom-in\n```json\n{\"bbox_2d\": [1, 2, 30, 40] # the left\n}\n```", final]),
+    ((50, 70, 1), [final]),
+]:
+    c = case("ophiuchus", size, replies, options=["left", "right"])
+    folder = Path(tempfile.mkdtemp())
+    image = picture(*size)
+    image.save(folder / "given.png")
+    agent = worker(0, {"output_dir": str(folder)})
+    agent.reset({"question": c["question"], "options": ["(A) left", "(B) right"], "image_path": [str(folder / "given.png")]})
+    system_turn, user_turn = [m["content"] for m in agent._messages]
+    c["open"] = {"system": system_turn, "user": user_turn.replace("<image>", "P")}
+    for reply in replies:
+        before, images = len(agent._messages), len(agent._images)
+        agent.step(reply)
+        news = [m["content"].replace("<image>", "P") for m in agent._messages[before + 1:]]
+        if not news:
+            c["answer"] = "B" if reply is final else reply.split("</think>")[1].strip()
+            break
+        views = [Image.open(meta["path"]) for meta in agent._images[images:]]
+        turn = {"user": "\n".join(news), "picture": None}
+        if views:
+            turn["picture"] = shown(views[0].convert("RGB") if "overlay" in agent._images[images]["path"] else views[0])
+        c["turns"].append(turn)
 
 # --- Pillow's rectangles -------------------------------------------------------------------------
 marks = []

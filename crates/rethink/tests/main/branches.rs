@@ -3,8 +3,12 @@
 
 use crate::models;
 use loupe_core::media::{MediaRef, Plane};
+use loupe_core::segmenter::Refined;
 use loupe_core::trace::Ended;
-use loupe_core::{ModelError, Part, Prediction, Retry, Role, Stop};
+use loupe_core::{
+    Mask, ModelError, ModelInfo, Part, Picture, Prediction, Retry, Role, Segment, SegmentError,
+    SegmentPrompt, Segmenter, Stop,
+};
 use loupe_rethink::{Budget, Models, Outcome, Request, RethinkError, Settings, protocols, run};
 use loupe_testing::{Nearest, PromptShapes, Script, Slices, picture, reply, script_info};
 
@@ -28,6 +32,8 @@ fn answers_at_once() {
         ("mini-o3", "<think>t</think><answer>left</answer>", "left"),
         ("pixel-reasoner", "It is \\boxed{left}.", "left"),
         ("vitar", r#"{"actions": [{"name": "Terminate", "arguments": {"answer": "left"}}]}"#, "left"),
+        ("qwen3-zoom", "left", "left"),
+        ("ophiuchus", "<think>t</think> Action: Answer\n<answer>left</answer>", "left"),
         ("loupe", "left", "left"),
         ("single", "left", "left"),
     ] {
@@ -58,6 +64,12 @@ fn acts_for_ever() {
             5,
         ),
         ("vitar", r#"{"actions": [{"name": "mark", "arguments": {"box": [[1, 2, 30, 40]]}}]}"#, 2),
+        (
+            "qwen3-zoom",
+            "<tool_call>{\"name\": \"image_zoom_in_tool\", \"arguments\": {\"bbox_2d\": [100, 100, 500, 500], \"label\": \"x\", \"img_idx\": 0}}</tool_call>",
+            20,
+        ),
+        ("ophiuchus", "Action: Zoom-in\n```json\n[{\"index\": 1, \"bbox_2d\": [1, 2, 30, 40]}]\n```", 4),
         ("loupe", "{\"mark\": [1, 2, 30, 40]}", 4),
     ];
     for (name, text, rounds) in calls {
@@ -107,6 +119,8 @@ fn a_failed_action_is_told_and_recorded() {
     let deep = "<tool_call>{\"name\": \"image_zoom_in_tool\", \"arguments\": {\"bbox_2d\": BOX}}</tool_call>";
     let mini = "<grounding>{\"bbox_2d\": BOX, \"source\": TARGET}</grounding>";
     let pixel = "<tool_call>{\"name\": \"crop_image_normalized\", \"arguments\": {\"bbox_2d\": BOX, \"target_image\": TARGET}}</tool_call>";
+    let qwen3 = deep.replace("BOX", "BOX, \"label\": \"x\", \"img_idx\": TARGET");
+    let ophiuchus = "Action: Zoom-in\n```json\n[{\"index\": TARGET, \"bbox_2d\": BOX}]\n```";
     let cases = [
         ("deepeyes-training", p(deep, "[90, 10, 20, 60]", ""), "ARGUMENTS ARE INVALID"), // invalid box
         ("deepeyes-training", p(deep, "[900, 900, 990, 990]", ""), "ARGUMENTS ARE INVALID"), // outside
@@ -118,6 +132,20 @@ fn a_failed_action_is_told_and_recorded() {
         ("pixel-reasoner", p(pixel, "[0.5, 0.5, 0.1, 0.1]", "1"), "less than"),
         ("pixel-reasoner", p(pixel, "[3, 3, 5, 5]", "9"), "within [1,1]"), // wrong number
         ("pixel-reasoner", p(pixel, "[0.1", "1"), "Execution error"),      // malformed JSON
+        ("qwen3-zoom", p(deep, "[10, 10, 90, 90]", ""), "'label' is a required property"),
+        ("qwen3-zoom", p(&qwen3, "[10, 10, 90, 90]", "1"), "img_idx 1, and the user gave 1"), // a crop, or none
+        ("qwen3-zoom", p(&qwen3, "[10, 10", "0"), "must be formatted as a valid JSON"),
+        ("qwen3-zoom", p(&qwen3, "[10, 10, 90, 90]", "0").replace("zoom_in", "search"), "does not exists"),
+        ("qwen3-zoom", p(&qwen3, "[2000, 10, 3000, 90]", "0"), "Tool Execution Error"), // outside
+        ("ophiuchus", p(ophiuchus, "[900, 900, 990, 990]", "1"), "Invalid bounding box after clamping"), // outside
+        ("ophiuchus", p(ophiuchus, "[1, 1, 9, 9]", "2"), "Image index 2 is out of bounds"),
+        ("ophiuchus", p(ophiuchus, "[1, 1, 9]", "1").replace("Zoom-in", "SAM2"), "requires bbox_2d"),
+        ("ophiuchus", p(ophiuchus, "[1, 1, 9, 9]", "1").replace("Zoom-in", "SAM2"), "no segmentation model"),
+        (
+            "ophiuchus",
+            "Action: BiomedParse\n```json\n{\"captions\": \"the lung\"}\n```".into(),
+            "input={'captions': 'the lung'}",
+        ),
         ("loupe", "{\"mark\": \"left\"}".into(), "a mark needs boxes"),
         ("loupe", "{\"segment\": [1, 2, 3, 4]}".into(), "no segmentation model"),
         ("loupe", "{\"slice\": 3}".into(), "slices and windows cannot be changed"),
@@ -155,6 +183,8 @@ fn errors_that_end_a_conversation() {
         ("deepeyes-training", "hm"),
         ("mini-o3", "hm"),
         ("pixel-reasoner", "hm"),
+        ("ophiuchus", "hm"),
+        ("ophiuchus", "Action: Zoom-in\nthere"),
     ] {
         let outcome = play(name, &mut Script::new(&[text]), &request());
         assert!(matches!(outcome.trace.ended, Ended::Stopped(_)), "{name}");
@@ -163,6 +193,71 @@ fn errors_that_end_a_conversation() {
     let text = r#"{"actions": [{"name": "mark", "arguments": {"box": [[9, 9, 1, 1]]}}]}"#;
     let outcome = play("vitar-inference", &mut Script::new(&[text]), &request());
     assert!(matches!(outcome.trace.ended, Ended::Stopped(ref why) if why.contains("Invalid crop box")));
+}
+
+/// Segments the first row and says what it was asked with.
+struct Clicked {
+    info: ModelInfo,
+    asked: Vec<(usize, Option<Vec<f32>>)>,
+}
+
+impl Segmenter for Clicked {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn segment(&mut self, _: &Picture, _: &[SegmentPrompt]) -> Result<Vec<Segment>, SegmentError> {
+        Err(SegmentError::Compute("clicks are refined".into()))
+    }
+
+    fn refine(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+        earlier: Option<&[f32]>,
+    ) -> Result<Refined, SegmentError> {
+        self.asked.push((prompts.len(), earlier.map(<[f32]>::to_vec)));
+        let (w, h) = (picture.width(), picture.height());
+        let mask = Mask::new(w, h, (0..w * h).map(|n| n < w).collect()).unwrap();
+        let segment = Segment { mask, predicted_iou: Some(0.5) };
+        Ok(Refined { segment, logits: Some(vec![prompts.len() as f32]) })
+    }
+}
+
+#[test]
+fn clicks_go_on_from_the_mask_before() {
+    let click = |x: &str| format!("<action>Positive Point ({x}, 0.5)</action>");
+    let lines =
+        [click("0.1"), click("0.2"), click("0.3"), "<action>Terminate</action><answer>x</answer>".into()];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut segmenter = Clicked { info: ModelInfo::scripted("sam2", "", "none"), asked: Vec::new() };
+    let (mut script, resampler) = (Script::new(&lines), Nearest::default());
+    let models = Models { segmenter: Some(&mut segmenter), ..models(&mut script, &resampler) };
+    let outcome = run("ibis", models, &request(), &Settings::default()).unwrap();
+    assert_eq!(segmenter.asked, [(1, None), (2, Some(vec![1.0])), (3, Some(vec![2.0]))]);
+    assert_eq!(outcome.reply.text, "x");
+    let found = &outcome.reply.findings[0];
+    assert_eq!((found.score, found.picture), (Some(0.5), 0));
+    assert_eq!(found.as_mask().unwrap().to_mask().unwrap().bits().iter().filter(|b| **b).count(), 400);
+    let limits: Vec<usize> = script.asks.iter().map(|ask| ask.limits.max_new_tokens).collect();
+    assert!(limits.iter().all(|most| *most <= 512), "{limits:?}");
+}
+
+#[test]
+fn a_protocol_that_needs_a_segmenter_says_so() {
+    for (name, family, told) in [
+        ("ibis", None, "--segmenter"),
+        ("ibis-medsam2", None, "--segmenter"),
+        ("ibis-medsam2", Some("sam2"), "for the segmenter medsam2, and sam2 is loaded"),
+    ] {
+        let mut segmenter =
+            family.map(|family| Clicked { info: ModelInfo::scripted(family, "", "none"), asked: Vec::new() });
+        let (mut script, resampler) = (Script::new(&[]), Nearest::default());
+        let mut models = models(&mut script, &resampler);
+        models.segmenter = segmenter.as_mut().map(|s| s as &mut dyn Segmenter);
+        let error = run(name, models, &request(), &Settings::default()).unwrap_err();
+        assert!(error.to_string().contains(told), "{name}: {error}");
+    }
 }
 
 #[test]

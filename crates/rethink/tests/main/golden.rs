@@ -3,9 +3,9 @@
 
 use crate::models;
 use loupe_core::PictureRecord;
-use loupe_core::{Choice, Part, Role, Turn};
-use loupe_rethink::{PROTOCOLS, Request, Settings, pixels, run};
-use loupe_testing::{Nearest, Script, picture};
+use loupe_core::{Choice, ModelInfo, Part, Role, Turn};
+use loupe_rethink::{Models, PROTOCOLS, Request, Settings, pixels, run};
+use loupe_testing::{Nearest, PromptShapes, Script, picture};
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -25,7 +25,7 @@ fn texts(value: &Value) -> Vec<&str> {
 fn transcripts_equal_their_sources() {
     let golden = golden();
     let cases = golden["cases"].as_array().unwrap();
-    assert!(cases.len() >= 30);
+    assert!(cases.len() >= 50);
     for case in cases {
         let name = case["protocol"].as_str().unwrap();
         let size: Vec<usize> =
@@ -41,7 +41,9 @@ fn transcripts_equal_their_sources() {
             .zip(texts(&case["options"]))
             .map(|(letter, t)| Choice { letter, text: t.into() })
             .collect();
-        let outcome = run(name, models(&mut script, &resampler), &request, &Settings::default()).unwrap();
+        let mut segmenter = PromptShapes::new(ModelInfo::scripted("medsam2", "", "none"));
+        let models = Models { segmenter: Some(&mut segmenter), ..models(&mut script, &resampler) };
+        let outcome = run(name, models, &request, &Settings::default()).unwrap();
         let what = format!("{name}: {replies:?}");
 
         let rounds = &outcome.trace.rounds;
@@ -66,10 +68,29 @@ fn transcripts_equal_their_sources() {
 
         let turns = case["turns"].as_array().unwrap();
         assert_eq!(rounds.len(), turns.len() + 1, "{what}: {:?}", outcome.trace.ended);
-        for (round, want) in rounds.iter().skip(1).zip(turns) {
-            assert_eq!(round.turns.len(), 1, "{what}");
-            assert_eq!(flat(&round.turns[0]), want["user"].as_str().unwrap(), "{what}");
-            let before = &rounds[round.follows.unwrap()];
+        for (n, (round, want)) in rounds.iter().skip(1).zip(turns).enumerate() {
+            let turn = round.turns.last().unwrap();
+            assert_eq!(flat(turn), want["user"].as_str().unwrap(), "{what}");
+            if case.get("alone").is_some() {
+                // Nothing of earlier rounds: the system turn again, and one picture.
+                assert_eq!((round.follows, flat(&round.turns[0])), (None, open[0].clone()), "{what}");
+                let shown = &outcome.trace.pictures[round.pictures[0]];
+                assert_eq!((round.turns.len(), round.pictures.len()), (2, 1), "{what}");
+                expect_picture(&want["picture"], shown, &mut calls, "bicubic", &what);
+                continue;
+            }
+            assert_eq!((round.turns.len(), round.follows), (1, Some(n)), "{what}");
+            let before = &rounds[n];
+            if let Some(wanted) = want.get("pictures").and_then(Value::as_array) {
+                let new = &round.pictures[before.pictures.len()..];
+                assert_eq!(new.len(), wanted.len(), "{what}");
+                for (want, shown) in wanted.iter().zip(new) {
+                    expect_picture(want, &outcome.trace.pictures[*shown], &mut calls, "bicubic", &what);
+                }
+                let failed = flat(turn).contains("Error");
+                assert_eq!(before.error.is_some(), failed, "{what}");
+                continue;
+            }
             if want["picture"].is_null() {
                 assert!(before.error.is_some(), "{what}");
                 assert_eq!(round.pictures.len(), before.pictures.len(), "{what}");
@@ -83,6 +104,16 @@ fn transcripts_equal_their_sources() {
         }
         assert!(calls.next().is_none(), "{what}: nothing else was resized");
         assert_eq!(outcome.reply.text, case["answer"].as_str().unwrap(), "{what}");
+        if let Some(pixels) = case.get("mask").and_then(Value::as_u64) {
+            // The mask is a finding on the picture given.
+            let [found] = &outcome.reply.findings[..] else { panic!("{what}: {:?}", outcome.reply.findings) };
+            let mask = found.as_mask().unwrap().to_mask().unwrap();
+            assert_eq!(
+                (found.picture, mask.bits().iter().filter(|b| **b).count()),
+                (0, pixels as usize),
+                "{what}"
+            );
+        }
     }
 }
 

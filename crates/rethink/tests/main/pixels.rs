@@ -76,14 +76,14 @@ proptest! {
 fn a_mask_is_tinted_and_its_picture_is_not_moved() {
     let p = picture(4, 2, 1);
     let mask = Mask::new(4, 2, vec![false, true, false, false, false, false, false, true]).unwrap();
-    let shown = overlay(&p, &mask, [255, 0, 0]).unwrap();
+    let shown = overlay(&p, &mask, [255, 0, 0], 0.5).unwrap();
     for n in 0..8 {
         let v = p.pixels()[n];
         let want = if mask.bits()[n] { [((u16::from(v) + 255) / 2) as u8, v / 2, v / 2] } else { [v; 3] };
         assert_eq!(shown.pixels()[n * 3..n * 3 + 3], want);
     }
     assert_eq!(shown.origin.source_from_self, p.origin.source_from_self);
-    assert!(overlay(&p, &Mask::empty(2, 4), [0; 3]).is_err());
+    assert!(overlay(&p, &Mask::empty(2, 4), [0; 3], 0.5).is_err());
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use crate::models;
 use loupe_core::trace::Ended;
-use loupe_core::{Ask, Choice, GenerationLimits, ModelError, Sample, Sampling, Target};
+use loupe_core::{Ask, Choice, GenerationLimits, ModelError, ModelInfo, Sample, Sampling, Target};
 use loupe_rethink::answer::{boxed, key, letter, of_reply, votes};
 use loupe_rethink::strategies::{budgeted, chain_of_thought, plan_and_solve};
 use loupe_rethink::{Models, Outcome, PROTOCOLS, Request, STRATEGIES, Settings, run};
-use loupe_testing::{Nearest, Script, assert_table_is_folder, picture, reply};
+use loupe_testing::{Nearest, PromptShapes, Script, assert_table_is_folder, picture, reply};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -213,12 +213,16 @@ fn answers_are_found_and_compared() {
 
 proptest! {
     #[test]
-    fn any_reply_is_survived(text in any::<String>(), junk in "[\\[\\]{}<>:,\"/a-z0-9_ .]{0,120}", tag in 0usize..6) {
-        let wrap = ["<tool_call>", "<grounding>{\"bbox_2d\": ", "{\"actions\": [", "<answer>", "\\boxed{", "{\"slice\": "][tag];
+    fn any_reply_is_survived(text in any::<String>(), junk in "[\\[\\]{}<>:,\"/a-z0-9_ .]{0,120}", tag in 0usize..8) {
+        let wrap = ["<tool_call>", "<grounding>{\"bbox_2d\": ", "{\"actions\": [", "<answer>", "\\boxed{", "{\"slice\": ",
+            "<action>Positive Point (", "Action: Zoom-in\n```json\n[{\"bbox_2d\": ["][tag];
         for p in PROTOCOLS.iter() {
             for t in [text.clone(), format!("{wrap}{junk}"), format!("{wrap}{junk}</tool_call>"), format!("{wrap}{junk}, \"source\": \"x\"}}</grounding>")] {
                 let mut script = Script::forever(&t);
-                let outcome = run(p.name, models(&mut script, &Nearest::default()), &request(), &Settings::default());
+                let resampler = Nearest::default();
+                let mut segmenter = PromptShapes::new(ModelInfo::scripted("medsam2", "", "none"));
+                let models = Models { segmenter: Some(&mut segmenter), ..models(&mut script, &resampler) };
+                let outcome = run(p.name, models, &request(), &Settings::default());
                 prop_assert!(outcome.is_ok());
                 prop_assert!(outcome.unwrap().trace.rounds.len() <= p.rounds);
             }

@@ -14,6 +14,10 @@ impl<A: EncoderDecoder> Engine<A> {
     /// Makes an ask ready to be computed.
     pub(super) fn prepare(&self, id: AskId, ask: &Ask) -> Result<Job, ModelError> {
         let config = &self.arch.network().config;
+        if ask.limits.form.is_some() {
+            let problem = format!("{} was not taught to reply in a given form; leave it out", self.info.family);
+            return Err(ModelError::Setting { setting: "form", problem });
+        }
         // What cannot fit need not be read.
         let bytes: usize = ask.turns.iter().map(|turn| turn.words().len()).sum();
         if let Some(tokens) = self.tokens.too_long(bytes, config.context) {

@@ -19,6 +19,7 @@ use crate::options::LoadOptions;
 use crate::options::open_device;
 use candle_core::{DType, Device, Tensor};
 use loupe_core::model::{CheckpointRecord, Provenance};
+use loupe_core::segmenter::Refined;
 use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -58,6 +59,11 @@ pub(crate) trait Network: std::fmt::Debug + Send + Sync {
 
     /// The prompt encoder.
     fn prompts(&self) -> &PromptEncoder;
+
+    /// The largest logit, either side of 0, of a mask that is given back as a prompt.
+    fn most_logit(&self) -> Option<f32> {
+        None
+    }
 
     /// The mask that stands for the single-mask output of one prompt.
     fn single(&self, _masks: &[Vec<f32>], _quality: &[f32]) -> usize {
@@ -383,14 +389,17 @@ impl Sam {
             Answer::Best if !many.is_empty() => many[..1].to_vec(),
             _ => vec![self.network.single(&decoded.low_resolution, &decoded.predicted_iou)],
         };
-        let segment = |n: usize| {
-            let logits = self.upsampled(decoded, n, picture)?;
-            let bits = logits.iter().map(|&v| v > 0.0).collect();
-            let mask = Mask::new(picture.width(), picture.height(), bits)?;
-            Some(Segment { mask, predicted_iou: Some(iou(n)) })
-        };
-        let found: Option<Vec<Segment>> = chosen.into_iter().map(segment).collect();
-        found.ok_or_else(|| SegmentError::Compute("the mask has another size than the picture".to_owned()))
+        chosen.into_iter().map(|n| self.at_size(picture, decoded, n)).collect()
+    }
+
+    /// Mask `n` in the picture's own pixels.
+    fn at_size(&self, picture: &Picture, decoded: &Decoded, n: usize) -> Result<Segment, SegmentError> {
+        let logits = self.upsampled(decoded, n, picture);
+        let bits = logits.map(|logits| logits.iter().map(|&v| v > 0.0).collect());
+        let mask = bits.and_then(|bits| Mask::new(picture.width(), picture.height(), bits));
+        let other = || SegmentError::Compute("the mask has another size than the picture".to_owned());
+        let predicted_iou = Some(decoded.predicted_iou.get(n).copied().unwrap_or_default());
+        Ok(Segment { mask: mask.ok_or_else(other)?, predicted_iou })
     }
 }
 
@@ -412,6 +421,27 @@ impl Segmenter for Sam {
     ) -> Result<Vec<Segment>, SegmentError> {
         let decoded = self.decode(picture, prompts, None)?;
         self.answers(picture, prompts, &decoded)
+    }
+
+    /// The best of the multimask outputs (`multimask_output=True` and arg-max of the scores), the first of equals.
+    fn refine(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+        earlier: Option<&[f32]>,
+    ) -> Result<Refined, SegmentError> {
+        let mut decoded = self.decode(picture, prompts, earlier)?;
+        let first = usize::from(decoded.low_resolution.len() > 1);
+        let score = |n: usize| decoded.predicted_iou.get(n).copied().unwrap_or_default();
+        let count = decoded.low_resolution.len();
+        let best = (first..count).reduce(|best, n| if score(n) > score(best) { n } else { best });
+        let best = best.ok_or_else(|| SegmentError::Compute("the decoder gave nothing".to_owned()))?;
+        let segment = self.at_size(picture, &decoded, best)?;
+        let mut logits = decoded.low_resolution.swap_remove(best);
+        if let Some(most) = self.network.most_logit() {
+            logits.iter_mut().for_each(|v| *v = v.clamp(-most, most));
+        }
+        Ok(Refined { segment, logits: Some(logits) })
     }
 
     fn segment_all(

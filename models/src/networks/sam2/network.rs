@@ -113,6 +113,11 @@ impl Network for Sam2Network {
         &self.prompts
     }
 
+    /// As `SAM2ImagePredictor` clamps what it returns.
+    fn most_logit(&self) -> Option<f32> {
+        Some(32.0)
+    }
+
     fn single(&self, masks: &[Vec<f32>], quality: &[f32]) -> usize {
         let (Some(stability), Some(single)) = (self.stability, masks.first()) else { return 0 };
         let above = |level: f32| single.iter().filter(|v| **v > level).count() as f32;

@@ -10,7 +10,7 @@ use crate::error::LoadError;
 use crate::layers::vars::Vars;
 use crate::networks::sam::segmenter::{MakePipeline, Opened, Sam, failed};
 use crate::options::LoadOptions;
-use loupe_core::segmenter::{FollowRules, by_previous_mask, why_not_continued};
+use loupe_core::segmenter::{FollowRules, Refined, by_previous_mask, why_not_continued};
 use loupe_core::{Mask, ModelInfo, Picture, Segment, SegmentError, SegmentPrompt, Segmenter};
 use serde_json::Value;
 use std::sync::Arc;
@@ -77,6 +77,15 @@ impl Segmenter for Sam2 {
         prompts: &[SegmentPrompt],
     ) -> Result<Vec<Segment>, SegmentError> {
         self.sam.segment(picture, prompts)
+    }
+
+    fn refine(
+        &mut self,
+        picture: &Picture,
+        prompts: &[SegmentPrompt],
+        earlier: Option<&[f32]>,
+    ) -> Result<Refined, SegmentError> {
+        self.sam.refine(picture, prompts, earlier)
     }
 
     /// With the network's memory; see [`Sam2::track`] for when an object ends. A checkpoint for
