@@ -1,6 +1,7 @@
 //! Florence-2 (Xiao et al. 2023, arXiv 2311.06242): a DaViT tower whose features a BART reads before the words of a task.
 //! Places are said in tokens, `<loc_0>` to `<loc_999>` across each side.
 
+use super::florence2_tasks::{TASKS, added_tokens, located};
 use crate::chat::tokens::{Encoded, Tokens};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
@@ -50,75 +51,6 @@ pub const FAMILY: Family = Family {
 /// Does a checkpoint show the marks of the architecture?
 pub(super) fn is_member(clues: &Clues<'_>) -> bool {
     clues.is(ARCHITECTURES, "florence2")
-}
-
-/// A token that names a task, and the words it stands for (`Florence2Processor`); `{input}` is what stands beside it.
-struct Task {
-    token: &'static str,
-    words: &'static str,
-    /// Does the reply say where with something else than boxes?
-    has_shapes: bool,
-}
-
-const fn task(token: &'static str, words: &'static str) -> Task {
-    Task { token, words, has_shapes: false }
-}
-
-const fn shapes(token: &'static str, words: &'static str) -> Task {
-    Task { token, words, has_shapes: true }
-}
-
-/// In the order in which a text is searched for them.
-const TASKS: &[Task] = &[
-    task("<OCR>", "What is the text in the image?"),
-    shapes("<OCR_WITH_REGION>", "What is the text in the image, with regions?"),
-    task("<CAPTION>", "What does the image describe?"),
-    task("<DETAILED_CAPTION>", "Describe in detail what is shown in the image."),
-    task("<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."),
-    task("<OD>", "Locate the objects with category name in the image."),
-    task("<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."),
-    task("<REGION_PROPOSAL>", "Locate the region proposals in the image."),
-    task("<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"),
-    shapes("<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask"),
-    shapes("<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}"),
-    task("<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."),
-    task("<REGION_TO_CATEGORY>", "What is the region {input}?"),
-    task("<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"),
-    task("<REGION_TO_OCR>", "What text is in the region {input}?"),
-];
-
-/// Tokens that the authors' processor adds to BART's, in this order.
-fn added_tokens() -> Vec<String> {
-    const BEFORE: [&str; 4] = ["<od>", "</od>", "<ocr>", "</ocr>"];
-    const BEHIND: [&str; 20] = [
-        "<cap>",
-        "</cap>",
-        "<ncap>",
-        "</ncap>",
-        "<dcap>",
-        "</dcap>",
-        "<grounding>",
-        "</grounding>",
-        "<seg>",
-        "</seg>",
-        "<sep>",
-        "<region_cap>",
-        "</region_cap>",
-        "<region_to_desciption>",
-        "</region_to_desciption>",
-        "<proposal>",
-        "</proposal>",
-        "<poly>",
-        "</poly>",
-        "<and>",
-    ];
-    let places = (0..1000).map(|bin| format!("<loc_{bin}>"));
-    BEFORE
-        .iter()
-        .map(|t| (*t).to_owned())
-        .chain(places)
-        .chain(BEHIND.iter().map(|t| (*t).to_owned()))
-        .collect()
 }
 
 /// `transformers`' name of a tensor of either layout.
@@ -364,26 +296,6 @@ impl Florence2 {
         };
         Ok((format!("{before}{input}{behind}"), task.has_shapes))
     }
-}
-
-/// Words of a caller in which location tokens are what they look like.
-fn located(words: &str, tokens: &Tokens) -> String {
-    let mut out = String::new();
-    let mut rest = words;
-    while let Some(at) = rest.find("<loc_") {
-        let (plain, token) = rest.split_at(at);
-        let length = token.find('>').map_or(0, |end| end + 1);
-        let is_bin = token
-            .get(5..length.saturating_sub(1))
-            .is_some_and(|bin| !bin.is_empty() && bin.len() <= 3 && bin.bytes().all(|b| b.is_ascii_digit()));
-        if !is_bin {
-            break;
-        }
-        out += &tokens.protect(plain);
-        out += &token[..length];
-        rest = &token[length..];
-    }
-    out + &tokens.protect(rest)
 }
 
 impl EncoderDecoder for Florence2 {

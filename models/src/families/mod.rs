@@ -12,6 +12,7 @@ pub mod biomedclip;
 pub mod clip;
 pub mod distilbert;
 pub mod florence2;
+mod florence2_tasks;
 pub mod gemma3;
 pub mod gemma3_text;
 pub mod internvl;
@@ -54,6 +55,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("llava_tower", &[]),
         ("ag_kd", &[ag_kd::FAMILY]),
         ("florence2", &[florence2::FAMILY]),
+        ("florence2_tasks", &[]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),

@@ -15,7 +15,8 @@ impl<A: EncoderDecoder> Engine<A> {
     pub(super) fn prepare(&self, id: AskId, ask: &Ask) -> Result<Job, ModelError> {
         let config = &self.arch.network().config;
         if ask.limits.form.is_some() {
-            let problem = format!("{} was not taught to reply in a given form; leave it out", self.info.family);
+            let problem =
+                format!("{} was not taught to reply in a given form; leave it out", self.info.family);
             return Err(ModelError::Setting { setting: "form", problem });
         }
         // What cannot fit need not be read.
