@@ -1,6 +1,6 @@
 """Samples a minute: loupe against `transformers` generate, same checkpoint, prompts and token counts.
 
-    python make_checkpoint.py /tmp/bench400
+    python make_checkpoint.py /tmp/bench400          (make_florence2.py for Florence-2)
     cargo build --release -p loupe-models --example throughput
     python vqa_throughput.py /tmp/bench400 target/release/examples/throughput [--shape slake|vqa-rad] [--dtype f32]
 
@@ -32,7 +32,9 @@ def noise(image):
 def transformers_side(checkpoint, work, dtype, batch, threads):
     import torch, transformers as tf
     torch.set_num_threads(threads)
-    model = tf.Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=getattr(torch, {
+    florence = tf.AutoConfig.from_pretrained(checkpoint).model_type == "florence2"
+    kind = tf.Florence2ForConditionalGeneration if florence else tf.Qwen2_5_VLForConditionalGeneration
+    model = kind.from_pretrained(checkpoint, dtype=getattr(torch, {
         "f32": "float32", "bf16": "bfloat16"}[dtype])).eval()
     proc = tf.AutoProcessor.from_pretrained(checkpoint)
     proc.tokenizer.padding_side = "left"
@@ -41,7 +43,7 @@ def transformers_side(checkpoint, work, dtype, batch, threads):
     with torch.no_grad():
         for at in range(0, len(pairs), batch):
             part = pairs[at:at + batch]
-            texts = [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
+            texts = [q for _, q in part] if florence else [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
                                               add_generation_prompt=True, tokenize=False) for _, q in part]
             x = proc(text=texts, images=[p for p, _ in part], padding=True, return_tensors="pt")
             model.generate(**x, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)

@@ -36,14 +36,27 @@ pub struct DecoderSizes {
     pub vocabulary: u64,
 }
 
+/// What an encoder–decoder's config.json calls a size of its decoder.
+fn other_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "hidden_size" => "d_model",
+        "num_attention_heads" => "decoder_attention_heads",
+        "num_hidden_layers" => "decoder_layers",
+        "intermediate_size" => "decoder_ffn_dim",
+        _ => return None,
+    })
+}
+
 impl DecoderSizes {
     /// From config.json as Hugging Face writes it, where the language model has a part of its own (`text_config`,
     /// `llm_config`) or is the whole.
     pub fn of(config: &serde_json::Value) -> Option<Self> {
         let part = ["text_config", "llm_config"].iter().find_map(|name| config.get(*name));
-        let size = |name: &str| {
+        let named = |name: &str| {
             part.and_then(|p| p.get(name)).or_else(|| config.get(name))?.as_u64().filter(|n| *n > 0)
         };
+        // Encoder–decoders have other names.
+        let size = |name: &str| named(name).or_else(|| named(other_name(name)?));
         let (hidden, heads) = (size("hidden_size")?, size("num_attention_heads")?);
         let head = size("head_dim").unwrap_or(hidden / heads);
         let own = size("num_key_value_heads").unwrap_or(heads);
@@ -113,6 +126,12 @@ mod tests {
             DecoderSizes::of(&serde_json::json!({ "hidden_size": 8, "num_attention_heads": 0 })),
             None
         );
+        let bart = serde_json::json!({ "text_config": {
+            "decoder_layers": 6, "d_model": 768, "decoder_attention_heads": 12, "decoder_ffn_dim": 3072, "vocab_size": 51289
+        } });
+        let wanted_of_bart =
+            DecoderSizes { layers: 6, kept: 1536, hidden: 768, inner: 3072, vocabulary: 51289 };
+        assert_eq!(DecoderSizes::of(&bart), Some(wanted_of_bart));
         let huge = DecoderSizes { layers: u64::MAX, ..wanted };
         assert_eq!(huge.cache_bytes(u64::MAX), u64::MAX);
     }

@@ -30,6 +30,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "X")]
     repetition_penalty: Option<f64>,
 
+    /// Follow N sequences at a time and take the best (beam search), where the model can; what the checkpoint says when not
+    /// given. 1 takes the likeliest token each time.
+    #[arg(long, value_name = "N")]
+    beams: Option<usize>,
+
     /// Seed of the draws; the same seed gives the same text.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -68,6 +73,9 @@ impl LimitArgs {
         if self.repetition_penalty.is_some_and(|x| !(x.is_finite() && x > 0.0)) {
             bail!("--repetition-penalty must be above 0");
         }
+        if self.beams == Some(0) {
+            bail!("--beams must be at least 1");
+        }
         if self.max_new_tokens == 0 {
             bail!("--max-new-tokens must be at least 1");
         }
@@ -85,6 +93,7 @@ impl LimitArgs {
             max_new_tokens: self.max_new_tokens,
             sampling,
             repetition_penalty: self.repetition_penalty,
+            beams: self.beams,
             stop: self.stop.clone(),
             logprobs: self.logprobs,
             options: None,

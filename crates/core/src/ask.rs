@@ -86,6 +86,11 @@ pub struct GenerationLimits {
     /// (`RepetitionPenaltyLogitsProcessor`: prompt and reply both count). Without one the model's own holds, as its
     /// checkpoint has it.
     pub repetition_penalty: Option<f64>,
+    /// Sequences that are followed at a time where the likeliest is looked for (beam search); 1 takes the likeliest token
+    /// each time. Without a number the model's own holds, as its checkpoint has it. Models that write replies with the
+    /// stack of layers that read the prompt follow one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beams: Option<usize>,
     /// Generation ends before the first of these strings.
     pub stop: Vec<String>,
     /// Log-probabilities wanted: `Some(k)` for the chosen token and the k likeliest.
@@ -105,6 +110,7 @@ impl Default for GenerationLimits {
             max_new_tokens: 256,
             sampling: Sampling::Greedy,
             repetition_penalty: None,
+            beams: None,
             stop: Vec::new(),
             logprobs: None,
             options: None,
@@ -229,6 +235,11 @@ pub struct Reply {
     /// One entry a generated token, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<TokenLogprob>>,
+    /// What the reply was chosen by where several sequences were followed: the sum of the log-probabilities of its
+    /// tokens, the end token included, divided by their number to the power of the length penalty. A token that the
+    /// checkpoint's settings force counts 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beam_score: Option<f64>,
     /// How probable each option is, when asked for; `text` is then the most probable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<OptionScores>,
@@ -260,6 +271,7 @@ impl Reply {
             said: None,
             token_ids: Vec::new(),
             logprobs: None,
+            beam_score: None,
             options: None,
             findings: Vec::new(),
             repairs: Vec::new(),
@@ -307,6 +319,8 @@ struct ReplyRecord {
     #[serde(default)]
     logprobs: Option<Vec<TokenLogprob>>,
     #[serde(default)]
+    beam_score: Option<f64>,
+    #[serde(default)]
     options: Option<OptionScores>,
     #[serde(default)]
     findings: Vec<Finding>,
@@ -338,6 +352,7 @@ impl From<ReplyRecord> for Reply {
             said: r.said,
             token_ids: r.token_ids,
             logprobs: r.logprobs,
+            beam_score: r.beam_score,
             options: r.options,
             findings,
             repairs: r.repairs,

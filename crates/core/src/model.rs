@@ -5,7 +5,7 @@
 //! decodes pictures ahead, the sink writes a line), a server (the source is a channel) and a second look
 //! (several sessions feed one source).
 
-use crate::ask::{Ask, GenerationLimits, Reply};
+use crate::ask::{Ask, GenerationLimits, Reply, Sampling};
 use crate::failure::{Failure, Retry};
 use crate::words::hex;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,9 @@ pub struct CheckpointRecord {
 pub struct GenerationDefaults {
     /// Penalty of tokens that were seen, for asks that give none; 1 for none.
     pub repetition_penalty: f64,
+    /// Sequences that are followed, for asks that give no number; nothing where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beams: Option<usize>,
     /// Tokens that end a reply.
     pub end_tokens: Vec<u32>,
     /// Further settings by name, which are not used.
@@ -141,9 +144,12 @@ impl ModelInfo {
     /// `limits` with the model's own values where they leave the choice to it.
     #[must_use]
     pub fn settled(&self, limits: &GenerationLimits) -> GenerationLimits {
-        let own = self.checkpoint().and_then(|c| c.generation.as_ref()).map_or(1.0, |g| g.repetition_penalty);
+        let own = self.checkpoint().and_then(|c| c.generation.as_ref());
         let mut limits = limits.clone();
-        limits.repetition_penalty.get_or_insert(own);
+        limits.repetition_penalty.get_or_insert(own.map_or(1.0, |g| g.repetition_penalty));
+        if limits.sampling == Sampling::Greedy && limits.beams.is_none() {
+            limits.beams = own.and_then(|g| g.beams);
+        }
         limits
     }
 

@@ -262,6 +262,10 @@ fn sampling(
         Sampling::Random { temperature, top_p, top_k, seed } => (temperature, top_p, top_k, seed),
     };
     let greedy = limits.sampling == Sampling::Greedy;
+    if let Some(beams) = limits.beams.filter(|beams| *beams > 1) {
+        let problem = format!("{beams} were asked for, and servers follow one sequence; leave beams out");
+        return Err(ModelError::Setting { setting: "beams", problem });
+    }
     let penalty = limits.repetition_penalty.unwrap_or(1.0);
     let all = if top_k == 0 { json!(-1) } else { json!(top_k) };
     // Name, value, and whether the field changes nothing at this value.

@@ -72,8 +72,9 @@ impl MadeBy {
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
                 checkpoint.notes = Vec::new();
                 checkpoint.files_sha256 = BTreeMap::new();
-                // The penalty that was used stands in `limits`.
+                // What was used of them stands in `limits`.
                 if let Some(generation) = &mut checkpoint.generation {
+                    generation.beams = None;
                     (generation.repetition_penalty, generation.not_used) = (1.0, BTreeMap::new());
                 }
             }

@@ -76,6 +76,7 @@ fn limits(
             Some(x) if x <= 0.0 => return Err(fields.refused("repetition_penalty", "must be above 0")),
             given => given,
         },
+        beams: None,
         stop: stops(fields)?,
         logprobs: logprobs(fields)?,
         options: None,

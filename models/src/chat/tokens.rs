@@ -50,10 +50,24 @@ impl Tokens {
     /// Reads tokenizer.json; `vocab` is the number of rows of the embedding table, `mark` what the chat
     /// template writes for a picture.
     pub(crate) fn read(checkpoint: &Checkpoint, vocab: usize, mark: &str) -> Result<Self, LoadError> {
+        Self::read_with(checkpoint, vocab, mark, &[])
+    }
+
+    /// [`Tokens::read`] with special tokens that a family's code adds to the file's, behind them, where they are not
+    /// in it.
+    pub(crate) fn read_with(
+        checkpoint: &Checkpoint,
+        vocab: usize,
+        mark: &str,
+        added: &[String],
+    ) -> Result<Self, LoadError> {
         const FILE: &str = "tokenizer.json";
         let failed = |problem: String| LoadError::File { file: FILE.into(), problem };
-        let bytes = checkpoint.need_bytes(FILE)?;
+        let mut bytes = checkpoint.need_bytes(FILE)?;
         let sha256 = hex(&Sha256::digest(&bytes));
+        if !added.is_empty() {
+            bytes = with_special(&bytes, added).map_err(failed)?;
+        }
         let tokenizer = BoundedTokenizer::read(&bytes, None, true).map_err(failed)?;
         let added = tokenizer.inner().get_added_tokens_decoder();
         let special = added.iter().filter(|(_, t)| t.special && !t.content.is_empty());
@@ -215,6 +229,32 @@ impl Tokens {
         let name = tokenizer.get("eos_token").and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
         Ok(name.and_then(|n| self.id(n)).into_iter().collect())
     }
+}
+
+/// tokenizer.json with these special tokens too, numbered on from the last one.
+fn with_special(tokenizer: &[u8], added: &[String]) -> Result<Vec<u8>, String> {
+    let mut settings: Value = serde_json::from_slice(tokenizer).map_err(|e| e.to_string())?;
+    let known = |list: &[Value], token: &str| {
+        list.iter().any(|t| t.get("content").and_then(Value::as_str) == Some(token))
+    };
+    let vocab = settings.pointer("/model/vocab").and_then(Value::as_object);
+    let last = vocab.into_iter().flat_map(|v| v.values()).filter_map(Value::as_u64).max();
+    let mut list = settings.get("added_tokens").and_then(Value::as_array).cloned().unwrap_or_default();
+    let last = list.iter().filter_map(|t| t.get("id")?.as_u64()).chain(last).max();
+    let mut next = last.map_or(0, |id| id + 1);
+    for token in added {
+        if known(&list, token) {
+            continue;
+        }
+        list.push(serde_json::json!({
+            "id": next, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true,
+        }));
+        next += 1;
+    }
+    let object = settings.as_object_mut().ok_or("it is no object")?;
+    object.insert("added_tokens".to_owned(), list.into());
+    Ok(settings.to_string().into_bytes())
 }
 
 /// tokenizer.json for words that do not begin a text, where a space is put before those alone that do

@@ -8,7 +8,7 @@ use super::prompt::Prompt;
 use super::serve::Engine;
 use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
 use loupe_core::model::AskId;
-use loupe_core::{Ask, Counts, ModelError, Reply, ReplyForm, Stop, Timing};
+use loupe_core::{Ask, Counts, ModelError, Picture, Reply, ReplyForm, Stop, Timing};
 use std::sync::Arc;
 
 impl<A: Architecture> Engine<A> {
@@ -21,6 +21,10 @@ impl<A: Architecture> Engine<A> {
         }
         let prompt = Prompt::new(ask, &self.arch, &self.tokens, &self.template, context)?;
         let length = prompt.ids.len();
+        if ask.limits.beams.is_some_and(|beams| beams > 1) {
+            let problem = format!("{} follows one sequence; leave beams out", self.info.family);
+            return Err(ModelError::Setting { setting: "beams", problem });
+        }
         let mut limits = ask.limits.clone();
         limits.repetition_penalty.get_or_insert(self.repetition_penalty);
         let row = Row::new(&limits, &prompt.ids, context - length)?;
@@ -71,22 +75,31 @@ impl<A: Architecture> Engine<A> {
             picture_tokens: job.prompt.picture_tokens(),
             new_tokens: ids.len(),
         };
-        let Some(dialect) = dialect(&self.info.box_dialect).filter(|_| !job.given.is_empty()) else {
-            return Ok(reply);
-        };
         // Some dialects are made of special tokens, which the reply's words leave out.
         let words = self.tokens.decode(ids, true).map_err(ModelError::Compute)?;
-        let pictures = job.prompt.frames.iter().zip(&job.given).map(|(frame, picture)| SpokenPicture {
-            sizes: PictureSizes { given: [picture.width(), picture.height()], model_input: *frame },
-            origin: &picture.origin,
-        });
-        let pictures: Vec<SpokenPicture<'_>> = pictures.collect();
-        // Where the dialect cannot name a picture, the last one is meant.
-        let parsed = dialect.parse(&words);
-        reply.findings = dialect.place(&parsed, &pictures, pictures.len() - 1).findings;
-        if !reply.findings.is_empty() {
-            reply.repairs = parsed.repairs.iter().map(|r| r.name()).collect();
-        }
+        place(&mut reply, &self.info.box_dialect, &words, &job.prompt.frames, &job.given);
         Ok(reply)
+    }
+}
+
+/// Reads out of `words` what a reply points at; `frames` are width and height that the dialect measures in, one a picture.
+pub(super) fn place(
+    reply: &mut Reply,
+    box_dialect: &str,
+    words: &str,
+    frames: &[[usize; 2]],
+    given: &[Arc<Picture>],
+) {
+    let Some(dialect) = dialect(box_dialect).filter(|_| !given.is_empty()) else { return };
+    let pictures = frames.iter().zip(given).map(|(frame, picture)| SpokenPicture {
+        sizes: PictureSizes { given: [picture.width(), picture.height()], model_input: *frame },
+        origin: &picture.origin,
+    });
+    let pictures: Vec<SpokenPicture<'_>> = pictures.collect();
+    // Where the dialect cannot name a picture, the last one is meant.
+    let parsed = dialect.parse(words);
+    reply.findings = dialect.place(&parsed, &pictures, pictures.len().saturating_sub(1)).findings;
+    if !reply.findings.is_empty() {
+        reply.repairs = parsed.repairs.iter().map(|r| r.name()).collect();
     }
 }

@@ -6,10 +6,13 @@ use crate::family::{Clues, Family};
 use loupe_core::registry::Registry;
 use loupe_core::words::did_you_mean;
 
+pub mod ag_kd;
 pub mod bert;
 pub mod biomedclip;
 pub mod clip;
 pub mod distilbert;
+pub mod florence2;
+mod florence2_tasks;
 pub mod gemma3;
 pub mod gemma3_text;
 pub mod internvl;
@@ -50,6 +53,9 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("internvl", &[internvl::FAMILY]),
         ("llava", &[llava::FAMILY]),
         ("llava_tower", &[]),
+        ("ag_kd", &[ag_kd::FAMILY]),
+        ("florence2", &[florence2::FAMILY]),
+        ("florence2_tasks", &[]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),

@@ -1,8 +1,10 @@
 //! What has weights.
 
+pub(crate) mod bart;
 pub(crate) mod bert;
 pub(crate) mod class_vit;
 pub(crate) mod clip;
+pub(crate) mod davit;
 pub(crate) mod decoder;
 pub(crate) mod gemma_projector;
 pub(crate) mod meshnet;

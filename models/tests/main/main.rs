@@ -6,6 +6,7 @@ mod common;
 mod damaged;
 mod encoders;
 mod families;
+mod florence2;
 mod layouts;
 mod lite_medsam;
 mod llava;

@@ -1,8 +1,10 @@
-//! `cv2.resize(…, interpolation=cv2.INTER_AREA)` on 8-bit pixels, in the order of operations of OpenCV 4 and 5.
+//! `cv2.resize` on 8-bit pixels with `cv2.INTER_AREA` and `cv2.INTER_LINEAR`, in the order of operations of OpenCV 4
+//! and 5.
 //!
-//! What shrinks along both sides is averaged: by whole blocks in integers where both factors are whole, else
+//! By area, what shrinks along both sides is averaged: by whole blocks in integers where both factors are whole, else
 //! with fractional shares in single precision. Where a side grows, OpenCV interpolates between two neighbours in
-//! fixed point, at places of its own.
+//! fixed point, at places of its own. Linear interpolation does so always (of a picture twice as large nearly all is left
+//! out), except that halves are averaged.
 
 use super::filter::ResizeError;
 use loupe_core::picture::PictureError;
@@ -21,32 +23,48 @@ pub fn area(
     channels: usize,
     to: [usize; 2],
 ) -> Result<Vec<u8>, ResizeError> {
-    let ([columns, rows], [width, height]) = (from, to);
-    let side = |n: usize| (1..=1 << 20).contains(&n);
-    let need = columns.checked_mul(rows).and_then(|n| n.checked_mul(channels));
-    let (true, Some(need)) = (from.into_iter().chain(to).all(side), need) else {
-        let (from_width, from_height) = (columns, rows);
-        return Err(ResizeError::Size { from_width, from_height, width, height });
-    };
-    if pixels.len() != need {
-        let got = pixels.len();
-        return Err(PictureError::Length { width: columns, height: rows, channels, got }.into());
-    }
+    let source = Source::checked(pixels, from, channels, to)?;
     if from == to {
         return Ok(pixels.to_vec());
     }
-    // OpenCV takes the inverse of the inverse.
-    let scale = |from: usize, to: usize| 1.0 / (to as f64 / from as f64);
-    let scales = [scale(columns, width), scale(rows, height)];
-    let source = Source { pixels, columns, rows, channels };
+    let scales = scales(from, to);
     if scales.iter().any(|s| *s < 1.0) {
-        return Ok(source.interpolated(to, scales));
+        let neighbours = |axis: usize| neighbours_of_areas(from[axis], to[axis], scales[axis]);
+        return Ok(source.interpolated(to, &neighbours(0), &neighbours(1)));
     }
     let whole = scales.map(|s| s.round());
     if scales.iter().zip(whole).all(|(s, w)| (s - w).abs() < f64::EPSILON) {
         return Ok(source.blocks(to, whole.map(|w| w as usize)));
     }
     Ok(source.averaged(to, scales))
+}
+
+/// As [`area`], by `INTER_LINEAR`.
+///
+/// # Errors
+/// As [`area`].
+pub fn linear(
+    pixels: &[u8],
+    from: [usize; 2],
+    channels: usize,
+    to: [usize; 2],
+) -> Result<Vec<u8>, ResizeError> {
+    let source = Source::checked(pixels, from, channels, to)?;
+    if from == to {
+        return Ok(pixels.to_vec());
+    }
+    if from == to.map(|n| 2 * n) {
+        return Ok(source.blocks(to, [2, 2]));
+    }
+    let [across, down] = scales(from, to);
+    let across = neighbours_of_centres(from[0], to[0], across, true);
+    let down = neighbours_of_centres(from[1], to[1], down, false);
+    Ok(source.interpolated(to, &across, &down))
+}
+
+/// Source over output pixels along each side; OpenCV takes the inverse of the inverse.
+fn scales(from: [usize; 2], to: [usize; 2]) -> [f64; 2] {
+    std::array::from_fn(|axis| 1.0 / (to[axis] as f64 / from[axis] as f64))
 }
 
 struct Source<'a> {
@@ -61,7 +79,28 @@ fn rounded(value: f32) -> u8 {
     value.round_ties_even().clamp(0.0, 255.0) as u8
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Pixels of the size that they are said to have, to be brought to another.
+    fn checked(
+        pixels: &'a [u8],
+        from: [usize; 2],
+        channels: usize,
+        to: [usize; 2],
+    ) -> Result<Self, ResizeError> {
+        let ([columns, rows], [width, height]) = (from, to);
+        let side = |n: usize| (1..=1 << 20).contains(&n);
+        let need = columns.checked_mul(rows).and_then(|n| n.checked_mul(channels));
+        let (true, Some(need)) = (from.into_iter().chain(to).all(side), need) else {
+            let (from_width, from_height) = (columns, rows);
+            return Err(ResizeError::Size { from_width, from_height, width, height });
+        };
+        if pixels.len() != need {
+            let got = pixels.len();
+            return Err(PictureError::Length { width: columns, height: rows, channels, got }.into());
+        }
+        Ok(Self { pixels, columns, rows, channels })
+    }
+
     fn row(&self, y: usize) -> &[u8] {
         let length = self.columns * self.channels;
         &self.pixels[y * length..][..length]
@@ -116,9 +155,7 @@ impl Source<'_> {
     }
 
     /// Between two neighbours a side, in fixed point with 11 bits.
-    fn interpolated(&self, to: [usize; 2], scales: [f64; 2]) -> Vec<u8> {
-        let across = neighbours(self.columns, to[0], scales[0]);
-        let down = neighbours(self.rows, to[1], scales[1]);
+    fn interpolated(&self, to: [usize; 2], across: &[Neighbours], down: &[Neighbours]) -> Vec<u8> {
         self.rows_of(to, |y, line| {
             let (top, bottom, [above, below]) = down[y];
             let (top, bottom) = (self.row(top), self.row(bottom));
@@ -157,7 +194,32 @@ fn shares(from: usize, to: usize, scale: f64) -> Vec<Vec<Share>> {
 }
 
 /// Left neighbour, right neighbour and their weights in 2048ths.
-fn neighbours(from: usize, to: usize, scale: f64) -> Vec<(usize, usize, [i32; 2])> {
+type Neighbours = (usize, usize, [i32; 2]);
+
+/// A share in 2048ths, halves to even.
+fn fixed(share: f32) -> i32 {
+    (share * 2048.0).round_ties_even() as i32
+}
+
+/// Neighbours by the centres of pixels; `within` keeps them where both are in the picture (columns), else the outer one
+/// is the border again (rows).
+fn neighbours_of_centres(from: usize, to: usize, scale: f64, within: bool) -> Vec<Neighbours> {
+    let one = |n: usize| {
+        let place = ((n as f64 + 0.5) * scale - 0.5) as f32;
+        let (mut at, mut far) = (place.floor(), place - place.floor());
+        if within && at < 0.0 {
+            (at, far) = (0.0, 0.0);
+        }
+        if within && at >= (from - 1) as f32 {
+            (at, far) = ((from - 1) as f32, 0.0);
+        }
+        let place = |at: f32| at.clamp(0.0, (from - 1) as f32) as usize;
+        (place(at), place(at + 1.0), [fixed(1.0 - far), fixed(far)])
+    };
+    (0..to).map(one).collect()
+}
+
+fn neighbours_of_areas(from: usize, to: usize, scale: f64) -> Vec<Neighbours> {
     let inverse = to as f64 / from as f64;
     let one = |n: usize| {
         let mut at = (n as f64 * scale).floor() as usize;
@@ -166,7 +228,6 @@ fn neighbours(from: usize, to: usize, scale: f64) -> Vec<(usize, usize, [i32; 2]
         if at + 1 >= from {
             (at, far) = (from - 1, 0.0);
         }
-        let fixed = |share: f32| (share * 2048.0).round_ties_even() as i32;
         (at, (at + 1).min(from - 1), [fixed(1.0 - far), fixed(far)])
     };
     (0..to).map(one).collect()

@@ -75,19 +75,26 @@ fn every_byte_of_a_cubic_spline_equals_scikit_image() {
 }
 
 #[test]
-fn opencv_area_equals_opencv() {
-    let rows: Vec<Hashed> = serde_json::from_str(include_str!("../opencv_fixtures.json")).unwrap();
-    let mut wrong = Vec::new();
-    for (seed, w, h, ow, oh, hash) in &rows {
-        let got = opencv::area(&pixels(*seed, *w, *h, 3), [*w, *h], 3, [*ow, *oh]).unwrap();
-        let digest = Sha256::digest(&got).iter().map(|b| format!("{b:02x}")).collect::<String>();
-        if !digest.starts_with(hash.as_str()) {
-            wrong.push(format!("{w}x{h} -> {ow}x{oh}, pixels {seed}"));
+fn every_byte_equals_opencv() {
+    type Resize = fn(&[u8], [usize; 2], usize, [usize; 2]) -> Result<Vec<u8>, ResizeError>;
+    let fixtures: [(&str, Resize); 2] = [
+        (include_str!("../opencv_fixtures.json"), opencv::area),
+        (include_str!("../opencv_linear.json"), opencv::linear),
+    ];
+    for (text, resize) in fixtures {
+        let rows: Vec<Hashed> = serde_json::from_str(text).unwrap();
+        let mut wrong = Vec::new();
+        for (seed, w, h, ow, oh, hash) in &rows {
+            let got = resize(&pixels(*seed, *w, *h, 3), [*w, *h], 3, [*ow, *oh]).unwrap();
+            let digest = Sha256::digest(&got).iter().map(|b| format!("{b:02x}")).collect::<String>();
+            if !digest.starts_with(hash.as_str()) {
+                wrong.push(format!("{w}x{h} -> {ow}x{oh}, pixels {seed}"));
+            }
         }
+        assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), rows.len());
+        assert!(resize(&[0; 9], [3, 1], 3, [0, 4]).is_err());
+        assert!(resize(&[0; 8], [3, 1], 3, [4, 4]).is_err());
     }
-    assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), rows.len());
-    assert!(opencv::area(&[0; 9], [3, 1], 3, [0, 4]).is_err());
-    assert!(opencv::area(&[0; 8], [3, 1], 3, [4, 4]).is_err());
 }
 
 #[test]

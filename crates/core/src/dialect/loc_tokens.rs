@@ -22,9 +22,13 @@ impl LocShape {
     pub const FLORENCE: Self = Self { open: "<loc_", digits: (1, 3), bins: 1000, label_first: true };
 }
 
+/// What Florence-2 writes around the corners of polygons.
+const POLYGON: (&str, &str) = ("<poly>", "</poly>");
+
 pub(super) fn parse(text: &str, shape: LocShape, order: Order, out: &mut Parsed) {
     let mut rest = text;
     let mut words = String::new(); // label in front of the tokens
+    let mut in_polygon = false;
     while let Some(at) = rest.find(shape.open) {
         words.push_str(rest.get(..at).unwrap_or_default());
         let mut run = rest.get(at..).unwrap_or_default();
@@ -37,6 +41,16 @@ pub(super) fn parse(text: &str, shape: LocShape, order: Order, out: &mut Parsed)
             // Looks like a token and is none.
             words.push_str(shape.open);
             rest = run.get(shape.open.len()..).unwrap_or_default();
+            continue;
+        }
+        // Corners of one polygon may come in several runs.
+        let last = |mark: &str| words.rfind(mark).map(|at| at + 1).unwrap_or(0);
+        let (opened, closed) = (last(POLYGON.0), last(POLYGON.1));
+        in_polygon = opened > closed || (in_polygon && closed == 0);
+        if in_polygon {
+            out.refused.push(Refusal::Polygon);
+            words.clear();
+            rest = run;
             continue;
         }
         let label = if shape.label_first { clean(&words) } else { clean(label_after(run, shape)) };

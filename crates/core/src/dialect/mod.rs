@@ -21,4 +21,4 @@ pub use loc_tokens::LocShape;
 pub use objects::{Envelope, Keys};
 pub use parsed::{Order, Parsed, Readability, Refusal, Repair, SpokenBox, SpokenCount, SpokenPoint};
 pub use table::{DIALECTS, dialect};
-pub use units::{PictureSizes, Spoken, Units};
+pub use units::{PictureSizes, Spoken, Units, letterbox};

@@ -103,6 +103,9 @@ pub enum Refusal {
         /// Which value.
         what: String,
     },
+    /// Location tokens that are the corners of a polygon.
+    #[error("the corners of a polygon are no box")]
+    Polygon,
     /// A box without area.
     #[error("the box encloses no area")]
     NoArea,

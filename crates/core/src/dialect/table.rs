@@ -62,6 +62,10 @@ const PALIGEMMA: &str = "detect {phrase}";
 /// What `<CAPTION_TO_PHRASE_GROUNDING>` stands for (huggingface/transformers, `processing_florence2.py`).
 const FLORENCE2: &str = "Locate the phrases in the caption: {phrase}";
 
+/// LijunRio/AG-KD, `simple_use/simple_example.py`, where `{phrase}` is "*target* means *definition*". The processor puts its
+/// own words of the task before these.
+const AG_KD: &str = "<CAPTION_TO_PHRASE_GROUNDING>Locate the phrases in the caption: {phrase}.";
+
 /// YongchengYAO/MedVision at c221615, `doc_to_text_BoxCoordinate` with `FORMAT_PROMPT_BOX_COORDINATES`,
 /// without the description of the image.
 const MEDVISION: &str = "Task:
@@ -190,6 +194,16 @@ const ROWS: &[Dialect] = &[
             0,
         ),
         FLORENCE2,
+    ),
+    asked(
+        row(
+            "ag-kd",
+            "AG-KD, K2Sight: as Florence-2, bins across the 512 × 512 that the picture was letterboxed to",
+            Syntax::LocTokens(LocShape::FLORENCE),
+            Units::Bins1000OfLetterbox,
+            0,
+        ),
+        AG_KD,
     ),
     asked(
         row(

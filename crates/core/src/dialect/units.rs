@@ -49,6 +49,19 @@ pub enum Units {
     /// Bins 0 to 999; a bin stands for its centre (Florence-2's `dequantize`, which then cuts to whole
     /// pixels; here the centre is kept).
     Bins1000Centre,
+    /// The same across a square that the picture was scaled into by its longer side, both sides rounded to whole pixels,
+    /// and centred in (the smaller half of an odd padding goes left or above). The square is what the model saw; where it
+    /// saw none, it has the longer side of the picture.
+    Bins1000OfLetterbox,
+}
+
+/// Width and height of a picture that is scaled into a square of `side` pixels by its longer side, and the pixels left of it
+/// and above it there; half a pixel is rounded to even, and no side vanishes.
+pub fn letterbox([width, height]: [usize; 2], side: usize) -> ([usize; 2], [usize; 2]) {
+    let scale = side as f64 / width.max(height).max(1) as f64;
+    let scaled = |n: usize| ((n as f64 * scale).round_ties_even() as usize).clamp(1, side.max(1));
+    let size = [scaled(width), scaled(height)];
+    (size, size.map(|n| side.saturating_sub(n) / 2))
 }
 
 impl Units {
@@ -71,6 +84,14 @@ impl Units {
             Self::Unit => Map2::scale_then_shift(w, h, 0.0, 0.0),
             Self::UnitFromLowerLeft => Map2::scale_then_shift(w, -h, 0.0, h),
             Self::Bins1024 => Map2::scale_then_shift(w / 1024.0, h / 1024.0, 0.0, 0.0),
+            Self::Bins1000OfLetterbox => {
+                let side = if mw == mh { sizes.model_input[0] } else { sizes.given[0].max(sizes.given[1]) };
+                let (size, [left, above]) = letterbox(sizes.given, side);
+                let [across, down] = [w / size[0] as f64, h / size[1] as f64];
+                let bin = side as f64 / 1000.0;
+                let begin = |before: usize, scale: f64| (bin / 2.0 - before as f64) * scale;
+                Map2::scale_then_shift(bin * across, bin * down, begin(left, across), begin(above, down))
+            }
             Self::Bins1000Centre => Map2::scale_then_shift(w / 1000.0, h / 1000.0, w / 2000.0, h / 2000.0),
         }
     }

@@ -46,6 +46,8 @@ fn every_dialect_reads_its_own_example_without_repairs() {
         ("medgemma", r#"[{"box_2d": [250, 100, 750, 500], "label": "polyp"}]"#, [64.0, 80.0, 320.0, 400.0]),
         ("paligemma", "<loc0256><loc0128><loc0512><loc0768> polyp", [80.0, 120.0, 480.0, 240.0]),
         ("florence2", "polyp<loc_99><loc_199><loc_499><loc_749>", [63.68, 95.76, 319.68, 359.76]),
+        // In a square of 640 pixels there are 80 rows above.
+        ("ag-kd", "polyp<loc_99><loc_249><loc_499><loc_749>", [63.68, 79.68, 319.68, 399.68]),
         ("medvision", "0.100, 0.250, 0.500, 0.750", [64.0, 120.0, 320.0, 360.0]),
         (
             "point-detect-count",
@@ -271,6 +273,7 @@ fn refused_with_the_reason() {
         ("paligemma", "<loc0001><loc0002><loc1024><loc1025> x", Refusal::Range { what: "a bin".into() }),
         ("paligemma", "<loc0001><loc0002><loc0003> x", length(4, 3)),
         ("florence2", "x<loc_1><loc_2>", length(4, 2)),
+        ("florence2", "x<poly><loc_1><loc_2><loc_3><loc_4></poly>", Refusal::Polygon),
         ("medvision", "0.1, 0.2", length(4, 2)),
         ("internvl", "<box>none</box>", length(4, 0)),
         ("deepeyes", "{\"bbox_2d\": [1, 2, 3, 4]}", Refusal::Nothing { dialect: "deepeyes".into() }),
@@ -333,6 +336,21 @@ fn several_boxes_share_a_label_in_location_tokens() {
     );
     let labels: Vec<_> = got.boxes.iter().map(|b| b.label.as_deref().unwrap()).collect();
     assert_eq!(labels, ["a", "b"]);
+}
+
+#[test]
+fn bins_of_a_letterbox_are_undone_with_its_rounding() {
+    // 181 × 300 to 309 × 512 with 101 columns at the left and 102 at the right.
+    assert_eq!(loupe_core::dialect::letterbox([181, 300], 512), ([309, 512], [101, 0]));
+    assert_eq!(loupe_core::dialect::letterbox([1300, 1], 512), ([512, 1], [0, 255]));
+    let d = dialect("ag-kd").unwrap();
+    let parsed = d.parse("x<loc_200><loc_0><loc_799><loc_999>");
+    let sizes = PictureSizes { given: [181, 300], model_input: [512, 512] };
+    let got = place(d, &parsed, &[sizes]).findings[0].as_box().unwrap().xyxy();
+    let column = |bin: f64| ((bin + 0.5) * 0.512 - 101.0) * 181.0 / 309.0;
+    let row = |bin: f64| (bin + 0.5) * 0.512 * 300.0 / 512.0;
+    let want = [column(200.0), row(0.0), column(799.0), row(999.0)];
+    assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9), "{got:?} {want:?}");
 }
 
 /// What a reply points at, on pictures of these sizes; the first is meant where it does not say.

@@ -40,6 +40,7 @@ fn with_settings(change: impl FnOnce(&mut loupe_core::CheckpointRecord)) -> Prom
     record.device = "cuda:0".to_owned();
     record.generation = Some(GenerationDefaults {
         repetition_penalty: 1.0,
+        beams: None,
         end_tokens: vec![2],
         not_used: Default::default(),
     });
@@ -75,7 +76,8 @@ fn what_changes_results_is_compared_on_resume_and_named_and_nothing_else_is() {
         c.notes = vec!["something to know".to_owned()];
         let not_used = [("temperature".to_owned(), json!(0.5))].into();
         let end_tokens = vec![2];
-        c.generation = Some(GenerationDefaults { repetition_penalty: 1.3, end_tokens, not_used });
+        c.generation =
+            Some(GenerationDefaults { repetition_penalty: 1.3, beams: None, end_tokens, not_used });
         c.files_sha256.insert("config.json".to_owned(), "beef".to_owned());
     });
     same.info.name = "copied".to_owned();

@@ -1,5 +1,6 @@
 //! One reply while it is generated.
 
+use super::rules::Rules;
 use super::sampling::Sampler;
 use super::stream::TextStream;
 use crate::chat::tokens::Tokens;
@@ -36,6 +37,13 @@ impl Row {
         };
         row.check_length();
         Ok(row)
+    }
+
+    /// With rules about the next token, in a model whose replies begin with the token `start`.
+    pub(crate) fn with_rules(mut self, rules: Rules, start: u32) -> Self {
+        let longest = 1 + self.limits.max_new_tokens.min(self.room);
+        self.sampler = self.sampler.with_rules(rules, start, longest);
+        self
     }
 
     fn check_length(&mut self) {

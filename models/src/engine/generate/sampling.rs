@@ -1,6 +1,7 @@
 //! The next token from logits, with the semantics of `transformers`' logits processors: repetition
 //! penalty, then temperature, top-k, top-p.
 
+use super::rules::{Rules, penalise};
 use crate::layers::all_finite;
 use loupe_core::{GenerationLimits, ModelError, Sampling, TokenLogprob};
 use std::collections::HashSet;
@@ -12,6 +13,15 @@ pub(crate) struct Sampler {
     logprobs: Option<usize>,
     seen: HashSet<u32>,
     random: SplitMix,
+    ruled: Option<Ruled>,
+}
+
+/// A reply that rules hold for.
+struct Ruled {
+    rules: Rules,
+    /// What was said, with the token that started it.
+    sequence: Vec<u32>,
+    longest: usize,
 }
 
 /// A chosen token.
@@ -45,7 +55,13 @@ impl Sampler {
             logprobs: limits.logprobs,
             seen,
             random: SplitMix(seed),
+            ruled: None,
         })
+    }
+
+    /// With rules for a reply that begins with `start` and has `longest` tokens at most, that one included.
+    pub(crate) fn with_rules(self, rules: Rules, start: u32, longest: usize) -> Self {
+        Self { ruled: Some(Ruled { rules, sequence: vec![start], longest }), ..self }
     }
 
     /// The next token.
@@ -56,12 +72,10 @@ impl Sampler {
         readable(logits)?;
         let mut scores = logits.to_vec();
         if self.penalty != 1.0 {
-            for id in &self.seen {
-                if let Some(s) = scores.get_mut(*id as usize) {
-                    let v = f64::from(*s);
-                    *s = if v < 0.0 { v * self.penalty } else { v / self.penalty } as f32;
-                }
-            }
+            penalise(&mut scores, &self.seen, self.penalty);
+        }
+        if let Some(Ruled { rules, sequence, longest }) = &self.ruled {
+            rules.apply(sequence, *longest, &mut scores);
         }
         let id = match self.sampling {
             Sampling::Greedy => largest(&scores),
@@ -71,6 +85,9 @@ impl Sampler {
         };
         if self.penalty != 1.0 {
             self.seen.insert(id);
+        }
+        if let Some(ruled) = &mut self.ruled {
+            ruled.sequence.push(id);
         }
         Ok(Chosen { id, logprob: self.logprobs.map(|k| logprob(logits, id, k)) })
     }
@@ -100,7 +117,7 @@ fn largest(scores: &[f32]) -> u32 {
 }
 
 /// Indices from the largest score down; equal scores in order of index.
-fn ranked(scores: &[f32], most: usize) -> Vec<usize> {
+pub(crate) fn ranked(scores: &[f32], most: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     let by = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
     if most < order.len() && most > 0 {
@@ -138,7 +155,8 @@ fn draw(scores: &[f32], temperature: f64, top_k: usize, top_p: f64, unit: f64) -
     order.get(kept.saturating_sub(1)).copied().unwrap_or(0) as u32
 }
 
-fn logprob(logits: &[f32], id: u32, most: usize) -> TokenLogprob {
+/// The log-probability of a token, and of the `most` likeliest.
+pub(crate) fn logprob(logits: &[f32], id: u32, most: usize) -> TokenLogprob {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from(l - top).exp()).sum();
     let norm = f64::from(top) + sum.ln();
