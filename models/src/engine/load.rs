@@ -89,6 +89,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&device));
     let budget = Budget::new(limit, shape, Numbers::new(device.clone(), dtype).activations.size_in_bytes());
     let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;
+    let template = template.with(arch.template_values());
     let ends = tokens.end_tokens(checkpoint, &generation, &config)?;
     let mut settings = arch.settings();
     settings["template_tokens"] =

@@ -12,6 +12,7 @@ pub mod clip;
 pub mod distilbert;
 pub mod gemma3;
 pub mod gemma3_text;
+pub mod hulu_med;
 pub mod internvl;
 pub mod lite_medsam;
 pub mod llama;
@@ -50,6 +51,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("internvl", &[internvl::FAMILY]),
         ("llava", &[llava::FAMILY]),
         ("llava_tower", &[]),
+        ("hulu_med", &[hulu_med::FAMILY]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),

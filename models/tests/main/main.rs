@@ -21,3 +21,4 @@ mod segment_prompts;
 mod serving;
 mod settings;
 mod state_dicts;
+mod systems;
