@@ -1,13 +1,13 @@
 """Replies a second through `loupe serve` beside `loupe eval` on the same work: 32 clients, 22 questions a picture.
 
-    python benches/compare/make_checkpoint.py /tmp/bench400
     cargo build --release
-    python benches/compare/serve.py target/release/loupe /tmp/bench400 [--pictures 3] [--clients 32] [--questions 22]
+    python benches/compare/serve.py target/release/loupe [CHECKPOINT] [--pictures 3] [--clients 32] [--questions 22]
+
+The built-in model answers where no checkpoint is named (`make_checkpoint.py` makes one of 400 million parameters).
 
 The clients send one request at a time each, taken from one list in its order, as lossless PNG. Loading is not counted: of `eval` the time of one
 picture's run is taken off the time of all, and the server has answered the questions of one picture before the clock starts. Both must give the
-same tokens. The tools run in turns; the fastest rounds and their ratio are printed. `--soak N` then sends N requests more and prints the server's
-memory before and after.
+same tokens. The tools run in turns; the fastest rounds and their ratio are printed.
 """
 import argparse, base64, http.client, json, os, pathlib, random, signal, struct, subprocess, sys, tempfile, threading, time, urllib.parse, zlib
 
@@ -33,9 +33,13 @@ def write(folder, pictures, questions):
     return lines
 
 
+def named(a):
+    return ["--model", a.model] if a.model else []
+
+
 def evaluate(a, folder, name, out):
     began = time.perf_counter()
-    subprocess.run([a.binary, "eval", "--data", f"jsonl={folder}/{name}.jsonl", "--model", a.model, "-o", out, "--quiet", "--no-page",
+    subprocess.run([a.binary, "eval", "--data", f"jsonl={folder}/{name}.jsonl", *named(a), "-o", out, "--quiet", "--no-page",
                     "--prompt", "question", "--max-new-tokens", str(NEW)], check=True,
                    stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
@@ -49,7 +53,7 @@ def replies(run):
 
 class Server:
     def __init__(self, a):
-        self.process = subprocess.Popen([a.binary, "serve", "--model", a.model, "--port", "0", "--quiet"], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([a.binary, "serve", *named(a), "--port", "0", "--quiet"], stdout=subprocess.PIPE, text=True)
         self.host = urllib.parse.urlparse(self.process.stdout.readline().strip()).netloc
         self.model = json.loads(self.get("/v1/models"))["data"][0]["id"]
 
@@ -98,12 +102,11 @@ class Server:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("binary")
-    p.add_argument("model")
+    p.add_argument("model", nargs="?")
     p.add_argument("--pictures", type=int, default=3)
     p.add_argument("--questions", type=int, default=22)
     p.add_argument("--clients", type=int, default=32)
     p.add_argument("--rounds", type=int, default=2)
-    p.add_argument("--soak", type=int, default=0)
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
@@ -121,13 +124,10 @@ def main():
             ours.append(seconds)
             differ = sum(tokens != ids[line["id"]] for tokens, line in zip(said, lines[a.questions:]))
             assert differ == 0, f"{differ} of {count} replies differ"
-            if a.soak and n == a.rounds - 1:
-                before = server.memory_mib()
-                server.answer([bodies[i % len(bodies)] for i in range(a.soak)], a.clients)
-                print(f"memory: {before:.0f} MiB, after {a.soak} requests {server.memory_mib():.0f} MiB")
             server.end()
     print(f"eval  {count / min(theirs):8.2f} replies/s")
     print(f"serve {count / min(ours):8.2f} replies/s, {a.clients} clients: {min(theirs) / min(ours):.2f} of eval")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,10 @@ mod signals;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use loupe_app::AppError;
+use loupe_core::words::visible;
 use printer::{Ended, Printer};
+use std::borrow::Cow;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Pictures and volumes come and go by the megabyte; glibc returns each to the system and pays for its
@@ -85,9 +88,21 @@ fn settle_threads() {
     }
 }
 
+/// Ends with what clap says. It repeats words of the command line, and some may come from names of files.
+fn refuse(error: &clap::Error) -> ! {
+    let said = error.render().to_string();
+    match visible(&said) {
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(said) => {
+            let _ = write!(std::io::stderr(), "{said}");
+            std::process::exit(error.exit_code())
+        }
+    }
+}
+
 fn main() -> ExitCode {
     settle_threads();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let mut out = Printer::new(cli.json, cli.quiet);
     let ended = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, &mut out),

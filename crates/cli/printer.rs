@@ -79,6 +79,28 @@ impl Printer {
         self.text(&format!("{text}\n"))
     }
 
+    /// Words beside a label; on a terminal they are wrapped under themselves, elsewhere they stay one line, for programs.
+    pub(crate) fn labelled(&mut self, label: &str, words: &str) -> Result<()> {
+        /// Columns that words keep beside a long label.
+        const LEAST: usize = 24;
+        let indent = label.chars().count();
+        let room = columns().map_or(usize::MAX, |all| all.saturating_sub(indent).max(LEAST));
+        let (mut text, mut used) = (label.to_owned(), 0);
+        for word in words.split(' ') {
+            let long = word.chars().count();
+            if used > 0 && used + 1 + long > room {
+                text.push_str(&format!("\n{:indent$}", ""));
+                used = 0;
+            } else if used > 0 {
+                text.push(' ');
+                used += 1;
+            }
+            text.push_str(word);
+            used += long;
+        }
+        self.line(&text)
+    }
+
     /// A JSON document on stdout.
     pub(crate) fn document(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)?;

@@ -3,11 +3,12 @@
 use crate::judged::{JudgedItem, case, judge};
 use crate::profile::Judgement;
 use crate::summary::{Scoring, Summariser, Summary};
+use loupe_core::files::open_regular;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::words::counted;
 use loupe_core::{Metric, Prediction, Sample, Score};
-use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace};
+use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace, sealed_file};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::File;
@@ -132,10 +133,7 @@ impl ScoredRun {
         if let Some(words) = damaged.filter(|_| summary.missing > 0) {
             summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
         }
-        replace(dir, "summary.json", |to| {
-            serde_json::to_writer_pretty(&mut *to, &summary)?;
-            to.write_all(b"\n")
-        })?;
+        replace(dir, "summary.json", |to| to.write_all(sealed_file(&summary)?.as_bytes()))?;
         Ok(Self { folder, summary })
     }
 
@@ -238,7 +236,7 @@ struct ScoreReader {
 
 impl ScoreReader {
     fn open(dir: &Path) -> Result<Self, RunError> {
-        let file = File::open(dir.join(SCORES)).map_err(|source| RunError::Read {
+        let file = open_regular(&dir.join(SCORES)).map_err(|source| RunError::Read {
             folder: dir.into(),
             file: SCORES,
             source,
@@ -284,6 +282,7 @@ mod tests {
     use loupe_core::Direct;
     use loupe_run::Plan;
     use loupe_testing::{FlatPictures, PromptHash, QuestionSet, scratch};
+    use sha2::{Digest, Sha256};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// `strict` that counts how often it is asked.
@@ -367,6 +366,10 @@ mod tests {
         let mut other = first.clone();
         other["outcome"] = serde_json::json!({ "failed": { "reason": "asked again" } });
         other.as_object_mut().unwrap().remove("sum");
+        let other = other.to_string();
+        let open = other.strip_suffix('}').unwrap();
+        let sum = loupe_core::words::hex(&Sha256::digest(open));
+        let other = format!("{open},\"sum\":\"{}\"}}", &sum[..16]);
         std::fs::write(&replies, format!("{others}\n{last}\n{other}\n")).unwrap();
 
         let late: serde_json::Value = serde_json::from_str(last).unwrap();

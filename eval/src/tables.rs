@@ -452,8 +452,9 @@ pub fn comparison(c: &Comparison) -> String {
     join(&comparison_tables(c), Format::Terminal)
 }
 
-/// Many runs under one profile, best first by the first figure, unfinished ones last; a column a figure, each with its
-/// interval, and the n of the first. Runs without the profile are left out.
+/// Many runs under one profile, best first by the first figure, unfinished ones last. After the name stand the first figure and how many
+/// replies it counts, could not be read and failed, then what ran on what, then the other figures, each with its interval. Runs without
+/// the profile are left out.
 pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
     let mut names: Vec<&str> = Vec::new();
     let mut found: Vec<(&str, &Summary, &ProfileSummary)> = Vec::new();
@@ -473,26 +474,41 @@ pub fn leaderboard(runs: &[(String, Summary)], profile: &str) -> Table {
         let order = unfinished(a.1).cmp(&unfinished(b.1));
         order.then(value(b.2).total_cmp(&value(a.2))).then(a.0.cmp(b.0))
     });
+    let (first, others) = names.split_at(names.len().min(1));
+    let counts = ["n", "unparsed", "failed", "model", "dataset", "split"];
     let mut table = Table::new(
         format!("leaderboard · {profile}"),
-        &[&["run", "model", "dataset", "n", "published rows"][..], &names].concat(),
+        &[&["run"][..], first, &counts, others, &["rows of the set"]].concat(),
     );
     for (label, summary, of) in found {
-        let n = of.figures.first().map_or(0, |f| f.n);
+        let figures = |names: &[&str]| names.iter().map(|name| board_cell(of, name)).collect::<Vec<_>>();
+        let count = |count: fn(&Figure) -> u64| of.figures.first().map_or(0, count).to_string();
         let missing = unfinished(summary).then(|| format!("unfinished, {} not asked yet", summary.missing));
-        let published = missing.into_iter().chain(summary.run.incomplete()).collect::<Vec<_>>().join("; ");
-        let (model, dataset) = (summary.run.model.clone(), summary.run.dataset.clone());
-        let mut row = vec![label.to_owned(), model, dataset, n.to_string(), published];
-        row.extend(names.iter().map(|name| {
-            let Some(figure) = of.figures.iter().find(|f| f.name == *name) else { return String::new() };
-            match (figure.value, &figure.interval) {
-                (Some(v), Some(i)) => format!("{} ({})", number(name, v), range(name, Some(i))),
-                (Some(v), None) => number(name, v),
-                (None, _) => "–".to_owned(),
-            }
-        }));
+        let rows = missing.into_iter().chain(summary.run.incomplete()).collect::<Vec<_>>().join("; ");
+        let run = &summary.run;
+        let mut row = vec![label.to_owned()];
+        row.extend(figures(first));
+        row.extend([
+            count(|f| f.n),
+            count(|f| f.unparsed),
+            (summary.failed + summary.unreadable).to_string(),
+        ]);
+        row.extend([run.model.clone(), run.dataset.clone(), run.split.clone()]);
+        row.extend(figures(others));
+        row.push(rows);
         table.rows.push(row);
     }
-    table.note = "percent with 95 % intervals; rows are comparable when dataset and n agree".to_owned();
+    table.note =
+        "percent with 95 % intervals; rows are comparable when dataset, split and n agree".to_owned();
     table
+}
+
+/// A figure of a profile with its interval; empty where the profile gives none of that name.
+fn board_cell(of: &ProfileSummary, name: &str) -> String {
+    let Some(figure) = of.figures.iter().find(|f| f.name == name) else { return String::new() };
+    match (figure.value, &figure.interval) {
+        (Some(v), Some(i)) => format!("{} ({})", number(name, v), range(name, Some(i))),
+        (Some(v), None) => number(name, v),
+        (None, _) => "–".to_owned(),
+    }
 }

@@ -10,7 +10,7 @@ use crate::dicom::rtstruct::{self, OffPlane, StructureSet};
 use crate::dicom::seg::{self, Segmentation, elsewhere};
 use crate::loader::{FileKind, Loader};
 use crate::volume_io::read::ReadVolume;
-use crate::volume_io::{VolumeFormat, labels_of};
+use crate::volume_io::{VolumeFormat, labels_of, nifti};
 use loupe_core::MediaLoader;
 use loupe_core::geometry::Point2;
 use loupe_core::guard::guarded;
@@ -72,6 +72,18 @@ impl MaskFile {
             MediaSource::Bytes(bytes) => files::collect_bytes(bytes.to_vec(), limits)?,
             MediaSource::File(path) | MediaSource::Folder(path) => files::collect(path, limits)?,
         };
+        if let Some(layer) = media.view.layer {
+            let [file] = blobs.as_slice() else {
+                return Err(MediaError::View("layers are those of one file of masks".into()));
+            };
+            let bytes = file.read(limits)?;
+            if FileKind::sniff(&bytes) != Some(FileKind::Volume(VolumeFormat::Nifti)) {
+                return Err(MediaError::View("layers of masks are read from NIfTI files".into()));
+            }
+            let read = nifti::read_layer(&bytes, layer, limits)?;
+            let masks = LabelledMasks::of(&labels_of(&read)?).map_err(unusable)?;
+            return Ok(Self::Labels { masks: Box::new(masks), placed: false });
+        }
         let single = blobs.len() == 1;
         let mut found = Vec::new();
         let mut format = None;

@@ -65,8 +65,24 @@ fn lists_name_what_there_is() {
 }
 
 #[test]
+fn lists_fit_a_narrow_terminal_and_are_one_line_for_programs() {
+    let list = |columns: Option<&str>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loupe"));
+        command.args(["list", "metrics"]).env_remove("COLUMNS").envs(columns.map(|n| ("COLUMNS", n)));
+        text(&command.output().unwrap().stdout)
+    };
+    let (whole, narrow) = (list(None), list(Some("80")));
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    assert!(narrow.lines().count() > whole.lines().count());
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&narrow), words(&whole), "nothing is cut");
+}
+
+#[test]
 fn wrong_use_ends_with_2_and_says_what_to_do() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 7] = [
+        (&["list", "profiles", "strickt"], "did you mean \"strict\"?"),
+        (&["list", "profiles", "compat:lava-med"], "did you mean \"llava-med\"?"),
         (&["eval", "--data", "vqa-rda=nowhere"], "did you mean \"vqa-rad\"?"),
         (&["eval", "--data", "vqa-rad"], "SET=DIR"),
         (&["render", "nowhere.png", "-o", "out.png"], "does not exist"),

@@ -212,9 +212,9 @@ fn several_replies_a_sample_and_metrics_and_a_leaderboard() {
         good["metrics"].as_array().unwrap().iter().filter_map(|m| m["name"].as_str()).collect();
     assert_eq!(metrics, ["rouge_l", "bleu1_coco"]);
     for (format, mark) in [
-        ("markdown", "| run | model |"),
+        ("markdown", "| run | accuracy | n | unparsed | failed | model |"),
         ("latex", "\\begin{tabular}"),
-        ("csv", "run,model,dataset,n,published rows,accuracy"),
+        ("csv", "run,accuracy,n,unparsed,failed,model,dataset,split,"),
     ] {
         let out = loupe(&["leaderboard", path(&b), path(&a), "--format", format]);
         let text = String::from_utf8(out.stdout).unwrap();

@@ -90,4 +90,30 @@ fn a_run_becomes_a_blinded_study_and_its_answers_readings() {
         loupe(&["study", "collect", &at("mine.json"), "--key", &at("pages/key.json"), "-o", &at("readings")]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(text(&ended.stderr).contains("mine.json: this is no file of answers"), "{}", text(&ended.stderr));
+    // Two images and an earlier study side by side, with a lesion that is seen on all of them.
+    let mut studies: Vec<_> =
+        std::fs::read_dir(at("data/studies")).unwrap().map(|e| e.unwrap().path()).collect();
+    studies.sort();
+    let [one, two] = [0, 1].map(|n| studies[n].join("slice.png").display().to_string());
+    let list = |second: usize| {
+        let prior = studies[2].join("slice.png").display().to_string();
+        format!("case,image,prior,truth,lesions\nc1,{one};{two},{prior},1,a@0:1,2,30,40;a@{second}/0:5,6,30,40;a@prior/0:7,8,30,40\n")
+            .replace(",a@", ",\"a@").replace("40\n", "40\"\n")
+    };
+    let design = design
+        .replace("run = 'run'\nshow_question = true", "list = 'list.csv'")
+        .replace("[[arm]]\nname = 'aided'\nrun = 'run'\nshow = ['marks']\n", "")
+        .replace("[[reader]]\ncode = 'b'\n", "");
+    std::fs::write(at("side.toml"), design).unwrap();
+    std::fs::write(at("list.csv"), list(2)).unwrap();
+    json(&["study", "build", &at("side.toml"), "-o", &at("side"), "--json"]);
+    let key = std::fs::read_to_string(dir.path().join("side/key.json")).unwrap();
+    let key: serde_json::Value = serde_json::from_str(&key).unwrap();
+    let lesions = key["cases"][0]["lesions"].as_array().unwrap();
+    let series: Vec<_> = lesions.iter().map(|l| l["series"].as_u64().unwrap_or(0)).collect();
+    assert_eq!((series, &key["cases"][0]["prior"]), (vec![0, 1, 2], &serde_json::json!(2)));
+    std::fs::write(at("list.csv"), list(3)).unwrap();
+    let ended = loupe(&["study", "build", &at("side.toml"), "-o", &at("side")]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("on a further image of the row"), "{}", text(&ended.stderr));
 }

@@ -72,7 +72,7 @@ fn a_suite_makes_every_combination_and_one_table() {
     }
     // The same weights beside themselves.
     let pairs = fs::read_to_string(at("out/pairs.csv")).unwrap();
-    assert_eq!(pairs.lines().count(), 1 + 4);
+    assert_eq!(pairs.lines().count(), 1 + 4, "{pairs}");
     // Again nothing is asked, and the tables are the same.
     let out = loupe(&["suite", &file]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
@@ -80,4 +80,74 @@ fn a_suite_makes_every_combination_and_one_table() {
     let replies = fs::read_to_string(at("out/plain/own/mine-seed-0/replies.jsonl")).unwrap();
     assert_eq!(replies.lines().count(), 6);
     assert!(replies.contains("(yes_no)"), "the prompt as it was sent is on record");
+}
+
+#[test]
+fn a_template_is_chosen_on_another_split_and_the_choice_is_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let row = |n: usize| {
+        serde_json::json!({
+            "question": format!("Which of these is number {n}?"), "answer": "lung", "answer_idx": "A",
+            "options": { "A": "lung", "B": "liver" },
+        })
+    };
+    let rows = |from: usize| (from..from + 4).map(|n| format!("{}\n", row(n))).collect::<String>();
+    fs::create_dir(at("medqa")).unwrap();
+    fs::write(at("medqa/phrases_no_exclude_dev.jsonl"), rows(0)).unwrap();
+    fs::write(at("medqa/phrases_no_exclude_test.jsonl"), rows(10)).unwrap();
+    fs::write(at("mine.j2"), "{{ question }}\n{{ options }}").unwrap();
+    let suite = r#"
+        output = "out"
+        max_new_tokens = 3
+        profiles = ["medevalkit-vqa-rad"]
+        [[models]]
+        name = "tuned"
+        base = "plain"
+        [[models]]
+        name = "plain"
+        [[sets]]
+        name = "exam"
+        data = "medqa=medqa"
+        split = "test"
+        choose_on = "dev"
+        choose_sample = 3
+        [[templates]]
+        name = "loupe"
+        [[templates]]
+        name = "mine"
+        file = "mine.j2"
+    "#;
+    let file = at("choice.toml").display().to_string();
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    write(&suite.replace("split = \"test\"", "split = \"dev\""));
+    let out = loupe(&["suite", &file, "--check"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("on the split that is asked about"), "{}", text(&out.stderr));
+
+    write(suite);
+    let out = loupe(&["suite", &file]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(text(&out.stdout).contains("templates chosen"), "{}", text(&out.stdout));
+    let choices = fs::read_to_string(at("out/choices.csv")).unwrap();
+    let tried: Vec<Vec<&str>> = choices.lines().skip(1).map(|l| l.split(',').collect()).collect();
+    assert_eq!(tried.len(), 4, "{choices}");
+    assert!(tried.iter().all(|l| (l[3], l[7]) == ("dev", "3")), "{choices}");
+    let chosen: Vec<(&str, &str)> = tried.iter().filter(|l| l[9] == "1").map(|l| (l[0], l[4])).collect();
+    assert_eq!(chosen.iter().map(|c| c.0).collect::<Vec<_>>(), ["tuned", "plain"]);
+    let results = fs::read_to_string(at("out/results.csv")).unwrap();
+    let head = results.lines().next().unwrap();
+    assert!(head.contains("template,chosen_on,seed"), "{head}");
+    for line in results.lines().skip(1).map(|l| l.split(',').collect::<Vec<_>>()) {
+        assert!(chosen.contains(&(line[0], line[4])) && line[5] == "dev", "{line:?}");
+    }
+    for (model, template) in chosen {
+        let other = if template == "loupe" { "mine" } else { "loupe" };
+        assert!(at(&format!("out/{model}/exam/{template}-seed-0")).is_dir());
+        assert!(!at(&format!("out/{model}/exam/{other}-seed-0")).exists());
+    }
+    // Each model beside its base by every profile that both were scored by.
+    let pairs = fs::read_to_string(at("out/pairs.csv")).unwrap();
+    assert!(pairs.lines().skip(1).any(|l| l.contains(",strict,")), "{pairs}");
+    assert_eq!(pairs.lines().count(), 1 + 2, "{pairs}");
 }

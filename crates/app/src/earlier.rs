@@ -5,11 +5,13 @@ use crate::error::{AppError, InStep};
 use crate::judge::from_cache;
 use crate::listener::Listener;
 use crate::profiles::profile;
-use loupe_core::files::{SETTINGS_BYTES, read_at_most};
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::metrics::{Compute, METRICS, TextCorpusMetric, TextMetric, Texts};
 use loupe_eval::{Profile, Summary};
 use loupe_run::{RunError, RunFolder};
 use std::path::Path;
+
+const SUMMARY: &str = "summary.json";
 
 /// Profiles and metrics of an earlier scoring that were not asked for again.
 #[derive(Default)]
@@ -37,7 +39,7 @@ impl Earlier {
         listener: &dyn Listener,
     ) -> Result<Self, AppError> {
         let mut out = Self::default();
-        if !dir.join("summary.json").is_file() {
+        if !dir.join(SUMMARY).is_file() {
             return Ok(out);
         }
         let Ok(summary) = read_summary(dir) else {
@@ -84,11 +86,18 @@ impl Earlier {
 /// # Errors
 /// When it was not, its file is damaged, or it is a shard.
 pub fn read_summary(dir: &Path) -> Result<Summary, AppError> {
-    if let Err(shard @ RunError::Shard { .. }) = RunFolder::open(dir) {
+    let folder = RunFolder::open(dir);
+    if let Err(shard @ RunError::Shard { .. }) = folder {
         return Err(shard.into());
     }
-    let path = dir.join("summary.json");
-    let text = read_at_most(&path, SETTINGS_BYTES)
+    let path = dir.join(SUMMARY);
+    let text = read_text_at_most(&path, SETTINGS_BYTES)
         .step(|| format!("{} has no summary; score it with `loupe score`", dir.display()))?;
-    serde_json::from_slice(&text).step(|| format!("{}", path.display()))
+    if folder.is_ok_and(|folder| !folder.is_as_written(&text)) {
+        return Err(AppError::input(format!(
+            "{} is not as it was written: its checksum is gone or another; `loupe score` makes it again",
+            path.display()
+        )));
+    }
+    serde_json::from_str(&text).step(|| format!("{}", path.display()))
 }

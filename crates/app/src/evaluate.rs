@@ -1,6 +1,7 @@
 //! A run over a dataset: answered, recorded reply by reply, scored, with its page.
 
 use crate::error::{AppError, InStep};
+use crate::form::check_form;
 use crate::listener::{Listener, RunProgress};
 use crate::open::{DataOptions, ImageOptions, ModelOptions, SeriesOptions};
 use crate::rethink::{RESAMPLER, RethinkOptions, RethinkSetup};
@@ -232,6 +233,7 @@ impl EvaluateOptions {
     }
 
     fn checked(&self) -> Result<Checked, AppError> {
+        check_form(&self.limits, &self.model, matches!(self.way, AnswerWay::Rethink(_)))?;
         let template = self.template()?;
         self.score.scorer()?;
         let set = self.data.open()?;

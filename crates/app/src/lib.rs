@@ -43,6 +43,7 @@ pub mod evaluate;
 pub mod export;
 mod files;
 pub mod findings;
+pub mod form;
 pub mod instances;
 pub mod judge;
 mod key;

@@ -1,11 +1,11 @@
 //! What loupe knows, by kind.
 
 use crate::error::AppError;
-use crate::profiles::rules;
+use crate::profiles::{rules, unknown};
 use loupe_core::registry::Named;
 use loupe_core::words::did_you_mean;
 use loupe_eval::Profile;
-use loupe_eval::profiles::{AsProfile, PROFILES};
+use loupe_eval::profiles::AsProfile;
 use loupe_eval::strict::Strict;
 use serde::Serialize;
 
@@ -132,7 +132,7 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
 /// When nothing of that kind has that name; the message has the nearest.
 pub fn entry(kind: ListKind, name: &str) -> Result<ListEntry, AppError> {
     if kind == ListKind::Profiles && name != Strict.name() {
-        let rules = rules(name).ok_or_else(|| PROFILES.unknown(name))?;
+        let rules = rules(name).ok_or_else(|| unknown(name))?;
         let named = AsProfile::new(rules);
         let mut entry = ListEntry::new(named.name(), named.about())
             .fact("commit", rules.commit())

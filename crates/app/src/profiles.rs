@@ -1,6 +1,7 @@
 //! Scoring profiles by name.
 
 use crate::error::AppError;
+use loupe_core::words::did_you_mean;
 use loupe_eval::Profile;
 use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_eval::strict::Strict;
@@ -24,6 +25,13 @@ pub fn profile(name: &str) -> Result<Box<dyn Profile>, AppError> {
             "the profile {name} asks a language model; `loupe score` does with --judge"
         ))),
         Some(rules) => Ok(Box::new(AsProfile::new(rules))),
-        None => Err(PROFILES.unknown(name).into()),
+        None => Err(unknown(name)),
     }
+}
+
+/// Says that no profile has that name, and which was meant.
+pub(crate) fn unknown(name: &str) -> AppError {
+    let short = name.strip_prefix("compat:").unwrap_or(name).split('@').next().unwrap_or(name);
+    let meant = did_you_mean(short, PROFILES.names().chain([Strict.name()]));
+    AppError::input(format!("no profile is called {name:?}{meant} (`loupe list profiles` names them all)"))
 }

@@ -69,10 +69,23 @@ pub struct ServerOptions {
     pub most_requests: Option<u64>,
     /// Most tokens of this command, prompts and replies together, as the server counts them.
     pub most_tokens: Option<u64>,
+    /// Most money of this command.
+    pub most_cost: Option<CostBound>,
     /// Most bytes of a picture's PNG; larger ones are reduced.
     pub picture_bytes: Option<usize>,
     /// Hand the words on as they come.
     pub stream: bool,
+}
+
+/// Most money, and the prices of tokens that it is counted by, all in one currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CostBound {
+    /// Most that may be spent.
+    pub most: f64,
+    /// Price of a million tokens of prompts.
+    pub per_million_prompt: f64,
+    /// Price of a million tokens of replies.
+    pub per_million_reply: f64,
 }
 
 impl Default for ServerOptions {
@@ -83,6 +96,7 @@ impl Default for ServerOptions {
             patience: Duration::from_secs(120),
             most_requests: None,
             most_tokens: None,
+            most_cost: None,
             picture_bytes: None,
             stream: false,
         }
@@ -130,7 +144,15 @@ pub(crate) fn open(
         requests_at_a_time: load.rows.unwrap_or(usual.requests_at_a_time),
         reply: server.timeout,
         patience: server.patience,
-        budget: loupe_remote::Budget { requests: server.most_requests, tokens: server.most_tokens },
+        budget: loupe_remote::Budget {
+            requests: server.most_requests,
+            tokens: server.most_tokens,
+            cost: server.most_cost.map(|cost| loupe_remote::Cost {
+                most: cost.most,
+                per_million_prompt: cost.per_million_prompt,
+                per_million_reply: cost.per_million_reply,
+            }),
+        },
         pictures: picture_bound(server),
         box_dialect: box_dialect(load),
         stream: server.stream,

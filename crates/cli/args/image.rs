@@ -171,7 +171,13 @@ impl From<PlaneName> for Plane {
 impl ViewArgs {
     /// As a plain option.
     pub(crate) fn view(&self) -> View {
-        View { frame: self.frame, slice: self.slice, plane: self.plane.into(), window: self.window.clone() }
+        View {
+            frame: self.frame,
+            slice: self.slice,
+            plane: self.plane.into(),
+            window: self.window.clone(),
+            layer: None,
+        }
     }
 
     /// The reference to `path` in this view.

@@ -1,7 +1,9 @@
 //! How to generate.
 
 use anyhow::{Result, bail};
+use loupe_app::form::read_form;
 use loupe_core::{GenerationLimits, Sampling};
+use std::path::PathBuf;
 
 /// How to generate.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +37,19 @@ pub(crate) struct LimitArgs {
     /// End the reply before this string; may be given several times.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+
+    /// The reply has to be one JSON document that fits this JSON schema. A server is told so (`response_format`), a
+    /// checkpoint has to be asked for it by the prompt; a reply of another form is a failed item.
+    #[arg(long, value_name = "FILE", conflicts_with = "grammar")]
+    schema: Option<PathBuf>,
+
+    /// The property of that document that is the answer: it is scored in place of the whole.
+    #[arg(long, value_name = "NAME", requires = "schema")]
+    answer_field: Option<String>,
+
+    /// The reply of a served model has to be derived by this grammar (GBNF).
+    #[arg(long, value_name = "FILE")]
+    grammar: Option<PathBuf>,
 
     /// Record log-probabilities of the chosen token and the K likeliest.
     #[arg(long, value_name = "K")]
@@ -73,6 +88,7 @@ impl LimitArgs {
             stop: self.stop.clone(),
             logprobs: self.logprobs,
             options: None,
+            form: read_form(self.schema.as_deref(), self.answer_field.as_deref(), self.grammar.as_deref())?,
         })
     }
 }

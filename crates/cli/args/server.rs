@@ -1,7 +1,7 @@
 //! How a served model is asked.
 
 use anyhow::Result;
-use loupe_app::served::{Secret, ServerOptions};
+use loupe_app::served::{CostBound, Secret, ServerOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,9 +34,26 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N")]
     max_total_tokens: Option<u64>,
 
+    /// Send nothing more when prompts and replies have cost so much by --prompt-price and --reply-price.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires_all = ["prompt_price", "reply_price"])]
+    max_cost: Option<f64>,
+
+    /// Price of a million tokens of prompts, in the currency of --max-cost.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires = "max_cost")]
+    prompt_price: Option<f64>,
+
+    /// Price of a million tokens of replies.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires = "max_cost")]
+    reply_price: Option<f64>,
+
     /// Most bytes of a picture, which is sent as PNG; a larger one is reduced until it fits. As it is when not given.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1024..))]
     picture_bytes: Option<u64>,
+}
+
+fn amount(words: &str) -> Result<f64, String> {
+    let amount: Option<f64> = words.parse().ok();
+    amount.filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| "expected a number from 0".to_owned())
 }
 
 impl ServerArgs {
@@ -53,6 +70,12 @@ impl ServerArgs {
             patience: Duration::from_secs(self.server_patience),
             most_requests: self.max_requests,
             most_tokens: self.max_total_tokens,
+            most_cost: match (self.max_cost, self.prompt_price, self.reply_price) {
+                (Some(most), Some(per_million_prompt), Some(per_million_reply)) => {
+                    Some(CostBound { most, per_million_prompt, per_million_reply })
+                }
+                _ => None,
+            },
             picture_bytes: self.picture_bytes.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             stream: false,
         })

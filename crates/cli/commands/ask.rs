@@ -8,6 +8,7 @@ use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
 use loupe_app::ask::{AskAnswer, AskOptions, AskPrompt, Question, write_coco, write_overlays};
 use loupe_app::findings::{BoxEntry, PointEntry, ViewEntry};
+use loupe_app::form::check_form;
 use loupe_core::trace::{Ended as TraceEnded, Trace};
 use loupe_core::words::visible;
 use loupe_core::{GenerationLimits, Go, OptionScores, OptionsFrom, Plane, Reply};
@@ -120,6 +121,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     question.warnings().for_each(|warning| out.say(warning));
     let mut model_options = args.model.options(None)?;
     let rethink = args.rethink.options(args.limits.seed);
+    check_form(&options.limits, &model_options, rethink.is_some())?;
     let mut rethink = rethink.map(|r| r.open(&model_options)).transpose()?;
     model_options.load.dump.clone_from(&args.dump);
     let in_words = args.options.is_empty();

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     } else {
         for check in &checks {
             let good = if check.good { "ok  " } else { "FAIL" };
-            out.line(&format!("{good} {:11} {}", check.name, check.about))?;
+            out.labelled(&format!("{good} {:11} ", check.name), &check.about)?;
         }
     }
     Ok(Ended::well_if(checks.iter().all(|c| c.good)))

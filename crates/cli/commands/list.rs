@@ -62,9 +62,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     }
     let width = entries.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
     for entry in &entries {
-        out.line(&format!("{:width$}  {}", entry.name, entry.about))?;
+        out.labelled(&format!("{:width$}  ", entry.name), &entry.about)?;
         for (name, value) in &entry.facts {
-            out.line(&format!("{:width$}    {name}: {value}", ""))?;
+            out.labelled(&format!("{:width$}    ", ""), &format!("{name}: {value}"))?;
         }
     }
     Ok(Ended::Well)

@@ -7,10 +7,10 @@ use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
 use loupe_app::open::{DeviceChoice, LoadOptions};
-use loupe_app::suite::{Suite, SuiteOptions, board, run_suite};
+use loupe_app::suite::{Suite, SuiteOptions, board, choices, run_suite};
 use std::path::PathBuf;
 
-/// Run models × sets × templates × seeds, declared in one file, into one table.
+/// Run models × sets × templates × profiles × seeds, declared in one file, into one table.
 ///
 /// Everything that can be wrong without a model is found before the first one is loaded. The same command resumes.
 #[derive(Debug, clap::Args)]
@@ -61,10 +61,15 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if out.json {
         out.document(&results)?;
     } else {
-        out.text(&board::pivot(&results.results).write(args.format.into()))?;
-        if !results.pairs.is_empty() {
-            out.text(&format!("\n{}", board::pairs(&results.pairs).write(args.format.into())))?;
+        let mut tables = board::pivots(&results.results);
+        if !results.choices.is_empty() {
+            tables.push(choices(&results.choices));
         }
+        if !results.pairs.is_empty() {
+            tables.push(board::pairs(&results.pairs));
+        }
+        let tables: Vec<String> = tables.iter().map(|table| table.write(args.format.into())).collect();
+        out.text(&tables.join("\n"))?;
     }
     results.with_failures.iter().for_each(|run| out.say(&format!("{run}: some items have no reply")));
     out.say(&format!("every figure: {}", options.output().join("results.csv").display()));

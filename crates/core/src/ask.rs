@@ -4,6 +4,7 @@ use crate::finding::{Finding, FormerBox, FormerMask, FormerPoint};
 use crate::geometry::{Box2, Given, Point2};
 use crate::mask::Rle;
 use crate::picture::Picture;
+use crate::reply_form::ReplyForm;
 use crate::served::ServedRecord;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -93,6 +94,9 @@ pub struct GenerationLimits {
     /// of the question, which a prompt template fills in; where a question has none, it is answered in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
+    /// The form that replies in words must have; any when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<ReplyForm>,
 }
 
 impl Default for GenerationLimits {
@@ -104,6 +108,7 @@ impl Default for GenerationLimits {
             stop: Vec::new(),
             logprobs: None,
             options: None,
+            form: None,
         }
     }
 }
@@ -215,6 +220,9 @@ pub struct Timing {
 pub struct Reply {
     /// The words, special tokens and stop string left out.
     pub text: String,
+    /// All the words, where `text` is the one member of a JSON document that is the answer ([`crate::JsonForm::answer`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Generated token ids, without the end token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_ids: Vec<u32>,
@@ -249,6 +257,7 @@ impl Reply {
     pub fn from_text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
+            said: None,
             token_ids: Vec::new(),
             logprobs: None,
             options: None,
@@ -292,6 +301,8 @@ impl Reply {
 struct ReplyRecord {
     text: String,
     #[serde(default)]
+    said: Option<String>,
+    #[serde(default)]
     token_ids: Vec<u32>,
     #[serde(default)]
     logprobs: Option<Vec<TokenLogprob>>,
@@ -324,6 +335,7 @@ impl From<ReplyRecord> for Reply {
         findings.extend(r.masks.into_iter().map(Finding::from));
         Self {
             text: r.text,
+            said: r.said,
             token_ids: r.token_ids,
             logprobs: r.logprobs,
             options: r.options,

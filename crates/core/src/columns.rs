@@ -1,6 +1,7 @@
 //! Tables for programs: columns with a type, in which nothing is rounded and what is not there stays absent.
 //! [`Table`](crate::Table) holds what people read.
 
+use crate::table::csv_cell;
 use serde_json::{Map, Number, Value, json};
 
 /// What a column holds; `None` where a row has nothing to say.
@@ -88,17 +89,18 @@ impl Columns {
     }
 
     /// RFC 4180 with a header, in UTF-8. Numbers are written so that they are read back to the last bit, lists and
-    /// maps as JSON. Absent cells are empty, empty words are two quotation marks. Words are as they are: a
-    /// spreadsheet may take some for formulas.
+    /// maps as JSON. Absent cells are empty, empty words are two quotation marks. Words that a
+    /// spreadsheet would take for a formula have an apostrophe in front; JSON has them as they are.
     pub fn csv(&self) -> String {
         let mut out = self.columns.iter().map(|c| c.name).collect::<Vec<_>>().join(",") + "\r\n";
         for row in 0..self.rows() {
             let cells = self.columns.iter().map(|c| match c.cells.value(row) {
                 Value::Null => String::new(),
-                Value::String(words) => quoted(&words),
+                Value::String(words) if words.is_empty() => "\"\"".to_owned(),
+                Value::String(words) => csv_cell(&words),
                 Value::Number(number) => number.to_string(),
                 Value::Bool(truth) => truth.to_string(),
-                other => quoted(&other.to_string()),
+                other => csv_cell(&other.to_string()),
             });
             out += &cells.collect::<Vec<_>>().join(",");
             out += "\r\n";
@@ -120,12 +122,6 @@ impl Columns {
             "rows": (0..self.rows()).map(row).collect::<Vec<_>>(),
         })
     }
-}
-
-/// Words in a CSV file, in quotation marks where they need them.
-fn quoted(words: &str) -> String {
-    let plain = !words.is_empty() && !words.contains(['"', ',', '\n', '\r']) && words.trim() == words;
-    if plain { words.to_owned() } else { format!("\"{}\"", words.replace('"', "\"\"")) }
 }
 
 #[cfg(test)]

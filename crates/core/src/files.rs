@@ -18,6 +18,17 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// Opens a file for reading and for writing behind its end; makes it where there is none.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    if path.exists() {
+        open_regular(path)?;
+    }
+    OpenOptions::new().read(true).append(true).create(true).open(path)
+}
+
 /// The bytes of a regular file of at most `most` bytes.
 ///
 /// # Errors
@@ -122,6 +133,8 @@ mod tests {
         assert_eq!(open_regular(dir.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(open_regular(&dir.path().join("b")).unwrap_err().kind(), io::ErrorKind::NotFound);
         #[cfg(unix)]
-        assert_eq!(open_regular(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        for open in [open_regular, open_to_append] {
+            assert_eq!(open(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
     }
 }

@@ -109,6 +109,9 @@ pub struct View {
     /// Window; what the file recommends for the slice or frame when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowChoice>,
+    /// Layer of a file that holds several masks of one volume, counted along its first axis from 0. Masks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
 }
 
 /// An image of a sample: where it is, which view of it, and how to name it to people.

@@ -271,6 +271,11 @@ pub enum ModelError {
         "{0} are not finite; the weights or settings of the checkpoint are damaged, or their numbers are too large for the number type (try --dtype f32)"
     )]
     NotFinite(&'static str),
+    /// The network gave the same logit to every token, so that none can be chosen.
+    #[error(
+        "all logits are equal, so that no token is likelier than another; the weights or settings of the checkpoint are damaged, or their numbers are too large"
+    )]
+    EqualLogits,
     /// The computation failed.
     #[error("the computation failed: {0}")]
     Compute(String),
@@ -281,6 +286,12 @@ pub enum ModelError {
         reason: String,
         /// Can asking the same again help?
         retry: Retry,
+    },
+    /// The reply has not the form that was asked for ([`crate::ReplyForm`]).
+    #[error("the reply has not the form that was asked for: {problem}")]
+    Form {
+        /// In what it differs, without its words.
+        problem: String,
     },
     /// Nobody wants the reply any more ([`Go::Stop`]).
     #[error("the ask was cancelled")]
@@ -298,6 +309,8 @@ impl ModelError {
             | Self::TooLong { .. }
             | Self::Setting { .. }
             | Self::NotFinite(_)
+            | Self::EqualLogits
+            | Self::Form { .. }
             | Self::Template(_) => Retry::Never,
         }
     }

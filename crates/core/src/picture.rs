@@ -135,6 +135,7 @@ impl Origin {
             slice: self.slice.map(SliceAt::Index),
             plane: self.plane.unwrap_or_default(),
             window: self.window.map(WindowChoice::Exactly),
+            layer: None,
         };
         Some((at, MediaRef { view, ..media.get(at)?.clone() }))
     }
@@ -460,7 +461,7 @@ mod tests {
         origin.window = Some(Window::linear(40.0, 80.0));
         let (n, again) = origin.view_again(&[media("a"), media("b")]).unwrap();
         let window = Some(WindowChoice::Exactly(Window::linear(40.0, 80.0)));
-        let view = View { slice: Some(SliceAt::Index(4)), plane: Plane::Coronal, window, frame: None };
+        let view = View { slice: Some(SliceAt::Index(4)), plane: Plane::Coronal, window, ..View::default() };
         assert_eq!((n, again), (1, MediaRef { view, ..media("b") }));
         // Without a name there must be no choice.
         origin.source = None;

@@ -181,12 +181,9 @@ impl Table {
     }
 
     fn csv(&self) -> String {
-        let cell = |c: &String| {
-            let c = no_formula(c);
-            let quoted = c.contains(['"', ',', '\n', '\r']);
-            if quoted { format!("\"{}\"", c.replace('"', "\"\"")) } else { c }
-        };
-        self.lines().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n").collect()
+        self.lines()
+            .map(|row| row.iter().map(|c| csv_cell(c)).collect::<Vec<_>>().join(",") + "\r\n")
+            .collect()
     }
 }
 
@@ -195,12 +192,19 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect()
 }
 
+/// A cell of a CSV file (RFC 4180) in which a spreadsheet computes nothing: what it would take for a formula has an apostrophe in front.
+pub fn csv_cell(cell: &str) -> String {
+    let cell = no_formula(cell);
+    let plain = !cell.contains(['"', ',', '\n', '\r']) && cell.trim() == cell;
+    if plain { cell } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
+}
+
 /// A cell that spreadsheets take as words or a number: what they would compute gets an apostrophe in front
 /// (OWASP, CSV injection).
 fn no_formula(cell: &str) -> String {
     let mut chars = cell.chars();
     let computes = match chars.next() {
-        Some('=' | '@' | '\t' | '\r') => true,
+        Some('=' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => true,
         // A number, an interval of two; nothing that goes on to compute.
         Some('+' | '-') => {
             let mut before = ' ';
@@ -413,5 +417,16 @@ mod tests {
         assert!(table.write(Format::Latex).contains("\\providecommand{\\loupechar}"));
         table.columns = vec!["lung".to_owned()];
         assert!(!table.write(Format::Latex).contains("loupechar"));
+    }
+
+    #[test]
+    fn cells_compute_nothing() {
+        for formula in ["=1", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "-2 \" 3"] {
+            let cell = csv_cell(formula);
+            assert!(cell.trim_start_matches('"').starts_with('\''), "{cell}");
+        }
+        for plain in ["-3.5", "+1", "a=b", "0.1 – 0.2", "left, right"] {
+            assert_eq!(csv_cell(plain).trim_matches('"'), plain);
+        }
     }
 }

@@ -9,8 +9,11 @@ use crate::error::EndpointError;
 use crate::model::{check_dialect, info};
 use crate::request::{Manners, PictureBound, Written, chat, shown};
 use crate::{options, reply};
+use loupe_core::files::open_regular;
 use loupe_core::model::one_by_one;
-use loupe_core::{Ask, AskSource, ModelError, ModelInfo, Reply, ReplySink, Retry, VisionLanguageModel};
+use loupe_core::{
+    Ask, AskSource, ModelError, ModelInfo, Reply, ReplyForm, ReplySink, Retry, VisionLanguageModel,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -48,6 +51,10 @@ impl BatchOptions {
 
     /// The request of an ask, and its `custom_id`.
     fn request(&self, ask: &Ask) -> Result<(String, Written), ModelError> {
+        if let Some(ReplyForm::Grammar(_)) = &ask.limits.form {
+            let reason = "whether a batch endpoint keeps to a grammar cannot be seen; leave --grammar out, or describe the reply with --schema".to_owned();
+            return Err(ModelError::Served { reason, retry: Retry::Barred });
+        }
         let manners = if self.strict { Manners::strict() } else { Manners::default() };
         options::wanted(ask.limits.options.as_ref())?;
         let written = chat(ask, &self.model, &shown(ask, &self.pictures)?, &manners, false)?;
@@ -221,7 +228,7 @@ impl BatchResults {
         let (mut open, mut damaged) = (Vec::new(), 0);
         for (number, path) in files.iter().enumerate() {
             let failed = |e: &std::io::Error| io_error("cannot read", path, e);
-            let mut reader = BufReader::new(File::open(path).map_err(|e| failed(&e))?);
+            let mut reader = BufReader::new(open_regular(path).map_err(|e| failed(&e))?);
             let mut at = 0u64;
             loop {
                 let mut text = Vec::new();
@@ -289,7 +296,7 @@ impl BatchResults {
             (served.request_sha256, served.pictures) = (written.sha256, written.pictures);
             served.not_sent = written.not_sent;
         }
-        Ok(reply)
+        ReplyForm::settled(ask.limits.form.as_ref().filter(|_| offered.is_empty()), reply)
     }
 
     fn line(&mut self, file: usize, at: u64, bytes: u64) -> Result<Line, ModelError> {

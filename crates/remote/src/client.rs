@@ -1,17 +1,26 @@
 //! One try to have one ask answered.
 
 use crate::error::EndpointError;
-use crate::request::{Asking, Manners, PictureBound, Shown, Written, chat, decision, mannered, shown};
+use crate::found::FoundOut;
+use crate::request::{
+    Asking, GrammarField, Manners, PictureBound, Shown, Written, chat, decision, mannered, shown,
+};
+use crate::trouble::Trouble;
 use crate::wire::Wire;
 use crate::{options, reply, stream};
-use loupe_core::{Ask, ModelError, Reply, Timing};
+use loupe_core::{Ask, GenerationLimits, ModelError, Reply, ReplyForm, Retry, Timing};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Times that a request is changed to what the server says that it takes.
 const CHANGES: usize = 5;
+
+/// The one reply that a server gives that keeps to [`PROBE`].
+const PROBED: &str = "loupe-4027";
+/// A grammar that derives nothing else.
+const PROBE: &str = "root ::= \"loupe-4027\"";
 
 /// How the probabilities of options are had from a server. Chosen once, so that all replies of a run are of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +39,15 @@ pub(crate) struct Client {
     /// Are replies streamed?
     pub(crate) stream: bool,
     manners: Mutex<Manners>,
-    route: Mutex<Option<OptionRoute>>,
+    route: FoundOut<OptionRoute>,
+    /// Was it found where the server reads a grammar?
+    grammar: FoundOut<()>,
     /// Requests that were sent.
     pub(crate) requests: AtomicU64,
-    /// Tokens that were counted by the server.
-    pub(crate) tokens: AtomicU64,
+    /// Tokens of prompts, as the server counted them.
+    pub(crate) prompt_tokens: AtomicU64,
+    /// Tokens of replies.
+    pub(crate) reply_tokens: AtomicU64,
 }
 
 /// An ask with its pictures as they are sent, once they were made.
@@ -42,40 +55,40 @@ pub(crate) struct Client {
 pub(crate) struct Task {
     pub(crate) ask: Ask,
     shown: Option<Vec<Shown>>,
+    /// Words of a streamed reply that were passed on.
+    heard: String,
 }
 
 impl Task {
     pub(crate) fn new(ask: Ask) -> Self {
-        Self { ask, shown: None }
+        Self { ask, shown: None, heard: String::new() }
     }
 }
 
-/// Why a try gave no reply.
-#[derive(Debug, Clone)]
-pub(crate) enum Trouble {
-    /// The ask cannot be sent.
-    Ask(ModelError),
-    /// The server, with the pause that it asks for.
-    Server(EndpointError, Option<Duration>),
-    /// Nobody wants the reply any more.
-    Cancelled,
+/// Passes words of a streamed reply on once: a reply that broke off and is sent again begins with the same words.
+struct Once<'a> {
+    /// What was passed on by all tries.
+    heard: &'a mut String,
+    /// What this try said.
+    now: String,
+    piece: &'a mut dyn FnMut(&str),
 }
 
-impl From<ModelError> for Trouble {
-    fn from(error: ModelError) -> Self {
-        Self::Ask(error)
-    }
-}
-
-impl From<(EndpointError, Option<Duration>)> for Trouble {
-    fn from((error, pause): (EndpointError, Option<Duration>)) -> Self {
-        Self::Server(error, pause)
-    }
-}
-
-impl From<EndpointError> for Trouble {
-    fn from(error: EndpointError) -> Self {
-        Self::Server(error, None)
+impl Once<'_> {
+    fn say(&mut self, words: &str) {
+        self.now.push_str(words);
+        if self.heard.starts_with(&self.now) {
+            return;
+        }
+        match self.now.strip_prefix(self.heard.as_str()) {
+            Some(new) => (self.piece)(new),
+            // It goes on in other words: all of them, on a line of their own.
+            None => {
+                (self.piece)("\n");
+                (self.piece)(&self.now);
+            }
+        }
+        self.heard.clone_from(&self.now);
     }
 }
 
@@ -98,9 +111,11 @@ impl Client {
             pictures,
             stream,
             manners: Mutex::default(),
-            route: Mutex::default(),
+            route: FoundOut::default(),
+            grammar: FoundOut::default(),
             requests: AtomicU64::new(0),
-            tokens: AtomicU64::new(0),
+            prompt_tokens: AtomicU64::new(0),
+            reply_tokens: AtomicU64::new(0),
         }
     }
 
@@ -117,10 +132,15 @@ impl Client {
             task.shown = Some(shown(&task.ask, &self.pictures)?);
         }
         let (ask, shown) = (&task.ask, task.shown.as_deref().unwrap_or_default());
+        let mut once = Once { heard: &mut task.heard, now: String::new(), piece };
         let offered = options::wanted(ask.limits.options.as_ref())?;
         let (mut reply, written) = match offered {
             [] => {
-                let (value, written) = self.chat(ask, shown, self.stream, wanted, piece)?;
+                if let Some(ReplyForm::Grammar(_)) = &ask.limits.form {
+                    self.grammar.get(|| self.find_grammar(wanted))?;
+                }
+                let (value, written) =
+                    self.chat(ask, shown, self.stream, wanted, &mut |words| once.say(words))?;
                 let mut reply = reply::chat(&value, ask)?;
                 reply::place(&mut reply, ask, &self.box_dialect);
                 (reply, written)
@@ -128,14 +148,15 @@ impl Client {
             offered => self.options(ask, shown, offered, wanted)?,
         };
         reply.timing = Timing { prefill_s: 0.0, decode_s: began.elapsed().as_secs_f64() };
-        let all = reply.counts.prompt_tokens.saturating_add(reply.counts.new_tokens);
-        self.tokens.fetch_add(all as u64, Ordering::Relaxed);
+        self.prompt_tokens.fetch_add(reply.counts.prompt_tokens as u64, Ordering::Relaxed);
+        self.reply_tokens.fetch_add(reply.counts.new_tokens as u64, Ordering::Relaxed);
         if let Some(served) = &mut reply.served {
             served.request_sha256 = written.sha256;
             served.pictures = written.pictures;
             served.not_sent = written.not_sent;
         }
-        Ok(reply)
+        let form = ask.limits.form.as_ref().filter(|_| offered.is_empty());
+        Ok(ReplyForm::settled(form, reply)?)
     }
 
     /// The document of a chat completion, and the request that it answers.
@@ -164,7 +185,10 @@ impl Client {
                 }),
             };
             match said {
-                Ok(Some(value)) => return Ok((value, written)),
+                Ok(Some(mut value)) => {
+                    self.wire.blot(&mut value);
+                    return Ok((value, written));
+                }
                 Ok(None) => return Err(Trouble::Cancelled),
                 Err((EndpointError::RefusedBecause { status: 400 | 422, says }, _))
                     if changes < CHANGES && self.learn(&says, &manners) =>
@@ -189,6 +213,28 @@ impl Client {
         }
     }
 
+    /// Finds the field in which the server reads a grammar, by one that derives a single word: servers leave fields
+    /// aside that they do not know, and would answer in any words.
+    fn find_grammar(&self, wanted: &AtomicBool) -> Result<(), Trouble> {
+        let form = Some(ReplyForm::Grammar(PROBE.to_owned()));
+        let limits = GenerationLimits { max_new_tokens: 32, form, ..GenerationLimits::default() };
+        let probe = Ask::pictures_then(Vec::new(), "Say something.", limits);
+        for field in GrammarField::ALL {
+            locked(&self.manners).grammar = field;
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            match self.chat(&probe, &[], false, wanted, &mut |_| {}) {
+                Ok((value, _)) if reply::chat(&value, &probe).is_ok_and(|r| r.text.trim() == PROBED) => {
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(Trouble::Server(error, _)) if error.is_status(&[400, 422]) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let reason = "the server does not keep to a grammar, neither in structured_outputs (vLLM) nor in grammar (llama.cpp) nor in ebnf (SGLang); leave --grammar out, or describe the reply with --schema".to_owned();
+        Err(Trouble::Ask(ModelError::Served { reason, retry: Retry::Barred }))
+    }
+
     fn options(
         &self,
         ask: &Ask,
@@ -196,32 +242,38 @@ impl Client {
         offered: &[String],
         wanted: &AtomicBool,
     ) -> Result<(Reply, Written), Trouble> {
-        // Whoever comes first finds out; the others wait for that.
-        let mut route = locked(&self.route);
-        if let Some(known) = *route {
-            drop(route);
-            return self.by_route(known, ask, shown, offered, wanted);
+        let mut first = None;
+        let route = self.route.get(|| {
+            let (route, answered) = self.find_route(ask, shown, offered, wanted)?;
+            first = Some(answered);
+            Ok(route)
+        })?;
+        match first {
+            Some(answered) => Ok(answered),
+            None => self.by_route(route, ask, shown, offered, wanted),
         }
-        let routes = [
-            OptionRoute::Decisions(Asking::InInput),
-            OptionRoute::Decisions(Asking::InInstructions),
-            OptionRoute::FirstToken,
-        ];
-        let mut tried = Err(Trouble::Server(EndpointError::NoContent, None));
-        for next in routes {
-            self.requests.fetch_add(u64::from(next != routes[0]), Ordering::Relaxed);
-            tried = self.by_route(next, ask, shown, offered, wanted);
-            match &tried {
-                Err(Trouble::Server(error, _))
-                    if next != OptionRoute::FirstToken && is_not_offered(error) => {}
-                Ok(_) => {
-                    *route = Some(next);
-                    break;
-                }
-                Err(_) => break,
+    }
+
+    /// Asks by every way until one is answered.
+    fn find_route(
+        &self,
+        ask: &Ask,
+        shown: &[Shown],
+        offered: &[String],
+        wanted: &AtomicBool,
+    ) -> Result<(OptionRoute, (Reply, Written)), Trouble> {
+        for asking in [Asking::InInput, Asking::InInstructions] {
+            let route = OptionRoute::Decisions(asking);
+            match self.by_route(route, ask, shown, offered, wanted) {
+                Ok(answered) => return Ok((route, answered)),
+                Err(Trouble::Server(error, _)) if is_not_offered(&error) => {}
+                Err(other) => return Err(other),
             }
+            // Whoever gave the ask out has counted its first request.
+            self.requests.fetch_add(1, Ordering::Relaxed);
         }
-        tried
+        let answered = self.by_route(OptionRoute::FirstToken, ask, shown, offered, wanted)?;
+        Ok((OptionRoute::FirstToken, answered))
     }
 
     fn by_route(
@@ -264,11 +316,6 @@ impl Client {
 
 /// Does the server say that it makes no decisions, or none of this kind?
 fn is_not_offered(error: &EndpointError) -> bool {
-    match error {
-        EndpointError::Refused(status) | EndpointError::RefusedBecause { status, .. } => {
-            matches!(status, 400 | 404 | 405 | 422)
-        }
-        EndpointError::Busy(501) | EndpointError::NoContent => true,
-        _ => false,
-    }
+    error.is_status(&[400, 404, 405, 422])
+        || matches!(error, EndpointError::Busy(501) | EndpointError::NoContent)
 }

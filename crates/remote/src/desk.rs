@@ -3,10 +3,11 @@
 //! A failure is an ask's own only where the server answers others: what failed as often as it was tried is put aside
 //! until another ask was answered, or until nothing else is left to do. So a server that is down costs no item.
 
-use crate::client::{Client, Task, Trouble};
+use crate::client::{Client, Task};
 use crate::error::EndpointError;
 use crate::identity::is_there;
 use crate::room::{Jitter, Room};
+use crate::trouble::Trouble;
 use loupe_core::{AskId, AskSource, Go, ModelError, Next, Reply, ReplySink, Retry};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,14 +26,38 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// Longest pause between two looks whether the server is back.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
+/// Times that an ask is told that the server is busy while others are answered, until that counts as its own failure: a
+/// request that is larger than the server's limit is refused for ever.
+const TRIES_WHILE_BUSY: u32 = 2 * TRIES;
+
 /// How much may be spent in one command.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Budget {
     /// Most requests, those that are sent again included.
     pub requests: Option<u64>,
     /// Most tokens, prompts and replies together, as the server counts them. What is under way when they are used up
     /// is finished, so that a little more may be spent.
     pub tokens: Option<u64>,
+    /// Most money, as for the tokens.
+    pub cost: Option<Cost>,
+}
+
+/// Most money, and the prices that it is counted by, all in one currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Most that may be spent.
+    pub most: f64,
+    /// Price of a million tokens of prompts.
+    pub per_million_prompt: f64,
+    /// Price of a million tokens of replies.
+    pub per_million_reply: f64,
+}
+
+impl Cost {
+    /// What so many tokens cost.
+    fn of(&self, prompt: u64, reply: u64) -> f64 {
+        (prompt as f64 * self.per_million_prompt + reply as f64 * self.per_million_reply) / 1e6
+    }
 }
 
 /// What the desk goes by.
@@ -211,13 +236,19 @@ impl<'a> Desk<'a> {
 
     /// Is the budget used up? Requests under way count before they are counted.
     fn spent(&self) -> Option<ModelError> {
-        let Budget { requests, tokens } = self.rules.budget;
+        let Budget { requests, tokens, cost } = self.rules.budget;
         let sent = self.client.requests.load(Ordering::Relaxed);
-        let counted = self.client.tokens.load(Ordering::Relaxed);
-        let words = match (requests, tokens) {
-            (Some(most), _) if sent >= most => format!("the budget of {most} requests is used up"),
-            (_, Some(most)) if counted >= most => {
+        let prompt = self.client.prompt_tokens.load(Ordering::Relaxed);
+        let reply = self.client.reply_tokens.load(Ordering::Relaxed);
+        let counted = prompt.saturating_add(reply);
+        let paid = cost.map_or(0.0, |cost| cost.of(prompt, reply));
+        let words = match (requests, tokens, cost) {
+            (Some(most), ..) if sent >= most => format!("the budget of {most} requests is used up"),
+            (_, Some(most), _) if counted >= most => {
                 format!("the budget of {most} tokens is used up ({counted} were)")
+            }
+            (.., Some(cost)) if paid >= cost.most => {
+                format!("the budget of {} is used up ({paid:.4} was spent)", cost.most)
             }
             _ => return None,
         };
@@ -284,9 +315,7 @@ impl<'a> Desk<'a> {
         match result {
             Ok(_) if !way.wanted.load(Ordering::Relaxed) => replies.done(id, Err(ModelError::Cancelled)),
             Ok(mut reply) => {
-                self.answered += 1;
-                self.dry = None;
-                self.room.kept_up();
+                self.heard_from();
                 if let Some(served) = &mut reply.served {
                     served.tries = way.tries;
                 }
@@ -300,6 +329,11 @@ impl<'a> Desk<'a> {
             }
             Err(Trouble::Cancelled) => replies.done(id, Err(ModelError::Cancelled)),
             Err(Trouble::Ask(error)) => {
+                // The server answered, in a form that was not wanted.
+                if matches!(error, ModelError::Form { .. }) {
+                    self.heard_from();
+                    self.own_failures(replies);
+                }
                 if error.retry() == Retry::Barred {
                     self.ended.get_or_insert(error.clone());
                 }
@@ -318,6 +352,13 @@ impl<'a> Desk<'a> {
                 self.failed(job, pause, replies);
             }
         }
+    }
+
+    /// A reply came.
+    fn heard_from(&mut self) {
+        self.answered += 1;
+        self.dry = None;
+        self.room.kept_up();
     }
 
     fn failed(&mut self, mut job: Job, pause: Option<Duration>, replies: &mut dyn ReplySink) {
@@ -352,7 +393,10 @@ impl<'a> Desk<'a> {
             let until = now + wait;
             self.paused = Some(self.paused.map_or(until, |p| p.max(until)));
         }
-        if counted && (job.tries >= TRIES || in_time && job.tries >= TRIES_IN_TIME) {
+        // Others were answered meanwhile, and often.
+        let alone = job.tries >= TRIES_WHILE_BUSY
+            && job.at.is_some_and(|at| self.answered >= at + u64::from(job.tries));
+        if alone || counted && (job.tries >= TRIES || in_time && job.tries >= TRIES_IN_TIME) {
             return self.put_aside(job);
         }
         job.not_before = now + wait;

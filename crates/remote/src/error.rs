@@ -102,6 +102,14 @@ impl EndpointError {
         }
     }
 
+    /// Is it a refusal with one of these statuses?
+    pub(crate) fn is_status(&self, of: &[u16]) -> bool {
+        match self {
+            Self::Refused(status) | Self::RefusedBecause { status, .. } => of.contains(status),
+            _ => false,
+        }
+    }
+
     /// Does it say something about the endpoint rather than about the request?
     pub(crate) fn is_of_endpoint(&self) -> bool {
         match self {

@@ -66,7 +66,8 @@ pub(crate) fn identify(wire: &Wire, name: Option<&str>) -> Result<Identity, Unkn
     let names: Vec<&str> = list.iter().filter_map(|m| m.get("id")?.as_str()).collect();
     let listed = || {
         let more = if names.len() > MOST_NAMES { ", …" } else { "" };
-        format!("{}{more}", names[..names.len().min(MOST_NAMES)].join(", "))
+        let some: Vec<String> = names.iter().take(MOST_NAMES).map(|name| plain(name)).collect();
+        format!("{}{more}", some.join(", "))
     };
     let entry = |name: &str| list.iter().find(|m| m.get("id").and_then(Value::as_str) == Some(name));
     let entry = match (name, names.as_slice()) {

@@ -2,7 +2,7 @@
 //! first tokens where these tell the options apart.
 
 use crate::error::EndpointError;
-use crate::reply::counts;
+use crate::reply::{counts, name_of};
 use loupe_core::{ModelError, OptionScore, OptionScores, OptionsFrom, Reply, ServedRecord};
 use serde_json::Value;
 
@@ -80,7 +80,7 @@ pub(crate) fn decided(value: &Value, options: &[String]) -> Result<Reply, Endpoi
     let mut reply = scored(options, &probabilities, mass.unwrap_or(1.0), from);
     reply.counts = counts(value);
     if let Some(served) = &mut reply.served {
-        served.model = value.get("model").and_then(Value::as_str).map(str::to_owned);
+        served.model = value.get("model").and_then(Value::as_str).map(name_of);
     }
     Ok(reply)
 }
@@ -129,7 +129,7 @@ pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Repl
     reply.counts = counts(value);
     if let Some(served) = &mut reply.served {
         served.options_below_top = (0..options.len()).filter(|n| probabilities[*n] == 0.0).collect();
-        served.model = value.get("model").and_then(Value::as_str).map(str::to_owned);
+        served.model = value.get("model").and_then(Value::as_str).map(name_of);
     }
     Ok(reply)
 }

@@ -41,7 +41,7 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
     };
     reply.token_ids = ids(choice.get("token_ids"));
     reply.counts = counts(value);
-    let owned = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let owned = |name: &str| value.get(name).and_then(Value::as_str).map(name_of);
     reply.served = Some(Box::new(ServedRecord {
         model: owned("model"),
         system_fingerprint: owned("system_fingerprint"),
@@ -50,6 +50,11 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
         ..ServedRecord::default()
     }));
     Ok(reply)
+}
+
+/// What a server calls something, as far as a record holds it.
+pub(crate) fn name_of(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// The places in the reply's words, where the model has a dialect.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use loupe_core::words::hex;
 use loupe_core::{
-    Ask, GenerationLimits, ModelError, Part, Picture, Resampler, Role, Sampling, SentPicture, Turn,
+    Ask, GenerationLimits, ModelError, Part, Picture, ReplyForm, Resampler, Role, Sampling, SentPicture, Turn,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -39,6 +39,24 @@ pub(crate) struct Manners {
     pub(crate) completion_tokens: bool,
     /// Fields that it does not take.
     pub(crate) without: BTreeSet<&'static str>,
+    /// Where it reads a grammar.
+    pub(crate) grammar: GrammarField,
+}
+
+/// Where a server reads the grammar of a reply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum GrammarField {
+    /// `structured_outputs.grammar`: vLLM.
+    #[default]
+    StructuredOutputs,
+    /// `grammar`: llama.cpp.
+    Grammar,
+    /// `ebnf`: SGLang.
+    Ebnf,
+}
+
+impl GrammarField {
+    pub(crate) const ALL: [Self; 3] = [Self::StructuredOutputs, Self::Grammar, Self::Ebnf];
 }
 
 impl Manners {
@@ -47,6 +65,7 @@ impl Manners {
         Self {
             completion_tokens: true,
             without: BTreeSet::from(["top_k", "min_p", "repetition_penalty", "return_token_ids"]),
+            grammar: GrammarField::default(),
         }
     }
 }
@@ -189,6 +208,10 @@ pub(crate) fn chat(
     if !ask.limits.stop.is_empty() {
         body.insert("stop".into(), json!(ask.limits.stop));
     }
+    if let Some(form) = ask.limits.form.as_ref().filter(|_| !by_options) {
+        let (name, value) = formed(form, manners.grammar);
+        body.insert(name.into(), value);
+    }
     let top = if by_options { Some(TOP_LOGPROBS) } else { ask.limits.logprobs };
     if let Some(top) = top {
         body.insert("logprobs".into(), json!(true));
@@ -200,6 +223,22 @@ pub(crate) fn chat(
     }
     let records = shown.iter().map(|s| s.record.clone()).collect();
     Ok(Written::new(&Value::Object(body), records, not_sent))
+}
+
+/// The field that holds a server to the form of a reply.
+fn formed(form: &ReplyForm, grammar: GrammarField) -> (&'static str, Value) {
+    match (form, grammar) {
+        (ReplyForm::Json(json), _) => {
+            let schema = json.schema.as_value();
+            let format = json!({ "name": "reply", "strict": true, "schema": schema });
+            ("response_format", json!({ "type": "json_schema", "json_schema": format }))
+        }
+        (ReplyForm::Grammar(words), GrammarField::StructuredOutputs) => {
+            ("structured_outputs", json!({ "grammar": words }))
+        }
+        (ReplyForm::Grammar(words), GrammarField::Grammar) => ("grammar", json!(words)),
+        (ReplyForm::Grammar(words), GrammarField::Ebnf) => ("ebnf", json!(words)),
+    }
 }
 
 fn chat_part(piece: &Piece<'_>) -> Value {

@@ -33,6 +33,16 @@ impl Key {
     fn blotted(&self, text: &str) -> String {
         text.replace(&self.0, "…")
     }
+
+    /// Blots the key out of a document: what a server says of the request that it was sent may end up on record.
+    fn blot(&self, value: &mut Value) {
+        match value {
+            Value::String(text) if text.contains(&self.0) => *text = self.blotted(text),
+            Value::Array(all) => all.iter_mut().for_each(|one| self.blot(one)),
+            Value::Object(all) => all.values_mut().for_each(|one| self.blot(one)),
+            _ => {}
+        }
+    }
 }
 
 impl std::fmt::Debug for Key {
@@ -142,13 +152,14 @@ impl Wire {
         let header =
             |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let pause = header("retry-after").as_deref().and_then(retry_after);
-        let server = header("server");
+        let server = header("server").map(|words| self.blotted(words));
         let bytes = response.body_mut().with_config().limit(MOST_BYTES).read_to_vec();
         let judged = |status: u16, bytes: &[u8]| self.refusal(status, pause, bytes, sent);
         match (status, bytes) {
             (200..=299, Ok(bytes)) => {
-                let value: Value =
+                let mut value: Value =
                     serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
+                self.blot(&mut value);
                 // Gateways put the error of the server behind them into a reply that is fine by its status.
                 match value.get("error").filter(|error| error.is_object() && value.get("choices").is_none()) {
                     Some(error) => {
@@ -163,6 +174,21 @@ impl Wire {
             (200..=299, Err(ureq::Error::Timeout(_))) => Err((EndpointError::TimedOut(seconds(began)), None)),
             (200..=299, Err(error)) => Err((EndpointError::BrokenOff(error.to_string()), None)),
             (_, bytes) => Err(judged(status, &bytes.unwrap_or_default())),
+        }
+    }
+
+    /// Words of the server without the key.
+    fn blotted(&self, words: String) -> String {
+        match &self.key {
+            Some(key) if words.contains(&key.0) => key.blotted(&words),
+            _ => words,
+        }
+    }
+
+    /// Blots the key out of a document of the server.
+    pub(crate) fn blot(&self, value: &mut Value) {
+        if let Some(key) = &self.key {
+            key.blot(value);
         }
     }
 
@@ -193,7 +219,7 @@ impl Wire {
     fn words(&self, value: &Value, sent: &str) -> Option<String> {
         let places = ["/error/message", "/message", "/detail", "/error", "/detail/0/msg"];
         let words = places.iter().find_map(|at| value.pointer(at)?.as_str())?;
-        let words = self.key.as_ref().map_or_else(|| words.to_owned(), |key| key.blotted(words));
+        let words = self.blotted(words.to_owned());
         let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let repeats = repeated(&words, sent);
         let cut: String = words.chars().take(LONGEST_WORDS).collect();
@@ -256,7 +282,9 @@ fn not_json(bytes: &[u8], error: &serde_json::Error) -> EndpointError {
 /// The pause that a `Retry-After` header asks for: seconds, or a date (RFC 9110 10.2.3 and 5.6.7).
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        // More than a duration holds is long all the same.
+        let long = Duration::from_secs(u32::MAX.into());
+        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(long));
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     Some(Duration::from_secs(http_date(value)?.saturating_sub(now)))
@@ -293,6 +321,8 @@ mod tests {
         assert_eq!(http_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
         assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(retry_after("1e300").is_some_and(|pause| pause > LONGEST_PAUSE));
+        assert_eq!((retry_after("-5"), retry_after("NaN")), (None, None));
         assert_eq!(retry_after("soon"), None);
     }
 

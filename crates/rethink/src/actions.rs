@@ -106,6 +106,7 @@ pub fn view(
         plane: plane.unwrap_or(media.view.plane),
         window: window.or_else(|| media.view.window.clone()),
         frame: media.view.frame,
+        layer: None,
     };
     let media = MediaRef { view, ..media.clone() };
     Ok((loader.load(&media)?, media))

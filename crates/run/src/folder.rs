@@ -175,10 +175,7 @@ impl RunFolder {
             );
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
         }
-        if seal_of_file(&text) == Seal::Broken {
-            let problem = "it is not as it was written: its checksum is another".to_owned();
-            return Err(RunError::Damaged { file: RUN, line: 1, problem });
-        }
+        believed(seal_of_file(&text), made_by.format, RUN, 1)?;
         if made_by.rollouts > MOST_ROLLOUTS {
             let problem = format!("{} replies to each sample; {MOST_ROLLOUTS} at most", made_by.rollouts);
             return Err(RunError::Damaged { file: RUN, line: 1, problem });
@@ -198,6 +195,11 @@ impl RunFolder {
     /// Writes run.json.
     pub(crate) fn write(&self) -> Result<(), RunError> {
         replace(&self.dir, RUN, |to| to.write_all(sealed_file(&self.made_by)?.as_bytes()))
+    }
+
+    /// Is the text of a file in the folder, which was made by [`sealed_file`], as it was written?
+    pub fn is_as_written(&self, text: &str) -> bool {
+        seal_of_file(text).holds(self.made_by.format)
     }
 
     /// The folder.
@@ -225,7 +227,7 @@ impl RunFolder {
         let file = open_regular(&self.dir.join(SAMPLES)).map_err(failed)?;
         let mut ids = Vec::new();
         for (at, text) in BufReader::with_capacity(1 << 16, file).lines().take(self.made_by.n).enumerate() {
-            let line: SampleLine = parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
+            let line: SampleLine = self.parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
             ids.push(fingerprint(&line.id()));
         }
         if ids.len() < self.made_by.n {
@@ -277,7 +279,7 @@ impl RunFolder {
                 Ok(head)
                     if head.rollout < rollouts
                         && ids.get(head.item) == Some(&fingerprint(&head.id))
-                        && readable(&line) =>
+                        && self.is_readable(&line) =>
                 {
                     let unit = head.item * rollouts + head.rollout;
                     index.at[unit] = Some(start);
@@ -319,7 +321,7 @@ impl RunFolder {
                         let Some((at, text)) = samples.next() else { return Ok(None) };
                         item = at;
                         let text = text.map_err(|source| read_error(&self.dir, SAMPLES, source))?;
-                        let line: SampleLine = parse(SAMPLES, at, text.as_bytes())?;
+                        let line: SampleLine = self.parse(SAMPLES, at, text.as_bytes())?;
                         (line.rooted(root), 0)
                     }
                 };
@@ -338,6 +340,25 @@ impl RunFolder {
         Ok(Items { damaged, items: Box::new(items) })
     }
 
+    /// A line of one of its files.
+    pub(crate) fn parse<T: for<'a> Deserialize<'a>>(
+        &self,
+        file: &'static str,
+        at: usize,
+        line: &[u8],
+    ) -> Result<T, RunError> {
+        believed(seal(line), self.made_by.format, file, at + 1)?;
+        let damaged = |e: serde_json::Error| RunError::Damaged { file, line: at + 1, problem: e.to_string() };
+        serde_json::from_slice(line).map_err(damaged)
+    }
+
+    /// Is the reply on a line as it was written? A line that needs no checksum says so by holding all that a reply needs.
+    fn is_readable(&self, line: &[u8]) -> bool {
+        let seal = seal(line);
+        seal.holds(self.made_by.format)
+            && (seal == Seal::Whole || serde_json::from_slice::<ReplyLine>(line).is_ok())
+    }
+
     fn read_reply(
         &self,
         file: &mut BufReader<File>,
@@ -350,31 +371,20 @@ impl RunFolder {
             .and_then(|()| file.read_until(b'\n', &mut line))
             .map_err(|source| read_error(&self.dir, REPLIES, source))?;
         *position = start + line.len() as u64;
-        let mut line: ReplyLine = parse(REPLIES, usize::try_from(start).unwrap_or(usize::MAX), &line)?;
+        let mut line: ReplyLine = self.parse(REPLIES, usize::try_from(start).unwrap_or(usize::MAX), &line)?;
         line.place_findings();
         Ok(line)
     }
 }
 
-/// Is the reply on a line as it was written? A line without a checksum says so by holding all that a reply needs.
-fn readable(line: &[u8]) -> bool {
-    match seal(line) {
-        Seal::Whole => true,
-        Seal::Broken => false,
-        Seal::None => serde_json::from_slice::<ReplyLine>(line).is_ok(),
-    }
-}
-
-pub(crate) fn parse<T: for<'a> Deserialize<'a>>(
-    file: &'static str,
-    at: usize,
-    line: &[u8],
-) -> Result<T, RunError> {
-    let damaged = |problem| RunError::Damaged { file, line: at + 1, problem };
-    if seal(line) == Seal::Broken {
-        return Err(damaged("it is not as it was written: its checksum is another".to_owned()));
-    }
-    serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))
+/// Is what `seal` closes to be believed in a folder of layout `format`?
+fn believed(seal: Seal, format: u32, file: &'static str, line: usize) -> Result<(), RunError> {
+    let problem = match seal {
+        seal if seal.holds(format) => return Ok(()),
+        Seal::None => "it is not as it was written: its checksum is gone",
+        _ => "it is not as it was written: its checksum is another",
+    };
+    Err(RunError::Damaged { file, line, problem: problem.to_owned() })
 }
 
 impl Item {

@@ -71,6 +71,7 @@ pub use own_template::OwnTemplate;
 pub use plan::{Draw, Plan, Selection, Setting, TagValue, Template};
 pub use sample_line::SampleLine;
 pub use scheduler::{ScheduledShard, scheduled_shard};
+pub use seal::sealed_file;
 pub use select::selected;
 pub use session::{Invocation, Session, utc};
 pub use shard::{Shard, ShardError, ShardRecord, WholeSamples};

@@ -4,7 +4,8 @@ use crate::error::RunError;
 use crate::files::{PROBE, REPLIES, remove_unfinished, write_error};
 use crate::folder::ReplyLine;
 use crate::seal::sealed;
-use std::fs::{File, OpenOptions, TryLockError};
+use loupe_core::files::open_to_append;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,12 +20,7 @@ pub(crate) struct ReplyLog {
 impl ReplyLog {
     pub(crate) fn open(dir: &Path) -> Result<Self, RunError> {
         let failed = |source| write_error(dir, REPLIES, source);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(dir.join(REPLIES))
-            .map_err(failed)?;
+        let mut file = open_to_append(&dir.join(REPLIES)).map_err(failed)?;
         lock(dir, || file.try_lock())?;
         remove_unfinished(dir)?;
         let keep = complete_bytes(&mut file).map_err(failed)?;

@@ -273,7 +273,7 @@ impl Workplace {
 
 fn same_bytes(a: &Path, b: &Path) -> std::io::Result<bool> {
     use std::io::{BufReader, Read};
-    let (a, b) = (File::open(a)?, File::open(b)?);
+    let (a, b) = (open_regular(a)?, open_regular(b)?);
     if a.metadata()?.len() != b.metadata()?.len() {
         return Ok(false);
     }

@@ -2,17 +2,17 @@
 
 use crate::error::RunError;
 use crate::files::{PROBE, REPLIES, RUN, SAMPLES, read_error, replace, write_error};
-use crate::folder::{RunFolder, parse};
+use crate::folder::RunFolder;
 use crate::log::ReplyLog;
 use crate::made_by::{FORMAT, MadeBy, differences};
 use crate::sample_line::SampleLine;
 use crate::seal::sealed;
 use crate::shard::{Shard, WholeSamples};
+use loupe_core::files::open_regular;
 use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
@@ -132,7 +132,7 @@ fn again(
     let dir = before.dir.clone();
     let shard = now.shard.as_ref().map(|part| part.shard);
     let failed = |source| read_error(&dir, SAMPLES, source);
-    let open = || File::open(dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
+    let open = || open_regular(&dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
     let mut old = open()?.lines().take(before.made_by.n).enumerate();
     let mut seen = Seen::default();
     let mut mended: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
@@ -147,7 +147,7 @@ fn again(
             added.extend(written()?);
             continue;
         };
-        let was: SampleLine = parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
+        let was: SampleLine = before.parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
         let row = at + 1;
         match (&was.sample, &line.sample) {
             (None, None) => {}

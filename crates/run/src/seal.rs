@@ -1,5 +1,6 @@
 //! Lines that tell whether they were changed: each ends with a digest of what stands before it.
 
+use crate::made_by::FORMAT;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -14,8 +15,16 @@ pub(crate) enum Seal {
     Whole,
     /// It was changed.
     Broken,
-    /// It was written without, by an earlier version.
+    /// It has none, as everything in the first layout of run folders.
     None,
+}
+
+impl Seal {
+    /// Is it to be believed in a folder of layout `format`? Whoever writes the present one seals everything, so that there a missing
+    /// digest was taken away.
+    pub(crate) fn holds(self, format: u32) -> bool {
+        self == Self::Whole || (self == Self::None && format < FORMAT)
+    }
 }
 
 fn digest(text: &[u8]) -> String {
@@ -48,7 +57,7 @@ const CLOSE: &str = "\"\n}\n";
 ///
 /// # Errors
 /// When it cannot be written as a JSON object.
-pub(crate) fn sealed_file(of: &impl Serialize) -> serde_json::Result<String> {
+pub fn sealed_file(of: &impl Serialize) -> serde_json::Result<String> {
     use serde::ser::Error;
     let mut text = serde_json::to_string_pretty(of)?;
     let Some(length) = text.strip_suffix("\n}").map(str::len) else {
@@ -106,6 +115,12 @@ mod tests {
             }
         }
         assert_eq!(seal(b"{\"item\":3}\n"), Seal::None);
+        assert!(
+            Seal::None.holds(1)
+                && !Seal::None.holds(FORMAT)
+                && Seal::Whole.holds(FORMAT)
+                && !Seal::Broken.holds(1)
+        );
         assert!(sealed(&3).is_err());
         let file = sealed_file(&json!({ "format": 2, "n": 3 })).unwrap();
         assert_eq!(seal_of_file(&file), Seal::Whole);

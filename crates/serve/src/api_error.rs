@@ -102,9 +102,10 @@ impl From<&ModelError> for ApiError {
             ModelError::Memory { .. } => Self::new(400, "out_of_memory", message),
             ModelError::Setting { setting, .. } => Self::field(*setting, message),
             ModelError::Template(_) => Self::field("messages", message).coded("chat_template"),
-            ModelError::NotFinite(_) | ModelError::NoSuchPicture { .. } | ModelError::Compute(_) => {
-                Self::new(500, "computation_failed", message)
-            }
+            ModelError::NotFinite(_)
+            | ModelError::EqualLogits
+            | ModelError::NoSuchPicture { .. }
+            | ModelError::Compute(_) => Self::new(500, "computation_failed", message),
             other if other.retry() == Retry::Never => Self::new(400, "refused_by_model", message),
             _ => Self::new(503, "not_now", message).after(5),
         }

@@ -79,6 +79,7 @@ fn limits(
         stop: stops(fields)?,
         logprobs: logprobs(fields)?,
         options: None,
+        form: None,
     })
 }
 

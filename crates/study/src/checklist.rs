@@ -122,6 +122,13 @@ impl StudyAnalysis {
                 "needs two readers of the same cases",
             ),
             held(
+                "CLAIM",
+                "Agreement of readers with themselves",
+                !self.own_agreement.is_empty(),
+                "table of agreement with oneself".to_owned(),
+                "needs cases that were read twice (`repeat`)",
+            ),
+            held(
                 "STARD-AI",
                 "Harm: decisions that the aid made wrong",
                 !self.changes.is_empty(),

@@ -38,8 +38,8 @@ mod written;
 
 pub use analysis::{
     Agreement, ArmChanges, ArmPreference, ArmShare, Coefficient, Contents, FrocCurve, MeritAnalysis,
-    ModelComparison, Options, PairAgreement, PlannedStudy, ReaderChanges, ReaderMerit, RocCurve, Scale,
-    Share, StudyAnalysis, Times, analyse,
+    ModelComparison, Options, OwnAgreement, PairAgreement, PlannedStudy, RatingChange, ReaderChanges,
+    ReaderMerit, RocCurve, Scale, Share, StudyAnalysis, Times, analyse,
 };
 pub use checklist::{ChecklistItem, State};
 pub use document::Document;

@@ -33,6 +33,7 @@ const KRIPPENDORFF: &str =
     "Krippendorff K. Computing Krippendorff's alpha-reliability. University of Pennsylvania 2011.";
 const ICC: &str = "Shrout PE, Fleiss JL. Intraclass correlations: uses in assessing rater reliability. Psychol Bull 1979;86:420-428.";
 const MCGRAW: &str = "McGraw KO, Wong SP. Forming inferences about some intraclass correlation coefficients. Psychol Methods 1996;1:30-46.";
+const BLAND: &str = "Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of clinical measurement. Lancet 1986;327:307-310.";
 const LENGTH: &str = "Dubois Y, Galambosi B, Liang P, Hashimoto TB. Length-controlled AlpacaEval: a simple way to debias automatic evaluators. 2024.";
 
 impl StudyAnalysis {
@@ -119,6 +120,13 @@ impl StudyAnalysis {
                 self.options.resamples,
                 if c.units < c.cases { "patients" } else { "cases" },
                 self.options.seed
+            ));
+        }
+        if !self.own_agreement.is_empty() {
+            cited.extend([COHEN, ICC, BLAND]);
+            said.push(format!(
+                "{} readings were repeated. Agreement of readers with themselves is given as Cohen's κ, ICC(2,1) and limits of agreement; repeated readings enter no other figure.",
+                c.repeats
             ));
         }
         said.push("P values are not adjusted for the number of comparisons.".to_owned());

@@ -95,10 +95,14 @@ pub struct Readings {
     pub cases: Vec<Case>,
     /// Number of units that cases belong to.
     pub units: usize,
-    /// Readings.
+    /// Readings, one of a reader, case and arm.
     pub readings: Vec<Reading>,
+    /// Second readings of the same reader, case and arm; for agreement with oneself alone.
+    pub repeats: Vec<Reading>,
     /// Comparisons of two arms.
     pub preferences: Vec<Preference>,
+    /// Second comparisons by the same reader.
+    pub repeated_preferences: Vec<Preference>,
     /// What the user has to know about the file.
     pub notes: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! An analysis as tables.
 
-use crate::analysis::{Coefficient, MeritAnalysis, Scale, StudyAnalysis};
+use crate::analysis::{Coefficient, MeritAnalysis, RatingChange, Scale, StudyAnalysis};
 use crate::merit::Merit;
 use crate::stats::krippendorff::Metric;
 use crate::stats::obuchowski_rockette::{Inference, Overall};
@@ -45,6 +45,7 @@ fn scale_word(scale: Scale) -> &'static str {
         Scale::Rating => "rating",
         Scale::Decision => "decision",
         Scale::Category => "category",
+        Scale::Preference => "preference",
     }
 }
 
@@ -88,6 +89,7 @@ impl StudyAnalysis {
         all.extend(self.change_tables());
         all.extend(self.preference_table());
         all.extend(self.agreement_tables());
+        all.extend(self.own_agreement_table());
         all.extend(self.time_table());
         all
     }
@@ -103,6 +105,7 @@ impl StudyAnalysis {
             ("  without", c.negative),
             ("units (patients)", c.units),
             ("readings", c.readings),
+            ("readings repeated", c.repeats),
             ("readings missing", c.missing),
             ("preferences", c.preferences),
         ];
@@ -390,6 +393,45 @@ impl StudyAnalysis {
             }
         }
         [over, pairs].into_iter().filter(|t| !t.rows.is_empty()).collect()
+    }
+
+    fn own_agreement_table(&self) -> Option<Table> {
+        let columns = [
+            "arm",
+            "of",
+            "reader",
+            "cases",
+            "same",
+            "κ",
+            "interval of κ",
+            "quadratic κ",
+            "interval",
+            "ICC(2,1)",
+            "interval of the ICC",
+            "mean change",
+            "limits of agreement",
+        ];
+        let mut table = self.table("Agreement of readers with themselves".to_owned(), &columns);
+        for own in &self.own_agreement {
+            let arms: Vec<String> = own.arms.iter().map(|arm| self.arm(*arm)).collect();
+            let reader = own.reader.map_or_else(|| "all".to_owned(), |reader| self.reader(reader));
+            let mut row = vec![arms.join(", "), scale_word(own.scale).to_owned(), reader];
+            row.extend([own.n.to_string(), three(own.same)]);
+            row.extend(coefficient(own.kappa.as_ref()));
+            row.extend(coefficient(own.quadratic.as_ref()));
+            let icc = own.icc.as_ref();
+            row.extend([
+                icc.map_or_else(String::new, |i| three(i.value)),
+                maybe(icc.and_then(|i| i.interval.as_ref())),
+            ]);
+            let change =
+                |shown: fn(&RatingChange) -> String| own.change.as_ref().map_or_else(String::new, shown);
+            row.push(change(|c| three(c.mean)));
+            row.push(change(|c| format!("{:.3} to {:.3}", c.limits[0], c.limits[1])));
+            table.rows.push(row);
+        }
+        table.note = "second less first reading; limits of agreement are the mean ∓ 1.96 standard deviations; repeated readings are in no other table".to_owned();
+        (!table.rows.is_empty()).then_some(table)
     }
 
     fn time_table(&self) -> Option<Table> {

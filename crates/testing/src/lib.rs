@@ -9,11 +9,13 @@
 //! | pictures and their files | [`pictures`] |
 //! | files and folders | [`files`], [`data`] |
 //! | a page in a headless browser | [`Browser`] |
+//! | what readers of a study saved | [`fn@answers`] |
 //! | a server that answers as it is told | [`server::Server`] |
 //! | numbers | [`fn@near`] |
 //! | a table that lists its folder | [`table`] |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod answers;
 pub mod browser;
 pub mod data;
 pub mod dataset;
@@ -28,6 +30,7 @@ pub mod server;
 pub mod speaker;
 pub mod table;
 
+pub use answers::answers;
 pub use browser::Browser;
 pub use data::{more_data, real_data};
 pub use dataset::QuestionSet;

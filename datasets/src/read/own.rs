@@ -187,7 +187,7 @@ fn view(row: &Row, fields: &Value) -> Result<View, DataError> {
         Some(_) => return Err(row.error("\"plane\" is none of upright, stored, axial, coronal, sagittal")),
     };
     let window = field("window").map(|v| window(row, v)).transpose()?;
-    Ok(View { frame, slice, plane, window })
+    Ok(View { frame, slice, plane, window, layer: None })
 }
 
 fn index(row: &Row, name: &str, value: &Value) -> Result<usize, DataError> {

@@ -37,6 +37,7 @@ mod pmc_vqa;
 mod pubmedqa;
 mod rad_restruct;
 mod radfact;
+mod rexgroundingct;
 mod rexrank;
 mod rexvqa;
 mod sa_med2d;
@@ -91,6 +92,7 @@ pub static SETS: Registry<&SetEntry> = Registry {
         ("rad_restruct", &[&rad_restruct::ENTRY]),
         ("radfact", &[&radfact::ENTRY]),
         ("rexvqa", &[&rexvqa::ENTRY]),
+        ("rexgroundingct", &[&rexgroundingct::ENTRY]),
         ("rexrank", &[&rexrank::ENTRY]),
         ("sa_med2d", &[&sa_med2d::ENTRY]),
         ("slake", &[&slake::ENTRY]),

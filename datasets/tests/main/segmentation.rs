@@ -90,6 +90,49 @@ fn label_maps_of_nnunet_and_totalsegmentator() {
     assert_eq!(all[1].question, "Outline the rib left 9.");
 }
 
+#[test]
+fn findings_of_rexgroundingct_have_layers_of_one_file() {
+    let scan = |name: &str, findings: &str| {
+        format!(
+            r#"{{"name": "{name}.nii.gz", "findings": {findings}, "categories": {{"0": "2d", "1": "2e"}}, "pixels": {{"0": 5}}}}"#
+        )
+    };
+    let two = r#"{"1": "Effusion on the left", "0": " Nodule in the right lung "}"#;
+    let dataset = format!(
+        r#"{{"train": [], "val": [{}, {}], "test": [{}]}}"#,
+        scan("train_17_b_2", two),
+        scan("valid_3_a_1", r#"{"0": "Scar", "x": "?", "2": ""}"#),
+        scan("train_9_a_1", two)
+    );
+    let dir = folder(&[
+        ("dataset.json", &dataset),
+        ("dataset/train_fixed/train_17/train_17_b/train_17_b_2.nii.gz", ""),
+        ("images/valid_3_a_1.nii.gz", ""),
+        ("segmentations/train_17_b_2.nii.gz", ""),
+    ]);
+    let set = open("rexgroundingct", dir.path(), "val");
+    assert_eq!(set.len(), 5);
+    let found: Vec<_> = (0..3).map(|n| set.get(n).unwrap()).collect();
+    assert_eq!(found[0].id, "train_17_b_2:0");
+    assert_eq!(found[1].question, "Outline this finding: Effusion on the left");
+    assert_eq!((found[1].tag("category"), found[1].group.as_str()), (Some("2e"), "train_17"));
+    assert_eq!(
+        images(dir.path(), &found[1]),
+        ["dataset/train_fixed/train_17/train_17_b/train_17_b_2.nii.gz"]
+    );
+    assert_eq!(masks(dir.path(), &found[1]), ["segmentations/train_17_b_2.nii.gz"]);
+    let layer = |sample: &loupe_core::Sample| match &sample.target {
+        Target::Masks(masks) => (masks[0].label.clone(), masks[0].at.view.layer),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(layer(&found[0]), ("Nodule in the right lung".to_owned(), Some(0)));
+    assert_eq!(layer(&found[1]).1, Some(1));
+    assert_eq!(images(dir.path(), &found[2]), ["images/valid_3_a_1.nii.gz"]);
+    assert!((3..5).all(|n| set.get(n).unwrap_err().to_string().contains("no text with a number")));
+    // The masks of the test are withheld.
+    assert_eq!(samples("rexgroundingct", dir.path(), "test")[0].target, Target::Unknown);
+}
+
 /// Masks made from COCO segmentations against areas and boxes that pycocotools gives for the same
 /// (fixtures/coco_masks.json, written by make_coco_masks.py).
 #[test]

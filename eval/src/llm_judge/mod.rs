@@ -12,10 +12,11 @@ pub use harness::{HarnessWithJudge, ask_for};
 pub use local::LocalJudge;
 pub use profile::{AskError, JudgedBy, Opinions, ask_all};
 
+use loupe_core::files::open_to_append;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -171,7 +172,7 @@ impl Cache {
     /// # Errors
     /// When the file cannot be read or made.
     pub fn open(path: &Path) -> Result<Self, CacheError> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = open_to_append(path)?;
         let (mut replies, mut whole) = (HashMap::new(), true);
         for line in BufReader::new(&file).split(b'\n') {
             let line = line?;
@@ -274,6 +275,7 @@ pub fn opinion(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::*;
+    use std::fs::OpenOptions;
 
     struct Scripted(Vec<Result<String, String>>, usize);
 

@@ -161,13 +161,23 @@ fn the_leaderboard_puts_the_best_first() {
         (0..4).map(|salt| (format!("run {salt}"), scored(&made(&set, salt, None)))).collect();
     let board = tables::leaderboard(&runs, "strict");
     let values: Vec<f64> =
-        board.rows.iter().map(|r| r[5].split(' ').next().unwrap().parse().unwrap()).collect();
+        board.rows.iter().map(|r| r[1].split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(values.len(), 4);
+    assert_eq!(
+        board.columns[..8],
+        ["run", "accuracy", "n", "unparsed", "failed", "model", "dataset", "split"]
+    );
+    // The figure that ranks and what it counts are there in a narrow terminal.
+    let narrow = board.write(Format::Within(80));
+    assert!(
+        board.columns[1..5].iter().all(|c| narrow.lines().nth(1).unwrap().contains(c.as_str())),
+        "{narrow}"
+    );
     assert!(values.windows(2).all(|w| w[0] >= w[1]), "{values:?}");
     // A run that has not come to all its samples stands behind them, and says so.
     let mut runs = runs;
     let best = runs.iter_mut().find(|(label, _)| *label == board.rows[0][0]).unwrap();
     best.1.missing = 7;
     let last = tables::leaderboard(&runs, "strict").rows.pop().unwrap();
-    assert_eq!((&last[0], last[4].as_str()), (&board.rows[0][0], "unfinished, 7 not asked yet"));
+    assert_eq!((&last[0], last.last().unwrap().as_str()), (&board.rows[0][0], "unfinished, 7 not asked yet"));
 }

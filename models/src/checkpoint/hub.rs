@@ -1,5 +1,6 @@
 //! The cache of huggingface_hub: `models--PUBLISHER--MODEL/snapshots/REVISION`, `refs/main` names the revision.
 
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use std::path::{Path, PathBuf};
 
 /// The folder of a snapshot for the folder of a model in the cache, or for the name of a model in it.
@@ -35,7 +36,7 @@ fn cache() -> Option<PathBuf> {
 /// The main revision, or the only one.
 fn revision(model: &Path) -> Option<PathBuf> {
     let snapshots = model.join("snapshots");
-    let main = std::fs::read_to_string(model.join("refs/main")).ok();
+    let main = read_text_at_most(&model.join("refs/main"), SETTINGS_BYTES).ok();
     let plain = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
     if let Some(main) = main.as_deref().map(str::trim).filter(plain) {
         let folder = snapshots.join(main);

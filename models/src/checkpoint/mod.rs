@@ -15,13 +15,13 @@ pub(crate) mod weights;
 
 use self::source::{Source, StoredTensor};
 use crate::error::LoadError;
+use loupe_core::files::open_regular;
 use loupe_core::model::CheckpointRecord;
 use loupe_core::words::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl Checkpoint {
                 if !path.is_file() {
                     return Ok(None);
                 }
-                let source = File::open(&path).map_err(|e| failed(e.to_string()))?;
+                let source = open_regular(&path).map_err(|e| failed(e.to_string()))?;
                 let mut out = Vec::new();
                 let read = source.take(LARGEST_TEXT + 1).read_to_end(&mut out);
                 let read = read.map_err(|e| failed(e.to_string()))?;

@@ -1,6 +1,7 @@
 //! An open weight file, and what there is to know of a tensor in one.
 
 use crate::error::LoadError;
+use loupe_core::files::open_regular;
 use loupe_core::words::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -59,7 +60,7 @@ fn read_exact_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Resul
 impl Source {
     /// The file at `path`, called `name` in messages.
     pub(super) fn open(path: &Path, name: &str) -> Result<Self, LoadError> {
-        let opened = File::open(path).and_then(|f| f.metadata().map(|m| (f, m.len())));
+        let opened = open_regular(path).and_then(|f| f.metadata().map(|m| (f, m.len())));
         let failed = |e: std::io::Error| LoadError::File { file: name.to_owned(), problem: e.to_string() };
         let (handle, length) = opened.map_err(failed)?;
         Ok(Self { name: name.to_owned(), length, kind: Kind::File(handle) })

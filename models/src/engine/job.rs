@@ -5,7 +5,7 @@ use super::cache::{Key, Prefix};
 use super::generate::row::Row;
 use super::prompt::Prompt;
 use loupe_core::model::AskId;
-use loupe_core::{Picture, Timing};
+use loupe_core::{Picture, ReplyForm, Timing};
 use std::sync::Arc;
 
 /// An ask on its way to a reply.
@@ -15,6 +15,8 @@ pub(crate) struct Job<P> {
     pub(crate) given: Vec<Arc<Picture>>,
     /// Are log-probabilities wanted?
     pub(crate) logprobs: bool,
+    /// The form that the reply must have.
+    pub(crate) form: Option<ReplyForm>,
     /// Most tokens of the reply.
     pub(crate) most: usize,
     pub(crate) prompt: Arc<Prompt<P>>,

@@ -1,5 +1,6 @@
 //! Options whose probabilities are wanted instead of a reply in words.
 
+use super::generate::sampling::readable;
 use loupe_core::{Ask, ModelError, OptionScore, OptionScores};
 use std::collections::BTreeMap;
 
@@ -124,11 +125,16 @@ fn other_case(text: &str) -> Option<String> {
 }
 
 /// Log-probabilities of tokens, in double precision.
-pub(crate) fn logprobs(logits: &[f32], ids: impl Iterator<Item = u32>) -> Vec<f64> {
+///
+/// # Errors
+/// When nothing can be read out of the logits.
+pub(crate) fn logprobs(logits: &[f32], ids: impl Iterator<Item = u32>) -> Result<Vec<f64>, ModelError> {
+    readable(logits)?;
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from(l - top).exp()).sum();
     let total = f64::from(top) + sum.ln();
-    ids.map(|id| logits.get(id as usize).map_or(f64::NEG_INFINITY, |l| f64::from(*l) - total)).collect()
+    let of = |id| logits.get(id as usize).map_or(f64::NEG_INFINITY, |l| f64::from(*l) - total);
+    Ok(ids.map(of).collect())
 }
 
 #[cfg(test)]
@@ -209,7 +215,7 @@ mod tests {
         assert_eq!(scores.mass, 0.0);
         assert!((scores.each[0].probability - 0.75).abs() < 1e-12);
         let logits = [1.0f32, 2.0, 0.5];
-        let all: f64 = logprobs(&logits, 0..3).iter().map(|l| l.exp()).sum();
+        let all: f64 = logprobs(&logits, 0..3).unwrap().iter().map(|l| l.exp()).sum();
         assert!((all - 1.0).abs() < 1e-12);
     }
 }

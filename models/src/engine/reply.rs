@@ -8,13 +8,17 @@ use super::prompt::Prompt;
 use super::serve::Engine;
 use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
 use loupe_core::model::AskId;
-use loupe_core::{Ask, Counts, ModelError, Reply, Stop, Timing};
+use loupe_core::{Ask, Counts, ModelError, Reply, ReplyForm, Stop, Timing};
 use std::sync::Arc;
 
 impl<A: Architecture> Engine<A> {
     /// Makes an ask ready to be computed.
     pub(super) fn prepare(&self, id: AskId, ask: &Ask) -> Result<Job<A::Picture>, ModelError> {
         let context = self.decoder().config.context;
+        if let Some(ReplyForm::Grammar(_)) = &ask.limits.form {
+            let problem = "only servers write by grammars; leave it out for a checkpoint".to_owned();
+            return Err(ModelError::Setting { setting: "grammar", problem });
+        }
         let prompt = Prompt::new(ask, &self.arch, &self.tokens, &self.template, context)?;
         let length = prompt.ids.len();
         let mut limits = ask.limits.clone();
@@ -41,6 +45,7 @@ impl<A: Architecture> Engine<A> {
             id,
             given: ask.pictures.clone(),
             logprobs: ask.limits.logprobs.is_some(),
+            form: ask.limits.form.clone(),
             most,
             prompt: Arc::new(prompt),
             row,

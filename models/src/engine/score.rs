@@ -51,7 +51,13 @@ impl<A: Architecture> Engine<A> {
     ) -> Option<OptionsJob<A::Picture>> {
         let options = &job.prompt.options;
         let first = options.spellings.iter().map(|s| s.ids.first().copied().unwrap_or(0));
-        let logprobs = logprobs(logits, first);
+        let logprobs = match logprobs(logits, first) {
+            Ok(logprobs) => logprobs,
+            Err(error) => {
+                replies.done(job.id, Err(error));
+                return None;
+            }
+        };
         if options.long().next().is_none() && !self.cache.is_on() {
             return Some(OptionsJob { prefix: job.prefix.clone(), job, logprobs });
         }
@@ -144,18 +150,19 @@ impl<A: Architecture> Engine<A> {
                 Err(error) => results[job] = Err(error),
             }
         }
-        if let Err(error) = self.add_logprobs(&states, &next, asks) {
+        if let Err(error) = self.add_logprobs(&states, &next, asks, &mut results) {
             next.iter().for_each(|n| results[n.job] = Err(error.clone()));
         }
         results
     }
 
-    /// Adds the log-probability of each of `next` under the hidden states before it.
+    /// Adds the log-probability of each of `next` under the hidden states before it; an ask where that cannot be read fails in `results`.
     fn add_logprobs(
         &self,
         states: &[Tensor],
         next: &[NextToken],
         asks: &mut [OptionsJob<A::Picture>],
+        results: &mut [Result<(), ModelError>],
     ) -> Result<(), ModelError> {
         if next.is_empty() {
             return Ok(());
@@ -166,8 +173,10 @@ impl<A: Architecture> Engine<A> {
                 hidden.narrow(0, part * ROWS, next.len()).and_then(|rows| self.decoder().logits(&rows));
             let logits = logits.and_then(|logits| logits.to_vec2::<f32>()).map_err(compute)?;
             for (token, logits) in next.iter().zip(logits) {
-                let added = logprobs(&logits, std::iter::once(token.id));
-                asks[token.job].logprobs[token.spelling] += added[0];
+                match logprobs(&logits, std::iter::once(token.id)) {
+                    Ok(added) => asks[token.job].logprobs[token.spelling] += added.iter().sum::<f64>(),
+                    Err(error) => results[token.job] = Err(error),
+                }
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
 use loupe_core::model::Go;
-use loupe_core::{ModelError, ReplySink};
+use loupe_core::{ModelError, ReplyForm, ReplySink};
 use std::time::Instant;
 
 /// Rows of different lengths share a group while it is at most so many times as large as what they hold.
@@ -272,7 +272,7 @@ impl<A: Architecture> Engine<A> {
                         self.keep_row(&job, &group, r, work);
                         let reply = self.reply(&job).and_then(|reply| {
                             self.write_dump(&job, work)?;
-                            Ok(reply)
+                            ReplyForm::settled(job.form.as_ref(), reply)
                         });
                         replies.done(job.id, reply);
                     }

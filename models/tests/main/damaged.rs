@@ -53,16 +53,26 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     }
 }
 
+/// Every way to answer by logits fails where they overflow, and where so much was lost before them that all are equal.
 #[test]
-fn logits_that_overflow_fail_the_ask() {
-    let dir = checkpoint();
-    fill(&dir.path().join("model.safetensors"), 3e38, |name| name == NORM);
-    let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
-    let mut random = greedy(vec![Arc::new(picture(64, 48, 1))], "Is there a nodule?", 4);
-    let greedy = random.clone();
-    random.limits.sampling = loupe_core::Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
-    for reply in model.generate(&[greedy, random]) {
-        assert_eq!(reply.unwrap_err(), ModelError::NotFinite("logits"));
+fn numbers_that_overflow_fail_the_ask_however_it_is_answered() {
+    let wrong =
+        [(3e38, NORM, ModelError::NotFinite("logits")), (1e30, "mlp.down_proj", ModelError::EqualLogits)];
+    for (value, part, error) in wrong {
+        let dir = checkpoint();
+        fill(&dir.path().join("model.safetensors"), value, |name| {
+            name.contains("language_model") && name.contains(part)
+        });
+        let mut model = load(dir.path(), &LoadOptions::default()).unwrap();
+        let words = greedy(vec![Arc::new(picture(64, 48, 1))], "Is there a nodule?", 4);
+        let mut random = words.clone();
+        random.limits.sampling =
+            loupe_core::Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 1 };
+        let mut options = words.clone();
+        options.limits.options = Some(vec!["yes".into(), "no".into()]);
+        for reply in model.generate(&[words, random, options]) {
+            assert_eq!(reply.unwrap_err(), error);
+        }
     }
 }
 

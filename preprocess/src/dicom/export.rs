@@ -3,6 +3,7 @@
 use super::Image;
 use super::blank::{Blank, blank};
 use super::files::Blob;
+use loupe_core::files::read_at_most;
 use loupe_core::guard::guarded;
 use loupe_core::limits::{DecodeLimits, io_error};
 use loupe_core::media::MediaError;
@@ -81,7 +82,7 @@ impl Export {
         });
         std::fs::create_dir_all(&folder).map_err(|e| io_error(&e))?;
         let path = write_new(&folder, &stem, &made.bytes)?;
-        let read_back = std::fs::read(&path).map_err(|e| io_error(&e));
+        let read_back = read_at_most(&path, u64::MAX).map_err(|e| io_error(&e));
         let checked = read_back
             .and_then(|found| guarded("DICOM", "data set", || deid::check(found, &made.object, limits)));
         if let Err(error) = checked {

@@ -4,6 +4,7 @@ use crate::dicom::files::{self, Blob};
 use crate::picture_io;
 use crate::volume_io::VolumeFormat;
 use crate::volume_io::elements::is_gzip;
+use loupe_core::files::open_regular;
 use loupe_core::words::counted;
 use std::collections::HashSet;
 use std::io::Read;
@@ -48,7 +49,7 @@ pub(crate) fn left_aside(listed: &[Blob], taken: &[PathBuf]) -> Option<String> {
     let taken: HashSet<&PathBuf> = taken.iter().collect();
     let is_image = |path: &&PathBuf| {
         let mut head = Vec::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head));
+        let read = open_regular(path).and_then(|file| file.take(4096).read_to_end(&mut head));
         read.is_ok() && FileKind::sniff(&head).is_some()
     };
     let files = listed.iter().filter_map(|blob| if let Blob::File(path) = blob { Some(path) } else { None });

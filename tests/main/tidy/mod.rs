@@ -251,6 +251,39 @@ fn clap_stays_with_arguments_and_commands() {
     assert!(wrong.is_empty(), "take a struct of plain options instead of clap's:\n{}", wrong.join("\n"));
 }
 
+/// What is no regular file may never end: files are opened by `loupe_core::files`, which refuses it. What the system itself offers, and folders,
+/// are opened where they are known.
+#[test]
+fn pipes_and_devices_are_opened_nowhere() {
+    let allowed = [
+        "crates/core/",
+        "crates/testing/",
+        "crates/attack/",
+        "crates/run/src/effort.rs",
+        "crates/run/src/session.rs",
+        "crates/run/src/merge.rs",
+    ];
+    let mut wrong: Vec<String> = Vec::new();
+    for (_, folder, _) in CRATES {
+        let (inside, files) = sources(folder);
+        for (file, text) in files {
+            let file = format!("{inside}{file}");
+            let words = format!(" {} ", source::without_tests(&source::tokens(&text), &text).0.join(" "));
+            let opens = [" fs :: read (", " fs :: read_to_string (", " File :: open ("];
+            if !allowed.iter().any(|start| file.starts_with(start))
+                && opens.iter().any(|call| words.contains(call))
+            {
+                wrong.push(file);
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "open files by loupe_core::files (open_regular, read_at_most):\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn paths_named_in_documents_exist() {
     let mut missing = Vec::new();

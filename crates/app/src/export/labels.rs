@@ -6,6 +6,7 @@ use super::run::{date_and_time, modified};
 use crate::error::{AppError, InStep};
 use crate::findings::view_name;
 use crate::open::reference;
+use loupe_core::files::{SETTINGS_BYTES, read_at_most};
 use loupe_core::mask::Rle;
 use loupe_core::{Finding, LabelledMasks, Mask, MediaRef, Origin, Plane, Provenance, SliceAt, View};
 use loupe_preprocess::Loader;
@@ -66,7 +67,7 @@ fn mask_file(input: &Path) -> Result<PathBuf, AppError> {
 fn author(file: &Path) -> Author {
     let made = date_and_time(&modified(file));
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let measures = std::fs::read(file.with_file_name("measures.json")).ok();
+    let measures = read_at_most(&file.with_file_name("measures.json"), SETTINGS_BYTES).ok();
     let measures = measures.and_then(|text| serde_json::from_slice::<Measures>(&text).ok());
     let (model, identity) = match measures.map(|m| m.model) {
         Some(model) => match model.from {

@@ -12,6 +12,7 @@ use crate::error::{AppError, InStep};
 use crate::listener::{Listener, RunProgress};
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, VisionLanguageModel};
 use loupe_run::report_prompt::{ReportAnswerer, ReportTemplate, report_template};
 use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting, Shard};
@@ -75,8 +76,8 @@ pub fn template(name: &str) -> Result<ReportTemplate, AppError> {
     if !path.is_file() {
         return report_template(name).map_err(AppError::input);
     }
-    let text =
-        std::fs::read_to_string(path).step(|| format!("the report template {name} could not be read"))?;
+    let text = read_text_at_most(path, SETTINGS_BYTES)
+        .step(|| format!("the report template {name} could not be read"))?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     ReportTemplate::new(&stem, "a file of the user's", &text).map_err(AppError::input)
 }

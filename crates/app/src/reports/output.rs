@@ -5,6 +5,7 @@ use crate::error::{AppError, InStep};
 use crate::pages::PageOptions;
 use loupe_core::files::write_whole;
 use loupe_core::sample::Outcome;
+use loupe_core::table::csv_cell;
 use loupe_core::words::counted;
 use loupe_core::{Dataset, MediaLoader, MediaSource, Retry, Table};
 use loupe_eval::reports::LintKind;
@@ -198,7 +199,7 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
         },
         &head,
     )?;
-    let csv = |cells: &[String]| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",");
+    let csv = |cells: &[String]| cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",");
     let heading = REPORT_TABLE.map(str::to_owned);
     to_file(
         "reports.csv",
@@ -211,7 +212,7 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
             Some(Outcome::Reply(reply)) => writeln!(
                 to,
                 "{},{:.3},{:.3},{},{}",
-                quoted(&report.study_id),
+                csv_cell(&report.study_id),
                 reply.timing.prefill_s,
                 reply.timing.decode_s,
                 reply.counts.prompt_tokens,
@@ -258,14 +259,6 @@ fn rexrank_text(report: &StudyReport) -> String {
         }
         (Some(text), _) | (None, Some(text)) => text.clone(),
         (None, None) => String::new(),
-    }
-}
-
-/// A cell of a CSV file (RFC 4180).
-fn quoted(cell: &str) -> String {
-    match cell.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::listener::Listener;
 use crate::open::ImageOptions;
 use crate::score::ScoreOptions;
 use crate::similarity::BertScoreOptions;
+use loupe_core::files::read_text_at_most;
 use loupe_core::table::Format;
 use loupe_core::words::counted;
 use loupe_core::{Table, Target};
@@ -212,7 +213,7 @@ fn need_references(dir: &Path) -> Result<(), AppError> {
 
 /// The values of single studies, as scores.json has them.
 fn values(dir: &Path) -> Result<Values, AppError> {
-    let text = std::fs::read_to_string(dir.join("scores.json"))?;
+    let text = read_text_at_most(&dir.join("scores.json"), u64::MAX)?;
     let document: Value = serde_json::from_str(&text)?;
     let mut all = Values::new();
     for item in document.get("items").and_then(Value::as_array).into_iter().flatten() {

@@ -3,6 +3,7 @@
 use super::recipe::RecipeSet;
 use crate::error::{AppError, InStep};
 use crate::open::{DataOptions, ImageOptions};
+use loupe_core::files::open_regular;
 use loupe_core::{Dataset, MediaSource, Sample, Study};
 use loupe_datasets::open_with_images;
 use loupe_preprocess::dicom::studies::StudyFolder;
@@ -156,7 +157,7 @@ fn kind_of(path: &Path) -> Result<WorklistKind, AppError> {
         "jsonl" | "ndjson" | "csv" | "tsv" => Ok(WorklistKind::Worklist),
         "json" => {
             let mut head = Vec::new();
-            std::fs::File::open(path)?.take(4096).read_to_end(&mut head)?;
+            open_regular(path)?.take(4096).read_to_end(&mut head)?;
             let head = String::from_utf8_lossy(&head);
             let object = head.trim_start_matches('\u{feff}').trim_start().starts_with('{');
             Ok(if object { WorklistKind::Rexrank } else { WorklistKind::Worklist })

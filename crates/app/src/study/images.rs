@@ -2,9 +2,10 @@
 
 use crate::error::AppError;
 use loupe_core::loader::DisplayMaterial;
-use loupe_core::{MediaError, MediaLoader, MediaRef, Origin, SliceAt, View};
+use loupe_core::{MediaLoader, MediaRef, Origin};
 use loupe_preprocess::Loader;
 use loupe_report::pages::kit::series::Series;
+use loupe_report::pages::kit::slices;
 
 /// A series and where its slices came from.
 pub(super) struct CaseImages {
@@ -32,36 +33,7 @@ impl CaseImages {
 /// A view and so many slices on either side of it, or all slices of its volume. A picture is one slice.
 pub(super) fn load(media: &MediaRef, around: Option<usize>, loader: &Loader) -> Result<CaseImages, AppError> {
     let own = loader.load_for_display(media)?;
-    let origin = own.picture.origin.clone();
-    let Some(at) = origin.slice.filter(|_| around != Some(0)) else {
-        return of(vec![own], 0);
-    };
-    let other = |n: usize| -> Result<Option<DisplayMaterial>, AppError> {
-        let view = View {
-            slice: Some(SliceAt::Index(n)),
-            plane: origin.plane.unwrap_or(media.view.plane),
-            ..media.view.clone()
-        };
-        match loader.load_for_display(&MediaRef { view, ..media.clone() }) {
-            Ok(found) => Ok(Some(found)),
-            // Past the last slice.
-            Err(MediaError::View(_)) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
-    };
-    let lowest = around.map_or(0, |n| at.saturating_sub(n));
-    let mut slices = Vec::new();
-    for n in lowest..at {
-        slices.extend(other(n)?);
-    }
-    let first = slices.len();
-    slices.push(own);
-    let mut n = at + 1;
-    while around.is_none_or(|most| n <= at + most) {
-        let Some(found) = other(n)? else { break };
-        slices.push(found);
-        n += 1;
-    }
+    let (slices, first) = slices::around(loader, media, own, around)?;
     of(slices, first)
 }
 

@@ -76,6 +76,8 @@ struct CaseEntry {
     /// Lesions of a sample, which lie on its own slice.
     on_own_slice: bool,
     media: Vec<(String, MediaRef)>,
+    /// Which of them is an earlier study.
+    prior: Option<usize>,
     /// All slices of the volume?
     whole: bool,
     hidden: Vec<HiddenText>,
@@ -137,15 +139,22 @@ fn of_row(row: &CaseRow) -> Result<CaseEntry, String> {
     };
     let open =
         |path: &Path, view: View| reference(path, view).map_err(|_| "an image of it is not there".to_owned());
-    let mut media = vec![("Current study".to_owned(), open(&row.image, view.clone())?)];
+    let whole = View { slice: None, ..view.clone() };
+    let mut media = Vec::new();
+    for (n, image) in row.images.iter().enumerate() {
+        let title =
+            if row.images.len() > 1 { format!("Image {}", n + 1) } else { "Current study".to_owned() };
+        media.push((title, open(image, if n == 0 { view.clone() } else { whole.clone() })?));
+    }
+    let prior = row.prior.as_ref().map(|_| media.len());
     if let Some(prior) = &row.prior {
-        media.push(("Earlier study".to_owned(), open(prior, View { slice: None, ..view })?));
+        media.push(("Earlier study".to_owned(), open(prior, whole)?));
     }
     let filled = |cell: &Option<String>| cell.clone().filter(|text| !text.trim().is_empty());
     let lesions = row.places().unwrap_or_default();
     let file = |path: &Path| name("the name of a file", path.file_stem()?.to_string_lossy());
     let mut names: Vec<HiddenText> = name("the name of a case", &row.case).into_iter().collect();
-    names.extend([Some(&row.image), row.prior.as_ref()].into_iter().flatten().filter_map(|p| file(p)));
+    names.extend(row.images.iter().chain(&row.prior).filter_map(|p| file(p)));
     Ok(CaseEntry {
         name: row.case.clone(),
         training: row.is_training(),
@@ -156,20 +165,22 @@ fn of_row(row: &CaseRow) -> Result<CaseEntry, String> {
         lesions,
         on_own_slice: false,
         media,
+        prior,
         whole: row.slice.is_none(),
         hidden: names,
     })
 }
 
 fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntry, String> {
-    let place = |(n, b): (usize, &Labelled<Box2<Source>>)| match b.picture {
-        0 => Ok(LesionPlace { name: (n + 1).to_string(), weight: None, slices: [0, 0], xyxy: b.at.xyxy() }),
-        _ => Err("its reference has boxes on several pictures; give its lesions in a list".to_owned()),
+    let place = |(n, b): (usize, &Labelled<Box2<Source>>)| LesionPlace {
+        name: (n + 1).to_string(),
+        weight: None,
+        series: b.picture,
+        slices: [0, 0],
+        xyxy: b.at.xyxy(),
     };
     let (truth, lesions) = match &sample.target {
-        Target::Boxes(all) => {
-            (Some(!all.is_empty()), all.iter().enumerate().map(place).collect::<Result<Vec<_>, _>>()?)
-        }
+        Target::Boxes(all) => (Some(!all.is_empty()), all.iter().enumerate().map(place).collect::<Vec<_>>()),
         Target::Text(all) => match all.first().map(|t| t.trim().to_lowercase()).as_deref() {
             Some("yes") => (Some(true), Vec::new()),
             Some("no") => (Some(false), Vec::new()),
@@ -198,6 +209,7 @@ fn of_sample(sample: &Sample, training: bool, question: bool) -> Result<CaseEntr
         lesions,
         on_own_slice: true,
         media: sample.media.iter().cloned().enumerate().map(|(n, m)| (title(n), m)).collect(),
+        prior: None,
         whole: false,
         hidden: names.into_iter().chain(reference_text(&sample.target)).collect(),
     })
@@ -225,11 +237,11 @@ fn case(
     let mut images = Vec::new();
     for (number, (title, media)) in entry.media.iter().enumerate() {
         let around = if entry.whole { None } else { Some(design.cases.around) };
-        // An earlier study is shown in full; nothing says which of its slices belongs to the current one.
+        // Further images are shown in full; nothing says which of their slices belongs to that of the first.
         let around = if number > 0 && !entry.on_own_slice { None } else { around };
         images.push((title.clone(), load(media, around, loader)?));
     }
-    let lesions = lesions(entry, images.first().map(|(_, images)| images))?;
+    let lesions = lesions(entry, &images)?;
     let mut hidden = entry.hidden.clone();
     hidden.extend(source.hidden.iter().cloned());
     let mut outputs = Vec::new();
@@ -260,6 +272,7 @@ fn case(
         truth: entry.truth,
         group: entry.group.clone(),
         lesions,
+        prior: entry.prior,
         feedback: entry.feedback.clone(),
         outputs,
         hidden,
@@ -267,10 +280,10 @@ fn case(
     })
 }
 
-/// Lesions of the source in pixels and slices of the series.
-fn lesions(entry: &CaseEntry, images: Option<&CaseImages>) -> Result<Vec<LesionPlace>, AppError> {
-    let Some(images) = images else { return Ok(Vec::new()) };
+/// Lesions of the source in pixels and slices of their series.
+fn lesions(entry: &CaseEntry, images: &[(String, CaseImages)]) -> Result<Vec<LesionPlace>, AppError> {
     let place = |lesion: &LesionPlace| {
+        let (_, images) = images.get(lesion.series)?;
         let first = images.series.first;
         let slices = if entry.on_own_slice {
             // A reader may mark a neighbour of the slice that the reference names.

@@ -80,23 +80,24 @@ fn place(finding: &Finding, number: usize, images: &[&CaseImages]) -> Option<(us
     Some((series, mark))
 }
 
-/// The rounds in words, with the places of the first series that were looked at.
+/// The rounds in words, with the places that were looked at.
 fn steps(trace: &Trace, images: &[&CaseImages]) -> Vec<TraceStep> {
     let looked = |round: &loupe_core::trace::Round| {
         let region = round.action.as_ref()?.regions.first()?;
         let origin = &trace.pictures.get(region.picture)?.origin;
-        let shown = images.first()?;
-        let slice = shown.slice_of(origin)?;
+        let found = images.iter().enumerate().find_map(|(n, i)| Some((n, *i, i.slice_of(origin)?)));
+        let (series, shown, slice) = found?;
         let own = shown.origins.get(slice)?;
-        Some((slice, own.source_from_self.inverse()?.boxed(region.region).xyxy()))
+        Some((series, slice, own.source_from_self.inverse()?.boxed(region.region).xyxy()))
     };
     let step = |round: &loupe_core::trace::Round| {
         let place = looked(round);
         TraceStep {
             said: round.words().trim().to_owned(),
             did: round.action.as_ref().map(|a| a.name.clone()).unwrap_or_default(),
-            slice: place.map(|(slice, _)| slice),
-            region: place.map(|(_, region)| region),
+            series: place.map_or(0, |(series, ..)| series),
+            slice: place.map(|(_, slice, _)| slice),
+            region: place.map(|(.., region)| region),
         }
     };
     trace.rounds.iter().map(step).collect()

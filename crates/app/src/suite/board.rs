@@ -7,6 +7,9 @@ use loupe_eval::compare::Comparison;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Stands for the profile of figures that no profile has: those of text metrics.
+const METRIC: &str = "metric";
+
 /// A figure of a run, as numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResultLine {
@@ -20,6 +23,8 @@ pub struct ResultLine {
     pub split: String,
     /// The prompt template.
     pub template: String,
+    /// The split on which it was chosen; nothing where all templates are run.
+    pub chosen_on: Option<String>,
     /// The seed.
     pub seed: u64,
     /// Whose figure.
@@ -57,20 +62,25 @@ pub struct PairLine {
     pub set: String,
     /// The prompt template.
     pub template: String,
+    /// That of the base: another one where each model has the template that was chosen for it.
+    pub base_template: String,
     /// The seed.
     pub seed: u64,
+    /// Whose verdicts are compared.
+    pub profile: String,
     /// All figures of the comparison.
     pub comparison: Comparison,
 }
 
 /// The figures of a run.
-pub(super) fn lines(of: &Planned, summary: &Summary) -> Vec<ResultLine> {
+pub(super) fn lines(of: &Planned, chosen_on: Option<&str>, summary: &Summary) -> Vec<ResultLine> {
     let line = |profile: &str, figure: &loupe_eval::summary::Figure| ResultLine {
         model: of.model.clone(),
         base: of.base.clone(),
         set: of.set.clone(),
         split: summary.run.split.clone(),
         template: of.template.clone(),
+        chosen_on: chosen_on.map(str::to_owned),
         seed: of.seed,
         profile: profile.to_owned(),
         figure: figure.name.clone(),
@@ -85,7 +95,7 @@ pub(super) fn lines(of: &Planned, summary: &Summary) -> Vec<ResultLine> {
         missing: summary.missing,
     };
     let profiles = summary.profiles.iter().flat_map(|p| p.figures.iter().map(|f| line(&p.name, f)));
-    profiles.chain(summary.metrics.iter().map(|f| line("metric", f))).collect()
+    profiles.chain(summary.metrics.iter().map(|f| line(METRIC, f))).collect()
 }
 
 /// All lines as a table whose cells are numbers.
@@ -96,6 +106,7 @@ pub fn results(lines: &[ResultLine]) -> Table {
         "set",
         "split",
         "template",
+        "chosen_on",
         "seed",
         "profile",
         "figure",
@@ -115,7 +126,8 @@ pub fn results(lines: &[ResultLine]) -> Table {
         .iter()
         .map(|l| {
             let base = l.base.as_deref().unwrap_or_default();
-            let words = [l.model.as_str(), base, &l.set, &l.split, &l.template];
+            let chosen_on = l.chosen_on.as_deref().unwrap_or_default();
+            let words = [l.model.as_str(), base, &l.set, &l.split, &l.template, chosen_on];
             let counts = [l.n, l.unparsed, l.unscored, l.failed, l.unreadable, l.missing];
             let mut row: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
             row.push(l.seed.to_string());
@@ -127,12 +139,23 @@ pub fn results(lines: &[ResultLine]) -> Table {
     table
 }
 
-/// Models by sets: the first figure that `strict` has of each run.
-pub fn pivot(lines: &[ResultLine]) -> Table {
+/// Models by sets, a table a profile, `strict` first: the first figure that the profile has of each run.
+pub fn pivots(lines: &[ResultLine]) -> Vec<Table> {
+    let mut profiles: Vec<&str> = Vec::new();
+    for line in lines.iter().filter(|l| l.profile != METRIC) {
+        if !profiles.contains(&line.profile.as_str()) {
+            profiles.push(&line.profile);
+        }
+    }
+    profiles.sort_by_key(|name| *name != "strict");
+    profiles.into_iter().map(|profile| pivot(lines, profile)).collect()
+}
+
+fn pivot(lines: &[ResultLine], profile: &str) -> Table {
     let mut sets: Vec<&str> = Vec::new();
     let mut rows: Vec<(&str, &str, u64)> = Vec::new();
     let mut cells: BTreeMap<((&str, &str, u64), &str), &ResultLine> = BTreeMap::new();
-    for line in lines.iter().filter(|l| l.profile == "strict") {
+    for line in lines.iter().filter(|l| l.profile == profile) {
         let row = (line.model.as_str(), line.template.as_str(), line.seed);
         if !sets.contains(&line.set.as_str()) {
             sets.push(&line.set);
@@ -142,7 +165,8 @@ pub fn pivot(lines: &[ResultLine]) -> Table {
         }
         cells.entry((row, line.set.as_str())).or_insert(line);
     }
-    let mut table = Table::new("models by sets", &[&["model", "template", "seed"][..], &sets].concat());
+    let title = format!("models by sets · {profile}");
+    let mut table = Table::new(title, &[&["model", "template", "seed"][..], &sets].concat());
     for row in rows {
         let cell = |set: &&str| match cells.get(&(row, *set)) {
             None => String::new(),
@@ -157,7 +181,7 @@ pub fn pivot(lines: &[ResultLine]) -> Table {
         table.rows.push(words);
     }
     table.note =
-        "percent, the first figure of `strict`; results.csv has every figure with n, interval and counts"
+        "percent, the first figure of the profile; results.csv has every figure with n, interval and counts"
             .to_owned();
     table
 }
@@ -169,7 +193,9 @@ pub fn pairs(lines: &[PairLine]) -> Table {
         "base",
         "set",
         "template",
+        "base template",
         "seed",
+        "profile",
         "figure",
         "n",
         "base %",
@@ -184,9 +210,10 @@ pub fn pairs(lines: &[PairLine]) -> Table {
         let percent = |v: f64| format!("{:.1}", 100.0 * v);
         let range = figure.interval.as_ref().map(|i| format!("{:+.1} – {:+.1}", 100.0 * i.lo, 100.0 * i.hi));
         let p = figure.bootstrap_p.map(|p| format!("{p:.4}"));
-        let words = [&pair.model, &pair.base, &pair.set, &pair.template].map(String::clone);
-        let mut row: Vec<String> = words.to_vec();
-        row.extend([pair.seed.to_string(), figure.name.clone(), figure.n.to_string()]);
+        let words = [&pair.model, &pair.base, &pair.set, &pair.template, &pair.base_template];
+        let mut row: Vec<String> = words.map(String::clone).to_vec();
+        row.extend([pair.seed.to_string(), pair.profile.clone()]);
+        row.extend([figure.name.clone(), figure.n.to_string()]);
         row.extend([percent(figure.a), percent(figure.b), format!("{:+.1}", 100.0 * figure.difference)]);
         row.extend([range.unwrap_or_default(), p.unwrap_or_default()]);
         table.rows.push(row);

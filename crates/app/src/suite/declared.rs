@@ -88,6 +88,13 @@ pub struct SuiteSet {
     /// Rules to score this set by, beside those of the suite.
     #[serde(default)]
     pub profiles: Vec<String>,
+    /// The template is chosen, for each model and seed, on this split of the set: the one with the best figure there is
+    /// the one that the set is asked by. All templates are run when not given.
+    #[serde(default)]
+    pub choose_on: Option<String>,
+    /// Only so many samples of that split, drawn by the seed.
+    #[serde(default)]
+    pub choose_sample: Option<usize>,
 }
 
 /// A prompt template, by the name that `loupe list prompts` has or from a file.
@@ -105,6 +112,15 @@ pub struct SuiteTemplate {
     /// The split from which they are drawn.
     #[serde(default = "train")]
     pub examples_from: String,
+    /// Rules to score its replies by, beside those of the suite: those of the harness whose words these are.
+    #[serde(default)]
+    pub profiles: Vec<String>,
+    /// JSON schema of its replies.
+    #[serde(default)]
+    pub schema: Option<PathBuf>,
+    /// The property of such a reply that is the answer.
+    #[serde(default)]
+    pub answer_field: Option<String>,
 }
 
 fn one_seed() -> Vec<u64> {
@@ -145,7 +161,7 @@ impl Suite {
             }
         }
         for template in &mut suite.templates {
-            if let Some(path) = &mut template.file {
+            for path in [&mut template.file, &mut template.schema].into_iter().flatten() {
                 *path = beside.join(&*path);
             }
         }
@@ -155,7 +171,15 @@ impl Suite {
     fn check(&mut self) -> Result<(), String> {
         if self.templates.is_empty() {
             let (name, examples_from) = ("loupe".to_owned(), train());
-            self.templates.push(SuiteTemplate { name, file: None, examples: None, examples_from });
+            self.templates.push(SuiteTemplate {
+                name,
+                file: None,
+                examples: None,
+                examples_from,
+                profiles: Vec::new(),
+                schema: None,
+                answer_field: None,
+            });
         }
         names("models", self.models.iter().map(|m| m.name.as_str()))?;
         names("sets", self.sets.iter().map(|s| s.name.as_str()))?;
@@ -193,6 +217,16 @@ impl Suite {
             for words in &set.tags {
                 words.parse::<TagValue>().map_err(|why| format!("sets, {}: where: {why}", set.name))?;
             }
+            if set.choose_on.is_some() && self.templates.len() < 2 {
+                return Err(format!("sets, {}: choose_on needs at least two templates", set.name));
+            }
+            if set.choose_on.is_none() && set.choose_sample.is_some() {
+                return Err(format!("sets, {}: choose_sample is about choose_on", set.name));
+            }
+        }
+        if let Some(template) = self.templates.iter().find(|t| t.answer_field.is_some() && t.schema.is_none())
+        {
+            return Err(format!("templates, {}: answer_field is about schema", template.name));
         }
         if self.max_new_tokens == Some(0) || self.rollouts == 0 {
             return Err("max_new_tokens and rollouts are at least 1".to_owned());
@@ -251,6 +285,12 @@ mod tests {
         assert!(why("data = \"vqa-rad=", "data = \"vqa-rad:").contains("SET=DIR"));
         assert!(why("base = \"a\"", "served = \"localhost:8000\"").contains("an address such as"));
         assert!(why("folder = \"a\"", "folder = \"a\"\nserved = \"http://x/v1#y\"").contains("no folder"));
+        assert!(why("[[sets]]", "[[sets]]\nchoose_on = \"val\"").contains("at least two templates"));
+        assert!(why("[[sets]]", "[[sets]]\nchoose_sample = 3").contains("about choose_on"));
+        assert!(
+            why("[[sets]]", "[[templates]]\nname = \"t\"\nanswer_field = \"a\"\n[[sets]]")
+                .contains("about schema")
+        );
         assert!(why("folder", "fodler").contains("fodler"));
         assert!(why("[[sets]]", "[[sets]]\nwhere = [\"organ\"]").contains("tag=value"));
         assert!(read(&format!("seeds = [1, 1]\n{SOUND}")).unwrap_err().contains("seeds"));

@@ -3,6 +3,7 @@
 use super::declared::{Suite, SuiteModel, SuiteSet, SuiteTemplate};
 use crate::error::AppError;
 use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection, TagValue};
+use crate::form::read_form;
 use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
 use crate::score::ScoreOptions;
 use crate::served::{Secret, ServerOptions, is_address};
@@ -37,6 +38,8 @@ pub struct Planned {
     pub template: String,
     /// The seed.
     pub seed: u64,
+    /// It is on this split of the set, on which templates are chosen, and not on the set itself.
+    pub choosing_on: Option<String>,
     /// How it is made.
     pub options: EvaluateOptions,
 }
@@ -49,7 +52,8 @@ impl Planned {
 
     /// In words.
     pub fn name(&self) -> String {
-        format!("{} on {} by {}, seed {}", self.model, self.set, self.template, self.seed)
+        let split = self.choosing_on.as_ref().map_or_else(String::new, |split| format!(" ({split})"));
+        format!("{} on {}{split} by {}, seed {}", self.model, self.set, self.template, self.seed)
     }
 }
 
@@ -59,7 +63,15 @@ impl SuiteOptions {
         self.suite.output.clone().unwrap_or_else(|| PathBuf::from("runs"))
     }
 
-    /// All runs in the order in which they are made: models outermost, so that each is loaded once.
+    /// The split on which the template of this run is chosen; nothing for the runs on that split, and where nothing is
+    /// chosen.
+    pub(super) fn chosen_on(&self, run: &Planned) -> Option<&str> {
+        let set = self.suite.sets.iter().find(|set| set.name == run.set)?;
+        set.choose_on.as_deref().filter(|_| run.choosing_on.is_none())
+    }
+
+    /// All runs in the order in which they are made: models outermost, so that each is loaded once. Where a template is
+    /// chosen, those that it is chosen by come first, and of those on the set itself only the chosen one is made.
     ///
     /// # Errors
     /// When what names a set is none.
@@ -68,9 +80,12 @@ impl SuiteOptions {
         let mut all = Vec::new();
         for model in &suite.models {
             for set in &suite.sets {
-                for template in &suite.templates {
-                    for seed in &suite.seeds {
-                        all.push(self.plan(model, set, template, *seed)?);
+                let choosing = set.choose_on.is_some().then_some(true);
+                for choosing in choosing.into_iter().chain([false]) {
+                    for template in &suite.templates {
+                        for seed in &suite.seeds {
+                            all.push(self.plan(model, set, template, *seed, choosing)?);
+                        }
                     }
                 }
             }
@@ -84,8 +99,10 @@ impl SuiteOptions {
         set: &SuiteSet,
         template: &SuiteTemplate,
         seed: u64,
+        choosing: bool,
     ) -> Result<Planned, AppError> {
         let suite = &self.suite;
+        let choosing_on = set.choose_on.clone().filter(|_| choosing);
         let tags = set.tags.iter().map(|words| words.parse()).collect::<Result<Vec<TagValue>, String>>();
         let sampling = match suite.temperature > 0.0 {
             true => Sampling::Random { temperature: suite.temperature, top_k: 0, top_p: 1.0, seed },
@@ -94,19 +111,29 @@ impl SuiteOptions {
         let key = model.key_env.as_deref().map(Secret::from_variable).transpose()?;
         let usual = GenerationLimits::default();
         let mut profiles = suite.profiles.clone();
-        profiles.extend(set.profiles.iter().filter(|p| !suite.profiles.contains(p)).cloned());
+        for more in set.profiles.iter().chain(&template.profiles) {
+            if !profiles.contains(more) {
+                profiles.push(more.clone());
+            }
+        }
         let run = format!("{}-seed-{seed}", template.name);
+        let mut dir = self.output().join(&model.name).join(&set.name);
+        if let Some(split) = &choosing_on {
+            dir.push(format!("choice-{}", split.replace(':', "-")));
+        }
+        let split = choosing_on.as_deref().or(set.split.as_deref());
+        let sample = if choosing { set.choose_sample } else { set.sample };
         let options = EvaluateOptions {
-            data: DataOptions::parse(&set.data, set.split.as_deref())?,
-            output: Some(self.output().join(&model.name).join(&set.name).join(run)),
+            data: DataOptions::parse(&set.data, split)?,
+            output: Some(dir.join(run)),
             template: template.name.clone(),
             template_file: template.file.clone(),
             examples: template.examples.map(|n| ExampleOptions { n, split: template.examples_from.clone() }),
             selection: Selection {
-                limit: set.limit,
+                limit: set.limit.filter(|_| !choosing),
                 ids: Vec::new(),
                 tags: tags.map_err(AppError::input)?,
-                sample: set.sample.map(|n| Draw { n, seed }),
+                sample: sample.map(|n| Draw { n, seed }),
             },
             rollouts: suite.rollouts,
             probe: None,
@@ -118,6 +145,7 @@ impl SuiteOptions {
             limits: GenerationLimits {
                 max_new_tokens: suite.max_new_tokens.unwrap_or(usual.max_new_tokens),
                 sampling,
+                form: read_form(template.schema.as_deref(), template.answer_field.as_deref(), None)?,
                 ..usual
             },
             model: ModelOptions {
@@ -141,6 +169,7 @@ impl SuiteOptions {
             set: set.name.clone(),
             template: template.name.clone(),
             seed,
+            choosing_on,
             options,
         })
     }
@@ -163,6 +192,19 @@ impl SuiteOptions {
                 && let Err(error) = one.options.check()
             {
                 wrong.push(format!("{}: {}", one.name(), error.in_one_line()));
+            }
+        }
+        for set in self.suite.sets.iter().filter(|set| set.choose_on.is_some()) {
+            let opened = |split: Option<&str>| DataOptions::parse(&set.data, split)?.open();
+            // What cannot be opened was named above.
+            if let (Ok(asked), Ok(other)) = (opened(set.split.as_deref()), opened(set.choose_on.as_deref()))
+                && asked.info().split == other.info().split
+            {
+                wrong.push(format!(
+                    "set {}: templates would be chosen on the split that is asked about, {:?}; choose_on names another one",
+                    set.name,
+                    asked.info().split
+                ));
             }
         }
         wrong.dedup();

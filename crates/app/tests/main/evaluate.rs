@@ -7,7 +7,7 @@ use loupe_app::evaluate::{
 };
 use loupe_app::open::{DataOptions, ImageOptions, ModelOptions};
 use loupe_app::rethink::RethinkSetup;
-use loupe_app::score::{ScoreOptions, Summary};
+use loupe_app::score::{ScoreOptions, Summary, read_summary};
 use loupe_core::mask::LabelVolume;
 use loupe_core::{CheckpointRecord, Dataset, ModelError, ModelInfo, Provenance};
 use loupe_preprocess::nifti::{label_bytes, volume_bytes};
@@ -300,7 +300,12 @@ fn what_a_run_was_scored_by_stays_when_it_is_scored_again() {
     // What needs more than the folder is said.
     let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
     let other = summary.replacen("\"compat:karma@", "\"judge:mine@", 1);
-    std::fs::write(run.join("summary.json"), other).unwrap();
+    std::fs::write(run.join("summary.json"), &other).unwrap();
+    let changed = read_summary(&run).unwrap_err().in_one_line();
+    assert!(changed.contains("summary.json is not as it was written"), "{changed}");
+    let mut other: serde_json::Value = serde_json::from_str(&other).unwrap();
+    other.as_object_mut().unwrap().remove("sum");
+    std::fs::write(run.join("summary.json"), loupe_run::sealed_file(&other).unwrap()).unwrap();
     let (profiles, _, heard) = score(&[], &[]);
     assert_eq!(profiles.len(), 3);
     assert!(heard.iter().any(|line| line.contains("judge:mine@")), "{heard:?}");

@@ -1,8 +1,8 @@
 //! What is sent and what is read: fields, pictures, log-probabilities, options, thoughts, streams.
 
 use loupe_core::{
-    Ask, AskId, GenerationLimits, Go, ModelError, OptionsFrom, Picture, Reply, ReplySink, Retry, Stop,
-    VisionLanguageModel,
+    Ask, AskId, GenerationLimits, Go, JsonForm, JsonSchema, ModelError, OptionsFrom, Picture, Reply,
+    ReplyForm, ReplySink, Retry, Stop, VisionLanguageModel,
 };
 use loupe_remote::{Address, PictureBound, ServedModel, ServedOptions};
 use loupe_testing::Nearest;
@@ -135,6 +135,84 @@ fn options_are_read_from_the_first_token_elsewhere_or_refused_in_words() {
     );
     let alike = one(&mut model, ask(limits(&["Yes, on the left", "Yes, on the right"]))).unwrap_err();
     assert!(alike.to_string().contains("begin with the same token"), "{alike}");
+}
+
+fn json_form(answer: Option<&str>) -> Option<ReplyForm> {
+    let schema = json!({ "type": "object", "additionalProperties": false, "required": ["why", "answer"],
+        "properties": { "why": { "type": "string" }, "answer": { "enum": ["A", "B"] } } });
+    let schema = JsonSchema::new(schema).unwrap();
+    Some(ReplyForm::Json(JsonForm { schema, answer: answer.map(str::to_owned) }))
+}
+
+#[test]
+fn a_schema_is_sent_and_every_reply_is_held_against_it() {
+    let server = Server::new(|n, request| {
+        let format = &request.body["response_format"];
+        assert_eq!(
+            (&format["type"], &format["json_schema"]["strict"]),
+            (&json!("json_schema"), &json!(true))
+        );
+        // The order in which the properties are to be written is the user's.
+        let sent = format["json_schema"]["schema"]["properties"].as_object().unwrap();
+        assert_eq!(sent.keys().collect::<Vec<_>>(), ["why", "answer"]);
+        match n {
+            0 => says(r#"{"why": "dense", "answer": "B"}"#),
+            1 => says(r#"{"answer": "B"}"#),
+            _ => says("It is B."),
+        }
+    });
+    let mut model = open(&server, ServedOptions { requests_at_a_time: 1, ..ServedOptions::default() });
+    let with = |answer| ask(GenerationLimits { form: json_form(answer), ..GenerationLimits::default() });
+    let reply = one(&mut model, with(Some("answer"))).unwrap();
+    assert_eq!(
+        (reply.text.as_str(), reply.said.as_deref()),
+        ("B", Some(r#"{"why": "dense", "answer": "B"}"#))
+    );
+    for problem in ["/why is missing", "no JSON document"] {
+        let error = one(&mut model, with(None)).unwrap_err();
+        assert!(error.to_string().contains(problem) && error.retry() == Retry::Never, "{error}");
+    }
+    // Nothing was asked twice for the sake of its form.
+    assert_eq!(server.questions().len(), 3);
+}
+
+#[test]
+fn a_server_that_takes_no_schema_says_so_in_its_own_words() {
+    let server = Server::new(|_, _| refusal(400, "response_format json_schema is not supported here"));
+    let limits = GenerationLimits { form: json_form(None), ..GenerationLimits::default() };
+    let error = one(&mut open(&server, ServedOptions::default()), ask(limits)).unwrap_err();
+    assert!(error.to_string().contains("json_schema is not supported here"), "{error}");
+}
+
+#[test]
+fn a_grammar_is_sent_where_the_server_was_seen_to_keep_to_it() {
+    for (field, at) in
+        [("structured_outputs", "/structured_outputs/grammar"), ("grammar", "/grammar"), ("ebnf", "/ebnf")]
+    {
+        // Fields that it does not know are left aside, as many servers do.
+        let server = Server::new(move |_, request| match request.body.pointer(at).and_then(Value::as_str) {
+            Some("root ::= \"yes\" | \"no\"") => says("yes"),
+            Some(other) => says(other.trim_start_matches("root ::= ").trim_matches('"')),
+            None => says("As you like: yes"),
+        });
+        let mut model = open(&server, ServedOptions { requests_at_a_time: 1, ..ServedOptions::default() });
+        let form = Some(ReplyForm::Grammar("root ::= \"yes\" | \"no\"".to_owned()));
+        let limits = GenerationLimits { form, ..GenerationLimits::default() };
+        assert_eq!(one(&mut model, ask(limits.clone())).unwrap().text, "yes", "{field}");
+        let sent = server.questions().len();
+        assert_eq!(one(&mut model, ask(limits)).unwrap().text, "yes");
+        assert_eq!(server.questions().len(), sent + 1, "looked for once");
+    }
+    let server = Server::new(|_, _| says("As you like: yes"));
+    let limits = GenerationLimits {
+        form: Some(ReplyForm::Grammar("root ::= \"yes\"".to_owned())),
+        ..GenerationLimits::default()
+    };
+    let error = one(&mut open(&server, ServedOptions::default()), ask(limits)).unwrap_err();
+    assert!(
+        error.to_string().contains("does not keep to a grammar") && error.retry() == Retry::Barred,
+        "{error}"
+    );
 }
 
 #[test]

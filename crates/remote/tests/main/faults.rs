@@ -2,7 +2,7 @@
 
 use loupe_core::model::{AskId, Listed};
 use loupe_core::{Ask, GenerationLimits, ModelError, Reply, ReplySink, Retry, VisionLanguageModel};
-use loupe_remote::{Address, Budget, Key, ServedModel, ServedOptions};
+use loupe_remote::{Address, Budget, Cost, Key, ServedModel, ServedOptions};
 use loupe_testing::server::{Do, Request, Server, refusal, says, status};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -268,7 +268,7 @@ fn a_key_goes_to_the_server_and_nowhere_else() {
 #[test]
 fn a_budget_ends_the_run_and_is_not_overspent() {
     let server = Server::new(|_, request| echo(request));
-    let budget = Budget { requests: Some(7), tokens: None };
+    let budget = Budget { requests: Some(7), ..Budget::default() };
     let mut model = open(&server, ServedOptions { budget, requests_at_a_time: 3, ..options() });
     let replies = ask_all(&mut model, 30);
     let answered = replies.iter().filter(|r| r.is_ok()).count();
@@ -276,10 +276,127 @@ fn a_budget_ends_the_run_and_is_not_overspent() {
     let error = replies.iter().find_map(|r| r.as_ref().err()).unwrap();
     assert_eq!(error.retry(), Retry::Barred);
     assert!(error.to_string().contains("budget of 7 requests is used up"), "{error}");
-    let budget = Budget { requests: None, tokens: Some(50) };
+    let budget = Budget { tokens: Some(50), ..Budget::default() };
     let mut model = open(&server, ServedOptions { budget, requests_at_a_time: 1, ..options() });
     // Twelve tokens each: the fifth begins with 48.
     assert_eq!(ask_all(&mut model, 30).iter().filter(|r| r.is_ok()).count(), 5);
+    // Ten tokens of a prompt and two of a reply: 14 each at these prices, the fourth begins with 42.
+    let cost = Cost { most: 43.0, per_million_prompt: 1e6, per_million_reply: 2e6 };
+    let budget = Budget { cost: Some(cost), ..Budget::default() };
+    let mut model = open(&server, ServedOptions { budget, requests_at_a_time: 1, ..options() });
+    let replies = ask_all(&mut model, 30);
+    assert_eq!(replies.iter().filter(|r| r.is_ok()).count(), 4);
+    let error = replies.iter().find_map(|r| r.as_ref().err()).unwrap();
+    assert!(error.to_string().contains("56.0000 was spent"), "{error}");
+}
+
+#[test]
+fn a_question_that_is_always_too_much_fails_alone() {
+    let server = Server::new(|_, request| match request.words().as_str() {
+        "question 2" => Do::Answer(429, "retry-after: 0\r\n".to_owned(), String::new()),
+        _ => {
+            std::thread::sleep(Duration::from_millis(20));
+            echo(request)
+        }
+    });
+    let began = Instant::now();
+    let replies = ask_all(&mut open(&server, ServedOptions { requests_at_a_time: 4, ..options() }), 120);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let failed: Vec<usize> = (0..120).filter(|n| replies[*n].is_err()).collect();
+    assert_eq!(failed, [2]);
+    let error = replies[2].as_ref().unwrap_err();
+    assert!(error.retry() == Retry::May && error.to_string().contains("status 429"), "{error}");
+}
+
+#[test]
+fn a_server_that_asks_for_hours_ends_the_command() {
+    for asks in ["86400", "1e300", "Wed, 01 Jan 2200 00:00:00 GMT"] {
+        let server = Server::new(move |n, request| match n {
+            0..3 => echo(request),
+            _ => Do::Answer(503, format!("retry-after: {asks}\r\n"), String::new()),
+        });
+        let began = Instant::now();
+        let replies = ask_all(&mut open(&server, options()), 50);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert_eq!(replies.iter().filter(|r| r.is_ok()).count(), 3, "{asks}");
+        assert!(replies.iter().filter_map(|r| r.as_ref().err()).all(|e| e.retry() == Retry::Away), "{asks}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_over_options_is_given_up_in_time() {
+    let server = Server::raw(|request| match request {
+        r if r.is("/v1/models") => Do::Answer(200, String::new(), r#"{"data": [{"id": "m"}]}"#.to_owned()),
+        _ => Do::Hang(Duration::from_secs(60)),
+    });
+    let patience = Duration::from_secs(1);
+    let mut model = open(&server, ServedOptions { reply: Duration::from_secs(1), patience, ..options() });
+    let options = Some(vec!["yes".to_owned(), "no".to_owned()]);
+    let limits = GenerationLimits { options, ..GenerationLimits::default() };
+    let asks: Vec<Ask> =
+        (0..40).map(|n| Ask::pictures_then(Vec::new(), format!("question {n}"), limits.clone())).collect();
+    let (began, mut all) = (Instant::now(), All::default());
+    model.serve(&mut Listed::new(&asks), &mut all);
+    // One after the other they would take a second each, twice.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(all.0.len(), 40);
+    assert!(all.0.values().all(|r| r.len() == 1 && r[0].as_ref().is_err_and(|e| e.retry() == Retry::Away)));
+}
+
+/// Keeps the words as they come, and the reply.
+#[derive(Default)]
+struct Heard(String, Option<Result<Reply, ModelError>>);
+
+impl ReplySink for Heard {
+    fn piece(&mut self, _: AskId, text: &str) -> loupe_core::Go {
+        self.0.push_str(text);
+        loupe_core::Go::On
+    }
+
+    fn done(&mut self, _: AskId, reply: Result<Reply, ModelError>) {
+        assert!(self.1.replace(reply).is_none());
+    }
+}
+
+#[test]
+fn words_of_a_stream_that_breaks_off_are_heard_once() {
+    let event = |words: &str| {
+        format!("data: {}\n\n", serde_json::json!({ "choices": [{ "delta": { "content": words } }] }))
+    };
+    let end = "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"stop\"}]}\n\ndata: [DONE]\n\n";
+    for (first, again, heard) in [
+        (vec!["no ", "nod"], vec!["no nod", "ule"], "no nodule"),
+        (vec!["no ", "nod"], vec!["a ", "mass"], "no nod\na mass"),
+    ] {
+        let first: String = first.into_iter().map(event).collect();
+        let again = again.into_iter().map(event).collect::<String>() + end;
+        let server = Server::new(move |n, _| {
+            let body = if n == 0 { first.clone() } else { again.clone() };
+            Do::Answer(200, "content-type: text/event-stream\r\n".to_owned(), body)
+        });
+        let mut model = open(&server, ServedOptions { stream: true, ..options() });
+        let mut sink = Heard::default();
+        model.serve(&mut Listed::new(&asks(1)), &mut sink);
+        assert_eq!(sink.0, heard);
+        assert_eq!(sink.1.unwrap().unwrap().text, heard.rsplit('\n').next().unwrap());
+    }
+}
+
+#[test]
+fn a_key_that_a_server_repeats_is_not_kept() {
+    let server = Server::new(|_, request| {
+        let key = request.head.lines().find_map(|l| l.split_once("Bearer ")).map(|(_, key)| key.trim());
+        let key = key.unwrap_or_default().to_owned();
+        let reply = serde_json::json!({
+            "model": key, "system_fingerprint": format!("for {key}"),
+            "choices": [{ "message": { "content": format!("You sent {key}"), "reasoning": key }, "finish_reason": "stop" }],
+        });
+        Do::Answer(200, format!("server: {key}\r\n"), reply.to_string())
+    });
+    let mut model = open(&server, ServedOptions { key: Key::new("k-secret-2"), ..options() });
+    let replies = ask_all(&mut model, 2);
+    let shown = format!("{replies:?}");
+    assert!(replies[0].is_ok() && shown.contains("You sent …") && !shown.contains("k-secret"), "{shown}");
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub fn page(
         let judged = judged?;
         let Some(others) = shared(&judged, &found, &mut met) else { continue };
         if selection.shows(number) {
-            reader.show(selection.pictures(number));
+            reader.show(selection.pictures(number), selection.place(number));
             let mut item = item(&judged, template.as_ref(), &mut reader);
             let right = std::iter::once(&judged).chain(others.iter().copied()).map(is_right);
             item.right = Some(who(&names, &right.collect::<Vec<_>>()));
@@ -128,6 +128,7 @@ pub fn page(
         }
         number += 1;
     }
+    reader.finish(&mut page.items);
     page.runs = names;
     Ok(page)
 }

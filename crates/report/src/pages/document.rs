@@ -2,6 +2,7 @@
 
 use crate::pages::error::PageError;
 use crate::pages::kit::html::{self, escaped};
+use crate::pages::kit::place::Mark;
 use crate::pages::kit::plot::Plot;
 use crate::pages::kit::series::SideLetters;
 use crate::pages::kit::store::ImageStore;
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
+
+pub use crate::pages::kit::place::BoxKind;
 
 /// A named fact about the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,20 +36,6 @@ pub struct WindowPreset {
     pub width: f64,
 }
 
-/// Whose box it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BoxKind {
-    /// The model's finding (solid line).
-    Model,
-    /// The reference (dashed line).
-    Reference,
-    /// The region of an action: where a second look went (dotted line).
-    Region,
-    /// The second run's finding, on a page of two runs (solid line).
-    Second,
-}
-
 /// A box in pixels of the picture it is drawn on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PageBox {
@@ -56,6 +45,15 @@ pub struct PageBox {
     pub label: String,
     /// Whose it is.
     pub kind: BoxKind,
+}
+
+/// The volume that a picture is a slice of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PictureVolume {
+    /// Number among the page's volumes; there may have been no room for its slices.
+    pub number: usize,
+    /// The slice, from 0.
+    pub slice: usize,
 }
 
 /// A picture of an item.
@@ -76,6 +74,12 @@ pub struct ItemPicture {
     pub caption: String,
     /// Boxes on it.
     pub boxes: Vec<PageBox>,
+    /// Masks on it and on its neighbours: their slices are those of the volume, 0 where it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<Mark>,
+    /// Its volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<PictureVolume>,
 }
 
 /// What one profile decided about the reply.

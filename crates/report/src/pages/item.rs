@@ -1,16 +1,15 @@
 //! A sample of a page from a judged item of a run.
 
 use crate::marks::pixel_mm;
-use crate::overlay::{Drawing, draw};
 use crate::pages::document::{BoxKind, ItemCertainty, ItemPicture, ItemVerdict, PageBox, PageItem};
+use crate::pages::kit::place::Mark;
 use crate::pages::kit::series::SideLetters;
 use crate::pages::pictures::PictureReader;
 use crate::pages::prompt::prompt;
 use crate::pages::rounds::rounds;
+use crate::pages::volumes::RADIUS;
 use loupe_core::sample::Outcome;
-use loupe_core::{
-    Finding, Mask, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target,
-};
+use loupe_core::{Finding, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target};
 use loupe_eval::{JudgedItem, Judgement, Verdict};
 use loupe_run::templates::PromptTemplate;
 use std::collections::BTreeMap;
@@ -117,10 +116,12 @@ pub(crate) fn item(
     reader.turn_to(line.row);
     let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
     let outcome = ItemOutcome::of(judged);
+    let masks = prediction.and_then(|p| mask_picture(sample, p, reader));
     let given = sample.media.iter().enumerate();
+    // One way through a volume is enough: the one with the masks.
     let mut pictures: Vec<ItemPicture> =
-        given.map(|(n, media)| item_picture(n, media, sample, &outcome, reader)).collect();
-    pictures.extend(prediction.and_then(|p| mask_picture(sample, p, reader)));
+        given.map(|(n, media)| item_picture(n, media, sample, &outcome, masks.is_none(), reader)).collect();
+    pictures.extend(masks);
     let trace = prediction.and_then(|p| p.record.rounds());
     PageItem {
         id: sample.id.clone(),
@@ -181,12 +182,13 @@ pub(crate) fn gold(sample: &Sample) -> String {
     }
 }
 
-/// Picture `number` of the sample with the boxes of reply and reference.
+/// Picture `number` of the sample with the boxes of reply and reference, and its volume where that is to be scrolled.
 fn item_picture(
     number: usize,
     media: &MediaRef,
     sample: &Sample,
     outcome: &ItemOutcome<'_>,
+    scrolled: bool,
     reader: &mut PictureReader<'_>,
 ) -> ItemPicture {
     let placed = match reader.place(number, media) {
@@ -214,6 +216,8 @@ fn item_picture(
         letters: SideLetters::of(&placed.picture),
         caption,
         boxes,
+        masks: Vec::new(),
+        volume: if scrolled { reader.volume(media, &placed.picture) } else { None },
     }
 }
 
@@ -249,7 +253,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The masks of the reply over those of the reference, on the slice that holds most of the latter.
+/// The masks of the reply and of the reference on the slice that holds most of the latter, and on its neighbours.
 fn mask_picture(
     sample: &Sample,
     prediction: &Prediction,
@@ -258,38 +262,55 @@ fn mask_picture(
     let Outcome::Reply(reply) = &prediction.outcome else { return None };
     let trace = prediction.record.masks()?;
     let covered = |f: &&Finding| f.as_mask().map_or(0, |m| m.counts.iter().skip(1).step_by(2).sum::<u32>());
-    let slice = trace.reference.iter().max_by_key(covered)?.origin.slice;
+    let most = trace.reference.iter().max_by_key(covered)?;
+    let (slice, grid) = (most.origin.slice, most.as_mask()?.size);
     let mut media = sample.media.first()?.clone();
     if let Some(n) = slice {
         (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
     }
-    let picture = reader.picture(0, &media).ok()?;
-    let (picture, drawings) = mask_drawings(&picture, slice, trace, reply, reader)?;
-    let image = reader.images.add(&draw(&picture, &drawings).ok()?, None).ok()?;
+    let read = reader.picture(0, &media).ok()?;
+    let (shown, image, values, volume) = match [read.height(), read.width()] == grid {
+        true => {
+            let placed = reader.place(0, &media).ok()?;
+            let volume = reader.volume(&media, &placed.picture);
+            (placed.picture, placed.image, placed.values, volume)
+        }
+        // Under a probe the picture may belong to another sample, and be of another size.
+        false => {
+            let fitted = reader.resampler().fitted(&read, grid[1], grid[0]).ok()?;
+            let image = reader.images.add(&fitted, None).ok()?;
+            (fitted, image, None, None)
+        }
+    };
     let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
-    let caption = format!("{at}reference orange, model blue over it · {}", trace.prompts.join("; "));
-    Some(ItemPicture { image: Some(image), caption, ..ItemPicture::default() })
+    Some(ItemPicture {
+        image: Some(image),
+        values,
+        spacing: pixel_mm(&shown),
+        letters: SideLetters::of(&shown),
+        caption: format!("{at}masks · {}", trace.prompts.join("; ")),
+        boxes: Vec::new(),
+        masks: masks(trace, reply, slice, grid, volume.is_some()),
+        volume,
+    })
 }
 
-/// The picture on the grid of the masks, and the masks of that slice: the reference, then the reply.
-fn mask_drawings(
-    picture: &Picture,
-    slice: Option<usize>,
+/// Masks of this grid on a slice, and on those around it where they can be seen; the reference, then the reply.
+fn masks(
     trace: &MaskTrace,
     reply: &Reply,
-    reader: &PictureReader<'_>,
-) -> Option<(Picture, [Drawing; 2])> {
-    let here = |f: &&Finding| f.as_mask().is_some() && f.origin.slice == slice;
-    let grid = trace.reference.iter().find(here)?.as_mask()?.to_mask()?;
-    // Under a probe the picture may belong to another sample, and be of another size.
-    let picture = reader.resampler().fitted(picture, grid.width(), grid.height()).ok()?;
-    let union = |all: &[Finding]| {
-        let mut bits = vec![false; picture.width() * picture.height()];
-        for mask in all.iter().filter(here).filter_map(|f| f.as_mask()?.to_mask()) {
-            bits.iter_mut().zip(mask.bits()).for_each(|(to, from)| *to |= from);
-        }
-        Mask::new(picture.width(), picture.height(), bits).map(Drawing::Mask)
+    slice: Option<usize>,
+    grid: [usize; 2],
+    scrolled: bool,
+) -> Vec<Mark> {
+    let own = slice.unwrap_or(0);
+    let radius = if scrolled { RADIUS } else { 0 };
+    let all = [(&trace.reference, BoxKind::Reference), (&reply.findings, BoxKind::Model)];
+    let mark = |(finding, kind): (&Finding, BoxKind)| {
+        let at = finding.origin.slice.unwrap_or(0);
+        let here = finding.as_mask().is_some_and(|m| m.size == grid) && at.abs_diff(own) <= radius;
+        let label = finding.label.clone().unwrap_or_default();
+        if here { Mark::of(finding, at, label, kind) } else { None }
     };
-    let drawings = [union(&trace.reference)?, union(&reply.findings)?];
-    Some((picture, drawings))
+    all.into_iter().flat_map(|(found, kind)| found.iter().map(move |f| (f, kind))).filter_map(mark).collect()
 }

@@ -15,6 +15,7 @@ mod prompt;
 mod rounds;
 pub mod run;
 mod select;
+mod volumes;
 
 pub use kit::html;
 pub use kit::plot;

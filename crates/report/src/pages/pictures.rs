@@ -1,6 +1,8 @@
 //! The pictures of a page, each read once.
 
+use crate::pages::document::{PageItem, PictureVolume};
 use crate::pages::kit::store::ImageStore;
+use crate::pages::volumes::WantedVolumes;
 use loupe_core::loader::DisplayMaterial;
 use loupe_core::{Dataset, MediaLoader, MediaRef, MediaSource, Picture, Resampler};
 
@@ -43,6 +45,9 @@ pub(crate) struct PictureReader<'a> {
     row: usize,
     /// Does the item at hand come with its pictures?
     shown: bool,
+    /// How soon a reader comes to it.
+    place: usize,
+    volumes: WantedVolumes,
     /// References of the row as the dataset has them, once they were needed.
     own: Option<Result<Vec<MediaRef>, String>>,
     before: Vec<HeldPicture>,
@@ -53,10 +58,12 @@ impl<'a> PictureReader<'a> {
     pub(crate) fn new(source: PictureSource<'a>, images: &'a mut ImageStore, hide_names: bool) -> Self {
         Self {
             source,
+            volumes: WantedVolumes::of_page(images),
             images,
             hide_names,
             row: 0,
             shown: true,
+            place: 0,
             own: None,
             before: Vec::new(),
             now: Vec::new(),
@@ -73,9 +80,26 @@ impl<'a> PictureReader<'a> {
         self.before = std::mem::take(&mut self.now);
     }
 
-    /// Whether pictures of the items that follow are on the page.
-    pub(crate) fn show(&mut self, shown: bool) {
-        self.shown = shown;
+    /// Whether pictures of the items that follow are on the page, and how soon a reader comes to them.
+    pub(crate) fn show(&mut self, shown: bool, place: usize) {
+        (self.shown, self.place) = (shown, place);
+    }
+
+    /// The volume that the picture of `media` is a slice of; its neighbours come onto the page with [`PictureReader::finish`].
+    pub(crate) fn volume(&mut self, media: &MediaRef, picture: &Picture) -> Option<PictureVolume> {
+        let number = self.volumes.number(self.place, media, &picture.origin)?;
+        Some(PictureVolume { number, slice: picture.origin.slice? })
+    }
+
+    /// Puts the neighbours of the slices onto the page, once all pictures of `items` are there, and drops the masks of those that had no
+    /// room.
+    pub(crate) fn finish(self, items: &mut [PageItem]) {
+        self.volumes.place(self.source.loader, self.images);
+        for picture in items.iter_mut().flat_map(|item| &mut item.pictures) {
+            let Some(volume) = picture.volume else { continue };
+            let slices = self.images.slices_of(volume.number);
+            picture.masks.retain(|m| m.slice == volume.slice || slices.contains(&m.slice));
+        }
     }
 
     /// The picture of image `number` of the item, or why it cannot be had.

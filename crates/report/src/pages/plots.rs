@@ -467,7 +467,7 @@ fn flipped(of: &Flips, first: &str, second: &str) -> Plot {
 /// Differences of all figures, then of the first by subgroup.
 fn differences(of: &Comparison, first: &str, second: &str) -> Option<Plot> {
     let share = |d: &Difference| tables::is_share(&d.name);
-    let mut table = Table::new("differences", &["", "difference", "95 % from", "to", "n"]);
+    let mut table = Table::new("differences", &["figure", "difference", "95 % from", "to", "n"]);
     let mut rows: Vec<ForestRow> = Vec::new();
     let mut add = |rows: &mut Vec<ForestRow>, name: String, d: &Difference| {
         let interval = d.interval.as_ref().map(|i| [i.lo, i.hi]);

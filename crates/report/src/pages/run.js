@@ -1,12 +1,16 @@
 // The samples of a page of one run or of several.
 const data = read("data");
-const page = { images: read("images"), values: read("values"), windows: data.windows, boxes: () => state.boxes };
 const runs = data.runs ?? [];
 const names = { model: runs[0] ?? "model", second: runs.length > 2 ? "other runs" : runs[1] ?? "second run", reference: "reference", region: "looked at" };
 const ROW = 58;
 const RANKS = ["wrong", "unparsed", "failed", "unscored", "correct"];
-const state = { shown: [], at: 0, boxes: true, round: 0 };
+const state = { shown: [], at: 0, marks: true, round: 0 };
+// What pictures stand on; `hidden` are the kinds of marks that the reader does not want to see.
+const page = { images: read("images"), values: read("values"), windows: data.windows, names, hidden: new Set(),
+  shows: (kind) => state.marks && !page.hidden.has(kind),
+  toggle: (kind, on) => { if (on) page.hidden.delete(kind); else page.hidden.add(kind); reveal(); } };
 const others = (item) => item.others ?? [];
+const all = (item) => [item, ...others(item)];
 // What stands for an item that is neither right nor wrong is its figure.
 const label = (item) => item.figure ?? item.verdict;
 const badge = (item) => el("span", { class: "badge " + item.verdict }, label(item));
@@ -77,7 +81,7 @@ const sort = el("select", { id: "sort", "aria-label": "Order", onchange: () => a
 
 function filters() {
   const home = document.getElementById("filters");
-  const toggle = el("button", { type: "button", id: "boxes", "aria-pressed": "true", onclick: flip }, "Boxes");
+  const toggle = el("button", { type: "button", id: "marks", "aria-pressed": "true", title: "Boxes and masks (b)", onclick: flip }, "Marks");
   const save = (name, of) => el("button", { type: "button", "data-save": name, title: `Save the samples of the list as ${name.toUpperCase()}`, onclick: () => saved(name, of()) }, name.toUpperCase());
   home.append(search, ...selects, sort, toggle, save("csv", csv), save("json", json), el("span", { class: "note", id: "count", role: "status" }));
   home.addEventListener("submit", (e) => e.preventDefault());
@@ -125,9 +129,16 @@ function saved(kind, text) {
 }
 
 function flip() {
-  state.boxes = !state.boxes;
-  document.getElementById("boxes").setAttribute("aria-pressed", String(state.boxes));
-  detail();
+  state.marks = !state.marks;
+  document.getElementById("marks").setAttribute("aria-pressed", String(state.marks));
+  reveal();
+}
+
+// Shows and hides marks; windows stay as the reader set them.
+function reveal() {
+  for (const group of document.querySelectorAll("#detail .frame [data-kind]")) {
+    if (page.shows(group.dataset.kind)) group.removeAttribute("display"); else group.setAttribute("display", "none");
+  }
 }
 
 const list = document.getElementById("list");
@@ -189,7 +200,7 @@ function detail() {
     el("p", { class: "note" }, el("a", { href: hash(at), id: "address", title: "The address of this sample" }, "#" + addresses[at]), item.right ? ` · ${item.right}` : ""),
     item.choices.length ? el("p", { class: "choices" }, ...item.choices.map((c) => el("span", {}, c))) : "",
     el("div", { class: "stage" }, ...item.pictures.map((p) => picture(p, page))),
-    legend(item.pictures, names) ?? "",
+    legend([...item.pictures, ...all(item).flatMap((of) => of.rounds ?? []).flatMap((r) => r.pictures)], page) ?? "",
     el("div", { class: "pair" },
       el("div", {}, ...block(several ? runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
       ...others(item).map((o, n) => el("div", {}, ...block(runs[n + 1], el("pre", { class: "other", id: n ? null : "second" }, said(o))))),
@@ -201,7 +212,7 @@ function detail() {
     item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(runs[0])), el("pre", {}, item.prompt)) : "",
     ...(numbers.length ? block("Numbers", el("div", { class: "tags" }, ...numbers)) : []),
     ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${spaced(k)}: ${v}`)))),
-    el("p", { class: "keys" }, ...key("j"), " next  ", ...key("k"), " previous  ", ...key("[", "]"), " rounds  ", ...key("b"), " boxes  ", ...key("w"), " windows  ", ...key("/"), " search"));
+    el("p", { class: "keys" }, ...key("j"), " next  ", ...key("k"), " previous  ", ...key("[", "]"), " rounds  ", ...key("e"), " enlarge  ", ...key("b"), " marks  ", ...key("w"), " windows  ", ...key("/"), " search"));
   const current = home.querySelector(".round[data-current=true]");
   if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft;
 }
@@ -253,6 +264,7 @@ document.addEventListener("keydown", (e) => {
     j: () => go(state.at + 1), k: () => go(state.at - 1),
     ...(inList ? { ArrowDown: () => go(state.at + 1), ArrowUp: () => go(state.at - 1), Home: () => go(0), End: () => go(state.shown.length - 1) } : {}),
     b: flip,
+    e: () => document.querySelector("#detail .enlarge")?.click(),
     w: () => {
       const canvas = document.querySelector("#detail canvas");
       canvas?.focus();

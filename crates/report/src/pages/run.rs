@@ -66,10 +66,11 @@ pub fn page(
     for (n, judged) in run.items()?.enumerate() {
         let judged = judged?;
         if selection.shows(n) {
-            reader.show(selection.pictures(n));
+            reader.show(selection.pictures(n), selection.place(n));
             page.items.push(item(&judged, template.as_ref(), &mut reader));
         }
     }
+    reader.finish(&mut page.items);
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
     for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
         page.lead += &format!("; {words}");
@@ -125,6 +126,7 @@ pub fn page_of_parts(
             item.tags.insert("part".to_owned(), (*name).to_owned());
             page.items.push(item);
         }
+        reader.finish(&mut page.items);
     }
     page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
     Ok(page)

@@ -65,7 +65,8 @@ impl Selection {
         Self { urgencies, places, samples }
     }
 
-    fn place(&self, item: usize) -> usize {
+    /// Its place in the order of urgency.
+    pub(crate) fn place(&self, item: usize) -> usize {
         self.places.get(item).copied().unwrap_or(usize::MAX)
     }
 

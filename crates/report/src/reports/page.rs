@@ -181,17 +181,17 @@ fn figure(at: usize, n: usize, view: Option<&str>, study: &PageStudy, pictures: 
     for (sentence, s) in study.report.sentences.iter().enumerate() {
         for place in s.boxes.iter().filter(|place| place.picture == n) {
             let [x0, y0, x1, y1] = place.box_px;
+            let (wide, high, words) = (x1 - x0, y1 - y0, escaped(&s.text));
             let _ = write!(
                 boxes,
-                "<a href=\"#s{at}-{sentence}\"><rect id=\"b{at}-{sentence}\" x=\"{x0}\" y=\"{y0}\" width=\"{}\" height=\"{}\"><title>{}</title></rect></a>",
-                x1 - x0,
-                y1 - y0,
-                escaped(&s.text)
+                "<a href=\"#s{at}-{sentence}\" aria-label=\"{words}\"><rect id=\"b{at}-{sentence}\" x=\"{x0}\" y=\"{y0}\" width=\"{wide}\" height=\"{high}\"><title>{words}</title></rect></a>"
             );
         }
     }
+    // Boxes are links to their sentences, which an image may not hold.
+    let role = if boxes.is_empty() { "img" } else { "group" };
     format!(
-        "<figure><svg viewBox=\"0 0 {width} {height}\" role=\"img\"><image href=\"{uri}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\"/>{boxes}</svg><figcaption>{caption}</figcaption></figure>"
+        "<figure><svg viewBox=\"0 0 {width} {height}\" role=\"{role}\" aria-label=\"{caption}\"><image href=\"{uri}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\"/>{boxes}</svg><figcaption>{caption}</figcaption></figure>"
     )
 }
 

@@ -74,6 +74,7 @@ fn page() -> Page {
                     PageBox { xyxy: [1.0, 2.0, 9.0, 8.0], label: "a".into(), kind: BoxKind::Model },
                     PageBox { xyxy: [2.0, 2.0, 9.0, 9.0], label: "b".into(), kind: BoxKind::Second },
                 ],
+                ..ItemPicture::default()
             }],
             others: vec![OtherRun {
                 reply: Some(format!("other reply {n}")),
@@ -125,15 +126,17 @@ const STEPS: &str = r####"
     order("as in the set");
     await until(() => document.querySelector("#detail canvas[data-ready]"));
     seen.given = levels();
-    document.querySelectorAll(".window button")[1].click();
+    const windows = document.querySelector(".window select");
+    windows.value = Array.from(windows.options).find((o) => o.textContent === "lung").value;
+    windows.dispatchEvent(new Event("change"));
     seen.lung = levels();
     press("w", document.querySelector("#detail canvas"));
-    press("w", document.querySelector("#detail canvas"));
     seen.windowText = document.querySelector(".window .note").textContent;
-    seen.boxes = document.querySelectorAll("#detail svg rect[data-kind]").length;
+    const drawn = () => document.querySelectorAll("#detail .frame [data-kind]:not([display])").length;
+    seen.boxes = drawn();
     press("b");
-    await until(() => document.querySelector("#detail canvas[data-ready]"));
-    seen.boxesOff = document.querySelectorAll("#detail svg rect[data-kind]").length;
+    seen.boxesOff = drawn();
+    seen.windowKept = document.querySelector(".window .note").textContent;
     press("j"); press("j");
     seen.third = document.getElementById("reply").textContent;
     seen.thirdSecond = document.getElementById("second").textContent;
@@ -156,8 +159,8 @@ const STEPS: &str = r####"
     press("w", viewer);
     seen.enlargedLung = document.querySelector("dialog .top-right").textContent;
     seen.letters = Array.from(document.querySelectorAll("dialog .left, dialog .right")).map((e) => e.textContent);
-    press("b"); seen.behind = document.getElementById("boxes").getAttribute("aria-pressed");
-    document.querySelector("dialog button").click();
+    press("b"); seen.behind = document.getElementById("marks").getAttribute("aria-pressed");
+    Array.from(document.querySelectorAll("dialog button")).find((b) => b.textContent === "Close").click();
     seen.closed = !document.querySelector("dialog");
     seen.requests = performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:"));
     seen.broken = window.broken ?? null;
@@ -205,7 +208,7 @@ fn a_smaller_picture_keeps_its_boxes() {
         vec![ItemPicture { image: Some(image), caption: "noise".into(), boxes, ..ItemPicture::default() }];
     page.items.push(PageItem { id: "1".into(), verdict: "correct".into(), pictures, ..PageItem::default() });
     let script = r##"
-        const rect = await until(() => document.querySelector("#detail svg rect[data-kind]"));
+        const rect = await until(() => document.querySelector("#detail [data-kind] rect.line"));
         const [img, box] = [document.querySelector("#detail img"), rect.getBoundingClientRect()];
         const whole = img.getBoundingClientRect();
         seen.natural = img.naturalWidth;
@@ -233,6 +236,7 @@ fn a_reader_windows_filters_and_moves_by_keys() {
     let expected: Vec<u8> = intensities.values.iter().map(|v| lung.level(f64::from(*v))).collect();
     assert_eq!(levels("lung"), expected, "another window is computed from the values");
     assert_eq!(seen["windowText"], "centre 50  width 400", "the windows are those that the page was given");
+    assert_eq!(seen["windowKept"], seen["windowText"], "marks come and go, the window stays");
 
     assert_eq!((&seen["boxes"], &seen["boxesOff"]), (&2.into(), &0.into()));
     assert_eq!(

@@ -9,5 +9,6 @@ mod latex;
 mod overlay;
 mod page;
 mod plots;
+mod run_page;
 mod runs;
 mod viewer;

@@ -15,6 +15,7 @@ use loupe_eval::compare::compare_judged;
 use loupe_eval::strict::Strict;
 use loupe_eval::{JudgedRun, Profile, ScoredRun, Scoring, tables};
 use loupe_report::pages::document::BoxKind;
+use loupe_report::pages::kit::place::MarkPlace;
 use loupe_report::pages::run::{PageOptions, PagePart};
 use loupe_report::pages::{PictureSource, compare, run};
 use loupe_report::{Page, PageItem, WindowPreset};
@@ -25,8 +26,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-/// `volume` gives slices of 40 × 30 pixels with their values, `large` one of twice that size, other files
-/// flat pictures whose encoded bytes are at hand. Counts what a page asks for.
+/// `volume` and `large`, which is of twice the size, give slices 5, 7 and 8 of 40 × 30 pixels with their values, `stack` 40 slices, other
+/// files flat pictures whose encoded bytes are at hand. Counts what a page gets.
 #[derive(Default)]
 pub(crate) struct Images {
     reads: Mutex<BTreeMap<String, usize>>,
@@ -42,7 +43,13 @@ impl Images {
 
 /// By its file, because a page may hide the name.
 fn is_volume(media: &MediaRef) -> bool {
-    matches!(&media.source, MediaSource::File(path) if path.ends_with("volume") || path.ends_with("large"))
+    let names = ["volume", "large", "stack"];
+    matches!(&media.source, MediaSource::File(path) if names.iter().any(|name| path.ends_with(name)))
+}
+
+/// The value of a pixel of `stack`.
+pub(crate) fn stacked(slice: usize, pixel: usize) -> f32 {
+    (pixel as f32) - 500.0 + 3.0 * slice as f32
 }
 
 impl MediaLoader for Images {
@@ -60,9 +67,14 @@ impl MediaLoader for Images {
                 Some(SliceAt::Index(n)) => n,
                 _ => 5,
             };
+            let stack = matches!(&media.source, MediaSource::File(path) if path.ends_with("stack"));
+            if !(if stack { (0..40).contains(&slice) } else { [5, 7, 8].contains(&slice) }) {
+                return Err(MediaError::View(format!("there is no slice {slice}")));
+            }
             level = slice as u8;
             origin.slice = Some(slice);
             origin.plane = Some(media.view.plane);
+            origin.spacing_mm = stack.then_some([0.5, 1.0]);
             origin.window = Some(match &media.view.window {
                 Some(WindowChoice::Numbers(window)) => *window,
                 _ => LUNG,
@@ -75,14 +87,15 @@ impl MediaLoader for Images {
     fn intensities(&self, media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
         let picture = self.load(media)?;
         let (width, height) = (picture.width(), picture.height());
-        let values = (0..width * height).map(|n| n as f32 - 500.0).collect();
+        let slice = picture.origin.slice.filter(|_| media.name == "stack").unwrap_or(0);
+        let values = (0..width * height).map(|n| stacked(slice, n)).collect();
         Ok(Some(Intensities { width, height, values, inverted: false, hounsfield: true }))
     }
 
     fn load_for_display(&self, media: &MediaRef) -> Result<DisplayMaterial, MediaError> {
+        let picture = self.load(media)?;
         let slice = media.view.slice.map(|s| format!("{s:?}")).unwrap_or_default();
         *self.reads.lock().unwrap().entry(format!("{}{slice}", media.name)).or_default() += 1;
-        let picture = self.load(media)?;
         let flat = picture.origin.window.is_none();
         let intensities = if flat { None } else { self.intensities(media)? };
         let encoded = flat.then(|| Arc::from(loupe_report::png(&picture).unwrap()));
@@ -214,7 +227,9 @@ fn a_page_has_verdicts_windows_and_facts_and_reads_each_picture_once() {
     let images = Images::default();
     let windows = [WindowPreset { name: "lung".into(), centre: -600.0, width: 1500.0 }];
     let page = run::page(&run, from(&images), &PageOptions { windows: &windows, ..ROOM }).unwrap();
-    assert_eq!(images.reads(), [("flat.png".to_owned(), 1), ("volume".to_owned(), 1)]);
+    // The volume is opened once more for the neighbours of its slice, of which there are none.
+    let read = [("flat.png", 1), ("volume", 1), ("volumeIndex(5)", 1)].map(|(name, n)| (name.to_owned(), n));
+    assert_eq!(images.reads(), read);
 
     let verdicts: Vec<&str> = page.items.iter().map(|i| i.verdict.as_str()).collect();
     assert_eq!(verdicts, ["correct", "correct", "wrong", "failed"]);
@@ -334,7 +349,8 @@ fn rounds_show_where_the_model_went_and_what_it_was_shown() {
     assert_eq!(again.pictures[0].caption, "shown at 10 × 5 crop 10,10,20,15");
     assert_eq!(answer.pictures[0].caption, "shown at 8 × 6 crop 0,0,8,6");
     // The other slice was read again once; the given one was not.
-    assert_eq!(images.reads(), [("volume".to_owned(), 1), ("volumeIndex(8)".to_owned(), 1)]);
+    let read = ["volume", "volumeIndex(5)", "volumeIndex(8)"].map(|name| (name.to_owned(), 1));
+    assert_eq!(images.reads(), read);
 }
 
 #[test]
@@ -373,8 +389,15 @@ fn masks_lie_over_the_slice_with_most_of_the_reference() {
         let page = run::page(&scored(&dir.path().join("run")), from(&images), &ROOM).unwrap();
         let [plain, drawn] = page.items[0].pictures.as_slice() else { panic!("two pictures") };
         assert_ne!(plain.image, drawn.image);
-        assert_eq!(drawn.caption, "slice 7 · reference orange, model blue over it · box 0,0,40,2");
-        assert_eq!(images.reads(), [(name.to_owned(), 1), (format!("{name}Index(7)"), 1)]);
+        assert_eq!(drawn.caption, "slice 7 · masks · box 0,0,40,2");
+        let rows = |n: f64| vec![vec![[0.0, 0.0], [40.0, 0.0], [40.0, n], [0.0, n]]];
+        let masks = drawn.masks.iter().filter(|m| m.slice == 7).map(|m| (m.kind, m.place.clone()));
+        let expected = [(BoxKind::Reference, rows(9.0)), (BoxKind::Model, rows(8.0))]
+            .map(|(k, o)| (k, MarkPlace::Outlines(o)));
+        assert_eq!(masks.collect::<Vec<_>>(), expected);
+        // Slice 3 is not among the neighbours that the page has.
+        assert_eq!((drawn.masks.len(), drawn.volume.is_some()), (2, name == "volume"));
+        assert_eq!(plain.volume, None, "the way through the volume is that of the masks");
     }
     let resized = RESAMPLER.calls.lock().unwrap();
     assert!(resized.iter().all(|(_, w, h, filter)| (*w, *h, filter.as_str()) == (40, 30, "bilinear")));

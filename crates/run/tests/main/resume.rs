@@ -112,7 +112,6 @@ fn what_was_edited_or_cut_is_named_and_never_believed() {
     let unsealed = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         value.as_object_mut().unwrap().remove("sum");
-        value["id"] = "another".into();
         value.to_string()
     };
     for edited in [
@@ -134,9 +133,13 @@ fn what_was_edited_or_cut_is_named_and_never_believed() {
     let edited = samples.replacen(second, &second.replacen("\"row\":1", "\"row\":7", 1), 1);
     let cut: String = samples.lines().take(4).map(|line| format!("{line}\n")).collect();
     let of_run = read("run.json");
+    let open = samples.replacen(second, &unsealed(second), 1);
+    let record = of_run.split(",\n  \"sum\"").next().unwrap().to_owned() + "\n}\n";
     for (name, text, says) in [
         ("samples.jsonl", edited, "samples.jsonl, line 2: it is not as it was written"),
         ("samples.jsonl", cut, "samples.jsonl, line 5: the file ends here"),
+        ("samples.jsonl", open, "samples.jsonl, line 2: it is not as it was written: its checksum is gone"),
+        ("run.json", record, "run.json, line 1: it is not as it was written: its checksum is gone"),
         (
             "run.json",
             of_run.replacen("\"n\": 6", "\"n\": 5", 1),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to so many different values are taken as categories.
-const MOST_CATEGORIES: usize = 20;
+pub(super) const MOST_CATEGORIES: usize = 20;
 
 /// What readers are compared on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +23,8 @@ pub enum Scale {
     Decision,
     /// Categories without order.
     Category,
+    /// Which of two arms was preferred; compared between a reader's own readings alone.
+    Preference,
 }
 
 /// A coefficient with its interval.
@@ -95,6 +97,7 @@ fn values(readings: &Readings, arm: usize, readers: &[usize], scale: Scale, opti
         Scale::Rating => r.rating,
         Scale::Decision => Readings::decision(r, options.threshold).map(f64::from),
         Scale::Category => r.category.as_deref().and_then(|word| words.get(word)).map(|n| *n as f64),
+        Scale::Preference => None,
     };
     let of_arm = readings.of_arm(arm);
     let at = |reader: usize, case: usize| of_arm.get(&(reader, case)).and_then(|r| value(r));
@@ -113,24 +116,6 @@ impl Values {
         self.levels.partition_point(|level| *level < value)
     }
 
-    /// A figure of rows, with the interval of drawing units anew.
-    fn coefficient<T: Clone>(
-        rows: &[(usize, T)],
-        options: &Options,
-        of: impl Fn(&[T]) -> Option<f64>,
-    ) -> Option<Coefficient> {
-        let mut units: BTreeMap<usize, Vec<T>> = BTreeMap::new();
-        for (unit, row) in rows {
-            units.entry(*unit).or_default().push(row.clone());
-        }
-        let units: Vec<Vec<T>> = units.into_values().collect();
-        let value = of(&units.concat())?;
-        let drawn = bootstrap::figure(units.len(), options.resamples, options.seed, options.level, |drawn| {
-            of(&drawn.iter().flat_map(|&unit| units[unit].iter().cloned()).collect::<Vec<T>>())
-        });
-        Some(Coefficient { value, interval: drawn.map(|b| b.interval) })
-    }
-
     fn pair(&self, i: usize, j: usize, ordered: bool, options: &Options) -> Option<PairAgreement> {
         let both = |(unit, row): &(usize, Vec<Option<f64>>)| {
             Some((*unit, (self.level(row[i]?), self.level(row[j]?))))
@@ -140,8 +125,7 @@ impl Values {
             return None;
         }
         let count = self.levels.len();
-        let with =
-            |weights: Weights| Self::coefficient(&rows, options, move |rows| kappa(rows, count, weights));
+        let with = |weights: Weights| coefficient(&rows, options, move |rows| kappa(rows, count, weights));
         let plain: Vec<(usize, usize)> = rows.iter().map(|(_, pair)| *pair).collect();
         Some(PairAgreement {
             readers: [self.readers[i], self.readers[j]],
@@ -152,6 +136,24 @@ impl Values {
             quadratic: if ordered { with(Weights::Quadratic) } else { None },
         })
     }
+}
+
+/// A figure of rows, with the interval of drawing units anew.
+pub(super) fn coefficient<T: Clone>(
+    rows: &[(usize, T)],
+    options: &Options,
+    of: impl Fn(&[T]) -> Option<f64>,
+) -> Option<Coefficient> {
+    let mut units: BTreeMap<usize, Vec<T>> = BTreeMap::new();
+    for (unit, row) in rows {
+        units.entry(*unit).or_default().push(row.clone());
+    }
+    let units: Vec<Vec<T>> = units.into_values().collect();
+    let value = of(&units.concat())?;
+    let drawn = bootstrap::figure(units.len(), options.resamples, options.seed, options.level, |drawn| {
+        of(&drawn.iter().flat_map(|&unit| units[unit].iter().cloned()).collect::<Vec<T>>())
+    });
+    Some(Coefficient { value, interval: drawn.map(|b| b.interval) })
 }
 
 /// Agreement of the given readers in an arm on one scale; `None` below two readers.
@@ -197,7 +199,7 @@ fn of_arm(
     let alpha_options =
         Options { resamples: if categories { options.resamples } else { 0 }, ..options.clone() };
     let alphas = metrics.iter().filter_map(|metric| {
-        Some((*metric, Values::coefficient(&given, &alpha_options, |rows| alpha(rows, *metric))?))
+        Some((*metric, coefficient(&given, &alpha_options, |rows| alpha(rows, *metric))?))
     });
     let rows: Vec<Vec<f64>> = complete.iter().map(|(_, row)| row.clone()).collect();
     Some(Agreement {
@@ -207,7 +209,7 @@ fn of_arm(
         n: given.len(),
         complete: complete.len(),
         values: levels,
-        fleiss: if categories { Values::coefficient(&table, options, fleiss) } else { None },
+        fleiss: if categories { coefficient(&table, options, fleiss) } else { None },
         alpha: alphas.collect(),
         icc: if ordered { icc(&rows, options.level).unwrap_or_default() } else { Vec::new() },
         pairs,
@@ -221,6 +223,7 @@ pub(super) fn agreement(readings: &Readings, readers: &[usize], options: &Option
             Scale::Rating => r.rating.is_some(),
             Scale::Decision => Readings::decision(r, options.threshold).is_some(),
             Scale::Category => r.category.is_some(),
+            Scale::Preference => false,
         })
     };
     let scales: Vec<Scale> =

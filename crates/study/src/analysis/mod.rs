@@ -5,6 +5,7 @@ mod changes;
 mod multireader;
 mod options;
 mod preferences;
+mod repeats;
 mod shares;
 
 pub use agreement::{Agreement, Coefficient, PairAgreement, Scale};
@@ -12,6 +13,7 @@ pub use changes::{ArmChanges, ReaderChanges};
 pub use multireader::{MeritAnalysis, ModelComparison, PlannedStudy, ReaderMerit};
 pub use options::Options;
 pub use preferences::ArmPreference;
+pub use repeats::{OwnAgreement, RatingChange};
 pub use shares::{ArmShare, Share};
 
 use crate::error::StudyError;
@@ -81,6 +83,8 @@ pub struct Contents {
     pub units: usize,
     /// Readings.
     pub readings: usize,
+    /// Repeated readings and preferences.
+    pub repeats: usize,
     /// Readings that a fully crossed study would have and this one has not.
     pub missing: usize,
     /// Preferences.
@@ -100,6 +104,8 @@ pub struct StudyAnalysis {
     pub arm_order: Vec<usize>,
     /// Agreement of readers.
     pub agreement: Vec<Agreement>,
+    /// Agreement of readers with themselves.
+    pub own_agreement: Vec<OwnAgreement>,
     /// ROC curves.
     pub roc: Vec<RocCurve>,
     /// FROC curves.
@@ -170,6 +176,7 @@ pub fn analyse(readings: &Readings, options: &Options) -> Result<StudyAnalysis, 
     }
     Ok(StudyAnalysis {
         agreement: agreement::agreement(readings, &humans, options),
+        own_agreement: repeats::own_agreement(readings, &humans, options),
         roc: roc_curves(readings, &arm_order, model),
         froc: froc_curves(readings, &arm_order),
         shares: shares::shares(readings, &arm_order, &humans, options),
@@ -203,6 +210,7 @@ fn contents(readings: &Readings, model: Option<usize>) -> Contents {
         negative: count(false),
         units: readings.units,
         readings: readings.readings.len(),
+        repeats: readings.repeats.len() + readings.repeated_preferences.len(),
         missing: crossed(false) + crossed(true) - readings.readings.len(),
         preferences: readings.preferences.len(),
     }

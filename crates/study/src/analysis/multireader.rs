@@ -81,11 +81,16 @@ const MOST_CASES: usize = 100_000;
 
 fn reader_merit(merit: Merit, arm: usize, reader: usize, found: &Estimate, level: f64) -> ReaderMerit {
     let se = found.variance().max(0.0).sqrt();
-    let mut interval = around(found.value, se, None, level);
-    if merit != Merit::LogSeconds {
-        (interval.lo, interval.hi) = (interval.lo.max(0.0), interval.hi.min(1.0));
-    }
+    let interval = possible(merit, around(found.value, se, None, level));
     ReaderMerit { arm, reader, value: found.value, se, interval }
+}
+
+/// Shares and areas end at 0 and 1.
+fn possible(merit: Merit, interval: Interval) -> Interval {
+    match merit {
+        Merit::LogSeconds => interval,
+        _ => Interval { lo: interval.lo.max(0.0), hi: interval.hi.min(1.0), ..interval },
+    }
 }
 
 /// The analysis of one figure; `None` where no reader has it in any arm.
@@ -127,7 +132,7 @@ pub(super) fn of_merit(
     let means = cells.iter().enumerate().filter_map(|(i, row)| {
         let own: Vec<&Estimate> = row.iter().flatten().collect();
         let mean = single_test(used[i], &own, Inference::RandomReadersRandomCases, options.level)?;
-        Some(TestMean { test: used[i], ..mean })
+        Some(TestMean { test: used[i], interval: possible(merit, mean.interval.clone()), ..mean })
     });
     let means: Vec<TestMean> = means.collect();
     let (comparison, refused) = match analyse(&cells, options.level) {

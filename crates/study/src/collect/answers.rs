@@ -211,7 +211,8 @@ fn fits(kind: QuestionKind, value: &Value) -> bool {
                 v.as_array().is_some_and(|all| all.len() == n && all.iter().all(finite))
             };
             let mark = |m: &Value| {
-                m["slice"].as_u64().is_some() && (numbers(&m["box"], 4) || numbers(&m["point"], 2))
+                let series = m["series"].is_null() || m["series"].is_u64();
+                series && m["slice"].is_u64() && (numbers(&m["box"], 4) || numbers(&m["point"], 2))
             };
             value.as_array().is_some_and(|all| all.iter().all(mark))
         }

@@ -71,6 +71,12 @@ pub fn collect(
         }
     }
     notes.extend(early(key, &taken));
+    let aside: usize = readings.iter().map(|r| r.aside(key)).sum();
+    if aside > 0 {
+        notes.push(format!(
+            "{aside} marks lie on earlier studies and on no lesion there: they are in answers.jsonl and count neither as found nor as false"
+        ));
+    }
     std::fs::create_dir_all(dir)?;
     let mut written = Vec::new();
     let mut write = |name: String, bytes: &[u8]| {

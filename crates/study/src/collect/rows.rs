@@ -7,9 +7,6 @@ use crate::error::StudyError;
 use crate::reading::{Key, KeyCase, KeyQuestion};
 use serde_json::{Map, Value, json};
 
-/// What a repeated reading's arm is called.
-const AGAIN: &str = ", again";
-
 /// A reading that counts.
 pub(super) struct CountedReading<'a> {
     pub(super) file: &'a TakenFile<'a>,
@@ -33,8 +30,7 @@ impl<'a> CountedReading<'a> {
 
     /// Names of its arm, or of the two that were compared as the pair has them.
     fn arms(&self, key: &Key) -> Vec<String> {
-        let again = if self.step.repeat { AGAIN } else { "" };
-        let name = |arm: usize| key.arms.get(arm).map(|name| format!("{name}{again}")).unwrap_or_default();
+        let name = |arm: usize| key.arms.get(arm).cloned().unwrap_or_default();
         match self.step.task {
             Task::Arm(arm) => vec![name(arm)],
             Task::Pair { pair, .. } => key.pairs.get(pair).map(|p| p.map(name).to_vec()).unwrap_or_default(),
@@ -56,9 +52,28 @@ impl<'a> CountedReading<'a> {
         }
     }
 
-    /// The lesion that a mark is on: the smallest that holds the point or the middle of the box, on one of its slices.
+    /// The marks of a question that are sought for. One on an earlier study that is on no lesion says nothing of the current one.
+    fn marks<'v>(&self, value: Option<&'v Value>) -> impl Iterator<Item = &'v Value> {
+        let all = value.and_then(Value::as_array).into_iter().flatten();
+        all.filter(|mark| !self.is_aside(mark))
+    }
+
+    fn is_aside(&self, mark: &Value) -> bool {
+        self.case.prior.is_some() && series_of(mark) == self.case.prior && self.lesion(mark).is_none()
+    }
+
+    /// How many marks are on an earlier study and on no lesion.
+    pub(super) fn aside(&self, key: &Key) -> usize {
+        let of = |q: &&KeyQuestion| q.column == Some(ReadingColumn::Marks);
+        let marks =
+            key.questions.iter().filter(of).filter_map(|q| self.answers.values.get(&q.id)?.as_array());
+        marks.flatten().filter(|mark| self.is_aside(mark)).count()
+    }
+
+    /// The lesion that a mark is on: the smallest on its series that holds the point or the middle of the box, on one of its slices.
     fn lesion(&self, mark: &Value) -> Option<&str> {
         let slice = usize::try_from(mark["slice"].as_u64()?).ok()?;
+        let series = series_of(mark)?;
         let at = |list: &Value, n: usize| list[n].as_f64();
         let [x, y] = match mark["point"].is_array() {
             true => [at(&mark["point"], 0)?, at(&mark["point"], 1)?],
@@ -69,7 +84,10 @@ impl<'a> CountedReading<'a> {
         };
         let holds = |l: &&crate::reading::LesionPlace| {
             let [x0, y0, x1, y1] = l.xyxy;
-            (l.slices[0]..=l.slices[1]).contains(&slice) && (x0..=x1).contains(&x) && (y0..=y1).contains(&y)
+            l.series == series
+                && (l.slices[0]..=l.slices[1]).contains(&slice)
+                && (x0..=x1).contains(&x)
+                && (y0..=y1).contains(&y)
         };
         let area = |l: &crate::reading::LesionPlace| (l.xyxy[2] - l.xyxy[0]) * (l.xyxy[3] - l.xyxy[1]);
         let hit = self.case.lesions.iter().filter(holds);
@@ -87,23 +105,38 @@ impl<'a> CountedReading<'a> {
             }
             ReadingColumn::Choice => self.preferred(value?).map(str::to_owned),
             ReadingColumn::Marks => {
-                let marks = value.and_then(Value::as_array).into_iter().flatten();
                 let one = |mark: &Value| {
                     let sure = mark["confidence"].as_f64()?;
                     Some(self.lesion(mark).map_or(sure.to_string(), |lesion| format!("{sure}@{lesion}")))
                 };
-                Some(marks.filter_map(one).collect::<Vec<_>>().join(";"))
+                Some(self.marks(value).filter_map(one).collect::<Vec<_>>().join(";"))
             }
         }
     }
 
+    /// Its lesions, each once.
     fn lesions(&self) -> String {
-        let weighted = self.case.lesions.iter().all(|l| l.weight.is_some());
-        let one = |l: &crate::reading::LesionPlace| match l.weight.filter(|_| weighted) {
-            Some(weight) => format!("{}={weight}", l.name),
-            None => l.name.clone(),
+        let mut all: Vec<(&str, Option<f64>)> = Vec::new();
+        for place in &self.case.lesions {
+            match all.iter_mut().find(|(name, _)| *name == place.name) {
+                Some((_, weight)) => *weight = weight.or(place.weight),
+                None => all.push((&place.name, place.weight)),
+            }
+        }
+        let weighted = all.iter().all(|(_, weight)| weight.is_some());
+        let one = |(name, weight): &(&str, Option<f64>)| match weight.filter(|_| weighted) {
+            Some(weight) => format!("{name}={weight}"),
+            None => (*name).to_owned(),
         };
-        self.case.lesions.iter().map(one).collect::<Vec<_>>().join(";")
+        all.iter().map(one).collect::<Vec<_>>().join(";")
+    }
+}
+
+/// The series that a mark is on; the first one where it says nothing.
+fn series_of(mark: &Value) -> Option<usize> {
+    match &mark["series"] {
+        Value::Null => Some(0),
+        number => usize::try_from(number.as_u64()?).ok(),
     }
 }
 
@@ -130,6 +163,7 @@ pub(super) fn readings_csv(
     let mut header = vec!["reader", "case", "truth", "group", "lesions", "seconds"];
     let compared = ["first", "second", "first_length", "second_length"];
     header.extend(if pairs { compared.as_slice() } else { &["arm"] });
+    header.push("repeat");
     header.extend(columns.iter().map(|(name, _)| *name));
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(&header)?;
@@ -148,6 +182,7 @@ pub(super) fn readings_csv(
             let both = key.pairs.get(pair).and_then(|[a, b]| Some([of(*a)?, of(*b)?]));
             row.extend(both.map_or([String::new(), String::new()], |l| l.map(|n| n.to_string())));
         }
+        row.push(if r.step.repeat { "1" } else { "" }.to_owned());
         row.extend(columns.iter().map(|(_, q)| r.cell(q).unwrap_or_default()));
         csv.write_record(&row)?;
     }

@@ -5,6 +5,7 @@ pub mod packs;
 pub mod question;
 
 use crate::error::StudyError;
+use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use question::{Question, QuestionKind, questions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -164,7 +165,7 @@ impl Design {
     /// # Errors
     /// When it cannot be read, or as [`Design::parse`].
     pub fn read(path: &Path) -> Result<Self, StudyError> {
-        let text = std::fs::read_to_string(path)?;
+        let text = read_text_at_most(path, SETTINGS_BYTES)?;
         Self::parse(&text, path.parent().unwrap_or(Path::new("")))
     }
 

@@ -1,5 +1,6 @@
 //! The workbook that RJafroc reads (`DfReadDataFile(…, newExcelFileFormat = TRUE)`): sheets TRUTH, TP and FP. Cases, readers
-//! and modalities are numbers there; a further sheet says which is which.
+//! and modalities are numbers there; a further sheet says which is which. RJafroc takes the first three sheets by name, so that one comes last in
+//! the alphabet.
 
 use crate::readings::Readings;
 use std::fmt::Write as _;
@@ -92,7 +93,7 @@ fn sheets(readings: &Readings) -> Option<[(&'static str, Sheet); 4]> {
     names.extend(
         readings.cases.iter().enumerate().map(|(i, c)| vec![text("case"), number(i + 1), text(&c.name)]),
     );
-    (!used.is_empty()).then_some([("TP", hits), ("FP", others), ("TRUTH", truth), ("NAMES", names)])
+    (!used.is_empty()).then_some([("TP", hits), ("FP", others), ("TRUTH", truth), ("WHICH", names)])
 }
 
 fn escaped(words: &str) -> String {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
 /// Columns that are read; see `docs/reference/readings.md`.
-pub(super) const COLUMNS: [&str; 16] = [
+pub(super) const COLUMNS: [&str; 17] = [
     "reader",
     "case",
     "arm",
+    "repeat",
     "truth",
     "group",
     "rating",

@@ -3,7 +3,7 @@
 use super::cells::{COLUMNS, Row};
 use crate::error::StudyError;
 use crate::readings::{Case, Choice, Lesion, Mark, Preference, Reading, Readings};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Names in the order in which they first appear.
 #[derive(Default)]
@@ -120,6 +120,16 @@ fn required<'a>(row: &'a Row, column: &'static str) -> Result<&'a str, StudyErro
     row.text(column).ok_or_else(|| StudyError::line(row.line, format!("`{column}` is empty or missing")))
 }
 
+/// Who read what in which arm.
+fn of_reading(r: &Reading) -> [usize; 4] {
+    [r.reader, r.case, r.arm, r.arm]
+}
+
+/// Who compared what; arms in either order.
+fn of_preference(p: &Preference) -> [usize; 4] {
+    [p.reader, p.case, p.first.min(p.second), p.first.max(p.second)]
+}
+
 pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings, StudyError> {
     let Some(first) = rows.first() else {
         return Err(StudyError::File("the file holds no reading".to_owned()));
@@ -160,10 +170,11 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
         Case { name: name.clone(), truth, unit, lesions }
     });
     let mut all = Readings { cases: described.collect(), ..Readings::default() };
-    let mut met: HashMap<(usize, usize, usize, usize), u64> = HashMap::new();
+    let mut met: HashMap<(usize, usize, usize, usize, bool), u64> = HashMap::new();
     let mut empty = 0;
     for row in rows {
         let (reader, case) = (readers.number(required(row, "reader")?), names.number(required(row, "case")?));
+        let repeat = row.truth("repeat")?.unwrap_or(false);
         let key;
         if row.text("choice").is_some() {
             let (first, second) =
@@ -176,8 +187,9 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 (None, None) => None,
                 _ => return Err(StudyError::line(row.line, "give both lengths, from 0 on, or none")),
             };
-            key = (reader, case, first.min(second), first.max(second) + 1);
-            all.preferences.push(Preference { reader, case, first, second, choice: choice(row)?, lengths });
+            key = (reader, case, first.min(second), first.max(second) + 1, repeat);
+            let into = if repeat { &mut all.repeated_preferences } else { &mut all.preferences };
+            into.push(Preference { reader, case, first, second, choice: choice(row)?, lengths });
         } else {
             let arm = arms.number(row.text("arm").unwrap_or("all"));
             let seconds = row.number("seconds")?;
@@ -195,7 +207,7 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 marks: marked,
                 seconds,
             };
-            key = (reader, case, arm, 0);
+            key = (reader, case, arm, 0, repeat);
             if reading.rating.is_none()
                 && reading.decision.is_none()
                 && reading.category.is_none()
@@ -205,13 +217,14 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
                 empty += 1;
                 continue;
             }
-            all.readings.push(reading);
+            let into = if repeat { &mut all.repeats } else { &mut all.readings };
+            into.push(reading);
         }
         if let Some(line) = met.insert(key, row.line) {
             return Err(StudyError::line(
                 row.line,
                 format!(
-                    "this reader has read this case in this arm in line {line} already; give a repeated reading an arm of its own"
+                    "this reader has read this case in this arm in line {line} already; a second reading has 1 as `repeat`, a further one needs an arm of its own"
                 ),
             ));
         }
@@ -220,6 +233,13 @@ pub(super) fn collect(rows: &[Row], unread: BTreeSet<String>) -> Result<Readings
         return Err(StudyError::File(
             "no row has a `rating`, `decision`, `category`, `marks`, `seconds` or `choice`".to_owned(),
         ));
+    }
+    let firsts: HashSet<[usize; 4]> =
+        all.readings.iter().map(of_reading).chain(all.preferences.iter().map(of_preference)).collect();
+    let again = all.repeats.iter().map(of_reading).chain(all.repeated_preferences.iter().map(of_preference));
+    let alone = again.filter(|key| !firsts.contains(key)).count();
+    if alone > 0 {
+        all.notes.push(format!("{alone} repeated readings have no first one, and are left out"));
     }
     if empty > 0 {
         all.notes.push(format!("{empty} rows hold no answer; their readings count as missing"));

@@ -5,6 +5,7 @@ mod collect;
 
 use crate::error::StudyError;
 use crate::readings::Readings;
+use loupe_core::files::read_at_most;
 use std::path::Path;
 
 /// Reads a file; `.jsonl` and `.ndjson` are JSON lines, anything else is CSV with a header.
@@ -13,7 +14,7 @@ use std::path::Path;
 /// With the number of the line for a cell that cannot be read, a reading that is there twice, and cases whose truth, group
 /// or lesions differ between rows.
 pub fn read(path: &Path) -> Result<Readings, StudyError> {
-    let bytes = std::fs::read(path)?;
+    let bytes = read_at_most(path, u64::MAX)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| StudyError::File("the file is not UTF-8; save it as UTF-8".to_owned()))?;
     let lines = matches!(path.extension().and_then(|e| e.to_str()), Some("jsonl" | "ndjson"));

@@ -4,7 +4,7 @@ use super::material::LesionPlace;
 use crate::allocation::Step;
 use crate::design::question::{QuestionKind, ReadingColumn};
 use crate::error::StudyError;
-use loupe_core::files::write_private;
+use loupe_core::files::{read_text_at_most, write_private};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
@@ -28,6 +28,9 @@ pub struct KeyCase {
     /// Lesions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lesions: Vec<LesionPlace>,
+    /// The series that is an earlier study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<usize>,
     /// Length in characters of the text that each arm shows.
     pub lengths: Vec<Option<usize>>,
     /// Words of each mark that each arm shows, in the order of their ids.
@@ -94,7 +97,7 @@ impl Key {
     /// # Errors
     /// When the file cannot be read or is no key of this form.
     pub fn read(path: &Path) -> Result<Self, StudyError> {
-        let text = std::fs::read_to_string(path)?;
+        let text = read_text_at_most(path, u64::MAX)?;
         let key: Self = serde_json::from_str(&text).map_err(|e| {
             StudyError::File(format!(
                 "the key cannot be read (line {}): `loupe study build` writes key.json beside the pages",

@@ -4,7 +4,8 @@ use loupe_report::pages::kit::place::Mark;
 use loupe_report::pages::kit::series::Series;
 use serde::{Deserialize, Serialize};
 
-/// A lesion and where it is, in pixels of the case's series.
+/// A lesion and where it is, in pixels of a series of the case. One that is seen on several series has a place on each, under one
+/// name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LesionPlace {
     /// Its name within the case.
@@ -12,10 +13,17 @@ pub struct LesionPlace {
     /// Its share among the lesions of the case; equal shares where none has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+    /// Series of the case, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub series: usize,
     /// First and last slice of the series that it is on.
     pub slices: [usize; 2],
     /// `[x0, y0, x1, y1]`, continuous pixel edges.
     pub xyxy: [f64; 4],
+}
+
+fn is_first(series: &usize) -> bool {
+    *series == 0
 }
 
 /// A step of how a model came to its answer.
@@ -26,6 +34,9 @@ pub struct TraceStep {
     /// What it did, in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub did: String,
+    /// The series that it looked at, from 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub series: usize,
     /// The slice that it looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice: Option<usize>,
@@ -63,6 +74,8 @@ pub struct CaseMaterial {
     pub training: bool,
     /// Images with the words above them, where there are several: the study, then further ones.
     pub series: Vec<(String, Series)>,
+    /// The series that is an earlier study: nothing is sought there.
+    pub prior: Option<usize>,
     /// What is asked about it, where the study shows that.
     pub question: Option<String>,
     /// Is the disease there?

@@ -101,6 +101,7 @@ fn key_of(design: &Design, cases: &[CaseMaterial], study: &str) -> Key {
         truth: case.truth,
         group: case.group.clone(),
         lesions: case.lesions.clone(),
+        prior: case.prior,
         lengths: case.outputs.iter().map(|o| o.text.as_ref().map(|t| t.chars().count())).collect(),
         findings: case
             .outputs

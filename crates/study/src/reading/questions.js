@@ -64,7 +64,7 @@ const FORMS = {
         ask.set(all().map((o, i) => i === n ? { ...o, confidence: value >= 0 && value <= 100 ? value : undefined } : o));
         number.setAttribute("aria-invalid", String(!(value >= 0 && value <= 100)));
       });
-      return el("li", {}, el("button", { type: "button", class: "plain", onclick: () => ask.viewer().go(m.slice) }, `${m.box ? "Box" : "Point"}${ask.viewer().slices > 1 ? ` on slice ${m.slice + 1}` : ""}`),
+      return el("li", {}, el("button", { type: "button", class: "plain", onclick: () => ask.viewer(m.series ?? 0).go(m.slice) }, [m.box ? "Box" : "Point", ask.title(m.series), ask.viewer(m.series ?? 0).slices > 1 ? `slice ${m.slice + 1}` : ""].filter(Boolean).join(" · ")),
         number, el("button", { type: "button", class: "plain", "aria-label": `Remove mark ${n + 1}`, onclick: () => set(all().filter((_, i) => i !== n)) }, "remove"));
     }));
     show();
@@ -95,7 +95,14 @@ const FORMS = {
       show(); ask.marks();
       return findings.every((f) => all()[f.id]) ? "next" : true;
     };
-    const redraw = () => { redrawn = findings[at]?.id ?? null; ask.viewer().use("box"); return true; };
+    // On the series that the finding is on.
+    const redraw = () => {
+      redrawn = findings[at]?.id ?? null;
+      const viewer = ask.viewer(Math.max(0, (ask.view[0].marks ?? []).findIndex((marks) => marks.some((m) => m.id === redrawn))));
+      viewer.stage.focus({ preventScroll: true });
+      viewer.use("box");
+      return true;
+    };
     const show = () => {
       list.replaceChildren(...findings.map((f, n) => el("li", { "aria-current": String(n === at) },
         el("button", { type: "button", class: "plain", onclick: () => { at = n; show(); ask.pick(f.id); } }, f.label || "finding"),
@@ -108,7 +115,7 @@ const FORMS = {
       node: list,
       enter: () => { if (findings[at]) ask.pick(findings[at].id); },
       key: (e) => e.key === "a" ? judge("accept") : e.key === "x" ? judge("reject") : e.key === "e" ? redraw() : false,
-      drawn: () => findings.flatMap((f) => all()[f.id]?.box ? [{ box: all()[f.id].box, slice: all()[f.id].slice, kind: "reader", label: `${f.label} redrawn` }] : []),
+      drawn: () => findings.flatMap((f) => all()[f.id]?.box ? [{ ...all()[f.id], kind: "reader", label: `${f.label} redrawn` }] : []),
       faint: (id) => ["reject", "edit"].includes(all()[id]?.verdict),
       wants: () => redrawn !== null,
       placed: (place) => { at = findings.findIndex((f) => f.id === redrawn); redrawn = null; ask.viewer().use("window"); return judge("edit", place); },

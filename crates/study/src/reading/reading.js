@@ -60,7 +60,7 @@ function intro() {
 
 function help() {
   if (document.getElementById("help")) { document.getElementById("help").remove(); return; }
-  const rows = [...VIEWER_KEYS, ["1 – 9", "choose an option, or begin a number"], ["Enter", "next question, then next case"], ["q Q", "next, previous question"], ["a e x", "accept, redraw, reject a finding"], ["[ ]", "steps of how the answer came about"], ["Esc", "leave a field"], ["?", "these keys"]];
+  const rows = [...VIEWER_KEYS, ["1 – 9", "choose an option, or begin a number"], ["Enter", "next question, then next case"], ["q Q", "next, previous question"], ["a e x", "accept, redraw, reject a finding"], ["[ ]", "steps of how the answer came about"], ["s", "next of several images"], ["Esc", "leave a field"], ["?", "these keys"]];
   document.body.append(el("div", { id: "help", role: "dialog", "aria-label": "Keys" }, el("h2", {}, "Keys"), el("dl", {}, ...rows.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)])), button("Close", help, { class: "main" })));
   document.querySelector("#help button").focus();
 }
@@ -106,13 +106,17 @@ function finish() {
 function redraw() {
   now.viewers.forEach((viewer, n) => {
     const own = now.places[n].marks.map((m) => now.forms.some((f) => f.faint?.(m.id)) ? { ...m, faint: true } : m);
-    const trace = now.trace > 0 && n === 0 ? now.step.views[0].trace[now.trace - 1] : null;
+    const { view, series } = now.places[n], here = (place) => (place.series ?? 0) === series;
+    const looking = now.trace > 0 && view === 0 ? now.step.views[0].trace[now.trace - 1] : null, trace = looking && here(looking) ? looking : null;
     const looked = trace?.region ? [{ slice: trace.slice ?? 0, kind: "region", label: "looked at", box: trace.region }] : [];
-    viewer.mark([...own, ...looked, ...(n === 0 ? now.forms.flatMap((f) => f.drawn?.() ?? []) : [])]);
+    viewer.mark([...own, ...looked, ...now.forms.flatMap((f) => f.drawn?.() ?? []).filter(here)]);
   });
 }
 
-function placed(place) {
+// A place that was set on a viewer, which says on which series of the case.
+function placed(place, n) {
+  now.active = n;
+  if (now.places[n].series) place = { ...place, series: now.places[n].series };
   const form = now.forms.find((f) => f.wants?.()) ?? (now.forms[now.at]?.placed && !now.forms[now.at].faint ? now.forms[now.at] : now.forms.find((f) => f.placed && !f.faint));
   if (form?.placed(place) === "next") advance();
 }
@@ -122,8 +126,9 @@ function trace(n) {
   if (!steps.length) return;
   now.trace = Math.max(0, Math.min(steps.length, n));
   const at = steps[now.trace - 1];
-  if (at?.slice !== undefined) now.viewers[0].go(at.slice);
-  if (at?.region) now.viewers[0].focus(at.region, 0.4); else now.viewers[0].fit();
+  const viewer = now.viewers[at?.series ?? 0];
+  if (at?.slice !== undefined) viewer.go(at.slice);
+  if (at?.region) viewer.focus(at.region, 0.4); else viewer.fit();
   page.querySelectorAll(".trace li").forEach((li, i) => { li.dataset.seen = String(i < now.trace); li.setAttribute("aria-current", String(i === now.trace - 1)); });
   redraw();
 }
@@ -147,21 +152,23 @@ function open(at) {
   const stages = el("div", { class: "stages" });
   const panel = el("aside", { class: "panel", "aria-label": "Questions" });
   show(el("div", { class: "case" }, stages, panel));
-  now = { n: at, step: item, viewers: [], forms: [], at: 0, trace: 0, kept };
+  now = { n: at, step: item, viewers: [], active: 0, forms: [], at: 0, trace: 0, kept };
   // Two outputs in words alone share their images; marks need one each.
   const places = now.places = [], marked = item.views.some((v) => v.marks?.some((m) => m.length));
   item.views.forEach((view, n) => {
     const same = compare && n > 0 && !marked;
-    view.series.forEach((id, m) => { if (!same) places.push({ id, marks: view.marks?.[m] ?? [], label: [compare && marked ? ["Left", "Right"][n] : null, item.titles[m]].filter(Boolean).join(" · ") || "Images" }); });
+    view.series.forEach((id, m) => { if (!same) places.push({ id, view: n, series: m, marks: view.marks?.[m] ?? [], label: [compare && marked ? ["Left", "Right"][n] : null, item.titles[m]].filter(Boolean).join(" · ") || "Images" }); });
   });
   const marking = plan.questions.filter((q) => q.type === "mark"), tools = ["window", "pan", "measure"];
   if (marking.some((q) => q.shape !== "point") || plan.questions.some((q) => q.type === "findings")) tools.push("box");
   if (marking.some((q) => q.shape === "point")) tools.push("point");
   const named = places.length > 1;
+  stages.dataset.many = String(places.length > 2);
   places.forEach(({ id, marks, label }, n) => {
     const host = el("div", { class: "stage-host" });
     stages.append(el("figure", {}, named ? el("figcaption", {}, label) : null, host));
-    now.viewers.push(new Viewer(host, seriesOf(id), { label: named ? label : "Images", presets: plan.windows, tools: n === 0 ? tools : tools.slice(0, 3), marks, onmark: placed, onpick: () => {} }));
+    host.addEventListener("focusin", () => { now.active = n; });
+    now.viewers.push(new Viewer(host, seriesOf(id), { label: named ? label : "Images", presets: plan.windows, tools, marks, onmark: (place) => placed(place, n), onpick: () => {} }));
   });
   if (named) Viewer.link(now.viewers);
   const forms = plan.questions.map((q, n) => {
@@ -171,7 +178,7 @@ function open(at) {
       get value() { return value(); }, get drafted() { return kept.texts[q.id]; },
       set: (v) => { delete kept.texts[q.id]; if (v === undefined && value() === undefined) return; answers.answer(at, q.id, v ?? null); state(); head(); },
       draft: (v) => { kept.texts[q.id] = v; keep(); },
-      onward: advance, viewer: () => now.viewers[0], pick: (id) => now.viewers.forEach((v) => v.pick(id)), marks: redraw, view: item.views,
+      onward: advance, viewer: (series) => now.viewers[series === undefined ? now.active : Math.max(0, now.places.findIndex((p) => p.series === series))], title: (series) => item.titles.length > 1 ? item.titles[series ?? 0] : "", pick: (id) => now.viewers.forEach((v) => v.pick(id)), marks: redraw, view: item.views,
     };
     const form = FORMS[q.type](q, ask);
     const node = el("fieldset", { class: "question", "data-question": q.id, onpointerdown: () => turn(n) }, el("legend", {}, q.text, q.required ? null : el("span", { class: "hint" }, " (optional)")), form.node, el("p", { class: "lacks", role: "alert" }));
@@ -188,7 +195,7 @@ function open(at) {
   turn(0, false);
   redraw();
   state();
-  now.viewers[0].stage.focus({ preventScroll: true });
+  now.viewers[now.active].stage.focus({ preventScroll: true });
 }
 
 function keep() {
@@ -211,7 +218,7 @@ function advance() {
   const open = now.forms.findIndex((f, n) => n > now.at && f.ask.value === undefined && !f.empty);
   if (open < 0) return false;
   turn(open);
-  if (now.forms[open].focus) now.forms[open].focus(); else now.viewers[0].stage.focus({ preventScroll: true });
+  if (now.forms[open].focus) now.forms[open].focus(); else now.viewers[now.active].stage.focus({ preventScroll: true });
   return true;
 }
 
@@ -233,7 +240,7 @@ function next() {
   now.forms.forEach((f) => f.flush?.());
   say();
   const missing = now.forms.findIndex((f) => lacking(f));
-  if (missing >= 0) { turn(missing); now.viewers[0].stage.focus({ preventScroll: true }); return; }
+  if (missing >= 0) { turn(missing); now.viewers[now.active].stage.focus({ preventScroll: true }); return; }
   const [active, away] = clock.seconds(), { n, step: item } = now;
   answers.add("done", { step: n, seconds: active, idle_seconds: away });
   answers.keeper.set("draft", "null");
@@ -250,12 +257,12 @@ document.addEventListener("keydown", (e) => {
   }
   if (e.key === "?" && !field) { help(); e.preventDefault(); return; }
   if (!now) return;
-  if (e.key === "Escape" && field) { field.blur(); now.viewers[0].stage.focus({ preventScroll: true }); e.preventDefault(); return; }
+  if (e.key === "Escape" && field) { field.blur(); now.viewers[now.active].stage.focus({ preventScroll: true }); e.preventDefault(); return; }
   if (field) {
-    if (e.key === "Enter" && field.tagName === "INPUT") { const mark = field.closest(".marks"); field.blur(); if (mark) now.viewers[0].stage.focus({ preventScroll: true }); else onward(); e.preventDefault(); }
+    if (e.key === "Enter" && field.tagName === "INPUT") { const mark = field.closest(".marks"); field.blur(); if (mark) now.viewers[now.active].stage.focus({ preventScroll: true }); else onward(); e.preventDefault(); }
     return;
   }
-  const drawing = now.viewers[0].cross !== null && now.viewers[0].cross !== undefined;
+  const active = now.viewers[now.active], drawing = active.cross !== null && active.cross !== undefined;
   if (e.key === "Enter" && e.target.tagName === "BUTTON") return;
   if (!(e.key === "Enter" && !drawing)) {
     const form = now.forms[now.at], did = form?.key?.(e);
@@ -266,7 +273,7 @@ document.addEventListener("keydown", (e) => {
     }
     const other = { q: () => turn(now.at + 1), Q: () => turn(now.at - 1), "[": () => trace(now.trace - 1), "]": () => trace(now.trace + 1) }[e.key];
     if (other) { other(); e.preventDefault(); return; }
-    const active = now.viewers.find((v) => v.stage === document.activeElement) ?? now.viewers[0];
+    if (e.key === "s" && now.viewers.length > 1) { now.viewers[(now.active + 1) % now.viewers.length].stage.focus(); e.preventDefault(); return; }
     if (active.key(e)) { e.preventDefault(); return; }
   }
   if (e.key === "Enter") { onward(); e.preventDefault(); }

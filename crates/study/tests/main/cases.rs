@@ -90,12 +90,14 @@ pub(crate) fn cases(design: &Design, n: usize) -> Vec<CaseMaterial> {
                 vec![LesionPlace {
                     name: "1".into(),
                     weight: None,
+                    series: 0,
                     slices: [0, 2],
                     xyxy: [25.0, 7.0, 35.0, 17.0],
                 }]
             } else {
                 Vec::new()
             },
+            prior: None,
             feedback: None,
             outputs: design
                 .arms

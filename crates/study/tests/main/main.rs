@@ -4,7 +4,10 @@
 mod cases;
 mod designs;
 mod files;
+mod marking;
+mod oracles;
 mod properties;
 mod published;
 mod reading;
+mod repeats;
 mod written;

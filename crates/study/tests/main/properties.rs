@@ -9,7 +9,7 @@ use loupe_study::stats::roe_metz::{HIGH_CASES_LOW_READERS, Normals};
 use proptest::prelude::*;
 
 fn cells(seed: u32, readers: usize) -> Vec<Vec<Option<Estimate>>> {
-    HIGH_CASES_LOW_READERS.simulate(readers, 12, 9, &mut Normals::new(seed)).areas()
+    HIGH_CASES_LOW_READERS.simulate(readers, 12, 9, &mut Normals::new(seed)).areas(Design::FullyCrossed)
 }
 
 fn random(analysis: &Analysis) -> (f64, f64, f64) {

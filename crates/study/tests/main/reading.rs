@@ -6,12 +6,12 @@ use loupe_study::collect::collect;
 use loupe_study::design::Design;
 use loupe_study::reading::{BuiltStudy, HiddenText, Key, build};
 use loupe_study::{Options, analyse, input};
-use loupe_testing::Browser;
+use loupe_testing::{Browser, answers};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-fn built(text: &str, n: usize, dir: &Path) -> BuiltStudy {
+pub(crate) fn built(text: &str, n: usize, dir: &Path) -> BuiltStudy {
     let design = design(text);
     build(&design, &cases(&design, n), &presets(), dir).unwrap()
 }
@@ -236,7 +236,7 @@ fn read(browser: &mut Browser, key: &Key, page: &Path, most: usize) -> Value {
 }
 
 /// What the button gives to be saved.
-fn saved_file(browser: &mut Browser) -> Value {
+pub(crate) fn saved_file(browser: &mut Browser) -> Value {
     let text = browser.eval(
         "(() => { let kept = null; const make = URL.createObjectURL; \
          URL.createObjectURL = (blob) => { kept = blob; return make(blob); }; HTMLAnchorElement.prototype.click = () => {}; \
@@ -250,7 +250,7 @@ fn already(heading: &Value) -> usize {
     heading.as_str().and_then(|h| h.split_whitespace().nth(1)?.parse::<usize>().ok()).map_or(0, |n| n - 1)
 }
 
-fn saved(dir: &Path, name: &str, file: &Value) -> PathBuf {
+pub(crate) fn saved(dir: &Path, name: &str, file: &Value) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, file.to_string()).unwrap();
     path
@@ -283,23 +283,30 @@ fn readers_read_by_keyboard_and_their_answers_are_analysed() {
     let readings = input::read(&out.join("readings.csv")).unwrap();
     let mut arms = readings.arms.clone();
     arms.sort();
-    assert_eq!(arms, ["aided", "aided, again", "unaided", "unaided, again"]);
+    assert_eq!(arms, ["aided", "unaided"]);
+    assert_eq!((readings.readings.len(), readings.repeats.len()), (3 * 80, 3 * 4));
     // Every reading is the one that was typed, in its place.
     let helped = readings.arms.iter().position(|a| a == "aided").unwrap();
-    let again = |arm: usize| readings.arms[arm].ends_with("again");
-    for r in &readings.readings {
+    let once = readings.readings.iter().map(|r| (r, false));
+    for (r, again) in once.chain(readings.repeats.iter().map(|r| (r, true))) {
         let case: usize = readings.cases[r.case].name.trim_start_matches("patient-").parse().unwrap();
         let reader: usize = readings.readers[r.reader].trim_start_matches('r').parse().unwrap();
-        let seed = ((reader - 1) * 1000 + case * 10 + usize::from(again(r.arm))) as u64;
+        let seed = ((reader - 1) * 1000 + case * 10 + usize::from(again)) as u64;
         let truth = readings.cases[r.case].truth.unwrap();
-        let aided = readings.arms[r.arm].starts_with("aided");
-        let (rating, decision) = simulated(seed, truth, aided);
+        let (rating, decision) = simulated(seed, truth, r.arm == helped);
         assert_eq!((r.rating, r.decision), (Some(rating as f64), Some(decision == "1")));
         assert!(r.seconds.unwrap() > 0.0);
     }
     let analysis = analyse(&readings, &Options::default()).unwrap();
     let auc = analysis.merits.iter().find(|m| m.merit == loupe_study::Merit::Auc).unwrap();
     assert!(auc.each.iter().filter(|e| e.arm == helped).all(|e| e.value > 0.9));
+    // Readings that were repeated do not make the design uneven.
+    let compared = auc.comparison.as_ref().unwrap();
+    assert_eq!(compared.design, loupe_study::stats::design::Design::FullyCrossed);
+    assert_eq!(
+        analysis.own_agreement.iter().filter(|a| a.reader.is_some()).map(|a| a.n).sum::<usize>(),
+        2 * 12
+    );
     let answers = std::fs::read_to_string(out.join("answers.jsonl")).unwrap();
     assert_eq!(answers.lines().count(), 2 * 3 * 84);
 }
@@ -356,26 +363,8 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
 
 /// A file of answers as a page makes it, without a browser.
 fn written(key: &Key, page: usize, rating: impl Fn(usize) -> u64) -> Value {
-    use sha2::{Digest, Sha256};
-    let hash =
-        |text: String| Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let own = &key.pages[page];
-    let mut last = hash(format!("loupe-answers/1\n{}\n{}", own.plan, own.reader));
-    let mut entries = Vec::new();
-    let mut add = |kind: &str, more: Value| {
-        let mut line = json!({ "n": entries.len(), "at": "2026-01-05T08:00:00.000Z", "kind": kind });
-        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let line = line.to_string();
-        last = hash(format!("{last}\n{line}"));
-        entries.push(json!({ "line": line, "hash": last }));
-    };
-    for step in 0..own.steps.len() {
-        add("started", json!({ "step": step }));
-        add("answered", json!({ "step": step, "question": "rating", "value": rating(step) }));
-        add("answered", json!({ "step": step, "question": "decision", "value": "negative" }));
-        add("done", json!({ "step": step, "seconds": 2.5, "idle_seconds": 0 }));
-    }
-    json!({ "format": "loupe-answers/1", "study": key.study, "reader": own.reader, "plan": own.plan, "complete": true, "entries": entries })
+    let key = serde_json::to_value(key).unwrap();
+    answers(&key, page, &[("rating", &|step| rating(step).into()), ("decision", &|_| "negative".into())])
 }
 
 #[test]

@@ -30,6 +30,13 @@ fn marks_become_a_workbook_and_a_page() {
     assert_eq!(others.matches("<row").count(), 1 + 3);
     assert_eq!(truth.matches("<row").count(), 1 + 5);
     assert!(truth.contains("<v>0.75</v>") && truth.contains("FCTRL") && truth.contains("<t>0,1</t>"));
+    // RJafroc takes the first three sheets of the alphabet.
+    let mut workbook = String::new();
+    archive.by_name("xl/workbook.xml").unwrap().read_to_string(&mut workbook).unwrap();
+    let mut names: Vec<&str> =
+        workbook.split("<sheet name=\"").skip(1).filter_map(|s| s.split('"').next()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["FP", "TP", "TRUTH", "WHICH"]);
     let page = std::fs::read_to_string(dir.path().join("study.html")).unwrap();
     assert!(page.contains("r&lt;1") && !page.contains("r<1"), "codes are text, never markup");
     assert!(page.contains("FROC curves, A"));

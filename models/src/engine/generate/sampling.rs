@@ -51,11 +51,9 @@ impl Sampler {
     /// The next token.
     ///
     /// # Errors
-    /// When a logit is not finite: a reply chosen from such numbers would mean nothing.
+    /// When nothing can be read out of the logits.
     pub(crate) fn next(&mut self, logits: &[f32]) -> Result<Chosen, ModelError> {
-        if logits.is_empty() || !all_finite(logits) {
-            return Err(ModelError::NotFinite("logits"));
-        }
+        readable(logits)?;
         let mut scores = logits.to_vec();
         if self.penalty != 1.0 {
             for id in &self.seen {
@@ -75,6 +73,18 @@ impl Sampler {
             self.seen.insert(id);
         }
         Ok(Chosen { id, logprob: self.logprobs.map(|k| logprob(logits, id, k)) })
+    }
+}
+
+/// Can anything be read out of these logits? Not where one is not finite, and not where all are equal: then numbers grew so large on
+/// the way that a norm divided everything by infinity, and a token would be chosen all the same.
+pub(crate) fn readable(logits: &[f32]) -> Result<(), ModelError> {
+    if logits.is_empty() || !all_finite(logits) {
+        return Err(ModelError::NotFinite("logits"));
+    }
+    match logits.len() > 1 && logits.iter().all(|l| *l == logits[0]) {
+        true => Err(ModelError::EqualLogits),
+        false => Ok(()),
     }
 }
 
@@ -210,6 +220,8 @@ mod tests {
                 assert_eq!(found, Some(ModelError::NotFinite("logits")));
             }
             assert!(Sampler::new(&limits, &[]).unwrap().next(&[]).is_err());
+            let found = Sampler::new(&limits, &[]).unwrap().next(&[0.0; 5]).err();
+            assert_eq!(found, Some(ModelError::EqualLogits));
             assert!(Sampler::new(&limits, &[]).unwrap().next(&[1.0, -3.0e38]).is_ok());
         }
     }

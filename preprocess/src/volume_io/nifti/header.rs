@@ -1,8 +1,9 @@
 //! The fields of the three headers that matter for reading, checked.
 
-use crate::volume_io::elements::Element;
+use crate::volume_io::elements::{Element, unpacked};
 use loupe_core::media::MediaError;
 use loupe_core::window::Window;
+use std::io::Read;
 
 pub(super) const FORMAT: &str = "NIfTI";
 
@@ -14,6 +15,22 @@ pub(super) fn field(name: &str, problem: &str) -> MediaError {
 pub(super) const LENGTH_1: usize = 348;
 /// Bytes of a NIfTI-2 header.
 pub(super) const LENGTH_2: usize = 540;
+
+/// The header and the stream behind it.
+pub(super) fn parse(bytes: &[u8]) -> Result<(Header, Box<dyn Read + '_>), MediaError> {
+    let mut rest = unpacked(bytes);
+    let mut start = Vec::with_capacity(LENGTH_2);
+    let mut fill = |start: &mut Vec<u8>, to: usize| {
+        let more = (to - start.len()) as u64;
+        rest.by_ref().take(more).read_to_end(start).map_err(|e| field("compressed data", &e.to_string()))
+    };
+    fill(&mut start, LENGTH_1)?;
+    if Header::is_version_2(&start) {
+        fill(&mut start, LENGTH_2)?;
+    }
+    let header = Header::parse(&start)?;
+    Ok((header, rest))
+}
 
 /// A checked header, of whichever version.
 #[derive(Debug, Clone)]

@@ -9,22 +9,23 @@
 
 mod affine;
 mod header;
+mod layer;
 mod write;
 
 pub use affine::Xform;
+pub use layer::read_layer;
 pub use write::{label_bytes, shear_note, volume_bytes};
 
 use super::elements::{Layout, is_gzip, plausible, read_voxels, skip, unpacked, verify};
 use super::read::ReadVolume;
 use crate::volume_facts::VolumeFacts;
-use header::{FORMAT, Header, field};
+use header::{FORMAT, field, parse};
 use loupe_core::geometry::LpsFromIndex;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
 use loupe_core::volume::{Modality, Volume};
 use ndarray::Array3;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What a NIfTI header says, without the voxels.
@@ -167,22 +168,6 @@ pub fn facts(bytes: &[u8], xform: Xform) -> Result<NiftiFacts, MediaError> {
         lps_from_index,
         notes,
     })
-}
-
-/// The header and the stream behind it.
-fn parse(bytes: &[u8]) -> Result<(Header, Box<dyn Read + '_>), MediaError> {
-    let mut rest = unpacked(bytes);
-    let mut start = Vec::with_capacity(header::LENGTH_2);
-    let mut fill = |start: &mut Vec<u8>, to: usize| {
-        let more = (to - start.len()) as u64;
-        rest.by_ref().take(more).read_to_end(start).map_err(|e| field("compressed data", &e.to_string()))
-    };
-    fill(&mut start, header::LENGTH_1)?;
-    if Header::is_version_2(&start) {
-        fill(&mut start, header::LENGTH_2)?;
-    }
-    let header = Header::parse(&start)?;
-    Ok((header, rest))
 }
 
 /// The ending without `.gz`, in lower case.

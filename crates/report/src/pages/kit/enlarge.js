@@ -1,6 +1,6 @@
 // A picture of the page in the viewer, as large as the window.
 class Enlarged extends Viewer {
-  numbers() { return this.series.numbers; }
+  numbers() { return this.series.numbers ?? super.numbers(); }
   // Nothing before the size of the window is known.
   draw() { if (this.whole) super.draw(); }
 }
@@ -17,35 +17,92 @@ function seriesOf(image, source, p) {
     const numbers = new Uint16Array(size);
     for (let i = 0; i < size; i++) numbers[i] = 256 * data[4 * i] + data[4 * i + 1];
     const { offset, scale, range, inverted, hounsfield } = source;
-    return { ...all, numbers, channels: 1, bytes: 2, offset, scale, range, inverted, hounsfield, window: { centre: source.centre, width: source.width, function: source.function } };
+    return { ...all, numbers, channels: 1, bytes: 2, offset, scale, range, inverted, hounsfield, window: windowOf(source) };
   }
   const numbers = new Uint8Array(3 * size);
   for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) numbers[i + c * size] = data[4 * i + c];
   return { ...all, numbers, channels: 3, bytes: 1, offset: 0, scale: 1, range: [0, 255], inverted: false, hounsfield: false };
 }
+const windowOf = (source) => ({ centre: source.centre, width: source.width, function: source.function });
+
+// The block with the slices of a picture's volume, where the page has it.
+const volumeBlock = (p) => p.volume ? document.getElementById("volume-" + p.volume.number) : null;
+// The slices around the picture, which is the first to be shown, in the window that the model saw; nothing where the page has none.
+function volumeOf(p, source) {
+  const block = volumeBlock(p);
+  if (!block) return null;
+  const series = JSON.parse(block.textContent);
+  const first = series.slice_numbers.indexOf(p.volume.slice);
+  return first < 0 ? null : { ...series, first, window: source && series.window ? windowOf(source) : series.window };
+}
 
 // `p` as the page's data has it, `page` as for `picture`.
 function enlarge(p, page) {
   const source = p.values === undefined ? null : page.values[p.values], stored = page.images[p.image];
+  const volume = volumeOf(p, source);
+  if (volume) { showEnlarged(volume, p, page, 1); return; }
   const image = new Image();
   image.addEventListener("load", () => {
     const series = seriesOf(image, source, p);
     // A picture that was made smaller has boxes in its own pixels.
     const share = !source && stored.uri ? series.width / stored.width : 1;
     if (series.spacing) series.spacing = series.spacing.map((mm) => mm / share);
-    const marks = p.boxes.map((b, n) => ({ id: n, label: `${n + 1} ${b.label}`, kind: b.kind, box: b.xyxy.map((v) => v * share) }));
-    const host = el("div", { class: "host" });
-    const dialog = el("dialog", { class: "enlarged", "aria-label": p.caption },
-      el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("button", { type: "button", onclick: () => end() }, "Close")), host,
-      el("p", { class: "keys" }, ...VIEWER_KEYS.flatMap(([key, what]) => [el("kbd", {}, key), ` ${what}  `])));
-    document.body.append(dialog);
-    dialog.showModal();
-    const viewer = new Enlarged(host, series, { label: p.caption, presets: page.windows, tools: ["window", "pan", "measure"], marks });
-    viewer.reveal(page.boxes());
-    dialog.addEventListener("keydown", (e) => { if (e.target.tagName !== "SELECT" && viewer.key(e)) e.preventDefault(); });
-    const end = () => { viewer.remove(); dialog.close(); dialog.remove(); };
-    dialog.addEventListener("cancel", (e) => { e.preventDefault(); end(); });
-    viewer.stage.focus();
+    showEnlarged(series, p, page, share);
   }, { once: true });
   image.src = source ? source.uri : stored.uri || stored;
+}
+
+// All marks as the viewer has them; those of slices that are not there are left out.
+function marksOf(series, p, share) {
+  const slice = (m) => series.slice_numbers ? series.slice_numbers.indexOf(m.slice) : m.slice === (p.volume?.slice ?? 0) ? 0 : -1;
+  const masks = (p.masks ?? []).map((m) => ({ label: m.label, kind: m.kind, slice: slice(m), outlines: m.outlines.map((line) => line.map((at) => at.map((v) => v * share))) }));
+  const boxes = p.boxes.map((b, n) => ({ id: n, label: `${n + 1} ${b.label}`, kind: b.kind, slice: series.first, box: b.xyxy.map((v) => v * share) }));
+  return [...masks, ...boxes].filter((m) => m.slice >= 0);
+}
+
+function showEnlarged(series, p, page, share) {
+  const own = series.first, all = marksOf(series, p, share), kinds = [...new Set(all.map((m) => m.kind))];
+  const hidden = new Set(kinds.filter((kind) => !page.shows(kind)));
+  const marks = (kind) => all.filter((m) => !hidden.has(m.kind) && (kind === null || m.kind === kind));
+  const words = (n) => `slice ${series.slice_numbers[n]}${n === own ? " · as asked" : ""}`;
+  const host = el("div", { class: "host" });
+  let parts = [null], viewers = [];
+  const build = () => {
+    viewers.forEach((v) => v.remove());
+    const hosts = parts.map((kind) => el("div", { class: "part" }, kind === null ? "" : el("h3", {}, page.names[kind]), el("div", { class: "part-view" })));
+    host.replaceChildren(...hosts);
+    viewers = hosts.map((part, n) => new Enlarged(part.lastChild, series, {
+      label: parts[n] === null ? p.caption : `${p.caption}: ${page.names[parts[n]]}`, presets: page.windows, tools: ["window", "pan", "measure"],
+      marks: marks(parts[n]), slice: series.slice_numbers ? words : null }));
+    for (const viewer of viewers) if (series.slice_numbers) viewer.slider.setAttribute("list", "own-slice");
+    Viewer.link(viewers);
+    viewers[0].stage.focus();
+  };
+  const beside = () => { parts = parts[0] === null ? kinds : [null]; sides?.setAttribute("aria-pressed", String(parts[0] !== null)); build(); };
+  const asked = () => viewers[0].go(own);
+  const toggles = kinds.map((kind) => kindButton(kind, page.names, !hidden.has(kind), (on) => {
+    if (on) hidden.delete(kind); else hidden.add(kind);
+    viewers.forEach((v, n) => v.mark(marks(parts[n])));
+  }));
+  const sides = kinds.length > 1 ? el("button", { type: "button", "aria-pressed": "false", title: "Side by side (s)", onclick: beside }, "Side by side") : null;
+  const back = series.slice_numbers ? el("button", { type: "button", title: "The slice that was asked about (o)", onclick: asked }, "Slice as asked") : null;
+  const keys = [...VIEWER_KEYS, ...(sides ? [["s", "side by side"]] : []), ...(back ? [["o", "slice as asked"]] : [])];
+  const dialog = el("dialog", { class: "enlarged", "aria-label": p.caption },
+    el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("span", { class: "actions" }, ...toggles, sides, back, el("button", { type: "button", onclick: () => end() }, "Close"))),
+    host, el("p", { class: "keys" }, ...keys.flatMap(([key, what]) => [el("kbd", {}, key), ` ${what}  `])),
+    // A tick where the slice lies.
+    series.slice_numbers ? el("datalist", { id: "own-slice" }, el("option", { value: own })) : null);
+  document.body.append(dialog);
+  dialog.showModal();
+  build();
+  const at = () => viewers.find((v) => v.stage.contains(document.activeElement)) ?? viewers[0];
+  dialog.addEventListener("keydown", (e) => {
+    if (e.target.tagName === "SELECT" || e.ctrlKey || e.metaKey || e.altKey) return;
+    const act = { s: sides && beside, o: back && asked }[e.key];
+    if (act) act();
+    else if (!at().key(e)) return;
+    e.preventDefault();
+  });
+  const end = () => { viewers.forEach((v) => v.remove()); dialog.close(); dialog.remove(); };
+  dialog.addEventListener("cancel", (e) => { e.preventDefault(); end(); });
 }

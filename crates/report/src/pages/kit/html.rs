@@ -76,6 +76,15 @@ pub(crate) fn write(
     let data = embeddable(data)?;
     let pictures = embeddable(&images.pictures())?;
     let values = embeddable(&images.values())?;
+    // A block each, which the script reads when it is looked at.
+    let mut volumes = String::new();
+    for (number, slices) in images.volumes() {
+        let _ = write!(
+            volumes,
+            "<script type=\"application/json\" id=\"volume-{number}\">{}</script>",
+            embeddable(slices)?
+        );
+    }
     let mut rest = HTML;
     for (mark, text) in [
         ("{{title}}", title.as_str()),
@@ -84,6 +93,7 @@ pub(crate) fn write(
         ("{{data}}", &data),
         ("{{images}}", &pictures),
         ("{{values}}", &values),
+        ("{{volumes}}", &volumes),
         ("{{kit}}", SCRIPT),
         ("{{script}}", script),
     ] {

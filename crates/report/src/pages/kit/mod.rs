@@ -5,5 +5,6 @@ pub mod place;
 pub mod plot;
 pub mod series;
 pub mod shell;
+pub mod slices;
 pub(crate) mod store;
 mod values;

@@ -1,10 +1,36 @@
-// Pictures with boxes on them, as `MARK_STYLES` of the viewer has them.
+// Pictures with boxes and masks on them, as `MARK_STYLES` of the viewer has them.
 const markStyle = (kind) => MARK_STYLES[kind] ?? MARK_STYLES.model;
 // More boxes than this have their number alone beside them, so that labels do not hide what they name.
 const NAMED = 3;
 
-// `p` as the page's data has it; `page` gives its images, values and window presets, and says whether boxes
-// are drawn.
+// The marks of a picture in pixels of the screen: `across` and `down` are what a pixel of the picture takes.
+function markLayer(p, page, [width, height], [across, down]) {
+  const layer = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
+  const put = (kind, ...nodes) => {
+    const group = svg("g", { "data-kind": kind, ...(page.shows(kind) ? {} : { display: "none" }) });
+    group.append(...nodes);
+    layer.append(group);
+  };
+  const lines = (name, shape, kind) => [
+    svg(name, { ...shape, fill: "none", stroke: "#000", "stroke-width": 4, "stroke-opacity": .6 }),
+    svg(name, { ...shape, fill: "none", stroke: markStyle(kind).colour, "stroke-width": 2, "stroke-dasharray": markStyle(kind).dash.join(" "), class: "line" })];
+  for (const m of p.masks ?? []) {
+    if (m.slice !== (p.volume?.slice ?? 0)) continue;
+    const d = m.outlines.map((line) => "M" + line.map(([x, y]) => `${x * across} ${y * down}`).join("L") + "Z").join("");
+    put(m.kind, svg("path", { d, fill: markStyle(m.kind).colour, "fill-opacity": .2, "fill-rule": "evenodd" }), ...lines("path", { d }, m.kind));
+  }
+  for (const [n, b] of p.boxes.entries()) {
+    const [x0, y0, x1, y1] = b.xyxy.map((v, i) => v * (i % 2 ? down : across));
+    const words = p.boxes.length > NAMED ? String(n + 1) : `${n + 1} ${b.label}`;
+    const below = b.kind === "reference" || y0 < 16;
+    put(b.kind, ...lines("rect", { x: x0, y: y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0) }, b.kind),
+      svg("text", { x: x0, y: below ? Math.min(height - 4, y1 + 14) : y0 - 5, fill: markStyle(b.kind).colour, stroke: "#000", "stroke-width": 3, "paint-order": "stroke", "font-size": 13, "font-family": "system-ui,sans-serif" }, words));
+  }
+  return layer;
+}
+
+// `p` as the page's data has it; `page` gives its images, values and window presets, the names of kinds, and says which kinds of
+// marks are drawn.
 function picture(p, page) {
   if (p.image === null) return el("figure", {}, el("div", { class: "missing" }, p.caption));
   const frame = el("div", { class: "frame" });
@@ -13,24 +39,15 @@ function picture(p, page) {
   const img = el("img", { src: image.uri || image, alt: p.caption });
   const figure = el("figure", {}, frame,
     el("figcaption", {}, p.caption + (image.uri ? " · re-compressed" : "")),
-    el("button", { type: "button", class: "enlarge", onclick: () => enlarge(p, page) }, "Enlarge"));
+    el("button", { type: "button", class: "enlarge", onclick: () => enlarge(p, page) }, volumeBlock(p) ? "Enlarge · slices" : "Enlarge"));
   img.addEventListener("load", () => {
     const [w, h] = image.uri ? [image.width, image.height] : [img.naturalWidth, img.naturalHeight];
     img.style.width = Math.min(520, Math.max(w, 360)) + "px";
-    const layer = svg("svg", { viewBox: `0 0 ${w} ${h}`, preserveAspectRatio: "none" });
-    const unit = w / (img.clientWidth || w);
-    for (const [n, b] of (page.boxes() ? p.boxes : []).entries()) {
-      const { colour, dash } = markStyle(b.kind);
-      const words = p.boxes.length > NAMED ? String(n + 1) : `${n + 1} ${b.label}`;
-      const below = b.kind === "reference" || b.xyxy[1] < 16 * unit;
-      const [x0, y0, x1, y1] = b.xyxy;
-      const shape = { x: x0, y: y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0), fill: "none" };
-      layer.append(
-        svg("rect", { ...shape, stroke: "#000", "stroke-width": 4 * unit, "stroke-opacity": .6 }),
-        svg("rect", { ...shape, stroke: colour, "stroke-width": 2 * unit, "stroke-dasharray": dash.map((d) => d * unit).join(" "), "data-kind": b.kind }),
-        svg("text", { x: x0, y: below ? Math.min(h - 4 * unit, y1 + 14 * unit) : y0 - 5 * unit, fill: colour, stroke: "#000", "stroke-width": 3 * unit, "paint-order": "stroke", "font-size": 13 * unit, "font-family": "system-ui,sans-serif" }, words));
-    }
-    frame.append(layer);
+    // Millimetres are square on the screen.
+    const [across, down] = p.spacing ?? [1, 1];
+    if (Math.abs(across - down) > across / 100) img.style.aspectRatio = `${w * across} / ${h * down}`;
+    const size = [img.clientWidth || w, img.clientHeight || h];
+    frame.append(markLayer(p, page, size, [size[0] / w, size[1] / h]));
     if (p.values !== undefined) windowed(page.values[p.values], img, frame, page.windows);
   }, { once: true });
   frame.append(img);
@@ -38,13 +55,21 @@ function picture(p, page) {
   return figure;
 }
 
-// Which line is whose, of the boxes on these pictures; `names` by kind.
-function legend(pictures, names) {
-  const kinds = new Set(pictures.flatMap((p) => p.boxes.map((b) => b.kind)));
-  const entry = (kind) => {
-    const line = svg("svg", { width: 26, height: 8, "aria-hidden": "true" });
-    line.append(svg("line", { x1: 0, y1: 4, x2: 26, y2: 4, stroke: markStyle(kind).colour, "stroke-width": 3, "stroke-dasharray": markStyle(kind).dash.join(" ") }));
-    return el("span", {}, line, " " + names[kind]);
-  };
-  return kinds.size ? el("p", { class: "note legend" }, ...[...kinds].map(entry)) : null;
+// A button with the line of a kind that shows and hides its marks.
+function kindButton(kind, names, on, change) {
+  const line = svg("svg", { width: 26, height: 8, "aria-hidden": "true" });
+  line.append(svg("line", { x1: 0, y1: 4, x2: 26, y2: 4, stroke: markStyle(kind).colour, "stroke-width": 3, "stroke-dasharray": markStyle(kind).dash.join(" ") }));
+  const button = el("button", { type: "button", class: "kind", "data-toggle": kind, "aria-pressed": String(on), onclick: () => {
+    const now = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(now));
+    change(now);
+  } }, line, " " + names[kind]);
+  return button;
+}
+
+// Which line is whose, of the marks on these pictures, and what shows and hides them.
+function legend(pictures, page) {
+  const kinds = new Set(pictures.flatMap((p) => [...p.boxes, ...p.masks ?? []].map((m) => m.kind)));
+  const button = (kind) => kindButton(kind, page.names, !page.hidden.has(kind), (on) => page.toggle(kind, on));
+  return kinds.size ? el("p", { class: "note legend" }, ...[...kinds].map(button)) : null;
 }

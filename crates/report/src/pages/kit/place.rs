@@ -1,9 +1,22 @@
 //! What is marked on a series, as the viewer reads it.
 
 use crate::outline::outlines;
-use crate::pages::document::BoxKind;
 use loupe_core::{Finding, Place};
 use serde::Serialize;
+
+/// Whose mark it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxKind {
+    /// The model's finding (solid line).
+    Model,
+    /// The reference (dashed line).
+    Reference,
+    /// The region of an action: where a second look went (dotted line).
+    Region,
+    /// The second run's finding, on a page of two runs (solid line).
+    Second,
+}
 
 /// Where a mark lies, in continuous pixel edges of the series.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,6 +1,7 @@
 //! The pictures of a page within its size: as they are while there is room, then smaller ones.
 
 use crate::encode::{EncodeError, browser_type, data_uri, jpeg, png};
+use crate::pages::kit::slices::VolumeSlices;
 use crate::pages::kit::values::PackedValues;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,11 @@ pub struct ImageStore {
     seen: HashMap<[u8; 32], usize>,
     values: Vec<PackedValues>,
     values_of: HashMap<[u8; 32], Option<usize>>,
+    /// By their numbers on the page.
+    volumes: Vec<(usize, VolumeSlices)>,
+    numbered_volumes: usize,
+    volume_bytes: usize,
+    volumes_left_out: usize,
     most: Option<usize>,
     bytes: usize,
     left_out: usize,
@@ -143,6 +149,46 @@ impl ImageStore {
         at
     }
 
+    /// Bytes that one of `left` volumes may take, half of the page being the most for all of them: what is left in equal shares, or an
+    /// eighth of the half, so that few large ones can be scrolled rather than none.
+    pub(crate) fn volume_share(&self, left: usize) -> usize {
+        let Some(most) = self.most else { return usize::MAX };
+        let free = (most / 2).saturating_sub(self.volume_bytes).min(most.saturating_sub(self.bytes));
+        (free / left.max(1)).max(most / 16).min(free)
+    }
+
+    /// How many numbers of volumes are given away, to those without slices too.
+    pub(crate) fn numbered_volumes(&self) -> usize {
+        self.numbered_volumes
+    }
+
+    /// Gives away so many more.
+    pub(crate) fn number_volumes(&mut self, n: usize) {
+        self.numbered_volumes += n;
+    }
+
+    /// Adds the slices of a volume, for which there is room.
+    pub(crate) fn add_volume(&mut self, number: usize, slices: VolumeSlices) {
+        self.volume_bytes += slices.series.size();
+        self.bytes += slices.series.size();
+        self.volumes.push((number, slices));
+    }
+
+    /// So many volumes have no room.
+    pub(crate) fn leave_out_volumes(&mut self, n: usize) {
+        self.volumes_left_out += n;
+    }
+
+    /// Numbers of the slices of a volume that are on the page.
+    pub(crate) fn slices_of(&self, number: usize) -> &[usize] {
+        let found = self.volumes.iter().find(|(n, _)| *n == number);
+        found.map_or(&[], |(_, slices)| slices.slice_numbers.as_slice())
+    }
+
+    pub(crate) fn volumes(&self) -> &[(usize, VolumeSlices)] {
+        &self.volumes
+    }
+
     /// Bytes of all the images as they stand in the page.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -177,11 +223,19 @@ impl ImageStore {
             said.push(format!("{left_out} are left out"));
         }
         let megabytes = self.most.map_or(0, |most| most >> 20);
-        (!said.is_empty()).then(|| {
-            let all = self.kept.len() + left_out;
-            let what = said.join(" and ");
-            format!("Of {all} pictures {what}, to keep them within {megabytes} MB (--page-mb).")
-        })
+        let mut sentences = Vec::new();
+        if !said.is_empty() {
+            let (all, what) = (self.kept.len() + left_out, said.join(" and "));
+            sentences
+                .push(format!("Of {all} pictures {what}, to keep them within {megabytes} MB (--page-mb)."));
+        }
+        if self.volumes_left_out > 0 {
+            let (some, all) = (self.volumes.len(), self.volumes.len() + self.volumes_left_out);
+            sentences.push(format!(
+                "The slices beside those asked about are there for {some} of {all} volumes (--page-mb)."
+            ));
+        }
+        (!sentences.is_empty()).then(|| sentences.join(" "))
     }
 }
 

@@ -17,7 +17,7 @@ const VIEWER_KEYS = [
 ];
 
 // `host` is an empty element. Options: `label`, `presets` (windows in Hounsfield units), `tools` (names of TOOLS offered), `marks`,
-// `onmark(place)` with `{ slice, box }` or `{ slice, point }` when the reader sets one, `onpick(id)` when a mark is clicked,
+// `slice(n)` (what slice n is called), `onmark(place)` with `{ slice, box }` or `{ slice, point }` when the reader sets one, `onpick(id)` when a mark is clicked,
 // `onview(viewer)` after each change of view.
 class Viewer {
   constructor(host, series, options = {}) {
@@ -353,7 +353,9 @@ class Viewer {
   say() {
     const short = (v) => Math.abs(v) >= 10 || v === 0 ? v.toFixed(0) : v.toPrecision(3);
     const { series, shown } = this;
-    this.words.slice.textContent = this.slices > 1 ? `${this.at + 1} / ${this.slices}` : "";
+    const slice = this.options.slice?.(this.at) ?? `${this.at + 1} / ${this.slices}`;
+    this.words.slice.textContent = this.slices > 1 ? slice : "";
+    this.slider.setAttribute("aria-valuetext", slice);
     this.words.window.textContent = this.grey && series.window ? `C ${short(shown.centre)}  W ${short(shown.width)}` : "";
     this.words.note.textContent = series.spacing_note ? `* ${series.spacing_note}` : "";
     const over = this.over && this.value(this.over);

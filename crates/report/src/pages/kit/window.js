@@ -30,15 +30,18 @@ function windowed(source, img, frame, presets) {
     context.putImageData(image, 0, 0);
     says.textContent = `centre ${Math.round(now.centre * 10) / 10}  width ${Math.round(now.width * 10) / 10}`;
   };
-  const set = (centre, width, how = "linear") => { Object.assign(now, { centre, width: Math.max(width, how === "linear" ? 1 : 1e-6), function: how }); paint(); };
+  const set = (centre, width, how = "linear") => { Object.assign(now, { centre, width: Math.max(width, how === "linear" ? 1 : 1e-6), function: how }); select.value = ""; paint(); };
   const reset = () => set(own.centre, own.width, own.function);
   const [low, high] = source.range;
   const choices = [["as given", reset], ...(source.hounsfield ? presets.map((p) => [p.name, () => set(p.centre, p.width)]) : []),
     ["full range", () => set((low + high) / 2, Math.max(high - low, 1), "linear_exact")]];
   const says = el("span", { class: "note", style: "margin:0" });
   const unit = source.hounsfield ? " (HU)" : "";
-  const bar = el("div", { class: "window", role: "group", "aria-label": "Window" + unit },
-    ...choices.map(([name, act]) => el("button", { type: "button", onclick: act }, name)), says);
+  const select = el("select", { "aria-label": "Window" + unit, onchange: () => choose(Number(select.value)) },
+    ...choices.map(([name], n) => el("option", { value: n }, name.replaceAll("-", " "))), el("option", { value: "", disabled: true, hidden: true }, "own window"));
+  let at = 0;
+  const choose = (n) => { at = n; choices[n][1](); select.value = String(n); };
+  const bar = el("div", { class: "window", role: "group", "aria-label": "Window" + unit }, select, says);
   // Dragging: to the side for the width, up and down for the centre, as viewers do.
   let from = null;
   canvas.addEventListener("pointerdown", (e) => { from = { x: e.clientX, y: e.clientY, ...now }; canvas.setPointerCapture(e.pointerId); });
@@ -48,12 +51,11 @@ function windowed(source, img, frame, presets) {
     set(from.centre + (e.clientY - from.y) * step, from.width + (e.clientX - from.x) * step, from.function === "sigmoid" ? "linear" : from.function);
   });
   for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
-  canvas.addEventListener("dblclick", reset);
-  let at = 0;
+  canvas.addEventListener("dblclick", () => choose(0));
   canvas.addEventListener("keydown", (e) => {
     const step = Math.max(high - low, 1) / 100;
     const act = {
-      w: () => { at = (at + 1) % choices.length; choices[at][1](); },
+      w: () => choose((at + 1) % choices.length),
       ArrowUp: () => set(now.centre + step, now.width, now.function), ArrowDown: () => set(now.centre - step, now.width, now.function),
       ArrowRight: () => set(now.centre, now.width + step, now.function), ArrowLeft: () => set(now.centre, now.width - step, now.function),
     }[e.key];
@@ -70,6 +72,7 @@ function windowed(source, img, frame, presets) {
     for (let i = 0; i < numbers.length; i++) numbers[i] = 256 * bytes[4 * i] + bytes[4 * i + 1];
     paint();
     canvas.style.width = img.style.width;
+    canvas.style.aspectRatio = img.style.aspectRatio;
     img.replaceWith(canvas);
     canvas.dataset.ready = "true";
   }, { once: true });

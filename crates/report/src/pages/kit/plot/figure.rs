@@ -21,6 +21,8 @@ impl Plot {
     /// The plot as a `figure`; `number` tells the plots of a page apart.
     pub fn html(&self, number: usize) -> String {
         let Self { title, about, drawing, table: numbers } = self;
+        // A table of the page may have the same name, and regions are told apart by it.
+        let numbers = Table { title: format!("Numbers: {}", numbers.title), ..numbers.clone() };
         let (title, about) = (escaped(title), escaped(about));
         let Drawing { width, height, inside } = drawing;
         let names = format!("plot-{number}-title plot-{number}-about");
@@ -30,7 +32,7 @@ impl Plot {
              <svg width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-labelledby=\"{names}\">\
              <title id=\"plot-{number}-title\">{title}</title><desc id=\"plot-{number}-about\">{about}</desc>{inside}</svg>{note}\
              <details><summary>Its numbers</summary>{}</details></figure>",
-            table(numbers)
+            table(&numbers)
         )
     }
 }
