@@ -100,6 +100,9 @@ def main():
     first = np.stack([level(a[3], -1225, 1025), level(a[3], -135, 215), level(a[3], 0, 80)], -1)
     out["medgemma1-ct"] = summary(np.pad(first, ((1, 1), (0, 0), (0, 0))))
     out["medgemma-mr"] = summary(np.stack([level(a[3], a.min(), a.max())] * 3, -1))
+    turned = a[3].T.astype(np.float64)
+    turned = ((turned - turned.min()) / (turned.max() - turned.min()) * 255.0).astype(np.uint8)
+    out["hulu-med"] = summary(np.stack([turned] * 3, -1))
     s = m3d(a)[[int(v) for v in np.linspace(0, 31, 11)]][4]
     out["fleming-vl"] = summary(np.stack([level(s, s.min(), s.max())] * 3, -1))
     text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in out.items())

@@ -274,6 +274,7 @@ fn volumes_become_the_input_of_models() {
         "merlin",
         "radfm",
         "fleming-vl",
+        "hulu-med",
     ] {
         assert!(names.contains(name), "{name}: {names}");
     }

@@ -1,8 +1,12 @@
 //! ChatML as the stand-in for a template that a checkpoint lacks.
 
-/// The template of ChatML: `$system` is what stands before the first message, `$picture` what stands for a picture.
+/// The template of ChatML: `$system` is what stands before the first message, `$picture` what stands for a picture, `$other`
+/// branches for other parts.
 macro_rules! chat_ml {
     ($system:literal, $picture:literal) => {
+        $crate::chat::chat_ml::chat_ml!($system, $picture, "")
+    };
+    ($system:literal, $picture:literal, $other:literal) => {
         concat!(
             "{%- for message in messages -%}\n",
             $system,
@@ -13,6 +17,7 @@ macro_rules! chat_ml {
             "{%- if part.type == 'image' -%}{{- '",
             $picture,
             "' -}}\n",
+            $other,
             "{%- else -%}{{- part.text -}}{%- endif -%}\n",
             "{%- endfor -%}\n",
             "{%- endif -%}\n",

@@ -132,7 +132,7 @@ mod tests {
         if system {
             turns.insert(0, Turn::text(Role::System, "Be brief."));
         }
-        template.render(&turns, &str::to_owned).unwrap()
+        template.render(&turns, &str::to_owned, false).unwrap()
     }
 
     #[test]

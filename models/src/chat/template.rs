@@ -64,6 +64,12 @@ impl ChatTemplate {
         Ok(Self { is_stand_in, ..template })
     }
 
+    /// The same with more that it can print.
+    pub(crate) fn with(mut self, values: &[(&str, &str)]) -> Self {
+        self.tokens.extend(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
     /// Compiles a template with jinja2's settings in `transformers`: blocks trimmed.
     pub(crate) fn new(source: &str, tokens: Vec<(String, String)>) -> Result<Self, LoadError> {
         let problem = |e: &Error| LoadError::File { file: "chat template".into(), problem: e.to_string() };
@@ -88,7 +94,12 @@ impl ChatTemplate {
     ///
     /// Templates that expect a list of parts where there are words alone write nothing of them; such a template is
     /// given lists.
-    pub(crate) fn render(&self, turns: &[Turn], protect: &dyn Fn(&str) -> String) -> Result<String, String> {
+    pub(crate) fn render(
+        &self,
+        turns: &[Turn],
+        protect: &dyn Fn(&str) -> String,
+        volume: bool,
+    ) -> Result<String, String> {
         let asked = turns.iter().filter(|turn| turn.role != Role::Assistant);
         let words = |turn: &Turn| match only_words(turn) {
             true => vec![protect(&turn.words())],
@@ -100,11 +111,11 @@ impl ChatTemplate {
         };
         let asked: Vec<String> = asked.flat_map(words).collect();
         let has_all = |text: &String| asked.iter().all(|words| text.contains(words.trim()));
-        let written = self.render_as(turns, protect, false);
+        let written = self.render_as(turns, protect, false, volume);
         if written.as_ref().is_ok_and(has_all) {
             return written;
         }
-        let in_parts = self.render_as(turns, protect, true);
+        let in_parts = self.render_as(turns, protect, true, volume);
         if in_parts.as_ref().is_ok_and(has_all) { in_parts } else { written }
     }
 
@@ -113,8 +124,9 @@ impl ChatTemplate {
         turns: &[Turn],
         protect: &dyn Fn(&str) -> String,
         in_parts: bool,
+        volume: bool,
     ) -> Result<String, String> {
-        let messages: Vec<Json> = turns.iter().map(|turn| message(turn, protect, in_parts)).collect();
+        let messages: Vec<Json> = turns.iter().map(|turn| message(turn, protect, in_parts, volume)).collect();
         let mut values: std::collections::BTreeMap<String, Value> =
             self.tokens.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
         values.insert("messages".into(), Value::from(Serde(&messages)));
@@ -184,8 +196,9 @@ fn only_words(turn: &Turn) -> bool {
     turn.parts.iter().all(|p| matches!(p, Part::Text(_)))
 }
 
-/// Words alone are a string, unless all shall be `in_parts`; with pictures the content is a list of typed parts.
-fn message(turn: &Turn, protect: &dyn Fn(&str) -> String, in_parts: bool) -> Json {
+/// Words alone are a string, unless all shall be `in_parts`; with pictures the content is a list of typed parts, the
+/// slices of a `volume` one of them.
+fn message(turn: &Turn, protect: &dyn Fn(&str) -> String, in_parts: bool, volume: bool) -> Json {
     let role = match turn.role {
         Role::System => "system",
         Role::User => "user",
@@ -194,11 +207,13 @@ fn message(turn: &Turn, protect: &dyn Fn(&str) -> String, in_parts: bool) -> Jso
     let content = if only_words(turn) && !in_parts {
         Json::String(protect(&turn.words()))
     } else {
-        let part = |part: &Part| match part {
-            Part::Text(text) => json!({ "type": "text", "text": protect(text) }),
-            Part::Picture(_) => json!({ "type": "image" }),
+        let together = |a: &Part, b: &Part| volume && matches!((a, b), (Part::Picture(_), Part::Picture(_)));
+        let part = |parts: &[Part]| match parts {
+            [Part::Text(text)] => json!({ "type": "text", "text": protect(text) }),
+            [Part::Picture(_)] => json!({ "type": "image" }),
+            slices => json!({ "type": "video", "num_frames": slices.len() }),
         };
-        turn.parts.iter().map(part).collect()
+        turn.parts.chunk_by(together).map(part).collect()
     };
     json!({ "role": role, "content": content })
 }
@@ -349,7 +364,7 @@ mod tests {
             let template = ChatTemplate::new(if vision { QWEN_VL } else { TOOLS }, Vec::new()).unwrap();
             let turns = turns(&case["messages"]);
             let same = |text: &str| text.to_owned();
-            assert_eq!(template.render(&turns, &same).unwrap(), case["rendered"].as_str().unwrap());
+            assert_eq!(template.render(&turns, &same, false).unwrap(), case["rendered"].as_str().unwrap());
         }
     }
 
@@ -365,13 +380,13 @@ mod tests {
             Turn::text(Role::Assistant, "Yes."),
             Turn::text(Role::User, "Sure?"),
         ];
-        let written = template.render(&turns, &str::to_owned).unwrap();
+        let written = template.render(&turns, &str::to_owned, false).unwrap();
         assert_eq!(written, "USER: <image>\nLeft? ASSISTANT: Yes. USER: Sure? ");
     }
 
     fn render(source: &str) -> Result<String, String> {
         let template = ChatTemplate::new(source, Vec::new()).map_err(|e| e.to_string())?;
-        template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned())
+        template.render(&[Turn::text(Role::User, "x")], &|t: &str| t.to_owned(), false)
     }
 
     #[test]

@@ -169,6 +169,17 @@ impl Checkpoint {
         self.json(file)?.ok_or_else(|| self.missing(file))
     }
 
+    /// The number of a token that tokenizer.json adds to its vocabulary.
+    pub(crate) fn added_token(&self, content: &str) -> Result<u32, LoadError> {
+        const FILE: &str = "tokenizer.json";
+        let tokenizer = self.need_json(FILE)?;
+        let added = tokenizer.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
+        let mut same = added.filter(|t| t.get("content").and_then(Value::as_str) == Some(content));
+        let id = same.find_map(|t| u32::try_from(t.get("id")?.as_u64()?).ok());
+        let problem = || format!("has no token {content}");
+        id.ok_or_else(|| LoadError::File { file: FILE.to_owned(), problem: problem() })
+    }
+
     /// SHA-256 of a settings file in hexadecimal, or `None` when there is no such file.
     pub(crate) fn sha256(&self, file: &str) -> Result<Option<String>, LoadError> {
         Ok(self.bytes(file)?.map(|bytes| hex(&Sha256::digest(bytes))))

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use loupe_core::Picture;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// A part of what stands for a picture in the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +123,24 @@ pub(crate) trait Architecture: Send {
         false
     }
 
+    /// What the chat template can print beside the special tokens, by its name.
+    fn template_values(&self) -> &[(&str, &str)] {
+        &[]
+    }
+
+    /// True when the slices of a volume are shown otherwise than so many pictures.
+    fn takes_volumes(&self) -> bool {
+        false
+    }
+
     /// How `picture` enters the prompt, or why it cannot.
     fn show(&self, picture: &Picture) -> Result<Self::Picture, String>;
+
+    /// The same for all pictures of a prompt, where they depend on each other; `volume` where they are the slices of one
+    /// volume, in order.
+    fn show_all(&self, pictures: &[Arc<Picture>], _volume: bool) -> Vec<Result<Self::Picture, String>> {
+        pictures.iter().map(|picture| self.show(picture)).collect()
+    }
 
     /// What the network reads of a picture: (patches, values).
     fn patches(&self, picture: &Picture, shown: &Self::Picture) -> Result<Tensor, String>;

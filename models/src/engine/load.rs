@@ -57,6 +57,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let bytes = Numbers::new(device.clone(), opened.dtype).activations.size_in_bytes();
     let budget = Budget::new(limit, shape, bytes);
     let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;
+    let template = template.with(arch.template_values());
     let ends = tokens.end_tokens(checkpoint, generation, &config)?;
     let mut settings = arch.settings();
     settings["template_tokens"] =

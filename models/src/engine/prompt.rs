@@ -68,12 +68,14 @@ impl<P: PromptPicture> Prompt<P> {
         if let Some(least) = tokens.too_long(bytes, context) {
             return Err(ModelError::TooLong { tokens: least, limit: context });
         }
-        let show = |(index, picture): (usize, &Arc<Picture>)| {
-            arch.show(picture).map(Arc::new).map_err(|problem| ModelError::Picture { index, problem })
+        let volume = arch.takes_volumes() && is_volume(ask, &order);
+        let of = |(index, shown): (usize, Result<P, String>)| {
+            shown.map(Arc::new).map_err(|problem| ModelError::Picture { index, problem })
         };
-        let shown: Vec<Arc<P>> = ask.pictures.iter().enumerate().map(show).collect::<Result<_, _>>()?;
+        let shown = arch.show_all(&ask.pictures, volume).into_iter().enumerate().map(of);
+        let shown: Vec<Arc<P>> = shown.collect::<Result<_, _>>()?;
         let protect = |text: &str| tokens.protect(text);
-        let text = template.render(&ask.turns, &protect).map_err(ModelError::Template)?;
+        let text = template.render(&ask.turns, &protect, volume).map_err(ModelError::Template)?;
         let marks = text.matches(arch.mark()).count();
         if marks != order.len() {
             let problem = format!("it wrote {marks} picture marks for {} pictures", order.len());
@@ -194,6 +196,19 @@ fn within(spans: &[FeatureSpan], tokens: usize) -> Option<&FeatureSpan> {
 fn feature_tokens(shown: &impl PromptPicture) -> usize {
     let tokens = |s: &Span| if let Span::Features { tokens } = s { *tokens } else { 0 };
     shown.spans().iter().map(tokens).sum()
+}
+
+/// Are the pictures, in the `order` of the turns, slices of one volume that stand side by side?
+fn is_volume(ask: &Ask, order: &[usize]) -> bool {
+    let in_order = order.len() > 1 && order.iter().copied().eq(0..ask.pictures.len());
+    let together = ask.turns.iter().any(|turn| {
+        let longest = turn.parts.chunk_by(|a, b| matches!((a, b), (Part::Picture(_), Part::Picture(_))));
+        longest.map(<[Part]>::len).max() == Some(order.len())
+    });
+    let view = |p: &Arc<Picture>| (p.origin.source.clone(), p.origin.plane, p.width(), p.height());
+    let slices = ask.pictures.iter().all(|p| p.origin.slice.is_some() && p.origin.plane.is_some());
+    let first = ask.pictures.first().map(view);
+    in_order && together && slices && ask.pictures.iter().all(|p| Some(view(p)) == first)
 }
 
 /// Tokens of `reply` behind a rendered text, as both are tokenised together.

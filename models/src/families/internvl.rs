@@ -206,13 +206,7 @@ fn chat_layout(
         true => (root.positive_or("min_dynamic_patch", 1)?, root.positive_or("max_dynamic_patch", 6)?),
         false => (1, 1),
     };
-    let tokenizer = checkpoint.need_json("tokenizer.json")?;
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
-    let mark = added.filter(|t| t.get("content").and_then(Value::as_str) == Some(MARK));
-    let image_token = mark.filter_map(|t| t.get("id")?.as_u64()).next().ok_or_else(|| LoadError::File {
-        file: "tokenizer.json".to_owned(),
-        problem: format!("has no token {MARK}"),
-    })?;
+    let image_token = checkpoint.added_token(MARK)?;
     Ok(Described {
         text: text_model(&text, "qwen2")?,
         tied: tie_flag(&text, root)?,

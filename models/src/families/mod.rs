@@ -15,6 +15,7 @@ pub mod florence2;
 mod florence2_tasks;
 pub mod gemma3;
 pub mod gemma3_text;
+pub mod hulu_med;
 pub mod internvl;
 pub mod lite_medsam;
 pub mod llama;
@@ -56,6 +57,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("ag_kd", &[ag_kd::FAMILY]),
         ("florence2", &[florence2::FAMILY]),
         ("florence2_tasks", &[]),
+        ("hulu_med", &[hulu_med::FAMILY]),
         ("medgemma", &[medgemma::FAMILY]),
         ("gemma3", &[gemma3::FAMILY]),
         ("gemma3_text", &[gemma3_text::FAMILY]),

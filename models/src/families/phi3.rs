@@ -1,5 +1,6 @@
-//! Phi-3 and Phi-4: Llama with queries, keys and values as one matrix, and gate and up as one. Long contexts
-//! (`longrope`) are refused.
+//! Phi-3 and Phi-4: Llama with queries, keys and values as one matrix, and gate and up as one. Those for
+//! long contexts (`longrope`) read prompts up to the length of their first training, 4096 tokens: beyond it they take other
+//! factors for all that came before.
 
 use super::text_only::{Absent, INPUT, Kind, LAYOUTS, NO_TEMPLATE, PARITY, Windows, load, settings};
 use crate::family::{Family, Loader};
@@ -11,7 +12,7 @@ const ARCHITECTURES: &[&str] = &["Phi3ForCausalLM"];
 pub const FAMILY: Family = Family {
     name: "phi3",
     paper: "Phi-3 Technical Report, arXiv 2404.14219",
-    examples: &["microsoft/Phi-3-mini-4k-instruct", "microsoft/phi-4"],
+    examples: &["microsoft/Phi-3-mini-4k-instruct", "microsoft/Phi-3.5-mini-instruct", "microsoft/phi-4"],
     layouts: LAYOUTS,
     licence: "MIT",
     parity: PARITY,

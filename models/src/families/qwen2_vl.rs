@@ -178,7 +178,10 @@ mod tests {
         ];
         for turns in talks {
             let same = |text: &str| text.to_owned();
-            assert_eq!(own.render(&turns, &same).unwrap(), released.render(&turns, &same).unwrap());
+            assert_eq!(
+                own.render(&turns, &same, false).unwrap(),
+                released.render(&turns, &same, false).unwrap()
+            );
         }
     }
 }

@@ -203,6 +203,11 @@ pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, L
     if root.f64_or("partial_rotary_factor", 1.0)? != 1.0 {
         return Err(root.bad("partial_rotary_factor", "only 1 is supported"));
     }
+    let rope = rope(root, head_dim)?;
+    let mut context = root.positive_or("max_position_embeddings", absent.context)?;
+    if let RopeScaling::LongRope { original, .. } = rope.scaling {
+        context = context.min(original);
+    }
     Ok(DecoderConfig {
         hidden,
         intermediate: root.positive_or("intermediate_size", absent.intermediate)?,
@@ -212,10 +217,10 @@ pub(super) fn settings(root: &Fields<'_>, kind: Kind) -> Result<DecoderConfig, L
         head_dim,
         vocab: root.positive_or("vocab_size", absent.vocab)?,
         eps: root.f64_or("rms_norm_eps", kind.eps)?,
-        ropes: vec![rope(root, head_dim)?],
+        ropes: vec![rope],
         block: kind.block,
         tied: root.bool_or("tie_word_embeddings", false)?,
-        context: root.positive_or("max_position_embeddings", absent.context)?,
+        context,
     })
 }
 
@@ -248,6 +253,28 @@ fn layers(root: &Fields<'_>, windows: &Windows, absent: usize) -> Result<Vec<Lay
     }
 }
 
+/// `longrope` within the length of the first training. Older files have that length beside `rope_scaling`.
+fn long_rope(root: &Fields<'_>, fields: &Fields<'_>, head_dim: usize) -> Result<RopeScaling, LoadError> {
+    const SHORT: &str = "short_factor";
+    const ORIGINAL: &str = "original_max_position_embeddings";
+    let listed = fields.get(SHORT).and_then(serde_json::Value::as_array).into_iter().flatten();
+    let short: Vec<f64> = listed.filter_map(serde_json::Value::as_f64).filter(|v| *v > 0.0).collect();
+    if short.len() != head_dim / 2 {
+        let problem = format!("should be {} numbers above 0", head_dim / 2);
+        return Err(fields.bad(SHORT, problem));
+    }
+    let holder = if fields.get(ORIGINAL).is_some() { fields } else { root };
+    let original = match holder.usize_or(ORIGINAL, 0)? {
+        original @ 2.. => original,
+        _ => return Err(holder.bad(ORIGINAL, "missing or below 2")),
+    };
+    let longest = root.positive_or("max_position_embeddings", original)?;
+    let factor = fields.f64_or("factor", longest as f64 / original as f64)?;
+    let plain = if factor > 1.0 { (1.0 + factor.ln() / (original as f64).ln()).sqrt() } else { 1.0 };
+    let magnitude = fields.positive_f64_or("attention_factor", plain)?;
+    Ok(RopeScaling::LongRope { short, magnitude, original })
+}
+
 /// 5.x has all in `rope_parameters`; before, `rope_theta` stood beside `rope_scaling`.
 fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
     let theta = root.f64_or("rope_theta", 1e4)?;
@@ -272,8 +299,10 @@ fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
             let original = above("original_max_position_embeddings", None)?;
             RopeScaling::Llama3 { factor: above("factor", None)?, low, high, original }
         }
+        // Its first name was `su`.
+        "longrope" | "su" => long_rope(root, &fields, head_dim)?,
         other => {
-            let problem = format!("{other:?} is not supported; default, linear and llama3 are");
+            let problem = format!("{other:?} is not supported; default, linear, llama3 and longrope are");
             return Err(fields.bad("rope_type", problem));
         }
     };

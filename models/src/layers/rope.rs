@@ -16,7 +16,7 @@ pub(crate) fn inverse_frequencies(theta: f64, dim: usize) -> Vec<f32> {
 }
 
 /// How rotary frequencies are stretched for longer contexts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RopeScaling {
     /// Not at all.
     None,
@@ -31,14 +31,29 @@ pub(crate) enum RopeScaling {
         /// Tokens that the model was first trained on.
         original: f64,
     },
+    /// Phi-3 of long contexts (`longrope`, `_compute_longrope_parameters` of transformers), within the length that it was
+    /// first trained on: each frequency is divided by a factor of its own.
+    LongRope {
+        /// `short_factor`, one a frequency.
+        short: Vec<f64>,
+        /// What cosines and sines are multiplied by.
+        magnitude: f64,
+        /// Tokens that the model was first trained on. Longer prompts take other factors.
+        original: usize,
+    },
 }
 
 impl RopeScaling {
     /// Frequencies of half a head.
-    pub(crate) fn frequencies(self, theta: f64, dim: usize) -> Vec<f32> {
+    pub(crate) fn frequencies(&self, theta: f64, dim: usize) -> Vec<f32> {
         let plain = inverse_frequencies(theta, dim);
-        match self {
+        match *self {
             Self::None => plain,
+            Self::LongRope { ref short, .. } => {
+                // In single precision, as there.
+                let power = |i: usize| (theta as f32).powf(2.0 * i as f32 / dim as f32);
+                short.iter().enumerate().map(|(i, factor)| 1.0 / (*factor as f32 * power(i))).collect()
+            }
             Self::Linear(factor) => plain.iter().map(|f| (f64::from(*f) / factor) as f32).collect(),
             Self::Llama3 { factor, low, high, original } => {
                 let stretched = |f: &f32| {
@@ -60,6 +75,16 @@ impl RopeScaling {
     }
 }
 
+impl RopeScaling {
+    /// What cosines and sines are multiplied by.
+    pub(crate) fn magnitude(&self) -> f32 {
+        match self {
+            Self::LongRope { magnitude, .. } => *magnitude as f32,
+            _ => 1.0,
+        }
+    }
+}
+
 /// The axis of each frequency where sections of `sizes` frequencies lie end to end: those of time, of rows, of
 /// columns.
 pub(crate) fn end_to_end(sizes: [usize; 3]) -> Vec<usize> {
@@ -69,8 +94,12 @@ pub(crate) fn end_to_end(sizes: [usize; 3]) -> Vec<usize> {
 impl Rope {
     /// One angle row a token: `angles` has `tokens` × `half` values.
     pub(crate) fn new(angles: &[f32], half: usize, dtype: DType, device: &Device) -> Result<Self> {
+        Self::magnified(angles, half, 1.0, dtype, device)
+    }
+
+    fn magnified(angles: &[f32], half: usize, magnitude: f32, dtype: DType, device: &Device) -> Result<Self> {
         let table = |f: fn(f64) -> f64| -> Result<Tensor> {
-            let values: Vec<f32> = angles.iter().map(|a| f(f64::from(*a)) as f32).collect();
+            let values: Vec<f32> = angles.iter().map(|a| f(f64::from(*a)) as f32 * magnitude).collect();
             Tensor::from_vec(values, (angles.len() / half, half), &Device::Cpu)?
                 .to_dtype(dtype)?
                 .to_device(device)
@@ -79,11 +108,12 @@ impl Rope {
     }
 
     /// Positions along several axes (M-RoPE, arXiv 2409.12191): frequency i turns with the position along
-    /// axis `axes[i]` (time, row, column).
+    /// axis `axes[i]` (time, row, column). Cosines and sines are multiplied by the
+    /// magnitude.
     pub(crate) fn by_axes(
         positions: &[[u32; 3]],
         axes: &[usize],
-        frequencies: &[f32],
+        (frequencies, magnitude): (&[f32], f32),
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
@@ -94,7 +124,24 @@ impl Rope {
                 .collect()
         };
         let angles: Vec<f32> = positions.iter().flat_map(angle).collect();
-        Self::new(&angles, frequencies.len(), dtype, device)
+        Self::magnified(&angles, frequencies.len(), magnitude, dtype, device)
+    }
+
+    /// Positions in rows and columns, as vision towers have them: the first half of the frequencies turns with the row,
+    /// the second with the column.
+    pub(crate) fn on_grid(
+        places: impl ExactSizeIterator<Item = (usize, usize)>,
+        frequencies: &[f32],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let half = frequencies.len() * 2;
+        let mut angles = Vec::with_capacity(places.len() * half);
+        for (row, column) in places {
+            angles.extend(frequencies.iter().map(|f| row as f32 * f));
+            angles.extend(frequencies.iter().map(|f| column as f32 * f));
+        }
+        Self::new(&angles, half, dtype, device)
     }
 
     /// Rotates (tokens, heads, head dimension); the halves of a head are the two coordinates.

@@ -254,7 +254,8 @@ impl Decoder {
         let c = &self.config;
         let ropes = c.ropes.iter().zip(&self.frequencies).map(|(spec, frequencies)| {
             let (dtype, device) = (self.numbers.activations, &self.numbers.device);
-            Rope::by_axes(positions, &spec.axes, frequencies, dtype, device)
+            let turns = (&frequencies[..], spec.scaling.magnitude());
+            Rope::by_axes(positions, &spec.axes, turns, dtype, device)
         });
         let ropes = ropes.collect::<Result<Vec<Rope>>>()?;
         let added = |x: Tensor, part: Tensor, norm: &Option<Norm>| match norm {

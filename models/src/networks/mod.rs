@@ -13,4 +13,5 @@ pub(crate) mod qwen_vit;
 pub(crate) mod sam;
 pub(crate) mod sam2;
 pub(crate) mod siglip;
+pub(crate) mod siglip_navit;
 pub(crate) mod stack;

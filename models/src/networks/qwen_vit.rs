@@ -212,13 +212,8 @@ impl QwenVit {
                 .reshape((count, c.hidden))?;
             places = list.iter().flat_map(|o| &places[*o as usize * unit..][..unit]).copied().collect();
         }
-        let half = self.frequencies.len() * 2;
-        let mut angles = Vec::with_capacity(count * half);
-        for (row, column) in places {
-            angles.extend(self.frequencies.iter().map(|f| row as f32 * f));
-            angles.extend(self.frequencies.iter().map(|f| column as f32 * f));
-        }
-        let rope = Rope::new(&angles, half, self.numbers.activations, &self.numbers.device)?;
+        let Numbers { activations, device, .. } = &self.numbers;
+        let rope = Rope::on_grid(places.into_iter(), &self.frequencies, *activations, device)?;
         let whole = [(1, count)];
         let merged = unit * c.hidden;
         let mut deep = Vec::with_capacity(self.deep.len());

@@ -16,12 +16,20 @@ type Loaded<T> = std::result::Result<T, LoadError>;
 /// The layers of either tower as `SiglipVisionConfig` and `SiglipTextConfig` read them; published files leave out what is
 /// default.
 pub(crate) fn stack(fields: &Fields<'_>) -> Loaded<StackConfig> {
+    stack_or(fields, [768, 3072, 12, 12])
+}
+
+/// The same with other sizes where the file says nothing: width, width of the MLP, layers, heads.
+pub(super) fn stack_or(
+    fields: &Fields<'_>,
+    [hidden, intermediate, depth, heads]: [usize; 4],
+) -> Loaded<StackConfig> {
     fields.only(&[("hidden_act", "\"gelu_pytorch_tanh\"")])?;
     let plain = StackConfig {
-        hidden: 768,
-        intermediate: 3072,
-        depth: 12,
-        heads: 12,
+        hidden,
+        intermediate,
+        depth,
+        heads,
         eps: 1e-6,
         activation: Activation::GeluTanh,
         rms: false,

@@ -8,6 +8,7 @@ use crate::layers::activation::Activation;
 use crate::layers::attention::{SCORES, within_runs};
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::rope::Rope;
 use candle_core::{Result, Tensor};
 
 type Loaded<T> = std::result::Result<T, LoadError>;
@@ -147,7 +148,18 @@ impl Stack {
     }
 
     /// `x` (tokens, hidden), sequences of `length` tokens one after the other, through the first `layers` layers.
-    pub(super) fn forward(&self, mut x: Tensor, length: usize, layers: usize) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: Tensor, length: usize, layers: usize) -> Result<Tensor> {
+        self.turned(x, length, layers, None)
+    }
+
+    /// The same, with queries and keys turned by their positions.
+    pub(super) fn turned(
+        &self,
+        mut x: Tensor,
+        length: usize,
+        layers: usize,
+        rope: Option<&Rope>,
+    ) -> Result<Tensor> {
         let (tokens, heads, h) = (x.dim(0)?, self.config.heads, self.config.hidden);
         for layer in self.layers.iter().take(layers) {
             let mut qkv = layer.qkv.forward(&layer.norm1.forward(&x)?)?;
@@ -157,8 +169,13 @@ impl Stack {
                 qkv = Tensor::cat(&[q, k, part(2)?], 1)?;
             }
             let qkv = qkv.reshape((tokens, 3 * heads, h / heads))?;
-            let part = |n: usize| qkv.narrow(1, n * heads, heads);
-            let seen = within_runs(&part(0)?, &part(1)?, &part(2)?, length, self.config.causal)?;
+            let mut qk = qkv.narrow(1, 0, 2 * heads)?;
+            if let Some(rope) = rope {
+                qk = rope.apply(&qk)?;
+            }
+            let (q, k) = (qk.narrow(1, 0, heads)?, qk.narrow(1, heads, heads)?);
+            let v = qkv.narrow(1, 2 * heads, heads)?;
+            let seen = within_runs(&q, &k, &v, length, self.config.causal)?;
             let seen = layer.out.forward(&seen)?;
             let scaled = |x: Tensor, scale: Option<&Tensor>| match scale {
                 Some(scale) => x.broadcast_mul(scale),

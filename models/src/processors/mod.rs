@@ -6,5 +6,6 @@ pub(crate) mod levels;
 pub(crate) mod qwen_vl;
 pub(crate) mod sam;
 pub(crate) mod sam2;
+pub(crate) mod shared_budget;
 pub(crate) mod square;
 pub(crate) mod tiles;

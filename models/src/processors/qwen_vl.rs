@@ -71,6 +71,27 @@ impl ImageProcessor {
         })
     }
 
+    /// One whose sizes are decided elsewhere.
+    pub(crate) fn stills(
+        patch: usize,
+        merge: usize,
+        filter: Filter,
+        backend: Backend,
+        levels: Levels,
+    ) -> Self {
+        Self {
+            min_pixels: 0,
+            max_pixels: 0,
+            patch,
+            merge,
+            temporal: 1,
+            filter,
+            backend,
+            do_resize: true,
+            levels,
+        }
+    }
+
     /// Everything that changes the patches of a picture, for the record of a run.
     pub(crate) fn settings(&self) -> Value {
         json!({

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Families that see.
-pub(crate) const FAMILIES: [&str; 6] = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "internvl", "llava"];
+pub(crate) const FAMILIES: [&str; 7] =
+    ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "internvl", "llava", HULU_MED];
+const HULU_MED: &str = "hulu_med";
 /// Families of text models: a case each.
 pub(crate) const TEXT: &str = "text";
 
@@ -134,6 +136,19 @@ pub(crate) fn picture(w: usize, h: usize, seed: u64) -> Picture {
     Picture::new(w, h, 3, pixels).unwrap()
 }
 
+/// `shown` of make_hulu_med.py: a slice of a volume.
+fn slice_of(plain: &Picture, number: usize) -> Picture {
+    let (w, mut pixels) = (plain.width(), plain.pixels().to_vec());
+    for (i, level) in pixels.iter_mut().enumerate().filter(|(i, _)| number % 2 == 1 && i / 3 % w < w / 2) {
+        *level = 255 - plain.pixels()[i];
+    }
+    let mut slice = Picture::new(w, plain.height(), 3, pixels).unwrap();
+    slice.origin.source = Some("volume".to_owned());
+    slice.origin.slice = Some(number);
+    slice.origin.plane = Some(loupe_core::Plane::Stored);
+    slice
+}
+
 /// `weight` of make_qwen.py: shape and little-endian values by a rule of shape, amplitude and offset.
 pub(crate) fn weight(name: &str, rule: &Value) -> (Vec<usize>, Vec<u8>) {
     let shape: Vec<usize> = serde_json::from_value(rule[0].clone()).unwrap();
@@ -181,6 +196,9 @@ impl Case {
     }
 
     pub(crate) fn resample(&self) -> Option<Resample> {
+        if self.family == HULU_MED {
+            return None;
+        }
         let class = self.facts["image_processor"]["image_processor_type"].as_str()?;
         Some(if class.ends_with("Pil") { Resample::Pillow } else { Resample::Torchvision })
     }
@@ -195,7 +213,9 @@ impl Case {
                     Some(text) => Part::Text(text.to_owned()),
                     None => {
                         let n = |i: usize| p[i].as_u64().unwrap();
-                        pictures.push(Arc::new(picture(n(0) as usize, n(1) as usize, n(2))));
+                        let plain = picture(n(0) as usize, n(1) as usize, n(2));
+                        let slice = p[3].as_u64().map(|slice| slice_of(&plain, slice as usize));
+                        pictures.push(Arc::new(slice.unwrap_or(plain)));
                         Part::Picture(pictures.len() - 1)
                     }
                 };
@@ -212,7 +232,7 @@ impl Case {
 
     /// True for families whose dumps have grids of patches.
     pub(crate) fn has_grids(&self) -> bool {
-        self.is_qwen()
+        self.is_qwen() || self.family == HULU_MED
     }
 
     fn is_qwen(&self) -> bool {
@@ -229,7 +249,7 @@ impl Case {
         let number = |key: &str, c: usize| processor[key][c].as_f64().unwrap();
         // Qwen's values lie patch by patch, those of the others picture by picture.
         let per_channel = match processor["patch_size"].as_u64() {
-            Some(patch) => 2 * (patch * patch) as usize,
+            Some(patch) => (if self.is_qwen() { 2 } else { 1 }) * (patch * patch) as usize,
             None => {
                 let crop = &processor["crop_size"]["height"];
                 let side = crop.as_u64().or_else(|| processor["size"]["height"].as_u64());
@@ -275,6 +295,7 @@ impl Case {
             "llava" => self.facts["tokenizer"].as_str().unwrap(),
             _ if self.is_gemma() => "gemma3/tokenizer/tokenizer.json",
             "internvl" => "internvl/tokenizer/tokenizer.json",
+            HULU_MED => "hulu_med/tokenizer/tokenizer.json",
             _ => "tokenizer.json",
         };
         std::fs::copy(folder(tokenizer), dir.path().join("tokenizer.json")).unwrap();
@@ -283,6 +304,7 @@ impl Case {
                 _ if self.is_gemma() => GEMMA_TEMPLATE.to_owned(),
                 "qwen3_vl" => TEMPLATE.replace(DEFAULT_SYSTEM, ""),
                 "internvl" => layouts::INTERNVL_TEMPLATE.to_owned(),
+                HULU_MED => layouts::HULU_MED_TEMPLATE.to_owned(),
                 _ => TEMPLATE.to_owned(),
             };
             std::fs::write(dir.path().join("chat_template.jinja"), template).unwrap();
@@ -317,6 +339,12 @@ impl Case {
                 if self.is_authors_llava() { &mut config } else { config.get_mut("text_config").unwrap() };
             if dialect.text_config_4 || dialect.flat_config {
                 text_of_4(text.as_object_mut().unwrap());
+            }
+            return config;
+        }
+        if self.family == HULU_MED {
+            if dialect.text_config_4 || dialect.flat_config {
+                text_of_4(config.as_object_mut().unwrap());
             }
             return config;
         }
@@ -380,6 +408,11 @@ impl Case {
                 layouts::internvl_chat(name)
             } else if self.is_authors_llava() {
                 layouts::llava_authors(name)
+            } else if self.family == HULU_MED {
+                // Those of the original layout lie one level deeper.
+                let deeper = dialect.old_names || self.facts["original"] == true;
+                let (from, to) = ("model.vision_encoder.", "model.vision_encoder.vision_encoder.");
+                if deeper { name.replace(from, to) } else { name.clone() }
             } else if dialect.old_names && self.family == "llava" {
                 published_by_gemma(name)
             } else if dialect.old_names && self.family == "internvl" {

@@ -64,3 +64,6 @@ pub(crate) fn join_projections(tensors: &mut Vec<(String, Vec<usize>, Vec<u8>)>)
     }
     tensors.extend(joined);
 }
+
+/// The template of Hulu-Med's main branches: the mark of a picture comes from the processor, slices are a video.
+pub(crate) const HULU_MED_TEMPLATE: &str = "{%- for message in messages %}{{- '<|im_start|>' + message['role'] + '\n' -}}{% if message['content'] is string %}{{- message['content'] + '<|im_end|>\n' -}}{% else %}{% for content in message['content'] %}{% if content['type'] == 'text' or 'text' in content %}{{- content['text'] -}}{% elif content['type'] == 'image' or 'image' in content %}{{- image_token + '\n' -}}{% elif content['type'] == 'video' or 'video' in content %}{% for i in range(content['num_frames']) %}{% if i < content['num_frames'] - 1 %}{{- image_token + ',' -}}{% else %}{{- image_token + '\n' -}}{% endif %}{% endfor %}{% endif %}{% endfor %}{{- '<|im_end|>\n' -}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{- '<|im_start|>assistant\n' -}}{% endif %}";

@@ -22,3 +22,4 @@ mod segment_prompts;
 mod serving;
 mod settings;
 mod state_dicts;
+mod systems;

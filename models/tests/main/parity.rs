@@ -109,11 +109,9 @@ fn batches_and_stored_prefixes_change_nothing() {
                 let b: Vec<f32> = b.iter().flat_map(|p| p.top.iter().map(|t| t.1)).collect();
                 assert!(largest_difference(&a, &b) <= 1e-5, "{at}: {}", largest_difference(&a, &b));
                 if round == 1 && got.counts.prompt_tokens > 40 {
-                    assert!(
-                        got.counts.reused_tokens + 1 >= got.counts.prompt_tokens,
-                        "{at}: {:?}",
-                        got.counts
-                    );
+                    // What would gain less than 16 tokens is computed anew, beside the others.
+                    let anew = got.counts.prompt_tokens - got.counts.reused_tokens;
+                    assert!((1..16).contains(&anew), "{at}: {:?}", got.counts);
                 }
             }
         }

@@ -222,5 +222,5 @@ if __name__ == "__main__":
     case("bimedix2", ("llama_3", "llama"), text(64, 2, 4, 1, 96), vit(64, 3, 1, 96, side=42),
          [ask((64, 64, 11), "yes or no, é?"), ask((181, 300, 3), "left", (50, 31, 12)), ask("only words"), [("system", ["Short."])] + TALK],
          write=llava_llama_3, tower="openai/clip-vit-large-patch14-336")
-    case("vicuna", ("mistral", "llama"), text(48, 2, 3, 3, 64), vit(64, 2, 1, 64), [ask((120, 200, 2), "what is shown?"), TALK],
+    case("vicuna", ("mistral", "llama"), text(48, 2, 3, 3, 64), vit(64, 2, 1, 64), [ask((120, 200, 2), "what is shown?"), TALK, ask("x")],
          write=vicuna_v1, tower="openai/clip-vit-base-patch14")

@@ -23,6 +23,10 @@ CASES = {
     "mistral": (tf.MistralForCausalLM, tf.MistralConfig, dict(sliding_window=8)),
     "mistral_without_window": (tf.MistralForCausalLM, tf.MistralConfig, dict(sliding_window=None, head_dim=16)),
     "phi3": (tf.Phi3ForCausalLM, tf.Phi3Config, dict(intermediate_size=72, sliding_window=11, pad_token_id=0, bos_token_id=1)),
+    "phi3_longrope": (tf.Phi3ForCausalLM, tf.Phi3Config, dict(
+        sliding_window=None, pad_token_id=0, bos_token_id=1, max_position_embeddings=2048, original_max_position_embeddings=512,
+        rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.05, 1.1, 1.3, 1.8, 2.2],
+                             long_factor=[1.1, 1.4, 2.0, 4.0, 9.0, 20.0], original_max_position_embeddings=512))),
     "gemma3": (tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, dict(num_hidden_layers=7, head_dim=10, sliding_window=8,
         query_pre_attn_scalar=16, rope_parameters={"sliding_attention": dict(rope_type="default", rope_theta=1e4),
                                                    "full_attention": dict(rope_type="linear", factor=8.0, rope_theta=1e6)})),

@@ -3,6 +3,7 @@
 
 mod ct_chat;
 mod fleming_vl;
+mod hulu_med;
 mod m3d;
 mod medgemma1_ct;
 mod medgemma_ct;
@@ -34,6 +35,7 @@ pub static RECIPES: Registry<Recipe> = Registry {
         ("merlin", &[merlin::RECIPE]),
         ("radfm", &[radfm::RECIPE]),
         ("fleming_vl", &[fleming_vl::RECIPE]),
+        ("hulu_med", &[hulu_med::RECIPE]),
         ("prepared", &[]),
         ("steps", &[]),
     ],

@@ -1,6 +1,6 @@
 //! Volume operations and recipes against scipy, torch, numpy and nibabel (`volume_ops.py`).
 
-use loupe_core::geometry::LpsFromIndex;
+use loupe_core::geometry::{LpsFromIndex, Point2};
 use loupe_core::mask::LabelVolume;
 use loupe_core::picture::Picture;
 use loupe_core::volume::{Modality, Volume};
@@ -114,6 +114,12 @@ fn recipes_equal_their_formulas() {
     // One row of padding above.
     assert_eq!(first.pictures[3].origin.source_from_self.m, [[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]]);
     check_picture("medgemma-mr", &made("medgemma-mr").pictures[3]);
+    let hulu = made("hulu-med");
+    check_picture("hulu-med", &hulu.pictures[3]);
+    // The upper right pixel of the picture is the first of the last row of the slice.
+    let corner =
+        hulu.pictures[3].origin.source_from_self.point(Point2::new(hulu.pictures[3].width() as f64, 0.0));
+    assert_eq!((corner.x, corner.y), (0.0, hulu.pictures[3].width() as f64));
     let fleming = made("fleming-vl");
     assert_eq!(fleming.pictures.len(), 11);
     // One level of rounding where single and double precision part.

@@ -31,7 +31,7 @@ impl<A: EncoderDecoder> Engine<A> {
         for token in begin {
             first = self.row(&[token], &mut writing)?.into_iter().next().unwrap_or_default();
         }
-        let mut found = logprobs(&first, options.spellings.iter().filter_map(|s| s.ids.first().copied()));
+        let mut found = logprobs(&first, options.spellings.iter().filter_map(|s| s.ids.first().copied()))?;
         let long: Vec<usize> = (0..found.len()).filter(|n| options.spellings[*n].ids.len() > 1).collect();
         for part in long.chunks(ROWS) {
             let mut writing = writing.clone();
@@ -46,14 +46,10 @@ impl<A: EncoderDecoder> Engine<A> {
                 let rows = self.row(&part.iter().map(token).collect::<Vec<_>>(), &mut writing)?;
                 for (n, logits) in part.iter().zip(rows) {
                     if let Some(id) = options.spellings[*n].ids.get(at) {
-                        found[*n] +=
-                            logprobs(&logits, std::iter::once(*id)).first().copied().unwrap_or(f64::NAN);
+                        found[*n] += logprobs(&logits, std::iter::once(*id))?.iter().sum::<f64>();
                     }
                 }
             }
-        }
-        if found.iter().any(|l| l.is_nan()) {
-            return Err(ModelError::NotFinite("logits"));
         }
         let scores = options.scores(&found);
         job.logits = first;
