@@ -24,6 +24,20 @@ pub(crate) fn blocks(text: &str) -> Vec<&str> {
     tags.filter_map(|tag| name(tag).and_then(|(start, end)| tag.get(start..end))).collect()
 }
 
+/// What stands between the tags of a block, as the template has it.
+pub(crate) fn block_text<'a>(text: &'a str, block: &str) -> Option<&'a str> {
+    let mut rest = text;
+    loop {
+        let (_, behind) = rest.split_once("{%")?;
+        let (tag, inner) = behind.split_once("%}")?;
+        let mut words = tag.trim_matches(['-', '+', ' ', '\t', '\n', '\r']).split_whitespace();
+        if (words.next(), words.next()) == (Some("block"), Some(block)) {
+            return inner.split_once("{%").map(|(words, _)| words);
+        }
+        rest = inner;
+    }
+}
+
 /// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
 pub(crate) fn parts(words: &str) -> Vec<Part> {
     let pieces = words.trim().split(MARKS).enumerate();

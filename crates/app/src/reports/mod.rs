@@ -12,8 +12,9 @@ use crate::error::{AppError, InStep};
 use crate::listener::{Listener, RunProgress};
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
-use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, VisionLanguageModel};
-use loupe_run::report_prompt::{ReportAnswerer, ReportTemplate, report_template};
+use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, Sampling, VisionLanguageModel};
+use loupe_eval::reports::candidate_rule;
+use loupe_run::report_prompt::{Candidates, ReportAnswerer, ReportTemplate, report_template};
 use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting, Shard};
 use recipe::RecipeLoader;
 use std::collections::BTreeMap;
@@ -29,8 +30,12 @@ pub struct ReportOptions {
     pub worklist: WorklistOptions,
     /// Folder of the run; `runs/reports-WORKLIST-MODEL` when not given.
     pub output: Option<PathBuf>,
-    /// Name of a report template, or a file.
-    pub template: String,
+    /// Name of a report template, or a file; when not given, [`ReportOptions::default_template`].
+    pub template: Option<String>,
+    /// Reports written on each study, of which one is kept; 1 or 0 for one.
+    pub candidates: usize,
+    /// Name of the rule by which it is kept.
+    pub choose: String,
     /// Which studies.
     pub selection: Selection,
     /// On resume, ask the studies again that failed for a reason that may have passed.
@@ -53,6 +58,31 @@ pub struct ReportOptions {
     pub page: Option<PageOptions>,
     /// Who asks, for the record.
     pub invocation: Invocation,
+}
+
+impl ReportOptions {
+    /// The template that is taken when none is named: `loupe`, or the one that the built-in model was taught with.
+    pub fn default_template(&self) -> &'static str {
+        if self.model.writes_reports_built_in() { BUILT_IN } else { "loupe" }
+    }
+
+    /// How one of several reports is kept, where several are written.
+    fn several(&self) -> Result<Option<Candidates>, AppError> {
+        if self.candidates < 2 {
+            return Ok(None);
+        }
+        if self.limits.sampling == Sampling::Greedy {
+            return Err(AppError::input(
+                "several candidates at temperature 0 are one and the same report; give --temperature above 0",
+            ));
+        }
+        let rule = candidate_rule(&self.choose).map_err(AppError::input)?;
+        Ok(Some(Candidates { count: self.candidates, rule }))
+    }
+
+    fn report_template(&self) -> Result<ReportTemplate, AppError> {
+        template(self.template.as_deref().unwrap_or_else(|| self.default_template()))
+    }
 }
 
 /// What came of a batch.
@@ -86,7 +116,7 @@ pub fn template(name: &str) -> Result<ReportTemplate, AppError> {
 /// # Errors
 /// When the worklist or the template cannot be read.
 pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
-    let template = template(&options.template)?;
+    let template = options.report_template()?;
     Ok(options.worklist.open(&options.images)?.listing(&template, &options.selection))
 }
 
@@ -96,7 +126,8 @@ pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
 /// When the worklist, the template or the model cannot be opened, or the folder cannot be written or holds another run. What goes
 /// wrong with one study is on record as that study.
 pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDone, AppError> {
-    let template = template(&options.template)?;
+    let template = options.report_template()?;
+    options.several()?;
     let worklist = options.worklist.open(&options.images)?;
     let left_out = worklist.left_out.len();
     if left_out > 0 {
@@ -106,7 +137,7 @@ pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDo
     }
     listener.begin(0);
     listener.note("loading the model");
-    let model = options.model.open();
+    let model = options.model.for_reports().open();
     listener.end();
     run_with(options, &template, &worklist, model?.as_mut(), listener)
 }
@@ -120,8 +151,8 @@ fn run_with(
 ) -> Result<ReportsDone, AppError> {
     let set = worklist.set.as_ref();
     let mut notes: Vec<String> = options.model.note(model.info(), set.root()).into_iter().collect();
-    if options.model.folder.is_none() {
-        notes.push(NOT_TAUGHT.to_owned());
+    if options.model.writes_reports_built_in() {
+        notes.push(if template.name() == BUILT_IN { TAUGHT } else { NOT_TAUGHT }.to_owned());
     }
     model.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
     let name =
@@ -150,7 +181,7 @@ fn run_with(
         Some(recipe) => recipe,
         None => &plain,
     };
-    let mut answerer = ReportAnswerer { model, template: template.clone() };
+    let mut answerer = ReportAnswerer::new(model, template.clone()).choosing(options.several()?);
     let mut progress = ReportProgress::new(listener);
     let finished = loupe_run::run(&dir, &plan, set, &mut answerer, loader, &mut progress);
     listener.may_be_stopped(false);
@@ -171,9 +202,14 @@ fn run_with(
     Ok(ReportsDone { dir, finished, summary })
 }
 
+/// The template that the built-in model was taught to write reports with.
+const BUILT_IN: &str = "phantom";
 /// Said wherever the built-in model writes reports.
-const NOT_TAUGHT: &str = "the built-in model answers questions about phantoms; it was not taught to write reports, so that what it writes shows how a batch \
-     works and nothing else";
+const TAUGHT: &str = "the built-in model writes reports with an adapter that was trained on synthetic studies alone; about other studies \
+     they mean nothing";
+/// Said where it is asked in other words.
+const NOT_TAUGHT: &str = "the built-in model was taught to write reports in the words of the template `phantom` alone; in others, what it writes \
+     shows how a batch works and nothing else";
 
 fn settings(options: &ReportOptions) -> BTreeMap<String, Setting> {
     let xform = format!("{:?}", options.images.xform).to_lowercase();

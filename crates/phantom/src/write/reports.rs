@@ -4,10 +4,9 @@ use super::folder::{Folder, PICTURE_SIZE};
 use super::patient::plan;
 use super::picture::png;
 use crate::error::PhantomError;
-use crate::kind::Kind;
-use crate::reports::report;
+use crate::reports::ReportedStudy;
 use crate::rng::Rng;
-use crate::study::{Change, Study};
+use crate::study::Study;
 use serde_json::json;
 use std::path::Path;
 
@@ -23,42 +22,23 @@ pub fn write_reports(dir: &Path, seed: u64, studies: usize) -> Result<usize, Pha
     let mut folder = Folder::new(dir);
     let mut worklist = String::new();
     for i in 0..studies {
-        let plan = plan(i, seed, 5);
         let mut rng = Rng::new(seed ^ i as u64, 61);
-        let change = (!i.is_multiple_of(3)).then(|| rng.pick(&Change::ALL).copied()).flatten();
-        let (before, now) = match change {
-            Some(change) => {
-                let (before, now) = plan.follow_up(change);
-                (Some(before.picture(PICTURE_SIZE)), now.picture(PICTURE_SIZE))
-            }
-            None => (None, plan.picture(PICTURE_SIZE)),
-        };
-        // A patient without a finding stays as it is, whatever was wished.
-        let earlier = before
-            .as_ref()
-            .zip(change)
-            .filter(|(before, _)| !before.findings.is_empty() || !now.findings.is_empty());
-        let told = report(&now, earlier, &mut rng);
+        let ReportedStudy { prior, study, report } =
+            ReportedStudy::new(&plan(i, seed, 5), !i.is_multiple_of(3), PICTURE_SIZE, &mut rng);
         let mut image = |study: &Study, name: String| -> Result<serde_json::Value, PhantomError> {
             folder.write(&name, &png(&study.picture(0)?)?)?;
-            let view = match study.kind {
-                kind if kind.plane().is_some() => kind.plane().unwrap_or_default(),
-                Kind::Radiograph => "PA",
-                Kind::Ultrasound => "ultrasound",
-                _ => "photograph",
-            };
-            Ok(json!({ "path": name, "view": view }))
+            Ok(json!({ "path": name, "view": study.kind.view() }))
         };
         let mut row = json!({
             "study_id": format!("phantom-{i:04}"),
-            "images": [image(&now, format!("images/{i:04}.png"))?],
-            "indication": told.indication,
-            "technique": told.technique,
-            "reference": { "findings": told.findings, "impression": told.impression },
-            "tag:truth": serde_json::to_string(&told.facts).unwrap_or_default(),
-            "tag:modality": now.kind.modality(),
+            "images": [image(&study, format!("images/{i:04}.png"))?],
+            "indication": report.indication,
+            "technique": report.technique,
+            "reference": { "findings": report.findings, "impression": report.impression },
+            "tag:truth": serde_json::to_string(&report.facts).unwrap_or_default(),
+            "tag:modality": study.kind.modality(),
         });
-        if let (Some(before), Some(fields)) = (&before, row.as_object_mut()) {
+        if let (Some(before), Some(fields)) = (&prior, row.as_object_mut()) {
             fields.insert(
                 "prior_images".to_owned(),
                 json!([image(before, format!("images/{i:04}-prior.png"))?]),

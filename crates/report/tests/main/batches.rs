@@ -132,7 +132,7 @@ fn write_all(dir: &Path, n: usize, pause: Duration, progress: &mut dyn Progress)
     let template = report_template("loupe-two-pass").unwrap();
     let mut model = Writer { info: script_info("writer"), pause };
     let plan = Plan { decode_ahead: 16, ..Plan::new(template.clone()) };
-    let mut answerer = ReportAnswerer { model: &mut model, template };
+    let mut answerer = ReportAnswerer::new(&mut model, template);
     run(dir, &plan, &Studies::new(n), &mut answerer, &Pictures, progress).unwrap();
 }
 

@@ -6,11 +6,13 @@
 //! | `report` | asks for the whole report in one pass |
 //! | `findings` | asks for the findings |
 //! | `impression` | asks, in the same conversation, for the impression of the findings; `findings` holds their text |
+//! | `schema` | beside `report`: the JSON Schema that the reply has to follow ([`ReportSchema`]); `{{ schema }}` writes it into the prompt |
 //!
 //! Either `report` or `findings` is there. Names that a template may use are [`NAMES`]; one that the study has no value for may be
 //! tested (`{% if indication %}`), and refuses the study where it is written out. `{{ image }}` puts the picture there.
 
-use crate::filled::{MARKS, blocks, mark, parts, words_of};
+use super::schema::ReportSchema;
+use crate::filled::{MARKS, block_text, blocks, mark, parts, words_of};
 use loupe_core::study::{Projection, Study};
 use loupe_core::words::did_you_mean;
 use loupe_core::{Ask, Failure, GenerationLimits, Part, Picture, Role, Sample, Turn};
@@ -23,7 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What a template may use.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "images",
     "priors",
     "frontal",
@@ -37,6 +39,7 @@ pub const NAMES: [&str; 14] = [
     "age_band",
     "sex",
     "findings",
+    "schema",
     "refuse",
 ];
 
@@ -64,6 +67,7 @@ pub struct ReportTemplate {
     source: String,
     text: String,
     passes: Passes,
+    schema: Option<ReportSchema>,
     has_system: bool,
     environment: Arc<Environment<'static>>,
 }
@@ -122,6 +126,16 @@ impl ReportTemplate {
                 ));
             }
         };
+        let schema = match block_text(text, "schema") {
+            None => None,
+            Some(_) if passes != Passes::Report => {
+                return Err(at_fault("a block \"schema\" goes with a block \"report\": the whole report in one reply".to_owned()));
+            }
+            Some(words) if words.contains("{{") || words.contains("{%") => {
+                return Err(at_fault("the block \"schema\" is plain JSON; nothing is filled in there".to_owned()));
+            }
+            Some(words) => Some(ReportSchema::new(words).map_err(at_fault)?),
+        };
         let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
         let mut unknown: Vec<String> =
             used.into_iter().filter(|used| !NAMES.contains(&used.as_str())).collect();
@@ -137,6 +151,7 @@ impl ReportTemplate {
             source: source.to_owned(),
             text: text.to_owned(),
             passes,
+            schema,
             has_system: has("system"),
             environment: Arc::new(environment),
         })
@@ -150,6 +165,11 @@ impl ReportTemplate {
     /// What it asks for.
     pub fn passes(&self) -> Passes {
         self.passes
+    }
+
+    /// What the reply has to look like, where it is asked for as JSON.
+    pub fn schema(&self) -> Option<&ReportSchema> {
+        self.schema.as_ref()
     }
 
     /// The turns of the first pass: pictures are numbered as the images of `sample` are.
@@ -217,7 +237,7 @@ impl ReportTemplate {
     /// These blocks filled in for a study.
     fn fill(&self, sample: &Sample, findings: &str, blocks: &[&str]) -> Result<Vec<String>, Failure> {
         let study = Study::of(sample);
-        let values = values(&study, findings);
+        let values = values(&study, findings, self.schema.as_ref());
         let holds_marks = |text: &str| text.contains(MARKS);
         if values.texts.values().any(|text| holds_marks(text)) {
             return Err(self.refused("a text of the study holds a character for private use"));
@@ -300,7 +320,7 @@ impl Values {
     }
 }
 
-fn values(study: &Study, findings: &str) -> Values {
+fn values(study: &Study, findings: &str, schema: Option<&ReportSchema>) -> Values {
     let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
     let mut text = |name, text: &Option<String>| texts.extend(text.clone().map(|text| (name, text)));
     text("indication", &study.indication);
@@ -310,6 +330,7 @@ fn values(study: &Study, findings: &str) -> Values {
     text("age_band", &study.age_band);
     text("sex", &study.sex);
     text("findings", &Some(findings.to_owned()));
+    text("schema", &schema.map(|schema| schema.text().to_owned()));
     let image = |at: usize| {
         let image = study.images.get(at);
         Value::from_object(ImageValue {
