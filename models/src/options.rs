@@ -1,6 +1,5 @@
 //! How a checkpoint is loaded.
 
-use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::{Dtype, Quant};
 use crate::error::{LoadError, computation};
 use candle_core::Device;
@@ -35,8 +34,8 @@ pub struct LoadOptions {
     /// Show elongated pictures in crops too, where the family can (Gemma 3's pan and scan); `false` for what
     /// the processor file says.
     pub pan_and_scan: bool,
-    /// A LoRA adapter (as peft writes it) that is merged into the weights as they are read.
-    pub adapter: Option<Checkpoint>,
+    /// Folder of a LoRA adapter (as peft writes it) that is merged into the weights as they are read.
+    pub adapter: Option<PathBuf>,
     /// Name of the box dialect (`loupe_core::dialect`, or `none`) of a checkpoint that was taught another one
     /// than its family's.
     pub dialect: Option<String>,

@@ -8,11 +8,6 @@ pub(crate) fn checkpoint() -> Checkpoint {
     Checkpoint::Embedded { name: "phantom-vl", files: loupe_phantom::MODEL }
 }
 
-/// What taught the embedded default to write reports on phantoms (`crates/phantom/assets/phantom-vl-reports`).
-pub(crate) fn report_adapter() -> Checkpoint {
-    Checkpoint::Embedded { name: "reports", files: loupe_phantom::REPORT_ADAPTER }
-}
-
 /// The embedded segmenter: small too, and trained on phantoms (`crates/phantom/assets/phantom-sam`).
 pub(crate) fn segmenter() -> Checkpoint {
     Checkpoint::Embedded { name: "phantom-sam", files: loupe_phantom::SEGMENTER }

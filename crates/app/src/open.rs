@@ -7,11 +7,12 @@ use loupe_core::{
     Dataset, DecodeLimits, MediaRef, MediaSource, ModelInfo, Segmenter, View, VisionLanguageModel,
     VolumeSegmenter,
 };
+use loupe_models::Checkpoint;
 use loupe_preprocess::Loader;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-pub use loupe_models::{Checkpoint, DeviceChoice, Dtype, LoadOptions, PixelBounds, Quant, Resample};
+pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, PixelBounds, Quant, Resample};
 pub use loupe_preprocess::dicom::series::{Irregular, Options as SeriesOptions};
 pub use loupe_preprocess::nifti::Xform;
 
@@ -48,21 +49,6 @@ impl ModelOptions {
             None => loupe_models::load_checkpoint(&embedded::checkpoint(), &self.load)
                 .step(|| "the embedded model could not be loaded".to_owned()),
         }
-    }
-
-    /// The built-in model as it writes reports: with the adapter that taught it to, unless another one is named.
-    #[must_use]
-    pub(crate) fn for_reports(&self) -> Self {
-        let mut options = self.clone();
-        if self.writes_reports_built_in() {
-            options.load.adapter = Some(embedded::report_adapter());
-        }
-        options
-    }
-
-    /// Are reports written by the built-in model with its own adapter?
-    pub(crate) fn writes_reports_built_in(&self) -> bool {
-        self.folder.is_none() && self.load.adapter.is_none()
     }
 
     /// Refuses an address where only a checkpoint can do the work.

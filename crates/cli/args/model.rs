@@ -3,9 +3,7 @@
 use crate::args::server::ServerArgs;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use loupe_app::open::{
-    Checkpoint, DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Quant, Resample,
-};
+use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Quant, Resample};
 use loupe_core::dialect::DIALECTS;
 use std::path::PathBuf;
 
@@ -126,7 +124,7 @@ impl ModelArgs {
             pan_and_scan: self.pan_and_scan,
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
-            adapter: self.adapter.as_deref().map(Checkpoint::directory),
+            adapter: self.adapter.clone(),
             memory_bytes: self.memory.map(megabytes),
             rows,
             ..LoadOptions::default()

@@ -1,8 +1,5 @@
 //! Streams training or test examples on stdout for `assets/phantom-vl/train.py` and `assets/phantom-sam/train.py`.
 //!
-//! `dump reports FIRST COUNT`: studies with their reports, for the adapter `assets/phantom-vl-reports`; the earlier study's picture comes
-//! first. Records are as below.
-//!
 //! `dump masks FIRST COUNT`: training pictures with every structure's and finding's mask, for phantom-sam: a record is as
 //! below with 192 × 192 RGB bytes, as many label indices and as many finding bits.
 //!
@@ -13,7 +10,6 @@
 
 use loupe_core::{Box2, Picture};
 use loupe_phantom::questions::{self, Qa};
-use loupe_phantom::reports::ReportedStudy;
 use loupe_phantom::{Finding, Kind, Plan, Rng, Study, Wish};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -40,12 +36,6 @@ fn main() -> std::io::Result<()> {
         if args[1] == "masks" {
             let reduce = Resize::new(SOURCE, SEGMENTED);
             if masks(seed, &mut rng, &reduce, &mut out).is_err() {
-                return Ok(());
-            }
-            continue;
-        }
-        if args[1] == "reports" {
-            if reported(seed, &mut rng, &reduce, &mut out).is_err() {
                 return Ok(());
             }
             continue;
@@ -200,18 +190,6 @@ fn masks(seed: u64, rng: &mut Rng, reduce: &Resize, out: &mut impl Write) -> std
     let labels: Vec<u8> = kind.structures().iter().map(|&l| l as u8).collect();
     let header = json!({"type": "masks", "seed": seed, "kind": kind, "images": 1, "structures": labels, "findings": study.findings.len()});
     write(out, &header, &[bytes])
-}
-
-fn reported(seed: u64, rng: &mut Rng, reduce: &Resize, out: &mut impl Write) -> std::io::Result<()> {
-    let kind = *rng.pick(&Kind::ALL).unwrap();
-    let plan = Plan::training(seed, kind, Wish::Any);
-    let follow_up = !seed.is_multiple_of(3);
-    let ReportedStudy { prior, study, report } = ReportedStudy::new(&plan, follow_up, SOURCE, rng);
-    let pictures: Vec<Vec<u8>> = prior.iter().chain([&study]).map(|s| payload(s, reduce)).collect();
-    let header = json!({"type": "report", "seed": seed, "kind": kind, "images": pictures.len(), "view": kind.view(),
-                        "indication": report.indication, "technique": report.technique, "findings": report.findings,
-                        "impression": report.impression, "facts": report.facts});
-    write(out, &header, &pictures)
 }
 
 fn payload(study: &Study, reduce: &Resize) -> Vec<u8> {

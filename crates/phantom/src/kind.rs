@@ -146,15 +146,6 @@ impl Kind {
         }
     }
 
-    /// The picture's view in a worklist.
-    pub const fn view(self) -> &'static str {
-        match (self.plane(), self) {
-            (Some(plane), _) => plane,
-            (None, Kind::Ultrasound) => "ultrasound",
-            (None, _) => "photograph",
-        }
-    }
-
     /// Findings that this examination can show, with the range of their diameters in mm.
     pub(crate) const fn repertoire(self) -> &'static [(FindingKind, f32, f32)] {
         match self {

@@ -36,7 +36,7 @@ pub use error::PhantomError;
 pub use finding::{Finding, FindingKind, Side};
 pub use kind::Kind;
 pub use label::{LABELS, Label};
-pub use model::{MODEL, REPORT_ADAPTER, SEGMENTER};
+pub use model::{MODEL, SEGMENTER};
 pub use rng::Rng;
 pub use scene::Slice;
 pub use study::{Change, FIRST_TRAINING_SEED, Plan, Study, Wish};

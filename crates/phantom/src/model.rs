@@ -1,5 +1,5 @@
 //! The small models that were trained on phantoms, embedded: phantom-vl (`assets/phantom-vl/README.md`) answers and finds,
-//! with the adapter phantom-vl-reports (`assets/phantom-vl-reports/README.md`) it writes reports, phantom-sam (`assets/phantom-sam/README.md`) outlines.
+//! phantom-sam (`assets/phantom-sam/README.md`) outlines.
 
 macro_rules! files {
     ($folder:literal: $($name:literal),* $(,)?) => {
@@ -19,10 +19,6 @@ pub static MODEL: &[(&str, &[u8])] = files![
     "tokenizer_config.json",
 ];
 
-/// Name and bytes of each file of the adapter with which phantom-vl writes reports.
-pub static REPORT_ADAPTER: &[(&str, &[u8])] =
-    files!["phantom-vl-reports": "adapter_config.json", "adapter_model.safetensors"];
-
 /// Name and bytes of each file of phantom-sam's checkpoint directory.
 pub static SEGMENTER: &[(&str, &[u8])] =
     files!["phantom-sam": "config.json", "model.safetensors", "preprocessor_config.json"];
@@ -37,10 +33,10 @@ mod tests {
         of.iter().find(|(n, _)| *n == name).unwrap().1
     }
 
-    fn whole_and_small(of: &'static [(&str, &[u8])], weights: &str, most: usize) {
+    fn whole_and_small(of: &'static [(&str, &[u8])], most: usize) {
         let total: usize = of.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(total < most, "{total} bytes");
-        let weights = file(of, weights);
+        let weights = file(of, "model.safetensors");
         let header = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
         let tensors: Value = serde_json::from_slice(&weights[8..8 + header]).unwrap();
         let ends = tensors.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
@@ -56,9 +52,8 @@ mod tests {
 
     #[test]
     fn the_checkpoints_are_whole_and_small() {
-        whole_and_small(MODEL, "model.safetensors", 12 << 20);
-        whole_and_small(SEGMENTER, "model.safetensors", 8 << 20);
-        whole_and_small(REPORT_ADAPTER, "adapter_model.safetensors", 1 << 20);
+        whole_and_small(MODEL, 12 << 20);
+        whole_and_small(SEGMENTER, 8 << 20);
         let config: Value = serde_json::from_slice(file(MODEL, "config.json")).unwrap();
         assert_eq!(config["architectures"][0], "Qwen2_5_VLForConditionalGeneration");
         let tokens: Value = serde_json::from_slice(file(MODEL, "tokenizer.json")).unwrap();

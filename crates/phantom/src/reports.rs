@@ -3,7 +3,7 @@
 
 use crate::finding::Finding;
 use crate::rng::Rng;
-use crate::study::{Change, Plan, Study};
+use crate::study::{Change, Study};
 use serde::Serialize;
 
 /// A finding as a fact: what scores of reports are compared with.
@@ -35,38 +35,6 @@ pub struct PhantomReport {
     pub impression: String,
     /// What is there, and what has gone.
     pub facts: Vec<ReportFact>,
-}
-
-/// A study that was reported on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReportedStudy {
-    /// The patient's earlier study.
-    pub prior: Option<Study>,
-    /// The study.
-    pub study: Study,
-    /// The report on it.
-    pub report: PhantomReport,
-}
-
-impl ReportedStudy {
-    /// The picture of a patient, `size` × `size` pixels, and its report; `follow_up`: there is an earlier study too.
-    pub fn new(plan: &Plan, follow_up: bool, size: usize, rng: &mut Rng) -> Self {
-        let change = if follow_up { rng.pick(&Change::ALL).copied() } else { None };
-        let (prior, study) = match change {
-            Some(change) => {
-                let (before, now) = plan.follow_up(change);
-                (Some(before.picture(size)), now.picture(size))
-            }
-            None => (None, plan.picture(size)),
-        };
-        // A patient without a finding stays as it is, whatever was wished.
-        let earlier = prior
-            .as_ref()
-            .zip(change)
-            .filter(|(before, _)| !before.findings.is_empty() || !study.findings.is_empty());
-        let report = report(&study, earlier, rng);
-        Self { prior, study, report }
-    }
 }
 
 /// The report on `study`; with an earlier one, what has changed since (`change` is true of all its findings).

@@ -10,6 +10,7 @@ use crate::error::LoadError;
 use regex::Regex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// An adapter that has been read.
 pub(crate) struct Adapter {
@@ -29,25 +30,23 @@ impl Adapter {
     ///
     /// # Errors
     /// When it is of a kind that cannot be merged, or is damaged.
-    pub(crate) fn read(
-        folder: &Checkpoint,
-        canonical: fn(&str) -> Option<String>,
-    ) -> Result<Self, LoadError> {
+    pub(crate) fn read(dir: &Path, canonical: fn(&str) -> Option<String>) -> Result<Self, LoadError> {
+        let folder = Checkpoint::directory(dir);
         let Some(config) = folder.json(ADAPTER)? else {
             let problem = format!(
                 "no {ADAPTER} in {}; a folder as peft's `save_pretrained` writes it is needed",
-                folder.place()
+                dir.display()
             );
             return Err(LoadError::Option { option: "--adapter", problem });
         };
         let scaling = Scaling::read(&Fields::new(&config, ADAPTER))?;
         let known = ["adapter_model.safetensors", "adapter_model.bin"];
         let Some(file) = known.into_iter().find(|file| folder.has(file)) else {
-            let problem = format!("neither {} in {}", known.join(" nor "), folder.place());
+            let problem = format!("neither {} in {}", known.join(" nor "), dir.display());
             return Err(LoadError::Option { option: "--adapter", problem });
         };
         let numbers = Numbers::new(candle_core::Device::Cpu, super::weights::Dtype::F32);
-        let stored = Weights::open_files(folder, &[file.to_owned()], numbers, |name| Some(name.to_owned()))?;
+        let stored = Weights::open_files(&folder, &[file.to_owned()], numbers, |name| Some(name.to_owned()))?;
         let failed = |name: &str, problem: &str| LoadError::File {
             file: file.to_owned(),
             problem: format!("tensor {name:?} {problem}"),

@@ -97,15 +97,11 @@ impl Checkpoint {
         if self.has(ADAPTER) {
             return adapter();
         }
-        LoadError::MissingFile { file: file.to_owned(), folder: self.place(), expected: EXPECTED }
-    }
-
-    /// Where it lies, for messages.
-    pub(crate) fn place(&self) -> String {
-        match self {
+        let folder = match self {
             Self::Directory(path) | Self::WeightFile(path) => path.display().to_string(),
             Self::Embedded { name, .. } => (*name).to_owned(),
-        }
+        };
+        LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
     }
 
     /// The bytes of a settings file, or `None` when there is no such file. A tokenizer.json that is not there is made

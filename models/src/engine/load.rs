@@ -48,7 +48,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let box_dialect = box_dialect(assembly.family, options)?;
     let adapter = match &options.adapter {
-        Some(folder) => Some(Adapter::read(folder, assembly.canonical)?),
+        Some(dir) => Some(Adapter::read(dir, assembly.canonical)?),
         None => checkpoint.refuse_adapter().map(|()| None)?,
     };
     let adapted = adapter.as_ref().map(|a| (a.name.clone(), a.sha256.clone(), a.settings.clone()));

@@ -1,7 +1,7 @@
 //! LoRA adapters held against peft (`tests/parity/make_adapters.py`): logits within 5e-5, 32 greedy tokens equal.
 
 use crate::common::{Case, Dialect, Values, dumped, folder, largest_difference, weight, write_tensors};
-use loupe_models::{Checkpoint, LoadError, LoadOptions, load};
+use loupe_models::{LoadError, LoadOptions, load};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -51,7 +51,7 @@ impl AdapterCase {
 }
 
 fn with(adapter: &Path) -> LoadOptions {
-    LoadOptions { adapter: Some(Checkpoint::directory(adapter)), ..LoadOptions::default() }
+    LoadOptions { adapter: Some(adapter.to_path_buf()), ..LoadOptions::default() }
 }
 
 fn unchanged(name: &str) -> Option<String> {

@@ -61,9 +61,9 @@ pub struct ReportOptions {
 }
 
 impl ReportOptions {
-    /// The template that is taken when none is named: `loupe`, or the one that the built-in model was taught with.
+    /// The template that is taken when none is named: `loupe`, or the one that asks the built-in model what it was taught to answer.
     pub fn default_template(&self) -> &'static str {
-        if self.model.writes_reports_built_in() { BUILT_IN } else { "loupe" }
+        if self.model.folder.is_none() { BUILT_IN } else { "loupe" }
     }
 
     /// How one of several reports is kept, where several are written.
@@ -137,7 +137,7 @@ pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDo
     }
     listener.begin(0);
     listener.note("loading the model");
-    let model = options.model.for_reports().open();
+    let model = options.model.open();
     listener.end();
     run_with(options, &template, &worklist, model?.as_mut(), listener)
 }
@@ -151,7 +151,7 @@ fn run_with(
 ) -> Result<ReportsDone, AppError> {
     let set = worklist.set.as_ref();
     let mut notes: Vec<String> = options.model.note(model.info(), set.root()).into_iter().collect();
-    if options.model.writes_reports_built_in() {
+    if options.model.folder.is_none() {
         notes.push(if template.name() == BUILT_IN { TAUGHT } else { NOT_TAUGHT }.to_owned());
     }
     model.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
@@ -202,14 +202,14 @@ fn run_with(
     Ok(ReportsDone { dir, finished, summary })
 }
 
-/// The template that the built-in model was taught to write reports with.
+/// The template whose questions the built-in model was taught to answer.
 const BUILT_IN: &str = "phantom";
 /// Said wherever the built-in model writes reports.
-const TAUGHT: &str = "the built-in model writes reports with an adapter that was trained on synthetic studies alone; about other studies \
-     they mean nothing";
+const TAUGHT: &str = "the built-in model answers questions, of which the template `phantom` makes the report; it was trained on synthetic studies \
+     alone, and what it says about others means nothing";
 /// Said where it is asked in other words.
-const NOT_TAUGHT: &str = "the built-in model was taught to write reports in the words of the template `phantom` alone; in others, what it writes \
-     shows how a batch works and nothing else";
+const NOT_TAUGHT: &str = "the built-in model was not taught to write reports; it makes them by the template `phantom` alone, and by others what it \
+     writes shows how a batch works and nothing else";
 
 fn settings(options: &ReportOptions) -> BTreeMap<String, Setting> {
     let xform = format!("{:?}", options.images.xform).to_lowercase();

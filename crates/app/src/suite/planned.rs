@@ -3,7 +3,7 @@
 use super::declared::{Suite, SuiteModel, SuiteSet, SuiteTemplate};
 use crate::error::AppError;
 use crate::evaluate::{AnswerWay, Draw, EvaluateOptions, ExampleOptions, Invocation, Selection, TagValue};
-use crate::open::{Checkpoint, DataOptions, ImageOptions, LoadOptions, ModelOptions};
+use crate::open::{DataOptions, ImageOptions, LoadOptions, ModelOptions};
 use crate::score::ScoreOptions;
 use crate::served::{Secret, ServerOptions, is_address};
 use loupe_core::{GenerationLimits, Sampling};
@@ -123,10 +123,7 @@ impl SuiteOptions {
             model: ModelOptions {
                 folder: model.served.as_ref().map(PathBuf::from).or_else(|| model.folder.clone()),
                 server: ServerOptions { key, ..ServerOptions::default() },
-                load: LoadOptions {
-                    adapter: model.adapter.as_deref().map(Checkpoint::directory),
-                    ..self.load.clone()
-                },
+                load: LoadOptions { adapter: model.adapter.clone(), ..self.load.clone() },
             },
             way: AnswerWay::Direct,
             images: self.images.clone(),

@@ -1,9 +1,10 @@
-//! Reports that take more than one reply: the findings, then, in the same conversation, their impression; several reports of which one is
-//! kept; a reply as JSON that becomes a report.
+//! Reports that take more than one reply: the findings, then, in the same conversation, their impression; questions of whose answers the report
+//! is made; several reports of which one is kept; a reply as JSON that becomes a report.
 
 use super::candidates::{Candidates, Choice, drawn};
 use super::schema::StructuredReport;
-use super::template::{Passes, ReportTemplate};
+use super::template::{Answers, Passes, ReportTemplate};
+use loupe_core::reasoning::answer_words;
 use loupe_core::trace::{Ended, Round};
 use loupe_core::{
     Answer, AnswerSink, Answerer, Ask, AskId, AskSource, Direct, Failure, Go, ModelError, ModelInfo, Next,
@@ -37,8 +38,8 @@ impl<'a> ReportAnswerer<'a> {
 
     /// Is the reply the answer, as it is?
     fn is_plain(&self) -> bool {
-        let two = self.template.passes() == Passes::FindingsThenImpression;
-        !two && self.candidates.is_none() && self.template.schema().is_none()
+        let one = matches!(self.template.passes(), Passes::Report | Passes::Findings);
+        one && self.candidates.is_none() && self.template.schema().is_none()
     }
 }
 
@@ -51,7 +52,7 @@ impl Answerer for ReportAnswerer<'_> {
         if self.is_plain() {
             return Value::Null;
         }
-        let mut strategy = json!({"name": "report", "passes": names(self.template.passes())});
+        let mut strategy = json!({"name": "report", "passes": names(&self.template)});
         if let Some(fields) = strategy.as_object_mut() {
             if let Some(candidates) = self.candidates {
                 fields.insert("candidates".to_owned(), candidates.count.into());
@@ -69,7 +70,7 @@ impl Answerer for ReportAnswerer<'_> {
             return Direct(self.model).serve(work, answers);
         }
         let name = self.model.info().name.clone();
-        let passes = names(self.template.passes()).len();
+        let passes = names(&self.template).len();
         let desk = Desk {
             template: &self.template,
             model: &name,
@@ -82,11 +83,12 @@ impl Answerer for ReportAnswerer<'_> {
 }
 
 /// What the replies of a report are for, in their order.
-fn names(passes: Passes) -> &'static [&'static str] {
-    match passes {
-        Passes::Report => &["report"],
-        Passes::Findings => &["findings"],
-        Passes::FindingsThenImpression => &["findings", "impression"],
+fn names(template: &ReportTemplate) -> Vec<&str> {
+    match template.passes() {
+        Passes::Report => vec!["report"],
+        Passes::Findings => vec!["findings"],
+        Passes::FindingsThenImpression => vec!["findings", "impression"],
+        Passes::Composed => template.asks().collect(),
     }
 }
 
@@ -114,9 +116,11 @@ impl Numbers {
 /// A report on a study, as far as it has come.
 #[derive(Default)]
 struct Candidate {
-    /// The turns that were new in each pass, and the reply.
-    passes: Vec<(Vec<Turn>, Reply)>,
-    /// The turn that asks for the next one.
+    /// The number of each pass, the turns that were new in it, and the reply.
+    passes: Vec<(usize, Vec<Turn>, Reply)>,
+    /// The pass that is asked for now.
+    pass: usize,
+    /// The turns that ask for it.
     asks: Vec<Turn>,
     /// Why there is none.
     failed: Option<Failure>,
@@ -224,16 +228,17 @@ impl Desk<'_> {
     fn heard(&self, id: AskId, reply: Result<Reply, ModelError>) -> Option<Answer> {
         let (study, number) = (self.numbers.study(id), self.numbers.candidate(id));
         let mut state = self.state.borrow_mut();
+        let state = &mut *state;
         let open = state.open.get_mut(&study)?;
         let candidate = open.candidates.get_mut(number)?;
         match reply {
             Err(error) => candidate.failed = Some(Failure::from(error)),
             Ok(reply) => {
                 let turns = std::mem::take(&mut candidate.asks);
-                candidate.passes.push((turns, reply));
+                candidate.passes.push((candidate.pass, turns, reply));
                 match self.go_on(&open.work, candidate, number) {
                     Ok(Some(ask)) => {
-                        let next = self.numbers.id(study, number, candidate.passes.len());
+                        let next = self.numbers.id(study, number, candidate.pass);
                         state.ready.push_back((next, ask));
                         return None;
                     }
@@ -250,20 +255,37 @@ impl Desk<'_> {
 
     /// The next ask of a candidate, or its report.
     fn go_on(&self, work: &Work, candidate: &mut Candidate, number: usize) -> Result<Option<Ask>, Failure> {
-        if let ([(_, findings)], Passes::FindingsThenImpression) =
-            (candidate.passes.as_slice(), self.template.passes())
+        let mut ask = work.ask.clone();
+        ask.limits.sampling = drawn(ask.limits.sampling, number);
+        let passes = self.template.passes();
+        let answers = || -> Answers {
+            let names: Vec<&str> = self.template.asks().collect();
+            let answer = |(pass, _, reply): &(usize, Vec<Turn>, Reply)| {
+                Some(((*names.get(*pass)?).to_owned(), answer_words(&reply.text).trim().to_owned()))
+            };
+            candidate.passes.iter().filter_map(answer).collect()
+        };
+        if passes == Passes::Composed
+            && let Some((pass, turns)) = self.template.next_ask(&work.sample, &answers(), candidate.pass)?
         {
+            ask.turns.clone_from(&turns);
+            (candidate.pass, candidate.asks) = (pass, turns);
+            return Ok(Some(ask));
+        }
+        if let ([(_, _, findings)], Passes::FindingsThenImpression) = (candidate.passes.as_slice(), passes) {
             let turn = self.template.impression_turn(&work.sample, &findings.text)?;
-            let mut ask = work.ask.clone();
-            ask.limits.sampling = drawn(ask.limits.sampling, number);
             ask.turns.push(Turn::text(Role::Assistant, findings.text.clone()));
             ask.turns.extend(turn.clone());
-            candidate.asks = turn.into_iter().collect();
+            (candidate.pass, candidate.asks) = (1, turn.into_iter().collect());
             return Ok(Some(ask));
         }
         let mut report = match candidate.passes.as_slice() {
-            [(_, findings), (_, impression)] => together(findings.clone(), impression.clone()),
-            [.., (_, reply)] => reply.clone(),
+            all if passes == Passes::Composed => {
+                let replies: Vec<&Reply> = all.iter().map(|(_, _, reply)| reply).collect();
+                summed(&self.template.composed(&work.sample, &answers())?, &replies)
+            }
+            [(_, _, findings), (_, _, impression)] => together(findings.clone(), impression.clone()),
+            [.., (_, _, reply)] => reply.clone(),
             [] => return Err(Failure::lasting("the model gave no reply")),
         };
         if let Some(schema) = self.template.schema() {
@@ -316,7 +338,7 @@ impl Desk<'_> {
         let ask = &open.work.ask;
         let mut trace = Trace::new("report");
         trace.pictures = ask.pictures.iter().map(|picture| PictureRecord::of(picture)).collect();
-        let purposes = names(self.template.passes());
+        let purposes = names(&self.template);
         for (number, candidate) in open.candidates.iter().enumerate() {
             let mut limits = ask.limits.clone();
             limits.sampling = drawn(limits.sampling, number);
@@ -332,13 +354,15 @@ impl Desk<'_> {
                 action: None,
                 error,
             };
-            for (pass, (turns, reply)) in candidate.passes.iter().enumerate() {
-                let follows = (pass > 0).then(|| trace.rounds.len().saturating_sub(1));
-                trace.rounds.push(round(pass, follows, turns.clone(), Some(reply.clone()), None));
+            // Questions of whose answers the report is made stand alone.
+            let continues = self.template.passes() == Passes::FindingsThenImpression;
+            for (at, (pass, turns, reply)) in candidate.passes.iter().enumerate() {
+                let follows = (continues && at > 0).then(|| trace.rounds.len().saturating_sub(1));
+                trace.rounds.push(round(*pass, follows, turns.clone(), Some(reply.clone()), None));
             }
             if let Some(failure) = &candidate.failed {
-                let pass = candidate.passes.len();
-                let follows = (pass > 0).then(|| trace.rounds.len().saturating_sub(1));
+                let pass = candidate.pass;
+                let follows = (continues && pass > 0).then(|| trace.rounds.len().saturating_sub(1));
                 let reason = Some(failure.reason.clone());
                 trace.rounds.push(round(pass, follows, candidate.asks.clone(), None, reason));
             }
@@ -367,17 +391,25 @@ fn together(findings: Reply, impression: Reply) -> Reply {
         without_heading(&impression.text, "impression")
     );
     let cut = |reply: &Reply| matches!(reply.stop, Stop::Length | Stop::ContextFull);
-    let mut reply = Reply::from_text(text);
+    let mut reply = summed(&text, &[&findings, &impression]);
     reply.stop = if cut(&findings) { findings.stop } else { impression.stop };
-    reply.counts.prompt_tokens = findings.counts.prompt_tokens + impression.counts.prompt_tokens;
-    reply.counts.reused_tokens = findings.counts.reused_tokens + impression.counts.reused_tokens;
-    reply.counts.picture_tokens = findings.counts.picture_tokens + impression.counts.picture_tokens;
-    reply.counts.new_tokens = findings.counts.new_tokens + impression.counts.new_tokens;
-    reply.timing.prefill_s = findings.timing.prefill_s + impression.timing.prefill_s;
-    reply.timing.decode_s = findings.timing.decode_s + impression.timing.decode_s;
     reply.repairs = findings.repairs.into_iter().chain(impression.repairs).collect();
     reply.findings = findings.findings;
     reply
+}
+
+/// A report that was made of several replies; its tokens and seconds are those of all.
+fn summed(text: &str, replies: &[&Reply]) -> Reply {
+    let mut whole = Reply::from_text(text);
+    for reply in replies {
+        whole.counts.prompt_tokens += reply.counts.prompt_tokens;
+        whole.counts.reused_tokens += reply.counts.reused_tokens;
+        whole.counts.picture_tokens += reply.counts.picture_tokens;
+        whole.counts.new_tokens += reply.counts.new_tokens;
+        whole.timing.prefill_s += reply.timing.prefill_s;
+        whole.timing.decode_s += reply.timing.decode_s;
+    }
+    whole
 }
 
 /// A section that a model opens with its own heading, without it.

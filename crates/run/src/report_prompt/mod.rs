@@ -10,4 +10,4 @@ pub use answerer::ReportAnswerer;
 pub use candidates::{CandidateRule, Candidates};
 pub use published::{PublishedTemplate, REPORT_TEMPLATES, report_template};
 pub use schema::{ReportSchema, StructuredReport, json_in};
-pub use template::{NAMES, Passes, ReportTemplate};
+pub use template::{Answers, NAMES, Passes, ReportTemplate};

@@ -28,7 +28,7 @@ pub static REPORT_TEMPLATES: &[PublishedTemplate] = &[
     },
     PublishedTemplate {
         name: "phantom",
-        source: "loupe's own: the words that the built-in model was taught to write reports with; its default",
+        source: "loupe's own: asks for finding, side, size and change and makes a report of the answers; the default of the built-in model",
         text: include_str!("published/phantom.jinja"),
     },
     PublishedTemplate {
