@@ -174,13 +174,18 @@ fn rexrank_goes_back_with_a_prediction() {
 fn phantoms_have_reports_and_a_truth() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().display().to_string();
-    assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "3"]).status.success());
+    assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "8"]).status.success());
     // A folder with a worklist stands for it.
     let batch = dir.path().join("batch").display().to_string();
-    let done = loupe(&["reports", &out, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
+    let done = loupe(&["reports", &out, "-o", &batch, "--no-page", "--quiet"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
+    let report = &lines(&Path::new(&batch).join("reports.jsonl"))[0];
+    assert_eq!((report["provenance"]["template"].as_str(), report["stop"].as_str()), (Some("phantom"), Some("end_of_turn")), "{report}");
     let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
-    assert_eq!(scores["runs"][0]["truth"].as_array().unwrap().len(), 4, "{scores}");
+    let truth = scores["runs"][0]["truth"].as_array().unwrap();
+    assert_eq!(truth.len(), 4, "{scores}");
+    let found = &truth[0]["counts"];
+    assert!(found["right"].as_u64().unwrap() >= 5, "of 6 studies and their findings: {truth:?}");
 }
 
 #[test]

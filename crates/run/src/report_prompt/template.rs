@@ -207,6 +207,10 @@ impl ReportTemplate {
             Passes::Findings | Passes::FindingsThenImpression => "findings",
             Passes::Composed => self.asks.first().map_or("", String::as_str),
         };
+        if self.passes == Passes::FindingsThenImpression {
+            // What the second pass lacks refuses the study before the first one.
+            self.fill(sample, &Said::default(), &["impression"])?;
+        }
         self.asked(sample, asks, &Answers::new())
     }
 

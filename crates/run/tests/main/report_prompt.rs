@@ -3,7 +3,7 @@
 use loupe_core::study::StudyImage;
 use loupe_core::{GenerationLimits, MediaRef, Part, Record, Role, Sample, Sampling, Study, Target, Trace, Turn};
 use loupe_run::report_prompt::{
-    CandidateRule, Candidates, Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate, report_template,
+    Answers, CandidateRule, Candidates, Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate, report_template,
 };
 use loupe_run::{Plan, ReplyLine, RunFolder, run};
 use loupe_testing::dataset::worded;
@@ -217,4 +217,61 @@ fn one_of_several_reports_is_kept_and_all_are_on_record() {
     let line = written(&mut model, report_template("loupe-two-pass").unwrap(), several, limits);
     assert_eq!(line.prediction.text(), Some("Findings:\nF.\n\nImpression:\nI."));
     assert_eq!(trace(&line).rounds.iter().filter(|round| round.follows.is_some()).count(), 3);
+}
+
+#[test]
+fn a_block_is_filled_in_by_itself_behind_what_stands_outside() {
+    let text = "{% set who = \"me\" %}Outside.{% block findings -%}\n {{ images|first }}{% block inner %}By {{ who }}.{% endblock %}{%- endblock %}\
+                {% block impression %}{{ findings }} {{ indication }}{% endblock %}";
+    let template = ReportTemplate::new("mine", "", text).unwrap();
+    let known = Study { indication: Some("Cough.".into()), ..Study::default() };
+    let known = sample(&[("PA", false)], known);
+    assert_eq!(words(&template.turns(&known).unwrap()), "[0]By me.");
+    assert_eq!(template.impression_turn(&known, "F.").unwrap().unwrap().words(), "F. Cough.");
+    // What the second pass lacks is known before the first.
+    let bare = template.turns(&sample(&[("PA", false)], Study::default())).unwrap_err();
+    assert!(bare.reason.contains("indication"), "{}", bare.reason);
+}
+
+#[test]
+fn a_report_is_made_of_answers() {
+    let asked = |views: &[(&str, bool)], answers: &[&str]| -> (Vec<String>, String) {
+        let template = report_template("phantom").unwrap();
+        let study = sample(views, Study::default());
+        let (mut said, mut turns, mut at) = (Answers::new(), template.turns(&study).unwrap(), 0);
+        let (names, mut all) = (template.asks().map(str::to_owned).collect::<Vec<String>>(), Vec::new());
+        for answer in answers {
+            all.push(words(&turns));
+            said.insert(names[at].clone(), (*answer).to_owned());
+            match template.next_ask(&study, &said, at).unwrap() {
+                Some((next, asks)) => (at, turns) = (next, asks),
+                None => break,
+            }
+        }
+        (all, template.composed(&study, &said).unwrap())
+    };
+    let both = [("axial", false), ("axial", true)];
+    let (questions, report) = asked(&both, &["CT", "nodule", "grew. Answer: A", "1", "left", "20 mm"]);
+    assert!(questions[2].starts_with("<image_1>: [1]<image_2>: [0]What happened to the nodule from image 1 to image 2?\nA. grew\n"), "{questions:?}");
+    assert_eq!(questions[5], "[0]What is the diameter of the nodule to the nearest 10 mm?\nAnswer with a single word or a short phrase.");
+    assert_eq!(report, "Findings:\nA nodule of about 20 mm is seen on the left and has grown since the earlier study.\n\nImpression:\nLeft nodule, grew.");
+    let (questions, report) = asked(&both, &["CT", "none", "effusion"]);
+    assert_eq!(questions[2], "[1]What abnormality is seen in the image?\nAnswer with a single word or a short phrase.");
+    assert_eq!(report, "Findings:\nThe effusion has resolved since the earlier study. No abnormality is seen.\n\nImpression:\nEffusion has resolved.");
+    let one = [("photograph", false)];
+    let (questions, report) = asked(&one, &["fundus photograph", "exudate", "2"]);
+    assert_eq!((questions.len(), report.as_str()), (3, "Findings:\nMore than one exudate (2) is seen.\n\nImpression:\nExudate."));
+    let (_, report) = asked(&one, &["CT", "mass", "abdomen", "30 mm"]);
+    assert_eq!(report, "Findings:\nA mass of about 30 mm is seen.\n\nImpression:\nMass.");
+    assert_eq!(asked(&one, &["MRI", "none"]).1, "Findings:\nNo abnormality is seen.\n\nImpression:\nNormal study.");
+
+    let mut model = Script::new(&["CT", "infarct", "right"]);
+    let line = written(&mut model, report_template("phantom").unwrap(), None, GenerationLimits::default());
+    assert_eq!(line.prediction.text(), Some("Findings:\nAn infarct is seen on the right.\n\nImpression:\nRight infarct."));
+    let purposes: Vec<&str> = trace(&line).rounds.iter().map(|round| round.purpose.as_str()).collect();
+    assert_eq!(purposes, ["modality", "finding", "side"]);
+    assert!(trace(&line).rounds.iter().all(|round| round.follows.is_none()));
+    let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
+    assert!(of("{% block ask_a %}{% endblock %}").contains("\"compose\""));
+    assert!(of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed"));
 }
