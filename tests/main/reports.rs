@@ -180,7 +180,11 @@ fn phantoms_have_reports_and_a_truth() {
     let done = loupe(&["reports", &out, "-o", &batch, "--no-page", "--quiet"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let report = &lines(&Path::new(&batch).join("reports.jsonl"))[0];
-    assert_eq!((report["provenance"]["template"].as_str(), report["stop"].as_str()), (Some("phantom"), Some("end_of_turn")), "{report}");
+    assert_eq!(
+        (report["provenance"]["template"].as_str(), report["stop"].as_str()),
+        (Some("phantom"), Some("end_of_turn")),
+        "{report}"
+    );
     let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
     let truth = scores["runs"][0]["truth"].as_array().unwrap();
     assert_eq!(truth.len(), 4, "{scores}");
@@ -212,9 +216,9 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
     loupe(&["reports", &input, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
     let server = Server::new(|_, request| match request.words() {
         words if words.contains("RISK LEVEL") => says("RISK LEVEL: 3"),
-        words if words.contains("[Matched Findings]") => {
-            says("[Clinically Significant Errors]:\n(a) False finding: 1. Mass\n\n[Matched Findings]:\n1. Nodule")
-        }
+        words if words.contains("[Matched Findings]") => says(
+            "[Clinically Significant Errors]:\n(a) False finding: 1. Mass\n\n[Matched Findings]:\n1. Nodule",
+        ),
         _ => says("I cannot say."),
     });
     let judge = format!("{}#m", server.base);
@@ -226,11 +230,15 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
         let figures = scores["runs"][0]["summary"]["metrics"].as_array().unwrap();
         figures.iter().find(|f| f["name"] == name).cloned().unwrap_or_else(|| panic!("{name}: {scores}"))
     };
-    let wanted = ["--judge-metric", "green", "--judge-metric", "medval", "--metric", "bleu", "--metric", "green"];
+    let wanted =
+        ["--judge-metric", "green", "--judge-metric", "medval", "--metric", "bleu", "--metric", "green"];
     let first = ask(&wanted);
     assert!(first.status.success(), "{}", text(&first.stderr));
     let scores: Value = serde_json::from_slice(&first.stdout).unwrap();
-    assert_eq!((figure(&scores, "green")["value"].as_f64(), figure(&scores, "green")["n"].as_u64()), (Some(0.5), Some(2)));
+    assert_eq!(
+        (figure(&scores, "green")["value"].as_f64(), figure(&scores, "green")["n"].as_u64()),
+        (Some(0.5), Some(2))
+    );
     assert_eq!(figure(&scores, "medval_risk")["value"], 3.0);
     figure(&scores, "bleu4_coco");
     let notes = scores["notes"].to_string();
@@ -243,14 +251,32 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
     ask(&wanted);
     assert_eq!(server.asked.lock().unwrap().iter().filter(|r| r.is("/v1/chat/completions")).count(), 4);
     let judged = Path::new(&batch).join("judged.jsonl").display().to_string();
-    let alone = json(&["reports", "score", &batch, "--annotations", &judged, "--metric", "green", "--json", "--quiet"]);
+    let alone = json(&[
+        "reports",
+        "score",
+        &batch,
+        "--annotations",
+        &judged,
+        "--metric",
+        "green",
+        "--json",
+        "--quiet",
+    ]);
     assert_eq!(figure(&alone, "green")["value"], 0.5);
     let both = ask(&["--annotations", &judged]);
-    assert!(both.status.code() == Some(2) && text(&both.stderr).contains("\"green\" already"), "{}", text(&both.stderr));
+    assert!(
+        both.status.code() == Some(2) && text(&both.stderr).contains("\"green\" already"),
+        "{}",
+        text(&both.stderr)
+    );
 
     assert_eq!(ask(&["--judge-metric", "crimson"]).status.code(), Some(1), "no JSON, no verdict");
     let none = loupe(&["reports", "score", &batch, "--metric", "radgraph"]);
-    assert!(none.status.code() == Some(2) && text(&none.stderr).contains("field radgraph"), "{}", text(&none.stderr));
+    assert!(
+        none.status.code() == Some(2) && text(&none.stderr).contains("field radgraph"),
+        "{}",
+        text(&none.stderr)
+    );
     let none = loupe(&["reports", "score", &batch, "--metric", "bleurt"]);
     assert!(none.status.code() == Some(2) && text(&none.stderr).contains("bleurt"), "{}", text(&none.stderr));
 }
@@ -263,21 +289,47 @@ fn json_by_a_schema_and_candidates_from_the_command_line() {
     let words = "{% block schema %}{\"properties\": {\"findings\": {\"type\": \"string\"}}}{% endblock %}\
                  {% block report %}{% for image in images %}{{ image }}{% endfor %}{{ schema }}{% endblock %}";
     put(&template, words.as_bytes());
-    let server = Server::new(|number, _| says(["{\"findings\": \"Clear lungs.\"}", "{\"findings\": 3}", "Clear."][number % 3]));
+    let server = Server::new(|number, _| {
+        says(["{\"findings\": \"Clear lungs.\"}", "{\"findings\": 3}", "Clear."][number % 3])
+    });
     let (template, model) = (template.display().to_string(), format!("{}#m", server.base));
     let out = dir.path().join("batch");
     let batch = out.display().to_string();
     let command = |more: &[&str]| {
-        let fixed = ["reports", &input, "-o", &batch, "--model", &model, "--template", &template, "--id", "plain", "--no-page", "--quiet"];
+        let fixed = [
+            "reports",
+            &input,
+            "-o",
+            &batch,
+            "--model",
+            &model,
+            "--template",
+            &template,
+            "--id",
+            "plain",
+            "--no-page",
+            "--quiet",
+        ];
         loupe(&fixed.iter().chain(more).copied().collect::<Vec<&str>>())
     };
     let refused = command(&["--candidates", "3"]);
-    assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("--temperature"), "{}", text(&refused.stderr));
+    assert!(
+        refused.status.code() == Some(2) && text(&refused.stderr).contains("--temperature"),
+        "{}",
+        text(&refused.stderr)
+    );
     let done = command(&["--candidates", "3", "--temperature", "0.7"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let report = &lines(&out.join("reports.jsonl"))[0];
-    assert_eq!((report["findings"].as_str(), report["raw"].as_array().map(Vec::len)), (Some("Clear lungs."), Some(3)), "{report}");
-    assert_eq!((report["structured"]["problems"].as_array().map(Vec::len), report["choice"]["rule"].as_str()), (Some(0), Some("consensus")));
+    assert_eq!(
+        (report["findings"].as_str(), report["raw"].as_array().map(Vec::len)),
+        (Some("Clear lungs."), Some(3)),
+        "{report}"
+    );
+    assert_eq!(
+        (report["structured"]["problems"].as_array().map(Vec::len), report["choice"]["rule"].as_str()),
+        (Some(0), Some("consensus"))
+    );
     let made: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     assert!(made.to_string().contains("\"candidates\":3"), "{made}");
 }

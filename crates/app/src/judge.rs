@@ -80,20 +80,26 @@ impl JudgeOptions {
         listener: &dyn Listener,
     ) -> Result<(Vec<JudgedReports>, Vec<JudgedMetric>), AppError> {
         if self.reading != Reading::VerdictLine {
-            return Err(AppError::input("--judge-reading is for verdicts on answers; what is said about reports has forms of its own"));
+            return Err(AppError::input(
+                "--judge-reading is for verdicts on answers; what is said about reports has forms of its own",
+            ));
         }
         let questions = metrics.iter().map(|name| report_question(name).map_err(AppError::input));
         let questions = questions.collect::<Result<Vec<_>, _>>()?;
         let own = match &self.prompt {
             None => None,
             Some(_) if questions.len() != 1 => {
-                return Err(AppError::input("a prompt of your own asks for one thing; name it with one --judge-metric"));
+                return Err(AppError::input(
+                    "a prompt of your own asks for one thing; name it with one --judge-metric",
+                ));
             }
             Some(file) => {
                 let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
                 let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
                 if !["{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
-                    return Err(AppError::input("the judge's prompt about reports needs {reference} and {reply}"));
+                    return Err(AppError::input(
+                        "the judge's prompt about reports needs {reference} and {reply}",
+                    ));
                 }
                 Some((name, text))
             }

@@ -60,7 +60,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let reports = report_table(&document.report_batch);
     let line = |cells: &[String]| match cells {
         [name, precision, recall, right, stated, truth] => {
-            format!("{name:32} {precision:>9}  {recall:>6}  {right:>5}  {stated:>6}  {truth:>4}").trim_end().to_owned()
+            format!("{name:32} {precision:>9}  {recall:>6}  {right:>5}  {stated:>6}  {truth:>4}")
+                .trim_end()
+                .to_owned()
         }
         _ => String::new(),
     };

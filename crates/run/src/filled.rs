@@ -41,7 +41,11 @@ pub(crate) fn alone(text: &str, block: &str) -> String {
             return out;
         };
         let kept = open.last().copied().unwrap_or(true);
-        if kept { out.push_str(before) } else { lines(&mut out, before) }
+        if kept {
+            out.push_str(before)
+        } else {
+            lines(&mut out, before)
+        }
         let Some((tag, after)) = behind.split_once("%}") else {
             out.push_str("{%");
             out.push_str(behind);

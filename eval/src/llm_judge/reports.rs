@@ -152,7 +152,11 @@ mod tests {
     #[test]
     fn every_question_says_how_it_wants_its_answer_and_reads_it() {
         for question in &REPORT_QUESTIONS {
-            assert!(question.prompt.contains("{reference}") && question.prompt.contains("{reply}"), "{}", question.name);
+            assert!(
+                question.prompt.contains("{reference}") && question.prompt.contains("{reply}"),
+                "{}",
+                question.name
+            );
             assert_eq!((question.reads)("The candidate is good."), None, "{}", question.name);
         }
         let read = |name: &str, words: &str| (report_question(name).unwrap().reads)(words);

@@ -18,9 +18,9 @@
 //! there.
 
 use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
+use super::medval::RiskLevel;
 use super::radcliq::{self, Parts};
 use super::radfact::{self, Direction};
-use super::medval::RiskLevel;
 use super::{chexbert, crimson, green, radgraph};
 use loupe_core::files::open_regular;
 use loupe_core::{Metric, Prediction, Sample, Score};

@@ -105,7 +105,8 @@ impl Evaluation {
         let credit = |id: &&str| {
             let weight = known.get(*id).copied().unwrap_or(0.0);
             let errors = self.errors.attribute_errors.iter().filter(|error| error.ref_id == **id);
-            let severity = |error: &AttributeError| f64::from(u8::from(error.severity == Severity::Significant)) / 2.0;
+            let severity =
+                |error: &AttributeError| f64::from(u8::from(error.severity == Severity::Significant)) / 2.0;
             let errors: f64 = errors.map(severity).sum();
             if weight + errors > 0.0 { weight * weight / (weight + errors) } else { 0.0 }
         };
@@ -139,7 +140,8 @@ mod tests {
     #[test]
     fn equal_to_the_published_formula() {
         let found = |id: &str, what: &str| json!({"id": id, "clinical_significance": what});
-        let reference = [found("R1", "urgent"), found("R2", "actionable_not_urgent"), found("R3", "benign_expected")];
+        let reference =
+            [found("R1", "urgent"), found("R2", "actionable_not_urgent"), found("R3", "benign_expected")];
         let perfect = json!({"reference_findings": reference, "predicted_findings": [found("P1", "urgent")],
             "matched_findings": [{"ref_id": "R1", "pred_id": "P1"}, {"ref_id": "R2", "pred_id": "P1"}, {"ref_id": "R2", "pred_id": "P2"}]});
         assert_eq!(score(perfect), 1.0);
@@ -155,6 +157,11 @@ mod tests {
         assert_eq!(score(normal), 1.0);
         let missed = json!({"reference_findings": reference, "predicted_findings": [], "errors": {"missing_findings": ["R1", "R2"]}});
         assert_eq!(score(missed), 0.0);
-        assert!(serde_json::from_value::<Evaluation>(json!({"reference_findings": [found("R1", "grave")], "predicted_findings": []})).is_err());
+        assert!(
+            serde_json::from_value::<Evaluation>(
+                json!({"reference_findings": [found("R1", "grave")], "predicted_findings": []})
+            )
+            .is_err()
+        );
     }
 }

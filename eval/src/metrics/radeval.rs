@@ -9,7 +9,12 @@ pub static ENTRIES: &[Entry] = &[
     Entry::typed("srrbert_weighted_f1", "RadEval do_srrbert, imported", "share", true),
     Entry::typed("temporal_f1", "RadEval do_temporal, imported", "share", true),
     Entry::typed("mammo_green", "RadEval do_mammo_green, imported", "share", true),
-    Entry::typed("f1radbert_ct_sample_acc", "RadEval do_f1radbert_ct of single reports, imported", "share", true),
+    Entry::typed(
+        "f1radbert_ct_sample_acc",
+        "RadEval do_f1radbert_ct of single reports, imported",
+        "share",
+        true,
+    ),
     Entry::typed("radfact_ct_f1", "RadEval do_radfact_ct of single reports, imported", "share", true),
 ];
 

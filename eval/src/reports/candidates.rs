@@ -76,7 +76,11 @@ mod tests {
 
     #[test]
     fn each_rule_takes_what_it_prefers() {
-        let said = ["Left nodule. Heart normal.", "Left nodule. Normal heart.", "Unchanged effusion of 12 on the right."];
+        let said = [
+            "Left nodule. Heart normal.",
+            "Left nodule. Normal heart.",
+            "Unchanged effusion of 12 on the right.",
+        ];
         let replies = said.map(Reply::from_text);
         let all: Vec<&Reply> = replies.iter().collect();
         let sample = worded("", &[]);

@@ -29,8 +29,12 @@ fn figures_of_networks_and_judges_are_taken_over() {
             other => panic!("{}: {other:?}", metric.name()),
         })
         .collect();
-    let expected =
-        [("ratescore", 0.58, true), ("crimson", 0.0, true), ("medval_risk", 2.0, false), ("temporal_f1", 0.5, true)];
+    let expected = [
+        ("ratescore", 0.58, true),
+        ("crimson", 0.0, true),
+        ("medval_risk", 2.0, false),
+        ("temporal_f1", 0.5, true),
+    ];
     assert_eq!(figures, expected);
     assert!(read(&json!({"id": "s", "crimson": -0.25})).is_ok());
     for wrong in [json!({"id": "s", "medval": 5}), json!({"id": "s", "crimson": {"matched_findings": []}})] {

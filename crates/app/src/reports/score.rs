@@ -7,9 +7,9 @@ use crate::listener::Listener;
 use crate::open::ImageOptions;
 use crate::score::ScoreOptions;
 use crate::similarity::BertScoreOptions;
+use loupe_core::files::open_regular;
 use loupe_core::table::Format;
 use loupe_core::words::counted;
-use loupe_core::files::open_regular;
 use loupe_core::{Table, Target};
 use loupe_eval::metrics::radeval::{RadEvalName, radeval_name};
 use loupe_eval::metrics::{Compute, METRICS, annotations};
@@ -201,9 +201,7 @@ fn words(options: &ReportScoreOptions) -> Result<Vec<String>, AppError> {
                 continue;
             }
             Some(RadEvalName::Annotated(field)) => field,
-            None if annotations::names().any(|known| known == name) => {
-                name.split('_').next().unwrap_or(name)
-            }
+            None if annotations::names().any(|known| known == name) => name.split('_').next().unwrap_or(name),
             None => {
                 METRICS.by_name(name)?;
                 return Err(AppError::input(format!("{name} is no metric of reports")));
@@ -257,7 +255,12 @@ impl ReportScoreOptions {
         let asked: Vec<String> = self.judged().map(str::to_owned).collect();
         let (said, record) = judge.ask_about_reports(dir, &asked, profile.texts, listener)?;
         let mut all: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        for line in file.map(|file| open_regular(file)).transpose()?.into_iter().flat_map(|f| BufReader::new(f).lines()) {
+        for line in file
+            .map(|file| open_regular(file))
+            .transpose()?
+            .into_iter()
+            .flat_map(|f| BufReader::new(f).lines())
+        {
             let line = line?;
             let read = serde_json::from_str::<Map<String, Value>>(&line).ok();
             let id = read.as_ref().and_then(|fields| fields.get("id")?.as_str().map(str::to_owned));
@@ -267,7 +270,11 @@ impl ReportScoreOptions {
                     all.insert(id, fields);
                 }
                 _ if line.trim().is_empty() => {}
-                _ => return Err(AppError::input("a line of the annotations is no JSON object with an \"id\"")),
+                _ => {
+                    return Err(AppError::input(
+                        "a line of the annotations is no JSON object with an \"id\"",
+                    ));
+                }
             }
         }
         for (id, fields) in said.into_iter().flat_map(|said| said.annotations) {

@@ -307,9 +307,8 @@ impl Desk<'_> {
         let trace = self.trace(&open, choice);
         let kept = open.candidates.get_mut(chosen);
         let (report, failed) = kept.map_or((None, None), |kept| (kept.report.take(), kept.failed.take()));
-        let outcome = report.ok_or_else(|| {
-            failed.unwrap_or_else(|| Failure::lasting("the model gave no reply"))
-        });
+        let outcome =
+            report.ok_or_else(|| failed.unwrap_or_else(|| Failure::lasting("the model gave no reply")));
         Answer { outcome, record: Record::Rounds(Box::new(trace)) }
     }
 

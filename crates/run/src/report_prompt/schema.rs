@@ -88,7 +88,12 @@ impl ReportSchema {
         match json_in(reply) {
             Err(e) => StructuredReport {
                 value: None,
-                problems: vec![format!("no JSON ({:?} error in line {}, column {})", e.classify(), e.line(), e.column())],
+                problems: vec![format!(
+                    "no JSON ({:?} error in line {}, column {})",
+                    e.classify(),
+                    e.line(),
+                    e.column()
+                )],
             },
             Ok(value) => {
                 let mut problems = Vec::new();
@@ -127,7 +132,9 @@ pub fn json_in(reply: &str) -> Result<Value, serde_json::Error> {
 fn told(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),
-        Value::Array(all) => all.iter().map(told).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"),
+        Value::Array(all) => {
+            all.iter().map(told).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+        }
         Value::Object(fields) => match fields.get("text") {
             Some(Value::String(text)) => text.trim().to_owned(),
             _ => {
@@ -160,19 +167,25 @@ impl Node {
             match keyword.as_str() {
                 "type" => node.types = types(value).map_err(wrong)?,
                 "properties" => {
-                    let all = value.as_object().ok_or_else(|| wrong("\"properties\" takes an object".to_owned()))?;
+                    let all = value
+                        .as_object()
+                        .ok_or_else(|| wrong("\"properties\" takes an object".to_owned()))?;
                     for (name, inner) in all {
-                        node.properties.push((name.clone(), Self::read(inner, &format!("{at}/{name}"), depth + 1)?));
+                        node.properties
+                            .push((name.clone(), Self::read(inner, &format!("{at}/{name}"), depth + 1)?));
                     }
                 }
                 "required" => {
-                    let names = value.as_array().map(|all| all.iter().map(|name| name.as_str().map(str::to_owned)));
+                    let names =
+                        value.as_array().map(|all| all.iter().map(|name| name.as_str().map(str::to_owned)));
                     let names = names.and_then(Iterator::collect::<Option<Vec<String>>>);
-                    node.required = names.ok_or_else(|| wrong("\"required\" takes a list of names".to_owned()))?;
+                    node.required =
+                        names.ok_or_else(|| wrong("\"required\" takes a list of names".to_owned()))?;
                 }
                 "additionalProperties" => {
                     let open = value.as_bool();
-                    node.closed = !open.ok_or_else(|| wrong(format!("{keyword:?} takes true or false here")))?;
+                    node.closed =
+                        !open.ok_or_else(|| wrong(format!("{keyword:?} takes true or false here")))?;
                 }
                 "items" => node.items = Some(Box::new(Self::read(value, &format!("{at}/0"), depth + 1)?)),
                 "enum" => {
@@ -189,7 +202,10 @@ impl Node {
                 other if DESCRIPTIVE.contains(&other) => {}
                 other => {
                     let near = did_you_mean(other, KEYWORDS);
-                    return Err(wrong(format!("the keyword {other:?} is not checked here{near}; these are: {}", KEYWORDS.join(", "))));
+                    return Err(wrong(format!(
+                        "the keyword {other:?} is not checked here{near}; these are: {}",
+                        KEYWORDS.join(", ")
+                    )));
                 }
             }
         }
@@ -218,14 +234,17 @@ impl Node {
             Value::Array(all) => {
                 within("items", all.len() as u64, self.items_count);
                 if let Some(items) = &self.items {
-                    all.iter().enumerate().for_each(|(n, one)| items.check(one, &format!("{at}/{n}"), problems));
+                    all.iter()
+                        .enumerate()
+                        .for_each(|(n, one)| items.check(one, &format!("{at}/{n}"), problems));
                 }
             }
             Value::Number(number) => {
                 let [low, high] = self.range;
                 let n = number.as_f64().unwrap_or(f64::NAN);
                 if low.is_some_and(|low| n < low) || high.is_some_and(|high| n > high) {
-                    problems.push(format!("{}: {number} is out of the range that the schema allows", place(at)));
+                    problems
+                        .push(format!("{}: {number} is out of the range that the schema allows", place(at)));
                 }
             }
             Value::Object(fields) => self.check_fields(fields, at, problems),
@@ -237,7 +256,8 @@ impl Node {
         for name in self.required.iter().filter(|name| !fields.contains_key(*name)) {
             problems.push(format!("{}: {name:?} is missing", place(at)));
         }
-        let unknown = fields.keys().filter(|name| !self.properties.iter().any(|(known, _)| known == *name)).count();
+        let unknown =
+            fields.keys().filter(|name| !self.properties.iter().any(|(known, _)| known == *name)).count();
         if self.closed && unknown > 0 {
             problems.push(format!("{}: {unknown} properties that the schema does not name", place(at)));
         }
@@ -308,17 +328,32 @@ mod tests {
         for (change, said) in [
             (json!({"findings": [], "impression": ""}), "/findings: 0 items"),
             (json!({"findings": [{"finding": "x"}], "impression": ""}), "/findings/0/finding: 1 characters"),
-            (json!({"findings": [{"side": "left"}], "impression": ""}), "/findings/0: \"finding\" is missing"),
-            (json!({"findings": [{"finding": "mass", "side": "up"}], "impression": ""}), "/findings/0/side: none of"),
-            (json!({"findings": [{"finding": "mass", "size_mm": "12"}], "impression": ""}), "size_mm: string instead of number or null"),
+            (
+                json!({"findings": [{"side": "left"}], "impression": ""}),
+                "/findings/0: \"finding\" is missing",
+            ),
+            (
+                json!({"findings": [{"finding": "mass", "side": "up"}], "impression": ""}),
+                "/findings/0/side: none of",
+            ),
+            (
+                json!({"findings": [{"finding": "mass", "size_mm": "12"}], "impression": ""}),
+                "size_mm: string instead of number or null",
+            ),
             (json!({"findings": [{"finding": "mass", "size_mm": 0}], "impression": ""}), "out of the range"),
-            (json!({"findings": [{"finding": "mass", "count": 1.5}], "impression": ""}), "number instead of integer"),
+            (
+                json!({"findings": [{"finding": "mass", "count": 1.5}], "impression": ""}),
+                "number instead of integer",
+            ),
             (json!({"findings": [{"finding": "mass"}], "impression": "", "name": "Doe"}), "1 properties"),
             (json!({"findings": [{"finding": "mass"}]}), "\"impression\" is missing"),
             (json!([1]), "the whole: array instead of object"),
         ] {
             let found = problems(&change);
-            assert!(found.len() == 1 && found[0].contains(said) && !found[0].contains("Doe"), "{said}: {found:?}");
+            assert!(
+                found.len() == 1 && found[0].contains(said) && !found[0].contains("Doe"),
+                "{said}: {found:?}"
+            );
         }
     }
 
@@ -332,7 +367,10 @@ mod tests {
         assert_eq!(told, "Findings:\nfinding: nodule; side: left.\n\nImpression:\nNodule.");
         let none = schema.read("The lungs are clear.");
         assert!(none.value.is_none() && none.problems[0].starts_with("no JSON"), "{none:?}");
-        assert_eq!(schema.report(&json!({"impression": ["A.", {"text": "B."}]})).unwrap(), "Impression:\nA.\nB.");
+        assert_eq!(
+            schema.report(&json!({"impression": ["A.", {"text": "B."}]})).unwrap(),
+            "Impression:\nA.\nB."
+        );
         assert_eq!(schema.report(&json!({"other": 1})), None);
     }
 

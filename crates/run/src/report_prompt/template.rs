@@ -121,7 +121,9 @@ impl ReportTemplate {
         });
         let blocks = blocks(text);
         let whole = (FILE.to_owned(), text.to_owned());
-        for (name, text) in std::iter::once(whole).chain(blocks.iter().map(|name| (own(name), alone(text, name)))) {
+        for (name, text) in
+            std::iter::once(whole).chain(blocks.iter().map(|name| (own(name), alone(text, name))))
+        {
             environment
                 .add_template_owned(name, text)
                 .map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))?;
@@ -153,10 +155,15 @@ impl ReportTemplate {
         let schema = match block_text(text, "schema") {
             None => None,
             Some(_) if passes != Passes::Report => {
-                return Err(at_fault("a block \"schema\" goes with a block \"report\": the whole report in one reply".to_owned()));
+                return Err(at_fault(
+                    "a block \"schema\" goes with a block \"report\": the whole report in one reply"
+                        .to_owned(),
+                ));
             }
             Some(words) if words.contains("{{") || words.contains("{%") => {
-                return Err(at_fault("the block \"schema\" is plain JSON; nothing is filled in there".to_owned()));
+                return Err(at_fault(
+                    "the block \"schema\" is plain JSON; nothing is filled in there".to_owned(),
+                ));
             }
             Some(words) => Some(ReportSchema::new(&words).map_err(at_fault)?),
         };
@@ -242,7 +249,12 @@ impl ReportTemplate {
     ///
     /// # Errors
     /// As [`ReportTemplate::turns`].
-    pub fn next_ask(&self, sample: &Sample, answers: &Answers, at: usize) -> Result<Option<(usize, Vec<Turn>)>, Failure> {
+    pub fn next_ask(
+        &self,
+        sample: &Sample,
+        answers: &Answers,
+        at: usize,
+    ) -> Result<Option<(usize, Vec<Turn>)>, Failure> {
         for (number, block) in self.asks.iter().enumerate().skip(at + 1) {
             let said = Said { answers: answers.clone(), ..Said::default() };
             let filled = self.fill(sample, &said, &[block.as_str()])?;
@@ -258,7 +270,8 @@ impl ReportTemplate {
     /// # Errors
     /// As [`ReportTemplate::turns`].
     pub fn composed(&self, sample: &Sample, answers: &Answers) -> Result<String, Failure> {
-        let filled = self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &["compose"])?;
+        let filled =
+            self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &["compose"])?;
         Ok(filled.concat().trim().to_owned())
     }
 

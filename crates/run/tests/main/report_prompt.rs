@@ -1,9 +1,12 @@
 //! Templates of reports, and reports in two passes.
 
 use loupe_core::study::StudyImage;
-use loupe_core::{GenerationLimits, MediaRef, Part, Record, Role, Sample, Sampling, Study, Target, Trace, Turn};
+use loupe_core::{
+    GenerationLimits, MediaRef, Part, Record, Role, Sample, Sampling, Study, Target, Trace, Turn,
+};
 use loupe_run::report_prompt::{
-    Answers, CandidateRule, Candidates, Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate, report_template,
+    Answers, CandidateRule, Candidates, Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate,
+    report_template,
 };
 use loupe_run::{Plan, ReplyLine, RunFolder, run};
 use loupe_testing::dataset::worded;
@@ -143,7 +146,12 @@ fn two_passes_are_one_report_with_both_on_record() {
     );
 }
 
-fn written(model: &mut Script, template: ReportTemplate, candidates: Option<Candidates>, limits: GenerationLimits) -> ReplyLine {
+fn written(
+    model: &mut Script,
+    template: ReportTemplate,
+    candidates: Option<Candidates>,
+    limits: GenerationLimits,
+) -> ReplyLine {
     let dir = scratch();
     let mut plan = Plan::new(template.clone());
     plan.limits = limits;
@@ -167,23 +175,35 @@ fn json_by_a_schema_becomes_a_report_and_says_where_it_departs() {
     let template = ReportTemplate::new("mine", "", STRUCTURED).unwrap();
     let asked = words(&template.turns(&sample(&[("PA", false)], Study::default())).unwrap());
     assert!(asked.starts_with("[0]As JSON: {\"required\""), "{asked}");
-    let mut model = Script::new(&["```json\n{\"findings\": [\"A nodule.\"], \"impression\": \"Nodule.\"}\n```"]);
+    let mut model =
+        Script::new(&["```json\n{\"findings\": [\"A nodule.\"], \"impression\": \"Nodule.\"}\n```"]);
     let line = written(&mut model, template.clone(), None, GenerationLimits::default());
     assert_eq!(line.prediction.text(), Some("Findings:\nA nodule.\n\nImpression:\nNodule."));
     assert_eq!(trace(&line).summary["structured"]["problems"].as_array().map(Vec::len), Some(0));
-    let line = written(&mut Script::new(&["{\"findings\": \"A nodule.\"}"]), template.clone(), None, GenerationLimits::default());
+    let line = written(
+        &mut Script::new(&["{\"findings\": \"A nodule.\"}"]),
+        template.clone(),
+        None,
+        GenerationLimits::default(),
+    );
     assert_eq!(line.prediction.text(), Some("Findings:\nA nodule."));
     assert_eq!(trace(&line).summary["structured"]["problems"].as_array().map(Vec::len), Some(2));
     let line = written(&mut Script::new(&["A nodule."]), template, None, GenerationLimits::default());
     assert_eq!(line.prediction.text(), Some("A nodule."));
     let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
-    assert!(of("{% block schema %}{}{% endblock %}{% block report %}{% endblock %}").contains("neither a property"));
+    assert!(
+        of("{% block schema %}{}{% endblock %}{% block report %}{% endblock %}")
+            .contains("neither a property")
+    );
     let two = "{% block schema %}{}{% endblock %}{% block findings %}{% endblock %}";
     assert!(of(two).contains("goes with a block \"report\""));
 }
 
-static LONGEST: CandidateRule =
-    CandidateRule { name: "longest", about: "", rank: |_, all| all.iter().map(|reply| reply.text.len() as f64).collect() };
+static LONGEST: CandidateRule = CandidateRule {
+    name: "longest",
+    about: "",
+    rank: |_, all| all.iter().map(|reply| reply.text.len() as f64).collect(),
+};
 
 #[test]
 fn one_of_several_reports_is_kept_and_all_are_on_record() {
@@ -252,26 +272,54 @@ fn a_report_is_made_of_answers() {
     };
     let both = [("axial", false), ("axial", true)];
     let (questions, report) = asked(&both, &["CT", "nodule", "grew. Answer: A", "1", "left", "20 mm"]);
-    assert!(questions[2].starts_with("<image_1>: [1]<image_2>: [0]What happened to the nodule from image 1 to image 2?\nA. grew\n"), "{questions:?}");
-    assert_eq!(questions[5], "[0]What is the diameter of the nodule to the nearest 10 mm?\nAnswer with a single word or a short phrase.");
-    assert_eq!(report, "Findings:\nA nodule of about 20 mm is seen on the left and has grown since the earlier study.\n\nImpression:\nLeft nodule, grew.");
+    assert!(
+        questions[2].starts_with(
+            "<image_1>: [1]<image_2>: [0]What happened to the nodule from image 1 to image 2?\nA. grew\n"
+        ),
+        "{questions:?}"
+    );
+    assert_eq!(
+        questions[5],
+        "[0]What is the diameter of the nodule to the nearest 10 mm?\nAnswer with a single word or a short phrase."
+    );
+    assert_eq!(
+        report,
+        "Findings:\nA nodule of about 20 mm is seen on the left and has grown since the earlier study.\n\nImpression:\nLeft nodule, grew."
+    );
     let (questions, report) = asked(&both, &["CT", "none", "effusion"]);
-    assert_eq!(questions[2], "[1]What abnormality is seen in the image?\nAnswer with a single word or a short phrase.");
-    assert_eq!(report, "Findings:\nThe effusion has resolved since the earlier study. No abnormality is seen.\n\nImpression:\nEffusion has resolved.");
+    assert_eq!(
+        questions[2],
+        "[1]What abnormality is seen in the image?\nAnswer with a single word or a short phrase."
+    );
+    assert_eq!(
+        report,
+        "Findings:\nThe effusion has resolved since the earlier study. No abnormality is seen.\n\nImpression:\nEffusion has resolved."
+    );
     let one = [("photograph", false)];
     let (questions, report) = asked(&one, &["fundus photograph", "exudate", "2"]);
-    assert_eq!((questions.len(), report.as_str()), (3, "Findings:\nMore than one exudate (2) is seen.\n\nImpression:\nExudate."));
+    assert_eq!(
+        (questions.len(), report.as_str()),
+        (3, "Findings:\nMore than one exudate (2) is seen.\n\nImpression:\nExudate.")
+    );
     let (_, report) = asked(&one, &["CT", "mass", "abdomen", "30 mm"]);
     assert_eq!(report, "Findings:\nA mass of about 30 mm is seen.\n\nImpression:\nMass.");
-    assert_eq!(asked(&one, &["MRI", "none"]).1, "Findings:\nNo abnormality is seen.\n\nImpression:\nNormal study.");
+    assert_eq!(
+        asked(&one, &["MRI", "none"]).1,
+        "Findings:\nNo abnormality is seen.\n\nImpression:\nNormal study."
+    );
 
     let mut model = Script::new(&["CT", "infarct", "right"]);
     let line = written(&mut model, report_template("phantom").unwrap(), None, GenerationLimits::default());
-    assert_eq!(line.prediction.text(), Some("Findings:\nAn infarct is seen on the right.\n\nImpression:\nRight infarct."));
+    assert_eq!(
+        line.prediction.text(),
+        Some("Findings:\nAn infarct is seen on the right.\n\nImpression:\nRight infarct.")
+    );
     let purposes: Vec<&str> = trace(&line).rounds.iter().map(|round| round.purpose.as_str()).collect();
     assert_eq!(purposes, ["modality", "finding", "side"]);
     assert!(trace(&line).rounds.iter().all(|round| round.follows.is_none()));
     let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
     assert!(of("{% block ask_a %}{% endblock %}").contains("\"compose\""));
-    assert!(of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed"));
+    assert!(
+        of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed")
+    );
 }
