@@ -1,11 +1,14 @@
-"""Tokens a second of prompts and replies in words: loupe against `transformers`, same checkpoint and token counts.
+"""Tokens a second of prompts and replies in words: loupe against `transformers` and llama.cpp, same weights and token counts.
 
     python make_checkpoint.py /tmp/bench400
     cargo build --release -p loupe-models --example decode_speed
     python tokens.py /tmp/bench400 target/release/examples/decode_speed [--dtype f32 bf16] [--batch 1 8 64]
+    python make_gguf.py /tmp/bench400 /tmp/q8_0.gguf q8_0
+    python tokens.py /tmp/bench400 target/release/examples/decode_speed --dtype q8_0 --batch 1 --gguf /tmp/q8_0.gguf
 
 A prompt of about 512 tokens (batch 1) or 32 tokens (larger batches), then 64 tokens one by one. The tools run in turns, each in
-a process of its own; the median of all rounds counts. Loading is not part of the rates.
+a process of its own; the median of all rounds counts. Loading is not part of the rates. `transformers` takes no part where a type
+is quantised, llama.cpp only at batch 1 and with a file of that type (`llama_cpp.mjs` says how it is installed).
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 from vqa_throughput import run
@@ -49,6 +52,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--turns", type=int, default=2)
     p.add_argument("--alone", action="store_true", help="without transformers")
+    p.add_argument("--gguf", help="the same weights for llama.cpp")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--tokens", type=int, help=argparse.SUPPRESS)
     a = p.parse_args()
@@ -56,18 +60,22 @@ def main():
         return transformers_side(a.checkpoint, a.dtype[0], a.batch[0], a.tokens, a.rounds, a.threads)
     for dtype in a.dtype:
         for batch in a.batch:
-            sides = {"loupe": [], "transformers": []}
+            sides = {"loupe": [], "transformers": [], "llama.cpp": []}
             with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
                 json.dump(dict(new_tokens=NEW, rounds=a.rounds, prompts=prompts(batch)), f)
                 f.flush()
                 for _ in range(a.turns):
                     ours = run([a.program, a.checkpoint, f.name, dtype])
                     sides["loupe"].append(ours)
-                    if not a.alone:
+                    tokens = str(ours["prompt_tokens"] // batch)
+                    if not a.alone and not dtype.startswith("q"):
                         sides["transformers"].append(run([
                             sys.executable, __file__, a.checkpoint, a.program, "--dtype", dtype, "--batch", str(batch),
-                            "--tokens", str(ours["prompt_tokens"] // batch), "--rounds", str(a.rounds), "--threads",
-                            str(a.threads)]))
+                            "--tokens", tokens, "--rounds", str(a.rounds), "--threads", str(a.threads)]))
+                    if a.gguf and batch == 1:
+                        script = str(pathlib.Path(__file__).with_name("llama_cpp.mjs"))
+                        sides["llama.cpp"].append(run([
+                            "node", script, a.gguf, tokens, str(NEW), str(a.rounds), str(a.threads)]))
             middle = {name: {what: statistics.median([v for r in runs for v in r[what]]) for what in ("prefill", "decode")}
                       for name, runs in sides.items() if runs}
             print(f"{dtype}, batch {batch}, prompts of {ours['prompt_tokens'] // batch} tokens")
@@ -76,9 +84,9 @@ def main():
                 load = min(r["load_s"] for r in sides[name])
                 print(f"  {name}: prefill {rates['prefill']:.1f}, decode {rates['decode']:.1f} tokens/s, "
                       f"load {load:.1f} s, peak {peak:.0f} MiB")
-            if len(middle) == 2:
-                ratio = {what: middle["loupe"][what] / middle["transformers"][what] for what in ("prefill", "decode")}
-                print(f"  ratio: prefill {ratio['prefill']:.2f}, decode {ratio['decode']:.2f}", flush=True)
+            for name in list(middle)[1:]:
+                ratio = {what: middle["loupe"][what] / middle[name][what] for what in ("prefill", "decode")}
+                print(f"  ratio to {name}: prefill {ratio['prefill']:.2f}, decode {ratio['decode']:.2f}", flush=True)
 
 
 if __name__ == "__main__":

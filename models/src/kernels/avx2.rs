@@ -5,8 +5,8 @@
 //! [`Format::INPUTS`] values for each unit of a panel.
 #![allow(unsafe_code)]
 
-use super::formats::{Bf16, F16, F32, Format, LANES, PANELS};
-use super::quantised::{Q4_0, Q8_0};
+use super::formats::{Bf16, F16, F32, Format, LANES};
+use super::quantised::{Q4_0, Q8_0, WORD};
 use std::arch::x86_64::*;
 
 /// How a format is widened in registers.
@@ -39,13 +39,14 @@ unsafe fn scales(unit: *const __m128i) -> (__m256, __m256) {
     unsafe { (_mm256_cvtph_ps(_mm_loadu_si128(unit)), _mm256_cvtph_ps(_mm_loadu_si128(unit.add(1)))) }
 }
 
-/// Sixteen signed bytes times their scales.
+/// Sixteen levels times their scales.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn scaled(bytes: __m128i, scale: (__m256, __m256)) -> (__m256, __m256) {
-    let low = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
-    let high = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128::<8>(bytes)));
-    (_mm256_mul_ps(low, scale.0), _mm256_mul_ps(high, scale.1))
+fn scaled(levels: (__m256i, __m256i), scale: (__m256, __m256)) -> (__m256, __m256) {
+    (
+        _mm256_mul_ps(_mm256_cvtepi32_ps(levels.0), scale.0),
+        _mm256_mul_ps(_mm256_cvtepi32_ps(levels.1), scale.1),
+    )
 }
 
 impl Load for Q8_0 {
@@ -62,8 +63,11 @@ impl Load for Q8_0 {
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256) {
         // SAFETY: behind 32 bytes of scales there are 16 for each input.
-        let bytes = unsafe { _mm_loadu_si128(unit.cast::<__m128i>().add(2 + input)) };
-        scaled(bytes, scale)
+        let eight = |half: usize| unsafe {
+            let bytes = unit.cast::<u8>().add(2 * LANES + input * LANES + half * 8);
+            _mm256_cvtepi8_epi32(_mm_loadl_epi64(bytes.cast()))
+        };
+        scaled((eight(0), eight(1)), scale)
     }
 }
 
@@ -80,11 +84,13 @@ impl Load for Q4_0 {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256) {
-        // SAFETY: behind 32 bytes of scales there are 16 for each two inputs.
-        let both = unsafe { _mm_loadu_si128(unit.cast::<__m128i>().add(2 + input / 2)) };
-        let own = if input.is_multiple_of(2) { both } else { _mm_srli_epi16::<4>(both) };
-        let level = _mm_and_si128(own, _mm_set1_epi8(15));
-        scaled(_mm_sub_epi8(level, _mm_set1_epi8(8)), scale)
+        let up = _mm_cvtsi32_si128((28 - input % WORD * 4) as i32);
+        // SAFETY: behind 32 bytes of scales there are 64 for each eight inputs.
+        let eight = |half: usize| unsafe {
+            let words = _mm256_loadu_si256(unit.cast::<__m256i>().add(1 + input / WORD * 2 + half));
+            _mm256_srai_epi32::<28>(_mm256_sll_epi32(words, up))
+        };
+        scaled((eight(0), eight(1)), scale)
     }
 }
 
@@ -139,7 +145,7 @@ impl Load for Bf16 {
 /// See [`super::InstructionSet::add`], which has checked all lengths.
 pub(super) fn add<F: Load>(panels: &[&[F::Unit]], x: &[&[f32]], sums: &mut [[f32; LANES]]) {
     let rows = x.len();
-    let (all, at_once) = (panels.len(), PANELS[rows]);
+    let (all, at_once) = (panels.len(), F::PANELS[rows]);
     let mut from = 0;
     while from < all {
         let count = if from + at_once <= all { at_once } else { 1 };
@@ -148,7 +154,9 @@ pub(super) fn add<F: Load>(panels: &[&[F::Unit]], x: &[&[f32]], sums: &mut [[f32
         unsafe {
             match (rows, count) {
                 (1, 4) => tile::<F, 1, 4>(part, x, sums, from, all),
+                (1, 3) => tile::<F, 1, 3>(part, x, sums, from, all),
                 (2, 3) => tile::<F, 2, 3>(part, x, sums, from, all),
+                (2, 2) => tile::<F, 2, 2>(part, x, sums, from, all),
                 (3, 2) => tile::<F, 3, 2>(part, x, sums, from, all),
                 (1, _) => tile::<F, 1, 1>(part, x, sums, from, all),
                 (2, _) => tile::<F, 2, 1>(part, x, sums, from, all),
@@ -190,7 +198,7 @@ fn tile<F: Load, const R: usize, const P: usize>(
             // SAFETY: as above.
             scale[p] = unsafe { F::scale(weights[p].add(unit)) };
         }
-        for input in 0..F::INPUTS {
+        let mut step = |input: usize| {
             // SAFETY: all panels have `units` units, all rows `units × INPUTS` values.
             unsafe {
                 let mut x = [_mm256_setzero_ps(); R];
@@ -205,6 +213,20 @@ fn tile<F: Load, const R: usize, const P: usize>(
                     }
                 }
             }
+        };
+        match F::INPUTS {
+            1 => step(0),
+            // Written out, because shifts by constants are faster.
+            _ => (0..F::INPUTS).step_by(WORD).for_each(|first| {
+                step(first);
+                step(first + 1);
+                step(first + 2);
+                step(first + 3);
+                step(first + 4);
+                step(first + 5);
+                step(first + 6);
+                step(first + 7);
+            }),
         }
     }
     for (r, line) in held.iter().enumerate() {

@@ -17,6 +17,9 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
     /// Inputs of a unit.
     const INPUTS: usize;
 
+    /// Panels of a tile by its rows.
+    const PANELS: [usize; ROWS + 1] = PANELS;
+
     /// The nearest weights to `values`, which are [`Format::INPUTS`] lines.
     fn pack(values: &[[f32; LANES]]) -> Self::Unit;
 

@@ -2,11 +2,16 @@
 //! of llama.cpp): the numbers are the same, only they lie side by side for sixteen outputs. A weight times its scale is exact
 //! in f32.
 
-use super::formats::{Format, LANES};
+use super::formats::{Format, LANES, ROWS};
 use half::f16;
 
 /// Inputs of a block.
 pub(crate) const BLOCK: usize = 32;
+/// Inputs of a word of [`Q4_0`].
+pub(super) const WORD: usize = 8;
+
+/// [`Format::PANELS`]: sums, scales and a weight have a register each.
+const PANELS: [usize; ROWS + 1] = [1, 3, 2, 1, 1, 1, 1];
 
 /// Scales of sixteen outputs, then 32 lines of sixteen signed bytes.
 #[derive(Clone, Copy)]
@@ -15,6 +20,7 @@ pub(crate) struct Q8_0;
 impl Format for Q8_0 {
     type Unit = [[u16; LANES]; 1 + BLOCK / 2];
     const INPUTS: usize = BLOCK;
+    const PANELS: [usize; ROWS + 1] = PANELS;
 
     fn pack(values: &[[f32; LANES]]) -> Self::Unit {
         let mut unit = [[0; LANES]; 1 + BLOCK / 2];
@@ -42,14 +48,15 @@ impl Format for Q8_0 {
     }
 }
 
-/// Scales of sixteen outputs, then 16 lines of sixteen bytes: an even input in the lower half of each, the next one in
-/// the upper.
+/// Scales of sixteen outputs, then for each eight inputs a word of 32 bits an output: four bits an input from the lowest on,
+/// signed, so that two shifts of a vector of words give the levels of one input.
 #[derive(Clone, Copy)]
 pub(crate) struct Q4_0;
 
 impl Format for Q4_0 {
     type Unit = [[u16; LANES]; 1 + BLOCK / 4];
     const INPUTS: usize = BLOCK;
+    const PANELS: [usize; ROWS + 1] = PANELS;
 
     fn pack(values: &[[f32; LANES]]) -> Self::Unit {
         let mut unit = [[0; LANES]; 1 + BLOCK / 4];
@@ -60,21 +67,26 @@ impl Format for Q4_0 {
             inverse[lane] = if scale == 0.0 { 0.0 } else { 1.0 / scale };
             unit[0][lane] = f16::from_f32(scale).to_bits();
         }
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut unit[1..]);
-        for (line, values) in bytes.chunks_exact_mut(LANES).zip(values.chunks_exact(2)) {
+        for (lines, values) in unit[1..].chunks_exact_mut(2).zip(values.chunks_exact(WORD)) {
             for lane in 0..LANES {
-                let level = |value: f32| ((value * inverse[lane] + 8.5) as u8).min(15);
-                line[lane] = level(values[0][lane]) | level(values[1][lane]) << 4;
+                // GGML counts levels from 0 to 15; without its 8 they are signed.
+                let level =
+                    |line: &[f32; LANES]| (((line[lane] * inverse[lane] + 8.5) as u32).min(15) + 8) & 15;
+                let word = values.iter().rev().fold(0, |word, line| word << 4 | level(line));
+                let place = &mut lines[lane / 8][lane % 8 * 2..][..2];
+                (place[0], place[1]) = (word as u16, (word >> 16) as u16);
             }
         }
         unit
     }
 
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
-        let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
+        let lines = &unit[1 + input / WORD * 2..];
         std::array::from_fn(|lane| {
-            let level = bytes[input / 2 * LANES + lane] >> (input % 2 * 4) & 15;
-            (f32::from(level) - 8.0) * f16::from_bits(unit[0][lane]).to_f32()
+            let place = &lines[lane / 8][lane % 8 * 2..];
+            let word = u32::from(place[0]) | u32::from(place[1]) << 16;
+            let level = (word << (28 - input % WORD * 4)).cast_signed() >> 28;
+            level as f32 * f16::from_bits(unit[0][lane]).to_f32()
         })
     }
 }

@@ -182,7 +182,8 @@ impl Packed {
         let row_share = rows.div_ceil(row_parts).next_multiple_of(ROWS);
         let column_parts = (rayon::current_num_threads() * TASKS).div_ceil(row_parts);
         // Whole tiles of a single row; those of more rows are narrower.
-        let share = panels.div_ceil(column_parts).next_multiple_of(PANELS[1]);
+        let share =
+            panels.div_ceil(column_parts).next_multiple_of(with_format!(self.kept, F => F::PANELS[1]));
         let parts = panels.div_ceil(share);
         // All rows of some outputs follow one another, so that their weights come from memory once.
         let mut tasks: Vec<Task<'_>> = Vec::with_capacity(parts * row_parts);
@@ -216,7 +217,7 @@ impl Packed {
         let (units, depth, rows) = (self.units::<F>(), self.input / F::INPUTS, y.len());
         let blocks = rows.div_ceil(ROWS);
         let (at_once, step) = match blocks {
-            1 => (PANELS[rows], depth),
+            1 => (F::PANELS[rows], depth),
             _ => (1, depth.div_ceil(self.input.div_ceil(DEPTH))),
         };
         // What takes more than a shift is widened once for many tiles.

@@ -74,6 +74,8 @@ impl MediaLoader for Pictures {
 struct Writer {
     info: ModelInfo,
     pause: Duration,
+    /// Replies until it waits to be killed.
+    most: usize,
 }
 
 impl VisionLanguageModel for Writer {
@@ -84,7 +86,10 @@ impl VisionLanguageModel for Writer {
     fn serve(&mut self, asks: &mut dyn AskSource, replies: &mut dyn ReplySink) {
         let mut held = VecDeque::new();
         let mut more = true;
-        loop {
+        for given in 0.. {
+            while given >= self.most {
+                std::thread::sleep(Duration::from_secs(1));
+            }
             while more && held.len() < 8 {
                 match asks.next(held.is_empty()) {
                     Next::Ask(id, ask) => held.push_back((id, ask)),
@@ -128,9 +133,13 @@ fn resident() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-fn write_all(dir: &Path, n: usize, pause: Duration, progress: &mut dyn Progress) {
+fn write_all(dir: &Path, n: usize, progress: &mut dyn Progress) {
+    write_most(dir, n, usize::MAX, Duration::ZERO, progress);
+}
+
+fn write_most(dir: &Path, n: usize, most: usize, pause: Duration, progress: &mut dyn Progress) {
     let template = report_template("loupe-two-pass").unwrap();
-    let mut model = Writer { info: script_info("writer"), pause };
+    let mut model = Writer { info: script_info("writer"), pause, most };
     let plan = Plan { decode_ahead: 16, ..Plan::new(template.clone()) };
     let mut answerer = ReportAnswerer::new(&mut model, template);
     run(dir, &plan, &Studies::new(n), &mut answerer, &Pictures, progress).unwrap();
@@ -145,46 +154,50 @@ fn records(dir: &Path) -> String {
 }
 
 const DIR: &str = "LOUPE_TEST_KILLED_BATCH";
+const MOST: &str = "LOUPE_TEST_KILLED_BATCH_REPLIES";
 const STUDIES: usize = 1500;
 
 /// The process that is killed: nothing unless the test below starts it.
 #[test]
 fn the_batch_to_kill() {
     if let Some(dir) = std::env::var_os(DIR) {
-        write_all(Path::new(&dir), STUDIES, Duration::from_micros(100), &mut ());
+        let most = std::env::var(MOST).unwrap().parse().unwrap();
+        write_most(Path::new(&dir), STUDIES, most, Duration::from_micros(100), &mut ());
     }
 }
 
 #[test]
 fn a_batch_killed_twenty_times_has_the_records_of_one_that_was_not() {
     let whole = scratch();
-    write_all(whole.path(), STUDIES, Duration::ZERO, &mut ());
+    write_all(whole.path(), STUDIES, &mut ());
     let dir = scratch();
     let run = dir.path().join("run");
     let lines = || {
         std::fs::read(run.join("replies.jsonl"))
             .map_or(0, |text| text.iter().filter(|b| **b == b'\n').count())
     };
-    let start = || {
+    let start = |most: usize| {
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "batches::the_batch_to_kill"])
             .env(DIR, &run)
+            .env(MOST, most.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
     };
     for kill in 1..=20 {
-        let mut child = start();
-        // Killed at moments spread over the whole batch.
-        while lines() < kill * STUDIES / 22 && child.try_wait().unwrap().is_none() {
+        // Killed at moments spread over the whole batch; however late the kill comes, the batch does not end before it.
+        let at = kill * STUDIES / 22;
+        let mut child = start(2 * (at + 60 - lines().min(at)));
+        while lines() < at && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(lines() < STUDIES, "kill {kill} came too late");
     }
-    assert!(start().wait().unwrap().success());
+    assert!(start(usize::MAX).wait().unwrap().success());
     assert_eq!(lines(), STUDIES, "no report is written twice");
     let (killed, calm) = (records(&run), records(whole.path()));
     assert!(killed == calm);
@@ -195,7 +208,7 @@ fn a_batch_killed_twenty_times_has_the_records_of_one_that_was_not() {
 fn ten_thousand_studies_take_no_more_memory_than_one_thousand() {
     let dir = scratch();
     let mut memory = Memory::default();
-    write_all(dir.path(), 10_000, Duration::ZERO, &mut memory);
+    write_all(dir.path(), 10_000, &mut memory);
     assert_eq!(memory.done, 10_000);
     if let [first, .., last] = memory.at.as_slice() {
         // Other tests of the program run beside this one; ten thousand pictures alone would be 40 MB, their prompts and replies more.
@@ -208,7 +221,7 @@ fn ten_thousand_studies_take_no_more_memory_than_one_thousand() {
 /// The records of ten studies.
 fn ten() -> Vec<StudyReport> {
     let dir = scratch();
-    write_all(dir.path(), 10, Duration::ZERO, &mut ());
+    write_all(dir.path(), 10, &mut ());
     let folder = RunFolder::open(dir.path()).unwrap();
     folder.items().unwrap().map(|item| StudyReport::of(&item.unwrap(), &folder.made_by)).collect()
 }
