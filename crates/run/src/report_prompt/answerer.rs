@@ -401,6 +401,9 @@ fn together(findings: Reply, impression: Reply) -> Reply {
 fn summed(text: &str, replies: &[&Reply]) -> Reply {
     let mut whole = Reply::from_text(text);
     for reply in replies {
+        if matches!(reply.stop, Stop::Length | Stop::ContextFull) {
+            whole.stop = reply.stop;
+        }
         whole.counts.prompt_tokens += reply.counts.prompt_tokens;
         whole.counts.reused_tokens += reply.counts.reused_tokens;
         whole.counts.picture_tokens += reply.counts.picture_tokens;
