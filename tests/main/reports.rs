@@ -1,6 +1,7 @@
 //! `loupe reports` as a user sees it.
 
 use crate::common::{bmp, json, loupe, put, text};
+use loupe_testing::server::{Server, says};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -82,7 +83,7 @@ fn a_batch_from_a_worklist_to_every_format() {
         assert!(out.join(file).is_file(), "{file}");
     }
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(page.contains("not taught to write reports") && page.contains("checked by nobody"));
+    assert!(page.contains("synthetic studies alone") && page.contains("checked by nobody"));
 
     // Again: nothing is asked, everything is the same.
     let read = |file: &str| fs::read(out.join(file)).unwrap();
@@ -173,13 +174,22 @@ fn rexrank_goes_back_with_a_prediction() {
 fn phantoms_have_reports_and_a_truth() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().display().to_string();
-    assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "3"]).status.success());
+    assert!(loupe(&["phantom", "--reports", "--out", &out, "--studies", "8"]).status.success());
     // A folder with a worklist stands for it.
     let batch = dir.path().join("batch").display().to_string();
-    let done = loupe(&["reports", &out, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
+    let done = loupe(&["reports", &out, "-o", &batch, "--no-page", "--quiet"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
+    let report = &lines(&Path::new(&batch).join("reports.jsonl"))[0];
+    assert_eq!(
+        (report["provenance"]["template"].as_str(), report["stop"].as_str()),
+        (Some("phantom"), Some("end_of_turn")),
+        "{report}"
+    );
     let scores = json(&["reports", "score", &batch, "--json", "--quiet"]);
-    assert_eq!(scores["runs"][0]["truth"].as_array().unwrap().len(), 4, "{scores}");
+    let truth = scores["runs"][0]["truth"].as_array().unwrap();
+    assert_eq!(truth.len(), 4, "{scores}");
+    let found = &truth[0]["counts"];
+    assert!(found["right"].as_u64().unwrap() >= 5, "of 6 studies and their findings: {truth:?}");
 }
 
 #[test]
@@ -196,4 +206,130 @@ fn a_template_at_fault_or_an_unknown_worklist_is_refused() {
     assert!(text(&out.stderr).contains("a study has images, priors"), "{}", text(&out.stderr));
     let out = loupe(&["reports", "nothing.jsonl"]);
     assert_eq!(out.status.code(), Some(2));
+}
+
+#[test]
+fn reports_are_judged_with_prompts_and_replies_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let batch = dir.path().join("batch").display().to_string();
+    loupe(&["reports", &input, "-o", &batch, "--max-new-tokens", "6", "--no-page", "--quiet"]);
+    let server = Server::new(|_, request| match request.words() {
+        words if words.contains("RISK LEVEL") => says("RISK LEVEL: 3"),
+        words if words.contains("[Matched Findings]") => says(
+            "[Clinically Significant Errors]:\n(a) False finding: 1. Mass\n\n[Matched Findings]:\n1. Nodule",
+        ),
+        _ => says("I cannot say."),
+    });
+    let judge = format!("{}#m", server.base);
+    let ask = |more: &[&str]| {
+        let command = ["reports", "score", &batch, "--judge", &judge, "--json", "--quiet"];
+        loupe(&command.iter().chain(more).copied().collect::<Vec<&str>>())
+    };
+    let figure = |scores: &Value, name: &str| -> Value {
+        let figures = scores["runs"][0]["summary"]["metrics"].as_array().unwrap();
+        figures.iter().find(|f| f["name"] == name).cloned().unwrap_or_else(|| panic!("{name}: {scores}"))
+    };
+    let wanted =
+        ["--judge-metric", "green", "--judge-metric", "medval", "--metric", "bleu", "--metric", "green"];
+    let first = ask(&wanted);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let scores: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(
+        (figure(&scores, "green")["value"].as_f64(), figure(&scores, "green")["n"].as_u64()),
+        (Some(0.5), Some(2))
+    );
+    assert_eq!(figure(&scores, "medval_risk")["value"], 3.0);
+    figure(&scores, "bleu4_coco");
+    let notes = scores["notes"].to_string();
+    assert!(notes.contains("not the published judge") && !notes.contains("no clinical metric"), "{notes}");
+    assert_eq!(scores["runs"][0]["judged"][0]["prompt_sha256"].as_str().map(str::len), Some(64));
+    let said = lines(&Path::new(&batch).join("judge.jsonl"));
+    assert!(said.len() == 4 && said[0]["prompt"].as_str().unwrap().contains("Reference report:"), "{said:?}");
+
+    // Nothing is asked twice, and what was read serves as annotations without the judge.
+    ask(&wanted);
+    assert_eq!(server.asked.lock().unwrap().iter().filter(|r| r.is("/v1/chat/completions")).count(), 4);
+    let judged = Path::new(&batch).join("judged.jsonl").display().to_string();
+    let alone = json(&[
+        "reports",
+        "score",
+        &batch,
+        "--annotations",
+        &judged,
+        "--metric",
+        "green",
+        "--json",
+        "--quiet",
+    ]);
+    assert_eq!(figure(&alone, "green")["value"], 0.5);
+    let both = ask(&["--annotations", &judged]);
+    assert!(
+        both.status.code() == Some(2) && text(&both.stderr).contains("\"green\" already"),
+        "{}",
+        text(&both.stderr)
+    );
+
+    assert_eq!(ask(&["--judge-metric", "crimson"]).status.code(), Some(1), "no JSON, no verdict");
+    let none = loupe(&["reports", "score", &batch, "--metric", "radgraph"]);
+    assert!(
+        none.status.code() == Some(2) && text(&none.stderr).contains("field radgraph"),
+        "{}",
+        text(&none.stderr)
+    );
+    let none = loupe(&["reports", "score", &batch, "--metric", "bleurt"]);
+    assert!(none.status.code() == Some(2) && text(&none.stderr).contains("bleurt"), "{}", text(&none.stderr));
+}
+
+#[test]
+fn json_by_a_schema_and_candidates_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let template = dir.path().join("structured.jinja");
+    let words = "{% block schema %}{\"properties\": {\"findings\": {\"type\": \"string\"}}}{% endblock %}\
+                 {% block report %}{% for image in images %}{{ image }}{% endfor %}{{ schema }}{% endblock %}";
+    put(&template, words.as_bytes());
+    let server = Server::new(|number, _| {
+        says(["{\"findings\": \"Clear lungs.\"}", "{\"findings\": 3}", "Clear."][number % 3])
+    });
+    let (template, model) = (template.display().to_string(), format!("{}#m", server.base));
+    let out = dir.path().join("batch");
+    let batch = out.display().to_string();
+    let command = |more: &[&str]| {
+        let fixed = [
+            "reports",
+            &input,
+            "-o",
+            &batch,
+            "--model",
+            &model,
+            "--template",
+            &template,
+            "--id",
+            "plain",
+            "--no-page",
+            "--quiet",
+        ];
+        loupe(&fixed.iter().chain(more).copied().collect::<Vec<&str>>())
+    };
+    let refused = command(&["--candidates", "3"]);
+    assert!(
+        refused.status.code() == Some(2) && text(&refused.stderr).contains("--temperature"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let done = command(&["--candidates", "3", "--temperature", "0.7"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let report = &lines(&out.join("reports.jsonl"))[0];
+    assert_eq!(
+        (report["findings"].as_str(), report["raw"].as_array().map(Vec::len)),
+        (Some("Clear lungs."), Some(3)),
+        "{report}"
+    );
+    assert_eq!(
+        (report["structured"]["problems"].as_array().map(Vec::len), report["choice"]["rule"].as_str()),
+        (Some(0), Some("consensus"))
+    );
+    let made: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    assert!(made.to_string().contains("\"candidates\":3"), "{made}");
 }

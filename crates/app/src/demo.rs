@@ -1,4 +1,4 @@
-//! Everything on phantoms: answers, boxes, masks, several pictures, a second look, pages.
+//! Everything on phantoms: answers, boxes, masks, several pictures, a second look, reports, pages.
 
 use crate::error::{AppError, InStep};
 use crate::evaluate::{Probe, Respondent, RunTask, Simulated, run_and_score};
@@ -7,6 +7,8 @@ use crate::listener::Listener;
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::{self, PageOptions};
 use crate::phantom;
+use crate::reports::score::{ReportScoreOptions, TruthFigure};
+use crate::reports::{self, ReportOptions, ReportsSummary, WorklistOptions};
 use crate::rethink::RethinkSetup;
 use crate::score::{ScoreOptions, Scorer};
 use crate::study::build_study;
@@ -17,7 +19,7 @@ use loupe_eval::compare::compare;
 use loupe_eval::strict::{ACCURACY, CHOICE, CLOSED_BY_TYPE, DICE, OPEN_EXACT, Strict};
 use loupe_eval::summary::{PrefixReuse, prefix_reuse};
 use loupe_report::pages::run::{PagePart, page_of_parts};
-use loupe_run::Plan;
+use loupe_run::{Invocation, Plan, Selection};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +29,8 @@ const SEED: u64 = 2026;
 const SHOWN: usize = 24;
 /// Cases of the reader study.
 const READ: usize = 12;
+/// Most studies that are reported on.
+const REPORTED: usize = 24;
 /// Most tokens of a reply.
 const MAX_NEW_TOKENS: usize = 64;
 
@@ -102,12 +106,25 @@ pub struct DemoDocument {
     /// Tokens of the second round that were not computed again.
     #[serde(rename = "second_look_reused")]
     pub rethink_reused: Option<PrefixReuse>,
+    /// A batch of reports.
+    pub report_batch: DemoReports,
     /// The page with all of it.
     pub report: PathBuf,
     /// The page of each run.
     pub reports: Vec<PathBuf>,
     /// A page of a blinded reader study, with and without the boxes of the run over boxes.
     pub study: PathBuf,
+}
+
+/// A batch of reports on phantoms, and how much of the truth they tell.
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoReports {
+    /// How many were written, and what is to be looked at in them.
+    pub summary: ReportsSummary,
+    /// Findings, sides, sizes and changes against the truth.
+    pub truth: Vec<TruthFigure>,
+    /// Their page.
+    pub page: PathBuf,
 }
 
 /// One of the demonstration's runs.
@@ -264,10 +281,59 @@ pub fn table(document: &DemoDocument) -> Table {
     }
 }
 
+/// The reports' part of the figures as a table, for the terminal and the page.
+pub fn report_table(reports: &DemoReports) -> Table {
+    let percent = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{:.1}", v * 100.0));
+    let row = |figure: &TruthFigure| {
+        let counts = figure.counts;
+        let shares = [percent(figure.precision), percent(figure.recall)];
+        let counts = [counts.right, counts.stated, counts.truth].map(|n| n.to_string());
+        std::iter::once(figure.fact.name().to_owned()).chain(shares).chain(counts).collect()
+    };
+    Table {
+        title: "What the reports of the built-in model tell of the truth".to_owned(),
+        note: format!("{}. A size is right within a quarter of it, or 2 mm.", reports.summary.line()),
+        columns: ["reports", "precision", "recall", "right", "stated", "true"].map(str::to_owned).to_vec(),
+        rows: reports.truth.iter().map(row).collect(),
+    }
+}
+
+/// Writes reports on a few phantoms with earlier studies and compares them with the truth.
+fn report_batch(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoReports, AppError> {
+    let studies = options.studies.min(REPORTED);
+    listener.say(&format!("reports: {studies} studies"));
+    let worklist = options.output.join("data/reports");
+    phantom::write_worklist(&worklist, SEED, studies)?;
+    let dir = options.output.join("runs/reports");
+    let batch = ReportOptions {
+        worklist: WorklistOptions { input: worklist.display().to_string(), images: None, recipe: None },
+        output: Some(dir.clone()),
+        template: None,
+        candidates: 1,
+        choose: String::new(),
+        selection: Selection::default(),
+        retry_failed: false,
+        extend: false,
+        shard: None,
+        limits: GenerationLimits::default(),
+        model: options.model.clone(),
+        images: options.images.clone(),
+        formats: Vec::new(),
+        identified: false,
+        page: Some(PageOptions::default()),
+        invocation: Invocation::default(),
+    };
+    let summary = reports::run(&batch, listener)?.summary;
+    let summary = summary.ok_or_else(|| AppError::input("the demonstration was stopped"))?;
+    let scores = reports::score::score(&ReportScoreOptions::of(dir.clone()), listener)?;
+    let truth = scores.runs.into_iter().next().map(|run| run.truth).unwrap_or_default();
+    Ok(DemoReports { summary, truth, page: dir.join("report.html") })
+}
+
 /// One page over all runs, a few samples of each.
 fn common_page(
     results: &[DemoResult],
-    table: Table,
+    tables: Vec<Table>,
     options: &DemoOptions,
     path: &Path,
 ) -> Result<(), AppError> {
@@ -284,7 +350,7 @@ fn common_page(
     let parts: Vec<PagePart<'_>> = parts.collect();
     let windows = pages::windows();
     let bounds = pages::bounds(&PageOptions { samples: SHOWN, ..PageOptions::default() }, &windows);
-    page_of_parts("loupe on phantoms", vec![table], &parts, &bounds)?.save(path)?;
+    page_of_parts("loupe on phantoms", tables, &parts, &bounds)?.save(path)?;
     Ok(())
 }
 
@@ -348,10 +414,12 @@ pub fn demo(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoDocume
         multi_image_accuracy_blank: frames_grey.figure(CHOICE),
         multi_image_accuracy_swapped: frames_swapped.figure(CHOICE),
         rethink_reused: prefix_reuse(&twice.scored.folder)?,
+        report_batch: report_batch(options, listener)?,
         reports: results.iter().map(|s| s.dir.join("report.html")).collect(),
         report: options.output.join("report.html"),
         study: reader_study(&options.output, &boxes.dir, &options.images, listener)?,
     };
-    common_page(&results, table(&document), options, &document.report)?;
+    let tables = vec![table(&document), report_table(&document.report_batch)];
+    common_page(&results, tables, options, &document.report)?;
     Ok(document)
 }

@@ -5,10 +5,15 @@ use crate::listener::Listener;
 use crate::served::Secret;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::Profile;
-use loupe_eval::llm_judge::{Cache, Judge, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for};
+use loupe_eval::llm_judge::{
+    Cache, Judge, JudgedReports, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for, ask_reports,
+    report_question,
+};
+use loupe_eval::metrics::Texts;
 use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
 use loupe_models::LoadOptions;
 use loupe_run::RunFolder;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,7 +55,88 @@ pub struct JudgeOptions {
     pub patience: Duration,
 }
 
+/// What a judge was asked about reports, for the record; its words stand in its cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JudgedMetric {
+    /// What it was asked for.
+    pub metric: &'static str,
+    /// The judge's model.
+    pub judge: String,
+    /// `loupe`, or the name of the user's prompt.
+    pub prompt: String,
+    /// SHA-256 over the prompt's words.
+    pub prompt_sha256: String,
+    /// Reports on which it gave no verdict.
+    pub without: usize,
+}
+
 impl JudgeOptions {
+    /// Asks the judge about every report of the batch in `dir` that has a reference.
+    pub(crate) fn ask_about_reports(
+        &self,
+        dir: &Path,
+        metrics: &[String],
+        texts: Texts,
+        listener: &dyn Listener,
+    ) -> Result<(Vec<JudgedReports>, Vec<JudgedMetric>), AppError> {
+        if self.reading != Reading::VerdictLine {
+            return Err(AppError::input(
+                "--judge-reading is for verdicts on answers; what is said about reports has forms of its own",
+            ));
+        }
+        let questions = metrics.iter().map(|name| report_question(name).map_err(AppError::input));
+        let questions = questions.collect::<Result<Vec<_>, _>>()?;
+        let own = match &self.prompt {
+            None => None,
+            Some(_) if questions.len() != 1 => {
+                return Err(AppError::input(
+                    "a prompt of your own asks for one thing; name it with one --judge-metric",
+                ));
+            }
+            Some(file) => {
+                let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
+                if !["{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
+                    return Err(AppError::input(
+                        "the judge's prompt about reports needs {reference} and {reply}",
+                    ));
+                }
+                Some((name, text))
+            }
+        };
+        let mut judges = self.judges()?;
+        let model = judges.first().map(|judge| judge.model().to_owned()).unwrap_or_default();
+        let folder = RunFolder::open(dir)?;
+        let file = self.cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
+        let (mut all, mut record) = (Vec::new(), Vec::new());
+        for question in questions {
+            let prompt = own.as_ref().map(|(_, text)| text.as_str());
+            let cache = Cache::open(&file).step(|| format!("{}", file.display()))?;
+            listener.begin(0);
+            let heard = |total: usize, problem: Option<&str>| {
+                listener.advance(total as u64);
+                problem.into_iter().for_each(|problem| listener.note(problem));
+            };
+            let judged = ask_reports(&folder, &mut judges, cache, question, prompt, texts, &heard)?;
+            listener.end();
+            if let (n @ 1.., Some(problem)) = (judged.without, judged.problem.as_deref()) {
+                listener.say(&format!(
+                    "the judge gave no {} for {n} reports, which are unscored by it ({problem}); the same command asks it again",
+                    question.name
+                ));
+            }
+            record.push(JudgedMetric {
+                metric: question.name,
+                judge: model.clone(),
+                prompt: own.as_ref().map_or_else(|| "loupe".to_owned(), |(name, _)| name.clone()),
+                prompt_sha256: judged.prompt_sha256.clone(),
+                without: judged.without,
+            });
+            all.push(judged);
+        }
+        Ok((all, record))
+    }
+
     /// Asks the judge what the harnesses of `rules` ask; without any, or with a prompt of one's own, about every
     /// reply of the run.
     pub(crate) fn ask(

@@ -4,10 +4,10 @@ use crate::args::image::ImageArgs;
 use crate::args::model::ModelArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
-use loupe_app::demo::{DemoOptions, demo, table};
+use loupe_app::demo::{DemoOptions, demo, report_table, table};
 use std::path::PathBuf;
 
-/// Show everything on phantoms: answers, boxes, masks, several pictures, a second look, a report.
+/// Show everything on phantoms: answers, boxes, masks, several pictures, a second look, radiology reports, pages.
 ///
 /// Makes synthetic studies that the built-in models have never seen, asks about them, scores the
 /// replies and writes report pages. Needs no data and no network.
@@ -57,6 +57,21 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.line(&format!("{:32} {:>6.1}", "second round: prompt not redone", reused.of_prompt * 100.0))?;
         out.line(&format!("{:32} {:>6.1}", "of the first round's tokens", reused.of_earlier_turns * 100.0))?;
     }
+    let reports = report_table(&document.report_batch);
+    let line = |cells: &[String]| match cells {
+        [name, precision, recall, right, stated, truth] => {
+            format!("{name:32} {precision:>9}  {recall:>6}  {right:>5}  {stated:>6}  {truth:>4}")
+                .trim_end()
+                .to_owned()
+        }
+        _ => String::new(),
+    };
+    out.line(&line(&reports.columns))?;
+    for row in &reports.rows {
+        out.line(&line(row))?;
+    }
+    out.line(&document.report_batch.summary.line())?;
+    out.line(&format!("radiology reports: {}", document.report_batch.page.display()))?;
     out.line(&format!("report: {}", document.report.display()))?;
     out.line(&format!("a blinded reader study: {}", document.study.display()))?;
     let left = args.output.display();

@@ -2,6 +2,7 @@
 
 use crate::args::bertscore::BertScoreArgs;
 use crate::args::image::ImageArgs;
+use crate::args::judge::JudgeArgs;
 use crate::args::limits::LimitArgs;
 use crate::args::model::ModelArgs;
 use crate::args::score::PageArgs;
@@ -58,9 +59,19 @@ struct BatchArgs {
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// Report template: a name (see `loupe list report-templates`) or a minijinja file of your own.
-    #[arg(long, value_name = "NAME|FILE", default_value = "loupe")]
-    template: String,
+    /// Report template: a name (see `loupe list report-templates`) or a minijinja file of your own; `loupe` when not given, or `phantom`
+    /// for the built-in model.
+    #[arg(long, value_name = "NAME|FILE")]
+    template: Option<String>,
+
+    /// Write N reports on each study, each drawn with a seed of its own (needs --temperature), and keep one; all are on record.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    candidates: usize,
+
+    /// Rule by which one of several candidates is kept: `consensus` (most like the others) or `fewest-lints`. One that follows the
+    /// template's schema goes before one that does not.
+    #[arg(long, value_name = "RULE", default_value = "consensus")]
+    choose: String,
 
     /// Show which studies would be asked, with which images and words, and what would be skipped; run nothing.
     #[arg(long)]
@@ -128,7 +139,8 @@ struct ScoreArgs {
     #[arg(long, value_name = "NAME", default_value = "raw")]
     sections: String,
 
-    /// Metrics to compute; may be given several times (see `loupe list metrics`). BLEU-1 to 4, ROUGE-L and CIDEr-D when not given.
+    /// Metrics to compute, by their names here (see `loupe list metrics`) or in RadEval; may be given several times. BLEU-1 to 4, ROUGE-L and
+    /// CIDEr-D when not given.
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
 
@@ -147,6 +159,14 @@ struct ScoreArgs {
 
     #[command(flatten)]
     bertscore: BertScoreArgs,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    /// What the judge is asked for about each report: green, crimson, radfact, medval; may be given several times. GREEN's counts when not
+    /// given. With --judge-prompt exactly one.
+    #[arg(long = "judge-metric", value_name = "NAME", requires = "judge")]
+    judged: Vec<String>,
 
     /// Random exchanges of two batches' reports, from which p is found.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -174,6 +194,8 @@ impl BatchArgs {
             worklist: WorklistOptions { input, images: self.images.clone(), recipe: self.recipe.clone() },
             output: self.output.clone(),
             template: self.template.clone(),
+            candidates: self.candidates,
+            choose: self.choose.clone(),
             selection: Selection { limit: self.limit, ids: self.ids.clone(), ..Selection::default() },
             retry_failed: self.retry_failed,
             extend: self.extend,
@@ -289,6 +311,8 @@ fn scored(args: &ScoreArgs, out: &mut Printer) -> Result<Ended> {
         runs: args.runs.clone(),
         profile: args.sections.clone(),
         metrics: args.metrics.clone(),
+        judge: args.judge.options()?,
+        judged: args.judged.clone(),
         annotations: args.annotations.clone(),
         wordnet: args.wordnet.clone(),
         punkt: args.punkt.clone(),
@@ -304,5 +328,6 @@ fn scored(args: &ScoreArgs, out: &mut Printer) -> Result<Ended> {
             out.text(&format!("{}\n", table.write(args.format.into())))?;
         }
     }
-    Ok(Ended::Well)
+    let unjudged = scores.runs.iter().flat_map(|run| &run.judged).any(|judged| judged.without > 0);
+    Ok(Ended::well_if(!unjudged))
 }

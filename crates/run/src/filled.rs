@@ -24,6 +24,67 @@ pub(crate) fn blocks(text: &str) -> Vec<&str> {
     tags.filter_map(|tag| name(tag).and_then(|(start, end)| tag.get(start..end))).collect()
 }
 
+/// Stand around the block that is wanted in [`alone`]: a character for private use that no text may hold.
+pub(crate) const BLOCK: char = '\u{F0002}';
+
+/// A template with one of its blocks alone, behind everything that stands outside of blocks: what the other blocks hold is left out, so that each
+/// block is filled in once and by itself. Lines stay where they are.
+pub(crate) fn alone(text: &str, block: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Of the blocks that are open: is it the wanted one, or inside of it?
+    let mut open: Vec<bool> = Vec::new();
+    let mut rest = text;
+    let lines = |out: &mut String, words: &str| out.extend(words.chars().filter(|c| *c == '\n'));
+    loop {
+        let Some((before, behind)) = rest.split_once("{%") else {
+            out.push_str(rest);
+            return out;
+        };
+        let kept = open.last().copied().unwrap_or(true);
+        if kept {
+            out.push_str(before)
+        } else {
+            lines(&mut out, before)
+        }
+        let Some((tag, after)) = behind.split_once("%}") else {
+            out.push_str("{%");
+            out.push_str(behind);
+            return out;
+        };
+        let mut words = tag.trim_matches(['-', '+', ' ', '\t', '\n', '\r']).split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("block"), Some(name)) => {
+                let inside = open.last().copied();
+                if name == block {
+                    out.push(BLOCK);
+                }
+                open.push(inside.unwrap_or(false) || name == block);
+                lines(&mut out, tag);
+            }
+            (Some("endblock"), _) => {
+                let ended = open.pop().unwrap_or(false);
+                // The outermost of the kept ones is the wanted block.
+                if ended && !open.last().copied().unwrap_or(false) {
+                    out.push(BLOCK);
+                }
+                lines(&mut out, tag);
+            }
+            _ if kept => {
+                out.push_str("{%");
+                out.push_str(tag);
+                out.push_str("%}");
+            }
+            _ => lines(&mut out, tag),
+        }
+        rest = after;
+    }
+}
+
+/// What stands between the tags of a block, as the template has it.
+pub(crate) fn block_text(text: &str, block: &str) -> Option<String> {
+    alone(text, block).split(BLOCK).nth(1).map(str::to_owned)
+}
+
 /// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
 pub(crate) fn parts(words: &str) -> Vec<Part> {
     let pieces = words.trim().split(MARKS).enumerate();

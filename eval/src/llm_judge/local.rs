@@ -4,7 +4,7 @@ use super::Judge;
 use loupe_core::{Ask, GenerationLimits, Role, Stop, Turn, VisionLanguageModel};
 
 /// Most tokens of a verdict with its reasons.
-const MAX_NEW_TOKENS: usize = 512;
+const MAX_NEW_TOKENS: usize = 1024;
 
 /// A model that was loaded here, asked in words alone.
 pub struct LocalJudge {

@@ -7,10 +7,12 @@
 mod harness;
 mod local;
 mod profile;
+mod reports;
 
 pub use harness::{HarnessWithJudge, ask_for};
 pub use local::LocalJudge;
 pub use profile::{AskError, JudgedBy, Opinions, ask_all};
+pub use reports::{JudgedReports, REPORT_QUESTIONS, ReportQuestion, ask_reports, report_question};
 
 use loupe_core::files::open_to_append;
 use serde::{Deserialize, Serialize};
@@ -75,6 +77,30 @@ Give one sentence of reason. Then write as the last line exactly one of
 VERDICT: CORRECT
 VERDICT: INCORRECT";
 
+/// A judge's prompt with its `{question}`, `{reference}` and `{reply}`. The parts are put in once, so that a reply that contains a
+/// placeholder stays as it is.
+fn filled(template: &str, question: &str, reference: &str, reply: &str) -> String {
+    let mut out = String::with_capacity(template.len() + question.len() + reference.len() + reply.len());
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let put = [("{question}", question), ("{reference}", reference), ("{reply}", reply)];
+        match put.into_iter().find(|(name, _)| rest.starts_with(name)) {
+            Some((name, text)) => {
+                out.push_str(text);
+                rest = &rest[name.len()..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 impl Default for Rubric {
     fn default() -> Self {
         Self { name: "loupe".to_owned(), template: TEMPLATE.to_owned(), reading: Reading::VerdictLine }
@@ -82,29 +108,9 @@ impl Default for Rubric {
 }
 
 impl Rubric {
-    /// The prompt for one answer. The parts are put in once, so that a reply that contains a
-    /// placeholder stays as it is.
+    /// The prompt for one answer.
     pub fn prompt(&self, question: &str, reference: &str, reply: &str) -> String {
-        let mut out =
-            String::with_capacity(self.template.len() + question.len() + reference.len() + reply.len());
-        let mut rest = self.template.as_str();
-        while let Some(at) = rest.find('{') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let put = [("{question}", question), ("{reference}", reference), ("{reply}", reply)];
-            match put.into_iter().find(|(name, _)| rest.starts_with(name)) {
-                Some((name, text)) => {
-                    out.push_str(text);
-                    rest = &rest[name.len()..];
-                }
-                None => {
-                    out.push('{');
-                    rest = &rest[1..];
-                }
-            }
-        }
-        out.push_str(rest);
-        out
+        filled(&self.template, question, reference, reply)
     }
 
     /// The verdict in a reply of the judge; `None` when there is none.
@@ -235,40 +241,50 @@ pub fn opinion(
     rubric: &Rubric,
     prompt: String,
 ) -> Result<Opinion, CacheError> {
-    // Not held while the judge thinks: others look up and write meanwhile.
-    let cache = || cache.lock().unwrap_or_else(PoisonError::into_inner);
-    let model = judge.model().to_owned();
-    let key = key(&model, &prompt);
-    let known = cache().replies.get(&key).filter(|reply| rubric.read(reply).is_some()).cloned();
-    let cached = known.is_some();
-    let mut out = Opinion {
-        verdict: None,
-        model,
+    let said = said(judge, cache, &prompt, &|reply| rubric.read(reply).is_some())?;
+    Ok(Opinion {
+        verdict: said.reply.as_deref().and_then(|reply| rubric.read(reply)),
+        model: judge.model().to_owned(),
         rubric: rubric.name.clone(),
         prompt,
-        reply: None,
-        problem: None,
-        cached,
-    };
-    let reply = match known.map_or_else(|| judge.ask(&out.prompt), Ok) {
-        Ok(reply) if reply.trim().is_empty() => {
-            out.problem = Some("the judge's reply is empty".to_owned());
-            return Ok(out);
-        }
+        reply: said.reply,
+        problem: said.problem,
+        cached: said.cached,
+    })
+}
+
+/// What a judge said to a prompt.
+struct Said {
+    /// Its words, when there are any.
+    reply: Option<String>,
+    /// Why they tell nothing.
+    problem: Option<String>,
+    cached: bool,
+}
+
+/// The reply out of the cache, or asked for now; `tells` says whether it holds what was asked for, and only then is it kept.
+fn said(
+    judge: &mut dyn Judge,
+    cache: &Mutex<Cache>,
+    prompt: &str,
+    tells: &dyn Fn(&str) -> bool,
+) -> Result<Said, CacheError> {
+    // Not held while the judge thinks: others look up and write meanwhile.
+    let cache = || cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = key(judge.model(), prompt);
+    let known = cache().replies.get(&key).filter(|reply| tells(reply)).cloned();
+    let cached = known.is_some();
+    let failed = |problem: String| Said { reply: None, problem: Some(problem), cached };
+    let reply = match known.map_or_else(|| judge.ask(prompt), Ok) {
+        Ok(reply) if reply.trim().is_empty() => return Ok(failed("the judge's reply is empty".to_owned())),
         Ok(reply) => reply,
-        Err(problem) => {
-            out.problem = Some(problem);
-            return Ok(out);
-        }
+        Err(problem) => return Ok(failed(problem)),
     };
-    out.verdict = rubric.read(&reply);
-    if out.verdict.is_none() {
-        out.problem = Some("the judge's reply holds no verdict".to_owned());
-    } else if !cached {
-        cache().put(&key, &out.model, &out.prompt, &reply)?;
+    let problem = (!tells(&reply)).then(|| "the judge's reply holds no verdict".to_owned());
+    if problem.is_none() && !cached {
+        cache().put(&key, judge.model(), prompt, &reply)?;
     }
-    out.reply = Some(reply);
-    Ok(out)
+    Ok(Said { reply: Some(reply), problem, cached })
 }
 
 #[cfg(test)]

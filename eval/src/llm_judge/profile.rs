@@ -116,21 +116,33 @@ pub(super) fn ask_prompts(
         }
     }
     let total = prompts.len();
-    let next = Mutex::new(prompts.into_iter());
-    let (cache, opinions, broken) = (Mutex::new(cache), Mutex::new(HashMap::new()), Mutex::new(None));
+    let (cache, opinions) = (Mutex::new(cache), Mutex::new(HashMap::new()));
+    side_by_side(judges, prompts, &|judge, (key, prompt)| {
+        let opinion = opinion(judge, &cache, rubric, prompt)?;
+        heard(total, &opinion);
+        opinions.lock().unwrap_or_else(PoisonError::into_inner).insert(key, opinion);
+        Ok(())
+    })?;
+    Ok(Opinions { model, by_key: opinions.into_inner().unwrap_or_else(PoisonError::into_inner) })
+}
+
+/// Puts each of `all` to one of the judges, as many at a time as there are judges.
+///
+/// # Errors
+/// What `ask` fails with first; the others are not asked then.
+pub(super) fn side_by_side<T: Send>(
+    judges: &mut [Box<dyn Judge>],
+    all: Vec<T>,
+    ask: &(dyn Fn(&mut dyn Judge, T) -> Result<(), CacheError> + Sync),
+) -> Result<(), CacheError> {
+    let (next, broken) = (Mutex::new(all.into_iter()), Mutex::new(None));
     let work = |judge: &mut Box<dyn Judge>| {
         loop {
             let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((key, prompt)) = taken else { return };
-            match opinion(judge.as_mut(), &cache, rubric, prompt) {
-                Ok(opinion) => {
-                    heard(total, &opinion);
-                    opinions.lock().unwrap_or_else(PoisonError::into_inner).insert(key, opinion);
-                }
-                Err(error) => {
-                    *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return;
-                }
+            let Some(one) = taken else { return };
+            if let Err(error) = ask(judge.as_mut(), one) {
+                *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return;
             }
         }
     };
@@ -139,10 +151,7 @@ pub(super) fn ask_prompts(
             scope.spawn(|| work(judge));
         }
     });
-    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(AskError::Cache(error));
-    }
-    Ok(Opinions { model, by_key: opinions.into_inner().unwrap_or_else(PoisonError::into_inner) })
+    broken.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// Puts every reply of a run to the judges.

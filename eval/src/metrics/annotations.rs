@@ -4,7 +4,7 @@
 //! {"id": "s1", "radgraph": {"reference": {"entities": {}}, "reply": {"entities": {}}},
 //!  "chexbert": {"reference": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "reply": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]},
 //!  "chexbert_embedding": {"reference": [0.1], "reply": [0.2]}, "bertscore": 0.61, "bleu2": 0.21,
-//!  "green": {"matched": 3, "significant": [0, 1, 0, 0, 0, 0]},
+//!  "green": {"matched": 3, "significant": [0, 1, 0, 0, 0, 0]}, "ratescore": 0.58, "crimson": 0.4, "medval": 2, "radeval": {"temporal_f1": 0.5},
 //!  "radfact": {"reply": [{"text": "Nodule.", "status": "entailment", "boxes": [[0.1, 0.2, 0.3, 0.4]], "evidence": [0]}],
 //!              "reference": [{"text": "A nodule.", "status": "entailment", "boxes": [[0.1, 0.2, 0.3, 0.5]], "evidence": [0]}]}}
 //! ```
@@ -13,17 +13,19 @@
 //! `not_entailment`), its boxes in shares of the picture or `null`, and the phrases given as evidence, by
 //! their number in the other report or as objects with `boxes`. The `candidate_phrases` and
 //! `reference_phrases` of RadFact's own results, with boxes of `x_min` …, are read as they are.
-//! Every field but the id may be absent; `green` may also be the words of the GREEN model. RadCliQ comes
-//! where its four parts are there.
+//! Every field but the id may be absent; `green` may also be the words of the GREEN model, `crimson` what CRIMSON's judge wrote (findings,
+//! matches and errors as JSON), `radeval` holds figures of RadEval by the names of [`super::radeval`]. RadCliQ comes where its four parts are
+//! there.
 
 use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
+use super::medval::RiskLevel;
 use super::radcliq::{self, Parts};
 use super::radfact::{self, Direction};
-use super::{green, radgraph};
+use super::{chexbert, crimson, green, radgraph};
 use loupe_core::files::open_regular;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use thiserror::Error;
@@ -43,6 +45,13 @@ enum Green {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Crimson {
+    Score(f64),
+    Evaluation(crimson::Evaluation),
+}
+
+#[derive(Debug, Clone, Deserialize)]
 struct Line {
     id: String,
     radgraph: Option<Both<radgraph::Annotation>>,
@@ -52,6 +61,11 @@ struct Line {
     bleu2: Option<f64>,
     green: Option<Green>,
     radfact: Option<radfact::Reports>,
+    ratescore: Option<f64>,
+    crimson: Option<Crimson>,
+    medval: Option<RiskLevel>,
+    #[serde(default)]
+    radeval: BTreeMap<String, f64>,
 }
 
 /// Annotations by sample.
@@ -104,10 +118,11 @@ fn recall(line: &Line) -> Option<Direction> {
 }
 
 /// Figures of single reports; an error measure where the flag is false.
-const FIGURES: [(&str, bool, OfLine); 13] = [
+const FIGURES: [(&str, bool, OfLine); 23] = [
     ("radgraph_combined", true, combined),
     ("radgraph_simple", true, |l| l.radgraph.as_ref().map(|r| radgraph::simple(&r.reference, &r.reply))),
     ("radgraph_partial", true, |l| l.radgraph.as_ref().map(|r| radgraph::partial(&r.reference, &r.reply))),
+    ("radgraph_complete", true, |l| l.radgraph.as_ref().map(|r| radgraph::complete(&r.reference, &r.reply))),
     ("chexbert_similarity", true, chexbert_similarity),
     ("green", true, |l| match l.green.as_ref()? {
         Green::Counts { matched, significant } => {
@@ -123,6 +138,20 @@ const FIGURES: [(&str, bool, OfLine); 13] = [
     ("radfact_grounding_recall", true, |l| recall(l)?.grounding),
     ("radfact_spatial_precision", true, |l| precision(l)?.spatial),
     ("radfact_spatial_recall", true, |l| recall(l)?.spatial),
+    ("ratescore", true, |l| l.ratescore),
+    ("crimson", true, |l| {
+        l.crimson.as_ref().map(|crimson| match crimson {
+            Crimson::Score(score) => *score,
+            Crimson::Evaluation(evaluation) => evaluation.score(),
+        })
+    }),
+    ("medval_risk", false, |l| l.medval.map(RiskLevel::value)),
+    ("radeval_bertscore", true, |l| l.radeval.get("radeval_bertscore").copied()),
+    ("srrbert_weighted_f1", true, |l| l.radeval.get("srrbert_weighted_f1").copied()),
+    ("temporal_f1", true, |l| l.radeval.get("temporal_f1").copied()),
+    ("mammo_green", true, |l| l.radeval.get("mammo_green").copied()),
+    ("f1radbert_ct_sample_acc", true, |l| l.radeval.get("f1radbert_ct_sample_acc").copied()),
+    ("radfact_ct_f1", true, |l| l.radeval.get("radfact_ct_f1").copied()),
 ];
 
 /// The figures of a set that are made from two means, which come before them: name, precision, recall.
@@ -131,6 +160,12 @@ pub const HARMONIC: [(&str, &str, &str); 3] = [
     ("radfact_grounding_f1", "radfact_grounding_precision", "radfact_grounding_recall"),
     ("radfact_spatial_f1", "radfact_spatial_precision", "radfact_spatial_recall"),
 ];
+
+/// Names of everything that annotations give figures of.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let labels = chexbert::ENTRIES.iter().map(|entry| entry.name);
+    FIGURES.iter().map(|(name, ..)| *name).chain(HARMONIC.iter().map(|(name, ..)| *name)).chain(labels)
+}
 
 /// A metric whose values are imported.
 pub struct Imported<'a> {

@@ -20,19 +20,23 @@ pub mod chexbert;
 pub mod cider;
 pub mod coco_map;
 pub mod count;
+pub mod crimson;
 mod entry;
 pub mod exact_match;
 pub mod green;
 pub mod lesions;
 pub mod mask_overlap;
+pub mod medval;
 pub mod meteor;
 pub mod nltk_words;
 pub mod points;
 pub mod porter;
 pub mod punkt;
 pub mod radcliq;
+pub mod radeval;
 pub mod radfact;
 pub mod radgraph;
+pub mod ratescore;
 pub mod region;
 mod report_cleaners;
 pub mod report_headings;
@@ -61,19 +65,23 @@ pub static METRICS: Registry<Entry> = Registry {
         ("cider", cider::ENTRIES),
         ("coco_map", coco_map::ENTRIES),
         ("count", count::ENTRIES),
+        ("crimson", crimson::ENTRIES),
         ("entry", &[]),
         ("exact_match", exact_match::ENTRIES),
         ("green", green::ENTRIES),
         ("lesions", lesions::ENTRIES),
         ("mask_overlap", mask_overlap::ENTRIES),
+        ("medval", medval::ENTRIES),
         ("meteor", meteor::ENTRIES),
         ("nltk_words", &[]),
         ("points", points::ENTRIES),
         ("porter", &[]),
         ("punkt", &[]),
         ("radcliq", radcliq::ENTRIES),
+        ("radeval", radeval::ENTRIES),
         ("radfact", radfact::ENTRIES),
         ("radgraph", radgraph::ENTRIES),
+        ("ratescore", ratescore::ENTRIES),
         ("region", &[]),
         ("report_cleaners", &[]),
         ("report_headings", &[]),

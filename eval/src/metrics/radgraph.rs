@@ -17,6 +17,12 @@ pub static ENTRIES: &[Entry] = &[
         "share",
         true,
     ),
+    Entry::typed(
+        "radgraph_complete",
+        "radgraph package, reward complete: (tokens, label, kind and words of the other end of each relation)",
+        "share",
+        true,
+    ),
 ];
 
 /// An annotated span.
@@ -57,6 +63,24 @@ impl Annotation {
             .collect()
     }
 
+    /// Each span with one of its relations, as the package compares them: kind and words of the other end, in lower case; a span without
+    /// relations as it is. Ends that are not annotated are left out.
+    fn spans_with_ends(&self) -> BTreeSet<(String, &str, Option<(&str, String)>)> {
+        let mut out = BTreeSet::new();
+        for from in self.entities.values() {
+            if from.relations.is_empty() {
+                out.insert((from.tokens.clone(), from.label.as_str(), None));
+            }
+            for (kind, key) in &from.relations {
+                if let Some(to) = self.entities.get(key) {
+                    let end = Some((kind.as_str(), to.tokens.to_lowercase()));
+                    out.insert((from.tokens.to_lowercase(), from.label.as_str(), end));
+                }
+            }
+        }
+        out
+    }
+
     /// Both ends with their labels, and the kind; ends that are not annotated are left out.
     fn relations(&self) -> BTreeSet<(&str, &str, &str, &str, &str)> {
         let mut out = BTreeSet::new();
@@ -92,6 +116,11 @@ pub fn partial(reference: &Annotation, answer: &Annotation) -> f64 {
     f1(&reference.spans_with_relation(), &answer.spans_with_relation())
 }
 
+/// F1 of entities together with their relations.
+pub fn complete(reference: &Annotation, answer: &Annotation) -> f64 {
+    f1(&reference.spans_with_ends(), &answer.spans_with_ends())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -111,6 +140,9 @@ mod tests {
         assert!((simple(&reference, &answer) - 0.8).abs() < 1e-12);
         assert!((partial(&reference, &answer) - 0.4).abs() < 1e-12);
         assert!((combined(&reference, &answer) - 0.4).abs() < 1e-12);
+        // One of 2 and 3 spans agrees: "left"; "effusion" has a relation on one side alone.
+        assert!((complete(&reference, &answer) - 0.4).abs() < 1e-12);
+        assert!((complete(&reference, &reference) - 1.0).abs() < 1e-12);
         assert!((combined(&reference, &reference) - 1.0).abs() < 1e-12);
         assert_eq!(simple(&Annotation::default(), &Annotation::default()), 0.0);
     }

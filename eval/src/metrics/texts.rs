@@ -29,7 +29,7 @@ impl Texts {
     }
 
     /// The accepted wordings and the reply.
-    pub(super) fn of(
+    pub(crate) fn of(
         self,
         sample: &Sample,
         prediction: &Prediction,

@@ -32,11 +32,13 @@ pub enum LintKind {
     Placeholder,
     /// No words at all.
     Empty,
+    /// It was asked for as JSON by a schema, and departs from it.
+    SchemaNotFollowed,
 }
 
 impl LintKind {
     /// Every kind, in the order of tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ComparisonWithoutPrior,
         Self::SideMismatch,
         Self::OrganMismatch,
@@ -47,6 +49,7 @@ impl LintKind {
         Self::Date,
         Self::Placeholder,
         Self::Empty,
+        Self::SchemaNotFollowed,
     ];
 
     /// In words for people.
@@ -62,6 +65,7 @@ impl LintKind {
             Self::Date => "date or time",
             Self::Placeholder => "placeholder of a de-identified set",
             Self::Empty => "empty",
+            Self::SchemaNotFollowed => "does not follow its schema",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a finished run is judged: rules, harnesses, metrics and statistics, held against what others compute.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod annotated;
 mod bertscore;
 mod comparison;
 mod denials;

@@ -13,8 +13,9 @@ use crate::listener::{Listener, RunProgress};
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
-use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, VisionLanguageModel};
-use loupe_run::report_prompt::{ReportAnswerer, ReportTemplate, report_template};
+use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, Sampling, VisionLanguageModel};
+use loupe_eval::reports::candidate_rule;
+use loupe_run::report_prompt::{Candidates, ReportAnswerer, ReportTemplate, report_template};
 use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting, Shard};
 use recipe::RecipeLoader;
 use std::collections::BTreeMap;
@@ -30,8 +31,12 @@ pub struct ReportOptions {
     pub worklist: WorklistOptions,
     /// Folder of the run; `runs/reports-WORKLIST-MODEL` when not given.
     pub output: Option<PathBuf>,
-    /// Name of a report template, or a file.
-    pub template: String,
+    /// Name of a report template, or a file; when not given, [`ReportOptions::default_template`].
+    pub template: Option<String>,
+    /// Reports written on each study, of which one is kept; 1 or 0 for one.
+    pub candidates: usize,
+    /// Name of the rule by which it is kept.
+    pub choose: String,
     /// Which studies.
     pub selection: Selection,
     /// On resume, ask the studies again that failed for a reason that may have passed.
@@ -54,6 +59,31 @@ pub struct ReportOptions {
     pub page: Option<PageOptions>,
     /// Who asks, for the record.
     pub invocation: Invocation,
+}
+
+impl ReportOptions {
+    /// The template that is taken when none is named: `loupe`, or the one that asks the built-in model what it was taught to answer.
+    pub fn default_template(&self) -> &'static str {
+        if self.model.folder.is_none() { BUILT_IN } else { "loupe" }
+    }
+
+    /// How one of several reports is kept, where several are written.
+    fn several(&self) -> Result<Option<Candidates>, AppError> {
+        if self.candidates < 2 {
+            return Ok(None);
+        }
+        if self.limits.sampling == Sampling::Greedy {
+            return Err(AppError::input(
+                "several candidates at temperature 0 are one and the same report; give --temperature above 0",
+            ));
+        }
+        let rule = candidate_rule(&self.choose).map_err(AppError::input)?;
+        Ok(Some(Candidates { count: self.candidates, rule }))
+    }
+
+    fn report_template(&self) -> Result<ReportTemplate, AppError> {
+        template(self.template.as_deref().unwrap_or_else(|| self.default_template()))
+    }
 }
 
 /// What came of a batch.
@@ -87,7 +117,7 @@ pub fn template(name: &str) -> Result<ReportTemplate, AppError> {
 /// # Errors
 /// When the worklist or the template cannot be read.
 pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
-    let template = template(&options.template)?;
+    let template = options.report_template()?;
     Ok(options.worklist.open(&options.images)?.listing(&template, &options.selection))
 }
 
@@ -97,7 +127,8 @@ pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
 /// When the worklist, the template or the model cannot be opened, or the folder cannot be written or holds another run. What goes
 /// wrong with one study is on record as that study.
 pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDone, AppError> {
-    let template = template(&options.template)?;
+    let template = options.report_template()?;
+    options.several()?;
     let worklist = options.worklist.open(&options.images)?;
     let left_out = worklist.left_out.len();
     if left_out > 0 {
@@ -122,7 +153,7 @@ fn run_with(
     let set = worklist.set.as_ref();
     let mut notes: Vec<String> = options.model.note(model.info(), set.root()).into_iter().collect();
     if options.model.folder.is_none() {
-        notes.push(NOT_TAUGHT.to_owned());
+        notes.push(if template.name() == BUILT_IN { TAUGHT } else { NOT_TAUGHT }.to_owned());
     }
     model.info().notes().iter().chain(&notes).for_each(|note| listener.say(note));
     let name =
@@ -151,7 +182,7 @@ fn run_with(
         Some(recipe) => recipe,
         None => &plain,
     };
-    let mut answerer = ReportAnswerer { model, template: template.clone() };
+    let mut answerer = ReportAnswerer::new(model, template.clone()).choosing(options.several()?);
     let mut progress = ReportProgress::new(listener);
     let finished = loupe_run::run(&dir, &plan, set, &mut answerer, loader, &mut progress);
     listener.may_be_stopped(false);
@@ -172,9 +203,14 @@ fn run_with(
     Ok(ReportsDone { dir, finished, summary })
 }
 
+/// The template whose questions the built-in model was taught to answer.
+const BUILT_IN: &str = "phantom";
 /// Said wherever the built-in model writes reports.
-const NOT_TAUGHT: &str = "the built-in model answers questions about phantoms; it was not taught to write reports, so that what it writes shows how a batch \
-     works and nothing else";
+const TAUGHT: &str = "the built-in model answers questions, of which the template `phantom` makes the report; it was trained on synthetic studies \
+     alone, and what it says about others means nothing";
+/// Said where it is asked in other words.
+const NOT_TAUGHT: &str = "the built-in model was not taught to write reports; it makes them by the template `phantom` alone, and by others what it \
+     writes shows how a batch works and nothing else";
 
 fn settings(options: &ReportOptions) -> BTreeMap<String, Setting> {
     let xform = format!("{:?}", options.images.xform).to_lowercase();

@@ -2,23 +2,26 @@
 //! against a structured truth, and two systems compared study by study.
 
 use crate::error::{AppError, InStep};
+use crate::judge::{JudgeOptions, JudgedMetric};
 use crate::listener::Listener;
 use crate::open::ImageOptions;
 use crate::score::ScoreOptions;
 use crate::similarity::BertScoreOptions;
-use loupe_core::files::read_text_at_most;
+use loupe_core::files::{open_regular, read_text_at_most};
 use loupe_core::table::Format;
 use loupe_core::words::counted;
 use loupe_core::{Table, Target};
+use loupe_eval::metrics::radeval::{RadEvalName, radeval_name};
+use loupe_eval::metrics::{Compute, METRICS, annotations};
 use loupe_eval::reports::truth::{Fact, FactCounts, TRUTH_TAG, TrueFinding, compare};
 use loupe_eval::reports::{ReportProfile, WrittenReport, report_profile};
 use loupe_eval::stats::paired::approximate_randomisation;
 use loupe_eval::{Summary, tables};
 use loupe_run::{RunFolder, replace};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 /// What a batch is scored by.
@@ -28,8 +31,12 @@ pub struct ReportScoreOptions {
     pub runs: Vec<PathBuf>,
     /// Name of a section profile.
     pub profile: String,
-    /// Metrics by name; [`DEFAULT_METRICS`] when empty.
+    /// Metrics by their names here or in RadEval; [`DEFAULT_METRICS`] when empty.
     pub metrics: Vec<String>,
+    /// A language model that judges the reports.
+    pub judge: Option<JudgeOptions>,
+    /// What it is asked for; [`DEFAULT_JUDGED`] when empty.
+    pub judged: Vec<String>,
     /// What networks or judges said about the reports, a JSON line each; one file a run, in their order.
     pub annotations: Vec<PathBuf>,
     /// Folder of WordNet's files, for METEOR.
@@ -47,6 +54,9 @@ pub struct ReportScoreOptions {
 /// Metrics of words that need nothing beside the texts.
 pub const DEFAULT_METRICS: [&str; 7] =
     ["bleu1_coco", "bleu2_coco", "bleu3_coco", "bleu4_coco", "rouge_l", "rouge_l_coco", "cider_d"];
+
+/// What a judge is asked for when nothing is named.
+pub const DEFAULT_JUDGED: &str = "green";
 
 /// Names of metrics that ask what a report says rather than in which words.
 const CLINICAL: [&str; 8] =
@@ -78,6 +88,9 @@ pub struct RunScores {
     /// Findings against the structured truth, where the studies have one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub truth: Vec<TruthFigure>,
+    /// What a language model was asked about the reports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<JudgedMetric>,
 }
 
 /// How much of what is there a batch found.
@@ -124,9 +137,10 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
             "there are more files of annotations than runs; one for each, in their order",
         ));
     }
+    let words = words(options)?;
     let mut scored = Vec::new();
     for (at, dir) in options.runs.iter().enumerate() {
-        scored.push(score_run(options, profile, dir, options.annotations.get(at), listener)?);
+        scored.push(score_run(options, &words, profile, dir, options.annotations.get(at), listener)?);
     }
     let differences = match scored.as_slice() {
         [(_, a), (_, b)] => differences(a, b, options),
@@ -141,11 +155,17 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     if !runs.iter().all(clinical) {
         notes.push(
             "no clinical metric was given: figures of words do not tell whether a report is right (a \"no\" that is lost hardly changes \
-             them); --annotations adds RadGraph, CheXbert, RadCliQ, GREEN and RadFact"
+             them); --annotations adds RadGraph, CheXbert, RadCliQ, GREEN, RadFact, RaTEScore, CRIMSON and MedVAL, --judge asks a language model"
                 .to_owned(),
         );
     }
     for run in &runs {
+        for judged in &run.judged {
+            notes.push(format!(
+                "{}: {} is what {} said to the prompt {:?} (judge.jsonl), not the published judge",
+                run.name, judged.metric, judged.judge, judged.prompt
+            ));
+        }
         let (scored, of) =
             (run.summary.metrics.iter().map(|f| f.n).max().unwrap_or(0), run.summary.run.n as u64);
         if scored < of {
@@ -160,23 +180,142 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     Ok(ReportScores { profile: profile.name, profile_source: profile.source, runs, differences, notes })
 }
 
+/// The metrics of words that are wanted.
+///
+/// # Errors
+/// When a name is unknown, or stands for what a network says about reports and nothing like it is given.
+fn words(options: &ReportScoreOptions) -> Result<Vec<String>, AppError> {
+    if options.metrics.is_empty() {
+        return Ok(DEFAULT_METRICS.map(str::to_owned).to_vec());
+    }
+    let mut words = Vec::new();
+    for name in &options.metrics {
+        let own = METRICS.get(name);
+        if own.is_some_and(|entry| !matches!(entry.compute, Compute::Typed)) {
+            words.push(name.clone());
+            continue;
+        }
+        let field = match radeval_name(name) {
+            Some(RadEvalName::Words(own)) => {
+                words.extend(own.iter().map(|own| (*own).to_owned()));
+                continue;
+            }
+            Some(RadEvalName::Annotated(field)) => field,
+            None if annotations::names().any(|known| known == name) => name.split('_').next().unwrap_or(name),
+            None => {
+                METRICS.by_name(name)?;
+                return Err(AppError::input(format!("{name} is no metric of reports")));
+            }
+        };
+        let judged = options.judge.is_some() && options.judged().any(|judged| judged == field);
+        if options.annotations.len() < options.runs.len() && !judged {
+            return Err(AppError::input(format!(
+                "{name} comes from what a network or a judge said about the reports: give --annotations with the field {field} for each batch \
+                 (docs/reference/scoring.md), or, for green, crimson, radfact and medval, --judge with --judge-metric"
+            )));
+        }
+    }
+    words.dedup();
+    Ok(words)
+}
+
+impl ReportScoreOptions {
+    /// One batch by the metrics that need nothing beside its texts.
+    pub fn of(run: PathBuf) -> Self {
+        Self {
+            runs: vec![run],
+            profile: "raw".to_owned(),
+            metrics: Vec::new(),
+            judge: None,
+            judged: Vec::new(),
+            annotations: Vec::new(),
+            wordnet: None,
+            punkt: None,
+            bertscore: None,
+            exchanges: 0,
+            seed: 0,
+        }
+    }
+
+    /// What the judge is asked for.
+    fn judged(&self) -> impl Iterator<Item = &str> {
+        let none = self.judged.is_empty().then_some(DEFAULT_JUDGED);
+        self.judged.iter().map(String::as_str).chain(none)
+    }
+
+    /// The annotations of a run: those of the file, and beside them what the judge says, which `judged.jsonl` keeps.
+    fn annotated(
+        &self,
+        file: Option<&PathBuf>,
+        dir: &Path,
+        profile: &ReportProfile,
+        listener: &dyn Listener,
+    ) -> Result<(Option<PathBuf>, Vec<JudgedMetric>), AppError> {
+        let Some(judge) = &self.judge else { return Ok((file.cloned(), Vec::new())) };
+        let asked: Vec<String> = self.judged().map(str::to_owned).collect();
+        let (said, record) = judge.ask_about_reports(dir, &asked, profile.texts, listener)?;
+        let mut all: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        for line in file
+            .map(|file| open_regular(file))
+            .transpose()?
+            .into_iter()
+            .flat_map(|f| BufReader::new(f).lines())
+        {
+            let line = line?;
+            let read = serde_json::from_str::<Map<String, Value>>(&line).ok();
+            let id = read.as_ref().and_then(|fields| fields.get("id")?.as_str().map(str::to_owned));
+            match (read, id) {
+                (Some(mut fields), Some(id)) => {
+                    fields.remove("id");
+                    all.insert(id, fields);
+                }
+                _ if line.trim().is_empty() => {}
+                _ => {
+                    return Err(AppError::input(
+                        "a line of the annotations is no JSON object with an \"id\"",
+                    ));
+                }
+            }
+        }
+        for (id, fields) in said.into_iter().flat_map(|said| said.annotations) {
+            let line = all.entry(id).or_default();
+            for (field, value) in fields {
+                if line.insert(field.clone(), value).is_some() {
+                    return Err(AppError::input(format!(
+                        "the annotations have {field:?} already; ask the judge for something else, or leave the file out"
+                    )));
+                }
+            }
+        }
+        replace(dir, "judged.jsonl", |to| {
+            for (id, fields) in &all {
+                let mut line = Map::from_iter([("id".to_owned(), Value::from(id.as_str()))]);
+                line.extend(fields.clone());
+                serde_json::to_writer(&mut *to, &line)?;
+                to.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        Ok((Some(dir.join("judged.jsonl")), record))
+    }
+}
+
 /// Values by study and metric.
 type Values = BTreeMap<String, BTreeMap<String, f64>>;
 
 fn score_run(
     options: &ReportScoreOptions,
+    words: &[String],
     profile: &ReportProfile,
     dir: &Path,
     annotations: Option<&PathBuf>,
     listener: &dyn Listener,
 ) -> Result<(RunScores, Values), AppError> {
-    let metrics = match options.metrics.is_empty() {
-        true => DEFAULT_METRICS.map(str::to_owned).to_vec(),
-        false => options.metrics.clone(),
-    };
+    need_references(dir)?;
+    let (annotations, judged) = options.annotated(annotations, dir, profile, listener)?;
     let scoring = ScoreOptions {
-        metrics,
-        annotations: annotations.cloned(),
+        metrics: words.to_vec(),
+        annotations,
         texts: profile.texts,
         sensitivity: false,
         page: None,
@@ -185,14 +324,13 @@ fn score_run(
         bertscore: options.bertscore.clone(),
         ..ScoreOptions::default()
     };
-    need_references(dir)?;
     let images = ImageOptions::default();
     let run = scoring.scorer()?.score(dir, None, &images.loader(), listener)?;
     let values = values(dir)?;
     write_values(dir, &values)?;
     let name =
         dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok((RunScores { name, summary: run.summary, truth: truth(dir)? }, values))
+    Ok((RunScores { name, summary: run.summary, truth: truth(dir)?, judged }, values))
 }
 
 /// Refuses a batch without anything to compare with.

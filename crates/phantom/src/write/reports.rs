@@ -3,6 +3,7 @@
 use super::folder::{Folder, PICTURE_SIZE};
 use super::patient::plan;
 use super::picture::png;
+use super::{README, README_WORDS};
 use crate::error::PhantomError;
 use crate::kind::Kind;
 use crate::reports::report;
@@ -11,7 +12,7 @@ use crate::study::{Change, Study};
 use serde_json::json;
 use std::path::Path;
 
-/// Writes `studies` studies to report on into `dir`: `worklist.jsonl`, with references and structured truth, and `images/`. Two in three
+/// Writes `studies` studies to report on into `dir`: `worklist.jsonl`, with references and structured truth, `images/` and the README by which the folder is known. Two in three
 /// have an earlier study. The same seed gives the same files.
 ///
 /// # Errors
@@ -67,5 +68,6 @@ pub fn write_reports(dir: &Path, seed: u64, studies: usize) -> Result<usize, Pha
         worklist.push_str(&format!("{row}\n"));
     }
     folder.write("worklist.jsonl", worklist.as_bytes())?;
+    folder.write(README, README_WORDS)?;
     Ok(folder.files())
 }

@@ -3,7 +3,8 @@
 use loupe_core::sample::Outcome;
 use loupe_core::words::hex;
 use loupe_core::{Counts, Place, Provenance, Record, Reply, Stop, Study, Target};
-use loupe_eval::reports::{Lint, Section, WrittenReport, lints};
+use loupe_eval::reports::{Lint, LintKind, Section, WrittenReport, lints};
+use loupe_run::report_prompt::StructuredReport;
 use loupe_run::{Item, MadeBy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,8 +80,14 @@ pub struct StudyReport {
     pub sentences: Vec<ReportSentence>,
     /// What is suspicious.
     pub lints: Vec<Lint>,
-    /// The reply as the model wrote it; of several passes all of them.
+    /// The reply as the model wrote it; of several passes or candidates all of them.
     pub raw: Vec<String>,
+    /// The report as JSON and where it departs from the template's schema, where that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured: Option<StructuredReport>,
+    /// Which of several candidates was kept, by which rule, and the rule's figure of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Value>,
     /// How the reply ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
@@ -132,6 +139,8 @@ impl StudyReport {
             sentences: Vec::new(),
             lints: Vec::new(),
             raw: Vec::new(),
+            structured: None,
+            choice: None,
             stop: None,
             tokens: None,
             study,
@@ -149,7 +158,19 @@ impl StudyReport {
 
     fn written(self, reply: &Reply, record: &Record) -> Self {
         let report = WrittenReport::read(&reply.text);
-        let lints = lints(&report, &self.study, reply.stop);
+        let mut lints = lints(&report, &self.study, reply.stop);
+        let of_trace = |name: &str| match record {
+            Record::Rounds(trace) => trace.summary.get(name).cloned(),
+            _ => None,
+        };
+        let structured: Option<StructuredReport> =
+            of_trace("structured").and_then(|value| serde_json::from_value(value).ok());
+        let problems = structured.iter().flat_map(|structured| &structured.problems);
+        lints.extend(problems.map(|problem| Lint {
+            kind: LintKind::SchemaNotFollowed,
+            sentence: None,
+            words: problem.clone(),
+        }));
         let raw = match record {
             Record::Rounds(trace) => trace
                 .rounds
@@ -171,6 +192,8 @@ impl StudyReport {
             impression: report.impression,
             lints,
             raw,
+            structured,
+            choice: of_trace("choice"),
             stop: Some(reply.stop),
             tokens: Some(reply.counts.into()),
             ..self

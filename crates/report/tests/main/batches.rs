@@ -143,7 +143,7 @@ fn write_most(dir: &Path, n: usize, most: usize, pause: Duration, progress: &mut
     let template = report_template("loupe-two-pass").unwrap();
     let mut model = Writer { info: script_info("writer"), pause, most };
     let plan = Plan { decode_ahead: 16, ..Plan::new(template.clone()) };
-    let mut answerer = ReportAnswerer { model: &mut model, template };
+    let mut answerer = ReportAnswerer::new(&mut model, template);
     run(dir, &plan, &Studies::new(n), &mut answerer, &Pictures, progress).unwrap();
 }
 

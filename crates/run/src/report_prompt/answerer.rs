@@ -1,6 +1,10 @@
-//! Reports in two passes: the findings, then, in the same conversation, their impression.
+//! Reports that take more than one reply: the findings, then, in the same conversation, their impression; questions of whose answers the report
+//! is made; several reports of which one is kept; a reply as JSON that becomes a report.
 
-use super::template::{Passes, ReportTemplate};
+use super::candidates::{Candidates, Choice, drawn};
+use super::schema::StructuredReport;
+use super::template::{Answers, Passes, ReportTemplate};
+use loupe_core::reasoning::answer_words;
 use loupe_core::trace::{Ended, Round};
 use loupe_core::{
     Answer, AnswerSink, Answerer, Ask, AskId, AskSource, Direct, Failure, Go, ModelError, ModelInfo, Next,
@@ -11,13 +15,32 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
-/// A model that writes reports as a template asks for them. With one pass it is the model itself; with two, the passes of many
-/// studies are under way together, and a study has its answer when its second pass is done.
+/// A model that writes reports as a template asks for them. With one reply a study it is the model itself; with more, the replies to
+/// many studies are under way together, and a study has its answer when its last one is done.
 pub struct ReportAnswerer<'a> {
-    /// Who writes.
-    pub model: &'a mut dyn VisionLanguageModel,
-    /// What asks.
-    pub template: ReportTemplate,
+    model: &'a mut dyn VisionLanguageModel,
+    template: ReportTemplate,
+    candidates: Option<Candidates>,
+}
+
+impl<'a> ReportAnswerer<'a> {
+    /// One report a study.
+    pub fn new(model: &'a mut dyn VisionLanguageModel, template: ReportTemplate) -> Self {
+        Self { model, template, candidates: None }
+    }
+
+    /// Several reports a study, of which one is kept.
+    #[must_use]
+    pub fn choosing(mut self, candidates: Option<Candidates>) -> Self {
+        self.candidates = candidates.filter(|candidates| candidates.count > 1);
+        self
+    }
+
+    /// Is the reply the answer, as it is?
+    fn is_plain(&self) -> bool {
+        let one = matches!(self.template.passes(), Passes::Report | Passes::Findings);
+        one && self.candidates.is_none() && self.template.schema().is_none()
+    }
 }
 
 impl Answerer for ReportAnswerer<'_> {
@@ -26,35 +49,107 @@ impl Answerer for ReportAnswerer<'_> {
     }
 
     fn strategy(&self) -> Value {
-        match self.template.passes() {
-            Passes::FindingsThenImpression => json!({"name": "report", "passes": ["findings", "impression"]}),
-            Passes::Report | Passes::Findings => Value::Null,
+        if self.is_plain() {
+            return Value::Null;
         }
+        let mut strategy = json!({"name": "report", "passes": names(&self.template)});
+        if let Some(fields) = strategy.as_object_mut() {
+            if let Some(candidates) = self.candidates {
+                fields.insert("candidates".to_owned(), candidates.count.into());
+                fields.insert("choose".to_owned(), candidates.rule.name.into());
+            }
+            if self.template.schema().is_some() {
+                fields.insert("schema".to_owned(), true.into());
+            }
+        }
+        strategy
     }
 
     fn serve(&mut self, work: &mut dyn WorkSource, answers: &mut dyn AnswerSink) {
-        if self.template.passes() != Passes::FindingsThenImpression {
+        if self.is_plain() {
             return Direct(self.model).serve(work, answers);
         }
         let name = self.model.info().name.clone();
-        let desk = Desk { template: &self.template, model: &name, state: RefCell::default() };
+        let passes = names(&self.template).len();
+        let desk = Desk {
+            template: &self.template,
+            model: &name,
+            candidates: self.candidates,
+            numbers: Numbers { passes, candidates: self.candidates.map_or(1, |c| c.count) },
+            state: RefCell::default(),
+        };
         self.model.serve(&mut Asks { work, desk: &desk }, &mut Replies { answers, desk: &desk });
     }
 }
 
-/// A study between its passes.
+/// What the replies of a report are for, in their order.
+fn names(template: &ReportTemplate) -> Vec<&str> {
+    match template.passes() {
+        Passes::Report => vec!["report"],
+        Passes::Findings => vec!["findings"],
+        Passes::FindingsThenImpression => vec!["findings", "impression"],
+        Passes::Composed => template.asks().collect(),
+    }
+}
+
+/// How replies are numbered: by study, then by candidate, then by pass.
+#[derive(Clone, Copy)]
+struct Numbers {
+    passes: usize,
+    candidates: usize,
+}
+
+impl Numbers {
+    fn id(self, study: u64, candidate: usize, pass: usize) -> AskId {
+        AskId(study * (self.passes * self.candidates) as u64 + (candidate * self.passes + pass) as u64)
+    }
+
+    fn study(self, id: AskId) -> u64 {
+        id.0 / (self.passes * self.candidates) as u64
+    }
+
+    fn candidate(self, id: AskId) -> usize {
+        (id.0 / self.passes as u64) as usize % self.candidates
+    }
+}
+
+/// A report on a study, as far as it has come.
+#[derive(Default)]
+struct Candidate {
+    /// The number of each pass, the turns that were new in it, and the reply.
+    passes: Vec<(usize, Vec<Turn>, Reply)>,
+    /// The pass that is asked for now.
+    pass: usize,
+    /// The turns that ask for it.
+    asks: Vec<Turn>,
+    /// Why there is none.
+    failed: Option<Failure>,
+    /// The whole report.
+    report: Option<Reply>,
+    structured: Option<StructuredReport>,
+}
+
+impl Candidate {
+    fn is_done(&self) -> bool {
+        self.failed.is_some() || self.report.is_some()
+    }
+
+    fn follows_its_schema(&self) -> bool {
+        self.structured.as_ref().is_none_or(|structured| structured.problems.is_empty())
+    }
+}
+
+/// A study whose report is under way.
 struct Open {
     work: Box<Work>,
-    findings: Option<Reply>,
-    /// The turn that asks for the impression.
-    impression: Option<Turn>,
+    candidates: Vec<Candidate>,
 }
 
 #[derive(Default)]
 struct State {
     open: HashMap<u64, Open>,
-    /// Second passes to be asked.
-    ready: VecDeque<(u64, Ask)>,
+    /// What is to be asked next.
+    ready: VecDeque<(AskId, Ask)>,
     /// There is no further study; a source that said so is not asked again.
     no_more: bool,
 }
@@ -62,11 +157,10 @@ struct State {
 struct Desk<'a> {
     template: &'a ReportTemplate,
     model: &'a str,
+    candidates: Option<Candidates>,
+    numbers: Numbers,
     state: RefCell<State>,
 }
-
-/// The first pass of a study has an even number, its second the odd one behind it.
-const PASSES: u64 = 2;
 
 struct Asks<'a, 'b> {
     work: &'a mut dyn WorkSource,
@@ -77,20 +171,19 @@ impl AskSource for Asks<'_, '_> {
     fn next(&mut self, idle: bool) -> Next {
         // What has begun is finished first.
         if let Some((id, ask)) = self.desk.state.borrow_mut().ready.pop_front() {
-            return Next::Ask(AskId(id * PASSES + 1), ask);
+            return Next::Ask(id, ask);
         }
         let next = if self.desk.state.borrow().no_more { NextWork::NoMore } else { self.work.next(idle) };
-        let mut state = self.desk.state.borrow_mut();
         match next {
-            NextWork::Work(id, work) => {
-                let ask = work.ask.clone();
-                state.open.insert(id, Open { work, findings: None, impression: None });
-                Next::Ask(AskId(id * PASSES), ask)
+            NextWork::Work(study, work) => {
+                let (id, ask) = self.desk.begin(study, work);
+                Next::Ask(id, ask)
             }
             NextWork::NotYet => Next::NotYet,
             NextWork::NoMore => {
+                let mut state = self.desk.state.borrow_mut();
                 state.no_more = true;
-                // First passes that are under way bring second ones.
+                // Replies that are under way bring further ones.
                 if state.open.is_empty() || idle { Next::NoMore } else { Next::NotYet }
             }
         }
@@ -104,67 +197,188 @@ struct Replies<'a, 'b> {
 
 impl ReplySink for Replies<'_, '_> {
     fn piece(&mut self, id: AskId, _: &str) -> Go {
-        self.answers.wanted(id.0 / PASSES)
+        self.answers.wanted(self.desk.numbers.study(id))
     }
 
     fn done(&mut self, id: AskId, reply: Result<Reply, ModelError>) {
-        let study = id.0 / PASSES;
-        let answer = match reply {
-            Err(error) => {
-                self.desk.state.borrow_mut().open.remove(&study);
-                Some(Answer::single(Err(Failure::from(error))))
-            }
-            Ok(reply) if id.0.is_multiple_of(PASSES) => {
-                self.desk.found(study, reply).err().map(|f| Answer::single(Err(f)))
-            }
-            Ok(reply) => self.desk.concluded(study, reply),
-        };
-        if let Some(answer) = answer {
-            self.answers.done(study, answer);
+        if let Some(answer) = self.desk.heard(id, reply) {
+            self.answers.done(self.desk.numbers.study(id), answer);
         }
     }
 }
 
 impl Desk<'_> {
-    /// The findings are there: their impression is asked for.
-    fn found(&self, study: u64, findings: Reply) -> Result<(), Failure> {
+    /// The first ask of a study; the other candidates' wait behind it.
+    fn begin(&self, study: u64, work: Box<Work>) -> (AskId, Ask) {
         let mut state = self.state.borrow_mut();
-        let Some(mut open) = state.open.remove(&study) else { return Ok(()) };
-        let turn = self.template.impression_turn(&open.work.sample, &findings.text)?;
-        let mut ask = open.work.ask.clone();
-        ask.turns.push(Turn::text(Role::Assistant, findings.text.clone()));
-        ask.turns.extend(turn.clone());
-        (open.findings, open.impression) = (Some(findings), turn);
-        state.ready.push_back((study, ask));
-        state.open.insert(study, open);
-        Ok(())
+        let of = |number: usize| {
+            let mut ask = work.ask.clone();
+            ask.limits.sampling = drawn(ask.limits.sampling, number);
+            (self.numbers.id(study, number, 0), ask)
+        };
+        let first = of(0);
+        state.ready.extend((1..self.numbers.candidates).map(of));
+        let candidate = |_| Candidate { asks: work.ask.turns.clone(), ..Candidate::default() };
+        let candidates = (0..self.numbers.candidates).map(candidate).collect();
+        state.open.insert(study, Open { work, candidates });
+        first
     }
 
-    /// Both are there: they are one report.
-    fn concluded(&self, study: u64, impression: Reply) -> Option<Answer> {
-        let open = self.state.borrow_mut().open.remove(&study)?;
-        let findings = open.findings?;
-        let ask = &open.work.ask;
-        let round = |purpose: &str, follows, turns, reply: &Reply| Round {
-            purpose: purpose.to_owned(),
-            model: self.model.to_owned(),
-            follows,
-            turns,
-            pictures: (0..ask.pictures.len()).collect(),
-            limits: ask.limits.clone(),
-            reply: Some(reply.clone()),
-            said: None,
-            action: None,
-            error: None,
+    /// A reply is there: it brings the next ask, or the answer of its study once all candidates are done.
+    fn heard(&self, id: AskId, reply: Result<Reply, ModelError>) -> Option<Answer> {
+        let (study, number) = (self.numbers.study(id), self.numbers.candidate(id));
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let open = state.open.get_mut(&study)?;
+        let candidate = open.candidates.get_mut(number)?;
+        match reply {
+            Err(error) => candidate.failed = Some(Failure::from(error)),
+            Ok(reply) => {
+                let turns = std::mem::take(&mut candidate.asks);
+                candidate.passes.push((candidate.pass, turns, reply));
+                match self.go_on(&open.work, candidate, number) {
+                    Ok(Some(ask)) => {
+                        let next = self.numbers.id(study, number, candidate.pass);
+                        state.ready.push_back((next, ask));
+                        return None;
+                    }
+                    Ok(None) => {}
+                    Err(failure) => candidate.failed = Some(failure),
+                }
+            }
+        }
+        if !open.candidates.iter().all(Candidate::is_done) {
+            return None;
+        }
+        state.open.remove(&study).map(|open| self.concluded(open))
+    }
+
+    /// The next ask of a candidate, or its report.
+    fn go_on(&self, work: &Work, candidate: &mut Candidate, number: usize) -> Result<Option<Ask>, Failure> {
+        let mut ask = work.ask.clone();
+        ask.limits.sampling = drawn(ask.limits.sampling, number);
+        let passes = self.template.passes();
+        let answers = || -> Answers {
+            let names: Vec<&str> = self.template.asks().collect();
+            let answer = |(pass, _, reply): &(usize, Vec<Turn>, Reply)| {
+                Some(((*names.get(*pass)?).to_owned(), answer_words(&reply.text).trim().to_owned()))
+            };
+            candidate.passes.iter().filter_map(answer).collect()
         };
+        if passes == Passes::Composed
+            && let Some((pass, turns)) = self.template.next_ask(&work.sample, &answers(), candidate.pass)?
+        {
+            ask.turns.clone_from(&turns);
+            (candidate.pass, candidate.asks) = (pass, turns);
+            return Ok(Some(ask));
+        }
+        if let ([(_, _, findings)], Passes::FindingsThenImpression) = (candidate.passes.as_slice(), passes) {
+            let turn = self.template.impression_turn(&work.sample, &findings.text)?;
+            ask.turns.push(Turn::text(Role::Assistant, findings.text.clone()));
+            ask.turns.extend(turn.clone());
+            (candidate.pass, candidate.asks) = (1, turn.into_iter().collect());
+            return Ok(Some(ask));
+        }
+        let mut report = match candidate.passes.as_slice() {
+            all if passes == Passes::Composed => {
+                let replies: Vec<&Reply> = all.iter().map(|(_, _, reply)| reply).collect();
+                summed(&self.template.composed(&work.sample, &answers())?, &replies)
+            }
+            [(_, _, findings), (_, _, impression)] => together(findings.clone(), impression.clone()),
+            [.., (_, _, reply)] => reply.clone(),
+            [] => return Err(Failure::lasting("the model gave no reply")),
+        };
+        if let Some(schema) = self.template.schema() {
+            let structured = schema.read(&report.text);
+            // What follows no schema and has no sections stays as it was written.
+            if let Some(text) = structured.value.as_ref().and_then(|value| schema.report(value)) {
+                report.text = text;
+            }
+            candidate.structured = Some(structured);
+        }
+        candidate.report = Some(report);
+        Ok(None)
+    }
+
+    /// The report of a study, with everything that led to it.
+    fn concluded(&self, mut open: Open) -> Answer {
+        let choice = self.choose(&open);
+        let chosen = choice.as_ref().map_or(0, |choice| choice.chosen);
+        let trace = self.trace(&open, choice);
+        let kept = open.candidates.get_mut(chosen);
+        let (report, failed) = kept.map_or((None, None), |kept| (kept.report.take(), kept.failed.take()));
+        let outcome =
+            report.ok_or_else(|| failed.unwrap_or_else(|| Failure::lasting("the model gave no reply")));
+        Answer { outcome, record: Record::Rounds(Box::new(trace)) }
+    }
+
+    fn choose(&self, open: &Open) -> Option<Choice> {
+        let rule = self.candidates?.rule;
+        let there = |candidate: &&Candidate| candidate.report.is_some();
+        let sound = open.candidates.iter().filter(there).any(Candidate::follows_its_schema);
+        let counts = |c: &Candidate| c.report.is_some() && (!sound || c.follows_its_schema());
+        let reports: Vec<&Reply> =
+            open.candidates.iter().filter(|c| counts(c)).filter_map(|c| c.report.as_ref()).collect();
+        let mut ranked = (rule.rank)(&open.work.sample, &reports).into_iter();
+        let figures: Vec<Option<f64>> =
+            open.candidates.iter().map(|c| if counts(c) { ranked.next() } else { None }).collect();
+        let mut chosen: Option<(usize, f64)> = None;
+        for (number, figure) in figures.iter().enumerate() {
+            if let Some(figure) = figure
+                && chosen.is_none_or(|(_, best)| *figure > best)
+            {
+                chosen = Some((number, *figure));
+            }
+        }
+        Some(Choice { rule: rule.name.to_owned(), chosen: chosen.map_or(0, |(number, _)| number), figures })
+    }
+
+    fn trace(&self, open: &Open, choice: Option<Choice>) -> Trace {
+        let ask = &open.work.ask;
         let mut trace = Trace::new("report");
         trace.pictures = ask.pictures.iter().map(|picture| PictureRecord::of(picture)).collect();
-        trace.rounds = vec![
-            round("findings", None, ask.turns.clone(), &findings),
-            round("impression", Some(0), open.impression.into_iter().collect(), &impression),
-        ];
-        trace.ended = Ended::Answered;
-        Some(Answer { outcome: Ok(together(findings, impression)), record: Record::Rounds(Box::new(trace)) })
+        let purposes = names(&self.template);
+        for (number, candidate) in open.candidates.iter().enumerate() {
+            let mut limits = ask.limits.clone();
+            limits.sampling = drawn(limits.sampling, number);
+            let round = |pass: usize, follows, turns, reply, error| Round {
+                purpose: purposes.get(pass).copied().unwrap_or("report").to_owned(),
+                model: self.model.to_owned(),
+                follows,
+                turns,
+                pictures: (0..ask.pictures.len()).collect(),
+                limits: limits.clone(),
+                reply,
+                said: None,
+                action: None,
+                error,
+            };
+            // Questions of whose answers the report is made stand alone.
+            let continues = self.template.passes() == Passes::FindingsThenImpression;
+            for (at, (pass, turns, reply)) in candidate.passes.iter().enumerate() {
+                let follows = (continues && at > 0).then(|| trace.rounds.len().saturating_sub(1));
+                trace.rounds.push(round(*pass, follows, turns.clone(), Some(reply.clone()), None));
+            }
+            if let Some(failure) = &candidate.failed {
+                let pass = candidate.pass;
+                let follows = (continues && pass > 0).then(|| trace.rounds.len().saturating_sub(1));
+                let reason = Some(failure.reason.clone());
+                trace.rounds.push(round(pass, follows, candidate.asks.clone(), None, reason));
+            }
+        }
+        let kept = open.candidates.get(choice.as_ref().map_or(0, |choice| choice.chosen));
+        let mut summary = serde_json::Map::new();
+        let structured = kept.and_then(|kept| kept.structured.as_ref());
+        summary.extend(structured.map(|s| ("structured".to_owned(), json!(s))));
+        summary.extend(choice.map(|choice| ("choice".to_owned(), json!(choice))));
+        if !summary.is_empty() {
+            trace.summary = Value::Object(summary);
+        }
+        trace.ended = match kept.and_then(|kept| kept.failed.as_ref()) {
+            Some(failure) => Ended::Failed(failure.reason.clone()),
+            None => Ended::Answered,
+        };
+        trace
     }
 }
 
@@ -176,17 +390,28 @@ fn together(findings: Reply, impression: Reply) -> Reply {
         without_heading(&impression.text, "impression")
     );
     let cut = |reply: &Reply| matches!(reply.stop, Stop::Length | Stop::ContextFull);
-    let mut reply = Reply::from_text(text);
+    let mut reply = summed(&text, &[&findings, &impression]);
     reply.stop = if cut(&findings) { findings.stop } else { impression.stop };
-    reply.counts.prompt_tokens = findings.counts.prompt_tokens + impression.counts.prompt_tokens;
-    reply.counts.reused_tokens = findings.counts.reused_tokens + impression.counts.reused_tokens;
-    reply.counts.picture_tokens = findings.counts.picture_tokens + impression.counts.picture_tokens;
-    reply.counts.new_tokens = findings.counts.new_tokens + impression.counts.new_tokens;
-    reply.timing.prefill_s = findings.timing.prefill_s + impression.timing.prefill_s;
-    reply.timing.decode_s = findings.timing.decode_s + impression.timing.decode_s;
     reply.repairs = findings.repairs.into_iter().chain(impression.repairs).collect();
     reply.findings = findings.findings;
     reply
+}
+
+/// A report that was made of several replies; its tokens and seconds are those of all.
+fn summed(text: &str, replies: &[&Reply]) -> Reply {
+    let mut whole = Reply::from_text(text);
+    for reply in replies {
+        if matches!(reply.stop, Stop::Length | Stop::ContextFull) {
+            whole.stop = reply.stop;
+        }
+        whole.counts.prompt_tokens += reply.counts.prompt_tokens;
+        whole.counts.reused_tokens += reply.counts.reused_tokens;
+        whole.counts.picture_tokens += reply.counts.picture_tokens;
+        whole.counts.new_tokens += reply.counts.new_tokens;
+        whole.timing.prefill_s += reply.timing.prefill_s;
+        whole.timing.decode_s += reply.timing.decode_s;
+    }
+    whole
 }
 
 /// A section that a model opens with its own heading, without it.

@@ -27,6 +27,11 @@ pub static REPORT_TEMPLATES: &[PublishedTemplate] = &[
         text: include_str!("published/loupe-two-pass.jinja"),
     },
     PublishedTemplate {
+        name: "phantom",
+        source: "loupe's own: asks for finding, side, size and change and makes a report of the answers; the default of the built-in model",
+        text: include_str!("published/phantom.jinja"),
+    },
+    PublishedTemplate {
         name: "chexagent",
         source: "CheXagent (Stanford-AIMI/CheXagent e4f31e6, evaluation_chexbench): findings from an indication, at most two images",
         text: include_str!("published/chexagent.jinja"),

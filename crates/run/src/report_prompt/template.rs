@@ -6,11 +6,16 @@
 //! | `report` | asks for the whole report in one pass |
 //! | `findings` | asks for the findings |
 //! | `impression` | asks, in the same conversation, for the impression of the findings; `findings` holds their text |
+//! | `schema` | beside `report`: the JSON Schema that the reply has to follow ([`ReportSchema`]); `{{ schema }}` writes it into the prompt |
 //!
-//! Either `report` or `findings` is there. Names that a template may use are [`NAMES`]; one that the study has no value for may be
+//! | `ask_NAME` | beside `compose`: a question of its own, asked behind the ones before it where it is not blank; `answers.NAME` is its answer |
+//! | `compose` | the report itself, made of the answers |
+//!
+//! Either `report`, `findings` or `compose` is there. Each block is filled in once and by itself, behind what stands outside of blocks. Names that a template may use are [`NAMES`]; one that the study has no value for may be
 //! tested (`{% if indication %}`), and refuses the study where it is written out. `{{ image }}` puts the picture there.
 
-use crate::filled::{MARKS, blocks, mark, parts, words_of};
+use super::schema::ReportSchema;
+use crate::filled::{BLOCK, MARKS, alone, block_text, blocks, mark, parts, words_of};
 use loupe_core::study::{Projection, Study};
 use loupe_core::words::did_you_mean;
 use loupe_core::{Ask, Failure, GenerationLimits, Part, Picture, Role, Sample, Turn};
@@ -23,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What a template may use.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "images",
     "priors",
     "frontal",
@@ -37,6 +42,8 @@ pub const NAMES: [&str; 14] = [
     "age_band",
     "sex",
     "findings",
+    "schema",
+    "answers",
     "refuse",
 ];
 
@@ -55,7 +62,15 @@ pub enum Passes {
     Findings,
     /// The findings, then the impression.
     FindingsThenImpression,
+    /// One question after the other, of whose answers the report is made.
+    Composed,
 }
+
+/// The answers to the questions of a template that composes its reports, by their names.
+pub type Answers = BTreeMap<String, String>;
+
+/// How the blocks of questions are called.
+const ASK: &str = "ask_";
 
 /// How studies become prompts for reports.
 #[derive(Clone)]
@@ -64,6 +79,8 @@ pub struct ReportTemplate {
     source: String,
     text: String,
     passes: Passes,
+    asks: Vec<String>,
+    schema: Option<ReportSchema>,
     has_system: bool,
     environment: Arc<Environment<'static>>,
 }
@@ -102,12 +119,25 @@ impl ReportTemplate {
         environment.add_function("refuse", |reason: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, format!("{REFUSED}{reason}")))
         });
-        environment
-            .add_template_owned(FILE, text.to_owned())
-            .map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))?;
         let blocks = blocks(text);
+        let whole = (FILE.to_owned(), text.to_owned());
+        for (name, text) in
+            std::iter::once(whole).chain(blocks.iter().map(|name| (own(name), alone(text, name))))
+        {
+            environment
+                .add_template_owned(name, text)
+                .map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))?;
+        }
         let has = |block: &str| blocks.contains(&block);
+        let asks: Vec<String> =
+            blocks.iter().filter(|name| name.starts_with(ASK)).map(|name| (*name).to_owned()).collect();
         let passes = match (has("report"), has("findings"), has("impression")) {
+            (false, false, false) if has("compose") && !asks.is_empty() => Passes::Composed,
+            _ if has("compose") || !asks.is_empty() => {
+                return Err(at_fault(
+                    "a block \"compose\" makes the report of the answers to blocks \"ask_NAME\": both are needed, and no other that asks".to_owned(),
+                ));
+            }
             (true, false, false) => Passes::Report,
             (false, true, false) => Passes::Findings,
             (false, true, true) => Passes::FindingsThenImpression,
@@ -121,6 +151,21 @@ impl ReportTemplate {
                     "a block \"report\" asks for all sections; it has others beside".to_owned(),
                 ));
             }
+        };
+        let schema = match block_text(text, "schema") {
+            None => None,
+            Some(_) if passes != Passes::Report => {
+                return Err(at_fault(
+                    "a block \"schema\" goes with a block \"report\": the whole report in one reply"
+                        .to_owned(),
+                ));
+            }
+            Some(words) if words.contains("{{") || words.contains("{%") => {
+                return Err(at_fault(
+                    "the block \"schema\" is plain JSON; nothing is filled in there".to_owned(),
+                ));
+            }
+            Some(words) => Some(ReportSchema::new(&words).map_err(at_fault)?),
         };
         let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
         let mut unknown: Vec<String> =
@@ -137,6 +182,8 @@ impl ReportTemplate {
             source: source.to_owned(),
             text: text.to_owned(),
             passes,
+            asks,
+            schema,
             has_system: has("system"),
             environment: Arc::new(environment),
         })
@@ -152,15 +199,33 @@ impl ReportTemplate {
         self.passes
     }
 
+    /// What the reply has to look like, where it is asked for as JSON.
+    pub fn schema(&self) -> Option<&ReportSchema> {
+        self.schema.as_ref()
+    }
+
     /// The turns of the first pass: pictures are numbered as the images of `sample` are.
     ///
     /// # Errors
     /// When the study lacks what the template needs; the reason says what.
     pub fn turns(&self, sample: &Sample) -> Result<Vec<Turn>, Failure> {
-        let asks = if self.passes == Passes::Report { "report" } else { "findings" };
+        let asks = match self.passes {
+            Passes::Report => "report",
+            Passes::Findings | Passes::FindingsThenImpression => "findings",
+            Passes::Composed => self.asks.first().map_or("", String::as_str),
+        };
+        if self.passes == Passes::FindingsThenImpression {
+            // What the second pass lacks refuses the study before the first one.
+            self.fill(sample, &Said::default(), &["impression"])?;
+        }
+        self.asked(sample, asks, &Answers::new())
+    }
+
+    /// The turns of a block that asks, behind the system's.
+    fn asked(&self, sample: &Sample, asks: &str, answers: &Answers) -> Result<Vec<Turn>, Failure> {
         let system = self.has_system.then_some("system");
         let blocks: Vec<&str> = system.into_iter().chain([asks]).collect();
-        let filled = self.fill(sample, "", &blocks)?;
+        let filled = self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &blocks)?;
         let mut turns = Vec::new();
         for (block, words) in blocks.iter().zip(filled) {
             let role = if *block == "system" { Role::System } else { Role::User };
@@ -175,6 +240,41 @@ impl ReportTemplate {
         Ok(turns)
     }
 
+    /// The names of the questions that the report is made of, in their order.
+    pub fn asks(&self) -> impl Iterator<Item = &str> {
+        self.asks.iter().map(|name| name.strip_prefix(ASK).unwrap_or(name))
+    }
+
+    /// The next question behind number `at` that is not blank with these answers: its number and its turns; nothing when all are asked.
+    ///
+    /// # Errors
+    /// As [`ReportTemplate::turns`].
+    pub fn next_ask(
+        &self,
+        sample: &Sample,
+        answers: &Answers,
+        at: usize,
+    ) -> Result<Option<(usize, Vec<Turn>)>, Failure> {
+        for (number, block) in self.asks.iter().enumerate().skip(at + 1) {
+            let said = Said { answers: answers.clone(), ..Said::default() };
+            let filled = self.fill(sample, &said, &[block.as_str()])?;
+            if filled.iter().any(|words| !words.trim().is_empty()) {
+                return Ok(Some((number, self.asked(sample, block, answers)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The report that is made of these answers.
+    ///
+    /// # Errors
+    /// As [`ReportTemplate::turns`].
+    pub fn composed(&self, sample: &Sample, answers: &Answers) -> Result<String, Failure> {
+        let filled =
+            self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &["compose"])?;
+        Ok(filled.concat().trim().to_owned())
+    }
+
     /// The turn that asks for the impression of these findings; nothing where the template has no such pass.
     ///
     /// # Errors
@@ -183,7 +283,8 @@ impl ReportTemplate {
         if self.passes != Passes::FindingsThenImpression {
             return Ok(None);
         }
-        let filled = self.fill(sample, findings, &["impression"])?;
+        let said = Said { findings: findings.to_owned(), ..Said::default() };
+        let filled = self.fill(sample, &said, &["impression"])?;
         Ok(filled.first().map(|words| Turn { role: Role::User, parts: parts(words) }))
     }
 
@@ -193,6 +294,10 @@ impl ReportTemplate {
     /// As [`ReportTemplate::turns`].
     pub fn shown(&self, sample: &Sample) -> Result<Vec<usize>, Failure> {
         let turns = self.turns(sample)?;
+        if self.passes == Passes::Composed {
+            // Which of them later questions show depends on the answers.
+            return Ok((0..sample.media.len()).collect());
+        }
         let parts = turns.iter().flat_map(|turn| &turn.parts);
         Ok(parts.filter_map(|part| if let Part::Picture(at) = part { Some(*at) } else { None }).collect())
     }
@@ -215,20 +320,34 @@ impl ReportTemplate {
     }
 
     /// These blocks filled in for a study.
-    fn fill(&self, sample: &Sample, findings: &str, blocks: &[&str]) -> Result<Vec<String>, Failure> {
+    fn fill(&self, sample: &Sample, said: &Said, blocks: &[&str]) -> Result<Vec<String>, Failure> {
         let study = Study::of(sample);
-        let values = values(&study, findings);
-        let holds_marks = |text: &str| text.contains(MARKS);
-        if values.texts.values().any(|text| holds_marks(text)) {
+        let values = values(&study, said, self.schema.as_ref());
+        let holds_marks = |text: &str| text.contains(MARKS) || text.contains(BLOCK);
+        if values.texts.values().chain(said.answers.values()).any(|text| holds_marks(text)) {
             return Err(self.refused("a text of the study holds a character for private use"));
         }
         let filled = || -> Result<Vec<String>, Error> {
-            let template = self.environment.get_template(FILE)?;
-            let mut captured = template.render_captured(values.context())?;
-            blocks.iter().map(|block| captured.with_state_mut(|state| state.render_block(block))).collect()
+            let one = |block: &&str| -> Result<String, Error> {
+                let words = self.environment.get_template(&own(block))?.render(values.context())?;
+                Ok(words.split(BLOCK).nth(1).unwrap_or_default().to_owned())
+            };
+            blocks.iter().map(one).collect()
         };
         filled().map_err(|error| self.refused(&missing(&self.text, &values, &error)))
     }
+}
+
+/// What the model said so far.
+#[derive(Default)]
+struct Said {
+    findings: String,
+    answers: Answers,
+}
+
+/// The name of a block by itself in the template's environment.
+fn own(block: &str) -> String {
+    format!("{FILE}:{block}")
 }
 
 /// How a reason of the template's own begins.
@@ -300,7 +419,7 @@ impl Values {
     }
 }
 
-fn values(study: &Study, findings: &str) -> Values {
+fn values(study: &Study, said: &Said, schema: Option<&ReportSchema>) -> Values {
     let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
     let mut text = |name, text: &Option<String>| texts.extend(text.clone().map(|text| (name, text)));
     text("indication", &study.indication);
@@ -309,7 +428,8 @@ fn values(study: &Study, findings: &str) -> Values {
     text("prior_report", &study.prior_report);
     text("age_band", &study.age_band);
     text("sex", &study.sex);
-    text("findings", &Some(findings.to_owned()));
+    text("findings", &Some(said.findings.clone()));
+    text("schema", &schema.map(|schema| schema.text().to_owned()));
     let image = |at: usize| {
         let image = study.images.get(at);
         Value::from_object(ImageValue {
@@ -331,6 +451,7 @@ fn values(study: &Study, findings: &str) -> Values {
     others.insert("images", numbers(false).into_iter().map(image).collect());
     others.insert("priors", numbers(true).into_iter().map(image).collect());
     others.insert("prior", Value::from(study.has_prior()));
+    others.insert("answers", Value::from(said.answers.clone()));
     let seen = [
         ("frontal", first(false, Projection::Frontal)),
         ("lateral", first(false, Projection::Lateral)),

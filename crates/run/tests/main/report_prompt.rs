@@ -1,9 +1,14 @@
 //! Templates of reports, and reports in two passes.
 
 use loupe_core::study::StudyImage;
-use loupe_core::{MediaRef, Part, Record, Role, Sample, Study, Target, Turn};
-use loupe_run::report_prompt::{Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate, report_template};
-use loupe_run::{Plan, RunFolder, run};
+use loupe_core::{
+    GenerationLimits, MediaRef, Part, Record, Role, Sample, Sampling, Study, Target, Trace, Turn,
+};
+use loupe_run::report_prompt::{
+    Answers, CandidateRule, Candidates, Passes, REPORT_TEMPLATES, ReportAnswerer, ReportTemplate,
+    report_template,
+};
+use loupe_run::{Plan, ReplyLine, RunFolder, run};
 use loupe_testing::dataset::worded;
 use loupe_testing::{FlatPictures, QuestionSet, Script, scratch};
 
@@ -121,7 +126,7 @@ fn two_passes_are_one_report_with_both_on_record() {
         dir.path(),
         &plan,
         &set,
-        &mut ReportAnswerer { model: &mut model, template },
+        &mut ReportAnswerer::new(&mut model, template),
         &FlatPictures::sound(),
         &mut (),
     );
@@ -138,5 +143,183 @@ fn two_passes_are_one_report_with_both_on_record() {
     assert_eq!(
         trace.rounds.iter().map(|r| r.purpose.as_str()).collect::<Vec<_>>(),
         ["findings", "impression"]
+    );
+}
+
+fn written(
+    model: &mut Script,
+    template: ReportTemplate,
+    candidates: Option<Candidates>,
+    limits: GenerationLimits,
+) -> ReplyLine {
+    let dir = scratch();
+    let mut plan = Plan::new(template.clone());
+    plan.limits = limits;
+    let mut answerer = ReportAnswerer::new(model, template).choosing(candidates);
+    let done = run(dir.path(), &plan, &QuestionSet::new(1), &mut answerer, &FlatPictures::sound(), &mut ());
+    assert_eq!(done.unwrap().answered, 1);
+    RunFolder::open(dir.path()).unwrap().items().unwrap().next().unwrap().unwrap().reply.unwrap()
+}
+
+fn trace(line: &ReplyLine) -> &Trace {
+    let Record::Rounds(trace) = &line.prediction.record else { panic!("{:?}", line.prediction.record) };
+    trace
+}
+
+const STRUCTURED: &str = "{% block schema %}{\"required\": [\"impression\"], \"properties\": {\"findings\": {\"type\": \"array\"}, \
+                          \"impression\": {\"type\": \"string\"}}}{% endblock %}\
+                          {% block report %}{% for image in images %}{{ image }}{% endfor %}As JSON: {{ schema }}{% endblock %}";
+
+#[test]
+fn json_by_a_schema_becomes_a_report_and_says_where_it_departs() {
+    let template = ReportTemplate::new("mine", "", STRUCTURED).unwrap();
+    let asked = words(&template.turns(&sample(&[("PA", false)], Study::default())).unwrap());
+    assert!(asked.starts_with("[0]As JSON: {\"required\""), "{asked}");
+    let mut model =
+        Script::new(&["```json\n{\"findings\": [\"A nodule.\"], \"impression\": \"Nodule.\"}\n```"]);
+    let line = written(&mut model, template.clone(), None, GenerationLimits::default());
+    assert_eq!(line.prediction.text(), Some("Findings:\nA nodule.\n\nImpression:\nNodule."));
+    assert_eq!(trace(&line).summary["structured"]["problems"].as_array().map(Vec::len), Some(0));
+    let line = written(
+        &mut Script::new(&["{\"findings\": \"A nodule.\"}"]),
+        template.clone(),
+        None,
+        GenerationLimits::default(),
+    );
+    assert_eq!(line.prediction.text(), Some("Findings:\nA nodule."));
+    assert_eq!(trace(&line).summary["structured"]["problems"].as_array().map(Vec::len), Some(2));
+    let line = written(&mut Script::new(&["A nodule."]), template, None, GenerationLimits::default());
+    assert_eq!(line.prediction.text(), Some("A nodule."));
+    let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
+    assert!(
+        of("{% block schema %}{}{% endblock %}{% block report %}{% endblock %}")
+            .contains("neither a property")
+    );
+    let two = "{% block schema %}{}{% endblock %}{% block findings %}{% endblock %}";
+    assert!(of(two).contains("goes with a block \"report\""));
+}
+
+static LONGEST: CandidateRule = CandidateRule {
+    name: "longest",
+    about: "",
+    rank: |_, all| all.iter().map(|reply| reply.text.len() as f64).collect(),
+};
+
+#[test]
+fn one_of_several_reports_is_kept_and_all_are_on_record() {
+    let several = Some(Candidates { count: 3, rule: &LONGEST });
+    let random = Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 5 };
+    let limits = GenerationLimits { sampling: random, ..GenerationLimits::default() };
+    let seeds = |model: &Script| -> Vec<u64> {
+        let seed = |ask: &loupe_core::Ask| match ask.limits.sampling {
+            Sampling::Random { seed, .. } => seed,
+            Sampling::Greedy => 0,
+        };
+        model.asks.iter().map(seed).collect()
+    };
+    let template = report_template("loupe").unwrap();
+    let mut model = Script::new(&["One.", "The longest one.", "Another."]);
+    let line = written(&mut model, template, several, limits.clone());
+    assert_eq!(line.prediction.text(), Some("The longest one."));
+    assert_eq!(seeds(&model), [5, 6, 7]);
+    let choice = &trace(&line).summary["choice"];
+    assert_eq!((choice["rule"].as_str(), choice["chosen"].as_u64()), (Some("longest"), Some(1)), "{choice}");
+    assert_eq!((trace(&line).rounds.len(), choice["figures"].as_array().map(Vec::len)), (3, Some(3)));
+
+    // What follows its schema goes before what is preferred.
+    let template = ReportTemplate::new("mine", "", STRUCTURED).unwrap();
+    let mut model = Script::new(&["No JSON at all, but long.", "{\"impression\": \"A.\"}", "{}"]);
+    let line = written(&mut model, template, several, limits.clone());
+    assert_eq!(line.prediction.text(), Some("Impression:\nA."));
+
+    // Two passes each; the engine asks in whatever order it likes, so the impressions are alike here.
+    let mut model = Script::new(&["F.", "F.", "F.", "I.", "I.", "I."]);
+    let line = written(&mut model, report_template("loupe-two-pass").unwrap(), several, limits);
+    assert_eq!(line.prediction.text(), Some("Findings:\nF.\n\nImpression:\nI."));
+    assert_eq!(trace(&line).rounds.iter().filter(|round| round.follows.is_some()).count(), 3);
+}
+
+#[test]
+fn a_block_is_filled_in_by_itself_behind_what_stands_outside() {
+    let text = "{% set who = \"me\" %}Outside.{% block findings -%}\n {{ images|first }}{% block inner %}By {{ who }}.{% endblock %}{%- endblock %}\
+                {% block impression %}{{ findings }} {{ indication }}{% endblock %}";
+    let template = ReportTemplate::new("mine", "", text).unwrap();
+    let known = Study { indication: Some("Cough.".into()), ..Study::default() };
+    let known = sample(&[("PA", false)], known);
+    assert_eq!(words(&template.turns(&known).unwrap()), "[0]By me.");
+    assert_eq!(template.impression_turn(&known, "F.").unwrap().unwrap().words(), "F. Cough.");
+    // What the second pass lacks is known before the first.
+    let bare = template.turns(&sample(&[("PA", false)], Study::default())).unwrap_err();
+    assert!(bare.reason.contains("indication"), "{}", bare.reason);
+}
+
+#[test]
+fn a_report_is_made_of_answers() {
+    let asked = |views: &[(&str, bool)], answers: &[&str]| -> (Vec<String>, String) {
+        let template = report_template("phantom").unwrap();
+        let study = sample(views, Study::default());
+        let (mut said, mut turns, mut at) = (Answers::new(), template.turns(&study).unwrap(), 0);
+        let (names, mut all) = (template.asks().map(str::to_owned).collect::<Vec<String>>(), Vec::new());
+        for answer in answers {
+            all.push(words(&turns));
+            said.insert(names[at].clone(), (*answer).to_owned());
+            match template.next_ask(&study, &said, at).unwrap() {
+                Some((next, asks)) => (at, turns) = (next, asks),
+                None => break,
+            }
+        }
+        (all, template.composed(&study, &said).unwrap())
+    };
+    let both = [("axial", false), ("axial", true)];
+    let (questions, report) = asked(&both, &["CT", "nodule", "grew. Answer: A", "1", "left", "20 mm"]);
+    assert!(
+        questions[2].starts_with(
+            "<image_1>: [1]<image_2>: [0]What happened to the nodule from image 1 to image 2?\nA. grew\n"
+        ),
+        "{questions:?}"
+    );
+    assert_eq!(
+        questions[5],
+        "[0]What is the diameter of the nodule to the nearest 10 mm?\nAnswer with a single word or a short phrase."
+    );
+    assert_eq!(
+        report,
+        "Findings:\nA nodule of about 20 mm is seen on the left and has grown since the earlier study.\n\nImpression:\nLeft nodule, grew."
+    );
+    let (questions, report) = asked(&both, &["CT", "none", "effusion"]);
+    assert_eq!(
+        questions[2],
+        "[1]What abnormality is seen in the image?\nAnswer with a single word or a short phrase."
+    );
+    assert_eq!(
+        report,
+        "Findings:\nThe effusion has resolved since the earlier study. No abnormality is seen.\n\nImpression:\nEffusion has resolved."
+    );
+    let one = [("photograph", false)];
+    let (questions, report) = asked(&one, &["fundus photograph", "exudate", "2"]);
+    assert_eq!(
+        (questions.len(), report.as_str()),
+        (3, "Findings:\nMore than one exudate (2) is seen.\n\nImpression:\nExudate.")
+    );
+    let (_, report) = asked(&one, &["CT", "mass", "abdomen", "30 mm"]);
+    assert_eq!(report, "Findings:\nA mass of about 30 mm is seen.\n\nImpression:\nMass.");
+    assert_eq!(
+        asked(&one, &["MRI", "none"]).1,
+        "Findings:\nNo abnormality is seen.\n\nImpression:\nNormal study."
+    );
+
+    let mut model = Script::new(&["CT", "infarct", "right"]);
+    let line = written(&mut model, report_template("phantom").unwrap(), None, GenerationLimits::default());
+    assert_eq!(
+        line.prediction.text(),
+        Some("Findings:\nAn infarct is seen on the right.\n\nImpression:\nRight infarct.")
+    );
+    let purposes: Vec<&str> = trace(&line).rounds.iter().map(|round| round.purpose.as_str()).collect();
+    assert_eq!(purposes, ["modality", "finding", "side"]);
+    assert!(trace(&line).rounds.iter().all(|round| round.follows.is_none()));
+    let of = |text: &str| ReportTemplate::new("mine", "", text).map(|_| ()).unwrap_err();
+    assert!(of("{% block ask_a %}{% endblock %}").contains("\"compose\""));
+    assert!(
+        of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed")
     );
 }
