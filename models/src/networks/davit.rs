@@ -114,11 +114,6 @@ impl DavitConfig {
         })
     }
 
-    /// Values of a place behind the last stage.
-    pub(crate) fn width(&self) -> usize {
-        self.stages.last().map_or(0, |stage| stage.width)
-    }
-
     /// Places along a side behind the last stage, of a picture of `side` pixels; none where a kernel does not fit.
     pub(crate) fn places(&self, side: usize) -> Option<usize> {
         let shrink = |n: usize, stage: &StageConfig| {

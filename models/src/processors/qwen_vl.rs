@@ -21,8 +21,8 @@ pub(crate) struct ImageProcessor {
     pub(crate) temporal: usize,
     pub(crate) filter: Filter,
     pub(crate) backend: Backend,
-    do_resize: bool,
-    levels: Levels,
+    pub(super) do_resize: bool,
+    pub(super) levels: Levels,
 }
 
 /// Size of a picture in the model.

@@ -3,7 +3,6 @@
 
 use super::levels::{HALVES, Levels};
 use super::qwen_vl::{ImageProcessor, PatchLayout};
-use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::error::LoadError;
 use loupe_core::Picture;

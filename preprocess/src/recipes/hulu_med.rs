@@ -55,7 +55,7 @@ fn level(value: f32, low: f32, high: f32) -> u8 {
 /// The picture with rows and columns changed, in RGB.
 fn on_its_side(picture: &Picture) -> Result<Picture, MediaError> {
     let (w, h, pixels) = (picture.width(), picture.height(), picture.pixels());
-    let turned = (0..w).flat_map(|x| (0..h).flat_map(move |y| [pixels[y * w + x]; 3])).collect();
+    let turned: Vec<u8> = (0..w).flat_map(|x| (0..h).flat_map(move |y| [pixels[y * w + x]; 3])).collect();
     let made = Picture::new(h, w, 3, turned).map_err(|e| MediaError::View(e.to_string()))?;
     let mut origin = picture.origin.clone();
     let turn = Map2::new([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
