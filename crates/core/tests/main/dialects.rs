@@ -1,5 +1,5 @@
 //! Dialects there and back, mended and refused replies, and text of any kind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use loupe_core::dialect::{
     DIALECTS, Dialect, Parsed, PictureSizes, PlacedFindings, Readability, Refusal, Repair, SpokenPicture,
@@ -8,7 +8,6 @@ use loupe_core::dialect::{
 use loupe_core::{Box2, Point2};
 use loupe_core::{Finding, Origin};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 
 fn parse(name: &str, text: &str) -> Parsed {
     dialect(name).unwrap().parse(text)
@@ -452,8 +451,9 @@ proptest! {
 }
 
 #[test]
-fn a_megabyte_of_anything_is_read_in_linear_time() {
-    // Quadratic reading of any of these would take many minutes.
+fn a_long_reply_of_anything_is_read_in_linear_time() {
+    /// Bytes; quadratic reading of any of these would take minutes.
+    const LONG: usize = 300_000;
     let seeds = [
         "[",
         "{",
@@ -501,7 +501,7 @@ fn a_megabyte_of_anything_is_read_in_linear_time() {
     ];
     for d in DIALECTS.iter() {
         for seed in seeds {
-            let parsed = d.parse(&seed.repeat(1_000_000 / seed.len()));
+            let parsed = d.parse(&seed.repeat(LONG / seed.len()));
             assert!(parsed.is_answer() || !parsed.refused.is_empty());
         }
     }
@@ -542,62 +542,4 @@ fn every_family_is_asked_in_words_of_its_own_and_protocols_in_theirs() {
         assert_eq!(d.ask.is_none(), of_a_protocol, "{}", d.name);
         assert!(d.ask.is_none_or(|words| words.matches("{phrase}").count() == 1), "{}", d.name);
     }
-}
-
-/// The replies of two real models that were asked for points, boxes and counts.
-#[test]
-fn the_proving_ground() {
-    let Some(folder) = std::env::var_os("LOUPE_TEST_DATA") else {
-        println!("SKIPPED: set LOUPE_TEST_DATA to the folder of real data");
-        return;
-    };
-    // (file, [lines, read, repaired, partly, refused], the same of the replies that are no fenced JSON)
-    let expected = [
-        ("qwen-finetuned-6task-test500-result.jsonl", [500, 401, 95, 1, 3], [53, 0, 50, 1, 2]),
-        ("qwen-public-6task-test2500-result.jsonl", [2500, 1852, 517, 39, 92], [272, 0, 197, 36, 39]),
-    ];
-    let d = dialect("point-detect-count").unwrap();
-    for (file, want, want_malformed) in expected {
-        let path = std::path::Path::new(&folder).join("pred_pointdetectcount").join(file);
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            println!("SKIPPED: {file} is not there");
-            continue;
-        };
-        let (mut verdicts, mut malformed) = ([0usize; 5], [0usize; 5]);
-        let mut repairs: BTreeMap<Repair, usize> = BTreeMap::new();
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-        for line in text.lines() {
-            let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            let reply = row["response"].as_str().unwrap();
-            let parsed = d.parse(reply);
-            for counts in [Some(&mut verdicts), (!is_fenced_json(reply)).then_some(&mut malformed)]
-                .into_iter()
-                .flatten()
-            {
-                counts[0] += 1;
-                counts[1 + parsed.readability() as usize] += 1;
-            }
-            parsed.repairs.iter().for_each(|r| *repairs.entry(*r).or_default() += 1);
-            if parsed.readability() >= Readability::Partly {
-                parsed
-                    .refused
-                    .first()
-                    .into_iter()
-                    .for_each(|r| *reasons.entry(r.to_string()).or_default() += 1);
-            }
-        }
-        println!(
-            "{file}: lines, read, repaired, partly, refused = {verdicts:?}\n  malformed: {malformed:?}\n  {repairs:?}\n  {reasons:?}"
-        );
-        assert_eq!((verdicts, malformed), (want, want_malformed), "{file}");
-    }
-}
-
-/// What the set's own evaluation can parse: the first fence marked `json` holds valid JSON.
-fn is_fenced_json(reply: &str) -> bool {
-    let Some(at) = reply.to_ascii_lowercase().find("```json") else { return false };
-    let inner = &reply[at + "```json".len()..];
-    inner
-        .find("```")
-        .is_some_and(|end| serde_json::from_str::<serde_json::Value>(inner[..end].trim()).is_ok())
 }
