@@ -165,8 +165,9 @@ mod tests {
         assert_eq!(read("medval", "Errors: none.\nRISK LEVEL: 1"), Some(json!(1)));
         let crimson = "```json\n{\"reference_findings\": [], \"predicted_findings\": [], \"matched_findings\": [], \"errors\": {}}\n```";
         assert!(read("crimson", crimson).is_some());
-        let radfact = "{\"reply\": [{\"text\": \"Nodule.\", \"status\": \"entailment\", \"evidence\": [0]}], \"reference\": []}";
+        let radfact = "{\"reply\": [{\"text\": \"Nodule.\", \"status\": \"entailment\", \"evidence\": [0]}], \"reference\": [{\"text\": \"A nodule.\", \"status\": \"not_entailment\"}]}";
         assert!(read("radfact", radfact).is_some() && read("radfact", "{\"reply\": []}").is_none());
+        assert_eq!(read("radfact", &radfact.replace("[0]", "[1]")), None, "evidence that is not there");
         assert!(report_question("gren").unwrap_err().contains("did you mean \"green\""));
     }
 }
