@@ -176,7 +176,9 @@ impl HuluMed {
         }
     }
 
-    /// The slices of a volume, each with the tokens that changed since the one before.
+    /// The slices of a volume, each with the tokens that changed since the one before. Of the first of several one token is
+    /// shown: where the published code means to keep all of it, it divides by 255 what was not multiplied by it
+    /// (`_get_compression_mask`), and models were trained on that.
     fn slices(&self, pictures: &[Arc<Picture>]) -> Vec<Result<PatchedPicture, String>> {
         let mut before: Option<Vec<f32>> = None;
         let mut slice = |picture: &Arc<Picture>| -> Result<PatchedPicture, String> {
@@ -184,11 +186,14 @@ impl HuluMed {
             let mut kept = None;
             if self.compress {
                 let patches = self.budget.patches(picture, &layout, VOLUME_MERGE)?;
-                if let Some(before) = &before {
-                    let changed = SharedBudget::changed(before, &patches, layout.tokens);
-                    let tokens = (0u32..).zip(changed).filter_map(|(token, kept)| kept.then_some(token));
-                    kept = Some(tokens.collect::<Vec<u32>>()).filter(|kept| kept.len() < layout.tokens);
-                }
+                let shown = match &before {
+                    Some(before) => {
+                        let changed = SharedBudget::changed(before, &patches, layout.tokens);
+                        (0u32..).zip(changed).filter_map(|(token, kept)| kept.then_some(token)).collect()
+                    }
+                    None => vec![0],
+                };
+                kept = Some(shown).filter(|kept| kept.len() < layout.tokens && pictures.len() > 1);
                 before = Some(patches);
             }
             Ok(self.patched(picture, layout, VOLUME_MERGE, kept))
