@@ -42,9 +42,9 @@ pub(crate) fn alone(text: &str, block: &str) -> String {
         };
         let kept = open.last().copied().unwrap_or(true);
         if kept {
-            out.push_str(before)
+            out.push_str(before);
         } else {
-            lines(&mut out, before)
+            lines(&mut out, before);
         }
         let Some((tag, after)) = behind.split_once("%}") else {
             out.push_str("{%");

@@ -18,7 +18,7 @@ pub enum Template {
     /// Of questions.
     Question(Box<PromptTemplate>),
     /// Of reports on studies.
-    Report(ReportTemplate),
+    Report(Box<ReportTemplate>),
 }
 
 impl Template {
@@ -48,7 +48,7 @@ impl From<PromptTemplate> for Template {
 
 impl From<ReportTemplate> for Template {
     fn from(template: ReportTemplate) -> Self {
-        Self::Report(template)
+        Self::Report(Box::new(template))
     }
 }
 

@@ -51,6 +51,9 @@ fn f1<T: Ord>(wanted: &BTreeSet<T>, given: &BTreeSet<T>) -> f64 {
     if same == 0.0 { 0.0 } else { 2.0 * same / (wanted.len() + given.len()) as f64 }
 }
 
+/// Words and label of a span, and kind and words of the other end of one of its relations.
+type SpanWithEnd<'a> = (String, &'a str, Option<(&'a str, String)>);
+
 impl Annotation {
     fn spans(&self) -> BTreeSet<(&str, &str)> {
         self.entities.values().map(|e| (e.tokens.as_str(), e.label.as_str())).collect()
@@ -65,7 +68,7 @@ impl Annotation {
 
     /// Each span with one of its relations, as the package compares them: kind and words of the other end, in lower case; a span without
     /// relations as it is. Ends that are not annotated are left out.
-    fn spans_with_ends(&self) -> BTreeSet<(String, &str, Option<(&str, String)>)> {
+    fn spans_with_ends(&self) -> BTreeSet<SpanWithEnd<'_>> {
         let mut out = BTreeSet::new();
         for from in self.entities.values() {
             if from.relations.is_empty() {

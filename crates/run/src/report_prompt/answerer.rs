@@ -337,7 +337,7 @@ impl Desk<'_> {
         let ask = &open.work.ask;
         let mut trace = Trace::new("report");
         trace.pictures = ask.pictures.iter().map(|picture| PictureRecord::of(picture)).collect();
-        let purposes = names(&self.template);
+        let purposes = names(self.template);
         for (number, candidate) in open.candidates.iter().enumerate() {
             let mut limits = ask.limits.clone();
             limits.sampling = drawn(limits.sampling, number);
