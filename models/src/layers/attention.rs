@@ -4,13 +4,16 @@
 //! one softmax runs over prefix and own columns together. Queries go in chunks, so that the scores
 //! of a long prompt need little memory.
 
+use super::fused::softmax;
 use super::kv::Group;
-use super::sight::{Mask, Sight};
+use super::sight::Sight;
 use candle_core::{D, DType, Device, Result, Tensor};
-use candle_nn::ops::softmax_last_dim;
 
 /// Most scores held at a time (f32: 32 MiB).
 pub(crate) const SCORES: usize = 8 << 20;
+
+/// Most tokens of a row whose queries are taken at a time where none sees beyond itself: less is computed that is hidden.
+const QUERIES: usize = 128;
 
 /// Heads of a text layer.
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +54,10 @@ pub(crate) fn attend(
     let before = group.columns;
     let shared = group.shared();
     let wide = heads.queries * rows * (shared + before + step);
-    let chunk = (SCORES / wide.max(1)).clamp(1, step);
     // A picture may reach beyond the part at hand.
     let pictures = heads.sight.pictures && group.pictures.iter().any(|p| !p.is_empty());
+    let most = if pictures { step } else { QUERIES };
+    let chunk = (SCORES / wide.max(1)).min(most).clamp(1, step);
     let mut outs = Vec::new();
     for from in (0..step).step_by(chunk) {
         let t = chunk.min(step - from);
@@ -68,12 +72,8 @@ pub(crate) fn attend(
             scores.push(s.reshape((kv, rows, t * per_kv, piece.tokens))?);
         }
         let own = product(&by_row, &keys.narrow(2, 0, columns)?.transpose(2, 3)?)?;
-        let scores = match mask(group, heads.sight, [from, t, per_kv, columns], own.dtype(), own.device())? {
-            Mask::None => joined(scores, own)?,
-            Mask::Own(hidden) => joined(scores, own.broadcast_add(&hidden)?)?,
-            Mask::All(hidden) => joined(scores, own)?.broadcast_add(&hidden)?,
-        };
-        let weights = softmax_last_dim(&scores)?;
+        let hidden = mask(group, heads.sight, [from, t, per_kv, columns], own.dtype(), own.device())?;
+        let weights = softmax(joined(scores, own)?, hidden.as_ref())?;
         let w = weights.narrow(3, shared, columns)?;
         let mut out = product(&w, &values.narrow(2, 0, columns)?)?;
         let mut at = 0;
@@ -100,7 +100,7 @@ fn joined(mut prefix: Vec<Tensor>, own: Tensor) -> Result<Tensor> {
     Tensor::cat(&prefix, D::Minus1)
 }
 
-/// What the queries of a part of a call see: tokens `from..from + t` of the call, each `per_kv` times. Layers
+/// What the queries of a part of a call see of the last columns: tokens `from..from + t` of the call, each `per_kv` times. Layers
 /// with the same sight share it.
 fn mask(
     group: &mut Group,
@@ -108,17 +108,17 @@ fn mask(
     [from, t, per_kv, columns]: [usize; 4],
     dtype: DType,
     device: &Device,
-) -> Result<Mask> {
+) -> Result<Option<Tensor>> {
     let key = (sight, from, t);
     if let Some(known) = group.masks.get(&key) {
         return Ok(known.clone());
     }
     let made = match Seen::of(group, sight) {
-        Seen::All => Mask::None,
+        Seen::All => None,
         Seen::Before { before } => {
             let line = |i: usize| (0..columns).map(move |c| hide(c > before + from + i));
             let values: Vec<f32> = (0..t * per_kv).flat_map(|i| line(i / per_kv)).collect();
-            Mask::Own(Tensor::from_vec(values, (1, 1, t * per_kv, columns), device)?.to_dtype(dtype)?)
+            Some(Tensor::from_vec(values, (1, 1, t * per_kv, columns), device)?.to_dtype(dtype)?)
         }
         Seen::ByRow { windowed, rows } => {
             // The queries of a single token see the same.
@@ -132,9 +132,7 @@ fn mask(
                     (0..times).for_each(|_| values.extend_from_slice(&line));
                 }
             }
-            let values =
-                Tensor::from_vec(values, (1, rows.len(), t * times, wide), device)?.to_dtype(dtype)?;
-            if windowed { Mask::All(values) } else { Mask::Own(values) }
+            Some(Tensor::from_vec(values, (1, rows.len(), t * times, wide), device)?.to_dtype(dtype)?)
         }
     };
     group.masks.insert(key, made.clone());
@@ -270,14 +268,14 @@ pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize, cau
     let mut outs = Vec::new();
     for from in (0..length).step_by(chunk) {
         let t = chunk.min(length - from);
-        let mut scores = q.narrow(2, from, t)?.contiguous()?.matmul(&k)?;
-        if causal {
-            let hidden: Vec<f32> =
+        let scores = q.narrow(2, from, t)?.contiguous()?.matmul(&k)?;
+        let hidden = || -> Result<Tensor> {
+            let values: Vec<f32> =
                 (from..from + t).flat_map(|i| (0..length).map(move |c| hide(c > i))).collect();
-            let hidden = Tensor::from_vec(hidden, (1, 1, t, length), &Device::Cpu)?;
-            scores = scores.broadcast_add(&hidden.to_dtype(scores.dtype())?.to_device(scores.device())?)?;
-        }
-        outs.push(softmax_last_dim(&scores)?.matmul(&v)?);
+            Tensor::from_vec(values, (1, 1, t, length), scores.device())?.to_dtype(scores.dtype())
+        };
+        let hidden = if causal { Some(hidden()?) } else { None };
+        outs.push(softmax(scores, hidden.as_ref())?.matmul(&v)?);
     }
     let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 2)? };
     out.transpose(1, 2)?.contiguous()?.reshape((tokens, heads * d))

@@ -1,8 +1,10 @@
 //! Loops that are worth fusing on the processor; other devices take the plain operations.
 
 use candle_core::{
-    CpuStorage, CustomOp3, D, DType, Error, InplaceOp1, InplaceOp3, Layout, Result, Shape, Tensor,
+    CpuStorage, CustomOp1, CustomOp3, D, DType, Error, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result,
+    Shape, Tensor,
 };
+use candle_nn::ops::{silu, softmax_last_dim};
 use rayon::prelude::*;
 
 /// Most scores of an attention held at a time (f32: 32 MiB).
@@ -107,6 +109,54 @@ impl pulp::WithSimd for GeluLoop<'_> {
     }
 }
 
+/// `silu(gate) · up` of (rows, 2 n), gate and up side by side.
+pub(crate) fn gated_silu(both: &Tensor) -> Result<Tensor> {
+    if fused(both) {
+        return both.apply_op1_no_bwd(&GatedSilu);
+    }
+    let wide = both.dim(1)? / 2;
+    silu(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?
+}
+
+struct GatedSilu;
+
+impl CustomOp1 for GatedSilu {
+    fn name(&self) -> &'static str {
+        "gated-silu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, both) = layout.shape().dims2()?;
+        let (values, wide) = (values(storage, layout)?, both / 2);
+        let arch = pulp::Arch::new();
+        let mut out = vec![0f32; rows * wide];
+        out.par_chunks_mut(wide.max(1)).zip(values.par_chunks(both.max(1))).for_each(|(out, line)| {
+            let (gate, up) = line.split_at(wide);
+            arch.dispatch(GateRow { out, gate, up });
+        });
+        Ok((CpuStorage::F32(out), Shape::from((rows, wide))))
+    }
+}
+
+struct GateRow<'a> {
+    out: &'a mut [f32],
+    gate: &'a [f32],
+    up: &'a [f32],
+}
+
+impl pulp::WithSimd for GateRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for ((o, g), u) in self.out.iter_mut().zip(self.gate).zip(self.up) {
+            // The exponent is never above 0.
+            let e = exp(-g.abs());
+            *o = g * u * (if *g < 0.0 { e } else { 1.0 } / (1.0 + e));
+        }
+    }
+}
+
 /// The error function to a few units in the last place: a quotient of polynomials on ±4, where f32
 /// reaches ±1 (the approximation of Eigen and XLA).
 #[inline(always)]
@@ -128,12 +178,15 @@ fn erf(x: f32) -> f32 {
     x * above / below
 }
 
-/// eˣ for x ≤ 0 to a few units in the last place (Cephes' polynomial).
+/// eˣ for x ≤ 0 to a few units in the last place (Cephes' polynomial); 0 below -87.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Adding it leaves the nearest whole number in the low bits.
     const WHOLE: f32 = 12_582_912.0;
-    let x = x.max(-87.0);
+    const LEAST: f32 = -87.0;
+    // What is not a number stays so.
+    let is_less = x < LEAST;
+    let x = if is_less { LEAST } else { x };
     let shifted = x.mul_add(std::f32::consts::LOG2_E, WHOLE);
     let n = shifted - WHOLE;
     let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x));
@@ -142,7 +195,112 @@ fn exp(x: f32) -> f32 {
         p = p.mul_add(r, c);
     }
     let y = p.mul_add(r * r, r) + 1.0;
-    y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1f32.to_bits()))
+    let y = y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1f32.to_bits()));
+    if is_less { 0.0 } else { y }
+}
+
+/// Softmax over the last dimension, in place of scores that nobody else holds.
+///
+/// `added` `(1, 1 or rows, queries or 1, columns)` is added to the last columns of `scores` (heads, rows, queries, columns)
+/// before: what queries do not see, as minus infinity, or a bias.
+pub(crate) fn softmax(scores: Tensor, added: Option<&Tensor>) -> Result<Tensor> {
+    if fused(&scores) && scores.is_contiguous() {
+        match added {
+            Some(added) => scores.inplace_op2(added, &Softmax)?,
+            None => scores.inplace_op1(&Softmax)?,
+        }
+        return Ok(scores);
+    }
+    let Some(added) = added else { return softmax_last_dim(&scores) };
+    let (all, wide) = (scores.dim(D::Minus1)?, added.dim(D::Minus1)?);
+    let last = scores.narrow(D::Minus1, all - wide, wide)?.broadcast_add(added)?;
+    if wide == all {
+        return softmax_last_dim(&last);
+    }
+    softmax_last_dim(&Tensor::cat(&[scores.narrow(D::Minus1, 0, all - wide)?, last], D::Minus1)?)
+}
+
+struct Softmax;
+
+impl Softmax {
+    /// Lines of `columns` scores, each after `before` was done to it with its number.
+    fn lines(scores: &mut [f32], columns: usize, before: impl Fn(usize, &mut [f32]) + Sync) {
+        let arch = pulp::Arch::new();
+        let lines = scores.par_chunks_exact_mut(columns.max(1)).enumerate();
+        lines.with_min_len(TASK.div_ceil(columns.max(1))).for_each(|(n, line)| {
+            before(n, line);
+            arch.dispatch(SoftmaxLine(line));
+        });
+    }
+}
+
+impl InplaceOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn cpu_fwd(&self, scores: &mut CpuStorage, at: &Layout) -> Result<()> {
+        let columns = at.dims().last().copied().unwrap_or_default();
+        Self::lines(values_mut(scores, at)?, columns, |_, _| ());
+        Ok(())
+    }
+}
+
+impl InplaceOp2 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax-of-sum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        scores: &mut CpuStorage,
+        at: &Layout,
+        added: &CpuStorage,
+        added_at: &Layout,
+    ) -> Result<()> {
+        let (_, rows, queries, columns) = at.shape().dims4()?;
+        let (one, own_rows, own_queries, wide) = added_at.shape().dims4()?;
+        let fits = |own: usize, all: usize| own == 1 || own == all;
+        if one != 1 || !fits(own_rows, rows) || !fits(own_queries, queries) || wide > columns {
+            return Err(Error::Msg("what is added does not fit the scores".into()));
+        }
+        let added = values(added, added_at)?;
+        Self::lines(values_mut(scores, at)?, columns, |n, line| {
+            let (row, query) = (n / queries % rows, n % queries);
+            let own =
+                if own_rows == 1 { 0 } else { row } * own_queries + if own_queries == 1 { 0 } else { query };
+            line[columns - wide..].iter_mut().zip(&added[own * wide..]).for_each(|(s, a)| *s += a);
+        });
+        Ok(())
+    }
+}
+
+struct SoftmaxLine<'a>(&'a mut [f32]);
+
+impl pulp::WithSimd for SoftmaxLine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        const LANES: usize = 16;
+        let (body, tail) = self.0.as_chunks_mut::<LANES>();
+        let mut most = [f32::NEG_INFINITY; LANES];
+        for line in body.iter() {
+            most.iter_mut().zip(line).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
+        }
+        let most = most.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |m, s| m.max(*s));
+        let mut sums = [0f32; LANES];
+        for line in body.iter_mut() {
+            for (s, sum) in line.iter_mut().zip(&mut sums) {
+                *s = exp(*s - most);
+                *sum += *s;
+            }
+        }
+        tail.iter_mut().for_each(|s| *s = exp(*s - most));
+        let sum = sums.iter().chain(tail.iter()).sum::<f32>();
+        let share = 1.0 / sum;
+        self.0.iter_mut().for_each(|s| *s *= share);
+    }
 }
 
 /// What decomposed relative positions add to the scores of a grid of keys: `along_rows`
@@ -177,7 +335,7 @@ pub(crate) fn attend(
             let part = |t: &Tensor| t.narrow(0, b, count)?.narrow(1, from, take)?.contiguous();
             let scores = part(&q)?.matmul(&k)?;
             let shares = match relative {
-                None => candle_nn::ops::softmax_last_dim(&scores)?,
+                None => softmax(scores, None)?,
                 Some(r) => relative_softmax(scores, &part(&r.along_rows)?, &part(&r.along_columns)?)?,
             };
             chunks.push(shares.matmul(&v)?);
@@ -195,7 +353,7 @@ fn relative_softmax(scores: Tensor, along_rows: &Tensor, along_columns: &Tensor)
     }
     let (n, queries, keys) = scores.dims3()?;
     let bias = along_rows.unsqueeze(D::Minus1)?.broadcast_add(&along_columns.unsqueeze(2)?)?;
-    candle_nn::ops::softmax_last_dim(&(scores + bias.reshape((n, queries, keys))?)?)
+    softmax_last_dim(&(scores + bias.reshape((n, queries, keys))?)?)
 }
 
 struct RelativeSoftmax;
@@ -240,29 +398,12 @@ impl pulp::WithSimd for SoftmaxRow<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        const LANES: usize = 16;
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
         let Self { scores, rows, columns } = self;
         for (line, row) in scores.chunks_exact_mut(columns.len()).zip(rows) {
             line.iter_mut().zip(columns).for_each(|(s, column)| *s += row + column);
         }
-        let (body, tail) = scores.as_chunks_mut::<LANES>();
-        let mut most = [f32::NEG_INFINITY; LANES];
-        for line in body.iter() {
-            most.iter_mut().zip(line).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
-        }
-        let most = most.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |m, s| m.max(*s));
-        let mut sums = [0f32; LANES];
-        for line in body.iter_mut() {
-            for (s, sum) in line.iter_mut().zip(&mut sums) {
-                *s = exp(*s - most);
-                *sum += *s;
-            }
-        }
-        tail.iter_mut().for_each(|s| *s = exp(*s - most));
-        let sum = sums.iter().chain(tail.iter()).sum::<f32>();
-        let share = 1.0 / sum;
-        scores.iter_mut().for_each(|s| *s *= share);
+        SoftmaxLine(scores).with_simd(simd);
     }
 }
 
@@ -361,9 +502,28 @@ mod tests {
         let rows = Tensor::randn(0f32, 2.0, (3, 35, 4), &Device::Cpu).unwrap();
         let columns = Tensor::randn(0f32, 2.0, (3, 35, 5), &Device::Cpu).unwrap();
         let bias = rows.unsqueeze(3).unwrap().broadcast_add(&columns.unsqueeze(2).unwrap()).unwrap();
-        let plain =
-            candle_nn::ops::softmax_last_dim(&(&x + bias.reshape((3, 35, 20)).unwrap()).unwrap()).unwrap();
+        let plain = softmax_last_dim(&(&x + bias.reshape((3, 35, 20)).unwrap()).unwrap()).unwrap();
         close(&relative_softmax(x, &rows, &columns).unwrap(), &plain, 1e-6);
+
+        let both = Tensor::randn(0f32, 3.0, (7, 46), &Device::Cpu).unwrap();
+        let plain =
+            (silu(&both.narrow(1, 0, 23).unwrap()).unwrap() * both.narrow(1, 23, 23).unwrap()).unwrap();
+        close(&gated_silu(&both).unwrap(), &plain, 2e-6);
+        for (columns, rows, queries) in [(37, 1, 5), (37, 3, 1), (20, 3, 5), (1, 1, 1)] {
+            let scores = Tensor::randn(0f32, 4.0, (2, 3, 5, 37), &Device::Cpu).unwrap();
+            let hidden: Vec<f32> = (0..rows * queries * columns)
+                .map(|n| if n % 3 == 1 { f32::NEG_INFINITY } else { 0.0 })
+                .collect();
+            let hidden = Tensor::from_vec(hidden, (1, rows, queries, columns), &Device::Cpu).unwrap();
+            let left = scores.narrow(3, 0, 37 - columns).unwrap();
+            let last = scores.narrow(3, 37 - columns, columns).unwrap().broadcast_add(&hidden).unwrap();
+            let all = if columns == 37 { last } else { Tensor::cat(&[left, last], 3).unwrap() };
+            let plain = softmax_last_dim(&all).unwrap();
+            close(&softmax(scores, Some(&hidden)).unwrap(), &plain, 1e-6);
+        }
+        let mut line = [0f32, f32::NAN, 1.0];
+        Softmax::lines(&mut line, 3, |_, _| ());
+        assert!(line.iter().all(|v| v.is_nan()), "what is not a number is not hidden");
 
         let picture = Tensor::randn(0f32, 1.0, (1, 5, 9, 12), &Device::Cpu).unwrap();
         let weight = Tensor::randn(0f32, 1.0, (5, 1, 3, 3), &Device::Cpu).unwrap();
@@ -383,6 +543,7 @@ mod tests {
             assert!((f64::from(exp(x)) - exact).abs() <= 3e-7 * exact, "{x}");
         }
         assert_eq!(exp(0.0), 1.0);
-        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan());
     }
 }

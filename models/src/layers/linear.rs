@@ -1,10 +1,9 @@
 //! Matrix products with weights of the checkpoint.
 
-use super::packed::{GatedSilu, Kept, Packed};
+use super::packed::{Kept, Packed};
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
-use candle_nn::ops::silu;
 use std::sync::Arc;
 
 /// `x Wᵀ + b` with W of shape (out, in).
@@ -129,15 +128,6 @@ impl Linear {
             Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
         }
     }
-}
-
-/// `silu(gate) · up` of (rows, 2 n), gate and up side by side.
-pub(crate) fn gated_silu(both: &Tensor) -> Result<Tensor> {
-    if both.device().is_cpu() {
-        return both.apply_op1_no_bwd(&GatedSilu);
-    }
-    let wide = both.dim(1)? / 2;
-    silu(&both.narrow(1, 0, wide)?)? * both.narrow(1, wide, wide)?
 }
 
 /// Rows that go through an MLP at a time; bounds the memory of its wide middle.

@@ -322,30 +322,6 @@ impl CustomOp1 for Packed {
     }
 }
 
-/// `silu(gate) · up` of rows that hold gate and up side by side: (rows, 2 n) to (rows, n).
-pub(crate) struct GatedSilu;
-
-impl CustomOp1 for GatedSilu {
-    fn name(&self) -> &'static str {
-        "gated-silu"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (CpuStorage::F32(values), Some((from, to)), [rows, both]) =
-            (storage, layout.contiguous_offsets(), layout.dims())
-        else {
-            return Err(Error::Msg("a gate takes contiguous f32 rows".into()));
-        };
-        let wide = both / 2;
-        let mut out = vec![0f32; rows * wide];
-        out.par_chunks_mut(wide).zip(values[from..to].par_chunks(*both)).for_each(|(out, line)| {
-            let (gate, up) = line.split_at(wide);
-            out.iter_mut().zip(gate).zip(up).for_each(|((o, g), u)| *o = g / (1.0 + (-g).exp()) * u);
-        });
-        Ok((CpuStorage::F32(out), Shape::from((*rows, wide))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

@@ -12,17 +12,7 @@ pub(crate) struct Sight {
     pub(crate) pictures: bool,
 }
 
-/// 0 where a token sees a column, minus infinity elsewhere: (1, 1 or rows, queries or 1, columns).
-#[derive(Debug, Clone)]
-pub(crate) enum Mask {
-    /// All is seen.
-    None,
-    /// Of the own columns; the prefix is seen.
-    Own(Tensor),
-    /// Of prefix and own columns.
-    All(Tensor),
-}
-
-/// What was worked out for a call, by sight, first token and number of tokens of a part of it: layers with the
-/// same sight share it.
-pub(crate) type Masks = HashMap<(Sight, usize, usize), Mask>;
+/// What was worked out for a call, by sight, first token and number of tokens of a part of it: layers with the same sight
+/// share it. 0 where a token sees a column, minus infinity elsewhere, for the last columns: (1, 1 or rows, queries or 1,
+/// columns); nothing where all is seen.
+pub(crate) type Masks = HashMap<(Sight, usize, usize), Option<Tensor>>;

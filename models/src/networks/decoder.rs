@@ -4,9 +4,9 @@
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::attention::{Heads, attend};
-use crate::layers::fused::gelu_tanh;
+use crate::layers::fused::{gated_silu, gelu_tanh};
 use crate::layers::kv::Group;
-use crate::layers::linear::{Linear, by_rows, gated_silu};
+use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
 use crate::layers::packed::Kept;
 use crate::layers::rope::{Rope, RopeScaling};

@@ -3,7 +3,7 @@
 
 use super::encoder::{Neck, partition, unpartition};
 use crate::error::LoadError;
-use crate::layers::fused::{depthwise, gelu};
+use crate::layers::fused::{depthwise, gelu, softmax};
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
 use candle_nn::{LayerNorm, Linear, Module};
@@ -213,7 +213,7 @@ impl AttentionBlock {
         let qkv = qkv.contiguous()?;
         let (q, k, v) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
         let scores = (q * (head as f64).powf(-0.5))?.matmul(&k.transpose(2, 3)?.contiguous()?)?;
-        let shares = candle_nn::ops::softmax_last_dim(&scores.broadcast_add(&self.bias)?)?;
+        let shares = softmax(scores, Some(&self.bias))?;
         let out = shares.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((n, length, width))?;
         self.proj.forward(&out)?.reshape((n, side, side, width))
     }
