@@ -98,9 +98,9 @@ def main(loupe: str, folder: Path) -> None:
                     continue
                 if columns == 80 and first == "deidentify":
                     shutil.rmtree(folder / "clean", ignore_errors=True)
-                if columns == 140 and first in ("export", "study"):
-                    for made in ("coco", "results", "blinded"):
-                        shutil.rmtree(folder / made, ignore_errors=True)
+                made = re.search(r"--output (\w+)$|--output (\w+) ", words)
+                if columns == 140 and first in ("export", "study") and made:
+                    shutil.rmtree(folder / (made[1] or made[2]), ignore_errors=True)
                 shown[columns] = said(loupe, folder, words, columns)
                 print(f"{columns:3} {words}", flush=True)
             out.append(f"    $ loupe {words}\n")
