@@ -5,7 +5,7 @@ use super::cache::Key;
 use super::options::Options;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::{Encoded, FEATURES, Tokens};
-use loupe_core::{Ask, ModelError, Part, Picture};
+use loupe_core::{Ask, ModelError, Part, Picture, Turn};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -68,14 +68,16 @@ impl<P: PromptPicture> Prompt<P> {
         if let Some(least) = tokens.too_long(bytes, context) {
             return Err(ModelError::TooLong { tokens: least, limit: context });
         }
-        let volume = arch.takes_volumes() && is_volume(ask, &order);
+        let gathered = arch.takes_volumes().then(|| gathered(&ask.turns));
+        let volume = gathered.as_ref().is_some_and(|turns| is_volume(turns, &ask.pictures, &order));
+        let turns = gathered.as_deref().filter(|_| volume).unwrap_or(&ask.turns);
         let of = |(index, shown): (usize, Result<P, String>)| {
             shown.map(Arc::new).map_err(|problem| ModelError::Picture { index, problem })
         };
         let shown = arch.show_all(&ask.pictures, volume).into_iter().enumerate().map(of);
         let shown: Vec<Arc<P>> = shown.collect::<Result<_, _>>()?;
         let protect = |text: &str| tokens.protect(text);
-        let text = template.render(&ask.turns, &protect, volume).map_err(ModelError::Template)?;
+        let text = template.render(turns, &protect, volume).map_err(ModelError::Template)?;
         let marks = text.matches(arch.mark()).count();
         if marks != order.len() {
             let problem = format!("it wrote {marks} picture marks for {} pictures", order.len());
@@ -198,17 +200,50 @@ fn feature_tokens(shown: &impl PromptPicture) -> usize {
     shown.spans().iter().map(tokens).sum()
 }
 
-/// Are the pictures, in the `order` of the turns, slices of one volume that stand side by side?
-fn is_volume(ask: &Ask, order: &[usize]) -> bool {
-    let in_order = order.len() > 1 && order.iter().copied().eq(0..ask.pictures.len());
-    let together = ask.turns.iter().any(|turn| {
+/// The turns without the blanks that stand between two pictures.
+fn gathered(turns: &[Turn]) -> Vec<Turn> {
+    let is_picture = |part: Option<&Part>| matches!(part, Some(Part::Picture(_)));
+    let gather = |turn: &Turn| {
+        let parts: Vec<&Part> = turn.parts.iter().filter(|p| !is_blank(p)).collect();
+        let mut kept = Vec::with_capacity(turn.parts.len());
+        let mut at = 0;
+        for part in &turn.parts {
+            // Neighbours among what is not blank.
+            let between = is_picture(at.checked_sub(1).and_then(|n| parts.get(n).copied()))
+                && is_picture(parts.get(at).copied());
+            if !is_blank(part) {
+                at += 1;
+            } else if between {
+                continue;
+            }
+            kept.push(part.clone());
+        }
+        Turn { parts: kept, ..turn.clone() }
+    };
+    turns.iter().map(gather).collect()
+}
+
+fn is_blank(part: &Part) -> bool {
+    matches!(part, Part::Text(text) if text.trim().is_empty())
+}
+
+/// Are the pictures, in the `order` of the turns, slices of one volume that stand side by side? They lie in one plane, one
+/// behind the other, and were windowed alike.
+fn is_volume(turns: &[Turn], pictures: &[Arc<Picture>], order: &[usize]) -> bool {
+    let in_order = order.len() > 1 && order.iter().copied().eq(0..pictures.len());
+    let together = turns.iter().any(|turn| {
         let longest = turn.parts.chunk_by(|a, b| matches!((a, b), (Part::Picture(_), Part::Picture(_))));
         longest.map(<[Part]>::len).max() == Some(order.len())
     });
-    let view = |p: &Arc<Picture>| (p.origin.source.clone(), p.origin.plane, p.width(), p.height());
-    let slices = ask.pictures.iter().all(|p| p.origin.slice.is_some() && p.origin.plane.is_some());
-    let first = ask.pictures.first().map(view);
-    in_order && together && slices && ask.pictures.iter().all(|p| Some(view(p)) == first)
+    let view = |p: &Arc<Picture>| {
+        let origin = &p.origin;
+        (origin.source.clone(), origin.plane, origin.window, p.width(), p.height())
+    };
+    let first = pictures.first().map(view);
+    let is_alike = pictures.iter().all(|p| p.origin.plane.is_some() && Some(view(p)) == first);
+    let numbers: Option<Vec<usize>> = pictures.iter().map(|p| p.origin.slice).collect();
+    let in_a_row = numbers.is_some_and(|n| n.is_sorted_by(|a, b| a < b) || n.is_sorted_by(|a, b| a > b));
+    in_order && together && is_alike && in_a_row
 }
 
 /// Tokens of `reply` behind a rendered text, as both are tokenised together.
@@ -247,4 +282,45 @@ fn with_spans<'a, P: PromptPicture + 'a>(
         out.push_str(rest);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use loupe_core::{Plane, Role, Window};
+
+    #[test]
+    fn slices_of_one_volume_stand_side_by_side_with_blanks_between() {
+        let slice = |number: usize| {
+            let mut slice = Picture::new(4, 4, 1, vec![0u8; 16]).unwrap();
+            slice.origin.source = Some("v.nii".to_owned());
+            (slice.origin.slice, slice.origin.plane) = (Some(number), Some(Plane::Axial));
+            Arc::new(slice)
+        };
+        let turns = |between: &str| {
+            let mut parts = vec![Part::Text("\n".to_owned())];
+            for n in 0..3 {
+                parts.extend([Part::Picture(n), Part::Text(between.to_owned())]);
+            }
+            parts.push(Part::Text("Report.".to_owned()));
+            vec![Turn { role: Role::User, parts }]
+        };
+        let judged =
+            |turns: &[Turn], pictures: &[Arc<Picture>]| is_volume(&gathered(turns), pictures, &[0, 1, 2]);
+        let volume = [slice(0), slice(2), slice(4)];
+        assert!(judged(&turns("\n"), &volume) && judged(&turns(""), &volume));
+        assert!(!judged(&turns("Next:"), &volume), "words stand between");
+        let left = gathered(&turns("\n"));
+        assert_eq!(left[0].parts.iter().filter(|p| is_blank(p)).count(), 2, "before and behind they stay");
+        let mut windowed = slice(4).as_ref().clone();
+        windowed.origin.window = Some(Window::linear(40.0, 400.0));
+        for others in [
+            [slice(0), slice(0), slice(1)],
+            [slice(0), slice(2), slice(1)],
+            [slice(0), slice(2), windowed.into()],
+        ] {
+            assert!(!judged(&turns(""), &others), "the same slice twice, out of order, another window");
+        }
+    }
 }
