@@ -380,7 +380,9 @@ mod tests {
         let now = DatasetInfo { fingerprint: "beef".repeat(16), ..was.clone() };
         assert!(noted(&now).iter().any(|note| note.contains("was f00d…, now beefbeefbeef…")));
         // Another split has other files.
-        assert!(noted(&DatasetInfo { split: "train".into(), ..now }).iter().all(|n| !n.contains("have changed")));
+        assert!(
+            noted(&DatasetInfo { split: "train".into(), ..now }).iter().all(|n| !n.contains("have changed"))
+        );
     }
 
     #[test]

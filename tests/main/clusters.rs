@@ -42,7 +42,10 @@ impl Cluster {
         ));
         let whole = cluster.at("whole");
         let args = ["eval", "--data", &cluster.data, "-o", whole.to_str().unwrap(), "--no-page"];
-        assert_eq!(loupe(&[&args[..], &["--max-new-tokens", "4", "--batch", "1"]].concat()).status.code(), Some(1));
+        assert_eq!(
+            loupe(&[&args[..], &["--max-new-tokens", "4", "--batch", "1"]].concat()).status.code(),
+            Some(1)
+        );
         cluster
     }
 
@@ -89,7 +92,8 @@ fn field<'a>(yaml: &'a str, name: &str) -> &'a str {
 fn block(yaml: &str) -> String {
     let mut lines = yaml.lines().skip_while(|line| line.trim() != "- |").skip(1).peekable();
     let indent = lines.peek().map_or(0, |line| line.len() - line.trim_start().len());
-    let inside = lines.map_while(|line| (line.len() - line.trim_start().len() >= indent).then(|| &line[indent..]));
+    let inside =
+        lines.map_while(|line| (line.len() - line.trim_start().len() >= indent).then(|| &line[indent..]));
     inside.map(|line| format!("{line}\n")).collect()
 }
 
@@ -106,7 +110,10 @@ fn pods_of_an_indexed_job_do_their_parts() {
     assert_eq!((field(&yaml, "completionMode"), field(&yaml, "parallelism")), ("Indexed", parts));
     assert_eq!((field(&yaml, "kind"), field(&yaml, "restartPolicy")), ("Job", "Never"));
     let script = block(&yaml);
-    assert!(script.contains(&format!("--shard auto --shards {parts} ")) && script.contains("$JOB_COMPLETION_INDEX"));
+    assert!(
+        script.contains(&format!("--shard auto --shards {parts} "))
+            && script.contains("$JOB_COMPLETION_INDEX")
+    );
     let cluster = Cluster::new();
     let script = script
         .replace(&format!("--shards {parts}"), "--shards 3")
@@ -151,8 +158,16 @@ fn a_model_over_several_nodes_is_asked_by_one_client() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let job = || {
         let mut command = cluster.command("bash");
-        command.arg("served.sbatch").envs([("SLURM_NNODES", "2"), ("SLURM_JOB_NODELIST", "n[1-2]"), ("SLURM_JOB_ID", "77")]);
-        command.envs([("DATA", cluster.data.as_str()), ("MODEL", "/models/large"), ("PORT", &port.to_string())]);
+        command.arg("served.sbatch").envs([
+            ("SLURM_NNODES", "2"),
+            ("SLURM_JOB_NODELIST", "n[1-2]"),
+            ("SLURM_JOB_ID", "77"),
+        ]);
+        command.envs([
+            ("DATA", cluster.data.as_str()),
+            ("MODEL", "/models/large"),
+            ("PORT", &port.to_string()),
+        ]);
         command.output().unwrap()
     };
     cluster.program("vllm", "exit 1");

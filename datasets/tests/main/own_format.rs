@@ -37,7 +37,10 @@ fn rows_with_texts_too_long_to_judge_are_errors_of_their_own() {
     for (n, (row, (_, what))) in read.iter().zip(&rows_of_file).enumerate() {
         let problem = row.as_ref().unwrap_err().to_string();
         assert!(problem.contains(what) && problem.contains("the most is"), "{n}: {problem}");
-        assert!(problem.contains("set.jsonl") && problem.contains(&format!("line {}", n + 1)), "{n}: {problem}");
+        assert!(
+            problem.contains("set.jsonl") && problem.contains(&format!("line {}", n + 1)),
+            "{n}: {problem}"
+        );
         assert!(problem.len() < 300, "{problem}");
     }
     assert_eq!(read[10].as_ref().unwrap().target, text(&["left"]));

@@ -124,8 +124,9 @@ pub(crate) fn item(
     let asked = if asked.len() == sample.media.len() { asked } else { &[] };
     let given = sample.media.iter().enumerate();
     // One way through a volume is enough: the one with the masks.
-    let mut pictures: Vec<ItemPicture> =
-        given.map(|(n, media)| item_picture((n, asked.get(n)), media, sample, &outcome, masks.is_none(), reader)).collect();
+    let mut pictures: Vec<ItemPicture> = given
+        .map(|(n, media)| item_picture((n, asked.get(n)), media, sample, &outcome, masks.is_none(), reader))
+        .collect();
     pictures.extend(masks);
     let trace = prediction.and_then(|p| p.record.rounds());
     PageItem {
@@ -188,7 +189,8 @@ pub(crate) fn gold(sample: &Sample) -> String {
 }
 
 /// What is said of a picture that is not the one that was asked about.
-const CHANGED: &str = "not the pixels that were asked about: the file has changed since, or the run altered its pictures";
+const CHANGED: &str =
+    "not the pixels that were asked about: the file has changed since, or the run altered its pictures";
 
 /// Picture `number` of the sample, which was asked about as `asked`, with the boxes of reply and reference, and its volume where that is to be scrolled.
 fn item_picture(

@@ -189,7 +189,8 @@ impl MediaLoader for Later {
 
 #[test]
 fn pictures_that_are_not_those_that_were_asked_about_are_said_to_be_others() {
-    let samples = vec![sample("flat", media("flat.png"), words("no")), sample("ct", media("stack"), words("no"))];
+    let samples =
+        vec![sample("flat", media("flat.png"), words("no")), sample("ct", media("stack"), words("no"))];
     let (dir, _) = made("run", samples, |_| says("no"));
     let captions = |loader: &dyn MediaLoader| -> Vec<String> {
         let source = PictureSource { dataset: None, loader, resampler: &RESAMPLER };

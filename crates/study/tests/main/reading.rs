@@ -375,7 +375,8 @@ fn names_that_compute_are_written_as_words_and_read_as_they_were() {
         case.name = format!("{}{n}", ["=HYPERLINK(1)", "-2+3", "'=4", "plain"][n % 4]);
         case.group = Some(format!("+{}*2", n + 1));
     }
-    let files = [0, 1].map(|page| saved(dir.path(), &format!("{page}.json"), &written(&key, page, |n| n as u64)));
+    let files =
+        [0, 1].map(|page| saved(dir.path(), &format!("{page}.json"), &written(&key, page, |n| n as u64)));
     let out = dir.path().join("out");
     collect(&key, &files, false, &out).unwrap();
     let file = std::fs::read_to_string(out.join("readings.csv")).unwrap();
