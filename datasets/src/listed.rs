@@ -36,7 +36,8 @@ pub(crate) struct Listed {
 
 impl Listed {
     #[expect(clippy::needless_pass_by_value, reason = "made for it")]
-    /// Rows as read. An id seen before gets its ordinal appended, so that ids are always unique.
+    /// Rows as read. An id seen before gets its ordinal appended, so that ids are always unique. A row whose texts are too long is one
+    /// that could not be read.
     pub(crate) fn new(
         info: DatasetInfo,
         mut rows: Vec<Result<Sample, DataError>>,
@@ -46,6 +47,14 @@ impl Listed {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut repeated_ids = Vec::new();
         let mut spots = HashMap::new();
+        for (number, row) in rows.iter_mut().enumerate() {
+            let Some((sample, problem)) = row.as_ref().ok().and_then(|s| Some((s, s.too_long()?))) else {
+                continue;
+            };
+            let known = of_rows.get(&sample.id).and_then(|all| all.first()).cloned();
+            let (file, at) = known.unwrap_or_else(|| (info.name.as_str().into(), Spot::Row(number + 1)));
+            *row = Err(DataError::Row { file: file.to_string(), at, problem });
+        }
         for sample in rows.iter_mut().flatten() {
             let times = seen.entry(sample.id.clone()).or_insert(0);
             let spot = of_rows.get(&sample.id).and_then(|all| all.get(*times)).cloned();

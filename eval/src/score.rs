@@ -7,7 +7,7 @@ use loupe_core::files::open_regular;
 use loupe_core::guard::caught;
 use loupe_core::sample::Outcome;
 use loupe_core::words::counted;
-use loupe_core::{Metric, Prediction, Sample, Score};
+use loupe_core::{DatasetInfo, Metric, Prediction, Sample, Score};
 use loupe_run::{Item, RunError, RunFolder, damaged_lines, replace, sealed_file};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -127,8 +127,9 @@ impl ScoredRun {
             summary
                 .run
                 .notes
-                .push(format!("{replies} about pictures whose source is incomplete or that show nothing of it (see the page)"));
+                .push(format!("{replies} about pictures whose source is incomplete, that show nothing of it, or that are one of several (see the page)"));
         }
+        summary.run.notes.extend(scoring.set.and_then(|now| changed_set(&folder.made_by.dataset, now)));
         // Where every item has its reply, they were asked again already.
         if let Some(words) = damaged.filter(|_| summary.missing > 0) {
             summary.run.notes.push(format!("{words}; `loupe eval` asks their samples again"));
@@ -203,7 +204,21 @@ fn add(
     write_line(to, between, &line)
 }
 
-/// Was something of what a reply is about missing, such as a file of a series?
+/// What is said where the files of a set are no longer those that a run was made of.
+fn changed_set(was: &DatasetInfo, now: &DatasetInfo) -> Option<String> {
+    if (&was.name, &was.split) != (&now.name, &now.split) || was.fingerprint == now.fingerprint {
+        return None;
+    }
+    let mark = |set: &DatasetInfo| set.fingerprint.chars().take(12).collect::<String>();
+    Some(format!(
+        "the files of {} have changed since the run was made (dataset.fingerprint was {}…, now {}…): questions and references are those of the run, pictures those of now",
+        was.name,
+        mark(was),
+        mark(now)
+    ))
+}
+
+/// Was something of what a reply is about missing, such as a file of a series, or is it one of several that nobody chose?
 fn has_incomplete_picture(item: &Item) -> bool {
     let pictures = item.reply.iter().flat_map(|reply| &reply.pictures);
     pictures.flat_map(|picture| picture.origin.warnings()).next().is_some()
@@ -350,6 +365,24 @@ mod tests {
         // The profiles that judged are not asked again for the range, and it is the same one.
         let alone = Scoring { profiles: &[&Strict], sensitivity: true, ..Scoring::default() };
         assert_eq!(score(dir.path(), &alone).unwrap().sensitivity, run.summary.sensitivity);
+    }
+
+    #[test]
+    fn a_set_that_has_changed_since_is_noted() {
+        let set = QuestionSet::new(6);
+        let dir = made(&set);
+        let noted = |now: &DatasetInfo| {
+            let scoring = Scoring { profiles: &[&Strict], set: Some(now), ..Scoring::default() };
+            score(dir.path(), &scoring).unwrap().run.notes
+        };
+        let was = loupe_core::Dataset::info(&set).clone();
+        assert!(noted(&was).iter().all(|note| !note.contains("have changed")));
+        let now = DatasetInfo { fingerprint: "beef".repeat(16), ..was.clone() };
+        assert!(noted(&now).iter().any(|note| note.contains("was f00d…, now beefbeefbeef…")));
+        // Another split has other files.
+        assert!(
+            noted(&DatasetInfo { split: "train".into(), ..now }).iter().all(|n| !n.contains("have changed"))
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::sensitivity::{Sensitivity, Spread};
 use crate::stats::calibration::{Bin, Calibration, auroc, brier, errors, reliability, selective};
 use crate::stats::rollouts::{Rollouts, summarise};
 use loupe_core::sample::Outcome;
-use loupe_core::{Metric, Provenance, Retry, Sample, Score};
+use loupe_core::{DatasetInfo, Metric, Provenance, Retry, Sample, Score};
 use loupe_run::{MadeBy, RunError, RunFolder};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -212,6 +212,8 @@ pub struct Scoring<'a> {
     pub sensitivity: bool,
     /// Where the set's files lie now; where they lay when the run was made when not given.
     pub data_root: Option<&'a Path>,
+    /// The set as it is now, where it is at hand: what has changed since the run was made is noted.
+    pub set: Option<&'a DatasetInfo>,
 }
 
 /// Gathers a summary one item at a time. Memory grows with groups, not with replies (corpus metrics

@@ -133,7 +133,7 @@ fn a_judge_is_asked_once_on_record_and_its_failures_stay_failures() {
     );
     assert_eq!(endpoint.requests.load(Ordering::SeqCst), 5, "four prompts and one more try");
     let body = endpoint.bodies.lock().unwrap()[0].clone();
-    assert_eq!((&body["model"], &body["temperature"]), (&json!("judge-7b"), &json!(0)));
+    assert_eq!((&body["model"], &body["temperature"]), (&json!("judge-7b"), &json!(0.0)));
     let record = fs::read_to_string(run.join("judge.jsonl")).unwrap();
     assert!(record.contains("Reference answer: left lung") && !record.contains("secret-key"));
     assert_eq!(record.lines().count(), 2, "verdicts of the judge are kept, failures and mumbling are not");

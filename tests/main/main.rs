@@ -10,6 +10,7 @@
 
 mod classify;
 mod cli;
+mod clusters;
 mod common;
 mod deidentify;
 mod embed;

@@ -158,8 +158,16 @@ fn a_run_that_another_process_writes_to_is_for_later() {
 #[test]
 fn files_for_schedulers_use_options_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = ["array.sbatch", "merge.sbatch", "indexed-job.yaml", "main.nf", "Snakefile"]
-        .map(|f| root.join("docs/clusters").join(f));
+    let files = [
+        "array.sbatch",
+        "merge.sbatch",
+        "served.sbatch",
+        "indexed-job.yaml",
+        "ray-serve.yaml",
+        "main.nf",
+        "Snakefile",
+    ]
+    .map(|f| root.join("docs/clusters").join(f));
     for file in files.iter().chain(&[root.join("tests/clusters/slurm.sh")]) {
         let script = fs::read_to_string(file).unwrap().replace("\\\n", " ").replace("\"$loupe\"", "loupe");
         let mut seen = 0;

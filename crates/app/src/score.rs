@@ -221,6 +221,7 @@ impl Scorer<'_> {
             wordnet: wordnet.as_ref().map(|w| &w.facts),
             sensitivity: options.sensitivity,
             data_root: dataset.and_then(Dataset::root),
+            set: dataset.map(Dataset::info),
         };
         let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
         idle_profiles(&run.summary).iter().for_each(|line| listener.say(line));

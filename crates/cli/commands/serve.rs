@@ -68,6 +68,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MB", default_value_t = 2048)]
     max_picture_memory: u64,
 
+    /// Most megabytes of decoded pictures kept for later requests, which often ask about the same ones; 0 keeps none.
+    #[arg(long, value_name = "MB", default_value_t = 256)]
+    keep_pictures: u64,
+
     /// Most seconds that a client may take to send a request, or take nothing of its reply.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
@@ -95,6 +99,7 @@ impl Args {
                 body_bytes: usize::try_from(megabytes(self.max_body))?,
                 pictures: self.max_pictures,
                 picture_bytes: megabytes(self.max_picture_memory),
+                kept_picture_bytes: megabytes(self.keep_pictures),
                 reply_tokens: self.max_tokens,
                 head_timeout: usual.head_timeout.min(timeout),
                 body_timeout: timeout,

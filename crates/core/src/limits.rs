@@ -15,6 +15,37 @@ pub struct DecodeLimits {
     pub max_memory_bytes: u64,
 }
 
+/// Most bytes that all texts of a row have together: question, options, references, tags; and most bytes of a reply. About 250 000
+/// tokens, more than nearly every model reads or says.
+pub const LONGEST_TEXT: usize = 1 << 20;
+/// Most bytes of what a row is called: its id, its group, its image.
+pub const LONGEST_NAME: usize = 1 << 12;
+/// What a text counts beside its bytes, so that many empty ones are many.
+const EACH_TEXT: usize = 8;
+
+/// Why a text is refused; nothing where it is not. `what` has a verb.
+pub fn too_long(what: &str, bytes: usize, most: usize) -> Option<String> {
+    (bytes > most)
+        .then(|| format!("{what} {bytes} bytes, the most is {most}; shorten it, or leave the row out"))
+}
+
+/// Why the texts of a row cannot be read and judged in reasonable time; nothing where they can. `names` are what it is called, `parts`
+/// the bytes of its texts, each with the word for it; none of the texts is told.
+pub fn row_too_long(names: &[(&str, &str)], parts: &[(&str, usize)]) -> Option<String> {
+    let name =
+        names.iter().find_map(|(what, name)| too_long(&format!("its {what} has"), name.len(), LONGEST_NAME));
+    name.or_else(|| {
+        let (largest, _) = parts.iter().max_by_key(|(_, bytes)| *bytes)?;
+        let together = parts.iter().fold(0usize, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        too_long(&format!("its texts, above all the {largest}, have"), together, LONGEST_TEXT)
+    })
+}
+
+/// What texts count together.
+pub fn text_bytes<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    texts.into_iter().fold(0, |sum, text| sum + text.len() + EACH_TEXT)
+}
+
 impl Default for DecodeLimits {
     fn default() -> Self {
         Self { max_pixels: 1 << 29, max_memory_bytes: 4 << 30 }

@@ -56,15 +56,28 @@ pub const INCOMPLETE: &str = "incomplete: ";
 /// How a step begins that says that the picture shows nothing of what its source holds.
 pub const BLANK: &str = "blank: ";
 
+/// How a step begins that says that the source holds several pictures of which nobody chose this one.
+pub const ONE_OF_SEVERAL: &str = "one of several: ";
+
+/// The step of a picture that was taken because none was named, of a source with so many, of which another could be where
+/// `others_are_read`; nothing where it has no other.
+pub fn first_of(frames: usize, others_are_read: bool) -> Option<String> {
+    let hint = match others_are_read {
+        true => "name the one that is meant (--frame, or frame in a row of a data set)",
+        false => "the others are not read, so save the one that is meant as a file of its own",
+    };
+    (frames > 1).then(|| format!("{ONE_OF_SEVERAL}the first of {frames} frames; {hint}"))
+}
+
 impl Origin {
-    /// Steps that say that the picture may not be what it should be, because something of its source is missing or
-    /// it shows nothing of it.
+    /// Steps that say that the picture may not be what it should be, because something of its source is missing, it shows
+    /// nothing of it, or the source holds others and none was chosen.
     /// They belong wherever a result is shown.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.steps
             .iter()
             .map(String::as_str)
-            .filter(|step| [INCOMPLETE, BLANK].iter().any(|mark| step.starts_with(mark)))
+            .filter(|step| [INCOMPLETE, BLANK, ONE_OF_SEVERAL].iter().any(|mark| step.starts_with(mark)))
     }
 
     /// A picture that is its own source.
@@ -186,6 +199,11 @@ impl From<PictureRecordFile> for PictureRecord {
 }
 
 impl PictureRecord {
+    /// Has `picture` these pixels? A record of pixels that were not at hand fits every picture.
+    pub fn is_of(&self, picture: &Picture) -> bool {
+        self.sha256.is_empty() || self.sha256 == hex(&picture.content_key())
+    }
+
     /// The record of `picture`.
     pub fn of(picture: &Picture) -> Self {
         Self {

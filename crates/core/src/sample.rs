@@ -3,6 +3,7 @@
 use crate::ask::Reply;
 use crate::failure::Failure;
 use crate::geometry::{Box2, Point2, Source};
+use crate::limits::{row_too_long, text_bytes};
 use crate::media::MediaRef;
 use crate::trace::Record;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,21 @@ impl Target {
             _ => None,
         }
     }
+
+    /// Bytes of its words.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(all) => text_bytes(all.iter().map(String::as_str)),
+            Self::Report(sections) => {
+                text_bytes(sections.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]))
+            }
+            Self::Boxes(all) => text_bytes(all.iter().map(|one| one.label.as_str())),
+            Self::Points(all) => text_bytes(all.iter().map(|one| one.label.as_str())),
+            Self::Masks(all) => text_bytes(all.iter().map(|one| one.label.as_str())),
+            Self::Measurements(all) => text_bytes(all.iter().map(|one| one.name.as_str())),
+            Self::Choice(_) | Self::Choices(_) | Self::Count(_) | Self::Unknown => 0,
+        }
+    }
 }
 
 /// One question of a dataset.
@@ -137,6 +153,19 @@ impl Sample {
     /// The tag's value, or nothing.
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.tags.get(name).map(String::as_str)
+    }
+
+    /// Why its texts cannot be read and judged in reasonable time; nothing where they can ([`row_too_long`]).
+    pub fn too_long(&self) -> Option<String> {
+        let mut names = vec![("id", self.id.as_str()), ("group", self.group.as_str())];
+        names.extend(self.media.iter().map(|media| ("image name", media.name.as_str())));
+        let parts = [
+            ("question", self.question.len()),
+            ("options", text_bytes(self.choices.iter().map(|choice| choice.text.as_str()))),
+            ("reference", self.target.text_bytes()),
+            ("tags", text_bytes(self.tags.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]))),
+        ];
+        row_too_long(&names, &parts)
     }
 
     /// The same sample under names that say nothing about its files, which often name patients: its images are called by its id and

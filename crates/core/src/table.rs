@@ -192,18 +192,29 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect()
 }
 
-/// A cell of a CSV file (RFC 4180) in which a spreadsheet computes nothing: what it would take for a formula has an apostrophe in front.
+/// A cell of a CSV file (RFC 4180) in which a spreadsheet computes nothing: what it would take for a formula has an apostrophe in front
+/// ([`plain_cell`]).
 pub fn csv_cell(cell: &str) -> String {
-    let cell = no_formula(cell);
+    let cell = plain_cell(cell);
     let plain = !cell.contains(['"', ',', '\n', '\r']) && cell.trim() == cell;
     if plain { cell } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
 }
 
 /// A cell that spreadsheets take as words or a number: what they would compute gets an apostrophe in front
-/// (OWASP, CSV injection).
-fn no_formula(cell: &str) -> String {
+/// (OWASP, CSV injection), and so does what looks like such a cell. [`cell_words`] is the way back.
+pub fn plain_cell(cell: &str) -> String {
+    if is_formula(cell.trim_start_matches('\'')) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// The words of a cell that [`plain_cell`] made, for files that are written here and read again.
+pub fn cell_words(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest.trim_start_matches('\''))).unwrap_or(cell)
+}
+
+/// Would a spreadsheet compute a cell?
+fn is_formula(cell: &str) -> bool {
     let mut chars = cell.chars();
-    let computes = match chars.next() {
+    match chars.next() {
         Some('=' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => true,
         // A number, an interval of two; nothing that goes on to compute.
         Some('+' | '-') => {
@@ -217,8 +228,7 @@ fn no_formula(cell: &str) -> String {
             })
         }
         _ => false,
-    };
-    if computes { format!("'{cell}") } else { cell.to_owned() }
+    }
 }
 
 /// Words in lines of at most so many columns of a terminal; a word that is longer is broken.
@@ -425,8 +435,12 @@ mod tests {
             let cell = csv_cell(formula);
             assert!(cell.trim_start_matches('"').starts_with('\''), "{cell}");
         }
-        for plain in ["-3.5", "+1", "a=b", "0.1 – 0.2", "left, right"] {
+        for plain in ["-3.5", "+1", "a=b", "0.1 – 0.2", "left, right", "'s", "it's"] {
             assert_eq!(csv_cell(plain).trim_matches('"'), plain);
+        }
+        // There and back, what begins with an apostrophe already included.
+        for words in ["=1", "'=1", "''@a", "'", "'a", "-2+3", "-3", "", "'-3"] {
+            assert_eq!(cell_words(&plain_cell(words)), words);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One address, one model, one question at a time: judges of text.
 
 use crate::error::EndpointError;
+use crate::request::{Manners, mannered, question};
 use crate::wire::{Key, Wire};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Endpoint {
     model: String,
     /// Requests that failed one after the other, and with what; shared by all copies.
     failing: Arc<Mutex<(u32, Option<EndpointError>)>>,
+    /// What it was found to refuse; shared by all copies.
+    manners: Arc<Mutex<Manners>>,
 }
 
 /// How long to wait for an endpoint.
@@ -37,7 +40,8 @@ impl Endpoint {
     /// The model called `model` at `base`, such as `http://localhost:8000/v1`; `key` goes into the header
     /// `Authorization: Bearer`. Redirects are not followed.
     pub fn new(base: &str, model: impl Into<String>, key: Option<Key>, patience: Patience) -> Self {
-        Self { wire: Wire::new(base, key, patience.reply), model: model.into(), failing: Arc::default() }
+        let wire = Wire::new(base, key, patience.reply);
+        Self { wire, model: model.into(), failing: Arc::default(), manners: Arc::default() }
     }
 
     /// The name of the model at the endpoint.
@@ -45,7 +49,8 @@ impl Endpoint {
         &self.model
     }
 
-    /// The reply to one user turn of text, as repeatably as the endpoint can (temperature 0). Asked up to four
+    /// The reply to one user turn of text, as repeatably as the endpoint can (temperature 0, and every other field of sampling at the value
+    /// that changes nothing; those that the endpoint refuses are left out). Asked up to four
     /// times while the endpoint is busy or cannot be reached, with pauses, or those that it asks for; once when
     /// it does not answer in time. An endpoint that fails request after request is not asked any more.
     ///
@@ -93,13 +98,27 @@ impl Endpoint {
 
     /// One request; where it fails, with the pause that the endpoint asks for.
     fn send(&self, prompt: &str) -> Result<String, (EndpointError, Option<Duration>)> {
-        let body = json!({
-            "model": self.model,
-            "messages": [{ "role": "user", "content": prompt }],
-            "temperature": 0,
-        });
-        let said = self.wire.post("chat/completions", &body.to_string())?;
-        read_reply(&said.value).map_err(|e| (e, None))
+        let known = || self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let manners = known().clone();
+            // Without a temperature of 0 the endpoint would draw.
+            let body = question(&self.model, prompt, &manners);
+            let body = body.map_err(|e| (EndpointError::Field(e.to_string()), None))?;
+            match self.wire.post("chat/completions", &body.to_string()) {
+                Ok(said) => return read_reply(&said.value).map_err(|e| (e, None)),
+                Err(failed) => {
+                    let fewer = match &failed.0 {
+                        EndpointError::RefusedBecause { status: 400 | 422, says } => mannered(says, &manners),
+                        _ => None,
+                    };
+                    // Each time a field less, so that this ends.
+                    match fewer.filter(|fewer| fewer.without != manners.without) {
+                        Some(fewer) => known().without.extend(fewer.without),
+                        None => return Err(failed),
+                    }
+                }
+            }
+        }
     }
 }
 

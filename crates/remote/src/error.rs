@@ -60,6 +60,12 @@ pub enum EndpointError {
     /// The reply is not what the protocol says.
     #[error("the endpoint's reply has no choices[0].message.content")]
     NoContent,
+    /// The endpoint refuses a field without which its replies would be others.
+    #[error("{0}")]
+    Field(String),
+    /// The reply has more words than any rule judges.
+    #[error("{0}")]
+    TooLong(String),
     /// The server withheld the reply.
     #[error("the endpoint's content filter withheld the reply")]
     Withheld,
@@ -94,6 +100,8 @@ impl EndpointError {
             | Self::Quota(_)
             | Self::NoContent
             | Self::Elsewhere(_)
+            | Self::TooLong(_)
+            | Self::Field(_)
             | Self::Withheld
             | Self::ToolCall
             | Self::Options(_)
@@ -115,6 +123,8 @@ impl EndpointError {
         match self {
             Self::NoContent
             | Self::CutOff
+            | Self::TooLong(_)
+            | Self::Field(_)
             | Self::Withheld
             | Self::ToolCall
             | Self::Options(_)

@@ -2,6 +2,7 @@
 
 use crate::error::EndpointError;
 use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};
+use loupe_core::limits::{LONGEST_TEXT, too_long};
 use loupe_core::{Ask, Counts, Reply, ServedRecord, ServedToken, Stop};
 use serde_json::Value;
 
@@ -33,6 +34,10 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
         (None, None) => return Err(EndpointError::NoContent),
     };
     let (text, stopped) = before_stop(text, &ask.limits.stop);
+    let thoughts = reasoning.as_ref().map_or(0, String::len);
+    if let Some(problem) = too_long("the reply has", text.len().max(thoughts), LONGEST_TEXT) {
+        return Err(EndpointError::TooLong(problem));
+    }
     let mut reply = Reply::from_text(text);
     reply.stop = match finish {
         Some("length") if !stopped => Stop::Length,
@@ -158,6 +163,19 @@ mod tests {
         let reply = read(&json!({ "message": message, "finish_reason": "length" })).unwrap();
         assert_eq!((reply.text.as_str(), reply.stop), ("", Stop::Length));
         assert!(loupe_core::reasoning::without_reasoning(&reply.text).is_err());
+    }
+
+    #[test]
+    fn a_reply_of_any_length_is_not_believed() {
+        let long = "a".repeat(LONGEST_TEXT + 1);
+        for field in ["content", "reasoning_content"] {
+            let mut message = json!({ "content": "yes" });
+            message[field] = long.clone().into();
+            let refused = read(&json!({ "message": message, "finish_reason": "stop" })).unwrap_err();
+            assert!(refused.to_string().contains("1048577 bytes") && !refused.may_pass(), "{refused}");
+        }
+        let whole = json!({ "message": { "content": long[1..] }, "finish_reason": "stop" });
+        assert_eq!(read(&whole).unwrap().text.len(), LONGEST_TEXT);
     }
 
     #[test]

@@ -70,6 +70,17 @@ impl Manners {
     }
 }
 
+/// The body of a question in words alone that is answered as repeatably as a server can: every field of sampling has its value here,
+/// because servers fill those that are missing from the checkpoint's own file. How long the reply may be is the server's.
+pub(crate) fn question(model: &str, prompt: &str, manners: &Manners) -> Result<Value, ModelError> {
+    let mut body = Map::new();
+    body.insert("model".into(), json!(model));
+    body.insert("messages".into(), json!([{ "role": "user", "content": prompt }]));
+    sampling(&mut body, &GenerationLimits::default(), manners)?;
+    body.remove("return_token_ids");
+    Ok(Value::Object(body))
+}
+
 /// The body of a request, and what is on record of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Written {

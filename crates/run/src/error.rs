@@ -39,6 +39,16 @@ pub enum RunError {
         /// What is wrong.
         problem: String,
     },
+    /// The samples in the folder are not those that its replies were given to.
+    #[error("samples.jsonl in {folder} does not hold the samples that run.json was made for (samples_sha256 {was}, found {is}): it was changed since, or belongs to another run; put the file of this run back, or start a new run in another folder", folder = .folder.display())]
+    OtherSamples {
+        /// Run folder.
+        folder: PathBuf,
+        /// First digits of the digest in run.json.
+        was: String,
+        /// Those of the digest of the file.
+        is: String,
+    },
     /// The folder has other contents.
     #[error("{folder} is not empty and holds no run (found {found}); name a new folder", folder = .folder.display())]
     NotARun {

@@ -5,6 +5,7 @@ use crate::files::{REPLIES, RUN, SAMPLES, read_error, replace};
 use crate::made_by::{FORMAT, MadeBy, READABLE};
 use crate::sample_line::SampleLine;
 use crate::seal::{Seal, seal, seal_of_file, sealed_file};
+use crate::shard::SampleDigest;
 use loupe_core::files::open_regular;
 use loupe_core::sample::Outcome;
 use loupe_core::{Failure, Finding, Origin, PictureRecord, Prediction, Record, Retry, Turn};
@@ -221,19 +222,21 @@ impl RunFolder {
         self.made_by.n * self.made_by.rollouts.max(1)
     }
 
-    /// What tells the id of every sample, and that they are all there.
+    /// What tells the id of every sample, and that they are all there and those that the run was made for.
     fn ids(&self) -> Result<Vec<[u8; 16]>, RunError> {
         let failed = |source| read_error(&self.dir, SAMPLES, source);
         let file = open_regular(&self.dir.join(SAMPLES)).map_err(failed)?;
-        let mut ids = Vec::new();
+        let (mut ids, mut digest) = (Vec::new(), SampleDigest::default());
         for (at, text) in BufReader::with_capacity(1 << 16, file).lines().take(self.made_by.n).enumerate() {
             let line: SampleLine = self.parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
             ids.push(fingerprint(&line.id()));
+            digest.take(line).map_err(failed)?;
         }
         if ids.len() < self.made_by.n {
             let problem = format!("the file ends here, {RUN} says that there are {} samples", self.made_by.n);
             return Err(RunError::Damaged { file: SAMPLES, line: ids.len() + 1, problem });
         }
+        self.made_by.holds(&self.dir, &digest.finish())?;
         Ok(ids)
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn keep_names_out(plan: &mut Plan) -> Result<(), RunError> {
 
 /// The line without the places of images: whoever has the dataset finds them by the row.
 pub(crate) fn without_places(line: &SampleLine) -> SampleLine {
-    let mut line = line.with_media(|media| media.source = MediaSource::Bytes([].into()));
+    let mut line = line.clone().with_media(|media| media.source = MediaSource::Bytes([].into()));
     // What a dataset says of a row that it cannot read names the file.
     line.error = line.error.map(|_| "the dataset could not give this row".to_owned());
     line

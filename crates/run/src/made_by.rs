@@ -8,7 +8,7 @@ use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provena
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Layout version written by this code.
 pub(crate) const FORMAT: u32 = 2;
@@ -85,6 +85,16 @@ impl MadeBy {
         let mut found = Vec::new();
         differences("", &value(self), &value(other), &mut found);
         found
+    }
+
+    /// Refuses samples that are not those of the run in `dir`.
+    pub(crate) fn holds(&self, dir: &Path, samples: &WholeSamples) -> Result<(), RunError> {
+        // The first layout counted them in another way.
+        if self.format != FORMAT || self.samples_sha256 == samples.samples_sha256 {
+            return Ok(());
+        }
+        let [was, is] = [&self.samples_sha256, &samples.samples_sha256].map(|s| s.chars().take(12).collect());
+        Err(RunError::OtherSamples { folder: dir.into(), was, is })
     }
 
     /// Refuses to mix two runs, naming what differs; the samples are compared one by one elsewhere. With `extend`

@@ -7,11 +7,9 @@ use crate::log::ReplyLog;
 use crate::made_by::{FORMAT, MadeBy, differences};
 use crate::sample_line::SampleLine;
 use crate::seal::sealed;
-use crate::shard::{Shard, WholeSamples};
+use crate::shard::{SampleDigest, Shard};
 use loupe_core::files::open_regular;
-use loupe_core::words::hex;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -101,25 +99,6 @@ impl Seen {
     }
 }
 
-/// Number and digest of samples, in order.
-#[derive(Default)]
-pub(crate) struct SampleDigest {
-    n: usize,
-    hash: Sha256,
-}
-
-impl SampleDigest {
-    pub(crate) fn add(&mut self, line: &SampleLine) -> std::io::Result<()> {
-        self.n += 1;
-        self.hash.update(serde_json::to_vec(&line.without_paths())?);
-        Ok(())
-    }
-
-    pub(crate) fn finish(self) -> WholeSamples {
-        WholeSamples { n: self.n, samples_sha256: hex(&self.hash.finalize()) }
-    }
-}
-
 /// The run that is there, if it is the same: samples are compared one by one, and new ones are written where that is
 /// allowed.
 fn again(
@@ -135,6 +114,8 @@ fn again(
     let open = || open_regular(&dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
     let mut old = open()?.lines().take(before.made_by.n).enumerate();
     let mut seen = Seen::default();
+    // Of the file as it is, and as it will be.
+    let (mut stored, mut kept) = (SampleDigest::default(), SampleDigest::default());
     let mut mended: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     let mut added: Vec<u8> = Vec::new();
     let differs = |problem: String| Err(RunError::Rows { problem });
@@ -145,6 +126,7 @@ fn again(
         let written = || sealed(&line.relative_to(now.data_root.as_deref())).map_err(|e| failed(e.into()));
         let Some((at, text)) = old.next() else {
             added.extend(written()?);
+            kept.take(line).map_err(failed)?;
             continue;
         };
         let was: SampleLine = before.parse(SAMPLES, at, text.map_err(failed)?.as_bytes())?;
@@ -168,6 +150,8 @@ fn again(
                 }
             }
         }
+        stored.add(&was).map_err(failed)?;
+        kept.take(if mended.contains_key(&at) { line } else { was }).map_err(failed)?;
     }
     let (was, is) = (before.made_by.n, seen.own.n);
     if is < was {
@@ -186,7 +170,12 @@ fn again(
             marks[0], marks[1]
         ));
     }
+    // Rows that were mended or added by a process that was killed before it could say so are in the file already.
+    if !(allowed.extend || allowed.mended) {
+        before.made_by.holds(&dir, &stored.finish())?;
+    }
     seen.put_into(&mut now)?;
+    now.samples_sha256 = kept.finish().samples_sha256;
     let others = match (&before.made_by.shard, &now.shard) {
         (Some(was), Some(is)) if was.whole != is.whole => Some((was.whole.n, is.whole.n)),
         _ => None,
@@ -203,7 +192,8 @@ fn again(
         }
         _ => {}
     }
-    if is > was || !mended.is_empty() || others.is_some() {
+    let other_lines = now.samples_sha256 != before.made_by.samples_sha256;
+    if is > was || !mended.is_empty() || others.is_some() || other_lines {
         replace(&dir, SAMPLES, |to| {
             for (at, text) in open().map_err(std::io::Error::other)?.lines().take(was).enumerate() {
                 let text = text?;
@@ -227,7 +217,7 @@ fn again(
 
 /// The fields in which two lines differ, by the name of the sample's part.
 fn changed(was: &SampleLine, now: &SampleLine) -> Vec<String> {
-    let (was, now) = (was.without_paths(), now.without_paths());
+    let (was, now) = (was.clone().without_paths(), now.clone().without_paths());
     if was == now {
         return Vec::new();
     }

@@ -24,9 +24,9 @@ impl SampleLine {
         self.sample.as_ref().map_or_else(|| format!("row {}", self.row), |s| s.id.clone())
     }
 
-    /// A copy for comparisons: where the images lie does not matter, nor whether a folder of images was there yet;
+    /// For comparisons: where the images lie does not matter, nor whether a folder of images was there yet;
     /// how they are named does. Bytes of images are left out, as in the file.
-    pub(crate) fn without_paths(&self) -> Self {
+    pub(crate) fn without_paths(self) -> Self {
         self.with_media(|media| match &mut media.source {
             source @ (MediaSource::File(_) | MediaSource::Folder(_)) => {
                 *source = MediaSource::File(PathBuf::new());
@@ -38,7 +38,7 @@ impl SampleLine {
     /// A copy whose files are named from `root` on, where they lie below it; others by their whole path.
     pub(crate) fn relative_to(&self, root: Option<&Path>) -> Self {
         let Some(root) = root else { return self.clone() };
-        self.with_media(|media| {
+        self.clone().with_media(|media| {
             if let MediaSource::File(path) | MediaSource::Folder(path) = &mut media.source
                 && let Ok(whole) = std::path::absolute(&*path)
             {
@@ -57,15 +57,14 @@ impl SampleLine {
         })
     }
 
-    /// A copy after something was done to every reference to an image or mask.
-    pub(crate) fn with_media(&self, mut change: impl FnMut(&mut MediaRef)) -> Self {
-        let mut line = self.clone();
-        if let Some(sample) = &mut line.sample {
+    /// The same after something was done to every reference to an image or mask.
+    pub(crate) fn with_media(mut self, mut change: impl FnMut(&mut MediaRef)) -> Self {
+        if let Some(sample) = &mut self.sample {
             sample.media.iter_mut().for_each(&mut change);
             if let Target::Masks(masks) = &mut sample.target {
                 masks.iter_mut().for_each(|mask| change(&mut mask.at));
             }
         }
-        line
+        self
     }
 }

@@ -1,6 +1,7 @@
 //! Parts of a run: which samples each of several machines answers.
 
 use crate::sample_line::SampleLine;
+use loupe_core::words::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -91,6 +92,31 @@ pub struct WholeSamples {
     pub n: usize,
     /// SHA-256 over them, as `samples_sha256` of a run that is not in parts.
     pub samples_sha256: String,
+}
+
+/// Number and digest of samples, in order.
+#[derive(Default)]
+pub(crate) struct SampleDigest {
+    /// How many there were.
+    pub(crate) n: usize,
+    hash: Sha256,
+}
+
+impl SampleDigest {
+    pub(crate) fn add(&mut self, line: &SampleLine) -> std::io::Result<()> {
+        self.take(line.clone())
+    }
+
+    /// The same with a line that is not needed any more.
+    pub(crate) fn take(&mut self, line: SampleLine) -> std::io::Result<()> {
+        self.n += 1;
+        self.hash.update(serde_json::to_vec(&line.without_paths())?);
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> WholeSamples {
+        WholeSamples { n: self.n, samples_sha256: hex(&self.hash.finalize()) }
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Completion {
     pub(crate) shape: Shape,
     /// How the reply was generated, the model's own choices filled in.
     pub(crate) limits: GenerationLimits,
+    /// What has to be said of its pictures wherever it is shown.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Completion {
@@ -94,6 +96,9 @@ impl Completion {
             record["top_k"] = json!(top_k);
             record["top_p"] = json!(top_p);
             record["seed"] = json!(seed);
+        }
+        if !self.warnings.is_empty() {
+            record["warnings"] = json!(self.warnings);
         }
         record
     }

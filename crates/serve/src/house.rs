@@ -52,8 +52,8 @@ impl House {
         let (info, limits) = (model.info().clone(), options.limits);
         Self {
             desk,
+            pictures: Pictures::new(loader, &limits, Arc::clone(&metrics)),
             metrics,
-            pictures: Pictures::new(loader, limits.pictures),
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             limits,
             token: options.token,
@@ -124,9 +124,11 @@ impl House {
 
     /// What there is at this moment.
     pub(crate) fn census(&self) -> Census {
+        let (pictures, kept_picture_bytes) = self.pictures.census();
         Census {
             connections: self.limits.connections.saturating_sub(self.places.available_permits()),
-            pictures: self.pictures.known(),
+            pictures,
+            kept_picture_bytes,
             ..self.desk.census()
         }
     }

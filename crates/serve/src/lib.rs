@@ -27,6 +27,7 @@ mod document;
 mod error;
 pub mod fields;
 mod house;
+mod kept_pictures;
 mod messages;
 mod metrics;
 mod options;

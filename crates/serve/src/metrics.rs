@@ -41,6 +41,9 @@ pub(crate) struct Metrics {
     pub(crate) connections: Counter,
     /// Connections that were turned away because there were too many.
     pub(crate) turned_away: Counter,
+    pub(crate) pictures_decoded: Counter,
+    /// Pictures that were in memory when they were shown again.
+    pub(crate) pictures_reused: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -61,10 +64,12 @@ pub(crate) struct Census {
     pub(crate) waiting: usize,
     /// Asks that the model works on.
     pub(crate) running: usize,
-    /// Bytes of decoded pictures.
+    /// Bytes of decoded pictures of requests in work.
     pub(crate) picture_bytes: u64,
     /// Pictures that are known to be in memory.
     pub(crate) pictures: usize,
+    /// Bytes of decoded pictures that are kept for later requests.
+    pub(crate) kept_picture_bytes: u64,
 }
 
 impl Metrics {
@@ -108,7 +113,12 @@ impl Metrics {
             ("requests_in_progress", "Requests that are read, wait or are answered.", now.requests as f64),
             ("asks_waiting", "Asks that wait for the model.", now.waiting as f64),
             ("asks_running", "Asks that the model works on.", now.running as f64),
-            ("picture_bytes", "Bytes of decoded pictures.", now.picture_bytes as f64),
+            ("picture_bytes", "Bytes of decoded pictures of requests in work.", now.picture_bytes as f64),
+            (
+                "kept_picture_bytes",
+                "Bytes of decoded pictures kept for later.",
+                now.kept_picture_bytes as f64,
+            ),
             ("pictures_known", "Pictures that requests can share.", now.pictures as f64),
         ];
         for (name, what, value) in gauges {
@@ -120,6 +130,12 @@ impl Metrics {
             ("asks_answered_total", "Asks that the model answered.", &self.answered),
             ("asks_failed_total", "Asks that failed.", &self.failed),
             ("asks_cancelled_total", "Asks that nobody waited for any more.", &self.cancelled),
+            ("pictures_decoded_total", "Pictures decoded.", &self.pictures_decoded),
+            (
+                "pictures_reused_total",
+                "Pictures that came again and were not decoded again.",
+                &self.pictures_reused,
+            ),
             ("prompt_tokens_total", "Tokens of prompts, pictures included.", &self.prompt_tokens),
             ("reused_tokens_total", "Prompt tokens whose computation was reused.", &self.reused_tokens),
             ("generated_tokens_total", "Tokens generated.", &self.new_tokens),

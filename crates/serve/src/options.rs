@@ -40,6 +40,8 @@ pub struct ServeLimits {
     pub pictures: usize,
     /// Most bytes of the decoded pictures of all requests together.
     pub picture_bytes: u64,
+    /// Most bytes of decoded pictures that are kept for later requests, which often ask about the same ones.
+    pub kept_picture_bytes: u64,
     /// Most tokens of a reply; also how many a reply may have that gives no bound.
     pub reply_tokens: usize,
     /// How long a client may take for its headers, and an idle connection is kept.
@@ -60,6 +62,7 @@ impl Default for ServeLimits {
             body_bytes: 64 << 20,
             pictures: 128,
             picture_bytes: 2 << 30,
+            kept_picture_bytes: 256 << 20,
             reply_tokens: 2048,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(60),

@@ -2,35 +2,44 @@
 
 use crate::api_error::ApiError;
 use crate::desk::Ticket;
+use crate::kept_pictures::{Digest as FileDigest, KeptPictures};
+use crate::metrics::Metrics;
+use crate::options::ServeLimits;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use loupe_core::{MediaLoader, MediaRef, MediaSource, Picture, View};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Decodes pictures. One that several requests in work show is decoded once and shared; none is kept for later.
+/// Decodes pictures. One that comes again, as with every question about it, is decoded once while it is shown or kept.
 pub(crate) struct Pictures {
     loader: Arc<dyn MediaLoader>,
     most: usize,
-    in_work: Mutex<HashMap<[u8; 32], Weak<Picture>>>,
+    kept: Mutex<KeptPictures>,
+    metrics: Arc<Metrics>,
 }
 
 impl Pictures {
-    /// With this loader; at most `most` pictures a request.
-    pub(crate) fn new(loader: Arc<dyn MediaLoader>, most: usize) -> Self {
-        Self { loader, most, in_work: Mutex::default() }
+    /// With this loader, within these limits.
+    pub(crate) fn new(loader: Arc<dyn MediaLoader>, limits: &ServeLimits, metrics: Arc<Metrics>) -> Self {
+        let kept = Mutex::new(KeptPictures::new(limits.kept_picture_bytes));
+        Self { loader, most: limits.pictures, kept, metrics }
     }
 
-    /// How many are known to be in memory.
-    pub(crate) fn known(&self) -> usize {
-        self.in_work.lock().unwrap_or_else(PoisonError::into_inner).len()
+    fn kept(&self) -> MutexGuard<'_, KeptPictures> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are in memory, and the bytes of those that are kept for later.
+    pub(crate) fn census(&self) -> (usize, u64) {
+        let kept = self.kept();
+        (kept.count(), kept.bytes())
     }
 
     /// The pictures of a request, each with where it stands there, counted on its ticket.
@@ -47,16 +56,13 @@ impl Pictures {
             );
             return Err(ApiError::new(400, "too_many_pictures", message));
         }
-        let mut counted: Vec<[u8; 32]> = Vec::new();
+        let mut counted: Vec<FileDigest> = Vec::new();
         let mut decoded = Vec::new();
         for (at, address) in pictures {
             let bytes = bytes_of(&at, &address)?;
             drop(address);
-            let digest: [u8; 32] = Sha256::digest(&bytes).into();
-            let picture = match self.find(&digest) {
-                Some(picture) => picture,
-                None => self.load(&at, bytes, digest)?,
-            };
+            let digest: FileDigest = Sha256::digest(&bytes).into();
+            let picture = self.picture(&at, bytes, digest)?;
             if !counted.contains(&digest) {
                 counted.push(digest);
                 ticket.hold(picture.pixels().len() as u64)?;
@@ -66,23 +72,33 @@ impl Pictures {
         Ok(decoded)
     }
 
-    fn find(&self, digest: &[u8; 32]) -> Option<Arc<Picture>> {
-        self.in_work.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.upgrade()
+    fn picture(&self, at: &str, bytes: Vec<u8>, digest: FileDigest) -> Result<Arc<Picture>, ApiError> {
+        let place = self.kept().place(digest);
+        let loaded = {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(picture) = place.upgrade() {
+                self.metrics.pictures_reused.add(1);
+                return Ok(picture);
+            }
+            self.load(at, bytes).inspect(|picture| *place = Arc::downgrade(picture))
+        };
+        drop(place);
+        match &loaded {
+            Ok(picture) => self.kept().keep(&digest, picture),
+            Err(_) => self.kept().tidy(),
+        }
+        loaded
     }
 
-    fn load(&self, at: &str, bytes: Vec<u8>, digest: [u8; 32]) -> Result<Arc<Picture>, ApiError> {
+    fn load(&self, at: &str, bytes: Vec<u8>) -> Result<Arc<Picture>, ApiError> {
+        self.metrics.pictures_decoded.add(1);
         let media = MediaRef {
             source: MediaSource::Bytes(bytes.into()),
             view: View::default(),
             name: "picture".into(),
             stated_size: None,
         };
-        let picture = self.loader.load(&media).map_err(|e| ApiError::of_picture(at, &e))?;
-        let picture = Arc::new(picture);
-        let mut known = self.in_work.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, picture| picture.strong_count() > 0);
-        known.insert(digest, Arc::downgrade(&picture));
-        Ok(picture)
+        self.loader.load(&media).map(Arc::new).map_err(|e| ApiError::of_picture(at, &e))
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use loupe_core::Ask;
+use loupe_core::{Ask, Picture};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -234,6 +234,7 @@ async fn complete(
         vocabulary: house.vocabulary.clone(),
         shape,
         limits: house.info.settled(&ask.limits),
+        warnings: warnings(&ask.pictures),
     };
     let mut asked = ticket.ask(ask)?;
     if !shape.stream {
@@ -260,7 +261,7 @@ async fn decide(
     since: Instant,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let reading = Arc::clone(house);
-    let (ticket, request, asks) = aside(move || {
+    let (ticket, request, asks, warned) = aside(move || {
         let mut ticket = ticket;
         let body = document::read(&bytes)?;
         drop(bytes);
@@ -269,7 +270,7 @@ async fn decide(
         let pictures = request.take_pictures();
         let pictures = reading.pictures.decode(&mut ticket, pictures)?;
         let asks = request.asks(&pictures);
-        Ok((ticket, request, asks))
+        Ok((ticket, request, asks, warnings(&pictures)))
     })
     .await?;
     // All are asked before the first is waited for, so that they run together.
@@ -279,7 +280,22 @@ async fn decide(
         replies.push(one.whole().await.map_err(|e| ApiError::from(&e))?);
     }
     house.metrics.took(since.elapsed());
-    Ok(json_page(StatusCode::OK, &request.response(&house.name, &replies)?))
+    let mut response = request.response(&house.name, &replies)?;
+    if !warned.is_empty() {
+        response["loupe"] = json!({ "warnings": warned });
+    }
+    Ok(json_page(StatusCode::OK, &response))
+}
+
+/// What has to be said of pictures, each warning once.
+fn warnings(pictures: &[Arc<Picture>]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for warning in pictures.iter().flat_map(|picture| picture.origin.warnings()) {
+        if all.iter().all(|known| known != warning) {
+            all.push(warning.to_owned());
+        }
+    }
+    all
 }
 
 /// Does slow work on another thread.

@@ -1,12 +1,13 @@
 //! The rows of a reply file, one at a time.
 
 use super::fields::at;
-use super::formats::{Row, Rows, each, ending, unreadable};
+use super::formats::{Row, Rows, each, ending, file_name, unreadable};
 use super::mapping::Mapping;
 use super::offered::offered;
 use super::said::Said;
 use crate::read::options::{chosen_of, letters_of};
 use crate::read::values::{answer_words, key, whole, words};
+use loupe_core::limits::{LONGEST_TEXT, row_too_long, text_bytes, too_long};
 use loupe_core::{Choice, DataError, Sample, Spot, Target};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -46,6 +47,19 @@ impl ReplyRow {
     /// Is the id the number of the row, counted from `first`?
     pub(super) fn is_numbered(&self, first: usize) -> bool {
         whole(&self.id) == Some(self.row + first)
+    }
+
+    /// Why its texts beside the reply cannot be read and judged in reasonable time.
+    fn too_long(&self) -> Option<String> {
+        let names = [("id", self.id.as_str()), ("group", self.group.as_deref().unwrap_or_default())];
+        let tags = self.tags.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let parts = [
+            ("question", self.question.len()),
+            ("options", text_bytes(self.choices.iter().map(|choice| choice.text.as_str()))),
+            ("reference", text_bytes(self.gold.iter().map(String::as_str))),
+            ("tags", text_bytes(tags)),
+        ];
+        row_too_long(&names, &parts)
     }
 
     /// Where the row stands and its id, for people.
@@ -169,7 +183,7 @@ pub fn stream(path: &Path, mapping: &Mapping) -> Stream {
     let (to, rows) = sync_channel(256);
     let (path, mapping) = (path.to_path_buf(), mapping.clone());
     std::thread::spawn(move || {
-        let mut sender = Sender { to: &to, mapping: &mapping, any_row: false, any_reply: false };
+        let mut sender = Sender { to: &to, path: &path, mapping: &mapping, any_row: false, any_reply: false };
         let end = each(&path, mapping.rows.as_deref(), &mut sender);
         let lacks = sender.any_row && !sender.any_reply;
         let end = end.and_then(|()| match lacks {
@@ -189,6 +203,7 @@ pub fn stream(path: &Path, mapping: &Mapping) -> Stream {
 /// Sends rows to the other end of a stream.
 struct Sender<'a> {
     to: &'a SyncSender<Result<ReplyRow, DataError>>,
+    path: &'a Path,
     mapping: &'a Mapping,
     any_row: bool,
     any_reply: bool,
@@ -196,10 +211,21 @@ struct Sender<'a> {
 
 impl Rows for Sender<'_> {
     fn row(&mut self, row: Row) -> bool {
-        let (row, has_reply) = row.reply_row(self.mapping);
+        let (mut row, has_reply) = row.reply_row(self.mapping);
         self.any_row = true;
         self.any_reply |= has_reply;
-        self.to.send(Ok(row)).is_ok()
+        if let Some(problem) = too_long("the reply has", row.reply.len(), LONGEST_TEXT) {
+            row.reply.clear();
+            row.failure = Some(problem);
+        }
+        let sent = match row.too_long() {
+            Some(problem) => {
+                let at = row.at.unwrap_or(Spot::Row(row.row + 1));
+                self.to.send(Err(DataError::Row { file: file_name(self.path), at, problem }))
+            }
+            None => self.to.send(Ok(row)),
+        };
+        sent.is_ok()
     }
 
     fn problem(&mut self, problem: DataError) {

@@ -3,6 +3,49 @@ use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, DataError, MeasureUnit, MediaSource, Plane, Point2, SliceAt, Target, Window};
 use loupe_testing::{folder, put};
 
+/// A row with a text of any length is one that cannot be read, whatever field it is in; the others are read.
+#[test]
+fn rows_with_texts_too_long_to_judge_are_errors_of_their_own() {
+    let long = "lung ".repeat(230_000);
+    let plain = serde_json::json!({"id": "a", "question": "Which?", "image": "x.png", "answer": "left"});
+    let with = |field: &str, value: serde_json::Value| {
+        let mut row = plain.clone();
+        row[field] = value;
+        row
+    };
+    let many: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
+    let rows_of_file = [
+        (with("answer", long.clone().into()), "reference"),
+        (with("answer", serde_json::json!(["left", long])), "reference"),
+        (with("answer", many.into()), "reference"),
+        (with("report", serde_json::json!({"findings": long})), "reference"),
+        (with("question", long.clone().into()), "question"),
+        (with("choices", serde_json::json!(["left", long])), "options"),
+        (with("tags", serde_json::json!({"organ": long})), "tags"),
+        (with("id", "x".repeat(5000).into()), "id"),
+        (with("group", "x".repeat(5000).into()), "group"),
+        (with("image", ("x".repeat(5000) + ".png").into()), "image name"),
+    ];
+    let mut rows_of_file = rows_of_file.to_vec();
+    // Answers and sections are two kinds of reference.
+    rows_of_file[3].0.as_object_mut().unwrap().remove("answer");
+    let lines: String = rows_of_file.iter().map(|(row, _)| format!("{row}\n")).collect();
+    let dir = folder(&[("set.jsonl", (lines + &plain.to_string()).as_str())]);
+    let set = open("jsonl", dir.path(), "all");
+    let read = rows(set.as_ref());
+    assert_eq!(read.len(), 11);
+    for (n, (row, (_, what))) in read.iter().zip(&rows_of_file).enumerate() {
+        let problem = row.as_ref().unwrap_err().to_string();
+        assert!(problem.contains(what) && problem.contains("the most is"), "{n}: {problem}");
+        assert!(
+            problem.contains("set.jsonl") && problem.contains(&format!("line {}", n + 1)),
+            "{n}: {problem}"
+        );
+        assert!(problem.len() < 300, "{problem}");
+    }
+    assert_eq!(read[10].as_ref().unwrap().target, text(&["left"]));
+}
+
 #[test]
 fn every_field_of_the_json_lines() {
     let dir = folder(&[(

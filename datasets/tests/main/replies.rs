@@ -84,6 +84,29 @@ fn bad_rows_are_named_and_the_others_kept() {
     assert!(read(&file(".csv", b""), &mapping()).unwrap().rows.is_empty());
 }
 
+/// A text of any length in a file of others costs its own row and nothing else.
+#[test]
+fn texts_too_long_to_judge_are_failures_of_their_row() {
+    let long = "lung ".repeat(230_000);
+    let one = |id: &str, said: &str, gold: &str, kind: &str| {
+        serde_json::json!({"id": id, "said": said, "gold": gold, "kind": kind}).to_string() + "\n"
+    };
+    let lines = one("a", &long, "yes", "x") + &one("b", "no", &long, "x") + &one("c", "no", "no", &long);
+    let lines = lines + &one(&"d".repeat(5000), "no", "no", "x") + &one("e", "no", "no", "x");
+    let replies = read(&file(".jsonl", lines.as_bytes()), &mapping()).unwrap();
+    // The reply is the tool's, and stands as a failure; without a reference there is nothing to judge it by.
+    let [reply, sound] = replies.rows.as_slice() else { panic!("{:?}", replies.problems) };
+    assert_eq!((reply.id.as_str(), reply.reply.as_str(), sound.id.as_str()), ("a", "", "e"));
+    let why = reply.failure.as_deref().unwrap();
+    assert!(why.contains("1150000 bytes") && why.contains("the most is 1048576"), "{why}");
+    let said: Vec<String> = replies.problems.iter().map(ToString::to_string).collect();
+    for (problem, (line, what)) in said.iter().zip([(2, "reference"), (3, "tags"), (4, "id")]) {
+        assert!(problem.contains(&format!("line {line}")) && problem.contains(what), "{problem}");
+        assert!(problem.len() < 300 && !problem.contains("lung lung"), "{problem}");
+    }
+    assert_eq!(said.len(), 3);
+}
+
 #[test]
 fn columns_are_guessed_from_their_names() {
     let path =

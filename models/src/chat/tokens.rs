@@ -6,6 +6,7 @@ use super::vocabulary::{TokenBytes, lone_byte};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::{GenerationFile, end_ids};
+use crate::checkpoint::token_ids;
 use crate::error::LoadError;
 use loupe_core::words::hex;
 use serde_json::Value;
@@ -208,26 +209,49 @@ impl Tokens {
 
     /// Ids that end a reply, as `generate` decides: generation_config.json, else config.json, else
     /// the tokenizer's end token.
+    ///
+    /// # Errors
+    /// When a token that these files name is none of the model's.
     pub(crate) fn end_tokens(
         &self,
         checkpoint: &Checkpoint,
         generation: &GenerationFile,
         config: &Value,
     ) -> Result<BTreeSet<u32>, LoadError> {
+        token_ids::within(checkpoint, config, self.vocab)?;
+        const FILE: &str = "tokenizer_config.json";
+        let tokenizer = checkpoint.json(FILE)?.unwrap_or(Value::Null);
+        let named = |role: &str| {
+            let token = tokenizer.get(role)?;
+            token.as_str().or_else(|| token.get("content")?.as_str())
+        };
+        let bad = |role: &str, problem: String| Err(Fields::new(&tokenizer, FILE).bad(role, problem));
+        for role in ["bos_token", "eos_token"] {
+            if let Some(id) =
+                named(role).and_then(|name| self.id(name)).filter(|id| *id as usize >= self.vocab)
+            {
+                return bad(
+                    role,
+                    format!("token {id} is outside the model's vocabulary of {} tokens", self.vocab),
+                );
+            }
+        }
         let root = Fields::new(config, "config.json");
         let text = root.object("text_config")?;
         let in_config = match text.map(|t| end_ids(&t)).transpose()?.flatten() {
             Some(found) => Some(found),
             None => end_ids(&root)?,
         };
-        if let Some(mut found) = generation.ends.clone().or(in_config) {
-            // What is no token is never met.
-            found.retain(|id| (*id as usize) < self.vocab);
+        if let Some(found) = generation.ends.clone().or(in_config) {
             return Ok(found);
         }
-        let tokenizer = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);
-        let name = tokenizer.get("eos_token").and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
-        Ok(name.and_then(|n| self.id(n)).into_iter().collect())
+        match named("eos_token").map(|name| self.id(name)) {
+            None => Ok(BTreeSet::new()),
+            Some(Some(id)) => Ok(BTreeSet::from([id])),
+            Some(None) => {
+                bad("eos_token", "tokenizer.json has no such token, so that replies would not end".to_owned())
+            }
+        }
     }
 }
 

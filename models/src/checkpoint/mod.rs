@@ -11,6 +11,7 @@ mod sentencepiece;
 pub(crate) mod source;
 mod state_dict;
 mod stored;
+pub(crate) mod token_ids;
 pub(crate) mod weights;
 
 use self::source::{Source, StoredTensor};

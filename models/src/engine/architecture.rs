@@ -1,8 +1,10 @@
 //! What a family gives the engine: the engine does tokens, prefixes, batches and generation.
 
+use crate::error::computation;
+use crate::layers::is_finite;
 use crate::networks::decoder::Decoder;
 use candle_core::Tensor;
-use loupe_core::Picture;
+use loupe_core::{ModelError, Picture};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -57,6 +59,9 @@ impl PromptPicture for SpannedPicture {
     }
 }
 
+/// What [`ModelError::NotFinite`] calls what towers make of pictures.
+pub(crate) const VISION_FEATURES: &str = "vision features";
+
 /// What a network makes of a picture.
 #[derive(Debug, Clone)]
 pub(crate) struct Features {
@@ -72,6 +77,16 @@ impl Features {
     pub(crate) fn bytes(&self) -> u64 {
         let size = |t: &Tensor| (t.elem_count() * t.dtype().size_in_bytes()) as u64;
         size(&self.rows) + self.deep.iter().map(size).sum::<u64>()
+    }
+
+    /// Itself, when every number is finite: whatever the decoder makes of others looks like a reply.
+    pub(crate) fn finite(self) -> Result<Self, ModelError> {
+        for part in [&self.rows].into_iter().chain(&self.deep) {
+            if !is_finite(part).map_err(|e| ModelError::Compute(computation(&e)))? {
+                return Err(ModelError::NotFinite(VISION_FEATURES));
+            }
+        }
+        Ok(self)
     }
 }
 

@@ -209,7 +209,7 @@ impl<A: Architecture> Engine<A> {
         }
         let patches = self.arch.patches(&placed.picture, &placed.shown).map_err(ModelError::Compute)?;
         let features = self.arch.encode(&patches, &placed.shown);
-        let features = features.map_err(|e| ModelError::Compute(computation(&e)))?;
+        let features = features.map_err(|e| ModelError::Compute(computation(&e)))?.finite()?;
         self.cache.keep_features(digest, &features);
         Ok(features)
     }

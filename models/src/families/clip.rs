@@ -5,6 +5,7 @@ use super::pairs::{Described, Towers, assemble, number};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
+use crate::checkpoint::token_ids;
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
 use crate::networks::clip::{PictureTower, TextTower, stack, vision};
@@ -71,6 +72,7 @@ fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEn
     let layers = StackConfig::read(&text, stack([512, 2048, 12, 8], true))?;
     let vocab = text.positive_or("vocab_size", 49_408)?;
     let length = text.positive_or("max_position_embeddings", 77)?;
+    token_ids::known(&text, &["eos_token_id"], vocab)?;
     let end = match text.usize_or("eos_token_id", 49_407)? {
         2 => End::Highest,
         id => End::Token(id as u32),

@@ -4,7 +4,9 @@
 use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
+use crate::engine::architecture::VISION_FEATURES;
 use crate::error::{LoadError, computation};
+use crate::layers::all_finite;
 use crate::options::{LoadOptions, open_device};
 use candle_core::{DType, Result as Computed, Tensor};
 use loupe_core::model::{CheckpointRecord, Provenance};
@@ -98,10 +100,13 @@ pub(super) fn named_token(checkpoint: &Checkpoint, role: &str) -> Result<Option<
     Ok(ids.find_map(|t| t.get("id")?.as_u64()).and_then(|id| u32::try_from(id).ok()))
 }
 
-/// The vector that a tower gave, of length 1.
-fn unit(given: Computed<Tensor>) -> Result<Vec<f32>, ModelError> {
+/// The vector that a tower gave, of length 1; `what` it is called.
+fn unit(given: Computed<Tensor>, what: &'static str) -> Result<Vec<f32>, ModelError> {
     let values = given.and_then(|t| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
     let values = values.map_err(|e| ModelError::Compute(computation(&e)))?;
+    if !all_finite(&values) {
+        return Err(ModelError::NotFinite(what));
+    }
     let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if !(norm > 0.0 && norm.is_finite()) {
         return Err(ModelError::Compute(format!("the vector has length {norm}")));
@@ -126,7 +131,7 @@ impl<T: Towers> PairEncoder for Pairs<T> {
         let bad = |problem: String| ModelError::Picture { index: 0, problem };
         let (values, side) = self.towers.planes(picture).map_err(bad)?;
         let planes = self.numbers.place(values, (3, side, side)).map_err(bad)?;
-        unit(self.towers.picture(&planes))
+        unit(self.towers.picture(&planes), VISION_FEATURES)
     }
 
     fn text(&mut self, text: &str) -> Result<Vec<f32>, ModelError> {
@@ -143,6 +148,6 @@ impl<T: Towers> PairEncoder for Pairs<T> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
             return Err(failed(format!("token {id} is outside the vocabulary of {vocab}")));
         }
-        unit(self.towers.text(ids))
+        unit(self.towers.text(ids), "text features")
     }
 }

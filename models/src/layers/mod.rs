@@ -12,8 +12,20 @@ pub(crate) mod rope;
 pub(crate) mod sight;
 pub(crate) mod vars;
 
+use candle_core::{DType, Result, Tensor};
+
 /// Is every value a finite number? What a network gives is read only then: NaN and infinity compare, round and
 /// sort like any other value, and would end as a mask or a reply.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
     values.iter().all(|v| v.is_finite())
+}
+
+/// The same of a tensor of any number type, wherever it lies.
+///
+/// # Errors
+/// When it cannot be computed.
+pub(crate) fn is_finite(values: &Tensor) -> Result<bool> {
+    // 0 times a number that is not finite is none.
+    let zero = values.to_dtype(DType::F32)?.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()?;
+    Ok(zero == 0.0)
 }

@@ -2,8 +2,9 @@
 
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
+use crate::layers::norm::LayerNorm;
 use candle_core::Tensor;
-use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear};
+use candle_nn::{Conv2d, Conv2dConfig, Linear};
 
 /// The tensors whose names begin with a prefix.
 #[derive(Clone)]
@@ -71,6 +72,6 @@ impl<'a> Vars<'a> {
     /// Layer norm over the last dimension.
     pub(crate) fn layer_norm(&self, width: usize, eps: f64, name: &str) -> Result<LayerNorm, LoadError> {
         let (weight, bias) = self.norm(width, name)?;
-        Ok(LayerNorm::new(weight, bias, eps))
+        Ok(LayerNorm(candle_nn::LayerNorm::new(weight, bias, eps)))
     }
 }

@@ -7,6 +7,7 @@
 use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
+use crate::checkpoint::token_ids;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::{LoadError, computation};
 use crate::layers::all_finite;
@@ -163,6 +164,7 @@ impl Encoder {
         if fields.bool_or("is_decoder", false)? {
             return Err(fields.bad("is_decoder", "a decoder sees no later tokens; an encoder is needed"));
         }
+        token_ids::known(&fields, &["bos_token_id", "eos_token_id", "pad_token_id"], vocab)?;
         let padding = match family.after_padding {
             true => Some(u32::try_from(fields.usize_or("pad_token_id", 1)?).unwrap_or(u32::MAX)),
             false => None,

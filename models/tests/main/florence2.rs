@@ -5,6 +5,7 @@
 use crate::common::{
     Values, cosine, dumped, folder, greedy, largest_difference, picture, weight, write_tensors,
 };
+use crate::damaged::{fill, is_of_tower};
 use loupe_core::model::{AskId, Go, Listed};
 use loupe_core::{Ask, ModelError, Reply, ReplySink, Role, Sampling, Stop, Turn};
 use loupe_models::{Dtype, LoadError, LoadOptions, Quant, load};
@@ -294,6 +295,22 @@ fn without_a_number_the_checkpoint_says_how_many_are_followed() {
     assert!(model.info().notes()[0].contains("not used: num_beams 7"), "{:?}", model.info().notes());
     let generation = model.info().checkpoint().unwrap().generation.clone().unwrap();
     assert_eq!((generation.beams, generation.end_tokens), (Some(3), vec![2]));
+}
+
+#[test]
+fn what_overflows_or_names_no_token_is_refused() {
+    let case = Case::new("as_published");
+    let (_dir, path) = case.written();
+    fill(&path.join("model.safetensors"), 1e30, is_of_tower);
+    let mut model = load(&path, &LoadOptions::default()).unwrap();
+    let found = model.generate(&case.asks(2));
+    assert!(found.iter().all(|r| matches!(r, Err(ModelError::NotFinite("vision features")))), "{found:?}");
+    for field in ["eos_token_id", "forced_eos_token_id", "decoder_start_token_id"] {
+        let (_dir, path) = case.written();
+        std::fs::write(path.join("generation_config.json"), json!({ field: 900_000 }).to_string()).unwrap();
+        let error = load(&path, &LoadOptions::default()).err().unwrap().to_string();
+        assert!(error.contains("generation_config.json") && error.contains(field), "{error}");
+    }
 }
 
 /// Asks of all kinds of a case.

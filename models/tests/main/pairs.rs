@@ -2,6 +2,7 @@
 //! `make_clip.py`): vectors within 1e-5, logits within 5e-5.
 
 use crate::common::{Values, folder, largest_difference, picture, weight, write_tensors};
+use crate::damaged::{fill, is_of_tower};
 use loupe_core::{ModelError, PairEncoder, PairReading};
 use loupe_models::{Checkpoint, LoadError, LoadOptions, load_encoder, load_pair_encoder};
 use serde_json::{Value, json};
@@ -129,6 +130,28 @@ fn what_does_not_fit_is_refused_by_name() {
     let whole = case.write(|_| {}, str::to_owned);
     let error = load_encoder(&Checkpoint::directory(whole.path()), &options).err().unwrap();
     assert!(matches!(error, LoadError::Task { family: "siglip", .. }), "{error}");
+}
+
+#[test]
+fn an_end_token_outside_the_vocabulary_is_refused_by_name() {
+    let case = Case::all("clip").remove(0);
+    let vocab = case.facts["config"]["text_config"]["vocab_size"].as_u64().unwrap();
+    let dir = case.write(|c| c["text_config"]["eos_token_id"] = json!(vocab), str::to_owned);
+    let error = load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).err().unwrap();
+    assert!(error.to_string().contains("text_config.eos_token_id"), "{error}");
+}
+
+#[test]
+fn a_tower_that_overflows_gives_no_vector() {
+    for case in ["siglip", "clip", "biomedclip"].into_iter().map(|family| Case::all(family).remove(0)) {
+        let dir = case.write(|_| {}, str::to_owned);
+        fill(&dir.path().join("model.safetensors"), 1e30, is_of_tower);
+        let mut encoder =
+            load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap();
+        let error = encoder.picture(&picture(48, 51, 3)).unwrap_err();
+        assert_eq!(error, ModelError::NotFinite("vision features"), "{}", case.family);
+        assert!(encoder.text("chest").is_ok(), "{}", case.family);
+    }
 }
 
 #[test]

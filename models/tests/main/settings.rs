@@ -112,6 +112,53 @@ fn the_checkpoints_own_generation_is_used_or_its_neglect_is_said() {
 }
 
 #[test]
+fn tokens_outside_the_vocabulary_are_refused_by_name() {
+    let sound = case("gqa").write(&Dialect::default());
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(sound.path().join("config.json")).unwrap()).unwrap();
+    let vocab = config["text_config"]["vocab_size"].as_u64().unwrap();
+    let write = |file: &str, part: Option<&str>, field: &str, value: Value| {
+        let dir = case("gqa").write(&Dialect::default());
+        edit(dir.path(), file, |c| {
+            let to = if let Some(part) = part { &mut c[part] } else { c };
+            to[field] = value;
+        });
+        dir
+    };
+    let (config, generation) = ("config.json", "generation_config.json");
+    for field in ["eos_token_id", "bos_token_id", "pad_token_id"] {
+        for value in [json!(vocab), json!([0, vocab + 7]), json!(4_000_000_000u64)] {
+            for (file, part) in [(config, Some("text_config")), (config, None), (generation, None)] {
+                let dir = write(file, part, field, value.clone());
+                let error = refused(dir.path());
+                assert!(
+                    error.contains(file)
+                        && error.contains(field)
+                        && error.contains(&format!("{vocab} tokens")),
+                    "{error}"
+                );
+            }
+        }
+        // The last one is a token.
+        let dir = write(generation, None, field, json!([vocab - 1]));
+        open(dir.path());
+    }
+    // So older writers say that there is none.
+    open(write(config, None, "pad_token_id", json!(-1)).path());
+    // Where no id is given the tokenizer's own end token counts, which has to be one.
+    let dir = case("gqa").write(&Dialect::default());
+    for (file, part) in [("config.json", Some("text_config")), ("config.json", None), (generation, None)] {
+        edit(dir.path(), file, |c| {
+            let to = if let Some(part) = part { &mut c[part] } else { c };
+            to["eos_token_id"] = Value::Null;
+        });
+    }
+    edit(dir.path(), "tokenizer_config.json", |c| c["eos_token"] = json!({ "content": "<never seen>" }));
+    let error = refused(dir.path());
+    assert!(error.contains("tokenizer_config.json") && error.contains("eos_token"), "{error}");
+}
+
+#[test]
 fn end_tokens_end_a_reply_and_are_on_record() {
     let dir = case("gqa").write(&Dialect::default());
     let whole = said(open(dir.path()).as_mut(), None);

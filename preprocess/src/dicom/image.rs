@@ -15,6 +15,7 @@ use loupe_core::guard::guarded;
 use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, WindowChoice};
+use loupe_core::picture::first_of;
 use loupe_core::volume::Modality;
 use loupe_core::window::Window;
 use loupe_core::{Origin, Picture, View};
@@ -351,6 +352,9 @@ impl Image {
     pub fn picture(&self, view: &View) -> Result<Picture, MediaError> {
         let frame = view.frame.unwrap_or(0);
         let mut origin = self.origin(frame);
+        if view.frame.is_none() {
+            origin.steps.extend(first_of(self.format.frames, true));
+        }
         let (pixels, channels) = if self.format.photometric.is_grey() {
             let stored = self.stored(frame)?;
             let transform = self.transform(frame)?;

@@ -10,7 +10,7 @@ use crate::volume_io::read::ReadVolume;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::loader::Intensities;
 use loupe_core::media::{MediaError, Plane, View, WindowChoice};
-use loupe_core::picture::Picture;
+use loupe_core::picture::{Picture, first_of};
 use loupe_dicom::tags;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,12 +59,14 @@ impl Contents {
                 let (image, own) = frame_of(frames, view, limits)?;
                 let mut picture = image.picture(&own)?;
                 picture.origin.frame = (frames.len() > 1).then_some(view.frame.unwrap_or(0));
+                picture.origin.steps.extend(unchosen(view, frames.len()));
                 Ok(picture)
             }
             Self::Pictures(folder) => {
                 let (files, aside) = &**folder;
                 let mut picture = picture_io::open_frame(files, view, limits)?;
                 picture.origin.steps.extend(aside.clone());
+                picture.origin.steps.extend(unchosen(view, files.len()));
                 Ok(picture)
             }
         }
@@ -111,6 +113,11 @@ impl Contents {
             Self::Pictures(_) => Vec::new(),
         })
     }
+}
+
+/// What is said of one of `frames` frames that no view chose.
+fn unchosen(view: &View, frames: usize) -> Option<String> {
+    view.frame.is_none().then(|| first_of(frames, true)).flatten()
 }
 
 /// The object of an image and the number of a frame of it.
@@ -187,6 +194,7 @@ impl WindowedVolume {
         picture.origin.steps.splice(0..0, read.notes.iter().cloned());
         picture.origin.spacing_note = making.map(str::to_owned);
         picture.origin.frame = (read.frames > 1).then(|| view.frame.unwrap_or(0));
+        picture.origin.steps.extend(unchosen(&view, read.frames));
         Ok(picture)
     }
 

@@ -149,7 +149,7 @@ pub(super) fn frame(bytes: &[u8], wanted: usize, limits: &DecodeLimits) -> Resul
                 samples: Samples::Byte(canvas.pixels.into_flattened()),
                 orientation: Orientation::NoTransforms,
                 frame: Some(wanted),
-                others: 0,
+                others: count(bytes, limits)?.saturating_sub(1),
             });
         }
         left_over = (place, leaving);

@@ -5,7 +5,7 @@ use crate::render::window_for;
 use image::metadata::Orientation;
 use loupe_core::limits::{DecodeLimits, gathered, room};
 use loupe_core::media::{MediaError, View, WindowChoice};
-use loupe_core::picture::Picture;
+use loupe_core::picture::{Picture, first_of};
 
 /// Decoded samples in (row, column, channel) order.
 pub(crate) enum Samples {
@@ -23,7 +23,7 @@ pub(crate) struct Raster {
     pub(crate) orientation: Orientation,
     /// Set when the file can have several.
     pub(crate) frame: Option<usize>,
-    /// Frames of an animation that are not read.
+    /// Further frames or pages of the file, which are not read.
     pub(crate) others: usize,
 }
 
@@ -50,8 +50,8 @@ impl Raster {
             return Err(MediaError::View("a slice was asked for, but this is a flat picture".into()));
         }
         let mut steps = Vec::new();
-        if others > 0 {
-            steps.push(format!("first frame of an animation of {}", others + 1));
+        if view.frame.is_none() {
+            steps.extend(first_of(others + 1, frame.is_some()));
         }
         let colours = match channels {
             1 | 3 => channels,

@@ -166,6 +166,7 @@ fn decode_page(
     let (width, height) = decoder.dimensions().map_err(|e| refused(&e, limits))?;
     let count = limits.pixels(&[width.into(), height.into()])?;
     let (width, height) = (width as usize, height as usize);
+    let others = pages(bytes) - 1;
     let colour = decoder.colortype().map_err(|e| refused(&e, limits))?;
     let stored = usize::from(colour.num_samples());
     let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten();
@@ -173,7 +174,7 @@ fn decode_page(
         let orientation = orientation(&mut decoder);
         let (channels, pixels) = tiff_jpeg::decode(bytes, &mut decoder, limits)?;
         let samples = Samples::Byte(pixels);
-        return Ok(Raster { width, height, channels, samples, orientation, frame: Some(page), others: 0 });
+        return Ok(Raster { width, height, channels, samples, orientation, frame: Some(page), others });
     }
     let unsupported = || MediaError::Unsupported {
         what: format!("TIFF with pixels of type {colour:?}"),
@@ -225,7 +226,7 @@ fn decode_page(
         (ColorType::CMYK(8), Samples::Byte(v)) => (3, Samples::Byte(rgb_of_cmyk(&v)?)),
         (_, samples) => (channels, samples),
     };
-    Ok(Raster { width, height, channels, samples, orientation, frame: Some(page), others: 0 })
+    Ok(Raster { width, height, channels, samples, orientation, frame: Some(page), others })
 }
 
 /// Planes one after the other to samples side by side.

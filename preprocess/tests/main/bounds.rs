@@ -109,7 +109,11 @@ fn animations_and_pages_are_counted() {
     ]);
     assert_eq!(facts(&bytes, &limits).unwrap().frames, 7);
     let picture = decode(&bytes, &View::default(), &limits).unwrap();
-    assert_eq!(picture.origin.steps, ["first frame of an animation of 7"]);
+    let said: Vec<&str> = picture.origin.warnings().collect();
+    assert!(
+        said[0].starts_with("one of several: the first of 7 frames; the others are not read"),
+        "{said:?}"
+    );
     let second = View { frame: Some(1), ..View::default() };
     assert!(refusal(decode(&bytes, &second, &limits)).contains("only the first"));
     // A TIFF whose chain of directories goes on for 70 000 pages, and one whose chain is a circle.
@@ -136,6 +140,66 @@ fn animations_and_pages_are_counted() {
     let mut circle = one;
     circle[link..link + 4].copy_from_slice(&(first as u32).to_le_bytes());
     assert!(refusal(facts(&circle, &limits)).contains("cycle"));
+}
+
+#[test]
+fn a_frame_that_nobody_chose_is_said_to_be_one_of_several() {
+    let limits = DecodeLimits::default();
+    let said = |bytes: &[u8], frame: Option<usize>| {
+        let view = View { frame, ..View::default() };
+        let picture = decode(bytes, &view, &limits).unwrap();
+        picture.origin.warnings().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Two pages: the directory once more at the end.
+    let one = fixture("pictures/grey.tif");
+    let first = u32::from_le_bytes(one[4..8].try_into().unwrap()) as usize;
+    let entries = usize::from(u16::from_le_bytes(one[first..first + 2].try_into().unwrap()));
+    let (link, mut two) = (first + 2 + 12 * entries, one.clone());
+    two.resize(two.len() + two.len() % 2, 0);
+    let second = (two.len() as u32).to_le_bytes();
+    two[link..link + 4].copy_from_slice(&second);
+    two.extend(&one[first..link + 4]);
+    let animated = fixture("pictures/frames.gif");
+    let frames = facts(&animated, &limits).unwrap().frames;
+    for (name, bytes, frames) in [("TIFF", two, 2), ("GIF", animated, frames)] {
+        let warned = said(&bytes, None);
+        assert_eq!(warned.len(), 1, "{name}");
+        assert!(warned[0].contains(&format!("the first of {frames} frames; name the one")), "{warned:?}");
+        // Whoever names it means it.
+        assert_eq!(said(&bytes, Some(0)), [""; 0], "{name}");
+        assert_eq!(said(&bytes, Some(1)), [""; 0], "{name}");
+    }
+    for single in ["grey.tif", "grey.png", "lossy.webp", "grey.jpg"] {
+        assert_eq!(said(&fixture(&format!("pictures/{single}")), None), [""; 0], "{single}");
+    }
+}
+
+#[test]
+fn frames_of_dicom_files_and_pictures_of_folders_are_several_too() {
+    let loader = || Loader::new(DecodeLimits::default());
+    let said = |media: MediaRef| -> Vec<String> {
+        loader().load(&media).unwrap().origin.warnings().map(str::to_owned).collect()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let cine = grey(4, 3, 16, false, &[7; 36]).text(tags::NUMBER_OF_FRAMES, VR::IS, "3").file(EXPLICIT);
+    std::fs::write(dir.path().join("cine.dcm"), cine).unwrap();
+    let file = |frame: Option<usize>| {
+        let view = View { frame, ..View::default() };
+        MediaRef { view, ..MediaRef::file(dir.path().join("cine.dcm")) }
+    };
+    assert!(said(file(None))[0].contains("the first of 3 frames"));
+    assert_eq!(said(file(Some(0))), [""; 0]);
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["1.png", "2.png"] {
+        std::fs::write(folder.path().join(name), fixture("pictures/grey.png")).unwrap();
+    }
+    let pictures = |frame: Option<usize>| MediaRef {
+        source: MediaSource::Folder(folder.path().into()),
+        view: View { frame, ..View::default() },
+        ..MediaRef::file("")
+    };
+    assert!(said(pictures(None))[0].contains("the first of 2 frames"));
+    assert_eq!(said(pictures(Some(1))), [""; 0]);
 }
 
 #[test]

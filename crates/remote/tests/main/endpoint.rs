@@ -1,14 +1,15 @@
 //! What an endpoint may answer, and what becomes of it.
 
 use loupe_remote::{Endpoint, EndpointError, Key, Patience};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Reads a request; its first line.
+/// Reads a request; its body.
 fn request(reader: &mut BufReader<TcpStream>) -> String {
-    let (mut length, mut first) = (0, String::new());
+    let mut length = 0;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
@@ -17,16 +18,14 @@ fn request(reader: &mut BufReader<TcpStream>) -> String {
         if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
             length = n.trim().parse().unwrap();
         }
-        if first.is_empty() {
-            first = line.trim().to_owned();
-        }
     }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    first
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
 }
 
-/// Answers one request after the other with these statuses, headers and bodies; its address, and the first lines of
-/// the requests.
+/// Answers one request after the other with these statuses, headers and bodies; its address, and the bodies of the
+/// requests.
 fn answering(replies: Vec<(u16, String, &'static str)>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1/", listener.local_addr().unwrap());
@@ -35,8 +34,7 @@ fn answering(replies: Vec<(u16, String, &'static str)>) -> (String, Arc<Mutex<Ve
     std::thread::spawn(move || {
         for ((status, header, body), stream) in replies.into_iter().zip(listener.incoming().flatten()) {
             let mut reader = BufReader::new(stream);
-            let first = request(&mut reader);
-            heard.lock().unwrap().push(first);
+            heard.lock().unwrap().push(request(&mut reader));
             let head = format!(
                 "HTTP/1.1 {status} X\r\n{header}content-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()
@@ -73,6 +71,42 @@ fn nobody_there_is_said_with_the_number_of_tries_and_a_key_is_never_shown() {
     assert!(!format!("{endpoint:?}").contains("secret"));
     let error = endpoint.complete("Is it?").unwrap_err();
     assert!(error.may_pass() && error.to_string().ends_with("(4 times)"), "{error}");
+}
+
+#[test]
+fn every_field_of_sampling_is_sent_but_those_that_the_endpoint_refuses() {
+    let refusal = r#"{"error": {"message": "Unrecognized request arguments supplied: min_p, top_k, repetition_penalty"}}"#;
+    let none = String::new;
+    let (url, asked) =
+        answering(vec![(200, none(), YES), (400, none(), refusal), (200, none(), YES), (200, none(), YES)]);
+    let endpoint = Endpoint::new(&url, "m", None, Patience::default());
+    for question in ["One?", "Two?", "Three?"] {
+        // Copies learn together.
+        assert_eq!(endpoint.clone().complete(question).unwrap(), "yes");
+    }
+    let asked = asked.lock().unwrap();
+    let bodies: Vec<Value> = asked.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(bodies.len(), 4);
+    for (n, body) in bodies.iter().enumerate() {
+        for (field, value) in [
+            ("temperature", json!(0.0)),
+            ("top_p", json!(1.0)),
+            ("presence_penalty", json!(0.0)),
+            ("frequency_penalty", json!(0.0)),
+            ("seed", json!(0)),
+            ("n", json!(1)),
+        ] {
+            assert_eq!(body[field], value, "{field}");
+        }
+        let further = [("top_k", json!(-1)), ("min_p", json!(0.0)), ("repetition_penalty", json!(1.0))];
+        for (field, value) in further {
+            assert_eq!(body[field], if n < 2 { value } else { Value::Null }, "{field} of request {n}");
+        }
+    }
+    let says =
+        r#"{"error": {"message": "Unsupported value: 'temperature' does not support 0.0 with this model"}}"#;
+    let error = plain(vec![(400, says)]).complete("Is it?").unwrap_err();
+    assert!(error.to_string().contains("temperature") && !error.may_pass(), "{error}");
 }
 
 #[test]

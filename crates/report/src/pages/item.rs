@@ -9,7 +9,9 @@ use crate::pages::prompt::prompt;
 use crate::pages::rounds::rounds;
 use crate::pages::volumes::RADIUS;
 use loupe_core::sample::Outcome;
-use loupe_core::{Finding, MaskTrace, MediaRef, Picture, Plane, Prediction, Reply, Sample, SliceAt, Target};
+use loupe_core::{
+    Finding, MaskTrace, MediaRef, Picture, PictureRecord, Plane, Prediction, Reply, Sample, SliceAt, Target,
+};
 use loupe_eval::{JudgedItem, Judgement, Verdict};
 use loupe_run::templates::PromptTemplate;
 use std::collections::BTreeMap;
@@ -117,10 +119,14 @@ pub(crate) fn item(
     let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
     let outcome = ItemOutcome::of(judged);
     let masks = prediction.and_then(|p| mask_picture(sample, p, reader));
+    // What was asked about, where each picture of the sample is one that was given.
+    let asked = judged.item.reply.as_ref().map_or(&[][..], |reply| &reply.pictures);
+    let asked = if asked.len() == sample.media.len() { asked } else { &[] };
     let given = sample.media.iter().enumerate();
     // One way through a volume is enough: the one with the masks.
-    let mut pictures: Vec<ItemPicture> =
-        given.map(|(n, media)| item_picture(n, media, sample, &outcome, masks.is_none(), reader)).collect();
+    let mut pictures: Vec<ItemPicture> = given
+        .map(|(n, media)| item_picture((n, asked.get(n)), media, sample, &outcome, masks.is_none(), reader))
+        .collect();
     pictures.extend(masks);
     let trace = prediction.and_then(|p| p.record.rounds());
     PageItem {
@@ -182,9 +188,13 @@ pub(crate) fn gold(sample: &Sample) -> String {
     }
 }
 
-/// Picture `number` of the sample with the boxes of reply and reference, and its volume where that is to be scrolled.
+/// What is said of a picture that is not the one that was asked about.
+const CHANGED: &str =
+    "not the pixels that were asked about: the file has changed since, or the run altered its pictures";
+
+/// Picture `number` of the sample, which was asked about as `asked`, with the boxes of reply and reference, and its volume where that is to be scrolled.
 fn item_picture(
-    number: usize,
+    (number, asked): (usize, Option<&PictureRecord>),
     media: &MediaRef,
     sample: &Sample,
     outcome: &ItemOutcome<'_>,
@@ -208,7 +218,10 @@ fn item_picture(
             kind: BoxKind::Reference,
         }));
     }
-    let caption = caption(media, &placed.picture);
+    let mut caption = caption(media, &placed.picture);
+    if asked.is_some_and(|asked| !asked.is_of(&placed.picture)) {
+        caption = format!("{caption} · {CHANGED}");
+    }
     ItemPicture {
         image: Some(placed.image),
         values: placed.values,

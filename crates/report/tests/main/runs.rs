@@ -175,6 +175,34 @@ pub(crate) fn scored(dir: &Path) -> ScoredRun {
     ScoredRun::of(dir, &Scoring { profiles: &[strict], ..Scoring::default() }).unwrap()
 }
 
+/// The same files with other pixels.
+struct Later(Images);
+
+impl MediaLoader for Later {
+    fn load(&self, media: &MediaRef) -> Result<Picture, MediaError> {
+        let picture = self.0.load(media)?;
+        let pixels = picture.pixels().iter().map(|level| level ^ 1).collect();
+        let changed = Picture::new(picture.width(), picture.height(), picture.channels(), pixels).unwrap();
+        Ok(changed.with_origin(picture.origin.clone()))
+    }
+}
+
+#[test]
+fn pictures_that_are_not_those_that_were_asked_about_are_said_to_be_others() {
+    let samples =
+        vec![sample("flat", media("flat.png"), words("no")), sample("ct", media("stack"), words("no"))];
+    let (dir, _) = made("run", samples, |_| says("no"));
+    let captions = |loader: &dyn MediaLoader| -> Vec<String> {
+        let source = PictureSource { dataset: None, loader, resampler: &RESAMPLER };
+        let page = run::page(&scored(&dir.path().join("run")), source, &ROOM).unwrap();
+        page.items.iter().flat_map(|item| &item.pictures).map(|picture| picture.caption.clone()).collect()
+    };
+    let changed = "not the pixels that were asked about";
+    assert!(captions(&Images::default()).iter().all(|caption| !caption.contains(changed)));
+    let later = captions(&Later(Images::default()));
+    assert!(later.len() == 2 && later.iter().all(|caption| caption.contains(changed)), "{later:?}");
+}
+
 static RESAMPLER: Nearest = Nearest { calls: Mutex::new(Vec::new()), jpegs: Mutex::new(Vec::new()) };
 
 pub(crate) fn from(images: &Images) -> PictureSource<'_> {

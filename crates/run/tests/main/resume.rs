@@ -154,6 +154,42 @@ fn what_was_edited_or_cut_is_named_and_never_believed() {
     }
 }
 
+/// Each line of samples.jsonl is as it was written, and the file is not that of the run.
+#[test]
+fn samples_of_another_run_or_in_another_order_are_refused_wherever_a_folder_is_read() {
+    let (set, other) = (
+        QuestionSet::new(6),
+        QuestionSet::new(6).edited(|_, sample| {
+            sample.target = loupe_core::Target::Text(vec!["spleen".into()]);
+        }),
+    );
+    let (run, elsewhere) = (undisturbed(&set, &plan(2), 2), undisturbed(&other, &plan(2), 2));
+    let file = |dir: &tempfile::TempDir| fs::read_to_string(dir.path().join("samples.jsonl")).unwrap();
+    let own = file(&run);
+    let mut lines: Vec<&str> = own.lines().collect();
+    lines.swap(1, 4);
+    let swapped = lines.join("\n") + "\n";
+    let repeated = own.lines().take(5).chain(own.lines().nth(1)).map(|line| format!("{line}\n")).collect();
+    for text in [file(&elsewhere), swapped, repeated] {
+        assert_ne!(text, own);
+        fs::write(run.path().join("samples.jsonl"), &text).unwrap();
+        let folder = RunFolder::open(run.path()).unwrap();
+        for error in [folder.items().map(drop), folder.failures().map(drop)] {
+            assert!(matches!(error, Err(RunError::OtherSamples { .. })), "{error:?}");
+        }
+        for set in [&set, &other] {
+            assert!(go(run.path(), set, &plan(2), 2).is_err());
+        }
+    }
+    // Another set than the run's in the folder of the run is named even where the set was changed alike.
+    fs::write(run.path().join("samples.jsonl"), file(&elsewhere)).unwrap();
+    let error = go(run.path(), &other, &plan(2), 2).unwrap_err();
+    assert!(matches!(error, RunError::OtherSamples { .. }), "{error}");
+    fs::write(run.path().join("samples.jsonl"), own).unwrap();
+    go(run.path(), &set, &plan(2), 2).unwrap();
+    assert_eq!(RunFolder::open(run.path()).unwrap().items().unwrap().count(), 6);
+}
+
 #[test]
 fn another_command_is_refused_and_the_difference_named() {
     let set = QuestionSet::new(6);

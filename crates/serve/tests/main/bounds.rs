@@ -235,10 +235,68 @@ fn requests_in_work_share_their_pictures() {
     }
 }
 
-/// What the server holds after ten thousand requests is what it held after the first.
+/// The picture of `n`: 20 × 20 pixels of one grey, with words.
+fn about(n: u8, words: &str) -> Value {
+    let address = format!("data:;base64,{}", base64([20, 20, n]));
+    json!({"model": "speaker-1b", "messages": [{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": address}}, {"type": "text", "text": words}]}]})
+}
+
+/// A picture that comes again is not decoded again, and every reply is as without.
+#[test]
+fn questions_about_one_picture_decode_it_once() {
+    let [keeping, forgetting] =
+        [ServeLimits::default().kept_picture_bytes, 0].map(|bytes| limited(|l| l.kept_picture_bytes = bytes));
+    for n in 0..22 {
+        let body = about(7, &format!("question {n}"));
+        let [kept, fresh] = [&keeping, &forgetting].map(|server| server.post(CHAT, &body).json());
+        assert_eq!(kept["choices"], fresh["choices"]);
+        assert_eq!(kept["usage"]["prompt_tokens"], fresh["usage"]["prompt_tokens"]);
+    }
+    assert_eq!(keeping.metric("loupe_pictures_decoded_total"), 1.0);
+    assert_eq!(keeping.metric("loupe_pictures_reused_total"), 21.0);
+    assert_eq!(keeping.metric("loupe_kept_picture_bytes"), 400.0 + 4096.0);
+    assert_eq!(forgetting.metric("loupe_kept_picture_bytes"), 0.0);
+    assert_empty(&keeping);
+    // Files that are no pictures leave nothing behind.
+    for n in 0..200u8 {
+        let address = format!("data:;base64,{}=", &base64([1, n, 0])[..3]);
+        let mut body = about(1, "x");
+        body["messages"][0]["content"][0]["image_url"]["url"] = json!(address);
+        assert_eq!(keeping.post(CHAT, &body).status, 400);
+    }
+    assert_eq!(keeping.metric("loupe_pictures_known"), 1.0);
+}
+
+#[test]
+fn kept_pictures_have_a_bound_and_those_shown_last_stay() {
+    let server = limited(|l| l.kept_picture_bytes = 3 * (400 + 4096));
+    let decoded = |n: u8| {
+        server.watch.state().asks.clear();
+        let before = server.metric("loupe_pictures_decoded_total");
+        assert_eq!(server.post(CHAT, &about(n, "x")).words(), "x");
+        server.watch.state().asks.clear();
+        assert!(server.metric("loupe_kept_picture_bytes") <= 3.0 * 4496.0);
+        server.metric("loupe_pictures_decoded_total") > before
+    };
+    assert_eq!([1, 2, 3, 1].map(decoded), [true, true, true, false]);
+    // The fourth takes the place of the second, which was not shown for longest.
+    assert_eq!([4, 1, 3, 2].map(decoded), [true, false, false, true]);
+    assert_eq!([4, 2].map(decoded), [true, false]);
+    // One that is too large is shown and not kept.
+    let server = limited(|l| l.kept_picture_bytes = 4400);
+    assert_eq!(server.post(CHAT, &about(1, "x")).words(), "x");
+    assert_eq!(server.metric("loupe_kept_picture_bytes"), 0.0);
+}
+
+/// What the server holds after ten thousand requests is what it held after the first, and what it may keep.
 #[test]
 fn ten_thousand_requests_leave_nothing() {
-    let server = start(16);
+    let server = start_with(16, {
+        let mut options = options();
+        options.limits.kept_picture_bytes = 0;
+        options
+    });
     let one = |thread: usize| {
         let mut client = server.connect();
         for n in 0..2500 {

@@ -5,6 +5,7 @@ use crate::allocation::{Step, Task};
 use crate::design::question::{QuestionKind, ReadingColumn};
 use crate::error::StudyError;
 use crate::reading::{Key, KeyCase, KeyQuestion};
+use loupe_core::table::plain_cell;
 use serde_json::{Map, Value, json};
 
 /// A reading that counts.
@@ -166,6 +167,7 @@ pub(super) fn readings_csv(
     header.push("repeat");
     header.extend(columns.iter().map(|(name, _)| *name));
     let mut csv = csv::Writer::from_writer(Vec::new());
+    // Names of readers, cases and groups come from files of others, and readers open this one in a spreadsheet.
     csv.write_record(&header)?;
     for r in readings {
         let mut row = vec![
@@ -184,7 +186,7 @@ pub(super) fn readings_csv(
         }
         row.push(if r.step.repeat { "1" } else { "" }.to_owned());
         row.extend(columns.iter().map(|(_, q)| r.cell(q).unwrap_or_default()));
-        csv.write_record(&row)?;
+        csv.write_record(row.iter().map(|cell| plain_cell(cell)))?;
     }
     csv.into_inner().map_err(|e| StudyError::Io(e.into_error()))
 }

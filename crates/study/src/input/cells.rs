@@ -1,6 +1,7 @@
 //! Rows as named cells of text, whatever the file is.
 
 use crate::error::StudyError;
+use loupe_core::table::cell_words;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -101,8 +102,10 @@ pub(super) fn of_csv(text: &str) -> Result<Rows, StudyError> {
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let cells =
-            columns.iter().zip(&record).filter_map(|(column, cell)| Some(((*column)?, cell.to_owned())));
+        let cells = columns
+            .iter()
+            .zip(&record)
+            .filter_map(|(column, cell)| Some(((*column)?, cell_words(cell).to_owned())));
         rows.push(Row { line, cells: cells.collect() });
     }
     Ok((rows, unread))

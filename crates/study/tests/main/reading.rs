@@ -363,6 +363,38 @@ fn a_browser_that_is_closed_loses_nothing_and_pauses_are_not_counted() {
     assert!(said.contains("3 of 13 readings are done"), "{said}");
 }
 
+/// Names that a spreadsheet would compute come back from the file of readings as they were, and compute nothing on the way.
+#[test]
+fn names_that_compute_are_written_as_words_and_read_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut key = built(DETECTION, 6, dir.path()).key;
+    for page in &mut key.pages {
+        page.reader = format!("={}+1", page.reader);
+    }
+    for (n, case) in key.cases.iter_mut().enumerate() {
+        case.name = format!("{}{n}", ["=HYPERLINK(1)", "-2+3", "'=4", "plain"][n % 4]);
+        case.group = Some(format!("+{}*2", n + 1));
+    }
+    let files =
+        [0, 1].map(|page| saved(dir.path(), &format!("{page}.json"), &written(&key, page, |n| n as u64)));
+    let out = dir.path().join("out");
+    collect(&key, &files, false, &out).unwrap();
+    let file = std::fs::read_to_string(out.join("readings.csv")).unwrap();
+    for cell in file.lines().skip(1).flat_map(|line| line.split(',')) {
+        let first = cell.trim_start_matches('"').chars().next();
+        assert!(!matches!(first, Some('=' | '+' | '@' | '\t' | '\r')), "{cell}");
+        assert!(first != Some('-') || cell.parse::<f64>().is_ok(), "{cell}");
+    }
+    let readings = input::read(&out.join("readings.csv")).unwrap();
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(readings.readers.clone()), ["=r1+1", "=r2+1"]);
+    let read = sorted(readings.cases.iter().map(|case| case.name.clone()).collect());
+    assert_eq!(read, sorted(key.cases.iter().map(|case| case.name.clone()).collect()));
+}
+
 /// A file of answers as a page makes it, without a browser.
 fn written(key: &Key, page: usize, rating: impl Fn(usize) -> u64) -> Value {
     let key = serde_json::to_value(key).unwrap();

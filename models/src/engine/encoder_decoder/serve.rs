@@ -103,7 +103,7 @@ impl<A: EncoderDecoder> Engine<A> {
             Some(stored) => stored,
             None => {
                 let pixels = self.arch.pixels(&job.picture).map_err(ModelError::Compute)?;
-                let features = self.arch.encode(&pixels).map_err(compute)?;
+                let features = self.arch.encode(&pixels).map_err(compute)?.finite()?;
                 self.cache.keep_features(digest, &features);
                 features
             }

@@ -5,10 +5,11 @@ use super::upconv::Blocks;
 use crate::error::LoadError;
 use crate::layers::fused::gelu;
 use crate::layers::multi_head::MultiHead;
+use crate::layers::norm::LayerNorm;
 use crate::layers::norm::norm_channels;
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
+use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 
 /// The mask decoder.
 #[derive(Debug)]

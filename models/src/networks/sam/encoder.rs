@@ -6,10 +6,11 @@ use super::upconv::Overlapping;
 use super::upsample::taps;
 use crate::error::LoadError;
 use crate::layers::fused::{Relative, attend, gelu};
+use crate::layers::norm::LayerNorm;
 use crate::layers::norm::norm_channels;
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
+use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 
 /// Pixels to an embedding grid.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::Dtype;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::{LoadError, computation};
-use crate::layers::all_finite;
 use crate::layers::vars::Vars;
+use crate::layers::{all_finite, is_finite};
 use crate::options::LoadOptions;
 use crate::options::open_device;
 use candle_core::{DType, Device, Tensor};
@@ -276,6 +276,11 @@ impl Sam {
             .and_then(|p| p.to_dtype(self.network.prompts().dtype())?.to_device(&self.device))
             .and_then(|p| self.network.encode(&p))
             .map_err(failed)?;
+        for part in &embedding {
+            if !is_finite(part).map_err(failed)? {
+                return Err(SegmentError::NotFinite("vision features"));
+            }
+        }
         self.kept.push((key, embedding.clone()));
         let bytes = |(_, kept): &([u8; 32], Vec<Tensor>)| -> usize {
             kept.iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()

@@ -4,9 +4,10 @@
 use super::encoder::{Neck, partition, unpartition};
 use crate::error::LoadError;
 use crate::layers::fused::{depthwise, gelu, softmax};
+use crate::layers::norm::LayerNorm;
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
-use candle_nn::{LayerNorm, Linear, Module};
+use candle_nn::{Linear, Module};
 
 type Loaded<T> = std::result::Result<T, LoadError>;
 

@@ -5,10 +5,11 @@ use super::config::HieraConfig;
 use super::resample::bicubic;
 use crate::error::LoadError;
 use crate::layers::fused::{attend, gelu};
+use crate::layers::norm::LayerNorm;
 use crate::layers::vars::Vars;
 use crate::networks::sam::encoder::{partition, unpartition};
 use candle_core::{Result, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module};
+use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 
 type Loaded<T> = std::result::Result<T, LoadError>;
 

@@ -5,10 +5,11 @@
 use super::config::{MemoryConfig, Sam2Config};
 use crate::error::LoadError;
 use crate::layers::multi_head::MultiHead;
+use crate::layers::norm::LayerNorm;
 use crate::layers::vars::Vars;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::rotary_emb::rope_i;
-use candle_nn::{LayerNorm, Linear, Module};
+use candle_nn::{Linear, Module};
 
 /// The class default of nn.LayerNorm.
 const EPS: f64 = 1e-5;
@@ -104,7 +105,7 @@ impl MemoryAttention {
 }
 
 fn norm_device(norm: &LayerNorm) -> &Device {
-    norm.weight().device()
+    norm.0.weight().device()
 }
 
 /// Cosines and sines for the cells of the grid: the first half of the pairs turns with the column,
