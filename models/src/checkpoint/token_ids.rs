@@ -5,11 +5,11 @@ use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use serde_json::Value;
 
-/// Fields whose ids begin, end or fill up texts.
-const NAMED: [&str; 6] = [
+/// Fields whose ids begin or end texts. Nothing is filled up with padding here, and published files name it outside of their
+/// vocabulary.
+const NAMED: [&str; 5] = [
     "bos_token_id",
     "eos_token_id",
-    "pad_token_id",
     "decoder_start_token_id",
     "forced_bos_token_id",
     "forced_eos_token_id",

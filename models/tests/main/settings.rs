@@ -126,7 +126,7 @@ fn tokens_outside_the_vocabulary_are_refused_by_name() {
         dir
     };
     let (config, generation) = ("config.json", "generation_config.json");
-    for field in ["eos_token_id", "bos_token_id", "pad_token_id"] {
+    for field in ["eos_token_id", "bos_token_id"] {
         for value in [json!(vocab), json!([0, vocab + 7]), json!(4_000_000_000u64)] {
             for (file, part) in [(config, Some("text_config")), (config, None), (generation, None)] {
                 let dir = write(file, part, field, value.clone());
@@ -143,8 +143,9 @@ fn tokens_outside_the_vocabulary_are_refused_by_name() {
         let dir = write(generation, None, field, json!([vocab - 1]));
         open(dir.path());
     }
-    // So older writers say that there is none.
-    open(write(config, None, "pad_token_id", json!(-1)).path());
+    // So older writers say that there is none; padding is never read.
+    open(write(config, None, "eos_token_id", json!(-1)).path());
+    open(write(config, None, "pad_token_id", json!(vocab)).path());
     // Where no id is given the tokenizer's own end token counts, which has to be one.
     let dir = case("gqa").write(&Dialect::default());
     for (file, part) in [("config.json", Some("text_config")), ("config.json", None), (generation, None)] {
