@@ -144,7 +144,7 @@ fn tokens_outside_the_vocabulary_are_refused_by_name() {
         open(dir.path());
     }
     // So older writers say that there is none; padding is never read.
-    open(write(config, None, "eos_token_id", json!(-1)).path());
+    open(write(config, None, "bos_token_id", json!(-1)).path());
     open(write(config, None, "pad_token_id", json!(vocab)).path());
     // Where no id is given the tokenizer's own end token counts, which has to be one.
     let dir = case("gqa").write(&Dialect::default());
