@@ -1,7 +1,7 @@
 //! Matrix products with weights of the checkpoint.
 
 use super::packed::{GatedSilu, Kept, Packed};
-use crate::checkpoint::weights::Weights;
+use crate::checkpoint::weights::{Stored, StoredAs, Weights};
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::ops::silu;
@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) enum Linear {
     /// On the processor.
     Packed(Arc<Packed>),
+    /// On the processor, outputs side by side of matrices that are kept differently.
+    Beside(Arc<[Packed]>),
     /// On a device with its own product.
     Plain { weight: Tensor, bias: Option<Tensor> },
 }
@@ -56,6 +58,9 @@ impl Linear {
         let total = parts.iter().map(|(_, out)| out).sum();
         let weight = |(name, out): &(&str, usize)| w.stored(&format!("{name}.weight"), &[*out, input]);
         let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, _>>()?;
+        if w.numbers.as_stored {
+            return Self::as_stored(&stored, parts, input, bias);
+        }
         // Whole rows from row `first` of all parts on.
         let read = |first: usize, mut out: &mut [f32]| -> std::result::Result<(), LoadError> {
             let (mut space, mut at, mut row) = (Vec::new(), 0, first);
@@ -76,6 +81,35 @@ impl Linear {
         let mut values = vec![0f32; total * input];
         read(0, &mut values)?;
         Self::from_values(w, values, bias, input, total)
+    }
+
+    /// Every matrix in the number type of its file.
+    fn as_stored(
+        stored: &[Stored<'_>],
+        parts: &[(&str, usize)],
+        input: usize,
+        bias: Option<Vec<f32>>,
+    ) -> std::result::Result<Self, LoadError> {
+        let mut bias = bias.as_deref();
+        let mut all = Vec::new();
+        for (part, (_, out)) in stored.iter().zip(parts) {
+            let own = bias.map(|bias| bias[..*out].to_vec());
+            bias = bias.map(|bias| &bias[*out..]);
+            all.push(match part.stored_as() {
+                StoredAs::Blocks(block) => Packed::of_blocks(input, *out, own, block, |row, lines| {
+                    let count = lines.len() / block.bytes() * block.inputs();
+                    part.read_stored(row * input, count, lines)
+                })?,
+                StoredAs::Numbers(dtype) => Packed::new(input, *out, own, dtype.into(), |row, lines| {
+                    part.read(row * input, lines, &mut Vec::new())
+                })?,
+            });
+        }
+        match all.len() {
+            1 => Ok(all.pop().map(|only| Self::Packed(Arc::new(only)))),
+            _ => Ok(Some(Self::Beside(all.into()))),
+        }
+        .and_then(|made| made.ok_or_else(|| LoadError::Compute("a layer of no matrices".into())))
     }
 
     /// A layer from values in (out, in) order.
@@ -108,6 +142,11 @@ impl Linear {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Packed(packed) => x.contiguous()?.apply_op1_no_bwd(packed.as_ref()),
+            Self::Beside(parts) => {
+                let x = x.contiguous()?;
+                let outs = parts.iter().map(|part| x.apply_op1_no_bwd(part)).collect::<Result<Vec<_>>>()?;
+                Tensor::cat(&outs, 1)
+            }
             Self::Plain { weight, bias } => {
                 let y = x.matmul(&weight.t()?)?;
                 bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
@@ -126,6 +165,7 @@ impl Linear {
                 let values: Vec<f32> = ids.iter().flat_map(|id| packed.row(*id as usize)).collect();
                 Tensor::from_vec(values, (ids.len(), width), &Device::Cpu)
             }
+            Self::Beside(_) => Err(candle_core::Error::Msg("a table is one matrix".into())),
             Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
         }
     }
