@@ -213,7 +213,10 @@ impl Stored<'_> {
     }
 
     fn in_blocks(&self) -> LoadError {
-        LoadError::Compute(format!("tensor {:?} is stored in blocks, of which a part was asked for", self.entry.name))
+        LoadError::Compute(format!(
+            "tensor {:?} is stored in blocks, of which a part was asked for",
+            self.entry.name
+        ))
     }
 
     /// How the file has it.

@@ -113,7 +113,10 @@ pub(crate) fn open<A>(
 fn refuse_changes(types: &BTreeMap<String, usize>, options: &LoadOptions) -> Result<(), LoadError> {
     let refused = |option, problem: &str| Err(LoadError::Option { option, problem: problem.to_owned() });
     if options.adapter.is_some() {
-        return refused("--adapter", "not for GGUF files; merge it into the checkpoint that the file was made from");
+        return refused(
+            "--adapter",
+            "not for GGUF files; merge it into the checkpoint that the file was made from",
+        );
     }
     let blocks = Block::ALL.iter().any(|block| types.contains_key(block.name()));
     if options.quant.is_some() && blocks {

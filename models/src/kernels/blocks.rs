@@ -108,7 +108,10 @@ mod tests {
     use super::*;
 
     fn bytes(hexadecimal: &str) -> Vec<u8> {
-        (0..hexadecimal.len()).step_by(2).map(|at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap()).collect()
+        (0..hexadecimal.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap())
+            .collect()
     }
 
     /// `tests/parity/gguf/blocks.json` has blocks and what gguf-py makes of them (`make_gguf.py`).

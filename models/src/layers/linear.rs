@@ -105,11 +105,12 @@ impl Linear {
                 })?,
             });
         }
-        match all.len() {
-            1 => Ok(all.pop().map(|only| Self::Packed(Arc::new(only)))),
-            _ => Ok(Some(Self::Beside(all.into()))),
+        if all.len() == 1
+            && let Some(only) = all.pop()
+        {
+            return Ok(Self::Packed(Arc::new(only)));
         }
-        .and_then(|made| made.ok_or_else(|| LoadError::Compute("a layer of no matrices".into())))
+        Ok(Self::Beside(all.into()))
     }
 
     /// A layer from values in (out, in) order.

@@ -140,9 +140,13 @@ impl Packed {
         block: Block,
         rows: impl Fn(usize, &mut [u8]) -> std::result::Result<(), E> + Sync,
     ) -> std::result::Result<Self, E> {
-        Self::filled(input, out, bias, Kept::Blocks(block), |place| {
-            with_block!(block, F => stored::<F, E>(input, out, bytemuck::cast_slice_mut(place), rows))
-        })
+        Self::filled(
+            input,
+            out,
+            bias,
+            Kept::Blocks(block),
+            |place| with_block!(block, F => stored::<F, E>(input, out, bytemuck::cast_slice_mut(place), rows)),
+        )
     }
 
     /// Memory for a matrix, which `fill` fills.

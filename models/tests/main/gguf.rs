@@ -9,10 +9,12 @@ use serde_json::Value;
 use std::path::Path;
 
 #[path = "../../../fuzz/bodies/gguf.rs"]
+#[allow(unreachable_pub)]
 mod body;
 
 /// The files that make_gguf.py wrote: family and case.
-const WRITTEN: [(&str, &str); 2] = [("qwen2_5_vl", "gqa_two_images"), ("qwen2_vl", "five_images_mixed_lengths")];
+const WRITTEN: [(&str, &str); 2] =
+    [("qwen2_5_vl", "gqa_two_images"), ("qwen2_vl", "five_images_mixed_lengths")];
 
 fn case(family: &str, name: &str) -> Case {
     Case::all(family).into_iter().find(|case| case.name.starts_with(name)).unwrap()
@@ -55,7 +57,8 @@ fn files_of_gguf_py_give_what_transformers_does() {
                 if !ask.pictures.is_empty() {
                     let pixels = got.floats("pixel_values");
                     assert_eq!(case.levels_sha256(&pixels), case.wanted_levels(i), "{at}: 8-bit pixels");
-                    let (features, wanted) = (got.floats("vision_features"), want("vision_features").floats());
+                    let (features, wanted) =
+                        (got.floats("vision_features"), want("vision_features").floats());
                     let off = largest_difference(&features, &wanted);
                     assert!(off <= 1e-5, "{at}: vision features differ by {off}");
                 }
@@ -80,7 +83,10 @@ fn the_record_has_the_hash_of_every_file_and_the_types_of_its_tensors() {
         assert_eq!(digest(&std::fs::read(dir.path().join(file)).unwrap()), *sha256);
     }
     let [vision, text] = [&record.files_sha256[files[0]], &record.files_sha256[files[1]]];
-    assert_eq!(record.weights_sha256, digest(format!("{text}  {}\n{vision}  {}\n", files[1], files[0]).as_bytes()));
+    assert_eq!(
+        record.weights_sha256,
+        digest(format!("{text}  {}\n{vision}  {}\n", files[1], files[0]).as_bytes())
+    );
     assert_eq!(record.dtype, "as stored");
     let types = record.quant.as_deref().unwrap();
     assert!(types.starts_with("f32 ") && !types.contains(','), "{types}");
@@ -159,13 +165,20 @@ fn tensors(kind: impl Fn(&str) -> &'static str) -> Vec<Tensor> {
     let matrix = |name: &str, out: u64, input: u64| {
         let kind = kind(name);
         let (_, number, ..) = KINDS.into_iter().find(|k| k.0 == kind).unwrap();
-        (name.to_owned(), vec![input, out], number, stored(kind, (input * out) as usize, name.len() + out as usize))
+        (
+            name.to_owned(),
+            vec![input, out],
+            number,
+            stored(kind, (input * out) as usize, name.len() + out as usize),
+        )
     };
     let vector = |name: &str, size: u64, around: f32| {
         let values = (0..size).flat_map(|i| (around + i as f32 / 4096.0).to_le_bytes());
         (name.to_owned(), vec![size], 0, values.collect::<Vec<u8>>())
     };
-    let Some((_, Kept::Texts(tokens))) = settings().into_iter().find(|s| s.0.ends_with(".tokens")) else { panic!() };
+    let Some((_, Kept::Texts(tokens))) = settings().into_iter().find(|s| s.0.ends_with(".tokens")) else {
+        panic!()
+    };
     let vocab = tokens.len() as u64;
     let mut all = vec![
         matrix("token_embd.weight", vocab, WIDE),
@@ -256,7 +269,8 @@ fn texts_are_cut_as_qwen2_does() {
     for case in made["cases"].as_array().unwrap() {
         let text = case[0].as_str().unwrap();
         let want: Vec<i64> = serde_json::from_value(case[1].clone()).unwrap();
-        let got = dumped(dir.path(), &[greedy(Vec::new(), text, 1)], &LoadOptions::default()).ints("input_ids");
+        let got =
+            dumped(dir.path(), &[greedy(Vec::new(), text, 1)], &LoadOptions::default()).ints("input_ids");
         assert!(got.windows(want.len()).any(|part| part == want), "{text:?}: {want:?} is not in {got:?}");
     }
 }
@@ -418,7 +432,9 @@ fn headers_that_lie_are_refused() {
         assert!(found.contains(wanted), "{found}, not {wanted}");
     }
     // A list that is longer than the file, one within another without end, and one key twice.
-    let start = |keys: u64| [b"GGUF".as_slice(), &3u32.to_le_bytes(), &0u64.to_le_bytes(), &keys.to_le_bytes()].concat();
+    let start = |keys: u64| {
+        [b"GGUF".as_slice(), &3u32.to_le_bytes(), &0u64.to_le_bytes(), &keys.to_le_bytes()].concat()
+    };
     let key = [1u64.to_le_bytes().as_slice(), b"k", &9u32.to_le_bytes()].concat();
     let list = |kind: u32, count: u64| [kind.to_le_bytes().as_slice(), &count.to_le_bytes()].concat();
     for deep in [list(0, 1 << 40), list(8, 1 << 60), list(9, 1).repeat(4000)] {

@@ -140,7 +140,7 @@ def blocks():
     return out
 
 
-TEXTS = ["It's 12345 days,\n\n  caf\u00e9 e\u0301 \t end  ", "DON'T we'Ll see 3.5mm x-rays\r\n\r\nok", "\u4e2d\u6587 \ud83e\udec1",
+TEXTS = ["It's 12345 days,\n\n  caf\u00e9 e\u0301 \t end  ", "DON'T we'Ll see 3.5mm x-rays\r\n\r\nok", "\u4e2d\u6587 \U0001fac1",
          "   leading; trailing   ", "a\n \nb", "<|im_end|>"]
 
 

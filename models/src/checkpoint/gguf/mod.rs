@@ -48,7 +48,8 @@ impl GgufFiles {
         if path.is_file() && !begins_so(path) {
             return None;
         }
-        let ending = |p: &PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) && p.is_file();
+        let ending =
+            |p: &PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) && p.is_file();
         // A file that is named without a folder lies in the present one.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let all = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -92,7 +93,9 @@ impl GgufFiles {
 
     fn paths(&self) -> Result<Vec<&Path>, LoadError> {
         match &self.found {
-            Ok((text, vision)) => Ok([Some(text), vision.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()),
+            Ok((text, vision)) => {
+                Ok([Some(text), vision.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect())
+            }
             Err(problem) => Err(LoadError::File { file: "GGUF".to_owned(), problem: problem.clone() }),
         }
     }

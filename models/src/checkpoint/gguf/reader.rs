@@ -89,7 +89,9 @@ impl Header {
         let version = bytes.u32()?;
         if !VERSIONS.contains(&version) {
             let why = match VERSIONS.contains(&version.swap_bytes()) {
-                true => "a GGUF file with its bytes in the order of big-endian machines, which is not read".into(),
+                true => {
+                    "a GGUF file with its bytes in the order of big-endian machines, which is not read".into()
+                }
                 false => format!("a GGUF file of version {version}; versions 2 and 3 are read"),
             };
             return Err(source.failed(&why));
@@ -97,7 +99,9 @@ impl Header {
         let (tensors, keys) = (bytes.u64()?, bytes.u64()?);
         for (what, count) in [("tensors", tensors), ("keys", keys)] {
             if count > MOST_ENTRIES {
-                return Err(source.failed(&format!("says that it has {count} {what}; up to {MOST_ENTRIES} are read")));
+                return Err(
+                    source.failed(&format!("says that it has {count} {what}; up to {MOST_ENTRIES} are read"))
+                );
             }
         }
         let mut metadata = Map::new();
@@ -120,13 +124,15 @@ impl Header {
         }
         let alignment = match metadata.get("general.alignment") {
             None => DEFAULT_ALIGNMENT,
-            Some(value) => value
-                .as_u64()
-                .filter(|n| n.is_power_of_two() && *n <= LARGEST_ALIGNMENT)
-                .ok_or_else(|| source.failed(&format!("general.alignment is {value}, which is no power of two")))?,
+            Some(value) => {
+                value.as_u64().filter(|n| n.is_power_of_two() && *n <= LARGEST_ALIGNMENT).ok_or_else(
+                    || source.failed(&format!("general.alignment is {value}, which is no power of two")),
+                )?
+            }
         };
         let start = bytes.at.next_multiple_of(alignment);
-        place(&mut described, start, alignment, source.length()).map_err(|problem| source.failed(&problem))?;
+        place(&mut described, start, alignment, source.length())
+            .map_err(|problem| source.failed(&problem))?;
         Ok(Self { metadata, tensors: described })
     }
 
@@ -145,15 +151,22 @@ fn place(tensors: &mut [StoredTensor], start: u64, alignment: u64, length: u64) 
     for tensor in order {
         let (name, at) = (&tensor.name, tensor.at);
         if !at.is_multiple_of(alignment) {
-            return Err(format!("tensor {name:?} begins at byte {at} of the data, which is no multiple of {alignment}"));
+            return Err(format!(
+                "tensor {name:?} begins at byte {at} of the data, which is no multiple of {alignment}"
+            ));
         }
         if at < end {
-            return Err(format!("tensor {name:?} overlaps the tensor before it: it begins at byte {at} of the data, which ends at {end}"));
+            return Err(format!(
+                "tensor {name:?} overlaps the tensor before it: it begins at byte {at} of the data, which ends at {end}"
+            ));
         }
         if at - end >= alignment {
-            return Err(format!("tensor {name:?} leaves a hole before it: it begins at byte {at} of the data, after {end}"));
+            return Err(format!(
+                "tensor {name:?} leaves a hole before it: it begins at byte {at} of the data, after {end}"
+            ));
         }
-        end = at.checked_add(tensor.bytes).ok_or_else(|| format!("tensor {name:?} is larger than any file"))?;
+        end =
+            at.checked_add(tensor.bytes).ok_or_else(|| format!("tensor {name:?} is larger than any file"))?;
         let within = start.checked_add(end).is_some_and(|end| end <= length);
         if !within {
             let data = length.saturating_sub(start);
@@ -234,7 +247,9 @@ impl<'a> Bytes<'a> {
     fn string(&mut self, longest: u64) -> Result<String, LoadError> {
         let length = self.u64()?;
         if length > longest || length > self.left() {
-            return Err(self.source.failed(&format!("its header has a text of {length} bytes, which cannot be")));
+            return Err(self
+                .source
+                .failed(&format!("its header has a text of {length} bytes, which cannot be")));
         }
         let mut bytes = vec![0; length as usize];
         self.fill(&mut bytes)?;
@@ -262,14 +277,20 @@ impl<'a> Bytes<'a> {
             7 => match self.array::<1>()?[0] {
                 0 => false.into(),
                 1 => true.into(),
-                other => return Err(self.source.failed(&format!("its header has {other} for true or false"))),
+                other => {
+                    return Err(self.source.failed(&format!("its header has {other} for true or false")));
+                }
             },
             8 => self.string(LARGEST_HEADER)?.into(),
             9 => self.list(depth)?,
             10 => self.u64()?.into(),
             11 => i64::from_le_bytes(self.array()?).into(),
             12 => number(f64::from_le_bytes(self.array()?)),
-            other => return Err(self.source.failed(&format!("its header has a value of the unknown type {other}"))),
+            other => {
+                return Err(self
+                    .source
+                    .failed(&format!("its header has a value of the unknown type {other}")));
+            }
         })
     }
 
@@ -285,7 +306,9 @@ impl<'a> Bytes<'a> {
         };
         self.values = self.values.saturating_add(count);
         if depth >= DEEPEST || count.saturating_mul(least) > self.left() || self.values > MOST_VALUES {
-            return Err(self.source.failed(&format!("its header has a list of {count} values, which cannot be")));
+            return Err(self
+                .source
+                .failed(&format!("its header has a list of {count} values, which cannot be")));
         }
         (0..count).map(|_| self.value(kind, depth + 1)).collect::<Result<Vec<_>, _>>().map(Value::Array)
     }
@@ -295,7 +318,9 @@ impl<'a> Bytes<'a> {
         let name = self.name()?;
         let sides = self.u32()?;
         if sides > MOST_SIDES {
-            return Err(self.source.failed(&format!("tensor {name:?} has {sides} sides; up to {MOST_SIDES} are read")));
+            return Err(self
+                .source
+                .failed(&format!("tensor {name:?} has {sides} sides; up to {MOST_SIDES} are read")));
         }
         let mut shape = (0..sides).map(|_| self.u64()).collect::<Result<Vec<u64>, _>>()?;
         let kind = self.u32()?;
@@ -304,15 +329,19 @@ impl<'a> Bytes<'a> {
             return Err(self.source.failed(&format!("tensor {name:?} has the unknown number type {kind}")));
         };
         if !shape.first().copied().unwrap_or(1).is_multiple_of(*block) {
-            let problem = format!("tensor {name:?}: its rows are no whole blocks of {block} weights, as {dtype} has them");
+            let problem = format!(
+                "tensor {name:?}: its rows are no whole blocks of {block} weights, as {dtype} has them"
+            );
             return Err(self.source.failed(&problem));
         }
         let count = shape.iter().try_fold(1u64, |n, side| n.checked_mul(*side));
         let bytes = count.and_then(|n| (n / block).checked_mul(*bytes)).filter(|n| *n > 0);
-        let bytes = bytes.ok_or_else(|| self.source.failed(&format!("tensor {name:?} has an impossible shape")))?;
+        let bytes =
+            bytes.ok_or_else(|| self.source.failed(&format!("tensor {name:?} has an impossible shape")))?;
         shape.reverse();
         let shape: Option<Vec<usize>> = shape.into_iter().map(|n| usize::try_from(n).ok()).collect();
-        let shape = shape.ok_or_else(|| self.source.failed(&format!("tensor {name:?} has an impossible shape")))?;
+        let shape =
+            shape.ok_or_else(|| self.source.failed(&format!("tensor {name:?} has an impossible shape")))?;
         Ok(StoredTensor { name, dtype: (*dtype).to_owned(), shape, at, bytes })
     }
 }

@@ -33,7 +33,9 @@ const PIXELS: [u64; 2] = [3136, 12_845_056];
 /// When a key is missing or has no sense, or the architecture is not read from such files.
 pub(crate) fn settings(text: &Keys<'_>, vision: Option<&Keys<'_>>) -> Result<Settings, LoadError> {
     if text.get("split.count").and_then(Value::as_u64).is_some_and(|parts| parts > 1) {
-        return Err(text.bad("split.count", "one of several parts; join them first (llama-gguf-split --merge)"));
+        return Err(
+            text.bad("split.count", "one of several parts; join them first (llama-gguf-split --merge)")
+        );
     }
     let architecture = text.text(ARCHITECTURE)?;
     let mut files = Settings::new();
@@ -44,7 +46,10 @@ pub(crate) fn settings(text: &Keys<'_>, vision: Option<&Keys<'_>>) -> Result<Set
             sees(text, vision)?
         }
         ("qwen2", Some(vision)) => {
-            let problem = format!("{architecture:?} with the vision part {}: only \"qwen2vl\" is read with one; move that file elsewhere to ask in words alone", vision.file);
+            let problem = format!(
+                "{architecture:?} with the vision part {}: only \"qwen2vl\" is read with one; move that file elsewhere to ask in words alone",
+                vision.file
+            );
             return Err(text.bad(ARCHITECTURE, &problem));
         }
         ("qwen2vl", None) => {
@@ -52,11 +57,14 @@ pub(crate) fn settings(text: &Keys<'_>, vision: Option<&Keys<'_>>) -> Result<Set
             return Err(text.bad(ARCHITECTURE, problem));
         }
         ("clip", _) => {
-            let problem = "\"clip\", a vision part alone: name the file of the text model, and keep this one beside it";
+            let problem =
+                "\"clip\", a vision part alone: name the file of the text model, and keep this one beside it";
             return Err(text.bad(ARCHITECTURE, problem));
         }
         (other, _) => {
-            let problem = format!("{other:?} is not read from GGUF files; qwen2 and qwen2vl (Qwen2, Qwen2.5, Qwen2-VL, Qwen2.5-VL) are. Name the folder of the checkpoint that the file was made from");
+            let problem = format!(
+                "{other:?} is not read from GGUF files; qwen2 and qwen2vl (Qwen2, Qwen2.5, Qwen2-VL, Qwen2.5-VL) are. Name the folder of the checkpoint that the file was made from"
+            );
             return Err(text.bad(ARCHITECTURE, &problem));
         }
     };
@@ -87,7 +95,12 @@ pub(crate) fn settings(text: &Keys<'_>, vision: Option<&Keys<'_>>) -> Result<Set
 }
 
 /// `config` with what it says of the text model, at the top.
-fn with_text(mut config: Value, keys: &Keys<'_>, architecture: &str, tokens: &GgufTokens<'_>) -> Result<Value, LoadError> {
+fn with_text(
+    mut config: Value,
+    keys: &Keys<'_>,
+    architecture: &str,
+    tokens: &GgufTokens<'_>,
+) -> Result<Value, LoadError> {
     let key = |name: &str| format!("{architecture}.{name}");
     let size = |name: &str| keys.size(&key(name));
     let heads = size("attention.head_count")?;
@@ -149,7 +162,8 @@ fn sees(text: &Keys<'_>, vision: &Keys<'_>) -> Result<Value, LoadError> {
     let size = |name: &str| vision.size(&key(name));
     let architecture = vision.text(ARCHITECTURE)?;
     if architecture != "clip" {
-        let problem = format!("{architecture:?}, but \"clip\" is what vision parts say; is it a second text model?");
+        let problem =
+            format!("{architecture:?}, but \"clip\" is what vision parts say; is it a second text model?");
         return Err(vision.bad(ARCHITECTURE, &problem));
     }
     let projector = match vision.get(&key("projector_type")) {
@@ -163,7 +177,10 @@ fn sees(text: &Keys<'_>, vision: &Keys<'_>) -> Result<Value, LoadError> {
     };
     let (width, wanted) = (size("projection_dim")?, text.size("qwen2vl.embedding_length")?);
     if width != wanted {
-        let problem = format!("{width}, but the text model {} has {wanted}: the two files are not of one model", text.file);
+        let problem = format!(
+            "{width}, but the text model {} has {wanted}: the two files are not of one model",
+            text.file
+        );
         return Err(vision.bad(&key("projection_dim"), &problem));
     }
     let (depth, hidden) = (layers(vision, &key("block_count"))?, size("embedding_length")?);

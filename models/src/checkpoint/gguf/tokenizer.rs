@@ -35,7 +35,9 @@ impl<'a> GgufTokens<'a> {
         for (key, read) in [(MODEL, "gpt2"), (SPLIT, "qwen2")] {
             let found = keys.text(key)?;
             if found != read {
-                return Err(keys.bad(key, &format!("{found:?} is not read from GGUF files, only {read:?} is")));
+                return Err(
+                    keys.bad(key, &format!("{found:?} is not read from GGUF files, only {read:?} is"))
+                );
             }
         }
         if keys.flag(BEGIN)? {
@@ -85,7 +87,8 @@ impl<'a> GgufTokens<'a> {
     /// # Errors
     /// When a merge is none of two tokens to a third.
     pub(crate) fn to_json(&self) -> Result<Value, LoadError> {
-        let vocab: Map<String, Value> = self.used().map(|(id, token, _)| (token.to_owned(), id.into())).collect();
+        let vocab: Map<String, Value> =
+            self.used().map(|(id, token, _)| (token.to_owned(), id.into())).collect();
         let merges = self.keys.texts(MERGES)?;
         let pair = |merge: &&str| -> Option<Value> {
             let (left, right) = merge.split_once(' ')?;
@@ -129,7 +132,9 @@ impl<'a> GgufTokens<'a> {
         for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
             ends.extend(self.named(key)?.map(|(id, _)| id));
         }
-        let named = self.used().filter(|(_, token, kind)| *kind == CONTROL && ["<|im_end|>", "<|endoftext|>"].contains(token));
+        let named = self
+            .used()
+            .filter(|(_, token, kind)| *kind == CONTROL && ["<|im_end|>", "<|endoftext|>"].contains(token));
         ends.extend(named.map(|(id, _, _)| id));
         Ok(ends)
     }
