@@ -1,18 +1,7 @@
 //! Weights as GGML stores them: row by row, in blocks that share scales.
 
-use super::formats::{Format, LANES};
+use super::formats::{Format, LANES, Storable};
 use half::f16;
-
-/// A format that files have too.
-pub(crate) trait Storable: Format {
-    /// Bytes of a block of [`Format::INPUTS`] weights of one output.
-    const BYTES: usize;
-    /// Where in a block its half-precision numbers begin.
-    const HALVES: &'static [usize];
-
-    /// A unit of up to sixteen outputs from the block of each; what is left is zero.
-    fn gather(blocks: &[&[u8]]) -> Self::Unit;
-}
 
 /// A kind of block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,17 @@ pub(crate) trait Rounding: Format {
     fn pack(values: &[[f32; LANES]]) -> Self::Unit;
 }
 
+/// A format that GGML has too: its files store weights row by row, in blocks that share scales.
+pub(crate) trait Storable: Format {
+    /// Bytes of a block of [`Format::INPUTS`] weights of one output.
+    const BYTES: usize;
+    /// Where in a block its half-precision numbers begin.
+    const HALVES: &'static [usize];
+
+    /// A unit of up to sixteen outputs from the block of each; what is left is zero.
+    fn gather(blocks: &[&[u8]]) -> Self::Unit;
+}
+
 /// 32 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct F32;

@@ -2,8 +2,7 @@
 //! for the block, and small whole ones for each 32 or 16 of its inputs. The numbers are those of the file, only they
 //! lie side by side for sixteen outputs. In f32 a weight of q6_k is exact, and one of q4_k is rounded once.
 
-use super::blocks::Storable;
-use super::formats::{Format, LANES};
+use super::formats::{Format, LANES, Storable};
 use half::f16;
 
 /// Inputs of a block.

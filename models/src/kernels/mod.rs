@@ -13,8 +13,8 @@ mod k_quants;
 mod quantised;
 mod scalar;
 
-pub(crate) use blocks::{Block, Storable, with_block};
-pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS, Rounding};
+pub(crate) use blocks::{Block, with_block};
+pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS, Rounding, Storable};
 pub(crate) use k_quants::{Q4K, Q6K};
 pub(crate) use quantised::{BLOCK, Q4_0, Q8_0};
 

@@ -2,8 +2,7 @@
 //! of llama.cpp): the numbers are the same, only they lie side by side for sixteen outputs. A weight times its scale is exact
 //! in f32.
 
-use super::blocks::Storable;
-use super::formats::{Format, LANES, Rounding};
+use super::formats::{Format, LANES, Rounding, Storable};
 use half::f16;
 
 /// Inputs of a block.

@@ -56,23 +56,16 @@ impl Linear {
         }
         let bias = bias.then_some(biases);
         let total = parts.iter().map(|(_, out)| out).sum();
-        let weight = |(name, out): &(&str, usize)| w.stored(&format!("{name}.weight"), &[*out, input]);
-        let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, _>>()?;
+        let weight =
+            |(name, out): &(&str, usize)| Ok((w.stored(&format!("{name}.weight"), &[*out, input])?, *out));
+        let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, LoadError>>()?;
         if w.numbers.as_stored {
-            return Self::as_stored(&stored, parts, input, bias);
+            return Self::as_stored(&stored, input, bias.as_deref());
         }
-        // Whole rows from row `first` of all parts on.
-        let read = |first: usize, mut out: &mut [f32]| -> std::result::Result<(), LoadError> {
-            let (mut space, mut at, mut row) = (Vec::new(), 0, first);
-            for (part, (_, rows)) in stored.iter().zip(parts) {
-                let count = (at + rows).saturating_sub(row).min(out.len() / input.max(1));
-                let (lines, rest) = std::mem::take(&mut out).split_at_mut(count * input);
-                if count > 0 {
-                    part.read((row - at) * input, lines, &mut space)?;
-                }
-                (out, row, at) = (rest, row + count, at + rows);
-            }
-            Ok(())
+        let read = |first: usize, out: &mut [f32]| {
+            by_part(&stored, input, first, out, |part, row, lines| {
+                part.read(row * input, lines, &mut Vec::new())
+            })
         };
         if w.numbers.device.is_cpu() {
             let kept = kept.fitting(input, w.numbers.weights);
@@ -83,25 +76,30 @@ impl Linear {
         Self::from_values(w, values, bias, input, total)
     }
 
-    /// Every matrix in the number type of its file.
+    /// Every matrix in the number type of its file; those that follow each other in one type are one product.
     fn as_stored(
-        stored: &[Stored<'_>],
-        parts: &[(&str, usize)],
+        parts: &[(Stored<'_>, usize)],
         input: usize,
-        bias: Option<Vec<f32>>,
+        bias: Option<&[f32]>,
     ) -> std::result::Result<Self, LoadError> {
-        let mut bias = bias.as_deref();
-        let mut all = Vec::new();
-        for (part, (_, out)) in stored.iter().zip(parts) {
-            let own = bias.map(|bias| bias[..*out].to_vec());
-            bias = bias.map(|bias| &bias[*out..]);
-            all.push(match part.stored_as() {
-                StoredAs::Blocks(block) => Packed::of_blocks(input, *out, own, block, |row, lines| {
-                    let count = lines.len() / block.bytes() * block.inputs();
-                    part.read_stored(row * input, count, lines)
-                })?,
-                StoredAs::Numbers(dtype) => Packed::new(input, *out, own, dtype.into(), |row, lines| {
-                    part.read(row * input, lines, &mut Vec::new())
+        let (mut all, mut at) = (Vec::new(), 0);
+        for group in parts.chunk_by(|a, b| a.0.stored_as() == b.0.stored_as()) {
+            let out: usize = group.iter().map(|(_, out)| out).sum();
+            let own = bias.map(|bias| bias[at..at + out].to_vec());
+            at += out;
+            all.push(match group[0].0.stored_as() {
+                StoredAs::Blocks(block) => {
+                    let width = input / block.inputs() * block.bytes();
+                    Packed::of_blocks(input, out, own, block, |first, lines| {
+                        by_part(group, width, first, lines, |part, row, lines| {
+                            part.read_stored(row * input, lines.len() / block.bytes() * block.inputs(), lines)
+                        })
+                    })?
+                }
+                StoredAs::Numbers(dtype) => Packed::new(input, out, own, dtype.into(), |first, lines| {
+                    by_part(group, input, first, lines, |part, row, lines| {
+                        part.read(row * input, lines, &mut Vec::new())
+                    })
                 })?,
             });
         }
@@ -170,6 +168,26 @@ impl Linear {
             Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
         }
     }
+}
+
+/// Fills lines, `width` values each, with the rows of all parts from row `first` on; `read` does so for rows of one part.
+fn by_part<T>(
+    parts: &[(Stored<'_>, usize)],
+    width: usize,
+    first: usize,
+    mut lines: &mut [T],
+    read: impl Fn(&Stored<'_>, usize, &mut [T]) -> std::result::Result<(), LoadError>,
+) -> std::result::Result<(), LoadError> {
+    let (mut at, mut row) = (0, first);
+    for (part, rows) in parts {
+        let count = (at + rows).saturating_sub(row).min(lines.len() / width.max(1));
+        let (own, rest) = std::mem::take(&mut lines).split_at_mut(count * width);
+        if count > 0 {
+            read(part, row - at, own)?;
+        }
+        (lines, row, at) = (rest, row + count, at + rows);
+    }
+    Ok(())
 }
 
 /// `silu(gate) · up` of (rows, 2 n), gate and up side by side.
