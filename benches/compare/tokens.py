@@ -5,10 +5,12 @@
     python tokens.py /tmp/bench400 target/release/examples/decode_speed [--dtype f32 bf16] [--batch 1 8 64]
     python make_gguf.py /tmp/bench400 /tmp/q8_0.gguf q8_0
     python tokens.py /tmp/bench400 target/release/examples/decode_speed --dtype q8_0 --batch 1 --gguf /tmp/q8_0.gguf
+    python tokens.py /tmp/bench400 target/release/examples/decode_speed --dtype stored --batch 1 --gguf /tmp/q4_k.gguf
 
 A prompt of about 512 tokens (batch 1) or 32 tokens (larger batches), then 64 tokens one by one. The tools run in turns, each in
 a process of its own; the median of all rounds counts. Loading is not part of the rates. `transformers` takes no part where a type
-is quantised, llama.cpp only at batch 1 and with a file of that type (`llama_cpp.mjs` says how it is installed).
+is quantised, llama.cpp only at batch 1 and with a file of that type (`llama_cpp.mjs` says how it is installed). With `--dtype stored` loupe
+reads that file too.
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 from vqa_throughput import run
@@ -65,10 +67,10 @@ def main():
                 json.dump(dict(new_tokens=NEW, rounds=a.rounds, prompts=prompts(batch)), f)
                 f.flush()
                 for _ in range(a.turns):
-                    ours = run([a.program, a.checkpoint, f.name, dtype])
+                    ours = run([a.program, a.gguf if dtype == "stored" else a.checkpoint, f.name, dtype])
                     sides["loupe"].append(ours)
                     tokens = str(ours["prompt_tokens"] // batch)
-                    if not a.alone and not dtype.startswith("q"):
+                    if not a.alone and dtype != "stored" and not dtype.startswith("q"):
                         sides["transformers"].append(run([
                             sys.executable, __file__, a.checkpoint, a.program, "--dtype", dtype, "--batch", str(batch),
                             "--tokens", tokens, "--rounds", str(a.rounds), "--threads", str(a.threads)]))

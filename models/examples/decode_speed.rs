@@ -1,6 +1,6 @@
 //! Tokens a second of prompts and of replies: the loupe side of `benches/compare/tokens.py`.
 //!
-//! `decode_speed CHECKPOINT WORK.json [f32|bf16|f16|q8_0|q4_0]`, where the file holds `new_tokens`, `rounds` and `prompts`: a list
+//! `decode_speed CHECKPOINT WORK.json [f32|bf16|f16|q8_0|q4_0|stored]`, where the file holds `new_tokens`, `rounds` and `prompts`: a list
 //! of texts that are asked at the same time. A round answers them with one new token and with all of them; the
 //! difference is decoding.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -22,12 +22,13 @@ fn main() {
     let named = args.next().unwrap_or_default();
     let quant = Quant::ALL.into_iter().find(|quant| quant.name() == named);
     let dtype = match named.as_str() {
-        "f16" => Dtype::F16,
-        "f32" => Dtype::F32,
-        _ => Dtype::Bf16,
+        "f16" => Some(Dtype::F16),
+        "f32" => Some(Dtype::F32),
+        "stored" => None,
+        _ => Some(Dtype::Bf16),
     };
     let began = Instant::now();
-    let options = LoadOptions { dtype: Some(dtype), quant, cache_bytes: 0, ..LoadOptions::default() };
+    let options = LoadOptions { dtype, quant, cache_bytes: 0, ..LoadOptions::default() };
     let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
     let load_s = began.elapsed().as_secs_f64();
     let number = |name: &str| work[name].as_u64().unwrap() as usize;

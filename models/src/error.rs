@@ -89,7 +89,9 @@ pub enum LoadError {
         expected: Vec<usize>,
     },
     /// A tensor has a number type that is not supported.
-    #[error("tensor {name:?} has type {dtype}; f32, f16 and bf16 are supported")]
+    #[error(
+        "tensor {name:?} has type {dtype}; f32, f16 and bf16 are supported, and in GGUF files q8_0, q4_0, q4_k and q6_k"
+    )]
     TensorType {
         /// Name as in the file.
         name: String,

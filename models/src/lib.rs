@@ -44,6 +44,7 @@ mod processors;
 mod summary;
 
 pub use checkpoint::Checkpoint;
+pub use checkpoint::gguf::GgufFiles;
 pub use checkpoint::weights::{Dtype, Quant};
 pub use error::LoadError;
 pub use families::FAMILIES;

@@ -6,6 +6,7 @@ use crate::error::LoadError;
 use crate::families::find;
 use crate::family::Family;
 use loupe_core::available::free_memory;
+use std::collections::BTreeMap;
 
 /// What a checkpoint is and needs.
 pub struct Summary {
@@ -15,6 +16,9 @@ pub struct Summary {
     pub parameters: u64,
     /// Bytes of its files' tensors.
     pub stored_bytes: u64,
+    /// Tensors of each number type, of files whose weights stay as they are stored (GGUF); the number type decides
+    /// elsewhere.
+    pub stored_types: Option<BTreeMap<String, usize>>,
     /// Bytes that are free for programs; `None` where the system does not say.
     pub free_bytes: Option<u64>,
     /// Sizes of the language model, where the settings have them by their usual names.
@@ -95,6 +99,7 @@ impl Summary {
             family,
             parameters: tensors.iter().map(|t| count(&t.shape)).fold(0, u64::saturating_add),
             stored_bytes: tensors.iter().map(|t| t.bytes).fold(0, u64::saturating_add),
+            stored_types: checkpoint.stored_types()?,
             free_bytes: free_memory(),
             decoder: checkpoint.json("config.json")?.as_ref().and_then(DecoderSizes::of),
         })

@@ -68,13 +68,18 @@ fn about(options: &ModelOptions) -> Option<(String, bool)> {
     let size = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     let [full, half] = [Dtype::F32, Dtype::Bf16].map(|dtype| found.bytes(dtype));
     let beside = found.decoder.map_or(0, |d| d.cache_bytes(TOKENS).saturating_add(d.working_bytes(TOKENS)));
+    let sizes = match &found.stored_types {
+        Some(types) => {
+            let counted: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            format!("{} as they are stored (tensors: {})", size(found.stored_bytes), counted.join(", "))
+        }
+        None => format!("{} as f32, {} as bf16 or f16", size(full), size(half)),
+    };
     let mut words = format!(
-        "{}, which {}; {:.1} M parameters, {} as f32, {} as bf16 or f16",
+        "{}, which {}; {:.1} M parameters, {sizes}",
         found.family.name,
         found.family.load.task(),
-        found.parameters as f64 / 1e6,
-        size(full),
-        size(half)
+        found.parameters as f64 / 1e6
     );
     if let Some(sizes) = found.decoder {
         let (cache, working) = (size(sizes.cache_bytes(TOKENS)), size(sizes.working_bytes(TOKENS)));
@@ -83,13 +88,20 @@ fn about(options: &ModelOptions) -> Option<(String, bool)> {
     // On another device, or quantised, the weights are not those of the sum.
     let sums = options.load.device == DeviceChoice::Cpu && options.load.quant.is_none();
     let need = |weights: u64| weights.saturating_add(beside);
-    let weights = if options.load.dtype.is_some_and(|d| d != Dtype::F32) { half } else { full };
+    let weights = match options.load.dtype {
+        None if found.stored_types.is_some() => found.stored_bytes,
+        None | Some(Dtype::F32) => full,
+        Some(_) => half,
+    };
     let Some(free) = found.free_bytes else { return Some((words, true)) };
     let together = format!("; together {} of {} that are free", size(need(weights)), size(free));
     let enough = !sums || need(weights) <= free;
-    let advice = match (enough, need(half) <= free) {
+    let advice = match (enough, need(half) <= free && weights > half) {
         (true, _) => "",
         (false, true) => ", which is too little: --dtype bf16 or f16 has room",
+        (false, false) if found.stored_types.is_some() => {
+            ", which is too little: take a file with fewer bits, a smaller checkpoint, or a machine with more"
+        }
         (false, false) => ", which is too little: take --quant, a smaller checkpoint, or a machine with more",
     };
     Some((words + &if sums { together } else { format!("; {} are free", size(free)) } + advice, enough))

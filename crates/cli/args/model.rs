@@ -11,9 +11,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Folder of a Hugging Face checkpoint, or a model behind an OpenAI-compatible server, as in
-    /// http://HOST:PORT/v1#NAME; the built-in model when not given.
-    #[arg(long, value_name = "DIR|URL")]
+    /// Folder of a Hugging Face checkpoint, GGUF file of a text model (its mmproj file beside it), or a model behind an
+    /// OpenAI-compatible server, as in http://HOST:PORT/v1#NAME; the built-in model when not given.
+    #[arg(long, value_name = "DIR|FILE|URL")]
     pub(crate) model: Option<PathBuf>,
 
     /// Folder of a LoRA adapter, as peft writes it; it is merged into the model as that is loaded.
@@ -24,7 +24,8 @@ pub(crate) struct ModelArgs {
     #[arg(long, default_value = "cpu", value_parser = device)]
     device: DeviceChoice,
 
-    /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given.
+    /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given. Weights of a GGUF file stay as they
+    /// are stored on the CPU when not given.
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
 

@@ -72,9 +72,10 @@ pub struct CheckpointRecord {
     pub template_sha256: Option<String>,
     /// Number of parameters.
     pub parameters: u64,
-    /// Number type of the computation.
+    /// Number type of the computation; `as stored` where the weights stay in those of their file.
     pub dtype: String,
-    /// How the weights of the language model were quantised when they were loaded; nothing where they were not.
+    /// How the weights of the language model were quantised when they were loaded, or how many tensors of each number type
+    /// there are where they stay as stored; nothing otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
     /// `cpu` or `cuda:N`.

@@ -33,7 +33,7 @@ fn in_bytes(decoder: &DecoderWrapper) -> bool {
 
 /// GPT-2's characters for bytes (`bytes_to_unicode`): printable ones of Latin-1 stand for themselves, the others
 /// for those from U+0100 on, in order.
-fn disguises() -> HashMap<char, u8> {
+pub(crate) fn disguises() -> HashMap<char, u8> {
     let itself = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let others = (0..=u8::MAX).filter(|byte| !itself(*byte));
     let shifted = ('\u{100}'..).zip(others);

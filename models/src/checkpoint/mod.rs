@@ -4,6 +4,7 @@ pub(crate) mod adapter;
 mod change;
 pub(crate) mod fields;
 pub(crate) mod generation_file;
+pub(crate) mod gguf;
 mod hub;
 mod pickle;
 pub(crate) mod processor_file;
@@ -14,6 +15,7 @@ mod stored;
 pub(crate) mod token_ids;
 pub(crate) mod weights;
 
+use self::gguf::GgufFiles;
 use self::source::{Source, StoredTensor};
 use crate::error::LoadError;
 use loupe_core::files::open_regular;
@@ -25,6 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXPECTED: &str =
     "config.json, model.safetensors (or shards with model.safetensors.index.json) and tokenizer.json";
@@ -59,6 +62,8 @@ pub enum Checkpoint {
     Directory(PathBuf),
     /// One file of weights as its authors publish it, without settings.
     WeightFile(PathBuf),
+    /// A text model with its settings and vocabulary in one file, and for models that see a second one.
+    Gguf(Arc<GgufFiles>),
     /// Files built into the program: name and bytes.
     Embedded {
         /// Name for tables.
@@ -69,14 +74,22 @@ pub enum Checkpoint {
 }
 
 impl Checkpoint {
-    /// What lies at `path`: a folder, the folder of a model in a Hugging Face cache (its main revision) or a single
-    /// file of weights. A path that does not exist may be the name of a model on the hub, `publisher/model`, that
+    /// What lies at `path`: a folder, the folder of a model in a Hugging Face cache (its main revision), a single
+    /// file of weights, or a GGUF file with the vision part (`mmproj`) that lies beside it; the two may be all that a
+    /// folder has. A path that does not exist may be the name of a model on the hub, `publisher/model`, that
     /// such a cache on this computer holds; nothing is downloaded.
     pub fn directory(path: &Path) -> Self {
         if path.is_file() {
-            return Self::WeightFile(path.to_path_buf());
+            let gguf = GgufFiles::at(path).map(|files| Self::Gguf(Arc::new(files)));
+            return gguf.unwrap_or_else(|| Self::WeightFile(path.to_path_buf()));
         }
-        Self::Directory(hub::snapshot(path).unwrap_or_else(|| path.to_path_buf()))
+        let folder = hub::snapshot(path).unwrap_or_else(|| path.to_path_buf());
+        let gguf = GgufFiles::at(&folder);
+        let own = Self::Directory(folder);
+        match (own.weight_files(), gguf) {
+            (Err(LoadError::MissingFile { .. }), Some(files)) => Self::Gguf(Arc::new(files)),
+            _ => own,
+        }
     }
 
     /// Name for tables: the last part of the folder's path.
@@ -90,6 +103,7 @@ impl Checkpoint {
             Self::WeightFile(path) => {
                 path.file_stem().map_or_else(|| "checkpoint".to_owned(), |n| n.to_string_lossy().into_owned())
             }
+            Self::Gguf(files) => files.name(),
             Self::Embedded { name, .. } => (*name).to_owned(),
         }
     }
@@ -100,6 +114,7 @@ impl Checkpoint {
         }
         let folder = match self {
             Self::Directory(path) | Self::WeightFile(path) => path.display().to_string(),
+            Self::Gguf(files) => files.name(),
             Self::Embedded { name, .. } => (*name).to_owned(),
         };
         LoadError::MissingFile { file: file.to_owned(), folder, expected: EXPECTED }
@@ -145,6 +160,7 @@ impl Checkpoint {
                 Ok(Some(out))
             }
             Self::WeightFile(_) => Ok(None),
+            Self::Gguf(files) => files.settings(file),
             Self::Embedded { files, .. } => {
                 Ok(files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()))
             }
@@ -186,8 +202,12 @@ impl Checkpoint {
         Ok(self.bytes(file)?.map(|bytes| hex(&Sha256::digest(bytes))))
     }
 
-    /// SHA-256 of every settings file that is there, by its name.
+    /// SHA-256 of every settings file that is there, by its name; of the files themselves where settings and weights are in
+    /// the same.
     pub(crate) fn settings_sha256(&self) -> Result<BTreeMap<String, String>, LoadError> {
+        if let Self::Gguf(files) = self {
+            return files.digests().cloned();
+        }
         let hash = |name: &&str| Ok(self.sha256(name)?.map(|digest| ((*name).to_owned(), digest)));
         SETTINGS.iter().map(hash).filter_map(Result::transpose).collect()
     }
@@ -241,6 +261,17 @@ impl Checkpoint {
         if self.has(ADAPTER) { Err(adapter()) } else { Ok(()) }
     }
 
+    /// How many tensors of each number type there are, for checkpoints whose files decide how weights are kept.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub(crate) fn stored_types(&self) -> Result<Option<BTreeMap<String, usize>>, LoadError> {
+        match self {
+            Self::Gguf(files) => files.types().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// A file that must be there.
     pub(crate) fn need_bytes(&self, file: &str) -> Result<Vec<u8>, LoadError> {
         self.bytes(file)?.ok_or_else(|| self.missing(file))
@@ -251,6 +282,7 @@ impl Checkpoint {
         match self {
             Self::Directory(dir) => dir.join(file).is_file(),
             Self::WeightFile(_) => false,
+            Self::Gguf(files) => files.settings(file).is_ok_and(|found| found.is_some()),
             Self::Embedded { files, .. } => files.iter().any(|(name, _)| *name == file),
         }
     }
@@ -268,6 +300,9 @@ impl Checkpoint {
     pub(crate) fn weight_files(&self) -> Result<Vec<String>, LoadError> {
         if let Self::WeightFile(path) = self {
             return Ok(vec![path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()]);
+        }
+        if let Self::Gguf(files) = self {
+            return files.names();
         }
         for (single, index) in
             [(SINGLE, "model.safetensors.index.json"), ("pytorch_model.bin", "pytorch_model.bin.index.json")]
@@ -320,18 +355,14 @@ impl Checkpoint {
 
     /// Opens a weight file for reading at any place.
     pub(crate) fn open(&self, file: &str) -> Result<Source, LoadError> {
+        let at = |path: &Path| match path.is_file() {
+            true => Source::open(path, file),
+            false => Err(self.missing(file)),
+        };
         match self {
-            Self::Directory(_) | Self::WeightFile(_) => {
-                let path = match self {
-                    Self::Directory(dir) => dir.join(file),
-                    Self::WeightFile(path) => path.clone(),
-                    Self::Embedded { .. } => PathBuf::new(),
-                };
-                if !path.is_file() {
-                    return Err(self.missing(file));
-                }
-                Source::open(&path, file)
-            }
+            Self::Directory(dir) => at(&dir.join(file)),
+            Self::WeightFile(path) => at(path),
+            Self::Gguf(files) => files.open(file),
             Self::Embedded { files, .. } => {
                 let found = files.iter().find(|(name, _)| *name == file);
                 let (_, bytes) = found.ok_or_else(|| self.missing(file))?;
@@ -345,8 +376,13 @@ impl Checkpoint {
     pub(crate) fn weights_sha256(&self) -> Result<String, LoadError> {
         use rayon::prelude::*;
         let files = self.weight_files()?;
-        let digests = files.par_iter().map(|file| self.open(file)?.sha256());
-        let digests: Vec<String> = digests.collect::<Result<_, _>>()?;
+        let digests: Vec<String> = match self {
+            Self::Gguf(known) => {
+                let known = known.digests()?;
+                files.iter().filter_map(|file| known.get(file).cloned()).collect()
+            }
+            _ => files.par_iter().map(|file| self.open(file)?.sha256()).collect::<Result<_, _>>()?,
+        };
         if let [only] = digests.as_slice() {
             return Ok(only.clone());
         }

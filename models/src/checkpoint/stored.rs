@@ -1,5 +1,6 @@
-//! Which tensors a weight file holds: safetensors, or a state dict of PyTorch by a reader that takes nothing else from it.
+//! Which tensors a weight file holds: safetensors, GGUF, or a state dict of PyTorch by a reader that takes nothing else from it.
 
+use super::gguf;
 use super::source::{Source, StoredTensor};
 use super::state_dict;
 use crate::error::LoadError;
@@ -15,18 +16,16 @@ const LARGEST_HEADER: u64 = 100 << 20;
 /// the end of the file.
 ///
 /// # Errors
-/// When it is neither kind of file, or damaged.
+/// When it is no such file, or damaged.
 pub(super) fn tensors(source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
     if state_dict::is_state_dict(source) {
         return state_dict::tensors(source);
     }
+    if gguf::reader::is_gguf(source) {
+        return gguf::tensors(source);
+    }
     let mut length = [0u8; 8];
     source.read_at(0, &mut length)?;
-    if length.starts_with(b"GGUF") {
-        let problem =
-            "a GGUF file, which is not read; name the folder of the checkpoint that it was made from";
-        return Err(source.failed(&problem));
-    }
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER || length.saturating_add(8) > source.length() {
         return Err(source.failed(&"not a safetensors file: its header is longer than the file"));

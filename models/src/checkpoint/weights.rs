@@ -6,6 +6,7 @@ use crate::checkpoint::change::Change;
 use crate::checkpoint::source::{Source, StoredTensor};
 use crate::checkpoint::stored;
 use crate::error::{LoadError, computation};
+use crate::kernels::Block;
 use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +100,8 @@ pub(crate) struct Numbers {
     pub(crate) weights: Dtype,
     /// How weights of the language model are quantised, on the processor.
     pub(crate) quant: Option<Quant>,
+    /// Do matrices stay in the number types of the files, on the processor? `weights` is that of the others then.
+    pub(crate) as_stored: bool,
     /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
     /// product), that of the weights on CUDA.
     pub(crate) activations: DType,
@@ -108,7 +111,7 @@ impl Numbers {
     /// The number types for `device` and weights kept as `weights`.
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
         let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
-        Self { device, weights, quant: None, activations }
+        Self { device, weights, quant: None, as_stored: false, activations }
     }
 
     /// Values in row-major order as activations.
@@ -126,11 +129,36 @@ impl Numbers {
     }
 }
 
+/// How a file has the weights of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoredAs {
+    Numbers(Dtype),
+    /// In GGUF files.
+    Blocks(Block),
+}
+
+impl StoredAs {
+    /// Weights and bytes of the least part that can be read.
+    fn part(self) -> (usize, usize) {
+        match self {
+            Self::Numbers(dtype) => (1, dtype.bytes()),
+            Self::Blocks(block) => (block.inputs(), block.bytes()),
+        }
+    }
+
+    /// The bytes that hold so many weights from weight `from` on.
+    fn bytes(self, from: usize, count: usize) -> Option<(u64, usize)> {
+        let (weights, bytes) = self.part();
+        let whole = from.is_multiple_of(weights) && count.is_multiple_of(weights);
+        whole.then_some(((from / weights * bytes) as u64, count / weights * bytes))
+    }
+}
+
 struct Entry {
     source: usize,
     name: String,
     shape: Vec<usize>,
-    dtype: Dtype,
+    stored: StoredAs,
     at: u64,
     /// What an adapter makes of it.
     changes: Vec<Change>,
@@ -148,27 +176,52 @@ impl Stored<'_> {
     /// # Errors
     /// When the file cannot be read, or a value is not finite.
     pub(crate) fn read(&self, from: usize, out: &mut [f32], space: &mut Vec<u8>) -> Result<(), LoadError> {
-        let size = self.entry.dtype.bytes();
-        space.resize(out.len() * size, 0);
-        self.source.read_at(self.entry.at + (from * size) as u64, space)?;
-        if !self.entry.dtype.are_finite(space) {
-            return Err(LoadError::NotFinite { name: self.entry.name.clone() });
-        }
-        match self.entry.dtype {
-            Dtype::F32 => {
+        let Some((_, size)) = self.entry.stored.bytes(from, out.len()) else { return Err(self.in_blocks()) };
+        space.resize(size, 0);
+        self.read_stored(from, out.len(), space)?;
+        match self.entry.stored {
+            StoredAs::Blocks(block) => block.widen(space, out),
+            StoredAs::Numbers(Dtype::F32) => {
                 out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = f32::from_le_bytes(*b));
             }
-            Dtype::F16 => {
+            StoredAs::Numbers(Dtype::F16) => {
                 let values = space.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32());
                 out.iter_mut().zip(values).for_each(|(v, b)| *v = b);
             }
-            Dtype::Bf16 => {
+            StoredAs::Numbers(Dtype::Bf16) => {
                 let bits = |b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
                 out.iter_mut().zip(space.as_chunks().0).for_each(|(v, b)| *v = bits(b));
             }
         }
         self.entry.changes.iter().for_each(|change| change.apply(from, out));
         Ok(())
+    }
+
+    /// Fills `space` with what the file has for `count` weights from weight `from` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a value is not finite; also when blocks would be cut.
+    pub(crate) fn read_stored(&self, from: usize, count: usize, space: &mut [u8]) -> Result<(), LoadError> {
+        let place = self.entry.stored.bytes(from, count).filter(|(_, size)| *size == space.len());
+        let Some((at, _)) = place else { return Err(self.in_blocks()) };
+        self.source.read_at(self.entry.at + at, space)?;
+        let finite = match self.entry.stored {
+            StoredAs::Numbers(dtype) => dtype.are_finite(space),
+            StoredAs::Blocks(block) => block.are_finite(space),
+        };
+        if finite { Ok(()) } else { Err(LoadError::NotFinite { name: self.entry.name.clone() }) }
+    }
+
+    fn in_blocks(&self) -> LoadError {
+        LoadError::Compute(format!(
+            "tensor {:?} is stored in blocks, of which a part was asked for",
+            self.entry.name
+        ))
+    }
+
+    /// How the file has it.
+    pub(crate) fn stored_as(&self) -> StoredAs {
+        self.entry.stored
     }
 }
 
@@ -375,15 +428,19 @@ impl Weights {
 
 fn entry(source: &Source, number: usize, tensor: StoredTensor) -> Result<Entry, LoadError> {
     let StoredTensor { name, dtype, shape, at, bytes } = tensor;
-    let dtype = match dtype.as_str() {
-        "F32" => Dtype::F32,
-        "F16" => Dtype::F16,
-        "BF16" => Dtype::Bf16,
-        _ => return Err(LoadError::TensorType { name, dtype }),
+    let stored = match dtype.as_str() {
+        "F32" => StoredAs::Numbers(Dtype::F32),
+        "F16" => StoredAs::Numbers(Dtype::F16),
+        "BF16" => StoredAs::Numbers(Dtype::Bf16),
+        other => match Block::ALL.into_iter().find(|block| block.name() == other) {
+            Some(block) => StoredAs::Blocks(block),
+            None => return Err(LoadError::TensorType { name, dtype }),
+        },
     };
-    let count = shape.iter().try_fold(dtype.bytes(), |n, side| n.checked_mul(*side));
-    if count.map(|n| n as u64) != Some(bytes) {
+    let count = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
+    let size = count.and_then(|n| n.checked_mul(stored.part().1).map(|_| stored.bytes(0, n))).flatten();
+    if size.map(|(_, size)| size as u64) != Some(bytes) {
         return Err(source.failed(&format!("tensor {name:?}: its bytes do not fit its shape")));
     }
-    Ok(Entry { source: number, name, shape, dtype, at, changes: Vec::new() })
+    Ok(Entry { source: number, name, shape, stored, at, changes: Vec::new() })
 }

@@ -7,12 +7,17 @@ use crate::checkpoint::generation_file::GenerationFile;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
 use crate::family::Family;
+use crate::kernels::Block;
 use crate::options::{LoadOptions, open_device};
 use candle_core::Device;
 use loupe_core::ModelInfo;
 use loupe_core::dialect::DIALECTS;
 use loupe_core::model::{CheckpointRecord, GenerationDefaults, Provenance};
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The number type on record where matrices stay as the files have them; sums are f32.
+const AS_STORED: &str = "as stored";
 
 /// A network with everything about its checkpoint that is not the family's own.
 pub(crate) struct Opened<A> {
@@ -27,6 +32,8 @@ pub(crate) struct Opened<A> {
     weights_sha256: String,
     /// Name, digest and settings of the adapter.
     adapted: Option<(String, String, Value)>,
+    /// Tensors of each number type, where matrices stay as the files have them.
+    stored: Option<BTreeMap<String, usize>>,
 }
 
 /// What the record says beside what [`Opened`] knows.
@@ -49,6 +56,10 @@ pub(crate) fn open<A>(
     build: impl FnOnce(&Weights) -> Result<A, LoadError>,
 ) -> Result<Opened<A>, LoadError> {
     let box_dialect = box_dialect(family, options)?;
+    let types = checkpoint.stored_types()?;
+    if let Some(types) = &types {
+        refuse_changes(types, options)?;
+    }
     let adapter = match &options.adapter {
         Some(dir) => Some(Adapter::read(dir, canonical)?),
         None => checkpoint.refuse_adapter().map(|()| None)?,
@@ -60,12 +71,15 @@ pub(crate) fn open<A>(
         let problem = "weights are quantised on the processor only".to_owned();
         return Err(LoadError::Option { option: "--quant", problem });
     }
+    let asked = options.dtype.is_some() || options.quant.is_some();
+    let stored = types.filter(|_| device.is_cpu() && !asked);
     let preferred = if device.is_cpu() && options.quant.is_none() { Dtype::F32 } else { Dtype::Bf16 };
     let dtype = options.dtype.unwrap_or(preferred);
+    let as_stored = stored.is_some();
     let (built, digest) = std::thread::scope(|scope| {
         // Hashing reads the files once more, from memory, while the weights are arranged.
         let digest = scope.spawn(|| checkpoint.weights_sha256());
-        let numbers = Numbers { quant: options.quant, ..Numbers::new(device.clone(), dtype) };
+        let numbers = Numbers { quant: options.quant, as_stored, ..Numbers::new(device.clone(), dtype) };
         let built = Weights::open(checkpoint, numbers, canonical).and_then(|weights| {
             let weights = match adapter {
                 Some(adapter) => adapter.merged(weights)?,
@@ -91,7 +105,30 @@ pub(crate) fn open<A>(
         parameters,
         weights_sha256,
         adapted,
+        stored,
     })
+}
+
+/// Refuses what would change weights that are quantised already.
+fn refuse_changes(types: &BTreeMap<String, usize>, options: &LoadOptions) -> Result<(), LoadError> {
+    let refused = |option, problem: &str| Err(LoadError::Option { option, problem: problem.to_owned() });
+    if options.adapter.is_some() {
+        return refused(
+            "--adapter",
+            "not for GGUF files; merge it into the checkpoint that the file was made from",
+        );
+    }
+    let blocks = Block::ALL.iter().any(|block| types.contains_key(block.name()));
+    if options.quant.is_some() && blocks {
+        return refused("--quant", "the weights of this GGUF file are quantised already; leave it out");
+    }
+    Ok(())
+}
+
+/// `q4_k 120, q6_k 25, f32 73`: number types with how many tensors have them.
+fn counted(types: &BTreeMap<String, usize>) -> String {
+    let words: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    words.join(", ")
 }
 
 impl<A> Opened<A> {
@@ -110,6 +147,10 @@ impl<A> Opened<A> {
             adapter_sha256 = Some(sha256.clone());
             settings["adapter"] = own.clone();
         }
+        let quant = match &self.stored {
+            Some(types) => Some(counted(types)),
+            None => options.quant.map(|quant| quant.name().to_owned()),
+        };
         Ok(ModelInfo {
             family: self.family.name.to_owned(),
             name,
@@ -121,8 +162,8 @@ impl<A> Opened<A> {
                 tokenizer_sha256: Some(said.tokenizer_sha256),
                 template_sha256: said.template_sha256,
                 parameters: self.parameters,
-                dtype: self.dtype.name().to_owned(),
-                quant: options.quant.map(|quant| quant.name().to_owned()),
+                dtype: if self.stored.is_some() { AS_STORED } else { self.dtype.name() }.to_owned(),
+                quant,
                 device: self.device_name.clone(),
                 resample: said.resample.to_owned(),
                 notes: said.notes,

@@ -20,7 +20,7 @@ pub const FAMILY: Family = Family {
         "lingshu-medical-mllm/Lingshu-7B",
         "UCSC-VLAA/MedVLThinker-7B",
     ],
-    layouts: "Hugging Face folders of transformers 4.4x, 4.5x and 5, in one file or in shards",
+    layouts: "Hugging Face folders of transformers 4.4x, 4.5x and 5, in one file or in shards; GGUF with its mmproj",
     licence: "Apache-2.0 (7B, 32B); Qwen's own for 3B and 72B; fine-tunes add theirs",
     parity: "transformers 5.23, 4 shapes: ids, grids, positions and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
     input: "both sides to multiples of 28 pixels within bounds on their product, aspect kept; CLIP's mean and \

@@ -6,25 +6,27 @@
 #![allow(unsafe_code)]
 
 use super::formats::{Bf16, F16, F32, Format, LANES, PANELS};
+use super::k_quants::{Q4K, Q6K};
 use super::quantised::{Q4_0, Q8_0};
 use std::arch::x86_64::*;
 
 /// How a format is widened in registers.
 pub(crate) trait Load: Format {
-    /// What all inputs of a unit share.
+    /// What [`Format::SHARED`] inputs of a unit share.
     type Scale: Copy;
 
-    /// What all inputs of a unit share.
+    /// What part `part` of a unit's inputs shares.
     ///
     /// # Safety
-    /// The processor has AVX2, FMA and F16C, and `unit` can be read.
-    unsafe fn scale(unit: *const Self::Unit) -> Self::Scale;
+    /// The processor has AVX2, FMA and F16C, `unit` can be read, and `part` is below [`Format::INPUTS`] /
+    /// [`Format::SHARED`].
+    unsafe fn scale(unit: *const Self::Unit, part: usize) -> Self::Scale;
 
     /// Weights of outputs 0–7 and 8–15 for one input of a unit.
     ///
     /// # Safety
-    /// The processor has AVX2, FMA and F16C; `unit` can be read, `scale` is its own, and `input` is below
-    /// [`Format::INPUTS`].
+    /// The processor has AVX2, FMA and F16C; `unit` can be read, `scale` is that of the input's part, and `input` is
+    /// below [`Format::INPUTS`].
     unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256);
 }
 
@@ -53,7 +55,7 @@ impl Load for Q8_0 {
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn scale(unit: *const Self::Unit) -> Self::Scale {
+    unsafe fn scale(unit: *const Self::Unit, _: usize) -> Self::Scale {
         // SAFETY: a unit begins with its scales.
         unsafe { scales(unit.cast()) }
     }
@@ -72,7 +74,7 @@ impl Load for Q4_0 {
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn scale(unit: *const Self::Unit) -> Self::Scale {
+    unsafe fn scale(unit: *const Self::Unit, _: usize) -> Self::Scale {
         // SAFETY: a unit begins with its scales.
         unsafe { scales(unit.cast()) }
     }
@@ -88,11 +90,97 @@ impl Load for Q4_0 {
     }
 }
 
+/// Sixteen bytes as numbers without sign.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn unsigned(bytes: __m128i) -> (__m256, __m256) {
+    (
+        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes))),
+    )
+}
+
+/// The bits of each of sixteen bytes that `mask` keeps once they are shifted down.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn bits(bytes: __m128i, shift: usize, mask: i8) -> __m128i {
+    _mm_and_si128(_mm_srl_epi16(bytes, _mm_cvtsi32_si128(shift as i32)), _mm_set1_epi8(mask))
+}
+
+impl Load for Q4K {
+    /// Scales, and what is taken off.
+    type Scale = ((__m256, __m256), (__m256, __m256));
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn scale(unit: *const Self::Unit, part: usize) -> Self::Scale {
+        let lines = unit.cast::<__m128i>();
+        let line = |at: usize| {
+            // SAFETY: behind two times 32 bytes of half-precision numbers there are 12 lines of 16 bytes, and `at` is
+            // below 12.
+            unsafe { _mm_loadu_si128(lines.add(Self::SCALES + at)) }
+        };
+        // `six_bits` of `k_quants.rs`, for sixteen outputs.
+        let (own, off) = match part {
+            0..4 => (bits(line(part), 0, 63), bits(line(part + 4), 0, 63)),
+            _ => {
+                let lower = line(part + 4);
+                let upper = |at: usize| _mm_slli_epi16::<4>(bits(line(at), 6, 3));
+                (
+                    _mm_or_si128(bits(lower, 0, 15), upper(part - 4)),
+                    _mm_or_si128(bits(lower, 4, 15), upper(part)),
+                )
+            }
+        };
+        // SAFETY: a unit begins with the half-precision numbers.
+        unsafe { (scaled(own, scales(lines)), scaled(off, scales(lines.add(2)))) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(unit: *const Self::Unit, (own, off): Self::Scale, input: usize) -> (__m256, __m256) {
+        // SAFETY: behind the scales there are 16 bytes for each two inputs.
+        let both = unsafe { _mm_loadu_si128(unit.cast::<__m128i>().add(Self::WEIGHTS + input / 2)) };
+        let (low, high) = unsigned(bits(both, input % 2 * 4, 15));
+        (_mm256_fmsub_ps(low, own.0, off.0), _mm256_fmsub_ps(high, own.1, off.1))
+    }
+}
+
+impl Load for Q6K {
+    type Scale = (__m256, __m256);
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn scale(unit: *const Self::Unit, part: usize) -> Self::Scale {
+        let lines = unit.cast::<__m128i>();
+        // SAFETY: a unit begins with a line of half-precision numbers, behind which there are 16 lines of bytes; `part`
+        // is below 16.
+        unsafe { scaled(_mm_loadu_si128(lines.add(Self::SCALES + part)), scales(lines)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256) {
+        let lines = unit.cast::<__m128i>();
+        // SAFETY: behind the scales there are 16 bytes of lower bits for each two inputs, then 16 of upper ones for each
+        // four.
+        let (lower, upper) = unsafe {
+            (
+                _mm_loadu_si128(lines.add(Self::LOWER + input / 2)),
+                _mm_loadu_si128(lines.add(Self::UPPER + input / 4)),
+            )
+        };
+        let lower = bits(lower, input % 2 * 4, 15);
+        let upper = _mm_slli_epi16::<4>(bits(upper, input % 4 * 2, 3));
+        scaled(_mm_sub_epi8(_mm_or_si128(lower, upper), _mm_set1_epi8(32)), scale)
+    }
+}
+
 impl Load for F32 {
     type Scale = ();
 
     #[inline]
-    unsafe fn scale(_: *const Self::Unit) -> Self::Scale {}
+    unsafe fn scale(_: *const Self::Unit, _: usize) -> Self::Scale {}
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -106,7 +194,7 @@ impl Load for F16 {
     type Scale = ();
 
     #[inline]
-    unsafe fn scale(_: *const Self::Unit) -> Self::Scale {}
+    unsafe fn scale(_: *const Self::Unit, _: usize) -> Self::Scale {}
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -121,7 +209,7 @@ impl Load for Bf16 {
     type Scale = ();
 
     #[inline]
-    unsafe fn scale(_: *const Self::Unit) -> Self::Scale {}
+    unsafe fn scale(_: *const Self::Unit, _: usize) -> Self::Scale {}
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -184,24 +272,26 @@ fn tile<F: Load, const R: usize, const P: usize>(
         }
     }
     for unit in 0..units {
-        // SAFETY: all panels have `units` units.
-        let mut scale = [unsafe { F::scale(weights[0].add(unit)) }; P];
-        for p in 1..P {
-            // SAFETY: as above.
-            scale[p] = unsafe { F::scale(weights[p].add(unit)) };
-        }
-        for input in 0..F::INPUTS {
-            // SAFETY: all panels have `units` units, all rows `units × INPUTS` values.
-            unsafe {
-                let mut x = [_mm256_setzero_ps(); R];
-                for r in 0..R {
-                    x[r] = _mm256_broadcast_ss(&*rows[r].add(unit * F::INPUTS + input));
-                }
-                for p in 0..P {
-                    let (low, high) = F::load(weights[p].add(unit), scale[p], input);
+        for part in 0..F::INPUTS / F::SHARED {
+            // SAFETY: all panels have `units` units, which have so many parts.
+            let mut scale = [unsafe { F::scale(weights[0].add(unit), part) }; P];
+            for p in 1..P {
+                // SAFETY: as above.
+                scale[p] = unsafe { F::scale(weights[p].add(unit), part) };
+            }
+            for input in part * F::SHARED..(part + 1) * F::SHARED {
+                // SAFETY: all panels have `units` units, all rows `units × INPUTS` values.
+                unsafe {
+                    let mut x = [_mm256_setzero_ps(); R];
                     for r in 0..R {
-                        held[r][p][0] = _mm256_fmadd_ps(x[r], low, held[r][p][0]);
-                        held[r][p][1] = _mm256_fmadd_ps(x[r], high, held[r][p][1]);
+                        x[r] = _mm256_broadcast_ss(&*rows[r].add(unit * F::INPUTS + input));
+                    }
+                    for p in 0..P {
+                        let (low, high) = F::load(weights[p].add(unit), scale[p], input);
+                        for r in 0..R {
+                            held[r][p][0] = _mm256_fmadd_ps(x[r], low, held[r][p][0]);
+                            held[r][p][1] = _mm256_fmadd_ps(x[r], high, held[r][p][1]);
+                        }
                     }
                 }
             }
@@ -228,14 +318,16 @@ pub(super) fn widen<F: Load>(panel: &[F::Unit], out: &mut [[f32; LANES]]) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn widen_here<F: Load>(panel: &[F::Unit], out: &mut [[f32; LANES]]) {
     for (unit, lines) in panel.iter().zip(out.chunks_exact_mut(F::INPUTS)) {
-        // SAFETY: `unit` is a reference.
-        let scale = unsafe { F::scale(unit) };
-        for (input, line) in lines.iter_mut().enumerate() {
-            // SAFETY: there are `INPUTS` lines of 16 values.
-            unsafe {
-                let (low, high) = F::load(unit, scale, input);
-                _mm256_storeu_ps(line.as_mut_ptr(), low);
-                _mm256_storeu_ps(line.as_mut_ptr().add(8), high);
+        for (part, lines) in lines.chunks_exact_mut(F::SHARED).enumerate() {
+            // SAFETY: `unit` is a reference, and there are as many parts.
+            let scale = unsafe { F::scale(unit, part) };
+            for (input, line) in lines.iter_mut().enumerate() {
+                // SAFETY: there are `INPUTS` lines of 16 values.
+                unsafe {
+                    let (low, high) = F::load(unit, scale, part * F::SHARED + input);
+                    _mm256_storeu_ps(line.as_mut_ptr(), low);
+                    _mm256_storeu_ps(line.as_mut_ptr().add(8), high);
+                }
             }
         }
     }

@@ -16,12 +16,28 @@ pub(crate) trait Format: Copy + Send + Sync + 'static {
     type Unit: Pod + Send + Sync;
     /// Inputs of a unit.
     const INPUTS: usize;
-
-    /// The nearest weights to `values`, which are [`Format::INPUTS`] lines.
-    fn pack(values: &[[f32; LANES]]) -> Self::Unit;
+    /// Successive inputs of a unit that share scales; a divisor of [`Format::INPUTS`].
+    const SHARED: usize = Self::INPUTS;
 
     /// The weights for one input of a unit.
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES];
+}
+
+/// A format that numbers are rounded to when they are loaded.
+pub(crate) trait Rounding: Format {
+    /// The nearest weights to `values`, which are [`Format::INPUTS`] lines.
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit;
+}
+
+/// A format that GGML has too: its files store weights row by row, in blocks that share scales.
+pub(crate) trait Storable: Format {
+    /// Bytes of a block of [`Format::INPUTS`] weights of one output.
+    const BYTES: usize;
+    /// Where in a block its half-precision numbers begin.
+    const HALVES: &'static [usize];
+
+    /// A unit of up to sixteen outputs from the block of each; what is left is zero.
+    fn gather(blocks: &[&[u8]]) -> Self::Unit;
 }
 
 /// 32 bits.
@@ -32,12 +48,14 @@ impl Format for F32 {
     type Unit = [f32; LANES];
     const INPUTS: usize = 1;
 
-    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
-        values[0]
-    }
-
     fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
         *unit
+    }
+}
+
+impl Rounding for F32 {
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        values[0]
     }
 }
 
@@ -49,12 +67,14 @@ impl Format for F16 {
     type Unit = [u16; LANES];
     const INPUTS: usize = 1;
 
-    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
-        values[0].map(|v| f16::from_f32(v).to_bits())
-    }
-
     fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
         unit.map(|bits| f16::from_bits(bits).to_f32())
+    }
+}
+
+impl Rounding for F16 {
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        values[0].map(|v| f16::from_f32(v).to_bits())
     }
 }
 
@@ -67,11 +87,13 @@ impl Format for Bf16 {
     type Unit = [u16; LANES];
     const INPUTS: usize = 1;
 
-    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
-        std::array::from_fn(|at| bf16::from_f32(values[0][at / 2 + at % 2 * (LANES / 2)]).to_bits())
-    }
-
     fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
         std::array::from_fn(|lane| bf16::from_bits(unit[lane % 8 * 2 + lane / 8]).to_f32())
+    }
+}
+
+impl Rounding for Bf16 {
+    fn pack(values: &[[f32; LANES]]) -> Self::Unit {
+        std::array::from_fn(|at| bf16::from_f32(values[0][at / 2 + at % 2 * (LANES / 2)]).to_bits())
     }
 }

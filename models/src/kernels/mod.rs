@@ -7,11 +7,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod blocks;
 mod formats;
+mod k_quants;
 mod quantised;
 mod scalar;
 
-pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS};
+pub(crate) use blocks::{Block, with_block};
+pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS, Rounding, Storable};
+pub(crate) use k_quants::{Q4K, Q6K};
 pub(crate) use quantised::{BLOCK, Q4_0, Q8_0};
 
 /// A format that every instruction set can multiply with.
@@ -109,13 +113,34 @@ mod tests {
         ((state >> 20) as u32 as f32 / u32::MAX as f32 - 0.5) * size
     }
 
-    fn all_sets_agree<F: Kernel>(rows: usize, panels: usize, units: usize, seed: u64) {
+    /// Blocks of every bit, their scales of either sign and ordinary size.
+    fn noise<F: Storable>(values: &[[f32; LANES]]) -> F::Unit {
+        let block = |lane: usize| {
+            let byte = |at: usize| (values[at % F::INPUTS][lane].to_bits() >> (at / F::INPUTS * 8)) as u8;
+            let mut block: Vec<u8> = (0..F::BYTES).map(byte).collect();
+            for (n, at) in F::HALVES.iter().enumerate() {
+                let half = half::f16::from_f32(values[n][lane] / 8.0);
+                block[*at..at + 2].copy_from_slice(&half.to_le_bytes());
+            }
+            block
+        };
+        let blocks: Vec<Vec<u8>> = (0..LANES).map(block).collect();
+        F::gather(&blocks.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    fn all_sets_agree<F: Kernel>(
+        rows: usize,
+        panels: usize,
+        units: usize,
+        seed: u64,
+        pack: fn(&[[f32; LANES]]) -> F::Unit,
+    ) {
         let inputs = units * F::INPUTS;
         let weights: Vec<Vec<F::Unit>> = (0..panels)
             .map(|panel| {
                 let line = |d: usize| std::array::from_fn(|l| value((panel * inputs + d) * LANES + l, seed));
                 let lines: Vec<[f32; LANES]> = (0..inputs).map(line).collect();
-                lines.chunks_exact(F::INPUTS).map(F::pack).collect()
+                lines.chunks_exact(F::INPUTS).map(pack).collect()
             })
             .collect();
         let x: Vec<Vec<f32>> =
@@ -158,11 +183,15 @@ mod tests {
         fn every_instruction_set_gives_the_same_sums(
             rows in 1usize..=ROWS, panels in 1usize..6, units in 0usize..40, seed: u64
         ) {
-            all_sets_agree::<F32>(rows, panels, units, seed);
-            all_sets_agree::<F16>(rows, panels, units, seed);
-            all_sets_agree::<Bf16>(rows, panels, units, seed);
-            all_sets_agree::<Q8_0>(rows, panels, units.div_ceil(8), seed);
-            all_sets_agree::<Q4_0>(rows, panels, units.div_ceil(8), seed);
+            all_sets_agree::<F32>(rows, panels, units, seed, F32::pack);
+            all_sets_agree::<F16>(rows, panels, units, seed, F16::pack);
+            all_sets_agree::<Bf16>(rows, panels, units, seed, Bf16::pack);
+            all_sets_agree::<Q8_0>(rows, panels, units.div_ceil(8), seed, Q8_0::pack);
+            all_sets_agree::<Q4_0>(rows, panels, units.div_ceil(8), seed, Q4_0::pack);
+            all_sets_agree::<Q8_0>(rows, panels, units.div_ceil(8), seed, noise::<Q8_0>);
+            all_sets_agree::<Q4_0>(rows, panels, units.div_ceil(8), seed, noise::<Q4_0>);
+            all_sets_agree::<Q4K>(rows, panels, units.div_ceil(20), seed, noise::<Q4K>);
+            all_sets_agree::<Q6K>(rows, panels, units.div_ceil(20), seed, noise::<Q6K>);
         }
     }
 

@@ -2,7 +2,7 @@
 //! of llama.cpp): the numbers are the same, only they lie side by side for sixteen outputs. A weight times its scale is exact
 //! in f32.
 
-use super::formats::{Format, LANES};
+use super::formats::{Format, LANES, Rounding, Storable};
 use half::f16;
 
 /// Inputs of a block.
@@ -16,6 +16,15 @@ impl Format for Q8_0 {
     type Unit = [[u16; LANES]; 1 + BLOCK / 2];
     const INPUTS: usize = BLOCK;
 
+    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
+        std::array::from_fn(|lane| {
+            f32::from(bytes[input * LANES + lane].cast_signed()) * f16::from_bits(unit[0][lane]).to_f32()
+        })
+    }
+}
+
+impl Rounding for Q8_0 {
     fn pack(values: &[[f32; LANES]]) -> Self::Unit {
         let mut unit = [[0; LANES]; 1 + BLOCK / 2];
         let mut inverse = [0f32; LANES];
@@ -33,12 +42,20 @@ impl Format for Q8_0 {
         }
         unit
     }
+}
 
-    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
-        let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
-        std::array::from_fn(|lane| {
-            f32::from(bytes[input * LANES + lane].cast_signed()) * f16::from_bits(unit[0][lane]).to_f32()
-        })
+impl Storable for Q8_0 {
+    const BYTES: usize = 2 + BLOCK;
+    const HALVES: &'static [usize] = &[0];
+
+    fn gather(blocks: &[&[u8]]) -> Self::Unit {
+        let mut unit = [[0; LANES]; 1 + BLOCK / 2];
+        for (lane, block) in blocks.iter().enumerate().take(LANES) {
+            unit[0][lane] = u16::from_le_bytes([block[0], block[1]]);
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut unit[1..]);
+            bytes.iter_mut().skip(lane).step_by(LANES).zip(&block[2..]).for_each(|(to, from)| *to = *from);
+        }
+        unit
     }
 }
 
@@ -51,6 +68,16 @@ impl Format for Q4_0 {
     type Unit = [[u16; LANES]; 1 + BLOCK / 4];
     const INPUTS: usize = BLOCK;
 
+    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
+        std::array::from_fn(|lane| {
+            let level = bytes[input / 2 * LANES + lane] >> (input % 2 * 4) & 15;
+            (f32::from(level) - 8.0) * f16::from_bits(unit[0][lane]).to_f32()
+        })
+    }
+}
+
+impl Rounding for Q4_0 {
     fn pack(values: &[[f32; LANES]]) -> Self::Unit {
         let mut unit = [[0; LANES]; 1 + BLOCK / 4];
         let mut inverse = [0f32; LANES];
@@ -69,13 +96,24 @@ impl Format for Q4_0 {
         }
         unit
     }
+}
 
-    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
-        let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
-        std::array::from_fn(|lane| {
-            let level = bytes[input / 2 * LANES + lane] >> (input % 2 * 4) & 15;
-            (f32::from(level) - 8.0) * f16::from_bits(unit[0][lane]).to_f32()
-        })
+impl Storable for Q4_0 {
+    const BYTES: usize = 2 + BLOCK / 2;
+    const HALVES: &'static [usize] = &[0];
+
+    fn gather(blocks: &[&[u8]]) -> Self::Unit {
+        let mut unit = [[0; LANES]; 1 + BLOCK / 4];
+        for (lane, block) in blocks.iter().enumerate().take(LANES) {
+            unit[0][lane] = u16::from_le_bytes([block[0], block[1]]);
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut unit[1..]);
+            // The first 16 inputs are in the lower halves.
+            let level = |input: usize| block[2 + input % 16] >> (input / 16 * 4) & 15;
+            for (pair, to) in bytes.iter_mut().skip(lane).step_by(LANES).enumerate() {
+                *to = level(2 * pair) | level(2 * pair + 1) << 4;
+            }
+        }
+        unit
     }
 }
 
@@ -85,7 +123,7 @@ mod tests {
     use super::*;
 
     /// One output of 32 weights.
-    fn packed<F: Format>(weights: &[f32; BLOCK]) -> Vec<f32> {
+    fn packed<F: Rounding>(weights: &[f32; BLOCK]) -> Vec<f32> {
         let lines: Vec<[f32; LANES]> = weights.iter().map(|w| [*w; LANES]).collect();
         let unit = F::pack(&lines);
         (0..BLOCK).map(|input| F::widen(&unit, input)[3]).collect()

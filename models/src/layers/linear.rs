@@ -1,7 +1,7 @@
 //! Matrix products with weights of the checkpoint.
 
 use super::packed::{Kept, Packed};
-use crate::checkpoint::weights::Weights;
+use crate::checkpoint::weights::{Stored, StoredAs, Weights};
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(crate) enum Linear {
     /// On the processor.
     Packed(Arc<Packed>),
+    /// On the processor, outputs side by side of matrices that are kept differently.
+    Beside(Arc<[Packed]>),
     /// On a device with its own product.
     Plain { weight: Tensor, bias: Option<Tensor> },
 }
@@ -53,20 +55,16 @@ impl Linear {
         }
         let bias = bias.then_some(biases);
         let total = parts.iter().map(|(_, out)| out).sum();
-        let weight = |(name, out): &(&str, usize)| w.stored(&format!("{name}.weight"), &[*out, input]);
-        let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, _>>()?;
-        // Whole rows from row `first` of all parts on.
-        let read = |first: usize, mut out: &mut [f32]| -> std::result::Result<(), LoadError> {
-            let (mut space, mut at, mut row) = (Vec::new(), 0, first);
-            for (part, (_, rows)) in stored.iter().zip(parts) {
-                let count = (at + rows).saturating_sub(row).min(out.len() / input.max(1));
-                let (lines, rest) = std::mem::take(&mut out).split_at_mut(count * input);
-                if count > 0 {
-                    part.read((row - at) * input, lines, &mut space)?;
-                }
-                (out, row, at) = (rest, row + count, at + rows);
-            }
-            Ok(())
+        let weight =
+            |(name, out): &(&str, usize)| Ok((w.stored(&format!("{name}.weight"), &[*out, input])?, *out));
+        let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, LoadError>>()?;
+        if w.numbers.as_stored {
+            return Self::as_stored(&stored, input, bias.as_deref());
+        }
+        let read = |first: usize, out: &mut [f32]| {
+            by_part(&stored, input, first, out, |part, row, lines| {
+                part.read(row * input, lines, &mut Vec::new())
+            })
         };
         if w.numbers.device.is_cpu() {
             let kept = kept.fitting(input, w.numbers.weights);
@@ -75,6 +73,41 @@ impl Linear {
         let mut values = vec![0f32; total * input];
         read(0, &mut values)?;
         Self::from_values(w, values, bias, input, total)
+    }
+
+    /// Every matrix in the number type of its file; those that follow each other in one type are one product.
+    fn as_stored(
+        parts: &[(Stored<'_>, usize)],
+        input: usize,
+        bias: Option<&[f32]>,
+    ) -> std::result::Result<Self, LoadError> {
+        let (mut all, mut at) = (Vec::new(), 0);
+        for group in parts.chunk_by(|a, b| a.0.stored_as() == b.0.stored_as()) {
+            let out: usize = group.iter().map(|(_, out)| out).sum();
+            let own = bias.map(|bias| bias[at..at + out].to_vec());
+            at += out;
+            all.push(match group[0].0.stored_as() {
+                StoredAs::Blocks(block) => {
+                    let width = input / block.inputs() * block.bytes();
+                    Packed::of_blocks(input, out, own, block, |first, lines| {
+                        by_part(group, width, first, lines, |part, row, lines| {
+                            part.read_stored(row * input, lines.len() / block.bytes() * block.inputs(), lines)
+                        })
+                    })?
+                }
+                StoredAs::Numbers(dtype) => Packed::new(input, out, own, dtype.into(), |first, lines| {
+                    by_part(group, input, first, lines, |part, row, lines| {
+                        part.read(row * input, lines, &mut Vec::new())
+                    })
+                })?,
+            });
+        }
+        if all.len() == 1
+            && let Some(only) = all.pop()
+        {
+            return Ok(Self::Packed(Arc::new(only)));
+        }
+        Ok(Self::Beside(all.into()))
     }
 
     /// A layer from values in (out, in) order.
@@ -107,6 +140,11 @@ impl Linear {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Packed(packed) => x.contiguous()?.apply_op1_no_bwd(packed.as_ref()),
+            Self::Beside(parts) => {
+                let x = x.contiguous()?;
+                let outs = parts.iter().map(|part| x.apply_op1_no_bwd(part)).collect::<Result<Vec<_>>>()?;
+                Tensor::cat(&outs, 1)
+            }
             Self::Plain { weight, bias } => {
                 let y = x.matmul(&weight.t()?)?;
                 bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
@@ -125,9 +163,30 @@ impl Linear {
                 let values: Vec<f32> = ids.iter().flat_map(|id| packed.row(*id as usize)).collect();
                 Tensor::from_vec(values, (ids.len(), width), &Device::Cpu)
             }
+            Self::Beside(_) => Err(candle_core::Error::Msg("a table is one matrix".into())),
             Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
         }
     }
+}
+
+/// Fills lines, `width` values each, with the rows of all parts from row `first` on; `read` does so for rows of one part.
+fn by_part<T>(
+    parts: &[(Stored<'_>, usize)],
+    width: usize,
+    first: usize,
+    mut lines: &mut [T],
+    read: impl Fn(&Stored<'_>, usize, &mut [T]) -> std::result::Result<(), LoadError>,
+) -> std::result::Result<(), LoadError> {
+    let (mut at, mut row) = (0, first);
+    for (part, rows) in parts {
+        let count = (at + rows).saturating_sub(row).min(lines.len() / width.max(1));
+        let (own, rest) = std::mem::take(&mut lines).split_at_mut(count * width);
+        if count > 0 {
+            read(part, row - at, own)?;
+        }
+        (lines, row, at) = (rest, row + count, at + rows);
+    }
+    Ok(())
 }
 
 /// Rows that go through an MLP at a time; bounds the memory of its wide middle.

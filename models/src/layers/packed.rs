@@ -7,7 +7,8 @@
 
 use crate::checkpoint::weights::{Dtype, Numbers, Quant};
 use crate::kernels::{
-    BLOCK, Bf16, F16, F32, Format, InstructionSet, Kernel, LANES, PANELS, Q4_0, Q8_0, ROWS,
+    BLOCK, Bf16, Block, F16, F32, Format, InstructionSet, Kernel, LANES, PANELS, Q4_0, Q8_0, ROWS, Rounding,
+    Storable, with_block,
 };
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape};
 use memmap2::MmapMut;
@@ -37,8 +38,7 @@ pub(crate) enum Kept {
     F32,
     F16,
     Bf16,
-    Q8_0,
-    Q4_0,
+    Blocks(Block),
 }
 
 impl From<Dtype> for Kept {
@@ -55,21 +55,21 @@ impl Kept {
     /// The matrices of a language model.
     pub(crate) fn language(numbers: &Numbers) -> Self {
         match numbers.quant {
-            Some(Quant::Q8_0) => Self::Q8_0,
-            Some(Quant::Q4_0) => Self::Q4_0,
+            Some(Quant::Q8_0) => Self::Blocks(Block::Q8_0),
+            Some(Quant::Q4_0) => Self::Blocks(Block::Q4_0),
             None => numbers.weights.into(),
         }
     }
 
     /// Its embeddings and output head, where 4 bits cost more than elsewhere.
     pub(crate) fn head(numbers: &Numbers) -> Self {
-        if numbers.quant.is_some() { Self::Q8_0 } else { numbers.weights.into() }
+        if numbers.quant.is_some() { Self::Blocks(Block::Q8_0) } else { numbers.weights.into() }
     }
 
     /// What can be kept so: rows that are no whole blocks stay in the number type of the other weights.
     pub(crate) fn fitting(self, input: usize, weights: Dtype) -> Self {
         match self {
-            Self::Q8_0 | Self::Q4_0 if !input.is_multiple_of(BLOCK) => weights.into(),
+            Self::Blocks(_) if !input.is_multiple_of(BLOCK) => weights.into(),
             fitting => fitting,
         }
     }
@@ -91,14 +91,7 @@ macro_rules! with_format {
                 type $format = Bf16;
                 $what
             }
-            Kept::Q8_0 => {
-                type $format = Q8_0;
-                $what
-            }
-            Kept::Q4_0 => {
-                type $format = Q4_0;
-                $what
-            }
+            Kept::Blocks(block) => with_block!(block, $format => $what),
         }
     };
 }
@@ -122,14 +115,55 @@ impl Packed {
         kept: Kept,
         rows: impl Fn(usize, &mut [f32]) -> std::result::Result<(), E> + Sync,
     ) -> std::result::Result<Self, E> {
+        Self::filled(input, out, bias, kept, |place| match kept {
+            Kept::F32 => rounded::<F32, E>(input, out, place, rows),
+            Kept::F16 => rounded::<F16, E>(input, out, place, rows),
+            Kept::Bf16 => rounded::<Bf16, E>(input, out, place, rows),
+            Kept::Blocks(Block::Q8_0) => rounded::<Q8_0, E>(input, out, place, rows),
+            Kept::Blocks(Block::Q4_0) => rounded::<Q4_0, E>(input, out, place, rows),
+            Kept::Blocks(other) => {
+                Err(Error::Msg(format!("numbers are not rounded to {} here", other.name())).into())
+            }
+        })
+    }
+
+    /// Arranges the rows of a matrix (out, in) whose weights come in blocks, which stay as they are. `rows` fills its
+    /// second argument with the blocks of whole rows from the one on that the first names; it is called as in
+    /// [`Packed::new`].
+    ///
+    /// # Errors
+    /// When the system gives no memory, or `rows` fails.
+    pub(crate) fn of_blocks<E: From<Error> + Send>(
+        input: usize,
+        out: usize,
+        bias: Option<Vec<f32>>,
+        block: Block,
+        rows: impl Fn(usize, &mut [u8]) -> std::result::Result<(), E> + Sync,
+    ) -> std::result::Result<Self, E> {
+        Self::filled(
+            input,
+            out,
+            bias,
+            Kept::Blocks(block),
+            |place| with_block!(block, F => stored::<F, E>(input, out, bytemuck::cast_slice_mut(place), rows)),
+        )
+    }
+
+    /// Memory for a matrix, which `fill` fills.
+    fn filled<E: From<Error>>(
+        input: usize,
+        out: usize,
+        bias: Option<Vec<f32>>,
+        kept: Kept,
+        fill: impl FnOnce(&mut [u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Self, E> {
         let bytes = with_format!(kept, F => units::<F>(input, out) * size_of::<<F as Format>::Unit>());
         let mut memory = MmapMut::map_anon(bytes.max(1)).map_err(Error::from)?;
         // Weights are read from one end to the other: with large pages the processor looks fewer of them up and reads
         // further ahead. Where there are none, small ones do.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
-        let place = &mut memory[..bytes];
-        with_format!(kept, F => arrange::<F, E>(input, out, bytemuck::cast_slice_mut(place), rows)?);
+        fill(&mut memory[..bytes])?;
         Ok(Self { memory, kept, input, out, bias })
     }
 
@@ -277,12 +311,13 @@ fn units<F: Format>(input: usize, out: usize) -> usize {
 }
 
 /// Fills the units of a matrix (out, in); outputs that fill the last panel up are zero.
-fn arrange<F: Format, E: Send>(
+fn rounded<F: Rounding, E: Send>(
     input: usize,
     out: usize,
-    units: &mut [F::Unit],
+    place: &mut [u8],
     rows: impl Fn(usize, &mut [f32]) -> std::result::Result<(), E> + Sync,
 ) -> std::result::Result<(), E> {
+    let units: &mut [F::Unit] = bytemuck::cast_slice_mut(place);
     let depth = input.div_ceil(F::INPUTS).max(1);
     let space = || (vec![0f32; LANES * input], vec![[0f32; LANES]; F::INPUTS]);
     units.par_chunks_mut(depth).enumerate().try_for_each_init(space, |(values, lines), (panel, units)| {
@@ -294,6 +329,28 @@ fn arrange<F: Format, E: Send>(
                 *line = std::array::from_fn(|lane| values[lane * input + place]);
             }
             *unit = F::pack(lines);
+        }
+        Ok(())
+    })
+}
+
+/// Fills the units of a matrix (out, in) from the blocks of its rows; outputs that fill the last panel up are zero.
+fn stored<F: Storable, E: Send>(
+    input: usize,
+    out: usize,
+    units: &mut [F::Unit],
+    rows: impl Fn(usize, &mut [u8]) -> std::result::Result<(), E> + Sync,
+) -> std::result::Result<(), E> {
+    let depth = input / F::INPUTS;
+    let space = || vec![0u8; LANES * depth * F::BYTES];
+    units.par_chunks_mut(depth.max(1)).enumerate().try_for_each_init(space, |space, (panel, units)| {
+        let lines = &mut space[..LANES.min(out - panel * LANES) * depth * F::BYTES];
+        rows(panel * LANES, lines)?;
+        let mut lanes = Vec::with_capacity(LANES);
+        for (at, unit) in units.iter_mut().enumerate() {
+            lanes.clear();
+            lanes.extend(lines.chunks_exact(depth * F::BYTES).map(|line| &line[at * F::BYTES..][..F::BYTES]));
+            *unit = F::gather(&lanes);
         }
         Ok(())
     })
@@ -336,23 +393,58 @@ mod tests {
             let x: Vec<f32> = (0..rows * input).map(value).collect();
             let w: Vec<f32> = (0..out * input).map(|i| value(i + 7)).collect();
             let bias: Option<Vec<f32>> = biased.then(|| (0..out).map(value).collect());
-            for kept in [Kept::F32, Kept::Bf16, Kept::F16, Kept::Q8_0, Kept::Q4_0] {
+            let quantised = [Kept::Blocks(Block::Q8_0), Kept::Blocks(Block::Q4_0)];
+            for kept in [Kept::F32, Kept::Bf16, Kept::F16].into_iter().chain(quantised) {
                 let kept = kept.fitting(input, Dtype::F32);
                 let packed = Packed::of_values(&w, input, out, bias.clone(), kept).unwrap();
                 let rounded: Vec<f32> = (0..out).flat_map(|i| packed.row(i)).collect();
                 if kept == Kept::F32 {
                     prop_assert_eq!(&rounded, &w);
                 }
-                let y = packed.product(&x);
-                for r in 0..rows {
-                    for o in 0..out {
-                        let pairs = x[r * input..][..input].iter().zip(&rounded[o * input..][..input]);
-                        let sum: f64 = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                        let want = sum + bias.as_ref().map_or(0.0, |b| f64::from(b[o]));
-                        prop_assert!((f64::from(y[r * out + o]) - want).abs() < 1e-3);
-                    }
-                }
+                prop_assert!(equals_plain_sums(&packed, &x, &rounded, bias.as_deref()));
             }
         }
+
+        #[test]
+        fn stored_blocks_stay_as_they_are(rows in 1usize..40, blocks in 1usize..4, out in 1usize..40, seed: u8) {
+            for block in Block::ALL {
+                let input = blocks * block.inputs();
+                let byte = |i: usize| ((i * 2_654_435_761 + usize::from(seed)) >> 5) as u8;
+                let mut file: Vec<u8> = (0..out * blocks * block.bytes()).map(byte).collect();
+                // Scales of ordinary size: the upper bytes of all half-precision numbers.
+                for at in file.chunks_exact_mut(block.bytes()) {
+                    let halves: &[usize] = match block {
+                        Block::Q4K => &[1, 3],
+                        Block::Q6K => &[209],
+                        _ => &[1],
+                    };
+                    halves.iter().for_each(|half| at[*half] = at[*half] & 0x83 | 0x20);
+                }
+                let mut weights = vec![0f32; out * input];
+                block.widen(&file, &mut weights);
+                let packed = Packed::of_blocks::<Error>(input, out, None, block, |row, lines| {
+                    lines.copy_from_slice(&file[row * blocks * block.bytes()..][..lines.len()]);
+                    Ok(())
+                })
+                .unwrap();
+                let same: Vec<f32> = (0..out).flat_map(|i| packed.row(i)).collect();
+                prop_assert_eq!(&same, &weights);
+                let x: Vec<f32> = (0..rows * input).map(|i| f32::from(byte(i * 7)) / 128.0 - 1.0).collect();
+                prop_assert!(equals_plain_sums(&packed, &x, &weights, None));
+            }
+        }
+    }
+
+    fn equals_plain_sums(packed: &Packed, x: &[f32], weights: &[f32], bias: Option<&[f32]>) -> bool {
+        let (input, out) = packed.shape();
+        let y = packed.product(x);
+        y.iter().enumerate().all(|(i, y)| {
+            let (r, o) = (i / out, i % out);
+            let pairs = x[r * input..][..input].iter().zip(&weights[o * input..][..input]);
+            let products = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b));
+            let (sum, size) = products.fold((0.0, 0.0), |(sum, size), v| (sum + v, size + v.abs()));
+            let want = sum + bias.map_or(0.0, |b| f64::from(b[o]));
+            (f64::from(*y) - want).abs() < 1e-5 * (1.0 + size)
+        })
     }
 }

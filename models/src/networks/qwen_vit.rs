@@ -140,7 +140,14 @@ impl QwenVit {
             Ok(Block {
                 norm1: norm(&name("norm1"))?,
                 norm2: norm(&name("norm2"))?,
-                qkv: Linear::load(w, &name("attn.qkv"), h, 3 * h, true)?,
+                qkv: match w.shape(&name("attn.q.weight")) {
+                    // GGUF files have the three apart.
+                    Some(_) => {
+                        let [q, k, v] = ["q", "k", "v"].map(|part| name(&format!("attn.{part}")));
+                        Linear::load_stacked(w, &[(&q, h), (&k, h), (&v, h)], h, true)?
+                    }
+                    None => Linear::load(w, &name("attn.qkv"), h, 3 * h, true)?,
+                },
                 proj: Linear::load(w, &name("attn.proj"), h, h, true)?,
                 mlp,
                 full: match &c.tower {
@@ -150,9 +157,8 @@ impl QwenVit {
             })
         };
         // The convolution's stride is its kernel, so it is one product over flattened patches.
-        let kernel = [h, c.channels, c.temporal, c.patch, c.patch];
-        let inputs = kernel[1..].iter().product();
-        let kernel = w.f32(&format!("{prefix}patch_embed.proj.weight"), &kernel)?;
+        let inputs = c.channels * c.temporal * c.patch * c.patch;
+        let kernel = kernel(w, &format!("{prefix}patch_embed.proj.weight"), c)?;
         let merged = h * c.merge * c.merge;
         let merger = |name: &str, [norm, up, down]: [&str; 3], joined: bool| {
             let name = |part: &str| format!("{prefix}{name}.{part}");
@@ -309,6 +315,22 @@ impl QwenVit {
         }
         Windows { order: Some(all.concat()), runs }
     }
+}
+
+/// The convolution over frames of patches, (hidden, channels × frames × rows × columns); GGUF files have it frame by frame.
+fn kernel(w: &Weights, name: &str, c: &VitConfig) -> std::result::Result<Vec<f32>, LoadError> {
+    let frame = |number: usize| format!("{name}.{number}");
+    if w.shape(&frame(0)).is_none() {
+        return w.f32(name, &[c.hidden, c.channels, c.temporal, c.patch, c.patch]);
+    }
+    let area = c.patch * c.patch;
+    let mut all = vec![0f32; c.hidden * c.channels * c.temporal * area];
+    for number in 0..c.temporal {
+        let values = w.f32(&frame(number), &[c.hidden, c.channels, c.patch, c.patch])?;
+        let places = all.chunks_exact_mut(area).skip(number).step_by(c.temporal);
+        places.zip(values.chunks_exact(area)).for_each(|(place, values)| place.copy_from_slice(values));
+    }
+    Ok(all)
 }
 
 /// A learned table of `side` × `side` positions at the patches of a grid, its corners on the picture's corners

@@ -191,6 +191,11 @@ impl Case {
         paths.into_iter().map(case).collect()
     }
 
+    /// The formula of a tensor, for [`weight`].
+    pub(crate) fn rule(&self, name: &str) -> &Value {
+        &self.facts["weights"][name]
+    }
+
     pub(crate) fn reference(&self, name: &str) -> Values {
         Values::of(&self.reference, name)
     }

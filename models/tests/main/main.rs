@@ -7,6 +7,8 @@ mod damaged;
 mod encoders;
 mod families;
 mod florence2;
+mod gguf;
+mod gguf_files;
 mod layouts;
 mod lite_medsam;
 mod llava;
