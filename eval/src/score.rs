@@ -377,7 +377,7 @@ mod tests {
         };
         let was = loupe_core::Dataset::info(&set).clone();
         assert!(noted(&was).iter().all(|note| !note.contains("have changed")));
-        let now = DatasetInfo { fingerprint: "beef".repeat(16), ..was.clone() };
+        let now = DatasetInfo { fingerprint: "beef".repeat(16), ..was };
         assert!(noted(&now).iter().any(|note| note.contains("was f00d…, now beefbeefbeef…")));
         // Another split has other files.
         assert!(

@@ -206,7 +206,7 @@ fn gathered(turns: &[Turn]) -> Vec<Turn> {
     let gather = |turn: &Turn| {
         let parts: Vec<&Part> = turn.parts.iter().filter(|p| !is_blank(p)).collect();
         let mut kept = Vec::with_capacity(turn.parts.len());
-        let mut at = 0;
+        let mut at = 0usize;
         for part in &turn.parts {
             // Neighbours among what is not blank.
             let between = is_picture(at.checked_sub(1).and_then(|n| parts.get(n).copied()))

@@ -181,7 +181,7 @@ struct Later(Images);
 impl MediaLoader for Later {
     fn load(&self, media: &MediaRef) -> Result<Picture, MediaError> {
         let picture = self.0.load(media)?;
-        let pixels = picture.pixels().iter().map(|level| level ^ 1).collect();
+        let pixels: Vec<u8> = picture.pixels().iter().map(|level| level ^ 1).collect();
         let changed = Picture::new(picture.width(), picture.height(), picture.channels(), pixels).unwrap();
         Ok(changed.with_origin(picture.origin.clone()))
     }
