@@ -7,13 +7,8 @@ use serde_json::Value;
 
 /// Fields whose ids begin or end texts. Nothing is filled up with padding here, and published files name it outside of their
 /// vocabulary.
-const NAMED: [&str; 5] = [
-    "bos_token_id",
-    "eos_token_id",
-    "decoder_start_token_id",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-];
+const NAMED: [&str; 5] =
+    ["bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"];
 
 /// Refuses ids in config.json (of the whole and of the text model) and in generation_config.json that are none of `vocab` tokens: a
 /// reply would never end, or begin with a token that is not there.

@@ -183,7 +183,7 @@ impl MediaLoader for Later {
         let picture = self.0.load(media)?;
         let pixels: Vec<u8> = picture.pixels().iter().map(|level| level ^ 1).collect();
         let changed = Picture::new(picture.width(), picture.height(), picture.channels(), pixels).unwrap();
-        Ok(changed.with_origin(picture.origin.clone()))
+        Ok(changed.with_origin(picture.origin))
     }
 }
 
