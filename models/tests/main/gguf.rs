@@ -8,6 +8,7 @@ use loupe_models::{Dtype, LoadOptions, Quant, load};
 use serde_json::Value;
 use std::path::Path;
 
+// The fuzz target, another workspace, uses the same file.
 #[path = "../../../fuzz/bodies/gguf.rs"]
 #[allow(unreachable_pub)]
 mod body;
@@ -441,7 +442,7 @@ fn headers_that_lie_are_refused() {
         let found = said(&[start(1), key.clone(), deep].concat());
         assert!(found.contains("which cannot be"), "{found}");
     }
-    let twice = [key.clone(), list(0, 0)].concat().repeat(2);
+    let twice = [key, list(0, 0)].concat().repeat(2);
     assert!(said(&[start(2), twice].concat()).contains("twice"));
     // Every beginning of a file, and files with some bits turned.
     let head = written_head();
