@@ -8,6 +8,7 @@ use loupe_models::{Dtype, LoadOptions, Quant, load};
 use serde_json::Value;
 use std::path::Path;
 
+// The fuzz target, another workspace, uses the same file.
 #[path = "../../../fuzz/bodies/gguf.rs"]
 #[allow(unreachable_pub)]
 mod body;
