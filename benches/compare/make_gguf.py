@@ -109,6 +109,8 @@ def main():
                     continue
                 values = tensors.get_tensor(key).float().numpy()
                 if values.ndim == 2:
+                    if named in OWN and values.shape[1] % 256:
+                        raise SystemExit(f"{name} has rows of {values.shape[1]} weights; {named} holds blocks of 256, so make a checkpoint with wider layers")
                     stored = OWN[named](values) if named in OWN else gguf.quants.quantize(values, kind)
                     to.add_tensor(name, stored, raw_dtype=kind)
                 else:
