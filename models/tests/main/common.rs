@@ -329,6 +329,15 @@ impl Case {
 
     fn config(&self, dialect: &Dialect) -> Value {
         let mut config = self.facts["config"].clone();
+        // The classes write ids of their own vocabulary, which these small ones lack.
+        if let Some(text) = config.get_mut("text_config").and_then(Value::as_object_mut) {
+            let vocab = text["vocab_size"].as_u64();
+            for field in ["bos_token_id", "eos_token_id"] {
+                if text.get(field).and_then(Value::as_u64) >= vocab {
+                    text.remove(field);
+                }
+            }
+        }
         if let Some(name) = dialect.architecture {
             config["architectures"] = json!([name]);
         }
