@@ -148,18 +148,10 @@ fn vision(w: &Weights, v: &Fields<'_>) -> Result<ClassVitConfig, LoadError> {
 /// The shape of BERT: by its tensors, and by its own config.json where that is on this computer.
 fn text(checkpoint: &Checkpoint, w: &Weights, t: &Fields<'_>) -> Result<BertConfig, LoadError> {
     const NAME: &str = "hf_model_name";
-    let shape = |name: &str| w.shape(name).unwrap_or_default();
-    let (words, places) =
-        (shape("embeddings.word_embeddings.weight"), shape("embeddings.position_embeddings.weight"));
-    let (types, wide) = (
-        shape("embeddings.token_type_embeddings.weight"),
-        shape("encoder.layer.0.intermediate.dense.weight"),
-    );
-    let (&[vocab, width], &[places, _], &[types, _], &[wide, _]) =
-        (&words[..], &places[..], &types[..], &wide[..])
-    else {
+    let Some(found) = BertConfig::of_tensors(w) else {
         return Err(t.bad(NAME, "the tensors of text.transformer are not those of BERT"));
     };
+    let width = found.width;
     let name = t.text(NAME)?.unwrap_or_default();
     let within = match checkpoint {
         Checkpoint::Directory(dir) => Some(Checkpoint::directory(&dir.join(name))),
@@ -180,8 +172,7 @@ fn text(checkpoint: &Checkpoint, w: &Weights, t: &Fields<'_>) -> Result<BertConf
             (heads, bert.positive_f64_or("layer_norm_eps", 1e-12)?)
         }
     };
-    let depth = depth(w, "encoder.layer.", ".intermediate.dense.weight");
-    Ok(BertConfig { width, heads, wide, depth, vocab, places, token_types: Some(types), eps, padding: None })
+    Ok(BertConfig { heads, eps, ..found })
 }
 
 /// As `image_transform_v2` of open_clip.
@@ -251,6 +242,10 @@ fn canonical(name: &str) -> Option<String> {
 impl Towers for BiomedClip {
     fn planes(&self, picture: &Picture) -> Result<(Vec<f32>, usize), String> {
         Ok((self.pictures.planes(picture)?, self.pictures.square.side))
+    }
+
+    fn attributed(&self) -> Option<(&PictureTower, &Centred)> {
+        Some((&self.vision, &self.pictures))
     }
 
     fn picture(&self, planes: &Tensor) -> Computed<Tensor> {

@@ -97,6 +97,10 @@ impl Towers for Clip {
         Ok((self.pictures.planes(picture)?, self.pictures.square.side))
     }
 
+    fn attributed(&self) -> Option<(&PictureTower, &Centred)> {
+        Some((&self.vision, &self.pictures))
+    }
+
     fn picture(&self, planes: &Tensor) -> Computed<Tensor> {
         self.vision.forward(planes)
     }

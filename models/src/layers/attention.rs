@@ -7,7 +7,7 @@
 use super::kv::Group;
 use super::sight::{Mask, Sight};
 use candle_core::{D, DType, Device, Result, Tensor};
-use candle_nn::ops::softmax_last_dim;
+use candle_nn::ops::{softmax, softmax_last_dim};
 
 /// Most scores held at a time (f32: 32 MiB).
 pub(crate) const SCORES: usize = 8 << 20;
@@ -277,7 +277,12 @@ pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize, cau
             let hidden = Tensor::from_vec(hidden, (1, 1, t, length), &Device::Cpu)?;
             scores = scores.broadcast_add(&hidden.to_dtype(scores.dtype())?.to_device(scores.device())?)?;
         }
-        outs.push(softmax_last_dim(&scores)?.matmul(&v)?);
+        // The fused loop has no gradient.
+        let shares = match scores.track_op() {
+            true => softmax(&scores, D::Minus1)?,
+            false => softmax_last_dim(&scores)?,
+        };
+        outs.push(shares.matmul(&v)?);
     }
     let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 2)? };
     out.transpose(1, 2)?.contiguous()?.reshape((tokens, heads * d))

@@ -31,7 +31,7 @@ fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mu
 
 /// GELU with the error function, in place of a tensor that nobody else holds.
 pub(crate) fn gelu(x: Tensor) -> Result<Tensor> {
-    if !fused(&x) || !x.is_contiguous() {
+    if !fused(&x) || !x.is_contiguous() || x.track_op() {
         return x.gelu_erf();
     }
     x.inplace_op1(&Gelu)?;
@@ -40,7 +40,7 @@ pub(crate) fn gelu(x: Tensor) -> Result<Tensor> {
 
 /// GELU by its tanh approximation, in place of a tensor whose values nobody reads again.
 pub(crate) fn gelu_tanh(x: Tensor) -> Result<Tensor> {
-    if !fused(&x) || !x.is_contiguous() {
+    if !fused(&x) || !x.is_contiguous() || x.track_op() {
         return x.gelu();
     }
     x.inplace_op1(&GeluTanh)?;

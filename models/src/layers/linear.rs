@@ -1,6 +1,6 @@
 //! Matrix products with weights of the checkpoint.
 
-use super::packed::{GatedSilu, Kept, Packed};
+use super::packed::{Differentiable, GatedSilu, Kept, Packed};
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
@@ -107,6 +107,9 @@ impl Linear {
     /// (n, in) to (n, out).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
+            Self::Packed(packed) if x.track_op() => {
+                x.contiguous()?.apply_op1(Differentiable(Arc::clone(packed)))
+            }
             Self::Packed(packed) => x.contiguous()?.apply_op1_no_bwd(packed.as_ref()),
             Self::Plain { weight, bias } => {
                 let y = x.matmul(&weight.t()?)?;

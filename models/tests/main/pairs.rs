@@ -1,21 +1,21 @@
 //! Encoders of pictures and texts held against `transformers` and open_clip (`tests/parity/make_siglip.py`,
-//! `make_clip.py`): vectors within 1e-5, logits within 5e-5.
+//! `make_clip.py`, `make_medclip.py`): vectors within 1e-5, logits within 5e-5.
 
 use crate::common::{Values, folder, largest_difference, picture, weight, write_tensors};
-use loupe_core::{ModelError, PairEncoder, PairReading};
+use loupe_core::{Bottleneck, ModelError, PairEncoder, PairReading};
 use loupe_models::{Checkpoint, LoadError, LoadOptions, load_encoder, load_pair_encoder};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-struct Case {
-    name: String,
+pub(crate) struct Case {
+    pub(crate) name: String,
     family: &'static str,
     facts: Value,
     reference: Vec<u8>,
 }
 
 impl Case {
-    fn all(family: &'static str) -> Vec<Self> {
+    pub(crate) fn all(family: &'static str) -> Vec<Self> {
         let files = std::fs::read_dir(folder(family)).unwrap().map(|e| e.unwrap().path());
         let mut paths: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
         paths.sort();
@@ -43,7 +43,9 @@ impl Case {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, value.to_string()).unwrap();
         };
-        if self.family == "biomedclip" {
+        if self.family == "medclip" {
+            // Its files have no settings.
+        } else if self.family == "biomedclip" {
             put("open_clip_config.json", &config);
             // What the text model is called where its heads do not follow from its tensors.
             put("beside/bert/config.json", &self.facts["bert"]);
@@ -61,7 +63,7 @@ impl Case {
         dir
     }
 
-    fn load(&self) -> Box<dyn PairEncoder> {
+    pub(crate) fn load(&self) -> Box<dyn PairEncoder> {
         let dir = self.write(|_| {}, str::to_owned);
         load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap()
     }
@@ -79,7 +81,7 @@ impl Case {
 
 #[test]
 fn vectors_and_logits_equal_the_reference() {
-    for case in ["siglip", "clip", "biomedclip"].into_iter().flat_map(Case::all) {
+    for case in ["siglip", "clip", "biomedclip", "medclip"].into_iter().flat_map(Case::all) {
         let at = format!("{} ({})", case.name, case.family);
         let mut encoder = case.load();
         let [pictures, texts] = case.vectors(encoder.as_mut());
@@ -145,10 +147,9 @@ fn older_files_of_clip_load_the_same() {
     assert_eq!(case.vectors(encoder.as_mut()), case.vectors(case.load().as_mut()));
 }
 
-#[test]
-fn a_published_state_dict_of_open_clip_loads() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/biomedclip");
-    let checkpoint = Checkpoint::directory(&folder);
+/// The vectors of the picture and the texts in expected.json.
+fn assert_as_expected(folder: &std::path::Path) {
+    let checkpoint = Checkpoint::directory(folder);
     let mut encoder = load_pair_encoder(&checkpoint, &LoadOptions::default()).unwrap();
     let expected = std::fs::read(folder.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_slice(&expected).unwrap();
@@ -165,6 +166,31 @@ fn a_published_state_dict_of_open_clip_loads() {
         let off = largest_difference(&got, &numbers(want));
         assert!(off <= 1e-5, "{text}: vectors differ by {off}");
     }
+}
+
+#[test]
+fn published_state_dicts_load() {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_as_expected(&own.join("../tests/biomedclip"));
+    // With the vocabulary of its BERT alone.
+    assert_as_expected(&own.join("tests/parity/medclip/published"));
+}
+
+#[test]
+fn what_is_no_medclip_is_refused_by_name() {
+    let case = Case::all("medclip").remove(1);
+    let options = LoadOptions::default();
+    let refused = |rename: fn(&str) -> String| {
+        let dir = case.write(|_| {}, rename);
+        load_pair_encoder(&Checkpoint::directory(dir.path()), &options).err().unwrap().to_string()
+    };
+    let error = refused(|name| name.replace("encoder.layer.2.", "encoder.layer.4."));
+    assert!(error.contains("encoder.layer.2"), "{error}");
+    let error = refused(|name| name.replace("relative_position_bias_table", "table"));
+    assert!(error.contains("relative_position_bias_table"), "{error}");
+    let mut encoder = case.load();
+    let error = encoder.saliency(&picture(48, 51, 3), "a chest x ray", &Bottleneck::default()).unwrap_err();
+    assert!(error.to_string().contains("medclip shows no place"), "{error}");
 }
 
 #[test]

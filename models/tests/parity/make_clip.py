@@ -92,7 +92,7 @@ def clip(name, text, vision, width, sizes, pil=False, legacy=False, **processor)
            dict(image_embeds=out.image_embeds, text_embeds=out.text_embeds, logits_per_image=out.logits_per_image))
 
 
-def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_hidden_state_pooler", whole=False, **preprocess):
+def biomedclip_model(vision, side, patch, text, width, pooler):
     t = words()
     bert = tf.BertConfig(vocab_size=t.get_vocab_size(), max_position_embeddings=40, **text)
     create = timm.create_model
@@ -102,6 +102,11 @@ def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_h
         model = CustomTextCLIP(width, CLIPVisionCfg(timm_model_name="vit_base_patch16_224", timm_pool="", timm_proj="linear", image_size=side),
                                CLIPTextCfg(hf_model_name=own, hf_model_pretrained=False, hf_proj_type="mlp", hf_pooler_type=pooler, context_length=40)).float().eval()
     timm.create_model = create
+    return model, bert, t
+
+
+def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_hidden_state_pooler", whole=False, **preprocess):
+    model, bert, t = biomedclip_model(vision, side, patch, text, width, pooler)
     rules = weights(model)
     cfg = PreprocessCfg(size=side, **preprocess)
     pixels = torch.stack([image_transform_v2(cfg, is_train=False)(picture(*s)) for s in sizes])

@@ -4,7 +4,7 @@ use crate::ct::{Ct, bright_slice, loader};
 use loupe_app::AppError;
 use loupe_app::open::ImageOptions;
 use loupe_app::segment::{
-    ObjectPrompt, ObjectPrompts, SegmentDocument, SegmentOptions, Segmenters, segment_objects,
+    Grounder, ObjectPrompt, ObjectPrompts, SegmentDocument, SegmentOptions, Segmenters, segment_objects,
 };
 use loupe_app::view::Marks;
 use loupe_core::{LabelVolume, MediaLoader, MediaRef, Plane, View, VisionLanguageModel};
@@ -34,7 +34,7 @@ impl<'a> Task<'a> {
         let mut segmenter = PromptShapes::lit(script_info("shapes"));
         let mut models = Segmenters {
             segmenter: &mut segmenter,
-            grounder: grounder.map(|g| g as &mut dyn VisionLanguageModel),
+            grounder: grounder.map(|g| Grounder::Answers(g)),
         };
         let options = SegmentOptions {
             image: self.ct.name(),
