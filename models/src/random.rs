@@ -35,9 +35,8 @@ mod tests {
     fn normal_values_have_their_moments() {
         let values = SplitMix(7).normal(20_001);
         assert_eq!(values.len(), 20_001);
-        let moment = |power: i32| {
-            values.iter().map(|v| f64::from(*v).powi(power)).sum::<f64>() / values.len() as f64
-        };
+        let moment =
+            |power: i32| values.iter().map(|v| f64::from(*v).powi(power)).sum::<f64>() / values.len() as f64;
         assert!(moment(1).abs() < 0.03 && (moment(2) - 1.0).abs() < 0.05 && (moment(4) - 3.0).abs() < 0.3);
         assert_eq!(SplitMix(7).normal(4), SplitMix(7).normal(5)[..4]);
     }

@@ -137,10 +137,8 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         true => Some(LoadedGrounder::open(&model.of(args.grounder.clone()), args.saliency.options())?),
         false => None,
     };
-    let mut models = Segmenters {
-        segmenter: segmenter.as_mut(),
-        grounder: grounder.as_mut().map(LoadedGrounder::lend),
-    };
+    let mut models =
+        Segmenters { segmenter: segmenter.as_mut(), grounder: grounder.as_mut().map(LoadedGrounder::lend) };
     let document = segment_objects(&options, &loader, &mut models)?;
     document.view.warnings.iter().for_each(|warning| out.say(warning));
     match &args.output {

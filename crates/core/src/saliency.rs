@@ -81,8 +81,7 @@ impl Saliency {
         let (side, [columns, rows]) = (self.side, self.grid);
         let scale = |n: usize, cells: usize| (n as f64 + 0.5) * cells as f64 / side as f64;
         let place = |n: usize| [scale(n % side, columns), scale(n / side, rows)];
-        let large: Vec<f64> =
-            (0..side * side).map(|n| mixed(&self.cells, self.grid, place(n))).collect();
+        let large: Vec<f64> = (0..side * side).map(|n| mixed(&self.cells, self.grid, place(n))).collect();
         let low = large.iter().copied().fold(f64::INFINITY, f64::min);
         let high = large.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let span = high - low;

@@ -236,7 +236,8 @@ fn tint(canvas: &mut Canvas, mask: &Mask, colour: image::Rgb<u8>) {
 }
 
 /// From nothing over the middle to the whole, dark red to light yellow; brightness rises with the value.
-const HEAT: [[f64; 3]; 4] = [[80.0, 0.0, 60.0], [200.0, 30.0, 20.0], [250.0, 150.0, 0.0], [255.0, 250.0, 160.0]];
+const HEAT: [[f64; 3]; 4] =
+    [[80.0, 0.0, 60.0], [200.0, 30.0, 20.0], [250.0, 150.0, 0.0], [255.0, 250.0, 160.0]];
 /// Share of the colour at 1; the picture is seen through it.
 const MOST_HEAT: f64 = 0.75;
 

@@ -18,7 +18,8 @@ pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<Vec<u8>, LoadError> {
     let bytes = checkpoint.need_bytes(VOCABULARY)?;
     let text = std::str::from_utf8(&bytes).map_err(|e| failed(e.to_string()))?;
     let settings = checkpoint.json("tokenizer_config.json")?;
-    let lower = settings.as_ref().and_then(|s| s.get("do_lower_case")).and_then(Value::as_bool).unwrap_or(true);
+    let lower =
+        settings.as_ref().and_then(|s| s.get("do_lower_case")).and_then(Value::as_bool).unwrap_or(true);
     let mut vocab = Map::new();
     for (id, token) in text.lines().enumerate() {
         // Of two alike the last counts.

@@ -75,8 +75,7 @@ pub(super) fn assemble<T: Towers + 'static>(
         let problem = "logit_scale and logit_bias make logits that are not finite".to_owned();
         return Err(LoadError::File { file: checkpoint.weight_files()?.join(", "), problem });
     }
-    let tokenizer =
-        BoundedTokenizer::read(&tokenizer_of(checkpoint)?, None, false).map_err(failed)?;
+    let tokenizer = BoundedTokenizer::read(&tokenizer_of(checkpoint)?, None, false).map_err(failed)?;
     let info = ModelInfo {
         family: described.family.to_owned(),
         name: checkpoint.name(),
@@ -164,12 +163,7 @@ impl<T: Towers> PairEncoder for Pairs<T> {
         }
         unit(self.towers.text(ids))
     }
-    fn saliency(
-        &mut self,
-        picture: &Picture,
-        text: &str,
-        how: &Bottleneck,
-    ) -> Result<Saliency, ModelError> {
+    fn saliency(&mut self, picture: &Picture, text: &str, how: &Bottleneck) -> Result<Saliency, ModelError> {
         let wrong = |setting: &'static str, problem: String| ModelError::Setting { setting, problem };
         let words = self.text(text)?;
         let Some((tower, centred)) = self.towers.attributed() else {
@@ -195,9 +189,10 @@ impl<T: Towers> PairEncoder for Pairs<T> {
         let (values, side) = self.towers.planes(picture).map_err(bad)?;
         let planes = self.numbers.place(values, (3, side, side)).map_err(bad)?;
         let words = self.numbers.place(words, (1, self.described.width)).map_err(ModelError::Compute)?;
-        let passed = tower.tower.forward(&planes, how.layer + 1).and_then(|x| {
-            capacities(&x, &words, how, |instead| tower.behind(instead, how.layer + 1))
-        });
+        let passed = tower
+            .tower
+            .forward(&planes, how.layer + 1)
+            .and_then(|x| capacities(&x, &words, how, |instead| tower.behind(instead, how.layer + 1)));
         let passed = passed.map_err(|e| ModelError::Compute(computation(&e)))?;
         if !all_finite(&passed) {
             return Err(ModelError::Compute("the information that passes is no finite number".into()));

@@ -37,7 +37,12 @@ struct Opened {
 impl Gate {
     fn new(like: &Tensor) -> Result<Self> {
         let zeros = like.zeros_like()?;
-        Ok(Self { alpha: Var::from_tensor(&(&zeros + OPEN)?)?, first: zeros.clone(), second: zeros, steps: 0 })
+        Ok(Self {
+            alpha: Var::from_tensor(&(&zeros + OPEN)?)?,
+            first: zeros.clone(),
+            second: zeros,
+            steps: 0,
+        })
     }
 
     fn open(&self, x: &Tensor) -> Result<Opened> {

@@ -36,7 +36,7 @@ pub(crate) fn vision(
     side: usize,
     patch: usize,
 ) -> Loaded<ClassVitConfig> {
-    if fields.text("model_type")?.is_some_and(|kind| !kind.starts_with("clip")) {
+    if fields.text("model_type")?.is_some_and(|kind| !kind.starts_with("clip") && kind != "vit") {
         return Err(fields.bad("model_type", "only clip_vision_model is supported"));
     }
     fields.only(&[("num_channels", "3")])?;

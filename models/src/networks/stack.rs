@@ -168,13 +168,7 @@ impl Stack {
         self.through(x, length, &self.layers[..layers.min(self.layers.len())], rope)
     }
 
-    fn through(
-        &self,
-        mut x: Tensor,
-        length: usize,
-        layers: &[Layer],
-        rope: Option<&Rope>,
-    ) -> Result<Tensor> {
+    fn through(&self, mut x: Tensor, length: usize, layers: &[Layer], rope: Option<&Rope>) -> Result<Tensor> {
         let (tokens, heads, h) = (x.dim(0)?, self.config.heads, self.config.hidden);
         for layer in layers {
             let mut qkv = layer.qkv.forward(&layer.norm1.forward(&x)?)?;

@@ -56,7 +56,8 @@ impl Windows {
         let region = |at: usize| usize::from(at + side >= padded) + usize::from(at + shift >= padded);
         let regions = |n: usize| cell(n).map(region);
         let apart = |window: usize| {
-            (0..places * places).map(move |pair| [window * places + pair / places, window * places + pair % places])
+            (0..places * places)
+                .map(move |pair| [window * places + pair / places, window * places + pair % places])
         };
         let apart = (shift > 0).then(|| -> Result<Tensor> {
             let all = (0..count).flat_map(apart);
@@ -109,7 +110,8 @@ impl Block {
         };
         let pairs: Vec<u32> = (0..places * places).map(pair).collect();
         let bias = values.index_select(&Tensor::new(pairs, values.device())?, 0)?;
-        let wide = w.shape(&name("intermediate.dense.weight")).and_then(|s| s.first().copied()).unwrap_or_default();
+        let wide =
+            w.shape(&name("intermediate.dense.weight")).and_then(|s| s.first().copied()).unwrap_or_default();
         let [q, k, v] = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
         let shift = if number % 2 == 1 && grid > side { side / 2 } else { 0 };
         Ok(Self {

@@ -193,6 +193,84 @@ fn what_is_no_medclip_is_refused_by_name() {
     assert!(error.to_string().contains("medclip shows no place"), "{error}");
 }
 
+/// A name of open_clip as `convert.py` of MedCLIP-SAMv2 changes it; the joined projections are taken apart elsewhere.
+fn converted(name: &str) -> String {
+    const PARTS: &[(&str, &str)] = &[
+        ("visual.trunk.blocks.", "vision_model.encoder.layers."),
+        ("visual.trunk.cls_token", "vision_model.embeddings.class_embedding"),
+        ("visual.trunk.pos_embed", "vision_model.embeddings.position_embedding.weight"),
+        ("visual.trunk.patch_embed.proj.", "vision_model.embeddings.patch_embedding."),
+        ("visual.trunk.norm.", "vision_model.post_layernorm."),
+        ("visual.head.proj.", "visual_projection."),
+        (".norm1.", ".layer_norm1."),
+        (".norm2.", ".layer_norm2."),
+        (".attn.proj.", ".self_attn.out_proj."),
+        ("text.transformer.embeddings.word_embeddings.", "text_model.embeddings.token_embedding."),
+        ("text.transformer.embeddings.position_embeddings.", "text_model.embeddings.position_embedding."),
+        ("text.transformer.embeddings.token_type_embeddings.", "text_model.embeddings.token_type_embedding."),
+        ("text.transformer.embeddings.LayerNorm.", "text_model.embeddings.layer_norm."),
+        ("text.transformer.encoder.layer.", "text_model.encoder.layers."),
+        (".attention.self.query.", ".self_attn.q_proj."),
+        (".attention.self.key.", ".self_attn.k_proj."),
+        (".attention.self.value.", ".self_attn.v_proj."),
+        (".attention.output.dense.", ".self_attn.out_proj."),
+        (".attention.output.LayerNorm.", ".layer_norm1."),
+        (".intermediate.dense.", ".mlp.fc1."),
+        (".output.LayerNorm.", ".layer_norm2."),
+        (".output.dense.", ".mlp.fc2."),
+        ("text.proj.0.", "text_projection.fc1."),
+        ("text.proj.2.", "text_projection.fc2."),
+    ];
+    PARTS.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to))
+}
+
+#[test]
+fn the_layout_of_medclip_sam_loads_the_same() {
+    let case = Case::all("biomedclip").remove(0);
+    let weights = case.facts["weights"].as_object().unwrap();
+    let mut tensors = Vec::new();
+    for (name, rule) in weights.iter().filter(|(name, _)| !name.contains("pooler.")) {
+        let (shape, bytes) = weight(name, rule);
+        let Some((block, kind)) = name.split_once(".attn.qkv.") else {
+            tensors.push((converted(name), shape, bytes));
+            continue;
+        };
+        for (part, bytes) in ["q", "k", "v"].iter().zip(bytes.chunks_exact(bytes.len() / 3)) {
+            let shape = [&[shape[0] / 3], &shape[1..]].concat();
+            tensors.push((
+                format!("{}.self_attn.{part}_proj.{kind}", converted(block)),
+                shape,
+                bytes.to_vec(),
+            ));
+        }
+    }
+    let shape = |name: &str| weights[name][0].as_array().unwrap().iter().map(|n| n.as_u64().unwrap());
+    let rows = |name: &str| shape(name).next().unwrap();
+    let vision = json!({
+        "model_type": "vit", "hidden_act": "gelu", "hidden_size": rows("visual.trunk.norm.weight"),
+        "image_size": case.facts["config"]["model_cfg"]["vision_cfg"]["image_size"], "layer_norm_eps": 1e-6,
+        "intermediate_size": rows("visual.trunk.blocks.0.mlp.fc1.weight"), "num_attention_heads": 1,
+        "num_hidden_layers": 2, "patch_size": shape("visual.trunk.patch_embed.proj.weight").last().unwrap(),
+    });
+    let config = json!({
+        "architectures": ["BiomedCLIPModel"], "model_type": "clip", "text_config": case.facts["bert"],
+        "vision_config": vision, "projection_dim": rows("visual.head.proj.weight"),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    let tokenizer = folder("biomedclip/tokenizer/tokenizer.json");
+    std::fs::copy(tokenizer, dir.path().join("tokenizer.json")).unwrap();
+    write_tensors(&tensors, &dir.path().join("model.safetensors"));
+    let mut encoder = load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap();
+    assert_eq!(encoder.info().family, "biomedclip");
+    let mut own = case.load();
+    // As large as the network reads: torchvision and the libraries of open_clip cut the middle out at other pixels.
+    let square = picture(48, 48, 9);
+    assert_eq!(encoder.picture(&square).unwrap(), own.picture(&square).unwrap());
+    let text = "no pleural effusion";
+    assert_eq!(encoder.text(text).unwrap(), own.text(text).unwrap());
+}
+
 #[test]
 fn what_open_clip_leaves_open_is_refused_by_name() {
     let case = Case::all("biomedclip").into_iter().find(|c| c.name == "named_heads").unwrap();

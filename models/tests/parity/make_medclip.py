@@ -7,7 +7,7 @@ medclip 0.0.3 does: Swin or ResNet with a projection; of BERT the mean over the 
 the second and the last layer, projected. Names are those of its files, which transformers 4 wrote. One state dict is
 stored whole, as published: pytorch_model.bin with vocab.txt of its BERT beside it.
 """
-import json, math, pathlib
+import functools, json, math, pathlib
 import numpy as np
 import torch
 import torchvision
@@ -22,6 +22,8 @@ HERE = pathlib.Path(__file__).parent
 WHOLE = HERE / "medclip" / "published"
 SIDE, MEAN, DEVIATION = 224, 0.5862785803043838, 0.27950088968644304
 torch.set_num_threads(1)
+# Trainers break ties as they please, and every case is read with one tokenizer.
+words = functools.cache(wordpiece)
 SWIN = [(".attention.q_proj.", ".attention.self.query."), (".attention.k_proj.", ".attention.self.key."), (".attention.v_proj.", ".attention.self.value."),
         (".attention.o_proj.", ".attention.output.dense."), (".attention.relative_position_bias.", ".attention.self."),
         (".mlp.fc1.", ".intermediate.dense."), (".mlp.fc2.", ".output.dense.")]
@@ -136,7 +138,7 @@ def store(model, t, sizes):
 
 
 def case(name, vision, text, width, sizes, scale=2.0, whole=False):
-    t = wordpiece()
+    t = words()
     bert = tf.BertConfig(vocab_size=t.get_vocab_size(), max_position_embeddings=90, **text)
     model = MedClip(vision(width), Text(bert, width)).float().eval()
     rules = fill(model, scale)

@@ -18,7 +18,8 @@ import torch
 import transformers as tf
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
-from make_clip import biomedclip_model, tokenizer
+from tokenizers import Tokenizer
+from make_clip import biomedclip_model
 from make_qwen import picture, weight
 
 HERE = pathlib.Path(__file__).parent
@@ -97,6 +98,11 @@ def store(family, case, layer_of, image_of, text_of, side, layer, beta, steps, s
     print(name, f"f32 differs by {off:.1e}", capacity[:6].tolist())
 
 
+def tokenizer(family):
+    """The one of the cases: a trainer would make another."""
+    return Tokenizer.from_file(str(HERE / family / "tokenizer" / "tokenizer.json"))
+
+
 def filled(model, facts):
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -111,7 +117,7 @@ def clip(case, layer, beta, steps, seed, image, text):
     side = config.vision_config.image_size
     numbers = {k: v for k, v in facts["image_processor"].items() if k != "image_processor_type"}
     pixels = tf.CLIPImageProcessor(**numbers)(images=[picture(*image)], return_tensors="pt")["pixel_values"]
-    ids = torch.tensor([tokenizer()[0].encode(text).ids])
+    ids = torch.tensor([tokenizer("clip").encode(text).ids])
     with torch.no_grad():
         said = model(input_ids=ids, pixel_values=pixels).text_embeds
     vision = lambda dtype: model.to(dtype).vision_model
@@ -122,12 +128,12 @@ def clip(case, layer, beta, steps, seed, image, text):
 
 def biomedclip(case, sizes, layer, beta, steps, seed, image, text):
     facts = json.loads((HERE / "biomedclip" / f"{case}.json").read_text())
-    model, _, t = biomedclip_model(*sizes)
+    model, *_ = biomedclip_model(*sizes)
     filled(model, facts)
     cfg = PreprocessCfg(size=sizes[1], **facts["config"]["preprocess_cfg"])
     pixels = image_transform_v2(cfg, is_train=False)(picture(*image))[None]
     with torch.no_grad():
-        said = model.encode_text(torch.tensor([t.encode(text).ids]))
+        said = model.encode_text(torch.tensor([tokenizer("biomedclip").encode(text).ids]))
     visual = lambda dtype: model.to(dtype).visual
     store("biomedclip", case, lambda dtype, n: visual(dtype).trunk.blocks[n],
           lambda dtype: lambda copies: visual(dtype)(pixels.to(dtype).expand(copies, -1, -1, -1)),

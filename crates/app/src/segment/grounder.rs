@@ -33,7 +33,8 @@ impl LoadedGrounder {
     pub fn open(model: &ModelOptions, saliency: Option<SaliencyOptions>) -> Result<Self, AppError> {
         if let Some(dir) = model.folder.as_ref().filter(|dir| !is_address(dir)) {
             let checkpoint = Checkpoint::directory(dir);
-            let failed = || format!("the model that finds phrases, in {}, could not be loaded", dir.display());
+            let failed =
+                || format!("the model that finds phrases, in {}, could not be loaded", dir.display());
             let family = families::find(&checkpoint, None).step(failed)?;
             if matches!(family.load, Loader::Pairs(_)) {
                 let encoder = load_pair_encoder(&checkpoint, &model.load).step(failed)?;

@@ -105,7 +105,10 @@ impl Salient {
     pub(super) fn note(&self, picture: &Picture) -> Option<String> {
         let [x0, y0, x1, y1] = self.map.seen.xyxy();
         let whole = picture.bounds();
-        let (seen, whole) = ((x1.min(whole.width()) - x0.max(0.0), y1.min(whole.height()) - y0.max(0.0)), (whole.width(), whole.height()));
+        let (seen, whole) = (
+            (x1.min(whole.width()) - x0.max(0.0), y1.min(whole.height()) - y0.max(0.0)),
+            (whole.width(), whole.height()),
+        );
         (seen.0 < whole.0 - 0.5 || seen.1 < whole.1 - 0.5).then(|| {
             format!(
                 "the encoder saw the middle of the picture, {:.0} × {:.0} of {:.0} × {:.0} pixels; nothing is found outside",
