@@ -77,7 +77,7 @@ fn a_text_becomes_a_mask_by_what_an_encoder_shows() {
     // The tower has two layers.
     let failed = run(&[]);
     assert_eq!(failed.status.code(), Some(1));
-    assert!(text(&failed.stdout).contains("layers 0 to 1"), "{}", text(&failed.stdout));
+    assert!(text(&failed.stdout).contains("from 0 to 0 have one behind"), "{}", text(&failed.stdout));
     let chosen = ["--saliency-layer", "0", "--saliency-seed", "5", "-o", out.to_str().unwrap()];
     let found: Value = serde_json::from_slice(&run(&chosen).stdout).unwrap();
     let (entry, object) = (&found["saliency"][0], &found["objects"][0]);

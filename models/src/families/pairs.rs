@@ -170,8 +170,14 @@ impl<T: Towers> PairEncoder for Pairs<T> {
             return Err(no_saliency(self.described.family));
         };
         let (depth, grid) = (tower.tower.depth(), tower.tower.config.grid());
-        if how.layer >= depth {
-            let problem = format!("{} was asked for; the tower has layers 0 to {}", how.layer, depth - 1);
+        // Behind the last layer places no longer reach the vector, and the map would be the same for every text.
+        if how.layer + 1 >= depth {
+            let problem = format!(
+                "{} was asked for; of the {depth} layers of the tower those from 0 to {} have one behind them through \
+                 which places reach the vector",
+                how.layer,
+                depth.saturating_sub(2)
+            );
             return Err(wrong("layer", problem));
         }
         for (setting, asked, most) in

@@ -83,7 +83,7 @@ fn settings_that_do_not_fit_are_refused_by_name() {
         reference.encoder.saliency(&reference.picture, "a chest x ray", &how).unwrap_err().to_string()
     };
     for (change, words) in [
-        ((|how| how.layer = 2) as fn(&mut Bottleneck), "layers 0 to 1"),
+        ((|how| how.layer = 1) as fn(&mut Bottleneck), "from 0 to 0 have one behind"),
         (|how| how.steps = 0, "steps"),
         (|how| how.steps = 65, "1 to 64"),
         (|how| how.draws = 0, "draws"),

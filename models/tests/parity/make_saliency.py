@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from make_clip import biomedclip_model
 from make_qwen import picture, weight
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 HERE = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
@@ -116,7 +117,8 @@ def clip(case, layer, beta, steps, seed, image, text):
     model = filled(tf.CLIPModel(config), facts)
     side = config.vision_config.image_size
     numbers = {k: v for k, v in facts["image_processor"].items() if k != "image_processor_type"}
-    pixels = tf.CLIPImageProcessor(**numbers)(images=[picture(*image)], return_tensors="pt")["pixel_values"]
+    kind = CLIPImageProcessorPil if facts["image_processor"]["image_processor_type"].endswith("Pil") else tf.CLIPImageProcessor
+    pixels = kind(**numbers)(images=[picture(*image)], return_tensors="pt")["pixel_values"]
     ids = torch.tensor([tokenizer("clip").encode(text).ids])
     with torch.no_grad():
         said = model(input_ids=ids, pixel_values=pixels).text_embeds
@@ -145,6 +147,6 @@ if __name__ == "__main__":
     clip("legacy_end_gelu_pil", 0, 1.0, 10, 12, (31, 77, 4), "a chest x ray")
     rows = dict(intermediate_size=96, num_hidden_layers=2)
     biomedclip("named_heads", (dict(embed_dim=48, depth=3, num_heads=4), 42, 14, dict(hidden_size=32, num_attention_heads=4, **rows), 24, "mean_pooler"),
-               2, 2.0, 10, 7, (31, 77, 4), "left lower lobe opacity")
+               1, 2.0, 10, 7, (31, 77, 4), "left lower lobe opacity")
     biomedclip("squashed", (dict(embed_dim=64, depth=2, num_heads=1), 32, 8, dict(hidden_size=128, num_attention_heads=2, **rows), 48, "cls_last_hidden_state_pooler"),
                0, 0.1, 10, 1, (64, 33, 7), "the heart is enlarged")
