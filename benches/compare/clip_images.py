@@ -38,6 +38,8 @@ def ours(a, files, folder):
         subprocess.run([a.loupe, "embed", *part, "--model", a.checkpoint, "--out", str(out), "--quiet"], check=True, capture_output=True,
                        env=os.environ | dict(RAYON_NUM_THREADS=str(a.threads)))
         seconds.append(time.perf_counter() - start)
+    if seconds[1] <= seconds[0]:
+        sys.exit("starting takes longer than the images: there are too few of them, or the checkpoint is too small")
     return (len(files) - 1) / (seconds[1] - seconds[0]), np.load(out)
 
 
