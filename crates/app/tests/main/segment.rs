@@ -36,6 +36,11 @@ impl<'a> Task<'a> {
 
     fn run(&self, grounder: Option<Grounder<'_>>) -> Result<SegmentDocument, AppError> {
         let mut segmenter = PromptShapes::lit(script_info("shapes"));
+        // Taken apart by hand: the trait object's own lifetime is longer than this call.
+        let grounder = grounder.map(|grounder| match grounder {
+            Grounder::Answers(model) => Grounder::Answers(model),
+            Grounder::Compares(encoder, how) => Grounder::Compares(encoder, how),
+        });
         let mut models = Segmenters { segmenter: &mut segmenter, grounder };
         let options = SegmentOptions {
             image: self.ct.name(),
