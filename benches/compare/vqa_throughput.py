@@ -1,17 +1,19 @@
 """Samples a minute: loupe against `transformers` generate, same checkpoint, prompts and token counts.
 
-    python make_checkpoint.py /tmp/bench400          (make_florence2.py for Florence-2)
+    python make_checkpoint.py /tmp/bench400          (make_florence2.py for Florence-2, make_family.py for other families,
+                                                     hulu_med.py with --checkout for Hulu-Med)
     cargo build --release -p loupe-models --example throughput
-    python vqa_throughput.py /tmp/bench400 target/release/examples/throughput [--shape slake|vqa-rad] [--dtype f32]
+    python vqa_throughput.py /tmp/bench400 target/release/examples/throughput [--shape slake|vqa-rad|single] [--dtype f32]
 
-Two shapes of work: 7 questions an image (VQA-RAD) and 22 (SLAKE), on 448² images with prompts of about 285 tokens and 8
+Three shapes of work: 1, 7 (VQA-RAD) and 22 (SLAKE) questions an image, on 448² images with prompts of about 285 tokens and 8
 new tokens. `transformers` gets the best of batch sizes 1, 7 and 22. The tools run in turns, each in a process of its own so
 that peak memory is its own; the minimum of the rounds counts, loading is not timed.
 """
 import argparse, json, os, pathlib, resource, subprocess, sys, tempfile, time
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 NEW, SIDE = 8, 448
-SHAPES = {"vqa-rad": 7, "slake": 22}
+TYPES = {"f32": "float32", "bf16": "bfloat16"}
+SHAPES = {"single": 1, "vqa-rad": 7, "slake": 22}
 
 
 def question(i):
@@ -29,13 +31,32 @@ def noise(image):
     return Image.fromarray(np.frombuffer(bytes(out), np.uint8).reshape(image["height"], image["width"], 3))
 
 
+def authors_side(checkpoint, checkout, work, dtype, batch, threads):
+    """Hulu-Med, which `transformers` has not."""
+    import torch
+    from hulu_med import Side
+    torch.set_num_threads(threads)
+    side = Side(checkpoint, checkout, getattr(torch, TYPES[dtype]))
+    pairs = [(noise(image), q) for image in work["images"] for q in image["questions"]]
+    start, tokens = time.perf_counter(), 0
+    with torch.no_grad():
+        for at in range(0, len(pairs), batch):
+            images, questions = zip(*pairs[at:at + batch])
+            tokens += side.answer(images, questions, NEW)
+    report(len(pairs), time.perf_counter() - start, tokens)
+
+
+def report(answers, seconds, tokens):
+    print(json.dumps(dict(answers=answers, seconds=seconds, prompt_tokens=tokens,
+                          peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+
+
 def transformers_side(checkpoint, work, dtype, batch, threads):
     import torch, transformers as tf
     torch.set_num_threads(threads)
     florence = tf.AutoConfig.from_pretrained(checkpoint).model_type == "florence2"
-    kind = tf.Florence2ForConditionalGeneration if florence else tf.Qwen2_5_VLForConditionalGeneration
-    model = kind.from_pretrained(checkpoint, dtype=getattr(torch, {
-        "f32": "float32", "bf16": "bfloat16"}[dtype])).eval()
+    kind = tf.Florence2ForConditionalGeneration if florence else tf.AutoModelForImageTextToText
+    model = kind.from_pretrained(checkpoint, dtype=getattr(torch, TYPES[dtype])).eval()
     proc = tf.AutoProcessor.from_pretrained(checkpoint)
     proc.tokenizer.padding_side = "left"
     pairs = [(noise(image), q) for image in work["images"] for q in image["questions"]]
@@ -45,12 +66,12 @@ def transformers_side(checkpoint, work, dtype, batch, threads):
             part = pairs[at:at + batch]
             texts = [q for _, q in part] if florence else [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
                                               add_generation_prompt=True, tokenize=False) for _, q in part]
-            x = proc(text=texts, images=[p for p, _ in part], padding=True, return_tensors="pt")
+            # One list an answer: Gemma 3's processor takes no other.
+            x = proc(text=texts, images=[p if florence else [p] for p, _ in part], padding=True, return_tensors="pt")
             model.generate(**x, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)
             answers += len(part)
             tokens += int(x["attention_mask"].sum())
-    print(json.dumps(dict(answers=answers, seconds=time.perf_counter() - start, prompt_tokens=tokens,
-                          peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+    report(answers, time.perf_counter() - start, tokens)
 
 
 def run(command):
@@ -67,9 +88,12 @@ def main():
     p.add_argument("--images", type=int, default=1)
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--batches", type=int, nargs="*", default=[1, 7, 22])
+    p.add_argument("--checkout", help="of ZJUI-AI4H/Hulu-Med, for a checkpoint of hulu_med.py")
     p.add_argument("--work", help=argparse.SUPPRESS)
     p.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     a = p.parse_args()
+    if a.work and a.checkout:
+        return authors_side(a.checkpoint, a.checkout, json.loads(pathlib.Path(a.work).read_text()), a.dtype, a.batch, a.threads)
     if a.work:
         return transformers_side(a.checkpoint, json.loads(pathlib.Path(a.work).read_text()), a.dtype, a.batch, a.threads)
     for shape in a.shape or SHAPES:
@@ -84,7 +108,7 @@ def main():
                 for batch in [b for b in a.batches if b <= max(SHAPES[shape], 1) * a.images]:
                     theirs.setdefault(batch, []).append(run([
                         sys.executable, __file__, a.checkpoint, a.throughput, "--work", f.name, "--batch", str(batch),
-                        "--dtype", a.dtype, "--threads", str(a.threads)]))
+                        "--dtype", a.dtype, "--threads", str(a.threads)] + (["--checkout", a.checkout] if a.checkout else [])))
         rate = lambda r: 60 * r["answers"] / r["seconds"]
         mine = max(ours, key=rate)
         best = {b: max(r, key=rate) for b, r in theirs.items()}

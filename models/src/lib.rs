@@ -41,6 +41,7 @@ mod layers;
 mod networks;
 mod options;
 mod processors;
+mod random;
 mod summary;
 
 pub use checkpoint::Checkpoint;

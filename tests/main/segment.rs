@@ -57,6 +57,43 @@ fn boxes_and_points_give_masks_that_other_tools_open() {
 }
 
 #[test]
+fn a_text_becomes_a_mask_by_what_an_encoder_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let encoder = source("tests/biomedclip");
+    let (encoder, image) = (encoder.to_str().unwrap(), encoder.join("picture.png"));
+    let (image, out) = (image.to_str().unwrap(), dir.path().join("out"));
+    let args = [
+        "segment",
+        image,
+        "--phrase",
+        "pleural effusion",
+        "--grounder",
+        encoder,
+        "--model",
+        &sam(),
+        "--json",
+    ];
+    let run = |more: &[&str]| loupe(&[&args[..], more].concat());
+    // The tower has two layers.
+    let failed = run(&[]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stdout).contains("from 0 to 0 have one behind"), "{}", text(&failed.stdout));
+    let chosen = ["--saliency-layer", "0", "--saliency-seed", "5", "-o", out.to_str().unwrap()];
+    let found: Value = serde_json::from_slice(&run(&chosen).stdout).unwrap();
+    let (entry, object) = (&found["saliency"][0], &found["objects"][0]);
+    assert_eq!((&entry["model"]["family"], &entry["bottleneck"]["seed"]), (&"biomedclip".into(), &5.into()));
+    assert_eq!(object["prompt"]["box"], entry["parts"][0]["box_xyxy"]);
+    assert_eq!(&fs::read(out.join("saliency-01.png")).unwrap()[1..4], b"PNG");
+    assert_eq!(&fs::read(out.join("saliency-01.npy")).unwrap()[1..6], b"NUMPY");
+    assert_eq!(serde_json::from_slice::<Value>(&run(&chosen).stdout).unwrap(), found);
+    // What is said of saliency does not go with a model that is asked for boxes.
+    let args = ["segment", image, "--phrase", "a lung", "--grounder", &sam(), "--saliency-layer", "0"];
+    let refused = loupe(&args);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("encoders of images and texts"), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn the_built_in_segmenter_finds_a_phantoms_lung() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

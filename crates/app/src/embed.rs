@@ -1,6 +1,7 @@
 //! Images and texts as vectors in one space, and how well each text describes each image.
 
 use crate::error::{AppError, InStep};
+use crate::npy::npy;
 use crate::open::{ImageOptions, ModelOptions, reference};
 use loupe_core::files::write_whole;
 use loupe_core::{MediaLoader, ModelInfo, PairEncoder, PairLogit, View};
@@ -142,7 +143,9 @@ impl Embeddings {
         let failed = || format!("{} could not be written", file.display());
         match file.extension().and_then(|e| e.to_str()) {
             Some("npy") => {
-                write_whole(file, |out| out.write_all(&npy(&all))).step(failed)?;
+                let width = all.first().map_or(0, |row| row.vector.len());
+                let array = npy([all.len(), width], all.iter().flat_map(|row| row.vector.iter().copied()));
+                write_whole(file, |out| out.write_all(&array)).step(failed)?;
                 let rows: Vec<_> = all.iter().map(|row| json!({ "kind": row.kind, "of": row.of })).collect();
                 let named = json!({ "model": self.model.name, "rows": rows }).to_string();
                 write_whole(&file.with_extension("json"), |out| writeln!(out, "{named}")).step(failed)
@@ -172,20 +175,5 @@ fn matches(images: &[Embedding], texts: &[Embedding], logit: PairLogit) -> Vec<M
             out.push(Match { image, text: *text, logit: *logit, probability });
         }
     }
-    out
-}
-
-/// A two-dimensional array of 32-bit numbers in numpy's format (NEP 1, version 1.0).
-fn npy(rows: &[VectorRow]) -> Vec<u8> {
-    let width = rows.first().map_or(0, |row| row.vector.len());
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {width}), }}", rows.len());
-    // Numbers begin at a multiple of 64 bytes.
-    header += &" ".repeat(63 - (10 + header.len()) % 64);
-    header.push('\n');
-    let mut out = b"\x93NUMPY\x01\x00".to_vec();
-    out.extend((header.len() as u16).to_le_bytes());
-    out.extend(header.into_bytes());
-    out.extend(rows.iter().flat_map(|row| &row.vector).flat_map(|v| v.to_le_bytes()));
     out
 }

@@ -51,6 +51,7 @@ pub mod list;
 mod listener;
 pub mod measure;
 pub mod merge;
+mod npy;
 pub mod open;
 pub mod pages;
 pub mod phantom;

@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod replies;
 pub(crate) mod rethink;
+pub(crate) mod saliency;
 pub(crate) mod score;
 pub(crate) mod server;
 pub(crate) mod shard;

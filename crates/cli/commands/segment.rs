@@ -2,10 +2,11 @@
 
 use crate::args::image::{ImageArgs, MarkArgs, ViewArgs, numbers};
 use crate::args::model::ModelArgs;
+use crate::args::saliency::SaliencyArgs;
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
 use loupe_app::segment::{
-    ObjectEntry, ObjectPrompts, SegmentOptions, Segmenters, segment_objects, segment_volume,
+    LoadedGrounder, ObjectEntry, ObjectPrompts, SegmentOptions, Segmenters, segment_objects, segment_volume,
 };
 use std::path::PathBuf;
 
@@ -56,7 +57,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
 
-    /// Checkpoint folder of the grounding model that finds phrases; the built-in one when not given.
+    /// Checkpoint folder of the model that finds phrases; the built-in one when not given. A model that grounds is asked
+    /// for boxes; of CLIP or BiomedCLIP it is computed what of the image bears on the phrase.
     #[arg(long, value_name = "DIR")]
     grounder: Option<PathBuf>,
 
@@ -76,6 +78,9 @@ pub(crate) struct Args {
     /// Folder for masks, overlay, COCO file, label map and measurements.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    saliency: SaliencyArgs,
 
     #[command(flatten)]
     model: ModelArgs,
@@ -129,17 +134,11 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let built_in = model.note(segmenter.info(), [args.image.as_path()]);
     built_in.iter().for_each(|note| out.say(note));
     let mut grounder = match options.prompts.iter().any(|p| p.phrase.is_some()) {
-        true => Some(model.of(args.grounder.clone()).open()?),
+        true => Some(LoadedGrounder::open(&model.of(args.grounder.clone()), args.saliency.options())?),
         false => None,
     };
-    let mut models = Segmenters {
-        segmenter: segmenter.as_mut(),
-        // Matched by hand: the trait object's own lifetime is longer than this call.
-        grounder: match &mut grounder {
-            Some(model) => Some(model.as_mut()),
-            None => None,
-        },
-    };
+    let mut models =
+        Segmenters { segmenter: segmenter.as_mut(), grounder: grounder.as_mut().map(LoadedGrounder::lend) };
     let document = segment_objects(&options, &loader, &mut models)?;
     document.view.warnings.iter().for_each(|warning| out.say(warning));
     match &args.output {

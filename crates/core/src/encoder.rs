@@ -2,6 +2,7 @@
 
 use crate::model::{ModelError, ModelInfo};
 use crate::picture::Picture;
+use crate::saliency::{Bottleneck, Saliency};
 
 /// Tokens of a text with what a text encoder makes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +92,15 @@ pub fn softmax(logits: &[f64]) -> Vec<f64> {
     raised.into_iter().map(|value| value / sum).collect()
 }
 
+/// The answer of a family that shows no place of a text in a picture.
+pub fn no_saliency(family: &str) -> ModelError {
+    let problem = format!(
+        "{family} shows no place of a text in a picture; that is computed for towers of one grid, such as CLIP's and \
+         BiomedCLIP's"
+    );
+    ModelError::Setting { setting: "saliency", problem }
+}
+
 /// A model that gives pictures and texts vectors of length 1 in one space, near each other where a text describes a
 /// picture. What else is in a call changes nothing about a vector.
 pub trait PairEncoder: Send {
@@ -114,6 +124,15 @@ pub trait PairEncoder: Send {
     /// # Errors
     /// When the text has more tokens than the model reads, cannot be tokenised, or the computation fails.
     fn text(&mut self, text: &str) -> Result<Vec<f32>, ModelError>;
+
+    /// Where in a picture lies what it has in common with a text.
+    ///
+    /// # Errors
+    /// As [`PairEncoder::picture`] and [`PairEncoder::text`]; also when the family has no such attribution, or none with
+    /// these settings.
+    fn saliency(&mut self, _: &Picture, _: &str, _: &Bottleneck) -> Result<Saliency, ModelError> {
+        Err(no_saliency(&self.info().family))
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub enum Drawing {
     },
     /// A tinted area with an outline.
     Mask(Mask),
+    /// A value between 0 and 1 for each pixel in row order, as heat: nothing at 0, and where the value is no number.
+    Heat(Vec<f32>),
     /// Words in white, such as the letters of a direction.
     Words {
         /// What is written.
@@ -86,6 +88,7 @@ pub fn draw(picture: &Picture, drawings: &[Drawing]) -> Result<Picture, PictureE
             Drawing::Box { region, tag, style } => draw_box(&mut canvas, *region, *style, colour, tag),
             Drawing::Point { at, tag } => draw_point(&mut canvas, *at, colour, tag),
             Drawing::Mask(mask) => tint(&mut canvas, mask, colour),
+            Drawing::Heat(values) => heat(&mut canvas, values),
             Drawing::Words { words, across, down } => {
                 let ([w, h], [cw, ch]) = (plate(&canvas, words), size_of(&canvas));
                 let at = |share: f64, room: i64| px((room.max(0) as f64) * share);
@@ -228,6 +231,25 @@ fn tint(canvas: &mut Canvas, mask: &Mask, colour: image::Rgb<u8>) {
         for c in 0..3 {
             let mixed = f64::from(pixel.0[c]) * (1.0 - share) + f64::from(colour.0[c]) * share;
             pixel.0[c] = mixed.round() as u8;
+        }
+    }
+}
+
+/// From nothing over the middle to the whole, dark red to light yellow; brightness rises with the value.
+const HEAT: [[f64; 3]; 4] =
+    [[80.0, 0.0, 60.0], [200.0, 30.0, 20.0], [250.0, 150.0, 0.0], [255.0, 250.0, 160.0]];
+/// Share of the colour at 1; the picture is seen through it.
+const MOST_HEAT: f64 = 0.75;
+
+fn heat(canvas: &mut Canvas, values: &[f32]) {
+    for (pixel, value) in canvas.pixels_mut().zip(values).filter(|(_, value)| **value > 0.0) {
+        let value = f64::from(*value).min(1.0);
+        let at = value * (HEAT.len() - 1) as f64;
+        let low = (at as usize).min(HEAT.len() - 2);
+        let (part, share) = (at - low as f64, value * MOST_HEAT);
+        for (c, level) in pixel.0.iter_mut().enumerate() {
+            let colour = HEAT[low][c] * (1.0 - part) + HEAT[low + 1][c] * part;
+            *level = (f64::from(*level) * (1.0 - share) + colour * share).round() as u8;
         }
     }
 }

@@ -7,3 +7,4 @@ pub(crate) mod template;
 pub(crate) mod tokenizer;
 pub(crate) mod tokens;
 pub(crate) mod vocabulary;
+pub(crate) mod wordpiece;

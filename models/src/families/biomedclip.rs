@@ -1,7 +1,8 @@
 //! BiomedCLIP, and models of its make in the layout of open_clip: timm's vision transformer and BERT, whose class tokens
 //! are projected into one space. There is no config.json; open_clip_config.json names timm's and BERT's architectures,
-//! whose sizes follow from the tensors.
+//! whose sizes follow from the tensors. MedCLIP-SAMv2 publishes the same network under other names, with a config.json.
 
+use super::clip::{self, part};
 use super::pairs::{Described, Towers, assemble, number};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
@@ -11,7 +12,7 @@ use crate::family::{Family, Loader};
 use crate::layers::activation::Activation;
 use crate::networks::bert::{Bert, BertConfig};
 use crate::networks::class_vit::ClassVitConfig;
-use crate::networks::clip::{PictureTower, stack};
+use crate::networks::clip::{PictureTower, stack, vision as vision_config};
 use crate::networks::mlp_projector::MlpProjector;
 use crate::networks::stack::StackConfig;
 use crate::options::LoadOptions;
@@ -24,20 +25,28 @@ use loupe_preprocess::resize::{Backend, Filter};
 use std::path::Path;
 
 const CONFIG: &str = "open_clip_config.json";
+/// The class of the network under the names that MedCLIP-SAMv2 gives it.
+const CONVERTED: &[&str] = &["BiomedCLIPModel"];
+/// Tokens of the longest text that it was trained with.
+const LONGEST: usize = 256;
 
 /// The table entry.
 pub const FAMILY: Family = Family {
     name: "biomedclip",
-    paper: "BiomedCLIP, arXiv 2303.00915",
-    examples: &["microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"],
-    layouts: "open_clip: open_clip_config.json with open_clip_pytorch_model.bin or safetensors, and tokenizer.json",
+    paper: "BiomedCLIP, arXiv 2303.00915; MedCLIP-SAMv2, arXiv 2409.19483",
+    examples: &["microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", "HealthX-Lab/MedCLIP-SAMv2"],
+    layouts: "open_clip: open_clip_config.json with open_clip_pytorch_model.bin or safetensors; config.json of \
+              BiomedCLIPModel with pytorch_model.bin; and tokenizer.json or vocab.txt",
     licence: "MIT; the model card limits use to research",
     parity: "open_clip 3.3 with timm 1.0, 3 shapes: vectors 1e-5, logits 5e-5",
     input: "the shorter side scaled to 224 (bicubic, Pillow) and the middle cut out; CLIP's mean and deviation; texts of at \
             most 256 tokens",
-    architectures: &[],
+    architectures: CONVERTED,
     claims: |clues| {
-        clues.has_file(CONFIG) && clues.has_tensor("visual.trunk.") && clues.has_tensor("text.transformer.")
+        clues.is(CONVERTED, "biomed_clip")
+            || clues.has_file(CONFIG)
+                && clues.has_tensor("visual.trunk.")
+                && clues.has_tensor("text.transformer.")
     },
     box_dialect: None,
     load: Loader::Pairs(load),
@@ -62,6 +71,9 @@ struct BiomedClip {
 }
 
 fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEncoder>, LoadError> {
+    if !checkpoint.has(CONFIG) {
+        return load_converted(checkpoint, options);
+    }
     let config = checkpoint.need_json(CONFIG)?;
     let root = Fields::new(&config, CONFIG);
     let model = root.object_or_defaults("model_cfg")?;
@@ -110,6 +122,82 @@ fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEn
     })
 }
 
+/// As `BiomedCLIPModel` of MedCLIP-SAMv2.
+fn load_converted(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEncoder>, LoadError> {
+    let config = checkpoint.need_json("config.json")?;
+    let root = Fields::new(&config, "config.json");
+    let (t, v) = (part(&root, "text_config")?, part(&root, "vision_config")?);
+    let width = root.positive_or("projection_dim", 512)?;
+    let tower = vision_config(&v, [768, 3072, 12, 12], 224, 16)?;
+    let tower = ClassVitConfig { patch_bias: true, pre_norm: false, ..tower };
+    t.only(&[("hidden_act", "\"gelu\""), ("position_embedding_type", "\"absolute\"")])?;
+    let text = BertConfig {
+        width: t.positive("hidden_size")?,
+        heads: t.positive("num_attention_heads")?,
+        wide: t.positive("intermediate_size")?,
+        depth: t.positive("num_hidden_layers")?,
+        vocab: t.positive("vocab_size")?,
+        places: t.positive("max_position_embeddings")?,
+        token_types: Some(t.positive_or("type_vocab_size", 2)?),
+        eps: t.positive_f64_or("layer_norm_eps", 1e-12)?,
+        padding: None,
+    };
+    if !text.width.is_multiple_of(text.heads) {
+        let problem = format!("does not divide the width of {}", text.width);
+        return Err(t.bad("num_attention_heads", problem));
+    }
+    let pictures = clip::pictures(checkpoint, &config, tower.side, options)?;
+    let backend = pictures.square.backend;
+    assemble(checkpoint, options, canonical_of_converted, |w| {
+        let inner = w.shape("text_projection.linear_1.weight").and_then(|s| s.first().copied());
+        let sizes = [text.width, inner.unwrap_or_default(), width];
+        let towers = BiomedClip {
+            pictures,
+            vision: PictureTower::load(w, tower, width)?,
+            bert: Bert::load(w, &text)?,
+            pooling: Pooling::First,
+            projection: MlpProjector::load(w, "text_projection.", sizes, false, false)?,
+        };
+        let logit =
+            PairLogit { scale: number(w, "logit_scale")?.exp(), bias: 0.0, reading: PairReading::Among };
+        let length = LONGEST.min(text.places);
+        let described = Described { family: FAMILY.name, vocab: text.vocab, length, width, backend };
+        Ok((towers, logit, described))
+    })
+}
+
+/// Names of CLIP's tower stay; those of the text tower become BERT's.
+fn canonical_of_converted(name: &str) -> Option<String> {
+    const EMBEDDINGS: &[(&str, &str)] = &[
+        ("token_embedding.", "word_embeddings."),
+        ("position_embedding.", "position_embeddings."),
+        ("token_type_embedding.", "token_type_embeddings."),
+        ("layer_norm.", "LayerNorm."),
+    ];
+    const LAYER: &[(&str, &str)] = &[
+        (".self_attn.q_proj.", ".attention.self.query."),
+        (".self_attn.k_proj.", ".attention.self.key."),
+        (".self_attn.v_proj.", ".attention.self.value."),
+        (".self_attn.out_proj.", ".attention.output.dense."),
+        (".layer_norm1.", ".attention.output.LayerNorm."),
+        (".mlp.fc1.", ".intermediate.dense."),
+        (".mlp.fc2.", ".output.dense."),
+        (".layer_norm2.", ".output.LayerNorm."),
+    ];
+    if name.ends_with("embeddings.position_ids") || name.ends_with("embeddings.token_type_ids") {
+        return None;
+    }
+    if let Some(rest) = name.strip_prefix("text_model.embeddings.") {
+        let own = EMBEDDINGS.iter().find_map(|(from, to)| Some(format!("{to}{}", rest.strip_prefix(from)?)));
+        return Some(format!("embeddings.{}", own.unwrap_or_else(|| rest.to_owned())));
+    }
+    if let Some(rest) = name.strip_prefix("text_model.encoder.layers.") {
+        let own = LAYER.iter().fold(rest.to_owned(), |name, (from, to)| name.replace(from, to));
+        return Some(format!("encoder.layer.{own}"));
+    }
+    Some(name.replace("text_projection.fc", "text_projection.linear_"))
+}
+
 /// Heads of a tower: as many as the file says, or of 64, as timm's and BERT's own sizes have.
 fn heads(fields: &Fields<'_>, named: &str, hidden: usize) -> Result<usize, LoadError> {
     match fields.usize_or("heads", hidden / 64)? {
@@ -148,18 +236,10 @@ fn vision(w: &Weights, v: &Fields<'_>) -> Result<ClassVitConfig, LoadError> {
 /// The shape of BERT: by its tensors, and by its own config.json where that is on this computer.
 fn text(checkpoint: &Checkpoint, w: &Weights, t: &Fields<'_>) -> Result<BertConfig, LoadError> {
     const NAME: &str = "hf_model_name";
-    let shape = |name: &str| w.shape(name).unwrap_or_default();
-    let (words, places) =
-        (shape("embeddings.word_embeddings.weight"), shape("embeddings.position_embeddings.weight"));
-    let (types, wide) = (
-        shape("embeddings.token_type_embeddings.weight"),
-        shape("encoder.layer.0.intermediate.dense.weight"),
-    );
-    let (&[vocab, width], &[places, _], &[types, _], &[wide, _]) =
-        (&words[..], &places[..], &types[..], &wide[..])
-    else {
+    let Some(found) = BertConfig::of_tensors(w) else {
         return Err(t.bad(NAME, "the tensors of text.transformer are not those of BERT"));
     };
+    let width = found.width;
     let name = t.text(NAME)?.unwrap_or_default();
     let within = match checkpoint {
         Checkpoint::Directory(dir) => Some(Checkpoint::directory(&dir.join(name))),
@@ -180,8 +260,7 @@ fn text(checkpoint: &Checkpoint, w: &Weights, t: &Fields<'_>) -> Result<BertConf
             (heads, bert.positive_f64_or("layer_norm_eps", 1e-12)?)
         }
     };
-    let depth = depth(w, "encoder.layer.", ".intermediate.dense.weight");
-    Ok(BertConfig { width, heads, wide, depth, vocab, places, token_types: Some(types), eps, padding: None })
+    Ok(BertConfig { heads, eps, ..found })
 }
 
 /// As `image_transform_v2` of open_clip.
@@ -251,6 +330,10 @@ fn canonical(name: &str) -> Option<String> {
 impl Towers for BiomedClip {
     fn planes(&self, picture: &Picture) -> Result<(Vec<f32>, usize), String> {
         Ok((self.pictures.planes(picture)?, self.pictures.square.side))
+    }
+
+    fn attributed(&self) -> Option<(&PictureTower, &Centred)> {
+        Some((&self.vision, &self.pictures))
     }
 
     fn picture(&self, planes: &Tensor) -> Computed<Tensor> {

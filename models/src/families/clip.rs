@@ -14,6 +14,7 @@ use crate::options::LoadOptions;
 use crate::processors::centred::Centred;
 use candle_core::{Error, Result as Computed, Tensor};
 use loupe_core::{PairEncoder, PairLogit, PairReading, Picture};
+use serde_json::Value;
 
 const ARCHITECTURES: &[&str] = &["CLIPModel"];
 
@@ -58,15 +59,31 @@ fn canonical(name: &str) -> Option<String> {
     (!name.ends_with("embeddings.position_ids")).then(|| name.to_owned())
 }
 
+/// The settings of a tower. The older field counts where a file has both.
+pub(super) fn part<'a>(root: &Fields<'a>, name: &str) -> Result<Fields<'a>, LoadError> {
+    match root.object(&format!("{name}_dict"))? {
+        Some(older) => Ok(older),
+        None => root.object_or_defaults(name),
+    }
+}
+
+/// How `CLIPImageProcessor` prepares pictures of `side` pixels.
+pub(super) fn pictures(
+    checkpoint: &Checkpoint,
+    config: &Value,
+    side: usize,
+    options: &LoadOptions,
+) -> Result<Centred, LoadError> {
+    let file = ProcessorFile::read(checkpoint, config)?;
+    let class = file.class(&["CLIPImageProcessor", "CLIPFeatureExtractor"])?;
+    let backend = options.resample.unwrap_or_else(|| file.backend(&class));
+    Centred::read(&file, side, backend)
+}
+
 fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEncoder>, LoadError> {
     let config = checkpoint.need_json("config.json")?;
     let root = Fields::new(&config, "config.json");
-    // The older field counts where a file has both.
-    let part = |name: &str| match root.object(&format!("{name}_dict"))? {
-        Some(older) => Ok(older),
-        None => root.object_or_defaults(name),
-    };
-    let (text, picture) = (part("text_config")?, part("vision_config")?);
+    let (text, picture) = (part(&root, "text_config")?, part(&root, "vision_config")?);
     let width = root.positive_or("projection_dim", 512)?;
     let vision = vision(&picture, [768, 3072, 12, 12], 224, 32)?;
     let layers = StackConfig::read(&text, stack([512, 2048, 12, 8], true))?;
@@ -77,10 +94,8 @@ fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEn
         2 => End::Highest,
         id => End::Token(id as u32),
     };
-    let file = ProcessorFile::read(checkpoint, &config)?;
-    let class = file.class(&["CLIPImageProcessor", "CLIPFeatureExtractor"])?;
-    let backend = options.resample.unwrap_or_else(|| file.backend(&class));
-    let pictures = Centred::read(&file, vision.side, backend)?;
+    let pictures = pictures(checkpoint, &config, vision.side, options)?;
+    let backend = pictures.square.backend;
     assemble(checkpoint, options, canonical, |w| {
         let scale = number(w, "logit_scale")?.exp();
         let towers = Clip {
@@ -97,6 +112,10 @@ fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn PairEn
 impl Towers for Clip {
     fn planes(&self, picture: &Picture) -> Result<(Vec<f32>, usize), String> {
         Ok((self.pictures.planes(picture)?, self.pictures.square.side))
+    }
+
+    fn attributed(&self) -> Option<(&PictureTower, &Centred)> {
+        Some((&self.vision, &self.pictures))
     }
 
     fn picture(&self, planes: &Tensor) -> Computed<Tensor> {

@@ -21,6 +21,7 @@ pub mod lite_medsam;
 pub mod llama;
 pub mod llava;
 mod llava_tower;
+pub mod medclip;
 pub mod medgemma;
 pub mod medsam;
 pub mod medsam2;
@@ -79,6 +80,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("siglip", &[siglip::FAMILY]),
         ("biomedclip", &[biomedclip::FAMILY]),
         ("clip", &[clip::FAMILY]),
+        ("medclip", &[medclip::FAMILY]),
         ("pairs", &[]),
         ("bert", &[bert::FAMILY]),
         ("distilbert", &[distilbert::FAMILY]),

@@ -2,15 +2,20 @@
 //! text to its vector.
 
 use crate::chat::tokenizer::BoundedTokenizer;
+use crate::chat::wordpiece;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::engine::architecture::VISION_FEATURES;
 use crate::error::{LoadError, computation};
 use crate::layers::all_finite;
+use crate::networks::bottleneck::capacities;
+use crate::networks::clip::PictureTower;
 use crate::options::{LoadOptions, open_device};
+use crate::processors::centred::Centred;
 use candle_core::{DType, Result as Computed, Tensor};
+use loupe_core::encoder::no_saliency;
 use loupe_core::model::{CheckpointRecord, Provenance};
-use loupe_core::{ModelError, ModelInfo, PairEncoder, PairLogit, Picture};
+use loupe_core::{Bottleneck, ModelError, ModelInfo, PairEncoder, PairLogit, Picture, Saliency};
 use loupe_preprocess::resize::Backend;
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
@@ -25,6 +30,11 @@ pub(super) trait Towers: Send {
 
     /// The vector of a text of so many tokens at most, of any length: (1, width).
     fn text(&self, ids: Vec<u32>) -> Computed<Tensor>;
+
+    /// The tower that reads pictures and what is before it, where it is one that an information bottleneck fits in.
+    fn attributed(&self) -> Option<(&PictureTower, &Centred)> {
+        None
+    }
 }
 
 /// What the files say of an encoder.
@@ -66,8 +76,7 @@ pub(super) fn assemble<T: Towers + 'static>(
         let problem = "logit_scale and logit_bias make logits that are not finite".to_owned();
         return Err(LoadError::File { file: checkpoint.weight_files()?.join(", "), problem });
     }
-    let tokenizer =
-        BoundedTokenizer::read(&checkpoint.need_bytes(TOKENIZER)?, None, false).map_err(failed)?;
+    let tokenizer = BoundedTokenizer::read(&tokenizer_of(checkpoint)?, None, false).map_err(failed)?;
     let info = ModelInfo {
         family: described.family.to_owned(),
         name: checkpoint.name(),
@@ -79,6 +88,14 @@ pub(super) fn assemble<T: Towers + 'static>(
         }),
     };
     Ok(Box::new(Pairs { info, towers, tokenizer, described, logit, numbers }))
+}
+
+/// tokenizer.json, or what the vocabulary of a BERT means where only that is there.
+fn tokenizer_of(checkpoint: &Checkpoint) -> Result<Vec<u8>, LoadError> {
+    match checkpoint.has(wordpiece::VOCABULARY) && !checkpoint.has(TOKENIZER) {
+        true => wordpiece::tokenizer(checkpoint),
+        false => checkpoint.need_bytes(TOKENIZER),
+    }
 }
 
 /// A number that is a tensor of its own.
@@ -149,5 +166,48 @@ impl<T: Towers> PairEncoder for Pairs<T> {
             return Err(failed(format!("token {id} is outside the vocabulary of {vocab}")));
         }
         unit(self.towers.text(ids), "text features")
+    }
+    fn saliency(&mut self, picture: &Picture, text: &str, how: &Bottleneck) -> Result<Saliency, ModelError> {
+        let wrong = |setting: &'static str, problem: String| ModelError::Setting { setting, problem };
+        let words = self.text(text)?;
+        let Some((tower, centred)) = self.towers.attributed() else {
+            return Err(no_saliency(self.described.family));
+        };
+        let (depth, grid) = (tower.tower.depth(), tower.tower.config.grid());
+        // Behind the last layer places no longer reach the vector, and the map would be the same for every text.
+        if how.layer + 1 >= depth {
+            let problem = format!(
+                "{} was asked for; of the {depth} layers of the tower those from 0 to {} have one behind them through \
+                 which places reach the vector",
+                how.layer,
+                depth.saturating_sub(2)
+            );
+            return Err(wrong("layer", problem));
+        }
+        for (setting, asked, most) in
+            [("steps", how.steps, Bottleneck::MOST_STEPS), ("draws", how.draws, Bottleneck::MOST_DRAWS)]
+        {
+            if !(1..=most).contains(&asked) {
+                return Err(wrong(setting, format!("{asked} was asked for; it has to be 1 to {most}")));
+            }
+        }
+        if !(how.beta > 0.0 && how.beta.is_finite()) {
+            return Err(wrong("beta", format!("{} was asked for; it has to be a number above 0", how.beta)));
+        }
+        let seen = centred.seen([picture.width(), picture.height()]);
+        let bad = |problem: String| ModelError::Picture { index: 0, problem };
+        let (values, side) = self.towers.planes(picture).map_err(bad)?;
+        let planes = self.numbers.place(values, (3, side, side)).map_err(bad)?;
+        let words = self.numbers.place(words, (1, self.described.width)).map_err(ModelError::Compute)?;
+        let passed = tower
+            .tower
+            .forward(&planes, how.layer + 1)
+            .and_then(|x| capacities(&x, &words, how, |instead| tower.behind(instead, how.layer + 1)));
+        let passed = passed.map_err(|e| ModelError::Compute(computation(&e)))?;
+        if !all_finite(&passed) {
+            return Err(ModelError::Compute("the information that passes is no finite number".into()));
+        }
+        // The class token stands before the places.
+        Ok(Saliency { grid: [grid; 2], cells: passed.get(1..).unwrap_or_default().to_vec(), seen, side })
     }
 }

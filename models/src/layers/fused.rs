@@ -12,8 +12,9 @@ const SCORES: usize = 8 << 20;
 /// Values that one task of an elementwise loop takes.
 const TASK: usize = 1 << 14;
 
+/// The loops have no gradient.
 fn fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    x.device().is_cpu() && x.dtype() == DType::F32 && !x.track_op()
 }
 
 /// The values of a contiguous f32 tensor on the processor.
@@ -211,13 +212,17 @@ pub(crate) fn softmax(scores: Tensor, added: Option<&Tensor>) -> Result<Tensor> 
         }
         return Ok(scores);
     }
-    let Some(added) = added else { return softmax_last_dim(&scores) };
+    let Some(added) = added else { return plain_softmax(&scores) };
     let (all, wide) = (scores.dim(D::Minus1)?, added.dim(D::Minus1)?);
     let last = scores.narrow(D::Minus1, all - wide, wide)?.broadcast_add(added)?;
     if wide == all {
-        return softmax_last_dim(&last);
+        return plain_softmax(&last);
     }
-    softmax_last_dim(&Tensor::cat(&[scores.narrow(D::Minus1, 0, all - wide)?, last], D::Minus1)?)
+    plain_softmax(&Tensor::cat(&[scores.narrow(D::Minus1, 0, all - wide)?, last], D::Minus1)?)
+}
+
+fn plain_softmax(scores: &Tensor) -> Result<Tensor> {
+    if scores.track_op() { candle_nn::ops::softmax(scores, D::Minus1) } else { softmax_last_dim(scores) }
 }
 
 struct Softmax;
@@ -353,7 +358,7 @@ fn relative_softmax(scores: Tensor, along_rows: &Tensor, along_columns: &Tensor)
     }
     let (n, queries, keys) = scores.dims3()?;
     let bias = along_rows.unsqueeze(D::Minus1)?.broadcast_add(&along_columns.unsqueeze(2)?)?;
-    softmax_last_dim(&(scores + bias.reshape((n, queries, keys))?)?)
+    plain_softmax(&(scores + bias.reshape((n, queries, keys))?)?)
 }
 
 struct RelativeSoftmax;

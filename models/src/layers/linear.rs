@@ -1,6 +1,6 @@
 //! Matrix products with weights of the checkpoint.
 
-use super::packed::{Kept, Packed};
+use super::packed::{Differentiable, Kept, Packed};
 use crate::checkpoint::weights::{Stored, StoredAs, Weights};
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
@@ -139,6 +139,9 @@ impl Linear {
     /// (n, in) to (n, out).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
+            Self::Packed(packed) if x.track_op() => {
+                x.contiguous()?.apply_op1(Differentiable(Arc::clone(packed)))
+            }
             Self::Packed(packed) => x.contiguous()?.apply_op1_no_bwd(packed.as_ref()),
             Self::Beside(parts) => {
                 let x = x.contiguous()?;

@@ -3,7 +3,7 @@
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use candle_core::{CpuStorage, D, DType, Module, Result, Storage, Tensor};
-use candle_nn::ops::{layer_norm, rms_norm};
+use candle_nn::ops::{layer_norm, layer_norm_slow, rms_norm, rms_norm_slow};
 use rayon::prelude::*;
 
 /// `x / sqrt(mean(x²) + eps) · w`, or LayerNorm when there is a bias.
@@ -53,7 +53,10 @@ impl Norm {
 
     /// Same shape as `x`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        // The fused loops have no gradient.
         let out = match &self.bias {
+            None if x.track_op() => rms_norm_slow(x, &self.weight, self.eps),
+            Some(bias) if x.track_op() => layer_norm_slow(x, &self.weight, bias, self.eps),
             None => rms_norm(x, &self.weight, self.eps),
             Some(bias) => layer_norm(x, &self.weight, bias, self.eps),
         };

@@ -10,10 +10,11 @@ use crate::kernels::{
     BLOCK, Bf16, Block, F16, F32, Format, InstructionSet, Kernel, LANES, PANELS, Q4_0, Q8_0, ROWS, Rounding,
     Storable, with_block,
 };
-use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape};
+use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use memmap2::MmapMut;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Most rows of a task: with [`DEPTH`] inputs of each, they stay in a core's second cache.
 const TASK_ROWS: usize = 16 * ROWS;
@@ -30,6 +31,8 @@ pub(crate) struct Packed {
     input: usize,
     out: usize,
     bias: Option<Vec<f32>>,
+    /// The same with inputs and outputs changed over, made when a gradient is first asked for.
+    turned: OnceLock<Box<Packed>>,
 }
 
 /// How weights are kept in memory.
@@ -164,7 +167,7 @@ impl Packed {
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         fill(&mut memory[..bytes])?;
-        Ok(Self { memory, kept, input, out, bias })
+        Ok(Self { memory, kept, input, out, bias, turned: OnceLock::new() })
     }
 
     /// Arranges `values` in (out, in) order.
@@ -197,6 +200,28 @@ impl Packed {
             let unit = |unit| (0..F::INPUTS).map(move |input| F::widen(unit, input)[index % LANES]);
             panel.iter().flat_map(unit).collect()
         })
+    }
+
+    /// The weights (in, out) without bias.
+    ///
+    /// # Errors
+    /// When the system gives no memory.
+    fn turned(&self) -> Result<&Self> {
+        if let Some(turned) = self.turned.get() {
+            return Ok(turned);
+        }
+        let mut values = vec![0f32; self.input * self.out];
+        for column in 0..self.out {
+            let row = self.row(column);
+            row.iter().zip(values.chunks_exact_mut(self.out)).for_each(|(v, line)| line[column] = *v);
+        }
+        let kept = match self.kept {
+            // Other blocks would be rounded anew.
+            Kept::Q8_0 | Kept::Q4_0 => Kept::F32,
+            exact => exact,
+        };
+        let turned = Self::of_values(&values, self.out, self.input, None, kept)?;
+        Ok(self.turned.get_or_init(|| Box::new(turned)))
     }
 
     /// Inputs and outputs.
@@ -376,6 +401,24 @@ impl CustomOp1 for Packed {
             }
             _ => Err(wrong()),
         }
+    }
+}
+
+/// A packed layer whose gradient is wanted.
+pub(crate) struct Differentiable(pub(crate) Arc<Packed>);
+
+impl CustomOp1 for Differentiable {
+    fn name(&self) -> &'static str {
+        "packed-linear"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.0.cpu_fwd(storage, layout)
+    }
+
+    /// (rows, out) to (rows, in): the gradient times the weights as they are kept.
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(self.0.turned()?)?))
     }
 }
 

@@ -117,6 +117,34 @@ pub(crate) struct BertConfig {
     pub(crate) padding: Option<u32>,
 }
 
+impl BertConfig {
+    /// The sizes that tensors show, with BERT's own heads of 64 values and epsilon; none where they are not BERT's.
+    pub(crate) fn of_tensors(w: &Weights) -> Option<Self> {
+        let size = |name: &str| {
+            w.shape(&format!("{name}.weight")).and_then(|shape| <[usize; 2]>::try_from(shape).ok())
+        };
+        let [vocab, width] = size("embeddings.word_embeddings")?;
+        let [places, _] = size("embeddings.position_embeddings")?;
+        let [types, _] = size("embeddings.token_type_embeddings")?;
+        let [wide, _] = size("encoder.layer.0.intermediate.dense")?;
+        let ends =
+            |name: &&str| name.starts_with("encoder.layer.") && name.ends_with(".intermediate.dense.weight");
+        let depth = w.names().filter(ends).count();
+        let heads = (width / 64).max(1);
+        Some(Self {
+            width,
+            heads,
+            wide,
+            depth,
+            vocab,
+            places,
+            token_types: Some(types),
+            eps: 1e-12,
+            padding: None,
+        })
+    }
+}
+
 /// The network.
 pub(crate) struct Bert {
     words: Tensor,

@@ -84,6 +84,17 @@ impl ClassVit {
         self.stack.forward(x, length, layers)
     }
 
+    /// Layers.
+    pub(crate) fn depth(&self) -> usize {
+        self.config.stack.depth
+    }
+
+    /// What [`ClassVit::forward`] gave after `layers` layers, through those that are left; gradients pass.
+    pub(crate) fn behind(&self, x: Tensor, layers: usize) -> Result<Tensor> {
+        let length = x.dim(0)?;
+        self.stack.behind(x, length, layers)
+    }
+
     /// About how many bytes [`ClassVit::forward`] takes while it computes.
     pub(crate) fn bytes(&self) -> u64 {
         let tokens = (self.config.grid() * self.config.grid() + 1) as u64;

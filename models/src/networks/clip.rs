@@ -36,7 +36,7 @@ pub(crate) fn vision(
     side: usize,
     patch: usize,
 ) -> Loaded<ClassVitConfig> {
-    if fields.text("model_type")?.is_some_and(|kind| !kind.starts_with("clip")) {
+    if fields.text("model_type")?.is_some_and(|kind| !kind.starts_with("clip") && kind != "vit") {
         return Err(fields.bad("model_type", "only clip_vision_model is supported"));
     }
     fields.only(&[("num_channels", "3")])?;
@@ -72,8 +72,16 @@ impl PictureTower {
 
     /// Pixel values (3, side, side) to the vector of the class token, (1, width).
     pub(crate) fn forward(&self, planes: &Tensor) -> Result<Tensor> {
-        let class = self.tower.forward(planes, usize::MAX)?.narrow(0, 0, 1)?;
-        self.projection.forward(&self.norm.forward(&class)?)
+        self.ended(&self.tower.forward(planes, usize::MAX)?)
+    }
+
+    /// What the tower gave after `layers` layers to the vector of the class token, (1, width); gradients pass.
+    pub(crate) fn behind(&self, x: Tensor, layers: usize) -> Result<Tensor> {
+        self.ended(&self.tower.behind(x, layers)?)
+    }
+
+    fn ended(&self, x: &Tensor) -> Result<Tensor> {
+        self.projection.forward(&self.norm.forward(&x.narrow(0, 0, 1)?)?)
     }
 }
 

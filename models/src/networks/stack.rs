@@ -152,16 +152,25 @@ impl Stack {
         self.turned(x, length, layers, None)
     }
 
+    /// What came out of layer `layer - 1` through the layers from `layer` on; gradients pass.
+    pub(super) fn behind(&self, x: Tensor, length: usize, layer: usize) -> Result<Tensor> {
+        self.through(x, length, self.layers.get(layer..).unwrap_or_default(), None)
+    }
+
     /// The same, with queries and keys turned by their positions.
     pub(super) fn turned(
         &self,
-        mut x: Tensor,
+        x: Tensor,
         length: usize,
         layers: usize,
         rope: Option<&Rope>,
     ) -> Result<Tensor> {
+        self.through(x, length, &self.layers[..layers.min(self.layers.len())], rope)
+    }
+
+    fn through(&self, mut x: Tensor, length: usize, layers: &[Layer], rope: Option<&Rope>) -> Result<Tensor> {
         let (tokens, heads, h) = (x.dim(0)?, self.config.heads, self.config.hidden);
-        for layer in self.layers.iter().take(layers) {
+        for layer in layers {
             let mut qkv = layer.qkv.forward(&layer.norm1.forward(&x)?)?;
             if let Some((of_queries, of_keys)) = &layer.qk_norm {
                 let part = |n: usize| qkv.narrow(1, n * h, h)?.contiguous();

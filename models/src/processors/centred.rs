@@ -5,7 +5,7 @@ use crate::checkpoint::processor_file::ProcessorFile;
 use crate::error::LoadError;
 use crate::processors::levels::{CLIP, Levels};
 use crate::processors::square::Square;
-use loupe_core::{Box2, Picture};
+use loupe_core::{Box2, Given, Picture};
 use loupe_preprocess::resize::{Backend, Filter, resize};
 use serde_json::{Value, json};
 
@@ -114,6 +114,32 @@ impl Centred {
         Self { pad: Some(colour), ..self }
     }
 
+    /// Width and height of a picture of this size when its shorter side is scaled.
+    fn scaled(&self, [width, height]: [usize; 2], shorter: usize) -> [usize; 2] {
+        let (long, short) = (width.max(height), width.min(height));
+        [width, height].map(|edge| if edge == short { shorter } else { shorter * long / short.max(1) })
+    }
+
+    /// What the network sees of a picture of this size, in its pixels: less than the picture where the middle is cut
+    /// out, more where it is put into a square.
+    pub(crate) fn seen(&self, size: [usize; 2]) -> Box2<Given> {
+        let side = size[0].max(size[1]);
+        let (whole, before) = match self.pad {
+            Some(_) => ([side; 2], size.map(|n| (side - n) / 2)),
+            None => (size, [0; 2]),
+        };
+        let edges = |axis: usize| match self.fit {
+            Fit::Squash => [0.0, whole[axis] as f64],
+            Fit::Shorter(shorter) => {
+                let large = self.scaled(whole, shorter)[axis];
+                let from = self.half.of(large.saturating_sub(self.square.side));
+                [from, from + self.square.side].map(|n| n as f64 * whole[axis] as f64 / large.max(1) as f64)
+            }
+        };
+        let [[x0, x1], [y0, y1]] = [0, 1].map(|axis| edges(axis).map(|n| n - before[axis] as f64));
+        Box2::new(x0, y0, x1, y1)
+    }
+
     /// The picture as the network sees it, 8 bits, RGB.
     fn shown(&self, picture: &Picture) -> Result<Picture, String> {
         let padded = match self.pad {
@@ -128,8 +154,7 @@ impl Centred {
                 "{width} × {height} pixels: the longer side is more than {MOST_ASPECT} times the shorter"
             ));
         }
-        let scaled = |edge: usize| if edge == short { shorter } else { shorter * long / short };
-        let (w, h) = (scaled(width), scaled(height));
+        let [w, h] = self.scaled([width, height], shorter);
         let large = resize(&padded, w, h, self.square.filter, self.square.backend);
         let (left, top) = (self.half.of(w - side) as f64, self.half.of(h - side) as f64);
         let middle = Box2::new(left, top, left + side as f64, top + side as f64);
@@ -160,6 +185,18 @@ impl Centred {
 mod tests {
     #![allow(missing_docs)]
     use super::*;
+
+    #[test]
+    fn what_is_seen_is_in_pixels_of_the_picture() {
+        let plain = Centred::plain(224, Backend::Pillow);
+        // 448 × 224, of which 112 are cut off at both sides.
+        assert_eq!(plain.seen([200, 100]).xyxy(), [50.0, 0.0, 150.0, 100.0]);
+        assert_eq!(plain.seen([100, 200]).xyxy(), [0.0, 50.0, 100.0, 150.0]);
+        let padded = Centred { fit: Fit::Squash, ..plain.clone() }.padding();
+        assert_eq!(padded.seen([200, 100]).xyxy(), [0.0, -50.0, 200.0, 150.0]);
+        let squashed = Centred { fit: Fit::Squash, ..plain };
+        assert_eq!(squashed.seen([200, 100]).xyxy(), [0.0, 0.0, 200.0, 100.0]);
+    }
 
     #[test]
     fn an_odd_half_is_rounded_as_the_library_does() {

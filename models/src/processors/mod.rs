@@ -1,6 +1,7 @@
 //! From a picture to what a network reads, and how many tokens it is.
 
 pub(crate) mod centred;
+pub(crate) mod grey_square;
 pub(crate) mod letterbox;
 pub(crate) mod levels;
 pub(crate) mod qwen_vl;

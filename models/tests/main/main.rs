@@ -16,6 +16,7 @@ mod meshnet;
 mod options;
 mod pairs;
 mod parity;
+mod saliency;
 mod sam;
 mod sam2;
 #[path = "../parity/sam2/cases.rs"]

@@ -13,9 +13,8 @@ import transformers as tf
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers, Regex
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from encoder_tokenizers import CORPUS, wordpiece
+from encoder_tokenizers import clip_pairs, wordpiece
 from make_qwen import picture
 from make_siglip import TEXTS, weights
 
@@ -27,31 +26,7 @@ torch.set_num_threads(1)
 
 # Trainers break ties as they please, and every case is read with one tokenizer.
 words = functools.cache(wordpiece)
-
-
-@functools.cache
-def tokenizer():
-    """The parts of CLIP's: small letters, ends of words marked, a frame of two tokens."""
-    t = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>", fuse_unk=False, unk_token="<|endoftext|>"))
-    t.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
-    t.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed", invert=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    t.decoder = decoders.ByteLevel()
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    t.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=340, initial_alphabet=letters, end_of_word_suffix="</w>", show_progress=False))
-    described = json.loads(t.to_str())
-    vocab = described["model"]["vocab"]
-    for letter in letters:
-        vocab.setdefault(letter + "</w>", len(vocab))
-    for special in ["<|startoftext|>", "<|endoftext|>"]:
-        vocab[special] = len(vocab)
-        described["added_tokens"].append(dict(id=vocab[special], content=special, single_word=False, lstrip=False, rstrip=False,
-                                              normalized=True, special=True))
-    t = Tokenizer.from_str(json.dumps(described))
-    begin, end = vocab["<|startoftext|>"], vocab["<|endoftext|>"]
-    t.post_processor = processors.RobertaProcessing(("<|endoftext|>", end), ("<|startoftext|>", begin), trim_offsets=False, add_prefix_space=False)
-    return t, begin, end
+tokenizer = functools.cache(clip_pairs)
 
 
 def stored(folder, name, facts, tokenizer, ref):
@@ -92,7 +67,7 @@ def clip(name, text, vision, width, sizes, pil=False, legacy=False, **processor)
            dict(image_embeds=out.image_embeds, text_embeds=out.text_embeds, logits_per_image=out.logits_per_image))
 
 
-def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_hidden_state_pooler", whole=False, **preprocess):
+def biomedclip_model(vision, side, patch, text, width, pooler):
     t = words()
     bert = tf.BertConfig(vocab_size=t.get_vocab_size(), max_position_embeddings=40, **text)
     create = timm.create_model
@@ -102,6 +77,11 @@ def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_h
         model = CustomTextCLIP(width, CLIPVisionCfg(timm_model_name="vit_base_patch16_224", timm_pool="", timm_proj="linear", image_size=side),
                                CLIPTextCfg(hf_model_name=own, hf_model_pretrained=False, hf_proj_type="mlp", hf_pooler_type=pooler, context_length=40)).float().eval()
     timm.create_model = create
+    return model, bert, t
+
+
+def biomedclip(name, vision, side, patch, text, width, sizes, pooler="cls_last_hidden_state_pooler", whole=False, **preprocess):
+    model, bert, t = biomedclip_model(vision, side, patch, text, width, pooler)
     rules = weights(model)
     cfg = PreprocessCfg(size=side, **preprocess)
     pixels = torch.stack([image_transform_v2(cfg, is_train=False)(picture(*s)) for s in sizes])

@@ -1,6 +1,7 @@
 //! What came of segmenting objects, as a JSON document.
 
 use super::prompts::ObjectPrompt;
+use super::salient::SaliencyEntry;
 use crate::findings::ViewEntry;
 use crate::instances::InstanceEntry;
 use crate::open::ReadingRecord;
@@ -66,6 +67,9 @@ pub struct SegmentDocument {
     pub objects: Vec<ObjectEntry>,
     /// Those without.
     pub failed: Vec<FailedPrompt>,
+    /// What an encoder of pictures and texts showed of phrases; `saliency-NN` is the map of the `NN`-th.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub saliency: Vec<SaliencyEntry>,
     /// What has to be said of the files that were written, and of masks that were given as prompts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -1,7 +1,9 @@
 //! Objects that prompts describe on one picture, and on through the slices of its volume.
 
 use super::document::{FailedPrompt, ObjectEntry, SegmentDocument};
+use super::grounder::Grounder;
 use super::prompts::ObjectPrompt;
+use super::salient::Salient;
 use super::scene::{GivenMask, GivenMasks, SegmentationScene};
 use crate::ask::{grounding_picture, grounding_words};
 use crate::error::{AppError, InStep};
@@ -48,7 +50,7 @@ pub struct Segmenters<'a> {
     /// Makes the masks.
     pub segmenter: &'a mut dyn Segmenter,
     /// Finds phrases.
-    pub grounder: Option<&'a mut dyn VisionLanguageModel>,
+    pub grounder: Option<Grounder<'a>>,
 }
 
 /// The prompts of one object in pixels of the picture.
@@ -86,18 +88,23 @@ pub fn segment_objects(
         },
         objects: Vec::new(),
         failed: Vec::new(),
+        saliency: Vec::new(),
         notes: Vec::new(),
     };
     if options.output.is_some() {
         document.notes.extend(scene.volume().and_then(|read| shear_note(&read.volume.lps_from_index)));
     }
-    let mut all = Vec::new();
+    let (mut all, mut maps) = (Vec::new(), Vec::new());
     for prompt in &options.prompts {
         let masks = MaskOptions { resample: options.resample_masks, label: prompt.mask_label.clone() };
         match placed(prompt, &masks, all.len(), &scene, models) {
-            Ok((some, notes)) => {
-                all.extend(some);
+            Ok(Placed { prompts, notes, salient }) => {
+                all.extend(prompts);
                 document.notes.extend(notes);
+                if let Some(salient) = salient {
+                    document.saliency.push(salient.entry.clone());
+                    maps.push(salient);
+                }
             }
             Err(error) => {
                 document.failed.push(FailedPrompt { prompt: prompt.clone(), reason: error.in_one_line() });
@@ -149,10 +156,29 @@ pub fn segment_objects(
     // Nothing is written where there is nothing to show.
     if let Some(dir) = options.output.as_ref().filter(|_| !document.objects.is_empty()) {
         scene.write(dir, image, options.marks)?;
+        for (n, salient) in maps.iter().enumerate() {
+            salient.write(dir, n + 1, &picture)?;
+        }
         let text = serde_json::to_string_pretty(&document)?;
         files::write(&dir.join("measures.json"), text.as_bytes())?;
     }
     Ok(document)
+}
+
+/// What became of a prompt.
+struct Placed {
+    /// A phrase or a mask volume may stand for several objects.
+    prompts: Vec<PlacedPrompt>,
+    /// What has to be said of it.
+    notes: Vec<String>,
+    /// The map in which a phrase was found.
+    salient: Option<Salient>,
+}
+
+impl From<(Vec<PlacedPrompt>, Vec<String>)> for Placed {
+    fn from((prompts, notes): (Vec<PlacedPrompt>, Vec<String>)) -> Self {
+        Self { prompts, notes, salient: None }
+    }
 }
 
 /// What the segmenter is told, and what has to be said of it; a phrase or a mask volume may stand for several
@@ -163,7 +189,7 @@ fn placed(
     before: usize,
     scene: &SegmentationScene<'_>,
     models: &mut Segmenters<'_>,
-) -> Result<(Vec<PlacedPrompt>, Vec<String>), AppError> {
+) -> Result<Placed, AppError> {
     let place = |[x, y]: [f64; 2]| scene.given(Point2::new(x, y));
     let mut given = Vec::new();
     if let Some([x0, y0, x1, y1]) = prompt.region {
@@ -202,24 +228,33 @@ fn placed(
                     given,
                 }
             };
-            return Ok((masks.into_iter().enumerate().map(one).collect(), notes));
+            let prompts: Vec<PlacedPrompt> = masks.into_iter().enumerate().map(one).collect();
+            return Ok((prompts, notes).into());
         }
         given.extend(masks.into_iter().map(|mask| SegmentPrompt::Mask(mask.mask)));
     }
     let Some(phrase) = &prompt.phrase else {
-        return Ok((vec![PlacedPrompt { label: title(0), prompt: prompt.clone(), given }], Vec::new()));
+        return Ok((vec![PlacedPrompt { label: title(0), prompt: prompt.clone(), given }], Vec::new()).into());
     };
     let Some(grounder) = &mut models.grounder else {
         return Err(AppError::input("a phrase needs a model that finds it"));
     };
-    let boxes = grounded(*grounder, scene.picture(), phrase)?;
+    let (boxes, salient) = match grounder {
+        Grounder::Answers(model) => (grounded(*model, scene.picture(), phrase)?, None),
+        Grounder::Compares(encoder, how) => {
+            let found = Salient::of(*encoder, *how, scene.picture(), phrase)?;
+            (found.boxes.clone(), Some(found))
+        }
+    };
     let one = |(n, region): (usize, Box2<Given>)| {
         let mut given = given.clone();
         given.insert(0, SegmentPrompt::Box(region));
         let region = Some(scene.picture().origin.source_from_self.boxed(region).xyxy());
         PlacedPrompt { label: title(n), prompt: ObjectPrompt { region, ..prompt.clone() }, given }
     };
-    Ok((boxes.into_iter().enumerate().map(one).collect(), Vec::new()))
+    let prompts = boxes.into_iter().enumerate().map(one).collect();
+    let notes = salient.iter().filter_map(|found| found.note(scene.picture())).collect();
+    Ok(Placed { prompts, notes, salient })
 }
 
 /// Boxes of what a phrase names, from a model that grounds.

@@ -4,10 +4,14 @@ use crate::ct::{Ct, bright_slice, loader};
 use loupe_app::AppError;
 use loupe_app::open::ImageOptions;
 use loupe_app::segment::{
-    ObjectPrompt, ObjectPrompts, SegmentDocument, SegmentOptions, Segmenters, segment_objects,
+    Grounder, ObjectPrompt, ObjectPrompts, SaliencyOptions, SegmentDocument, SegmentOptions, Segmenters,
+    segment_objects,
 };
 use loupe_app::view::Marks;
-use loupe_core::{LabelVolume, MediaLoader, MediaRef, Plane, View, VisionLanguageModel};
+use loupe_core::{
+    Bottleneck, Box2, LabelVolume, MediaLoader, MediaRef, ModelError, ModelInfo, PairEncoder, PairLogit,
+    PairReading, Picture, Plane, Saliency, View,
+};
 use loupe_preprocess::nifti::label_bytes;
 use loupe_preprocess::volume_io::labels_of;
 use loupe_testing::{PromptShapes, Script, script_info};
@@ -30,12 +34,14 @@ impl<'a> Task<'a> {
         Self { ct, view: bright_slice(2), prompts, propagate: false, output: None }
     }
 
-    fn run(&self, grounder: Option<&mut Script>) -> Result<SegmentDocument, AppError> {
+    fn run(&self, grounder: Option<Grounder<'_>>) -> Result<SegmentDocument, AppError> {
         let mut segmenter = PromptShapes::lit(script_info("shapes"));
-        let mut models = Segmenters {
-            segmenter: &mut segmenter,
-            grounder: grounder.map(|g| g as &mut dyn VisionLanguageModel),
-        };
+        // Taken apart by hand: the trait object's own lifetime is longer than this call.
+        let grounder = grounder.map(|grounder| match grounder {
+            Grounder::Answers(model) => Grounder::Answers(model),
+            Grounder::Compares(encoder, how) => Grounder::Compares(encoder, how),
+        });
+        let mut models = Segmenters { segmenter: &mut segmenter, grounder };
         let options = SegmentOptions {
             image: self.ct.name(),
             media: self.ct.media(self.view.clone()),
@@ -197,12 +203,89 @@ fn a_phrase_becomes_one_object_a_box() {
     };
     let prompts = ObjectPrompts { phrases: vec!["the cysts".to_owned()], ..ObjectPrompts::default() };
     let task = Task::new(&ct, prompts);
-    let document = task.run(Some(&mut grounder(said))).unwrap();
+    let document = task.run(Some(Grounder::Answers(&mut grounder(said)))).unwrap();
     let boxes: Vec<_> = document.objects.iter().map(|o| o.box_xyxy.unwrap()).collect();
     assert_eq!(boxes, [[1., 1., 4., 4.], [6., 2., 9., 5.]]);
     assert!(document.objects.iter().all(|o| o.label == "the cysts"));
-    let document = task.run(Some(&mut grounder("There are none."))).unwrap();
+    let document = task.run(Some(Grounder::Answers(&mut grounder("There are none.")))).unwrap();
     assert!(document.objects.is_empty() && document.failed[0].reason.contains("no box"));
+}
+
+/// Two cells of a grid of 6 × 5, each two pixels wide and high, bear on whatever is said; of a place outside the middle
+/// nothing is known.
+struct Salience(ModelInfo);
+
+impl PairEncoder for Salience {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn width(&self) -> usize {
+        1
+    }
+
+    fn logit(&self) -> PairLogit {
+        PairLogit { scale: 1.0, bias: 0.0, reading: PairReading::Among }
+    }
+
+    fn picture(&mut self, _: &Picture) -> Result<Vec<f32>, ModelError> {
+        Ok(vec![1.0])
+    }
+
+    fn text(&mut self, _: &str) -> Result<Vec<f32>, ModelError> {
+        Ok(vec![1.0])
+    }
+
+    fn saliency(&mut self, _: &Picture, text: &str, how: &Bottleneck) -> Result<Saliency, ModelError> {
+        let level = if text == "nothing" { 0.0 } else { 1.0 };
+        let mut cells = vec![0.0; 25];
+        (cells[6], cells[7], cells[18]) = (level, level, level * how.beta as f32);
+        Ok(Saliency { grid: [5, 5], cells, seen: Box2::new(1.0, 0.0, 11.0, 10.0), side: 10 })
+    }
+}
+
+#[test]
+fn a_phrase_is_found_by_what_of_the_picture_bears_on_it() {
+    let ct = Ct::write();
+    let out = ct.dir.path().join("out");
+    let phrases = vec!["the cysts".to_owned(), "nothing".to_owned()];
+    let prompts = ObjectPrompts { phrases, ..ObjectPrompts::default() };
+    let task = Task { output: Some(out.clone()), ..Task::new(&ct, prompts) };
+    let run =
+        |how: SaliencyOptions| task.run(Some(Grounder::Compares(&mut Salience(script_info("pairs")), how)));
+    let two = SaliencyOptions {
+        bottleneck: Bottleneck { beta: 1.0, ..Bottleneck::default() },
+        threshold: Some(0.7),
+        parts: 2,
+    };
+    let document = run(two).unwrap();
+    let boxes: Vec<_> = document.objects.iter().map(|o| o.prompt.region.unwrap()).collect();
+    assert_eq!(boxes, [[3., 2., 7., 4.], [7., 6., 9., 8.]]);
+    let [entry] = document.saliency.as_slice() else { panic!("{document:?}") };
+    assert_eq!((entry.threshold, entry.threshold_given), (0.7, true));
+    assert_eq!((entry.seen_xyxy, entry.parts.len()), ([1., 0., 11., 10.], 2));
+    assert_eq!(entry.parts[0].share, 8.0 / 100.0);
+    assert!(
+        document.notes.concat().contains("saw the middle of the picture, 10 × 10 of 12 × 10"),
+        "{document:?}"
+    );
+    // The second phrase fails, and the first goes on.
+    assert!(document.failed[0].reason.contains("nothing stands out"), "{document:?}");
+    assert_eq!(&std::fs::read(out.join("saliency-01.png")).unwrap()[1..4], b"PNG");
+    let array = std::fs::read(out.join("saliency-01.npy")).unwrap();
+    let text = String::from_utf8_lossy(&array);
+    assert!(text.contains("'shape': (10, 12)"), "{text}");
+    let last: [f32; 120] = std::array::from_fn(|n| {
+        f32::from_le_bytes(array[array.len() - 480 + 4 * n..][..4].try_into().unwrap())
+    });
+    assert!(last[0].is_nan() && last[11].is_nan() && last[3 * 12 + 4] > 0.9 && last[9 * 12 + 1] == 0.0);
+    assert!(!out.join("saliency-02.npy").exists());
+    // One part, above what parts the map best.
+    let plain = run(SaliencyOptions { bottleneck: two.bottleneck, ..SaliencyOptions::default() }).unwrap();
+    assert_eq!(plain.objects.len(), 1);
+    assert!(!plain.saliency[0].threshold_given && (0.1..0.9).contains(&plain.saliency[0].threshold));
+    let error = run(SaliencyOptions { threshold: Some(1.0), ..two }).unwrap();
+    assert!(error.failed[0].reason.contains("below 1"), "{error:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::rules::{Rules, penalise};
 use crate::layers::all_finite;
+use crate::random::SplitMix;
 use loupe_core::{GenerationLimits, ModelError, Sampling, TokenLogprob};
 use std::collections::HashSet;
 
@@ -163,20 +164,6 @@ pub(crate) fn logprob(logits: &[f32], id: u32, most: usize) -> TokenLogprob {
     let of = |i: usize| (f64::from(logits[i]) - norm) as f32;
     let list = if most == 0 { Vec::new() } else { ranked(logits, most) };
     TokenLogprob { id, logprob: of(id as usize), top: list.into_iter().map(|i| (i as u32, of(i))).collect() }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same everywhere.
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
 
 #[cfg(test)]
