@@ -48,19 +48,17 @@ impl Listed {
         let mut repeated_ids = Vec::new();
         let mut spots = HashMap::new();
         for (number, row) in rows.iter_mut().enumerate() {
-            let Some((sample, problem)) = row.as_ref().ok().and_then(|s| Some((s, s.too_long()?))) else {
-                continue;
-            };
-            let known = of_rows.get(&sample.id).and_then(|all| all.first()).cloned();
-            let (file, at) = known.unwrap_or_else(|| (info.name.as_str().into(), Spot::Row(number + 1)));
-            *row = Err(DataError::Row { file: file.to_string(), at, problem });
-        }
-        for sample in rows.iter_mut().flatten() {
+            let Ok(sample) = row else { continue };
             let times = seen.entry(sample.id.clone()).or_insert(0);
             let spot = of_rows.get(&sample.id).and_then(|all| all.get(*times)).cloned();
             *times += 1;
             if *times == 2 {
                 repeated_ids.push(sample.id.clone());
+            }
+            if let Some(problem) = sample.too_long() {
+                let (file, at) = spot.unwrap_or_else(|| (info.name.as_str().into(), Spot::Row(number + 1)));
+                *row = Err(DataError::Row { file: file.to_string(), at, problem });
+                continue;
             }
             if *times > 1 {
                 sample.id = format!("{}~{times}", sample.id);

@@ -62,11 +62,11 @@ pub const ONE_OF_SEVERAL: &str = "one of several: ";
 /// The step of a picture that was taken because none was named, of a source with so many, of which another could be where
 /// `others_are_read`; nothing where it has no other.
 pub fn first_of(frames: usize, others_are_read: bool) -> Option<String> {
-    let hint = match others_are_read {
+    let advice = match others_are_read {
         true => "name the one that is meant (--frame, or frame in a row of a data set)",
         false => "the others are not read, so save the one that is meant as a file of its own",
     };
-    (frames > 1).then(|| format!("{ONE_OF_SEVERAL}the first of {frames} frames; {hint}"))
+    (frames > 1).then(|| format!("{ONE_OF_SEVERAL}the first of {frames} frames; {advice}"))
 }
 
 impl Origin {

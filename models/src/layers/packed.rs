@@ -217,7 +217,7 @@ impl Packed {
         }
         let kept = match self.kept {
             // Other blocks would be rounded anew.
-            Kept::Q8_0 | Kept::Q4_0 => Kept::F32,
+            Kept::Blocks(_) => Kept::F32,
             exact => exact,
         };
         let turned = Self::of_values(&values, self.out, self.input, None, kept)?;

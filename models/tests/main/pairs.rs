@@ -273,7 +273,7 @@ fn the_layout_of_medclip_sam_loads_the_same() {
         "model_type": "vit", "hidden_act": "gelu", "hidden_size": rows("visual.trunk.norm.weight"),
         "image_size": case.facts["config"]["model_cfg"]["vision_cfg"]["image_size"], "layer_norm_eps": 1e-6,
         "intermediate_size": rows("visual.trunk.blocks.0.mlp.fc1.weight"), "num_attention_heads": 1,
-        "num_hidden_layers": 2, "patch_size": shape("visual.trunk.patch_embed.proj.weight").last().unwrap(),
+        "num_hidden_layers": 2, "patch_size": shape("visual.trunk.patch_embed.proj.weight").next_back().unwrap(),
     });
     let config = json!({
         "architectures": ["BiomedCLIPModel"], "model_type": "clip", "text_config": case.facts["bert"],
