@@ -60,6 +60,7 @@ pub mod region;
 pub mod registry;
 pub mod reply_form;
 pub mod sample;
+pub mod sandbox;
 pub mod segmenter;
 pub mod served;
 pub mod shape;
