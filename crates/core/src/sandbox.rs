@@ -493,7 +493,11 @@ impl Sandbox {
             install(&mut environment, &spent);
             let compiled = self.compiled()?;
             let instructions = bounded(&compiled.instructions, self.ignores_case);
-            let blocks = compiled.blocks.iter().map(|(name, block)| (*name, bounded(block, self.ignores_case))).collect();
+            let blocks = compiled
+                .blocks
+                .iter()
+                .map(|(name, block)| (*name, bounded(block, self.ignores_case)))
+                .collect();
             let mut out = String::new();
             let mut output = make_string_output(&mut out);
             eval(&environment, &instructions, values, &blocks, &mut output, AutoEscape::None)?;

@@ -265,7 +265,11 @@ impl<'a> Desk<'a> {
         let trace = self.trace(&open, choice, passing.as_ref());
         let spent: Vec<Reply> = match open.candidates.len() {
             1 => Vec::new(),
-            _ => open.candidates.iter().flat_map(|c| c.passes.iter().map(|(_, _, reply)| reply.clone())).collect(),
+            _ => open
+                .candidates
+                .iter()
+                .flat_map(|c| c.passes.iter().map(|(_, _, reply)| reply.clone()))
+                .collect(),
         };
         let kept = open.candidates.get_mut(chosen);
         let (report, failed) = kept.map_or((None, None), |kept| (kept.report.take(), kept.failed.take()));
@@ -317,25 +321,26 @@ impl<'a> Desk<'a> {
             limits.sampling = drawn(limits.sampling, number);
             // Questions of whose answers the report is made stand alone.
             let continues = self.template.passes() == Passes::FindingsThenImpression;
-            let round = |pass: usize, follows: Option<usize>, turns: Vec<Turn>, reply: Option<Reply>, error| Round {
-                purpose: purposes.get(pass).copied().unwrap_or("report").to_owned(),
-                model: self.model.to_owned(),
-                pictures: match follows.is_some() || shows_a_picture(&turns) {
-                    true => (0..ask.pictures.len()).collect(),
-                    false => Vec::new(),
-                },
-                follows,
-                turns,
-                limits: limits.clone(),
-                // Findings are repeated without the thoughts before them.
-                said: reply.as_ref().filter(|_| continues && pass == 0).and_then(|reply| {
-                    let words = answer_words(&reply.text).trim();
-                    (words != reply.text).then(|| words.to_owned())
-                }),
-                reply,
-                action: None,
-                error,
-            };
+            let round =
+                |pass: usize, follows: Option<usize>, turns: Vec<Turn>, reply: Option<Reply>, error| Round {
+                    purpose: purposes.get(pass).copied().unwrap_or("report").to_owned(),
+                    model: self.model.to_owned(),
+                    pictures: match follows.is_some() || shows_a_picture(&turns) {
+                        true => (0..ask.pictures.len()).collect(),
+                        false => Vec::new(),
+                    },
+                    follows,
+                    turns,
+                    limits: limits.clone(),
+                    // Findings are repeated without the thoughts before them.
+                    said: reply.as_ref().filter(|_| continues && pass == 0).and_then(|reply| {
+                        let words = answer_words(&reply.text).trim();
+                        (words != reply.text).then(|| words.to_owned())
+                    }),
+                    reply,
+                    action: None,
+                    error,
+                };
             for (at, (pass, turns, reply)) in candidate.passes.iter().enumerate() {
                 let follows = (continues && at > 0).then(|| trace.rounds.len().saturating_sub(1));
                 trace.rounds.push(round(*pass, follows, turns.clone(), Some(reply.clone()), None));

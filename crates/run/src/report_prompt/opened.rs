@@ -3,9 +3,9 @@
 
 use super::values::{Answers, NAMES, Said, lacking, values};
 use crate::filled::{MARKS, alone, parts, tag_words};
+use loupe_core::Part;
 use loupe_core::sandbox::Sandbox;
 use loupe_core::study::{Study, StudyImage};
-use loupe_core::Part;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use std::collections::BTreeSet;
@@ -81,11 +81,7 @@ impl Opened {
     }
 }
 
-fn filled<'a>(
-    of: &Sandbox,
-    study: &Study,
-    asks: impl Iterator<Item = &'a str>,
-) -> Result<String, Error> {
+fn filled<'a>(of: &Sandbox, study: &Study, asks: impl Iterator<Item = &'a str>) -> Result<String, Error> {
     let answers: Answers = asks.map(|name| (name.to_owned(), ANY_ANSWER.to_owned())).collect();
     of.render(values(study, &Said { answers, ..Said::default() }, None).context())
 }

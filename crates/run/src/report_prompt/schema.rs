@@ -73,7 +73,9 @@ impl ReportSchema {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
         let root = Node::read(&value, "", 0)?;
         if !root.types.is_empty() && !root.types.iter().any(|name| name == "object") {
-            return Err("the schema, the whole: a report is an object, so that \"type\" is \"object\"".to_owned());
+            return Err(
+                "the schema, the whole: a report is an object, so that \"type\" is \"object\"".to_owned()
+            );
         }
         if !root.properties.iter().any(|(name, _)| SECTIONS.contains(&name.as_str())) {
             return Err("the schema has neither a property \"findings\" nor \"impression\", of which a report is made".to_owned());
@@ -370,10 +372,7 @@ mod tests {
         let reply = "<think>{}</think>Here it is:\n```json\n{\"findings\": [{\"finding\": \"nodule\", \"side\": \"left\"}], \"impression\": \"Nodule.\"}\n```";
         let read = schema.read(reply);
         assert_eq!(read.problems, Vec::<String>::new());
-        assert_eq!(
-            read.told().unwrap().text(),
-            "Findings:\nnodule (left).\n\nImpression:\nNodule."
-        );
+        assert_eq!(read.told().unwrap().text(), "Findings:\nnodule (left).\n\nImpression:\nNodule.");
         let none = schema.read("The lungs are clear.");
         assert!(none.value.is_none() && none.problems[0].starts_with("no JSON"), "{none:?}");
         assert!(none.told().is_none());

@@ -103,7 +103,8 @@ impl ReportTemplate {
             read.map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))
         };
         let whole = parsed(text.to_owned())?;
-        if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word))) {
+        if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word)))
+        {
             return Err(at_fault(format!("it uses {tag:?}; a template is one file and stands by itself")));
         }
         let blocks = blocks(text);
@@ -172,7 +173,9 @@ impl ReportTemplate {
             opened.extend(asks.iter().map(|block| Opened::new(text, block)));
             let report = Opened::new(text, COMPOSE);
             if report.shows_any_picture() {
-                return Err(at_fault("the block \"compose\" makes words; an image cannot stand there".to_owned()));
+                return Err(at_fault(
+                    "the block \"compose\" makes words; an image cannot stand there".to_owned(),
+                ));
             }
             opened.push(report);
         }
@@ -234,9 +237,9 @@ impl ReportTemplate {
             let lacking = opened.lacking(&study, self.asks());
             if !lacking.is_empty() {
                 let names = lacking.join(" and ");
-                return Err(
-                    self.refused(&format!("it writes {names} (block {block:?}), which the study does not have"))
-                );
+                return Err(self.refused(&format!(
+                    "it writes {names} (block {block:?}), which the study does not have"
+                )));
             }
         }
         if self.may_show(sample).is_empty() {
@@ -306,8 +309,7 @@ impl ReportTemplate {
     /// # Errors
     /// As [`ReportTemplate::turns`].
     pub fn composed(&self, sample: &Sample, answers: &Answers) -> Result<String, Failure> {
-        let filled =
-            self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &[COMPOSE])?;
+        let filled = self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &[COMPOSE])?;
         let report = filled.concat();
         match report.contains(MARKS) {
             true => Err(self.refused("the block \"compose\" makes words; an image cannot stand there")),

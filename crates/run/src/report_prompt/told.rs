@@ -6,7 +6,6 @@ use loupe_core::Record;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-
 /// What the JSON of a report says, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToldReport {
@@ -141,7 +140,9 @@ mod tests {
         let report = of(json!({"findings": [full, {"text": "Heart normal.", "code": 3}, "Clear."], "impression": ["A.", {"text": "B."}]})).unwrap();
         assert_eq!(
             report.findings.as_deref(),
-            Some("nodule (left), 18 mm, grew; comparison: CT of May; sure: true.\nHeart normal; code: 3.\nClear.")
+            Some(
+                "nodule (left), 18 mm, grew; comparison: CT of May; sure: true.\nHeart normal; code: 3.\nClear."
+            )
         );
         assert_eq!(report.impression.as_deref(), Some("A.\nB."));
         let odd = of(json!({"findings": {"finding": 3, "side": ["left"], "size_mm": "two"}})).unwrap();

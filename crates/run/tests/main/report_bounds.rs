@@ -1,6 +1,7 @@
 //! Templates of reports that ask questions, write too much or too little, and candidates that fail.
 
 use crate::report_prompt::{sample, trace, words, written};
+use loupe_core::sample::Outcome;
 use loupe_core::{Failure, GenerationLimits, ModelError, Retry, Sample, Sampling, Stop, Study};
 use loupe_run::report_prompt::{
     Answers, CandidateRule, Candidates, MOST_CANDIDATES, ReportTemplate, StructuredReport, report_template,
@@ -27,7 +28,10 @@ fn reason(text: &str, study: &Sample) -> String {
 }
 
 fn failure(line: &loupe_run::ReplyLine) -> Failure {
-    line.prediction.outcome.failure().unwrap().clone()
+    match &line.prediction.outcome {
+        Outcome::Failed(failure) => failure.clone(),
+        Outcome::Reply(reply) => panic!("{reply:?}"),
+    }
 }
 
 #[test]
@@ -112,10 +116,13 @@ fn names_of_answers_are_those_of_questions() {
     let said = of("{% block compose %}{% if answers.findng %}x{% endif %}{% endblock %}");
     assert!(said.contains("answers.findng") && said.contains("did you mean \"finding\""), "{said}");
     assert!(of("{% block compose %}{{ answers['size'] }}{% endblock %}").contains("\"ask_size\""));
-    assert!(refused("{% block report %}{{ images|first }}{{ answers.a }}{% endblock %}").contains("\"ask_a\""));
+    assert!(
+        refused("{% block report %}{{ images|first }}{{ answers.a }}{% endblock %}").contains("\"ask_a\"")
+    );
     let unnamed = "{% block ask_ %}{{ images|first }}?{% endblock %}{% block compose %}x{% endblock %}";
     assert!(refused(unnamed).contains("\"ask_NAME\""));
-    let image = of("{% block compose %}{{ answers.finding }}{% if frontal %}{{ frontal }}{% endif %}{% endblock %}");
+    let image =
+        of("{% block compose %}{{ answers.finding }}{% if frontal %}{{ frontal }}{% endif %}{% endblock %}");
     assert!(image.contains("cannot stand there"), "{image}");
 }
 
@@ -154,13 +161,11 @@ fn thoughts_are_no_part_of_two_passes() {
     let line = written(&mut model, two(), None, GenerationLimits::default());
     assert_eq!(line.prediction.text(), Some("Findings:\nA nodule.\n\nImpression:\nNodule."));
     assert_eq!(trace(&line).rounds[0].said.as_deref(), Some("A nodule."));
-    let line =
-        written(&mut Script::new(&["<think>a", "Nodule."]), two(), None, GenerationLimits::default());
+    let line = written(&mut Script::new(&["<think>a", "Nodule."]), two(), None, GenerationLimits::default());
     assert!(failure(&line).reason.contains("\"findings\" has no answer"));
 }
 
-static FIRST: CandidateRule =
-    CandidateRule { name: "first", about: "", rank: |_, all| vec![0.0; all.len()] };
+static FIRST: CandidateRule = CandidateRule { name: "first", about: "", rank: |_, all| vec![0.0; all.len()] };
 
 #[test]
 fn a_choice_is_made_from_all_that_can_be_had() {
@@ -177,7 +182,7 @@ fn a_choice_is_made_from_all_that_can_be_had() {
     };
     let passing = of(ModelError::Compute("out of memory".into()));
     assert_eq!(failure(&passing).retry, Retry::May);
-    let lasting = of(ModelError::BadInput("no such picture".into()));
+    let lasting = of(ModelError::NoSuchPicture { turn: 0, index: 1, count: 1 });
     assert_eq!(lasting.prediction.text(), Some("A."));
     assert_eq!(trace(&lasting).summary["choice"]["of"], 2);
 }
@@ -189,18 +194,28 @@ fn what_a_template_makes_is_bounded_and_reasons_repeat_no_text() {
     let said = reason(double, &one());
     assert!(said.contains("it makes too much"), "{said}");
     let long = "{% block report %}{{ images|first }}{{ 'abc' * 400000 }}{% endblock %}";
-    let said = ReportTemplate::new("mine", "", long).map_or_else(|e| e, |t| t.turns(&one()).unwrap_err().reason);
+    let said =
+        ReportTemplate::new("mine", "", long).map_or_else(|e| e, |t| t.turns(&one()).unwrap_err().reason);
     assert!(said.contains("too often") || said.contains("bytes of words"), "{said}");
-    for tag in ["include indication", "include 'template'", "import 'x' as x", "extends 'x'", "from 'x' import y"] {
-        let said = refused(&format!("{{% block report %}}{{{{ images|first }}}}{{% {tag} %}}{{% endblock %}}"));
+    for tag in
+        ["include indication", "include 'template'", "import 'x' as x", "extends 'x'", "from 'x' import y"]
+    {
+        let said =
+            refused(&format!("{{% block report %}}{{{{ images|first }}}}{{% {tag} %}}{{% endblock %}}"));
         assert!(said.contains("a template is one file"), "{said}");
     }
     let secret = "Follow-up of Jane";
-    let study =
-        sample(&[("PA", false)], Study { indication: Some(secret.into()), ..Study::default() });
-    for body in ["{{ indication|int }}", "{{ indication + 1 }}", "{{ refuse(indication) }}", "{{ {}[indication].x }}"] {
-        let said = reason(&format!("{{% block report %}}{{{{ images|first }}}}{body}{{% endblock %}}"), &study);
+    let study = sample(&[("PA", false)], Study { indication: Some(secret.into()), ..Study::default() });
+    for body in
+        ["{{ indication|int }}", "{{ indication + 1 }}", "{{ refuse(indication) }}", "{{ {}[indication].x }}"]
+    {
+        let said =
+            reason(&format!("{{% block report %}}{{{{ images|first }}}}{body}{{% endblock %}}"), &study);
         assert!(!said.contains("Jane"), "{body}: {said}");
     }
-    assert!(template(&format!("{ASK}{{% block compose %}}x{{% endblock %}}")).composed(&one(), &Answers::new()).is_ok());
+    assert!(
+        template(&format!("{ASK}{{% block compose %}}x{{% endblock %}}"))
+            .composed(&one(), &Answers::new())
+            .is_ok()
+    );
 }

@@ -157,7 +157,8 @@ pub(crate) fn written(
     plan.limits = limits;
     let mut answerer = ReportAnswerer::new(model, template).choosing(candidates);
     let done = run(dir.path(), &plan, &QuestionSet::new(1), &mut answerer, &FlatPictures::sound(), &mut ());
-    assert_eq!(done.unwrap().answered, 1);
+    let done = done.unwrap();
+    assert_eq!(done.answered + done.failed, 1);
     RunFolder::open(dir.path()).unwrap().items().unwrap().next().unwrap().unwrap().reply.unwrap()
 }
 
@@ -222,8 +223,8 @@ fn one_of_several_reports_is_kept_and_all_are_on_record() {
     let line = written(&mut model, template, several, limits.clone());
     assert_eq!(line.prediction.text(), Some("The longest one."));
     // What all of them took, not the one that was kept alone.
-    let counts = line.prediction.outcome.reply().unwrap().counts;
-    assert_eq!((counts.prompt_tokens, counts.new_tokens), (300, 5));
+    let loupe_core::sample::Outcome::Reply(kept) = &line.prediction.outcome else { panic!("{line:?}") };
+    assert_eq!((kept.counts.prompt_tokens, kept.counts.new_tokens), (300, 5));
     assert_eq!(seeds(&model), [5, 6, 7]);
     let choice = &trace(&line).summary["choice"];
     assert_eq!((choice["rule"].as_str(), choice["chosen"].as_u64()), (Some("longest"), Some(1)), "{choice}");
