@@ -3,10 +3,11 @@
 use crate::error::{AppError, InStep};
 use crate::judge::{JudgeOptions, JudgedMetric};
 use crate::listener::Listener;
+use loupe_core::Metric;
 use loupe_core::files::open_regular;
 use loupe_core::words::counted;
 use loupe_eval::metrics::annotations::{self, Annotations, field_of};
-use loupe_eval::metrics::radeval::{RadEvalName, radeval_name};
+use loupe_eval::metrics::radeval::{self, RadEvalName, radeval_name};
 use loupe_eval::reports::ReportProfile;
 use loupe_run::{RunFolder, replace};
 use serde_json::{Map, Value};
@@ -68,6 +69,18 @@ impl Imported {
                 return Err(AppError::input(format!(
                     "{name} was asked for, and no line of {} has the field {part:?}",
                     path.display()
+                )));
+            }
+            let bare = name.strip_prefix("do_").unwrap_or(name);
+            let figure =
+                radeval::ENTRIES.iter().find(|entry| field == "radeval" && entry.name.starts_with(bare));
+            if let Some(figure) =
+                figure.filter(|figure| !all.metrics().iter().any(|one| one.name() == figure.name))
+            {
+                return Err(AppError::input(format!(
+                    "{name} was asked for, and no line of {} has {:?} in its field \"radeval\"",
+                    path.display(),
+                    figure.name
                 )));
             }
         }
