@@ -99,7 +99,7 @@ impl Imported {
         let Some(judge) = judge else { return Ok((self.file, Vec::new())) };
         let (said, record) = judge.ask_about_reports(dir, asked, profile.texts, listener)?;
         let mut all: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        for file in &self.file {
+        if let Some(file) = &self.file {
             for line in BufReader::new(open_regular(file)?).lines() {
                 let line = line?;
                 if line.trim().is_empty() {
