@@ -217,7 +217,7 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
     let server = Server::new(|_, request| match request.words() {
         words if words.contains("RISK LEVEL") => says("RISK LEVEL: 3"),
         words if words.contains("[Matched Findings]") => says(
-            "[Clinically Significant Errors]:\n(a) False finding: 1. Mass\n\n[Matched Findings]:\n1. Nodule",
+            "[Clinically Significant Errors]:\n(a) False finding: 1. Mass\n(b) Missing finding: 0\n(c) Wrong place: 0\n(d) Wrong severity: 0\n(e) False comparison: 0\n(f) Missing comparison: 0\n\n[Matched Findings]:\n1. Nodule",
         ),
         _ => says("I cannot say."),
     });
@@ -270,7 +270,34 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
         text(&both.stderr)
     );
 
-    assert_eq!(ask(&["--judge-metric", "crimson"]).status.code(), Some(1), "no JSON, no verdict");
+    let twice = ask(&["--judge-metric", "green", "--judge-metric", "green"]);
+    assert!(
+        twice.status.code() == Some(2) && text(&twice.stderr).contains("named twice"),
+        "{}",
+        text(&twice.stderr)
+    );
+    for (line, said) in [
+        ("{\"id\": \"plain\", \"medval\": 7}", "\"medval\" does not hold"),
+        ("{\"id\": \"nobody\", \"medval\": 1}", "none of the ids"),
+        ("{\"id\": \"plain\", \"medval\": 1}", "has the field \"crimson\""),
+    ] {
+        let file = dir.path().join("wrong.jsonl");
+        put(&file, line.as_bytes());
+        let wrong = ask(&["--annotations", &file.display().to_string(), "--metric", "crimson"]);
+        assert!(
+            wrong.status.code() == Some(2) && text(&wrong.stderr).contains(said),
+            "{line}: {}",
+            text(&wrong.stderr)
+        );
+    }
+    assert_eq!(server.asked.lock().unwrap().iter().filter(|r| r.is("/v1/chat/completions")).count(), 4);
+    let none = ask(&["--judge-metric", "crimson"]);
+    assert_eq!(none.status.code(), Some(1), "no JSON, no verdict");
+    let scores: Value = serde_json::from_slice(&none.stdout).unwrap();
+    assert!(
+        scores["notes"].to_string().contains("gave no verdict for crimson on any of 2 reports"),
+        "{scores}"
+    );
     let none = loupe(&["reports", "score", &batch, "--metric", "radgraph"]);
     assert!(
         none.status.code() == Some(2) && text(&none.stderr).contains("field radgraph"),
@@ -312,6 +339,18 @@ fn json_by_a_schema_and_candidates_from_the_command_line() {
         ];
         loupe(&fixed.iter().chain(more).copied().collect::<Vec<&str>>())
     };
+    for (given, said) in [
+        (["--candidates", "0"], "from 1 to 64"),
+        (["--candidates", "65"], "from 1 to 64"),
+        (["--choose", "garbage"], "no rule for candidates"),
+    ] {
+        let refused = command(&[given[0], given[1], "--list"]);
+        assert!(
+            refused.status.code() == Some(2) && text(&refused.stderr).contains(said),
+            "{given:?}: {}",
+            text(&refused.stderr)
+        );
+    }
     let refused = command(&["--candidates", "3"]);
     assert!(
         refused.status.code() == Some(2) && text(&refused.stderr).contains("--temperature"),

@@ -66,6 +66,8 @@ pub struct JudgedMetric {
     pub prompt: String,
     /// SHA-256 over the prompt's words.
     pub prompt_sha256: String,
+    /// Reports that it was asked about.
+    pub asked: usize,
     /// Reports on which it gave no verdict.
     pub without: usize,
 }
@@ -130,6 +132,7 @@ impl JudgeOptions {
                 judge: model.clone(),
                 prompt: own.as_ref().map_or_else(|| "loupe".to_owned(), |(name, _)| name.clone()),
                 prompt_sha256: judged.prompt_sha256.clone(),
+                asked: judged.asked,
                 without: judged.without,
             });
             all.push(judged);

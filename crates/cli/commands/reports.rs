@@ -64,7 +64,7 @@ struct BatchArgs {
     #[arg(long, value_name = "NAME|FILE")]
     template: Option<String>,
 
-    /// Write N reports on each study, each drawn with a seed of its own (needs --temperature), and keep one; all are on record.
+    /// Write N reports on each study (at most 64), each drawn with a seed of its own (needs --temperature), and keep one; all are on record.
     #[arg(long, value_name = "N", default_value_t = 1)]
     candidates: usize,
 

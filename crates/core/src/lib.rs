@@ -61,6 +61,7 @@ pub mod registry;
 pub mod reply_form;
 pub mod saliency;
 pub mod sample;
+pub mod sandbox;
 pub mod segmenter;
 pub mod served;
 pub mod shape;

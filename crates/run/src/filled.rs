@@ -11,6 +11,18 @@ pub(crate) fn mark(at: usize) -> String {
     format!("{}{at}{}", MARKS[0], MARKS[1])
 }
 
+/// What stands in the tags `{% … %}` of a template.
+pub(crate) fn tags(text: &str) -> impl Iterator<Item = &str> {
+    let inside = |tag: &'_ str| tag.split("%}").next().map_or(0, str::len);
+    let own = move |tag| tag_words(&tag[..inside(tag)]);
+    text.split("{%").skip(1).map(own)
+}
+
+/// The words of a tag without its marks of white space.
+pub(crate) fn tag_words(tag: &str) -> &str {
+    tag.trim_matches(|c: char| matches!(c, '-' | '+') || c.is_whitespace())
+}
+
 /// Names of the blocks that a template opens.
 pub(crate) fn blocks(text: &str) -> Vec<&str> {
     let tags = text.split("{%").skip(1);

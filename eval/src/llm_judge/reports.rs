@@ -32,7 +32,7 @@ pub static REPORT_QUESTIONS: [ReportQuestion; 4] = [
         about: "GREEN's counts of matched findings and errors, in its form of answer",
         prompt: include_str!("report_prompts/green.txt"),
         reads: |words| {
-            let found = green::read(words)?;
+            let found = green::verdict(words)?;
             Some(json!({"matched": found.matched, "significant": found.significant}))
         },
     },
@@ -42,7 +42,8 @@ pub static REPORT_QUESTIONS: [ReportQuestion; 4] = [
         prompt: include_str!("report_prompts/crimson.txt"),
         reads: |words| {
             let value = json_in(words).ok()?;
-            serde_json::from_value::<crimson::Evaluation>(value.clone()).ok().map(|_| value)
+            let read = serde_json::from_value::<crimson::Evaluation>(value.clone()).ok();
+            read.filter(crimson::Evaluation::adds_up).map(|_| value)
         },
     },
     ReportQuestion {
@@ -51,7 +52,9 @@ pub static REPORT_QUESTIONS: [ReportQuestion; 4] = [
         prompt: include_str!("report_prompts/radfact.txt"),
         reads: |words| {
             let value = json_in(words).ok()?;
-            serde_json::from_value::<radfact::Reports>(value.clone()).ok().map(|_| value)
+            let read = serde_json::from_value::<radfact::Reports>(value.clone()).ok();
+            // Of reports without a single phrase nothing is said.
+            read.filter(|read| !(read.reply.is_empty() && read.reference.is_empty())).map(|_| value)
         },
     },
     ReportQuestion {
@@ -82,6 +85,8 @@ pub struct JudgedReports {
     pub annotations: BTreeMap<String, Map<String, Value>>,
     /// SHA-256 over the prompt before it is filled in.
     pub prompt_sha256: String,
+    /// Reports that were put to the judges.
+    pub asked: usize,
     /// Reports without a verdict.
     pub without: usize,
     /// Why the first of them has none.
@@ -104,29 +109,40 @@ pub fn ask_reports(
 ) -> Result<JudgedReports, AskError> {
     let texts = Texts { part: texts.part, ..Texts::default() };
     let template = prompt.unwrap_or(question.prompt);
-    let mut prompts = Vec::new();
+    // Equal reports on equal references are one prompt, which is asked once.
+    let mut prompts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut order = Vec::new();
     for item in folder.items()? {
         let item = item?;
         let (Some(sample), Some(prediction)) = (&item.line.sample, item.prediction()) else { continue };
         let Ok((wordings, reply)) = texts.of(sample, &prediction) else { continue };
         let Some(reference) = wordings.first() else { continue };
-        prompts.push((sample.id.clone(), filled(template, &context(sample), reference, &reply)));
+        let prompt = filled(template, &context(sample), reference, &reply);
+        if !prompts.contains_key(&prompt) {
+            order.push(prompt.clone());
+        }
+        prompts.entry(prompt).or_default().push(sample.id.clone());
     }
-    let total = prompts.len();
+    let asked = prompts.values().map(Vec::len).sum();
+    let order: Vec<(Vec<String>, String)> =
+        order.into_iter().map(|prompt| (prompts.remove(&prompt).unwrap_or_default(), prompt)).collect();
+    let total = order.len();
     let prompt_sha256 = hex(&Sha256::digest(template.as_bytes()));
-    let out = JudgedReports { prompt_sha256, ..JudgedReports::default() };
+    let out = JudgedReports { prompt_sha256, asked, ..JudgedReports::default() };
     let (cache, out) = (Mutex::new(cache), Mutex::new(out));
-    side_by_side(judges, prompts, &|judge, (id, prompt)| {
+    side_by_side(judges, order, &|judge, (ids, prompt)| {
         let said = said(judge, &cache, &prompt, &|reply| (question.reads)(reply).is_some())?;
         let read = said.reply.as_deref().and_then(question.reads);
         heard(total, said.problem.as_deref());
         let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
         match read {
             Some(value) => {
-                out.annotations.entry(id).or_default().insert(question.name.to_owned(), value);
+                for id in ids {
+                    out.annotations.entry(id).or_default().insert(question.name.to_owned(), value.clone());
+                }
             }
             None => {
-                out.without += 1;
+                out.without += ids.len();
                 out.problem = out.problem.take().or(said.problem);
             }
         }
@@ -160,7 +176,7 @@ mod tests {
             assert_eq!((question.reads)("The candidate is good."), None, "{}", question.name);
         }
         let read = |name: &str, words: &str| (report_question(name).unwrap().reads)(words);
-        let green = "[Explanation]:\nOne.\n\n[Clinically Significant Errors]:\n(a) False report: 1. Effusion\n\n[Matched Findings]:\n2. Heart; lungs";
+        let green = "[Explanation]:\nOne.\n\n[Clinically Significant Errors]:\n(a) False report: 1. Effusion\n(b) x: 0\n(c) x: 0\n(d) x: 0\n(e) x: 0\n(f) x: 0\n\n[Matched Findings]:\n2. Heart; lungs";
         assert_eq!(read("green", green), Some(json!({"matched": 2, "significant": [1, 0, 0, 0, 0, 0]})));
         assert_eq!(read("medval", "Errors: none.\nRISK LEVEL: 1"), Some(json!(1)));
         let crimson = "```json\n{\"reference_findings\": [], \"predicted_findings\": [], \"matched_findings\": [], \"errors\": {}}\n```";
@@ -168,6 +184,8 @@ mod tests {
         let radfact = "{\"reply\": [{\"text\": \"Nodule.\", \"status\": \"entailment\", \"evidence\": [0]}], \"reference\": [{\"text\": \"A nodule.\", \"status\": \"not_entailment\"}]}";
         assert!(read("radfact", radfact).is_some() && read("radfact", "{\"reply\": []}").is_none());
         assert_eq!(read("radfact", &radfact.replace("[0]", "[1]")), None, "evidence that is not there");
+        assert_eq!(read("green", &green.replace("(f) x: 0\n", "")), None, "a line is missing");
+        assert_eq!(read("radfact", "{\"reply\": [], \"reference\": []}"), None);
         assert!(report_question("gren").unwrap_err().contains("did you mean \"green\""));
     }
 }

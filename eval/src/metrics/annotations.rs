@@ -21,10 +21,12 @@ use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
 use super::medval::RiskLevel;
 use super::radcliq::{self, Parts};
 use super::radfact::{self, Direction};
-use super::{chexbert, crimson, green, radgraph};
+use super::{chexbert, crimson, green, radeval, radgraph};
 use loupe_core::files::open_regular;
+use loupe_core::words::did_you_mean;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -54,6 +56,9 @@ enum Crimson {
 #[derive(Debug, Clone, Deserialize)]
 struct Line {
     id: String,
+    /// The fields that it has.
+    #[serde(skip)]
+    fields: Vec<String>,
     radgraph: Option<Both<radgraph::Annotation>>,
     chexbert: Option<Both<Labels>>,
     chexbert_embedding: Option<Both<Vec<f64>>>,
@@ -66,6 +71,87 @@ struct Line {
     medval: Option<RiskLevel>,
     #[serde(default)]
     radeval: BTreeMap<String, f64>,
+}
+
+/// What each field holds, for messages.
+const FIELDS: [(&str, &str); 12] = [
+    ("id", "a text"),
+    ("radgraph", "{\"reference\": {\"entities\": …}, \"reply\": {\"entities\": …}}"),
+    ("chexbert", "{\"reference\": […], \"reply\": […]} with 14 numbers from 0 to 3 each"),
+    ("chexbert_embedding", "{\"reference\": […], \"reply\": […]} with numbers"),
+    ("bertscore", "a number from -1 to 1"),
+    ("bleu2", "a number from 0 to 1"),
+    ("green", "{\"matched\": n, \"significant\": [six numbers]} or the words of the GREEN model"),
+    ("radfact", "{\"reply\": [phrases], \"reference\": [phrases]}, each with a status"),
+    ("ratescore", "a number from 0 to 1"),
+    ("crimson", "a number from -1 to 1, or findings, matches and errors as CRIMSON's judge writes them"),
+    ("medval", "a risk level: 1, 2, 3 or 4"),
+    ("radeval", "numbers by the names of RadEval's figures"),
+];
+
+/// The field of the annotations that a figure is made of.
+pub fn field_of(figure: &str) -> &'static str {
+    match figure {
+        name if radeval::ENTRIES.iter().any(|entry| entry.name == name) => "radeval",
+        "chexbert_similarity" => "chexbert_embedding",
+        "medval_risk" => "medval",
+        name if name.starts_with("radcliq") => "radgraph, chexbert_embedding, bertscore and bleu2",
+        name => {
+            let first = name.split('_').next().unwrap_or_default();
+            FIELDS.iter().find(|(field, _)| *field == first).map_or("", |(field, _)| *field)
+        }
+    }
+}
+
+impl Line {
+    /// A line, field by field, so that what is wrong can be named.
+    fn read(text: &str) -> Result<Self, String> {
+        let fields: Map<String, Value> = serde_json::from_str(text)
+            .map_err(|e| format!("no JSON object ({:?} error at column {})", e.classify(), e.column()))?;
+        let id = fields.get("id").filter(|id| id.is_string()).ok_or("it has no \"id\" that is a text")?;
+        for (name, value) in &fields {
+            let Some((_, holds)) = FIELDS.iter().find(|(field, _)| field == name) else {
+                let near = did_you_mean(name, FIELDS.iter().map(|(field, _)| *field));
+                let all: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
+                return Err(format!("a field is none that is read{near}; there are {}", all.join(", ")));
+            };
+            let one: Map<String, Value> =
+                [("id".to_owned(), id.clone()), (name.clone(), value.clone())].into_iter().collect();
+            let read = serde_json::from_value::<Self>(Value::Object(one)).ok();
+            let sound = read.is_some_and(|line| line.is_in_range());
+            if !sound {
+                return Err(format!("the field {name:?} does not hold what is expected: {holds}"));
+            }
+            let known = |name: &String| radeval::ENTRIES.iter().any(|entry| entry.name == name);
+            if name == "radeval"
+                && let Some(strange) = value.as_object().and_then(|of| of.keys().find(|name| !known(name)))
+            {
+                let all: Vec<&str> = radeval::ENTRIES.iter().map(|entry| entry.name).collect();
+                let near = did_you_mean(strange, all.iter().copied());
+                return Err(format!(
+                    "the field \"radeval\" has a figure that is not read{near}; there are {}",
+                    all.join(", ")
+                ));
+            }
+        }
+        let names = fields.keys().cloned().collect();
+        let line: Self =
+            serde_json::from_value(Value::Object(fields)).map_err(|_| "it is no annotation".to_owned())?;
+        Ok(Self { fields: names, ..line })
+    }
+
+    /// Are the figures that were computed elsewhere such as can be?
+    fn is_in_range(&self) -> bool {
+        let within = |value: Option<f64>, low: f64| value.is_none_or(|value| (low..=1.0).contains(&value));
+        let crimson = match &self.crimson {
+            Some(Crimson::Score(score)) => Some(*score),
+            _ => None,
+        };
+        within(self.bertscore, -1.0)
+            && within(crimson, -1.0)
+            && [self.bleu2, self.ratescore].into_iter().all(|value| within(value, 0.0))
+            && self.radeval.values().all(|value| within(Some(*value), -1.0))
+    }
 }
 
 /// Annotations by sample.
@@ -179,18 +265,19 @@ impl Annotations {
     /// Reads a file of JSON lines.
     ///
     /// # Errors
-    /// When it cannot be read or a line is not an annotation; the message names the line, not its words.
+    /// When it cannot be read, a line is not an annotation, or two are of the same report; the message names the line and its field, not its words.
     pub fn read(path: &Path) -> Result<Self, AnnotationError> {
-        let mut all = HashMap::new();
+        let (mut all, mut places) = (HashMap::new(), HashMap::new());
         for (at, text) in BufReader::new(open_regular(path)?).lines().enumerate() {
             let text = text?;
             if text.trim().is_empty() {
                 continue;
             }
-            let line: Line = serde_json::from_str(&text).map_err(|e| AnnotationError::Line {
-                line: at + 1,
-                problem: format!("{:?} error at column {}", e.classify(), e.column()),
-            })?;
+            let wrong = |problem: String| AnnotationError::Line { line: at + 1, problem };
+            let line = Line::read(&text).map_err(wrong)?;
+            if let Some(first) = places.insert(line.id.clone(), at + 1) {
+                return Err(wrong(format!("its id is that of line {first}; one line a report is expected")));
+            }
             all.insert(line.id.clone(), line);
         }
         Ok(Self(all))
@@ -202,6 +289,16 @@ impl Annotations {
         found
             .map(|&(name, higher_is_better, compute)| Imported { of: self, name, higher_is_better, compute })
             .collect()
+    }
+
+    /// The ids that are annotated.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Has any line this field?
+    pub fn has(&self, field: &str) -> bool {
+        self.0.values().any(|line| line.fields.iter().any(|known| known == field))
     }
 
     /// CheXbert labels of reference and reply.

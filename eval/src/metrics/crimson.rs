@@ -57,6 +57,8 @@ struct Finding {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Match {
     ref_id: String,
+    #[serde(default)]
+    pred_id: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -85,6 +87,27 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Does it add up, as the answer of a judge has to? Ids are there once; every finding of the report is matched or false, every one of the
+    /// reference matched or missing, none is both; errors of attributes are those of matches. (The package's arithmetic, [`Evaluation::score`],
+    /// takes what is left out for right.)
+    pub fn adds_up(&self) -> bool {
+        let ids = |of: &[Finding]| -> BTreeSet<String> { of.iter().map(|one| one.id.clone()).collect() };
+        let (known, said) = (ids(&self.reference_findings), ids(&self.predicted_findings));
+        let once =
+            known.len() == self.reference_findings.len() && said.len() == self.predicted_findings.len();
+        let matched: BTreeSet<String> = self.matched_findings.iter().map(|one| one.ref_id.clone()).collect();
+        let by: Option<BTreeSet<String>> =
+            self.matched_findings.iter().map(|one| one.pred_id.clone()).collect();
+        let Some(by) = by else { return false };
+        let set = |ids: &[String]| -> BTreeSet<String> { ids.iter().cloned().collect() };
+        let (wrong, missing) = (set(&self.errors.false_findings), set(&self.errors.missing_findings));
+        let parts = |all: &BTreeSet<String>, a: &BTreeSet<String>, b: &BTreeSet<String>| {
+            a.is_disjoint(b) && a.union(b).cloned().collect::<BTreeSet<_>>() == *all
+        };
+        let of_matches = self.errors.attribute_errors.iter().all(|error| matched.contains(&error.ref_id));
+        once && parts(&known, &matched, &missing) && parts(&said, &by, &wrong) && of_matches
+    }
+
     /// The score, to four decimals as the package gives it.
     pub fn score(&self) -> f64 {
         let weights = |findings: &[Finding]| -> BTreeMap<String, f64> {
@@ -134,6 +157,31 @@ mod tests {
 
     fn score(value: serde_json::Value) -> f64 {
         serde_json::from_value::<Evaluation>(value).unwrap().score()
+    }
+
+    #[test]
+    fn a_judges_answer_adds_up() {
+        let found = |id: &str| json!({"id": id, "clinical_significance": "urgent"});
+        let of = |errors: serde_json::Value| {
+            let whole = json!({"reference_findings": [found("R1"), found("R2")], "predicted_findings": [found("P1"), found("P2")],
+                "matched_findings": [{"ref_id": "R1", "pred_id": "P1"}], "errors": errors});
+            serde_json::from_value::<Evaluation>(whole).unwrap().adds_up()
+        };
+        assert!(of(
+            json!({"false_findings": ["P2"], "missing_findings": ["R2"], "attribute_errors": [{"ref_id": "R1", "severity": "negligible"}]})
+        ));
+        for wrong in [
+            json!({}),
+            json!({"false_finding": ["P2"], "missing_findings": ["R2"]}),
+            json!({"false_findings": ["P9"], "missing_findings": ["R2"]}),
+            json!({"false_findings": ["P2"], "missing_findings": ["R1", "R2"]}),
+            json!({"false_findings": ["P2", "P1"], "missing_findings": ["R2"]}),
+            json!({"false_findings": ["P2"], "missing_findings": ["R2"], "attribute_errors": [{"ref_id": "R2", "severity": "negligible"}]}),
+        ] {
+            assert!(!of(wrong.clone()), "{wrong}");
+        }
+        let twice = json!({"reference_findings": [found("R1"), found("R1")], "predicted_findings": [], "errors": {"missing_findings": ["R1"]}});
+        assert!(!serde_json::from_value::<Evaluation>(twice).unwrap().adds_up());
     }
 
     /// Worked out by hand from the package's formula.

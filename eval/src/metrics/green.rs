@@ -3,6 +3,7 @@
 //! GREEN model.
 
 use super::entry::Entry;
+use loupe_core::reasoning::answer_words;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[Entry::typed(
@@ -31,6 +32,49 @@ impl Findings {
             f64::from(self.matched) / (f64::from(self.matched) + f64::from(errors))
         }
     }
+}
+
+/// The counts in a judge's answer, which has to be complete: the significant errors (a) to (f) with a number each, and the number of matched
+/// findings. Thoughts are no part of it, nor is markup; anything else is no verdict, where [`read`] takes what is missing for 0.
+pub fn verdict(reply: &str) -> Option<Findings> {
+    let plain = answer_words(reply).replace(['*', '#', '`'], "");
+    let under = |heading: &str| {
+        let mut parts = plain.split(heading).skip(1);
+        let only = parts.next().filter(|_| parts.next().is_none())?;
+        Some(only.trim_start_matches(':').split("\n[").next().unwrap_or(only).to_owned())
+    };
+    let (errors, matched) = (under("[Clinically Significant Errors]")?, under("[Matched Findings]")?);
+    let lines = || {
+        errors.lines().map(|line| line.trim_start_matches(|c: char| c.is_whitespace() || "-•>".contains(c)))
+    };
+    let mut significant = [0; 6];
+    for (slot, letter) in significant.iter_mut().zip('a'..='f') {
+        let head = format!("({letter})");
+        let mut of_letter = lines().filter(|line| line.starts_with(&head));
+        let line = of_letter.next().filter(|_| of_letter.next().is_none())?;
+        *slot = leading(line.split_once(':')?.1)?;
+    }
+    let mut said = matched.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = leading(said.next()?)?;
+    // A numbered list has no count before it.
+    if said.any(|line| line.starts_with(|c: char| c.is_ascii_digit())) {
+        return None;
+    }
+    Some(Findings { matched: first, significant })
+}
+
+/// The whole number that a text begins with.
+fn leading(text: &str) -> Option<u32> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    // "1-2", "1/3", "1.5": no count.
+    let more = |c: char| c.is_ascii_digit();
+    let ends = rest
+        .trim_start()
+        .strip_prefix(['-', '–', '/', '.', ','])
+        .is_some_and(|rest| rest.trim_start().starts_with(more) && !rest.starts_with(' '));
+    if ends { None } else { digits.parse().ok() }
 }
 
 /// The counts in the words of a GREEN model: the lines (a) to (f) below "Clinically Significant
@@ -70,5 +114,43 @@ mod tests {
         assert!((found.green() - 0.5).abs() < 1e-12);
         assert_eq!(Findings::default().green(), 0.0);
         assert!(read("no headings").is_none());
+    }
+
+    /// A complete form with these lines of errors and matched findings.
+    fn form(a: &str, matched: &str) -> String {
+        format!(
+            "[Explanation]:\nx\n\n[Clinically Significant Errors]:\n{a}\n(b) Missing: 2. A; B\n(c) Place: 0\n(d) Severity: 0.\n(e) False: 1. C\n(f) Missing: 0\n\n\
+             [Clinically Insignificant Errors]:\n(a) False finding: 5.\n\n[Matched Findings]:\n{matched}"
+        )
+    }
+
+    #[test]
+    fn a_verdict_is_complete() {
+        let wanted = Some(Findings { matched: 3, significant: [1, 2, 0, 0, 1, 0] });
+        for line in [
+            "(a) False finding: 1. Mass",
+            "- (a) False finding: 1",
+            "**(a) False finding:** 1.",
+            "* (a) False finding: **1**",
+        ] {
+            assert_eq!(verdict(&form(line, "3. Heart; lungs; 2 lines")), wanted, "{line}");
+        }
+        let good = form("(a) False finding: 1.", "3. Heart");
+        assert_eq!(verdict(&format!("<think>{}</think>{good}", form("(a) x: 9", "9"))), wanted);
+        assert_eq!(verdict(&good.replace('[', "**[").replace("]:", "]:**")), wanted);
+        for (line, matched) in [
+            ("(a) False finding: none", "3. Heart"),
+            ("(a) False finding", "3. Heart"),
+            ("", "3. Heart"),
+            ("(a) False finding: 1-2", "3. Heart"),
+            ("(a) False finding: 1", "None"),
+            ("(a) False finding: 1", "The heart (1 of 3)"),
+            ("(a) False finding: 1", "1. Heart\n2. Lungs"),
+            ("(a) False finding: 1", ""),
+            ("(a) False finding: 1\n(a) Other: 2", "3"),
+        ] {
+            assert_eq!(verdict(&form(line, matched)), None, "{line} / {matched}");
+        }
+        assert_eq!(verdict(&format!("{good}\n{good}")), None, "two forms");
     }
 }

@@ -5,6 +5,7 @@ use super::report_sections::{self, Part, Preprocess};
 use loupe_core::reasoning::{answer_words, own_turn, tagged_answer};
 use loupe_core::words::counted;
 use loupe_core::{Prediction, Sample, Target};
+use loupe_run::report_prompt::StructuredReport;
 
 /// What of a text a metric is given. Thoughts ([`loupe_core::reasoning`]) and the tags around an answer are never part
 /// of it.
@@ -50,8 +51,19 @@ impl Texts {
         if wordings.is_empty() {
             return Err("the reference has no such section");
         }
-        let said = self.said(sample, reply);
-        let said = report_sections::part(said, self.part)?;
+        let told = (self.part != Part::Whole).then(|| told(prediction)).flatten();
+        let said = match told {
+            // Sections that are known are not searched for.
+            Some(told) => {
+                let sections = told.by_name();
+                match self.part {
+                    Part::Findings => sections.get("findings").cloned().unwrap_or_default(),
+                    Part::Impression => sections.get("impression").cloned().unwrap_or_default(),
+                    Part::MedEvalKit | Part::Whole => report_sections::joined(&sections, self.part),
+                }
+            }
+            None => report_sections::part(self.said(sample, reply), self.part)?,
+        };
         Ok((wordings.iter().map(|w| self.clean.apply(w)).collect(), self.clean.apply(&said)))
     }
 
@@ -65,6 +77,11 @@ impl Texts {
             _ => answer_words(reply),
         }
     }
+}
+
+/// The sections of a reply that was asked for as JSON.
+fn told(prediction: &Prediction) -> Option<loupe_run::report_prompt::ToldReport> {
+    StructuredReport::of(&prediction.record)?.told()
 }
 
 /// Reports in which no section was found, so that all of their words count as findings.
@@ -91,7 +108,8 @@ impl Headless {
         };
         self.reports += 1;
         self.references += usize::from(without);
-        self.replies += usize::from(!report_sections::has_sections(answer_words(reply)));
+        self.replies +=
+            usize::from(told(prediction).is_none() && !report_sections::has_sections(answer_words(reply)));
     }
 
     /// For the note under a table.

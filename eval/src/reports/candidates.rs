@@ -4,8 +4,8 @@ use super::lints::lints;
 use super::sentences::WrittenReport;
 use crate::metrics::rouge::rouge_l;
 use loupe_core::words::did_you_mean;
-use loupe_core::{Reply, Sample, Study};
-use loupe_run::report_prompt::CandidateRule;
+use loupe_core::{Sample, Study};
+use loupe_run::report_prompt::{CandidateRule, Draft};
 
 /// Every rule, the default first.
 pub static CANDIDATE_RULES: [CandidateRule; 2] = [
@@ -52,8 +52,8 @@ fn words(text: &str) -> Vec<String> {
     out
 }
 
-fn consensus(_: &Sample, reports: &[&Reply]) -> Vec<f64> {
-    let words: Vec<Vec<String>> = reports.iter().map(|reply| words(&reply.text)).collect();
+fn consensus(_: &Sample, reports: &[Draft<'_>]) -> Vec<f64> {
+    let words: Vec<Vec<String>> = reports.iter().map(|draft| words(&draft.reply.text)).collect();
     let of = |at: usize| {
         let others = words.iter().enumerate().filter(|(other, _)| *other != at);
         let likeness: Vec<f64> = others.map(|(_, other)| rouge_l(other, &words[at])).collect();
@@ -62,9 +62,13 @@ fn consensus(_: &Sample, reports: &[&Reply]) -> Vec<f64> {
     (0..words.len()).map(of).collect()
 }
 
-fn fewest_lints(sample: &Sample, reports: &[&Reply]) -> Vec<f64> {
+fn fewest_lints(sample: &Sample, reports: &[Draft<'_>]) -> Vec<f64> {
     let study = Study::of(sample);
-    let of = |reply: &&Reply| -(lints(&WrittenReport::read(&reply.text), &study, reply.stop).len() as f64);
+    let of = |Draft { reply, structured }: &Draft<'_>| {
+        let departures = structured.map_or(0, |structured| structured.problems.len());
+        let report = WrittenReport::of(&reply.text, *structured);
+        -((lints(&report, &study, reply.stop).len() + departures) as f64)
+    };
     reports.iter().map(of).collect()
 }
 
@@ -72,6 +76,7 @@ fn fewest_lints(sample: &Sample, reports: &[&Reply]) -> Vec<f64> {
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
+    use loupe_core::Reply;
     use loupe_testing::dataset::worded;
 
     #[test]
@@ -82,7 +87,7 @@ mod tests {
             "Unchanged effusion of 12 on the right.",
         ];
         let replies = said.map(Reply::from_text);
-        let all: Vec<&Reply> = replies.iter().collect();
+        let all: Vec<Draft<'_>> = replies.iter().map(|reply| Draft { reply, structured: None }).collect();
         let sample = worded("", &[]);
         let figures = |name: &str| (candidate_rule(name).unwrap().rank)(&sample, &all);
         let alike = figures("consensus");

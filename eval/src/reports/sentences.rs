@@ -3,6 +3,7 @@
 use crate::metrics::report_headings::sections;
 use crate::metrics::report_sections::{Part, part};
 use loupe_core::reasoning::answer_words;
+use loupe_run::report_prompt::StructuredReport;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -70,6 +71,15 @@ impl WrittenReport {
             sentences.extend(split(impression.as_deref().unwrap_or_default(), Section::Impression));
         }
         Self { findings, impression, sentences, headed }
+    }
+
+    /// A reply that may have been asked for as JSON: its sections are then those of the JSON, whatever its properties are called.
+    pub fn of(reply: &str, structured: Option<&StructuredReport>) -> Self {
+        let Some(told) = structured.and_then(StructuredReport::told) else { return Self::read(reply) };
+        let [findings, impression] = told.sections();
+        let mut sentences = split(findings.as_deref().unwrap_or_default(), Section::Findings);
+        sentences.extend(split(impression.as_deref().unwrap_or_default(), Section::Impression));
+        Self { findings, impression, sentences, headed: true }
     }
 
     /// The report of a reference, whose sections are known.
@@ -186,6 +196,20 @@ mod tests {
             (Some("Lungs clear."), None, false)
         );
         assert_eq!(WrittenReport::read("Lungs clear.").text(), "FINDINGS:\nLungs clear.");
+    }
+
+    #[test]
+    fn sections_of_json_are_known_whatever_is_called_in_them() {
+        let value = serde_json::json!({"findings": {"comparison": "new effusion", "finding": "mass", "impression": "malignant"}, "impression": "Effusion.", "critical": true});
+        let structured = StructuredReport { value: Some(value), problems: Vec::new() };
+        let report = WrittenReport::of("", Some(&structured));
+        assert_eq!(
+            report.findings.as_deref(),
+            Some("mass; comparison: new effusion; impression: malignant.")
+        );
+        assert_eq!(report.impression.as_deref(), Some("Effusion.\ncritical: true"));
+        assert_eq!(report.sentences.len(), 3);
+        assert_eq!(WrittenReport::of("Clear.", None), WrittenReport::read("Clear."));
     }
 
     #[test]

@@ -6,8 +6,10 @@
 use super::lints::mentions;
 use super::patterns::pattern;
 use super::sentences::WrittenReport;
+use loupe_run::report_prompt::StructuredReport;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::sync::LazyLock;
 
 /// The tag of a sample that holds its truth: a JSON list of [`TrueFinding`].
@@ -88,9 +90,25 @@ impl FactCounts {
     }
 }
 
-/// What one report says, compared with the truth, by fact.
-pub fn compare(report: &WrittenReport, truth: &[TrueFinding]) -> [(Fact, FactCounts); 4] {
-    let said = statements(report);
+/// What one report says, compared with the truth, by fact. A report as JSON whose findings have a `finding` each is compared by these fields
+/// (`side`, `size_mm`, `change`); of its impression, as of every other report, the sentences are read.
+pub fn compare(
+    report: &WrittenReport,
+    structured: Option<&StructuredReport>,
+    truth: &[TrueFinding],
+) -> [(Fact, FactCounts); 4] {
+    let mut listed = Vec::new();
+    if let Some(value) = structured.and_then(|structured| structured.value.as_ref()) {
+        items(value, truth, &mut listed, 0);
+    }
+    let said = match (listed, structured.and_then(StructuredReport::told)) {
+        (listed, Some(told)) if !listed.is_empty() => {
+            let impression = told.impression.unwrap_or_default();
+            let read = WrittenReport::of_sections(&[("impression".to_owned(), impression)].into());
+            statements(&read, listed)
+        }
+        _ => statements(report, Vec::new()),
+    };
     Fact::ALL.map(|fact| {
         let mut left: Vec<Value> = truth.iter().filter_map(|one| Value::of(one, fact)).collect();
         let stated: Vec<Value> = said.iter().filter_map(|one| Value::of(one, fact)).collect();
@@ -135,9 +153,61 @@ impl Value {
     }
 }
 
-/// The findings that a report states: each once, as fully as any of its sentences tells it.
-fn statements(report: &WrittenReport) -> Vec<TrueFinding> {
-    let mut all: Vec<TrueFinding> = Vec::new();
+/// JSON is looked into no deeper.
+const DEEPEST: usize = 32;
+
+/// The findings of JSON: every object with a `finding`. A finding that neither the table of findings nor the truth knows is no statement, as
+/// in sentences.
+fn items(value: &Json, truth: &[TrueFinding], all: &mut Vec<TrueFinding>, depth: usize) {
+    let inner: Vec<&Json> = match value {
+        _ if depth > DEEPEST => Vec::new(),
+        Json::Array(items) => items.iter().collect(),
+        Json::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    };
+    inner.into_iter().for_each(|one| items(one, truth, all, depth + 1));
+    let text = |name: &str| value.get(name).and_then(Json::as_str).map(|text| text.trim().to_lowercase());
+    let Some(words) = text("finding").filter(|words| !words.is_empty()) else { return };
+    let change = text("change").filter(|change| !change.is_empty()).map(|change| match change.as_str() {
+        "grew" | "shrank" | "appeared" | "resolved" | "unchanged" => change,
+        other => change_of(other).map_or_else(|| other.to_owned(), str::to_owned),
+    });
+    let mut named: Vec<(String, Vec<Option<String>>)> = Vec::new();
+    for mention in mentions(&words, 0) {
+        let sides = mention.sides.iter().map(|side| Some((*side).to_owned()));
+        named.push((mention.finding.to_owned(), sides.collect()));
+    }
+    if named.is_empty() {
+        named.extend(
+            truth
+                .iter()
+                .find(|one| one.finding.to_lowercase() == words)
+                .map(|one| (one.finding.clone(), Vec::new())),
+        );
+    }
+    for (finding, own) in named {
+        let sides = match text("side").as_deref() {
+            Some("bilateral" | "both" | "both sides") => {
+                vec![Some("left".to_owned()), Some("right".to_owned())]
+            }
+            Some(side) if !side.is_empty() => vec![Some(side.to_owned())],
+            _ if own.is_empty() => vec![None],
+            _ => own,
+        };
+        for side in sides {
+            all.push(TrueFinding {
+                finding: finding.clone(),
+                side,
+                size_mm: value.get("size_mm").and_then(Json::as_f64).or_else(|| size_of(&words)),
+                change: change.clone(),
+            });
+        }
+    }
+}
+
+/// The findings that a report states beside those that are `listed`: each once, as fully as any of its sentences tells it.
+fn statements(report: &WrittenReport, listed: Vec<TrueFinding>) -> Vec<TrueFinding> {
+    let mut all = listed;
     for (at, sentence) in report.sentences.iter().enumerate() {
         let change = change_of(&sentence.text);
         let text = match change {
@@ -216,7 +286,7 @@ mod tests {
     use super::*;
 
     fn counts(report: &str, truth: &[TrueFinding], fact: Fact) -> FactCounts {
-        let all = compare(&WrittenReport::read(report), truth);
+        let all = compare(&WrittenReport::read(report), None, truth);
         all.into_iter().find(|(of, _)| *of == fact).unwrap().1
     }
 
@@ -243,6 +313,25 @@ mod tests {
         assert_eq!(counts(wrong, &truth, Fact::Size).right, 0);
         assert_eq!(counts(wrong, &truth, Fact::Change), FactCounts { right: 0, stated: 0, truth: 1 });
         assert_eq!(counts("No nodule.", &truth, Fact::Finding), FactCounts { right: 0, stated: 0, truth: 1 });
+    }
+
+    #[test]
+    fn json_is_compared_by_its_fields() {
+        let truth = [
+            nodule("left", 18.0, Some("grew")),
+            TrueFinding { finding: "drusen".into(), side: None, size_mm: None, change: None },
+        ];
+        let value = serde_json::json!({"findings": [
+            {"finding": "Nodule", "side": "left", "size_mm": 18, "change": "grew"}, {"finding": "drusen"}, {"finding": "no effusion"}, {"finding": "heart normal"}
+        ], "impression": "Left nodule. No fracture."});
+        let structured = StructuredReport { value: Some(value), problems: Vec::new() };
+        let report = WrittenReport::of("", Some(&structured));
+        let all = compare(&report, Some(&structured), &truth);
+        let right = |right, truth| FactCounts { right, stated: right, truth };
+        assert_eq!(all.map(|(_, counts)| counts), [right(2, 2), right(1, 1), right(1, 1), right(1, 1)]);
+        // The sentences that are made of it say the same.
+        let all = compare(&report, None, &truth);
+        assert_eq!(all.map(|(_, counts)| counts.right), [1, 1, 1, 1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::single;
 use loupe_core::{Metric, Reply, Sample, Score};
 use loupe_eval::metrics::METRICS;
-use loupe_eval::metrics::annotations::{Annotations, names};
+use loupe_eval::metrics::annotations::{Annotations, field_of, names};
 use loupe_testing::dataset::worded;
 use serde_json::{Value, json};
 
@@ -37,8 +37,44 @@ fn figures_of_networks_and_judges_are_taken_over() {
     ];
     assert_eq!(figures, expected);
     assert!(read(&json!({"id": "s", "crimson": -0.25})).is_ok());
-    for wrong in [json!({"id": "s", "medval": 5}), json!({"id": "s", "crimson": {"matched_findings": []}})] {
-        assert!(read(&wrong).err().unwrap().contains("line 1"), "{wrong}");
+    for (wrong, said) in [
+        (json!({"id": "s", "medval": 5}), "\"medval\" does not hold what is expected: a risk level"),
+        (json!({"id": "s", "crimson": {"matched_findings": []}}), "\"crimson\" does not hold"),
+        (json!({"id": "s", "crimson": 57}), "a number from -1 to 1"),
+        (json!({"id": "s", "ratescore": -4}), "\"ratescore\""),
+        (json!({"id": "s", "radeval": {"temporal": 0.5}}), "there are radeval_bertscore"),
+        (
+            json!({"id": "s", "grean": {"matched": 1, "significant": [0, 0, 0, 0, 0, 0]}}),
+            "did you mean \"green\"",
+        ),
+        (json!({"green": "x"}), "no \"id\""),
+        (json!([1]), "no JSON object"),
+    ] {
+        let error = read(&wrong).err().unwrap();
+        assert!(error.contains("line 1") && error.contains(said), "{wrong}: {error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("twice.jsonl");
+    std::fs::write(&path, "{\"id\": \"s\", \"medval\": 1}\n\n{\"id\": \"s\", \"medval\": 2}\n").unwrap();
+    let error = Annotations::read(&path).err().unwrap().to_string();
+    assert!(error.contains("line 3") && error.contains("line 1"), "{error}");
+    // Words of GREEN and findings of CRIMSON are taken as the packages take them: what is not there counts 0.
+    let lax = json!({"id": "s", "green": "[Clinically Significant Errors]:\n(a) x: 1\n\n[Matched Findings]:\n1", "crimson": {"reference_findings": [], "predicted_findings": []}});
+    assert_eq!(read(&lax).unwrap().metrics().len(), 2);
+}
+
+#[test]
+fn a_figure_is_made_of_its_field() {
+    for (figure, field) in [
+        ("f1radbert_ct_sample_acc", "radeval"),
+        ("radfact_ct_f1", "radeval"),
+        ("radfact_logical_f1", "radfact"),
+        ("chexbert_similarity", "chexbert_embedding"),
+        ("chexbert_f1_micro_5", "chexbert"),
+        ("temporal_f1", "radeval"),
+        ("medval_risk", "medval"),
+    ] {
+        assert_eq!(field_of(figure), field);
     }
 }
 
@@ -46,5 +82,6 @@ fn figures_of_networks_and_judges_are_taken_over() {
 fn everything_that_is_annotated_is_a_metric_of_the_table() {
     for name in names() {
         assert!(METRICS.get(name).is_some(), "{name}");
+        assert!(!field_of(name).is_empty(), "{name}");
     }
 }

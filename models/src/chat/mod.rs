@@ -2,7 +2,6 @@
 
 pub(crate) mod chat_ml;
 pub(crate) mod conversations;
-mod sandbox;
 pub(crate) mod template;
 pub(crate) mod tokenizer;
 pub(crate) mod tokens;

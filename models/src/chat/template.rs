@@ -1,8 +1,8 @@
 //! The checkpoint's chat template, rendered as `apply_chat_template` does with jinja2.
 
-use super::sandbox::Sandbox;
 use crate::checkpoint::Checkpoint;
 use crate::error::LoadError;
+use loupe_core::sandbox::Sandbox;
 use loupe_core::words::hex;
 use loupe_core::{Part, Role, Turn};
 use minijinja::syntax::SyntaxConfig;

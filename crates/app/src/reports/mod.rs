@@ -1,5 +1,6 @@
 //! Reports on studies in batches: a worklist is a run, and what people open is made of its folder.
 
+mod imported;
 mod output;
 mod recipe;
 pub mod score;
@@ -33,7 +34,7 @@ pub struct ReportOptions {
     pub output: Option<PathBuf>,
     /// Name of a report template, or a file; when not given, [`ReportOptions::default_template`].
     pub template: Option<String>,
-    /// Reports written on each study, of which one is kept; 1 or 0 for one.
+    /// Reports written on each study, of which one is kept; from 1 to [`loupe_run::report_prompt::MOST_CANDIDATES`].
     pub candidates: usize,
     /// Name of the rule by which it is kept.
     pub choose: String,
@@ -69,7 +70,9 @@ impl ReportOptions {
 
     /// How one of several reports is kept, where several are written.
     fn several(&self) -> Result<Option<Candidates>, AppError> {
-        if self.candidates < 2 {
+        let rule = candidate_rule(&self.choose).map_err(AppError::input)?;
+        let several = Candidates::new(self.candidates, rule).map_err(AppError::input)?;
+        if self.candidates == 1 {
             return Ok(None);
         }
         if self.limits.sampling == Sampling::Greedy {
@@ -77,8 +80,7 @@ impl ReportOptions {
                 "several candidates at temperature 0 are one and the same report; give --temperature above 0",
             ));
         }
-        let rule = candidate_rule(&self.choose).map_err(AppError::input)?;
-        Ok(Some(Candidates { count: self.candidates, rule }))
+        Ok(Some(several))
     }
 
     fn report_template(&self) -> Result<ReportTemplate, AppError> {
@@ -118,6 +120,7 @@ pub fn template(name: &str) -> Result<ReportTemplate, AppError> {
 /// When the worklist or the template cannot be read.
 pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
     let template = options.report_template()?;
+    options.several()?;
     Ok(options.worklist.open(&options.images)?.listing(&template, &options.selection))
 }
 

@@ -13,6 +13,7 @@ use loupe_report::reports::dicom_report::{TextSr, dicom_report, image_header};
 use loupe_report::reports::fhir::fhir_bundle;
 use loupe_report::reports::page::ReportsPage;
 use loupe_report::reports::{REPORT_TABLE, StudyReport, StudyStatus, markdown, plain_text, report_row};
+use loupe_run::report_prompt::StructuredReport;
 use loupe_run::{Item, MadeBy, RunFolder, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -68,6 +69,8 @@ pub struct ReportsSummary {
     pub waiting: usize,
     /// Files that are no image to report on.
     pub left_out: usize,
+    /// Reports by prompts that did not show every image of their study (`not_shown` in reports.jsonl).
+    pub with_images_not_shown: usize,
     /// Reports without an impression.
     pub without_impression: usize,
     /// Reports in which no heading was found, so that all of their words count as findings.
@@ -100,6 +103,9 @@ impl ReportsSummary {
         if self.waiting > 0 {
             words += &format!(", {} not asked yet", self.waiting);
         }
+        if self.with_images_not_shown > 0 {
+            words += &format!(", {} of which not every image was shown", self.with_images_not_shown);
+        }
         let look = self.written - self.without_lints;
         words + &format!("; {} to be looked at", counted(look, "report"))
     }
@@ -111,6 +117,7 @@ impl ReportsSummary {
             StudyStatus::Failed => return self.failed += 1,
             StudyStatus::Waiting => return self.waiting += 1,
         }
+        self.with_images_not_shown += usize::from(!report.not_shown.is_empty());
         self.without_impression += usize::from(report.impression.is_none());
         self.without_headings += usize::from(!headed);
         self.without_lints += usize::from(report.lints.is_empty());
@@ -137,7 +144,8 @@ pub(super) struct Written<'a> {
 /// Has the reply a heading?
 fn headed(item: &Item) -> bool {
     let text = item.reply.as_ref().and_then(|line| line.prediction.text());
-    text.is_some_and(|text| loupe_eval::reports::WrittenReport::read(text).headed)
+    let structured = item.reply.as_ref().and_then(|line| StructuredReport::of(&line.prediction.record));
+    text.is_some_and(|text| loupe_eval::reports::WrittenReport::of(text, structured.as_ref()).headed)
 }
 
 /// Goes through the studies of a run in their order, one in memory at a time.

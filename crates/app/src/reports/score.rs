@@ -1,13 +1,14 @@
 //! Scores of a batch whose studies have references: metrics of words and of imported annotations under a named section profile, findings
 //! against a structured truth, and two systems compared study by study.
 
+use super::imported::Imported;
 use crate::error::{AppError, InStep};
 use crate::judge::{JudgeOptions, JudgedMetric};
 use crate::listener::Listener;
 use crate::open::ImageOptions;
 use crate::score::ScoreOptions;
 use crate::similarity::BertScoreOptions;
-use loupe_core::files::{open_regular, read_text_at_most};
+use loupe_core::files::read_text_at_most;
 use loupe_core::table::Format;
 use loupe_core::words::counted;
 use loupe_core::{Table, Target};
@@ -17,11 +18,12 @@ use loupe_eval::reports::truth::{Fact, FactCounts, TRUTH_TAG, TrueFinding, compa
 use loupe_eval::reports::{ReportProfile, WrittenReport, report_profile};
 use loupe_eval::stats::paired::approximate_randomisation;
 use loupe_eval::{Summary, tables};
+use loupe_run::report_prompt::StructuredReport;
 use loupe_run::{RunFolder, replace};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What a batch is scored by.
@@ -58,9 +60,10 @@ pub const DEFAULT_METRICS: [&str; 7] =
 /// What a judge is asked for when nothing is named.
 pub const DEFAULT_JUDGED: &str = "green";
 
-/// Names of metrics that ask what a report says rather than in which words.
-const CLINICAL: [&str; 8] =
-    ["radgraph", "chexbert", "radcliq", "green", "ratescore", "radfact", "crimson", "medval"];
+/// Does a metric ask what a report says rather than in which words?
+fn is_clinical(name: &str) -> bool {
+    name != "radeval_bertscore" && annotations::names().any(|known| known == name)
+}
 
 /// Scores of one batch or two.
 #[derive(Debug, Clone, Serialize)]
@@ -138,9 +141,19 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
         ));
     }
     let words = words(options)?;
+    if let Some(twice) = options
+        .judged()
+        .enumerate()
+        .find_map(|(at, name)| options.judged().take(at).any(|other| other == name).then_some(name))
+    {
+        return Err(AppError::input(format!("--judge-metric {twice} is named twice; once is enough")));
+    }
     let mut scored = Vec::new();
     for (at, dir) in options.runs.iter().enumerate() {
         scored.push(score_run(options, &words, profile, dir, options.annotations.get(at), listener)?);
+    }
+    if let [first, second] = options.runs.as_slice() {
+        need_the_same_studies(first, second)?;
     }
     let differences = match scored.as_slice() {
         [(_, a), (_, b)] => differences(a, b, options),
@@ -149,8 +162,7 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     let runs: Vec<RunScores> = scored.into_iter().map(|(run, _)| run).collect();
     let mut notes = Vec::new();
     let clinical = |run: &RunScores| {
-        run.summary.metrics.iter().any(|figure| CLINICAL.iter().any(|name| figure.name.starts_with(name)))
-            || !run.truth.is_empty()
+        run.summary.metrics.iter().any(|figure| is_clinical(&figure.name)) || !run.truth.is_empty()
     };
     if !runs.iter().all(clinical) {
         notes.push(
@@ -161,6 +173,16 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     }
     for run in &runs {
         for judged in &run.judged {
+            if judged.without == judged.asked {
+                notes.push(format!(
+                    "{}: {} gave no verdict for {} on any of {}",
+                    run.name,
+                    judged.judge,
+                    judged.metric,
+                    counted(judged.asked, "report")
+                ));
+                continue;
+            }
             notes.push(format!(
                 "{}: {} is what {} said to the prompt {:?} (judge.jsonl), not the published judge",
                 run.name, judged.metric, judged.judge, judged.prompt
@@ -201,7 +223,7 @@ fn words(options: &ReportScoreOptions) -> Result<Vec<String>, AppError> {
                 continue;
             }
             Some(RadEvalName::Annotated(field)) => field,
-            None if annotations::names().any(|known| known == name) => name.split('_').next().unwrap_or(name),
+            None if annotations::names().any(|known| known == name) => annotations::field_of(name),
             None => {
                 METRICS.by_name(name)?;
                 return Err(AppError::input(format!("{name} is no metric of reports")));
@@ -242,62 +264,6 @@ impl ReportScoreOptions {
         let none = self.judged.is_empty().then_some(DEFAULT_JUDGED);
         self.judged.iter().map(String::as_str).chain(none)
     }
-
-    /// The annotations of a run: those of the file, and beside them what the judge says, which `judged.jsonl` keeps.
-    fn annotated(
-        &self,
-        file: Option<&PathBuf>,
-        dir: &Path,
-        profile: &ReportProfile,
-        listener: &dyn Listener,
-    ) -> Result<(Option<PathBuf>, Vec<JudgedMetric>), AppError> {
-        let Some(judge) = &self.judge else { return Ok((file.cloned(), Vec::new())) };
-        let asked: Vec<String> = self.judged().map(str::to_owned).collect();
-        let (said, record) = judge.ask_about_reports(dir, &asked, profile.texts, listener)?;
-        let mut all: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        for line in file
-            .map(|file| open_regular(file))
-            .transpose()?
-            .into_iter()
-            .flat_map(|f| BufReader::new(f).lines())
-        {
-            let line = line?;
-            let read = serde_json::from_str::<Map<String, Value>>(&line).ok();
-            let id = read.as_ref().and_then(|fields| fields.get("id")?.as_str().map(str::to_owned));
-            match (read, id) {
-                (Some(mut fields), Some(id)) => {
-                    fields.remove("id");
-                    all.insert(id, fields);
-                }
-                _ if line.trim().is_empty() => {}
-                _ => {
-                    return Err(AppError::input(
-                        "a line of the annotations is no JSON object with an \"id\"",
-                    ));
-                }
-            }
-        }
-        for (id, fields) in said.into_iter().flat_map(|said| said.annotations) {
-            let line = all.entry(id).or_default();
-            for (field, value) in fields {
-                if line.insert(field.clone(), value).is_some() {
-                    return Err(AppError::input(format!(
-                        "the annotations have {field:?} already; ask the judge for something else, or leave the file out"
-                    )));
-                }
-            }
-        }
-        replace(dir, "judged.jsonl", |to| {
-            for (id, fields) in &all {
-                let mut line = Map::from_iter([("id".to_owned(), Value::from(id.as_str()))]);
-                line.extend(fields.clone());
-                serde_json::to_writer(&mut *to, &line)?;
-                to.write_all(b"\n")?;
-            }
-            Ok(())
-        })?;
-        Ok((Some(dir.join("judged.jsonl")), record))
-    }
 }
 
 /// Values by study and metric.
@@ -312,7 +278,11 @@ fn score_run(
     listener: &dyn Listener,
 ) -> Result<(RunScores, Values), AppError> {
     need_references(dir)?;
-    let (annotations, judged) = options.annotated(annotations, dir, profile, listener)?;
+    let judge = options.judge.as_ref();
+    let asked: Vec<String> = judge.iter().flat_map(|_| options.judged()).map(str::to_owned).collect();
+    let imported = Imported::read(annotations, dir, &options.metrics, &asked)?;
+    imported.unmatched.iter().for_each(|line| listener.say(line));
+    let (annotations, judged) = imported.judged(judge, &asked, dir, profile, listener)?;
     let scoring = ScoreOptions {
         metrics: words.to_vec(),
         annotations,
@@ -326,6 +296,7 @@ fn score_run(
     };
     let images = ImageOptions::default();
     let run = scoring.scorer()?.score(dir, None, &images.loader(), listener)?;
+
     let values = values(dir)?;
     write_values(dir, &values)?;
     let name =
@@ -347,6 +318,33 @@ fn need_references(dir: &Path) -> Result<(), AppError> {
         "no study of {} has a reference; give the worklist a field \"reference\" with findings and impression",
         dir.display()
     )))
+}
+
+/// Refuses to compare batches whose studies share ids and are others.
+fn need_the_same_studies(first: &Path, second: &Path) -> Result<(), AppError> {
+    let known = |dir: &Path| -> Result<BTreeMap<String, Value>, AppError> {
+        let mut all = BTreeMap::new();
+        for item in RunFolder::open(dir)?.items()? {
+            let item = item?;
+            if let Some(sample) = &item.line.sample {
+                all.insert(
+                    sample.id.clone(),
+                    json!([sample.target, sample.tag(TRUTH_TAG), sample.media.len()]),
+                );
+            }
+        }
+        Ok(all)
+    };
+    let (first, second) = (known(first)?, known(second)?);
+    let other =
+        first.iter().filter(|(id, study)| second.get(*id).is_some_and(|other| other != *study)).count();
+    match other {
+        0 => Ok(()),
+        n => Err(AppError::input(format!(
+            "the batches are not of the same studies: {n} of the ids that both have stand for studies with another reference, truth or number of \
+             images; compare batches of one worklist"
+        ))),
+    }
 }
 
 /// The values of single studies, as scores.json has them.
@@ -389,7 +387,9 @@ fn truth(dir: &Path) -> Result<Vec<TruthFigure>, AppError> {
         studies += 1;
         // A study without a report states nothing.
         let said = item.reply.as_ref().and_then(|line| line.prediction.text()).unwrap_or_default();
-        for (fact, counts) in compare(&WrittenReport::read(said), &known) {
+        let structured = item.reply.as_ref().and_then(|line| StructuredReport::of(&line.prediction.record));
+        let report = WrittenReport::of(said, structured.as_ref());
+        for (fact, counts) in compare(&report, structured.as_ref(), &known) {
             sums.entry(fact).or_default().add(counts);
         }
     }

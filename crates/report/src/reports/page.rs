@@ -148,6 +148,18 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
     if !report.reference.is_empty() {
         out.push_str(&reference_html(report));
     }
+    if let Some(choice) = &report.choice {
+        let [figures, of] = ["figures", "of"].map(|name| choice.get(name).cloned().unwrap_or_default());
+        let all = figures.as_array().map_or(0, Vec::len);
+        let number = choice.get("chosen").and_then(serde_json::Value::as_u64).unwrap_or(0) + 1;
+        let rule = choice.get("rule").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let of = of.as_u64().unwrap_or(all as u64);
+        let _ = write!(
+            out,
+            "<p class=\"notes\">Candidate {number} of {all}, kept by {} out of {of}; all stand in \u{201c}As the model wrote it\u{201d}.</p>",
+            escaped(rule)
+        );
+    }
     let provenance = serde_json::to_string_pretty(&report.provenance).unwrap_or_default();
     let raw = report.raw.join("\n\n— next pass —\n\n");
     let _ = writeln!(
@@ -161,7 +173,8 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
 
 /// An image with the boxes of the sentences over it.
 fn figure(at: usize, n: usize, view: Option<&str>, study: &PageStudy, pictures: &[ImageData<'_>]) -> String {
-    let caption = escaped(view.unwrap_or("view not known"));
+    let unseen = if study.report.not_shown.contains(&n) { " (not shown to the model)" } else { "" };
+    let caption = escaped(&format!("{}{unseen}", view.unwrap_or("view not known")));
     let placed = match study.images.get(n) {
         Some(Ok(placed)) => placed,
         Some(Err(why)) => {

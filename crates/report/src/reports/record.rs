@@ -2,14 +2,17 @@
 
 use loupe_core::sample::Outcome;
 use loupe_core::words::hex;
-use loupe_core::{Counts, Place, Provenance, Record, Reply, Stop, Study, Target};
+use loupe_core::{
+    Counts, GenerationLimits, Part, PictureRecord, Place, Provenance, Record, Reply, Stop, Study, Target,
+};
 use loupe_eval::reports::{Lint, LintKind, Section, WrittenReport, lints};
-use loupe_run::report_prompt::StructuredReport;
+use loupe_run::report_prompt::{ReportTemplate, StructuredReport, drawn};
 use loupe_run::{Item, MadeBy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 /// What became of a study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,9 +57,9 @@ pub struct ReportProvenance {
     pub template: String,
     /// SHA-256 over its words.
     pub template_sha256: String,
-    /// SHA-256 over the images (size and pixels as the model was given them), in their order.
+    /// SHA-256 over the images that the prompts showed (size and pixels as the model was given them), in their order.
     pub pixels_sha256: Vec<String>,
-    /// Most tokens, sampling with its seed, penalties.
+    /// Most tokens, sampling with the seed of the report that was kept, penalties.
     pub limits: Value,
     /// Version of loupe.
     pub loupe: String,
@@ -88,10 +91,13 @@ pub struct StudyReport {
     /// Which of several candidates was kept, by which rule, and the rule's figure of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Value>,
+    /// The images of the study, from 0, that no prompt showed to the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_shown: Vec<usize>,
     /// How the reply ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
-    /// Tokens of prompt and reply.
+    /// Tokens of all prompts and replies, those of candidates that were not kept included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<ReportTokens>,
     /// The images and what is known of the study.
@@ -124,8 +130,11 @@ impl StudyReport {
     /// The report of an item of a run.
     pub fn of(item: &Item, made_by: &MadeBy) -> Self {
         let study = item.line.sample.as_ref().map(Study::of).unwrap_or_default();
-        let pictures = item.reply.iter().flat_map(|line| &line.pictures);
-        let provenance = provenance(made_by, pictures.map(|picture| picture.sha256.clone()).collect());
+        let pictures: Vec<&PictureRecord> = item.reply.iter().flat_map(|line| &line.pictures).collect();
+        let shown = shown(item, made_by, pictures.len());
+        let hashes = shown.iter().filter_map(|at| pictures.get(*at)).map(|picture| picture.sha256.clone());
+        let kept = item.prediction().as_ref().and_then(|prediction| kept(&prediction.record)).unwrap_or(0);
+        let provenance = provenance(made_by, hashes.collect(), kept);
         let reference = match item.line.sample.as_ref().map(|sample| &sample.target) {
             Some(Target::Report(sections)) => sections.clone(),
             _ => BTreeMap::new(),
@@ -141,6 +150,7 @@ impl StudyReport {
             raw: Vec::new(),
             structured: None,
             choice: None,
+            not_shown: (0..pictures.len()).filter(|at| !shown.contains(at)).collect(),
             stop: None,
             tokens: None,
             study,
@@ -157,14 +167,13 @@ impl StudyReport {
     }
 
     fn written(self, reply: &Reply, record: &Record) -> Self {
-        let report = WrittenReport::read(&reply.text);
+        let structured = StructuredReport::of(record);
+        let report = WrittenReport::of(&reply.text, structured.as_ref());
         let mut lints = lints(&report, &self.study, reply.stop);
         let of_trace = |name: &str| match record {
             Record::Rounds(trace) => trace.summary.get(name).cloned(),
             _ => None,
         };
-        let structured: Option<StructuredReport> =
-            of_trace("structured").and_then(|value| serde_json::from_value(value).ok());
         let problems = structured.iter().flat_map(|structured| &structured.problems);
         lints.extend(problems.map(|problem| Lint {
             kind: LintKind::SchemaNotFollowed,
@@ -226,7 +235,49 @@ fn boxes_of(sentence: &str, reply: &Reply) -> Vec<SentenceBox> {
     boxes.collect()
 }
 
-fn provenance(made_by: &MadeBy, pixels_sha256: Vec<String>) -> ReportProvenance {
+/// The number of the candidate that was kept, where there are several.
+fn kept(record: &Record) -> Option<usize> {
+    let chosen = record.rounds()?.summary.get("choice")?.get("chosen")?.as_u64()?;
+    usize::try_from(chosen).ok()
+}
+
+/// The pictures that the prompts showed: as the trace has it, or else as the template says.
+fn shown(item: &Item, made_by: &MadeBy, pictures: usize) -> Vec<usize> {
+    let prediction = item.prediction();
+    let rounds = prediction.as_ref().and_then(|prediction| prediction.record.rounds());
+    if let Some(trace) = rounds {
+        let parts = trace.rounds.iter().flat_map(|round| &round.turns).flat_map(|turn| &turn.parts);
+        let seen: BTreeSet<usize> =
+            parts.filter_map(|part| if let Part::Picture(at) = part { Some(*at) } else { None }).collect();
+        return seen.into_iter().collect();
+    }
+    if pictures < 2 {
+        return (0..pictures).collect();
+    }
+    let words = made_by.prompt.get("text").and_then(Value::as_str);
+    let template = words.and_then(template);
+    let sample = item.line.sample.as_ref();
+    let told = template.zip(sample).and_then(|(template, sample)| template.shown(sample).ok());
+    let mut told = told.unwrap_or_else(|| (0..pictures).collect());
+    told.sort_unstable();
+    told
+}
+
+/// The template of a run, read once for all of its studies.
+fn template(words: &str) -> Option<ReportTemplate> {
+    static LAST: Mutex<Option<(String, Option<ReportTemplate>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    match last.as_ref() {
+        Some((known, template)) if known == words => template.clone(),
+        _ => {
+            let template = ReportTemplate::new("template", "", words).ok();
+            *last = Some((words.to_owned(), template.clone()));
+            template
+        }
+    }
+}
+
+fn provenance(made_by: &MadeBy, pixels_sha256: Vec<String>, kept: usize) -> ReportProvenance {
     let model = &made_by.model;
     let from = match &model.from {
         Provenance::Checkpoint(checkpoint) => {
@@ -258,7 +309,11 @@ fn provenance(made_by: &MadeBy, pixels_sha256: Vec<String>) -> ReportProvenance 
         template: of_template("name").to_owned(),
         template_sha256: hex(&Sha256::digest(of_template("text").as_bytes())),
         pixels_sha256,
-        limits: serde_json::to_value(&made_by.limits).unwrap_or_default(),
+        limits: serde_json::to_value(&GenerationLimits {
+            sampling: drawn(made_by.limits.sampling, kept),
+            ..made_by.limits.clone()
+        })
+        .unwrap_or_default(),
         loupe: made_by.loupe.clone(),
     }
 }

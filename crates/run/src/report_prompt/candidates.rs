@@ -1,7 +1,17 @@
 //! Several reports on one study, of which one is chosen by a rule that is on record.
 
+use super::schema::StructuredReport;
 use loupe_core::{Reply, Sample, Sampling};
 use serde::{Deserialize, Serialize};
+
+/// A report that may be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft<'a> {
+    /// Its words.
+    pub reply: &'a Reply,
+    /// Its JSON, where it was asked for by a schema.
+    pub structured: Option<&'a StructuredReport>,
+}
 
 /// How one of several reports is chosen.
 #[derive(Debug, Clone, Copy)]
@@ -11,16 +21,31 @@ pub struct CandidateRule {
     /// What it prefers.
     pub about: &'static str,
     /// A figure for each report on the study; the highest is taken, of equals the first.
-    pub rank: fn(&Sample, &[&Reply]) -> Vec<f64>,
+    pub rank: fn(&Sample, &[Draft<'_>]) -> Vec<f64>,
 }
+
+/// Most reports that are written on one study.
+pub const MOST_CANDIDATES: usize = 64;
 
 /// How many reports are written on each study, and which is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidates {
-    /// Reports a study, at least 2. Each is drawn with a seed of its own: that of the run and its number.
-    pub count: usize,
-    /// Which is kept. One that follows its schema, where the template has one, goes before one that does not.
-    pub rule: &'static CandidateRule,
+    pub(super) count: usize,
+    pub(super) rule: &'static CandidateRule,
+}
+
+impl Candidates {
+    /// So many reports a study, from 1 to [`MOST_CANDIDATES`], each drawn with a seed of its own: that of the run and its number. One that
+    /// follows its schema, where the template has one, goes before one that does not.
+    ///
+    /// # Errors
+    /// When there are none or too many.
+    pub fn new(count: usize, rule: &'static CandidateRule) -> Result<Self, String> {
+        match count {
+            1..=MOST_CANDIDATES => Ok(Self { count, rule }),
+            _ => Err(format!("{count} candidates a study are not possible; from 1 to {MOST_CANDIDATES} are")),
+        }
+    }
 }
 
 /// The choice as the trace of a study has it.
@@ -30,12 +55,14 @@ pub(super) struct Choice {
     pub(super) rule: String,
     /// The report that was kept, from 0.
     pub(super) chosen: usize,
-    /// The rule's figure of each; nothing where there was no report.
+    /// How many reports there were to choose from.
+    pub(super) of: usize,
+    /// The rule's figure of each; nothing where there was no report, or one that does not follow its schema while another does.
     pub(super) figures: Vec<Option<f64>>,
 }
 
 /// How the report of this number is drawn.
-pub(super) fn drawn(sampling: Sampling, number: usize) -> Sampling {
+pub fn drawn(sampling: Sampling, number: usize) -> Sampling {
     match sampling {
         Sampling::Greedy => Sampling::Greedy,
         Sampling::Random { temperature, top_k, top_p, seed } => {

@@ -2,12 +2,18 @@
 
 mod answerer;
 mod candidates;
+mod desk;
+mod opened;
 mod published;
 mod schema;
 mod template;
+mod told;
+mod values;
 
 pub use answerer::ReportAnswerer;
-pub use candidates::{CandidateRule, Candidates};
+pub use candidates::{CandidateRule, Candidates, Draft, MOST_CANDIDATES, drawn};
 pub use published::{PublishedTemplate, REPORT_TEMPLATES, report_template};
 pub use schema::{ReportSchema, StructuredReport, json_in};
-pub use template::{Answers, NAMES, Passes, ReportTemplate};
+pub use template::{Passes, ReportTemplate};
+pub use told::ToldReport;
+pub use values::{Answers, NAMES};

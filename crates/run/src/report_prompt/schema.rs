@@ -26,9 +26,9 @@ const DESCRIPTIVE: [&str; 7] = ["$schema", "$id", "$comment", "title", "descript
 /// Types of values.
 const TYPES: [&str; 7] = ["object", "array", "string", "number", "integer", "boolean", "null"];
 /// The sections of a report that a schema may have.
-const SECTIONS: [&str; 2] = ["findings", "impression"];
-/// Most problems of one reply that are told.
-const MOST_PROBLEMS: usize = 8;
+pub(super) const SECTIONS: [&str; 2] = ["findings", "impression"];
+/// Problems of one reply that are told one by one; of further ones their number.
+const MOST_PROBLEMS: usize = 256;
 /// Schemas nest no deeper.
 const DEEPEST: usize = 32;
 
@@ -72,6 +72,11 @@ impl ReportSchema {
         let text = text.trim();
         let value: Value = serde_json::from_str(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
         let root = Node::read(&value, "", 0)?;
+        if !root.types.is_empty() && !root.types.iter().any(|name| name == "object") {
+            return Err(
+                "the schema, the whole: a report is an object, so that \"type\" is \"object\"".to_owned()
+            );
+        }
         if !root.properties.iter().any(|(name, _)| SECTIONS.contains(&name.as_str())) {
             return Err("the schema has neither a property \"findings\" nor \"impression\", of which a report is made".to_owned());
         }
@@ -98,21 +103,14 @@ impl ReportSchema {
             Ok(value) => {
                 let mut problems = Vec::new();
                 self.root.check(&value, "", &mut problems);
+                if problems.len() > MOST_PROBLEMS {
+                    let further = problems.len() - MOST_PROBLEMS;
+                    problems.truncate(MOST_PROBLEMS);
+                    problems.push(format!("and {further} further departures from the schema"));
+                }
                 StructuredReport { value: Some(value), problems }
             }
         }
-    }
-
-    /// The report that JSON tells, with headings; nothing where it has neither section.
-    pub fn report(&self, value: &Value) -> Option<String> {
-        let section = |name: &&str| {
-            let text = told(value.get(*name)?);
-            let mut heading: String = (*name).to_owned();
-            heading.get_mut(..1)?.make_ascii_uppercase();
-            (!text.is_empty()).then(|| format!("{heading}:\n{text}"))
-        };
-        let sections: Vec<String> = SECTIONS.iter().filter_map(section).collect();
-        (!sections.is_empty()).then(|| sections.join("\n\n"))
     }
 }
 
@@ -128,29 +126,6 @@ pub fn json_in(reply: &str) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// A section in words: a text as it is, a list line by line, an object by its `text`, or else name by name.
-fn told(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.trim().to_owned(),
-        Value::Array(all) => {
-            all.iter().map(told).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
-        }
-        Value::Object(fields) => match fields.get("text") {
-            Some(Value::String(text)) => text.trim().to_owned(),
-            _ => {
-                let one = |(name, value): (&String, &Value)| {
-                    let text = told(value);
-                    (!text.is_empty()).then(|| format!("{name}: {}", text.replace('\n', ", ")))
-                };
-                let fields: Vec<String> = fields.iter().filter_map(one).collect();
-                if fields.is_empty() { String::new() } else { format!("{}.", fields.join("; ")) }
-            }
-        },
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
 impl Node {
     fn read(value: &Value, at: &str, depth: usize) -> Result<Self, String> {
         let wrong = |what: String| format!("the schema, {}: {what}", place(at));
@@ -162,7 +137,7 @@ impl Node {
         };
         let mut node = Self::default();
         for (keyword, value) in fields {
-            let count = || value.as_u64().ok_or_else(|| wrong(format!("{keyword:?} takes a whole number")));
+            let count = || whole(value).ok_or_else(|| wrong(format!("{keyword:?} takes a whole number")));
             let number = || value.as_f64().ok_or_else(|| wrong(format!("{keyword:?} takes a number")));
             match keyword.as_str() {
                 "type" => node.types = types(value).map_err(wrong)?,
@@ -189,7 +164,8 @@ impl Node {
                 }
                 "items" => node.items = Some(Box::new(Self::read(value, &format!("{at}/0"), depth + 1)?)),
                 "enum" => {
-                    let all = value.as_array().ok_or_else(|| wrong("\"enum\" takes a list".to_owned()))?;
+                    let all = value.as_array().filter(|all| !all.is_empty());
+                    let all = all.ok_or_else(|| wrong("\"enum\" takes a list of values".to_owned()))?;
                     node.choices = Some(all.clone());
                 }
                 "const" => node.choices = Some(vec![value.clone()]),
@@ -209,19 +185,34 @@ impl Node {
                 }
             }
         }
-        Ok(node)
+        node.contradiction().map_or(Ok(node), |what| Err(wrong(what)))
+    }
+
+    /// Why nothing can follow this.
+    fn contradiction(&self) -> Option<String> {
+        let crossed = |[low, high]: [Option<u64>; 2]| low.zip(high).is_some_and(|(low, high)| low > high);
+        let [low, high] = self.range;
+        for (what, is) in [
+            ("minItems is more than maxItems", crossed(self.items_count)),
+            ("minLength is more than maxLength", crossed(self.length)),
+            ("minimum is more than maximum", low.zip(high).is_some_and(|(low, high)| low > high)),
+        ] {
+            if is {
+                return Some(format!("nothing follows it: {what}"));
+            }
+        }
+        let named = |name: &&String| !self.properties.iter().any(|(known, _)| known == *name);
+        let lacking = self.required.iter().find(named).filter(|_| self.closed)?;
+        Some(format!("nothing follows it: {lacking:?} is required, and \"properties\" does not allow it"))
     }
 
     /// Adds where `value` departs from this. Words of the reply are not repeated.
     fn check(&self, value: &Value, at: &str, problems: &mut Vec<String>) {
-        if problems.len() >= MOST_PROBLEMS {
-            return;
-        }
         if !self.types.is_empty() && !self.types.iter().any(|name| is_a(value, name)) {
             problems.push(format!("{}: {} instead of {}", place(at), kind(value), self.types.join(" or ")));
             return;
         }
-        if self.choices.as_ref().is_some_and(|choices| !choices.contains(value)) {
+        if self.choices.as_ref().is_some_and(|choices| !choices.iter().any(|choice| equal(choice, value))) {
             problems.push(format!("{}: none of the values that are allowed", place(at)));
         }
         let mut within = |what: &str, n: u64, [low, high]: [Option<u64>; 2]| {
@@ -280,7 +271,7 @@ fn types(value: &Value) -> Result<Vec<String>, String> {
         Value::Array(all) => all.iter().map(Value::as_str).collect(),
         _ => None,
     };
-    let names = names.filter(|names| names.iter().all(|name| TYPES.contains(name)));
+    let names = names.filter(|names| !names.is_empty() && names.iter().all(|name| TYPES.contains(name)));
     names
         .map(|names| names.into_iter().map(str::to_owned).collect())
         .ok_or_else(|| format!("\"type\" takes one or several of {}", TYPES.join(", ")))
@@ -291,6 +282,24 @@ fn is_a(value: &Value, name: &str) -> bool {
         "number" => value.is_number(),
         "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
         name => kind(value) == name,
+    }
+}
+
+/// A number without a fraction, however it is written (`1`, `1.0`).
+fn whole(value: &Value) -> Option<u64> {
+    let whole = |n: &f64| *n >= 0.0 && n.fract() == 0.0 && *n <= 2f64.powi(53);
+    value.as_u64().or_else(|| value.as_f64().filter(whole).map(|n| n as u64))
+}
+
+/// Equal as JSON Schema compares: numbers by what they are, not by how they are written.
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| equal(x, y)))
+        }
+        _ => a == b,
     }
 }
 
@@ -363,15 +372,27 @@ mod tests {
         let reply = "<think>{}</think>Here it is:\n```json\n{\"findings\": [{\"finding\": \"nodule\", \"side\": \"left\"}], \"impression\": \"Nodule.\"}\n```";
         let read = schema.read(reply);
         assert_eq!(read.problems, Vec::<String>::new());
-        let told = schema.report(&read.value.unwrap()).unwrap();
-        assert_eq!(told, "Findings:\nfinding: nodule; side: left.\n\nImpression:\nNodule.");
+        assert_eq!(read.told().unwrap().text(), "Findings:\nnodule (left).\n\nImpression:\nNodule.");
         let none = schema.read("The lungs are clear.");
         assert!(none.value.is_none() && none.problems[0].starts_with("no JSON"), "{none:?}");
-        assert_eq!(
-            schema.report(&json!({"impression": ["A.", {"text": "B."}]})).unwrap(),
-            "Impression:\nA.\nB."
-        );
-        assert_eq!(schema.report(&json!({"other": 1})), None);
+        assert!(none.told().is_none());
+    }
+
+    #[test]
+    fn every_departure_is_told_or_counted() {
+        let all = |n: usize| problems(&json!({"findings": vec![json!({"finding": 1}); n], "impression": ""}));
+        assert_eq!(all(12).len(), 12);
+        let many = all(300);
+        assert_eq!((many.len(), many[256].as_str()), (257, "and 44 further departures from the schema"));
+    }
+
+    #[test]
+    fn numbers_are_compared_by_what_they_are() {
+        let schema = |text: &str| ReportSchema::new(text).unwrap();
+        let one = schema(r#"{"properties": {"findings": {"minItems": 1.0, "items": {"enum": [1, [2]]}}}}"#);
+        assert_eq!(one.read(r#"{"findings": [1.0, [2.0]]}"#).problems, Vec::<String>::new());
+        assert_eq!(one.read(r#"{"findings": []}"#).problems.len(), 1);
+        assert_eq!(one.read(r#"{"findings": [1.5]}"#).problems.len(), 1);
     }
 
     #[test]
@@ -383,6 +404,17 @@ mod tests {
             (r#"{"properties": {"findings": {"minLenght": 1}}}"#, "did you mean \"minLength\""),
             (r#"{"properties": {"findings": {"type": "text"}}}"#, "/findings: \"type\" takes"),
             (r#"{"properties": {"findings": 3}}"#, "expected an object"),
+            (r#"{"properties": {"findings": {"type": []}}}"#, "/findings: \"type\" takes"),
+            (r#"{"properties": {"findings": {"enum": []}}}"#, "takes a list of values"),
+            (r#"{"properties": {"findings": {"minLength": 3, "maxLength": 2}}}"#, "minLength is more than"),
+            (r#"{"properties": {"findings": {"minItems": 3, "maxItems": 2}}}"#, "minItems is more than"),
+            (r#"{"properties": {"findings": {"minimum": 3, "maximum": 2.5}}}"#, "minimum is more than"),
+            (r#"{"properties": {"findings": {"minItems": 1.5}}}"#, "takes a whole number"),
+            (r#"{"type": "array", "properties": {"findings": {}}}"#, "a report is an object"),
+            (
+                r#"{"additionalProperties": false, "required": ["impression"], "properties": {"findings": {}}}"#,
+                "\"impression\" is required",
+            ),
         ] {
             let error = ReportSchema::new(text).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");

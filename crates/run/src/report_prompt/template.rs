@@ -14,43 +14,25 @@
 //! Either `report`, `findings` or `compose` is there. Each block is filled in once and by itself, behind what stands outside of blocks. Names that a template may use are [`NAMES`]; one that the study has no value for may be
 //! tested (`{% if indication %}`), and refuses the study where it is written out. `{{ image }}` puts the picture there.
 
+use super::opened::Opened;
 use super::schema::ReportSchema;
-use crate::filled::{BLOCK, MARKS, alone, block_text, blocks, mark, parts, words_of};
-use loupe_core::study::{Projection, Study};
+use super::values::{Answers, NAMES, Said, Values, lacking, values};
+use crate::filled::{BLOCK, MARKS, alone, block_text, blocks, parts, tags, words_of};
+use loupe_core::sandbox::{Sandbox, TOO_MUCH};
+use loupe_core::study::Study;
 use loupe_core::words::did_you_mean;
 use loupe_core::{Ask, Failure, GenerationLimits, Part, Picture, Role, Sample, Turn};
-use minijinja::value::{Object, ObjectRepr};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::machinery::{Token, tokenize};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a template may use.
-pub const NAMES: [&str; 16] = [
-    "images",
-    "priors",
-    "frontal",
-    "lateral",
-    "prior",
-    "prior_frontal",
-    "indication",
-    "technique",
-    "comparison",
-    "prior_report",
-    "age_band",
-    "sex",
-    "findings",
-    "schema",
-    "answers",
-    "refuse",
-];
-
-/// The template's name inside its environment.
-const FILE: &str = "template";
-/// Instructions that filling a template in may take.
-const FUEL: u64 = 1_000_000;
+/// Most bytes of a template and of the words that a block makes.
+const MOST_BYTES: usize = 1 << 20;
 
 /// What is asked for, in which passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,9 +48,6 @@ pub enum Passes {
     Composed,
 }
 
-/// The answers to the questions of a template that composes its reports, by their names.
-pub type Answers = BTreeMap<String, String>;
-
 /// How the blocks of questions are called.
 const ASK: &str = "ask_";
 
@@ -82,7 +61,10 @@ pub struct ReportTemplate {
     asks: Vec<String>,
     schema: Option<ReportSchema>,
     has_system: bool,
-    environment: Arc<Environment<'static>>,
+    /// Each block by itself.
+    blocks: Arc<BTreeMap<String, Sandbox>>,
+    /// Of a template that composes its reports: the questions and the report whatever the answers are.
+    opened: Arc<Vec<Opened>>,
 }
 
 impl fmt::Debug for ReportTemplate {
@@ -109,25 +91,25 @@ impl ReportTemplate {
     /// Reads a template.
     ///
     /// # Errors
-    /// When it is no minijinja, has no block that asks for a report, or uses a name that no study has; before anything is asked.
+    /// When it is no minijinja, has no block that asks for a report, or uses a name that no study has or a question that it does not ask; before
+    /// anything is asked.
     pub fn new(name: &str, source: &str, text: &str) -> Result<Self, String> {
         let at_fault = |problem: String| format!("the report template {name:?}: {problem}");
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(FUEL));
-        environment.add_function("refuse", |reason: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, format!("{REFUSED}{reason}")))
-        });
-        let blocks = blocks(text);
-        let whole = (FILE.to_owned(), text.to_owned());
-        for (name, text) in
-            std::iter::once(whole).chain(blocks.iter().map(|name| (own(name), alone(text, name))))
-        {
-            environment
-                .add_template_owned(name, text)
-                .map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))?;
+        if text.len() > MOST_BYTES {
+            return Err(at_fault(format!("it has {} bytes; {MOST_BYTES} at most", text.len())));
         }
+        let parsed = |text: String| {
+            let read = Sandbox::new(text, SyntaxConfig::default(), furnish).map(Sandbox::ignoring_case);
+            read.map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))
+        };
+        let whole = parsed(text.to_owned())?;
+        if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word)))
+        {
+            return Err(at_fault(format!("it uses {tag:?}; a template is one file and stands by itself")));
+        }
+        let blocks = blocks(text);
+        let alone = blocks.iter().map(|name| Ok(((*name).to_owned(), parsed(alone(text, name))?)));
+        let filled = alone.collect::<Result<BTreeMap<String, Sandbox>, String>>()?;
         let has = |block: &str| blocks.contains(&block);
         let asks: Vec<String> =
             blocks.iter().filter(|name| name.starts_with(ASK)).map(|name| (*name).to_owned()).collect();
@@ -167,7 +149,16 @@ impl ReportTemplate {
             }
             Some(words) => Some(ReportSchema::new(&words).map_err(at_fault)?),
         };
-        let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
+        let named = asks.iter().map(|name| name.strip_prefix(ASK).unwrap_or(name));
+        let named: Vec<&str> = named.collect();
+        if named.contains(&"") {
+            return Err(at_fault("a block \"ask_\" has no name; call it \"ask_NAME\"".to_owned()));
+        }
+        if let Some(other) = answers_used(text).into_iter().find(|used| !named.contains(&used.as_str())) {
+            let near = did_you_mean(&other, named.iter().copied());
+            return Err(at_fault(format!("it uses answers.{other}{near}, and has no block \"ask_{other}\"")));
+        }
+        let used = whole.names().unwrap_or_default();
         let mut unknown: Vec<String> =
             used.into_iter().filter(|used| !NAMES.contains(&used.as_str())).collect();
         unknown.sort();
@@ -177,6 +168,17 @@ impl ReportTemplate {
             let known = NAMES.join(", ");
             return Err(at_fault(format!("nothing is called {first:?}{near}; a study has {known}")));
         }
+        let mut opened = Vec::new();
+        if passes == Passes::Composed {
+            opened.extend(asks.iter().map(|block| Opened::new(text, block)));
+            let report = Opened::new(text, COMPOSE);
+            if report.shows_any_picture() {
+                return Err(at_fault(
+                    "the block \"compose\" makes words; an image cannot stand there".to_owned(),
+                ));
+            }
+            opened.push(report);
+        }
         Ok(Self {
             name: name.to_owned(),
             source: source.to_owned(),
@@ -185,7 +187,8 @@ impl ReportTemplate {
             asks,
             schema,
             has_system: has("system"),
-            environment: Arc::new(environment),
+            blocks: Arc::new(filled),
+            opened: Arc::new(opened),
         })
     }
 
@@ -212,13 +215,38 @@ impl ReportTemplate {
         let asks = match self.passes {
             Passes::Report => "report",
             Passes::Findings | Passes::FindingsThenImpression => "findings",
-            Passes::Composed => self.asks.first().map_or("", String::as_str),
+            Passes::Composed => return Ok(self.first_ask(sample)?.1),
         };
         if self.passes == Passes::FindingsThenImpression {
             // What the second pass lacks refuses the study before the first one.
             self.fill(sample, &Said::default(), &["impression"])?;
         }
         self.asked(sample, asks, &Answers::new())
+    }
+
+    /// The first question that is not blank for this study: its number and its turns. A study that lacks what the report or any question may
+    /// write, whatever the answers are, is refused here.
+    ///
+    /// # Errors
+    /// As [`ReportTemplate::turns`].
+    pub fn first_ask(&self, sample: &Sample) -> Result<(usize, Vec<Turn>), Failure> {
+        let study = Study::of(sample);
+        self.need_no_marks(&values(&study, &Said::default(), None))?;
+        let blocks = self.asks.iter().map(String::as_str).chain([COMPOSE]);
+        for (block, opened) in blocks.zip(self.opened.iter()) {
+            let lacking = opened.lacking(&study, self.asks());
+            if !lacking.is_empty() {
+                let names = lacking.join(" and ");
+                return Err(self.refused(&format!(
+                    "it writes {names} (block {block:?}), which the study does not have"
+                )));
+            }
+        }
+        if self.may_show(sample).is_empty() {
+            return Err(self.refused(SHOWS_NONE));
+        }
+        let first = self.ask_from(sample, &Answers::new(), 0)?;
+        first.ok_or_else(|| self.refused("all of its questions are blank"))
     }
 
     /// The turns of a block that asks, behind the system's.
@@ -230,8 +258,10 @@ impl ReportTemplate {
         for (block, words) in blocks.iter().zip(filled) {
             let role = if *block == "system" { Role::System } else { Role::User };
             let parts = parts(&words);
-            if role == Role::User && !parts.iter().any(|part| matches!(part, Part::Picture(_))) {
-                return Err(self.refused("it shows none of the images"));
+            // A question about an answer may be one in words alone.
+            let needs_one = role == Role::User && self.passes != Passes::Composed;
+            if needs_one && !parts.iter().any(|part| matches!(part, Part::Picture(_))) {
+                return Err(self.refused(SHOWS_NONE));
             }
             if !parts.is_empty() {
                 turns.push(Turn { role, parts });
@@ -255,7 +285,16 @@ impl ReportTemplate {
         answers: &Answers,
         at: usize,
     ) -> Result<Option<(usize, Vec<Turn>)>, Failure> {
-        for (number, block) in self.asks.iter().enumerate().skip(at + 1) {
+        self.ask_from(sample, answers, at + 1)
+    }
+
+    fn ask_from(
+        &self,
+        sample: &Sample,
+        answers: &Answers,
+        from: usize,
+    ) -> Result<Option<(usize, Vec<Turn>)>, Failure> {
+        for (number, block) in self.asks.iter().enumerate().skip(from) {
             let said = Said { answers: answers.clone(), ..Said::default() };
             let filled = self.fill(sample, &said, &[block.as_str()])?;
             if filled.iter().any(|words| !words.trim().is_empty()) {
@@ -270,9 +309,12 @@ impl ReportTemplate {
     /// # Errors
     /// As [`ReportTemplate::turns`].
     pub fn composed(&self, sample: &Sample, answers: &Answers) -> Result<String, Failure> {
-        let filled =
-            self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &["compose"])?;
-        Ok(filled.concat().trim().to_owned())
+        let filled = self.fill(sample, &Said { answers: answers.clone(), ..Said::default() }, &[COMPOSE])?;
+        let report = filled.concat();
+        match report.contains(MARKS) {
+            true => Err(self.refused("the block \"compose\" makes words; an image cannot stand there")),
+            false => Ok(report.trim().to_owned()),
+        }
     }
 
     /// The turn that asks for the impression of these findings; nothing where the template has no such pass.
@@ -288,18 +330,31 @@ impl ReportTemplate {
         Ok(filled.first().map(|words| Turn { role: Role::User, parts: parts(words) }))
     }
 
-    /// The numbers of the images that the prompt shows, in its order.
+    /// The numbers of the images that the prompts show, in their order; of a template that asks one question after the other those that any of
+    /// its questions can show, whatever the answers are.
     ///
     /// # Errors
     /// As [`ReportTemplate::turns`].
     pub fn shown(&self, sample: &Sample) -> Result<Vec<usize>, Failure> {
         let turns = self.turns(sample)?;
         if self.passes == Passes::Composed {
-            // Which of them later questions show depends on the answers.
-            return Ok((0..sample.media.len()).collect());
+            return Ok(self.may_show(sample));
         }
-        let parts = turns.iter().flat_map(|turn| &turn.parts);
-        Ok(parts.filter_map(|part| if let Part::Picture(at) = part { Some(*at) } else { None }).collect())
+        let second = self.impression_turn(sample, "")?;
+        Ok(pictures_of(turns.iter().chain(&second)))
+    }
+
+    fn may_show(&self, sample: &Sample) -> Vec<usize> {
+        let study = Study::of(sample);
+        let mut all = Vec::new();
+        for opened in self.opened.iter().take(self.asks.len()) {
+            for at in opened.pictures(&study, self.asks()) {
+                if !all.contains(&at) {
+                    all.push(at);
+                }
+            }
+        }
+        all
     }
 
     /// The prompt for `sample` with its pictures decoded.
@@ -319,36 +374,73 @@ impl ReportTemplate {
         Failure::lasting(format!("the report template {:?} cannot ask for this study: {reason}", self.name))
     }
 
+    /// Refuses a study whose texts hold characters that stand for pictures.
+    fn need_no_marks(&self, values: &Values) -> Result<(), Failure> {
+        let holds_marks = |text: &String| text.contains(MARKS) || text.contains(BLOCK);
+        match values.texts.values().any(holds_marks) {
+            true => Err(self.refused("a text of the study holds a character for private use")),
+            false => Ok(()),
+        }
+    }
+
     /// These blocks filled in for a study.
     fn fill(&self, sample: &Sample, said: &Said, blocks: &[&str]) -> Result<Vec<String>, Failure> {
         let study = Study::of(sample);
-        let values = values(&study, said, self.schema.as_ref());
-        let holds_marks = |text: &str| text.contains(MARKS) || text.contains(BLOCK);
-        if values.texts.values().chain(said.answers.values()).any(|text| holds_marks(text)) {
-            return Err(self.refused("a text of the study holds a character for private use"));
-        }
-        let filled = || -> Result<Vec<String>, Error> {
-            let one = |block: &&str| -> Result<String, Error> {
-                let words = self.environment.get_template(&own(block))?.render(values.context())?;
-                Ok(words.split(BLOCK).nth(1).unwrap_or_default().to_owned())
-            };
-            blocks.iter().map(one).collect()
+        let values = values(&study, &said.without_marks(), self.schema.as_ref());
+        self.need_no_marks(&values)?;
+        let one = |block: &&str| -> Result<String, Failure> {
+            let Some(sandbox) = self.blocks.get(*block) else { return Ok(String::new()) };
+            let words = sandbox.render(values.context());
+            let words = words.map_err(|error| self.refused(&missing(&self.text, &values, &error)))?;
+            let words = words.split(BLOCK).nth(1).unwrap_or_default();
+            match words.len() {
+                ..=MOST_BYTES => Ok(words.to_owned()),
+                n => Err(self.refused(&format!("it makes {n} bytes of words; {MOST_BYTES} at most"))),
+            }
         };
-        filled().map_err(|error| self.refused(&missing(&self.text, &values, &error)))
+        blocks.iter().map(one).collect()
     }
 }
 
-/// What the model said so far.
-#[derive(Default)]
-struct Said {
-    findings: String,
-    answers: Answers,
+/// The pictures of turns, each once.
+fn pictures_of<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<usize> {
+    let mut all = Vec::new();
+    for part in turns.flat_map(|turn| &turn.parts) {
+        if let Part::Picture(at) = part
+            && !all.contains(at)
+        {
+            all.push(*at);
+        }
+    }
+    all
 }
 
-/// The name of a block by itself in the template's environment.
-fn own(block: &str) -> String {
-    format!("{FILE}:{block}")
+/// What templates may call, and how they treat what is not there.
+fn furnish(environment: &mut Environment<'_>) {
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.add_function("refuse", |reason: String| -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, format!("{REFUSED}{reason}")))
+    });
 }
+
+/// The answers that a template names: `answers.NAME` and `answers["NAME"]`.
+fn answers_used(text: &str) -> Vec<String> {
+    let tokens = tokenize(text, false, SyntaxConfig::default()).map_while(Result::ok);
+    let tokens: Vec<Token<'_>> = tokens.map(|(token, _)| token).collect();
+    let named = |three: &[Token<'_>]| match three {
+        [Token::Ident("answers"), Token::Dot, Token::Ident(name)] => Some((*name).to_owned()),
+        [Token::Ident("answers"), Token::BracketOpen, Token::Str(name)] => Some((*name).to_owned()),
+        [Token::Ident("answers"), Token::BracketOpen, Token::String(name)] => Some(name.to_string()),
+        _ => None,
+    };
+    tokens.windows(3).filter_map(named).collect()
+}
+
+/// Tags that need other files.
+const ELSEWHERE: [&str; 4] = ["include", "import", "extends", "from"];
+/// The block that makes the report of the answers.
+const COMPOSE: &str = "compose";
+const SHOWS_NONE: &str = "it shows none of the images";
 
 /// How a reason of the template's own begins.
 const REFUSED: &str = "refused: ";
@@ -356,107 +448,24 @@ const REFUSED: &str = "refused: ";
 /// Functions that minijinja brings.
 const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
 
-/// Why a template could not be filled in, without any text of the study.
+/// Why a template could not be filled in, without any text of the study: what minijinja says in detail may repeat one.
 fn missing(text: &str, values: &Values, error: &Error) -> String {
-    if let Some(reason) = error.detail().and_then(|detail| detail.strip_prefix(REFUSED)) {
-        return reason.to_owned();
+    let detail = error.detail().unwrap_or_default();
+    if let Some(reason) = detail.strip_prefix(REFUSED) {
+        let told = values.texts.values().any(|text| !text.trim().is_empty() && reason.contains(text.trim()));
+        let own = "by a rule of its own, whose reason repeats a text of the study";
+        return if told { own } else { reason }.to_owned();
     }
+    if detail.starts_with(TOO_MUCH) {
+        return detail.to_owned();
+    }
+    let place = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
     if error.kind() != ErrorKind::UndefinedError {
-        return words_of(error);
+        return format!("{}{place}", error.kind());
     }
     let line = error.line().and_then(|n| text.lines().nth(n.saturating_sub(1))).unwrap_or(text);
-    let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
-    let lacking = |name: &&&str| words.contains(*name) && !values.has(name);
-    let lacking: Vec<&str> = NAMES.iter().filter(lacking).copied().filter(|name| *name != "refuse").collect();
-    match lacking.as_slice() {
-        [] => format!("it writes a value that the study does not have: {}", words_of(error)),
+    match lacking(line, values).as_slice() {
+        [] => format!("it writes a value that the study does not have{place}"),
         names => format!("it writes {}, which the study does not have", names.join(" and ")),
     }
-}
-
-/// An image as templates see it.
-#[derive(Debug)]
-struct ImageValue {
-    at: usize,
-    view: Option<String>,
-    projection: Option<Projection>,
-}
-
-impl Object for ImageValue {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        match key.as_str()? {
-            "number" => Some(Value::from(self.at + 1)),
-            "view" => self.view.clone().map(Value::from),
-            "frontal" => Some(Value::from(self.projection == Some(Projection::Frontal))),
-            "lateral" => Some(Value::from(self.projection == Some(Projection::Lateral))),
-            _ => None,
-        }
-    }
-
-    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mark(self.at))
-    }
-}
-
-/// What a study gives to a template.
-struct Values {
-    texts: BTreeMap<&'static str, String>,
-    others: BTreeMap<&'static str, Value>,
-}
-
-impl Values {
-    fn has(&self, name: &str) -> bool {
-        self.texts.contains_key(name) || self.others.contains_key(name)
-    }
-
-    fn context(&self) -> Value {
-        let texts = self.texts.iter().map(|(name, text)| (*name, Value::from(text.as_str())));
-        Value::from_pairs(texts.chain(self.others.iter().map(|(name, value)| (*name, value.clone()))))
-    }
-}
-
-fn values(study: &Study, said: &Said, schema: Option<&ReportSchema>) -> Values {
-    let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
-    let mut text = |name, text: &Option<String>| texts.extend(text.clone().map(|text| (name, text)));
-    text("indication", &study.indication);
-    text("technique", &study.technique);
-    text("comparison", &study.comparison);
-    text("prior_report", &study.prior_report);
-    text("age_band", &study.age_band);
-    text("sex", &study.sex);
-    text("findings", &Some(said.findings.clone()));
-    text("schema", &schema.map(|schema| schema.text().to_owned()));
-    let image = |at: usize| {
-        let image = study.images.get(at);
-        Value::from_object(ImageValue {
-            at,
-            view: image.and_then(|image| image.view.clone()),
-            projection: image.and_then(|image| image.projection()),
-        })
-    };
-    let numbers = |prior: bool| {
-        let of =
-            move |(at, image): (usize, &loupe_core::study::StudyImage)| (image.prior == prior).then_some(at);
-        study.images.iter().enumerate().filter_map(of).collect::<Vec<usize>>()
-    };
-    let first = |prior: bool, wanted: Projection| {
-        let is = |at: &&usize| study.images.get(**at).and_then(|image| image.projection()) == Some(wanted);
-        numbers(prior).iter().find(is).copied()
-    };
-    let mut others: BTreeMap<&'static str, Value> = BTreeMap::new();
-    others.insert("images", numbers(false).into_iter().map(image).collect());
-    others.insert("priors", numbers(true).into_iter().map(image).collect());
-    others.insert("prior", Value::from(study.has_prior()));
-    others.insert("answers", Value::from(said.answers.clone()));
-    let seen = [
-        ("frontal", first(false, Projection::Frontal)),
-        ("lateral", first(false, Projection::Lateral)),
-        ("prior_frontal", first(true, Projection::Frontal)),
-    ];
-    others.extend(seen.into_iter().filter_map(|(name, at)| Some((name, image(at?)))));
-    Values { texts, others }
 }

@@ -7,6 +7,7 @@ mod former;
 mod hidden;
 mod kill;
 mod record;
+mod report_bounds;
 mod report_prompt;
 mod resume;
 mod selection;

@@ -12,7 +12,7 @@ use loupe_run::{Plan, ReplyLine, RunFolder, run};
 use loupe_testing::dataset::worded;
 use loupe_testing::{FlatPictures, QuestionSet, Script, scratch};
 
-fn sample(views: &[(&str, bool)], study: Study) -> Sample {
+pub(crate) fn sample(views: &[(&str, bool)], study: Study) -> Sample {
     let mut sample = Sample { id: "s".into(), target: Target::Unknown, ..worded("", &[]) };
     sample.media = views.iter().enumerate().map(|(n, _)| MediaRef::file(format!("{n}.png"))).collect();
     let view = |view: &str| (!view.is_empty()).then(|| view.to_owned());
@@ -22,7 +22,7 @@ fn sample(views: &[(&str, bool)], study: Study) -> Sample {
 }
 
 /// The user's turn with `[n]` for picture n from 0.
-fn words(turns: &[Turn]) -> String {
+pub(crate) fn words(turns: &[Turn]) -> String {
     let parts = turns.iter().filter(|t| t.role == Role::User).flat_map(|t| &t.parts);
     let said = parts.map(|part| match part {
         Part::Text(text) => text.clone(),
@@ -146,7 +146,7 @@ fn two_passes_are_one_report_with_both_on_record() {
     );
 }
 
-fn written(
+pub(crate) fn written(
     model: &mut Script,
     template: ReportTemplate,
     candidates: Option<Candidates>,
@@ -157,11 +157,12 @@ fn written(
     plan.limits = limits;
     let mut answerer = ReportAnswerer::new(model, template).choosing(candidates);
     let done = run(dir.path(), &plan, &QuestionSet::new(1), &mut answerer, &FlatPictures::sound(), &mut ());
-    assert_eq!(done.unwrap().answered, 1);
+    let done = done.unwrap();
+    assert_eq!(done.answered + done.failed, 1);
     RunFolder::open(dir.path()).unwrap().items().unwrap().next().unwrap().unwrap().reply.unwrap()
 }
 
-fn trace(line: &ReplyLine) -> &Trace {
+pub(crate) fn trace(line: &ReplyLine) -> &Trace {
     let Record::Rounds(trace) = &line.prediction.record else { panic!("{:?}", line.prediction.record) };
     trace
 }
@@ -202,12 +203,12 @@ fn json_by_a_schema_becomes_a_report_and_says_where_it_departs() {
 static LONGEST: CandidateRule = CandidateRule {
     name: "longest",
     about: "",
-    rank: |_, all| all.iter().map(|reply| reply.text.len() as f64).collect(),
+    rank: |_, all| all.iter().map(|draft| draft.reply.text.len() as f64).collect(),
 };
 
 #[test]
 fn one_of_several_reports_is_kept_and_all_are_on_record() {
-    let several = Some(Candidates { count: 3, rule: &LONGEST });
+    let several = Candidates::new(3, &LONGEST).ok();
     let random = Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 5 };
     let limits = GenerationLimits { sampling: random, ..GenerationLimits::default() };
     let seeds = |model: &Script| -> Vec<u64> {
@@ -221,10 +222,14 @@ fn one_of_several_reports_is_kept_and_all_are_on_record() {
     let mut model = Script::new(&["One.", "The longest one.", "Another."]);
     let line = written(&mut model, template, several, limits.clone());
     assert_eq!(line.prediction.text(), Some("The longest one."));
+    // What all of them took, not the one that was kept alone.
+    let loupe_core::sample::Outcome::Reply(kept) = &line.prediction.outcome else { panic!("{line:?}") };
+    assert_eq!((kept.counts.prompt_tokens, kept.counts.new_tokens), (300, 5));
     assert_eq!(seeds(&model), [5, 6, 7]);
     let choice = &trace(&line).summary["choice"];
     assert_eq!((choice["rule"].as_str(), choice["chosen"].as_u64()), (Some("longest"), Some(1)), "{choice}");
     assert_eq!((trace(&line).rounds.len(), choice["figures"].as_array().map(Vec::len)), (3, Some(3)));
+    assert_eq!(choice["of"], 3);
 
     // What follows its schema goes before what is preferred.
     let template = ReportTemplate::new("mine", "", STRUCTURED).unwrap();

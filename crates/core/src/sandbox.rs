@@ -1,16 +1,17 @@
-//! Chat templates within bounds. A template is a program that comes with the weights; what it may cost is counted.
+//! Templates of prompts within bounds. A template is a program that comes with weights or from a user; what it may cost is counted.
 //!
 //! minijinja counts instructions, but one instruction may double a string, and a value may hold itself. So the
 //! instructions that make or store values are replaced by calls of the functions below, which count what they
 //! make against one budget, and everything runs on a thread with a stack of its own, where a panic is an error.
 
-use loupe_core::guard::caught;
+use crate::guard::caught;
 use minijinja::machinery::{
     CompiledTemplate, Instruction, Instructions, TemplateConfig, Token, eval, make_string_output, tokenize,
 };
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,6 +40,9 @@ const CONCAT: &str = "joined text";
 const ADD: &str = "sum";
 const MUL: &str = "product";
 const CHECK: &str = "checked";
+const EQUAL: &str = "equal without case";
+const DIFFERENT: &str = "different without case";
+const WITHIN: &str = "within without case";
 
 /// The filters, and the functions that apply them within bounds: no name of a template has a blank.
 const FILTERS: &[(&str, &str)] = &[
@@ -93,8 +97,11 @@ const FILTERS: &[(&str, &str)] = &[
     ("zip", "zip filter"),
 ];
 
+/// How the reason begins where a template exceeds a bound; nothing of what it is filled with follows.
+pub const TOO_MUCH: &str = "it makes too much: ";
+
 fn too_much(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, format!("it makes {what}; a chat template makes a prompt"))
+    Error::new(ErrorKind::InvalidOperation, format!("{TOO_MUCH}{what}; a template makes a prompt"))
 }
 
 /// What a template has made so far.
@@ -105,7 +112,7 @@ impl Spent {
     fn spend(&self, amount: u64) -> Result<(), Error> {
         let before = self.0.fetch_add(amount.min(BUDGET), Ordering::Relaxed);
         if before.saturating_add(amount) > BUDGET {
-            Err(too_much("too much text or too many values"))
+            Err(too_much("text or values without end"))
         } else {
             Ok(())
         }
@@ -261,6 +268,23 @@ fn filtered(spent: &Spent, name: &str, state: &mut State<'_, '_>, args: &[Value]
     Ok(made)
 }
 
+/// Are two values equal, texts without regard to letter case?
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a.as_str(), b.as_str()) {
+        (Some(x), Some(y)) => x.to_lowercase() == y.to_lowercase(),
+        _ => a == b,
+    }
+}
+
+/// Stands a value in a text, a list or a map, texts without regard to letter case?
+fn within(part: &Value, of: &Value) -> Result<bool, Error> {
+    match (part.as_str(), of.as_str()) {
+        (Some(part), Some(of)) => Ok(of.to_lowercase().contains(&part.to_lowercase())),
+        _ if of.is_undefined() || of.is_none() => Ok(false),
+        _ => Ok(of.try_iter()?.any(|one| alike(part, &one))),
+    }
+}
+
 /// Adds the functions that compiled templates are made to call, and what prints values.
 fn install(environment: &mut Environment<'_>, spent: &Spent) {
     let own = spent.clone();
@@ -272,6 +296,9 @@ fn install(environment: &mut Environment<'_>, spent: &Spent) {
     environment.add_function(ADD, move |a: &Value, b: &Value| sum(&own, a, b));
     let own = spent.clone();
     environment.add_function(MUL, move |a: &Value, b: &Value| product(&own, a, b));
+    environment.add_function(EQUAL, |a: &Value, b: &Value| alike(a, b));
+    environment.add_function(DIFFERENT, |a: &Value, b: &Value| !alike(a, b));
+    environment.add_function(WITHIN, |part: &Value, of: &Value| within(part, of));
     let own = spent.clone();
     environment.add_filter(CHECK, move |value: Value| -> Result<Value, Error> {
         own.value(&value, 0)?;
@@ -285,7 +312,7 @@ fn install(environment: &mut Environment<'_>, spent: &Spent) {
     }
     // It would print everything there is.
     environment.add_function("debug", || -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::UnknownFunction, "debug() is not for chat templates"))
+        Err(Error::new(ErrorKind::UnknownFunction, "debug() is not for templates of prompts"))
     });
     let own = spent.clone();
     environment.set_formatter(move |out, state, value| {
@@ -295,7 +322,7 @@ fn install(environment: &mut Environment<'_>, spent: &Spent) {
 }
 
 /// The same instructions, with those replaced that make, store or print values. Jumps lead where they led.
-fn bounded<'s>(from: &Instructions<'s>) -> Instructions<'s> {
+fn bounded<'s>(from: &Instructions<'s>, ignores_case: bool) -> Instructions<'s> {
     let mut all = Vec::new();
     while let Some(instruction) = from.get(all.len() as u32) {
         let call = |name| vec![Instruction::CallFunction(name, Some(2))];
@@ -304,6 +331,9 @@ fn bounded<'s>(from: &Instructions<'s>) -> Instructions<'s> {
             Instruction::StringConcat => call(CONCAT),
             Instruction::Add => call(ADD),
             Instruction::Mul => call(MUL),
+            Instruction::Eq if ignores_case => call(EQUAL),
+            Instruction::Ne if ignores_case => call(DIFFERENT),
+            Instruction::In if ignores_case => call(WITHIN),
             Instruction::ApplyFilter(name, count, _) => {
                 match FILTERS.iter().find(|(filter, _)| filter == name) {
                     Some((_, function)) => vec![Instruction::CallFunction(function, *count)],
@@ -347,7 +377,7 @@ fn bounded<'s>(from: &Instructions<'s>) -> Instructions<'s> {
 
 /// How deep parsing and running will go is told by the tokens.
 fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Result<(), Error> {
-    let problem = |what: &str| Err(Error::new(ErrorKind::SyntaxError, format!("{what} for a chat template")));
+    let problem = |what: &str| Err(Error::new(ErrorKind::SyntaxError, format!("{what} for a template")));
     if source.len() > MOST_SOURCE {
         return problem("it is too long");
     }
@@ -402,29 +432,44 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, E
 }
 
 /// A template that was parsed once and is compiled each time it runs.
-pub(super) struct Sandbox {
+pub struct Sandbox {
     source: String,
     syntax: SyntaxConfig,
+    ignores_case: bool,
     /// Adds what templates may call.
     furnish: fn(&mut Environment<'_>),
 }
 
-const NAME: &str = "chat_template";
+const NAME: &str = "template";
 
 impl Sandbox {
     /// Checks that `source` can be compiled.
     ///
     /// # Errors
     /// When it cannot, or is too large or too deep.
-    pub(super) fn new(
+    pub fn new(
         source: String,
         syntax: SyntaxConfig,
         furnish: fn(&mut Environment<'_>),
     ) -> Result<Self, Error> {
         check_tokens(&source, &syntax)?;
-        let own = Self { source, syntax, furnish };
+        let own = Self { source, syntax, ignores_case: false, furnish };
         apart(|| own.compiled().map(drop))?;
         Ok(own)
+    }
+
+    /// `==`, `!=` and `in` compare texts without regard to letter case.
+    #[must_use]
+    pub fn ignoring_case(self) -> Self {
+        Self { ignores_case: true, ..self }
+    }
+
+    /// The names that the template uses and does not set, in minijinja's own syntax.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn names(&self) -> Result<HashSet<String>, Error> {
+        apart(|| Ok(Environment::new().template_from_str(&self.source)?.undeclared_variables(false)))
     }
 
     fn compiled(&self) -> Result<CompiledTemplate<'_>, Error> {
@@ -439,7 +484,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When it fails, or exceeds a bound.
-    pub(super) fn render(&self, values: Value) -> Result<String, Error> {
+    pub fn render(&self, values: Value) -> Result<String, Error> {
         apart(move || {
             let spent = Spent::default();
             let mut environment = Environment::new();
@@ -447,8 +492,12 @@ impl Sandbox {
             (self.furnish)(&mut environment);
             install(&mut environment, &spent);
             let compiled = self.compiled()?;
-            let instructions = bounded(&compiled.instructions);
-            let blocks = compiled.blocks.iter().map(|(name, block)| (*name, bounded(block))).collect();
+            let instructions = bounded(&compiled.instructions, self.ignores_case);
+            let blocks = compiled
+                .blocks
+                .iter()
+                .map(|(name, block)| (*name, bounded(block, self.ignores_case)))
+                .collect();
             let mut out = String::new();
             let mut output = make_string_output(&mut out);
             eval(&environment, &instructions, values, &blocks, &mut output, AutoEscape::None)?;
