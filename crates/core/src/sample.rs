@@ -157,8 +157,10 @@ impl Sample {
 
     /// Why its texts cannot be read and judged in reasonable time; nothing where they can ([`row_too_long`]).
     pub fn too_long(&self) -> Option<String> {
-        let mut names = vec![("id", self.id.as_str()), ("group", self.group.as_str())];
+        let mut names = vec![("id", self.id.as_str())];
         names.extend(self.media.iter().map(|media| ("image name", media.name.as_str())));
+        // Where none is given, it is the image.
+        names.push(("group", self.group.as_str()));
         let parts = [
             ("question", self.question.len()),
             ("options", text_bytes(self.choices.iter().map(|choice| choice.text.as_str()))),
