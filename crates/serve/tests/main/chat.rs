@@ -217,6 +217,8 @@ fn many_clients_run_together_and_none_gets_what_is_anothers() {
             scope.spawn(move || ask(n));
         }
     });
+    // The last reply is out before the model has let go of it.
+    server.watch.wait_until(|s| s.held == 0);
     let state = server.watch.state().clone();
     assert_eq!((state.asked, state.held), (320, 0));
     assert!(state.most > 1, "asks ran one by one");
