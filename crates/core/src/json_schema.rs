@@ -2,6 +2,7 @@
 //!
 //! A keyword that is not known here is refused when the schema is read, because a document could not be held against it.
 
+use crate::words::did_you_mean;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::cell::Cell;
@@ -24,6 +25,33 @@ const ANNOTATIONS: [&str; 14] = [
     "readOnly",
     "writeOnly",
     "format",
+];
+/// Keywords that a document is held against.
+const KEYWORDS: [&str; 24] = [
+    "type",
+    "enum",
+    "const",
+    "required",
+    "properties",
+    "additionalProperties",
+    "minProperties",
+    "maxProperties",
+    "items",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "$ref",
 ];
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 /// Schemas within schemas, references followed: more than this is a circle.
@@ -71,11 +99,21 @@ impl JsonSchema {
     /// The first thing in which the document differs from the schema, with its place; nothing where it fits. Nothing of
     /// the document is repeated but names that the schema has.
     pub fn problem(&self, document: &Value) -> Option<String> {
+        self.differences(document, 1).pop()
+    }
+
+    /// Everything in which the document differs, as [`JsonSchema::problem`].
+    pub fn problems(&self, document: &Value) -> Vec<String> {
+        self.differences(document, usize::MAX)
+    }
+
+    fn differences(&self, document: &Value, most: usize) -> Vec<String> {
         let looking = Looking { root: self, looks: Cell::new(0) };
-        let problem = looking.differs(&self.0, document, "", 0);
+        let mut found = Found { all: Vec::new(), most };
+        looking.differs(&self.0, document, "", 0, &mut found);
         // What was not looked at to its end says nothing, least of all within `not` or `anyOf`.
         let given_up = looking.looks.get() > MOST_LOOKS;
-        if given_up { Some(GIVEN_UP.to_owned()) } else { problem }
+        if given_up { vec![GIVEN_UP.to_owned()] } else { found.all }
     }
 
     fn names_property(&self, schema: &Value, name: &str, depth: usize) -> bool {
@@ -109,17 +147,18 @@ impl JsonSchema {
             let expected = match keyword.as_str() {
                 "type" => {
                     let one = |v: &Value| v.as_str().is_some_and(|t| TYPES.contains(&t));
-                    let fits = one(value) || value.as_array().is_some_and(|all| all.iter().all(one));
+                    let some = |all: &Vec<Value>| !all.is_empty() && all.iter().all(one);
+                    let fits = one(value) || value.as_array().is_some_and(some);
                     (!fits).then_some("the name of a type, or a list of them")
                 }
-                "enum" => (!value.is_array()).then_some("a list"),
+                "enum" => value.as_array().is_none_or(Vec::is_empty).then_some("a list of values"),
                 "const" => None,
                 "required" => {
                     let fits = value.as_array().is_some_and(|all| all.iter().all(Value::is_string));
                     (!fits).then_some("a list of names")
                 }
                 "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
-                    value.as_u64().is_none().then_some("a whole number from 0")
+                    whole(value).is_none().then_some("a whole number from 0")
                 }
                 "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
                     (!value.is_number()).then_some("a number")
@@ -148,8 +187,10 @@ impl JsonSchema {
                     None => Some("a place within this schema, such as #/$defs/NAME"),
                 },
                 known if ANNOTATIONS.contains(&known) => None,
-                _ => {
-                    let problem = "this keyword cannot be held against a reply here; leave it out".to_owned();
+                other => {
+                    let near = did_you_mean(other, KEYWORDS);
+                    let problem =
+                        format!("this keyword cannot be held against a reply here{near}; leave it out");
                     return Err(SchemaError { at: place, problem });
                 }
             };
@@ -157,7 +198,45 @@ impl JsonSchema {
                 return Err(SchemaError { at: place, problem: format!("expected {expected}") });
             }
         }
-        Ok(())
+        contradiction(object).map_or(Ok(()), |what| wrong(format!("no document fits: {what}")))
+    }
+}
+
+/// Why nothing can fit these keywords.
+fn contradiction(keywords: &Map<String, Value>) -> Option<String> {
+    let number = |name: &str| keywords.get(name).and_then(Value::as_f64);
+    let ends = [
+        ("minItems", "maxItems"),
+        ("minLength", "maxLength"),
+        ("minProperties", "maxProperties"),
+        ("minimum", "maximum"),
+    ];
+    let crossed = |(least, most): &(&str, &str)| number(least).zip(number(most)).is_some_and(|(l, m)| l > m);
+    if let Some((least, most)) = ends.into_iter().find(crossed) {
+        return Some(format!("{least} is more than {most}"));
+    }
+    let is_closed = keywords.get("additionalProperties") == Some(&Value::Bool(false));
+    let declared = |name: &&str| keywords.get("properties").is_some_and(|all| all.get(*name).is_some());
+    let required = keywords.get("required").and_then(Value::as_array).into_iter().flatten();
+    let lacking = required.filter_map(Value::as_str).find(|name| !declared(name)).filter(|_| is_closed)?;
+    Some(format!("{lacking:?} is required, and \"properties\" does not allow it"))
+}
+
+/// What was found to differ, up to so much.
+struct Found {
+    all: Vec<String>,
+    most: usize,
+}
+
+impl Found {
+    fn add(&mut self, problem: String) {
+        if !self.is_full() {
+            self.all.push(problem);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.all.len() >= self.most
     }
 }
 
@@ -169,62 +248,65 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    fn differs(&self, schema: &Value, value: &Value, at: &str, depth: usize) -> Option<String> {
-        let here = |problem: &str| {
-            let place = if at.is_empty() { "the document" } else { at };
-            Some(format!("{place} {problem}"))
-        };
+    fn differs(&self, schema: &Value, value: &Value, at: &str, depth: usize, found: &mut Found) {
+        let here = |problem: &str| format!("{} {problem}", place(at));
+        if found.is_full() {
+            return;
+        }
         let keywords = match schema {
             Value::Object(keywords) if depth <= DEEPEST && self.looks.get() < MOST_LOOKS => keywords,
             Value::Object(_) => {
                 self.looks.set(MOST_LOOKS + 1);
-                return Some(GIVEN_UP.to_owned());
+                return found.add(GIVEN_UP.to_owned());
             }
-            Value::Bool(false) => return here("is not allowed"),
-            _ => return None,
+            Value::Bool(false) => return found.add(here("is not allowed")),
+            _ => return,
         };
         self.looks.set(self.looks.get() + 1);
         let get = |name: &str| keywords.get(name);
-        let fits = |schema: &Value| self.differs(schema, value, at, depth + 1).is_none();
-        if let Some(target) = get("$ref").and_then(Value::as_str).and_then(|at| self.root.target(at))
-            && let Some(problem) = self.differs(target, value, at, depth + 1)
-        {
-            return Some(problem);
+        let fits = |schema: &Value| {
+            let mut one = Found { all: Vec::new(), most: 1 };
+            self.differs(schema, value, at, depth + 1, &mut one);
+            one.all.is_empty()
+        };
+        if let Some(target) = get("$ref").and_then(Value::as_str).and_then(|at| self.root.target(at)) {
+            self.differs(target, value, at, depth + 1, found);
         }
         if let Some(kinds) = get("type") {
             let one = |kind: &Value| kind.as_str().is_some_and(|kind| is_of(kind, value));
             if !one(kinds) && !kinds.as_array().is_some_and(|all| all.iter().any(one)) {
-                return here(&format!("is not of the type {kinds}"));
+                // What the other keywords say is of values of this type.
+                return found.add(here(&format!("is not of the type {kinds}")));
             }
         }
         if get("enum").and_then(Value::as_array).is_some_and(|all| !all.iter().any(|one| same(one, value))) {
-            return here("is none of the values that the schema lists");
+            found.add(here("is none of the values that the schema lists"));
         }
         if get("const").is_some_and(|only| !same(only, value)) {
-            return here("is not the one value that the schema allows");
+            found.add(here("is not the one value that the schema allows"));
         }
         let parts = |name: &str| get(name).and_then(Value::as_array).map(Vec::as_slice);
-        if let Some(all) = parts("allOf") {
-            let problem = all.iter().find_map(|schema| self.differs(schema, value, at, depth + 1));
-            if problem.is_some() {
-                return problem;
-            }
+        for schema in parts("allOf").unwrap_or_default() {
+            self.differs(schema, value, at, depth + 1, found);
         }
         if parts("anyOf").is_some_and(|all| !all.iter().any(fits)) {
-            return here("fits none of the schemas of anyOf");
+            found.add(here("fits none of the schemas of anyOf"));
         }
         if parts("oneOf").is_some_and(|all| all.iter().filter(|schema| fits(schema)).count() != 1) {
-            return here("does not fit exactly one of the schemas of oneOf");
+            found.add(here("does not fit exactly one of the schemas of oneOf"));
         }
         if get("not").is_some_and(fits) {
-            return here("fits the schema of not");
+            found.add(here("fits the schema of not"));
         }
-        match value {
-            Value::Object(object) => self.object_differs(keywords, object, at, depth),
-            Value::Array(items) => self.items_differ(keywords, items, at, depth),
-            Value::String(text) => bounds(keywords, "Length", text.chars().count()).and_then(|p| here(&p)),
-            Value::Number(number) => number.as_f64().and_then(|n| range(keywords, n)).and_then(|p| here(&p)),
+        let bound = match value {
+            Value::Object(object) => return self.object_differs(keywords, object, at, depth, found),
+            Value::Array(items) => return self.items_differ(keywords, items, at, depth, found),
+            Value::String(text) => bounds(keywords, "Length", text.chars().count()),
+            Value::Number(number) => number.as_f64().and_then(|n| range(keywords, n)),
             Value::Null | Value::Bool(_) => None,
+        };
+        if let Some(problem) = bound {
+            found.add(here(&problem));
         }
     }
 
@@ -234,34 +316,28 @@ impl Looking<'_> {
         object: &Map<String, Value>,
         at: &str,
         depth: usize,
-    ) -> Option<String> {
-        let place = if at.is_empty() { "the document" } else { at };
+        found: &mut Found,
+    ) {
         let required = keywords.get("required").and_then(Value::as_array).into_iter().flatten();
-        for name in required.filter_map(Value::as_str) {
-            if !object.contains_key(name) {
-                return Some(format!("{at}/{name} is missing"));
-            }
+        for name in required.filter_map(Value::as_str).filter(|name| !object.contains_key(*name)) {
+            found.add(format!("{at}/{name} is missing"));
         }
         if let Some(problem) = bounds(keywords, "Properties", object.len()) {
-            return Some(format!("{place} {problem}"));
+            found.add(format!("{} {problem}", place(at)));
         }
         let declared = keywords.get("properties").and_then(Value::as_object);
         for (name, value) in object {
-            let problem = match declared.and_then(|all| all.get(name)) {
-                Some(schema) => self.differs(schema, value, &format!("{at}/{name}"), depth + 1),
+            match declared.and_then(|all| all.get(name)) {
+                Some(schema) => self.differs(schema, value, &format!("{at}/{name}"), depth + 1, found),
                 None => match keywords.get("additionalProperties") {
                     Some(Value::Bool(false)) => {
-                        Some(format!("{place} has a property that the schema does not name"))
+                        found.add(format!("{} has a property that the schema does not name", place(at)));
                     }
-                    Some(schema) => self.differs(schema, value, &format!("{at}/*"), depth + 1),
-                    None => None,
+                    Some(schema) => self.differs(schema, value, &format!("{at}/*"), depth + 1, found),
+                    None => {}
                 },
-            };
-            if problem.is_some() {
-                return problem;
             }
         }
-        None
     }
 
     fn items_differ(
@@ -270,23 +346,34 @@ impl Looking<'_> {
         items: &[Value],
         at: &str,
         depth: usize,
-    ) -> Option<String> {
-        let place = if at.is_empty() { "the document" } else { at };
+        found: &mut Found,
+    ) {
         if let Some(problem) = bounds(keywords, "Items", items.len()) {
-            return Some(format!("{place} {problem}"));
+            found.add(format!("{} {problem}", place(at)));
         }
         let first = keywords.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for (n, item) in items.iter().enumerate() {
-            let schema = first.get(n).or_else(|| keywords.get("items"));
-            let problem = schema.and_then(|s| self.differs(s, item, &format!("{at}/{n}"), depth + 1));
-            if problem.is_some() {
-                return problem;
+            if let Some(schema) = first.get(n).or_else(|| keywords.get("items")) {
+                self.differs(schema, item, &format!("{at}/{n}"), depth + 1, found);
             }
         }
         let unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
         let twice = |(n, one): (usize, &Value)| items.iter().take(n).any(|other| same(one, other));
-        (unique && items.iter().enumerate().any(twice)).then(|| format!("{place} has an item twice"))
+        if unique && !found.is_full() && items.iter().enumerate().any(twice) {
+            found.add(format!("{} has an item twice", place(at)));
+        }
     }
+}
+
+/// A JSON pointer (RFC 6901), or the whole.
+fn place(at: &str) -> &str {
+    if at.is_empty() { "the document" } else { at }
+}
+
+/// A whole number from 0, however it is written (`1`, `1.0`).
+fn whole(value: &Value) -> Option<u64> {
+    let whole = |n: &f64| *n >= 0.0 && n.fract() == 0.0 && *n <= 2f64.powi(53);
+    value.as_u64().or_else(|| value.as_f64().filter(whole).map(|n| n as u64))
 }
 
 impl TryFrom<Value> for JsonSchema {
@@ -330,7 +417,7 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// `minLength`, `maxItems` and their like.
 fn bounds(keywords: &Map<String, Value>, of: &str, count: usize) -> Option<String> {
-    let bound = |end: &str| keywords.get(&format!("{end}{of}")).and_then(Value::as_u64);
+    let bound = |end: &str| keywords.get(&format!("{end}{of}")).and_then(whole);
     let count = count as u64;
     let words = of.to_lowercase();
     match (bound("min"), bound("max")) {
@@ -427,6 +514,22 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_differs_is_named_where_all_is_asked_for() {
+        let document = json!({ "thought": "secret", "sizes": [3, 0, 10], "secret": 1 });
+        let all = schema().problems(&document);
+        assert_eq!(all.len(), 5, "{all:?}");
+        assert_eq!(schema().problem(&document).as_ref(), all.first());
+        for place in
+            ["/answer is missing", "/thought has length 6", "/sizes/1 is too small", "/sizes/2 is too large"]
+        {
+            assert!(all.iter().any(|problem| problem.contains(place)), "{place}: {all:?}");
+        }
+        assert!(schema().problems(&json!({ "answer": "left" })).is_empty());
+        let counts = JsonSchema::new(json!({ "minItems": 1.0 })).unwrap();
+        assert!(counts.problem(&json!([])).is_some() && counts.problem(&json!([1])).is_none());
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_where_it_stands() {
         for (schema, place) in [
             (json!({ "properties": { "a": { "pattern": "x" } } }), "#/properties/a/pattern: this keyword"),
@@ -435,6 +538,19 @@ mod tests {
             (json!({ "$ref": "https://elsewhere/schema" }), "#/$ref"),
             (json!({ "items": 3 }), "#/items: a schema is an object"),
             (json!({ "anyOf": { "type": "null" } }), "#/anyOf: expected a list"),
+            (json!({ "minLenght": 1 }), "did you mean \"minLength\""),
+            (json!({ "type": [] }), "#/type: expected the name of a type"),
+            (json!({ "enum": [] }), "#/enum: expected a list of values"),
+            (json!({ "minItems": 1.5 }), "#/minItems: expected a whole number"),
+            (
+                json!({ "items": { "minLength": 3, "maxLength": 2 } }),
+                "#/items: no document fits: minLength is more",
+            ),
+            (json!({ "minimum": 3, "maximum": 2.5 }), "minimum is more than maximum"),
+            (
+                json!({ "additionalProperties": false, "required": ["a"], "properties": { "b": {} } }),
+                "\"a\" is required",
+            ),
             (json!({ "required": "a" }), "#/required: expected a list of names"),
             (json!(7), "#: a schema is"),
         ] {

@@ -1,56 +1,20 @@
-//! Reports as JSON by a schema: the part of JSON Schema (draft 2020-12) that reports need, and what a reply makes of it.
+//! Reports as JSON by a schema, and what a reply makes of it.
 
+use loupe_core::JsonSchema;
 use loupe_core::reasoning::answer_words;
-use loupe_core::words::did_you_mean;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// Keywords that are checked.
-const KEYWORDS: [&str; 13] = [
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "items",
-    "enum",
-    "const",
-    "minItems",
-    "maxItems",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-];
-/// Keywords that only describe.
-const DESCRIPTIVE: [&str; 7] = ["$schema", "$id", "$comment", "title", "description", "default", "examples"];
-/// Types of values.
-const TYPES: [&str; 7] = ["object", "array", "string", "number", "integer", "boolean", "null"];
 /// The sections of a report that a schema may have.
 pub(super) const SECTIONS: [&str; 2] = ["findings", "impression"];
 /// Problems of one reply that are told one by one; of further ones their number.
 const MOST_PROBLEMS: usize = 256;
-/// Schemas nest no deeper.
-const DEEPEST: usize = 32;
 
 /// What a report as JSON looks like. Its root is an object with `findings` or `impression`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportSchema {
-    root: Node,
+    schema: JsonSchema,
     text: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Node {
-    types: Vec<String>,
-    properties: Vec<(String, Node)>,
-    required: Vec<String>,
-    /// Refuses properties that are not named.
-    closed: bool,
-    items: Option<Box<Node>>,
-    choices: Option<Vec<Value>>,
-    items_count: [Option<u64>; 2],
-    length: [Option<u64>; 2],
-    range: [Option<f64>; 2],
 }
 
 /// A reply that was asked for as JSON.
@@ -67,20 +31,22 @@ impl ReportSchema {
     /// Reads a schema.
     ///
     /// # Errors
-    /// When it is no JSON, uses a keyword that is not checked here, or describes no report.
+    /// When it is no JSON, cannot be held against a reply, or describes no report.
     pub fn new(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let value: Value = serde_json::from_str(text).map_err(|e| format!("the schema is no JSON: {e}"))?;
-        let root = Node::read(&value, "", 0)?;
-        if !root.types.is_empty() && !root.types.iter().any(|name| name == "object") {
-            return Err(
-                "the schema, the whole: a report is an object, so that \"type\" is \"object\"".to_owned()
-            );
+        let types = value.get("type");
+        let is_object = types.is_none_or(|types| {
+            types == "object" || types.as_array().is_some_and(|all| all.iter().any(|name| name == "object"))
+        });
+        let schema = JsonSchema::new(value.clone()).map_err(|e| format!("the schema, {e}"))?;
+        if !is_object {
+            return Err("the schema: a report is an object, so that \"type\" is \"object\"".to_owned());
         }
-        if !root.properties.iter().any(|(name, _)| SECTIONS.contains(&name.as_str())) {
+        if !SECTIONS.iter().any(|name| schema.has_property(name)) {
             return Err("the schema has neither a property \"findings\" nor \"impression\", of which a report is made".to_owned());
         }
-        Ok(Self { root, text: text.to_owned() })
+        Ok(Self { schema, text: text.to_owned() })
     }
 
     /// Its words.
@@ -101,8 +67,7 @@ impl ReportSchema {
                 )],
             },
             Ok(value) => {
-                let mut problems = Vec::new();
-                self.root.check(&value, "", &mut problems);
+                let mut problems = self.schema.problems(&value);
                 if problems.len() > MOST_PROBLEMS {
                     let further = problems.len() - MOST_PROBLEMS;
                     problems.truncate(MOST_PROBLEMS);
@@ -126,194 +91,6 @@ pub fn json_in(reply: &str) -> Result<Value, serde_json::Error> {
     })
 }
 
-impl Node {
-    fn read(value: &Value, at: &str, depth: usize) -> Result<Self, String> {
-        let wrong = |what: String| format!("the schema, {}: {what}", place(at));
-        if depth > DEEPEST {
-            return Err(wrong(format!("nests deeper than {DEEPEST}")));
-        }
-        let Some(fields) = value.as_object() else {
-            return Err(wrong("expected an object of keywords".to_owned()));
-        };
-        let mut node = Self::default();
-        for (keyword, value) in fields {
-            let count = || whole(value).ok_or_else(|| wrong(format!("{keyword:?} takes a whole number")));
-            let number = || value.as_f64().ok_or_else(|| wrong(format!("{keyword:?} takes a number")));
-            match keyword.as_str() {
-                "type" => node.types = types(value).map_err(wrong)?,
-                "properties" => {
-                    let all = value
-                        .as_object()
-                        .ok_or_else(|| wrong("\"properties\" takes an object".to_owned()))?;
-                    for (name, inner) in all {
-                        node.properties
-                            .push((name.clone(), Self::read(inner, &format!("{at}/{name}"), depth + 1)?));
-                    }
-                }
-                "required" => {
-                    let names =
-                        value.as_array().map(|all| all.iter().map(|name| name.as_str().map(str::to_owned)));
-                    let names = names.and_then(Iterator::collect::<Option<Vec<String>>>);
-                    node.required =
-                        names.ok_or_else(|| wrong("\"required\" takes a list of names".to_owned()))?;
-                }
-                "additionalProperties" => {
-                    let open = value.as_bool();
-                    node.closed =
-                        !open.ok_or_else(|| wrong(format!("{keyword:?} takes true or false here")))?;
-                }
-                "items" => node.items = Some(Box::new(Self::read(value, &format!("{at}/0"), depth + 1)?)),
-                "enum" => {
-                    let all = value.as_array().filter(|all| !all.is_empty());
-                    let all = all.ok_or_else(|| wrong("\"enum\" takes a list of values".to_owned()))?;
-                    node.choices = Some(all.clone());
-                }
-                "const" => node.choices = Some(vec![value.clone()]),
-                "minItems" => node.items_count[0] = Some(count()?),
-                "maxItems" => node.items_count[1] = Some(count()?),
-                "minLength" => node.length[0] = Some(count()?),
-                "maxLength" => node.length[1] = Some(count()?),
-                "minimum" => node.range[0] = Some(number()?),
-                "maximum" => node.range[1] = Some(number()?),
-                other if DESCRIPTIVE.contains(&other) => {}
-                other => {
-                    let near = did_you_mean(other, KEYWORDS);
-                    return Err(wrong(format!(
-                        "the keyword {other:?} is not checked here{near}; these are: {}",
-                        KEYWORDS.join(", ")
-                    )));
-                }
-            }
-        }
-        node.contradiction().map_or(Ok(node), |what| Err(wrong(what)))
-    }
-
-    /// Why nothing can follow this.
-    fn contradiction(&self) -> Option<String> {
-        let crossed = |[low, high]: [Option<u64>; 2]| low.zip(high).is_some_and(|(low, high)| low > high);
-        let [low, high] = self.range;
-        for (what, is) in [
-            ("minItems is more than maxItems", crossed(self.items_count)),
-            ("minLength is more than maxLength", crossed(self.length)),
-            ("minimum is more than maximum", low.zip(high).is_some_and(|(low, high)| low > high)),
-        ] {
-            if is {
-                return Some(format!("nothing follows it: {what}"));
-            }
-        }
-        let named = |name: &&String| !self.properties.iter().any(|(known, _)| known == *name);
-        let lacking = self.required.iter().find(named).filter(|_| self.closed)?;
-        Some(format!("nothing follows it: {lacking:?} is required, and \"properties\" does not allow it"))
-    }
-
-    /// Adds where `value` departs from this. Words of the reply are not repeated.
-    fn check(&self, value: &Value, at: &str, problems: &mut Vec<String>) {
-        if !self.types.is_empty() && !self.types.iter().any(|name| is_a(value, name)) {
-            problems.push(format!("{}: {} instead of {}", place(at), kind(value), self.types.join(" or ")));
-            return;
-        }
-        if self.choices.as_ref().is_some_and(|choices| !choices.iter().any(|choice| equal(choice, value))) {
-            problems.push(format!("{}: none of the values that are allowed", place(at)));
-        }
-        let mut within = |what: &str, n: u64, [low, high]: [Option<u64>; 2]| {
-            if low.is_some_and(|low| n < low) || high.is_some_and(|high| n > high) {
-                problems.push(format!("{}: {n} {what}, which the schema does not allow", place(at)));
-            }
-        };
-        match value {
-            Value::String(text) => within("characters", text.chars().count() as u64, self.length),
-            Value::Array(all) => {
-                within("items", all.len() as u64, self.items_count);
-                if let Some(items) = &self.items {
-                    all.iter()
-                        .enumerate()
-                        .for_each(|(n, one)| items.check(one, &format!("{at}/{n}"), problems));
-                }
-            }
-            Value::Number(number) => {
-                let [low, high] = self.range;
-                let n = number.as_f64().unwrap_or(f64::NAN);
-                if low.is_some_and(|low| n < low) || high.is_some_and(|high| n > high) {
-                    problems
-                        .push(format!("{}: {number} is out of the range that the schema allows", place(at)));
-                }
-            }
-            Value::Object(fields) => self.check_fields(fields, at, problems),
-            _ => {}
-        }
-    }
-
-    fn check_fields(&self, fields: &Map<String, Value>, at: &str, problems: &mut Vec<String>) {
-        for name in self.required.iter().filter(|name| !fields.contains_key(*name)) {
-            problems.push(format!("{}: {name:?} is missing", place(at)));
-        }
-        let unknown =
-            fields.keys().filter(|name| !self.properties.iter().any(|(known, _)| known == *name)).count();
-        if self.closed && unknown > 0 {
-            problems.push(format!("{}: {unknown} properties that the schema does not name", place(at)));
-        }
-        for (name, node) in &self.properties {
-            if let Some(value) = fields.get(name) {
-                node.check(value, &format!("{at}/{name}"), problems);
-            }
-        }
-    }
-}
-
-/// A JSON pointer, or the root.
-fn place(at: &str) -> &str {
-    if at.is_empty() { "the whole" } else { at }
-}
-
-fn types(value: &Value) -> Result<Vec<String>, String> {
-    let names: Option<Vec<&str>> = match value {
-        Value::String(name) => Some(vec![name]),
-        Value::Array(all) => all.iter().map(Value::as_str).collect(),
-        _ => None,
-    };
-    let names = names.filter(|names| !names.is_empty() && names.iter().all(|name| TYPES.contains(name)));
-    names
-        .map(|names| names.into_iter().map(str::to_owned).collect())
-        .ok_or_else(|| format!("\"type\" takes one or several of {}", TYPES.join(", ")))
-}
-
-fn is_a(value: &Value, name: &str) -> bool {
-    match name {
-        "number" => value.is_number(),
-        "integer" => value.as_f64().is_some_and(|n| n.fract() == 0.0),
-        name => kind(value) == name,
-    }
-}
-
-/// A number without a fraction, however it is written (`1`, `1.0`).
-fn whole(value: &Value) -> Option<u64> {
-    let whole = |n: &f64| *n >= 0.0 && n.fract() == 0.0 && *n <= 2f64.powi(53);
-    value.as_u64().or_else(|| value.as_f64().filter(whole).map(|n| n as u64))
-}
-
-/// Equal as JSON Schema compares: numbers by what they are, not by how they are written.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
-        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| equal(x, y)),
-        (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| equal(x, y)))
-        }
-        _ => a == b,
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
@@ -335,28 +112,31 @@ mod tests {
         let good = json!({"findings": [{"finding": "nodule", "side": "left", "size_mm": 12}], "impression": "Nodule."});
         assert_eq!(problems(&good), Vec::<String>::new());
         for (change, said) in [
-            (json!({"findings": [], "impression": ""}), "/findings: 0 items"),
-            (json!({"findings": [{"finding": "x"}], "impression": ""}), "/findings/0/finding: 1 characters"),
-            (
-                json!({"findings": [{"side": "left"}], "impression": ""}),
-                "/findings/0: \"finding\" is missing",
-            ),
+            (json!({"findings": [], "impression": ""}), "/findings has items 0"),
+            (json!({"findings": [{"finding": "x"}], "impression": ""}), "/findings/0/finding has length 1"),
+            (json!({"findings": [{"side": "left"}], "impression": ""}), "/findings/0/finding is missing"),
             (
                 json!({"findings": [{"finding": "mass", "side": "up"}], "impression": ""}),
-                "/findings/0/side: none of",
+                "/findings/0/side is none of",
             ),
             (
                 json!({"findings": [{"finding": "mass", "size_mm": "12"}], "impression": ""}),
-                "size_mm: string instead of number or null",
+                "size_mm is not of the type",
             ),
-            (json!({"findings": [{"finding": "mass", "size_mm": 0}], "impression": ""}), "out of the range"),
+            (
+                json!({"findings": [{"finding": "mass", "size_mm": 0}], "impression": ""}),
+                "size_mm is too small",
+            ),
             (
                 json!({"findings": [{"finding": "mass", "count": 1.5}], "impression": ""}),
-                "number instead of integer",
+                "count is not of the type",
             ),
-            (json!({"findings": [{"finding": "mass"}], "impression": "", "name": "Doe"}), "1 properties"),
-            (json!({"findings": [{"finding": "mass"}]}), "\"impression\" is missing"),
-            (json!([1]), "the whole: array instead of object"),
+            (
+                json!({"findings": [{"finding": "mass"}], "impression": "", "name": "Doe"}),
+                "a property that the schema does not name",
+            ),
+            (json!({"findings": [{"finding": "mass"}]}), "/impression is missing"),
+            (json!([1]), "the document is not of the type"),
         ] {
             let found = problems(&change);
             assert!(
@@ -400,16 +180,19 @@ mod tests {
         for (text, said) in [
             ("{", "no JSON"),
             (r#"{"type": "object"}"#, "neither a property"),
-            (r#"{"properties": {"findings": {"patern": "x"}}}"#, "\"patern\" is not checked"),
+            (r#"{"properties": {"findings": {"patern": "x"}}}"#, "patern: this keyword"),
             (r#"{"properties": {"findings": {"minLenght": 1}}}"#, "did you mean \"minLength\""),
-            (r#"{"properties": {"findings": {"type": "text"}}}"#, "/findings: \"type\" takes"),
-            (r#"{"properties": {"findings": 3}}"#, "expected an object"),
-            (r#"{"properties": {"findings": {"type": []}}}"#, "/findings: \"type\" takes"),
-            (r#"{"properties": {"findings": {"enum": []}}}"#, "takes a list of values"),
+            (
+                r#"{"properties": {"findings": {"type": "text"}}}"#,
+                "/findings/type: expected the name of a type",
+            ),
+            (r#"{"properties": {"findings": 3}}"#, "a schema is an object"),
+            (r#"{"properties": {"findings": {"type": []}}}"#, "/findings/type: expected the name of a type"),
+            (r#"{"properties": {"findings": {"enum": []}}}"#, "expected a list of values"),
             (r#"{"properties": {"findings": {"minLength": 3, "maxLength": 2}}}"#, "minLength is more than"),
             (r#"{"properties": {"findings": {"minItems": 3, "maxItems": 2}}}"#, "minItems is more than"),
             (r#"{"properties": {"findings": {"minimum": 3, "maximum": 2.5}}}"#, "minimum is more than"),
-            (r#"{"properties": {"findings": {"minItems": 1.5}}}"#, "takes a whole number"),
+            (r#"{"properties": {"findings": {"minItems": 1.5}}}"#, "expected a whole number"),
             (r#"{"type": "array", "properties": {"findings": {}}}"#, "a report is an object"),
             (
                 r#"{"additionalProperties": false, "required": ["impression"], "properties": {"findings": {}}}"#,
