@@ -36,7 +36,7 @@ args+=(--no-page --quiet)
 [ "\${args[0]}" = eval ] && args+=(--max-new-tokens 24 --batch 1)
 if [ "\${args[*]/*parts\/2/}" != "\${args[*]}" ] && [ "\${args[0]}" = eval ] && mkdir "$work/stopped" 2>/dev/null; then
     "$loupe" "\${args[@]}" & job=\$!
-    until [ -s parts/2/replies.jsonl ]; do sleep 0.01; done
+    until [ -s parts/2/replies.jsonl ] || ! kill -0 \$job 2>/dev/null; do sleep 0.01; done
     kill -TERM \$job
     wait \$job
     code=\$?

@@ -145,8 +145,7 @@ fn pods_of_an_indexed_job_do_their_parts() {
     cluster.assert_scores_of_one_piece("run");
 }
 
-/// The job serves the model over its nodes and asks it by one client; a server that ends, or a client that is stopped, sends it back into
-/// the queue.
+/// The job serves the model over its nodes and asks it by one client; a server that ends sends it back into the queue.
 #[test]
 fn a_model_over_several_nodes_is_asked_by_one_client() {
     let cluster = Cluster::new();

@@ -2,8 +2,8 @@
 
     python firefox.py LOUPE STUDY OUT [--only READER]      (pip install websockets)
 
-STUDY is what `loupe study build` wrote: pages and `key.json`; `loupe-demo/study` is one. Questions are ratings and choices; places to be marked
-are left out. What has to hold: no request but the page itself, no error on the console, every answer in its place, and the pixels of the first image
+STUDY is what `loupe study build` wrote: pages and `key.json`; `loupe-demo/study` is one. Ratings are typed, the first choices taken; places to be
+marked are left out. What has to hold: no request but the page itself, no error on the console, every rating in its place, and the pixels of the first image
 as Chromium shows them, where there is one. A picture of the first case of each page is written into OUT.
 """
 import argparse
@@ -171,12 +171,13 @@ async def main():
     out = args.out / "readings"
     subprocess.run([args.loupe, "study", "collect", *files, "--key", args.study / "key.json", "-o", out], check=True)
     rows = list(csv.DictReader((out / "readings.csv").open()))
+    assert rows and len(rows) * len({column for *_, column in typed}) == len(typed), (len(rows), len(typed))
     for row in rows:
         for column in {column for *_, column in typed}:
             want = typed[row["reader"], row["case"], row["arm"], bool(int(row.get("repeat") or 0)), column]
             if isinstance(want, str):
                 assert float(row[column]) == float(want), (row, column, want)
-    print(f"Firefox {version}: {len(rows)} readings, each as it was typed; no request beyond the pages, no error")
+    print(f"Firefox {version}: {len(rows)} readings, each rating as it was typed; no request beyond the pages, no error")
 
 
 asyncio.run(main())

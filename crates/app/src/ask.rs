@@ -80,7 +80,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// What is said about pictures whose sources are incomplete.
+    /// What has to be said of the pictures: that a source is incomplete, or that nobody chose this one of several.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.pictures.iter().flat_map(|picture| picture.origin.warnings())
     }

@@ -310,7 +310,7 @@ fn report_batch(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoRe
         output: Some(dir.clone()),
         template: None,
         candidates: 1,
-        choose: String::new(),
+        choose: "consensus".to_owned(),
         selection: Selection::default(),
         retry_failed: false,
         extend: false,

@@ -17,7 +17,7 @@ pub struct ViewEntry {
     /// Plane of the slice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plane: Option<Plane>,
-    /// What is missing of the source, in words.
+    /// What has to be said of the source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -155,7 +155,7 @@ fn sum(spent: &Spent, a: &Value, b: &Value) -> Result<Value, Error> {
     let lists = |v: &Value| matches!(v.kind(), ValueKind::Seq | ValueKind::Iterable);
     if lists(a) && lists(b) {
         let length = a.len().unwrap_or(0).saturating_add(b.len().unwrap_or(0));
-        spent.spend(length as u64)?;
+        spent.spend((length as u64).saturating_mul(VALUE_COST))?;
         return Ok(a.try_iter()?.chain(b.try_iter()?).collect());
     }
     if let (Some(x), Some(y)) = (a.as_str(), b.as_str()) {
@@ -174,8 +174,11 @@ fn product(spent: &Spent, a: &Value, b: &Value) -> Result<Value, Error> {
             let times = times.ok_or_else(|| {
                 Error::new(ErrorKind::InvalidOperation, "text and lists are multiplied with whole numbers")
             })?;
-            let length = what.len().unwrap_or(0).max(1);
-            spent.spend((length as u64).saturating_mul(times as u64))?;
+            let length = match what.as_str() {
+                Some(text) => text.len() as u64,
+                None => (what.len().unwrap_or(0) as u64).saturating_mul(VALUE_COST),
+            };
+            spent.spend(length.max(1).saturating_mul(times as u64))?;
             return Ok(match what.as_str() {
                 Some(text) => Value::from(text.repeat(times)),
                 None => {
@@ -296,9 +299,20 @@ fn install(environment: &mut Environment<'_>, spent: &Spent) {
     environment.add_function(ADD, move |a: &Value, b: &Value| sum(&own, a, b));
     let own = spent.clone();
     environment.add_function(MUL, move |a: &Value, b: &Value| product(&own, a, b));
-    environment.add_function(EQUAL, |a: &Value, b: &Value| alike(a, b));
-    environment.add_function(DIFFERENT, |a: &Value, b: &Value| !alike(a, b));
-    environment.add_function(WITHIN, |part: &Value, of: &Value| within(part, of));
+    // Both sides are copied in small letters.
+    let compared = |spent: &Spent| {
+        let own = spent.clone();
+        move |a: &Value, b: &Value| own.spend(own.value(a, 0)?.saturating_add(own.value(b, 0)?))
+    };
+    let spend = compared(spent);
+    environment.add_function(EQUAL, move |a: &Value, b: &Value| spend(a, b).map(|()| alike(a, b)));
+    let spend = compared(spent);
+    environment.add_function(DIFFERENT, move |a: &Value, b: &Value| spend(a, b).map(|()| !alike(a, b)));
+    let spend = compared(spent);
+    environment.add_function(WITHIN, move |part: &Value, of: &Value| {
+        spend(part, of)?;
+        within(part, of)
+    });
     let own = spent.clone();
     environment.add_filter(CHECK, move |value: Value| -> Result<Value, Error> {
         own.value(&value, 0)?;

@@ -3,7 +3,7 @@
 //! dropped. A slice's rows run along the file's first axis, so that it lies on its side beside how viewers show it; the
 //! model was trained so.
 
-use super::prepared::{Prepared, Recipe, range, slice_pictures};
+use super::prepared::{Prepared, Recipe, grey, range, slice_pictures};
 use loupe_core::geometry::Map2;
 use loupe_core::limits::DecodeLimits;
 use loupe_core::media::MediaError;
@@ -18,17 +18,18 @@ pub(super) const RECIPE: Recipe = Recipe {
 };
 
 const MOST_SLICES: usize = 180;
+const ON_ITS_SIDE: &str = "rows and columns change places";
 
 fn prepare(volume: &Volume, _: &DecodeLimits) -> Result<Prepared, MediaError> {
     let numbers = numbers(volume.shape()[0]);
     let step = "slice range as grey in RGB";
     let pictures = slice_pictures(volume, &numbers, 1, step, |values| {
         let (low, high) = range(values.iter().copied());
-        values.iter().map(|&v| level(v, low, high)).collect()
+        // The fraction is dropped.
+        values.iter().map(|&v| grey(v, low, high) as u8).collect()
     })?;
     let pictures: Vec<Picture> = pictures.iter().map(on_its_side).collect::<Result<_, _>>()?;
-    let steps =
-        vec![step.to_owned(), "rows and columns change places".to_owned(), format!("slices {numbers:?}")];
+    let steps = vec![step.to_owned(), ON_ITS_SIDE.to_owned(), format!("slices {numbers:?}")];
     Ok(Prepared { pictures, captions: Vec::new(), volume: None, steps })
 }
 
@@ -43,15 +44,6 @@ fn numbers(count: usize) -> Vec<usize> {
     (0..MOST_SLICES).map(|n| if n == last { count - 1 } else { (n as f64 * step) as usize }).collect()
 }
 
-/// `(value - low) / (high - low) * 255` without its fraction; 0 when flat or not a number.
-fn level(value: f32, low: f32, high: f32) -> u8 {
-    if high <= low {
-        return 0;
-    }
-    let share = (f64::from(value) - f64::from(low)) / (f64::from(high) - f64::from(low));
-    (share.clamp(0.0, 1.0) * 255.0) as u8
-}
-
 /// The picture with rows and columns changed, in RGB.
 fn on_its_side(picture: &Picture) -> Result<Picture, MediaError> {
     let (w, h, pixels) = (picture.width(), picture.height(), picture.pixels());
@@ -60,6 +52,6 @@ fn on_its_side(picture: &Picture) -> Result<Picture, MediaError> {
     let mut origin = picture.origin.clone();
     let turn = Map2::new([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
     origin.source_from_self = origin.source_from_self.after(&turn);
-    origin.steps.push("rows and columns change places".to_owned());
+    origin.steps.push(ON_ITS_SIDE.to_owned());
     Ok(made.with_origin(origin))
 }

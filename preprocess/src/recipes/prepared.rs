@@ -83,11 +83,16 @@ pub(super) fn range(values: impl IntoIterator<Item = f32>) -> (f32, f32) {
     if low > high { (0.0, 0.0) } else { (low, high) }
 }
 
-/// `(value - low) / (high - low)` on 0 to 255, clipped and rounded half to even; 0 when flat.
-pub(super) fn level(value: f32, low: f32, high: f32) -> u8 {
+/// `(value - low) / (high - low)` on 0 to 255, clipped; 0 when flat.
+pub(super) fn grey(value: f32, low: f32, high: f32) -> f64 {
     if high <= low {
-        return 0;
+        return 0.0;
     }
     let share = (f64::from(value) - f64::from(low)) / (f64::from(high) - f64::from(low));
-    (share.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+    share.clamp(0.0, 1.0) * 255.0
+}
+
+/// [`grey`] rounded half to even.
+pub(super) fn level(value: f32, low: f32, high: f32) -> u8 {
+    grey(value, low, high).round_ties_even() as u8
 }
