@@ -265,7 +265,7 @@ fn with_special(tokenizer: &[u8], added: &[String]) -> Result<Vec<u8>, String> {
     let last = vocab.into_iter().flat_map(|v| v.values()).filter_map(Value::as_u64).max();
     let mut list = settings.get("added_tokens").and_then(Value::as_array).cloned().unwrap_or_default();
     let last = list.iter().filter_map(|t| t.get("id")?.as_u64()).chain(last).max();
-    let mut next = last.map_or(0, |id| id + 1);
+    let mut next = last.map_or(0, |id| id.saturating_add(1));
     for token in added {
         if known(&list, token) {
             continue;
@@ -274,7 +274,7 @@ fn with_special(tokenizer: &[u8], added: &[String]) -> Result<Vec<u8>, String> {
             "id": next, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": true,
         }));
-        next += 1;
+        next = next.saturating_add(1);
     }
     let object = settings.as_object_mut().ok_or("it is no object")?;
     object.insert("added_tokens".to_owned(), list.into());

@@ -184,7 +184,7 @@ impl HuluMed {
         let mut slice = |picture: &Arc<Picture>| -> Result<PatchedPicture, String> {
             let layout = self.budget.layout(picture, pictures.len(), true)?;
             let mut kept = None;
-            if self.compress {
+            if self.compress && pictures.len() > 1 {
                 let patches = self.budget.patches(picture, &layout, VOLUME_MERGE)?;
                 let shown = match &before {
                     Some(before) => {
@@ -193,7 +193,7 @@ impl HuluMed {
                     }
                     None => vec![0],
                 };
-                kept = Some(shown).filter(|kept| kept.len() < layout.tokens && pictures.len() > 1);
+                kept = Some(shown).filter(|kept| kept.len() < layout.tokens);
                 before = Some(patches);
             }
             Ok(self.patched(picture, layout, VOLUME_MERGE, kept))

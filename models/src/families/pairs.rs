@@ -175,7 +175,7 @@ impl<T: Towers> PairEncoder for Pairs<T> {
         };
         let (depth, grid) = (tower.tower.depth(), tower.tower.config.grid());
         // Behind the last layer places no longer reach the vector, and the map would be the same for every text.
-        if how.layer + 1 >= depth {
+        if how.layer >= depth.saturating_sub(1) {
             let problem = format!(
                 "{} was asked for; of the {depth} layers of the tower those from 0 to {} have one behind them through \
                  which places reach the vector",

@@ -43,6 +43,9 @@ pub(crate) struct DavitConfig {
     pub(crate) activation: Activation,
 }
 
+/// Places along a side of a window; published ones have 12.
+const LARGEST_WINDOW: usize = 128;
+
 impl DavitConfig {
     /// As `Florence2VisionConfig` reads it, defaults included; in the first layout widths are `dim_embed`.
     pub(crate) fn read(fields: &Fields<'_>) -> Loaded<Self> {
@@ -83,6 +86,13 @@ impl DavitConfig {
                 return Err(fields.bad(name, problem));
             }
         }
+        if let Some((n, k)) = padding.iter().zip(&kernel).find(|(n, k)| n >= k) {
+            return Err(fields.bad("patch_padding", format!("{n} is not below the patch size of {k}")));
+        }
+        let window = fields.positive_or("window_size", 12)?;
+        if window > LARGEST_WINDOW {
+            return Err(fields.bad("window_size", format!("{window} is above {LARGEST_WINDOW}")));
+        }
         if first.len() != width.len() {
             return Err(fields.bad("patch_prenorm", format!("{} values are needed", width.len())));
         }
@@ -107,7 +117,7 @@ impl DavitConfig {
         };
         Ok(Self {
             stages: (0..width.len()).map(stage).collect(),
-            window: fields.positive_or("window_size", 12)?,
+            window,
             mlp_ratio: fields.positive_f64_or("mlp_ratio", 4.0)?,
             qkv_bias: fields.bool_or("qkv_bias", true)?,
             activation,

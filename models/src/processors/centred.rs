@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// Longer over shorter side from which a picture is refused: all but a sliver of it would be cut off, after it was made
 /// as long as that.
-const MOST_ASPECT: usize = 200;
+pub(crate) const MOST_ASPECT: usize = 200;
 
 /// How a picture becomes as large as the network reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A picture made grey and put into the middle of a black square, of at least the side that the network reads, which is
 //! then scaled: `MedCLIPFeatureExtractor`.
 
+use crate::processors::centred::MOST_ASPECT;
 use crate::processors::square::Square;
 use loupe_core::Picture;
 
@@ -18,9 +19,18 @@ fn grey(picture: &Picture) -> Vec<u8> {
 /// Its values plane after plane, (3, side, side), the three alike.
 pub(crate) fn planes(picture: &Picture, square: &Square) -> Result<Vec<f32>, String> {
     let (width, height) = (picture.width(), picture.height());
+    if width.max(height) > MOST_ASPECT * width.min(height) {
+        return Err(format!(
+            "{width} × {height} pixels: the longer side is more than {MOST_ASPECT} times the shorter"
+        ));
+    }
     let side = square.side.max(width).max(height);
     let bytes = side.checked_mul(side).ok_or("the square around the picture has too many pixels")?;
-    let mut out = vec![0u8; bytes];
+    let mut out = Vec::new();
+    out.try_reserve_exact(bytes).map_err(|_| {
+        format!("{width} × {height} pixels in a square need {bytes} bytes, which cannot be had")
+    })?;
+    out.resize(bytes, 0u8);
     let (left, above) = ((side - width) / 2, (side - height) / 2);
     for (line, row) in out.chunks_exact_mut(side).skip(above).zip(grey(picture).chunks_exact(width)) {
         line[left..][..width].copy_from_slice(row);

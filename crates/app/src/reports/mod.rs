@@ -10,13 +10,14 @@ pub use output::{ReportFormat, ReportsSummary};
 pub use worklist::{LeftOutFile, ListedImage, ListedStudy, Listing, WorklistKind, WorklistOptions};
 
 use crate::error::{AppError, InStep};
+use crate::form::check_form;
 use crate::listener::{Listener, RunProgress};
 use crate::open::{ImageOptions, ModelOptions};
 use crate::pages::PageOptions;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_core::{GenerationLimits, MediaLoader, ModelInfo, Sampling, VisionLanguageModel};
 use loupe_eval::reports::candidate_rule;
-use loupe_run::report_prompt::{Candidates, ReportAnswerer, ReportTemplate, report_template};
+use loupe_run::report_prompt::{Candidates, Passes, ReportAnswerer, ReportTemplate, report_template};
 use loupe_run::{Finished, Invocation, Plan, Progress, ReplyLine, Selection, Setting, Shard};
 use recipe::RecipeLoader;
 use std::collections::BTreeMap;
@@ -132,6 +133,12 @@ pub fn list(options: &ReportOptions) -> Result<Listing, AppError> {
 pub fn run(options: &ReportOptions, listener: &dyn Listener) -> Result<ReportsDone, AppError> {
     let template = options.report_template()?;
     options.several()?;
+    check_form(&options.limits, &options.model, false)?;
+    if options.limits.form.is_some() && !matches!(template.passes(), Passes::Report | Passes::Findings) {
+        return Err(AppError::input(
+            "this template asks more than once, and not every reply is the report; leave --schema and --grammar out, or describe the report in a block `schema`",
+        ));
+    }
     let worklist = options.worklist.open(&options.images)?;
     let left_out = worklist.left_out.len();
     if left_out > 0 {

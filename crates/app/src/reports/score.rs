@@ -22,7 +22,7 @@ use loupe_run::report_prompt::StructuredReport;
 use loupe_run::{RunFolder, replace};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -148,12 +148,18 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     {
         return Err(AppError::input(format!("--judge-metric {twice} is named twice; once is enough")));
     }
-    let mut scored = Vec::new();
+    // Everything is read before anybody is asked.
+    let mut read = Vec::new();
     for (at, dir) in options.runs.iter().enumerate() {
-        scored.push(score_run(options, &words, profile, dir, options.annotations.get(at), listener)?);
+        need_references(dir)?;
+        read.push(Imported::read(options.annotations.get(at), dir, &options.metrics, &options.asked())?);
     }
     if let [first, second] = options.runs.as_slice() {
         need_the_same_studies(first, second)?;
+    }
+    let mut scored = Vec::new();
+    for (dir, imported) in options.runs.iter().zip(read) {
+        scored.push(score_run(options, &words, profile, dir, imported, listener)?);
     }
     let differences = match scored.as_slice() {
         [(_, a), (_, b)] => differences(a, b, options),
@@ -184,7 +190,7 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
                 continue;
             }
             notes.push(format!(
-                "{}: {} is what {} said to the prompt {:?} (judge.jsonl), not the published judge",
+                "{}: {} is what {} said to the prompt {:?} (the judge's cache has its words), not the published judge",
                 run.name, judged.metric, judged.judge, judged.prompt
             ));
         }
@@ -237,7 +243,8 @@ fn words(options: &ReportScoreOptions) -> Result<Vec<String>, AppError> {
             )));
         }
     }
-    words.dedup();
+    let mut seen = BTreeSet::new();
+    words.retain(|word| seen.insert(word.clone()));
     Ok(words)
 }
 
@@ -259,6 +266,11 @@ impl ReportScoreOptions {
         }
     }
 
+    /// What a judge is asked for; nothing without one.
+    fn asked(&self) -> Vec<String> {
+        self.judge.iter().flat_map(|_| self.judged()).map(str::to_owned).collect()
+    }
+
     /// What the judge is asked for.
     fn judged(&self) -> impl Iterator<Item = &str> {
         let none = self.judged.is_empty().then_some(DEFAULT_JUDGED);
@@ -274,15 +286,12 @@ fn score_run(
     words: &[String],
     profile: &ReportProfile,
     dir: &Path,
-    annotations: Option<&PathBuf>,
+    imported: Imported,
     listener: &dyn Listener,
 ) -> Result<(RunScores, Values), AppError> {
-    need_references(dir)?;
-    let judge = options.judge.as_ref();
-    let asked: Vec<String> = judge.iter().flat_map(|_| options.judged()).map(str::to_owned).collect();
-    let imported = Imported::read(annotations, dir, &options.metrics, &asked)?;
     imported.unmatched.iter().for_each(|line| listener.say(line));
-    let (annotations, judged) = imported.judged(judge, &asked, dir, profile, listener)?;
+    let (annotations, judged) =
+        imported.judged(options.judge.as_ref(), &options.asked(), dir, profile, listener)?;
     let scoring = ScoreOptions {
         metrics: words.to_vec(),
         annotations,

@@ -98,6 +98,11 @@ impl ReportTemplate {
         if text.len() > MOST_BYTES {
             return Err(at_fault(format!("it has {} bytes; {MOST_BYTES} at most", text.len())));
         }
+        if text.contains(MARKS) || text.contains(BLOCK) {
+            return Err(at_fault(
+                "it holds a private-use character that stands for pictures here".to_owned(),
+            ));
+        }
         let parsed = |text: String| {
             let read = Sandbox::new(text, SyntaxConfig::default(), furnish).map(Sandbox::ignoring_case);
             read.map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))

@@ -59,7 +59,10 @@ impl<A: EncoderDecoder> Engine<A> {
         } else {
             let said: Vec<u32> =
                 reply.token_ids.iter().copied().filter(|id| !self.frame.contains(id)).collect();
-            reply.text = decode(&said)?;
+            // The stop that ended the reply is none of its words here either.
+            let mut stream = TextStream::default();
+            stream.update(&decode(&said)?, &job.limits.stop, false);
+            stream.text().clone_into(&mut reply.text);
         }
         self.write_dump(job, &reply)?;
         Ok(reply)

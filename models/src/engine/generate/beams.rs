@@ -2,8 +2,7 @@
 //! of operations: the same sequences with the same scores.
 
 use super::rules::{Rules, penalise};
-use super::sampling::{logprob, ranked};
-use crate::layers::all_finite;
+use super::sampling::{logprob, ranked, readable};
 use loupe_core::{ModelError, TokenLogprob};
 use std::collections::BTreeSet;
 
@@ -151,9 +150,7 @@ impl BeamSearch {
 
     /// Log-probabilities of the next tokens, processed.
     fn scored(&self, beam: &Beam, logits: &[f32]) -> Result<Vec<f32>, ModelError> {
-        if logits.is_empty() || !all_finite(logits) {
-            return Err(ModelError::NotFinite("logits"));
-        }
+        readable(logits)?;
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let norm = logits.iter().map(|l| f64::from(l - most).exp()).sum::<f64>().ln() as f32;
         let mut scores: Vec<f32> = logits.iter().map(|l| (l - most) - norm).collect();
@@ -243,7 +240,7 @@ mod tests {
         let onward = search.advance(&[first.clone(), first]).unwrap().unwrap();
         assert_eq!((onward.parents, onward.tokens), (vec![0, 0], vec![1, 2]));
         // After 1 all is open, after 2 the end is certain.
-        let open = of([0.25; 4]);
+        let open = of([0.25, 0.2501, 0.25, 0.2499]);
         search.advance(&[open.clone(), of([1.0, 1e-9, 1e-9, 1e-9])]).unwrap();
         for _ in 0..7 {
             if search.result().is_none() {
@@ -269,5 +266,8 @@ mod tests {
         let mut search = search(Rules::default(), 5);
         let found = search.advance(&[vec![0.0, f32::NAN], vec![0.0, 0.0]]).err();
         assert_eq!(found, Some(ModelError::NotFinite("logits")));
+        let mut search = self::search(Rules::default(), 5);
+        let equal = search.advance(&[vec![1.0; 4], vec![1.0; 4]]).err();
+        assert_eq!(equal, Some(ModelError::EqualLogits), "as when tokens are drawn one by one");
     }
 }
