@@ -12,7 +12,13 @@ pub(crate) mod rope;
 pub(crate) mod sight;
 pub(crate) mod vars;
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
+
+/// Computes on a thread of the pool. Products share out their parts there: from any other thread each of them wakes the
+/// pool and waits to be woken, which for a single row takes longer than the product itself.
+pub(crate) fn on_pool<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    if device.is_cpu() { rayon::scope(|_| work()) } else { work() }
+}
 
 /// Is every value a finite number? What a network gives is read only then: NaN and infinity compare, round and
 /// sort like any other value, and would end as a mask or a reply.

@@ -12,6 +12,7 @@ use crate::layers::activation::Activation;
 use crate::layers::fused::attend;
 use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::on_pool;
 use candle_core::{DType, Result, Tensor};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -336,9 +337,15 @@ impl Bart {
     /// Takes one token for each row of each of `all`, in order; gives the logits of the tokens after them, (rows,
     /// vocabulary) in f32. Where it fails nothing was taken.
     pub(crate) fn write(&self, ids: &[u32], all: &mut [&mut Writing]) -> Result<Tensor> {
+        let embedded = self.embed(ids)?;
+        let device = embedded.device().clone();
+        on_pool(&device, || self.written(embedded, all))
+    }
+
+    fn written(&self, embedded: Tensor, all: &mut [&mut Writing]) -> Result<Tensor> {
         let places: Vec<u32> =
             all.iter().flat_map(|w| std::iter::repeat_n(w.length as u32, w.rows)).collect();
-        let mut x = self.write.forward(self.embed(ids)?, &places)?;
+        let mut x = self.write.forward(embedded, &places)?;
         let mut grown: Vec<Vec<KeysValues>> = all.iter().map(|_| Vec::new()).collect();
         for (n, layer) in self.decoder.iter().enumerate() {
             let qkv = layer.own.parts(&layer.own.own.forward(&x)?, 3)?;

@@ -8,6 +8,7 @@ use crate::layers::fused::{gated_silu, gelu_tanh};
 use crate::layers::kv::Group;
 use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::on_pool;
 use crate::layers::packed::Kept;
 use crate::layers::rope::{Rope, RopeScaling};
 use crate::layers::sight::Sight;
@@ -251,6 +252,16 @@ impl Decoder {
         deep: &[Tensor],
         groups: &mut [Group],
     ) -> Result<Tensor> {
+        on_pool(&self.numbers.device, || self.through_layers(x, positions, deep, groups))
+    }
+
+    fn through_layers(
+        &self,
+        x: Tensor,
+        positions: &[[u32; 3]],
+        deep: &[Tensor],
+        groups: &mut [Group],
+    ) -> Result<Tensor> {
         let c = &self.config;
         let ropes = c.ropes.iter().zip(&self.frequencies).map(|(spec, frequencies)| {
             let (dtype, device) = (self.numbers.activations, &self.numbers.device);
@@ -323,8 +334,10 @@ impl Decoder {
 
     /// Logits in f32 of some rows of hidden states, (rows, vocabulary).
     pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let x = self.norm.forward(hidden)?;
-        self.head.as_ref().unwrap_or(&self.embed).forward(&x)?.to_dtype(DType::F32)
+        on_pool(&self.numbers.device, || {
+            let x = self.norm.forward(hidden)?;
+            self.head.as_ref().unwrap_or(&self.embed).forward(&x)?.to_dtype(DType::F32)
+        })
     }
 }
 

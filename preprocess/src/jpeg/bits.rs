@@ -5,11 +5,23 @@ use super::fault::{Fault, broken};
 /// Bits decided by one look into the table.
 const FAST: u32 = 10;
 
+/// What the next `FAST` bits decide.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    symbol: u8,
+    /// Bits of the code, 0 when it is longer than the look.
+    length: u8,
+    /// Bits of the code and of the number behind it, whose size is in the lower half of the symbol; 0 when both
+    /// together are longer than the look, or there is no number.
+    whole: u8,
+    number: i16,
+}
+
 /// A Huffman table ready for decoding.
 #[derive(Clone)]
 pub(super) struct Huffman {
-    /// By the next `FAST` bits: symbol and code length, length 0 when the code is longer.
-    fast: Vec<(u8, u8)>,
+    /// By the next `FAST` bits.
+    fast: Vec<Look>,
     /// Largest code of each length, left-aligned in 16 bits; exclusive.
     limit: [u32; 18],
     /// Index of the first symbol of each length minus its first code.
@@ -21,7 +33,7 @@ impl Huffman {
     /// From the counts of codes of each length 1–16 and the symbols in order.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Fault> {
         let mut table = Self {
-            fast: vec![(0, 0); 1 << FAST],
+            fast: vec![Look::default(); 1 << FAST],
             limit: [0; 18],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -38,7 +50,15 @@ impl Huffman {
                 if length <= FAST {
                     let first = (code << (FAST - length)) as usize;
                     let slots = table.fast.iter_mut().skip(first).take(1 << (FAST - length));
-                    slots.for_each(|slot| *slot = (symbol, length as u8));
+                    for (rest, slot) in slots.enumerate() {
+                        *slot = Look { symbol, length: length as u8, ..Look::default() };
+                        let size = u32::from(symbol & 15);
+                        if size > 0 && length + size <= FAST {
+                            let number = rest as u32 >> (FAST - length - size);
+                            (slot.whole, slot.number) =
+                                ((length + size) as u8, extended(number, size) as i16);
+                        }
+                    }
                 }
                 code += 1;
                 at += 1;
@@ -49,6 +69,13 @@ impl Huffman {
         table.limit[17] = u32::MAX;
         Ok(table)
     }
+}
+
+/// The number that `count` bits mean in the coding of ISO 10918-1 F.2.2.1 (EXTEND).
+#[inline]
+fn extended(bits: u32, count: u32) -> i32 {
+    let value = bits as i32;
+    if count > 0 && value < 1 << (count - 1) { value - (1 << count) + 1 } else { value }
 }
 
 /// Reads bits, removing the zero that follows each 0xFF byte, up to the next marker.
@@ -122,11 +149,27 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// A number of `count` bits in the coding of ISO 10918-1 F.2.2.1 (EXTEND).
+    /// A number of `count` bits, [`extended`].
     #[inline]
     pub(super) fn signed(&mut self, count: u32) -> i32 {
-        let value = self.take(count) as i32;
-        if count > 0 && value < 1 << (count - 1) { value - (1 << count) + 1 } else { value }
+        extended(self.take(count), count)
+    }
+
+    /// A symbol and the number behind it that has as many bits as the lower half of the symbol says.
+    #[inline]
+    pub(super) fn symbol_and_number(&mut self, table: &Huffman) -> Result<(u8, i32), Fault> {
+        if self.available < 16 {
+            self.refill();
+        }
+        let look = table.fast[(self.buffer >> (64 - FAST)) as usize];
+        if look.whole > 0 {
+            self.buffer <<= u32::from(look.whole);
+            self.available -= u32::from(look.whole);
+            return Ok((look.symbol, i32::from(look.number)));
+        }
+        let symbol = self.symbol(table)?;
+        let size = u32::from(symbol & 15);
+        Ok((symbol, self.signed(size)))
     }
 
     /// The next symbol.
@@ -135,7 +178,7 @@ impl<'a> Bits<'a> {
         if self.available < 16 {
             self.refill();
         }
-        let (symbol, length) = table.fast[(self.buffer >> (64 - FAST)) as usize];
+        let Look { symbol, length, .. } = table.fast[(self.buffer >> (64 - FAST)) as usize];
         if length > 0 {
             self.buffer <<= u32::from(length);
             self.available -= u32::from(length);

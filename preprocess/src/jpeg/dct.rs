@@ -148,7 +148,7 @@ impl Coefficients {
                 idct::block_line(blocks, &factors, frame.precision, line);
             }
             drop(plane);
-            done.push(upsample::full_size(&samples, stride, component, frame).map_err(Fault::Unwanted)?);
+            done.push(upsample::full_size(samples, stride, component, frame).map_err(Fault::Unwanted)?);
         }
         Ok(done)
     }
@@ -185,7 +185,7 @@ fn first_ac(
     }
     let mut k = start;
     while k <= end {
-        let symbol = bits.symbol(table)?;
+        let (symbol, number) = bits.symbol_and_number(table)?;
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         if size == 0 {
             if run < 15 {
@@ -199,7 +199,7 @@ fn first_ac(
         }
         k += run as usize;
         let slot = coefficient(block, k).ok_or_else(|| broken("scan", "a run beyond the block"))?;
-        *slot = (bits.signed(size) << low) as i16;
+        *slot = (number << low) as i16;
         k += 1;
     }
     Ok(())

@@ -10,12 +10,22 @@ use loupe_core::media::MediaError;
 /// # Errors
 /// When there is no memory.
 pub(super) fn full_size(
-    samples: &[u16],
+    mut samples: Vec<u16>,
     stride: usize,
     c: &Component,
     frame: &Frame,
 ) -> Result<Vec<u16>, MediaError> {
     let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
+    if (c.width, c.height) == (frame.width, frame.height) && (fx, fy) == (1, 1) {
+        // Without the padding to whole MCUs.
+        if stride > c.width {
+            for y in 1..c.height {
+                samples.copy_within(y * stride..y * stride + c.width, y * c.width);
+            }
+        }
+        samples.truncate(c.width * c.height);
+        return Ok(samples);
+    }
     let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
     let last = c.height.saturating_sub(1);
     let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
@@ -24,7 +34,6 @@ pub(super) fn full_size(
     let mut out = filled(frame.width * frame.height, 0)?;
     for (y, line) in out.chunks_exact_mut(frame.width.max(1)).enumerate() {
         match (smooth, fx, fy) {
-            (_, 1, 1) => fill(line, row(y)),
             (true, 2, 1) => {
                 arch.dispatch(Doubled { from: row(y), out: &mut wide, bits: 2, bias: [1, 2] });
                 fill(line, &wide);

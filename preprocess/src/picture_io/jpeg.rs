@@ -113,6 +113,9 @@ pub(super) fn from_planes(planes: &[Vec<u16>], colours: Colours) -> Result<(usiz
             });
             (3, rgb_of_cmyk(&gathered(4 * each, pixels)?)?)
         }
-        (planes, _) => (1, gathered(each, planes.first().into_iter().flatten().map(|v| *v as u8))?),
+        (planes, _) => {
+            let grey = planes.first().map(Vec::as_slice).unwrap_or_default();
+            (1, gathered(each, grey.iter().map(|v| *v as u8))?)
+        }
     })
 }

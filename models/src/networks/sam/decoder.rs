@@ -7,6 +7,7 @@ use crate::layers::fused::gelu;
 use crate::layers::multi_head::MultiHead;
 use crate::layers::norm::LayerNorm;
 use crate::layers::norm::norm_channels;
+use crate::layers::on_pool;
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
@@ -140,6 +141,17 @@ impl MaskDecoder {
     /// `image` and `positions` are `(1, C, G, G)`, `sparse` is `(N, tokens, C)`, `dense` is
     /// `(1 or N, C, 1 or G, 1 or G)`; `fine` is what [`MaskDecoder::project`] gave.
     pub(crate) fn forward(
+        &self,
+        image: &Tensor,
+        positions: &Tensor,
+        sparse: &Tensor,
+        dense: &Tensor,
+        fine: &[Tensor],
+    ) -> Result<DecoderOutput> {
+        on_pool(image.device(), || self.masks(image, positions, sparse, dense, fine))
+    }
+
+    fn masks(
         &self,
         image: &Tensor,
         positions: &Tensor,
