@@ -5,7 +5,8 @@ use crate::confusion::Confusion;
 use crate::failures::Reasons;
 use crate::figures::NamedSums;
 use crate::grounding::{Gatherer, GroundingSummary};
-use crate::metrics::annotations::{Annotations, HARMONIC, label_figures};
+use crate::metrics::AnnotationFacts;
+use crate::metrics::annotations::{AnnotationTally, Annotations, HARMONIC, label_figures};
 use crate::metrics::chexbert::Labels;
 use crate::metrics::{Headless, TextCorpusMetric, Texts};
 use crate::metrics::{bertscore, radfact, wordnet};
@@ -157,6 +158,9 @@ pub struct Summary {
     /// What of a report the metrics were given, when there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub texts: Option<String>,
+    /// What of the annotations was used, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<AnnotationFacts>,
     /// What BERTScore was made with, when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bertscore: Option<bertscore::Facts>,
@@ -227,6 +231,7 @@ pub struct Summariser<'a> {
     last: Option<String>,
     corpus: &'a [TextCorpusMetric],
     annotations: Option<&'a Annotations>,
+    annotated: AnnotationTally<'a>,
     labels: Vec<(Labels, Labels)>,
     /// Texts for the corpus metrics.
     pairs: Vec<(String, String)>,
@@ -269,6 +274,7 @@ impl<'a> Summariser<'a> {
             last: None,
             corpus: scoring.corpus,
             annotations: scoring.annotations,
+            annotated: AnnotationTally::new(scoring.annotations),
             labels: Vec::new(),
             pairs: Vec::new(),
             headless: Headless::new(scoring.texts),
@@ -337,6 +343,7 @@ impl<'a> Summariser<'a> {
         let again = self.last.as_deref() == Some(sample.id.as_str());
         if !again {
             self.last = Some(sample.id.clone());
+            self.annotated.add(&sample.id);
             self.baselines.add(sample);
         }
         for (gathered, (_, judgement)) in self.profiles.iter_mut().zip(verdicts) {
@@ -351,6 +358,17 @@ impl<'a> Summariser<'a> {
     /// The summary of everything added.
     pub fn finish(self, made_by: &MadeBy) -> Summary {
         let mut metrics = self.metrics.figures();
+        // The figure of a whole set; there is no interval to a single number.
+        let all = self.replies + self.failed;
+        let whole = |name: &str, value: Option<f64>, n: usize| Figure {
+            name: name.to_owned(),
+            value,
+            interval: None,
+            n: n as u64,
+            groups: 0,
+            unparsed: 0,
+            unscored: all.saturating_sub(n as u64),
+        };
         metrics.extend(self.corpus.iter().map(|m| {
             let value = if let Score::Value(v) = m.figure(&self.pairs) { Some(v) } else { None };
             whole(m.entry().name, value, self.pairs.len())
@@ -393,6 +411,7 @@ impl<'a> Summariser<'a> {
             baselines: self.baselines.finish(),
             profiles: self.profiles.into_iter().map(|g| g.finish(made_by.rollouts)).collect(),
             texts: (!metrics.is_empty()).then(|| self.headless.note()),
+            annotations: self.annotated.finish(),
             bertscore: self.bertscore,
             wordnet: self.wordnet,
             metrics,
@@ -481,11 +500,6 @@ impl ProfileSums<'_> {
             calibration: calibration(&self.confidences),
         }
     }
-}
-
-/// The figure of a whole set; there is no interval to a single number.
-fn whole(name: &str, value: Option<f64>, n: usize) -> Figure {
-    Figure { name: name.to_owned(), value, interval: None, n: n as u64, groups: 0, unparsed: 0, unscored: 0 }
 }
 
 fn calibration(pairs: &[(f64, bool)]) -> Option<CalibrationSummary> {

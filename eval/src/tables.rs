@@ -142,7 +142,9 @@ pub fn metrics(summary: &Summary) -> Option<Table> {
         .collect();
     let made_with = summary.bertscore.as_ref().map(|facts| facts.note());
     let made_with = made_with.into_iter().chain(summary.wordnet.as_ref().map(|facts| facts.note()));
-    table.note = summary.texts.iter().cloned().chain(made_with).collect::<Vec<_>>().join("; ");
+    let annotated = summary.annotations.as_ref().and_then(|facts| facts.note());
+    table.note =
+        summary.texts.iter().cloned().chain(made_with).chain(annotated).collect::<Vec<_>>().join("; ");
     Some(table)
 }
 

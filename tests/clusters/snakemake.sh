@@ -9,21 +9,14 @@ set -euo pipefail
 
 loupe=$(realpath "${1:?the loupe binary}")
 shards=${2:-4}
-rules=$(dirname "$(realpath "$0")")/../../docs/clusters/Snakefile
+here=$(dirname "$(realpath "$0")")
+. "$here/questions.sh"
+rules=$here/../../docs/clusters/Snakefile
 work=$(mktemp -d /tmp/loupe-snakemake.XXXXXX)
 trap '[ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
 cd "$work"
 
-# Questions on the phantoms that come with the program.
-"$loupe" phantom --quiet --out phantoms >/dev/null
-python3 - <<'PY'
-import json, pathlib
-images = sorted(p for p in pathlib.Path("phantoms").rglob("*.png"))[:12]
-with open("data.jsonl", "w") as to:
-    for n, image in enumerate(images):
-        for q in ("Is a lesion present?", "Is a lung shown?", "What is shown?"):
-            to.write(json.dumps({"id": f"{n}-{q[:12]}", "image": str(image), "question": q, "answer": "yes"}) + "\n")
-PY
+phantom_questions "$loupe" "$work"
 "$loupe" eval --data "jsonl=$work/data.jsonl" --max-new-tokens 24 --batch 1 --no-page --quiet -o whole >/dev/null || [ $? -eq 1 ]
 
 # The built-in model in place of the checkpoint that the rules name. The first try of shard 2 is stopped when it has answered something.

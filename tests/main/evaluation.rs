@@ -308,6 +308,19 @@ fn report_metrics_come_from_imported_annotations() {
         summary["texts"],
         "reports: findings; lower, no numbering, no placeholders; no section was found in 2 replies and 2 references (of 2)"
     );
+    // A line at fault costs its report; what is left is told by its number.
+    let counts = json!({"matched": 3, "significant": [0, 1, 0, 0, 0, 0]});
+    fs::write(&annotations, line("a", "clear", 9, counts) + "{\"id\": \"b\", \"green\": 3}\n").unwrap();
+    let out =
+        loupe(&["score", path(&run), "--annotations", path(&annotations), "--no-page", "--json", "--quiet"]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(summary["annotations"]["lost"], json!(["b"]), "{}", summary["annotations"]);
+    let metrics = summary["metrics"].as_array().unwrap();
+    for name in ["green", "chexbert_f1_micro_14", "radfact_logical_f1"] {
+        let figure = metrics.iter().find(|m| m["name"] == name).unwrap();
+        assert_eq!((figure["n"].as_u64(), figure["unscored"].as_u64()), (Some(1), Some(1)), "{figure}");
+    }
 }
 
 #[test]

@@ -372,3 +372,167 @@ fn json_by_a_schema_and_candidates_from_the_command_line() {
     let made: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     assert!(made.to_string().contains("\"candidates\":3"), "{made}");
 }
+
+/// A batch of the four studies by a served model, of which two have reports.
+fn served(dir: &Path, input: &str, server: &Server, more: &[&str]) -> (String, std::process::Output) {
+    let batch = dir.join("batch").display().to_string();
+    let model = format!("{}#m", server.base);
+    let fixed = ["reports", input, "-o", &batch, "--model", &model, "--no-page", "--quiet"];
+    let done = loupe(&fixed.iter().chain(more).copied().collect::<Vec<&str>>());
+    (batch, done)
+}
+
+#[test]
+fn a_line_of_annotations_at_fault_costs_one_study() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let server = Server::new(|_, _| says("Findings: A nodule. Impression: Nodule."));
+    let (batch, _) = served(dir.path(), &input, &server, &[]);
+    let file = dir.path().join("annotations.jsonl");
+    let score = |lines: &str, more: &[&str]| {
+        put(&file, lines.as_bytes());
+        let file = file.display().to_string();
+        let fixed = ["reports", "score", &batch, "--annotations", &file, "--quiet"];
+        loupe(&fixed.iter().chain(more).copied().collect::<Vec<&str>>())
+    };
+    let lines =
+        "{\"id\": \"plain\", \"medval\": 2}\n\n{\"id\": \"with-prior\", \"medval\": \"low\"}\n{\"id\": \"x\n";
+    let done = score(lines, &["--json"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    let scores: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let summary = &scores["runs"][0]["summary"];
+    let figure = summary["metrics"].as_array().unwrap().iter().find(|f| f["name"] == "medval_risk").unwrap();
+    assert_eq!((figure["value"].as_f64(), figure["n"].as_u64()), (Some(2.0), Some(1)), "{figure}");
+    let facts = &summary["annotations"];
+    assert_eq!((facts["lines"].as_u64(), facts["annotated"].as_u64()), (Some(1), Some(1)), "{facts}");
+    assert_eq!(facts["lost"], json!(["with-prior"]), "{facts}");
+    assert_eq!(
+        (facts["refused"][0]["line"].as_u64(), facts["refused"][1]["line"].as_u64()),
+        (Some(3), Some(4))
+    );
+    assert!(facts["refused"][0]["problem"].as_str().unwrap().contains("\"medval\" does not hold"), "{facts}");
+    // The file of single studies and the table say so too, and a study says why it is unscored.
+    let csv = fs::read_to_string(Path::new(&batch).join("scores.csv")).unwrap();
+    let row = |id: &str| csv.lines().find(|line| line.starts_with(id)).unwrap().to_owned();
+    let column = csv.lines().next().unwrap().split(',').position(|name| name == "medval_risk").unwrap();
+    let cell = |id: &str| row(id).split(',').nth(column).unwrap().to_owned();
+    assert_eq!((cell("plain").as_str(), cell("with-prior").as_str()), ("2", ""), "{csv}");
+    let items = fs::read_to_string(Path::new(&batch).join("scores.json")).unwrap();
+    assert!(items.contains("its annotation was refused (line 3: the field"), "{items}");
+    let table = text(&score(lines, &[]).stdout);
+    for said in [
+        "2 of 3 lines of annotations refused (line 3: ",
+        "therefore without annotation: with-prior",
+        "no id can be read",
+    ] {
+        assert!(table.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{said}: {table}");
+    }
+    // Nothing of the file can be used, or nothing that was asked for.
+    for (lines, more, said) in [
+        ("{\"id\": \"plain\", \"medval\": 9}\n[]\n", &[][..], "none of its 2 lines can be used; line 1: "),
+        ("\n", &[], "no line stands there"),
+        (lines, &["--metric", "green"], "has the field \"green\" (2 lines of it cannot be used)"),
+    ] {
+        let refused = score(lines, more);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(said), "{said}: {}", text(&refused.stderr));
+    }
+    // Beside a judge, the sound lines are kept and the others stay refused.
+    let judge = Server::new(|_, _| says("RISK LEVEL: 4"));
+    let judge = format!("{}#j", judge.base);
+    let lines = "{\"id\": \"plain\", \"ratescore\": 0.5}\n{\"id\": \"with-prior\", \"ratescore\": 2}\n";
+    let both = score(lines, &["--judge", &judge, "--judge-metric", "medval", "--json"]);
+    assert_eq!(both.status.code(), Some(1), "{}", text(&both.stderr));
+    let scores: Value = serde_json::from_slice(&both.stdout).unwrap();
+    let n = |name: &str| {
+        let all = scores["runs"][0]["summary"]["metrics"].as_array().unwrap();
+        all.iter().find(|f| f["name"] == name).unwrap()["n"].as_u64()
+    };
+    assert_eq!((n("ratescore"), n("medval_risk")), (Some(1), Some(2)), "{scores}");
+    assert_eq!(scores["runs"][0]["summary"]["annotations"]["refused"][0]["line"], 2);
+    let kept = lines_of(&batch, "judged.jsonl");
+    assert_eq!(
+        kept,
+        [json!({"id": "plain", "ratescore": 0.5, "medval": 4}), json!({"id": "with-prior", "medval": 4})]
+    );
+}
+
+fn lines_of(batch: &str, file: &str) -> Vec<Value> {
+    lines(&Path::new(batch).join(file))
+}
+
+#[test]
+fn studies_that_fail_keep_their_tokens_and_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    // The study with an indication is answered without any words but thoughts.
+    let server = Server::new(|_, request| match request.words().contains("Cough") {
+        true => says("<think>Hm.</think>"),
+        false => says("A nodule."),
+    });
+    let (batch, done) = served(dir.path(), &input, &server, &["--template", "loupe-two-pass", "--json"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    let times = fs::read_to_string(Path::new(&batch).join("times.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = times.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["study_id", "status", "prefill_s", "decode_s", "prompt_tokens", "new_tokens"]);
+    let told: Vec<[&str; 4]> = rows[1..].iter().map(|row| [row[0], row[1], row[4], row[5]]).collect();
+    let expected = [
+        ["with-prior", "failed", "10", "2"],
+        ["missing", "failed", "", ""],
+        ["bad/prior", "failed", "", ""],
+        ["plain", "ok", "20", "4"],
+    ];
+    assert_eq!(told, expected, "{times}");
+    let reports = lines_of(&batch, "reports.jsonl");
+    assert_eq!((reports[0]["tokens"]["new"].as_u64(), reports[1].get("tokens")), (Some(2), None));
+    let counts: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(&batch).join("reports.json")).unwrap()).unwrap();
+    assert_eq!(counts["tokens_of_reports"]["prompt"], 20, "{counts}");
+    assert_eq!(counts["tokens_of_failed"]["prompt"], 10, "{counts}");
+    let model = format!("{}#m", server.base);
+    let again = loupe(&[
+        "reports",
+        &input,
+        "-o",
+        &batch,
+        "--model",
+        &model,
+        "--template",
+        "loupe-two-pass",
+        "--no-page",
+    ]);
+    let said = text(&again.stderr);
+    assert!(
+        said.contains(
+            "30 tokens of prompts and 6 of replies (of these 10 and 2 for studies without a report)"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn batches_of_other_studies_are_neither_compared_nor_continued() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let server = Server::new(|_, _| says("Findings: A nodule."));
+    let (first, _) = served(dir.path(), &input, &server, &[]);
+    // The same ids, of which one stands for a study with another reference.
+    let other = tempfile::tempdir().unwrap();
+    let moved = worklist(other.path());
+    let changed = fs::read_to_string(&moved).unwrap().replace("A nodule.", "A mass.");
+    put(Path::new(&moved), changed.as_bytes());
+    let asked = server.asked.lock().unwrap().len();
+    let before = fs::read(Path::new(&first).join("replies.jsonl")).unwrap();
+    let (_, continued) = served(dir.path(), &moved, &server, &[]);
+    assert_eq!(continued.status.code(), Some(2), "{}", text(&continued.stdout));
+    let said = text(&continued.stderr);
+    assert!(said.contains("sample") || said.contains("another run"), "{said}");
+    assert_eq!(server.asked.lock().unwrap().len(), asked, "nothing is asked");
+    assert_eq!(fs::read(Path::new(&first).join("replies.jsonl")).unwrap(), before);
+    let (second, _) = served(other.path(), &moved, &server, &[]);
+    let compared = loupe(&["reports", "score", &first, &second, "--quiet"]);
+    assert_eq!(compared.status.code(), Some(2));
+    let said = text(&compared.stderr);
+    assert!(said.contains("not of the same studies: 1 of the ids"), "{said}");
+    assert!(loupe(&["reports", "score", &first, &first, "--quiet"]).status.success());
+}

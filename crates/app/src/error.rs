@@ -6,7 +6,6 @@ use loupe_core::{DataError, MediaError, ModelError, ResampleError, Retry, Segmen
 use loupe_datasets::replies::JoinError;
 use loupe_eval::compare::CompareError;
 use loupe_eval::llm_judge::{AskError, CacheError};
-use loupe_eval::metrics::annotations::AnnotationError;
 use loupe_eval::metrics::bertscore::{BaselineError, BertScoreError};
 use loupe_eval::metrics::punkt::PunktError;
 use loupe_eval::metrics::wordnet::WordNetError;
@@ -95,9 +94,6 @@ pub enum AppError {
     /// Two runs that cannot be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
-    /// Imported annotations.
-    #[error(transparent)]
-    Annotations(#[from] AnnotationError),
     /// WordNet's files.
     #[error(transparent)]
     WordNet(#[from] WordNetError),

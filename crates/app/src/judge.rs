@@ -6,8 +6,8 @@ use crate::served::Secret;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
 use loupe_eval::Profile;
 use loupe_eval::llm_judge::{
-    Cache, Judge, JudgedReports, LocalJudge, Opinion, Opinions, Rubric, ask_all, ask_for, ask_reports,
-    report_question,
+    Cache, Judge, JudgedReports, LocalJudge, Opinion, Opinions, ReportQuestion, Rubric, ask_all, ask_for,
+    ask_reports, report_question,
 };
 use loupe_eval::metrics::Texts;
 use loupe_eval::profiles::{AsProfile, HarnessProfile, PROFILES};
@@ -72,54 +72,36 @@ pub struct JudgedMetric {
     pub without: usize,
 }
 
-impl JudgeOptions {
-    /// Asks the judge about every report of the batch in `dir` that has a reference.
-    pub(crate) fn ask_about_reports(
-        &self,
+/// A judge of reports with what it is asked for, for one batch after the other.
+pub(crate) struct ReportJudge<'a> {
+    options: &'a JudgeOptions,
+    questions: Vec<&'static ReportQuestion>,
+    /// A prompt of the user's, by its name.
+    own: Option<(String, String)>,
+    judges: Vec<Box<dyn Judge>>,
+}
+
+impl ReportJudge<'_> {
+    /// Asks about every report of the batch in `dir` that has a reference.
+    pub(crate) fn ask(
+        &mut self,
         dir: &Path,
-        metrics: &[String],
         texts: Texts,
         listener: &dyn Listener,
     ) -> Result<(Vec<JudgedReports>, Vec<JudgedMetric>), AppError> {
-        if self.reading != Reading::VerdictLine {
-            return Err(AppError::input(
-                "--judge-reading is for verdicts on answers; what is said about reports has forms of its own",
-            ));
-        }
-        let questions = metrics.iter().map(|name| report_question(name).map_err(AppError::input));
-        let questions = questions.collect::<Result<Vec<_>, _>>()?;
-        let own = match &self.prompt {
-            None => None,
-            Some(_) if questions.len() != 1 => {
-                return Err(AppError::input(
-                    "a prompt of your own asks for one thing; name it with one --judge-metric",
-                ));
-            }
-            Some(file) => {
-                let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-                let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
-                if !["{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
-                    return Err(AppError::input(
-                        "the judge's prompt about reports needs {reference} and {reply}",
-                    ));
-                }
-                Some((name, text))
-            }
-        };
-        let mut judges = self.judges()?;
-        let model = judges.first().map(|judge| judge.model().to_owned()).unwrap_or_default();
+        let model = self.judges.first().map(|judge| judge.model().to_owned()).unwrap_or_default();
         let folder = RunFolder::open(dir)?;
-        let file = self.cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
+        let file = self.options.cache_in(dir);
         let (mut all, mut record) = (Vec::new(), Vec::new());
-        for question in questions {
-            let prompt = own.as_ref().map(|(_, text)| text.as_str());
+        for &question in &self.questions {
+            let prompt = self.own.as_ref().map(|(_, text)| text.as_str());
             let cache = Cache::open(&file).step(|| format!("{}", file.display()))?;
             listener.begin(0);
             let heard = |total: usize, problem: Option<&str>| {
                 listener.advance(total as u64);
                 problem.into_iter().for_each(|problem| listener.note(problem));
             };
-            let judged = ask_reports(&folder, &mut judges, cache, question, prompt, texts, &heard)?;
+            let judged = ask_reports(&folder, &mut self.judges, cache, question, prompt, texts, &heard)?;
             listener.end();
             if let (n @ 1.., Some(problem)) = (judged.without, judged.problem.as_deref()) {
                 listener.say(&format!(
@@ -130,7 +112,7 @@ impl JudgeOptions {
             record.push(JudgedMetric {
                 metric: question.name,
                 judge: model.clone(),
-                prompt: own.as_ref().map_or_else(|| "loupe".to_owned(), |(name, _)| name.clone()),
+                prompt: self.own.as_ref().map_or_else(|| "loupe".to_owned(), |(name, _)| name.clone()),
                 prompt_sha256: judged.prompt_sha256.clone(),
                 asked: judged.asked,
                 without: judged.without,
@@ -138,6 +120,41 @@ impl JudgeOptions {
             all.push(judged);
         }
         Ok((all, record))
+    }
+}
+
+impl JudgeOptions {
+    /// The judge, who can be asked for `metrics` about reports. What it is asked with is read before any weights are.
+    pub(crate) fn about_reports(&self, metrics: &[String]) -> Result<ReportJudge<'_>, AppError> {
+        if self.reading != Reading::VerdictLine {
+            return Err(AppError::input(
+                "--judge-reading is for verdicts on answers; what is said about reports has forms of its own",
+            ));
+        }
+        let questions = metrics.iter().map(|name| report_question(name).map_err(AppError::input));
+        let questions = questions.collect::<Result<Vec<_>, _>>()?;
+        if self.prompt.is_some() && questions.len() != 1 {
+            return Err(AppError::input(
+                "a prompt of your own asks for one thing; name it with one --judge-metric",
+            ));
+        }
+        let own = self.own_prompt("the judge's prompt about reports", &["{reference}", "{reply}"])?;
+        Ok(ReportJudge { options: self, questions, own, judges: self.judges()? })
+    }
+
+    fn cache_in(&self, dir: &Path) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"))
+    }
+
+    /// The name and the words of the user's prompt, where there is one; it has these parts.
+    fn own_prompt(&self, what: &str, parts: &[&str]) -> Result<Option<(String, String)>, AppError> {
+        let Some(file) = &self.prompt else { return Ok(None) };
+        let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
+        match parts.iter().find(|part| !text.contains(**part)) {
+            None => Ok(Some((name, text))),
+            Some(_) => Err(AppError::input(format!("{what} needs {}", parts.join(" and ")))),
+        }
     }
 
     /// Asks the judge what the harnesses of `rules` ask; without any, or with a prompt of one's own, about every
@@ -151,7 +168,7 @@ impl JudgeOptions {
         let rubric = self.rubric()?;
         let mut judges = self.judges()?;
         let folder = RunFolder::open(dir)?;
-        let file = self.cache.clone().unwrap_or_else(|| dir.join("judge.jsonl"));
+        let file = self.cache_in(dir);
         let cache = || Cache::open(&file).step(|| format!("{}", file.display()));
         let heard = |total: usize, opinion: &Opinion| {
             listener.advance(total as u64);
@@ -180,13 +197,9 @@ impl JudgeOptions {
 
     fn rubric(&self) -> Result<Rubric, AppError> {
         let mut rubric = Rubric { reading: self.reading, ..Rubric::default() };
-        if let Some(file) = &self.prompt {
-            let name = file.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-            let text = read_text_at_most(file, SETTINGS_BYTES).step(|| format!("{}", file.display()))?;
-            if !["{question}", "{reference}", "{reply}"].iter().all(|part| text.contains(part)) {
-                return Err(AppError::input("the judge's prompt needs {question}, {reference} and {reply}"));
-            }
-            (rubric.name, rubric.template) = (name, text);
+        let parts = ["{question}", "{reference}", "{reply}"];
+        if let Some((name, template)) = self.own_prompt("the judge's prompt", &parts)? {
+            (rubric.name, rubric.template) = (name, template);
         } else if self.reading != Reading::VerdictLine {
             return Err(AppError::input(
                 "this reading needs the prompt that asks for it; name it with --judge-prompt",

@@ -20,6 +20,12 @@ pub enum ListKind {
     Prompts,
     /// Templates of reports.
     ReportTemplates,
+    /// Rules by which one of several reports is kept.
+    CandidateRules,
+    /// What a judge is asked about reports.
+    ReportJudges,
+    /// Which sections of reports are compared, and how they are cleaned.
+    ReportSections,
     /// Rules of other harnesses.
     Profiles,
     /// Metrics of texts, places and masks.
@@ -85,6 +91,18 @@ pub fn entries(kind: ListKind) -> Vec<ListEntry> {
         ListKind::ReportTemplates => loupe_run::report_prompt::REPORT_TEMPLATES
             .iter()
             .map(|t| ListEntry::new(t.name, t.source))
+            .collect(),
+        ListKind::CandidateRules => loupe_eval::reports::CANDIDATE_RULES
+            .iter()
+            .map(|rule| ListEntry::new(rule.name, rule.about))
+            .collect(),
+        ListKind::ReportJudges => loupe_eval::llm_judge::REPORT_QUESTIONS
+            .iter()
+            .map(|question| ListEntry::new(question.name, question.about))
+            .collect(),
+        ListKind::ReportSections => loupe_eval::reports::REPORT_PROFILES
+            .iter()
+            .map(|profile| ListEntry::new(profile.name, profile.source))
             .collect(),
         ListKind::Profiles => std::iter::once(ListEntry::new(Strict.name(), Strict.about()))
             .chain(loupe_eval::profiles::PROFILES.iter().map(|p| {

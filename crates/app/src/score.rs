@@ -9,6 +9,7 @@ use crate::profiles::rules;
 use crate::similarity::BertScoreOptions;
 use loupe_core::words::counted;
 use loupe_core::{Dataset, MediaLoader, MediaSource, Metric};
+use loupe_eval::metrics::annotation_facts::first_named;
 use loupe_eval::metrics::annotations::Annotations;
 use loupe_eval::metrics::bertscore::BertMetric;
 use loupe_eval::metrics::meteor::MeteorMetric;
@@ -94,13 +95,32 @@ pub struct Scorer<'a> {
     /// Those whose harness asks one.
     judged: Vec<&'static dyn HarnessProfile>,
     metrics: MetricPlan,
+    annotations: Option<Annotations>,
+}
+
+/// The annotations in a file, of which a line at least can be used.
+///
+/// # Errors
+/// When the file cannot be read, or no line of it can.
+pub(crate) fn annotations(path: &Path) -> Result<Annotations, AppError> {
+    let named = || format!("the annotations {} could not be read", path.display());
+    let read = Annotations::read(path).step(named)?;
+    if !read.is_empty() {
+        return Ok(read);
+    }
+    let problem = match read.refused() {
+        [] => "no line stands there; a JSON object with \"id\" for each report is expected".to_owned(),
+        [only] => format!("its only line cannot be used; {only}"),
+        [first, ..] => format!("none of its {} lines can be used; {first}", read.refused().len()),
+    };
+    Err(AppError::input(problem)).step(named)
 }
 
 impl ScoreOptions {
     /// Finds everything by its name, before anything is computed.
     ///
     /// # Errors
-    /// When a profile or metric is unknown, or a file that it needs is not named.
+    /// When a profile or metric is unknown, a file that it needs is not named, or the annotations cannot be read.
     pub fn scorer(&self) -> Result<Scorer<'_>, AppError> {
         let mut profiles: Vec<Box<dyn Profile>> = vec![Box::new(Strict)];
         let mut judged: Vec<&'static dyn HarnessProfile> = Vec::new();
@@ -118,7 +138,9 @@ impl ScoreOptions {
                 }
             }
         }
-        Ok(Scorer { options: self, profiles, judged, metrics: self.metric_plan()? })
+        let metrics = self.metric_plan()?;
+        let annotations = self.annotations.as_deref().map(annotations).transpose()?;
+        Ok(Scorer { options: self, profiles, judged, metrics, annotations })
     }
 
     fn metric_plan(&self) -> Result<MetricPlan, AppError> {
@@ -168,6 +190,12 @@ impl ScoreOptions {
 }
 
 impl Scorer<'_> {
+    /// With annotations that are at hand.
+    #[must_use]
+    pub(crate) fn annotated(self, annotations: Option<Annotations>) -> Self {
+        Self { annotations, ..self }
+    }
+
     /// Scores the run in `dir` and writes its files and page. `dataset` gives the pictures of the page where they
     /// lie inside its files.
     ///
@@ -191,8 +219,8 @@ impl Scorer<'_> {
         // As they stood before, new ones behind them; `strict` is always the first.
         let place = |p: &&dyn Profile| earlier.order.iter().position(|name| name == p.name());
         profiles.sort_by_key(|p| (p.name() != Strict.name(), place(p).unwrap_or(usize::MAX)));
-        let annotations = options.annotations.as_deref().map(Annotations::read).transpose()?;
-        let imported = annotations.as_ref().map(Annotations::metrics).unwrap_or_default();
+        let annotations = self.annotations.as_ref();
+        let imported = annotations.map(Annotations::metrics).unwrap_or_default();
         let encoder = options.bertscore.as_ref().filter(|_| !wanted.bertscore.is_empty());
         let encoded = encoder.map(|b| b.of_run(dir, options.texts, listener)).transpose()?;
         let similar = encoded.iter().flat_map(|e| wanted.bertscore.iter().filter_map(|name| e.metric(name)));
@@ -215,7 +243,7 @@ impl Scorer<'_> {
             profiles: &profiles,
             metrics: &metrics,
             corpus: &whole,
-            annotations: annotations.as_ref(),
+            annotations,
             texts: options.texts,
             bertscore: encoded.as_ref().map(|e| &e.facts),
             wordnet: wordnet.as_ref().map(|w| &w.facts),
@@ -224,6 +252,12 @@ impl Scorer<'_> {
             set: dataset.map(Dataset::info),
         };
         let run = ScoredRun::of(dir, &scoring).step(|| "the replies could not be scored".to_owned())?;
+        let refused = annotations.map(Annotations::refused).unwrap_or_default();
+        if !refused.is_empty() {
+            let named = first_named(refused.iter().map(ToString::to_string));
+            listener
+                .say(&format!("{} of annotations cannot be used: {named}", counted(refused.len(), "line")));
+        }
         idle_profiles(&run.summary).iter().for_each(|line| listener.say(line));
         if let Some(page) = &options.page {
             say_missing_pictures(&run, listener)?;
@@ -288,10 +322,11 @@ pub fn same_set(dir: &Path, set: &dyn Dataset) -> Result<(), AppError> {
     }
 }
 
-/// Did everything get a reply and every question to the judge a verdict?
+/// Did everything get a reply and every question to the judge a verdict, and could every line of the annotations be used?
 pub fn is_complete(summary: &Summary) -> bool {
+    let refused = summary.annotations.as_ref().is_some_and(|facts| !facts.refused.is_empty());
     let unjudged = summary.profiles.iter().any(|p| p.rules.keys().any(|rule| rule.starts_with("judge: ")));
-    summary.failed + summary.unreadable + summary.missing == 0 && !unjudged
+    summary.failed + summary.unreadable + summary.missing == 0 && !unjudged && !refused
 }
 
 /// The tables of a summary for the terminal: subgroups of the first profile only; the report and the JSON document

@@ -1,4 +1,4 @@
-//! `loupe list models|datasets|profiles|prompts|report-templates|metrics|protocols|dialects|recipes|exporters|windows|packs`
+//! `loupe list models|datasets|profiles|prompts|report-templates|candidate-rules|report-judges|report-sections|metrics|protocols|dialects|recipes|exporters|windows|packs`
 
 use crate::printer::{Ended, Printer};
 use anyhow::Result;
@@ -22,6 +22,9 @@ enum KindName {
     Datasets,
     Prompts,
     ReportTemplates,
+    CandidateRules,
+    ReportJudges,
+    ReportSections,
     Profiles,
     Metrics,
     Protocols,
@@ -39,6 +42,9 @@ impl From<KindName> for ListKind {
             KindName::Datasets => Self::Datasets,
             KindName::Prompts => Self::Prompts,
             KindName::ReportTemplates => Self::ReportTemplates,
+            KindName::CandidateRules => Self::CandidateRules,
+            KindName::ReportJudges => Self::ReportJudges,
+            KindName::ReportSections => Self::ReportSections,
             KindName::Profiles => Self::Profiles,
             KindName::Metrics => Self::Metrics,
             KindName::Protocols => Self::Protocols,

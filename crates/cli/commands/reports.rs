@@ -12,7 +12,7 @@ use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use loupe_app::evaluate::{Selection, Shard};
+use loupe_app::evaluate::{Selection, Shard, damaged_lines};
 use loupe_app::reports::score::{ReportScoreOptions, score};
 use loupe_app::reports::{
     ListedStudy, Listing, ReportFormat, ReportOptions, WorklistOptions, list, run as run_batch,
@@ -68,8 +68,8 @@ struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     candidates: usize,
 
-    /// Rule by which one of several candidates is kept: `consensus` (most like the others) or `fewest-lints`. One that follows the
-    /// template's schema goes before one that does not.
+    /// Rule by which one of several candidates is kept (see `loupe list candidate-rules`). One that follows the template's schema goes before
+    /// one that does not.
     #[arg(long, value_name = "RULE", default_value = "consensus")]
     choose: String,
 
@@ -135,7 +135,7 @@ struct ScoreArgs {
     #[arg(required = true, num_args = 1..=2)]
     runs: Vec<PathBuf>,
 
-    /// Which section, cleaned as whom: raw, r2gen-mimic, r2gen-iu, rexrank, chexagent.
+    /// Which section, cleaned as whom: raw, r2gen-mimic, r2gen-iu, rexrank, chexagent (see `loupe list report-sections`).
     #[arg(long, value_name = "NAME", default_value = "raw")]
     sections: String,
 
@@ -163,8 +163,8 @@ struct ScoreArgs {
     #[command(flatten)]
     judge: JudgeArgs,
 
-    /// What the judge is asked for about each report: green, crimson, radfact, medval; may be given several times. GREEN's counts when not
-    /// given. With --judge-prompt exactly one.
+    /// What the judge is asked for about each report: green, crimson, radfact, medval (see `loupe list report-judges`); may be given several
+    /// times. GREEN's counts when not given. With --judge-prompt exactly one.
     #[arg(long = "judge-metric", value_name = "NAME", requires = "judge")]
     judged: Vec<String>,
 
@@ -229,6 +229,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     if finished.already > 0 {
         out.say(&format!("resumed: {} of {} studies were there already", finished.already, finished.total));
     }
+    if let Some(words) = damaged_lines(&finished.damaged) {
+        out.say(&format!("{words}; their studies were asked again"));
+    }
     if finished.effort.replies > 0 {
         let per_hour = 60.0 * finished.effort.samples_per_minute();
         out.say(&format!("{}; {per_hour:.0} studies/h", finished.effort));
@@ -259,6 +262,9 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.document(summary)?;
     } else {
         out.line(&summary.line())?;
+        if let Some(tokens) = summary.tokens() {
+            out.say(&tokens);
+        }
         let table = summary.table();
         if !table.rows.is_empty() {
             out.text(&table.write(loupe_core::table::Format::Terminal))?;
@@ -328,6 +334,5 @@ fn scored(args: &ScoreArgs, out: &mut Printer) -> Result<Ended> {
             out.text(&format!("{}\n", table.write(args.format.into())))?;
         }
     }
-    let unjudged = scores.runs.iter().flat_map(|run| &run.judged).any(|judged| judged.without > 0);
-    Ok(Ended::well_if(!unjudged))
+    Ok(Ended::well_if(scores.is_complete()))
 }

@@ -7,6 +7,7 @@ use crate::picture::Picture;
 use crate::reply_form::ReplyForm;
 use crate::served::ServedRecord;
 use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Who speaks in a turn.
@@ -210,6 +211,15 @@ pub struct Counts {
     pub new_tokens: usize,
 }
 
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.reused_tokens += other.reused_tokens;
+        self.picture_tokens += other.picture_tokens;
+        self.new_tokens += other.new_tokens;
+    }
+}
+
 /// Seconds spent. Never part of anything that must be reproducible.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -218,6 +228,13 @@ pub struct Timing {
     pub prefill_s: f64,
     /// Seconds of this ask's share of decoding.
     pub decode_s: f64,
+}
+
+impl AddAssign for Timing {
+    fn add_assign(&mut self, other: Self) {
+        self.prefill_s += other.prefill_s;
+        self.decode_s += other.decode_s;
+    }
 }
 
 /// What the model said.

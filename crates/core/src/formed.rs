@@ -2,7 +2,7 @@
 
 use crate::ask::{Reply, Stop};
 use crate::model::ModelError;
-use crate::reasoning::without_reasoning;
+use crate::reasoning::{answer_words, without_reasoning};
 use crate::reply_form::{JsonForm, ReplyForm};
 use serde_json::Value;
 
@@ -48,6 +48,22 @@ impl JsonForm {
             Some(other) => Ok(Some(other.to_string())),
         }
     }
+}
+
+/// The JSON in a reply: all of its answer, or what stands there from the first brace to the last. Thoughts, a code fence and words around it are
+/// no part of it.
+///
+/// # Errors
+/// When there is none.
+pub fn json_in(reply: &str) -> serde_json::Result<Value> {
+    let words = answer_words(reply).trim();
+    serde_json::from_str(words).or_else(|e| braced_json(words).unwrap_or(Err(e)))
+}
+
+/// The JSON from the first brace of a text to the last; `None` where there are none.
+pub fn braced_json(text: &str) -> Option<serde_json::Result<Value>> {
+    let inner = text.get(text.find('{')?..=text.rfind('}')?)?;
+    Some(serde_json::from_str(inner))
 }
 
 /// The document that a text is, within a fence of Markdown where that is all there is.

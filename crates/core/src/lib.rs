@@ -84,6 +84,7 @@ pub use dataset::{DataError, Dataset, DatasetInfo, Spot};
 pub use encoder::{EncodedText, PairEncoder, PairLogit, PairReading, TextEncoder};
 pub use failure::{Failure, Retry};
 pub use finding::{Finding, Place};
+pub use formed::{braced_json, json_in};
 pub use geometry::{Box2, Given, LpsFromIndex, LpsFromPlane, Map2, ModelInput, Point2, Source};
 pub use json_schema::{JsonSchema, SchemaError};
 pub use labels::{CodedConcept, Label, LabelledMasks};

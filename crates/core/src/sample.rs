@@ -1,6 +1,6 @@
 //! What a dataset holds, what a run predicts, what a metric returns.
 
-use crate::ask::Reply;
+use crate::ask::{Counts, Reply, Timing};
 use crate::failure::Failure;
 use crate::geometry::{Box2, Point2, Source};
 use crate::limits::{row_too_long, text_bytes};
@@ -227,6 +227,22 @@ impl Prediction {
             Outcome::Reply(reply) => Some(&reply.text),
             Outcome::Failed(_) => None,
         }
+    }
+
+    /// Tokens and seconds of the reply; where the item failed, of all replies that it had on the way, `None` where it had none.
+    pub fn spent(&self) -> Option<(Counts, Timing)> {
+        let rounds = match &self.outcome {
+            Outcome::Reply(reply) => return Some((reply.counts, reply.timing)),
+            Outcome::Failed(_) => self.record.rounds()?,
+        };
+        let replies = rounds.rounds.iter().filter_map(|round| round.reply.as_ref());
+        replies.map(|reply| (reply.counts, reply.timing)).reduce(
+            |(mut counts, mut timing), (more, longer)| {
+                counts += more;
+                timing += longer;
+                (counts, timing)
+            },
+        )
     }
 }
 

@@ -34,6 +34,7 @@ pub mod marks;
 pub mod outline;
 pub mod overlay;
 pub mod pages;
+mod printable;
 pub mod reports;
 pub mod run_rows;
 

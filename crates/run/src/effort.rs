@@ -12,18 +12,18 @@ pub struct Effort {
     pub seconds: f64,
     /// Of these, seconds in which the model had nothing to do because images were still being decoded.
     pub waited_s: f64,
-    /// Tokens of the prompts of these replies; of several rounds the last.
+    /// Tokens of the prompts of these replies, of several rounds the last; and of the prompts of items that failed behind a reply.
     pub prompt_tokens: usize,
     /// Those among them that were computed for another question or earlier.
     pub reused_tokens: usize,
-    /// Tokens of the replies.
+    /// Tokens of the replies, those of items that failed behind one included.
     pub new_tokens: usize,
 }
 
 impl Effort {
-    /// Counts a reply.
-    pub(crate) fn add(&mut self, counts: &Counts) {
-        self.replies += 1;
+    /// Counts the tokens of an item, which is a reply where it did not fail.
+    pub(crate) fn add(&mut self, counts: &Counts, failed: bool) {
+        self.replies += usize::from(!failed);
         self.prompt_tokens += counts.prompt_tokens;
         self.reused_tokens += counts.reused_tokens;
         self.new_tokens += counts.new_tokens;
@@ -77,13 +77,16 @@ mod tests {
     fn rates_are_of_what_was_computed() {
         let mut effort = Effort { seconds: 30.0, waited_s: 1.5, ..Effort::default() };
         for reused_tokens in [0, 90] {
-            effort.add(&Counts { prompt_tokens: 100, reused_tokens, picture_tokens: 64, new_tokens: 5 });
+            effort
+                .add(&Counts { prompt_tokens: 100, reused_tokens, picture_tokens: 64, new_tokens: 5 }, false);
         }
         assert_eq!((effort.samples_per_minute(), effort.tokens_per_second()), (4.0, 4.0));
         assert_eq!(effort.reused_share(), Some(0.45));
         let words = effort.to_string();
         let wanted = "2 replies in 30.0 s: 4.0 samples/min, 4.0 tokens/s, 45 % of prompt tokens reused, 1.5 s waiting for images";
         assert!(words.starts_with(wanted), "{words}");
+        effort.add(&Counts { prompt_tokens: 60, ..Counts::default() }, true);
+        assert_eq!((effort.replies, effort.tokens_per_second()), (2, 6.0));
         // A model that does not count.
         let bare = Effort { replies: 1, seconds: 60.0, ..Effort::default() };
         assert!(bare.to_string().starts_with("1 replies in 60.0 s: 1.0 samples/min, 0.0 s waiting"));

@@ -1,7 +1,10 @@
 //! Words filled in by templates from files: their blocks, the pictures between the words, and what goes wrong.
 
 use loupe_core::Part;
-use minijinja::Error;
+use loupe_core::sandbox::{Sandbox, TOO_MUCH};
+use loupe_core::words::did_you_mean;
+use minijinja::{Error, ErrorKind, Value};
+use std::collections::BTreeMap;
 
 /// Stand around the number of a picture in filled-in words: characters for private use that no text may hold.
 pub(crate) const MARKS: [char; 2] = ['\u{F0000}', '\u{F0001}'];
@@ -97,6 +100,92 @@ pub(crate) fn block_text(text: &str, block: &str) -> Option<String> {
     alone(text, block).split(BLOCK).nth(1).map(str::to_owned)
 }
 
+/// Most bytes of a template and of the words that a block makes.
+const MOST_BYTES: usize = 1 << 20;
+/// Tags that need other files.
+const ELSEWHERE: [&str; 4] = ["include", "import", "extends", "from"];
+/// What minijinja brings.
+const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
+
+/// A template from a file within the bounds of [`Sandbox`]: all of it, and each of its blocks by itself.
+pub(crate) struct FileTemplate {
+    whole: Sandbox,
+    blocks: BTreeMap<String, Sandbox>,
+}
+
+impl FileTemplate {
+    /// Reads a template; `parse` says what it may call.
+    ///
+    /// # Errors
+    /// When it is no minijinja, too large or too deep, or does not stand by itself.
+    pub(crate) fn new(text: &str, parse: impl Fn(String) -> Result<Sandbox, Error>) -> Result<Self, String> {
+        if text.len() > MOST_BYTES {
+            return Err(format!("it has {} bytes; {MOST_BYTES} at most", text.len()));
+        }
+        if holds_marks(text) {
+            return Err("it holds a private-use character that stands for pictures here".to_owned());
+        }
+        let parsed = |text: String| parse(text).map_err(|e| format!("not minijinja: {}", words_of(&e)));
+        let whole = parsed(text.to_owned())?;
+        if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word)))
+        {
+            return Err(format!("it uses {tag:?}; a template is one file and stands by itself"));
+        }
+        let alone = blocks(text).into_iter().map(|name| Ok((name.to_owned(), parsed(alone(text, name))?)));
+        Ok(Self { whole, blocks: alone.collect::<Result<_, String>>()? })
+    }
+
+    /// Has it a block of this name?
+    pub(crate) fn has(&self, block: &str) -> bool {
+        self.blocks.contains_key(block)
+    }
+
+    /// Refuses a template that uses a name which is none of `known`; `who` has them.
+    ///
+    /// # Errors
+    /// The message names the nearest.
+    pub(crate) fn need_names(&self, known: &[&str], who: &str) -> Result<(), String> {
+        let used = self.whole.names().unwrap_or_default();
+        let strange = |name: &&String| !known.contains(&name.as_str()) && !GLOBALS.contains(&name.as_str());
+        let Some(name) = used.iter().filter(strange).min() else { return Ok(()) };
+        let near = did_you_mean(name, known.iter().copied());
+        Err(format!("nothing is called {name:?}{near}; {who} has {}", known.join(", ")))
+    }
+
+    /// All of it filled in.
+    ///
+    /// # Errors
+    /// When it cannot be, or makes too much.
+    pub(crate) fn fill(&self, values: Value) -> Result<String, Error> {
+        bounded(self.whole.render(values)?)
+    }
+
+    /// A block filled in; blank where there is none of this name.
+    ///
+    /// # Errors
+    /// When it cannot be, or makes too much.
+    pub(crate) fn fill_block(&self, block: &str, values: Value) -> Result<String, Error> {
+        let Some(block) = self.blocks.get(block) else { return Ok(String::new()) };
+        let words = block.render(values)?;
+        bounded(words.split(BLOCK).nth(1).unwrap_or_default().to_owned())
+    }
+}
+
+fn bounded(words: String) -> Result<String, Error> {
+    match words.len() {
+        ..=MOST_BYTES => Ok(words),
+        n => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("{TOO_MUCH}{n} bytes of words; {MOST_BYTES} at most"),
+        )),
+    }
+}
+
+/// Does a text hold a character that stands for a picture or a block here?
+pub(crate) fn holds_marks(text: &str) -> bool {
+    text.contains(MARKS) || text.contains(BLOCK)
+}
+
 /// The filled-in words taken apart at their pictures. Marks come in pairs, so that every other piece is the number of a picture.
 pub(crate) fn parts(words: &str) -> Vec<Part> {
     let pieces = words.trim().split(MARKS).enumerate();
@@ -107,11 +196,28 @@ pub(crate) fn parts(words: &str) -> Vec<Part> {
     pieces.filter_map(part).collect()
 }
 
-/// What minijinja says, with the line; nothing of what the template is filled with.
-pub(crate) fn words_of(error: &Error) -> String {
-    let line = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
+/// What minijinja says of a template that is not filled in yet, with the line.
+fn words_of(error: &Error) -> String {
+    let line = place_of(error);
     match error.detail() {
         Some(detail) => format!("{}: {detail}{line}", error.kind()),
         None => format!("{}{line}", error.kind()),
     }
+}
+
+/// What minijinja says of macros that call themselves.
+const TOO_DEEP: &str = "recursion limit exceeded";
+
+/// Why a template could not be filled in: nothing of what it is filled with, which minijinja's details may repeat.
+pub(crate) fn why_not(error: &Error) -> String {
+    let is_own = |detail: &&str| detail.starts_with(TOO_MUCH) || *detail == TOO_DEEP;
+    match error.detail().filter(is_own) {
+        Some(detail) => detail.to_owned(),
+        None => format!("{}{}", error.kind(), place_of(error)),
+    }
+}
+
+/// ` (line 3)`, where that is known.
+pub(crate) fn place_of(error: &Error) -> String {
+    error.line().map(|n| format!(" (line {n})")).unwrap_or_default()
 }

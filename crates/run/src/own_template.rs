@@ -16,31 +16,24 @@
 //! | `pictures` | list; written, each stands where it is written: `{{ pictures[0] }}`, `{{ pictures \| join }}` |
 //! | `answer` | of an example its reference; of the question itself it is not there |
 
-use crate::filled::{MARKS, blocks, mark, parts, words_of};
-use loupe_core::words::did_you_mean;
+use crate::filled::{FileTemplate, blocks, holds_marks, mark, parts, why_not};
+use loupe_core::sandbox::Sandbox;
 use loupe_core::{Part, Sample, Target};
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-const FILE: &str = "template";
-/// Instructions that filling a template in may take.
-const FUEL: u64 = 100_000;
-/// Most bytes of a template and of what it makes.
-const MOST_BYTES: usize = 1 << 20;
 /// What a template may name.
 const NAMES: [&str; 9] =
     ["question", "language", "id", "kind", "choices", "options", "tags", "pictures", "answer"];
-/// What minijinja brings.
-const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
-
 /// A template from a file. It is its text: equal texts are equal templates.
 #[derive(Clone)]
 pub struct OwnTemplate {
     text: String,
-    environment: Arc<Environment<'static>>,
+    read: Arc<FileTemplate>,
 }
 
 impl fmt::Debug for OwnTemplate {
@@ -79,44 +72,25 @@ impl OwnTemplate {
     /// Reads a template.
     ///
     /// # Errors
-    /// When it is no minijinja, has another block, or uses a name that no sample has; before anything is asked.
+    /// When it is no minijinja, has another block, needs another file, or uses a name that no sample has; before anything is asked.
     pub fn new(text: &str) -> Result<Self, String> {
-        if text.len() > MOST_BYTES {
-            return Err(format!("the template has {} bytes; {MOST_BYTES} at most", text.len()));
-        }
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(FUEL));
+        let at_fault = |problem: String| format!("the prompt template: {problem}");
+        let parse = |text| Sandbox::new(text, SyntaxConfig::default(), furnish);
+        let read = FileTemplate::new(text, parse).map_err(at_fault)?;
         let blocks = blocks(text);
-        // Below an empty template its blocks are there without being filled in, each with names of its own turn.
-        let below = if blocks.is_empty() { "" } else { "{% extends 'nothing' %}" };
-        environment
-            .add_template_owned(FILE, format!("{below}{text}"))
-            .and_then(|()| environment.add_template("nothing", ""))
-            .map_err(|e| format!("the template is not minijinja: {}", words_of(&e)))?;
         if let Some(other) = blocks.iter().find(|name| !["system", "user", "answer"].contains(*name)) {
-            return Err(format!("the template has a block {other:?}; blocks are system, user and answer"));
+            return Err(at_fault(format!("it has a block {other:?}; blocks are system, user and answer")));
         }
         if !blocks.is_empty() && !blocks.contains(&"user") {
-            return Err("the template has blocks, but none is called \"user\"".to_owned());
+            return Err(at_fault("it has blocks, but none is called \"user\"".to_owned()));
         }
-        let used = environment.get_template(FILE).map(|t| t.undeclared_variables(false)).unwrap_or_default();
-        let strange = |name: &&String| !NAMES.contains(&name.as_str()) && !GLOBALS.contains(&name.as_str());
-        if let Some(name) = used.iter().filter(strange).min() {
-            let near = did_you_mean(name, NAMES);
-            return Err(format!("nothing is called {name:?}{near}; a sample has {}", NAMES.join(", ")));
-        }
-        Ok(Self { text: text.to_owned(), environment: Arc::new(environment) })
-    }
-
-    fn has(&self, block: &str) -> bool {
-        blocks(&self.text).contains(&block)
+        read.need_names(&NAMES, "a sample").map_err(at_fault)?;
+        Ok(Self { text: text.to_owned(), read: Arc::new(read) })
     }
 
     /// The system turn's words, where there are any.
     pub(crate) fn system(&self, sample: &Sample, wanted: &Wanted<'_>) -> Result<Option<String>, String> {
-        if !self.has("system") {
+        if !self.read.has("system") {
             return Ok(None);
         }
         let words = self.fill("system", sample, wanted, 0..0, None)?;
@@ -157,7 +131,7 @@ impl OwnTemplate {
         wanted: &Wanted<'_>,
         reference: &str,
     ) -> Result<String, String> {
-        if !self.has("answer") {
+        if !self.read.has("answer") {
             return Ok(reference.to_owned());
         }
         Ok(self.fill("answer", sample, wanted, 0..0, Some(reference))?.trim().to_owned())
@@ -193,24 +167,24 @@ impl OwnTemplate {
             values.insert("answer", Value::from(answer));
         }
         let texts = [&sample.question, &sample.id, &wanted.options].into_iter().chain(sample.tags.values());
-        if texts.map(String::as_str).chain(answer).any(|text| text.contains(MARKS)) {
+        let texts = texts.chain(sample.choices.iter().map(|choice| &choice.text));
+        if texts.map(String::as_str).chain(answer).any(holds_marks) {
             return Err("a text of the sample holds a character for private use".to_owned());
         }
         values.insert("pictures", pictures.map(marked).collect());
-        let context = Value::from(values);
-        let filled = || -> Result<String, Error> {
-            let template = self.environment.get_template(FILE)?;
-            if !self.has("user") {
-                return template.render(context);
-            }
-            template.render_captured(context)?.with_state_mut(|state| state.render_block(block))
+        let values = Value::from(values);
+        // Without blocks the whole file is the user's turn.
+        let words = match self.read.has("user") {
+            true => self.read.fill_block(block, values),
+            false => self.read.fill(values),
         };
-        let words = filled().map_err(|e| format!("the template cannot be filled in: {}", words_of(&e)))?;
-        if words.len() > MOST_BYTES {
-            return Err(format!("the template makes {} bytes; {MOST_BYTES} at most", words.len()));
-        }
-        Ok(words)
+        words.map_err(|e| format!("the template cannot be filled in: {}", why_not(&e)))
     }
+}
+
+/// How templates treat what is not there.
+fn furnish(environment: &mut Environment<'_>) {
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
 }
 
 /// The reference of an example as a model would say it; nothing where there is none in words.

@@ -420,14 +420,14 @@ impl Ledger<'_> {
             Ok(reply) => Outcome::Reply(reply),
             Err(failure) => Outcome::Failed(failure),
         };
-        if let Outcome::Reply(reply) = &outcome {
-            self.finished.effort.add(&reply.counts);
-        }
         let failed = matches!(outcome, Outcome::Failed(_));
         let (item, rollout) = (asked.unit.item, asked.unit.rollout);
         // Rounds have their own prompts on record, and segmenters are asked no words.
         let prompt = if answer.record.is_single() { asked.prompt } else { Vec::new() };
         let prediction = Prediction { id: asked.id, outcome, record: answer.record };
+        if let Some((counts, _)) = prediction.spent() {
+            self.finished.effort.add(&counts, failed);
+        }
         let line = ReplyLine { item, rollout, prediction, pictures: asked.pictures, prompt };
         match self.log.append(&line) {
             Err(error) => self.error = Some(error),

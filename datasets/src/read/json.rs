@@ -71,7 +71,7 @@ pub(crate) fn lines_of_elements(text: &str) -> Option<Vec<usize>> {
 }
 
 /// Where the string that the text begins with ends.
-fn string_end(text: &str) -> usize {
+pub(crate) fn string_end(text: &str) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, c)| {
         let ends = *c == '"' && !escaped;

@@ -40,7 +40,7 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Fields of an image given as an object.
-const IMAGE_FIELDS: &[&str] = &["path", "slice", "plane", "frame", "window"];
+pub(crate) const IMAGE_FIELDS: &[&str] = &["path", "slice", "plane", "frame", "window"];
 
 /// The opened set: the rows of the split asked for, or all of them.
 pub(crate) fn listed(root: &Root, split: &Split, set: &'static str, rows: Rows) -> Result<Listed, DataError> {

@@ -78,6 +78,62 @@ fn a_broken_row_costs_that_study_alone() {
 }
 
 #[test]
+fn a_study_is_one_row() {
+    let text = "study_id,images\na,1.png\nb,2.png\na,3.png\n,4.png\n,5.png\n";
+    let dir = folder(&[("w.csv", text)]);
+    let set = open_with_images("worklist", &dir.path().join("w.csv"), None, None).unwrap();
+    let problems = (0..set.len()).map(|row| set.get(row).map_or_else(|e| e.to_string(), |s| s.id));
+    let expected = [
+        "w.csv, line 2: study \"a\": its study_id is that of line 4 too; a study is one row, with all of its images",
+        "b",
+        "w.csv, line 4: study \"a\": its study_id is that of line 2 too; a study is one row, with all of its images",
+        "w.csv, line 5: \"study_id\" is missing or empty",
+        "w.csv, line 6: \"study_id\" is missing or empty",
+    ];
+    assert_eq!(problems.collect::<Vec<_>>(), expected);
+    let dir = folder(&[("w.csv", "study_id;images\na;1.png\n")]);
+    let set = open_with_images("worklist", &dir.path().join("w.csv"), None, None).unwrap();
+    assert!(set.get(0).unwrap_err().to_string().contains("commas stand between them"));
+}
+
+#[test]
+fn nothing_of_a_row_is_dropped() {
+    let row = |more: &str| {
+        let dir = folder(&[("w.jsonl", &format!("{{\"study_id\": \"s\", {more}}}"))]);
+        let set = open_with_images("worklist", &dir.path().join("w.jsonl"), None, None).unwrap();
+        set.get(0).map_err(|e| e.to_string())
+    };
+    for (more, said) in [
+        (r#""images": ["a.png", null]"#, "image 2 of \"images\" has no name"),
+        (r#""images": [["a.png"]]"#, "image 1 of \"images\" has no name"),
+        (r#""images": "a.png||b.png""#, "image 2 of \"images\" has no name"),
+        (
+            r#""images": ["a.png"], "prior_images": [""] , "prior_views": ["AP"]"#,
+            "1 prior_views for 0 prior_images",
+        ),
+        (
+            r#""images": [{"path": "a.png", "veiw": "PA"}]"#,
+            "did you mean \"view\"?; it has path, slice, plane, frame, window, view, order",
+        ),
+        (r#""images": [{"path": "a.png", "view": ["PA"]}]"#, "\"view\" of an image is no text"),
+        (r#""images": ["a.png"], "indication": ["Cough", "Fever"]"#, "\"indication\" is no text"),
+        (r#""images": ["a.png"], "findings": {"lungs": "clear"}"#, "\"findings\" is no text"),
+        (r#""images": ["a.png"], "patient": {}"#, "\"patient\" is no text"),
+    ] {
+        let error = row(more).unwrap_err();
+        assert!(
+            error.starts_with("w.jsonl, line 1: study \"s\": ") && error.contains(said),
+            "{more}: {error}"
+        );
+    }
+    let sample =
+        row(r#""images": ["a.png"], "prior_images": "", "tag:truth": [{"finding": "mass"}], "tag:n": 3"#)
+            .unwrap();
+    assert_eq!((sample.tag("truth"), sample.tag("n")), (Some(r#"[{"finding":"mass"}]"#), Some("3")));
+    assert_eq!(sample.media.len(), 1);
+}
+
+#[test]
 fn images_may_lie_elsewhere() {
     let (dir, images) = (folder(&[("w.jsonl", r#"{"study_id": "s", "images": ["x/a.png"]}"#)]), folder(&[]));
     let set = open_with_images("worklist", dir.path(), None, Some(images.path())).unwrap();
@@ -112,4 +168,39 @@ fn rexrank_comes_in_and_goes_back_unchanged_but_for_the_prediction() {
         .map(|word| text.find(&format!("{word:?}")));
     assert!(places.is_sorted(), "{text}");
     assert!(text.contains('–'));
+}
+
+fn predicted(text: &str) -> String {
+    let dir = folder(&[("test.json", text)]);
+    let reports = ["a", "b\u{e9}", "c", "d"].map(|id| (id.to_owned(), format!("New \"{id}\".\n")));
+    rexrank_with_predictions(&dir.path().join("test.json"), &HashMap::from(reports)).unwrap()
+}
+
+#[test]
+fn nothing_but_the_prediction_is_touched() {
+    for (before, after) in [
+        // Numbers, escapes and spaces stay as they were written.
+        (
+            r#"{"a": {"n": 12345678901234567890123, "y": 1.10, "w": "\u00e9\\\"}"}, "x": {"n": 1}}"#,
+            r#"{"a": {"n": 12345678901234567890123, "y": 1.10, "w": "\u00e9\\\"}", "model_prediction": "New \"a\".\n"}, "x": {"n": 1}}"#,
+        ),
+        // One that is there is replaced where it stands, whatever it is.
+        (
+            "{\"a\":{\"model_prediction\":{\"x\":[1,\"}\"]},\"n\":NaN},\"c\":{\"model_prediction\":null}}\n",
+            "{\"a\":{\"model_prediction\":\"New \\\"a\\\".\\n\",\"n\":NaN},\"c\":{\"model_prediction\":\"New \\\"c\\\".\\n\"}}\n",
+        ),
+        // Only that of the study itself, under its own name.
+        (
+            "{\n  \"b\\u00e9\": {\n    \"in\": {\"model_prediction\": 1}\n  }\n}",
+            "{\n  \"b\\u00e9\": {\n    \"in\": {\"model_prediction\": 1},\n    \"model_prediction\": \"New \\\"b\u{e9}\\\".\\n\"\n  }\n}",
+        ),
+        (
+            "{\"a\": {}, \"d\": 3, \"c\": [ ]}",
+            "{\"a\": {\"model_prediction\": \"New \\\"a\\\".\\n\"}, \"d\": 3, \"c\": [ ]}",
+        ),
+        ("{\"a\":{\"n\":-1e5}}", "{\"a\":{\"n\":-1e5, \"model_prediction\": \"New \\\"a\\\".\\n\"}}"),
+        ("{ }", "{ }"),
+    ] {
+        assert_eq!(predicted(before), after);
+    }
 }

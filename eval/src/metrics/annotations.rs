@@ -13,10 +13,13 @@
 //! `not_entailment`), its boxes in shares of the picture or `null`, and the phrases given as evidence, by
 //! their number in the other report or as objects with `boxes`. The `candidate_phrases` and
 //! `reference_phrases` of RadFact's own results, with boxes of `x_min` …, are read as they are.
+//! A line that is no annotation is refused by its number and its field, and the others are used: [`Annotations::refused`].
+//!
 //! Every field but the id may be absent; `green` may also be the words of the GREEN model, `crimson` what CRIMSON's judge wrote (findings,
 //! matches and errors as JSON), `radeval` holds figures of RadEval by the names of [`super::radeval`]. RadCliQ comes where its four parts are
 //! there.
 
+use super::annotation_facts::{AnnotationFacts, RefusedLine};
 use super::chexbert::{FIVE, Labels, OBSERVATIONS, f1, similarity};
 use super::medval::RiskLevel;
 use super::radcliq::{self, Parts};
@@ -27,10 +30,9 @@ use loupe_core::words::did_you_mean;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use thiserror::Error;
 
 /// Something of the reference report and of the reply.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,7 +76,7 @@ struct Line {
 }
 
 /// What each field holds, for messages.
-const FIELDS: [(&str, &str); 12] = [
+static FIELDS: [(&str, &str); 12] = [
     ("id", "a text"),
     ("radgraph", "{\"reference\": {\"entities\": …}, \"reply\": {\"entities\": …}}"),
     ("chexbert", "{\"reference\": […], \"reply\": […]} with 14 numbers from 0 to 3 each"),
@@ -89,25 +91,36 @@ const FIELDS: [(&str, &str); 12] = [
     ("radeval", "numbers by the names of RadEval's figures"),
 ];
 
-/// The field of the annotations that a figure is made of.
-pub fn field_of(figure: &str) -> &'static str {
+/// The fields of the annotations that a figure is made of; none where it is no figure of annotations.
+pub fn fields_of(figure: &str) -> &'static [&'static str] {
     match figure {
-        name if radeval::ENTRIES.iter().any(|entry| entry.name == name) => "radeval",
-        "chexbert_similarity" => "chexbert_embedding",
-        "medval_risk" => "medval",
-        name if name.starts_with("radcliq") => "radgraph, chexbert_embedding, bertscore and bleu2",
+        name if radeval::ENTRIES.iter().any(|entry| entry.name == name) => &["radeval"],
+        "chexbert_similarity" => &["chexbert_embedding"],
+        "medval_risk" => &["medval"],
+        name if name.starts_with("radcliq") => radcliq::FIELDS,
         name => {
             let first = name.split('_').next().unwrap_or_default();
-            FIELDS.iter().find(|(field, _)| *field == first).map_or("", |(field, _)| *field)
+            let known = FIELDS.iter().find(|(field, _)| *field == first);
+            known.map_or(&[][..], |(field, _)| std::slice::from_ref(field))
         }
     }
 }
 
 impl Line {
+    /// A line as it stands in the file; what is wrong comes with the id, where that can be read.
+    fn of(line: &[u8]) -> Result<Self, (Option<String>, String)> {
+        let nameless = |problem: String| (None::<String>, problem);
+        let text = std::str::from_utf8(line).map_err(|_| nameless("it is not UTF-8".to_owned()))?;
+        let fields: Map<String, Value> =
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
+                nameless(format!("no JSON object ({:?} error at column {})", e.classify(), e.column()))
+            })?;
+        let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
+        Self::read(fields).map_err(|problem| (id, problem))
+    }
+
     /// A line, field by field, so that what is wrong can be named.
-    fn read(text: &str) -> Result<Self, String> {
-        let fields: Map<String, Value> = serde_json::from_str(text)
-            .map_err(|e| format!("no JSON object ({:?} error at column {})", e.classify(), e.column()))?;
+    fn read(fields: Map<String, Value>) -> Result<Self, String> {
         let id = fields.get("id").filter(|id| id.is_string()).ok_or("it has no \"id\" that is a text")?;
         for (name, value) in &fields {
             let Some((_, holds)) = FIELDS.iter().find(|(field, _)| field == name) else {
@@ -156,23 +169,11 @@ impl Line {
 
 /// Annotations by sample.
 #[derive(Debug, Default)]
-pub struct Annotations(HashMap<String, Line>);
-
-/// Why annotations cannot be read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum AnnotationError {
-    /// The file cannot be read.
-    #[error("the annotations cannot be read: {0}")]
-    Io(#[from] std::io::Error),
-    /// A line is not an annotation.
-    #[error("annotations, line {line}: {problem}")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
+pub struct Annotations {
+    lines: HashMap<String, Line>,
+    refused: Vec<RefusedLine>,
+    /// Of the samples that have none because their line was refused, the place among the refused ones.
+    lost: HashMap<String, usize>,
 }
 
 /// A figure of one report; nothing where its parts are not annotated.
@@ -262,30 +263,79 @@ pub struct Imported<'a> {
 }
 
 impl Annotations {
-    /// Reads a file of JSON lines.
+    /// Reads a file of JSON lines. A line that is no annotation is among the refused ones, and so are all lines of one id where there are several:
+    /// none of them can be told to be the right one.
     ///
     /// # Errors
-    /// When it cannot be read, a line is not an annotation, or two are of the same report; the message names the line and its field, not its words.
-    pub fn read(path: &Path) -> Result<Self, AnnotationError> {
-        let (mut all, mut places) = (HashMap::new(), HashMap::new());
-        for (at, text) in BufReader::new(open_regular(path)?).lines().enumerate() {
-            let text = text?;
-            if text.trim().is_empty() {
+    /// When the file cannot be read.
+    pub fn read(path: &Path) -> std::io::Result<Self> {
+        let (mut all, mut places, mut text) = (Self::default(), HashMap::new(), Vec::new());
+        let mut reader = BufReader::new(open_regular(path)?);
+        for number in 1.. {
+            text.clear();
+            if reader.read_until(b'\n', &mut text)? == 0 {
+                break;
+            }
+            if text.trim_ascii().is_empty() {
                 continue;
             }
-            let wrong = |problem: String| AnnotationError::Line { line: at + 1, problem };
-            let line = Line::read(&text).map_err(wrong)?;
-            if let Some(first) = places.insert(line.id.clone(), at + 1) {
-                return Err(wrong(format!("its id is that of line {first}; one line a report is expected")));
+            let mut refuse = |line, id, problem| all.refused.push(RefusedLine { line, id, problem });
+            let line = match Line::of(&text) {
+                Ok(line) => line,
+                Err((id, problem)) => {
+                    refuse(number, id, problem);
+                    continue;
+                }
+            };
+            let again =
+                |first: usize| format!("its id is that of line {first}; one line a report is expected");
+            match places.get(&line.id) {
+                None => {
+                    places.insert(line.id.clone(), number);
+                    all.lines.insert(line.id.clone(), line);
+                }
+                Some(&first) => {
+                    if all.lines.remove(&line.id).is_some() {
+                        refuse(first, Some(line.id.clone()), again(number));
+                    }
+                    refuse(number, Some(line.id), again(first));
+                }
             }
-            all.insert(line.id.clone(), line);
         }
-        Ok(Self(all))
+        all.refused.sort_by_key(|refused| refused.line);
+        let refused = std::mem::take(&mut all.refused);
+        Ok(all.refusing(refused))
+    }
+
+    /// The same with lines that were refused elsewhere: of the file that these annotations were made of.
+    #[must_use]
+    pub fn refusing(mut self, refused: Vec<RefusedLine>) -> Self {
+        self.refused = refused;
+        let of = |(at, line): (usize, &RefusedLine)| Some((line.id.clone()?, at));
+        self.lost = self.refused.iter().enumerate().filter_map(of).collect();
+        self.lost.retain(|id, _| !self.lines.contains_key(id));
+        self
+    }
+
+    /// The lines that were not used, in their order.
+    pub fn refused(&self) -> &[RefusedLine] {
+        &self.refused
+    }
+
+    /// How many lines are used.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Is there no line that can be used?
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// The metrics that the file has anything for.
     pub fn metrics(&self) -> Vec<Imported<'_>> {
-        let found = FIGURES.iter().filter(|(_, _, compute)| self.0.values().any(|l| compute(l).is_some()));
+        let found =
+            FIGURES.iter().filter(|(_, _, compute)| self.lines.values().any(|l| compute(l).is_some()));
         found
             .map(|&(name, higher_is_better, compute)| Imported { of: self, name, higher_is_better, compute })
             .collect()
@@ -293,17 +343,63 @@ impl Annotations {
 
     /// The ids that are annotated.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.lines.keys().map(String::as_str)
     }
 
     /// Has any line this field?
     pub fn has(&self, field: &str) -> bool {
-        self.0.values().any(|line| line.fields.iter().any(|known| known == field))
+        self.lines.values().any(|line| line.fields.iter().any(|known| known == field))
     }
 
     /// CheXbert labels of reference and reply.
     pub fn labels(&self, id: &str) -> Option<(Labels, Labels)> {
-        self.0.get(id)?.chexbert.as_ref().map(|l| (l.reference, l.reply))
+        self.lines.get(id)?.chexbert.as_ref().map(|l| (l.reference, l.reply))
+    }
+
+    /// Why a sample has no annotation.
+    fn without(&self, id: &str) -> String {
+        match self.lost.get(id).and_then(|at| self.refused.get(*at)) {
+            Some(refused) => format!("its annotation was refused ({refused})"),
+            None => "not annotated".to_owned(),
+        }
+    }
+}
+
+/// Counts the samples of a run that have annotations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AnnotationTally<'a> {
+    of: Option<&'a Annotations>,
+    seen: HashSet<&'a str>,
+    annotated: usize,
+    without: usize,
+}
+
+impl<'a> AnnotationTally<'a> {
+    pub(crate) fn new(of: Option<&'a Annotations>) -> Self {
+        Self { of, ..Self::default() }
+    }
+
+    /// A sample, once.
+    pub(crate) fn add(&mut self, id: &str) {
+        let Some(of) = self.of else { return };
+        let there = of.lines.contains_key(id);
+        self.annotated += usize::from(there);
+        self.without += usize::from(!there);
+        self.seen.extend(of.lost.get_key_value(id).map(|(id, _)| id.as_str()));
+    }
+
+    pub(crate) fn finish(self) -> Option<AnnotationFacts> {
+        let of = self.of?;
+        let mut lost: Vec<(usize, &str)> =
+            self.seen.iter().filter_map(|id| Some((*of.lost.get(*id)?, *id))).collect();
+        lost.sort_unstable();
+        Some(AnnotationFacts {
+            lines: of.len(),
+            annotated: self.annotated,
+            without: self.without,
+            lost: lost.into_iter().map(|(_, id)| id.to_owned()).collect(),
+            refused: of.refused.clone(),
+        })
     }
 }
 
@@ -336,7 +432,8 @@ impl Metric for Imported<'_> {
         if prediction.text().is_none() {
             return Score::Unscored("the item failed".into());
         }
-        let value = self.of.0.get(&sample.id).and_then(self.compute);
-        value.filter(|v| v.is_finite()).map_or(Score::Unscored("not annotated".into()), Score::Value)
+        let value = self.of.lines.get(&sample.id).and_then(self.compute);
+        let without = || Score::Unscored(self.of.without(&sample.id).into());
+        value.filter(|v| v.is_finite()).map_or_else(without, Score::Value)
     }
 }

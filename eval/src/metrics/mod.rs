@@ -4,12 +4,14 @@
 //! set of pairs; boxes, points and masks have typed functions in their files ([`Compute::Typed`]).
 //! Metrics that need files of the user ([`Compute::Needs`]) are metrics once these are loaded.
 
+pub use annotation_facts::{AnnotationFacts, RefusedLine};
 pub use entry::{Compute, Entry, Resource, TextCorpusMetric, TextMetric};
 pub(crate) use texts::Headless;
 pub use texts::Texts;
 
 use loupe_core::Registry;
 
+pub mod annotation_facts;
 pub mod annotations;
 pub mod assign;
 pub mod bertscore;
@@ -55,6 +57,7 @@ pub static METRICS: Registry<Entry> = Registry {
     kind: "metric",
     listed_as: "metrics",
     files: &[
+        ("annotation_facts", &[]),
         ("annotations", &[]),
         ("assign", &[]),
         ("bertscore", bertscore::ENTRIES),

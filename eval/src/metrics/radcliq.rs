@@ -9,6 +9,9 @@ pub static ENTRIES: &[Entry] = &[
     Entry::typed("radcliq_v1", "CXR-Report-Metric, RadCliQ-v1", "score", false),
 ];
 
+/// The fields of imported annotations that the four scores are made of.
+pub const FIELDS: &[&str] = &["radgraph", "chexbert_embedding", "bertscore", "bleu2"];
+
 /// The four scores of a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parts {

@@ -2,6 +2,7 @@
 //! which metrics here its other names stand for.
 
 use super::entry::Entry;
+use super::radcliq;
 
 /// The conventions of this file.
 pub static ENTRIES: &[Entry] = &[
@@ -23,8 +24,8 @@ pub static ENTRIES: &[Entry] = &[
 pub enum RadEvalName {
     /// Metrics of words here, computed in their own conventions.
     Words(&'static [&'static str]),
-    /// Figures from this field of the annotations.
-    Annotated(&'static str),
+    /// Figures from these fields of the annotations.
+    Annotated(&'static [&'static str]),
 }
 
 /// Every name, as RadEval's options (`do_NAME`) and its results have it.
@@ -36,27 +37,27 @@ pub const NAMES: [(&str, RadEvalName); 28] = [
     ("rouge", RadEvalName::Words(&["rouge1_stem", "rouge2_stem", "rouge_l_stem"])),
     ("rougeL", RadEvalName::Words(&["rouge_l_stem"])),
     ("bertscore", RadEvalName::Words(&["bertscore_f1"])),
-    ("f1chexbert", RadEvalName::Annotated("chexbert")),
-    ("radgraph", RadEvalName::Annotated("radgraph")),
-    ("radgraph_simple", RadEvalName::Annotated("radgraph")),
-    ("radgraph_partial", RadEvalName::Annotated("radgraph")),
-    ("radgraph_complete", RadEvalName::Annotated("radgraph")),
-    ("radgraph_radcliq", RadEvalName::Annotated("radgraph")),
-    ("radcliq", RadEvalName::Annotated("radgraph, chexbert_embedding, bertscore and bleu2")),
-    ("radcliq_v1", RadEvalName::Annotated("radgraph, chexbert_embedding, bertscore and bleu2")),
-    ("ratescore", RadEvalName::Annotated("ratescore")),
-    ("green", RadEvalName::Annotated("green")),
-    ("crimson", RadEvalName::Annotated("crimson")),
-    ("medval", RadEvalName::Annotated("medval")),
-    ("radfact", RadEvalName::Annotated("radfact")),
-    ("radeval_bertscore", RadEvalName::Annotated("radeval")),
-    ("srrbert", RadEvalName::Annotated("radeval")),
-    ("srrbert_weighted_f1", RadEvalName::Annotated("radeval")),
-    ("temporal", RadEvalName::Annotated("radeval")),
-    ("temporal_f1", RadEvalName::Annotated("radeval")),
-    ("mammo_green", RadEvalName::Annotated("radeval")),
-    ("f1radbert_ct", RadEvalName::Annotated("radeval")),
-    ("radfact_ct", RadEvalName::Annotated("radeval")),
+    ("f1chexbert", RadEvalName::Annotated(&["chexbert"])),
+    ("radgraph", RadEvalName::Annotated(&["radgraph"])),
+    ("radgraph_simple", RadEvalName::Annotated(&["radgraph"])),
+    ("radgraph_partial", RadEvalName::Annotated(&["radgraph"])),
+    ("radgraph_complete", RadEvalName::Annotated(&["radgraph"])),
+    ("radgraph_radcliq", RadEvalName::Annotated(&["radgraph"])),
+    ("radcliq", RadEvalName::Annotated(radcliq::FIELDS)),
+    ("radcliq_v1", RadEvalName::Annotated(radcliq::FIELDS)),
+    ("ratescore", RadEvalName::Annotated(&["ratescore"])),
+    ("green", RadEvalName::Annotated(&["green"])),
+    ("crimson", RadEvalName::Annotated(&["crimson"])),
+    ("medval", RadEvalName::Annotated(&["medval"])),
+    ("radfact", RadEvalName::Annotated(&["radfact"])),
+    ("radeval_bertscore", RadEvalName::Annotated(&["radeval"])),
+    ("srrbert", RadEvalName::Annotated(&["radeval"])),
+    ("srrbert_weighted_f1", RadEvalName::Annotated(&["radeval"])),
+    ("temporal", RadEvalName::Annotated(&["radeval"])),
+    ("temporal_f1", RadEvalName::Annotated(&["radeval"])),
+    ("mammo_green", RadEvalName::Annotated(&["radeval"])),
+    ("f1radbert_ct", RadEvalName::Annotated(&["radeval"])),
+    ("radfact_ct", RadEvalName::Annotated(&["radeval"])),
 ];
 
 /// What this name of RadEval stands for, with or without its `do_`.

@@ -1,6 +1,7 @@
 //! Where the sections of a report begin: headings with a colon, in Markdown, on a line of their own, numbered, in
 //! brackets, as keys of a JSON object, as tags; in English, German, French, Spanish, Italian, Portuguese and Chinese.
 
+use loupe_core::braced_json;
 use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -315,8 +316,7 @@ const MOST_TAGS: usize = 64;
 /// The JSON object of a report whose keys are titles.
 fn object(report: &str) -> Option<Vec<(&'static str, String)>> {
     // Words or a code fence may stand around it.
-    let text = report.get(report.find('{')?..=report.rfind('}')?)?;
-    let value: Value = serde_json::from_str(text).ok()?;
+    let value = braced_json(report)?.ok()?;
     let mut found = Vec::new();
     keyed(&value, &mut found, 0);
     (!found.is_empty()).then_some(found)

@@ -54,14 +54,11 @@ impl Texts {
         let told = (self.part != Part::Whole).then(|| told(prediction)).flatten();
         let said = match told {
             // Sections that are known are not searched for.
-            Some(told) => {
-                let sections = told.by_name();
-                match self.part {
-                    Part::Findings => sections.get("findings").cloned().unwrap_or_default(),
-                    Part::Impression => sections.get("impression").cloned().unwrap_or_default(),
-                    Part::MedEvalKit | Part::Whole => report_sections::joined(&sections, self.part),
-                }
-            }
+            Some(told) => match self.part {
+                Part::Findings => told.findings.unwrap_or_default(),
+                Part::Impression => told.impression.unwrap_or_default(),
+                Part::MedEvalKit | Part::Whole => report_sections::joined(&told.by_name(), self.part),
+            },
             None => report_sections::part(self.said(sample, reply), self.part)?,
         };
         Ok((wordings.iter().map(|w| self.clean.apply(w)).collect(), self.clean.apply(&said)))

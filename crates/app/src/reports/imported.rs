@@ -1,12 +1,13 @@
 //! Annotations of a batch: those of a file, which is read before anybody is asked, and beside them what a judge says.
 
-use crate::error::{AppError, InStep};
-use crate::judge::{JudgeOptions, JudgedMetric};
+use crate::error::AppError;
+use crate::judge::{JudgedMetric, ReportJudge};
 use crate::listener::Listener;
+use crate::score::annotations as annotations_of;
 use loupe_core::Metric;
 use loupe_core::files::open_regular;
 use loupe_core::words::counted;
-use loupe_eval::metrics::annotations::{self, Annotations, field_of};
+use loupe_eval::metrics::annotations::{self, Annotations, fields_of};
 use loupe_eval::metrics::radeval::{self, RadEvalName, radeval_name};
 use loupe_eval::reports::ReportProfile;
 use loupe_run::{RunFolder, replace};
@@ -16,8 +17,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 /// The annotations that were given for a batch.
+#[derive(Default)]
 pub(super) struct Imported {
-    file: Option<PathBuf>,
+    given: Option<(PathBuf, Annotations)>,
     /// What is said of ids that are no study of the batch.
     pub(super) unmatched: Option<String>,
 }
@@ -31,16 +33,14 @@ impl Imported {
         metrics: &[String],
         asked: &[String],
     ) -> Result<Self, AppError> {
-        let Some(path) = file else { return Ok(Self { file: None, unmatched: None }) };
-        let named = || format!("the annotations {} could not be read", path.display());
-        let all = Annotations::read(path).step(named)?;
+        let Some(path) = file else { return Ok(Self::default()) };
+        let all = annotations_of(path)?;
         let mut studies = BTreeSet::new();
         for item in RunFolder::open(dir)?.items()? {
             studies.insert(item?.line.id());
         }
-        let ids: Vec<&str> = all.ids().collect();
-        let strange = ids.iter().filter(|id| !studies.contains(**id)).count();
-        if strange > 0 && strange == ids.len() {
+        let strange = all.ids().filter(|id| !studies.contains(*id)).count();
+        if strange > 0 && strange == all.len() {
             return Err(AppError::input(format!(
                 "none of the ids in {} is a study of {}; the \"id\" of a line is the study_id",
                 path.display(),
@@ -55,74 +55,101 @@ impl Imported {
                 "the annotations have {field:?} already; ask the judge for something else, or leave the file out"
             )));
         }
-        for name in metrics {
-            let field = match radeval_name(name) {
-                Some(RadEvalName::Annotated(field)) => field,
-                Some(RadEvalName::Words(_)) => continue,
-                None if annotations::names().any(|known| known == name) => field_of(name),
-                None => continue,
-            };
-            let lacking = field.split([',', ' ']).filter(|part| !matches!(*part, "" | "and"));
-            let mut lacking =
-                lacking.filter(|part| !all.has(part) && !asked.iter().any(|asked| asked == part));
-            if let Some(part) = lacking.next() {
-                return Err(AppError::input(format!(
-                    "{name} was asked for, and no line of {} has the field {part:?}",
-                    path.display()
-                )));
-            }
-            let bare = name.strip_prefix("do_").unwrap_or(name);
-            let figure =
-                radeval::ENTRIES.iter().find(|entry| field == "radeval" && entry.name.starts_with(bare));
-            if let Some(figure) =
-                figure.filter(|figure| !all.metrics().iter().any(|one| one.name() == figure.name))
-            {
-                return Err(AppError::input(format!(
-                    "{name} was asked for, and no line of {} has {:?} in its field \"radeval\"",
-                    path.display(),
-                    figure.name
-                )));
-            }
-        }
-        Ok(Self { file: Some(path.clone()), unmatched })
+        need_fields(&all, path, metrics, asked)?;
+        Ok(Self { given: Some((path.clone(), all)), unmatched })
     }
 
     /// The annotations with what the judge says beside them, which `judged.jsonl` keeps.
     pub(super) fn judged(
         self,
-        judge: Option<&JudgeOptions>,
-        asked: &[String],
+        judge: Option<&mut ReportJudge<'_>>,
         dir: &Path,
         profile: &ReportProfile,
         listener: &dyn Listener,
-    ) -> Result<(Option<PathBuf>, Vec<JudgedMetric>), AppError> {
-        let Some(judge) = judge else { return Ok((self.file, Vec::new())) };
-        let (said, record) = judge.ask_about_reports(dir, asked, profile.texts, listener)?;
+    ) -> Result<(Option<Annotations>, Vec<JudgedMetric>), AppError> {
+        let Some(judge) = judge else { return Ok((self.given.map(|(_, all)| all), Vec::new())) };
+        let (said, record) = judge.ask(dir, profile.texts, listener)?;
         let mut all: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        if let Some(file) = &self.file {
-            for line in BufReader::new(open_regular(file)?).lines() {
-                let line = line?;
-                if line.trim().is_empty() {
-                    continue;
-                }
-                let mut fields: Map<String, Value> = serde_json::from_str(&line)?;
-                if let Some(Value::String(id)) = fields.remove("id") {
-                    all.insert(id, fields);
-                }
-            }
-        }
         for (id, fields) in said.into_iter().flat_map(|said| said.annotations) {
             all.entry(id).or_default().extend(fields);
         }
+        let refused = self.given.as_ref().map(|(_, given)| given.refused().to_vec()).unwrap_or_default();
         replace(dir, "judged.jsonl", |to| {
-            for (id, fields) in &all {
-                let mut line = Map::from_iter([("id".to_owned(), Value::from(id.as_str()))]);
-                line.extend(fields.clone());
-                serde_json::to_writer(&mut *to, &line)?;
-                to.write_all(b"\n")?;
+            if let Some((path, given)) = &self.given {
+                copy_used(path, given, &mut all, to)?;
             }
-            Ok(())
+            all.into_iter().try_for_each(|(id, fields)| write_line(&id, fields, to))
         })?;
-        Ok((Some(dir.join("judged.jsonl")), record))
+        let judged = Annotations::read(&dir.join("judged.jsonl"))?;
+        Ok((Some(judged.refusing(refused)), record))
     }
+}
+
+fn write_line(id: &str, fields: Map<String, Value>, to: &mut dyn Write) -> std::io::Result<()> {
+    let mut line = Map::from_iter([("id".to_owned(), Value::from(id))]);
+    line.extend(fields);
+    serde_json::to_writer(&mut *to, &line)?;
+    to.write_all(b"\n")
+}
+
+/// The lines of a file that can be used, each with what a judge said of its study.
+fn copy_used(
+    path: &Path,
+    given: &Annotations,
+    said: &mut BTreeMap<String, Map<String, Value>>,
+    to: &mut dyn Write,
+) -> std::io::Result<()> {
+    let (mut reader, mut text) = (BufReader::new(open_regular(path)?), Vec::new());
+    let refused: BTreeSet<usize> = given.refused().iter().map(|refused| refused.line).collect();
+    for number in 1.. {
+        text.clear();
+        if reader.read_until(b'\n', &mut text)? == 0 {
+            break;
+        }
+        let line = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text).trim_ascii();
+        if line.is_empty() || refused.contains(&number) {
+            continue;
+        }
+        let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
+        if let Some(Value::String(id)) = fields.remove("id") {
+            fields.extend(said.remove(&id).unwrap_or_default());
+            write_line(&id, fields, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a metric of which no line has what it is made of.
+fn need_fields(all: &Annotations, path: &Path, metrics: &[String], asked: &[String]) -> Result<(), AppError> {
+    let without = |name: &str, field: &str| {
+        let refused = match all.refused().len() {
+            0 => String::new(),
+            n => format!(" ({} of it cannot be used)", counted(n, "line")),
+        };
+        AppError::input(format!(
+            "{name} was asked for, and no line of {} has {field}{refused}",
+            path.display()
+        ))
+    };
+    for name in metrics {
+        let fields = match radeval_name(name) {
+            Some(RadEvalName::Annotated(fields)) => fields,
+            Some(RadEvalName::Words(_)) => continue,
+            None if annotations::names().any(|known| known == name) => fields_of(name),
+            None => continue,
+        };
+        let there = |field: &str| all.has(field) || asked.iter().any(|asked| asked == field);
+        if let Some(field) = fields.iter().find(|field| !there(field)) {
+            return Err(without(name, &format!("the field {field:?}")));
+        }
+        let bare = name.strip_prefix("do_").unwrap_or(name);
+        let figure =
+            radeval::ENTRIES.iter().find(|entry| fields == ["radeval"] && entry.name.starts_with(bare));
+        if let Some(figure) =
+            figure.filter(|figure| !all.metrics().iter().any(|one| one.name() == figure.name))
+        {
+            return Err(without(name, &format!("{:?} in its field \"radeval\"", figure.name)));
+        }
+    }
+    Ok(())
 }

@@ -12,7 +12,9 @@ use loupe_eval::reports::LintKind;
 use loupe_report::reports::dicom_report::{TextSr, dicom_report, image_header};
 use loupe_report::reports::fhir::fhir_bundle;
 use loupe_report::reports::page::ReportsPage;
-use loupe_report::reports::{REPORT_TABLE, StudyReport, StudyStatus, markdown, plain_text, report_row};
+use loupe_report::reports::{
+    REPORT_TABLE, ReportTokens, StudyReport, StudyStatus, markdown, plain_text, report_row,
+};
 use loupe_run::report_prompt::StructuredReport;
 use loupe_run::{Item, MadeBy, RunFolder, replace};
 use serde::{Deserialize, Serialize};
@@ -69,6 +71,12 @@ pub struct ReportsSummary {
     pub waiting: usize,
     /// Files that are no image to report on.
     pub left_out: usize,
+    /// Tokens of everything that was asked for the reports that were written, candidates that were not kept included.
+    #[serde(default)]
+    pub tokens_of_reports: ReportTokens,
+    /// Tokens of replies to studies that have no report in the end.
+    #[serde(default)]
+    pub tokens_of_failed: ReportTokens,
     /// Reports by prompts that did not show every image of their study (`not_shown` in reports.jsonl).
     pub with_images_not_shown: usize,
     /// Reports without an impression.
@@ -110,8 +118,27 @@ impl ReportsSummary {
         words + &format!("; {} to be looked at", counted(look, "report"))
     }
 
+    /// How many tokens that took, in words; nothing where the model does not count.
+    pub fn tokens(&self) -> Option<String> {
+        let (of_reports, of_failed) = (self.tokens_of_reports, self.tokens_of_failed);
+        let mut all = of_reports;
+        all += of_failed;
+        let failed = match of_failed.prompt + of_failed.new {
+            0 => String::new(),
+            _ => {
+                format!(" (of these {} and {} for studies without a report)", of_failed.prompt, of_failed.new)
+            }
+        };
+        (all.prompt + all.new > 0)
+            .then(|| format!("{} tokens of prompts and {} of replies{failed}", all.prompt, all.new))
+    }
+
     fn add(&mut self, report: &StudyReport, headed: bool) {
         self.studies += 1;
+        match report.status {
+            StudyStatus::Ok => self.tokens_of_reports += report.tokens.unwrap_or_default(),
+            _ => self.tokens_of_failed += report.tokens.unwrap_or_default(),
+        }
         match report.status {
             StudyStatus::Ok => self.written += 1,
             StudyStatus::Failed => return self.failed += 1,
@@ -216,19 +243,19 @@ pub(super) fn write_reports(written: &Written<'_>) -> Result<ReportsSummary, App
     )?;
     to_file(
         "times.csv",
-        &mut |report, item, to| match item.reply.as_ref().map(|line| &line.prediction.outcome) {
-            Some(Outcome::Reply(reply)) => writeln!(
-                to,
-                "{},{:.3},{:.3},{},{}",
-                csv_cell(&report.study_id),
-                reply.timing.prefill_s,
-                reply.timing.decode_s,
-                reply.counts.prompt_tokens,
-                reply.counts.new_tokens
-            ),
-            _ => Ok(()),
+        &mut |report, item, to| {
+            let Some(prediction) = item.prediction() else { return Ok(()) };
+            // Where nothing was replied, nothing is known, which is not the same as none.
+            let spent = prediction.spent().map(|(counts, timing)| {
+                format!(
+                    "{:.3},{:.3},{},{}",
+                    timing.prefill_s, timing.decode_s, counts.prompt_tokens, counts.new_tokens
+                )
+            });
+            let spent = spent.unwrap_or_else(|| ",,,".to_owned());
+            writeln!(to, "{},{},{spent}", csv_cell(&report.study_id), report.status.name())
         },
-        "study_id,prefill_s,decode_s,prompt_tokens,new_tokens\n",
+        "study_id,status,prefill_s,decode_s,prompt_tokens,new_tokens\n",
     )?;
     if let Some(worklist) = written.worklist.filter(|worklist| worklist.kind == WorklistKind::Rexrank) {
         let mut texts: HashMap<String, String> = HashMap::new();
@@ -356,6 +383,9 @@ fn write_page(
     let made_by = &folder.made_by;
     let title = format!("Reports by {} on {}", made_by.model.name, made_by.dataset.name);
     let mut lead = summary.line();
+    if let Some(tokens) = summary.tokens() {
+        lead += &format!("; {tokens}");
+    }
     for note in &made_by.notes {
         lead += &format!("; {note}");
     }

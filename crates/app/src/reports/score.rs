@@ -12,8 +12,9 @@ use loupe_core::files::read_text_at_most;
 use loupe_core::table::Format;
 use loupe_core::words::counted;
 use loupe_core::{Table, Target};
+use loupe_eval::metrics::annotations::{self, Annotations};
 use loupe_eval::metrics::radeval::{RadEvalName, radeval_name};
-use loupe_eval::metrics::{Compute, METRICS, annotations};
+use loupe_eval::metrics::{Compute, METRICS};
 use loupe_eval::reports::truth::{Fact, FactCounts, TRUTH_TAG, TrueFinding, compare};
 use loupe_eval::reports::{ReportProfile, WrittenReport, report_profile};
 use loupe_eval::stats::paired::approximate_randomisation;
@@ -157,9 +158,13 @@ pub fn score(options: &ReportScoreOptions, listener: &dyn Listener) -> Result<Re
     if let [first, second] = options.runs.as_slice() {
         need_the_same_studies(first, second)?;
     }
+    let mut judge = options.judge.as_ref().map(|judge| judge.about_reports(&options.asked())).transpose()?;
     let mut scored = Vec::new();
     for (dir, imported) in options.runs.iter().zip(read) {
-        scored.push(score_run(options, &words, profile, dir, imported, listener)?);
+        imported.unmatched.iter().for_each(|line| listener.say(line));
+        let (annotations, judged) = imported.judged(judge.as_mut(), dir, profile, listener)?;
+        let (run, values) = score_run(options, &words, profile, dir, annotations, listener)?;
+        scored.push((RunScores { judged, ..run }, values));
     }
     let differences = match scored.as_slice() {
         [(_, a), (_, b)] => differences(a, b, options),
@@ -223,23 +228,24 @@ fn words(options: &ReportScoreOptions) -> Result<Vec<String>, AppError> {
             words.push(name.clone());
             continue;
         }
-        let field = match radeval_name(name) {
+        let fields = match radeval_name(name) {
             Some(RadEvalName::Words(own)) => {
                 words.extend(own.iter().map(|own| (*own).to_owned()));
                 continue;
             }
-            Some(RadEvalName::Annotated(field)) => field,
-            None if annotations::names().any(|known| known == name) => annotations::field_of(name),
+            Some(RadEvalName::Annotated(fields)) => fields,
+            None if annotations::names().any(|known| known == name) => annotations::fields_of(name),
             None => {
                 METRICS.by_name(name)?;
                 return Err(AppError::input(format!("{name} is no metric of reports")));
             }
         };
-        let judged = options.judge.is_some() && options.judged().any(|judged| judged == field);
+        let judged = options.judge.is_some() && options.judged().any(|judged| fields == [judged]);
         if options.annotations.len() < options.runs.len() && !judged {
             return Err(AppError::input(format!(
-                "{name} comes from what a network or a judge said about the reports: give --annotations with the field {field} for each batch \
-                 (docs/reference/scoring.md), or, for green, crimson, radfact and medval, --judge with --judge-metric"
+                "{name} comes from what a network or a judge said about the reports: give --annotations with {} for each batch \
+                 (docs/reference/scoring.md), or, for green, crimson, radfact and medval, --judge with --judge-metric",
+                fields.join(", ")
             )));
         }
     }
@@ -286,15 +292,11 @@ fn score_run(
     words: &[String],
     profile: &ReportProfile,
     dir: &Path,
-    imported: Imported,
+    annotations: Option<Annotations>,
     listener: &dyn Listener,
 ) -> Result<(RunScores, Values), AppError> {
-    imported.unmatched.iter().for_each(|line| listener.say(line));
-    let (annotations, judged) =
-        imported.judged(options.judge.as_ref(), &options.asked(), dir, profile, listener)?;
     let scoring = ScoreOptions {
         metrics: words.to_vec(),
-        annotations,
         texts: profile.texts,
         sensitivity: false,
         page: None,
@@ -304,13 +306,13 @@ fn score_run(
         ..ScoreOptions::default()
     };
     let images = ImageOptions::default();
-    let run = scoring.scorer()?.score(dir, None, &images.loader(), listener)?;
+    let run = scoring.scorer()?.annotated(annotations).score(dir, None, &images.loader(), listener)?;
 
     let values = values(dir)?;
     write_values(dir, &values)?;
     let name =
         dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok((RunScores { name, summary: run.summary, truth: truth(dir)?, judged }, values))
+    Ok((RunScores { name, summary: run.summary, truth: truth(dir)?, judged: Vec::new() }, values))
 }
 
 /// Refuses a batch without anything to compare with.
@@ -435,6 +437,13 @@ fn differences(a: &Values, b: &Values, options: &ReportScoreOptions) -> Vec<Metr
 }
 
 impl ReportScores {
+    /// Has every report the judge's verdict, and could every line of the annotations be used?
+    pub fn is_complete(&self) -> bool {
+        let refused =
+            |run: &RunScores| run.summary.annotations.as_ref().is_some_and(|facts| !facts.refused.is_empty());
+        !self.runs.iter().any(|run| refused(run) || run.judged.iter().any(|judged| judged.without > 0))
+    }
+
     /// As tables.
     pub fn tables(&self) -> Vec<Table> {
         let mut out = Vec::new();

@@ -7,8 +7,8 @@ use loupe_core::files::open_regular;
 use loupe_core::{Dataset, MediaSource, Sample, Study};
 use loupe_datasets::open_with_images;
 use loupe_preprocess::dicom::studies::StudyFolder;
-use loupe_run::Selection;
 use loupe_run::report_prompt::ReportTemplate;
+use loupe_run::{SampleLine, Selection};
 use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -180,7 +180,7 @@ impl Worklist {
         let studies = chosen.take(selection.limit.unwrap_or(usize::MAX)).map(|(row, sample)| match sample {
             Ok(sample) => listed(&sample, template),
             Err(error) => ListedStudy {
-                study_id: format!("row {}", row + 1),
+                study_id: SampleLine { row, sample: None, error: None }.id(),
                 images: Vec::new(),
                 prompt: None,
                 skipped: Some(error.to_string()),

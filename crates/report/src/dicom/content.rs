@@ -1,6 +1,7 @@
 //! Content items of structured reports (PS3.3 C.17.3).
 
 use crate::dicom::derived::code;
+use crate::printable::printable;
 use loupe_core::labels::CodedConcept;
 use loupe_dicom::{Dataset, tags};
 
@@ -67,7 +68,7 @@ pub(crate) fn container(name: &CodedConcept, template: Option<&str>, content: Ve
 /// Words.
 pub(crate) fn text(relationship: Relationship, name: &CodedConcept, words: &str) -> Dataset {
     let mut out = item(relationship, "TEXT", Some(name));
-    out.put_text(tags::TEXT_VALUE, words);
+    out.put_text(tags::TEXT_VALUE, &printable(words));
     out
 }
 

@@ -4,6 +4,7 @@
 //! their header is handed in; without it these attributes are empty and the study is a new one.
 
 use super::record::StudyReport;
+use crate::printable::printable;
 use loupe_core::DecodeLimits;
 use loupe_core::guard::guarded;
 use loupe_core::media::MediaError;
@@ -158,7 +159,7 @@ pub fn dicom_report(
 
 /// At most 64 characters, as LO has.
 fn short(text: &str) -> String {
-    text.chars().filter(|c| *c != '\\').take(64).collect()
+    text.chars().filter(|c| *c != '\\' && !c.is_control()).take(64).collect()
 }
 
 fn code((value, scheme, meaning): Code) -> Dataset {
@@ -191,7 +192,7 @@ fn with_uid(name: Code, value: &str) -> Dataset {
 
 fn text(name: Code, relationship: &str, value: &str) -> Dataset {
     let mut e = item(name, relationship, "TEXT");
-    e.put_bytes(tags::TEXT_VALUE, VR::UT, value.as_bytes().to_vec());
+    e.put_bytes(tags::TEXT_VALUE, VR::UT, printable(value).as_bytes().to_vec());
     e
 }
 

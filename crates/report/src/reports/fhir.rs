@@ -5,6 +5,7 @@
 
 use super::formats::NOTICE;
 use super::record::StudyReport;
+use crate::printable::printable;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -26,8 +27,8 @@ pub fn fhir_bundle(report: &StudyReport, prompt: &str, when: &str) -> Value {
     let mut diagnostic = json!({
         "resourceType": "DiagnosticReport",
         "meta": label,
-        "text": {"status": "generated", "div": narrative(&text)},
-        "identifier": [{"system": "urn:loupe:study", "value": report.study_id}],
+        "text": {"status": "generated", "div": narrative(&printable(&text))},
+        "identifier": [{"system": "urn:loupe:study", "value": printable(&report.study_id)}],
         "status": "preliminary",
         "category": [{"coding": [{
             "system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD", "display": "Radiology",
@@ -39,7 +40,7 @@ pub fn fhir_bundle(report: &StudyReport, prompt: &str, when: &str) -> Value {
         "presentedForm": [{"contentType": "text/plain; charset=utf-8", "data": STANDARD.encode(&text), "title": NOTICE}],
     });
     if let (Some(impression), Some(fields)) = (&report.impression, diagnostic.as_object_mut()) {
-        fields.insert("conclusion".to_owned(), impression.clone().into());
+        fields.insert("conclusion".to_owned(), printable(impression).into());
     }
     let made = &report.provenance;
     let mut versions = vec![json!({"type": {"text": "loupe"}, "value": made.loupe})];
@@ -47,7 +48,7 @@ pub fn fhir_bundle(report: &StudyReport, prompt: &str, when: &str) -> Value {
     versions.extend(hashes.map(|(name, value)| json!({"type": {"text": name}, "value": value})));
     let device = json!({
         "resourceType": "Device",
-        "deviceName": [{"name": made.model, "type": "model-name"}],
+        "deviceName": [{"name": printable(&made.model), "type": "model-name"}],
         "type": {"text": "vision-language model"},
         "version": versions,
     });

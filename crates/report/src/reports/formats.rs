@@ -89,14 +89,9 @@ pub const REPORT_TABLE: [&str; 7] =
 pub fn report_row(report: &StudyReport) -> [String; 7] {
     let kinds = report.lints.iter().filter_map(|lint| serde_json::to_value(lint.kind).ok());
     let kinds: Vec<String> = kinds.filter_map(|kind| kind.as_str().map(str::to_owned)).collect();
-    let status = match report.status {
-        StudyStatus::Ok => "ok",
-        StudyStatus::Failed => "failed",
-        StudyStatus::Waiting => "waiting",
-    };
     [
         report.study_id.clone(),
-        status.to_owned(),
+        report.status.name().to_owned(),
         report.findings.clone().unwrap_or_default(),
         report.impression.clone().unwrap_or_default(),
         if report.status == StudyStatus::Ok { report.text() } else { String::new() },

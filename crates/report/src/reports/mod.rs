@@ -7,4 +7,4 @@ pub mod page;
 mod record;
 
 pub use formats::{REPORT_TABLE, markdown, plain_text, report_row};
-pub use record::{ReportProvenance, ReportSentence, SentenceBox, StudyReport, StudyStatus};
+pub use record::{ReportProvenance, ReportSentence, ReportTokens, SentenceBox, StudyReport, StudyStatus};

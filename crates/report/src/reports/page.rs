@@ -149,15 +149,13 @@ fn study_html(at: usize, study: &PageStudy, pictures: &[ImageData<'_>]) -> Strin
         out.push_str(&reference_html(report));
     }
     if let Some(choice) = &report.choice {
-        let [figures, of] = ["figures", "of"].map(|name| choice.get(name).cloned().unwrap_or_default());
-        let all = figures.as_array().map_or(0, Vec::len);
-        let number = choice.get("chosen").and_then(serde_json::Value::as_u64).unwrap_or(0) + 1;
-        let rule = choice.get("rule").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let of = of.as_u64().unwrap_or(all as u64);
         let _ = write!(
             out,
-            "<p class=\"notes\">Candidate {number} of {all}, kept by {} out of {of}; all stand in \u{201c}As the model wrote it\u{201d}.</p>",
-            escaped(rule)
+            "<p class=\"notes\">Candidate {} of {}, kept by {} out of {}; all stand in \u{201c}As the model wrote it\u{201d}.</p>",
+            choice.chosen + 1,
+            choice.figures.len(),
+            escaped(&choice.rule),
+            choice.of
         );
     }
     let provenance = serde_json::to_string_pretty(&report.provenance).unwrap_or_default();

@@ -3,15 +3,17 @@
 use loupe_core::sample::Outcome;
 use loupe_core::words::hex;
 use loupe_core::{
-    Counts, GenerationLimits, Part, PictureRecord, Place, Provenance, Record, Reply, Stop, Study, Target,
+    Counts, GenerationLimits, Part, PictureRecord, Place, Prediction, Provenance, Record, Reply, Stop, Study,
+    Target,
 };
 use loupe_eval::reports::{Lint, LintKind, Section, WrittenReport, lints};
-use loupe_run::report_prompt::{ReportTemplate, StructuredReport, drawn};
+use loupe_run::report_prompt::{Choice, ReportTemplate, StructuredReport, drawn};
 use loupe_run::{Item, MadeBy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
 /// What became of a study.
@@ -83,21 +85,22 @@ pub struct StudyReport {
     pub sentences: Vec<ReportSentence>,
     /// What is suspicious.
     pub lints: Vec<Lint>,
-    /// The reply as the model wrote it; of several passes or candidates all of them.
+    /// The reply as the model wrote it; of several passes or candidates all of them, of a study that failed those that it had before.
     pub raw: Vec<String>,
     /// The report as JSON and where it departs from the template's schema, where that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured: Option<StructuredReport>,
     /// Which of several candidates was kept, by which rule, and the rule's figure of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub choice: Option<Value>,
+    pub choice: Option<Choice>,
     /// The images of the study, from 0, that no prompt showed to the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_shown: Vec<usize>,
     /// How the reply ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
-    /// Tokens of all prompts and replies, those of candidates that were not kept included.
+    /// Tokens of all prompts and replies, those of candidates that were not kept included; of a study that failed those of the replies that it
+    /// had before, none where it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<ReportTokens>,
     /// The images and what is known of the study.
@@ -110,7 +113,7 @@ pub struct StudyReport {
 }
 
 /// Tokens that a report took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportTokens {
     /// Of the prompts, pictures included.
     pub prompt: usize,
@@ -120,9 +123,28 @@ pub struct ReportTokens {
     pub new: usize,
 }
 
+impl AddAssign for ReportTokens {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt += other.prompt;
+        self.pictures += other.pictures;
+        self.new += other.new;
+    }
+}
+
 impl From<Counts> for ReportTokens {
     fn from(counts: Counts) -> Self {
         Self { prompt: counts.prompt_tokens, pictures: counts.picture_tokens, new: counts.new_tokens }
+    }
+}
+
+impl StudyStatus {
+    /// In a word, as tables have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+        }
     }
 }
 
@@ -133,7 +155,9 @@ impl StudyReport {
         let pictures: Vec<&PictureRecord> = item.reply.iter().flat_map(|line| &line.pictures).collect();
         let shown = shown(item, made_by, pictures.len());
         let hashes = shown.iter().filter_map(|at| pictures.get(*at)).map(|picture| picture.sha256.clone());
-        let kept = item.prediction().as_ref().and_then(|prediction| kept(&prediction.record)).unwrap_or(0);
+        let prediction = item.prediction();
+        let choice = prediction.as_ref().and_then(|prediction| Choice::of(&prediction.record));
+        let kept = choice.as_ref().map_or(0, |choice| choice.chosen);
         let provenance = provenance(made_by, hashes.collect(), kept);
         let reference = match item.line.sample.as_ref().map(|sample| &sample.target) {
             Some(Target::Report(sections)) => sections.clone(),
@@ -147,17 +171,17 @@ impl StudyReport {
             impression: None,
             sentences: Vec::new(),
             lints: Vec::new(),
-            raw: Vec::new(),
+            raw: prediction.as_deref().map(raw).unwrap_or_default(),
             structured: None,
             choice: None,
             not_shown: (0..pictures.len()).filter(|at| !shown.contains(at)).collect(),
             stop: None,
-            tokens: None,
+            tokens: prediction.as_deref().and_then(Prediction::spent).map(|(counts, _)| counts.into()),
             study,
             reference,
             provenance,
         };
-        let Some(prediction) = item.prediction() else { return empty };
+        let Some(prediction) = prediction else { return empty };
         match &prediction.outcome {
             Outcome::Failed(failure) => {
                 Self { status: StudyStatus::Failed, reason: Some(failure.reason.clone()), ..empty }
@@ -170,25 +194,12 @@ impl StudyReport {
         let structured = StructuredReport::of(record);
         let report = WrittenReport::of(&reply.text, structured.as_ref());
         let mut lints = lints(&report, &self.study, reply.stop);
-        let of_trace = |name: &str| match record {
-            Record::Rounds(trace) => trace.summary.get(name).cloned(),
-            _ => None,
-        };
         let problems = structured.iter().flat_map(|structured| &structured.problems);
         lints.extend(problems.map(|problem| Lint {
             kind: LintKind::SchemaNotFollowed,
             sentence: None,
             words: problem.clone(),
         }));
-        let raw = match record {
-            Record::Rounds(trace) => trace
-                .rounds
-                .iter()
-                .filter_map(|round| round.reply.as_ref())
-                .map(|reply| reply.text.clone())
-                .collect(),
-            _ => vec![reply.text.clone()],
-        };
         let sentences = report.sentences.iter().map(|sentence| ReportSentence {
             text: sentence.text.clone(),
             section: sentence.section,
@@ -200,11 +211,9 @@ impl StudyReport {
             findings: report.findings,
             impression: report.impression,
             lints,
-            raw,
             structured,
-            choice: of_trace("choice"),
+            choice: Choice::of(record),
             stop: Some(reply.stop),
-            tokens: Some(reply.counts.into()),
             ..self
         }
     }
@@ -235,10 +244,16 @@ fn boxes_of(sentence: &str, reply: &Reply) -> Vec<SentenceBox> {
     boxes.collect()
 }
 
-/// The number of the candidate that was kept, where there are several.
-fn kept(record: &Record) -> Option<usize> {
-    let chosen = record.rounds()?.summary.get("choice")?.get("chosen")?.as_u64()?;
-    usize::try_from(chosen).ok()
+/// What the model wrote, one text a reply.
+fn raw(prediction: &Prediction) -> Vec<String> {
+    match (&prediction.record, &prediction.outcome) {
+        (Record::Rounds(trace), _) => {
+            let replies = trace.rounds.iter().filter_map(|round| round.reply.as_ref());
+            replies.map(|reply| reply.text.clone()).collect()
+        }
+        (_, Outcome::Reply(reply)) => vec![reply.text.clone()],
+        (_, Outcome::Failed(_)) => Vec::new(),
+    }
 }
 
 /// The pictures that the prompts showed: as the trace has it, or else as the template says.

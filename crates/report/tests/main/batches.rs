@@ -2,17 +2,20 @@
 
 use loupe_core::study::StudyImage;
 use loupe_core::{
-    AskSource, DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, ModelInfo, Next, Picture,
-    Reply, ReplySink, Sample, Study, Target, VisionLanguageModel,
+    AskSource, DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, ModelError, ModelInfo,
+    Next, Picture, Reply, ReplySink, Sample, Sampling, Study, Target, VisionLanguageModel,
 };
 use loupe_report::reports::dicom_report::{TextSr, dicom_report};
 use loupe_report::reports::fhir::fhir_bundle;
 use loupe_report::reports::page::ReportsPage;
 use loupe_report::reports::{StudyReport, StudyStatus, markdown, plain_text};
-use loupe_run::report_prompt::{ReportAnswerer, report_template};
+use loupe_run::report_prompt::{
+    CandidateRule, Candidates, Draft, ReportAnswerer, ReportTemplate, report_template,
+};
 use loupe_run::{Plan, Progress, ReplyLine, RunFolder, run};
 use loupe_testing::dataset::{info, worded};
-use loupe_testing::{scratch, script_info};
+use loupe_testing::model::reply;
+use loupe_testing::{Script, scratch, script_info};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -343,4 +346,114 @@ fn the_page_holds_every_study_and_asks_for_nothing() {
         "differences are marked"
     );
     assert!(html.contains("image file not found") && html.contains("data:image/png"));
+}
+
+fn longest(_: &Sample, all: &[Draft<'_>]) -> Vec<f64> {
+    all.iter().map(|draft| draft.reply.text.len() as f64).collect()
+}
+
+static LONGEST: CandidateRule = CandidateRule { name: "longest", about: "", rank: longest };
+
+/// The records of so many studies by a template, from a model that says these lines.
+fn by_template(
+    text: &str,
+    studies: usize,
+    candidates: Option<Candidates>,
+    lines: impl IntoIterator<Item = Result<Reply, ModelError>>,
+) -> Vec<StudyReport> {
+    let dir = scratch();
+    let template = ReportTemplate::new("mine", "", text).unwrap();
+    let mut plan = Plan::new(template.clone());
+    plan.limits.sampling = Sampling::Random { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 5 };
+    let mut model = Script::of(lines);
+    let mut answerer = ReportAnswerer::new(&mut model, template).choosing(candidates);
+    run(dir.path(), &plan, &Studies::new(studies), &mut answerer, &Pictures, &mut ()).unwrap();
+    let folder = RunFolder::open(dir.path()).unwrap();
+    folder.items().unwrap().map(|item| StudyReport::of(&item.unwrap(), &folder.made_by)).collect()
+}
+
+/// The page of one report on two images.
+fn page_of(report: StudyReport) -> String {
+    let mut page = ReportsPage::new("Reports".into(), "one".into(), Vec::new(), 1 << 20);
+    let picture = || Ok(Picture::new(8, 8, 1, vec![9; 64]).unwrap());
+    page.add(report, vec![picture(), picture()]);
+    let mut out = Vec::new();
+    page.write(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn images_that_no_prompt_showed_are_said() {
+    let one = "{% block report %}{{ images|first }}Report.{% endblock %}";
+    let two = "{% block findings %}{{ images|first }}Findings.{% endblock %}{% block impression %}Impression.{% endblock %}";
+    let later = "{% block findings %}{{ images|first }}Findings.{% endblock %}\
+                 {% block impression %}{% for image in priors %}{{ image }}{% endfor %}Impression.{% endblock %}";
+    let asked = "{% block ask_now %}{{ images|first }}What is seen?{% endblock %}{% block compose %}{{ answers.now }}{% endblock %}";
+    for (text, unseen) in [(one, &[1][..]), (two, &[1]), (later, &[]), (asked, &[1])] {
+        // The first study has a prior image, the second one has none.
+        let reports = by_template(text, 2, None, (0..4).map(|_| Ok(reply("A nodule."))));
+        let [first, second] = reports.as_slice() else { panic!("{reports:?}") };
+        assert_eq!(first.status, StudyStatus::Ok, "{text}: {first:?}");
+        assert_eq!(first.not_shown, unseen, "{text}");
+        assert_eq!(first.provenance.pixels_sha256.len(), 2 - unseen.len(), "{text}");
+        assert_eq!((second.not_shown.len(), second.provenance.pixels_sha256.len()), (0, 1), "{text}");
+        let said = page_of(first.clone()).matches("(not shown to the model)").count();
+        assert_eq!(said > 0, !unseen.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn the_seed_of_a_candidate_is_that_of_the_report_that_was_kept() {
+    let text = "{% block report %}{% for image in images %}{{ image }}{% endfor %}Report.{% endblock %}";
+    let said = ["One.", "Another one.", "The longest one of all."];
+    for (kept, candidates) in [(0, None), (2, Candidates::new(3, &LONGEST).ok())] {
+        let count = if candidates.is_some() { 3 } else { 1 };
+        let lines = said.map(|line| Ok(reply(line)));
+        let report = by_template(text, 1, candidates, lines).remove(0);
+        assert_eq!(report.findings.as_deref(), Some(said[kept]));
+        let random = &report.provenance.limits["sampling"]["random"];
+        assert_eq!(random["seed"].as_u64(), Some(5 + kept as u64), "{}", report.provenance.limits);
+        assert_eq!(report.raw, said[..count]);
+        assert_eq!(report.tokens.unwrap().prompt, 100 * count);
+        let chosen = report.choice.as_ref().map(|choice| (choice.rule.as_str(), choice.chosen, choice.of));
+        assert_eq!(chosen, (count > 1).then_some(("longest", 2, 3)));
+        let page = page_of(report);
+        let line = "Candidate 3 of 3, kept by longest out of 3; all stand in";
+        assert_eq!(page.contains(line), count > 1);
+        assert!(said[..count].iter().all(|line| page.contains(line)));
+    }
+}
+
+#[test]
+fn a_study_that_failed_keeps_what_it_took() {
+    let text = "{% block findings %}{{ images|first }}Findings.{% endblock %}{% block impression %}Impression.{% endblock %}";
+    let broken = || Err(ModelError::NoSuchPicture { turn: 0, index: 1, count: 1 });
+    let reports = by_template(text, 2, None, [Ok(reply("A left nodule.")), broken(), broken()]);
+    let [first, second] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!((first.status, second.status), (StudyStatus::Failed, StudyStatus::Failed));
+    let tokens = first.tokens.unwrap();
+    assert_eq!(
+        (tokens.prompt, tokens.new, first.raw.as_slice()),
+        (100, 3, &["A left nodule.".to_owned()][..])
+    );
+    // Of a study to which nothing was replied nothing is known.
+    assert_eq!((second.tokens, second.raw.len()), (None, 0));
+    let page = page_of(first.clone());
+    assert!(page.contains("No report: ") && page.contains("A left nodule."), "{page}");
+}
+
+#[test]
+fn control_characters_are_not_handed_on() {
+    let text = "{% block report %}{{ images|first }}Report.{% endblock %}";
+    let mut report =
+        by_template(text, 2, None, [Ok(reply("A.")), Ok(reply("Nod\u{1b}ule.\nImpression: \u{0}Mass."))])
+            .remove(1);
+    report.study.indication = Some("Cough\u{0}.\tFever.".into());
+    let sr = dicom_report(&report, TextSr::Basic, None, ["20260131", "090500"]).unwrap();
+    let holds = |words: &str| sr.windows(words.len()).any(|part| part == words.as_bytes());
+    assert!(holds("Nod\u{FFFD}ule.") && holds("\u{FFFD}Mass.") && holds("Cough\u{FFFD}.\tFever."));
+    let bundle = fhir_bundle(&report, "the prompt", "2026-01-31T09:05:00Z");
+    let diagnostic = &bundle["entry"][0]["resource"];
+    assert_eq!(diagnostic["conclusion"], "\u{FFFD}Mass.");
+    assert!(diagnostic["text"]["div"].as_str().unwrap().contains("Nod\u{FFFD}ule."));
 }

@@ -1,7 +1,7 @@
 //! Several reports on one study, of which one is chosen by a rule that is on record.
 
 use super::schema::StructuredReport;
-use loupe_core::{Reply, Sample, Sampling};
+use loupe_core::{Record, Reply, Sample, Sampling};
 use serde::{Deserialize, Serialize};
 
 /// A report that may be kept.
@@ -50,15 +50,22 @@ impl Candidates {
 
 /// The choice as the trace of a study has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Choice {
+pub struct Choice {
     /// Name of the rule.
-    pub(super) rule: String,
+    pub rule: String,
     /// The report that was kept, from 0.
-    pub(super) chosen: usize,
+    pub chosen: usize,
     /// How many reports there were to choose from.
-    pub(super) of: usize,
-    /// The rule's figure of each; nothing where there was no report, or one that does not follow its schema while another does.
-    pub(super) figures: Vec<Option<f64>>,
+    pub of: usize,
+    /// The rule's figure of each candidate; nothing where there was no report, or one that does not follow its schema while another does.
+    pub figures: Vec<Option<f64>>,
+}
+
+impl Choice {
+    /// The choice on record, where there were several candidates.
+    pub fn of(record: &Record) -> Option<Self> {
+        serde_json::from_value(record.rounds()?.summary.get("choice")?.clone()).ok()
+    }
 }
 
 /// How the report of this number is drawn.

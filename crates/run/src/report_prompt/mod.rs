@@ -11,9 +11,9 @@ mod told;
 mod values;
 
 pub use answerer::ReportAnswerer;
-pub use candidates::{CandidateRule, Candidates, Draft, MOST_CANDIDATES, drawn};
+pub use candidates::{CandidateRule, Candidates, Choice, Draft, MOST_CANDIDATES, drawn};
 pub use published::{PublishedTemplate, REPORT_TEMPLATES, report_template};
-pub use schema::{ReportSchema, StructuredReport, json_in};
+pub use schema::{ReportSchema, StructuredReport};
 pub use template::{Passes, ReportTemplate};
 pub use told::ToldReport;
 pub use values::{Answers, NAMES};

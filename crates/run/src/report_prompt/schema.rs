@@ -1,7 +1,6 @@
 //! Reports as JSON by a schema, and what a reply makes of it.
 
-use loupe_core::JsonSchema;
-use loupe_core::reasoning::answer_words;
+use loupe_core::{JsonSchema, json_in};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -77,18 +76,6 @@ impl ReportSchema {
             }
         }
     }
-}
-
-/// The JSON in a reply: all of its answer, or from the first brace to the last.
-///
-/// # Errors
-/// When there is none.
-pub fn json_in(reply: &str) -> Result<Value, serde_json::Error> {
-    let words = answer_words(reply).trim();
-    serde_json::from_str::<Value>(words).or_else(|e| {
-        let inner = words.find('{').zip(words.rfind('}')).and_then(|(from, to)| words.get(from..=to));
-        inner.map_or(Err(e), serde_json::from_str::<Value>)
-    })
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@
 use super::opened::Opened;
 use super::schema::ReportSchema;
 use super::values::{Answers, NAMES, Said, Values, lacking, values};
-use crate::filled::{BLOCK, MARKS, alone, block_text, blocks, parts, tags, words_of};
-use loupe_core::sandbox::{Sandbox, TOO_MUCH};
+use crate::filled::{FileTemplate, MARKS, block_text, blocks, holds_marks, parts, place_of, why_not};
+use loupe_core::sandbox::Sandbox;
 use loupe_core::study::Study;
 use loupe_core::words::did_you_mean;
 use loupe_core::{Ask, Failure, GenerationLimits, Part, Picture, Role, Sample, Turn};
@@ -27,12 +27,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-
-/// Most bytes of a template and of the words that a block makes.
-const MOST_BYTES: usize = 1 << 20;
 
 /// What is asked for, in which passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,8 +57,7 @@ pub struct ReportTemplate {
     asks: Vec<String>,
     schema: Option<ReportSchema>,
     has_system: bool,
-    /// Each block by itself.
-    blocks: Arc<BTreeMap<String, Sandbox>>,
+    read: Arc<FileTemplate>,
     /// Of a template that composes its reports: the questions and the report whatever the answers are.
     opened: Arc<Vec<Opened>>,
 }
@@ -95,29 +90,11 @@ impl ReportTemplate {
     /// anything is asked.
     pub fn new(name: &str, source: &str, text: &str) -> Result<Self, String> {
         let at_fault = |problem: String| format!("the report template {name:?}: {problem}");
-        if text.len() > MOST_BYTES {
-            return Err(at_fault(format!("it has {} bytes; {MOST_BYTES} at most", text.len())));
-        }
-        if text.contains(MARKS) || text.contains(BLOCK) {
-            return Err(at_fault(
-                "it holds a private-use character that stands for pictures here".to_owned(),
-            ));
-        }
-        let parsed = |text: String| {
-            let read = Sandbox::new(text, SyntaxConfig::default(), furnish).map(Sandbox::ignoring_case);
-            read.map_err(|e| at_fault(format!("not minijinja: {}", words_of(&e))))
-        };
-        let whole = parsed(text.to_owned())?;
-        if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word)))
-        {
-            return Err(at_fault(format!("it uses {tag:?}; a template is one file and stands by itself")));
-        }
-        let blocks = blocks(text);
-        let alone = blocks.iter().map(|name| Ok(((*name).to_owned(), parsed(alone(text, name))?)));
-        let filled = alone.collect::<Result<BTreeMap<String, Sandbox>, String>>()?;
-        let has = |block: &str| blocks.contains(&block);
+        let parse = |text| Sandbox::new(text, SyntaxConfig::default(), furnish).map(Sandbox::ignoring_case);
+        let read = FileTemplate::new(text, parse).map_err(at_fault)?;
+        let has = |block: &str| read.has(block);
         let asks: Vec<String> =
-            blocks.iter().filter(|name| name.starts_with(ASK)).map(|name| (*name).to_owned()).collect();
+            blocks(text).into_iter().filter(|name| name.starts_with(ASK)).map(str::to_owned).collect();
         let passes = match (has("report"), has("findings"), has("impression")) {
             (false, false, false) if has("compose") && !asks.is_empty() => Passes::Composed,
             _ if has("compose") || !asks.is_empty() => {
@@ -163,16 +140,7 @@ impl ReportTemplate {
             let near = did_you_mean(&other, named.iter().copied());
             return Err(at_fault(format!("it uses answers.{other}{near}, and has no block \"ask_{other}\"")));
         }
-        let used = whole.names().unwrap_or_default();
-        let mut unknown: Vec<String> =
-            used.into_iter().filter(|used| !NAMES.contains(&used.as_str())).collect();
-        unknown.sort();
-        unknown.retain(|name| !GLOBALS.contains(&name.as_str()));
-        if let Some(first) = unknown.first() {
-            let near = did_you_mean(first, NAMES);
-            let known = NAMES.join(", ");
-            return Err(at_fault(format!("nothing is called {first:?}{near}; a study has {known}")));
-        }
+        read.need_names(&NAMES, "a study").map_err(at_fault)?;
         let mut opened = Vec::new();
         if passes == Passes::Composed {
             opened.extend(asks.iter().map(|block| Opened::new(text, block)));
@@ -192,7 +160,7 @@ impl ReportTemplate {
             asks,
             schema,
             has_system: has("system"),
-            blocks: Arc::new(filled),
+            read: Arc::new(read),
             opened: Arc::new(opened),
         })
     }
@@ -381,8 +349,7 @@ impl ReportTemplate {
 
     /// Refuses a study whose texts hold characters that stand for pictures.
     fn need_no_marks(&self, values: &Values) -> Result<(), Failure> {
-        let holds_marks = |text: &String| text.contains(MARKS) || text.contains(BLOCK);
-        match values.texts.values().any(holds_marks) {
+        match values.texts.values().any(|text| holds_marks(text)) {
             true => Err(self.refused("a text of the study holds a character for private use")),
             false => Ok(()),
         }
@@ -394,14 +361,8 @@ impl ReportTemplate {
         let values = values(&study, &said.without_marks(), self.schema.as_ref());
         self.need_no_marks(&values)?;
         let one = |block: &&str| -> Result<String, Failure> {
-            let Some(sandbox) = self.blocks.get(*block) else { return Ok(String::new()) };
-            let words = sandbox.render(values.context());
-            let words = words.map_err(|error| self.refused(&missing(&self.text, &values, &error)))?;
-            let words = words.split(BLOCK).nth(1).unwrap_or_default();
-            match words.len() {
-                ..=MOST_BYTES => Ok(words.to_owned()),
-                n => Err(self.refused(&format!("it makes {n} bytes of words; {MOST_BYTES} at most"))),
-            }
+            let words = self.read.fill_block(block, values.context());
+            words.map_err(|error| self.refused(&missing(&self.text, &values, &error)))
         };
         blocks.iter().map(one).collect()
     }
@@ -441,17 +402,12 @@ fn answers_used(text: &str) -> Vec<String> {
     tokens.windows(3).filter_map(named).collect()
 }
 
-/// Tags that need other files.
-const ELSEWHERE: [&str; 4] = ["include", "import", "extends", "from"];
 /// The block that makes the report of the answers.
 const COMPOSE: &str = "compose";
 const SHOWS_NONE: &str = "it shows none of the images";
 
 /// How a reason of the template's own begins.
 const REFUSED: &str = "refused: ";
-
-/// Functions that minijinja brings.
-const GLOBALS: [&str; 7] = ["range", "dict", "namespace", "debug", "loop", "self", "super"];
 
 /// Why a template could not be filled in, without any text of the study: what minijinja says in detail may repeat one.
 fn missing(text: &str, values: &Values, error: &Error) -> String {
@@ -461,13 +417,10 @@ fn missing(text: &str, values: &Values, error: &Error) -> String {
         let own = "by a rule of its own, whose reason repeats a text of the study";
         return if told { own } else { reason }.to_owned();
     }
-    if detail.starts_with(TOO_MUCH) {
-        return detail.to_owned();
-    }
-    let place = error.line().map(|n| format!(" (line {n})")).unwrap_or_default();
     if error.kind() != ErrorKind::UndefinedError {
-        return format!("{}{place}", error.kind());
+        return why_not(error);
     }
+    let place = place_of(error);
     let line = error.line().and_then(|n| text.lines().nth(n.saturating_sub(1))).unwrap_or(text);
     match lacking(line, values).as_slice() {
         [] => format!("it writes a value that the study does not have{place}"),

@@ -5,6 +5,7 @@ mod away;
 mod company;
 mod former;
 mod hidden;
+mod hostile_templates;
 mod kill;
 mod record;
 mod report_bounds;

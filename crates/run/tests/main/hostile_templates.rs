@@ -1,0 +1,132 @@
+//! Templates of a user's that take without end: refused in bounded time and memory, whether they ask questions or for reports.
+
+use crate::report_prompt::sample;
+use loupe_core::{Choice, GenerationLimits, Picture, Sample, Study};
+use loupe_run::PromptTemplate;
+use loupe_run::report_prompt::ReportTemplate;
+use loupe_testing::dataset::worded;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bodies of a block, and what is said of each.
+const HOSTILE: [(&str, &str); 17] = [
+    // Time.
+    (
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}x{% endfor %}{% endfor %}{% endfor %}",
+        "fuel",
+    ),
+    ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "recursion"),
+    (
+        "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}",
+        "recursion",
+    ),
+    // Memory.
+    (
+        "{% set ns = namespace(x='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "makes too much",
+    ),
+    (
+        "{% set ns = namespace(x=[1, 2]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+        "makes too much",
+    ),
+    (
+        "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+        "makes too much",
+    ),
+    (
+        "{% set ns = namespace(x='aaaa') %}{% for i in range(40) %}{% set ns.x = ns.x|replace('a', ns.x) %}{% endfor %}",
+        "makes too much",
+    ),
+    ("{% set n = 999999999 %}{{ 'abcdefgh' * n }}", "makes too much"),
+    ("{{ 'abcdefgh' * 999999999 }}", "too often"),
+    ("{{ '%0999999999d'|format(1) }}", "makes too much"),
+    ("{{ 'x'|indent(999999999, true) }}", "makes too much"),
+    ("{{ range(999999999)|list }}", ""),
+    ("{% set n = 3000 %}{{ ('x' * n) * n }}", "bytes of words"),
+    // Depth.
+    ("{{ ((((NEST)))) }}", "too many parts"),
+    ("{% set ns = namespace() %}{% set ns.self = ns %}{{ ns }}", ""),
+    // Other files.
+    ("{% include 'x' %}", "stands by itself"),
+    ("{{ debug() }}", ""),
+];
+
+fn body(text: &str) -> String {
+    let nest = format!("{}1{}", "(".repeat(50_000), ")".repeat(50_000));
+    text.replace("((((NEST))))", &nest)
+}
+
+fn asking(question: &str) -> Sample {
+    Sample { question: question.to_owned(), ..worded("yes", &[]) }
+}
+
+/// What is said of a template that asks a question.
+fn of_question(text: &str) -> Result<(), String> {
+    let template = PromptTemplate::own("mine", text)?;
+    let picture = Arc::new(Picture::new(1, 1, 1, vec![0]).unwrap());
+    let asked = asking("Is there a mass?");
+    let filled = template.ask(&asked, vec![picture], GenerationLimits::default(), &[]);
+    filled.map(drop).map_err(|failure| failure.reason)
+}
+
+/// What is said of a template that asks for a report.
+fn of_report(text: &str) -> Result<(), String> {
+    let template = ReportTemplate::new("mine", "", text)?;
+    let turns = template.turns(&sample(&[("PA", false)], Study::default()));
+    turns.map(drop).map_err(|failure| failure.reason)
+}
+
+#[test]
+fn a_hostile_template_is_refused_in_bounded_time_and_says_why() {
+    for (hostile, said) in HOSTILE {
+        let hostile = body(hostile);
+        let question = hostile.clone();
+        let user = format!("{{% block user %}}{hostile}{{% endblock %}}");
+        let answer =
+            format!("{{% block system %}}{hostile}{{% endblock %}}{{% block user %}}x{{% endblock %}}");
+        let outside = format!("{hostile}{{% block user %}}x{{% endblock %}}");
+        let report = format!("{{% block report %}}{{{{ images|first }}}}{hostile}{{% endblock %}}");
+        let began = Instant::now();
+        let short: String = hostile.chars().take(60).collect();
+        for (which, refused) in [
+            ("whole", of_question(&question)),
+            ("user", of_question(&user)),
+            ("system", of_question(&answer)),
+            ("report", of_report(&report)),
+        ] {
+            let reason = refused.expect_err(&format!("{which}: {short}"));
+            assert!(reason.contains(said), "{which}, {short}: {reason}");
+        }
+        // What stands outside of blocks is bounded as what stands within.
+        if !said.contains("bytes of words") {
+            assert!(of_question(&outside).is_err(), "outside: {short}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{short}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn reasons_repeat_no_text_of_the_sample() {
+    for body in ["{{ question|int }}", "{{ question + 1 }}", "{{ {}[question].x }}", "{{ question.x.y }}"] {
+        let template = PromptTemplate::own("mine", body).unwrap();
+        let asked = asking("Follow-up of Jane");
+        let failed = template.ask(&asked, Vec::new(), GenerationLimits::default(), &[]).unwrap_err();
+        assert!(!failed.reason.contains("Jane") && failed.reason.contains("(line 1)"), "{}", failed.reason);
+    }
+    let mut marked = asking("what?");
+    marked.choices = vec![Choice { letter: 'A', text: "\u{F0000}0\u{F0001}".into() }];
+    let template = PromptTemplate::own("mine", "{{ choices[0].text }}").unwrap();
+    let failed = template.ask(&marked, Vec::new(), GenerationLimits::default(), &[]).unwrap_err();
+    assert!(failed.reason.contains("private use"), "{}", failed.reason);
+}
+
+#[test]
+fn a_template_of_questions_stands_by_itself() {
+    for tag in ["include 'x'", "import 'x' as y", "extends 'x'", "from 'x' import y"] {
+        let said = PromptTemplate::own("mine", &format!("{{{{ question }}}}{{% {tag} %}}")).unwrap_err();
+        assert!(said.contains("a template is one file"), "{said}");
+    }
+    let long = format!("{{{{ question }}}}{}", "x".repeat(1 << 20));
+    assert!(PromptTemplate::own("mine", &long).unwrap_err().contains("1048576 at most"));
+    assert!(PromptTemplate::own("mine", "\u{F0002}{{ question }}").unwrap_err().contains("private-use"));
+}
