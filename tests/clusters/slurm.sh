@@ -11,6 +11,7 @@ set -euo pipefail
 loupe=$(realpath "${1:?the loupe binary}")
 nodes=${2:-3}
 shards=${3:-6}
+here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d /tmp/loupe-slurm.XXXXXX)
 chmod 755 "$work"
 host=$(hostname -s)
@@ -85,22 +86,9 @@ for _ in $(seq 100); do
 done
 sinfo
 
-# Questions on the phantoms that come with the program.
-mkdir "$work/set"
-cd "$work/set"
-"$loupe" phantom --quiet --out phantoms >/dev/null
-python3 - <<'PY'
-import json, pathlib
-images = sorted(p for p in pathlib.Path("phantoms").rglob("*.png"))[:12]
-with open("data.jsonl", "w") as to:
-    for n, image in enumerate(images):
-        for q in ("Is a lesion present?", "Is a lung shown?", "What is shown?"):
-            to.write(json.dumps({"id": f"{n}-{q[:12]}", "image": str(image), "question": q, "answer": "yes"}) + "\n")
-print(len(images), "pictures,", 3 * len(images), "questions")
-PY
-data=jsonl=$work/set/data.jsonl
 cd "$work"
-"$loupe" eval --data "$data" --max-new-tokens 24 --no-page --quiet -o whole >/dev/null
+source "$here/common.sh"
+make_whole_run
 
 cat > array.sbatch <<JOB
 #!/bin/bash
