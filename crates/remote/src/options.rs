@@ -2,7 +2,7 @@
 //! first tokens where these tell the options apart.
 
 use crate::error::EndpointError;
-use crate::reply::{counts, name_of, only_choice};
+use crate::reply::{MOST_LOGPROB, counts, name_of, only_choice};
 use loupe_core::{ModelError, OptionScore, OptionScores, OptionsFrom, Reply, ServedRecord};
 use serde_json::Value;
 
@@ -10,8 +10,6 @@ use serde_json::Value;
 const MOST: usize = 256;
 /// How far probabilities that a server gives may miss 1 in sum: some are rounded to two decimals.
 const ROUNDING: f64 = 0.02;
-/// Largest log-probability, with what single precision adds to 0.
-pub(crate) const MOST_LOGPROB: f64 = 1e-6;
 
 /// The options of an ask, none where it is to be answered in words.
 ///
@@ -106,7 +104,9 @@ pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Repl
         // One that were left out could be the likeliest.
         let logprob = rival.get("logprob").and_then(Value::as_f64).filter(|l| *l <= MOST_LOGPROB);
         let logprob = logprob.ok_or_else(|| {
-            EndpointError::Options("the server gives a log-probability that is none, above 0 or no number".to_owned())
+            EndpointError::Options(
+                "the server gives a log-probability that is none, above 0 or no number".to_owned(),
+            )
         })?;
         let token = token_bytes(rival);
         let begun: Vec<usize> = (0..options.len()).filter(|n| begins(&token, &options[*n])).collect();
@@ -223,13 +223,17 @@ mod tests {
         let yes_no = options(&["yes", "no"]);
         let read = |first: Value| {
             let rivals = json!([{ "token": "yes", "logprob": first }, { "token": "no", "logprob": -2.0 }]);
-            from_first_token(&json!({ "choices": [{ "logprobs": { "content": [{ "top_logprobs": rivals }] } }] }), &yes_no)
+            from_first_token(
+                &json!({ "choices": [{ "logprobs": { "content": [{ "top_logprobs": rivals }] } }] }),
+                &yes_no,
+            )
         };
         assert_eq!(read(json!(-0.2)).unwrap().text, "yes");
         for none in [json!(0.7), json!(null), json!("-0.2")] {
             assert!(read(none.clone()).unwrap_err().to_string().contains("that is none"), "{none}");
         }
-        let twice = from_first_token(&tops(&[("yes", 0.9), ("yes", 0.9), ("no", 0.05)]), &yes_no).unwrap_err();
+        let twice =
+            from_first_token(&tops(&[("yes", 0.9), ("yes", 0.9), ("no", 0.05)]), &yes_no).unwrap_err();
         assert!(twice.to_string().contains("add up to 1.85"), "{twice}");
         // Spellings that only differ in what a tokenizer hides are two tokens.
         assert!(from_first_token(&tops(&[("yes", 0.5), ("yes", 0.4), ("no", 0.05)]), &yes_no).is_ok());

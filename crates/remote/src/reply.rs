@@ -6,6 +6,9 @@ use loupe_core::limits::{LONGEST_TEXT, too_long};
 use loupe_core::{Ask, Counts, Reply, ServedRecord, ServedToken, Stop};
 use serde_json::Value;
 
+/// Largest log-probability, with what single precision adds to 0.
+pub(crate) const MOST_LOGPROB: f64 = 1e-6;
+
 /// The reply in a document of `chat/completions`.
 ///
 /// # Errors
@@ -40,6 +43,12 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
     if let Some(problem) = too_long("the reply has", text.len().max(thoughts), LONGEST_TEXT) {
         return Err(EndpointError::TooLong(problem));
     }
+    let tokens = ask.limits.logprobs.and_then(|_| tokens(choice));
+    if ask.limits.logprobs.is_some() && tokens.is_none() && !text.is_empty() {
+        return Err(EndpointError::Field(
+            "the server gives no log-probabilities of its tokens, or none that can be read; leave --logprobs out, or ask a server that has them".to_owned(),
+        ));
+    }
     let mut reply = Reply::from_text(text);
     reply.stop = match finish {
         // In the words of OpenAI, and of other servers behind the same protocol.
@@ -54,7 +63,7 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
         model: owned("model"),
         system_fingerprint: owned("system_fingerprint"),
         reasoning,
-        tokens: ask.limits.logprobs.and_then(|_| tokens(choice)),
+        tokens,
         ..ServedRecord::default()
     }));
     Ok(reply)
@@ -147,14 +156,18 @@ pub(crate) fn counts(value: &Value) -> Counts {
     }
 }
 
-/// The tokens of a choice with their log-probabilities.
+/// The tokens of a choice with their log-probabilities; nothing where one of them cannot be read.
 pub(crate) fn tokens(choice: &Value) -> Option<Vec<ServedToken>> {
     let all = choice.pointer("/logprobs/content")?.as_array()?;
-    let pair = |t: &Value| Some((t.get("token")?.as_str()?.to_owned(), t.get("logprob")?.as_f64()?));
+    let logprob = |t: &Value| t.get("logprob")?.as_f64().filter(|l| *l <= MOST_LOGPROB);
+    let pair = |t: &Value| Some((t.get("token")?.as_str()?.to_owned(), logprob(t)?));
     let one = |t: &Value| {
         let (text, logprob) = pair(t)?;
-        let top = t.get("top_logprobs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        Some(ServedToken { text, logprob, top: top.iter().filter_map(pair).collect() })
+        let top = match t.get("top_logprobs") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(top) => top.as_array()?.iter().map(pair).collect::<Option<_>>()?,
+        };
+        Some(ServedToken { text, logprob, top })
     };
     all.iter().map(one).collect()
 }
@@ -206,11 +219,50 @@ mod tests {
     }
 
     #[test]
+    fn log_probabilities_that_were_asked_for_are_there_or_the_reply_is_refused() {
+        let mut ask = ask();
+        ask.limits.logprobs = Some(2);
+        let said = |logprobs: Value| {
+            let choice =
+                json!({ "message": { "content": "yes" }, "finish_reason": "stop", "logprobs": logprobs });
+            chat(&json!({ "choices": [choice] }), &ask)
+        };
+        let token = |more: Value| {
+            let mut token = json!({ "token": "yes", "logprob": -0.1 });
+            token.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({ "content": [token] })
+        };
+        for good in [
+            json!({}),
+            json!({ "top_logprobs": [{ "token": "no", "logprob": -9999.0 }] }),
+            json!({ "top_logprobs": null }),
+        ] {
+            assert_eq!(said(token(good)).unwrap().served.unwrap().tokens.unwrap()[0].logprob, -0.1);
+        }
+        for bad in [
+            json!(null),
+            json!({ "tokens": ["yes"], "token_logprobs": [-0.1] }),
+            token(json!({ "logprob": 0.7 })),
+            token(json!({ "logprob": null })),
+            token(json!({ "top_logprobs": { "yes": -0.1 } })),
+            token(json!({ "top_logprobs": [{ "token": "no" }] })),
+        ] {
+            let error = said(bad.clone()).unwrap_err();
+            assert!(error.to_string().contains("--logprobs") && !error.may_pass(), "{bad}: {error}");
+        }
+        // No token, no probability.
+        let empty = json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "stop", "logprobs": null }] });
+        assert_eq!(chat(&empty, &ask).unwrap().text, "");
+    }
+
+    #[test]
     fn one_reply_was_asked_for() {
         let choice = |words: &str, index: u32| json!({ "index": index, "message": { "content": words } });
         let said = |choices: Value| chat(&json!({ "choices": choices }), &ask());
         assert_eq!(said(json!([choice("yes", 1)])).unwrap().text, "yes");
-        for several in [json!([choice("yes", 0), choice("no", 0)]), json!([choice("no", 1), choice("yes", 0)])] {
+        for several in
+            [json!([choice("yes", 0), choice("no", 0)]), json!([choice("no", 1), choice("yes", 0)])]
+        {
             assert_eq!(said(several).unwrap_err(), EndpointError::Several(2));
         }
         for none in [json!([]), json!(null), json!({})] {

@@ -46,7 +46,9 @@ pub(crate) fn collect(
         }
         let delta = |name: &str| choice.pointer(&format!("/delta/{name}")).and_then(Value::as_str);
         let thought = delta("reasoning_content").or_else(|| delta("reasoning"));
-        if !finish.is_null() && [thought, delta("content")].into_iter().flatten().any(|words| !words.is_empty()) {
+        if !finish.is_null()
+            && [thought, delta("content")].into_iter().flatten().any(|words| !words.is_empty())
+        {
             return Err(broken("the stream goes on after the end of the reply".to_owned()));
         }
         if let Some(words) = thought {
@@ -106,7 +108,13 @@ struct Events<R: Read> {
 
 impl<R: Read> Events<R> {
     fn new(stream: R) -> Self {
-        Self { reader: BufReader::new(stream), line: Vec::new(), data: String::new(), is_error: false, first: true }
+        Self {
+            reader: BufReader::new(stream),
+            line: Vec::new(),
+            data: String::new(),
+            is_error: false,
+            first: true,
+        }
     }
 
     /// The next document, or nothing within where the stream says that it is done; nothing when it ends without that.
@@ -229,7 +237,8 @@ mod tests {
         };
         let ended = |events: String| said(&format!("{events}data: [DONE]\n\n"));
         // Of two replies at once.
-        let two = [piece("n", 1, ""), piece("y", 0, ""), piece("o", 1, "stop"), piece("es", 0, "stop")].concat();
+        let two =
+            [piece("n", 1, ""), piece("y", 0, ""), piece("o", 1, "stop"), piece("es", 0, "stop")].concat();
         assert_eq!(ended(two).unwrap_err(), EndpointError::Several(2));
         // Twice the same.
         let twice = piece("yes", 0, "stop").repeat(2);

@@ -294,7 +294,9 @@ fn a_budget_ends_the_run_and_is_not_overspent() {
 #[test]
 fn a_budget_of_tokens_needs_a_server_that_counts_them() {
     let server = Server::new(|_, request| match echo(request) {
-        Do::Answer(status, headers, body) => Do::Answer(status, headers, body.replace("\"usage\"", "\"cost\"")),
+        Do::Answer(status, headers, body) => {
+            Do::Answer(status, headers, body.replace("\"usage\"", "\"cost\""))
+        }
         other => other,
     });
     let opened = |budget| open(&server, ServedOptions { budget, requests_at_a_time: 1, ..options() });
