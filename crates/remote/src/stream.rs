@@ -19,7 +19,7 @@ pub(crate) fn collect(
     let (mut finish, mut stop_reason, mut usage) = (Value::Null, Value::Null, Value::Null);
     let (mut logprobs, mut ids) = (Vec::new(), Vec::new());
     let (mut about, mut index) = (serde_json::Map::new(), None);
-    let mut whole = false;
+    let (mut whole, mut open) = (false, false);
     let mut events = Events::new(stream);
     while let Some(event) = events.next()? {
         let Some(event) = event else {
@@ -46,11 +46,12 @@ pub(crate) fn collect(
         }
         let delta = |name: &str| choice.pointer(&format!("/delta/{name}")).and_then(Value::as_str);
         let thought = delta("reasoning_content").or_else(|| delta("reasoning"));
-        if !finish.is_null()
-            && [thought, delta("content")].into_iter().flatten().any(|words| !words.is_empty())
-        {
+        let speaks = [thought, delta("content")].into_iter().flatten().any(|words| !words.is_empty());
+        // Some servers name the reason with every piece, so that it ends nothing.
+        if speaks && open && !finish.is_null() {
             return Err(broken("the stream goes on after the end of the reply".to_owned()));
         }
+        open |= speaks && choice.get("finish_reason").is_none_or(Value::is_null);
         if let Some(words) = thought {
             reasoning.push_str(words);
         }
@@ -241,8 +242,9 @@ mod tests {
             [piece("n", 1, ""), piece("y", 0, ""), piece("o", 1, "stop"), piece("es", 0, "stop")].concat();
         assert_eq!(ended(two).unwrap_err(), EndpointError::Several(2));
         // Twice the same.
-        let twice = piece("yes", 0, "stop").repeat(2);
+        let twice = (piece("yes", 0, "") + &piece("", 0, "stop")).repeat(2);
         assert!(matches!(ended(twice).unwrap_err(), EndpointError::BrokenOff(_)));
+        assert_eq!(ended(piece("ye", 0, "stop") + &piece("s", 0, "stop")).as_deref(), Ok("yes"));
         assert_eq!(ended(piece("yes", 0, "") + &piece("", 0, "stop").repeat(2)).as_deref(), Ok("yes"));
         // Errors in the middle, by several names.
         for (error, is) in [

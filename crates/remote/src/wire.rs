@@ -224,8 +224,8 @@ impl Wire {
 
 /// The status of an error in a document that came as a reply; nothing where it holds none.
 fn error_within(value: &Value) -> Option<u16> {
-    let none = |v: &&Value| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty());
-    if value.get("choices").filter(none).is_some() {
+    let given = |v: &&Value| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty());
+    if value.get("choices").filter(given).is_some() {
         return None;
     }
     let error = match value.get("error").filter(|error| !error.is_null()) {
