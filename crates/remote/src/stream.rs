@@ -1,7 +1,7 @@
 //! A reply that comes piece by piece, as server-sent events.
 
 use crate::error::EndpointError;
-use crate::wire::status_of;
+use crate::wire::{error_within, status_of};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 
@@ -20,7 +20,12 @@ pub(crate) fn collect(
     let (mut logprobs, mut ids) = (Vec::new(), Vec::new());
     let (mut about, mut index) = (serde_json::Map::new(), None);
     let (mut whole, mut open) = (false, false);
-    let mut events = Events::new(stream);
+    let mut reader = BufReader::new(stream);
+    if let Some(value) = whole_document(&mut reader)? {
+        let words = value.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
+        return Ok((words.is_empty() || piece(words)).then_some(value));
+    }
+    let mut events = Events::new(reader);
     while let Some(event) = events.next()? {
         let Some(event) = event else {
             whole = true;
@@ -95,10 +100,34 @@ pub(crate) fn collect(
     Ok(Some(value))
 }
 
+/// The document of a server that does not stream although it was asked to.
+fn whole_document(reader: &mut impl BufRead) -> Result<Option<Value>, EndpointError> {
+    let broken = |e: std::io::Error| EndpointError::BrokenOff(e.to_string());
+    if reader.fill_buf().map_err(broken)?.first() != Some(&b'{') {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(broken)?;
+    let value = serde_json::from_slice(&bytes);
+    let value = value.map_err(|_| EndpointError::NotJson("it ends early, or its syntax is wrong"))?;
+    match error_within(&value) {
+        Some(status) => Err(failed(status)),
+        None => Ok(Some(value)),
+    }
+}
+
+/// What a status means that came within a reply.
+fn failed(status: u16) -> EndpointError {
+    match status {
+        408 | 425 | 429 | 500.. => EndpointError::Busy(status),
+        _ => EndpointError::Refused(status),
+    }
+}
+
 /// The events of a stream, as the HTML standard divides them (9.2.6), and each line with a whole document as one: some
 /// servers leave the empty line out.
-struct Events<R: Read> {
-    reader: BufReader<R>,
+struct Events<R: BufRead> {
+    reader: R,
     line: Vec<u8>,
     /// The lines of an event that has not ended.
     data: String,
@@ -107,15 +136,9 @@ struct Events<R: Read> {
     first: bool,
 }
 
-impl<R: Read> Events<R> {
-    fn new(stream: R) -> Self {
-        Self {
-            reader: BufReader::new(stream),
-            line: Vec::new(),
-            data: String::new(),
-            is_error: false,
-            first: true,
-        }
+impl<R: BufRead> Events<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, line: Vec::new(), data: String::new(), is_error: false, first: true }
     }
 
     /// The next document, or nothing within where the stream says that it is done; nothing when it ends without that.
@@ -162,10 +185,7 @@ impl<R: Read> Events<R> {
         let within = event.get("error").filter(|error| !error.is_null());
         match within.or(named.then_some(&event)) {
             None => Ok(Some(event)),
-            Some(error) => Err(match status_of(error).unwrap_or(502) {
-                status @ (400..=407 | 409..=424 | 426..=428 | 430..=499) => EndpointError::Refused(status),
-                status => EndpointError::Busy(status),
-            }),
+            Some(error) => Err(failed(status_of(error).unwrap_or(502))),
         }
     }
 }
@@ -225,6 +245,22 @@ mod tests {
         ] {
             assert_eq!(said(&format!("{begin}{end}")).as_deref(), Ok("yes"), "{begin}");
         }
+    }
+
+    #[test]
+    fn a_server_that_does_not_stream_is_heard() {
+        let whole = "{\"choices\": [{\"message\": {\"content\": \"yes\"}, \"finish_reason\": \"stop\"}]}";
+        let mut heard = String::new();
+        let value = collect(whole.as_bytes(), |words| {
+            heard += words;
+            true
+        });
+        assert_eq!(
+            (value.unwrap().unwrap()["choices"][0]["finish_reason"].as_str(), heard.as_str()),
+            (Some("stop"), "yes")
+        );
+        assert!(matches!(said(&whole[..40]).unwrap_err(), EndpointError::NotJson(_)));
+        assert_eq!(said("{\"error\": \"boom\"}").unwrap_err(), EndpointError::Busy(502));
     }
 
     #[test]

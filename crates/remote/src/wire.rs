@@ -223,7 +223,7 @@ impl Wire {
 }
 
 /// The status of an error in a document that came as a reply; nothing where it holds none.
-fn error_within(value: &Value) -> Option<u16> {
+pub(crate) fn error_within(value: &Value) -> Option<u16> {
     let given = |v: &&Value| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty());
     if value.get("choices").filter(given).is_some() {
         return None;
