@@ -231,7 +231,7 @@ fn tasks_of_a_nextflow_process_do_their_parts() {
                     ("params.shards", "3"),
                     ("params.data", data),
                     ("params.model", "/models/m"),
-                    ("workflow.workDir", &work),
+                    ("workflow.workDir", work.as_str()),
                     ("workflow.sessionId", "5e55"),
                 ],
             ),
