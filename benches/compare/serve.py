@@ -52,8 +52,8 @@ def replies(run):
 
 
 class Server:
-    def __init__(self, a):
-        self.process = subprocess.Popen([a.binary, "serve", *named(a), "--port", "0", "--quiet"], stdout=subprocess.PIPE, text=True)
+    def __init__(self, a, *options):
+        self.process = subprocess.Popen([a.binary, "serve", *named(a), "--port", "0", "--quiet", *options], stdout=subprocess.PIPE, text=True)
         self.host = urllib.parse.urlparse(self.process.stdout.readline().strip()).netloc
         self.model = json.loads(self.get("/v1/models"))["data"][0]["id"]
 

@@ -16,11 +16,14 @@ process EVALUATE {
     path "part-${shard}"
 
     script:
-    // 1: done, with failed items, which are on record. The folder outlives the task's own, so that a retry resumes.
+    // 1: done, with failed items, which are on record; any other code is the task's, by which it is tried again or not. The
+    // folder outlives the task's own, so that a retry resumes.
     """
     kept="${workflow.workDir}/loupe-${workflow.sessionId}/part-${shard}"
     mkdir -p "\$(dirname "\$kept")"
-    loupe eval --data '${params.data}' --model '${params.model}' --shard ${shard}/${params.shards} -o "\$kept" || [ \$? -eq 1 ]
+    code=0
+    loupe eval --data '${params.data}' --model '${params.model}' --shard ${shard}/${params.shards} -o "\$kept" || code=\$?
+    [ \$code -le 1 ] || exit \$code
     cp -r "\$kept" part-${shard}
     """
 }
@@ -36,10 +39,12 @@ process MERGE {
 
     script:
     """
-    loupe merge ${parts} -o run || [ \$? -eq 1 ]
+    code=0
+    loupe merge ${parts} -o run || code=\$?
+    [ \$code -le 1 ] || exit \$code
     """
 }
 
 workflow {
-    EVALUATE(Channel.of(1..params.shards)) | collect | MERGE
+    MERGE(EVALUATE(channel.of(1..params.shards.toInteger())).collect())
 }

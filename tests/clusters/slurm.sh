@@ -8,10 +8,10 @@
 # and is removed at the end; a Slurm that is already on the machine is left alone.
 set -euo pipefail
 
-. "$(dirname "$(realpath "$0")")/questions.sh"
 loupe=$(realpath "${1:?the loupe binary}")
 nodes=${2:-3}
 shards=${3:-6}
+here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d /tmp/loupe-slurm.XXXXXX)
 chmod 755 "$work"
 host=$(hostname -s)
@@ -86,10 +86,9 @@ for _ in $(seq 100); do
 done
 sinfo
 
-phantom_questions "$loupe" "$work/set"
-data=jsonl=$work/set/data.jsonl
 cd "$work"
-"$loupe" eval --data "$data" --max-new-tokens 24 --no-page --quiet -o whole >/dev/null
+source "$here/common.sh"
+make_whole_run
 
 cat > array.sbatch <<JOB
 #!/bin/bash

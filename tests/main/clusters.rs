@@ -192,3 +192,77 @@ fn a_model_over_several_nodes_is_asked_by_one_client() {
     }
     cluster.assert_scores_of_one_piece("run");
 }
+
+/// The script of a process, with its values put in as Nextflow does.
+fn process_script(workflow: &str, name: &str, values: &[(&str, &str)]) -> String {
+    let process = workflow.split_once(&format!("process {name} {{")).unwrap().1;
+    let mut script = process.split("\"\"\"").nth(1).unwrap().to_owned();
+    for (value, text) in values {
+        script = script.replace(&format!("${{{value}}}"), text);
+    }
+    assert!(!script.contains("${"), "{script}");
+    script.replace("\\$", "$")
+}
+
+/// The tasks of the Nextflow file, each in a folder of its own as Nextflow runs them: one is stopped, ends with a code by which it is tried
+/// again, goes on, and the merged scores are those of one piece. What cannot work is not tried again.
+#[test]
+fn tasks_of_a_nextflow_process_do_their_parts() {
+    let workflow = file("main.nf");
+    let retried = workflow.split_once("task.exitStatus in [").unwrap().1.split_once(']').unwrap().0;
+    let retried: Vec<i32> = retried.split(", ").map(|code| code.parse().unwrap()).collect();
+    let cluster = Cluster::new();
+    let work = cluster.at("work").display().to_string();
+    let task = |folder: &str, script: String| {
+        let folder = cluster.at("work").join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = cluster.command("/bin/bash");
+        command.args(["-uec", &script]).current_dir(folder);
+        command
+    };
+    let evaluate = |folder: &str, shard: &str, data: &str| {
+        task(
+            folder,
+            process_script(
+                &workflow,
+                "EVALUATE",
+                &[
+                    ("shard", shard),
+                    ("params.shards", "3"),
+                    ("params.data", data),
+                    ("params.model", "/models/m"),
+                    ("workflow.workDir", work.as_str()),
+                    ("workflow.sessionId", "5e55"),
+                ],
+            ),
+        )
+    };
+    let stopped = evaluate("aa", "1", &cluster.data).stdout(Stdio::null()).spawn().unwrap();
+    let replies = cluster.at("work/loupe-5e55/part-1/replies.jsonl");
+    let began = Instant::now();
+    while fs::read_to_string(&replies).unwrap_or_default().lines().count() < 1 {
+        assert!(began.elapsed() < Duration::from_secs(300), "no reply");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The shell waits for the program, which the executor's signal reaches as well.
+    let id = stopped.id().to_string();
+    Command::new("pkill").args(["-TERM", "-P", &id]).status().unwrap();
+    let code = stopped.wait_with_output().unwrap().status.code().unwrap();
+    assert!(code == 0 || retried.contains(&code), "{code}");
+    for shard in ["1", "2", "3"] {
+        ended(&evaluate(&format!("b{shard}"), shard, &cluster.data).output().unwrap(), 0);
+    }
+    let hopeless = evaluate("cc", "2", "jsonl=gone.jsonl").output().unwrap();
+    ended(&hopeless, 2);
+    assert!(!retried.contains(&2));
+    // Parts are links in the folder of the task that merges.
+    let merge = cluster.at("work/dd");
+    fs::create_dir_all(&merge).unwrap();
+    for shard in 1..=3 {
+        let part = format!("part-{shard}");
+        std::os::unix::fs::symlink(cluster.at(&format!("work/b{shard}/{part}")), merge.join(part)).unwrap();
+    }
+    let script = process_script(&workflow, "MERGE", &[("parts", "part-2 part-1 part-3")]);
+    ended(&task("dd", script).output().unwrap(), 0);
+    cluster.assert_scores_of_one_piece("work/dd/run");
+}

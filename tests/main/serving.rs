@@ -16,9 +16,16 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loupe"))
             .args(["serve", "--port", "0", "--quiet"])
+            .args(args)
             .env_remove("LOUPE_SERVE_TOKEN")
+            // Nobody listens there, and pictures are fetched past it.
+            .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -119,6 +126,47 @@ fn what_is_served_is_what_ask_says() {
     let (status, refused) = server.post("/v1/chat/completions", &hostile);
     assert!(status.contains("400") && refused["error"]["code"] == "invalid_image", "{status} {refused}");
     assert_eq!(server.post("/v1/chat/completions", &chat).1["choices"][0]["token_ids"], choice["token_ids"]);
+}
+
+/// A picture by its address is the picture that is sent; only from a host that was named.
+#[cfg(feature = "remote")]
+#[test]
+fn pictures_are_fetched_from_hosts_that_were_named() {
+    use loupe_testing::server::{Do, Server as Host};
+    let bytes = bmp(64, 48, |x, y| (x * y) as u8);
+    let uri = format!("data:image/bmp;base64,{}", base64::engine::general_purpose::STANDARD.encode(&bytes));
+    let file =
+        [format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", bytes.len()).into_bytes(), bytes].concat();
+    let host = Host::raw(move |_| Do::Raw(file.clone()));
+    let place = host.base.trim_end_matches("/v1").to_owned();
+    let server = Server::start_with(&[
+        "--allow-pictures-from",
+        "pictures.example.org",
+        "--allow-pictures-from",
+        &place,
+    ]);
+    let asked = |url: &str| {
+        let chat = json!({"model": "phantom-vl", "max_tokens": 4, "return_token_ids": true, "messages": [{"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is shown?"}]}]});
+        server.post("/v1/chat/completions", &chat)
+    };
+    let (status, fetched) = asked(&format!("{place}/a.bmp?key=s3cret"));
+    assert!(status.contains("200"), "{status} {fetched}");
+    assert_eq!(fetched["choices"][0]["token_ids"], asked(&uri).1["choices"][0]["token_ids"]);
+    let other = Host::raw(|_| Do::Reset);
+    for address in
+        [other.base.clone(), place.replace("http:", "https:"), "http://pictures.example.org/a".into()]
+    {
+        let (status, refused) = asked(&address);
+        assert!(
+            status.contains("400") && refused["error"]["code"] == "invalid_image_url",
+            "{status} {refused}"
+        );
+    }
+    assert!(other.asked.lock().unwrap().is_empty());
+    let wrong = loupe(&["serve", "--port", "0", "--allow-pictures-from", "https://h/path"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("without a path"), "{}", text(&wrong.stderr));
 }
 
 #[cfg(unix)]

@@ -1,10 +1,11 @@
 //! A model behind an OpenAI-compatible server: how it is asked and what lets us in.
 
 use crate::error::AppError;
-use loupe_core::VisionLanguageModel;
 use loupe_core::files::{SETTINGS_BYTES, read_text_at_most};
+use loupe_core::{MediaFetcher, VisionLanguageModel};
 use loupe_models::LoadOptions;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Words that are never shown, not even by `{:?}`.
@@ -165,7 +166,7 @@ pub(crate) fn open(
 pub(crate) fn picture_bound(server: &ServerOptions) -> loupe_remote::PictureBound {
     loupe_remote::PictureBound {
         bytes: server.picture_bytes,
-        resampler: Some(std::sync::Arc::new(loupe_preprocess::resampler::PillowResampler)),
+        resampler: Some(Arc::new(loupe_preprocess::resampler::PillowResampler)),
     }
 }
 
@@ -184,4 +185,24 @@ pub(crate) fn open(
 ) -> Result<Box<dyn VisionLanguageModel>, AppError> {
     without_checkpoint_options(load)?;
     Err(AppError::Feature { what: "a served model", feature: "remote" })
+}
+
+/// What fetches files from these hosts (`[http://]HOST[:PORT][=ADDRESS]`) and nowhere else; nothing where there are none.
+///
+/// # Errors
+/// When words name no host.
+#[cfg(feature = "remote")]
+pub fn fetcher(hosts: &[String]) -> Result<Option<Arc<dyn MediaFetcher>>, AppError> {
+    let hosts: Result<Vec<_>, _> = hosts.iter().map(|host| loupe_remote::FetchHost::parse(host)).collect();
+    let hosts = hosts.map_err(|e| AppError::input(e.to_string()))?;
+    Ok((!hosts.is_empty()).then(|| Arc::new(loupe_remote::HostFetcher::new(hosts)) as Arc<dyn MediaFetcher>))
+}
+
+/// What fetches files from these hosts; this build has no client.
+#[cfg(not(feature = "remote"))]
+pub fn fetcher(hosts: &[String]) -> Result<Option<Arc<dyn MediaFetcher>>, AppError> {
+    match hosts {
+        [] => Ok(None),
+        _ => Err(AppError::Feature { what: "fetching pictures", feature: "remote" }),
+    }
 }

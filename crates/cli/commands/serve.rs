@@ -56,7 +56,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().reply_tokens)]
     max_tokens: usize,
 
-    /// Most megabytes of a request.
+    /// Fetch pictures that requests give by address from this host, over https unless http:// stands before it; may be
+    /// given several times. A host in a private network is named with its address: pacs.example.org=10.1.2.3.
+    ///
+    /// The scheme, host and port must be those that were named; redirects are not followed, and a name that leads to a private
+    /// address or this machine is refused unless it was named with that address. Without this option nothing is fetched.
+    #[arg(long, value_name = "HOST[:PORT][=ADDRESS]")]
+    allow_pictures_from: Vec<String>,
+
+    /// Most megabytes of a request, and of the pictures that are fetched for it.
     #[arg(long, value_name = "MB", default_value_t = 64)]
     max_body: u64,
 
@@ -72,7 +80,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MB", default_value_t = 256)]
     keep_pictures: u64,
 
-    /// Most seconds that a client may take to send a request, or take nothing of its reply.
+    /// Most seconds that a client may take to send a request, or take nothing of its reply, and that its pictures may take to
+    /// be fetched.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 
@@ -106,6 +115,7 @@ impl Args {
                 write_timeout: timeout,
                 ..usual
             },
+            fetcher: loupe_app::served::fetcher(&self.allow_pictures_from)?,
             on_signals: true,
         })
     }

@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub(crate) prompt_tokens: AtomicU64,
     /// Tokens of replies.
     pub(crate) reply_tokens: AtomicU64,
+    /// Was there a reply whose tokens the server did not count?
+    pub(crate) uncounted: AtomicBool,
 }
 
 /// An ask with its pictures as they are sent, once they were made.
@@ -116,6 +118,7 @@ impl Client {
             requests: AtomicU64::new(0),
             prompt_tokens: AtomicU64::new(0),
             reply_tokens: AtomicU64::new(0),
+            uncounted: AtomicBool::new(false),
         }
     }
 
@@ -187,6 +190,7 @@ impl Client {
             match said {
                 Ok(Some(mut value)) => {
                     self.wire.blot(&mut value);
+                    self.look_for_counts(&value);
                     return Ok((value, written));
                 }
                 Ok(None) => return Err(Trouble::Cancelled),
@@ -198,6 +202,11 @@ impl Client {
                 Err(failed) => return Err(failed.into()),
             }
         }
+    }
+
+    /// Remembers whether there was a document without the numbers that budgets are kept by.
+    fn look_for_counts(&self, value: &Value) {
+        self.uncounted.fetch_or(!reply::are_counted(value), Ordering::Relaxed);
     }
 
     /// Did the server say which fields it does not take, so that the request can be sent again without them?
@@ -299,6 +308,7 @@ impl Client {
     ) -> Result<(Reply, Written), Trouble> {
         let written = decision(ask, &self.model, shown, offered, asking)?;
         let said = self.wire.post("decisions", &written.body)?;
+        self.look_for_counts(&said.value);
         Ok((options::decided(&said.value, offered)?, written))
     }
 

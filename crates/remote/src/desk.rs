@@ -244,6 +244,10 @@ impl<'a> Desk<'a> {
         let paid = cost.map_or(0.0, |cost| cost.of(prompt, reply));
         let words = match (requests, tokens, cost) {
             (Some(most), ..) if sent >= most => format!("the budget of {most} requests is used up"),
+            (_, Some(_), _) | (.., Some(_)) if self.client.uncounted.load(Ordering::Relaxed) => {
+                let reason = "the server does not say how many tokens a reply took, so that a budget of tokens or money cannot be kept; give one of requests instead (--max-requests)";
+                return Some(served(reason.to_owned(), Retry::Barred));
+            }
             (_, Some(most), _) if counted >= most => {
                 format!("the budget of {most} tokens is used up ({counted} were)")
             }

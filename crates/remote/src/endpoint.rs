@@ -1,8 +1,10 @@
 //! One address, one model, one question at a time: judges of text.
 
 use crate::error::EndpointError;
+use crate::reply::chat;
 use crate::request::{Manners, mannered, question};
 use crate::wire::{Key, Wire};
+use loupe_core::{Ask, GenerationLimits, Stop};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,11 +126,12 @@ impl Endpoint {
 
 /// The words of a reply.
 fn read_reply(value: &Value) -> Result<String, EndpointError> {
-    let content = value.pointer("/choices/0/message/content").and_then(Value::as_str);
-    let content = content.ok_or(EndpointError::NoContent)?;
-    // What it would have gone on to say is not known.
-    match value.pointer("/choices/0/finish_reason").and_then(Value::as_str) {
-        Some("length") => Err(EndpointError::CutOff),
-        _ => Ok(content.to_owned()),
+    let asked = Ask::pictures_then(Vec::new(), "", GenerationLimits::default());
+    let reply = chat(value, &asked)?;
+    match reply.stop {
+        // What it would have gone on to say is not known.
+        Stop::Length => Err(EndpointError::CutOff),
+        _ if reply.text.is_empty() => Err(EndpointError::NoContent),
+        _ => Ok(reply.text),
     }
 }

@@ -66,6 +66,12 @@ pub enum EndpointError {
     /// The reply has more words than any rule judges.
     #[error("{0}")]
     TooLong(String),
+    /// One reply was asked for, and there are several or parts of several.
+    #[error("the endpoint gave {0} replies where one was asked for")]
+    Several(usize),
+    /// The server gave the request up in the middle of the reply.
+    #[error("the endpoint gave the reply up in its middle")]
+    GaveUp,
     /// The server withheld the reply.
     #[error("the endpoint's content filter withheld the reply")]
     Withheld,
@@ -94,6 +100,7 @@ impl EndpointError {
             | Self::BrokenOff(_)
             | Self::TimedOut(_)
             | Self::NotJson(_)
+            | Self::GaveUp
             | Self::Overloaded { .. } => true,
             Self::Refused(_)
             | Self::RefusedBecause { .. }
@@ -102,6 +109,7 @@ impl EndpointError {
             | Self::Elsewhere(_)
             | Self::TooLong(_)
             | Self::Field(_)
+            | Self::Several(_)
             | Self::Withheld
             | Self::ToolCall
             | Self::Options(_)
@@ -125,6 +133,7 @@ impl EndpointError {
             | Self::CutOff
             | Self::TooLong(_)
             | Self::Field(_)
+            | Self::Several(_)
             | Self::Withheld
             | Self::ToolCall
             | Self::Options(_)

@@ -1,4 +1,5 @@
 //! Models behind an OpenAI-compatible server: evaluated as any other model, asked later as a batch, or as judges of text.
+//! And files from hosts that were named, for a server of one's own.
 //!
 //! ```no_run
 //! use loupe_core::{Ask, GenerationLimits, VisionLanguageModel};
@@ -19,6 +20,7 @@ mod client;
 mod desk;
 mod endpoint;
 mod error;
+mod fetch;
 mod found;
 mod identity;
 mod model;
@@ -35,6 +37,7 @@ pub use batch::{BatchOptions, BatchResults, BatchWriter};
 pub use desk::{Budget, Cost};
 pub use endpoint::{Endpoint, Patience};
 pub use error::EndpointError;
+pub use fetch::{FetchHost, FetchHostError, HostFetcher};
 pub use model::{MOST_REQUESTS, ServedModel, ServedOptions};
 pub use request::PictureBound;
 pub use wire::Key;

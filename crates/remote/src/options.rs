@@ -2,7 +2,7 @@
 //! first tokens where these tell the options apart.
 
 use crate::error::EndpointError;
-use crate::reply::{counts, name_of};
+use crate::reply::{MOST_LOGPROB, counts, name_of, only_choice};
 use loupe_core::{ModelError, OptionScore, OptionScores, OptionsFrom, Reply, ServedRecord};
 use serde_json::Value;
 
@@ -92,7 +92,7 @@ pub(crate) fn decided(value: &Value, options: &[String]) -> Result<Reply, Endpoi
 /// # Errors
 /// When the server gives no rivals, none of them begins an option, or one begins two.
 pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Reply, EndpointError> {
-    let first = value.pointer("/choices/0/logprobs/content/0");
+    let first = only_choice(value)?.pointer("/logprobs/content/0");
     let list = first.and_then(|t| t.get("top_logprobs")).and_then(Value::as_array).filter(|l| !l.is_empty());
     let list = list.ok_or_else(|| {
         EndpointError::Options(
@@ -101,9 +101,13 @@ pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Repl
     })?;
     let mut probabilities = vec![0f64; options.len()];
     for rival in list {
-        let Some(logprob) = rival.get("logprob").and_then(Value::as_f64).filter(|l| *l <= 1e-6) else {
-            continue;
-        };
+        // One that were left out could be the likeliest.
+        let logprob = rival.get("logprob").and_then(Value::as_f64).filter(|l| *l <= MOST_LOGPROB);
+        let logprob = logprob.ok_or_else(|| {
+            EndpointError::Options(
+                "the server gives a log-probability that is none, above 0 or no number".to_owned(),
+            )
+        })?;
         let token = token_bytes(rival);
         let begun: Vec<usize> = (0..options.len()).filter(|n| begins(&token, &options[*n])).collect();
         match begun.as_slice() {
@@ -123,6 +127,11 @@ pub(crate) fn from_first_token(value: &Value, options: &[String]) -> Result<Repl
         return Err(EndpointError::Options(format!(
             "none of the {} likeliest first tokens begins an option, so that their probabilities cannot be read",
             list.len()
+        )));
+    }
+    if mass > 1.0 + ROUNDING {
+        return Err(EndpointError::Options(format!(
+            "the server's log-probabilities of the first token add up to {mass:.3}, more than everything"
         )));
     }
     let mut reply = scored(options, &probabilities, mass.min(1.0), OptionsFrom::TopLogprobs);
@@ -207,6 +216,27 @@ mod tests {
         let value = json!({ "choices": [{ "logprobs": { "content": [{ "top_logprobs": rivals }] } }] });
         let scores = from_first_token(&value, &options(&["是", "否"])).unwrap().options.unwrap();
         assert!((scores.each[0].probability - 0.7 / 0.9).abs() < 1e-12);
+    }
+
+    #[test]
+    fn numbers_that_are_no_probabilities_are_refused() {
+        let yes_no = options(&["yes", "no"]);
+        let read = |first: Value| {
+            let rivals = json!([{ "token": "yes", "logprob": first }, { "token": "no", "logprob": -2.0 }]);
+            from_first_token(
+                &json!({ "choices": [{ "logprobs": { "content": [{ "top_logprobs": rivals }] } }] }),
+                &yes_no,
+            )
+        };
+        assert_eq!(read(json!(-0.2)).unwrap().text, "yes");
+        for none in [json!(0.7), json!(null), json!("-0.2")] {
+            assert!(read(none.clone()).unwrap_err().to_string().contains("that is none"), "{none}");
+        }
+        let twice =
+            from_first_token(&tops(&[("yes", 0.9), ("yes", 0.9), ("no", 0.05)]), &yes_no).unwrap_err();
+        assert!(twice.to_string().contains("add up to 1.85"), "{twice}");
+        // Spellings that only differ in what a tokenizer hides are two tokens.
+        assert!(from_first_token(&tops(&[("yes", 0.5), ("yes", 0.4), ("no", 0.05)]), &yes_no).is_ok());
     }
 
     #[test]

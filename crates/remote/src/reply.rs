@@ -6,17 +6,22 @@ use loupe_core::limits::{LONGEST_TEXT, too_long};
 use loupe_core::{Ask, Counts, Reply, ServedRecord, ServedToken, Stop};
 use serde_json::Value;
 
+/// Largest log-probability, with what single precision adds to 0.
+pub(crate) const MOST_LOGPROB: f64 = 1e-6;
+
 /// The reply in a document of `chat/completions`.
 ///
 /// # Errors
 /// When there is none, or it is not the model's own words.
 pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
-    let choice = value.pointer("/choices/0").ok_or(EndpointError::NoContent)?;
+    let choice = only_choice(value)?;
     let message = choice.get("message").filter(|m| m.is_object()).ok_or(EndpointError::NoContent)?;
     let finish = choice.get("finish_reason").and_then(Value::as_str);
     match finish {
         Some("content_filter") => return Err(EndpointError::Withheld),
         Some("tool_calls" | "function_call") => return Err(EndpointError::ToolCall),
+        // Of vLLM and SGLang, and of routers of several servers.
+        Some("abort" | "error") => return Err(EndpointError::GaveUp),
         _ => {}
     }
     let reasoning = ["reasoning_content", "reasoning"]
@@ -38,9 +43,16 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
     if let Some(problem) = too_long("the reply has", text.len().max(thoughts), LONGEST_TEXT) {
         return Err(EndpointError::TooLong(problem));
     }
+    let tokens = ask.limits.logprobs.and_then(|_| tokens(choice));
+    if ask.limits.logprobs.is_some() && tokens.is_none() && !text.is_empty() {
+        return Err(EndpointError::Field(
+            "the server gives no log-probabilities of its tokens, or none that can be read; leave --logprobs out, or ask a server that has them".to_owned(),
+        ));
+    }
     let mut reply = Reply::from_text(text);
     reply.stop = match finish {
-        Some("length") if !stopped => Stop::Length,
+        // In the words of OpenAI, and of other servers behind the same protocol.
+        Some("length" | "max_tokens" | "model_length") if !stopped => Stop::Length,
         _ if stopped || choice.get("stop_reason").is_some_and(Value::is_string) => Stop::StopString,
         _ => Stop::EndOfTurn,
     };
@@ -51,10 +63,22 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
         model: owned("model"),
         system_fingerprint: owned("system_fingerprint"),
         reasoning,
-        tokens: ask.limits.logprobs.and_then(|_| tokens(choice)),
+        tokens,
         ..ServedRecord::default()
     }));
     Ok(reply)
+}
+
+/// The one choice of a document of `chat/completions`.
+///
+/// # Errors
+/// When there is none, or there are several: nobody asked for them, and which is the reply is not said.
+pub(crate) fn only_choice(value: &Value) -> Result<&Value, EndpointError> {
+    match value.get("choices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
+        [] => Err(EndpointError::NoContent),
+        [one] => Ok(one),
+        several => Err(EndpointError::Several(several.len())),
+    }
 }
 
 /// What a server calls something, as far as a record holds it.
@@ -107,27 +131,43 @@ fn ids(value: Option<&Value>) -> Vec<u32> {
     ids.unwrap_or_default()
 }
 
+/// Where servers say how many tokens a prompt and a reply have.
+const PROMPT_TOKENS: [&str; 2] = ["/usage/prompt_tokens", "/usage/input_tokens"];
+const REPLY_TOKENS: [&str; 2] = ["/usage/completion_tokens", "/usage/output_tokens"];
+
+/// A number of tokens at one of these places. What no prompt can have is none.
+fn count(value: &Value, places: &[&str]) -> Option<u32> {
+    places.iter().find_map(|at| u32::try_from(value.pointer(at)?.as_u64()?).ok())
+}
+
+/// Does the server say how many tokens were read, and written where words were asked for?
+pub(crate) fn are_counted(value: &Value) -> bool {
+    let replied = value.get("choices").is_none() || count(value, &REPLY_TOKENS).is_some();
+    count(value, &PROMPT_TOKENS).is_some() && replied
+}
+
 pub(crate) fn counts(value: &Value) -> Counts {
-    let count = |names: &[&str]| {
-        let found = names.iter().find_map(|at| value.pointer(at)?.as_u64());
-        usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX)
-    };
+    let count = |places: &[&str]| count(value, places).map_or(0, |n| n as usize);
     Counts {
-        prompt_tokens: count(&["/usage/prompt_tokens", "/usage/input_tokens"]),
+        prompt_tokens: count(&PROMPT_TOKENS),
         reused_tokens: count(&["/usage/prompt_tokens_details/cached_tokens"]),
         picture_tokens: count(&["/usage/prompt_tokens_details/image_tokens"]),
-        new_tokens: count(&["/usage/completion_tokens", "/usage/output_tokens"]),
+        new_tokens: count(&REPLY_TOKENS),
     }
 }
 
-/// The tokens of a choice with their log-probabilities.
+/// The tokens of a choice with their log-probabilities; nothing where one of them cannot be read.
 pub(crate) fn tokens(choice: &Value) -> Option<Vec<ServedToken>> {
     let all = choice.pointer("/logprobs/content")?.as_array()?;
-    let pair = |t: &Value| Some((t.get("token")?.as_str()?.to_owned(), t.get("logprob")?.as_f64()?));
+    let logprob = |t: &Value| t.get("logprob")?.as_f64().filter(|l| *l <= MOST_LOGPROB);
+    let pair = |t: &Value| Some((t.get("token")?.as_str()?.to_owned(), logprob(t)?));
     let one = |t: &Value| {
         let (text, logprob) = pair(t)?;
-        let top = t.get("top_logprobs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        Some(ServedToken { text, logprob, top: top.iter().filter_map(pair).collect() })
+        let top = match t.get("top_logprobs") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(top) => top.as_array()?.iter().map(pair).collect::<Option<_>>()?,
+        };
+        Some(ServedToken { text, logprob, top })
     };
     all.iter().map(one).collect()
 }
@@ -176,6 +216,89 @@ mod tests {
         }
         let whole = json!({ "message": { "content": long[1..] }, "finish_reason": "stop" });
         assert_eq!(read(&whole).unwrap().text.len(), LONGEST_TEXT);
+    }
+
+    #[test]
+    fn log_probabilities_that_were_asked_for_are_there_or_the_reply_is_refused() {
+        let mut ask = ask();
+        ask.limits.logprobs = Some(2);
+        let said = |logprobs: Value| {
+            let choice =
+                json!({ "message": { "content": "yes" }, "finish_reason": "stop", "logprobs": logprobs });
+            chat(&json!({ "choices": [choice] }), &ask)
+        };
+        let token = |more: Value| {
+            let mut token = json!({ "token": "yes", "logprob": -0.1 });
+            token.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({ "content": [token] })
+        };
+        for good in [
+            json!({}),
+            json!({ "top_logprobs": [{ "token": "no", "logprob": -9999.0 }] }),
+            json!({ "top_logprobs": null }),
+        ] {
+            assert_eq!(said(token(good)).unwrap().served.unwrap().tokens.unwrap()[0].logprob, -0.1);
+        }
+        for bad in [
+            json!(null),
+            json!({ "tokens": ["yes"], "token_logprobs": [-0.1] }),
+            token(json!({ "logprob": 0.7 })),
+            token(json!({ "logprob": null })),
+            token(json!({ "top_logprobs": { "yes": -0.1 } })),
+            token(json!({ "top_logprobs": [{ "token": "no" }] })),
+        ] {
+            let error = said(bad.clone()).unwrap_err();
+            assert!(error.to_string().contains("--logprobs") && !error.may_pass(), "{bad}: {error}");
+        }
+        // No token, no probability.
+        let empty = json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "stop", "logprobs": null }] });
+        assert_eq!(chat(&empty, &ask).unwrap().text, "");
+    }
+
+    #[test]
+    fn one_reply_was_asked_for() {
+        let choice = |words: &str, index: u32| json!({ "index": index, "message": { "content": words } });
+        let said = |choices: Value| chat(&json!({ "choices": choices }), &ask());
+        assert_eq!(said(json!([choice("yes", 1)])).unwrap().text, "yes");
+        for several in
+            [json!([choice("yes", 0), choice("no", 0)]), json!([choice("no", 1), choice("yes", 0)])]
+        {
+            assert_eq!(said(several).unwrap_err(), EndpointError::Several(2));
+        }
+        for none in [json!([]), json!(null), json!({})] {
+            assert_eq!(said(none).unwrap_err(), EndpointError::NoContent);
+        }
+    }
+
+    #[test]
+    fn tokens_are_counted_where_the_counts_can_be_ones() {
+        for (usage, counted) in [
+            (json!({ "prompt_tokens": 31, "completion_tokens": 2 }), true),
+            (json!({ "input_tokens": 31, "output_tokens": 2 }), true),
+            (json!({ "prompt_tokens": 31 }), false),
+            (json!({ "prompt_tokens": -3, "completion_tokens": "7" }), false),
+            (json!({ "prompt_tokens": u64::MAX, "completion_tokens": 2 }), false),
+            (json!(null), false),
+        ] {
+            let value = json!({ "usage": usage, "choices": [] });
+            assert_eq!(are_counted(&value), counted, "{usage}");
+            assert!(counts(&value).prompt_tokens <= 31, "{usage}");
+        }
+    }
+
+    #[test]
+    fn why_a_reply_ended_is_read_in_the_words_of_several_servers() {
+        let ended = |why: Value| read(&json!({ "message": { "content": "ye" }, "finish_reason": why }));
+        for why in ["length", "max_tokens", "model_length"] {
+            assert_eq!(ended(json!(why)).unwrap().stop, Stop::Length);
+        }
+        for why in [json!("stop"), json!("eos_token"), json!(null)] {
+            assert_eq!(ended(why).unwrap().stop, Stop::EndOfTurn);
+        }
+        for why in ["abort", "error"] {
+            let error = ended(json!(why)).unwrap_err();
+            assert!(error == EndpointError::GaveUp && error.may_pass(), "{error}");
+        }
     }
 
     #[test]

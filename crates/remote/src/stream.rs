@@ -1,6 +1,7 @@
 //! A reply that comes piece by piece, as server-sent events.
 
 use crate::error::EndpointError;
+use crate::wire::{error_within, status_of};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 
@@ -17,27 +18,19 @@ pub(crate) fn collect(
     let (mut content, mut reasoning, mut said) = (String::new(), String::new(), false);
     let (mut finish, mut stop_reason, mut usage) = (Value::Null, Value::Null, Value::Null);
     let (mut logprobs, mut ids) = (Vec::new(), Vec::new());
-    let mut about = serde_json::Map::new();
-    let mut whole = false;
+    let (mut about, mut index) = (serde_json::Map::new(), None);
+    let (mut whole, mut open) = (false, false);
     let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(|e| broken(e.to_string()))? == 0 {
-            break;
-        }
-        let text = String::from_utf8_lossy(&line);
-        let Some(data) = text.trim().strip_prefix("data:").map(str::trim) else { continue };
-        if data == "[DONE]" {
+    if let Some(value) = whole_document(&mut reader)? {
+        let words = value.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
+        return Ok((words.is_empty() || piece(words)).then_some(value));
+    }
+    let mut events = Events::new(reader);
+    while let Some(event) = events.next()? {
+        let Some(event) = event else {
             whole = true;
             break;
-        }
-        let event: Value = serde_json::from_str(data)
-            .map_err(|_| EndpointError::NotJson("an event of the stream is damaged"))?;
-        if let Some(error) = event.get("error") {
-            let code = error.get("code").and_then(Value::as_u64).and_then(|c| u16::try_from(c).ok());
-            return Err(EndpointError::Busy(code.unwrap_or(500)));
-        }
+        };
         for name in ["model", "system_fingerprint"] {
             if let Some(value) = event.get(name).filter(|v| v.is_string()) {
                 about.insert(name.to_owned(), value.clone());
@@ -46,9 +39,25 @@ pub(crate) fn collect(
         if let Some(counted) = event.get("usage").filter(|u| u.is_object()) {
             usage = counted.clone();
         }
-        let Some(choice) = event.pointer("/choices/0") else { continue };
+        let choice = match event.get("choices").and_then(Value::as_array).map(Vec::as_slice) {
+            None | Some([]) => continue,
+            Some([choice]) => choice,
+            Some(several) => return Err(EndpointError::Several(several.len())),
+        };
+        // The pieces of several replies make no reply.
+        let number = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        if *index.get_or_insert(number) != number {
+            return Err(EndpointError::Several(2));
+        }
         let delta = |name: &str| choice.pointer(&format!("/delta/{name}")).and_then(Value::as_str);
-        if let Some(words) = delta("reasoning_content").or_else(|| delta("reasoning")) {
+        let thought = delta("reasoning_content").or_else(|| delta("reasoning"));
+        let speaks = [thought, delta("content")].into_iter().flatten().any(|words| !words.is_empty());
+        // Some servers name the reason with every piece, so that it ends nothing.
+        if speaks && open && !finish.is_null() {
+            return Err(broken("the stream goes on after the end of the reply".to_owned()));
+        }
+        open |= speaks && choice.get("finish_reason").is_none_or(Value::is_null);
+        if let Some(words) = thought {
             reasoning.push_str(words);
         }
         if let Some(words) = delta("content") {
@@ -91,6 +100,96 @@ pub(crate) fn collect(
     Ok(Some(value))
 }
 
+/// The document of a server that does not stream although it was asked to.
+fn whole_document(reader: &mut impl BufRead) -> Result<Option<Value>, EndpointError> {
+    let broken = |e: std::io::Error| EndpointError::BrokenOff(e.to_string());
+    if reader.fill_buf().map_err(broken)?.first() != Some(&b'{') {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(broken)?;
+    let value = serde_json::from_slice(&bytes);
+    let value = value.map_err(|_| EndpointError::NotJson("it ends early, or its syntax is wrong"))?;
+    match error_within(&value) {
+        Some(status) => Err(failed(status)),
+        None => Ok(Some(value)),
+    }
+}
+
+/// What a status means that came within a reply.
+fn failed(status: u16) -> EndpointError {
+    match status {
+        408 | 425 | 429 | 500.. => EndpointError::Busy(status),
+        _ => EndpointError::Refused(status),
+    }
+}
+
+/// The events of a stream, as the HTML standard divides them (9.2.6), and each line with a whole document as one: some
+/// servers leave the empty line out.
+struct Events<R: BufRead> {
+    reader: R,
+    line: Vec<u8>,
+    /// The lines of an event that has not ended.
+    data: String,
+    /// Is the event called an error?
+    is_error: bool,
+    first: bool,
+}
+
+impl<R: BufRead> Events<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, line: Vec::new(), data: String::new(), is_error: false, first: true }
+    }
+
+    /// The next document, or nothing within where the stream says that it is done; nothing when it ends without that.
+    fn next(&mut self) -> Result<Option<Option<Value>>, EndpointError> {
+        loop {
+            self.line.clear();
+            let read = self.reader.read_until(b'\n', &mut self.line);
+            let ended = read.map_err(|e| EndpointError::BrokenOff(e.to_string()))? == 0;
+            let text = String::from_utf8_lossy(&self.line);
+            let text = if self.first { text.trim_start_matches('\u{feff}') } else { &text }.trim_end();
+            self.first = false;
+            if let Some(name) = text.strip_prefix("event:") {
+                self.is_error = name.trim() == "error";
+            }
+            if let Some(data) = text.strip_prefix("data:").map(str::trim) {
+                let whole = if self.data.is_empty() { serde_json::from_str(data).ok() } else { None };
+                match whole {
+                    _ if self.data.is_empty() && data == "[DONE]" => return Ok(Some(None)),
+                    Some(event) => return self.told(event).map(Some),
+                    None => {
+                        self.data.push_str(data);
+                        self.data.push('\n');
+                    }
+                }
+            }
+            if text.is_empty() && !self.data.trim().is_empty() {
+                let event = serde_json::from_str(&self.data);
+                self.data.clear();
+                let damaged = |_| EndpointError::NotJson("an event of the stream is damaged");
+                return self.told(event.map_err(damaged)?).map(Some);
+            }
+            if text.is_empty() {
+                self.is_error = false;
+            }
+            if ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The document, when it is no error.
+    fn told(&mut self, event: Value) -> Result<Option<Value>, EndpointError> {
+        let named = std::mem::take(&mut self.is_error);
+        let within = event.get("error").filter(|error| !error.is_null());
+        match within.or(named.then_some(&event)) {
+            None => Ok(Some(event)),
+            Some(error) => Err(failed(status_of(error).unwrap_or(502))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
@@ -129,5 +228,70 @@ mod tests {
             let error = collect(&EVENTS.as_bytes()[..end], |_| true).unwrap_err();
             assert!(error.may_pass(), "{end}: {error}");
         }
+    }
+
+    fn said(stream: &str) -> Result<String, EndpointError> {
+        let value = collect(stream.as_bytes(), |_| true)?.unwrap();
+        Ok(value["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn events_are_divided_as_the_standard_does_and_without_empty_lines() {
+        let end = "data: {\"choices\": [{\"delta\": {}, \"finish_reason\": \"stop\"}], \"error\": null}\n\ndata: [DONE]\n\n";
+        for begin in [
+            "\u{feff}: hi\r\nid: 1\r\ndata:{\"choices\": [{\"delta\": {\"content\": \"yes\"}}]}\r\n\r\n",
+            "data: {\"choices\":\ndata: [{\"delta\":\ndata:{\"content\": \"yes\"}}]}\n\n",
+            "data: {\"choices\": [{\"delta\": {\"content\": \"ye\"}}]}\ndata: {\"choices\": [{\"delta\": {\"content\": \"s\"}}]}\n",
+        ] {
+            assert_eq!(said(&format!("{begin}{end}")).as_deref(), Ok("yes"), "{begin}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_stream_is_heard() {
+        let whole = "{\"choices\": [{\"message\": {\"content\": \"yes\"}, \"finish_reason\": \"stop\"}]}";
+        let mut heard = String::new();
+        let value = collect(whole.as_bytes(), |words| {
+            heard += words;
+            true
+        });
+        assert_eq!(
+            (value.unwrap().unwrap()["choices"][0]["finish_reason"].as_str(), heard.as_str()),
+            (Some("stop"), "yes")
+        );
+        assert!(matches!(said(&whole[..40]).unwrap_err(), EndpointError::NotJson(_)));
+        assert_eq!(said("{\"error\": \"boom\"}").unwrap_err(), EndpointError::Busy(502));
+    }
+
+    #[test]
+    fn pieces_that_make_no_reply_are_refused() {
+        let piece = |words: &str, index: u32, finish: &str| {
+            let mut choice = json!({ "index": index, "delta": { "content": words } });
+            if !finish.is_empty() {
+                choice["finish_reason"] = finish.into();
+            }
+            format!("data: {}\n\n", json!({ "choices": [choice] }))
+        };
+        let ended = |events: String| said(&format!("{events}data: [DONE]\n\n"));
+        // Of two replies at once.
+        let two =
+            [piece("n", 1, ""), piece("y", 0, ""), piece("o", 1, "stop"), piece("es", 0, "stop")].concat();
+        assert_eq!(ended(two).unwrap_err(), EndpointError::Several(2));
+        // Twice the same.
+        let twice = (piece("yes", 0, "") + &piece("", 0, "stop")).repeat(2);
+        assert!(matches!(ended(twice).unwrap_err(), EndpointError::BrokenOff(_)));
+        assert_eq!(ended(piece("ye", 0, "stop") + &piece("s", 0, "stop")).as_deref(), Ok("yes"));
+        assert_eq!(ended(piece("yes", 0, "") + &piece("", 0, "stop").repeat(2)).as_deref(), Ok("yes"));
+        // Errors in the middle, by several names.
+        for (error, is) in [
+            ("data: {\"error\": {\"message\": \"boom\", \"code\": 400}}\n\n", EndpointError::Refused(400)),
+            ("data: {\"error\": {\"message\": \"boom\", \"code\": 50302}}\n\n", EndpointError::Busy(502)),
+            ("data: {\"error\": \"boom\"}\n\n", EndpointError::Busy(502)),
+            ("event: error\ndata: {\"message\": \"boom\"}\n\n", EndpointError::Busy(502)),
+        ] {
+            assert_eq!(ended(piece("ye", 0, "") + error).unwrap_err(), is, "{error}");
+        }
+        let damaged = ended("data: {\"choi\n\n".to_owned()).unwrap_err();
+        assert!(matches!(damaged, EndpointError::NotJson(_)), "{damaged}");
     }
 }

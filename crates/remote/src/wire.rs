@@ -161,13 +161,8 @@ impl Wire {
                     serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
                 self.blot(&mut value);
                 // Gateways put the error of the server behind them into a reply that is fine by its status.
-                match value.get("error").filter(|error| error.is_object() && value.get("choices").is_none()) {
-                    Some(error) => {
-                        let code = error.get("code").and_then(Value::as_u64);
-                        let code =
-                            code.and_then(|c| u16::try_from(c).ok()).filter(|c| (400..600).contains(c));
-                        Err(judged(code.unwrap_or(502), &bytes))
-                    }
+                match error_within(&value) {
+                    Some(code) => Err(judged(code, &bytes)),
                     None => Ok(Said { value, server }),
                 }
             }
@@ -225,6 +220,27 @@ impl Wire {
         let cut: String = words.chars().take(LONGEST_WORDS).collect();
         (!repeats && !cut.trim().is_empty()).then(|| cut.trim().to_owned())
     }
+}
+
+/// The status of an error in a document that came as a reply; nothing where it holds none.
+pub(crate) fn error_within(value: &Value) -> Option<u16> {
+    let given = |v: &&Value| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty());
+    if value.get("choices").filter(given).is_some() {
+        return None;
+    }
+    let error = match value.get("error").filter(|error| !error.is_null()) {
+        Some(error) => error,
+        // As vLLM writes it.
+        None if value.get("object").and_then(Value::as_str) == Some("error") => value,
+        None => return None,
+    };
+    Some(status_of(error).unwrap_or(502))
+}
+
+/// The status that an error names.
+pub(crate) fn status_of(error: &Value) -> Option<u16> {
+    let code = error.get("code").and_then(Value::as_u64);
+    code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code))
 }
 
 /// Do the words hold a piece of what was asked, of four words or more?
@@ -324,6 +340,22 @@ mod tests {
         assert!(retry_after("1e300").is_some_and(|pause| pause > LONGEST_PAUSE));
         assert_eq!((retry_after("-5"), retry_after("NaN")), (None, None));
         assert_eq!(retry_after("soon"), None);
+    }
+
+    #[test]
+    fn errors_that_come_as_replies_are_found() {
+        use serde_json::json;
+        for (document, status) in [
+            (json!({ "error": { "message": "later", "code": 503 } }), Some(503)),
+            (json!({ "error": { "message": "bad", "code": 400 }, "choices": null }), Some(400)),
+            (json!({ "error": "overloaded", "choices": [] }), Some(502)),
+            (json!({ "object": "error", "message": "loading", "code": 50302 }), Some(502)),
+            (json!({ "error": null, "choices": [] }), None),
+            (json!({ "error": "x", "choices": [{}] }), None),
+            (json!({ "object": "list", "data": [] }), None),
+        ] {
+            assert_eq!(error_within(&document), status, "{document}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::api_error::ApiError;
 use crate::desk::Desk;
+use crate::fetched::Fetching;
 use crate::metrics::{Census, Metrics};
 use crate::options::{ServeLimits, ServeOptions};
 use crate::pictures::Pictures;
@@ -25,6 +26,9 @@ pub(crate) struct House {
     pub(crate) desk: Arc<Desk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pictures: Pictures,
+    pub(crate) fetching: Fetching,
+    /// Places to read requests and decode pictures in.
+    pub(crate) decoders: Arc<Semaphore>,
     pub(crate) limits: ServeLimits,
     pub(crate) token: Option<Token>,
     pub(crate) info: ModelInfo,
@@ -53,6 +57,8 @@ impl House {
         Self {
             desk,
             pictures: Pictures::new(loader, &limits, Arc::clone(&metrics)),
+            fetching: Fetching::new(options.fetcher, &limits, Arc::clone(&metrics)),
+            decoders: Arc::new(Semaphore::new(limits.decoders.min(Semaphore::MAX_PERMITS))),
             metrics,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             limits,

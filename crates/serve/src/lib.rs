@@ -13,10 +13,12 @@
 //!
 //! Nothing is taken without a bound: connections, bytes of headers and bodies, the time that each takes, pictures, the
 //! memory of all pictures, tokens of a reply, and the number of requests within ([`ServeLimits`]). A field that could
-//! change a reply and is not understood is refused ([`fields`]). Nothing of a request is kept, logged or counted
+//! change a reply and is not understood is refused ([`fields`]). Addresses of pictures are refused unless the server was
+//! given something that fetches them ([`loupe_core::MediaFetcher`]). Nothing of a request is kept, logged or counted
 //! but numbers.
 
 mod api_error;
+mod aside;
 mod body;
 mod chat;
 mod completion;
@@ -25,6 +27,7 @@ mod decisions;
 mod desk;
 mod document;
 mod error;
+mod fetched;
 pub mod fields;
 mod house;
 mod kept_pictures;

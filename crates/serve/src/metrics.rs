@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Counter,
     /// Connections that were turned away because there were too many.
     pub(crate) turned_away: Counter,
+    /// Pictures fetched from their addresses.
+    pub(crate) pictures_fetched: Counter,
     pub(crate) pictures_decoded: Counter,
     /// Pictures that were in memory when they were shown again.
     pub(crate) pictures_reused: Counter,
@@ -130,6 +132,7 @@ impl Metrics {
             ("asks_answered_total", "Asks that the model answered.", &self.answered),
             ("asks_failed_total", "Asks that failed.", &self.failed),
             ("asks_cancelled_total", "Asks that nobody waited for any more.", &self.cancelled),
+            ("pictures_fetched_total", "Pictures fetched from their addresses.", &self.pictures_fetched),
             ("pictures_decoded_total", "Pictures decoded.", &self.pictures_decoded),
             (
                 "pictures_reused_total",

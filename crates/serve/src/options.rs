@@ -2,7 +2,9 @@
 
 use crate::error::ServeError;
 use crate::token::Token;
+use loupe_core::MediaFetcher;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a server listens, whom it lets in, and how much it takes.
@@ -16,6 +18,8 @@ pub struct ServeOptions {
     pub token: Option<Token>,
     /// How much is taken at a time.
     pub limits: ServeLimits,
+    /// What fetches the pictures that requests give by address; without it addresses are refused.
+    pub fetcher: Option<Arc<dyn MediaFetcher>>,
     /// End cleanly when the process gets SIGTERM or SIGINT.
     pub on_signals: bool,
 }
@@ -23,7 +27,14 @@ pub struct ServeOptions {
 impl ServeOptions {
     /// On this address, with the usual limits, without a token.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, name: None, token: None, limits: ServeLimits::default(), on_signals: false }
+        Self {
+            address,
+            name: None,
+            token: None,
+            limits: ServeLimits::default(),
+            fetcher: None,
+            on_signals: false,
+        }
     }
 }
 
@@ -34,7 +45,7 @@ pub struct ServeLimits {
     pub connections: usize,
     /// Most requests at a time, those that wait for their turn included; further ones get 429.
     pub requests: usize,
-    /// Most bytes of a request's body.
+    /// Most bytes of a request's body, and of the files of the pictures that it gives by address.
     pub body_bytes: usize,
     /// Most pictures in a request.
     pub pictures: usize,
@@ -46,12 +57,14 @@ pub struct ServeLimits {
     pub reply_tokens: usize,
     /// How long a client may take for its headers, and an idle connection is kept.
     pub head_timeout: Duration,
-    /// How long a client may take for the body of a request.
+    /// How long a client may take for the body of a request, and the pictures that it gives by address to be fetched.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its reply.
     pub write_timeout: Duration,
     /// Requests whose pictures are decoded at a time.
     pub decoders: usize,
+    /// Requests whose pictures are fetched at a time.
+    pub fetchers: usize,
 }
 
 impl Default for ServeLimits {
@@ -68,6 +81,7 @@ impl Default for ServeLimits {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             decoders: std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8),
+            fetchers: 16,
         }
     }
 }
@@ -81,6 +95,7 @@ impl ServeLimits {
             ("bytes of a body", self.body_bytes),
             ("tokens of a reply", self.reply_tokens),
             ("decoders", self.decoders),
+            ("fetchers", self.fetchers),
         ];
         let times = [self.head_timeout, self.body_timeout, self.write_timeout];
         if let Some((what, _)) = counts.iter().find(|(_, n)| *n == 0) {

@@ -1,6 +1,7 @@
 //! From a request to its response.
 
 use crate::api_error::ApiError;
+use crate::aside::aside;
 use crate::body::{Events, ResponseBody, drain, read};
 use crate::chat::ChatRequest;
 use crate::completion::Completion;
@@ -215,17 +216,18 @@ async fn complete(
     since: Instant,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let reading = Arc::clone(house);
-    let (ticket, ask, model, shape) = aside(move || {
-        let mut ticket = ticket;
+    let mut request = aside(&house.decoders, move || {
         let body = document::read(&bytes)?;
         drop(bytes);
         let request = ChatRequest::read(body, reading.limits.reply_tokens, reading.draw())?;
         reading.check_name(&request.model)?;
-        let pictures = reading.pictures.decode(&mut ticket, request.conversation.pictures)?;
-        let ask = Ask { pictures, turns: request.conversation.turns, limits: request.limits };
-        Ok((ticket, ask, request.model, request.shape))
+        Ok(request)
     })
     .await?;
+    let pictures = std::mem::take(&mut request.conversation.pictures);
+    let (ticket, pictures) = shown(house, ticket, pictures).await?;
+    let ChatRequest { model, shape, .. } = request;
+    let ask = Ask { pictures, turns: request.conversation.turns, limits: request.limits };
     let completion = Completion {
         id: format!("chatcmpl-{:016x}", house.draw()),
         created: now(),
@@ -261,18 +263,17 @@ async fn decide(
     since: Instant,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let reading = Arc::clone(house);
-    let (ticket, request, asks, warned) = aside(move || {
-        let mut ticket = ticket;
+    let mut request = aside(&house.decoders, move || {
         let body = document::read(&bytes)?;
         drop(bytes);
-        let mut request = DecisionRequest::read(body)?;
+        let request = DecisionRequest::read(body)?;
         reading.check_name(&request.model)?;
-        let pictures = request.take_pictures();
-        let pictures = reading.pictures.decode(&mut ticket, pictures)?;
-        let asks = request.asks(&pictures);
-        Ok((ticket, request, asks, warnings(&pictures)))
+        Ok(request)
     })
     .await?;
+    let (ticket, pictures) = shown(house, ticket, request.take_pictures()).await?;
+    let (asks, warned) = (request.asks(&pictures), warnings(&pictures));
+    drop(pictures);
     // All are asked before the first is waited for, so that they run together.
     let asked: Vec<Asked> = asks.into_iter().map(|ask| ticket.ask(ask)).collect::<Result<_, _>>()?;
     let mut replies = Vec::new();
@@ -298,13 +299,23 @@ fn warnings(pictures: &[Arc<Picture>]) -> Vec<String> {
     all
 }
 
-/// Does slow work on another thread.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let broken =
-        |_| ApiError::new(500, "internal", "the request could not be read because of a fault in loupe");
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(broken(e)))
+/// The pictures of a request, fetched where that is allowed, and decoded.
+async fn shown(
+    house: &Arc<House>,
+    mut ticket: Ticket,
+    pictures: Vec<(String, String)>,
+) -> Result<(Ticket, Vec<Arc<Picture>>), ApiError> {
+    if pictures.is_empty() {
+        return Ok((ticket, Vec::new()));
+    }
+    house.pictures.check_count(pictures.len())?;
+    let files = house.fetching.files(pictures).await?;
+    let decoding = Arc::clone(house);
+    aside(&house.decoders, move || {
+        let pictures = decoding.pictures.decode(&mut ticket, files)?;
+        Ok((ticket, pictures))
+    })
+    .await
 }
 
 fn refusal(error: &ApiError) -> Response<ResponseBody> {

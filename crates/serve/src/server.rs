@@ -94,7 +94,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(options.limits.decoders)
+            .max_blocking_threads(options.limits.decoders.saturating_add(options.limits.fetchers))
             .build()?;
         let on_signals = options.on_signals;
         let house = Arc::new(House::new(options, Arc::clone(&desk), metrics, model, loader));

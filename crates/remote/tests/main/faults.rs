@@ -290,6 +290,26 @@ fn a_budget_ends_the_run_and_is_not_overspent() {
     assert!(error.to_string().contains("56.0000 was spent"), "{error}");
 }
 
+/// A budget that nobody counts towards would never end.
+#[test]
+fn a_budget_of_tokens_needs_a_server_that_counts_them() {
+    let server = Server::new(|_, request| match echo(request) {
+        Do::Answer(status, headers, body) => {
+            Do::Answer(status, headers, body.replace("\"usage\"", "\"cost\""))
+        }
+        other => other,
+    });
+    let opened = |budget| open(&server, ServedOptions { budget, requests_at_a_time: 1, ..options() });
+    let replies = ask_all(&mut opened(Budget { tokens: Some(5000), ..Budget::default() }), 10);
+    // The one that showed it stays.
+    assert_eq!(replies.iter().filter(|r| r.is_ok()).count(), 1);
+    let error = replies.iter().find_map(|r| r.as_ref().err()).unwrap();
+    assert_eq!(error.retry(), Retry::Barred);
+    assert!(error.to_string().contains("--max-requests"), "{error}");
+    let replies = ask_all(&mut opened(Budget { requests: Some(100), ..Budget::default() }), 10);
+    assert!(replies.iter().all(Result::is_ok));
+}
+
 #[test]
 fn a_question_that_is_always_too_much_fails_alone() {
     let server = Server::new(|_, request| match request.words().as_str() {

@@ -5,3 +5,4 @@ mod asking;
 mod batch;
 mod endpoint;
 mod faults;
+mod fetching;

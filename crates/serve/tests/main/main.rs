@@ -7,4 +7,5 @@ mod client;
 mod decisions;
 mod doors;
 mod ending;
+mod fetched;
 mod refusals;
