@@ -219,8 +219,7 @@ fn run_one(
         DemoWay::TwoLooks => Respondent::Rethink(models.words.as_mut(), RethinkSetup::plain("loupe")),
         DemoWay::Segment(prompt) => Respondent::Segmenter(models.masks.as_mut(), prompt),
     };
-    let task =
-        RunTask { dir: &dir, plan, set: set.as_ref(), probe: run.probe, seed: SEED, images: &options.images };
+    let task = RunTask::new(&dir, plan, set.as_ref(), run.probe, SEED, &options.images);
     let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
     let scored = scored.ok_or_else(|| AppError::input("the demonstration was stopped"))?;
     Ok(DemoResult { run, dir, scored })

@@ -2,6 +2,7 @@
 
 use crate::error::RunError;
 use crate::plan::{Selection, Setting};
+use crate::probes::ProbeSetting;
 use crate::session::Session;
 use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provenance};
@@ -60,6 +61,11 @@ pub struct MadeBy {
 }
 
 impl MadeBy {
+    /// What was done to the pictures that the run asked with; nothing where they were those of the set.
+    pub fn probe(&self) -> Option<ProbeSetting> {
+        self.settings.get(ProbeSetting::NAME)?.value.as_str()?.parse().ok()
+    }
+
     /// Fields in which the runs differ, with both values. Who made them when, and what is on record beside what
     /// decides replies, does not count.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
@@ -158,12 +164,24 @@ pub(crate) fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<
     if was == now {
         return;
     }
-    if let (Value::Object(a), Value::Object(b)) = (was, now) {
+    // Against nothing too, field by field: what an object has is longer than a line.
+    let none = serde_json::Map::new();
+    let fields = match (was, now) {
+        (Value::Object(a), Value::Object(b)) => Some((a, b)),
+        (Value::Object(a), Value::Null) if !a.is_empty() => Some((a, &none)),
+        (Value::Null, Value::Object(b)) if !b.is_empty() => Some((&none, b)),
+        _ => None,
+    };
+    if let Some((a, b)) = fields {
+        let before = found.len();
         for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
         }
-        return;
+        // An object without values is still another thing than nothing.
+        if found.len() > before || !(was.is_null() || now.is_null()) {
+            return;
+        }
     }
     let short = |v: &Value| {
         let text = v.to_string();
@@ -174,4 +192,26 @@ pub(crate) fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<
         }
     };
     found.push((path.to_owned(), short(was), short(now)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_against_nothing_differs_field_by_field() {
+        let found = |was: Value, now: Value| {
+            let mut found = Vec::new();
+            differences("strategy", &was, &now, &mut found);
+            found.into_iter().map(|(field, was, now)| format!("{field}: {was}, {now}")).collect::<Vec<_>>()
+        };
+        let strategy = json!({"name": "loupe", "settings": {"samples": 5, "protocol": null}});
+        let expected = ["strategy.name: null, \"loupe\"", "strategy.settings.samples: null, 5"];
+        assert_eq!(found(Value::Null, strategy.clone()), expected);
+        assert_eq!(found(strategy.clone(), strategy), Vec::<String>::new());
+        assert_eq!(found(Value::Null, json!({})), ["strategy: null, {}"]);
+        assert_eq!(found(json!({"a": null}), Value::Null), ["strategy: {\"a\":null}, null"]);
+        assert_eq!(found(json!({"a": null}), json!({})), Vec::<String>::new(), "as ever");
+    }
 }

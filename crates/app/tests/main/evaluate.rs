@@ -74,7 +74,7 @@ fn made(
 ) -> (Finished, Summary) {
     let plan = Plan::new(loupe_run::templates::default_template());
     let images = ImageOptions::default();
-    let task = RunTask { dir, plan, set, probe, seed: 3, images: &images };
+    let task = RunTask::new(dir, plan, set, probe, 3, &images);
     let options = ScoreOptions::default();
     let (finished, run) = run_and_score(&task, respondent, &options.scorer().unwrap(), listener).unwrap();
     (finished, run.unwrap().summary)

@@ -131,6 +131,8 @@ pub struct ItemCertainty {
 /// What another run made of a sample, on a page of several.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OtherRun {
+    /// What it is called.
+    pub name: String,
     /// The raw reply; `None` when the item failed.
     pub reply: Option<String>,
     /// Why there is no reply.
@@ -142,6 +144,15 @@ pub struct OtherRun {
     /// Rounds of the second look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<ItemRound>,
+    /// The pictures that it was asked with, where they are not those of the first run: one of the two is a probe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<ItemPicture>,
+    /// How a probe altered them, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altered: Option<String>,
+    /// Whether a probe changed the answer, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<&'static str>,
 }
 
 /// A sample with all that happened to it.
@@ -167,6 +178,12 @@ pub struct PageItem {
     pub tags: BTreeMap<String, String>,
     /// Pictures in order.
     pub pictures: Vec<ItemPicture>,
+    /// The pictures of the set, where the run is a probe and asked with those in `pictures` instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unaltered: Vec<ItemPicture>,
+    /// How a probe altered the pictures, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altered: Option<String>,
     /// Rounds of the second look; empty for a single pass.
     pub rounds: Vec<ItemRound>,
     /// What there is to show in place of the verdict, where the item is neither right nor wrong: its first figure.

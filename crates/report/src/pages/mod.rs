@@ -9,6 +9,7 @@ pub mod document;
 pub mod error;
 pub(crate) mod item;
 pub mod kit;
+mod others;
 mod pictures;
 mod plots;
 mod prompt;

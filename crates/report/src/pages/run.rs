@@ -4,6 +4,7 @@ use crate::pages::document::{Fact, Page, WindowPreset};
 use crate::pages::error::PageError;
 use crate::pages::item::item;
 use crate::pages::kit::store::ImageStore;
+use crate::pages::others::{Other, add_other, by_id};
 use crate::pages::pictures::{PictureReader, PictureSource};
 use crate::pages::plots::{self, Effort};
 use crate::pages::prompt::template;
@@ -63,6 +64,7 @@ pub fn page(
     let selection = Selection::of(urgencies, options.samples);
     let template = template(made_by);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
+    reader.look_through(made_by.probe());
     for (n, judged) in run.items()?.enumerate() {
         let judged = judged?;
         if selection.shows(n) {
@@ -91,6 +93,8 @@ pub struct PagePart<'a> {
     pub run: &'a ScoredRun,
     /// Where its pictures come from.
     pub pictures: PictureSource<'a>,
+    /// Probes of it, each by its name; their pictures and replies stand beside those of the run.
+    pub probes: &'a [(&'a str, &'a ScoredRun)],
 }
 
 /// Samples of several runs on one page; the filter `part` keeps them apart.
@@ -104,7 +108,7 @@ pub fn page_of_parts(
     options: &PageOptions<'_>,
 ) -> Result<Page, PageError> {
     let mut page = Page { tables, ..options.page(title.to_owned()) };
-    for PagePart { name, run, pictures } in parts {
+    for PagePart { name, run, pictures, probes } in parts {
         let made_by = &run.folder.made_by;
         let model = &made_by.model;
         let value = format!(
@@ -120,8 +124,17 @@ pub fn page_of_parts(
         let step = (made_by.n / options.samples.max(1)).max(1);
         let template = template(made_by);
         let mut reader = PictureReader::new(*pictures, &mut page.images, options.hide_names);
+        reader.look_through(made_by.probe());
+        let found = probes.iter().map(|(_, run)| by_id(run.items()?)).collect::<Result<Vec<_>, _>>()?;
         for judged in run.items()?.step_by(step).take(options.samples) {
-            let mut item = item(&judged?, template.as_ref(), &mut reader);
+            let judged = judged?;
+            let mut item = item(&judged, template.as_ref(), &mut reader);
+            for ((name, probe), found) in probes.iter().zip(&found) {
+                let Some(other) = found.get(&judged.item.line.id()) else { continue };
+                let probe = probe.folder.made_by.probe();
+                let other = Other { name, judged: other, probe, labelled: probes.len() > 1 };
+                add_other(&mut item, &judged, other, &mut reader);
+            }
             item.id = format!("{name}: {}", item.id);
             item.tags.insert("part".to_owned(), (*name).to_owned());
             page.items.push(item);

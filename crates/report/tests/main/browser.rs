@@ -77,6 +77,7 @@ fn page() -> Page {
                 ..ItemPicture::default()
             }],
             others: vec![OtherRun {
+                name: "second run".into(),
                 reply: Some(format!("other reply {n}")),
                 verdict: b.into(),
                 verdicts: vec![verdict(b, "opening")],

@@ -30,8 +30,8 @@ function markLayer(p, page, [width, height], [across, down]) {
 }
 
 // `p` as the page's data has it; `page` gives its images, values and window presets, the names of kinds, and says which kinds of
-// marks are drawn.
-function picture(p, page) {
+// marks are drawn. `beside` are pictures with a name each that are enlarged side by side with it.
+function picture(p, page, beside) {
   if (p.image === null) return el("figure", {}, el("div", { class: "missing" }, p.caption));
   const frame = el("div", { class: "frame" });
   // A picture that was made smaller says the size that its boxes refer to.
@@ -39,7 +39,7 @@ function picture(p, page) {
   const img = el("img", { src: image.uri || image, alt: p.caption });
   const figure = el("figure", {}, frame,
     el("figcaption", {}, p.caption + (image.uri ? " · re-compressed" : "")),
-    el("button", { type: "button", class: "enlarge", onclick: () => enlarge(p, page) }, volumeBlock(p) ? "Enlarge · slices" : "Enlarge"));
+    el("button", { type: "button", class: "enlarge", onclick: () => enlarge(p, page, beside) }, volumeBlock(p) ? "Enlarge · slices" : "Enlarge"));
   img.addEventListener("load", () => {
     const [w, h] = image.uri ? [image.width, image.height] : [img.naturalWidth, img.naturalHeight];
     img.style.width = Math.min(520, Math.max(w, 360)) + "px";
@@ -51,7 +51,7 @@ function picture(p, page) {
     if (p.values !== undefined) windowed(page.values[p.values], img, frame, page.windows);
   }, { once: true });
   frame.append(img);
-  img.addEventListener("click", () => enlarge(p, page));
+  img.addEventListener("click", () => enlarge(p, page, beside));
   return figure;
 }
 
