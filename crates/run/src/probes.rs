@@ -5,7 +5,8 @@
 
 use loupe_core::picture::PictureError;
 use loupe_core::{
-    DataError, Dataset, DatasetInfo, DisplayMaterial, Intensities, MediaError, MediaLoader, MediaRef, Picture, Sample, Spot,
+    DataError, Dataset, DatasetInfo, DisplayMaterial, Intensities, MediaError, MediaLoader, MediaRef,
+    Picture, Sample, Spot,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -147,7 +148,8 @@ impl FromStr for ProbeSetting {
             None if name == "swapped" => Probe::Swapped,
             Some(("blank", level)) => Probe::Blank { level: level.parse().map_err(|_| unknown())? },
             Some(("shuffled", side)) => {
-                let side_px = side.strip_suffix("px").and_then(|side| side.parse().ok()).ok_or_else(unknown)?;
+                let side_px =
+                    side.strip_suffix("px").and_then(|side| side.parse().ok()).ok_or_else(unknown)?;
                 Probe::ShuffledPatches { side_px }
             }
             _ => return Err(unknown()),

@@ -420,7 +420,9 @@ fn nothing_there(path: &Path) -> LoadError {
             " here, and the cache of Hugging Face on this computer has no model of that name; nothing is downloaded by loupe: `hf download {publisher}/{model} --local-dir {model}` fetches it, and --model {model} names it then"
         )
     });
-    let advice = advice.unwrap_or_else(|| "; --model takes the folder of a checkpoint, a GGUF file or an address".to_owned());
+    let advice = advice.unwrap_or_else(|| {
+        "; --model takes the folder of a checkpoint, a GGUF file or an address".to_owned()
+    });
     LoadError::NothingThere { path: path.display().to_string(), advice }
 }
 

@@ -95,7 +95,8 @@ pub fn page(
     let template = template(&first.folder.made_by);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
     reader.look_through(first.folder.made_by.probe());
-    let probes: Vec<Option<ProbeSetting>> = others.iter().map(|(run, _)| run.folder.made_by.probe()).collect();
+    let probes: Vec<Option<ProbeSetting>> =
+        others.iter().map(|(run, _)| run.folder.made_by.probe()).collect();
     let (mut met, mut number) = (HashSet::new(), 0);
     for judged in first.items()? {
         let judged = judged?;

@@ -398,7 +398,9 @@ pub(crate) fn add_masks(
 ) {
     let trace = first.item.reply.as_ref().and_then(|r| r.prediction.record.masks());
     let Some((slice, grid)) = trace.and_then(largest) else { return };
-    let Some(Outcome::Reply(reply)) = other.item.reply.as_ref().map(|r| &r.prediction.outcome) else { return };
+    let Some(Outcome::Reply(reply)) = other.item.reply.as_ref().map(|r| &r.prediction.outcome) else {
+        return;
+    };
     let Some(picture) = item.pictures.iter_mut().find(|p| !p.masks.is_empty()) else { return };
     let place = MaskPlace { slice, grid, scrolled: picture.volume.is_some() };
     picture.masks.extend(place.marks(&reply.findings, BoxKind::Second).map(|mut mark| {

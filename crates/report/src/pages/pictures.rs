@@ -186,7 +186,9 @@ impl<'a> PictureReader<'a> {
         if !missing {
             return Ok(media.clone());
         }
-        let own = self.of_row()?.ok_or("the picture lies in the dataset's file; name the set with --data to see it")?;
+        let own = self
+            .of_row()?
+            .ok_or("the picture lies in the dataset's file; name the set with --data to see it")?;
         let own = own.media.get(number).ok_or("the dataset has changed")?;
         Ok(MediaRef { view: media.view.clone(), ..own.clone() })
     }

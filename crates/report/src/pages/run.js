@@ -13,6 +13,10 @@ const others = (item) => item.others ?? [];
 // What stands for an item that is neither right nor wrong is its figure.
 const label = (item) => item.figure ?? item.verdict;
 const badge = (item) => el("span", { class: "badge " + item.verdict }, label(item));
+// In a row of the list, where more than two runs leave no room for words.
+const SIGNS = { correct: "✓", wrong: "✗", unparsed: "?", failed: "!", unscored: "–" };
+const sign = (item, n) => el("span", { class: "badge " + item.verdict, role: "img", "aria-label": `${runs[n] ?? item.name ?? "as in the set"}: ${item.verdict}`, title: `${runs[n] ?? item.name ?? "as in the set"}: ${item.verdict}` }, SIGNS[item.verdict] ?? item.verdict);
+const outcomes = (item) => others(item).length > 1 ? [item, ...others(item)].map(sign) : [badge(item), ...others(item).map(badge)];
 const spaced = (name) => name.replaceAll("_", " ");
 const block = (title, ...nodes) => [el("h3", {}, title), ...nodes];
 
@@ -151,7 +155,7 @@ function rows() {
   spacer.replaceChildren(...state.shown.slice(first, last).map((at, n) => {
     const item = data.items[at], row = first + n, current = row === state.at;
     return el("div", { class: "row", id: `row-${row}`, role: "option", style: `top:${row * ROW}px`, "aria-selected": String(current), "aria-setsize": state.shown.length, "aria-posinset": row + 1, onclick: () => go(row) },
-      el("div", { class: "q" }, badge(item), ...others(item).map(badge), item.question),
+      el("div", { class: "q" }, ...outcomes(item), item.question),
       el("div", { class: "a" }, said(item)));
   }));
   list.setAttribute("aria-activedescendant", `row-${state.at}`);

@@ -1,15 +1,17 @@
 //! What stands beside each other: the pictures of a run and of its probes with the reply to each, and rounds beside their reference.
 
-use crate::runs::{Answers, Images, ROOM, Samples, from, made, media, rethought, sample, says, scored, words};
+use crate::runs::{
+    Answers, Images, ROOM, Samples, from, made, media, rethought, sample, says, scored, words,
+};
 use loupe_core::answer::Answer;
 use loupe_core::{Box2, Labelled, ModelInfo, Sample, Target, Work};
 use loupe_eval::compare::compare_judged;
 use loupe_eval::strict::Strict;
 use loupe_eval::{JudgedRun, ScoredRun};
+use loupe_report::Page;
 use loupe_report::pages::document::BoxKind;
 use loupe_report::pages::run::{self, PagePart};
 use loupe_report::pages::{PictureSource, compare};
-use loupe_report::Page;
 use loupe_run::probes::{Probe, ProbeSetting, ProbedLoader, ProbedSet};
 use loupe_run::{Plan, Setting};
 use loupe_testing::browser::Browser;
@@ -67,7 +69,8 @@ fn a_run_and_its_probes_show_what_each_was_asked_with() {
     let page = page_of_probes(&plain, &grey, &swapped);
     assert_eq!(page.runs, ["vqa", "grey", "swapped"]);
     let [yes, no] = page.items.as_slice() else { panic!("two samples") };
-    let altered = |item: usize| page.items[item].others.iter().map(|o| o.altered.clone().unwrap()).collect::<Vec<_>>();
+    let altered =
+        |item: usize| page.items[item].others.iter().map(|o| o.altered.clone().unwrap()).collect::<Vec<_>>();
     assert_eq!(altered(0), ["every pixel at level 90", "pictures of another group"]);
     assert_eq!(yes.others[0].answer, Some("the same answer"), "yes, whatever is seen");
     assert_eq!(no.others[0].answer, Some("another answer"));
@@ -82,8 +85,12 @@ fn a_run_and_its_probes_show_what_each_was_asked_with() {
     assert_eq!((swapped_a, swapped_b, grey_a), (b, a, grey_b));
     assert_eq!([a, b, grey_a].iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
     assert!(page.items.iter().all(|i| i.unaltered.is_empty() && i.altered.is_none()));
-    let captions = page.items.iter().flat_map(|i| i.pictures.iter().chain(i.others.iter().flat_map(|o| &o.pictures)));
-    assert!(captions.clone().all(|p| !p.caption.contains("not the pixels")), "they are those that were asked about");
+    let captions =
+        page.items.iter().flat_map(|i| i.pictures.iter().chain(i.others.iter().flat_map(|o| &o.pictures)));
+    assert!(
+        captions.clone().all(|p| !p.caption.contains("not the pixels")),
+        "they are those that were asked about"
+    );
 
     // The other way round the run itself has the pictures of the set.
     let open = |dir: &TempDir, name: &str| JudgedRun::open(&dir.path().join(name), &Strict).unwrap();
@@ -110,8 +117,13 @@ fn a_probe_alone_shows_the_pictures_of_the_set_too() {
     assert!(without.items.iter().all(|i| i.unaltered.is_empty() && i.altered.is_some()));
     let set = Samples { info: dataset::info("chests"), all: samples() };
     let with = run::page(&run, PictureSource { dataset: Some(&set), ..from(&images) }, &ROOM).unwrap();
-    let names = |pictures: &[loupe_report::pages::document::ItemPicture]| pictures[0].caption.split(' ').next().unwrap().to_owned();
-    assert_eq!((names(&with.items[0].pictures), names(&with.items[0].unaltered)), ("other-1.png".into(), "flat.png".into()));
+    let names = |pictures: &[loupe_report::pages::document::ItemPicture]| {
+        pictures[0].caption.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        (names(&with.items[0].pictures), names(&with.items[0].unaltered)),
+        ("other-1.png".into(), "flat.png".into())
+    );
 
     // On a page of several runs too, where a part names its probes.
     let runs: [ScoredRun; 2] = [scored(&plain.path().join("vqa")), scored(&grey.path().join("grey"))];
@@ -191,7 +203,8 @@ fn rounds_stand_beside_their_reference() {
     let heads = "Array.from(document.querySelectorAll('.rounds h4')).map((h) => h.textContent)";
     assert_eq!(browser.eval(heads), json!(["Round 1", "Round 2", "Round 3", "Reference"]));
     browser.wait("document.querySelector('.round.reference figure svg')");
-    let drawn = "Array.from(document.querySelectorAll('.round.reference [data-kind]')).map((g) => g.dataset.kind)";
+    let drawn =
+        "Array.from(document.querySelectorAll('.round.reference [data-kind]')).map((g) => g.dataset.kind)";
     assert_eq!(browser.eval(drawn), json!(["reference"]));
     browser.assert_quiet();
 }

@@ -101,7 +101,9 @@ function showEnlarged(own, page, beside = []) {
   }));
   const button = pictures || kinds.length > 1 ? el("button", { type: "button", "aria-pressed": "false", title: "Side by side (s)", onclick: sides }, "Side by side") : null;
   const back = series.slice_numbers ? el("button", { type: "button", title: "The slice that was asked about (o)", onclick: asked }, "Slice as asked") : null;
-  const keys = [...VIEWER_KEYS, ...(button ? [["s", "side by side"]] : []), ...(back ? [["o", "slice as asked"]] : [])];
+  // Only those that do something to this picture.
+  const idle = [...(series.slice_numbers ? [] : ["↑ ↓"]), ...(series.window ? [] : ["w", "j l", "i k"]), ...(kinds.length ? [] : ["h"])];
+  const keys = [...VIEWER_KEYS.filter(([key]) => !idle.includes(key)), ...(button ? [["s", "side by side"]] : []), ...(back ? [["o", "slice as asked"]] : [])];
   const dialog = el("dialog", { class: "enlarged", "aria-label": p.caption },
     el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("span", { class: "actions" }, ...toggles, button, back, el("button", { type: "button", onclick: () => end() }, "Close"))),
     host, el("p", { class: "keys" }, ...keys.flatMap(([key, what]) => [el("kbd", {}, key), ` ${what}  `])),
