@@ -6,7 +6,7 @@ use crate::pages::item::item;
 use crate::pages::others::{Other, add_other, by_id};
 use crate::pages::pictures::{PictureReader, PictureSource};
 use crate::pages::plots::{self, Flips};
-use crate::pages::prompt::template;
+use crate::pages::prompt::Prompts;
 use crate::pages::run::PageOptions;
 use crate::pages::select::{Selection, Urgency};
 use loupe_core::Table;
@@ -92,7 +92,7 @@ pub fn page(
         .zip(&names[1..])
         .flat_map(|(((_, comparison), flips), name)| plots::comparison(comparison, flips, &names[0], name))
         .collect();
-    let template = template(&first.folder.made_by);
+    let mut prompts = Prompts::of(&first.folder.made_by, 0);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
     reader.look_through(first.folder.made_by.probe());
     let probes: Vec<Option<ProbeSetting>> =
@@ -103,7 +103,7 @@ pub fn page(
         let Some(others) = shared(&judged, &found, &mut met) else { continue };
         if selection.shows(number) {
             reader.show(selection.pictures(number), selection.place(number));
-            let mut item = item(&judged, template.as_ref(), &mut reader);
+            let mut item = item(&judged, &mut prompts, &mut reader);
             let right = std::iter::once(&judged).chain(others.iter().copied()).map(is_right);
             item.right = Some(who(&names, &right.collect::<Vec<_>>()));
             for ((other, name), probe) in others.iter().copied().zip(&names[1..]).zip(&probes) {
@@ -115,6 +115,7 @@ pub fn page(
         number += 1;
     }
     reader.finish(&mut page.items);
+    page.prompt_heads = prompts.heads;
     page.runs = names;
     Ok(page)
 }

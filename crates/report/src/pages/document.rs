@@ -192,9 +192,12 @@ pub struct PageItem {
     /// Numbers to sort by: figures of the headline profile, confidence, tokens, seconds.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, f64>,
-    /// What was said to the model in a single pass; rounds have their own.
+    /// What was said to the model in a single pass, the last turn; rounds have their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// Number of what was said before it, in [`Page::prompt_heads`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_head: Option<usize>,
     /// Probabilities of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certainty: Option<ItemCertainty>,
@@ -218,6 +221,9 @@ pub struct Page {
     /// The names of the runs, on a page of several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<String>,
+    /// What stands before the last turn of prompts (instructions, examples), each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompt_heads: Vec<String>,
     /// What made the numbers.
     #[serde(skip)]
     pub facts: Vec<Fact>,

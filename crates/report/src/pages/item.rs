@@ -5,17 +5,16 @@ use crate::pages::document::{BoxKind, ItemCertainty, ItemPicture, ItemVerdict, P
 use crate::pages::kit::place::Mark;
 use crate::pages::kit::series::SideLetters;
 use crate::pages::pictures::PictureReader;
-use crate::pages::prompt::prompt;
+use crate::pages::prompt::Prompts;
+use crate::pages::references::reference_boxes;
 use crate::pages::rounds::rounds;
 use crate::pages::volumes::RADIUS;
 use loupe_core::sample::Outcome;
 use loupe_core::{
-    Finding, MaskTrace, MediaRef, Origin, Picture, PictureRecord, Plane, Prediction, Reply, Sample, SliceAt,
-    Target,
+    Finding, MaskTrace, MediaRef, Picture, PictureRecord, Plane, Prediction, Reply, Sample, SliceAt, Target,
 };
 use loupe_eval::{JudgedItem, Judgement, Verdict};
 use loupe_run::probes::Probe;
-use loupe_run::templates::PromptTemplate;
 use std::collections::BTreeMap;
 
 /// What became of an item, in words and places.
@@ -99,12 +98,8 @@ fn figure(judged: &JudgedItem) -> Option<String> {
     (judgement.verdict == Verdict::Unscored).then(|| format!("{} {:.2}", value.name, value.value))
 }
 
-/// The item with its pictures, boxes, masks and rounds; `template` is the run's, for the prompt of a single pass.
-pub(crate) fn item(
-    judged: &JudgedItem,
-    template: Option<&PromptTemplate>,
-    reader: &mut PictureReader<'_>,
-) -> PageItem {
+/// The item with its pictures, boxes, masks and rounds.
+pub(crate) fn item(judged: &JudgedItem, prompts: &mut Prompts, reader: &mut PictureReader<'_>) -> PageItem {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return PageItem {
@@ -121,6 +116,7 @@ pub(crate) fn item(
     let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
     let outcome = ItemOutcome::of(judged);
     let trace = prediction.and_then(|p| p.record.rounds());
+    let prompt = prompts.said(judged, sample, reader.hide_names);
     PageItem {
         id: sample.id.clone(),
         question: sample.question.clone(),
@@ -137,7 +133,8 @@ pub(crate) fn item(
         altered: reader.probe().map(|p| p.probe.about()),
         figure: figure(judged),
         numbers: numbers(judged),
-        prompt: template.filter(|_| trace.is_none() && prediction.is_some()).map(|t| prompt(t, sample)),
+        prompt_head: prompt.as_ref().and_then(|p| p.head),
+        prompt: prompt.map(|p| p.words),
         certainty: prediction
             .and_then(|p| if let Outcome::Reply(r) = &p.outcome { certainty(r) } else { None }),
         others: Vec::new(),
@@ -165,7 +162,15 @@ pub(crate) fn asked_pictures(
         let boxes = outcome.boxes(n, kind).collect();
         pictures.push(item_picture((n, asked.get(n)), media, sample, boxes, scrolled, reader));
     }
-    pictures.extend(masks);
+    with_masks(pictures, masks)
+}
+
+/// The masks first, and without them only what they do not lie on.
+fn with_masks(mut pictures: Vec<ItemPicture>, masks: Option<ItemPicture>) -> Vec<ItemPicture> {
+    if let Some(masks) = masks {
+        pictures.retain(|plain| plain.image != masks.image || !plain.boxes.is_empty());
+        pictures.insert(0, masks);
+    }
     pictures
 }
 
@@ -187,7 +192,7 @@ fn unaltered(judged: &JudgedItem, sample: &Sample, reader: &mut PictureReader<'_
         for (n, media) in own.media.iter().enumerate() {
             pictures.push(item_picture((n, None), media, &own, Vec::new(), masks.is_none(), reader));
         }
-        pictures.extend(masks);
+        pictures = with_masks(pictures, masks);
     }
     reader.look_through(Some(setting));
     pictures
@@ -232,21 +237,6 @@ pub(crate) fn gold(sample: &Sample) -> String {
 
 /// What is said of a picture that is not the one that was asked about.
 const CHANGED: &str = "not the pixels that were asked about: the file has changed since";
-
-/// Boxes of the reference to picture `number` on what `shown` shows of it.
-pub(crate) fn reference_boxes(sample: &Sample, number: usize, shown: &Origin) -> Vec<PageBox> {
-    let (Target::Boxes(all), Some(shown_from_source)) = (&sample.target, shown.source_from_self.inverse())
-    else {
-        return Vec::new();
-    };
-    let here = all.iter().filter(|b| b.picture == number);
-    here.map(|b| PageBox {
-        xyxy: shown_from_source.boxed(b.at).xyxy(),
-        label: b.label.clone(),
-        kind: BoxKind::Reference,
-    })
-    .collect()
-}
 
 /// Picture `number` of the sample, which was asked about as `asked`, with the boxes of the reply and those of the reference, and its
 /// volume where that is to be scrolled.
@@ -359,7 +349,7 @@ fn mask_picture(
         values,
         spacing: pixel_mm(&shown),
         letters: SideLetters::of(&shown),
-        caption: format!("{at}masks · {}", trace.prompts.join("; ")),
+        caption: format!("{} · {at}masks · {}", media.name, trace.prompts.join("; ")),
         boxes: Vec::new(),
         masks,
         volume,

@@ -13,6 +13,7 @@ mod others;
 mod pictures;
 mod plots;
 mod prompt;
+mod references;
 mod rounds;
 pub mod run;
 mod select;

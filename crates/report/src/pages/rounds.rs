@@ -1,8 +1,8 @@
 //! The rounds of a second look on a page.
 
 use crate::pages::document::{BoxKind, ItemPicture, ItemRound, PageBox};
-use crate::pages::item::reference_boxes;
 use crate::pages::pictures::PictureReader;
+use crate::pages::references::reference_boxes;
 use loupe_core::trace::{Action, Trace};
 use loupe_core::{Origin, Part, Picture, PictureRecord, Sample};
 

@@ -66,7 +66,11 @@ const orders = () => {
   const rank = (item) => several ? ({ "all right": 2, "none right": 1 })[item.right] ?? 0 : RANKS.indexOf(item.verdict);
   const figures = [...new Set(data.items.flatMap((item) => Object.keys(item.numbers ?? {})))];
   const by = (name, of) => [[`${name}, lowest first`, of], [`${name}, highest first`, (item) => { const v = of(item); return v === undefined ? v : -v; }]];
+  // Masks and reports have figures, which are neither right nor wrong: the worst first, and before it what failed.
+  const measured = data.items.find((item) => item.figure);
+  const headline = measured && !several && data.items.every((item) => ["failed", "unscored"].includes(item.verdict)) ? Object.keys(measured.numbers ?? {}).find((name) => measured.figure.startsWith(name + " ")) : undefined;
   return [
+    ...(headline ? [[`lowest ${headline} first`, (item) => item.numbers?.[headline] ?? -Infinity]] : []),
     [several ? "disagreements first" : "wrong and unparsed first", rank],
     ["as in the set", () => 0],
     ...figures.flatMap((name) => by(name, (item) => item.numbers && Object.hasOwn(item.numbers, name) ? item.numbers[name] : undefined)),
@@ -246,7 +250,7 @@ function detail() {
     ...block("Verdicts", verdicts),
     ...rounds("Rounds" + of(first), item.rounds, item),
     ...others(item).flatMap((o) => rounds("Rounds" + of(o.name), o.rounds, item)),
-    item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(first)), el("pre", {}, item.prompt)) : "",
+    item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(first)), el("pre", {}, (data.prompt_heads?.[item.prompt_head] ?? "") + item.prompt)) : "",
     ...(numbers.length ? block("Numbers", el("div", { class: "tags" }, ...numbers)) : []),
     ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${spaced(k)}: ${v}`)))),
     el("p", { class: "keys" }, ...key("j"), " next  ", ...key("k"), " previous  ", ...key("[", "]"), " rounds  ", ...key("e"), " enlarge  ", ...key("b"), " marks  ", ...key("w"), " windows  ", ...key("/"), " search"));

@@ -7,7 +7,7 @@ use crate::pages::kit::store::ImageStore;
 use crate::pages::others::{Other, add_other, by_id};
 use crate::pages::pictures::{PictureReader, PictureSource};
 use crate::pages::plots::{self, Effort};
-use crate::pages::prompt::template;
+use crate::pages::prompt::Prompts;
 use crate::pages::select::{Selection, Urgency};
 use loupe_core::{Provenance, Table};
 use loupe_eval::profiles::{AsProfile, PROFILES};
@@ -62,17 +62,18 @@ pub fn page(
     }
     page.plots = plots::run(summary, &effort);
     let selection = Selection::of(urgencies, options.samples);
-    let template = template(made_by);
+    let mut prompts = Prompts::of(made_by, 0);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
     reader.look_through(made_by.probe());
     for (n, judged) in run.items()?.enumerate() {
         let judged = judged?;
         if selection.shows(n) {
             reader.show(selection.pictures(n), selection.place(n));
-            page.items.push(item(&judged, template.as_ref(), &mut reader));
+            page.items.push(item(&judged, &mut prompts, &mut reader));
         }
     }
     reader.finish(&mut page.items);
+    page.prompt_heads = prompts.heads;
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
     for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
         page.lead += &format!("; {words}");
@@ -122,13 +123,13 @@ pub fn page_of_parts(
         page.facts.push(Fact { name: (*name).to_owned(), value });
         // Spread over the set, whose neighbours share their pictures.
         let step = (made_by.n / options.samples.max(1)).max(1);
-        let template = template(made_by);
+        let mut prompts = Prompts::of(made_by, page.prompt_heads.len());
         let mut reader = PictureReader::new(*pictures, &mut page.images, options.hide_names);
         reader.look_through(made_by.probe());
         let found = probes.iter().map(|(_, run)| by_id(run.items()?)).collect::<Result<Vec<_>, _>>()?;
         for judged in run.items()?.step_by(step).take(options.samples) {
             let judged = judged?;
-            let mut item = item(&judged, template.as_ref(), &mut reader);
+            let mut item = item(&judged, &mut prompts, &mut reader);
             for ((name, probe), found) in probes.iter().zip(&found) {
                 let Some(other) = found.get(&judged.item.line.id()) else { continue };
                 let probe = probe.folder.made_by.probe();
@@ -140,6 +141,7 @@ pub fn page_of_parts(
             page.items.push(item);
         }
         reader.finish(&mut page.items);
+        page.prompt_heads.extend(prompts.heads);
     }
     page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
     Ok(page)

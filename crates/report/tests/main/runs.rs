@@ -415,9 +415,9 @@ fn masks_lie_over_the_slice_with_most_of_the_reference() {
         let (dir, _) = made("run", vec![sample("q0", media(name), target)], answer(name));
         let images = Images::default();
         let page = run::page(&scored(&dir.path().join("run")), from(&images), &ROOM).unwrap();
-        let [plain, drawn] = page.items[0].pictures.as_slice() else { panic!("two pictures") };
+        let [drawn, plain] = page.items[0].pictures.as_slice() else { panic!("two pictures") };
         assert_ne!(plain.image, drawn.image);
-        assert_eq!(drawn.caption, "slice 7 · masks · box 0,0,40,2");
+        assert_eq!(drawn.caption, format!("{name} · slice 7 · masks · box 0,0,40,2"));
         let rows = |n: f64| vec![vec![[0.0, 0.0], [40.0, 0.0], [40.0, n], [0.0, n]]];
         let masks = drawn.masks.iter().filter(|m| m.slice == 7).map(|m| (m.kind, m.place.clone()));
         let expected = [(BoxKind::Reference, rows(9.0)), (BoxKind::Model, rows(8.0))]
