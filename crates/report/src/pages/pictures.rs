@@ -118,7 +118,11 @@ impl<'a> PictureReader<'a> {
     /// room.
     pub(crate) fn finish(self, items: &mut [PageItem]) {
         self.volumes.place(self.source.loader, self.images);
-        for picture in items.iter_mut().flat_map(|item| &mut item.pictures) {
+        let all = items.iter_mut().flat_map(|item| {
+            let others = item.others.iter_mut().flat_map(|other| &mut other.pictures);
+            item.pictures.iter_mut().chain(&mut item.unaltered).chain(others)
+        });
+        for picture in all {
             let Some(volume) = picture.volume else { continue };
             let slices = self.images.slices_of(volume.number);
             picture.masks.retain(|m| m.slice == volume.slice || slices.contains(&m.slice));

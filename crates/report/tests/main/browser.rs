@@ -427,3 +427,27 @@ fn tags_may_be_called_like_anything() {
     assert_eq!(keys, wanted);
     assert!(counts.iter().skip(1).all(|c| c == "2 of 6 samples"), "{counts:?}");
 }
+
+/// Where there are figures alone, what failed comes first, and then the lowest figure.
+#[test]
+fn the_worst_mask_comes_first() {
+    let mut page = Page { title: "Masks".into(), ..Page::default() };
+    for (n, dice) in [Some(0.9), Some(0.2), None].into_iter().enumerate() {
+        page.items.push(PageItem {
+            id: n.to_string(),
+            question: format!("Mask {n}"),
+            failure: dice.is_none().then(|| "too large".into()),
+            verdict: if dice.is_some() { "unscored" } else { "failed" }.into(),
+            figure: dice.map(|dice: f64| format!("Dice {dice:.2}")),
+            numbers: dice.map(|dice| ("Dice".to_owned(), dice)).into_iter().collect(),
+            ..PageItem::default()
+        });
+    }
+    let script = r##"
+        seen.rows = Array.from(document.querySelectorAll("#list .row .q")).map((r) => r.textContent);
+        seen.sort = document.getElementById("sort").selectedOptions[0].textContent;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert_eq!(seen["rows"], serde_json::json!(["failedMask 2", "Dice 0.20Mask 1", "Dice 0.90Mask 0"]));
+    assert_eq!(seen["sort"], "lowest Dice first");
+}
