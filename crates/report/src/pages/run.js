@@ -188,14 +188,13 @@ function certainty(of) {
 const said = (of) => of.failure ? "no reply: " + of.failure : of.reply || "(no words)";
 const stage = (pictures) => el("div", { class: "stage" }, ...pictures);
 
-// Replies and reference beside each other, below the pictures that all runs were asked with.
-const together = (item) => [
-  stage(item.pictures.map((p) => picture(p, page))),
-  marks(item),
+// Replies and reference beside each other, below the pictures that all runs were asked with; a single picture has them at its side.
+const together = (item) => [el("div", { class: item.pictures.length === 1 ? "look one" : "look" },
+  el("div", {}, stage(item.pictures.map((p) => picture(p, page))), marks(item)),
   el("div", { class: "pair" },
     el("div", {}, ...block(others(item).length ? runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
     ...others(item).map((o, n) => el("div", {}, ...block(o.name, el("pre", { class: "other", id: n ? null : "second" }, said(o))))),
-    el("div", {}, ...block("Reference", el("pre", {}, item.gold))))];
+    el("div", {}, ...block("Reference", el("pre", {}, item.gold)))))];
 // What shows and hides the marks on the pictures of an item.
 const marks = (item) => legend([item, ...others(item)].flatMap((of) => [...of.pictures ?? [], ...of.unaltered ?? [], ...(of.rounds ?? []).flatMap((r) => r.pictures)]), page) ?? "";
 
