@@ -59,6 +59,9 @@ pub struct PictureVolume {
 /// A picture of an item.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ItemPicture {
+    /// Its number among the pictures of the sample, from 0; none for masks on a slice of their own.
+    #[serde(skip)]
+    pub number: Option<usize>,
     /// Number in the page's [`ImageStore`]; `None` when it could not be read.
     pub image: Option<usize>,
     /// Number among the page's values, when the reader can window the picture.

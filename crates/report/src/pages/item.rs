@@ -252,7 +252,7 @@ fn item_picture(
         Ok(placed) => placed,
         Err(problem) => {
             let caption = format!("{}: {problem}", media.name);
-            return ItemPicture { caption, ..ItemPicture::default() };
+            return ItemPicture { number: Some(number), caption, ..ItemPicture::default() };
         }
     };
     boxes.extend(reference_boxes(sample, number, &placed.picture.origin));
@@ -261,6 +261,7 @@ fn item_picture(
         caption = format!("{caption} · {CHANGED}");
     }
     ItemPicture {
+        number: Some(number),
         image: Some(placed.image),
         values: placed.values,
         spacing: pixel_mm(&placed.picture),
@@ -345,6 +346,7 @@ fn mask_picture(
     let mut masks: Vec<Mark> = place.marks(&trace.reference, BoxKind::Reference).collect();
     masks.extend(kind.into_iter().flat_map(|kind| place.marks(&reply.findings, kind)));
     Some(ItemPicture {
+        number: None,
         image: Some(image),
         values,
         spacing: pixel_mm(&shown),

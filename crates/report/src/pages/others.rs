@@ -59,7 +59,8 @@ pub(crate) fn add_other(
         pictures.extend(sample.into_iter().flat_map(|s| asked_pictures(judged, s, BoxKind::Second, reader)));
     } else {
         let named = |label: String| if labelled { format!("{name}: {label}") } else { label };
-        for (number, picture) in item.pictures.iter_mut().enumerate() {
+        for picture in &mut item.pictures {
+            let Some(number) = picture.number else { continue };
             let boxes = outcome.boxes(number, BoxKind::Second);
             picture.boxes.extend(boxes.map(|mut placed| {
                 placed.label = named(placed.label);

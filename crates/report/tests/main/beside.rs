@@ -41,7 +41,7 @@ fn probed(name: &str, probe: Probe, answer: impl FnMut(&Work) -> Answer) -> (Tem
     (dir, set)
 }
 
-/// The grey level of the first pixel that each picture has on the page.
+/// A run beside both of its probes.
 fn page_of_probes(dir: &TempDir, grey: &TempDir, swapped: &TempDir) -> Page {
     let open = |dir: &TempDir, name: &str| JudgedRun::open(&dir.path().join(name), &Strict).unwrap();
     let (first, grey, swapped) = (open(dir, "vqa"), open(grey, "grey"), open(swapped, "swapped"));
