@@ -71,8 +71,6 @@ impl MadeBy {
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let value = |made_by: &Self| {
             let mut made_by = made_by.clone();
-            // Giving the default by name makes no other run.
-            made_by.settings.values_mut().for_each(|s| s.given = false);
             (made_by.data_root, made_by.sessions, made_by.notes) = (None, Vec::new(), Vec::new());
             made_by.image_limits = None;
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
@@ -86,7 +84,13 @@ impl MadeBy {
             }
             // Through text, so that numbers went the same way on both sides.
             let text = serde_json::to_string(&made_by).unwrap_or_default();
-            serde_json::from_str(&text).unwrap_or(Value::Null)
+            let mut document = serde_json::from_str(&text).unwrap_or(Value::Null);
+            // Giving the default by name makes no other run.
+            let settings = document.get_mut("settings").and_then(Value::as_object_mut);
+            for setting in settings.into_iter().flat_map(|all| all.values_mut()) {
+                *setting = setting.get("value").cloned().unwrap_or_default();
+            }
+            document
         };
         let mut found = Vec::new();
         differences("", &value(self), &value(other), &mut found);
