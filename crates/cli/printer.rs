@@ -141,7 +141,7 @@ impl Printer {
             }
             last = cause;
         }
-        let _ = writeln!(std::io::stderr(), "{}", visible(&text));
+        let _ = writeln!(std::io::stderr(), "{}", visible(&without_numbers(&text)));
     }
 
     /// True when stdout is a terminal.
@@ -152,6 +152,19 @@ impl Printer {
     fn underway(&self) -> MutexGuard<'_, Option<Underway>> {
         self.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Without the numbers of the system's errors, whose words stand before them: ` (os error 2)`.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.chars().all(|c| c.is_ascii_digit()) => out.push_str(rest),
+            _ => out.extend([" (os error ", part]),
+        }
+    }
+    out
 }
 
 /// A line a minute about work that is under way, for logs.
@@ -302,4 +315,18 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|io| io.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_numbers;
+
+    #[test]
+    fn numbers_of_the_system_s_errors_are_left_out() {
+        assert_eq!(
+            without_numbers("a: No such file (os error 2)\n  because: b"),
+            "a: No such file\n  because: b"
+        );
+        assert_eq!(without_numbers("plain (os error x) (os error"), "plain (os error x) (os error");
+    }
 }

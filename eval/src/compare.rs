@@ -96,6 +96,8 @@ pub struct SubgroupDifference {
 pub struct Comparison {
     /// Profile that judged both.
     pub profile: String,
+    /// What the two runs are called.
+    pub runs: [String; 2],
     /// The first run's model.
     pub a: String,
     /// The second run's model.
@@ -214,6 +216,7 @@ pub fn compare_judged(a: &JudgedRun, b: &JudgedRun) -> Result<Comparison, Compar
     let subgroups = names.first().map(|name| by_subgroup(name, &pairs)).unwrap_or_default();
     Ok(Comparison {
         profile: a.profile().to_owned(),
+        runs: [folder_a.name(), folder_b.name()],
         a: folder_a.made_by.model.name.clone(),
         b: folder_b.made_by.model.name.clone(),
         settings: folder_a.made_by.differences(&folder_b.made_by),
@@ -222,12 +225,8 @@ pub fn compare_judged(a: &JudgedRun, b: &JudgedRun) -> Result<Comparison, Compar
         only_b: rows_b.len() - pairs.len(),
         figures,
         subgroups,
-        dependence: is_probe(folder_b).then(|| owed(&pairs)).flatten(),
+        dependence: folder_b.made_by.probe().and_then(|_| owed(&pairs)),
     })
-}
-
-fn is_probe(folder: &RunFolder) -> bool {
-    folder.made_by.settings.contains_key("probe")
 }
 
 fn owed(pairs: &[Pair<'_>]) -> Option<Dependence> {

@@ -180,7 +180,11 @@ pub fn grounding(summary: &Summary) -> Vec<Table> {
 
 fn verdicts(profile: &ProfileSummary, summary: &Summary) -> String {
     let all = [Verdict::Correct, Verdict::Wrong, Verdict::Unparsed, Verdict::Failed, Verdict::Unscored];
-    let counts = all.iter().filter_map(|v| Some(format!("{} {}", profile.verdicts.get(v)?, v.word())));
+    // Masks and reports have figures, which are neither right nor wrong.
+    let measured = !profile.verdicts.keys().any(|v| matches!(v, Verdict::Correct | Verdict::Wrong))
+        && profile.figures.iter().any(|f| f.n > 0);
+    let word = |v: &Verdict| if measured && *v == Verdict::Unscored { "by figures alone" } else { v.word() };
+    let counts = all.iter().filter_map(|v| Some(format!("{} {}", profile.verdicts.get(v)?, word(v))));
     let incomplete = summary.run.incomplete();
     let extra = [(summary.unreadable, "unreadable in the dataset"), (summary.missing, "not asked yet")];
     let extra = extra.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
@@ -348,7 +352,8 @@ pub fn comparison_tables(c: &Comparison) -> Vec<Table> {
         "n",
         "groups",
     ];
-    let mut table = Table::new(format!("{} → {} · {}", c.a, c.b, c.profile), &columns);
+    let [first, second] = &c.runs;
+    let mut table = Table::new(format!("{first} → {second} · {}", c.profile), &columns);
     table.rows = c
         .figures
         .iter()

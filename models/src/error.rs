@@ -17,6 +17,14 @@ pub enum LoadError {
         /// What such a folder contains.
         expected: &'static str,
     },
+    /// Nothing lies where the checkpoint should be.
+    #[error("there is no {path}{advice}")]
+    NothingThere {
+        /// The path, as the user gave it.
+        path: String,
+        /// What to do where it may be the name of a model on the hub, or nothing.
+        advice: String,
+    },
     /// A file cannot be read.
     #[error("{file}: {problem}")]
     File {

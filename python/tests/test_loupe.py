@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -48,6 +49,13 @@ class Words(unittest.TestCase):
         self.assertEqual((caught.exception.code, str(caught.exception)), (2, "error: no such model"))
         with self.assertRaisesRegex(loupe.LoupeError, "LOUPE_BINARY"):
             loupe.score("run", binary=self.binary.parent / "nothing")
+
+    def test_the_binary_of_the_package_comes_before_that_of_the_path(self) -> None:
+        with unittest.mock.patch.dict(os.environ), unittest.mock.patch.object(loupe.sysconfig, "get_path", return_value=self.scratch.name):
+            os.environ.pop("LOUPE_BINARY", None)
+            self.assertEqual(loupe.run(["list"]), '{"words": ["list"]}\n')
+            self.binary.unlink()
+            self.assertEqual(loupe._program(None), "loupe")
 
     def test_a_run_is_rows(self) -> None:
         self.assertEqual(loupe.read_rows("RUN", binary=self.binary), [{"id": "q1", "words": ["export", "RUN", "--to", "json"]}])

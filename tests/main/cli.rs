@@ -98,6 +98,27 @@ fn wrong_use_ends_with_2_and_says_what_to_do() {
     }
 }
 
+/// A model that is not there is told by its own sentence, with what to do.
+#[test]
+fn a_model_that_is_not_there_is_said_to_be_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path(), 1, 1);
+    let image = dir.path().join("images/0.bmp");
+    for (model, words) in [
+        (
+            "publisher/no-such-model",
+            "`hf download publisher/no-such-model --local-dir no-such-model` fetches it",
+        ),
+        ("no/such/folder", "there is no no/such/folder; --model takes the folder of a checkpoint"),
+        ("tests", "config.json is missing in the checkpoint tests"),
+    ] {
+        let out = loupe(&["ask", image.to_str().unwrap(), "What is shown?", "--model", model]);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{model}: {said}");
+        assert!(said.contains(words), "{model} said: {said}");
+    }
+}
+
 #[test]
 fn the_embedded_model_answers_and_the_same_question_gets_the_same_answer() {
     let dir = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ fn a_question_with_options_gets_their_probabilities() {
     let printed = loupe(&["ask", image, "Is there a disc?", "--options", "yes,no"]);
     let printed = text(&printed.stdout);
     let lines: Vec<&str> = printed.lines().collect();
-    assert!(lines.len() == 3 && lines[2].ends_with("  mass"), "{printed}");
+    assert!(lines.len() == 3 && lines[2].ends_with("  mass (any of these)"), "{printed}");
     for (options, problem) in [("yes", "give 2 to 256"), ("yes,yes", "options 1 and 2 are the same")] {
         let out = loupe(&["ask", image, "Is there a disc?", "--options", options]);
         assert!(!out.status.success() && text(&out.stderr).contains(problem), "{}", text(&out.stderr));

@@ -27,6 +27,7 @@ VIEWS = [
     ("masks-plots", "loupe-demo/runs/segment-box/report.html", "", "", "#page-plots"),
     ("masks-sample", "loupe-demo/runs/segment-box/report.html", "0", "document.getElementById('browser').scrollIntoView()", None),
     ("rounds", "loupe-demo/runs/two-looks/report.html", "0", "document.getElementById('browser').scrollIntoView()", None),
+    ("probe", "probes.html", "0", "document.getElementById('browser').scrollIntoView()", None),
     ("slices", "ct/report.html", "0", OPEN, None),
     ("beside", "loupe-demo/runs/grounding/report.html", "0", OPEN + "; new Promise((done) => setTimeout(done, 500)).then(() => document.querySelector('dialog [title*=Side]').click())", None),
     ("compare", "looks.html", "", "", None),
@@ -39,10 +40,12 @@ VIEWS = [
 LOOKS = [("light", 1400, 900, "light"), ("dark", 1400, 900, "dark"), ("500", 500, 900, "light")]
 
 
-def slices(loupe: str, folder: Path) -> None:
-    """A question about a slice of a volume, whose neighbours are then on the page."""
+def made(loupe: str, folder: Path) -> None:
+    """A question about a slice of a volume, whose neighbours are then on the page; a run beside two of its probes."""
     (folder / "ct.jsonl").write_text('{"id":"0","question":"Is there a nodule?","answer":"yes","image":{"path":"loupe-demo/data/studies/0000-ct-chest/volume.nii","slice":12}}\n')
     subprocess.run([loupe, "eval", "--data", "jsonl=ct.jsonl", "--output", "ct", "--quiet"], cwd=folder, check=False)
+    runs = [f"loupe-demo/runs/{name}" for name in ("vqa-rad", "vqa-rad-blank", "vqa-rad-swapped")]
+    subprocess.run([loupe, "compare", *runs, "--page", "probes.html", "--quiet"], cwd=folder, stdout=subprocess.DEVNULL, check=False)
 
 
 def small(png: bytes) -> bytes:
@@ -58,7 +61,7 @@ def small(png: bytes) -> bytes:
 
 
 def main(loupe: str, folder: Path, *names: str) -> None:
-    slices(str(Path(loupe).resolve()), folder)
+    made(str(Path(loupe).resolve()), folder)
     only, total = set(names), 0
     for name, page, sample, act, element in VIEWS:
         if only and name not in only:

@@ -25,14 +25,14 @@ COMMANDS = [
     ("Segmenting and measuring", [f"segment {CT}/slice.png --box 60,90,120,150 --output segmented", f"measure {CT}/volume.nii {CT}/labels.nii"]),
     ("Evaluating", [f"eval --data {VQA} --limit 40 --logprobs 1 --output sure", "score loupe-demo/runs/vqa-rad", "score loupe-demo/runs/segment-box --no-page"]),
     ("Shards", [f"eval --data {VQA} --limit 40 --shard 1/2 --output half-1", f"eval --data {VQA} --limit 40 --shard 2/2 --output half-2", "merge half-1 half-2 --output whole --no-page"]),
-    ("Comparing", ["compare loupe-demo/runs/one-look loupe-demo/runs/two-looks --page looks.html", "leaderboard loupe-demo/runs/vqa-rad loupe-demo/runs/vqa-rad-swapped loupe-demo/runs/vqa-rad-blank"]),
+    ("Comparing", ["compare loupe-demo/runs/one-look loupe-demo/runs/two-looks --page looks.html", "compare loupe-demo/runs/vqa-rad loupe-demo/runs/vqa-rad-blank", "leaderboard loupe-demo/runs/vqa-rad loupe-demo/runs/vqa-rad-swapped loupe-demo/runs/vqa-rad-blank"]),
     ("A suite", ["suite suite.toml --check", "suite suite.toml"]),
     ("Exporting", ["export loupe-demo/runs/grounding --to coco --output coco", "export sure --to csv --output sure.csv", "export sure --to latex"]),
     ("Reports", ["phantom --out worklist --studies 4 --reports", "reports worklist/worklist.jsonl --output reports"]),
     ("A reader study", ["study build loupe-demo/study/study.toml --output blinded", "study analyse readings.csv --output results --baseline unaided"]),
     ("Images", [f"inspect {CT}/dicom", f"render {CT}/volume.nii --slice 50% --window lung --output slice.png", f"prepare {CT}/volume.nii --slices even:4 --window lung --output prepared", f"deidentify {CT}/dicom --output clean"]),
     ("Sets, lists and the machine", [f"data check {VQA}:test", "list windows", "list protocols", "doctor"]),
-    ("When something is wrong", [f"eval --data vqa-rda=loupe-demo/data/vqa-rad", f"eval --data {VQA}:tst", f"score loupe-demo/runs/vqa-rad --profile strickt", "export sure --to parket", "ask nowhere.png hello", "ask loupe-demo/data/studies hello"]),
+    ("When something is wrong", [f"eval --data vqa-rda=loupe-demo/data/vqa-rad", f"eval --data {VQA}:tst", f"score loupe-demo/runs/vqa-rad --profile strickt", "export sure --to parket", "ask nowhere.png hello", "ask loupe-demo/data/studies hello", f"ask {CT}/slice.png hello --model google/medgemma-4b-it"]),
 ]
 
 SUITE = """output = "july"

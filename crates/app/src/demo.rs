@@ -219,8 +219,7 @@ fn run_one(
         DemoWay::TwoLooks => Respondent::Rethink(models.words.as_mut(), RethinkSetup::plain("loupe")),
         DemoWay::Segment(prompt) => Respondent::Segmenter(models.masks.as_mut(), prompt),
     };
-    let task =
-        RunTask { dir: &dir, plan, set: set.as_ref(), probe: run.probe, seed: SEED, images: &options.images };
+    let task = RunTask::new(&dir, plan, set.as_ref(), run.probe, SEED, &options.images);
     let (_, scored) = run_and_score(&task, respondent, scorer, listener)?;
     let scored = scored.ok_or_else(|| AppError::input("the demonstration was stopped"))?;
     Ok(DemoResult { run, dir, scored })
@@ -330,7 +329,7 @@ fn report_batch(options: &DemoOptions, listener: &dyn Listener) -> Result<DemoRe
     Ok(DemoReports { summary, truth, page: dir.join("report.html") })
 }
 
-/// One page over all runs, a few samples of each.
+/// One page over all runs, a few samples of each, beside their probes.
 fn common_page(
     results: &[DemoResult],
     tables: Vec<Table>,
@@ -338,14 +337,19 @@ fn common_page(
     path: &Path,
 ) -> Result<(), AppError> {
     let loader = options.images.loader();
+    let probes_of = |run: &DemoRun| -> Vec<(&str, &ScoredRun)> {
+        let same = |other: &DemoRun| other.probe.is_some() && (other.set, other.path) == (run.set, run.path);
+        results.iter().filter(|r| same(&r.run)).map(|r| (r.run.name, &r.scored)).collect()
+    };
     let mut sets = Vec::new();
     for result in results.iter().filter(|r| r.run.probe.is_none()) {
-        sets.push((result, open(&result.run, options)?));
+        sets.push((result, open(&result.run, options)?, probes_of(&result.run)));
     }
-    let parts = sets.iter().map(|(result, set)| PagePart {
+    let parts = sets.iter().map(|(result, set, probes)| PagePart {
         name: result.run.name,
         run: &result.scored,
         pictures: pages::pictures(Some(set.as_ref()), &loader),
+        probes,
     });
     let parts: Vec<PagePart<'_>> = parts.collect();
     let windows = pages::windows();

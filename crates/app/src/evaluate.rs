@@ -13,7 +13,7 @@ use loupe_core::{
     VisionLanguageModel,
 };
 use loupe_eval::{ScoredRun, Summary};
-use loupe_run::probes::{ProbedLoader, ProbedSet};
+use loupe_run::probes::{ProbeSetting, ProbedLoader, ProbedSet};
 use loupe_run::templates::PromptTemplate;
 use loupe_run::{Examples, Plan, RunFolder, Setting, selected};
 use std::collections::BTreeMap;
@@ -181,8 +181,7 @@ pub(crate) fn score(
     listener: &dyn Listener,
 ) -> Result<Summary, AppError> {
     let (set, scorer) = (options.data.open()?, options.score.scorer()?);
-    let scored = |set: &dyn Dataset, loader: &dyn MediaLoader| scorer.score(dir, Some(set), loader, listener);
-    Ok(seen(set.as_ref(), &options.images, options.probe, options.seed, scored)?.summary)
+    Ok(scorer.score(dir, Some(set.as_ref()), &options.images.loader(), listener)?.summary)
 }
 
 /// Where the run goes.
@@ -220,7 +219,7 @@ fn task<'a>(
     plan.image_limits = Some(options.images.limits);
     plan.notes = notes;
     plan.invocation = options.invocation.clone();
-    RunTask { dir, plan, set, probe: options.probe, seed: options.seed, images: &options.images }
+    RunTask::new(dir, plan, set, options.probe, options.seed, &options.images)
 }
 
 impl EvaluateOptions {
@@ -311,10 +310,6 @@ fn settings(options: &EvaluateOptions, model: &ModelInfo) -> BTreeMap<String, Se
     if options.model.load.pan_and_scan {
         settings.insert("pan-and-scan".to_owned(), Setting { value: true.into(), given: true });
     }
-    if let Some(probe) = options.probe {
-        let value = format!("{} seed {}", probe.name(), options.seed).into();
-        settings.insert("probe".to_owned(), Setting { value, given: true });
-    }
     settings
 }
 
@@ -388,37 +383,45 @@ impl Respondent<'_> {
 /// A run to make, or to go on with.
 pub struct RunTask<'a> {
     /// Its folder.
-    pub dir: &'a Path,
-    /// What is asked.
-    pub plan: Plan,
+    dir: &'a Path,
+    /// What is asked, with the probe on record.
+    plan: Plan,
     /// Of which set.
-    pub set: &'a dyn Dataset,
+    set: &'a dyn Dataset,
     /// Other pictures in place of the true ones.
-    pub probe: Option<Probe>,
+    probe: Option<Probe>,
     /// Seed of the probe and of random prompts.
-    pub seed: u64,
+    seed: u64,
     /// How images are read.
-    pub images: &'a ImageOptions,
+    images: &'a ImageOptions,
 }
 
-impl RunTask<'_> {
+impl<'a> RunTask<'a> {
+    /// What the plan asks, with the pictures of `set` or what `probe` makes of them.
+    pub fn new(
+        dir: &'a Path,
+        mut plan: Plan,
+        set: &'a dyn Dataset,
+        probe: Option<Probe>,
+        seed: u64,
+        images: &'a ImageOptions,
+    ) -> Self {
+        if let Some(probe) = probe {
+            let value = ProbeSetting { probe, seed }.to_string().into();
+            plan.settings.insert(ProbeSetting::NAME.to_owned(), Setting { value, given: true });
+        }
+        Self { dir, plan, set, probe, seed, images }
+    }
+
     /// Does something with the set and the loader as the model sees them, with a probe's other pictures.
     fn seen<T>(&self, work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T) -> T {
-        seen(self.set, self.images, self.probe, self.seed, work)
-    }
-}
-
-fn seen<T>(
-    set: &dyn Dataset,
-    images: &ImageOptions,
-    probe: Option<Probe>,
-    seed: u64,
-    work: impl FnOnce(&dyn Dataset, &dyn MediaLoader) -> T,
-) -> T {
-    let plain = images.loader();
-    match probe {
-        Some(probe) => work(&ProbedSet::new(set, probe, seed), &ProbedLoader { of: &plain, probe, seed }),
-        None => work(set, &plain),
+        let (plain, seed) = (self.images.loader(), self.seed);
+        match self.probe {
+            Some(probe) => {
+                work(&ProbedSet::new(self.set, probe, seed), &ProbedLoader { of: &plain, probe, seed })
+            }
+            None => work(self.set, &plain),
+        }
     }
 }
 
@@ -433,13 +436,13 @@ pub fn run_and_score(
     scorer: &Scorer<'_>,
     listener: &dyn Listener,
 ) -> Result<(Finished, Option<ScoredRun>), AppError> {
-    task.seen(|set, loader| {
-        let finished = run(task, respondent, set, loader, listener)?;
-        if finished.stopped || task.plan.shard.is_some() {
-            return Ok((finished, None));
-        }
-        Ok((finished, Some(scorer.score(task.dir, Some(set), loader, listener)?)))
-    })
+    let finished = task.seen(|set, loader| run(task, respondent, set, loader, listener))?;
+    if finished.stopped || task.plan.shard.is_some() {
+        return Ok((finished, None));
+    }
+    // The page makes a probe's pictures itself, beside those of the set.
+    let scored = scorer.score(task.dir, Some(task.set), &task.images.loader(), listener)?;
+    Ok((finished, Some(scored)))
 }
 
 /// Answers what the run has not answered yet.

@@ -148,7 +148,7 @@ impl DataOptions {
     /// When there is no such set or split, or its files are missing or damaged.
     pub fn open(&self) -> Result<Box<dyn Dataset>, AppError> {
         loupe_datasets::open(&self.set, &self.path, self.split.as_deref())
-            .step(|| format!("{} could not be opened", self.set))
+            .step(|| format!("{} in {} could not be opened", self.set, self.path.display()))
     }
 }
 

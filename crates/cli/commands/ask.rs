@@ -190,7 +190,7 @@ fn option_lines(options: &OptionScores, reply: &Reply) -> Vec<String> {
     each.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     let lines = each.into_iter().map(|o| format!("{:.4}  {}", o.probability, o.text));
     let shares = reply.served.as_ref().is_some_and(|s| s.options_from == Some(OptionsFrom::Shares));
-    let mass = (!shares).then(|| format!("{:.4}  mass", options.mass));
+    let mass = (!shares).then(|| format!("{:.4}  mass (any of these)", options.mass));
     lines.chain(mass).collect()
 }
 

@@ -54,8 +54,12 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         out.line(&line(row))?;
     }
     if let Some(reused) = document.rethink_reused {
-        out.line(&format!("{:32} {:>6.1}", "second round: prompt not redone", reused.of_prompt * 100.0))?;
-        out.line(&format!("{:32} {:>6.1}", "of the first round's tokens", reused.of_earlier_turns * 100.0))?;
+        out.line(&format!("{:32} {:>6.1}", "second round: prompt reused", reused.of_prompt * 100.0))?;
+        out.line(&format!(
+            "{:32} {:>6.1}",
+            "second round: first round reused",
+            reused.of_earlier_turns * 100.0
+        ))?;
     }
     let reports = report_table(&document.report_batch);
     let line = |cells: &[String]| match cells {

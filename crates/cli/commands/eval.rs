@@ -200,6 +200,12 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
     let Some(summary) = &done.summary else { return unscored(out, &done, shard) };
     score::print(out, summary, &done.dir, &args.score)?;
     score::say_failures(out, summary);
+    if args.probe.is_some() {
+        out.say(&format!(
+            "beside the run without --probe: `loupe compare RUN {} --page probe.html`",
+            done.dir.display()
+        ));
+    }
     Ok(score::ended(summary))
 }
 

@@ -87,7 +87,7 @@ fn lines(m: &LabelMeasures) -> Vec<String> {
     }
     if let Some(v) = &m.intensities {
         let unit = m.unit.map(|u| format!(" {u}")).unwrap_or_default();
-        line(format!("mean {:.3} ± {:.3}{unit}, {} to {}", v.mean, v.sd, v.min, v.max));
+        line(format!("mean {:.3} ± {:.3}{unit}, {:.3} to {:.3}", v.mean, v.sd, v.min, v.max));
     }
     for (name, value, unit) in m.shape.iter().flat_map(|shape| shape.named()) {
         let value = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));

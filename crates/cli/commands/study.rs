@@ -1,6 +1,7 @@
 //! `loupe study build STUDY`, `collect FILE…`, `analyse FILE`
 
 use crate::args::image::ImageArgs;
+use crate::args::table::FormatName;
 use crate::printer::{Ended, Printer};
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -192,8 +193,9 @@ fn run_analyse(args: &AnalyseArgs, out: &mut Printer) -> Result<Ended> {
     if out.json {
         out.document(&Document::of(&analysis))?;
     } else {
+        let format = Format::from(FormatName::Terminal);
         for table in analysis.tables() {
-            out.line(&table.write(Format::Terminal))?;
+            out.line(&table.write(format))?;
         }
     }
     Ok(Ended::Well)

@@ -208,6 +208,12 @@ impl RunFolder {
         &self.dir
     }
 
+    /// What the run is called in tables: its folder's name.
+    pub fn name(&self) -> String {
+        let own = self.dir().file_name().map(|name| name.to_string_lossy().into_owned());
+        own.unwrap_or_else(|| self.made_by.model.name.clone())
+    }
+
     /// How many items have no reply but a failure, rows that could not be read among them.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::error::RunError;
 use crate::plan::{Selection, Setting};
+use crate::probes::ProbeSetting;
 use crate::session::Session;
 use crate::shard::{ShardRecord, WholeSamples};
 use loupe_core::{DatasetInfo, DecodeLimits, GenerationLimits, ModelInfo, Provenance};
@@ -60,13 +61,16 @@ pub struct MadeBy {
 }
 
 impl MadeBy {
+    /// What was done to the pictures that the run asked with; nothing where they were those of the set.
+    pub fn probe(&self) -> Option<ProbeSetting> {
+        self.settings.get(ProbeSetting::NAME)?.value.as_str()?.parse().ok()
+    }
+
     /// Fields in which the runs differ, with both values. Who made them when, and what is on record beside what
     /// decides replies, does not count.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let value = |made_by: &Self| {
             let mut made_by = made_by.clone();
-            // Giving the default by name makes no other run.
-            made_by.settings.values_mut().for_each(|s| s.given = false);
             (made_by.data_root, made_by.sessions, made_by.notes) = (None, Vec::new(), Vec::new());
             made_by.image_limits = None;
             if let Provenance::Checkpoint(checkpoint) = &mut made_by.model.from {
@@ -80,7 +84,13 @@ impl MadeBy {
             }
             // Through text, so that numbers went the same way on both sides.
             let text = serde_json::to_string(&made_by).unwrap_or_default();
-            serde_json::from_str(&text).unwrap_or(Value::Null)
+            let mut document = serde_json::from_str(&text).unwrap_or(Value::Null);
+            // Giving the default by name makes no other run.
+            let settings = document.get_mut("settings").and_then(Value::as_object_mut);
+            for setting in settings.into_iter().flat_map(|all| all.values_mut()) {
+                *setting = setting.get("value").cloned().unwrap_or_default();
+            }
+            document
         };
         let mut found = Vec::new();
         differences("", &value(self), &value(other), &mut found);
@@ -158,12 +168,24 @@ pub(crate) fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<
     if was == now {
         return;
     }
-    if let (Value::Object(a), Value::Object(b)) = (was, now) {
+    // Against nothing too, field by field: what an object has is longer than a line.
+    let none = serde_json::Map::new();
+    let fields = match (was, now) {
+        (Value::Object(a), Value::Object(b)) => Some((a, b)),
+        (Value::Object(a), Value::Null) if !a.is_empty() => Some((a, &none)),
+        (Value::Null, Value::Object(b)) if !b.is_empty() => Some((&none, b)),
+        _ => None,
+    };
+    if let Some((a, b)) = fields {
+        let before = found.len();
         for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
         }
-        return;
+        // An object without values is still another thing than nothing.
+        if found.len() > before || !(was.is_null() || now.is_null()) {
+            return;
+        }
     }
     let short = |v: &Value| {
         let text = v.to_string();
@@ -174,4 +196,26 @@ pub(crate) fn differences(path: &str, was: &Value, now: &Value, found: &mut Vec<
         }
     };
     found.push((path.to_owned(), short(was), short(now)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_against_nothing_differs_field_by_field() {
+        let found = |was: Value, now: Value| {
+            let mut found = Vec::new();
+            differences("strategy", &was, &now, &mut found);
+            found.into_iter().map(|(field, was, now)| format!("{field}: {was}, {now}")).collect::<Vec<_>>()
+        };
+        let strategy = json!({"name": "loupe", "settings": {"samples": 5, "protocol": null}});
+        let expected = ["strategy.name: null, \"loupe\"", "strategy.settings.samples: null, 5"];
+        assert_eq!(found(Value::Null, strategy.clone()), expected);
+        assert_eq!(found(strategy.clone(), strategy), Vec::<String>::new());
+        assert_eq!(found(Value::Null, json!({})), ["strategy: null, {}"]);
+        assert_eq!(found(json!({"a": null}), Value::Null), ["strategy: {\"a\":null}, null"]);
+        assert_eq!(found(json!({"a": null}), json!({})), Vec::<String>::new(), "as ever");
+    }
 }

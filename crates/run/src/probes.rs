@@ -4,10 +4,14 @@
 //! an answer that stays right did not need the picture, and one that stays the same did not look.
 
 use loupe_core::picture::PictureError;
-use loupe_core::{DataError, Dataset, DatasetInfo, MediaError, MediaLoader, MediaRef, Picture, Sample, Spot};
+use loupe_core::{
+    DataError, Dataset, DatasetInfo, DisplayMaterial, Intensities, MediaError, MediaLoader, MediaRef,
+    Picture, Sample, Spot,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -40,6 +44,15 @@ impl Probe {
             Self::Blank { level } => format!("blank-{level}"),
             Self::Swapped => "swapped".to_owned(),
             Self::ShuffledPatches { side_px } => format!("shuffled-{side_px}px"),
+        }
+    }
+
+    /// What is done, for people: `every pixel at level 0`.
+    pub fn about(self) -> String {
+        match self {
+            Self::Blank { level } => format!("every pixel at level {level}"),
+            Self::Swapped => "pictures of another group".to_owned(),
+            Self::ShuffledPatches { side_px } => format!("patches of {side_px} px in random order"),
         }
     }
 
@@ -101,6 +114,47 @@ impl FromStr for Probe {
             },
             _ => Err(unknown()),
         }
+    }
+}
+
+/// A probe with the seed of its shuffles and swaps, as the settings of a run record it: `shuffled-16px seed 7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeSetting {
+    /// What is done to the pictures.
+    pub probe: Probe,
+    /// Seed of the shuffles and swaps.
+    pub seed: u64,
+}
+
+impl ProbeSetting {
+    /// Its name among the settings of a run.
+    pub const NAME: &str = "probe";
+}
+
+impl fmt::Display for ProbeSetting {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} seed {}", self.probe.name(), self.seed)
+    }
+}
+
+impl FromStr for ProbeSetting {
+    type Err = String;
+
+    /// What [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("{text:?} is no recorded probe, such as \"blank-0 seed 0\"");
+        let (name, seed) = text.split_once(" seed ").ok_or_else(unknown)?;
+        let probe = match name.split_once('-') {
+            None if name == "swapped" => Probe::Swapped,
+            Some(("blank", level)) => Probe::Blank { level: level.parse().map_err(|_| unknown())? },
+            Some(("shuffled", side)) => {
+                let side_px =
+                    side.strip_suffix("px").and_then(|side| side.parse().ok()).ok_or_else(unknown)?;
+                Probe::ShuffledPatches { side_px }
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(Self { probe, seed: seed.parse().map_err(|_| unknown())? })
     }
 }
 
@@ -232,6 +286,18 @@ impl MediaLoader for ProbedLoader<'_> {
         let picture = self.of.load(media)?;
         self.probe.apply(&picture, self.seed).map_err(|e| MediaError::View(e.to_string()))
     }
+
+    /// Nothing where the pixels are no longer those of the values.
+    fn intensities(&self, media: &MediaRef) -> Result<Option<Intensities>, MediaError> {
+        if self.probe == Probe::Swapped { self.of.intensities(media) } else { Ok(None) }
+    }
+
+    fn load_for_display(&self, media: &MediaRef) -> Result<DisplayMaterial, MediaError> {
+        match self.probe {
+            Probe::Swapped => self.of.load_for_display(media),
+            _ => Ok(DisplayMaterial { picture: self.load(media)?, intensities: None, encoded: None }),
+        }
+    }
 }
 
 /// What a probe shows, from verdicts and normalised answers with the true pictures and with the
@@ -322,6 +388,13 @@ mod tests {
         assert_eq!("swapped".parse(), Ok(Probe::Swapped));
         for bad in ["blank:300", "shuffled:0", "swapped:1", "black"] {
             assert!(bad.parse::<Probe>().is_err(), "{bad}");
+        }
+        for probe in Probe::ALL {
+            let setting = ProbeSetting { probe, seed: 7 };
+            assert_eq!(setting.to_string().parse(), Ok(setting));
+        }
+        for bad in ["blank-0", "blank-300 seed 1", "shuffled-16 seed 1", "swapped seed x", "black-1 seed 1"] {
+            assert!(bad.parse::<ProbeSetting>().is_err(), "{bad}");
         }
     }
 

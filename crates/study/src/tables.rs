@@ -15,6 +15,11 @@ fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }
 
+/// The same in a sentence: `p = 0.036`, `p < 0.001`.
+fn p_words(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
+}
+
 fn ends(interval: &Interval) -> String {
     format!("{:.3} to {:.3}", interval.lo, interval.hi)
 }
@@ -195,11 +200,11 @@ impl StudyAnalysis {
         }
         let design = m.comparison.as_ref().map(|c| c.design.words()).unwrap_or_default();
         let mut notes = vec![format!(
-            "{design}; all arms alike: F({:.0}, {}) = {:.3}, p = {}",
+            "{design}; all arms alike: F({:.0}, {}) = {:.3}, {}",
             result.df1,
             freedom(result.df2),
             result.f,
-            p_value(result.p)
+            p_words(result.p)
         )];
         notes.extend(result.notes.iter().cloned());
         table.note = notes.join("; ");

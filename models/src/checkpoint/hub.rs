@@ -11,16 +11,18 @@ pub(super) fn snapshot(path: &Path) -> Option<PathBuf> {
     if path.join("snapshots").is_dir() {
         return revision(path);
     }
-    let name = path.to_str().filter(|_| !path.exists())?;
-    let (publisher, model) = name.split_once('/')?;
+    let (publisher, model) = name(path)?;
+    let folder = cache()?.join(format!("models--{publisher}--{model}"));
+    if folder.is_dir() { revision(&folder) } else { None }
+}
+
+/// `publisher/model`, where the path is none but may be the name of a model on the hub.
+pub(super) fn name(path: &Path) -> Option<(&str, &str)> {
+    let (publisher, model) = path.to_str().filter(|_| !path.exists())?.split_once('/')?;
     let plain = |part: &str| {
         !part.is_empty() && part != ".." && !part.contains(['/', '\\']) && !part.starts_with('.')
     };
-    if !plain(publisher) || !plain(model) {
-        return None;
-    }
-    let folder = cache()?.join(format!("models--{publisher}--{model}"));
-    if folder.is_dir() { revision(&folder) } else { None }
+    (plain(publisher) && plain(model)).then_some((publisher, model))
 }
 
 /// Where huggingface_hub keeps what it downloaded.

@@ -113,6 +113,7 @@ impl Checkpoint {
             return adapter();
         }
         let folder = match self {
+            Self::Directory(path) if !path.exists() => return nothing_there(path),
             Self::Directory(path) | Self::WeightFile(path) => path.display().to_string(),
             Self::Gguf(files) => files.name(),
             Self::Embedded { name, .. } => (*name).to_owned(),
@@ -410,6 +411,19 @@ fn shards(index: &Value, file: &'static str) -> Result<Vec<String>, LoadError> {
         return Err(LoadError::Field { file, field: field(), problem });
     }
     Ok(files)
+}
+
+/// A path with nothing at it, or a model that was not downloaded.
+fn nothing_there(path: &Path) -> LoadError {
+    let advice = hub::name(path).map(|(publisher, model)| {
+        format!(
+            " here, and the cache of Hugging Face on this computer has no model of that name; nothing is downloaded by loupe: `hf download {publisher}/{model} --local-dir {model}` fetches it, and --model {model} names it then"
+        )
+    });
+    let advice = advice.unwrap_or_else(|| {
+        "; --model takes the folder of a checkpoint, a GGUF file or an address".to_owned()
+    });
+    LoadError::NothingThere { path: path.display().to_string(), advice }
 }
 
 fn adapter() -> LoadError {

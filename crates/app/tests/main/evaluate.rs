@@ -74,7 +74,7 @@ fn made(
 ) -> (Finished, Summary) {
     let plan = Plan::new(loupe_run::templates::default_template());
     let images = ImageOptions::default();
-    let task = RunTask { dir, plan, set, probe, seed: 3, images: &images };
+    let task = RunTask::new(dir, plan, set, probe, 3, &images);
     let options = ScoreOptions::default();
     let (finished, run) = run_and_score(&task, respondent, &options.scorer().unwrap(), listener).unwrap();
     (finished, run.unwrap().summary)
@@ -104,6 +104,11 @@ fn a_run_is_answered_recorded_scored_and_shown_once() {
     made(&probed, set.as_ref(), blank, Respondent::Model(&mut script), &());
     let last = script.asks.last().unwrap();
     assert!(last.pictures[0].pixels().iter().all(|v| *v == 9));
+    // It is on record, and its page has the pictures of the set too.
+    let on_record = RunFolder::open(&probed).unwrap().made_by.probe();
+    assert_eq!(on_record.map(|setting| (setting.probe, setting.seed)), blank.map(|probe| (probe, 3)));
+    let page = std::fs::read_to_string(probed.join("report.html")).unwrap();
+    assert!(page.contains("\"unaltered\":[{\"image\":") && page.contains("every pixel at level 9"));
     let rethought = dir.path().join("rethought");
     let setup = RethinkSetup::plain("chain-of-thought");
     made(&rethought, set.as_ref(), None, Respondent::Rethink(&mut script, setup), &());

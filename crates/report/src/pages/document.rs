@@ -59,6 +59,9 @@ pub struct PictureVolume {
 /// A picture of an item.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ItemPicture {
+    /// Its number among the pictures of the sample, from 0; none for masks on a slice of their own.
+    #[serde(skip)]
+    pub number: Option<usize>,
     /// Number in the page's [`ImageStore`]; `None` when it could not be read.
     pub image: Option<usize>,
     /// Number among the page's values, when the reader can window the picture.
@@ -131,6 +134,8 @@ pub struct ItemCertainty {
 /// What another run made of a sample, on a page of several.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OtherRun {
+    /// What it is called.
+    pub name: String,
     /// The raw reply; `None` when the item failed.
     pub reply: Option<String>,
     /// Why there is no reply.
@@ -142,6 +147,15 @@ pub struct OtherRun {
     /// Rounds of the second look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<ItemRound>,
+    /// The pictures that it was asked with, where they are not those of the first run: one of the two is a probe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<ItemPicture>,
+    /// How a probe altered them, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altered: Option<String>,
+    /// Whether a probe changed the answer, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<&'static str>,
 }
 
 /// A sample with all that happened to it.
@@ -167,6 +181,12 @@ pub struct PageItem {
     pub tags: BTreeMap<String, String>,
     /// Pictures in order.
     pub pictures: Vec<ItemPicture>,
+    /// The pictures of the set, where the run is a probe and asked with those in `pictures` instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unaltered: Vec<ItemPicture>,
+    /// How a probe altered the pictures, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altered: Option<String>,
     /// Rounds of the second look; empty for a single pass.
     pub rounds: Vec<ItemRound>,
     /// What there is to show in place of the verdict, where the item is neither right nor wrong: its first figure.
@@ -175,9 +195,12 @@ pub struct PageItem {
     /// Numbers to sort by: figures of the headline profile, confidence, tokens, seconds.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, f64>,
-    /// What was said to the model in a single pass; rounds have their own.
+    /// What was said to the model in a single pass, the last turn; rounds have their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// Number of what was said before it, in [`Page::prompt_heads`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_head: Option<usize>,
     /// Probabilities of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certainty: Option<ItemCertainty>,
@@ -201,6 +224,9 @@ pub struct Page {
     /// The names of the runs, on a page of several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<String>,
+    /// What stands before the last turn of prompts (instructions, examples), each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompt_heads: Vec<String>,
     /// What made the numbers.
     #[serde(skip)]
     pub facts: Vec<Fact>,

@@ -5,7 +5,8 @@ use crate::pages::document::{BoxKind, ItemCertainty, ItemPicture, ItemVerdict, P
 use crate::pages::kit::place::Mark;
 use crate::pages::kit::series::SideLetters;
 use crate::pages::pictures::PictureReader;
-use crate::pages::prompt::prompt;
+use crate::pages::prompt::Prompts;
+use crate::pages::references::reference_boxes;
 use crate::pages::rounds::rounds;
 use crate::pages::volumes::RADIUS;
 use loupe_core::sample::Outcome;
@@ -13,7 +14,7 @@ use loupe_core::{
     Finding, MaskTrace, MediaRef, Picture, PictureRecord, Plane, Prediction, Reply, Sample, SliceAt, Target,
 };
 use loupe_eval::{JudgedItem, Judgement, Verdict};
-use loupe_run::templates::PromptTemplate;
+use loupe_run::probes::Probe;
 use std::collections::BTreeMap;
 
 /// What became of an item, in words and places.
@@ -97,12 +98,8 @@ fn figure(judged: &JudgedItem) -> Option<String> {
     (judgement.verdict == Verdict::Unscored).then(|| format!("{} {:.2}", value.name, value.value))
 }
 
-/// The item with its pictures, boxes, masks and rounds; `template` is the run's, for the prompt of a single pass.
-pub(crate) fn item(
-    judged: &JudgedItem,
-    template: Option<&PromptTemplate>,
-    reader: &mut PictureReader<'_>,
-) -> PageItem {
+/// The item with its pictures, boxes, masks and rounds.
+pub(crate) fn item(judged: &JudgedItem, prompts: &mut Prompts, reader: &mut PictureReader<'_>) -> PageItem {
     let line = &judged.item.line;
     let Some(sample) = &line.sample else {
         return PageItem {
@@ -118,17 +115,8 @@ pub(crate) fn item(
     reader.turn_to(line.row);
     let prediction = judged.item.reply.as_ref().map(|r| &r.prediction);
     let outcome = ItemOutcome::of(judged);
-    let masks = prediction.and_then(|p| mask_picture(sample, p, reader));
-    // What was asked about, where each picture of the sample is one that was given.
-    let asked = judged.item.reply.as_ref().map_or(&[][..], |reply| &reply.pictures);
-    let asked = if asked.len() == sample.media.len() { asked } else { &[] };
-    let given = sample.media.iter().enumerate();
-    // One way through a volume is enough: the one with the masks.
-    let mut pictures: Vec<ItemPicture> = given
-        .map(|(n, media)| item_picture((n, asked.get(n)), media, sample, &outcome, masks.is_none(), reader))
-        .collect();
-    pictures.extend(masks);
     let trace = prediction.and_then(|p| p.record.rounds());
+    let prompt = prompts.said(judged, sample, reader.hide_names);
     PageItem {
         id: sample.id.clone(),
         question: sample.question.clone(),
@@ -140,15 +128,74 @@ pub(crate) fn item(
         verdict: outcome.verdict,
         verdicts: outcome.verdicts,
         tags: sample.tags.clone(),
-        pictures,
+        pictures: asked_pictures(judged, sample, BoxKind::Model, reader),
+        unaltered: unaltered(judged, sample, reader),
+        altered: reader.probe().map(|p| p.probe.about()),
         figure: figure(judged),
         numbers: numbers(judged),
-        prompt: template.filter(|_| trace.is_none() && prediction.is_some()).map(|t| prompt(t, sample)),
+        prompt_head: prompt.as_ref().and_then(|p| p.head),
+        prompt: prompt.map(|p| p.words),
         certainty: prediction
             .and_then(|p| if let Outcome::Reply(r) = &p.outcome { certainty(r) } else { None }),
         others: Vec::new(),
         right: None,
     }
+}
+
+/// The pictures that the item was asked with: places of the reply, drawn as `kind`, and of the reference.
+pub(crate) fn asked_pictures(
+    judged: &JudgedItem,
+    sample: &Sample,
+    kind: BoxKind,
+    reader: &mut PictureReader<'_>,
+) -> Vec<ItemPicture> {
+    let outcome = ItemOutcome::of(judged);
+    let reply = judged.item.reply.as_ref();
+    let masks = reply.and_then(|r| mask_picture(sample, &r.prediction, Some(kind), reader));
+    // What was asked about, where each picture of the sample is one that was given.
+    let asked = reply.map_or(&[][..], |reply| &reply.pictures);
+    let asked = if asked.len() == sample.media.len() { asked } else { &[] };
+    // One way through a volume is enough: the one with the masks.
+    let scrolled = masks.is_none();
+    let mut pictures = Vec::new();
+    for (n, media) in sample.media.iter().enumerate() {
+        let boxes = outcome.boxes(n, kind).collect();
+        pictures.push(item_picture((n, asked.get(n)), media, sample, boxes, scrolled, reader));
+    }
+    with_masks(pictures, masks)
+}
+
+/// The masks first, and without them only what they do not lie on.
+fn with_masks(mut pictures: Vec<ItemPicture>, masks: Option<ItemPicture>) -> Vec<ItemPicture> {
+    if let Some(masks) = masks {
+        pictures.retain(|plain| plain.image != masks.image || !plain.boxes.is_empty());
+        pictures.insert(0, masks);
+    }
+    pictures
+}
+
+/// The pictures of the set with the places of the reference, where the run asked with others; nothing where it did not, or where
+/// they were swapped and the set is not at hand.
+fn unaltered(judged: &JudgedItem, sample: &Sample, reader: &mut PictureReader<'_>) -> Vec<ItemPicture> {
+    let Some(setting) = reader.look_through(None) else { return Vec::new() };
+    let own = match setting.probe {
+        Probe::Swapped => {
+            let own = reader.of_row().ok().flatten().filter(|own| own.id == sample.id).cloned();
+            own.map(|own| if reader.hide_names { own.without_file_names(judged.item.line.row) } else { own })
+        }
+        _ => Some(sample.clone()),
+    };
+    let mut pictures = Vec::new();
+    if let Some(own) = own {
+        let reply = judged.item.reply.as_ref();
+        let masks = reply.and_then(|r| mask_picture(&own, &r.prediction, None, reader));
+        for (n, media) in own.media.iter().enumerate() {
+            pictures.push(item_picture((n, None), media, &own, Vec::new(), masks.is_none(), reader));
+        }
+        pictures = with_masks(pictures, masks);
+    }
+    reader.look_through(Some(setting));
+    pictures
 }
 
 /// An option with its words.
@@ -189,15 +236,15 @@ pub(crate) fn gold(sample: &Sample) -> String {
 }
 
 /// What is said of a picture that is not the one that was asked about.
-const CHANGED: &str =
-    "not the pixels that were asked about: the file has changed since, or the run altered its pictures";
+const CHANGED: &str = "not the pixels that were asked about: the file has changed since";
 
-/// Picture `number` of the sample, which was asked about as `asked`, with the boxes of reply and reference, and its volume where that is to be scrolled.
+/// Picture `number` of the sample, which was asked about as `asked`, with the boxes of the reply and those of the reference, and its
+/// volume where that is to be scrolled.
 fn item_picture(
     (number, asked): (usize, Option<&PictureRecord>),
     media: &MediaRef,
     sample: &Sample,
-    outcome: &ItemOutcome<'_>,
+    mut boxes: Vec<PageBox>,
     scrolled: bool,
     reader: &mut PictureReader<'_>,
 ) -> ItemPicture {
@@ -205,24 +252,16 @@ fn item_picture(
         Ok(placed) => placed,
         Err(problem) => {
             let caption = format!("{}: {problem}", media.name);
-            return ItemPicture { caption, ..ItemPicture::default() };
+            return ItemPicture { number: Some(number), caption, ..ItemPicture::default() };
         }
     };
-    let mut boxes: Vec<PageBox> = outcome.boxes(number, BoxKind::Model).collect();
-    if let (Target::Boxes(all), Some(given_from_source)) =
-        (&sample.target, placed.picture.origin.source_from_self.inverse())
-    {
-        boxes.extend(all.iter().filter(|b| b.picture == number).map(|b| PageBox {
-            xyxy: given_from_source.boxed(b.at).xyxy(),
-            label: b.label.clone(),
-            kind: BoxKind::Reference,
-        }));
-    }
+    boxes.extend(reference_boxes(sample, number, &placed.picture.origin));
     let mut caption = caption(media, &placed.picture);
     if asked.is_some_and(|asked| !asked.is_of(&placed.picture)) {
         caption = format!("{caption} · {CHANGED}");
     }
     ItemPicture {
+        number: Some(number),
         image: Some(placed.image),
         values: placed.values,
         spacing: pixel_mm(&placed.picture),
@@ -266,17 +305,24 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The masks of the reply and of the reference on the slice that holds most of the latter, and on its neighbours.
+/// The slice that holds most of the reference, where there are several, and the size of its masks.
+fn largest(trace: &MaskTrace) -> Option<(Option<usize>, [usize; 2])> {
+    let covered = |f: &&Finding| f.as_mask().map_or(0, |m| m.counts.iter().skip(1).step_by(2).sum::<u32>());
+    let most = trace.reference.iter().max_by_key(covered)?;
+    Some((most.origin.slice, most.as_mask()?.size))
+}
+
+/// The masks of the reply, drawn as `kind` or left out, and of the reference on the slice that holds most of the latter, and on its
+/// neighbours.
 fn mask_picture(
     sample: &Sample,
     prediction: &Prediction,
+    kind: Option<BoxKind>,
     reader: &mut PictureReader<'_>,
 ) -> Option<ItemPicture> {
     let Outcome::Reply(reply) = &prediction.outcome else { return None };
     let trace = prediction.record.masks()?;
-    let covered = |f: &&Finding| f.as_mask().map_or(0, |m| m.counts.iter().skip(1).step_by(2).sum::<u32>());
-    let most = trace.reference.iter().max_by_key(covered)?;
-    let (slice, grid) = (most.origin.slice, most.as_mask()?.size);
+    let (slice, grid) = largest(trace)?;
     let mut media = sample.media.first()?.clone();
     if let Some(n) = slice {
         (media.view.plane, media.view.slice) = (Plane::Stored, Some(SliceAt::Index(n)));
@@ -296,34 +342,61 @@ fn mask_picture(
         }
     };
     let at = slice.map(|n| format!("slice {n} · ")).unwrap_or_default();
+    let place = MaskPlace { slice, grid, scrolled: volume.is_some() };
+    let mut masks: Vec<Mark> = place.marks(&trace.reference, BoxKind::Reference).collect();
+    masks.extend(kind.into_iter().flat_map(|kind| place.marks(&reply.findings, kind)));
     Some(ItemPicture {
+        number: None,
         image: Some(image),
         values,
         spacing: pixel_mm(&shown),
         letters: SideLetters::of(&shown),
-        caption: format!("{at}masks · {}", trace.prompts.join("; ")),
+        caption: format!("{} · {at}masks · {}", media.name, trace.prompts.join("; ")),
         boxes: Vec::new(),
-        masks: masks(trace, reply, slice, grid, volume.is_some()),
+        masks,
         volume,
     })
 }
 
-/// Masks of this grid on a slice, and on those around it where they can be seen; the reference, then the reply.
-fn masks(
-    trace: &MaskTrace,
-    reply: &Reply,
+/// Where masks are shown: on a slice, and on those around it where they can be seen.
+#[derive(Debug, Clone, Copy)]
+struct MaskPlace {
     slice: Option<usize>,
+    /// Rows and columns.
     grid: [usize; 2],
     scrolled: bool,
-) -> Vec<Mark> {
-    let own = slice.unwrap_or(0);
-    let radius = if scrolled { RADIUS } else { 0 };
-    let all = [(&trace.reference, BoxKind::Reference), (&reply.findings, BoxKind::Model)];
-    let mark = |(finding, kind): (&Finding, BoxKind)| {
-        let at = finding.origin.slice.unwrap_or(0);
-        let here = finding.as_mask().is_some_and(|m| m.size == grid) && at.abs_diff(own) <= radius;
-        let label = finding.label.clone().unwrap_or_default();
-        if here { Mark::of(finding, at, label, kind) } else { None }
+}
+
+impl MaskPlace {
+    /// The masks of this grid among the findings.
+    fn marks(self, found: &[Finding], kind: BoxKind) -> impl Iterator<Item = Mark> {
+        let own = self.slice.unwrap_or(0);
+        let radius = if self.scrolled { RADIUS } else { 0 };
+        found.iter().filter_map(move |finding| {
+            let at = finding.origin.slice.unwrap_or(0);
+            let here = finding.as_mask().is_some_and(|m| m.size == self.grid) && at.abs_diff(own) <= radius;
+            let label = finding.label.clone().unwrap_or_default();
+            if here { Mark::of(finding, at, label, kind) } else { None }
+        })
+    }
+}
+
+/// Adds the masks of another run to the picture with those of the first, where there is one.
+pub(crate) fn add_masks(
+    item: &mut PageItem,
+    first: &JudgedItem,
+    other: &JudgedItem,
+    named: impl Fn(String) -> String,
+) {
+    let trace = first.item.reply.as_ref().and_then(|r| r.prediction.record.masks());
+    let Some((slice, grid)) = trace.and_then(largest) else { return };
+    let Some(Outcome::Reply(reply)) = other.item.reply.as_ref().map(|r| &r.prediction.outcome) else {
+        return;
     };
-    all.into_iter().flat_map(|(found, kind)| found.iter().map(move |f| (f, kind))).filter_map(mark).collect()
+    let Some(picture) = item.pictures.iter_mut().find(|p| !p.masks.is_empty()) else { return };
+    let place = MaskPlace { slice, grid, scrolled: picture.volume.is_some() };
+    picture.masks.extend(place.marks(&reply.findings, BoxKind::Second).map(|mut mark| {
+        mark.label = named(mark.label);
+        mark
+    }));
 }

@@ -3,8 +3,8 @@
 use crate::pages::document::{PageItem, PictureVolume};
 use crate::pages::kit::store::ImageStore;
 use crate::pages::volumes::WantedVolumes;
-use loupe_core::loader::DisplayMaterial;
-use loupe_core::{Dataset, MediaLoader, MediaRef, MediaSource, Picture, Resampler};
+use loupe_core::{Dataset, DisplayMaterial, MediaLoader, MediaRef, MediaSource, Picture, Resampler, Sample};
+use loupe_run::probes::{Probe, ProbeSetting, ProbedLoader, ProbedSet};
 
 /// Where the pictures of a page come from.
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct PictureSource<'a> {
 struct HeldPicture {
     /// What it was read from, bytes included.
     media: MediaRef,
+    /// What was done to it then.
+    probe: Option<ProbeSetting>,
     read: Result<DisplayMaterial, String>,
     placed: Option<Result<PlacedPicture, String>>,
 }
@@ -48,8 +50,12 @@ pub(crate) struct PictureReader<'a> {
     /// How soon a reader comes to it.
     place: usize,
     volumes: WantedVolumes,
-    /// References of the row as the dataset has them, once they were needed.
-    own: Option<Result<Vec<MediaRef>, String>>,
+    /// What the run at hand did to its pictures.
+    probe: Option<ProbeSetting>,
+    /// The dataset with the pictures of others, once they were needed, by the seed that swaps them.
+    swapped: Vec<(u64, ProbedSet<'a>)>,
+    /// The row as the dataset has it, or as that seed swaps its pictures, once it was needed.
+    own: Vec<(Option<u64>, Result<Sample, String>)>,
     before: Vec<HeldPicture>,
     now: Vec<HeldPicture>,
 }
@@ -64,7 +70,9 @@ impl<'a> PictureReader<'a> {
             row: 0,
             shown: true,
             place: 0,
-            own: None,
+            probe: None,
+            swapped: Vec::new(),
+            own: Vec::new(),
             before: Vec::new(),
             now: Vec::new(),
         }
@@ -76,7 +84,8 @@ impl<'a> PictureReader<'a> {
 
     /// Goes on to the item of this row of the dataset.
     pub(crate) fn turn_to(&mut self, row: usize) {
-        (self.row, self.own) = (row, None);
+        self.row = row;
+        self.own.clear();
         self.before = std::mem::take(&mut self.now);
     }
 
@@ -85,8 +94,22 @@ impl<'a> PictureReader<'a> {
         (self.shown, self.place) = (shown, place);
     }
 
+    /// From here on pictures are those that a run with this probe asked about; the probe before.
+    pub(crate) fn look_through(&mut self, probe: Option<ProbeSetting>) -> Option<ProbeSetting> {
+        std::mem::replace(&mut self.probe, probe)
+    }
+
+    /// The probe of the run at hand.
+    pub(crate) fn probe(&self) -> Option<ProbeSetting> {
+        self.probe
+    }
+
     /// The volume that the picture of `media` is a slice of; its neighbours come onto the page with [`PictureReader::finish`].
     pub(crate) fn volume(&mut self, media: &MediaRef, picture: &Picture) -> Option<PictureVolume> {
+        // A volume has the slices of the file, and not what a probe made of them.
+        if self.probe.is_some_and(|p| p.probe != Probe::Swapped) {
+            return None;
+        }
         let number = self.volumes.number(self.place, media, &picture.origin)?;
         Some(PictureVolume { number, slice: picture.origin.slice? })
     }
@@ -95,7 +118,11 @@ impl<'a> PictureReader<'a> {
     /// room.
     pub(crate) fn finish(self, items: &mut [PageItem]) {
         self.volumes.place(self.source.loader, self.images);
-        for picture in items.iter_mut().flat_map(|item| &mut item.pictures) {
+        let all = items.iter_mut().flat_map(|item| {
+            let others = item.others.iter_mut().flat_map(|other| &mut other.pictures);
+            item.pictures.iter_mut().chain(&mut item.unaltered).chain(others)
+        });
+        for picture in all {
             let Some(volume) = picture.volume else { continue };
             let slices = self.images.slices_of(volume.number);
             picture.masks.retain(|m| m.slice == volume.slice || slices.contains(&m.slice));
@@ -134,15 +161,22 @@ impl<'a> PictureReader<'a> {
             return Err("left out: the page has the pictures of other samples".to_owned());
         }
         let media = self.with_bytes(number, media)?;
-        let known = |all: &[HeldPicture]| all.iter().position(|h| h.media == media);
+        let probe = self.probe;
+        let known = |all: &[HeldPicture]| all.iter().position(|h| h.probe == probe && h.media == media);
         if let Some(at) = known(&self.now) {
             return Ok(at);
         }
         let held = match known(&self.before) {
             Some(at) => self.before.swap_remove(at),
             None => {
-                let read = self.source.loader.load_for_display(&media).map_err(|e| e.to_string());
-                HeldPicture { media, read, placed: None }
+                let of = self.source.loader;
+                let read = match probe {
+                    Some(ProbeSetting { probe, seed }) => {
+                        ProbedLoader { of, probe, seed }.load_for_display(&media)
+                    }
+                    None => of.load_for_display(&media),
+                };
+                HeldPicture { media, probe, read: read.map_err(|e| e.to_string()), placed: None }
             }
         };
         self.now.push(held);
@@ -153,22 +187,37 @@ impl<'a> PictureReader<'a> {
     /// dataset has them.
     fn with_bytes(&mut self, number: usize, media: &MediaRef) -> Result<MediaRef, String> {
         let missing = matches!(&media.source, MediaSource::Bytes(bytes) if bytes.is_empty());
-        let Some(dataset) = self.source.dataset.filter(|_| missing) else {
-            return match missing {
-                true => {
-                    Err("the picture lies in the dataset's file; name the set with --data to see it"
-                        .to_owned())
-                }
-                false => Ok(media.clone()),
-            };
-        };
-        let row = self.row;
-        let own = self.own.get_or_insert_with(|| {
-            let sample = dataset.get(row).map_err(|e| e.to_string());
-            sample.map(|sample| sample.media)
-        });
-        let own = own.as_ref().map_err(|e| e.clone())?;
-        let own = own.get(number).ok_or("the dataset has changed")?;
+        if !missing {
+            return Ok(media.clone());
+        }
+        let own = self
+            .of_row()?
+            .ok_or("the picture lies in the dataset's file; name the set with --data to see it")?;
+        let own = own.media.get(number).ok_or("the dataset has changed")?;
         Ok(MediaRef { view: media.view.clone(), ..own.clone() })
+    }
+
+    /// The row as the dataset has it, or as the probe at hand swaps its pictures; nothing without a dataset.
+    pub(crate) fn of_row(&mut self) -> Result<Option<&Sample>, String> {
+        let Some(dataset) = self.source.dataset else { return Ok(None) };
+        let swap = self.probe.filter(|p| p.probe == Probe::Swapped).map(|p| p.seed);
+        if self.own.iter().all(|(of, _)| *of != swap) {
+            let row = self.row;
+            let sample = match swap {
+                Some(seed) => self.swapped_set(dataset, seed).get(row),
+                None => dataset.get(row),
+            };
+            self.own.push((swap, sample.map_err(|e| e.to_string())));
+        }
+        let own = self.own.iter().find(|(of, _)| *of == swap);
+        own.map(|(_, sample)| sample.as_ref().map_err(Clone::clone)).transpose()
+    }
+
+    fn swapped_set(&mut self, dataset: &'a dyn Dataset, seed: u64) -> &ProbedSet<'a> {
+        let at = self.swapped.iter().position(|(of, _)| *of == seed).unwrap_or_else(|| {
+            self.swapped.push((seed, ProbedSet::new(dataset, Probe::Swapped, seed)));
+            self.swapped.len() - 1
+        });
+        &self.swapped[at].1
     }
 }

@@ -380,7 +380,6 @@ fn amounts(values: &[f64], title: &str, unit: &str) -> Option<Plot> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
-    let shown = |v: f64| if v.fract() == 0.0 { format!("{v:.0}") } else { format!("{v:.2}") };
     let (drawing, bins) = histogram(values, unit);
     let mut table = Table::new(title, &["from", "to", "replies"]);
     let full = bins.iter().filter(|(_, n)| *n > 0);
@@ -397,6 +396,15 @@ fn amounts(values: &[f64], title: &str, unit: &str) -> Option<Plot> {
         drawing,
         table,
     })
+}
+
+/// Whole numbers as they are, others with two decimals, and what is below 1 with two digits.
+fn shown(value: f64) -> String {
+    match value.abs() {
+        v if v.fract() == 0.0 => format!("{value:.0}"),
+        v if v < 1.0 => format!("{value:.0$}", (1.0 - v.log10().floor()).clamp(2.0, 9.0) as usize),
+        _ => format!("{value:.2}"),
+    }
 }
 
 /// Verdicts of the first run by those of another, over the samples of both.

@@ -1,7 +1,7 @@
 // The samples of a page of one run or of several.
 const data = read("data");
 const runs = data.runs ?? [];
-const names = { model: runs[0] ?? "model", second: runs.length > 2 ? "other runs" : runs[1] ?? "second run", reference: "reference", region: "looked at" };
+const names = { model: runs[0] ?? "model", second: runs.length > 2 ? "other runs" : runs[1] ?? "with other pictures", reference: "reference", region: "looked at" };
 const ROW = 58;
 const RANKS = ["wrong", "unparsed", "failed", "unscored", "correct"];
 const state = { shown: [], at: 0, marks: true, round: 0 };
@@ -10,10 +10,13 @@ const page = { images: read("images"), values: read("values"), windows: data.win
   shows: (kind) => state.marks && !page.hidden.has(kind),
   toggle: (kind, on) => { if (on) page.hidden.delete(kind); else page.hidden.add(kind); reveal(); } };
 const others = (item) => item.others ?? [];
-const all = (item) => [item, ...others(item)];
 // What stands for an item that is neither right nor wrong is its figure.
 const label = (item) => item.figure ?? item.verdict;
 const badge = (item) => el("span", { class: "badge " + item.verdict }, label(item));
+// In a row of the list, where more than two runs leave no room for words.
+const SIGNS = { correct: "✓", wrong: "✗", unparsed: "?", failed: "!", unscored: "–" };
+const sign = (item, n) => el("span", { class: "badge " + item.verdict, role: "img", "aria-label": `${runs[n] ?? item.name ?? "as in the set"}: ${item.verdict}`, title: `${runs[n] ?? item.name ?? "as in the set"}: ${item.verdict}` }, SIGNS[item.verdict] ?? item.verdict);
+const outcomes = (item) => others(item).length > 1 ? [item, ...others(item)].map(sign) : [badge(item), ...others(item).map(badge)];
 const spaced = (name) => name.replaceAll("_", " ");
 const block = (title, ...nodes) => [el("h3", {}, title), ...nodes];
 
@@ -38,6 +41,7 @@ const fields = () => {
   const own = [
     ["verdict", (item) => [item.verdict]],
     ["right", (item) => item.right ? [item.right] : []],
+    ["with other pictures", (item) => others(item).flatMap((o) => o.answer ? [o.answer] : [])],
     ["rule", (item) => decided(item).map((v) => v.rule).filter((rule) => rule)],
   ];
   const tags = [...new Set(data.items.flatMap((item) => Object.keys(item.tags)))];
@@ -62,7 +66,11 @@ const orders = () => {
   const rank = (item) => several ? ({ "all right": 2, "none right": 1 })[item.right] ?? 0 : RANKS.indexOf(item.verdict);
   const figures = [...new Set(data.items.flatMap((item) => Object.keys(item.numbers ?? {})))];
   const by = (name, of) => [[`${name}, lowest first`, of], [`${name}, highest first`, (item) => { const v = of(item); return v === undefined ? v : -v; }]];
+  // Masks and reports have figures, which are neither right nor wrong: the worst first, and before it what failed.
+  const measured = data.items.find((item) => item.figure);
+  const headline = measured && !several && data.items.every((item) => ["failed", "unscored"].includes(item.verdict)) ? Object.keys(measured.numbers ?? {}).find((name) => measured.figure.startsWith(name + " ")) : undefined;
   return [
+    ...(headline ? [[`lowest ${headline} first`, (item) => item.numbers?.[headline] ?? -Infinity]] : []),
     [several ? "disagreements first" : "wrong and unparsed first", rank],
     ["as in the set", () => 0],
     ...figures.flatMap((name) => by(name, (item) => item.numbers && Object.hasOwn(item.numbers, name) ? item.numbers[name] : undefined)),
@@ -106,7 +114,7 @@ function apply(keep) {
 const flat = () => state.shown.map((at) => {
   const item = data.items[at];
   const row = { id: item.id, verdict: item.verdict, question: item.question, reference: item.gold, reply: item.reply, failure: item.failure };
-  others(item).forEach((o, n) => Object.assign(row, { [`verdict: ${runs[n + 1]}`]: o.verdict, [`reply: ${runs[n + 1]}`]: o.reply }));
+  others(item).forEach((o) => Object.assign(row, { [`verdict: ${o.name}`]: o.verdict, [`reply: ${o.name}`]: o.reply }));
   for (const v of item.verdicts) Object.assign(row, { [`rule: ${v.profile}`]: v.rule, [`taken: ${v.profile}`]: v.span });
   for (const [name, value] of Object.entries(item.numbers ?? {})) row[`number: ${name}`] = value;
   for (const [name, value] of Object.entries(item.tags)) row[`tag: ${name}`] = value;
@@ -151,7 +159,7 @@ function rows() {
   spacer.replaceChildren(...state.shown.slice(first, last).map((at, n) => {
     const item = data.items[at], row = first + n, current = row === state.at;
     return el("div", { class: "row", id: `row-${row}`, role: "option", style: `top:${row * ROW}px`, "aria-selected": String(current), "aria-setsize": state.shown.length, "aria-posinset": row + 1, onclick: () => go(row) },
-      el("div", { class: "q" }, badge(item), ...others(item).map(badge), item.question),
+      el("div", { class: "q" }, ...outcomes(item), item.question),
       el("div", { class: "a" }, said(item)));
   }));
   list.setAttribute("aria-activedescendant", `row-${state.at}`);
@@ -177,21 +185,58 @@ function certainty(of) {
     tokens.length ? el("div", { class: "tokens" }, ...tokens, el("p", { class: "note" }, `Per cent for each token${of.of > tokens.length ? `, the first ${tokens.length} of ${of.of}` : ""}.`)) : "");
 }
 
+const said = (of) => of.failure ? "no reply: " + of.failure : of.reply || "(no words)";
+const stage = (pictures) => el("div", { class: "stage" }, ...pictures);
+
+// Replies and reference beside each other, below the pictures that all runs were asked with; a single picture has them at its side.
+const together = (item) => [el("div", { class: item.pictures.length === 1 ? "look one" : "look" },
+  el("div", {}, stage(item.pictures.map((p) => picture(p, page))), marks(item)),
+  el("div", { class: "pair" },
+    el("div", {}, ...block(others(item).length ? runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
+    ...others(item).map((o, n) => el("div", {}, ...block(o.name, el("pre", { class: "other", id: n ? null : "second" }, said(o))))),
+    el("div", {}, ...block("Reference", el("pre", {}, item.gold)))))];
+// What shows and hides the marks on the pictures of an item.
+const marks = (item) => legend([item, ...others(item)].flatMap((of) => [...of.pictures ?? [], ...of.unaltered ?? [], ...(of.rounds ?? []).flatMap((r) => r.pictures)]), page) ?? "";
+
+// Each run with its own pictures over its reply: some of them are probes.
+function apart(item) {
+  const set = item.unaltered ? [{ name: "As in the set", pictures: item.unaltered }] : [];
+  const sides = [...set, { ...item, name: runs[0] ?? (item.altered ? "As asked" : "As in the set") }, ...others(item)];
+  const beside = (n) => sides.filter((s) => s.pictures?.[n] && s.pictures[n].image !== null).map((s) => ({ name: s.name, p: s.pictures[n] }));
+  const about = (side) => side.altered ? `asked with ${side.altered}` : side.verdict && !side.pictures?.length ? "asked with the same pictures" : side.verdict ? "asked with the pictures of the set" : "not asked in this run";
+  return [
+    el("div", { class: "sides" }, ...sides.map((side) => el("section", { class: "side" },
+      el("h3", {}, side.name), el("p", { class: "note" }, about(side)),
+      side.pictures?.length ? stage(side.pictures.map((p, n) => picture(p, page, beside(n)))) : "",
+      side.verdict ? el("p", { class: "outcome" }, badge(side), side.answer ?? "") : "",
+      side.verdict ? el("pre", { id: side.id === item.id ? "reply" : null, class: side.id === item.id ? null : "other" }, said(side)) : ""))),
+    marks(item),
+    ...block("Reference", el("pre", {}, item.gold))];
+}
+
+// The rounds of a second look and, beside them, where they should have led.
+function rounds(title, all, item) {
+  if (!all?.length) return [];
+  const round = (r, n) => el("div", { class: "round", "data-current": String(n === state.round) },
+    el("h4", {}, `Round ${n + 1}`), stage(r.pictures.map((p) => picture(p, page))),
+    ...block("Asked", el("pre", {}, r.prompt)), ...block("Answered", el("pre", {}, r.reply)),
+    r.action ? el("p", { class: "note" }, r.action) : null,
+    r.error ? el("p", { class: "failed" }, r.error) : null);
+  const own = (marks) => (marks ?? []).filter((m) => m.kind === "reference");
+  const places = (item.unaltered ?? item.pictures).map((p) => ({ ...p, boxes: own(p.boxes), masks: own(p.masks) })).filter((p) => p.boxes.length || p.masks.length);
+  const reference = el("div", { class: "round reference" }, el("h4", {}, "Reference"),
+    places.length ? stage(places.map((p) => picture(p, page))) : null, el("pre", {}, item.gold));
+  return block(title, el("div", { class: "rounds", tabindex: "0" }, ...all.map(round), reference));
+}
+
 function detail() {
   const home = document.getElementById("detail");
   const at = state.shown[state.at], item = data.items[at];
   if (!item) { home.replaceChildren(el("p", { class: "note" }, "No sample fits the filters.")); return; }
-  const several = others(item).length > 0;
+  const several = others(item).length > 0, first = runs[0] ?? "as in the set";
   const line = (run) => (v) => [...(several ? [run] : []), v.profile, { text: v.verdict, class: v.verdict }, { text: shown(v.value), class: "num" }, v.rule, v.span ?? "—"];
   const verdicts = grid([...(several ? ["run"] : []), "profile", "verdict", "value", "rule that fired", "taken from the reply"],
-    [...item.verdicts.map(line(runs[0])), ...others(item).flatMap((o, n) => o.verdicts.map(line(runs[n + 1])))]);
-  const said = (of) => of.failure ? "no reply: " + of.failure : of.reply || "(no words)";
-  const rounds = (title, all) => all?.length ? block(title, el("div", { class: "rounds", tabindex: "0" }, ...all.map((r, n) =>
-    el("div", { class: "round", "data-current": String(n === state.round) },
-      el("h4", {}, `Round ${n + 1}`), el("div", { class: "stage" }, ...r.pictures.map((p) => picture(p, page))),
-      ...block("Asked", el("pre", {}, r.prompt)), ...block("Answered", el("pre", {}, r.reply)),
-      r.action ? el("p", { class: "note" }, r.action) : null,
-      r.error ? el("p", { class: "failed" }, r.error) : null)))) : [];
+    [...item.verdicts.map(line(first)), ...others(item).flatMap((o) => o.verdicts.map(line(o.name)))]);
   const of = (run) => several ? ` · ${run}` : "";
   const numbers = Object.entries(item.numbers ?? {}).map(([name, value]) => el("span", {}, `${name} ${shown(value)}`));
   const key = (...keys) => keys.map((name) => el("kbd", {}, name));
@@ -199,17 +244,12 @@ function detail() {
     el("h2", {}, badge(item), ...others(item).map(badge), item.question),
     el("p", { class: "note" }, el("a", { href: hash(at), id: "address", title: "The address of this sample" }, "#" + addresses[at]), item.right ? ` · ${item.right}` : ""),
     item.choices.length ? el("p", { class: "choices" }, ...item.choices.map((c) => el("span", {}, c))) : "",
-    el("div", { class: "stage" }, ...item.pictures.map((p) => picture(p, page))),
-    legend([...item.pictures, ...all(item).flatMap((of) => of.rounds ?? []).flatMap((r) => r.pictures)], page) ?? "",
-    el("div", { class: "pair" },
-      el("div", {}, ...block(several ? runs[0] : "Reply", el("pre", { id: "reply" }, said(item)))),
-      ...others(item).map((o, n) => el("div", {}, ...block(runs[n + 1], el("pre", { class: "other", id: n ? null : "second" }, said(o))))),
-      el("div", {}, ...block("Reference", el("pre", {}, item.gold)))),
+    ...(item.unaltered || others(item).some((o) => o.pictures) ? apart(item) : together(item)),
     ...certainty(item.certainty),
     ...block("Verdicts", verdicts),
-    ...rounds("Rounds" + of(runs[0]), item.rounds),
-    ...others(item).flatMap((o, n) => rounds("Rounds" + of(runs[n + 1]), o.rounds)),
-    item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(runs[0])), el("pre", {}, item.prompt)) : "",
+    ...rounds("Rounds" + of(first), item.rounds, item),
+    ...others(item).flatMap((o) => rounds("Rounds" + of(o.name), o.rounds, item)),
+    item.prompt ? el("details", { class: "prompt" }, el("summary", {}, "Prompt as sent" + of(first)), el("pre", {}, (data.prompt_heads?.[item.prompt_head] ?? "") + item.prompt)) : "",
     ...(numbers.length ? block("Numbers", el("div", { class: "tags" }, ...numbers)) : []),
     ...block("Tags", el("div", { class: "tags" }, ...Object.entries(item.tags).map(([k, v]) => el("span", {}, `${spaced(k)}: ${v}`)))),
     el("p", { class: "keys" }, ...key("j"), " next  ", ...key("k"), " previous  ", ...key("[", "]"), " rounds  ", ...key("e"), " enlarge  ", ...key("b"), " marks  ", ...key("w"), " windows  ", ...key("/"), " search"));

@@ -4,9 +4,10 @@ use crate::pages::document::{Fact, Page, WindowPreset};
 use crate::pages::error::PageError;
 use crate::pages::item::item;
 use crate::pages::kit::store::ImageStore;
+use crate::pages::others::{Other, add_other, by_id};
 use crate::pages::pictures::{PictureReader, PictureSource};
 use crate::pages::plots::{self, Effort};
-use crate::pages::prompt::template;
+use crate::pages::prompt::Prompts;
 use crate::pages::select::{Selection, Urgency};
 use loupe_core::{Provenance, Table};
 use loupe_eval::profiles::{AsProfile, PROFILES};
@@ -61,16 +62,18 @@ pub fn page(
     }
     page.plots = plots::run(summary, &effort);
     let selection = Selection::of(urgencies, options.samples);
-    let template = template(made_by);
+    let mut prompts = Prompts::of(made_by, 0);
     let mut reader = PictureReader::new(pictures, &mut page.images, options.hide_names);
+    reader.look_through(made_by.probe());
     for (n, judged) in run.items()?.enumerate() {
         let judged = judged?;
         if selection.shows(n) {
             reader.show(selection.pictures(n), selection.place(n));
-            page.items.push(item(&judged, template.as_ref(), &mut reader));
+            page.items.push(item(&judged, &mut prompts, &mut reader));
         }
     }
     reader.finish(&mut page.items);
+    page.prompt_heads = prompts.heads;
     page.lead = format!("{} replies, {} failed", summary.replies, summary.failed);
     for words in summary.run.incomplete().iter().chain(&summary.run.notes) {
         page.lead += &format!("; {words}");
@@ -91,6 +94,8 @@ pub struct PagePart<'a> {
     pub run: &'a ScoredRun,
     /// Where its pictures come from.
     pub pictures: PictureSource<'a>,
+    /// Probes of it, each by its name; their pictures and replies stand beside those of the run.
+    pub probes: &'a [(&'a str, &'a ScoredRun)],
 }
 
 /// Samples of several runs on one page; the filter `part` keeps them apart.
@@ -104,7 +109,7 @@ pub fn page_of_parts(
     options: &PageOptions<'_>,
 ) -> Result<Page, PageError> {
     let mut page = Page { tables, ..options.page(title.to_owned()) };
-    for PagePart { name, run, pictures } in parts {
+    for PagePart { name, run, pictures, probes } in parts {
         let made_by = &run.folder.made_by;
         let model = &made_by.model;
         let value = format!(
@@ -118,15 +123,25 @@ pub fn page_of_parts(
         page.facts.push(Fact { name: (*name).to_owned(), value });
         // Spread over the set, whose neighbours share their pictures.
         let step = (made_by.n / options.samples.max(1)).max(1);
-        let template = template(made_by);
+        let mut prompts = Prompts::of(made_by, page.prompt_heads.len());
         let mut reader = PictureReader::new(*pictures, &mut page.images, options.hide_names);
+        reader.look_through(made_by.probe());
+        let found = probes.iter().map(|(_, run)| by_id(run.items()?)).collect::<Result<Vec<_>, _>>()?;
         for judged in run.items()?.step_by(step).take(options.samples) {
-            let mut item = item(&judged?, template.as_ref(), &mut reader);
+            let judged = judged?;
+            let mut item = item(&judged, &mut prompts, &mut reader);
+            for ((name, probe), found) in probes.iter().zip(&found) {
+                let Some(other) = found.get(&judged.item.line.id()) else { continue };
+                let probe = probe.folder.made_by.probe();
+                let other = Other { name, judged: other, probe, labelled: probes.len() > 1 };
+                add_other(&mut item, &judged, other, &mut reader);
+            }
             item.id = format!("{name}: {}", item.id);
             item.tags.insert("part".to_owned(), (*name).to_owned());
             page.items.push(item);
         }
         reader.finish(&mut page.items);
+        page.prompt_heads.extend(prompts.heads);
     }
     page.lead = format!("{} samples of {} runs", page.items.len(), parts.len());
     Ok(page)

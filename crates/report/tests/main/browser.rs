@@ -77,6 +77,7 @@ fn page() -> Page {
                 ..ItemPicture::default()
             }],
             others: vec![OtherRun {
+                name: "second run".into(),
                 reply: Some(format!("other reply {n}")),
                 verdict: b.into(),
                 verdicts: vec![verdict(b, "opening")],
@@ -425,4 +426,58 @@ fn tags_may_be_called_like_anything() {
     wanted.sort_unstable();
     assert_eq!(keys, wanted);
     assert!(counts.iter().skip(1).all(|c| c == "2 of 6 samples"), "{counts:?}");
+}
+
+/// Where there are figures alone, what failed comes first, and then the lowest figure.
+#[test]
+fn the_worst_mask_comes_first() {
+    let mut page = Page { title: "Masks".into(), ..Page::default() };
+    for (n, dice) in [Some(0.9), Some(0.2), None].into_iter().enumerate() {
+        page.items.push(PageItem {
+            id: n.to_string(),
+            question: format!("Mask {n}"),
+            failure: dice.is_none().then(|| "too large".into()),
+            verdict: if dice.is_some() { "unscored" } else { "failed" }.into(),
+            figure: dice.map(|dice: f64| format!("Dice {dice:.2}")),
+            numbers: dice.map(|dice| ("Dice".to_owned(), dice)).into_iter().collect(),
+            ..PageItem::default()
+        });
+    }
+    let script = r##"
+        seen.rows = Array.from(document.querySelectorAll("#list .row .q")).map((r) => r.textContent);
+        seen.sort = document.getElementById("sort").selectedOptions[0].textContent;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert_eq!(seen["rows"], serde_json::json!(["failedMask 2", "Dice 0.20Mask 1", "Dice 0.90Mask 0"]));
+    assert_eq!(seen["sort"], "lowest Dice first");
+}
+
+/// Words stand beside small findings, and not on them or on each other.
+#[test]
+fn words_cover_no_small_finding() {
+    let mut page = Page { title: "Small findings".into(), ..Page::default() };
+    let picture = Picture::new(336, 336, 1, vec![40; 336 * 336]).unwrap();
+    let image = page.images.add(&picture, None).unwrap();
+    let placed = |xyxy, kind| PageBox { xyxy, label: "fracture".into(), kind };
+    let boxes = vec![
+        placed([60.0, 174.0, 75.0, 183.0], BoxKind::Model),
+        placed([58.0, 167.0, 71.0, 179.0], BoxKind::Reference),
+        placed([320.0, 2.0, 334.0, 14.0], BoxKind::Model),
+    ];
+    let pictures = vec![ItemPicture { image: Some(image), boxes, ..ItemPicture::default() }];
+    page.items.push(PageItem { id: "1".into(), verdict: "wrong".into(), pictures, ..PageItem::default() });
+    let script = r##"
+        await until(() => document.querySelectorAll("#detail svg text").length === 3);
+        const around = (e) => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+        const words = Array.from(document.querySelectorAll("#detail .frame text")).map(around);
+        const boxes = Array.from(document.querySelectorAll("#detail .frame rect.line")).map(around);
+        const meet = (a, b) => Math.min(a[2], b[2]) - Math.max(a[0], b[0]) > 1 && Math.min(a[3], b[3]) - Math.max(a[1], b[1]) > 1;
+        seen.covered = words.flatMap((w, n) => boxes.filter((b) => meet(w, b)).map(() => n));
+        seen.overlaps = words.filter((w, n) => words.some((v, m) => m !== n && meet(w, v))).length;
+        const frame = around(document.querySelector("#detail .frame"));
+        seen.outside = words.filter((w) => w[0] < frame[0] - 1 || w[2] > frame[2] + 1 || w[1] < frame[1] - 1 || w[3] > frame[3] + 1).length;
+    "##;
+    let Some(seen) = seen(&page, script) else { return };
+    assert_eq!(seen["covered"], serde_json::json!([]), "{seen}");
+    assert_eq!((&seen["overlaps"], &seen["outside"]), (&0.into(), &0.into()), "{seen}");
 }

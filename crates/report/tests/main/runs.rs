@@ -104,8 +104,8 @@ impl MediaLoader for Images {
 }
 
 pub(crate) struct Samples {
-    info: DatasetInfo,
-    all: Vec<Sample>,
+    pub(crate) info: DatasetInfo,
+    pub(crate) all: Vec<Sample>,
 }
 
 impl Dataset for Samples {
@@ -141,7 +141,7 @@ pub(crate) fn words(gold: &str) -> Target {
     Target::Text(vec![gold.into()])
 }
 
-struct Answers<F>(ModelInfo, F);
+pub(crate) struct Answers<F>(pub(crate) ModelInfo, pub(crate) F);
 
 impl<F: FnMut(&Work) -> Answer> Answerer for Answers<F> {
     fn model(&self) -> &ModelInfo {
@@ -166,7 +166,7 @@ pub(crate) fn made(
     (dir, set)
 }
 
-fn says(text: &str) -> Answer {
+pub(crate) fn says(text: &str) -> Answer {
     Answer::single(Ok(Reply::from_text(text)))
 }
 
@@ -332,7 +332,7 @@ fn round(words: &str, pictures: Vec<usize>) -> Round {
 }
 
 /// First a part of the slice that was given, then a part of another slice.
-fn rethought(work: &Work) -> Answer {
+pub(crate) fn rethought(work: &Work) -> Answer {
     let given = &work.ask.pictures[0];
     let mut trace = Trace::new("loupe");
     let first = trace.enter(given);
@@ -415,9 +415,9 @@ fn masks_lie_over_the_slice_with_most_of_the_reference() {
         let (dir, _) = made("run", vec![sample("q0", media(name), target)], answer(name));
         let images = Images::default();
         let page = run::page(&scored(&dir.path().join("run")), from(&images), &ROOM).unwrap();
-        let [plain, drawn] = page.items[0].pictures.as_slice() else { panic!("two pictures") };
+        let [drawn, plain] = page.items[0].pictures.as_slice() else { panic!("two pictures") };
         assert_ne!(plain.image, drawn.image);
-        assert_eq!(drawn.caption, "slice 7 · masks · box 0,0,40,2");
+        assert_eq!(drawn.caption, format!("{name} · slice 7 · masks · box 0,0,40,2"));
         let rows = |n: f64| vec![vec![[0.0, 0.0], [40.0, 0.0], [40.0, n], [0.0, n]]];
         let masks = drawn.masks.iter().filter(|m| m.slice == 7).map(|m| (m.kind, m.place.clone()));
         let expected = [(BoxKind::Reference, rows(9.0)), (BoxKind::Model, rows(8.0))]
@@ -481,7 +481,7 @@ fn several_runs_share_a_page() {
     let (b, _) = made("run", vec![sample("q0", media("volume"), words("yes"))], |_| says("no"));
     let runs = [a, b].map(|dir| (scored(&dir.path().join("run")), dir));
     let images = Images::default();
-    let part = |name, n: usize| PagePart { name, run: &runs[n].0, pictures: from(&images) };
+    let part = |name, n: usize| PagePart { name, run: &runs[n].0, pictures: from(&images), probes: &[] };
     let table = loupe_core::Table::new("what was found", &["figure"]);
     let options = PageOptions { samples: 3, ..ROOM };
     let page = run::page_of_parts("demo", vec![table], &[part("vqa", 0), part("look", 1)], &options).unwrap();

@@ -36,20 +36,25 @@ function volumeOf(p, source) {
   return first < 0 ? null : { ...series, first, window: source && series.window ? windowOf(source) : series.window };
 }
 
-// `p` as the page's data has it, `page` as for `picture`.
-function enlarge(p, page) {
+// The picture's pixels for the viewer, once the browser has them: `share` is what a pixel of the picture takes.
+const pixelsOf = (p, page) => new Promise((done) => {
   const source = p.values === undefined ? null : page.values[p.values], stored = page.images[p.image];
-  const volume = volumeOf(p, source);
-  if (volume) { showEnlarged(volume, p, page, 1); return; }
   const image = new Image();
   image.addEventListener("load", () => {
     const series = seriesOf(image, source, p);
     // A picture that was made smaller has boxes in its own pixels.
     const share = !source && stored.uri ? series.width / stored.width : 1;
     if (series.spacing) series.spacing = series.spacing.map((mm) => mm / share);
-    showEnlarged(series, p, page, share);
+    done({ p, series, share });
   }, { once: true });
   image.src = source ? source.uri : stored.uri || stored;
+});
+
+// `p` as the page's data has it, `page` as for `picture`; `beside` are pictures with a name each, of which it is one.
+function enlarge(p, page, beside) {
+  const volume = volumeOf(p, p.values === undefined ? null : page.values[p.values]);
+  if (volume) showEnlarged({ p, series: volume, share: 1 }, page, beside);
+  else pixelsOf(p, page).then((own) => showEnlarged(own, page, beside));
 }
 
 // All marks as the viewer has them; those of slices that are not there are left out.
@@ -60,45 +65,57 @@ function marksOf(series, p, share) {
   return [...masks, ...boxes].filter((m) => m.slice >= 0);
 }
 
-function showEnlarged(series, p, page, share) {
-  const own = series.first, all = marksOf(series, p, share), kinds = [...new Set(all.map((m) => m.kind))];
+// `own` is alone at first. Side by side are the pictures of `beside`, or the kinds of its marks.
+function showEnlarged(own, page, beside = []) {
+  const { p, series } = own, pictures = beside.length > 1;
+  const drawn = (of) => [...of.boxes, ...of.masks ?? []].map((m) => m.kind);
+  const kinds = [...new Set([p, ...beside.map((b) => b.p)].flatMap(drawn))];
   const hidden = new Set(kinds.filter((kind) => !page.shows(kind)));
-  const marks = (kind) => all.filter((m) => !hidden.has(m.kind) && (kind === null || m.kind === kind));
-  const words = (n) => `slice ${series.slice_numbers[n]}${n === own ? " · as asked" : ""}`;
+  const marks = (part) => marksOf(part.series, part.p, part.share).filter((m) => !hidden.has(m.kind) && (!part.kind || m.kind === part.kind));
+  const words = ({ series: of }) => of.slice_numbers ? (n) => `slice ${of.slice_numbers[n]}${n === of.first ? " · as asked" : ""}` : null;
   const host = el("div", { class: "host" });
-  let parts = [null], viewers = [];
-  const build = () => {
+  let parts = [own], viewers = [];
+  const build = (now) => {
+    parts = now;
     viewers.forEach((v) => v.remove());
-    const hosts = parts.map((kind) => el("div", { class: "part" }, kind === null ? "" : el("h3", {}, page.names[kind]), el("div", { class: "part-view" })));
+    const hosts = parts.map((part) => el("div", { class: "part" }, part.name ? el("h3", {}, part.name) : "", el("div", { class: "part-view" })));
     host.replaceChildren(...hosts);
-    viewers = hosts.map((part, n) => new Enlarged(part.lastChild, series, {
-      label: parts[n] === null ? p.caption : `${p.caption}: ${page.names[parts[n]]}`, presets: page.windows, tools: ["window", "pan", "measure"],
-      marks: marks(parts[n]), slice: series.slice_numbers ? words : null }));
-    for (const viewer of viewers) if (series.slice_numbers) viewer.slider.setAttribute("list", "own-slice");
+    viewers = hosts.map((home, n) => new Enlarged(home.lastChild, parts[n].series, {
+      label: parts[n].name ? `${parts[n].p.caption}: ${parts[n].name}` : p.caption, presets: page.windows, tools: ["window", "pan", "measure"],
+      marks: marks(parts[n]), slice: words(parts[n]) }));
+    viewers.forEach((viewer, n) => { if (parts[n].series.slice_numbers) viewer.slider.setAttribute("list", "own-slice"); });
     Viewer.link(viewers);
     viewers[0].stage.focus();
   };
-  const beside = () => { parts = parts[0] === null ? kinds : [null]; sides?.setAttribute("aria-pressed", String(parts[0] !== null)); build(); };
-  const asked = () => viewers[0].go(own);
+  const sides = async () => {
+    const apart = parts.length === 1;
+    button.setAttribute("aria-pressed", String(apart));
+    if (!apart) build([own]);
+    else if (pictures) build(await Promise.all(beside.map(async (b) => ({ ...await pixelsOf(b.p, page), name: b.name }))));
+    else build(kinds.map((kind) => ({ ...own, kind, name: page.names[kind] })));
+  };
+  const asked = () => viewers[0].go(parts[0].series.first);
   const toggles = kinds.map((kind) => kindButton(kind, page.names, !hidden.has(kind), (on) => {
     if (on) hidden.delete(kind); else hidden.add(kind);
     viewers.forEach((v, n) => v.mark(marks(parts[n])));
   }));
-  const sides = kinds.length > 1 ? el("button", { type: "button", "aria-pressed": "false", title: "Side by side (s)", onclick: beside }, "Side by side") : null;
+  const button = pictures || kinds.length > 1 ? el("button", { type: "button", "aria-pressed": "false", title: "Side by side (s)", onclick: sides }, "Side by side") : null;
   const back = series.slice_numbers ? el("button", { type: "button", title: "The slice that was asked about (o)", onclick: asked }, "Slice as asked") : null;
-  const keys = [...VIEWER_KEYS, ...(sides ? [["s", "side by side"]] : []), ...(back ? [["o", "slice as asked"]] : [])];
+  // Only those that do something to this picture.
+  const idle = [...(series.slice_numbers ? [] : ["↑ ↓"]), ...(series.window ? [] : ["w", "j l", "i k"]), ...(kinds.length ? [] : ["h"])];
+  const keys = [...VIEWER_KEYS.filter(([key]) => !idle.includes(key)), ...(button ? [["s", "side by side"]] : []), ...(back ? [["o", "slice as asked"]] : [])];
   const dialog = el("dialog", { class: "enlarged", "aria-label": p.caption },
-    el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("span", { class: "actions" }, ...toggles, sides, back, el("button", { type: "button", onclick: () => end() }, "Close"))),
+    el("div", { class: "enlarged-head" }, el("span", {}, p.caption), el("span", { class: "actions" }, ...toggles, button, back, el("button", { type: "button", onclick: () => end() }, "Close"))),
     host, el("p", { class: "keys" }, ...keys.flatMap(([key, what]) => [el("kbd", {}, key), ` ${what}  `])),
     // A tick where the slice lies.
-    series.slice_numbers ? el("datalist", { id: "own-slice" }, el("option", { value: own })) : null);
+    series.slice_numbers ? el("datalist", { id: "own-slice" }, el("option", { value: series.first })) : null);
   document.body.append(dialog);
   dialog.showModal();
-  build();
+  build([own]);
   const at = () => viewers.find((v) => v.stage.contains(document.activeElement)) ?? viewers[0];
   dialog.addEventListener("keydown", (e) => {
     if (e.target.tagName === "SELECT" || e.ctrlKey || e.metaKey || e.altKey) return;
-    const act = { s: sides && beside, o: back && asked }[e.key];
+    const act = { s: button && sides, o: back && asked }[e.key];
     if (act) act();
     else if (!at().key(e)) return;
     e.preventDefault();
