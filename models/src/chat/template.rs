@@ -1,6 +1,7 @@
 //! The checkpoint's chat template, rendered as `apply_chat_template` does with jinja2.
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::token_ids::token_text;
 use crate::error::LoadError;
 use loupe_core::sandbox::Sandbox;
 use loupe_core::words::hex;
@@ -57,9 +58,8 @@ impl ChatTemplate {
         }
         let is_stand_in = source.is_none();
         let names = ["bos_token", "eos_token", "pad_token", "unk_token"];
-        let content = |v: &Json| v.as_str().or_else(|| v.get("content")?.as_str()).map(str::to_owned);
-        let tokens =
-            names.into_iter().filter_map(|n| Some((n.to_owned(), content(tokenizer.get(n)?)?))).collect();
+        let text = |name: &str| Some((name.to_owned(), token_text(tokenizer.get(name)?)?.to_owned()));
+        let tokens = names.into_iter().filter_map(text).collect();
         let template = Self::new(source.as_deref().unwrap_or(fallback), tokens)?;
         Ok(Self { is_stand_in, ..template })
     }

@@ -221,10 +221,7 @@ impl Tokens {
         token_ids::within(checkpoint, config, self.vocab)?;
         const FILE: &str = "tokenizer_config.json";
         let tokenizer = checkpoint.json(FILE)?.unwrap_or(Value::Null);
-        let named = |role: &str| {
-            let token = tokenizer.get(role)?;
-            token.as_str().or_else(|| token.get("content")?.as_str())
-        };
+        let named = |role: &str| token_ids::token_text(tokenizer.get(role)?);
         let bad = |role: &str, problem: String| Err(Fields::new(&tokenizer, FILE).bad(role, problem));
         for role in ["bos_token", "eos_token"] {
             if let Some(id) =

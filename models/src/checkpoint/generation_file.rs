@@ -4,6 +4,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
+use crate::checkpoint::token_ids;
 use crate::error::LoadError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,12 +125,5 @@ impl GenerationFile {
 /// # Errors
 /// When there is something else than token ids.
 pub(crate) fn end_ids(fields: &Fields<'_>) -> Result<Option<BTreeSet<u32>>, LoadError> {
-    let Some(value) = fields.get(EOS) else { return Ok(None) };
-    let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
-    let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-    let ids: Option<BTreeSet<u32>> = list.iter().map(id).collect();
-    match ids {
-        Some(ids) => Ok(Some(ids).filter(|ids| !ids.is_empty())),
-        None => Err(fields.bad(EOS, format!("{value} is neither a token id nor a list of them"))),
-    }
+    Ok(token_ids::listed(fields, EOS)?.filter(|ids| !ids.is_empty()))
 }

@@ -7,6 +7,7 @@ pub(crate) mod generation_file;
 pub(crate) mod gguf;
 mod hub;
 mod pickle;
+mod pieces;
 pub(crate) mod processor_file;
 mod sentencepiece;
 pub(crate) mod source;
@@ -292,9 +293,25 @@ impl Checkpoint {
     pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>, LoadError> {
         let mut all = Vec::new();
         for file in self.weight_files()? {
-            all.extend(stored::tensors(&self.open(&file)?)?);
+            all.extend(self.tensors_of(&file, &self.open(&file)?)?);
         }
         Ok(all)
+    }
+
+    /// The tensors of a weight file, which is open as `source`.
+    pub(crate) fn tensors_of(&self, file: &str, source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
+        match self {
+            Self::Gguf(files) => files.tensors(file),
+            _ => stored::tensors(source),
+        }
+    }
+
+    /// What the files leave out and published settings stand for: a line each.
+    pub(crate) fn notes(&self) -> Result<Vec<String>, LoadError> {
+        match self {
+            Self::Gguf(files) => files.notes().map(<[String]>::to_vec),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Names of the weight files, in order: one file, the shards of an index, or a state dict as published.

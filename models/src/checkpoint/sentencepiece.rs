@@ -1,25 +1,8 @@
 //! tokenizer.model, as SentencePiece stores it, as a tokenizer.json: older checkpoints of Llama, Mistral and what was
-//! tuned from them have nothing else. The way is that of `transformers` (`LlamaConverter`): pieces with bytes for unknown
-//! letters, and two pieces are joined where the vocabulary has both and what they make, likelier ones first.
+//! tuned from them have nothing else. How pieces become a tokenizer.json is in `pieces.rs`.
 
-use serde_json::{Map, Value, json};
-use std::cmp::Reverse;
-use std::collections::HashMap;
-
-/// Letters of the longest piece, and pieces of the largest vocabulary; published ones have 16 and 128 000.
-const LONGEST: usize = 512;
-const MOST: usize = 1 << 20;
-
-/// Kinds of pieces (`ModelProto.SentencePiece.Type`).
-const UNKNOWN: u64 = 2;
-const CONTROL: u64 = 3;
-const USER_DEFINED: u64 = 4;
-
-struct Piece {
-    text: String,
-    score: f32,
-    kind: u64,
-}
+use super::pieces::{CONTROL, MOST, Piece, Pieces, UNKNOWN, USER_DEFINED, added_token};
+use serde_json::Value;
 
 /// What a model says.
 struct Model {
@@ -77,8 +60,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn piece(bytes: &[u8]) -> Result<Piece, ()> {
-    let mut piece = Piece { text: String::new(), score: 0.0, kind: 1 };
+fn piece(id: u64, bytes: &[u8]) -> Result<Piece, ()> {
+    let mut piece = Piece { id, text: String::new(), score: 0.0, kind: 1 };
     let mut fields = Fields(bytes);
     while let Some(field) = fields.next()? {
         match field {
@@ -99,7 +82,9 @@ impl Model {
         let mut is_bpe = false;
         while let Some(field) = fields.next().map_err(broken)? {
             match field {
-                (1, Field::Bytes(bytes)) => model.pieces.push(piece(bytes).map_err(broken)?),
+                (1, Field::Bytes(bytes)) => {
+                    model.pieces.push(piece(model.pieces.len() as u64, bytes).map_err(broken)?);
+                }
                 (2, Field::Bytes(bytes)) => {
                     let mut trainer = Fields(bytes);
                     while let Some(field) = trainer.next().map_err(broken)? {
@@ -117,9 +102,6 @@ impl Model {
         }
         if !is_bpe {
             return Err("only SentencePiece models of kind BPE are read".to_owned());
-        }
-        if let Some(long) = model.pieces.iter().position(|piece| piece.text.chars().count() > LONGEST) {
-            return Err(format!("piece {long} has more than {LONGEST} letters"));
         }
         Ok(model)
     }
@@ -143,23 +125,6 @@ impl Model {
         }
         Ok(())
     }
-
-    /// Pairs that are joined, likelier ones first.
-    fn merges(&self, ids: &HashMap<&str, usize>) -> Vec<[String; 2]> {
-        let mut found = Vec::new();
-        for piece in &self.pieces {
-            let splits = piece.text.char_indices().skip(1).map(|(at, _)| piece.text.split_at(at));
-            let known = splits.filter_map(|(l, r)| Some((*ids.get(l)?, *ids.get(r)?, l, r)));
-            let mut own: Vec<_> = known.collect();
-            own.sort_by_key(|(l, r, _, _)| (*l, *r));
-            found.extend(own.into_iter().map(|(_, _, l, r)| (piece.score, l, r)));
-        }
-        let letters = |text: &str| Reverse(text.chars().count());
-        found.sort_by(|a, b| {
-            b.0.total_cmp(&a.0).then((letters(a.1), letters(a.2)).cmp(&(letters(b.1), letters(b.2))))
-        });
-        found.into_iter().map(|(_, l, r)| [l.to_owned(), r.to_owned()]).collect()
-    }
 }
 
 /// tokenizer.json of a tokenizer.model; `settings` is tokenizer_config.json and `added` added_tokens.json, or null.
@@ -167,25 +132,16 @@ impl Model {
 /// # Errors
 /// In words.
 pub(super) fn tokenizer_json(model: &[u8], settings: &Value, added: &Value) -> Result<Value, String> {
-    let model = Model::read(model)?;
-    let mut ids: HashMap<&str, usize> = HashMap::new();
-    for (id, piece) in model.pieces.iter().enumerate() {
-        if ids.insert(&piece.text, id).is_some() {
-            return Err(format!("the piece {:?} is there twice", piece.text));
-        }
-    }
-    let unknown = model.pieces.iter().find(|piece| piece.kind == UNKNOWN).map(|piece| piece.text.as_str());
+    let Model { pieces, prefix } = Model::read(model)?;
+    let known = |name: &str| settings.get(name).and_then(Value::as_bool).unwrap_or(true);
+    let begin = known("add_bos_token").then(|| "<s>".to_owned());
+    let model = Pieces { pieces, prefix, legacy: known("legacy"), begin };
+    let ids = model.ids()?;
+    let unknown = model.pieces.iter().find(|piece| piece.kind == UNKNOWN);
     let unknown = unknown.ok_or("it has no piece for what is unknown")?;
-    let vocab: Map<String, Value> =
-        model.pieces.iter().zip(0..).map(|(piece, id): (_, u64)| (piece.text.clone(), id.into())).collect();
-    let token = |id: u64, text: &str, special: bool| {
-        json!({ "id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": special })
-    };
-    let own = model.pieces.iter().zip(0u64..);
-    let own = own.filter(|(piece, _)| [UNKNOWN, CONTROL, USER_DEFINED].contains(&piece.kind));
+    let own = model.pieces.iter().filter(|piece| [UNKNOWN, CONTROL, USER_DEFINED].contains(&piece.kind));
     let mut tokens: Vec<Value> =
-        own.map(|(piece, id)| token(id, &piece.text, piece.kind != USER_DEFINED)).collect();
+        own.map(|piece| added_token(piece.id, &piece.text, piece.kind != USER_DEFINED)).collect();
     let mut more: Vec<(u64, String, bool)> =
         match settings.get("added_tokens_decoder").and_then(Value::as_object) {
             Some(decoder) => decoder
@@ -206,57 +162,16 @@ pub(super) fn tokenizer_json(model: &[u8], settings: &Value, added: &Value) -> R
         if *id != wanted {
             return Err(format!("the added token {text:?} has the number {id} where {wanted} is next"));
         }
-        tokens.push(token(*id, text, *special));
+        tokens.push(added_token(*id, text, *special));
     }
-    // `legacy`: a space is put before every run of words, not before a text alone.
-    let legacy = settings.get("legacy").and_then(Value::as_bool).unwrap_or(true);
-    let (normalizer, pre_tokenizer) = if legacy {
-        let mut steps =
-            vec![json!({ "type": "Replace", "pattern": { "String": " " }, "content": "\u{2581}" })];
-        if model.prefix {
-            steps.insert(0, json!({ "type": "Prepend", "prepend": "\u{2581}" }));
-        }
-        (json!({ "type": "Sequence", "normalizers": steps }), Value::Null)
-    } else {
-        let scheme = if model.prefix { "first" } else { "never" };
-        let spaces = json!({ "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": scheme, "split": false });
-        (Value::Null, spaces)
-    };
-    let mut decoders = vec![
-        json!({ "type": "Replace", "pattern": { "String": "\u{2581}" }, "content": " " }),
-        json!({ "type": "ByteFallback" }),
-        json!({ "type": "Fuse" }),
-    ];
-    if model.prefix {
-        decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
-    }
-    let begins = settings.get("add_bos_token").and_then(Value::as_bool).unwrap_or(true);
-    let first = ids.get("<s>").filter(|_| begins);
-    let post_processor = first.map(|id| {
-        let begin = json!({ "SpecialToken": { "id": "<s>", "type_id": 0 } });
-        let text = |name: &str, kind: u8| json!({ "Sequence": { "id": name, "type_id": kind } });
-        json!({
-            "type": "TemplateProcessing", "single": [begin, text("A", 0)],
-            "pair": [begin, text("A", 0), text("B", 1)],
-            "special_tokens": { "<s>": { "id": "<s>", "ids": [id], "tokens": ["<s>"] } },
-        })
-    });
-    Ok(json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": tokens, "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer, "post_processor": post_processor,
-        "decoder": { "type": "Sequence", "decoders": decoders },
-        "model": {
-            "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
-            "vocab": vocab, "merges": model.merges(&ids),
-        },
-    }))
+    model.tokenizer_json(&unknown.text, &tokens)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
+    use serde_json::json;
     use std::path::Path;
     use tokenizers::Tokenizer;
 

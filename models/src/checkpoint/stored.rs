@@ -1,6 +1,5 @@
-//! Which tensors a weight file holds: safetensors, GGUF, or a state dict of PyTorch by a reader that takes nothing else from it.
+//! Which tensors a weight file holds: safetensors, or a state dict of PyTorch by a reader that takes nothing else from it.
 
-use super::gguf;
 use super::source::{Source, StoredTensor};
 use super::state_dict;
 use crate::error::LoadError;
@@ -20,9 +19,6 @@ const LARGEST_HEADER: u64 = 100 << 20;
 pub(super) fn tensors(source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
     if state_dict::is_state_dict(source) {
         return state_dict::tensors(source);
-    }
-    if gguf::reader::is_gguf(source) {
-        return gguf::tensors(source);
     }
     let mut length = [0u8; 8];
     source.read_at(0, &mut length)?;

@@ -1,9 +1,10 @@
-//! Ids of tokens that a checkpoint's settings name, held against the tokens that it has.
+//! Tokens that a checkpoint's settings name, by their ids, held against those that it has, or by their texts.
 
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::error::LoadError;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Fields whose ids begin or end texts. Nothing is filled up with padding here, and published files name it outside of their
 /// vocabulary.
@@ -44,4 +45,21 @@ pub(crate) fn known(fields: &Fields<'_>, names: &[&str], vocab: usize) -> Result
         }
     }
     Ok(())
+}
+
+/// The ids under a field: one or several.
+///
+/// # Errors
+/// When there is something else than token ids.
+pub(crate) fn listed(fields: &Fields<'_>, name: &str) -> Result<Option<BTreeSet<u32>>, LoadError> {
+    let Some(value) = fields.get(name) else { return Ok(None) };
+    let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+    let ids = list.iter().map(|v| v.as_u64().and_then(|id| u32::try_from(id).ok()));
+    let ids = ids.collect::<Option<BTreeSet<u32>>>();
+    ids.map(Some).ok_or_else(|| fields.bad(name, format!("{value} is neither a token id nor a list of them")))
+}
+
+/// The text of a token as tokenizer_config.json has it: by itself, or in an object with its properties.
+pub(crate) fn token_text(token: &Value) -> Option<&str> {
+    token.as_str().or_else(|| token.get("content")?.as_str())
 }

@@ -4,7 +4,6 @@
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::change::Change;
 use crate::checkpoint::source::{Source, StoredTensor};
-use crate::checkpoint::stored;
 use crate::error::{LoadError, computation};
 use crate::kernels::Block;
 use candle_core::{DType, Device, Tensor};
@@ -264,7 +263,7 @@ impl Weights {
         let mut parameters = 0u64;
         for file in files {
             let source = checkpoint.open(file)?;
-            for tensor in stored::tensors(&source)? {
+            for tensor in checkpoint.tensors_of(file, &source)? {
                 let Some(own) = canonical(&tensor.name) else { continue };
                 let name = tensor.name.clone();
                 let entry = entry(&source, sources.len(), tensor)?;

@@ -32,6 +32,12 @@ pub(crate) trait PromptPicture: Send {
     /// Of the pixels and of everything else that decides the features.
     fn digest(&self) -> [u8; 32];
 
+    /// Tokens that are features.
+    fn features(&self) -> usize {
+        let tokens = |span: &Span| if let Span::Features { tokens } = span { *tokens } else { 0 };
+        self.spans().iter().map(tokens).sum()
+    }
+
     /// Frames, rows and columns of patches, where the family has such a grid; for dumps.
     fn grid(&self) -> Option<[usize; 3]> {
         None

@@ -1,6 +1,6 @@
 //! How much memory there is and what rows and tokens take of it.
 
-use crate::layers::attention::SCORES;
+use crate::layers::fused::SCORES;
 use crate::layers::linear::MLP_ROWS;
 use crate::networks::decoder::DecoderConfig;
 use candle_core::Device;

@@ -141,6 +141,8 @@ impl<A> Opened<A> {
     ) -> Result<ModelInfo, LoadError> {
         let mut name = checkpoint.name();
         let mut settings = said.settings;
+        let mut notes = said.notes;
+        notes.extend(checkpoint.notes()?);
         let mut adapter_sha256 = None;
         if let Some((adapter, sha256, own)) = &self.adapted {
             name = format!("{name}+{adapter}");
@@ -166,7 +168,7 @@ impl<A> Opened<A> {
                 quant,
                 device: self.device_name.clone(),
                 resample: said.resample.to_owned(),
-                notes: said.notes,
+                notes,
                 generation: Some(said.generation),
                 settings,
                 files_sha256: checkpoint.settings_sha256()?,

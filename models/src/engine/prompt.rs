@@ -85,7 +85,7 @@ impl<P: PromptPicture> Prompt<P> {
         }
         let text = with_spans(&text, arch.mark(), order.iter().map(|i| shown[*i].as_ref()));
         let encoded = tokens.encode(&text).map_err(ModelError::Template)?;
-        let features: usize = order.iter().map(|i| feature_tokens(shown[*i].as_ref())).sum();
+        let features: usize = order.iter().map(|i| shown[*i].features()).sum();
         let words = encoded.iter().filter(|e| matches!(e, Encoded::Token(_))).count();
         if words + features >= context {
             return Err(ModelError::TooLong { tokens: words + features, limit: context });
@@ -193,11 +193,6 @@ pub(crate) fn cut(spans: &[FeatureSpan], tokens: usize) -> usize {
 
 fn within(spans: &[FeatureSpan], tokens: usize) -> Option<&FeatureSpan> {
     spans.iter().find(|s| s.tokens.start < tokens && tokens < s.tokens.end)
-}
-
-fn feature_tokens(shown: &impl PromptPicture) -> usize {
-    let tokens = |s: &Span| if let Span::Features { tokens } = s { *tokens } else { 0 };
-    shown.spans().iter().map(tokens).sum()
 }
 
 /// The turns without the blanks that stand between two pictures.

@@ -6,6 +6,7 @@ use crate::chat::tokens::{Encoded, Tokens};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
+use crate::checkpoint::token_ids::token_text;
 use crate::checkpoint::weights::Weights;
 use crate::engine::architecture::{Features, Span, SpannedPicture, digest};
 use crate::engine::encoder_decoder::family::{EncoderDecoder, ReadPrompt};
@@ -185,11 +186,8 @@ fn picture_processor(
 /// The tokens around a text.
 fn frame(checkpoint: &Checkpoint) -> Result<[String; 2], LoadError> {
     let settings = checkpoint.json("tokenizer_config.json")?.unwrap_or(Value::Null);
-    let named = |field: &str, default: &str| {
-        let value = settings.get(field);
-        let name = value.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
-        name.unwrap_or(default).to_owned()
-    };
+    let named =
+        |field: &str, default: &str| settings.get(field).and_then(token_text).unwrap_or(default).to_owned();
     Ok([named("bos_token", "<s>"), named("eos_token", "</s>")])
 }
 

@@ -11,7 +11,7 @@ pub const FAMILY: Family = Family {
     name: "gemma3-text",
     paper: "Gemma 3 Technical Report, arXiv 2503.19786",
     examples: &["google/medgemma-27b-text-it", "google/gemma-3-1b-it"],
-    layouts: "Hugging Face folders of transformers 4.5x and 5",
+    layouts: "Hugging Face folders of transformers 4.5x and 5; GGUF",
     licence: "Gemma terms of use; Health AI Developer Foundations terms of use for MedGemma",
     parity: "transformers 5.24: ids equal, logits 5e-5, 32 greedy tokens equal",
     input: INPUT,

@@ -6,13 +6,14 @@
 //! original one for ZJUI-AI4H/Hulu-Med at a0060ad, whose weights lie one level deeper and whose 14B calls itself
 //! `hulumed_qwen2` although its text model is Qwen3's; what is stored decides.
 
+use super::patched::PatchedPicture;
 use super::text_only::{QWEN2, QWEN3, settings, stored_names, tie_flag};
 use crate::chat::chat_ml::chat_ml;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
-use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
+use crate::engine::architecture::{Architecture, Features, Network, Span, digest};
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::{Family, Loader};
@@ -126,33 +127,12 @@ struct HuluMed {
     numbers: Numbers,
 }
 
-/// A picture, or a slice of a volume, as patches on a grid.
-struct PatchedPicture {
-    layout: PatchLayout,
+/// What is shown of a picture, or of a slice of a volume.
+struct Kept {
     /// Patches of a side of the square that a token stands for.
     merge: usize,
     /// The tokens that are shown, where some are left out.
-    kept: Option<Vec<u32>>,
-    span: Span,
-    digest: [u8; 32],
-}
-
-impl PromptPicture for PatchedPicture {
-    fn spans(&self) -> &[Span] {
-        std::slice::from_ref(&self.span)
-    }
-
-    fn frame(&self) -> [usize; 2] {
-        self.layout.resized
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    fn grid(&self) -> Option<[usize; 3]> {
-        Some(self.layout.grid)
-    }
+    tokens: Option<Vec<u32>>,
 }
 
 impl HuluMed {
@@ -163,25 +143,24 @@ impl HuluMed {
         layout: PatchLayout,
         merge: usize,
         kept: Option<Vec<u32>>,
-    ) -> PatchedPicture {
+    ) -> PatchedPicture<Kept> {
         let mut settings = self.budget.fingerprint(&layout, merge);
         settings.extend(kept.iter().flatten().flat_map(|token| token.to_le_bytes()));
         let tokens = kept.as_ref().map_or(layout.tokens, Vec::len);
         PatchedPicture {
             layout,
-            merge,
-            kept,
             span: Span::Features { tokens },
             digest: digest(picture, &settings),
+            own: Kept { merge, tokens: kept },
         }
     }
 
     /// The slices of a volume, each with the tokens that changed since the one before. Of the first of several one token is
     /// shown: where the published code means to keep all of it, it divides by 255 what was not multiplied by it
     /// (`_get_compression_mask`), and models were trained on that.
-    fn slices(&self, pictures: &[Arc<Picture>]) -> Vec<Result<PatchedPicture, String>> {
+    fn slices(&self, pictures: &[Arc<Picture>]) -> Vec<Result<PatchedPicture<Kept>, String>> {
         let mut before: Option<Vec<f32>> = None;
-        let mut slice = |picture: &Arc<Picture>| -> Result<PatchedPicture, String> {
+        let mut slice = |picture: &Arc<Picture>| -> Result<PatchedPicture<Kept>, String> {
             let layout = self.budget.layout(picture, pictures.len(), true)?;
             let mut kept = None;
             if self.compress && pictures.len() > 1 {
@@ -203,7 +182,7 @@ impl HuluMed {
 }
 
 impl Architecture for HuluMed {
-    type Picture = PatchedPicture;
+    type Picture = PatchedPicture<Kept>;
 
     fn network(&self) -> Network<'_> {
         Network::Decoder(&self.decoder)
@@ -236,39 +215,39 @@ impl Architecture for HuluMed {
         true
     }
 
-    fn show(&self, picture: &Picture) -> Result<PatchedPicture, String> {
+    fn show(&self, picture: &Picture) -> Result<PatchedPicture<Kept>, String> {
         let layout = self.budget.layout(picture, 1, false)?;
         Ok(self.patched(picture, layout, 1, None))
     }
 
-    fn show_all(&self, pictures: &[Arc<Picture>], volume: bool) -> Vec<Result<PatchedPicture, String>> {
+    fn show_all(&self, pictures: &[Arc<Picture>], volume: bool) -> Vec<Result<PatchedPicture<Kept>, String>> {
         if volume {
             return self.slices(pictures);
         }
-        let one = |picture: &Arc<Picture>| -> Result<PatchedPicture, String> {
+        let one = |picture: &Arc<Picture>| -> Result<PatchedPicture<Kept>, String> {
             let layout = self.budget.layout(picture, pictures.len(), false)?;
             Ok(self.patched(picture, layout, 1, None))
         };
         pictures.iter().map(one).collect()
     }
 
-    fn patches(&self, picture: &Picture, shown: &PatchedPicture) -> Result<Tensor, String> {
-        let values = self.budget.patches(picture, &shown.layout, shown.merge)?;
+    fn patches(&self, picture: &Picture, shown: &PatchedPicture<Kept>) -> Result<Tensor, String> {
+        let values = self.budget.patches(picture, &shown.layout, shown.own.merge)?;
         let rows = shown.layout.grid.iter().product::<usize>();
         let shape = (rows, values.len() / rows.max(1));
         self.numbers.place(values, shape)
     }
 
-    fn encode(&self, patches: &Tensor, shown: &PatchedPicture) -> candle_core::Result<Features> {
+    fn encode(&self, patches: &Tensor, shown: &PatchedPicture<Kept>) -> candle_core::Result<Features> {
         let [_, rows, columns] = shown.layout.grid;
-        let mut seen = self.tower.forward(patches, [rows, columns], shown.merge)?;
-        if let Some(kept) = &shown.kept {
+        let mut seen = self.tower.forward(patches, [rows, columns], shown.own.merge)?;
+        if let Some(kept) = &shown.own.tokens {
             seen = seen.index_select(&Tensor::new(&kept[..], seen.device())?, 0)?;
         }
         Ok(Features { rows: self.projector.forward(&seen)?, deep: Vec::new() })
     }
 
-    fn encode_bytes(&self, shown: &PatchedPicture) -> u64 {
+    fn encode_bytes(&self, shown: &PatchedPicture<Kept>) -> u64 {
         self.tower.bytes(shown.layout.grid.iter().product())
     }
 }

@@ -34,9 +34,9 @@ pub const FAMILY: Family = Family {
     name: "internvl",
     paper: "InternVL 2.5, arXiv 2412.05271; InternVL3, arXiv 2504.10479; InternVL3.5, arXiv 2508.18265",
     examples: &["OpenGVLab/InternVL3-8B-hf", "OpenGVLab/InternVL3-8B", "manglu3935/Chiron-o1-8B"],
-    layouts: "Hugging Face folders of transformers 4.52 and 5, and `internvl_chat`, with tokenizer.json",
+    layouts: "Hugging Face folders of transformers 4.52 and 5, and `internvl_chat`, with tokenizer.json; GGUF with its mmproj, of Qwen2.5 and Qwen3",
     licence: "MIT, and Qwen's for some text models; fine-tunes add theirs",
-    parity: "transformers 5.24, 4 shapes, tiles and both layouts among them: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
+    parity: "transformers 5.24, 5 shapes, tiles and both layouts among them: ids and 8-bit pixels equal; features 1e-5, logits 5e-5, 32 greedy tokens equal",
     input: "cut into up to 12 tiles of 448 × 448 (bicubic), the whole picture after them; ImageNet mean and deviation; 256 \
             tokens a tile",
     architectures: ARCHITECTURES,

@@ -29,6 +29,7 @@ pub mod meshnet;
 pub mod mistral;
 pub mod mobile_sam;
 mod pairs;
+mod patched;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen2_5_vl;
@@ -82,6 +83,7 @@ pub static FAMILIES: Registry<Family> = Registry {
         ("clip", &[clip::FAMILY]),
         ("medclip", &[medclip::FAMILY]),
         ("pairs", &[]),
+        ("patched", &[]),
         ("bert", &[bert::FAMILY]),
         ("distilbert", &[distilbert::FAMILY]),
         ("roberta", &[roberta::FAMILY]),

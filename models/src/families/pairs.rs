@@ -4,6 +4,7 @@
 use crate::chat::tokenizer::BoundedTokenizer;
 use crate::chat::wordpiece;
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::token_ids::token_text;
 use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::engine::architecture::VISION_FEATURES;
 use crate::error::{LoadError, computation};
@@ -108,9 +109,7 @@ pub(super) fn number(w: &Weights, name: &str) -> Result<f64, LoadError> {
 pub(super) fn named_token(checkpoint: &Checkpoint, role: &str) -> Result<Option<u32>, LoadError> {
     let settings = checkpoint.json("tokenizer_config.json")?;
     let named = settings.as_ref().and_then(|s| s.get(role));
-    let Some(named) = named.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str())) else {
-        return Ok(None);
-    };
+    let Some(named) = named.and_then(token_text) else { return Ok(None) };
     let tokenizer = checkpoint.need_json(TOKENIZER)?;
     let added = tokenizer.get("added_tokens").and_then(|a| a.as_array()).into_iter().flatten();
     let mut ids = added.filter(|t| t.get("content").and_then(|c| c.as_str()) == Some(named));

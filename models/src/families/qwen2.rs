@@ -1,7 +1,7 @@
 //! Qwen2 and 2.5 without eyes: Llama with biased queries, keys and values.
 
 use super::qwen2_vl::TEMPLATE;
-use super::text_only::{INPUT, PARITY, QWEN2, load, settings};
+use super::text_only::{INPUT, LAYOUTS_GGUF, PARITY, QWEN2, load, settings};
 use crate::family::{Family, Loader};
 
 const ARCHITECTURES: &[&str] = &["Qwen2ForCausalLM"];
@@ -11,7 +11,7 @@ pub const FAMILY: Family = Family {
     name: "qwen2",
     paper: "Qwen2.5 Technical Report, arXiv 2412.15115",
     examples: &["Qwen/Qwen2.5-7B-Instruct"],
-    layouts: "Hugging Face folders of transformers 4.x and 5; GGUF",
+    layouts: LAYOUTS_GGUF,
     licence: "Apache-2.0 for most sizes",
     parity: PARITY,
     input: INPUT,

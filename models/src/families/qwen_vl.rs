@@ -1,11 +1,12 @@
 //! What the families of Qwen's vision-language models share: files, names, and how pictures enter. A family says how its
 //! text model and its tower are described (`qwen2_vl.rs`, `qwen2_5_vl.rs`, `qwen3_vl.rs`).
 
+use super::patched::PatchedPicture;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::checkpoint::weights::Numbers;
-use crate::engine::architecture::{Architecture, Features, Network, PromptPicture, Span, digest};
+use crate::engine::architecture::{Architecture, Features, Network, Span, digest};
 use crate::engine::load::{Assembly, assemble};
 use crate::error::LoadError;
 use crate::family::Family;
@@ -13,7 +14,7 @@ use crate::layers::activation::Activation;
 use crate::networks::decoder::{Decoder, DecoderConfig};
 use crate::networks::qwen_vit::{QwenVit, Tower, VitConfig};
 use crate::options::LoadOptions;
-use crate::processors::qwen_vl::{ImageProcessor, PatchLayout};
+use crate::processors::qwen_vl::ImageProcessor;
 use candle_core::Tensor;
 use loupe_core::{Picture, VisionLanguageModel};
 use serde_json::{Value, json};
@@ -218,31 +219,6 @@ struct QwenVl {
     numbers: Numbers,
 }
 
-/// A picture as patches on a grid, each token for a square of them.
-struct PatchedPicture {
-    layout: PatchLayout,
-    span: Span,
-    digest: [u8; 32],
-}
-
-impl PromptPicture for PatchedPicture {
-    fn spans(&self) -> &[Span] {
-        std::slice::from_ref(&self.span)
-    }
-
-    fn frame(&self) -> [usize; 2] {
-        self.layout.resized
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    fn grid(&self) -> Option<[usize; 3]> {
-        Some(self.layout.grid)
-    }
-}
-
 impl Architecture for QwenVl {
     type Picture = PatchedPicture;
 
@@ -276,7 +252,7 @@ impl Architecture for QwenVl {
     fn show(&self, picture: &Picture) -> Result<PatchedPicture, String> {
         let layout = self.processor.layout(picture.width(), picture.height())?;
         let digest = digest(picture, &self.processor.fingerprint());
-        Ok(PatchedPicture { layout, span: Span::Features { tokens: layout.tokens }, digest })
+        Ok(PatchedPicture { layout, span: Span::Features { tokens: layout.tokens }, digest, own: () })
     }
 
     fn patches(&self, picture: &Picture, shown: &PatchedPicture) -> Result<Tensor, String> {

@@ -16,6 +16,7 @@ pub(super) const INPUT: &str = "words alone: judges, second opinions, sets of qu
 
 /// Which files of members are held by tests.
 pub(super) const LAYOUTS: &str = "Hugging Face folders of transformers 4.x and 5";
+pub(super) const LAYOUTS_GGUF: &str = "Hugging Face folders of transformers 4.x and 5; GGUF";
 
 /// How near members come to their reference.
 pub(super) const PARITY: &str = "transformers 5.24: ids equal, logits 5e-5, 32 greedy tokens equal";
@@ -289,7 +290,8 @@ fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
         }
     };
     let scaling = match fields.text("rope_type")?.or(fields.text("type")?).unwrap_or("default") {
-        "default" => RopeScaling::None,
+        // `dynamic` changes nothing within `max_position_embeddings`, and longer prompts are refused.
+        "default" | "dynamic" => RopeScaling::None,
         "linear" => RopeScaling::Linear(above("factor", None)?),
         "llama3" => {
             let (low, high) = (above("low_freq_factor", None)?, above("high_freq_factor", None)?);
@@ -302,7 +304,8 @@ fn rope(root: &Fields<'_>, head_dim: usize) -> Result<RopeSpec, LoadError> {
         // Its first name was `su`.
         "longrope" | "su" => long_rope(root, &fields, head_dim)?,
         other => {
-            let problem = format!("{other:?} is not supported; default, linear, llama3 and longrope are");
+            let problem =
+                format!("{other:?} is not supported; default, dynamic, linear, llama3 and longrope are");
             return Err(fields.bad("rope_type", problem));
         }
     };

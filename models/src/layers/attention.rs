@@ -4,13 +4,10 @@
 //! one softmax runs over prefix and own columns together. Queries go in chunks, so that the scores
 //! of a long prompt need little memory.
 
-use super::fused::softmax;
+use super::fused::{SCORES, softmax};
 use super::kv::Group;
 use super::sight::Sight;
 use candle_core::{D, DType, Device, Result, Tensor};
-
-/// Most scores held at a time (f32: 32 MiB).
-pub(crate) const SCORES: usize = 8 << 20;
 
 /// Most tokens of a row whose queries are taken at a time where none sees beyond itself: less is computed that is hidden.
 const QUERIES: usize = 128;

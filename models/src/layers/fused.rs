@@ -8,7 +8,7 @@ use candle_nn::ops::{silu, softmax_last_dim};
 use rayon::prelude::*;
 
 /// Most scores of an attention held at a time (f32: 32 MiB).
-const SCORES: usize = 8 << 20;
+pub(crate) const SCORES: usize = 8 << 20;
 /// Values that one task of an elementwise loop takes.
 const TASK: usize = 1 << 14;
 

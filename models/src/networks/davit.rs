@@ -8,9 +8,10 @@ use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
-use crate::layers::fused::{attend, depthwise};
+use crate::layers::fused::{SCORES, attend, depthwise};
 use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
+use crate::networks::windows::{partition, unpartition};
 use candle_core::{Result, Tensor};
 use serde_json::{Value, json};
 
@@ -252,12 +253,8 @@ impl Half {
         heads: usize,
     ) -> Result<Tensor> {
         let width = x.dim(1)?;
-        let (down, across) = (rows.div_ceil(window), columns.div_ceil(window));
-        let x = x.reshape((rows, columns, width))?;
-        let x = x.pad_with_zeros(0, 0, down * window - rows)?;
-        let x = x.pad_with_zeros(1, 0, across * window - columns)?;
-        let x = x.reshape((down, window, across, window, width))?.transpose(1, 2)?.contiguous()?;
-        let (windows, length, head) = (down * across, window * window, width / heads);
+        let x = partition(&x.reshape((1, rows, columns, width))?, window)?;
+        let (windows, length, head) = (x.dim(0)?, window * window, width / heads);
         let qkv = self.qkv.forward(&x.reshape((windows * length, width))?)?;
         let qkv = qkv.reshape((windows, length, 3, heads, head))?.permute((2, 0, 3, 1, 4))?;
         let qkv = qkv.contiguous()?.reshape((3, windows * heads, length, head))?;
@@ -265,10 +262,8 @@ impl Half {
         let seen = attend(&qkv.get(0)?, &qkv.get(1)?, &qkv.get(2)?, scale, None)?;
         let seen = seen.reshape((windows, heads, length, head))?.transpose(1, 2)?.contiguous()?;
         let seen = self.merge.forward(&seen.reshape((windows * length, width))?)?;
-        let seen = seen.reshape((down, across, window, window, width))?.transpose(1, 2)?.contiguous()?;
-        let seen = seen.reshape((down * window, across * window, width))?;
-        let seen = seen.narrow(0, 0, rows)?.narrow(1, 0, columns)?.contiguous()?;
-        seen.reshape((rows * columns, width))
+        let seen = seen.reshape((windows, window, window, width))?;
+        unpartition(&seen, window, rows, columns)?.reshape((rows * columns, width))
     }
 
     /// Channels are the tokens and places their values.
@@ -370,6 +365,6 @@ impl Davit {
             from = stage.width;
         }
         // Scores are bounded whatever the size.
-        (most + 3 * (8 << 20)) as u64 * self.numbers.activations.size_in_bytes() as u64
+        (most + 3 * SCORES) as u64 * self.numbers.activations.size_in_bytes() as u64
     }
 }

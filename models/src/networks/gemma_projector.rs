@@ -15,6 +15,8 @@ pub(crate) struct Pooling {
     side: usize,
     /// Patches along a side of a token.
     kernel: usize,
+    /// What is added to the weights of the norm: 1, unless the file has that done (GGUF).
+    plus: f64,
 }
 
 impl Pooling {
@@ -27,7 +29,8 @@ impl Pooling {
             let problem = format!("{tokens} tokens are no square that divides {grid} × {grid} patches");
             return Err(root.bad(TOKENS, problem));
         }
-        Ok(Self { side, kernel: grid / side })
+        let plus = if root.bool_or("soft_emb_norm_includes_one", false)? { 0.0 } else { 1.0 };
+        Ok(Self { side, kernel: grid / side, plus })
     }
 
     /// Tokens of a picture.
@@ -58,14 +61,14 @@ impl Projector {
         let turned = (0..out).flat_map(|o| stored.iter().skip(o).step_by(out).copied()).collect();
         Ok(Self {
             pooling,
-            norm: Norm::rms_plus(w, &format!("{prefix}mm_soft_emb_norm"), input, eps, 1.0)?,
+            norm: Norm::rms_plus(w, &format!("{prefix}mm_soft_emb_norm"), input, eps, pooling.plus)?,
             product: Linear::from_values(w, turned, None, input, out)?,
         })
     }
 
     /// (patches, vision width) of a picture to (tokens, text width).
     pub(crate) fn forward(&self, patches: &Tensor) -> candle_core::Result<Tensor> {
-        let (Pooling { side, kernel }, width) = (self.pooling, patches.dim(1)?);
+        let (Pooling { side, kernel, .. }, width) = (self.pooling, patches.dim(1)?);
         let squares = patches.reshape((side, kernel, side, kernel * width))?.mean(1)?;
         let pooled = squares.reshape((side * side, kernel, width))?.mean(1)?;
         self.product.forward(&self.norm.forward(&pooled)?)

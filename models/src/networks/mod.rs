@@ -18,3 +18,4 @@ pub(crate) mod siglip;
 pub(crate) mod siglip_navit;
 pub(crate) mod stack;
 pub(crate) mod swin;
+mod windows;

@@ -3,7 +3,8 @@
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
-use crate::layers::attention::{SCORES, within_runs};
+use crate::layers::attention::within_runs;
+use crate::layers::fused::SCORES;
 use crate::layers::fused::gated_silu;
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows};
 use crate::layers::norm::Norm;

@@ -5,11 +5,10 @@
 use super::stack::patches;
 use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
-use crate::layers::fused::gelu;
+use crate::layers::fused::{gelu, softmax};
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
 use candle_core::{Device, Result, Tensor};
-use candle_nn::ops::softmax_last_dim;
 
 type Loaded<T> = std::result::Result<T, LoadError>;
 
@@ -149,7 +148,7 @@ impl Block {
         if let Some(apart) = apart {
             scores = scores.broadcast_add(&apart.to_dtype(scores.dtype())?)?;
         }
-        let seen = softmax_last_dim(&scores)?.matmul(&v)?;
+        let seen = softmax(scores, None)?.matmul(&v)?;
         let seen = seen.transpose(1, 2)?.contiguous()?.reshape((count * places, width))?;
         self.out.forward(&seen)?.index_select(back, 0)
     }

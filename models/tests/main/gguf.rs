@@ -2,7 +2,7 @@
 //! files that are damaged or hold what is not read are refused by name.
 
 use crate::common::{Case, TEMPLATE, cosine, dumped, folder, greedy, largest_difference};
-use crate::gguf_files::{Kept, Tensor, file, written_by_gguf_py};
+use crate::gguf_files::{self, Kept, Tensor, file, gives_what_transformers_does, kinds, noise};
 use loupe_core::ModelInfo;
 use loupe_models::{Dtype, LoadOptions, Quant, load};
 use serde_json::Value;
@@ -17,18 +17,9 @@ mod body;
 const WRITTEN: [(&str, &str); 2] =
     [("qwen2_5_vl", "gqa_two_images"), ("qwen2_vl", "five_images_mixed_lengths")];
 
-fn case(family: &str, name: &str) -> Case {
-    Case::all(family).into_iter().find(|case| case.name.starts_with(name)).unwrap()
-}
-
 /// Both files of a case in a folder.
 fn pair((family, name): (&str, &str)) -> (Case, tempfile::TempDir) {
-    let (case, dir) = (case(family, name), tempfile::tempdir().unwrap());
-    for (part, file) in [("text", "tiny-F32.gguf"), ("mmproj", "mmproj-tiny-F32.gguf")] {
-        let bytes = written_by_gguf_py(&case, &format!("{family}.{name}"), part);
-        std::fs::write(dir.path().join(file), bytes).unwrap();
-    }
-    (case, dir)
+    gguf_files::pair(family, name, &format!("{family}.{name}"))
 }
 
 fn refused(path: &Path, options: &LoadOptions) -> String {
@@ -43,27 +34,9 @@ fn info(path: &Path, options: &LoadOptions) -> ModelInfo {
 fn files_of_gguf_py_give_what_transformers_does() {
     for written in WRITTEN {
         let (case, dir) = pair(written);
-        let options = LoadOptions { resample: case.resample(), ..LoadOptions::default() };
         // A folder with both, and the text model with the other beside it.
-        for path in [dir.path().to_path_buf(), dir.path().join("tiny-F32.gguf")] {
-            for (i, ask) in case.asks(32).iter().enumerate() {
-                let at = format!("{} ask {i}", case.name);
-                let got = dumped(&path, std::slice::from_ref(ask), &options);
-                let want = |name: &str| case.reference(&format!("{i}.{name}"));
-                for name in ["input_ids", "position_ids", "generated_ids"] {
-                    assert_eq!(got.ints(name), want(name).ints(), "{at}: {name}");
-                }
-                let off = largest_difference(&got.floats("logits"), &want("logits").floats());
-                assert!(off <= 5e-5, "{at}: logits differ by {off}");
-                if !ask.pictures.is_empty() {
-                    let pixels = got.floats("pixel_values");
-                    assert_eq!(case.levels_sha256(&pixels), case.wanted_levels(i), "{at}: 8-bit pixels");
-                    let (features, wanted) =
-                        (got.floats("vision_features"), want("vision_features").floats());
-                    let off = largest_difference(&features, &wanted);
-                    assert!(off <= 1e-5, "{at}: vision features differ by {off}");
-                }
-            }
+        for path in [dir.path().to_path_buf(), dir.path().join("tiny.gguf")] {
+            gives_what_transformers_does(&case, &path);
         }
     }
 }
@@ -72,10 +45,10 @@ fn files_of_gguf_py_give_what_transformers_does() {
 fn the_record_has_the_hash_of_every_file_and_the_types_of_its_tensors() {
     let (_, dir) = pair(WRITTEN[0]);
     let info = info(dir.path(), &LoadOptions::default());
-    assert_eq!((info.family.as_str(), info.name.as_str()), ("qwen2.5-vl", "tiny-F32"));
+    assert_eq!((info.family.as_str(), info.name.as_str()), ("qwen2.5-vl", "tiny"));
     let record = info.checkpoint().unwrap();
     let files: Vec<&str> = record.files_sha256.keys().map(String::as_str).collect();
-    assert_eq!(files, ["mmproj-tiny-F32.gguf", "tiny-F32.gguf"]);
+    assert_eq!(files, ["mmproj-tiny.gguf", "tiny.gguf"]);
     let digest = |bytes: &[u8]| -> String {
         use sha2::{Digest, Sha256};
         Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
@@ -93,44 +66,16 @@ fn the_record_has_the_hash_of_every_file_and_the_types_of_its_tensors() {
     assert!(types.starts_with("f32 ") && !types.contains(','), "{types}");
 }
 
-/// Which type a tensor of the small text model is stored in: all that are read.
-const KINDS: [(&str, u32, u64, usize); 7] = [
-    ("F32", 0, 1, 4),
-    ("F16", 1, 1, 2),
-    ("q4_0", 2, 32, 18),
-    ("q8_0", 8, 32, 34),
-    ("q4_k", 12, 256, 144),
-    ("q6_k", 14, 256, 210),
-    ("BF16", 30, 1, 2),
-];
-
 /// Bytes of `count` weights of about 0.05, of either sign.
 fn stored(kind: &str, count: usize, seed: usize) -> Vec<u8> {
-    let (_, _, block, size) = KINDS.into_iter().find(|k| k.0 == kind).unwrap();
-    let noise = |i: usize| (((i + seed * 977) * 2_654_435_761) >> 7) as u8;
-    let half = |bytes: &mut [u8], at: usize, value: f32| {
-        bytes[at..at + 2].copy_from_slice(&half::f16::from_f32(value).to_le_bytes());
-    };
-    let number = |i: usize| (f32::from(noise(i)) - 127.5) / 1500.0;
+    let noisy = |i: usize| (((i + seed * 977) * 2_654_435_761) >> 7) as u8;
+    let number = |i: usize| (f32::from(noisy(i)) - 127.5) / 1500.0;
     match kind {
-        "F32" => return (0..count).flat_map(|i| number(i).to_le_bytes()).collect(),
-        "F16" => return (0..count).flat_map(|i| half::f16::from_f32(number(i)).to_le_bytes()).collect(),
-        "BF16" => return (0..count).flat_map(|i| half::bf16::from_f32(number(i)).to_le_bytes()).collect(),
-        _ => {}
+        "F32" => (0..count).flat_map(|i| number(i).to_le_bytes()).collect(),
+        "F16" => (0..count).flat_map(|i| half::f16::from_f32(number(i)).to_le_bytes()).collect(),
+        "BF16" => (0..count).flat_map(|i| half::bf16::from_f32(number(i)).to_le_bytes()).collect(),
+        _ => noise(kind, count, seed as u64),
     }
-    let mut bytes: Vec<u8> = (0..count / block as usize * size).map(noise).collect();
-    for block in bytes.chunks_exact_mut(size) {
-        match kind {
-            "q8_0" => half(block, 0, 0.0007),
-            "q4_0" => half(block, 0, 0.011),
-            "q4_k" => {
-                half(block, 0, 0.0002);
-                half(block, 2, 0.0015);
-            }
-            _ => half(block, 208, 0.00004),
-        }
-    }
-    bytes
 }
 
 const WIDE: u64 = 256;
@@ -165,7 +110,7 @@ fn settings() -> Vec<(&'static str, Kept)> {
 fn tensors(kind: impl Fn(&str) -> &'static str) -> Vec<Tensor> {
     let matrix = |name: &str, out: u64, input: u64| {
         let kind = kind(name);
-        let (_, number, ..) = KINDS.into_iter().find(|k| k.0 == kind).unwrap();
+        let (_, number, ..) = kinds().into_iter().find(|k| k.0 == kind).unwrap();
         (
             name.to_owned(),
             vec![input, out],
@@ -296,21 +241,21 @@ fn files_that_do_not_make_one_model_are_refused_by_name() {
     let (_, dir) = pair(WRITTEN[0]);
     let at = |name: &str| dir.path().join(name);
     let default = LoadOptions::default();
-    std::fs::copy(at("mmproj-tiny-F32.gguf"), at("mmproj-other.gguf")).unwrap();
+    std::fs::copy(at("mmproj-tiny.gguf"), at("mmproj-other.gguf")).unwrap();
     let error = refused(dir.path(), &default);
-    assert!(error.contains("mmproj-other.gguf, mmproj-tiny-F32.gguf"), "{error}");
+    assert!(error.contains("mmproj-other.gguf, mmproj-tiny.gguf"), "{error}");
     std::fs::remove_file(at("mmproj-other.gguf")).unwrap();
-    std::fs::copy(at("tiny-F32.gguf"), at("copy.gguf")).unwrap();
+    std::fs::copy(at("tiny.gguf"), at("copy.gguf")).unwrap();
     let error = refused(dir.path(), &default);
-    assert!(error.contains("copy.gguf, tiny-F32.gguf") && error.contains("name one"), "{error}");
+    assert!(error.contains("copy.gguf, tiny.gguf") && error.contains("name one"), "{error}");
     assert_eq!(info(&at("copy.gguf"), &default).name, "copy");
-    let error = refused(&at("mmproj-tiny-F32.gguf"), &default);
+    let error = refused(&at("mmproj-tiny.gguf"), &default);
     assert!(error.contains("a vision part alone"), "{error}");
-    std::fs::remove_file(at("mmproj-tiny-F32.gguf")).unwrap();
+    std::fs::remove_file(at("mmproj-tiny.gguf")).unwrap();
     let error = refused(&at("copy.gguf"), &default);
     assert!(error.contains("its vision part is not there"), "{error}");
     let (_, dir) = pair(WRITTEN[1]);
-    std::fs::remove_file(dir.path().join("tiny-F32.gguf")).unwrap();
+    std::fs::remove_file(dir.path().join("tiny.gguf")).unwrap();
     let error = refused(dir.path(), &default);
     assert!(error.contains("not the text model"), "{error}");
 }
@@ -444,21 +389,49 @@ fn headers_that_lie_are_refused() {
     }
     let twice = [key, list(0, 0)].concat().repeat(2);
     assert!(said(&[start(2), twice].concat()).contains("twice"));
-    // Every beginning of a file, and files with some bits turned.
+    // Every beginning of a file.
     let head = written_head();
     for length in (0..head.len()).step_by(7) {
         assert!(said(&head[..length]) != "qwen2");
     }
+}
+
+/// A whole file without layers' weights, in which the metadata are all that there is to read.
+fn whole(name: &str) -> Vec<u8> {
+    std::fs::read(folder("gguf").join("whole").join(name)).unwrap()
+}
+
+#[test]
+fn files_with_some_bits_turned_are_read_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
     let mut state = 1u64;
-    for _ in 0..400 {
-        let mut changed = head.clone();
-        for _ in 0..3 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let at = (state >> 33) as usize % changed.len();
-            changed[at] ^= 1 << (state >> 20 & 7);
+    for (text, vision, family) in [
+        ("gemma3", Some("gemma3"), "gemma3"),
+        ("qwen2", Some("internvl"), "internvl"),
+        ("qwen3", Some("internvl"), "internvl"),
+        ("qwen2vl", Some("qwen2.5vl_merger"), "qwen2.5-vl"),
+        ("gemma3", None, "gemma3-text"),
+        ("qwen2", None, "qwen2"),
+        ("qwen3", None, "qwen3"),
+    ] {
+        let words = whole(&format!("{text}.gguf"));
+        let (fuzzed, beside) = match vision {
+            Some(vision) => (whole(&format!("mmproj-{vision}.gguf")), Some(words.as_slice())),
+            None => (words.clone(), None),
+        };
+        assert_eq!(body::gguf(&fuzzed, beside, dir.path()).as_deref(), Some(family));
+        for round in 0..150 {
+            let mut changed = fuzzed.clone();
+            for _ in 0..=round % 3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = (state >> 33) as usize % changed.len();
+                changed[at] ^= 1 << (state >> 20 & 7);
+            }
+            body::gguf(&changed, beside, dir.path()).unwrap();
         }
-        said(&changed);
-        body::gguf(&changed, Some(head.as_slice()), dir.path()).unwrap();
+        for length in (0..fuzzed.len() - 64).step_by(13) {
+            assert_ne!(body::gguf(&fuzzed[..length], beside, dir.path()).as_deref(), Some(family));
+        }
     }
 }
 

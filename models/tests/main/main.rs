@@ -8,6 +8,7 @@ mod encoders;
 mod families;
 mod florence2;
 mod gguf;
+mod gguf_families;
 mod gguf_files;
 mod layouts;
 mod lite_medsam;

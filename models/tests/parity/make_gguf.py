@@ -112,15 +112,23 @@ def vision_file(facts, path):
     return w, parts
 
 
-def write(w, parts, path):
-    for name, _, shape, _ in parts:
+def write(w, parts, path, salt=0):
+    """Name, tensor of the checkpoint, shape, part, and type where it is not F32, of every tensor; `salt` is that of its noise."""
+    listed = []
+    for name, of, shape, part, *kind in parts:
         assert name, parts
-        w.add_tensor_info(name, shape, np.dtype(np.float32), 4 * int(np.prod(shape)))
+        kind = kind[0] if kind else Q.F32
+        inputs, size = gguf.GGML_QUANT_SIZES[kind]
+        assert shape[-1] % inputs == 0, (name, shape, kind)
+        stored = gguf.quant_shape_to_byte_shape(shape, kind) if inputs > 1 else shape
+        dtype = {Q.F32: np.float32, Q.F16: np.float16}.get(kind, np.uint8)
+        w.add_tensor_info(name, stored, np.dtype(dtype), int(np.prod(shape)) // inputs * size, raw_dtype=kind)
+        listed.append([name, of, part] + ([] if kind == Q.F32 else [kind.name.lower()] if kind == Q.F16 else [kind.name.lower(), salt]))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_ti_data_to_file()
     w.close()
-    path.with_suffix(".json").write_text(json.dumps([[n, of, part] for n, of, _, part in parts]))
+    path.with_suffix(".json").write_text(json.dumps(listed, separators=(",", ":")) + "\n")
 
 
 def blocks():

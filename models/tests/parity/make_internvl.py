@@ -91,7 +91,7 @@ def case(name, text, vision, asks, most, chat=False, tied=False, kind="qwen2"):
         settings = dict(
             architectures=["InternVLChatModel"], model_type="internvl_chat", template="internvl2_5", ps_version="v2", select_layer=-1,
             downsample_ratio=0.5, dynamic_image_size=True, use_thumbnail=True, min_dynamic_patch=1, max_dynamic_patch=most,
-            force_image_size=side, llm_config=dict(settings["text_config"], architectures=["Qwen2ForCausalLM"], tie_word_embeddings=tied),
+            force_image_size=side, llm_config=dict(settings["text_config"], architectures=[f"{kind.capitalize()}ForCausalLM"], tie_word_embeddings=tied),
             vision_config=dict(same, image_size=side, patch_size=vision["patch_size"], qkv_bias=vision.get("attention_bias", False),
                                qk_normalization=vision.get("use_qk_norm", False), hidden_act="gelu"))
     numbers |= dict(image_processor_type="GotOcr2ImageProcessor" + ("Pil" if chat else ""))
@@ -123,6 +123,8 @@ CASES = [
     ("chat_layout", text(64, 2, 4, 2, 96), vit(24, 2, 2, 48, attention_bias=True),
      [ask((300, 181, 3), "Is there a fracture?"), ask("Where? ", (97, 260, 4), (40, 40, 9)), [("system", ["Short."]), ("user", [(64, 64, 11), "left?"])]],
      4, dict(chat=True)),
+    ("chat_layout_qwen3", text(64, 2, 4, 2, 96, head_dim=16), vit(32, 2, 4, 64, use_qk_norm=True, norm_type="rms_norm"),
+     [ask((180, 100, 3), "Is there a fracture?"), ask("no picture at all, only words")], 12, dict(chat=True, tied=True, kind="qwen3")),
     ("qwen3_norms_tied", text(48, 2, 4, 2, 80, head_dim=16), vit(32, 2, 4, 48, use_qk_norm=True, norm_type="rms_norm"),
      [ask((300, 100, 3), "Is there a fracture?"), ask("no picture at all, only words")], 5, dict(tied=True, kind="qwen3")),
     ("five_images_mixed_lengths", text(64, 2, 8, 2, 64), vit(32, 2, 4, 48, side=28, attention_bias=True),

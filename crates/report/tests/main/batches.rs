@@ -218,6 +218,9 @@ fn the_long_batch() {
     let mut memory = Memory::default();
     write_all(Path::new(&dir), 10_000, &mut memory);
     assert_eq!(memory.done, 10_000);
+    if cfg!(target_os = "linux") {
+        assert!(memory.at.len() > 1, "the memory was not looked at");
+    }
     if let [first, .., last] = memory.at.as_slice() {
         // Ten thousand pictures alone would be 40 MB, their prompts and replies more.
         assert!(last.saturating_sub(*first) < 16 << 10, "{:?} kB", memory.at);

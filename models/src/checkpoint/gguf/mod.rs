@@ -2,11 +2,16 @@
 //! that see a second one with the vision part (`mmproj`). They are read as the checkpoints that they were made from: the
 //! metadata become settings files, tensors get their published names, and weights stay in the blocks of the file.
 
+mod gemma;
+mod internvl;
 mod keys;
 mod names;
-pub(super) mod reader;
+mod qwen;
+mod reader;
 mod settings;
+mod text;
 mod tokenizer;
+mod vision;
 
 use self::keys::Keys;
 use self::names::Names;
@@ -26,19 +31,23 @@ const VISION: &str = "mmproj";
 pub struct GgufFiles {
     /// Text model and vision part; in words why they cannot be told.
     found: Result<(PathBuf, Option<PathBuf>), String>,
-    settings: OnceLock<Settings>,
+    contents: OnceLock<Contents>,
     digests: OnceLock<BTreeMap<String, String>>,
 }
 
+/// What the headers of the files say, which are read once.
+#[derive(Debug)]
+struct Contents {
+    settings: Settings,
+    /// Tensors of every file by their published names.
+    tensors: BTreeMap<String, Vec<StoredTensor>>,
+}
+
 /// The tensors of a file by their published names.
-///
-/// # Errors
-/// When it is damaged.
-pub(super) fn tensors(source: &Source) -> Result<Vec<StoredTensor>, LoadError> {
-    let header = Header::read(source)?;
-    let Some(names) = Names::of(&header) else { return Ok(header.tensors) };
+fn published(header: Header) -> Vec<StoredTensor> {
+    let Some(names) = Names::of(&header) else { return header.tensors };
     let own = |tensor: StoredTensor| Some(StoredTensor { name: names.published(&tensor.name)?, ..tensor });
-    Ok(header.tensors.into_iter().filter_map(own).collect())
+    header.tensors.into_iter().filter_map(own).collect()
 }
 
 impl GgufFiles {
@@ -82,7 +91,7 @@ impl GgufFiles {
                 listed(several)
             )),
         };
-        Some(Self { found, settings: OnceLock::new(), digests: OnceLock::new() })
+        Some(Self { found, contents: OnceLock::new(), digests: OnceLock::new() })
     }
 
     /// Name for tables: that of the text model's file, without its ending.
@@ -112,26 +121,44 @@ impl GgufFiles {
         Source::open(path.ok_or_else(missing)?, file)
     }
 
+    fn contents(&self) -> Result<&Contents, LoadError> {
+        if let Some(known) = self.contents.get() {
+            return Ok(known);
+        }
+        let read = |name: String| Ok::<_, LoadError>((Header::read(&self.open(&name)?)?, name));
+        let headers = self.names()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let mut keys = headers.iter().map(|(header, file)| Keys { header, file });
+        let (text, vision) = (keys.next(), keys.next());
+        let settings = match text {
+            Some(text) => settings::settings(&text, vision.as_ref())?,
+            None => Settings::default(),
+        };
+        let tensors = headers.into_iter().map(|(header, file)| (file, published(header))).collect();
+        Ok(self.contents.get_or_init(|| Contents { settings, tensors }))
+    }
+
     /// The settings file of this name that the metadata stand for.
     ///
     /// # Errors
     /// When the files are damaged, or hold what is not read from such files.
     pub(super) fn settings(&self, file: &str) -> Result<Option<Vec<u8>>, LoadError> {
-        let settings = match self.settings.get() {
-            Some(known) => known,
-            None => {
-                let read = |name: String| Ok::<_, LoadError>((Header::read(&self.open(&name)?)?, name));
-                let headers = self.names()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-                let mut keys = headers.iter().map(|(header, file)| Keys { header, file });
-                let (text, vision) = (keys.next(), keys.next());
-                let made = match text {
-                    Some(text) => settings::settings(&text, vision.as_ref())?,
-                    None => Settings::new(),
-                };
-                self.settings.get_or_init(|| made)
-            }
-        };
-        Ok(settings.get(file).cloned())
+        Ok(self.contents()?.settings.files.get(file).cloned())
+    }
+
+    /// What the files do not say and published settings stand for: a line each.
+    ///
+    /// # Errors
+    /// As [`GgufFiles::settings`].
+    pub(super) fn notes(&self) -> Result<&[String], LoadError> {
+        Ok(&self.contents()?.settings.notes)
+    }
+
+    /// The tensors of the file of this name by their published names.
+    ///
+    /// # Errors
+    /// As [`GgufFiles::settings`].
+    pub(super) fn tensors(&self, file: &str) -> Result<Vec<StoredTensor>, LoadError> {
+        Ok(self.contents()?.tensors.get(file).cloned().unwrap_or_default())
     }
 
     /// SHA-256 of every file in hexadecimal, by its name; computed once.
@@ -148,10 +175,8 @@ impl GgufFiles {
     /// How many tensors there are of each number type, by its name.
     pub(super) fn types(&self) -> Result<BTreeMap<String, usize>, LoadError> {
         let mut counts = BTreeMap::new();
-        for file in self.names()? {
-            for tensor in tensors(&self.open(&file)?)? {
-                *counts.entry(tensor.dtype.to_lowercase()).or_default() += 1;
-            }
+        for tensor in self.contents()?.tensors.values().flatten() {
+            *counts.entry(tensor.dtype.to_lowercase()).or_default() += 1;
         }
         Ok(counts)
     }

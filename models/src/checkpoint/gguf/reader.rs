@@ -63,15 +63,15 @@ const TYPES: &[(u32, &str, u64, u64)] = &[
 ];
 
 /// What a file says before its tensors.
-pub(crate) struct Header {
+pub(super) struct Header {
     /// By key, in the form of JSON.
-    pub(crate) metadata: Map<String, Value>,
+    pub(super) metadata: Map<String, Value>,
     /// In the order of the file, by their names there; sides as in other files, the one whose values are neighbours last.
-    pub(crate) tensors: Vec<StoredTensor>,
+    pub(super) tensors: Vec<StoredTensor>,
 }
 
 /// True when the file begins as one.
-pub(crate) fn is_gguf(source: &Source) -> bool {
+pub(super) fn is_gguf(source: &Source) -> bool {
     let mut magic = [0u8; 4];
     source.read_at(0, &mut magic).is_ok() && magic == *MAGIC
 }
@@ -81,7 +81,7 @@ impl Header {
     ///
     /// # Errors
     /// When it is no such file, damaged, or of a version that is not read.
-    pub(crate) fn read(source: &Source) -> Result<Self, LoadError> {
+    pub(super) fn read(source: &Source) -> Result<Self, LoadError> {
         let mut bytes = Bytes::new(source);
         if bytes.array::<4>()? != *MAGIC {
             return Err(source.failed(&"not a GGUF file"));
@@ -137,7 +137,7 @@ impl Header {
     }
 
     /// The text under a key.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).and_then(Value::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! An ask on its way to a reply.
 
-use crate::engine::architecture::{PromptPicture, Span, SpannedPicture};
+use crate::engine::architecture::{PromptPicture, SpannedPicture};
 use crate::engine::generate::beams::BeamSearch;
 use crate::engine::generate::row::Row;
 use crate::engine::options::Options;
@@ -46,8 +46,7 @@ pub(super) struct Job {
 impl Job {
     /// Tokens that are features.
     pub(super) fn features(&self) -> usize {
-        let tokens = |span: &Span| if let Span::Features { tokens } = span { *tokens } else { 0 };
-        self.shown.spans().iter().map(tokens).sum()
+        self.shown.features()
     }
 
     /// Tokens of the prompt.

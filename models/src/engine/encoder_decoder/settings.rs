@@ -2,6 +2,7 @@
 
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::generation_file::GenerationFile;
+use crate::checkpoint::token_ids::listed;
 use crate::engine::generate::beams::{BeamSettings, EarlyStop, MOST_BEAMS};
 use crate::engine::generate::rules::Rules;
 use crate::error::LoadError;
@@ -45,7 +46,7 @@ impl GenerationSettings {
         let fields =
             from_file.map_or_else(|| text.clone(), |value| Fields::new(value, "generation_config.json"));
         // BartConfig's own default; a file says what it means.
-        let last = match (from_file, tokens(&fields, "forced_eos_token_id")?) {
+        let last = match (from_file, listed(&fields, "forced_eos_token_id")?) {
             (None, None) => BTreeSet::from([2]),
             (_, found) => found.unwrap_or_default(),
         };
@@ -104,17 +105,9 @@ impl GenerationSettings {
 }
 
 fn token(fields: &Fields<'_>, name: &str) -> Result<Option<u32>, LoadError> {
-    match tokens(fields, name)? {
+    match listed(fields, name)? {
         Some(found) if found.len() == 1 => Ok(found.first().copied()),
         None => Ok(None),
         Some(_) => Err(fields.bad(name, "one token id is needed")),
     }
-}
-
-fn tokens(fields: &Fields<'_>, name: &str) -> Result<Option<BTreeSet<u32>>, LoadError> {
-    let Some(value) = fields.get(name) else { return Ok(None) };
-    let list = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
-    let ids = list.iter().map(|v| v.as_u64().and_then(|id| u32::try_from(id).ok()));
-    let ids = ids.collect::<Option<BTreeSet<u32>>>();
-    ids.map(Some).ok_or_else(|| fields.bad(name, format!("{value} is neither a token id nor a list of them")))
 }

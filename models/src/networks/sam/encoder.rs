@@ -9,6 +9,7 @@ use crate::layers::fused::{Relative, attend, gelu};
 use crate::layers::norm::LayerNorm;
 use crate::layers::norm::norm_channels;
 use crate::layers::vars::Vars;
+use crate::networks::windows::{partition, unpartition};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 
@@ -217,32 +218,6 @@ fn relative(q: &Tensor, rows: &Tensor, columns: &Tensor, h: usize, w: usize) -> 
         along_rows: along_rows.reshape((n, h * w, h))?,
         along_columns: along_columns.reshape((n, h * w, w))?,
     })
-}
-
-/// `(B, H, W, C)` to windows `(B × windows, side, side, C)`, zeros added below and to the right.
-pub(crate) fn partition(x: &Tensor, side: usize) -> Result<Tensor> {
-    let (b, h, w, c) = x.dims4()?;
-    let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
-    x.pad_with_zeros(1, 0, rows * side - h)?
-        .pad_with_zeros(2, 0, columns * side - w)?
-        .reshape((b, rows, side, columns, side, c))?
-        .permute((0, 1, 3, 2, 4, 5))?
-        .contiguous()?
-        .reshape((b * rows * columns, side, side, c))
-}
-
-/// The inverse of [`partition`].
-pub(crate) fn unpartition(windows: &Tensor, side: usize, h: usize, w: usize) -> Result<Tensor> {
-    let (rows, columns) = (h.div_ceil(side), w.div_ceil(side));
-    let (n, _, _, c) = windows.dims4()?;
-    windows
-        .reshape((n / (rows * columns), rows, columns, side, side, c))?
-        .permute((0, 1, 3, 2, 4, 5))?
-        .contiguous()?
-        .reshape((n / (rows * columns), rows * side, columns * side, c))?
-        .narrow(1, 0, h)?
-        .narrow(2, 0, w)?
-        .contiguous()
 }
 
 impl Adapter {

@@ -1,11 +1,12 @@
 //! The image encoder of MobileSAM and LiteMedSAM: a TinyViT (Wu et al. 2022, arXiv 2207.10666) whose last merge
 //! keeps the grid, and SAM's neck. LiteMedSAM's stem looks at single pixels and keeps the grid too. Batch norms are folded into their convolutions when they are read.
 
-use super::encoder::{Neck, partition, unpartition};
+use super::encoder::Neck;
 use crate::error::LoadError;
 use crate::layers::fused::{depthwise, gelu, softmax};
 use crate::layers::norm::LayerNorm;
 use crate::layers::vars::Vars;
+use crate::networks::windows::{partition, unpartition};
 use candle_core::{Result, Tensor};
 use candle_nn::{Linear, Module};
 

@@ -7,7 +7,7 @@ use crate::error::LoadError;
 use crate::layers::fused::{attend, gelu};
 use crate::layers::norm::LayerNorm;
 use crate::layers::vars::Vars;
-use crate::networks::sam::encoder::{partition, unpartition};
+use crate::networks::windows::{partition, unpartition};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 
