@@ -7,6 +7,7 @@ use crate::picture::Picture;
 use crate::reply_form::ReplyForm;
 use crate::served::ServedRecord;
 use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Who speaks in a turn.
@@ -208,6 +209,29 @@ pub struct Counts {
     pub picture_tokens: usize,
     /// Generated tokens, the end token not counted.
     pub new_tokens: usize,
+    /// Tokens that prompt look-up proposed; 0 without it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub proposed_tokens: usize,
+    /// Proposed tokens that were generated.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub accepted_tokens: usize,
+}
+
+// By reference, because that is how serde asks.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+pub(crate) fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.reused_tokens += other.reused_tokens;
+        self.picture_tokens += other.picture_tokens;
+        self.new_tokens += other.new_tokens;
+        self.proposed_tokens += other.proposed_tokens;
+        self.accepted_tokens += other.accepted_tokens;
+    }
 }
 
 /// Seconds spent. Never part of anything that must be reproducible.

@@ -8,6 +8,7 @@ pub(crate) mod encoder_decoder;
 mod generate;
 mod job;
 pub(crate) mod load;
+mod lookup;
 mod memory;
 pub(crate) mod open;
 mod options;

@@ -418,10 +418,7 @@ fn summed(text: &str, replies: &[&Reply]) -> Reply {
         if matches!(reply.stop, Stop::Length | Stop::ContextFull) {
             whole.stop = reply.stop;
         }
-        whole.counts.prompt_tokens += reply.counts.prompt_tokens;
-        whole.counts.reused_tokens += reply.counts.reused_tokens;
-        whole.counts.picture_tokens += reply.counts.picture_tokens;
-        whole.counts.new_tokens += reply.counts.new_tokens;
+        whole.counts += reply.counts;
         whole.timing.prefill_s += reply.timing.prefill_s;
         whole.timing.decode_s += reply.timing.decode_s;
     }
