@@ -2,7 +2,7 @@
 
     python make_checkpoint.py /tmp/bench400
     cargo build --release -p loupe-models --example decode_speed
-    python lookup.py /tmp/bench400 target/release/examples/decode_speed [--dtype bf16 f32 q8_0] [--batch 1 4 16] [--lookup 8]
+    python lookup.py /tmp/bench400 target/release/examples/decode_speed [--dtype bf16 f32 q8_0] [--batch 1 4 16] [--lookup 5 8]
 
 Random weights say nothing that stands in their prompt, so that the checkpoint is changed (and kept beside the other as FOLDER-chain): its layers
 compute all they did but add nothing, and its output head maps each word to the next one of a fixed chain. The reply is then the
@@ -73,7 +73,7 @@ def main():
     p.add_argument("program")
     p.add_argument("--dtype", nargs="*", default=["bf16", "f32", "q8_0"])
     p.add_argument("--batch", type=int, nargs="*", default=[1, 4, 16])
-    p.add_argument("--lookup", type=int, default=8)
+    p.add_argument("--lookup", type=int, nargs="*", default=[5, 8])
     p.add_argument("--rounds", type=int, default=2)
     p.add_argument("--turns", type=int, default=2)
     p.add_argument("--json", type=pathlib.Path, help="all figures, for the record")
@@ -86,7 +86,7 @@ def main():
         for batch in a.batch:
             print(f"{dtype}, batch {batch}, {NEW} tokens")
             for kind in KINDS:
-                sides = {0: [], a.lookup: []}
+                sides = {lookup: [] for lookup in [0, *a.lookup]}
                 for _ in range(a.turns):
                     for lookup, runs in sides.items():
                         work = dict(new_tokens=NEW, rounds=a.rounds, prompt_lookup=lookup,
@@ -97,14 +97,14 @@ def main():
                             runs.append(run([a.program, str(chain), f.name, dtype]))
                 said = [one["ids"] for runs in sides.values() for one in runs]
                 assert all(ids == said[0] for ids in said), "a reply differs"
-                plain, ahead = ([v for one in runs for v in one["decode"]] for runs in sides.values())
-                last = sides[a.lookup][-1]
-                row = dict(dtype=dtype, batch=batch, kind=kind, plain=statistics.median(plain), lookup=statistics.median(ahead),
-                           proposed=last["proposed"], accepted=last["accepted"], tokens=batch * (NEW + 1))
-                rows.append(row)
-                print(f"  {kind}: plain {row['plain']:.1f}, look-up {row['lookup']:.1f} tokens/s, ratio "
-                      f"{row['lookup'] / row['plain']:.2f}; {row['accepted']} of {row['proposed']} proposed tokens accepted, "
-                      f"{row['tokens']} in all", flush=True)
+                rate = {lookup: statistics.median([v for one in runs for v in one["decode"]]) for lookup, runs in sides.items()}
+                print(f"  {kind}: plain {rate[0]:.1f} tokens/s")
+                for lookup in a.lookup:
+                    last = sides[lookup][-1]
+                    rows.append(dict(dtype=dtype, batch=batch, kind=kind, plain=rate[0], lookup=lookup, rate=rate[lookup],
+                                     proposed=last["proposed"], accepted=last["accepted"], tokens=batch * (NEW + 1)))
+                    print(f"    look-up {lookup}: {rate[lookup]:.1f} tokens/s, ratio {rate[lookup] / rate[0]:.2f}; "
+                          f"{last['accepted']} of {last['proposed']} proposed tokens accepted, {batch * (NEW + 1)} in all", flush=True)
     if a.json:
         a.json.write_text(json.dumps(rows, indent=1))
 
