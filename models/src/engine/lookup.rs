@@ -58,7 +58,10 @@ impl Lookup {
             return;
         }
         let most = self.next.min(room);
-        let Some(from) = followed(prompt, reply).filter(|_| most > 0) else { return };
+        if most == 0 {
+            return;
+        }
+        let Some(from) = followed(prompt, reply) else { return };
         for at in from..from + most {
             let length = prompt.len() + reply.len();
             // What repeats itself goes on with what was just proposed.
