@@ -2,8 +2,8 @@
 
 use super::architecture::PromptPicture;
 use super::cache::{Key, Prefix};
+use super::generate::lookup::Lookup;
 use super::generate::row::Row;
-use super::lookup::Lookup;
 use super::prompt::Prompt;
 use loupe_core::model::AskId;
 use loupe_core::{Picture, ReplyForm, Timing};

@@ -8,7 +8,6 @@ pub(crate) mod encoder_decoder;
 mod generate;
 mod job;
 pub(crate) mod load;
-mod lookup;
 mod memory;
 pub(crate) mod open;
 mod options;
@@ -18,6 +17,7 @@ mod prompt;
 mod reply;
 mod score;
 pub(crate) mod serve;
+mod speculation;
 mod step;
 #[cfg(test)]
 mod tests;

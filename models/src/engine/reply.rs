@@ -2,9 +2,9 @@
 
 use super::architecture::Architecture;
 use super::cache::Prefix;
+use super::generate::lookup::Lookup;
 use super::generate::row::Row;
 use super::job::Job;
-use super::lookup::Lookup;
 use super::prompt::Prompt;
 use super::serve::Engine;
 use loupe_core::dialect::{PictureSizes, SpokenPicture, dialect};

@@ -9,7 +9,6 @@ use super::work::{LiveGroup, OpenRun, Run, Work};
 use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
-use loupe_core::model::Go;
 use loupe_core::{ModelError, ReplyForm, ReplySink};
 use std::time::Instant;
 
@@ -302,23 +301,6 @@ impl<A: Architecture> Engine<A> {
                     jobs.into_iter().for_each(|job| replies.done(job.id, Err(error.clone())));
                 }
             }
-        }
-    }
-
-    /// The next token of a row; fails when nobody wants the reply any more.
-    pub(super) fn take_token(
-        &self,
-        job: &mut Job<A::Picture>,
-        logits: &[f32],
-        replies: &mut dyn ReplySink,
-    ) -> Result<(), ModelError> {
-        if job.row.stop.is_some() {
-            return Ok(());
-        }
-        let piece = job.row.take(logits, &self.ends, &self.tokens)?;
-        match replies.piece(job.id, &piece) {
-            Go::On => Ok(()),
-            Go::Stop => Err(ModelError::Cancelled),
         }
     }
 

@@ -1,17 +1,7 @@
 //! Prompt look-up (Saxena 2023, `prompt_lookup_num_tokens` of transformers): where the last tokens of a reply stood before, in its prompt
-//! or in the reply, those that followed there may follow here. They run through the network together with the token before them, and are
-//! kept as far as they are what is chosen anyway: speculative decoding (arXiv 2211.17192) without a second model.
-//!
-//! Every token is chosen from its own logits, one after the other, so that draws, penalties, stop strings and limits are those of plain
-//! decoding. What was proposed wrongly is never chosen from, and its keys and values are given up.
+//! or in the reply, those that followed there may follow here.
 
-use super::architecture::Architecture;
-use super::cache::Key;
-use super::job::Job;
-use super::serve::Engine;
-use super::work::Work;
-use crate::layers::kv::GROWTH;
-use loupe_core::{ModelError, ReplySink};
+use crate::engine::cache::Key;
 use std::collections::BTreeSet;
 
 /// Fewest tokens that must have stood together before.
@@ -22,10 +12,6 @@ const COMPARED: usize = 16;
 const FIRST: usize = 4;
 /// Steps that a reply proposes nothing in at most, after proposals of which nothing was right.
 const LONGEST_PAUSE: usize = 32;
-/// Tokens of a step, one a reply and what is proposed, from which on more cost as much as they can save: reading the weights is then no longer
-/// what takes the time.
-const TOKENS_CPU: usize = 16;
-const TOKENS_DEVICE: usize = 128;
 
 /// What a reply proposes, and how well it did so far.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +37,7 @@ impl Lookup {
     }
 
     /// Looks up what may follow, at most `room` tokens and none of `ends` or behind.
-    fn propose(&mut self, prompt: &[Key], reply: &[u32], ends: &BTreeSet<u32>, room: usize) {
+    pub(crate) fn propose(&mut self, prompt: &[Key], reply: &[u32], ends: &BTreeSet<u32>, room: usize) {
         self.ahead.clear();
         if self.wait > 0 {
             self.wait -= 1;
@@ -75,7 +61,7 @@ impl Lookup {
     }
 
     /// So many of what was proposed were chosen.
-    fn settle(&mut self, accepted: usize) {
+    pub(crate) fn settle(&mut self, accepted: usize) {
         let proposed = std::mem::take(&mut self.ahead).len();
         self.proposed += proposed;
         self.accepted += accepted;
@@ -114,63 +100,6 @@ fn followed(prompt: &[Key], reply: &[u32]) -> Option<usize> {
         }
     }
     best.1
-}
-
-impl<A: Architecture> Engine<A> {
-    /// Lets the replies in work propose tokens, as far as that is faster and memory is left. Returns how many there are.
-    pub(super) fn look_up(&self, work: &mut Work<A::Picture>) -> usize {
-        let mut rows = work.rows();
-        if self.lookup == 0 || rows == 0 {
-            return 0;
-        }
-        let taken = work.bytes(&self.budget) + self.cache.bytes();
-        let step = self.budget.step(self.budget.step_tokens, rows);
-        let mut free = self.budget.limit.saturating_sub(taken + step);
-        let most = if self.is_cpu { TOKENS_CPU } else { TOKENS_DEVICE };
-        // Most of a step stays for prompts.
-        let mut room = most.min(self.budget.step_tokens / 4).saturating_sub(rows);
-        let mut proposed = 0;
-        for live in &mut work.live {
-            // Tokens of one row are holes in the others, until these are moved together.
-            let holes = match live.jobs.len() {
-                1 => 0,
-                n => self.budget.kv(n * (GROWTH + self.lookup)),
-            };
-            for job in &mut live.jobs {
-                let fit = free.saturating_sub(holes) / self.budget.row_logits().max(1);
-                let left = job.most.saturating_sub(job.row.ids.len() + 1);
-                let share = room.div_ceil(rows).min(left).min(usize::try_from(fit).unwrap_or(usize::MAX));
-                job.lookup.propose(&job.prompt.keys, &job.row.ids, &self.ends, share);
-                let ahead = job.lookup.ahead.len();
-                free = free.saturating_sub(self.budget.row_logits() * ahead as u64);
-                (rows, room, proposed) = (rows - 1, room - ahead, proposed + ahead);
-            }
-            free = free.saturating_sub(holes);
-        }
-        proposed
-    }
-
-    /// The next tokens of a row, one for each line of logits, as long as what was proposed is what is chosen. Returns how many of the tokens
-    /// that the row was given in this step hold; fails when nobody wants the reply any more.
-    pub(super) fn take_tokens(
-        &self,
-        job: &mut Job<A::Picture>,
-        logits: &[Vec<f32>],
-        replies: &mut dyn ReplySink,
-    ) -> Result<usize, ModelError> {
-        let (mut taken, mut accepted) = (0, 0);
-        for (n, line) in logits.iter().enumerate() {
-            self.take_token(job, line, replies)?;
-            taken += 1;
-            let is_right = job.lookup.ahead.get(n).is_some_and(|id| job.row.ids.last() == Some(id));
-            accepted += usize::from(is_right);
-            if !is_right || job.row.stop.is_some() {
-                break;
-            }
-        }
-        job.lookup.settle(accepted);
-        Ok(taken)
-    }
 }
 
 #[cfg(test)]
