@@ -1,8 +1,9 @@
 //! Prompt look-up is faster or not, but never another reply.
 
 use crate::common::{Case, Dialect, FAMILIES, TEXT, greedy, largest_difference, picture};
+use crate::florence2;
 use loupe_core::{Ask, Reply, Role, Sampling, Stop, Turn, VisionLanguageModel};
-use loupe_models::{Dtype, LoadOptions, Quant, load};
+use loupe_models::{Dtype, LoadError, LoadOptions, Quant, load};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -209,4 +210,11 @@ fn it_is_on_record() {
     let (with, without) = (record(8), record(0));
     assert_eq!(with["from"]["checkpoint"]["prompt_lookup"], 8);
     assert!(without["from"]["checkpoint"].get("prompt_lookup").is_none());
+}
+
+#[test]
+fn models_that_write_without_their_prompt_refuse_it() {
+    let (_dir, path) = florence2::Case::new("as_published").written();
+    let error = load(&path, &options(8)).err().unwrap();
+    assert!(matches!(error, LoadError::Option { option: "--prompt-lookup", .. }), "{error}");
 }
