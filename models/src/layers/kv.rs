@@ -158,7 +158,7 @@ impl Group {
             let cut = tokens.min(last.len());
             last.end -= cut;
             tokens -= cut;
-            if last.is_empty() {
+            if last.start == last.end {
                 self.filled[row].pop();
             }
         }
