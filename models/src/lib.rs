@@ -87,6 +87,10 @@ fn family(
             let problem = format!("only language models are quantised, and {} is none", family.name);
             Err(LoadError::Option { option: "--quant", problem })
         }
+        _ if options.prompt_lookup > 0 => {
+            let problem = format!("only for models that write replies, and {} is none", family.name);
+            Err(LoadError::Option { option: "--prompt-lookup", problem })
+        }
         _ => Ok(family),
     }
 }

@@ -44,6 +44,8 @@ pub struct LoadOptions {
     pub memory_bytes: Option<u64>,
     /// Most replies in work at a time; `None` for as many as make it faster and fit into memory.
     pub rows: Option<usize>,
+    /// Most tokens that prompt look-up proposes for a reply at a time; 0 for none. Replies are the same.
+    pub prompt_lookup: usize,
     /// Bytes that computed prefixes and picture features may take.
     pub cache_bytes: u64,
     /// Folder that receives `dump.safetensors` with everything the last ask's model saw and
@@ -87,6 +89,7 @@ impl Default for LoadOptions {
             dialect: None,
             memory_bytes: None,
             rows: None,
+            prompt_lookup: 0,
             cache_bytes: 1 << 30,
             dump: None,
         }

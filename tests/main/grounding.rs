@@ -53,6 +53,39 @@ fn a_run_over_boxes_has_average_precision_and_its_page_too() {
 }
 
 #[test]
+fn boxes_that_are_looked_up_are_the_same_boxes() {
+    let dir = tempfile::tempdir().unwrap();
+    phantoms(dir.path());
+    let data = format!("jsonl={}", dir.path().join("grounding/grounding.jsonl").display());
+    let run = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let usual = ["eval", "--data", &data, "--max-new-tokens", "48", "--no-page", "-o"];
+        let done = loupe(&[&usual[..], &[out.to_str().unwrap()], more].concat());
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let lines = fs::read_to_string(out.join("replies.jsonl")).unwrap();
+        let mut lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.sort_by_key(|line| line["item"].as_u64());
+        let record: Value = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+        (text(&done.stderr), lines, record["model"]["from"]["checkpoint"]["prompt_lookup"].clone())
+    };
+    let (said, plain, record) = run("plain", &["--limit", "6"]);
+    assert!(!said.contains("looked up") && record.is_null(), "{said}");
+    let (said, ahead, record) = run("ahead", &["--limit", "6", "--prompt-lookup", "8"]);
+    assert_eq!(record, 8);
+    let mut accepted = 0;
+    for (ahead, plain) in ahead.iter().zip(&plain) {
+        let of = |line: &Value, name: &str| line["outcome"]["reply"][name].clone();
+        for name in ["text", "token_ids", "findings", "stop"] {
+            assert_eq!(of(ahead, name), of(plain, name));
+        }
+        accepted += of(ahead, "counts")["accepted_tokens"].as_u64().unwrap_or(0);
+    }
+    assert!(accepted > 0 && said.contains(&format!(", {accepted} of ")), "{accepted}: {said}");
+    // A run goes on without it.
+    assert_eq!(run("ahead", &["--extend", "--limit", "7"]).1.len(), 7);
+}
+
+#[test]
 fn a_phrase_is_found_as_json_overlay_and_coco() {
     let dir = tempfile::tempdir().unwrap();
     phantoms(dir.path());

@@ -119,6 +119,7 @@ fn without_checkpoint_options(load: &LoadOptions) -> Result<(), AppError> {
         ("--min-pixels", load.pixels.min.is_some()),
         ("--max-pixels", load.pixels.max.is_some()),
         ("--pan-and-scan", load.pan_and_scan),
+        ("--prompt-lookup", load.prompt_lookup > 0),
         ("--dump", load.dump.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {

@@ -63,6 +63,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "MB")]
     memory: Option<u64>,
 
+    /// Generate long replies that repeat their prompt or themselves faster, without changing them: up to so many tokens are
+    /// looked up there at a time and computed together (prompt look-up); 8 is a good number.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u8).range(1..=64))]
+    prompt_lookup: Option<u8>,
+
     /// Megabytes for images and beginnings of prompts that are kept to be used again.
     #[arg(long, value_name = "MB", default_value_t = 2048)]
     cache: u64,
@@ -123,6 +128,7 @@ impl ModelArgs {
             }),
             pixels: PixelBounds { min: self.min_pixels, max: self.max_pixels },
             pan_and_scan: self.pan_and_scan,
+            prompt_lookup: self.prompt_lookup.map_or(0, usize::from),
             cache_bytes: megabytes(self.cache),
             dialect: self.dialect.clone(),
             adapter: self.adapter.clone(),

@@ -209,6 +209,18 @@ pub struct Counts {
     pub picture_tokens: usize,
     /// Generated tokens, the end token not counted.
     pub new_tokens: usize,
+    /// Tokens that prompt look-up proposed; 0 without it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub proposed_tokens: usize,
+    /// Proposed tokens that were generated.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub accepted_tokens: usize,
+}
+
+// By reference, because that is how serde asks.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+pub(crate) fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl AddAssign for Counts {
@@ -217,6 +229,8 @@ impl AddAssign for Counts {
         self.reused_tokens += other.reused_tokens;
         self.picture_tokens += other.picture_tokens;
         self.new_tokens += other.new_tokens;
+        self.proposed_tokens += other.proposed_tokens;
+        self.accepted_tokens += other.accepted_tokens;
     }
 }
 

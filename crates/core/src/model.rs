@@ -5,7 +5,7 @@
 //! decodes pictures ahead, the sink writes a line), a server (the source is a channel) and a second look
 //! (several sessions feed one source).
 
-use crate::ask::{Ask, GenerationLimits, Reply, Sampling};
+use crate::ask::{Ask, GenerationLimits, Reply, Sampling, is_zero};
 use crate::failure::{Failure, Retry};
 use crate::words::hex;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,9 @@ pub struct CheckpointRecord {
     /// there are where they stay as stored; nothing otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
+    /// Most tokens that prompt look-up proposed for a reply at a time; 0 without it. It changes no reply.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prompt_lookup: usize,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// `pillow` or `torchvision`: which library's resizing is reproduced; empty where none is.

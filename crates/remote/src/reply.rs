@@ -153,6 +153,7 @@ pub(crate) fn counts(value: &Value) -> Counts {
         reused_tokens: count(&["/usage/prompt_tokens_details/cached_tokens"]),
         picture_tokens: count(&["/usage/prompt_tokens_details/image_tokens"]),
         new_tokens: count(&REPLY_TOKENS),
+        ..Counts::default()
     }
 }
 

@@ -247,10 +247,7 @@ impl<'a> Session<'a> {
         reply.text = pass.answer;
         (reply.counts, reply.timing) = (Counts::default(), Timing::default());
         for each in self.trace.rounds.iter().filter_map(|r| r.reply.as_ref()) {
-            reply.counts.prompt_tokens += each.counts.prompt_tokens;
-            reply.counts.reused_tokens += each.counts.reused_tokens;
-            reply.counts.picture_tokens += each.counts.picture_tokens;
-            reply.counts.new_tokens += each.counts.new_tokens;
+            reply.counts += each.counts;
             reply.timing.prefill_s += each.timing.prefill_s;
             reply.timing.decode_s += each.timing.decode_s;
         }

@@ -18,6 +18,10 @@ pub struct Effort {
     pub reused_tokens: usize,
     /// Tokens of the replies, those of items that failed behind one included.
     pub new_tokens: usize,
+    /// Tokens that prompt look-up proposed for them.
+    pub proposed_tokens: usize,
+    /// Proposed tokens that were generated.
+    pub accepted_tokens: usize,
 }
 
 impl Effort {
@@ -27,6 +31,8 @@ impl Effort {
         self.prompt_tokens += counts.prompt_tokens;
         self.reused_tokens += counts.reused_tokens;
         self.new_tokens += counts.new_tokens;
+        self.proposed_tokens += counts.proposed_tokens;
+        self.accepted_tokens += counts.accepted_tokens;
     }
 
     /// Replies a minute.
@@ -54,6 +60,11 @@ impl fmt::Display for Effort {
             let percent = 100.0 * share;
             write!(f, ", {:.1} tokens/s, {percent:.0} % of prompt tokens reused", self.tokens_per_second())?;
         }
+        if self.proposed_tokens > 0 {
+            let (right, all) = (self.accepted_tokens, self.proposed_tokens);
+            let new = self.new_tokens;
+            write!(f, ", {right} of {new} reply tokens looked up ({all} proposed)")?;
+        }
         write!(f, ", {:.1} s waiting for images", self.waited_s)?;
         if let Some(bytes) = peak_memory() {
             write!(f, ", peak memory {} MiB", bytes >> 20)?;
@@ -77,8 +88,8 @@ mod tests {
     fn rates_are_of_what_was_computed() {
         let mut effort = Effort { seconds: 30.0, waited_s: 1.5, ..Effort::default() };
         for reused_tokens in [0, 90] {
-            effort
-                .add(&Counts { prompt_tokens: 100, reused_tokens, picture_tokens: 64, new_tokens: 5 }, false);
+            let counts = Counts { prompt_tokens: 100, reused_tokens, new_tokens: 5, ..Counts::default() };
+            effort.add(&counts, false);
         }
         assert_eq!((effort.samples_per_minute(), effort.tokens_per_second()), (4.0, 4.0));
         assert_eq!(effort.reused_share(), Some(0.45));
@@ -87,6 +98,10 @@ mod tests {
         assert!(words.starts_with(wanted), "{words}");
         effort.add(&Counts { prompt_tokens: 60, ..Counts::default() }, true);
         assert_eq!((effort.replies, effort.tokens_per_second()), (2, 6.0));
+        let counts = Counts { new_tokens: 20, proposed_tokens: 16, accepted_tokens: 12, ..Counts::default() };
+        effort.add(&counts, false);
+        let words = effort.to_string();
+        assert!(words.contains(" reused, 12 of 30 reply tokens looked up (16 proposed), 1.5 s"), "{words}");
         // A model that does not count.
         let bare = Effort { replies: 1, seconds: 60.0, ..Effort::default() };
         assert!(bare.to_string().starts_with("1 replies in 60.0 s: 1.0 samples/min, 0.0 s waiting"));

@@ -144,6 +144,8 @@ impl MadeBy {
             Provenance::Checkpoint(checkpoint) => {
                 let kind = checkpoint.device.split(':').next().unwrap_or_default().to_owned();
                 checkpoint.device = kind;
+                // Tokens that are right either way.
+                checkpoint.prompt_lookup = 0;
             }
             // A server moves from one machine to another; what it is stands beside its address.
             Provenance::Served { url, .. } => url.clear(),

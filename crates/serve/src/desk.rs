@@ -298,6 +298,8 @@ impl ReplySink for ModelSide {
                 metrics.prompt_tokens.add(reply.counts.prompt_tokens);
                 metrics.reused_tokens.add(reply.counts.reused_tokens);
                 metrics.new_tokens.add(reply.counts.new_tokens);
+                metrics.proposed_tokens.add(reply.counts.proposed_tokens);
+                metrics.accepted_tokens.add(reply.counts.accepted_tokens);
             }
             Err(ModelError::Cancelled) => metrics.cancelled.add(1),
             Err(_) => metrics.failed.add(1),

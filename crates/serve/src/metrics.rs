@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) prompt_tokens: Counter,
     pub(crate) reused_tokens: Counter,
     pub(crate) new_tokens: Counter,
+    pub(crate) proposed_tokens: Counter,
+    pub(crate) accepted_tokens: Counter,
     /// Asks that the model answered.
     pub(crate) answered: Counter,
     /// Asks that failed.
@@ -142,6 +144,8 @@ impl Metrics {
             ("prompt_tokens_total", "Tokens of prompts, pictures included.", &self.prompt_tokens),
             ("reused_tokens_total", "Prompt tokens whose computation was reused.", &self.reused_tokens),
             ("generated_tokens_total", "Tokens generated.", &self.new_tokens),
+            ("proposed_tokens_total", "Tokens that prompt look-up proposed.", &self.proposed_tokens),
+            ("accepted_tokens_total", "Proposed tokens that were generated.", &self.accepted_tokens),
         ];
         for (name, what, counter) in counters {
             family(name, "counter", what, &one(counter.get() as f64));

@@ -172,6 +172,8 @@ fn ended(spoken: &Spoken) -> Reply {
         reused_tokens: 4,
         picture_tokens: spoken.ask.pictures.len(),
         new_tokens: spoken.count,
+        proposed_tokens: 3,
+        accepted_tokens: 1,
     };
     if spoken.count == limits.max_new_tokens {
         reply.stop = Stop::Length;

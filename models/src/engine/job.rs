@@ -2,6 +2,7 @@
 
 use super::architecture::PromptPicture;
 use super::cache::{Key, Prefix};
+use super::generate::lookup::Lookup;
 use super::generate::row::Row;
 use super::prompt::Prompt;
 use loupe_core::model::AskId;
@@ -21,6 +22,7 @@ pub(crate) struct Job<P> {
     pub(crate) most: usize,
     pub(crate) prompt: Arc<Prompt<P>>,
     pub(crate) row: Row,
+    pub(crate) lookup: Lookup,
     /// What was computed before its own tokens.
     pub(crate) prefix: Prefix,
     /// Tokens of the prompt that were computed for others or earlier.
@@ -39,8 +41,19 @@ impl<P: PromptPicture> Job<P> {
         prompt.chain(self.row.ids.iter().map(|id| Key::from(*id)))
     }
 
-    /// Position of the token that was chosen last.
-    pub(crate) fn last_position(&self) -> [u32; 3] {
-        [self.prompt.next + (self.row.ids.len() as u32).saturating_sub(1); 3]
+    /// What goes into the network next: the token that was chosen last and those that may follow it.
+    pub(crate) fn next_tokens(&self) -> impl Iterator<Item = u32> + '_ {
+        self.row.ids.last().into_iter().chain(&self.lookup.ahead).copied()
+    }
+
+    /// How many that are.
+    pub(crate) fn next_count(&self) -> usize {
+        1 + self.lookup.ahead.len()
+    }
+
+    /// Their positions.
+    pub(crate) fn next_positions(&self) -> impl Iterator<Item = [u32; 3]> + use<P> {
+        let first = self.prompt.next + (self.row.ids.len() as u32).saturating_sub(1);
+        (first..).take(self.next_count()).map(|position| [position; 3])
     }
 }

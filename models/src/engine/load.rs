@@ -96,6 +96,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
         budget,
         rows: if dumps { 1 } else { rows },
         is_cpu,
+        lookup: options.prompt_lookup,
         dump: options.dump.clone(),
         arch: opened.arch,
     }))

@@ -62,6 +62,11 @@ impl Budget {
         LEAST_TOKENS
     }
 
+    /// Bytes of the logits of a token.
+    pub(crate) fn row_logits(&self) -> u64 {
+        self.row_logits
+    }
+
     /// Bytes of keys and values of so many tokens.
     pub(crate) fn kv(&self, tokens: usize) -> u64 {
         self.kv_token * tokens as u64

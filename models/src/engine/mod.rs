@@ -17,6 +17,7 @@ mod prompt;
 mod reply;
 mod score;
 pub(crate) mod serve;
+mod speculation;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -166,6 +166,7 @@ impl<A> Opened<A> {
                 parameters: self.parameters,
                 dtype: if self.stored.is_some() { AS_STORED } else { self.dtype.name() }.to_owned(),
                 quant,
+                prompt_lookup: options.prompt_lookup,
                 device: self.device_name.clone(),
                 resample: said.resample.to_owned(),
                 notes,

@@ -53,13 +53,15 @@ impl<P> Chosen<P> {
 }
 
 impl<A: Architecture> Engine<A> {
-    /// The runs of the next step, each with its embedded tokens. What fails here is one of them.
+    /// The runs of the next step, each with its embedded tokens. What fails here is one of them. Replies propose `ahead` tokens in the same
+    /// step.
     pub(super) fn prefill_parts(
         &mut self,
         work: &mut Work<A::Picture>,
+        ahead: usize,
         replies: &mut dyn ReplySink,
     ) -> Vec<PrefillPart<A::Picture>> {
-        let chosen = self.choose(work);
+        let chosen = self.choose(work, ahead);
         let mut parts = Vec::with_capacity(chosen.len());
         for Chosen { runs, begun } in chosen {
             let computed = begun.as_ref().map_or(0, |(_, computed)| *computed);
@@ -109,10 +111,11 @@ impl<A: Architecture> Engine<A> {
     }
 
     /// Takes runs that are ready out of work, up to the tokens of a step; a longer one goes on by itself.
-    fn choose(&mut self, work: &mut Work<A::Picture>) -> Vec<Chosen<A::Picture>> {
+    fn choose(&mut self, work: &mut Work<A::Picture>, ahead: usize) -> Vec<Chosen<A::Picture>> {
         let decoding = work.rows() > 0;
         let chunk = if self.is_cpu { CHUNK_CPU } else { CHUNK_DEVICE };
-        let mut room = if decoding { chunk.min(self.budget.step_tokens) } else { self.budget.step_tokens };
+        let room = if decoding { chunk.min(self.budget.step_tokens) } else { self.budget.step_tokens };
+        let mut room = room.saturating_sub(ahead);
         // Pictures are encoded whole: one at a time beside replies.
         let mut pictures = if decoding { 1 } else { usize::MAX };
         let mut chosen: Vec<Chosen<A::Picture>> = Vec::new();

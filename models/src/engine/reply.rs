@@ -2,6 +2,7 @@
 
 use super::architecture::Architecture;
 use super::cache::Prefix;
+use super::generate::lookup::Lookup;
 use super::generate::row::Row;
 use super::job::Job;
 use super::prompt::Prompt;
@@ -53,6 +54,7 @@ impl<A: Architecture> Engine<A> {
             most,
             prompt: Arc::new(prompt),
             row,
+            lookup: Lookup::new(self.lookup),
             prefix: Prefix::default(),
             reused: 0,
             timing: Timing::default(),
@@ -74,6 +76,8 @@ impl<A: Architecture> Engine<A> {
             reused_tokens: job.reused,
             picture_tokens: job.prompt.picture_tokens(),
             new_tokens: ids.len(),
+            proposed_tokens: job.lookup.proposed,
+            accepted_tokens: job.lookup.accepted,
         };
         // Some dialects are made of special tokens, which the reply's words leave out.
         let words = self.tokens.decode(ids, true).map_err(ModelError::Compute)?;

@@ -32,6 +32,8 @@ pub(crate) struct Engine<A> {
     /// Most asks in work.
     pub(super) rows: usize,
     pub(super) is_cpu: bool,
+    /// Most tokens that are looked up for a reply at a time; 0 for plain decoding.
+    pub(super) lookup: usize,
     /// Where the ask that was answered last is dumped. Then one ask is in work at a time, and nothing is
     /// shared.
     pub(super) dump: Option<PathBuf>,

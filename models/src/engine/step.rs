@@ -9,7 +9,6 @@ use super::work::{LiveGroup, OpenRun, Run, Work};
 use crate::error::computation;
 use crate::layers::kv::Group;
 use candle_core::Tensor;
-use loupe_core::model::Go;
 use loupe_core::{ModelError, ReplyForm, ReplySink};
 use std::time::Instant;
 
@@ -22,10 +21,10 @@ fn compute(error: candle_core::Error) -> ModelError {
     ModelError::Compute(computation(&error))
 }
 
-/// A reply that was begun or goes on in this step.
+/// A reply that was begun or goes on in this step, with the logits behind each token that it was given.
 struct Advanced<P> {
     job: Job<P>,
-    logits: Vec<f32>,
+    logits: Vec<Vec<f32>>,
 }
 
 /// A group after a step, with its rows.
@@ -48,11 +47,14 @@ impl<A: Architecture> Engine<A> {
         if !(work.runs.is_empty() && work.open.is_none()) {
             work.drop_unwanted(replies);
         }
-        let mut parts = self.prefill_parts(work, replies);
+        let ahead = self.look_up(work);
+        let mut parts = self.prefill_parts(work, ahead, replies);
         let began = Instant::now();
         let (mut live, mut inputs) = (Vec::new(), Vec::new());
-        for group in std::mem::take(&mut work.live) {
-            match self.last_tokens(&group.jobs) {
+        for mut group in std::mem::take(&mut work.live) {
+            group.group.tokens = group.jobs.iter().map(Job::next_count).collect();
+            group.group.one_by_one = true;
+            match self.next_tokens(&group.jobs) {
                 Ok(input) => {
                     live.push(group);
                     inputs.push(input);
@@ -86,7 +88,7 @@ impl<A: Architecture> Engine<A> {
         for (mut jobs, (group, result)) in jobs.into_iter().zip(hidden.by_ref()) {
             match result {
                 Ok(rows) => {
-                    jobs.iter_mut().for_each(|job| job.timing.decode_s += share);
+                    jobs.iter_mut().for_each(|job| job.timing.decode_s += share * job.next_count() as f64);
                     waiting.push((group, jobs, true));
                     states.push(rows);
                 }
@@ -141,10 +143,10 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    /// What the tokens that were chosen last feed into their rows.
-    fn last_tokens(&self, jobs: &[Job<A::Picture>]) -> Result<StepInput, ModelError> {
-        let ids: Vec<u32> = jobs.iter().filter_map(|job| job.row.ids.last().copied()).collect();
-        let positions = jobs.iter().map(Job::last_position).collect();
+    /// What the tokens that were chosen last, and those that may follow them, feed into their rows.
+    fn next_tokens(&self, jobs: &[Job<A::Picture>]) -> Result<StepInput, ModelError> {
+        let ids: Vec<u32> = jobs.iter().flat_map(Job::next_tokens).collect();
+        let positions = jobs.iter().flat_map(Job::next_positions).collect();
         Ok(StepInput { rows: self.decoder().embed(&ids).map_err(compute)?, positions, deep: Vec::new() })
     }
 
@@ -202,7 +204,7 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    /// Logits of every row.
+    /// Logits behind every token whose next one is wanted.
     fn with_logits(
         &self,
         waiting: Vec<WaitingRows<A::Picture>>,
@@ -221,8 +223,9 @@ impl<A: Architecture> Engine<A> {
                 let share = began.elapsed().as_secs_f64() / logits.len().max(1) as f64;
                 let mut logits = logits.into_iter();
                 let mut advanced = |mut job: Job<A::Picture>| {
-                    job.timing.decode_s += share;
-                    Advanced { job, logits: logits.next().unwrap_or_default() }
+                    let count = job.next_count();
+                    job.timing.decode_s += share * count as f64;
+                    Advanced { job, logits: logits.by_ref().take(count).collect() }
                 };
                 let mut stepped = Vec::with_capacity(waiting.len());
                 for (group, jobs, live) in waiting {
@@ -244,7 +247,7 @@ impl<A: Architecture> Engine<A> {
         }
     }
 
-    /// Chooses the next token of every row, gives out text, ends replies and puts the others into groups.
+    /// Chooses the next tokens of every row, gives out text, ends replies and puts the others into groups.
     fn choose_tokens(
         &mut self,
         stepped: Vec<Stepped<A::Picture>>,
@@ -252,23 +255,28 @@ impl<A: Architecture> Engine<A> {
         replies: &mut dyn ReplySink,
     ) {
         let (mut live, mut begun, mut options) = (Vec::new(), Vec::new(), Vec::new());
-        for Stepped { group, rows, live: was_live } in stepped {
+        for Stepped { mut group, rows, live: was_live } in stepped {
             let (mut kept, mut jobs) = (Vec::new(), Vec::new());
             for (r, Advanced { mut job, logits }) in rows.into_iter().enumerate() {
+                let first = logits.first().map_or(&[][..], Vec::as_slice);
                 if !was_live && self.dump.is_some() {
-                    work.dump = Some(dumped(&job, &logits));
+                    work.dump = Some(dumped(&job, first));
                 }
                 if !job.prompt.options.is_empty() {
-                    options.extend(self.begin_options(job, &group, r, &logits, work, replies));
+                    options.extend(self.begin_options(job, &group, r, first, work, replies));
                     continue;
                 }
-                match self.take_token(&mut job, &logits, replies) {
+                let taken = self.take_tokens(&mut job, &logits, replies);
+                if let Ok(taken) = taken {
+                    group.give_up(r, logits.len() - taken);
+                }
+                match taken {
                     Err(error) => replies.done(job.id, Err(error)),
-                    Ok(()) if job.row.stop.is_none() => {
+                    Ok(_) if job.row.stop.is_none() => {
                         kept.push(r);
                         jobs.push(job);
                     }
-                    Ok(()) => {
+                    Ok(_) => {
                         self.keep_row(&job, &group, r, work);
                         let reply = self.reply(&job).and_then(|reply| {
                             self.write_dump(&job, work)?;
@@ -293,23 +301,6 @@ impl<A: Architecture> Engine<A> {
                     jobs.into_iter().for_each(|job| replies.done(job.id, Err(error.clone())));
                 }
             }
-        }
-    }
-
-    /// The next token of a row; fails when nobody wants the reply any more.
-    fn take_token(
-        &self,
-        job: &mut Job<A::Picture>,
-        logits: &[f32],
-        replies: &mut dyn ReplySink,
-    ) -> Result<(), ModelError> {
-        if job.row.stop.is_some() {
-            return Ok(());
-        }
-        let piece = job.row.take(logits, &self.ends, &self.tokens)?;
-        match replies.piece(job.id, &piece) {
-            Go::On => Ok(()),
-            Go::Stop => Err(ModelError::Cancelled),
         }
     }
 

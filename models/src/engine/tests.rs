@@ -164,6 +164,7 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
         budget,
         rows: 8,
         is_cpu: true,
+        lookup: 0,
         dump: None,
         arch,
     }
@@ -255,6 +256,14 @@ fn a_picture_that_cannot_be_encoded_fails_those_who_asked_about_it() {
     }
 }
 
+struct Nobody;
+
+impl ReplySink for Nobody {
+    fn done(&mut self, _: AskId, reply: Result<Reply, ModelError>) {
+        reply.unwrap();
+    }
+}
+
 #[test]
 fn memory_decides_how_many_are_in_work_and_what_was_computed_gives_way() {
     let mut engine = engine(0, 64);
@@ -271,12 +280,6 @@ fn memory_decides_how_many_are_in_work_and_what_was_computed_gives_way() {
     for (n, ask) in asks.iter().enumerate() {
         work.queue.push_back(engine.prepare(AskId(n as u64), ask).unwrap());
     }
-    struct Nobody;
-    impl ReplySink for Nobody {
-        fn done(&mut self, _: AskId, reply: Result<Reply, ModelError>) {
-            reply.unwrap();
-        }
-    }
     engine.admit(&mut work, &mut Nobody);
     assert_eq!((work.admitted().count(), work.asks(), engine.cache.bytes()), (3, 8, 0));
     // The others follow as these are done. Rows at different places leave holes in their buffers, but few.
@@ -290,4 +293,75 @@ fn memory_decides_how_many_are_in_work_and_what_was_computed_gives_way() {
         assert!(work.admitted().count() <= 3);
     }
     assert!(most > 0);
+}
+
+/// Asks whose replies repeat themselves, and what they are by plain decoding.
+fn repeating() -> (Vec<Ask>, Vec<Reply>) {
+    let words = "w3 w4 w5 w6 w7 w8 ".repeat(4);
+    let mut asks =
+        [ask(&[1], &words), ask(&[2, 1], "w5"), ask(&[], &words), ask(&[], "w9 w8"), ask(&[1], "w6 w7")];
+    for (n, ask) in asks.iter_mut().enumerate() {
+        ask.limits.max_new_tokens = 30 + n;
+        ask.limits.repetition_penalty = Some(0.4);
+    }
+    let alone = |ask: &Ask| engine(0, 4096).generate(std::slice::from_ref(ask)).remove(0).unwrap();
+    (asks.to_vec(), asks.iter().map(alone).collect())
+}
+
+#[test]
+fn what_is_looked_up_counts_among_the_tokens_of_a_step() {
+    let (asks, alone) = repeating();
+    for step in [1, 16, 35, 64, 400] {
+        let mut engine = Engine { lookup: 8, ..engine(0, step) };
+        let mut accepted = 0;
+        for (got, want) in engine.generate(&asks).into_iter().zip(&alone) {
+            let got = got.unwrap();
+            assert_eq!(got.token_ids, want.token_ids, "{step}");
+            let off = shares(&got).iter().zip(shares(want)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off <= 1e-5, "{step}: {off}");
+            accepted += got.counts.accepted_tokens;
+        }
+        // A quarter of a step at most; the rows take one each.
+        assert_eq!(accepted > 0, step >= 16, "{step}: {accepted}");
+        let mut work = Work::new();
+        for (n, ask) in asks.iter().enumerate() {
+            work.queue.push_back(engine.prepare(AskId(n as u64), ask).unwrap());
+        }
+        while work.asks() > 0 {
+            engine.admit(&mut work, &mut Nobody);
+            let proposed = engine.look_up(&mut work);
+            assert_eq!(
+                proposed,
+                work.live.iter().flat_map(|l| &l.jobs).map(|job| job.lookup.ahead.len()).sum::<usize>()
+            );
+            assert!(proposed == 0 || proposed + work.rows() <= step.min(64) / 4, "{proposed} at {step}");
+            engine.step(&mut work, &mut Nobody);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_looked_up_where_no_memory_is_left() {
+    let (asks, alone) = repeating();
+    let mut engine = Engine { lookup: 8, ..engine(0, 64) };
+    engine.cache = PrefixCache::new(0);
+    // Enough for one of them and its step, and for the logits of two tokens more.
+    let ask = &asks[2];
+    let job = engine.prepare(AskId(0), ask).unwrap();
+    let needed = engine.budget.kv(job.prompt.ids.len() + job.most) + engine.budget.step(64, 1);
+    for (spare, most) in [(0, 0), (1, 0), (2 * engine.budget.row_logits(), 2), (1 << 30, 8)] {
+        engine.budget.limit = needed + spare;
+        let mut work = Work::new();
+        work.queue.push_back(engine.prepare(AskId(0), ask).unwrap());
+        let mut largest = 0;
+        while work.asks() > 0 {
+            engine.admit(&mut work, &mut Nobody);
+            largest = largest.max(engine.look_up(&mut work));
+            engine.step(&mut work, &mut Nobody);
+        }
+        assert_eq!(largest, most, "{spare} bytes are left");
+        let reply = engine.generate(std::slice::from_ref(ask)).remove(0).unwrap();
+        assert_eq!(reply.token_ids, alone[2].token_ids);
+        assert_eq!(reply.counts.proposed_tokens > 0, most > 0);
+    }
 }

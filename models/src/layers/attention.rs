@@ -53,7 +53,9 @@ pub(crate) fn attend(
     let wide = heads.queries * rows * (shared + before + step);
     // A picture may reach beyond the part at hand.
     let pictures = heads.sight.pictures && group.pictures.iter().any(|p| !p.is_empty());
-    let most = if pictures { step } else { QUERIES };
+    let alone = group.one_by_one && q.device().is_cpu();
+    let usual = if alone { 1 } else { QUERIES };
+    let most = if pictures { step } else { usual };
     let chunk = (SCORES / wide.max(1)).min(most).clamp(1, step);
     let mut outs = Vec::new();
     for from in (0..step).step_by(chunk) {
@@ -112,6 +114,8 @@ fn mask(
     }
     let made = match Seen::of(group, sight) {
         Seen::All => None,
+        // What lies behind is not among the columns.
+        Seen::Before { .. } if t == 1 => None,
         Seen::Before { before } => {
             let line = |i: usize| (0..columns).map(move |c| hide(c > before + from + i));
             let values: Vec<f32> = (0..t * per_kv).flat_map(|i| line(i / per_kv)).collect();

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Columns that are made room for when a buffer is full: each time, everything is copied.
-const GROWTH: usize = 64;
+pub(crate) const GROWTH: usize = 64;
 
 /// Keys and values of a run of tokens, one pair a layer, each (kv heads, tokens, head dimension).
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Group {
     pub(crate) prefix: Vec<Piece>,
     /// Tokens of each row in the coming call; at least one.
     pub(crate) tokens: Vec<usize>,
+    /// Is what each token of the coming call sees computed as in a call of its own? On the processor sums are then the same to the bit.
+    pub(crate) one_by_one: bool,
     /// Tokens of the coming call that stand for one picture each, by row: first and number within the call.
     pub(crate) pictures: Vec<Vec<(usize, usize)>>,
     /// What is seen in the coming call, as far as it was worked out.
@@ -61,7 +63,7 @@ impl Group {
         let own = (0..layers).map(|_| None).collect();
         let (pictures, filled) = (vec![Vec::new(); tokens.len()], vec![Vec::new(); tokens.len()]);
         let masks = Masks::new();
-        Self { prefix, tokens, pictures, masks, filled, own, columns: 0, reserve }
+        Self { prefix, tokens, one_by_one: false, pictures, masks, filled, own, columns: 0, reserve }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -145,8 +147,29 @@ impl Group {
         }
         self.columns += self.step();
         self.tokens.fill(1);
+        self.one_by_one = false;
         self.pictures.iter_mut().for_each(Vec::clear);
         self.masks.clear();
+    }
+
+    /// Forgets the last `tokens` of `row`. Columns behind what all rows hold are free again, others become holes.
+    pub(crate) fn give_up(&mut self, row: usize, mut tokens: usize) {
+        while let Some(last) = self.filled[row].last_mut().filter(|_| tokens > 0) {
+            let cut = tokens.min(last.len());
+            last.end -= cut;
+            tokens -= cut;
+            if last.start == last.end {
+                self.filled[row].pop();
+            }
+        }
+        let ends = self.filled.iter().filter_map(|filled| filled.last());
+        self.columns = ends.map(|last| last.end).max().unwrap_or(0);
+    }
+
+    /// Are there so many holes in every row that moving the rows together is worth a copy?
+    fn is_sparse(&self) -> bool {
+        let longest = (0..self.rows()).map(|row| self.length(row)).max().unwrap_or(0);
+        self.columns > longest + GROWTH
     }
 
     /// Keys and values of tokens `from..to` of `row`, counted without the prefix, as a segment that owns its
@@ -175,6 +198,7 @@ impl Group {
     pub(crate) fn gather(mut parts: Vec<(Self, Vec<usize>)>, reserve: usize) -> Result<Self> {
         if let [(only, rows)] = parts.as_slice()
             && rows.iter().copied().eq(0..only.rows())
+            && !only.is_sparse()
         {
             return Ok(parts.swap_remove(0).0);
         }
@@ -224,7 +248,7 @@ impl Group {
         let prefix = parts.into_iter().next().map(|(group, _)| group.prefix).unwrap_or_default();
         let pictures = vec![Vec::new(); lengths.len()];
         let (masks, tokens) = (Masks::new(), vec![1; lengths.len()]);
-        Ok(Self { prefix, tokens, pictures, masks, filled, own, columns, reserve })
+        Ok(Self { prefix, tokens, one_by_one: false, pictures, masks, filled, own, columns, reserve })
     }
 }
 
@@ -295,6 +319,36 @@ mod tests {
         let alone = Group::gather(vec![(all, vec![0])], 1).unwrap();
         assert_eq!((alone.columns, alone.is_ragged()), (79, false));
         check(&alone, 0, 1, 79);
+    }
+
+    #[test]
+    fn what_was_given_up_is_overwritten_or_a_hole() {
+        let mut one = Group::new(Vec::new(), vec![3], 2, 4);
+        call(&mut one, &[0], &[3]);
+        call(&mut one, &[0], &[5]);
+        one.give_up(0, 4);
+        assert_eq!((one.columns, one.is_ragged()), (4, false));
+        call(&mut one, &[0], &[2]);
+        check(&one, 0, 0, 6);
+        let mut two = Group::new(Vec::new(), vec![2, 2], 2, 4);
+        call(&mut two, &[0, 1], &[2, 2]);
+        for n in 0..40 {
+            // In turns one row is given eight tokens too many.
+            call(&mut two, &[0, 1], &[1 + 8 * (n % 2), 9 - 8 * (n % 2)]);
+            two.give_up(1 - n % 2, 8);
+            check(&two, 0, 0, 2 + n + 1);
+            check(&two, 1, 1, 2 + n + 1);
+            assert_eq!(two.columns, 2 + n + 1);
+        }
+        for n in 0..40 {
+            call(&mut two, &[0, 1], &[1 + 7 * (n % 2), 8 - 7 * (n % 2)]);
+            two = Group::gather(vec![(two, vec![0, 1])], 4).unwrap();
+            assert!(two.columns <= two.length(0).max(two.length(1)) + GROWTH);
+        }
+        (0..2).for_each(|r| check(&two, r, r, 42 + 20 * 9));
+        two.give_up(0, usize::MAX);
+        two.give_up(1, usize::MAX);
+        assert_eq!(two.columns, 0);
     }
 
     #[test]

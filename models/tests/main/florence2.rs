@@ -18,7 +18,7 @@ use std::sync::Arc;
 const CASES: [&str; 5] = ["as_published", "never_stops_early", "likely_stop", "authors", "authors_letterbox"];
 const TABLE: &str = "model.language_model.shared.weight";
 
-struct Case {
+pub(crate) struct Case {
     name: &'static str,
     facts: Value,
     reference: Vec<u8>,
@@ -33,7 +33,7 @@ type Change<'a> = &'a dyn Fn(&mut Vec<Stored>);
 fn unchanged(_: &mut Vec<Stored>) {}
 
 impl Case {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let file = |end: &str| folder("florence2").join(format!("{name}.{end}"));
         let facts = serde_json::from_slice(&std::fs::read(file("json")).unwrap()).unwrap();
         Self { name, facts, reference: std::fs::read(file("safetensors")).unwrap() }
@@ -134,7 +134,7 @@ impl Case {
         (dir, path)
     }
 
-    fn written(&self) -> (tempfile::TempDir, PathBuf) {
+    pub(crate) fn written(&self) -> (tempfile::TempDir, PathBuf) {
         self.write(&unchanged)
     }
 }

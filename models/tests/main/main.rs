@@ -13,6 +13,7 @@ mod gguf_files;
 mod layouts;
 mod lite_medsam;
 mod llava;
+mod lookup;
 mod meshnet;
 mod options;
 mod pairs;

@@ -177,12 +177,14 @@ proptest! {
         rows in 1usize..9,
         cached: bool,
         tight: bool,
+        lookup in proptest::sample::select(vec![0usize, 8]),
     ) {
         for bench in benches() {
             let options = LoadOptions {
                 rows: Some(rows),
                 cache_bytes: if cached { 64 << 20 } else { 0 },
                 memory_bytes: tight.then_some(bench.tight),
+                prompt_lookup: lookup,
                 ..LoadOptions::default()
             };
             let mut model = bench.model(&options);
@@ -226,9 +228,9 @@ fn a_late_ask_joins_the_picture_that_another_is_answered_about() {
 #[test]
 fn a_row_that_nobody_wants_leaves_at_once_and_alone() {
     for bench in benches() {
-        for tight in [false, true] {
-            let options =
-                LoadOptions { memory_bytes: tight.then_some(bench.tight), ..LoadOptions::default() };
+        for (tight, prompt_lookup) in [(false, 0), (true, 0), (false, 8)] {
+            let memory_bytes = tight.then_some(bench.tight);
+            let options = LoadOptions { memory_bytes, prompt_lookup, ..LoadOptions::default() };
             let mut model = bench.model(&options);
             let asks: Vec<(usize, Ask)> = bench.asks.iter().map(|a| (0, a.clone())).collect();
             // One before it is begun, one that computes what others share, one in the middle of its reply.

@@ -95,6 +95,8 @@ fn metrics_count_what_happened() {
         ("loupe_generated_tokens_total", 2.0),
         ("loupe_prompt_tokens_total", 10.0),
         ("loupe_reused_tokens_total", 4.0),
+        ("loupe_proposed_tokens_total", 3.0),
+        ("loupe_accepted_tokens_total", 1.0),
         ("loupe_request_seconds_count", 1.0),
         ("loupe_request_seconds_bucket{le=\"+Inf\"}", 1.0),
         ("loupe_responses_total{route=\"/v1/chat/completions\",code=\"200\"}", 1.0),

@@ -49,6 +49,10 @@ pub(crate) fn assemble<A: EncoderDecoder + 'static>(
         let problem = format!("weights of {} are not quantised; use --dtype bf16", assembly.family.name);
         return Err(LoadError::Option { option: "--quant", problem });
     }
+    if options.prompt_lookup > 0 {
+        let problem = format!("{} writes replies without their prompt; leave it out", assembly.family.name);
+        return Err(LoadError::Option { option: "--prompt-lookup", problem });
+    }
     let mut opened = open(checkpoint, options, assembly.family, assembly.canonical, build)?;
     let stored = checkpoint.json("generation_config.json")?;
     let generation = &mut opened.generation;

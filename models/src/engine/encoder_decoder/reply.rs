@@ -44,6 +44,7 @@ impl<A: EncoderDecoder> Engine<A> {
             reused_tokens: 0,
             picture_tokens: job.features(),
             new_tokens: reply.token_ids.len(),
+            ..Counts::default()
         };
         let decode = |ids: &[u32]| self.tokens.decode(ids, true).map_err(ModelError::Compute);
         if job.says_boxes {

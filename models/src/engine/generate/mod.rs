@@ -1,6 +1,7 @@
 //! Choosing tokens and turning them into text.
 
 pub(crate) mod beams;
+pub(crate) mod lookup;
 pub(crate) mod row;
 pub(crate) mod rules;
 pub(crate) mod sampling;
