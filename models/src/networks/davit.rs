@@ -11,6 +11,7 @@ use crate::layers::activation::Activation;
 use crate::layers::fused::{attend, depthwise};
 use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::product::most_scores;
 use candle_core::{Result, Tensor};
 use serde_json::{Value, json};
 
@@ -370,6 +371,7 @@ impl Davit {
             from = stage.width;
         }
         // Scores are bounded whatever the size.
-        (most + 3 * (8 << 20)) as u64 * self.numbers.activations.size_in_bytes() as u64
+        (most + 3 * most_scores(&self.numbers.device)) as u64
+            * self.numbers.activations.size_in_bytes() as u64
     }
 }
