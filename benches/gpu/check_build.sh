@@ -87,7 +87,7 @@ nvcc --version | tail -n 2
 if [ -z "$link" ]; then
   # A stand-in's empty kernels must not be taken for real ones later.
   if [ -z "$toolkit" ]; then export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/no-kernels; fi
-  cargo clippy --locked --features cuda -p loupe-models -p loupe --all-targets -- -D warnings
+  cargo clippy --locked --features cuda -p loupe-models -p loupe -- -D warnings
   exit
 fi
 export RUSTFLAGS="${RUSTFLAGS:-} -L native=$home/lib -C link-arg=-Wl,--unresolved-symbols=ignore-all"
