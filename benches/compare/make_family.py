@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "models" / "tests" / 
 import torch
 import transformers as tf
 import encoder_tokenizers, make_gemma3, make_internvl, make_llava, make_qwen
+from spread import spread
 
 FAMILY, OUT, TINY = sys.argv[1], pathlib.Path(sys.argv[2]), "--tiny" in sys.argv
 VOCABULARY = 1600 if TINY else 32000
@@ -106,5 +107,5 @@ model, processor = {"gemma3": gemma3, "internvl": internvl, "qwen3-vl": qwen3_vl
 if FAMILY != "clip":
     model.generation_config.eos_token_id = None
 print(sum(p.numel() for p in model.parameters()) / 1e6, "million parameters")
-model.save_pretrained(OUT)
+spread(model).save_pretrained(OUT)
 processor.save_pretrained(OUT)

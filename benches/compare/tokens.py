@@ -18,9 +18,37 @@ os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 NEW = 64
 
 
-def prompts(batch):
-    words = 170 if batch == 1 else 8
+def prompts(batch, words=None):
+    words = words or (170 if batch == 1 else 8)
     return [f"{n} " + " ".join(["is there a lesion in the left lung"[i % 9:] for i in range(words)])[:words * 9] for n in range(batch)]
+
+
+def finish(device):
+    """Waits for what was begun on a GPU."""
+    import torch
+    if str(device).startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def torch_rates(model, batch, tokens, rounds, new):
+    """Tokens a second of prompts and of replies."""
+    import torch
+    prefill, decode, vocabulary = [], [], model.config.get_text_config().vocab_size
+    with torch.no_grad():
+        for _ in range(rounds):
+            ids = torch.randint(300, min(20000, vocabulary), (batch, tokens), device=model.device)
+            finish(model.device)
+            began = time.perf_counter()
+            out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
+            finish(model.device)
+            prefill.append(batch * tokens / (time.perf_counter() - began))
+            began = time.perf_counter()
+            for _ in range(new):
+                ids = out.logits[:, -1:].argmax(-1)
+                out = model(input_ids=ids, past_key_values=out.past_key_values, use_cache=True)
+            finish(model.device)
+            decode.append(batch * new / (time.perf_counter() - began))
+    return dict(prefill=prefill, decode=decode)
 
 
 def transformers_side(checkpoint, dtype, batch, tokens, rounds, threads):
@@ -29,20 +57,9 @@ def transformers_side(checkpoint, dtype, batch, tokens, rounds, threads):
     began = time.perf_counter()
     model = tf.Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=getattr(torch, {
         "f32": "float32", "bf16": "bfloat16", "f16": "float16"}[dtype])).eval()
-    load_s, prefill, decode = time.perf_counter() - began, [], []
-    with torch.no_grad():
-        for _ in range(rounds):
-            ids = torch.randint(300, 20000, (batch, tokens))
-            began = time.perf_counter()
-            out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
-            prefill.append(batch * tokens / (time.perf_counter() - began))
-            began = time.perf_counter()
-            for _ in range(NEW):
-                ids = out.logits[:, -1:].argmax(-1)
-                out = model(input_ids=ids, past_key_values=out.past_key_values, use_cache=True)
-            decode.append(batch * NEW / (time.perf_counter() - began))
-    print(json.dumps(dict(prefill=prefill, decode=decode, load_s=load_s,
-                          peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+    load_s = time.perf_counter() - began
+    print(json.dumps(torch_rates(model, batch, tokens, rounds, NEW) | dict(
+        load_s=load_s, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
 
 
 def main():

@@ -37,7 +37,7 @@ def authors_side(checkpoint, checkout, work, dtype, batch, threads):
     from hulu_med import Side
     torch.set_num_threads(threads)
     side = Side(checkpoint, checkout, getattr(torch, TYPES[dtype]))
-    pairs = [(noise(image), q) for image in work["images"] for q in image["questions"]]
+    pairs = pairs_of(work)
     start, tokens = time.perf_counter(), 0
     with torch.no_grad():
         for at in range(0, len(pairs), batch):
@@ -51,6 +51,29 @@ def report(answers, seconds, tokens):
                           peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
 
 
+def pairs_of(work):
+    """Pictures with their questions."""
+    return [(picture, q) for image in work["images"] for picture in [noise(image)] for q in image["questions"]]
+
+
+def torch_answers(model, proc, pairs, batch, new):
+    """Answers all in batches on the model's device; the tokens of their prompts."""
+    import torch
+    florence = model.config.model_type == "florence2"
+    proc.tokenizer.padding_side = "left"
+    tokens = 0
+    with torch.no_grad():
+        for at in range(0, len(pairs), batch):
+            part = pairs[at:at + batch]
+            texts = [q for _, q in part] if florence else [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
+                                              add_generation_prompt=True, tokenize=False) for _, q in part]
+            # One list an answer: Gemma 3's processor takes no other.
+            x = proc(text=texts, images=[p if florence else [p] for p, _ in part], padding=True, return_tensors="pt").to(model.device)
+            model.generate(**x, max_new_tokens=new, min_new_tokens=new, do_sample=False)
+            tokens += int(x["attention_mask"].sum())
+    return tokens
+
+
 def transformers_side(checkpoint, work, dtype, batch, threads):
     import torch, transformers as tf
     torch.set_num_threads(threads)
@@ -58,20 +81,10 @@ def transformers_side(checkpoint, work, dtype, batch, threads):
     kind = tf.Florence2ForConditionalGeneration if florence else tf.AutoModelForImageTextToText
     model = kind.from_pretrained(checkpoint, dtype=getattr(torch, TYPES[dtype])).eval()
     proc = tf.AutoProcessor.from_pretrained(checkpoint)
-    proc.tokenizer.padding_side = "left"
-    pairs = [(noise(image), q) for image in work["images"] for q in image["questions"]]
-    start, answers, tokens = time.perf_counter(), 0, 0
-    with torch.no_grad():
-        for at in range(0, len(pairs), batch):
-            part = pairs[at:at + batch]
-            texts = [q for _, q in part] if florence else [proc.apply_chat_template([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": q}]}],
-                                              add_generation_prompt=True, tokenize=False) for _, q in part]
-            # One list an answer: Gemma 3's processor takes no other.
-            x = proc(text=texts, images=[p if florence else [p] for p, _ in part], padding=True, return_tensors="pt")
-            model.generate(**x, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)
-            answers += len(part)
-            tokens += int(x["attention_mask"].sum())
-    report(answers, time.perf_counter() - start, tokens)
+    pairs = pairs_of(work)
+    start = time.perf_counter()
+    tokens = torch_answers(model, proc, pairs, batch, NEW)
+    report(len(pairs), time.perf_counter() - start, tokens)
 
 
 def run(command):

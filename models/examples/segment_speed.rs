@@ -5,14 +5,12 @@
 //! labelling of a 256³ volume instead.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod shared;
+
 use loupe_core::{Box2, LpsFromIndex, Modality, Picture, SegmentPrompt, Segmenter, Volume};
 use loupe_models::{Checkpoint, LoadOptions, load_segmenter, load_volume_segmenter};
 use std::path::Path;
 use std::time::Instant;
-
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     let began = Instant::now();
@@ -45,11 +43,8 @@ fn pictures(checkpoint: &str, width: usize, height: usize, rounds: usize) {
         let objects: Vec<Vec<SegmentPrompt>> = (0..10).map(|n| vec![region(n, w, h)]).collect();
         ten.push(timed(|| sam.segment_all(&picture, &objects)));
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0 kB").trim();
-    let peak: f64 = peak.trim_end_matches(" kB").parse().unwrap_or(0.0);
     let figures = serde_json::json!({
-        "first_s": least(&first), "next_s": least(&next), "ten_boxes_s": least(&ten), "peak_mib": peak / 1024.0,
+        "first_s": least(&first), "next_s": least(&next), "ten_boxes_s": least(&ten), "peak_mib": shared::peak_mib(),
     });
     println!("{figures}");
 }

@@ -5,25 +5,18 @@
 //! must name no end token, so that every reply has the length drawn for it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod shared;
+
 use loupe_core::{Ask, GenerationLimits, Picture};
-use loupe_models::{Dtype, LoadOptions, load};
+use loupe_models::load;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: usize| args.get(at).and_then(|v| v.parse().ok()).unwrap_or(default);
     let dir = args.first().expect("a checkpoint folder");
     let (questions, longest, pictures) = (number(1, 200), number(2, 200), number(3, 20));
-    let dtype = match args.get(4).map(String::as_str) {
-        Some("bf16") => Dtype::Bf16,
-        Some("f16") => Dtype::F16,
-        _ => Dtype::F32,
-    };
     let mut state = 7u64;
     let mut draw = move |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -44,7 +37,7 @@ fn main() {
             Ask::pictures_then(vec![picture], words.join(" "), limits)
         })
         .collect();
-    let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
+    let options = shared::options(args.get(4).map_or("f32", String::as_str), None);
     let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
     let began = Instant::now();
     let replies = model.generate(&asks);

@@ -1,6 +1,6 @@
 //! How a checkpoint is loaded.
 
-use crate::checkpoint::weights::{Dtype, Quant};
+use crate::checkpoint::weights::{Dtype, Numbers, Quant};
 use crate::error::{LoadError, computation};
 use candle_core::Device;
 use loupe_preprocess::resize::Backend;
@@ -14,6 +14,26 @@ pub enum DeviceChoice {
     Cpu,
     /// The CUDA device with this number (needs the feature `cuda`).
     Cuda(usize),
+    /// The processor with the operations that a CUDA device takes, in the number type of the weights, in place of the products
+    /// and loops made for the processor. It is slow; tests and `benches/gpu/check.sh` try with it what a GPU will be asked to do.
+    CpuPlain,
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = String;
+
+    /// `cpu`, `cuda` (the first GPU), `cuda:1` or `cpu-plain`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.split_once(':')) {
+            ("cpu", _) => Ok(Self::Cpu),
+            ("cpu-plain", _) => Ok(Self::CpuPlain),
+            ("cuda", _) => Ok(Self::Cuda(0)),
+            (_, Some(("cuda", n))) => {
+                n.parse().map(Self::Cuda).map_err(|_| format!("{n:?} is no GPU number"))
+            }
+            _ => Err(format!("{text:?} is no device; expected cpu, cuda or cuda:N")),
+        }
+    }
 }
 
 /// Settings of [`crate::load`]; the default is the processor, f32 and the checkpoint's own resampling.
@@ -96,20 +116,68 @@ impl Default for LoadOptions {
     }
 }
 
-/// The device and its name.
-pub(crate) fn open_device(choice: DeviceChoice) -> Result<(Device, String), LoadError> {
+/// Where a model computes.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) device: Device,
+    /// As records name it.
+    pub(crate) name: String,
+    /// With the products and loops made for the processor?
+    pub(crate) packs: bool,
+}
+
+impl Place {
+    /// The number types for weights kept as `weights`.
+    pub(crate) fn numbers(&self, weights: Dtype) -> Numbers {
+        Numbers::on(self.device.clone(), weights, self.packs)
+    }
+}
+
+/// Opens the device.
+pub(crate) fn open_device(choice: DeviceChoice) -> Result<Place, LoadError> {
     match choice {
-        DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".to_owned())),
+        DeviceChoice::Cpu => Ok(Place { device: Device::Cpu, name: "cpu".to_owned(), packs: true }),
+        DeviceChoice::CpuPlain => {
+            Ok(Place { device: Device::Cpu, name: "cpu-plain".to_owned(), packs: false })
+        }
         DeviceChoice::Cuda(number) => {
-            let device = format!("cuda:{number}");
+            let name = format!("cuda:{number}");
             if !cfg!(feature = "cuda") {
-                let problem = "this program was built without CUDA; see docs/cuda.md".to_owned();
-                return Err(LoadError::Device { device, problem });
+                let problem = "this program was built without CUDA; see docs/reference/cuda.md".to_owned();
+                return Err(LoadError::Device { device: name, problem });
             }
             match Device::new_cuda(number) {
-                Ok(opened) => Ok((opened, device)),
-                Err(error) => Err(LoadError::Device { device, problem: computation(&error) }),
+                Ok(device) => {
+                    #[cfg(feature = "cuda")]
+                    if let Ok(cuda) = device.as_cuda_device() {
+                        crate::kernels::device_memory::keep_memory(cuda);
+                    }
+                    Ok(Place { device, name, packs: false })
+                }
+                Err(error) => Err(LoadError::Device { device: name, problem: computation(&error) }),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        let known = [
+            ("cpu", DeviceChoice::Cpu),
+            ("cpu-plain", DeviceChoice::CpuPlain),
+            ("cuda", DeviceChoice::Cuda(0)),
+            ("cuda:3", DeviceChoice::Cuda(3)),
+        ];
+        for (text, device) in known {
+            assert_eq!(text.parse(), Ok(device));
+        }
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0"] {
+            assert!(text.parse::<DeviceChoice>().is_err(), "{text:?}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The text encoder of BERTScore and how its vectors are compared.
 
-use crate::args::model::device;
 use loupe_app::open::DeviceChoice;
 use loupe_app::similarity::{BertScoreOptions, Idf};
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ pub(crate) struct BertScoreArgs {
     text_encoder: Option<PathBuf>,
 
     /// Device of the encoder: `cpu`, `cuda` or `cuda:N`.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device, requires = "text_encoder")]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", requires = "text_encoder")]
     text_encoder_device: DeviceChoice,
 
     /// Layer whose vectors are compared, 0 being the embeddings. Not needed when the folder has the name

@@ -21,7 +21,7 @@ pub(crate) struct ModelArgs {
     adapter: Option<PathBuf>,
 
     /// `cpu` or `cuda` (`cuda:1` for the second GPU).
-    #[arg(long, default_value = "cpu", value_parser = device)]
+    #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
 
     /// Number type of the computation; f32 on the CPU and bf16 on CUDA when not given. Weights of a GGUF file stay as they
@@ -87,15 +87,6 @@ enum DtypeName {
 enum ResampleName {
     Pillow,
     Torchvision,
-}
-
-pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
-    match text.split_once(':') {
-        None if text == "cpu" => Ok(DeviceChoice::Cpu),
-        None if text == "cuda" => Ok(DeviceChoice::Cuda(0)),
-        Some(("cuda", n)) => n.parse().map(DeviceChoice::Cuda).map_err(|_| format!("{n:?} is no GPU number")),
-        _ => Err("expected cpu, cuda or cuda:N".to_owned()),
-    }
 }
 
 fn quant(name: &str) -> Result<Quant, String> {

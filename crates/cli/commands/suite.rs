@@ -1,7 +1,6 @@
 //! `loupe suite FILE`
 
 use crate::args::image::ImageArgs;
-use crate::args::model::device;
 use crate::args::table::FormatName;
 use crate::invocation::invocation;
 use crate::printer::{Ended, Printer};
@@ -27,7 +26,7 @@ pub(crate) struct Args {
     retry_failed: bool,
 
     /// `cpu` or `cuda` (`cuda:1` for the second GPU).
-    #[arg(long, default_value = "cpu", value_parser = device)]
+    #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
 
     /// How the tables are written.

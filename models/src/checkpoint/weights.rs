@@ -95,22 +95,30 @@ impl Quant {
 pub(crate) struct Numbers {
     /// Device of every tensor.
     pub(crate) device: Device,
+    /// With the products made for the processor? Otherwise matrices are tensors of `activations`.
+    pub(crate) packs: bool,
     /// Number type in which weights are kept.
     pub(crate) weights: Dtype,
     /// How weights of the language model are quantised, on the processor.
     pub(crate) quant: Option<Quant>,
     /// Do matrices stay in the number types of the files, on the processor? `weights` is that of the others then.
     pub(crate) as_stored: bool,
-    /// Number type of activations: f32 on CPU (half-precision weights are widened inside the
-    /// product), that of the weights on CUDA.
+    /// Number type of activations: f32 where products are made for the processor (half-precision weights are widened inside
+    /// them), that of the weights elsewhere.
     pub(crate) activations: DType,
 }
 
 impl Numbers {
     /// The number types for `device` and weights kept as `weights`.
     pub(crate) fn new(device: Device, weights: Dtype) -> Self {
-        let activations = if device.is_cpu() { DType::F32 } else { weights.candle() };
-        Self { device, weights, quant: None, as_stored: false, activations }
+        let packs = device.is_cpu();
+        Self::on(device, weights, packs)
+    }
+
+    /// The same, with or without the products made for the processor.
+    pub(crate) fn on(device: Device, weights: Dtype, packs: bool) -> Self {
+        let activations = if packs { DType::F32 } else { weights.candle() };
+        Self { device, packs, weights, quant: None, as_stored: false, activations }
     }
 
     /// Values in row-major order as activations.

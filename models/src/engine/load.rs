@@ -8,7 +8,7 @@ use super::serve::Engine;
 use crate::chat::template::ChatTemplate;
 use crate::chat::tokens::Tokens;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::weights::{Numbers, Weights};
+use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use crate::family::Family;
 use crate::options::LoadOptions;
@@ -44,7 +44,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     build: impl FnOnce(&Weights) -> Result<A, LoadError>,
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let opened = open(checkpoint, options, assembly.family, assembly.canonical, build)?;
-    let (arch, device, generation) = (&opened.arch, &opened.device, &opened.generation);
+    let (arch, numbers, generation) = (&opened.arch, &opened.numbers, &opened.generation);
     if options.pan_and_scan && !arch.crops() {
         return Err(LoadError::NoCrops { family: assembly.family.name });
     }
@@ -53,9 +53,8 @@ pub(crate) fn assemble<A: Architecture + 'static>(
     let shape = &decoder.config;
     let tokens = Tokens::read(checkpoint, shape.vocab, arch.mark())?;
     let tokens = tokens.with_ways(arch.words_apart(), arch.begin())?;
-    let limit = options.memory_bytes.unwrap_or_else(|| default_limit(device));
-    let bytes = Numbers::new(device.clone(), opened.dtype).activations.size_in_bytes();
-    let budget = Budget::new(limit, shape, bytes);
+    let limit = options.memory_bytes.unwrap_or_else(|| default_limit(&numbers.device));
+    let budget = Budget::new(limit, shape, numbers);
     let template = ChatTemplate::read(checkpoint, assembly.template, assembly.instead.as_deref())?;
     let template = template.with(arch.template_values());
     let ends = tokens.end_tokens(checkpoint, generation, &config)?;
@@ -82,7 +81,7 @@ pub(crate) fn assemble<A: Architecture + 'static>(
         },
     };
     let info = opened.info(checkpoint, options, said)?;
-    let (is_cpu, dumps) = (device.is_cpu(), options.dump.is_some());
+    let (is_cpu, dumps) = (numbers.packs, options.dump.is_some());
     let rows = options.rows.unwrap_or(if is_cpu { ROWS_CPU } else { ROWS_DEVICE }).max(1);
     // Rows come first: what was computed earlier has half the memory at most, and gives way.
     let cached = if dumps { 0 } else { options.cache_bytes.min(limit / 2) };

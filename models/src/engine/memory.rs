@@ -1,7 +1,8 @@
 //! How much memory there is and what rows and tokens take of it.
 
-use crate::layers::fused::SCORES;
+use crate::checkpoint::weights::Numbers;
 use crate::layers::linear::MLP_ROWS;
+use crate::layers::product::most_scores;
 use crate::networks::decoder::DecoderConfig;
 use candle_core::Device;
 use loupe_core::available::free_memory;
@@ -34,9 +35,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// `limit` bytes for a decoder whose activations have numbers of `bytes`.
-    pub(crate) fn new(limit: u64, config: &DecoderConfig, bytes: usize) -> Self {
-        let number = bytes as u64;
+    /// `limit` bytes for a decoder that computes so.
+    pub(crate) fn new(limit: u64, config: &DecoderConfig, numbers: &Numbers) -> Self {
+        let number = numbers.activations.size_in_bytes() as u64;
         let (hidden, dim) = (config.hidden as u64, config.head_dim as u64);
         let (heads, kv_heads, layers) =
             (config.heads as u64, config.kv_heads as u64, config.layers.len() as u64);
@@ -45,7 +46,7 @@ impl Budget {
         let middle = 3 * config.intermediate as u64 * MLP_ROWS as u64 * number;
         // Scores, their concatenation, the shares.
         let longest = MOST_TOKENS as u64 * config.context as u64 * heads;
-        let fixed = middle + 3 * (SCORES as u64).min(longest) * number;
+        let fixed = middle + 3 * (most_scores(&numbers.device) as u64).min(longest) * number;
         let for_tokens = (limit / 4).saturating_sub(fixed) / step_token.max(1);
         Self {
             limit,
@@ -85,8 +86,9 @@ pub(crate) fn default_limit(device: &Device) -> u64 {
 }
 
 #[cfg(feature = "cuda")]
-fn free_on_device(_: &Device) -> Option<u64> {
-    candle_core::cuda_backend::cudarc::driver::result::mem_get_info().ok().map(|(free, _)| free as u64)
+fn free_on_device(device: &Device) -> Option<u64> {
+    let stream = device.as_cuda_device().ok()?.cuda_stream();
+    stream.context().mem_get_info().ok().map(|(free, _)| free as u64)
 }
 
 #[cfg(not(feature = "cuda"))]

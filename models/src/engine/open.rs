@@ -9,7 +9,6 @@ use crate::error::LoadError;
 use crate::family::Family;
 use crate::kernels::Block;
 use crate::options::{LoadOptions, open_device};
-use candle_core::Device;
 use loupe_core::ModelInfo;
 use loupe_core::dialect::DIALECTS;
 use loupe_core::model::{CheckpointRecord, GenerationDefaults, Provenance};
@@ -22,8 +21,7 @@ const AS_STORED: &str = "as stored";
 /// A network with everything about its checkpoint that is not the family's own.
 pub(crate) struct Opened<A> {
     pub(crate) arch: A,
-    pub(crate) device: Device,
-    pub(crate) dtype: Dtype,
+    pub(crate) numbers: Numbers,
     pub(crate) generation: GenerationFile,
     family: &'static Family,
     box_dialect: String,
@@ -66,21 +64,21 @@ pub(crate) fn open<A>(
     };
     let adapted = adapter.as_ref().map(|a| (a.name.clone(), a.sha256.clone(), a.settings.clone()));
     let generation = GenerationFile::read(checkpoint)?;
-    let (device, device_name) = open_device(options.device)?;
-    if options.quant.is_some() && !device.is_cpu() {
+    let place = open_device(options.device)?;
+    if options.quant.is_some() && !place.packs {
         let problem = "weights are quantised on the processor only".to_owned();
         return Err(LoadError::Option { option: "--quant", problem });
     }
     let asked = options.dtype.is_some() || options.quant.is_some();
-    let stored = types.filter(|_| device.is_cpu() && !asked);
-    let preferred = if device.is_cpu() && options.quant.is_none() { Dtype::F32 } else { Dtype::Bf16 };
+    let stored = types.filter(|_| place.packs && !asked);
+    let preferred = if place.packs && options.quant.is_none() { Dtype::F32 } else { Dtype::Bf16 };
     let dtype = options.dtype.unwrap_or(preferred);
     let as_stored = stored.is_some();
+    let numbers = Numbers { quant: options.quant, as_stored, ..place.numbers(dtype) };
     let (built, digest) = std::thread::scope(|scope| {
         // Hashing reads the files once more, from memory, while the weights are arranged.
         let digest = scope.spawn(|| checkpoint.weights_sha256());
-        let numbers = Numbers { quant: options.quant, as_stored, ..Numbers::new(device.clone(), dtype) };
-        let built = Weights::open(checkpoint, numbers, canonical).and_then(|weights| {
+        let built = Weights::open(checkpoint, numbers.clone(), canonical).and_then(|weights| {
             let weights = match adapter {
                 Some(adapter) => adapter.merged(weights)?,
                 None => weights,
@@ -96,12 +94,11 @@ pub(crate) fn open<A>(
     let weights_sha256 = digest.map_err(|_| LoadError::Compute("hashing the weights failed".into()))??;
     Ok(Opened {
         arch,
-        device,
-        dtype,
+        numbers,
         generation,
         family,
         box_dialect,
-        device_name,
+        device_name: place.name,
         parameters,
         weights_sha256,
         adapted,
@@ -164,7 +161,7 @@ impl<A> Opened<A> {
                 tokenizer_sha256: Some(said.tokenizer_sha256),
                 template_sha256: said.template_sha256,
                 parameters: self.parameters,
-                dtype: if self.stored.is_some() { AS_STORED } else { self.dtype.name() }.to_owned(),
+                dtype: if self.stored.is_some() { AS_STORED } else { self.numbers.weights.name() }.to_owned(),
                 quant,
                 prompt_lookup: options.prompt_lookup,
                 device: self.device_name.clone(),

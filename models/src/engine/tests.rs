@@ -152,7 +152,7 @@ fn engine(deep: usize, step_tokens: usize) -> Engine<Toy> {
     let template = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}\
                     {% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}\
                     {% endfor %}{% endif %}{% endfor %}";
-    let mut budget = Budget::new(1 << 30, &arch.decoder.config, 4);
+    let mut budget = Budget::new(1 << 30, &arch.decoder.config, &Numbers::new(Device::Cpu, Dtype::F32));
     budget.step_tokens = step_tokens;
     Engine {
         tokens: tokens(arch.mark()),

@@ -67,9 +67,9 @@ pub(super) fn assemble<T: Towers + 'static>(
     build: impl FnOnce(&Weights) -> Result<(T, PairLogit, Described), LoadError>,
 ) -> Result<Box<dyn PairEncoder>, LoadError> {
     let failed = |problem: String| LoadError::File { file: TOKENIZER.into(), problem };
-    let (device, device_name) = open_device(options.device)?;
+    let place = open_device(options.device)?;
     let dtype = options.dtype.unwrap_or(Dtype::F32);
-    let w = Weights::open(checkpoint, Numbers::new(device, dtype), canonical)?;
+    let w = Weights::open(checkpoint, place.numbers(dtype), canonical)?;
     let (towers, logit, described) = build(&w)?;
     let (parameters, numbers) = (w.parameters(), w.numbers.clone());
     w.finish()?;
@@ -85,7 +85,7 @@ pub(super) fn assemble<T: Towers + 'static>(
         context_tokens: Some(described.length),
         from: Provenance::Checkpoint(CheckpointRecord {
             resample: described.backend.name().to_owned(),
-            ..checkpoint.record(parameters, dtype.name(), device_name)?
+            ..checkpoint.record(parameters, dtype.name(), place.name)?
         }),
     };
     Ok(Box::new(Pairs { info, towers, tokenizer, described, logit, numbers }))

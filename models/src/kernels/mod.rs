@@ -1,5 +1,5 @@
 //! Sums of products with packed weights, one file an instruction set: `scalar` says what is computed, the others
-//! compute the same sums, bit by bit, faster. Only here is `unsafe` allowed, for vector instructions.
+//! compute the same sums, bit by bit, faster. Only here is `unsafe` allowed, for vector instructions and for the memory pool of a GPU.
 //!
 //! Sixteen outputs lie side by side, input by input ([`Format`]), so that a vector holds neighbouring outputs and each
 //! sum runs over the inputs in order: it is the same whatever rows and outputs are computed with it, and on
@@ -8,6 +8,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod blocks;
+#[cfg(feature = "cuda")]
+pub(crate) mod device_memory;
 mod formats;
 mod k_quants;
 mod quantised;

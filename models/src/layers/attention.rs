@@ -4,13 +4,17 @@
 //! one softmax runs over prefix and own columns together. Queries go in chunks, so that the scores
 //! of a long prompt need little memory.
 
-use super::fused::{SCORES, softmax};
+use super::fused::softmax;
 use super::kv::Group;
+use super::product::{most_scores, product};
 use super::sight::Sight;
 use candle_core::{D, DType, Device, Result, Tensor};
 
-/// Most tokens of a row whose queries are taken at a time where none sees beyond itself: less is computed that is hidden.
-const QUERIES: usize = 128;
+/// Most tokens of a row whose queries are taken at a time where none sees beyond itself: less is computed that is hidden, in
+/// more steps.
+fn most_queries(device: &Device) -> usize {
+    if device.is_cpu() { 128 } else { 1024 }
+}
 
 /// Heads of a text layer.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +26,6 @@ pub(crate) struct Heads {
     pub(crate) scale: f64,
     /// What a token sees.
     pub(crate) sight: Sight,
-}
-
-/// A product with an operand that may be a view; CUDA wants the left one contiguous.
-fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.device().is_cpu() { a.matmul(b) } else { a.contiguous()?.matmul(&b.contiguous()?) }
 }
 
 /// `q` (tokens, query heads, dim), `k` and `v` (tokens, kv heads, dim) of the group's rows one after
@@ -54,9 +53,9 @@ pub(crate) fn attend(
     // A picture may reach beyond the part at hand.
     let pictures = heads.sight.pictures && group.pictures.iter().any(|p| !p.is_empty());
     let alone = group.one_by_one && q.device().is_cpu();
-    let usual = if alone { 1 } else { QUERIES };
+    let usual = if alone { 1 } else { most_queries(q.device()) };
     let most = if pictures { step } else { usual };
-    let chunk = (SCORES / wide.max(1)).min(most).clamp(1, step);
+    let chunk = (most_scores(q.device()) / wide.max(1)).min(most).clamp(1, step);
     let mut outs = Vec::new();
     for from in (0..step).step_by(chunk) {
         let t = chunk.min(step - from);
@@ -71,7 +70,7 @@ pub(crate) fn attend(
             scores.push(s.reshape((kv, rows, t * per_kv, piece.tokens))?);
         }
         let own = product(&by_row, &keys.narrow(2, 0, columns)?.transpose(2, 3)?)?;
-        let hidden = mask(group, heads.sight, [from, t, per_kv, columns], own.dtype(), own.device())?;
+        let hidden = mask(group, heads.sight, [from, t, columns], own.dtype(), own.device())?;
         let weights = softmax(joined(scores, own)?, hidden.as_ref())?;
         let w = weights.narrow(3, shared, columns)?;
         let mut out = product(&w, &values.narrow(2, 0, columns)?)?;
@@ -99,12 +98,11 @@ fn joined(mut prefix: Vec<Tensor>, own: Tensor) -> Result<Tensor> {
     Tensor::cat(&prefix, D::Minus1)
 }
 
-/// What the queries of a part of a call see of the last columns: tokens `from..from + t` of the call, each `per_kv` times. Layers
-/// with the same sight share it.
+/// What a part of a call, tokens `from..from + t` of it, sees of the last columns. Layers with the same sight share it.
 fn mask(
     group: &mut Group,
     sight: Sight,
-    [from, t, per_kv, columns]: [usize; 4],
+    [from, t, columns]: [usize; 3],
     dtype: DType,
     device: &Device,
 ) -> Result<Option<Tensor>> {
@@ -117,23 +115,20 @@ fn mask(
         // What lies behind is not among the columns.
         Seen::Before { .. } if t == 1 => None,
         Seen::Before { before } => {
-            let line = |i: usize| (0..columns).map(move |c| hide(c > before + from + i));
-            let values: Vec<f32> = (0..t * per_kv).flat_map(|i| line(i / per_kv)).collect();
-            Some(Tensor::from_vec(values, (1, 1, t * per_kv, columns), device)?.to_dtype(dtype)?)
+            let mut values = vec![0f32; t * columns];
+            for (line, own) in values.chunks_exact_mut(columns.max(1)).zip(before + from + 1..) {
+                line[own.min(columns)..].fill(f32::NEG_INFINITY);
+            }
+            Some(Tensor::from_vec(values, (1, 1, t, columns), device)?.to_dtype(dtype)?)
         }
         Seen::ByRow { windowed, rows } => {
-            // The queries of a single token see the same.
-            let times = if t == 1 { 1 } else { per_kv };
             let skip = if windowed { 0 } else { group.shared() };
             let wide = group.shared() + columns - skip;
-            let mut values = Vec::with_capacity(rows.len() * t * times * wide);
+            let mut values = Vec::with_capacity(rows.len() * t * wide);
             for row in &rows {
-                for i in from..from + t {
-                    let line: Vec<f32> = row.line(i, columns).skip(skip).collect();
-                    (0..times).for_each(|_| values.extend_from_slice(&line));
-                }
+                (from..from + t).for_each(|i| values.extend(row.line(i, columns).skip(skip)));
             }
-            Some(Tensor::from_vec(values, (1, rows.len(), t * times, wide), device)?.to_dtype(dtype)?)
+            Some(Tensor::from_vec(values, (1, rows.len(), t, wide), device)?.to_dtype(dtype)?)
         }
     };
     group.masks.insert(key, made.clone());
@@ -265,18 +260,18 @@ pub(crate) fn within_runs(q: &Tensor, k: &Tensor, v: &Tensor, length: usize, cau
         |t: &Tensor| -> Result<Tensor> { t.reshape((runs, length, heads, d))?.transpose(1, 2)?.contiguous() };
     let (q, k, v) = (by_head(&(q * (d as f64).powf(-0.5))?)?, by_head(k)?, by_head(v)?);
     let k = k.transpose(2, 3)?;
-    let chunk = (SCORES / (runs * heads * length).max(1)).clamp(1, length);
+    let chunk = (most_scores(q.device()) / (runs * heads * length).max(1)).clamp(1, length);
     let mut outs = Vec::new();
     for from in (0..length).step_by(chunk) {
         let t = chunk.min(length - from);
-        let scores = q.narrow(2, from, t)?.contiguous()?.matmul(&k)?;
+        let scores = product(&q.narrow(2, from, t)?, &k)?;
         let hidden = || -> Result<Tensor> {
             let values: Vec<f32> =
                 (from..from + t).flat_map(|i| (0..length).map(move |c| hide(c > i))).collect();
             Tensor::from_vec(values, (1, 1, t, length), scores.device())?.to_dtype(scores.dtype())
         };
         let hidden = if causal { Some(hidden()?) } else { None };
-        outs.push(softmax(scores, hidden.as_ref())?.matmul(&v)?);
+        outs.push(product(&softmax(scores, hidden.as_ref())?, &v)?);
     }
     let out = if outs.len() == 1 { outs.swap_remove(0) } else { Tensor::cat(&outs, 2)? };
     out.transpose(1, 2)?.contiguous()?.reshape((tokens, heads * d))

@@ -1,5 +1,6 @@
 //! Loops that are worth fusing on the processor; other devices take the plain operations.
 
+use super::product::{most_scores, product};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp3, D, DType, Error, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result,
     Shape, Tensor,
@@ -7,8 +8,6 @@ use candle_core::{
 use candle_nn::ops::{silu, softmax_last_dim};
 use rayon::prelude::*;
 
-/// Most scores of an attention held at a time (f32: 32 MiB).
-pub(crate) const SCORES: usize = 8 << 20;
 /// Values that one task of an elementwise loop takes.
 const TASK: usize = 1 << 14;
 
@@ -202,8 +201,8 @@ fn exp(x: f32) -> f32 {
 
 /// Softmax over the last dimension, in place of scores that nobody else holds.
 ///
-/// `added` `(1, 1 or rows, queries or 1, columns)` is added to the last columns of `scores` (heads, rows, queries, columns)
-/// before: what queries do not see, as minus infinity, or a bias.
+/// `added` `(1, 1 or rows, tokens, columns)` is added to the last columns of `scores` (heads, rows, queries, columns)
+/// before: what tokens do not see, as minus infinity, or a bias. As many neighbouring queries as there are for a token share a line of it.
 pub(crate) fn softmax(scores: Tensor, added: Option<&Tensor>) -> Result<Tensor> {
     if fused(&scores) && scores.is_contiguous() {
         match added {
@@ -212,13 +211,27 @@ pub(crate) fn softmax(scores: Tensor, added: Option<&Tensor>) -> Result<Tensor> 
         }
         return Ok(scores);
     }
-    let Some(added) = added else { return plain_softmax(&scores) };
-    let (all, wide) = (scores.dim(D::Minus1)?, added.dim(D::Minus1)?);
-    let last = scores.narrow(D::Minus1, all - wide, wide)?.broadcast_add(added)?;
-    if wide == all {
-        return plain_softmax(&last);
+    match added {
+        Some(added) => softmax_of_sum(&scores, added),
+        None => plain_softmax(&scores),
     }
-    plain_softmax(&Tensor::cat(&[scores.narrow(D::Minus1, 0, all - wide)?, last], D::Minus1)?)
+}
+
+/// By the operations that every device has; scores without a gradient are overwritten.
+fn softmax_of_sum(scores: &Tensor, added: &Tensor) -> Result<Tensor> {
+    let (heads, rows, queries, all) = scores.dims4()?;
+    let (tokens, wide) = (added.dim(2)?.max(1), added.dim(3)?);
+    let by_token = scores.reshape((heads, rows, tokens, queries / tokens, all))?;
+    let last = by_token.narrow(4, all - wide, wide)?.broadcast_add(&added.unsqueeze(3)?)?;
+    let sum = if wide == all {
+        last
+    } else if scores.track_op() || !scores.is_contiguous() {
+        Tensor::cat(&[by_token.narrow(4, 0, all - wide)?, last], 4)?
+    } else {
+        by_token.slice_set(&last, 4, all - wide)?;
+        by_token
+    };
+    plain_softmax(&sum)?.reshape((heads, rows, queries, all))
 }
 
 fn plain_softmax(scores: &Tensor) -> Result<Tensor> {
@@ -264,16 +277,16 @@ impl InplaceOp2 for Softmax {
         added_at: &Layout,
     ) -> Result<()> {
         let (_, rows, queries, columns) = at.shape().dims4()?;
-        let (one, own_rows, own_queries, wide) = added_at.shape().dims4()?;
-        let fits = |own: usize, all: usize| own == 1 || own == all;
-        if one != 1 || !fits(own_rows, rows) || !fits(own_queries, queries) || wide > columns {
+        let (one, own_rows, tokens, wide) = added_at.shape().dims4()?;
+        let fits = (own_rows == 1 || own_rows == rows) && queries.is_multiple_of(tokens);
+        if one != 1 || !fits || wide > columns {
             return Err(Error::Msg("what is added does not fit the scores".into()));
         }
         let added = values(added, added_at)?;
+        let shared = (queries / tokens.max(1)).max(1);
         Self::lines(values_mut(scores, at)?, columns, |n, line| {
-            let (row, query) = (n / queries % rows, n % queries);
-            let own =
-                if own_rows == 1 { 0 } else { row } * own_queries + if own_queries == 1 { 0 } else { query };
+            let (row, token) = (n / queries % rows, n % queries / shared);
+            let own = if own_rows == 1 { 0 } else { row } * tokens + token;
             line[columns - wide..].iter_mut().zip(&added[own * wide..]).for_each(|(s, a)| *s += a);
         });
         Ok(())
@@ -326,24 +339,23 @@ pub(crate) fn attend(
     let (n, length, _) = q.dims3()?;
     let keys = k.dim(1)?;
     let q = (q * scale)?;
-    let batch = (SCORES / (length * keys).max(1)).clamp(1, n.max(1));
-    let rows = (SCORES / (batch * keys).max(1)).clamp(1, length.max(1));
+    let most = most_scores(q.device());
+    let batch = (most / (length * keys).max(1)).clamp(1, n.max(1));
+    let rows = (most / (batch * keys).max(1)).clamp(1, length.max(1));
     let mut parts = Vec::new();
     for b in (0..n).step_by(batch) {
         let count = batch.min(n - b);
         let (k, v) = (k.narrow(0, b, count)?.transpose(1, 2)?, v.narrow(0, b, count)?);
-        // CUDA wants contiguous operands; the processor takes views.
-        let k = if k.device().is_cpu() { k } else { k.contiguous()? };
         let mut chunks = Vec::new();
         for from in (0..length).step_by(rows) {
             let take = rows.min(length - from);
             let part = |t: &Tensor| t.narrow(0, b, count)?.narrow(1, from, take)?.contiguous();
-            let scores = part(&q)?.matmul(&k)?;
+            let scores = product(&part(&q)?, &k)?;
             let shares = match relative {
                 None => softmax(scores, None)?,
                 Some(r) => relative_softmax(scores, &part(&r.along_rows)?, &part(&r.along_columns)?)?,
             };
-            chunks.push(shares.matmul(&v)?);
+            chunks.push(product(&shares, &v)?);
         }
         parts.push(if chunks.len() == 1 { chunks.remove(0) } else { Tensor::cat(&chunks, 1)? });
     }
@@ -518,16 +530,23 @@ mod tests {
         let plain =
             (silu(&both.narrow(1, 0, 23).unwrap()).unwrap() * both.narrow(1, 23, 23).unwrap()).unwrap();
         close(&gated_silu(&both).unwrap(), &plain, 2e-6);
-        for (columns, rows, queries) in [(37, 1, 5), (37, 3, 1), (20, 3, 5), (1, 1, 1)] {
-            let scores = Tensor::randn(0f32, 4.0, (2, 3, 5, 37), &Device::Cpu).unwrap();
-            let hidden: Vec<f32> = (0..rows * queries * columns)
+        for (columns, rows, tokens) in [(37, 1, 6), (37, 3, 1), (20, 3, 6), (20, 3, 2), (37, 1, 3), (1, 1, 1)]
+        {
+            let scores = Tensor::randn(0f32, 4.0, (2, 3, 6, 37), &Device::Cpu).unwrap();
+            let hidden: Vec<f32> = (0..rows * tokens * columns)
                 .map(|n| if n % 3 == 1 { f32::NEG_INFINITY } else { 0.0 })
                 .collect();
-            let hidden = Tensor::from_vec(hidden, (1, rows, queries, columns), &Device::Cpu).unwrap();
+            let hidden = Tensor::from_vec(hidden, (1, rows, tokens, columns), &Device::Cpu).unwrap();
+            let each: Vec<u32> = (0..6).map(|query| query * tokens as u32 / 6).collect();
+            let by_query = hidden.index_select(&Tensor::new(each, &Device::Cpu).unwrap(), 2).unwrap();
             let left = scores.narrow(3, 0, 37 - columns).unwrap();
-            let last = scores.narrow(3, 37 - columns, columns).unwrap().broadcast_add(&hidden).unwrap();
+            let last = scores.narrow(3, 37 - columns, columns).unwrap().broadcast_add(&by_query).unwrap();
             let all = if columns == 37 { last } else { Tensor::cat(&[left, last], 3).unwrap() };
             let plain = softmax_last_dim(&all).unwrap();
+            let half = |t: &Tensor| t.to_dtype(DType::BF16).unwrap();
+            let in_half = softmax(half(&scores), Some(&half(&hidden))).unwrap();
+            close(&in_half.to_dtype(DType::F32).unwrap(), &plain, 2e-2);
+            close(&softmax_of_sum(&scores.copy().unwrap(), &hidden).unwrap(), &plain, 1e-6);
             close(&softmax(scores, Some(&hidden)).unwrap(), &plain, 1e-6);
         }
         let mut line = [0f32, f32::NAN, 1.0];

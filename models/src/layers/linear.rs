@@ -1,9 +1,12 @@
 //! Matrix products with weights of the checkpoint.
 
 use super::packed::{Differentiable, Kept, Packed};
-use crate::checkpoint::weights::{Stored, StoredAs, Weights};
+use super::product::product;
+use crate::checkpoint::weights::{Dtype, Stored, StoredAs, Weights};
 use crate::error::LoadError;
 use candle_core::{Device, Result, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// `x Wᵀ + b` with W of shape (out, in).
@@ -13,7 +16,7 @@ pub(crate) enum Linear {
     Packed(Arc<Packed>),
     /// On the processor, outputs side by side of matrices that are kept differently.
     Beside(Arc<[Packed]>),
-    /// On a device with its own product.
+    /// On a device with its own product, in the number type of activations.
     Plain { weight: Tensor, bias: Option<Tensor> },
 }
 
@@ -66,13 +69,18 @@ impl Linear {
                 part.read(row * input, lines, &mut Vec::new())
             })
         };
-        if w.numbers.device.is_cpu() {
+        if w.numbers.packs {
             let kept = kept.fitting(input, w.numbers.weights);
             return Ok(Self::Packed(Arc::new(Packed::new(input, total, bias, kept, read)?)));
         }
-        let mut values = vec![0f32; total * input];
-        read(0, &mut values)?;
-        Self::from_values(w, values, bias, input, total)
+        let bias = bias.map(|b| w.numbers.place(b, &[total][..]).map_err(LoadError::Compute)).transpose()?;
+        let (shape, cpu) = ((total, input), &Device::Cpu);
+        let weight = match w.numbers.weights {
+            Dtype::F32 => Tensor::from_vec(rounded(input, total, read, |v| v)?, shape, cpu),
+            Dtype::F16 => Tensor::from_vec(rounded(input, total, read, f16::from_f32)?, shape, cpu),
+            Dtype::Bf16 => Tensor::from_vec(rounded(input, total, read, bf16::from_f32)?, shape, cpu),
+        }?;
+        Ok(Self::Plain { weight: weight.to_device(&w.numbers.device)?, bias })
     }
 
     /// Every matrix in the number type of its file; those that follow each other in one type are one product.
@@ -119,7 +127,7 @@ impl Linear {
         out: usize,
     ) -> std::result::Result<Self, LoadError> {
         let numbers = &w.numbers;
-        if numbers.device.is_cpu() {
+        if numbers.packs {
             return Ok(Self::Packed(Arc::new(Packed::of_values(
                 &values,
                 input,
@@ -128,10 +136,8 @@ impl Linear {
                 numbers.weights.into(),
             )?)));
         }
-        let place = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-            tensor.to_dtype(numbers.activations)?.to_device(&numbers.device)
-        };
+        let place =
+            |values: Vec<f32>, shape: &[usize]| numbers.place(values, shape).map_err(LoadError::Compute);
         let bias = bias.map(|b| place(b, &[out])).transpose()?;
         Ok(Self::Plain { weight: place(values, &[out, input])?, bias })
     }
@@ -149,7 +155,7 @@ impl Linear {
                 Tensor::cat(&outs, 1)
             }
             Self::Plain { weight, bias } => {
-                let y = x.matmul(&weight.t()?)?;
+                let y = product(x, &weight.t()?)?;
                 bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
             }
         }
@@ -170,6 +176,27 @@ impl Linear {
             Self::Plain { weight, .. } => weight.index_select(&Tensor::new(ids, weight.device())?, 0),
         }
     }
+}
+
+/// The values of a matrix (out, in), read and rounded by all cores; `read` fills whole rows from a row on.
+fn rounded<T: Copy + Default + Send>(
+    input: usize,
+    out: usize,
+    read: impl Fn(usize, &mut [f32]) -> std::result::Result<(), LoadError> + Sync,
+    round: impl Fn(f32) -> T + Sync,
+) -> std::result::Result<Vec<T>, LoadError> {
+    /// Values that a task reads.
+    const TASK: usize = 1 << 18;
+    let width = input.max(1);
+    let rows = (TASK / width).max(1);
+    let mut all = vec![T::default(); input * out];
+    all.par_chunks_mut(rows * width).enumerate().try_for_each_init(Vec::new, |space, (n, part)| {
+        space.resize(part.len(), 0f32);
+        read(n * rows, space)?;
+        part.iter_mut().zip(space.iter()).for_each(|(to, value)| *to = round(*value));
+        Ok::<(), LoadError>(())
+    })?;
+    Ok(all)
 }
 
 /// Fills lines, `width` values each, with the rows of all parts from row `first` on; `read` does so for rows of one part.

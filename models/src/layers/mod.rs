@@ -8,6 +8,7 @@ pub(crate) mod linear;
 pub(crate) mod multi_head;
 pub(crate) mod norm;
 pub(crate) mod packed;
+pub(crate) mod product;
 pub(crate) mod rope;
 pub(crate) mod sight;
 pub(crate) mod vars;
@@ -23,7 +24,8 @@ pub(crate) fn on_pool<R: Send>(device: &Device, work: impl FnOnce() -> R + Send)
 /// Is every value a finite number? What a network gives is read only then: NaN and infinity compare, round and
 /// sort like any other value, and would end as a mask or a reply.
 pub(crate) fn all_finite(values: &[f32]) -> bool {
-    values.iter().all(|v| v.is_finite())
+    // Part by part without a way out, so that it is done many at a time.
+    values.chunks(1 << 10).all(|part| part.iter().fold(true, |all, v| all & v.is_finite()))
 }
 
 /// The same of a tensor of any number type, wherever it lies.

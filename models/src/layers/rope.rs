@@ -2,6 +2,10 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::rotary_emb::rope_thd;
+use rayon::prelude::*;
+
+/// Angles that one task takes.
+const TASK: usize = 1 << 12;
 
 /// Cosines and sines, (tokens, head dimension / 2) each.
 pub(crate) struct Rope {
@@ -99,7 +103,8 @@ impl Rope {
 
     fn magnified(angles: &[f32], half: usize, magnitude: f32, dtype: DType, device: &Device) -> Result<Self> {
         let table = |f: fn(f64) -> f64| -> Result<Tensor> {
-            let values: Vec<f32> = angles.iter().map(|a| f(f64::from(*a)) as f32 * magnitude).collect();
+            let value = |a: &f32| f(f64::from(*a)) as f32 * magnitude;
+            let values: Vec<f32> = angles.par_iter().with_min_len(TASK).map(value).collect();
             Tensor::from_vec(values, (angles.len() / half, half), &Device::Cpu)?
                 .to_dtype(dtype)?
                 .to_device(device)

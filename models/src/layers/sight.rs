@@ -13,6 +13,6 @@ pub(crate) struct Sight {
 }
 
 /// What was worked out for a call, by sight, first token and number of tokens of a part of it: layers with the same sight
-/// share it. 0 where a token sees a column, minus infinity elsewhere, for the last columns: (1, 1 or rows, queries or 1,
-/// columns); nothing where all is seen.
+/// share it. 0 where a token sees a column, minus infinity elsewhere, for the last columns: (1, 1 or rows, tokens, columns);
+/// nothing where all is seen.
 pub(crate) type Masks = HashMap<(Sight, usize, usize), Option<Tensor>>;

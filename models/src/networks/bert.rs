@@ -8,7 +8,7 @@ use crate::chat::tokenizer::BoundedTokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::fields::Fields;
 use crate::checkpoint::token_ids;
-use crate::checkpoint::weights::{Dtype, Numbers, Weights};
+use crate::checkpoint::weights::{Dtype, Weights};
 use crate::error::{LoadError, computation};
 use crate::layers::all_finite;
 use crate::layers::fused::{attend, gelu};
@@ -172,9 +172,9 @@ impl Encoder {
         family: &BertDialect,
     ) -> Result<Self, LoadError> {
         let config = checkpoint.need_json(CONFIG)?;
-        let (device, device_name) = open_device(options.device)?;
+        let place = open_device(options.device)?;
         let dtype = options.dtype.unwrap_or(Dtype::F32);
-        let w = Weights::open(checkpoint, Numbers::new(device, dtype), |name| canonical(name, family))?;
+        let w = Weights::open(checkpoint, place.numbers(dtype), |name| canonical(name, family))?;
         let (fields, names) = (Fields::new(&config, CONFIG), &family.names);
         let (width, heads) = (fields.positive(names.width)?, fields.positive(names.heads)?);
         let (wide, depth) = (fields.positive(names.wide)?, fields.usize(names.layers)?);
@@ -220,7 +220,7 @@ impl Encoder {
             name: checkpoint.name(),
             box_dialect: "none".to_owned(),
             context_tokens: Some(longest),
-            from: Provenance::Checkpoint(checkpoint.record(parameters, dtype.name(), device_name)?),
+            from: Provenance::Checkpoint(checkpoint.record(parameters, dtype.name(), place.name)?),
         };
         let space_before = family.space_before;
         Ok(Self { info, tokenizer, frame, bert, space_before })

@@ -99,7 +99,8 @@ impl ClassVit {
     pub(crate) fn bytes(&self) -> u64 {
         let tokens = (self.config.grid() * self.config.grid() + 1) as u64;
         let pixels = 6 * (self.config.side * self.config.side) as u64;
-        (pixels + self.config.stack.numbers(tokens)) * self.numbers.activations.size_in_bytes() as u64
+        (pixels + self.config.stack.numbers(tokens, &self.numbers.device))
+            * self.numbers.activations.size_in_bytes() as u64
     }
 }
 

@@ -8,9 +8,10 @@ use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
-use crate::layers::fused::{SCORES, attend, depthwise};
+use crate::layers::fused::{attend, depthwise};
 use crate::layers::linear::{Linear, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::product::most_scores;
 use crate::networks::windows::{partition, unpartition};
 use candle_core::{Result, Tensor};
 use serde_json::{Value, json};
@@ -365,6 +366,7 @@ impl Davit {
             from = stage.width;
         }
         // Scores are bounded whatever the size.
-        (most + 3 * SCORES) as u64 * self.numbers.activations.size_in_bytes() as u64
+        (most + 3 * most_scores(&self.numbers.device)) as u64
+            * self.numbers.activations.size_in_bytes() as u64
     }
 }

@@ -4,10 +4,10 @@ use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
 use crate::layers::attention::within_runs;
-use crate::layers::fused::SCORES;
 use crate::layers::fused::gated_silu;
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::product::most_scores;
 use crate::layers::rope::{Rope, inverse_frequencies};
 use candle_core::{Result, Tensor};
 
@@ -250,7 +250,7 @@ impl QwenVit {
         // Pixels; residual, normed and sum; queries, keys and values, turned and by head.
         let rows = patches as u64 * (patch + 4 * c.hidden as u64 + 9 * c.hidden as u64);
         let middle = 3 * c.intermediate as u64 * patches.min(MLP_ROWS) as u64;
-        let scores = 3 * (SCORES as u64).min((c.heads * patches * patches) as u64);
+        let scores = 3 * (most_scores(&self.numbers.device) as u64).min((c.heads * patches * patches) as u64);
         (rows + middle + scores) * number
     }
 

@@ -166,7 +166,8 @@ impl VisionTower {
     pub(crate) fn bytes(&self) -> u64 {
         let patches = (self.config.grid() * self.config.grid()) as u64;
         let pixels = 6 * patches * (self.config.patch * self.config.patch) as u64;
-        (pixels + self.config.stack.numbers(patches)) * self.numbers.activations.size_in_bytes() as u64
+        (pixels + self.config.stack.numbers(patches, &self.numbers.device))
+            * self.numbers.activations.size_in_bytes() as u64
     }
 }
 

@@ -97,6 +97,6 @@ impl NaVit {
     pub(crate) fn bytes(&self, patches: usize) -> u64 {
         let pixels = 6 * (patches * self.config.patch * self.config.patch) as u64;
         let number = self.numbers.activations.size_in_bytes() as u64;
-        (pixels + self.config.stack.numbers(patches as u64)) * number
+        (pixels + self.config.stack.numbers(patches as u64, &self.numbers.device)) * number
     }
 }

@@ -6,11 +6,11 @@ use crate::checkpoint::weights::Weights;
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
 use crate::layers::attention::within_runs;
-use crate::layers::fused::SCORES;
 use crate::layers::linear::{Linear, MLP_ROWS, by_rows};
 use crate::layers::norm::Norm;
+use crate::layers::product::most_scores;
 use crate::layers::rope::Rope;
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 type Loaded<T> = std::result::Result<T, LoadError>;
 
@@ -69,11 +69,11 @@ impl StackConfig {
     }
 
     /// About how many numbers the layers hold while they compute sequences of `length` tokens.
-    pub(crate) fn numbers(&self, length: u64) -> u64 {
+    pub(crate) fn numbers(&self, length: u64, device: &Device) -> u64 {
         // Residual, normed and sum; queries, keys and values, by head.
         let rows = length * 12 * self.hidden as u64;
         let middle = 3 * self.intermediate as u64 * length.min(MLP_ROWS as u64);
-        rows + middle + 3 * (SCORES as u64).min(self.heads as u64 * length * length)
+        rows + middle + 3 * (most_scores(device) as u64).min(self.heads as u64 * length * length)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::layouts;
 use loupe_core::{Ask, GenerationLimits, Part, Picture, Role, Turn};
-use loupe_models::{LoadOptions, Resample, load};
+use loupe_models::{DeviceChoice, LoadOptions, Resample, load};
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -89,6 +89,11 @@ pub(crate) fn dumped(dir: &Path, asks: &[Ask], options: &LoadOptions) -> Dumped 
         reply.unwrap();
     }
     Dumped(std::fs::read(out.path().join("dump.safetensors")).unwrap())
+}
+
+/// The operations that a GPU takes, on the processor.
+pub(crate) fn plain(dtype: loupe_models::Dtype) -> LoadOptions {
+    LoadOptions { device: DeviceChoice::CpuPlain, dtype: Some(dtype), ..LoadOptions::default() }
 }
 
 pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {

@@ -1,7 +1,7 @@
 //! BERT, RoBERTa and DistilBERT held against `transformers` (`tests/parity/make_encoders.py`): token
 //! ids equal, hidden states of every layer within 1e-5, texts alone equal to texts in a batch.
 
-use crate::common::{Values, folder, largest_difference, weight, write_tensors};
+use crate::common::{Values, folder, largest_difference, plain, weight, write_tensors};
 use loupe_core::{ModelError, TextEncoder};
 use loupe_models::{Checkpoint, Dtype, LoadError, LoadOptions, families::bert_score_layer, load_encoder};
 use serde_json::{Value, json};
@@ -139,6 +139,17 @@ fn names_of_old_files_and_half_precision() {
         check(&case, load(dir.path()).as_mut(), 1e-5);
         let options = LoadOptions { dtype: Some(Dtype::F16), ..LoadOptions::default() };
         check(&case, load_encoder(&Checkpoint::directory(dir.path()), &options).unwrap().as_mut(), 2e-2);
+    }
+}
+
+#[test]
+fn the_operations_of_a_gpu_give_the_same_states() {
+    for case in cases() {
+        let dir = case.write(|_| ());
+        for (dtype, most) in [(Dtype::F32, 1e-5), (Dtype::Bf16, 0.15)] {
+            let encoder = load_encoder(&Checkpoint::directory(dir.path()), &plain(dtype));
+            check(&case, encoder.unwrap().as_mut(), most);
+        }
     }
 }
 

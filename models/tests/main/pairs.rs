@@ -1,10 +1,10 @@
 //! Encoders of pictures and texts held against `transformers` and open_clip (`tests/parity/make_siglip.py`,
 //! `make_clip.py`, `make_medclip.py`): vectors within 1e-5, logits within 5e-5.
 
-use crate::common::{Values, folder, largest_difference, picture, weight, write_tensors};
+use crate::common::{Values, cosine, folder, largest_difference, picture, plain, weight, write_tensors};
 use crate::damaged::{fill, is_of_tower};
 use loupe_core::{Bottleneck, ModelError, PairEncoder, PairReading};
-use loupe_models::{Checkpoint, LoadError, LoadOptions, load_encoder, load_pair_encoder};
+use loupe_models::{Checkpoint, Dtype, LoadError, LoadOptions, load_encoder, load_pair_encoder};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -65,8 +65,12 @@ impl Case {
     }
 
     pub(crate) fn load(&self) -> Box<dyn PairEncoder> {
+        self.load_with(&LoadOptions::default())
+    }
+
+    fn load_with(&self, options: &LoadOptions) -> Box<dyn PairEncoder> {
         let dir = self.write(|_| {}, str::to_owned);
-        load_pair_encoder(&Checkpoint::directory(dir.path()), &LoadOptions::default()).unwrap()
+        load_pair_encoder(&Checkpoint::directory(dir.path()), options).unwrap()
     }
 
     fn vectors(&self, encoder: &mut dyn PairEncoder) -> [Vec<Vec<f32>>; 2] {
@@ -97,6 +101,24 @@ fn vectors_and_logits_equal_the_reference() {
         assert!(off <= 5e-5, "{at}: logits differ by {off}");
         let wanted = if case.family == "siglip" { PairReading::Each } else { PairReading::Among };
         assert_eq!((logit.reading, encoder.info().family.as_str()), (wanted, case.family), "{at}");
+    }
+}
+
+#[test]
+fn the_operations_of_a_gpu_give_the_same_vectors() {
+    for case in ["siglip", "clip", "biomedclip", "medclip"].into_iter().flat_map(Case::all) {
+        let at = format!("{} ({})", case.name, case.family);
+        let wanted = [case.floats("image_embeds"), case.floats("text_embeds")];
+        let found = case.vectors(case.load_with(&plain(Dtype::F32)).as_mut());
+        for (got, wanted) in found.iter().zip(&wanted) {
+            let off = largest_difference(&got.concat(), wanted);
+            assert!(off <= 1e-5, "{at}: {off}");
+        }
+        let found = case.vectors(case.load_with(&plain(Dtype::Bf16)).as_mut());
+        for (got, wanted) in found.iter().zip(&wanted) {
+            let close = cosine(&got.concat(), wanted);
+            assert!(close >= 0.995, "{at}: cosine {close}");
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //! (made by parity/sam/make.py and make_relatives.py):
 //! embeddings within 1e-5, mask logits within 5e-5, predicted IoU within 1e-5.
 
+use crate::common::{cosine, plain};
 use crate::sam2_cases::{flat, worst};
 use crate::segment_prompts::ObjectPrompts;
 use candle_core::{Device, Tensor};
 use loupe_core::{Box2, Picture, Point2, SegmentPrompt, Segmenter};
 use loupe_models::families::{find, lite_medsam, medsam, mobile_sam, sam, sam_med2d};
-use loupe_models::{Checkpoint, Decoded, LoadOptions, Resample, Sam, load_segmenter};
+use loupe_models::{Checkpoint, Decoded, Dtype, LoadOptions, Resample, Sam, load_segmenter};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -39,6 +40,10 @@ fn picture(case: &str) -> Picture {
 }
 
 fn load(case: &str) -> Sam {
+    load_with(case, &LoadOptions::default())
+}
+
+fn load_with(case: &str, options: &LoadOptions) -> Sam {
     // Files do not tell all: original releases come without processor file, and both classes of
     // transformers write the same name.
     let resample = match case {
@@ -46,7 +51,7 @@ fn load(case: &str) -> Sam {
         "pil" => Some(Resample::Pillow),
         _ => None,
     };
-    let options = LoadOptions { resample, ..LoadOptions::default() };
+    let options = LoadOptions { resample, ..options.clone() };
     let checkpoint = Checkpoint::directory(&folder(case));
     match find(&checkpoint, None).unwrap().name {
         "sam" => sam::load(&checkpoint, &options),
@@ -118,6 +123,20 @@ fn masks_and_predicted_iou_equal_the_reference() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_gpu_can_compute_in_half_precision() {
+    for case in CASES {
+        let (tensors, prompts) = reference(case);
+        let (mut sam, picture) = (load_with(case, &plain(Dtype::Bf16)), picture(case));
+        let close = cosine(&sam.embedding(&picture).unwrap(), &flat(&tensors["embedding"]));
+        assert!(close >= 0.995, "{case}: cosine of embeddings {close}");
+        let low = flat(&tensors["prompt0.low"].squeeze(0).unwrap().get(0).unwrap());
+        let got = sam.decode(&picture, &prompts[0].objects()[0], None).unwrap();
+        let close = cosine(&thinned(&got), &low);
+        assert!(close >= 0.98, "{case}: cosine of mask logits {close}");
     }
 }
 

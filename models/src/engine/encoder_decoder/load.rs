@@ -5,7 +5,7 @@ use super::serve::Engine;
 use super::settings::{GenerationSettings, Source};
 use crate::chat::tokens::Tokens;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::weights::{Numbers, Weights};
+use crate::checkpoint::weights::Weights;
 use crate::engine::cache::PrefixCache;
 use crate::engine::load::{ROWS_CPU, ROWS_DEVICE};
 use crate::engine::memory::default_limit;
@@ -81,8 +81,8 @@ pub(crate) fn assemble<A: EncoderDecoder + 'static>(
         },
     };
     let info = opened.info(checkpoint, options, said)?;
-    let memory = options.memory_bytes.unwrap_or_else(|| default_limit(&opened.device));
-    let (is_cpu, dumps) = (opened.device.is_cpu(), options.dump.is_some());
+    let memory = options.memory_bytes.unwrap_or_else(|| default_limit(&opened.numbers.device));
+    let (is_cpu, dumps) = (opened.numbers.packs, options.dump.is_some());
     let rows = options.rows.unwrap_or(if is_cpu { ROWS_CPU } else { ROWS_DEVICE }).max(1);
     let frame = ends.iter().copied().chain([settings.start]).chain(settings.rules.first);
     let frame = frame.chain(["<s>", "</s>", "<pad>"].into_iter().filter_map(|token| tokens.id(token)));
@@ -94,7 +94,7 @@ pub(crate) fn assemble<A: EncoderDecoder + 'static>(
         ends,
         cache: PrefixCache::new(if dumps { 0 } else { options.cache_bytes.min(memory / 2) }),
         memory,
-        number_bytes: Numbers::new(opened.device.clone(), opened.dtype).activations.size_in_bytes(),
+        number_bytes: opened.numbers.activations.size_in_bytes(),
         rows: if dumps { 1 } else { rows },
         dump: options.dump.clone(),
         arch: opened.arch,

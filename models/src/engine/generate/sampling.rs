@@ -5,6 +5,7 @@ use super::rules::{Rules, penalise};
 use crate::layers::all_finite;
 use crate::random::SplitMix;
 use loupe_core::{GenerationLimits, ModelError, Sampling, TokenLogprob};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Chooses tokens for one reply.
@@ -71,12 +72,12 @@ impl Sampler {
     /// When nothing can be read out of the logits.
     pub(crate) fn next(&mut self, logits: &[f32]) -> Result<Chosen, ModelError> {
         readable(logits)?;
-        let mut scores = logits.to_vec();
+        let mut scores = Cow::Borrowed(logits);
         if self.penalty != 1.0 {
-            penalise(&mut scores, &self.seen, self.penalty);
+            penalise(scores.to_mut(), &self.seen, self.penalty);
         }
         if let Some(Ruled { rules, sequence, longest }) = &self.ruled {
-            rules.apply(sequence, *longest, &mut scores);
+            rules.apply(sequence, *longest, scores.to_mut());
         }
         let id = match self.sampling {
             Sampling::Greedy => largest(&scores),
@@ -106,15 +107,15 @@ pub(crate) fn readable(logits: &[f32]) -> Result<(), ModelError> {
     }
 }
 
-/// The first of the largest.
+/// The first of the largest; none is NaN.
 fn largest(scores: &[f32]) -> u32 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (i, s) in scores.iter().enumerate() {
-        if *s > best.1 {
-            best = (i, *s);
-        }
+    let (body, tail) = scores.as_chunks::<16>();
+    let mut most = [f32::NEG_INFINITY; 16];
+    for part in body {
+        most.iter_mut().zip(part).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
     }
-    best.0 as u32
+    let most = most.iter().chain(tail).fold(f32::NEG_INFINITY, |m, s| m.max(*s));
+    scores.iter().position(|s| *s == most).unwrap_or(0) as u32
 }
 
 /// Indices from the largest score down; equal scores in order of index.
@@ -176,6 +177,12 @@ mod tests {
     #[test]
     fn greedy_takes_the_first_of_equals() {
         assert_eq!(largest(&SCORES), 1);
+        for (length, at) in [(16, 15), (37, 36), (40, 3), (33, 32), (5, 0)] {
+            let mut scores = vec![-2.0f32; length];
+            scores[at..].fill(7.5);
+            assert_eq!(largest(&scores), at as u32, "{length}");
+        }
+        assert_eq!(largest(&[f32::NEG_INFINITY; 3]), 0, "rules may leave nothing");
         assert_eq!(ranked(&SCORES, 3), [1, 3, 2]);
     }
 

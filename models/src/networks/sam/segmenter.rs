@@ -11,7 +11,7 @@ use super::upsample::Plane;
 use super::{infer, names};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::Dtype;
-use crate::checkpoint::weights::{Numbers, Weights};
+use crate::checkpoint::weights::Weights;
 use crate::error::{LoadError, computation};
 use crate::layers::vars::Vars;
 use crate::layers::{all_finite, is_finite};
@@ -117,12 +117,12 @@ impl Opened {
         options: &LoadOptions,
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, LoadError> {
-        let (device, device_name) = open_device(options.device)?;
+        let place = open_device(options.device)?;
         // On the processor everything is computed in f32; half precision is for those who ask.
-        let dtype = options.dtype.filter(|_| !device.is_cpu()).unwrap_or(Dtype::F32);
+        let dtype = options.dtype.filter(|_| !place.packs).unwrap_or(Dtype::F32);
         let config = checkpoint.json("config.json")?;
-        let weights = Weights::open(checkpoint, Numbers::new(device.clone(), dtype), canonical)?;
-        Ok(Self { config, weights, device, device_name, dtype })
+        let weights = Weights::open(checkpoint, place.numbers(dtype), canonical)?;
+        Ok(Self { config, weights, device: place.device, device_name: place.name, dtype })
     }
 }
 
