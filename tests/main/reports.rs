@@ -521,13 +521,14 @@ fn batches_of_other_studies_are_neither_compared_nor_continued() {
     let moved = worklist(other.path());
     let changed = fs::read_to_string(&moved).unwrap().replace("A nodule.", "A mass.");
     put(Path::new(&moved), changed.as_bytes());
-    let asked = server.asked.lock().unwrap().len();
+    let questions = || server.asked.lock().unwrap().iter().filter(|r| r.is("/v1/chat/completions")).count();
+    let asked = questions();
     let before = fs::read(Path::new(&first).join("replies.jsonl")).unwrap();
     let (_, continued) = served(dir.path(), &moved, &server, &[]);
     assert_eq!(continued.status.code(), Some(2), "{}", text(&continued.stdout));
     let said = text(&continued.stderr);
     assert!(said.contains("sample") || said.contains("another run"), "{said}");
-    assert_eq!(server.asked.lock().unwrap().len(), asked, "nothing is asked");
+    assert_eq!(questions(), asked, "nothing is asked");
     assert_eq!(fs::read(Path::new(&first).join("replies.jsonl")).unwrap(), before);
     let (second, _) = served(other.path(), &moved, &server, &[]);
     let compared = loupe(&["reports", "score", &first, &second, "--quiet"]);
@@ -535,4 +536,18 @@ fn batches_of_other_studies_are_neither_compared_nor_continued() {
     let said = text(&compared.stderr);
     assert!(said.contains("not of the same studies: 1 of the ids"), "{said}");
     assert!(loupe(&["reports", "score", &first, &first, "--quiet"]).status.success());
+}
+
+#[test]
+fn rules_judges_and_sections_are_listed() {
+    for (kind, name, about) in [
+        ("candidate-rules", "fewest-lints", "least is to be looked at"),
+        ("report-judges", "medval", "level of risk"),
+        ("report-sections", "r2gen-iu", "clean_report_iu_xray"),
+    ] {
+        let all = json(&["list", kind, "--json"]);
+        let entry = all.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap();
+        assert!(entry["about"].as_str().unwrap().contains(about), "{entry}");
+        assert_eq!(json(&["list", kind, name, "--json"]).as_array().map(Vec::len), Some(1));
+    }
 }

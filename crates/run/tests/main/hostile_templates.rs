@@ -5,6 +5,7 @@ use loupe_core::{Choice, GenerationLimits, Picture, Sample, Study};
 use loupe_run::templates::PromptTemplate;
 use loupe_run::report_prompt::ReportTemplate;
 use loupe_testing::dataset::worded;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,8 +77,32 @@ fn of_report(text: &str) -> Result<(), String> {
     turns.map(drop).map_err(|failure| failure.reason)
 }
 
+const ALONE: &str = "LOUPE_TEST_HOSTILE_TEMPLATES";
+
+/// Most KiB that the process had so far, where the system says.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// In a process of its own, whose memory is its own.
 #[test]
-fn a_hostile_template_is_refused_in_bounded_time_and_says_why() {
+fn a_hostile_template_is_refused_in_bounded_time_and_memory_and_says_why() {
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hostile_templates::the_hostile_templates"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}
+
+/// Nothing unless the test above starts it.
+#[test]
+fn the_hostile_templates() {
+    if std::env::var_os(ALONE).is_none() {
+        return;
+    }
     for (hostile, said) in HOSTILE {
         let hostile = body(hostile);
         let question = hostile.clone();
@@ -101,7 +126,9 @@ fn a_hostile_template_is_refused_in_bounded_time_and_says_why() {
         if !said.contains("bytes of words") {
             assert!(of_question(&outside).is_err(), "outside: {short}");
         }
-        assert!(began.elapsed() < Duration::from_secs(120), "{short}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(240), "{short}: {:?}", began.elapsed());
+        let peak = peak().unwrap_or(0) >> 10;
+        assert!(peak < 1024, "{short}: {peak} MiB");
     }
 }
 
