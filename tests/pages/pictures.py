@@ -49,12 +49,12 @@ def made(loupe: str, folder: Path) -> None:
 
 
 def small(png: bytes) -> bytes:
-    """As a palette, with fewer colours and then smaller where 110 kB have no room for it."""
+    """As a palette that keeps rare colours (verdicts, marks), with fewer and then smaller where 110 kB have no room for it."""
     whole = Image.open(io.BytesIO(png)).convert("RGB")
-    for colours, share in ((96, 1), (48, 1), (48, 0.75), (48, 0.5)):
+    for colours, share in ((128, 1), (64, 1), (64, 0.75), (48, 0.5)):
         image = whole.resize([round(share * side) for side in whole.size]) if share < 1 else whole
         out = io.BytesIO()
-        image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
         if out.tell() <= 110_000:
             break
     return out.getvalue()
