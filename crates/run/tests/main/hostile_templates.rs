@@ -2,8 +2,8 @@
 
 use crate::report_prompt::sample;
 use loupe_core::{Choice, GenerationLimits, Picture, Sample, Study};
-use loupe_run::templates::PromptTemplate;
 use loupe_run::report_prompt::ReportTemplate;
+use loupe_run::templates::PromptTemplate;
 use loupe_testing::dataset::worded;
 use std::process::Command;
 use std::sync::Arc;
