@@ -148,7 +148,8 @@ impl<R: BufRead> Events<R> {
             let read = self.reader.read_until(b'\n', &mut self.line);
             let ended = read.map_err(|e| EndpointError::BrokenOff(e.to_string()))? == 0;
             let text = String::from_utf8_lossy(&self.line);
-            let text = if self.first { text.trim_start_matches('\u{feff}') } else { &text }.trim_end();
+            let text = text.trim_end();
+            let text = if self.first { text.trim_start_matches('\u{feff}') } else { text };
             self.first = false;
             if let Some(name) = text.strip_prefix("event:") {
                 self.is_error = name.trim() == "error";
@@ -157,7 +158,7 @@ impl<R: BufRead> Events<R> {
                 let whole = if self.data.is_empty() { serde_json::from_str(data).ok() } else { None };
                 match whole {
                     _ if self.data.is_empty() && data == "[DONE]" => return Ok(Some(None)),
-                    Some(event) => return self.told(event).map(Some),
+                    Some(event) => return told(event, std::mem::take(&mut self.is_error)).map(Some),
                     None => {
                         self.data.push_str(data);
                         self.data.push('\n');
@@ -168,7 +169,7 @@ impl<R: BufRead> Events<R> {
                 let event = serde_json::from_str(&self.data);
                 self.data.clear();
                 let damaged = |_| EndpointError::NotJson("an event of the stream is damaged");
-                return self.told(event.map_err(damaged)?).map(Some);
+                return told(event.map_err(damaged)?, std::mem::take(&mut self.is_error)).map(Some);
             }
             if text.is_empty() {
                 self.is_error = false;
@@ -178,15 +179,14 @@ impl<R: BufRead> Events<R> {
             }
         }
     }
+}
 
-    /// The document, when it is no error.
-    fn told(&mut self, event: Value) -> Result<Option<Value>, EndpointError> {
-        let named = std::mem::take(&mut self.is_error);
-        let within = event.get("error").filter(|error| !error.is_null());
-        match within.or(named.then_some(&event)) {
-            None => Ok(Some(event)),
-            Some(error) => Err(failed(status_of(error).unwrap_or(502))),
-        }
+/// The document of an event, when it is no error, by what it holds or by its name.
+fn told(event: Value, is_error: bool) -> Result<Option<Value>, EndpointError> {
+    let within = event.get("error").filter(|error| !error.is_null());
+    match within.or(is_error.then_some(&event)) {
+        None => Ok(Some(event)),
+        Some(error) => Err(failed(status_of(error).unwrap_or(502))),
     }
 }
 
