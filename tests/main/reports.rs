@@ -300,7 +300,7 @@ fn reports_are_judged_with_prompts_and_replies_on_record() {
     );
     let none = loupe(&["reports", "score", &batch, "--metric", "radgraph"]);
     assert!(
-        none.status.code() == Some(2) && text(&none.stderr).contains("field radgraph"),
+        none.status.code() == Some(2) && text(&none.stderr).contains("give --annotations with radgraph"),
         "{}",
         text(&none.stderr)
     );

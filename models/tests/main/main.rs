@@ -7,6 +7,7 @@ mod damaged;
 mod encoders;
 mod families;
 mod florence2;
+mod florence2_words;
 mod gguf;
 mod gguf_families;
 mod gguf_files;
