@@ -205,7 +205,8 @@ class Check:
         return found
 
     def torch_model(self, folder):
-        model = tf.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.bfloat16, device_map={"": self.device})
+        # `device_map` would need accelerate.
+        model = tf.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.bfloat16).to(self.device)
         finish(self.device)
         return model.eval()
 
