@@ -53,7 +53,7 @@ def tokenizer():
             boi_token="<start_of_image>", eoi_token="<end_of_image>", image_token="<image_soft_token>"))
 
 
-def weights(model, embed=0.3):
+def weights(model):
     kinds = {}
     for name, module in model.named_modules():
         if isinstance(module, Gemma3RMSNorm):
@@ -66,7 +66,7 @@ def weights(model, embed=0.3):
         if module in kinds:
             rule = [list(p.shape), 0.4, kinds[module] if leaf == "weight" else 0.0]
         elif p.dim() > 1:
-            std = embed if "embed" in name else 0.7 / p[0].numel() ** 0.5
+            std = 0.3 if "embed" in name else 0.7 / p[0].numel() ** 0.5
             rule = [list(p.shape), round(std * 12 ** 0.5, 6), 0.0]
         else:
             rule = [list(p.shape), 0.2, 0.0]
@@ -114,7 +114,7 @@ def conversation(ask):
     return turns, images
 
 
-def case(name, text, vision, asks, tokens=4, pil=False, tied=True, pan=None, embed=0.3):
+def case(name, text, vision, asks, tokens=4, pil=False, tied=True, pan=None):
     tok = tokenizer()
     ids = {k: tok.convert_tokens_to_ids(v) for k, v in dict(
         image_token_index="<image_soft_token>", boi_token_index="<start_of_image>", eoi_token_index="<end_of_image>").items()}
@@ -122,7 +122,7 @@ def case(name, text, vision, asks, tokens=4, pil=False, tied=True, pan=None, emb
                              vision_config=dict(vision, vision_use_head=False), mm_tokens_per_image=tokens,
                              tie_word_embeddings=tied, **ids)
     model = tf.Gemma3ForConditionalGeneration(config).float().eval()
-    rules = weights(model, embed)
+    rules = weights(model)
     kind = Gemma3ImageProcessorPil if pil else tf.Gemma3ImageProcessor
     size = dict(height=vision["image_size"], width=vision["image_size"])
     processor, bytes_of = kind(size=size), kind(size=size, do_rescale=False, do_normalize=False)
@@ -184,7 +184,7 @@ if __name__ == "__main__":
            ("user", ["sure? ", (50, 31, 12)])]], tokens=36)
     # Rows that are whole blocks of 256 weights.
     case("wide", text(256, 6, 4, 1, 64, 256, 8, 6, scalar=64), vision(32, 2, 2, 48, 56),
-         [ask("Is there a fracture?\n\n", (97, 60, 4)), ask("only words, é")], tokens=1, embed=0.05)
+         [ask("Is there a fracture?\n\n", (97, 60, 4)), ask("only words, é")], tokens=1)
     case("pan_and_scan", text(32, 6, 2, 1, 16, 48, 32, 6), vision(16, 2, 1, 32, 56),
          [ask((400, 97, 14), "long"), ask((101, 252, 15), (60, 60, 16), "tall and square"), ask((150, 100, 17), "two"),
           ask((300, 40, 18), "too thin")], tokens=4, pan=PAN)
