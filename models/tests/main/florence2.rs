@@ -410,7 +410,9 @@ fn half_precision_is_close() {
         let (_dir, path) = case.written();
         for dtype in [Dtype::Bf16, Dtype::F16] {
             let packed = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
-            for (options, least) in [(packed, 0.999), (plain(dtype), 0.998)] {
+            // candle multiplies no bf16 on the processor.
+            let plain = (dtype == Dtype::F16).then(|| (plain(dtype), 0.998));
+            for (options, least) in std::iter::once((packed, 0.999)).chain(plain) {
                 let got = dumped(&path, &case.asks(1)[..1], &options).floats("logits");
                 let close = cosine(&got, &case.reference("0.logits").floats());
                 assert!(

@@ -150,9 +150,9 @@ fn a_reply_ends_where_it_would_have_ended() {
     // At every token, the last of an accepted run and those in its middle among them.
     for most in 0..whole.token_ids.len() {
         ask.limits.max_new_tokens = most;
-        let got = one(ahead.as_mut(), &ask);
+        let (want, got) = (one(plain.as_mut(), &ask), one(ahead.as_mut(), &ask));
         assert_eq!((&got.token_ids[..], got.stop), (&whole.token_ids[..most], Stop::Length));
-        assert_eq!(got.logprobs.as_deref(), whole.logprobs.as_ref().map(|all| &all[..most]));
+        equal(&got, &want, &format!("{most} tokens"));
         assert!(got.counts.accepted_tokens <= most);
     }
     ask.limits.max_new_tokens = whole.token_ids.len();

@@ -114,7 +114,8 @@ fn the_operations_of_a_gpu_give_the_same_vectors() {
             let off = largest_difference(&got.concat(), wanted);
             assert!(off <= 1e-5, "{at}: {off}");
         }
-        let found = case.vectors(case.load_with(&plain(Dtype::Bf16)).as_mut());
+        // candle multiplies no bf16 on the processor.
+        let found = case.vectors(case.load_with(&plain(Dtype::F16)).as_mut());
         for (got, wanted) in found.iter().zip(&wanted) {
             let close = cosine(&got.concat(), wanted);
             assert!(close >= 0.995, "{at}: cosine {close}");

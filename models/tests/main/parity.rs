@@ -129,7 +129,10 @@ fn batches_change_nothing(options: &LoadOptions) {
                 let (a, b) = (got.logprobs.unwrap(), want.logprobs.clone().unwrap());
                 let a: Vec<f32> = a.iter().flat_map(|p| p.top.iter().map(|t| t.1)).collect();
                 let b: Vec<f32> = b.iter().flat_map(|p| p.top.iter().map(|t| t.1)).collect();
-                assert!(largest_difference(&a, &b) <= 1e-5, "{at}: {}", largest_difference(&a, &b));
+                // Of large logits, 1e-5 is their last bit.
+                let logits = case.reference(&format!("{i}.logits")).floats();
+                let most = logits.iter().fold(1e-5f32, |most, v| most.max(4.0 * f32::EPSILON * v.abs()));
+                assert!(largest_difference(&a, &b) <= most, "{at}: {}", largest_difference(&a, &b));
                 if round == 1 && got.counts.prompt_tokens > 40 {
                     // What would gain less than 16 tokens is computed anew, beside the others.
                     let anew = got.counts.prompt_tokens - got.counts.reused_tokens;

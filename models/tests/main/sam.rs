@@ -130,7 +130,8 @@ fn masks_and_predicted_iou_equal_the_reference() {
 fn a_gpu_can_compute_in_half_precision() {
     for case in CASES {
         let (tensors, prompts) = reference(case);
-        let (mut sam, picture) = (load_with(case, &plain(Dtype::Bf16)), picture(case));
+        // candle multiplies no bf16 on the processor.
+        let (mut sam, picture) = (load_with(case, &plain(Dtype::F16)), picture(case));
         let close = cosine(&sam.embedding(&picture).unwrap(), &flat(&tensors["embedding"]));
         assert!(close >= 0.995, "{case}: cosine of embeddings {close}");
         let low = flat(&tensors["prompt0.low"].squeeze(0).unwrap().get(0).unwrap());
