@@ -129,9 +129,9 @@ fn batches_change_nothing(options: &LoadOptions) {
                 let (a, b) = (got.logprobs.unwrap(), want.logprobs.clone().unwrap());
                 let a: Vec<f32> = a.iter().flat_map(|p| p.top.iter().map(|t| t.1)).collect();
                 let b: Vec<f32> = b.iter().flat_map(|p| p.top.iter().map(|t| t.1)).collect();
-                // Of large logits, 1e-5 is their last bit.
+                // 1e-5 is the last bit of large logits, and products of other shapes differ in a few of those.
                 let logits = case.reference(&format!("{i}.logits")).floats();
-                let most = logits.iter().fold(1e-5f32, |most, v| most.max(4.0 * f32::EPSILON * v.abs()));
+                let most = logits.iter().fold(1e-5f32, |most, v| most.max(8.0 * f32::EPSILON * v.abs()));
                 assert!(largest_difference(&a, &b) <= most, "{at}: {}", largest_difference(&a, &b));
                 if round == 1 && got.counts.prompt_tokens > 40 {
                     // What would gain less than 16 tokens is computed anew, beside the others.
