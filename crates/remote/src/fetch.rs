@@ -62,7 +62,7 @@ impl FetchHost {
         // No patterns: what looks like one would never fit.
         let is_name =
             host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) && !host.is_empty();
-        if !is_name && !(host.starts_with('[') && literal(&host).is_some()) {
+        if !(is_name || host.starts_with('[') && literal(&host).is_some()) {
             return Err(wrong());
         }
         let port = match place.get(host.len()..).unwrap_or_default().strip_prefix(':') {

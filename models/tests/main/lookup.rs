@@ -173,7 +173,7 @@ fn an_end_token_ends_a_reply_in_the_middle_of_what_was_looked_up() {
     let ask = asks(true).remove(1);
     let whole = one(open(dir.path(), 0).as_mut(), &ask);
     // Each of its tokens as the one that ends it; it was proposed when it came before.
-    let mut ids: Vec<u32> = whole.token_ids.clone();
+    let mut ids: Vec<u32> = whole.token_ids;
     ids.sort_unstable();
     ids.dedup();
     for id in ids {
