@@ -9,6 +9,10 @@ use std::collections::HashMap;
 /// Letters of the longest piece, and pieces of the largest vocabulary; published ones have 16 and 262 208.
 const LONGEST: usize = 512;
 pub(super) const MOST: usize = 1 << 20;
+/// Bytes of all pairs together: a hostile vocabulary of a few megabytes has pairs of many gigabytes, and published ones
+/// of 262 208 pieces have pairs of 2^26. A pair is counted as its letters and what it takes beside them.
+const MOST_PAIRS: usize = 1 << 29;
+const PAIR: usize = 128;
 
 /// Kinds of pieces (`ModelProto.SentencePiece.Type`, and `llama_token_type`, which counts the same).
 pub(super) const UNKNOWN: u64 = 2;
@@ -59,27 +63,40 @@ impl Pieces {
     }
 
     /// Pairs that are joined, likelier ones first.
-    fn merges(&self, ids: &HashMap<&str, u64>) -> Vec<[&str; 2]> {
+    ///
+    /// # Errors
+    /// In words, when they take more memory than those of any vocabulary.
+    fn merges(&self, ids: &HashMap<&str, u64>) -> Result<Vec<[&str; 2]>, String> {
         let mut found = Vec::new();
+        let mut bytes = 0usize;
         for piece in &self.pieces {
-            let splits = piece.text.char_indices().skip(1).map(|(at, _)| piece.text.split_at(at));
-            let known = splits.filter_map(|(l, r)| Some((*ids.get(l)?, *ids.get(r)?, l, r)));
+            let length = piece.text.chars().count();
+            let splits = piece.text.char_indices().enumerate().skip(1);
+            let known = splits.filter_map(|(letters, (at, _))| {
+                let (l, r) = piece.text.split_at(at);
+                Some(((*ids.get(l)?, *ids.get(r)?), Reverse([letters, length - letters]), [l, r]))
+            });
             let mut own: Vec<_> = known.collect();
-            own.sort_by_key(|(l, r, _, _)| (*l, *r));
-            found.extend(own.into_iter().map(|(_, _, l, r)| (piece.score, l, r)));
+            bytes = bytes.saturating_add(own.len() * (piece.text.len() + PAIR));
+            if bytes > MOST_PAIRS {
+                return Err(format!(
+                    "its pieces are made of each other in so many ways that the pairs take more than {MOST_PAIRS} bytes, \
+                     where those of published vocabularies take a seventh of that; fetch the file anew from where it was \
+                     published"
+                ));
+            }
+            own.sort_by_key(|(ids, ..)| *ids);
+            found.extend(own.into_iter().map(|(_, letters, pair)| (piece.score, letters, pair)));
         }
-        let letters = |text: &str| Reverse(text.chars().count());
-        found.sort_by(|a, b| {
-            b.0.total_cmp(&a.0).then((letters(a.1), letters(a.2)).cmp(&(letters(b.1), letters(b.2))))
-        });
-        found.into_iter().map(|(_, l, r)| [l, r]).collect()
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        Ok(found.into_iter().map(|(_, _, pair)| pair).collect())
     }
 
     /// tokenizer.json; `unknown` stands for letters that are neither pieces nor bytes, and `added` are tokens that texts
     /// are searched for before they are cut ([`added_token`]).
     ///
     /// # Errors
-    /// As [`Pieces::ids`].
+    /// As [`Pieces::ids`], and where its pairs take too much memory.
     pub(super) fn tokenizer_json(&self, unknown: &str, added: &[Value]) -> Result<Value, String> {
         let ids = self.ids()?;
         let vocab: Map<String, Value> =
@@ -121,7 +138,7 @@ impl Pieces {
             "model": {
                 "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,
                 "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
-                "vocab": vocab, "merges": self.merges(&ids),
+                "vocab": vocab, "merges": self.merges(&ids)?,
             },
         }))
     }
@@ -133,4 +150,38 @@ pub(super) fn added_token(id: u64, text: &str, special: bool) -> Value {
         "id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
         "special": special,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+
+    fn pieces(texts: impl Iterator<Item = String>) -> Pieces {
+        let piece = |(id, text)| Piece { id, text, score: -(id as f32), kind: 1 };
+        Pieces { pieces: (0..).zip(texts).map(piece).collect(), prefix: false, legacy: true, begin: None }
+    }
+
+    #[test]
+    fn likelier_pieces_come_first_and_within_one_the_longer_left_part() {
+        let own = pieces(["a", "b", "aa", "ab", "aab", "ba"].into_iter().map(str::to_owned));
+        let merges = own.merges(&own.ids().unwrap()).unwrap();
+        assert_eq!(merges, [["a", "a"], ["a", "b"], ["aa", "b"], ["a", "ab"], ["b", "a"]]);
+    }
+
+    /// Every piece of a run of `a` and a run of `b` is made of two others wherever it is cut.
+    #[test]
+    fn pieces_that_are_made_of_each_other_without_end_are_refused() {
+        let runs = |most: usize| {
+            let lengths = (1..=most).flat_map(|n| (0..=n).map(move |a| (a, n - a)));
+            pieces(lengths.map(|(a, b)| "a".repeat(a) + &"b".repeat(b)))
+        };
+        let made = |own: &Pieces| own.tokenizer_json("a", &[]);
+        let few = made(&runs(20)).unwrap();
+        // A piece of n letters has n - 1 cuts, and there are n + 1 of it.
+        let wanted: usize = (1..=20).map(|n| (n + 1) * (n - 1)).sum();
+        assert_eq!(few["model"]["merges"].as_array().unwrap().len(), wanted);
+        let problem = made(&runs(200)).unwrap_err();
+        assert!(problem.contains("more than 536870912 bytes") && problem.contains("fetch"), "{problem}");
+    }
 }
