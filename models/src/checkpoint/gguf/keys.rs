@@ -67,9 +67,9 @@ impl<'a> Keys<'a> {
         texts.ok_or_else(|| self.bad(key, "not a list of texts"))
     }
 
-    /// Sides of a tensor, the one whose values are neighbours last.
+    /// Sides of a tensor ([`Header::shape`]).
     pub(super) fn shape(&self, name: &str) -> Option<&'a [usize]> {
-        self.header.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.as_slice())
+        self.header.shape(name)
     }
 
     /// A number of layers, of each of which there are tensors.

@@ -34,22 +34,35 @@ const TEXT: &[(&str, Parts)] =
 pub(super) struct Tower {
     /// Before the number of a block.
     blocks: &'static str,
-    /// Parts of a block, without `.weight` and `.bias` or whole.
-    block: Parts,
+    /// Parts of a block, without `.weight` and `.bias` or whole: the usual ones, and those of this tower alone.
+    block: [Parts; 2],
     /// What is there once, named in the same way; what has no name in a checkpoint is left out.
     others: &'static [(&'static str, Option<&'static str>)],
 }
 
+/// Parts of a block as CLIP and SigLIP call them, and most towers after them.
+const USUAL: Parts = &[
+    ("ln1", "layer_norm1"),
+    ("ln2", "layer_norm2"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_qkv", "self_attn.qkv"),
+    ("attn_out", "self_attn.out_proj"),
+];
 const QWEN: Tower = Tower {
     blocks: "visual.blocks",
-    block: &[
-        ("ln1", "norm1"),
-        ("ln2", "norm2"),
-        ("attn_q", "attn.q"),
-        ("attn_k", "attn.k"),
-        ("attn_v", "attn.v"),
-        ("attn_qkv", "attn.qkv"),
-        ("attn_out", "attn.proj"),
+    block: [
+        &[
+            ("ln1", "norm1"),
+            ("ln2", "norm2"),
+            ("attn_q", "attn.q"),
+            ("attn_k", "attn.k"),
+            ("attn_v", "attn.v"),
+            ("attn_qkv", "attn.qkv"),
+            ("attn_out", "attn.proj"),
+        ],
+        &[],
     ],
     others: &[
         // The convolution over two frames, one frame each.
@@ -64,15 +77,7 @@ const QWEN: Tower = Tower {
 };
 const GEMMA: Tower = Tower {
     blocks: "vision_tower.encoder.layers",
-    block: &[
-        ("ln1", "layer_norm1"),
-        ("ln2", "layer_norm2"),
-        ("attn_q", "self_attn.q_proj"),
-        ("attn_k", "self_attn.k_proj"),
-        ("attn_v", "self_attn.v_proj"),
-        ("attn_qkv", "self_attn.qkv"),
-        ("attn_out", "self_attn.out_proj"),
-    ],
+    block: [USUAL, &[]],
     others: &[
         ("v.patch_embd", Some("vision_tower.embeddings.patch_embedding")),
         ("v.position_embd", Some("vision_tower.embeddings.position_embedding")),
@@ -84,18 +89,14 @@ const GEMMA: Tower = Tower {
 };
 const INTERNVL: Tower = Tower {
     blocks: "vision_model.encoder.layers",
-    block: &[
-        ("ln1", "layer_norm1"),
-        ("ln2", "layer_norm2"),
-        ("attn_q", "self_attn.q_proj"),
-        ("attn_k", "self_attn.k_proj"),
-        ("attn_v", "self_attn.v_proj"),
-        ("attn_qkv", "self_attn.qkv"),
-        ("attn_q_norm", "self_attn.q_norm"),
-        ("attn_k_norm", "self_attn.k_norm"),
-        ("attn_out", "self_attn.out_proj"),
-        ("ls1.weight", "scale1"),
-        ("ls2.weight", "scale2"),
+    block: [
+        USUAL,
+        &[
+            ("attn_q_norm", "self_attn.q_norm"),
+            ("attn_k_norm", "self_attn.k_norm"),
+            ("ls1.weight", "scale1"),
+            ("ls2.weight", "scale2"),
+        ],
     ],
     others: &[
         ("v.class_embd", Some("vision_model.embeddings.class_embedding")),
@@ -133,9 +134,8 @@ impl Names {
         }
         let said = header.text(&key("projector_type")).or_else(|| header.text("clip.projector_type"))?;
         let (_, tower) = TOWERS.iter().find(|known| known.0 == said).filter(|_| architecture == "clip")?;
-        let shape = |name: &str| header.tensors.iter().find(|t| t.name == name).map(|t| t.shape.as_slice());
-        let widens = |name: &str| shape(name).is_some_and(|s| s.len() == 2 && s[0] > s[1]);
-        let feed_forward = if shape("v.blk.0.ffn_gate.weight").is_some() {
+        let widens = |name: &str| header.shape(name).is_some_and(|s| s.len() == 2 && s[0] > s[1]);
+        let feed_forward = if header.shape("v.blk.0.ffn_gate.weight").is_some() {
             GATED
         } else if widens("v.blk.0.ffn_down.weight") {
             EXCHANGED
@@ -164,13 +164,14 @@ fn text(name: &str, norms: Parts) -> Option<String> {
         "token_embd.weight" => "model.embed_tokens.weight".to_owned(),
         "output_norm.weight" => "model.norm.weight".to_owned(),
         "output.weight" => "lm_head.weight".to_owned(),
-        _ => format!("model.layers.{}", numbered(name.strip_prefix("blk.")?, [LAYER, norms])?),
+        _ => format!("model.layers.{}", numbered(name.strip_prefix("blk.")?, &[LAYER, norms])?),
     })
 }
 
 fn vision(name: &str, tower: &Tower, feed_forward: Parts) -> Option<String> {
     if let Some(part) = name.strip_prefix("v.blk.") {
-        return Some(format!("{}.{}", tower.blocks, numbered(part, [tower.block, feed_forward])?));
+        let [usual, own] = tower.block;
+        return Some(format!("{}.{}", tower.blocks, numbered(part, &[usual, own, feed_forward])?));
     }
     let (stem, kind) = name.split_at(name.rfind('.')?);
     let (_, known) = tower.others.iter().find(|known| known.0 == stem)?;
@@ -178,7 +179,7 @@ fn vision(name: &str, tower: &Tower, feed_forward: Parts) -> Option<String> {
 }
 
 /// `3.attn_q.weight` with the part in the middle, or all behind the number, renamed.
-fn numbered(name: &str, tables: [Parts; 2]) -> Option<String> {
+fn numbered(name: &str, tables: &[Parts]) -> Option<String> {
     let (number, rest) = name.split_once('.')?;
     let find = |part: &str| tables.iter().copied().flatten().find(|(from, _)| *from == part);
     if let Some((_, whole)) = find(rest) {

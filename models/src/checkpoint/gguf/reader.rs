@@ -140,6 +140,11 @@ impl Header {
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).and_then(Value::as_str)
     }
+
+    /// Sides of a tensor, the one whose values are neighbours last.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.as_slice())
+    }
 }
 
 /// Turns places within the data into places within the file, where they lie one after the other as the format demands: every
