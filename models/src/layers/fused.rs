@@ -507,32 +507,36 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
+    /// Draws within `most` of 0, so that what is made of them has a largest last bit, and a difference a bound.
+    fn draws(most: f32, shape: impl Into<Shape>) -> Tensor {
+        Tensor::randn(0f32, most / 2.0, shape, &Device::Cpu).unwrap().clamp(-most, most).unwrap()
+    }
+
     #[test]
     fn fused_loops_equal_the_plain_operations() {
-        let x = Tensor::randn(0f32, 3.0, (3, 35, 20), &Device::Cpu).unwrap();
-        // Of values above one the difference is relative: the draws have no bound, and a product of two of them
-        // can be so large that its last bit alone is more than `most`.
         let close = |a: &Tensor, b: &Tensor, most: f32| {
-            let size = b.abs().unwrap().maximum(1f32).unwrap();
-            let off =
-                ((a - b).unwrap().abs().unwrap() / size).unwrap().flatten_all().unwrap().max(0).unwrap();
+            let off = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
             assert!(off.to_scalar::<f32>().unwrap() <= most, "{off}");
         };
+        // Below 8, where the last bit is 5e-7; the error function is whole from 5.7 on.
+        let x = draws(6.0, (3, 35, 20));
         close(&gelu(x.copy().unwrap()).unwrap(), &x.gelu_erf().unwrap(), 2e-6);
         close(&gelu_tanh(x.copy().unwrap()).unwrap(), &x.gelu().unwrap(), 2e-6);
-        let rows = Tensor::randn(0f32, 2.0, (3, 35, 4), &Device::Cpu).unwrap();
-        let columns = Tensor::randn(0f32, 2.0, (3, 35, 5), &Device::Cpu).unwrap();
+        // Sums of three below 8: in another order they differ by one last bit.
+        let (rows, columns) = (draws(1.0, (3, 35, 4)), draws(1.0, (3, 35, 5)));
         let bias = rows.unsqueeze(3).unwrap().broadcast_add(&columns.unsqueeze(2).unwrap()).unwrap();
         let plain = softmax_last_dim(&(&x + bias.reshape((3, 35, 20)).unwrap()).unwrap()).unwrap();
         close(&relative_softmax(x, &rows, &columns).unwrap(), &plain, 1e-6);
 
-        let both = Tensor::randn(0f32, 3.0, (7, 46), &Device::Cpu).unwrap();
+        // Products below 4, where the last bit is 2.4e-7.
+        let both = Tensor::cat(&[draws(6.0, (7, 23)), draws(0.6, (7, 23))], 1).unwrap();
         let plain =
             (silu(&both.narrow(1, 0, 23).unwrap()).unwrap() * both.narrow(1, 23, 23).unwrap()).unwrap();
         close(&gated_silu(&both).unwrap(), &plain, 2e-6);
         for (columns, rows, tokens) in [(37, 1, 6), (37, 3, 1), (20, 3, 6), (20, 3, 2), (37, 1, 3), (1, 1, 1)]
         {
-            let scores = Tensor::randn(0f32, 4.0, (2, 3, 6, 37), &Device::Cpu).unwrap();
+            // In 16 bits the last bit below 8 is 3e-2: half of it is rounded, and a share moves by half of that.
+            let scores = draws(8.0, (2, 3, 6, 37));
             let hidden: Vec<f32> = (0..rows * tokens * columns)
                 .map(|n| if n % 3 == 1 { f32::NEG_INFINITY } else { 0.0 })
                 .collect();
@@ -553,9 +557,8 @@ mod tests {
         Softmax::lines(&mut line, 3, |_, _| ());
         assert!(line.iter().all(|v| v.is_nan()), "what is not a number is not hidden");
 
-        let picture = Tensor::randn(0f32, 1.0, (1, 5, 9, 12), &Device::Cpu).unwrap();
-        let weight = Tensor::randn(0f32, 1.0, (5, 1, 3, 3), &Device::Cpu).unwrap();
-        let bias = Tensor::randn(0f32, 1.0, 5, &Device::Cpu).unwrap();
+        // Nine products and what is added are below 16 together: nine roundings of half a last bit of 1e-6, twice.
+        let (picture, weight, bias) = (draws(1.0, (1, 5, 9, 12)), draws(1.0, (5, 1, 3, 3)), draws(1.0, 5));
         for stride in [1, 2] {
             let plain = picture.conv2d(&weight, 1, stride, 1, 5).unwrap();
             let plain = plain.broadcast_add(&bias.reshape((1, 5, 1, 1)).unwrap()).unwrap();
