@@ -16,6 +16,8 @@ pub type Load<T> = fn(&Checkpoint, &LoadOptions) -> Result<Box<T>, LoadError>;
 pub enum Loader {
     /// Answers questions about pictures.
     Answers(Load<dyn VisionLanguageModel>),
+    /// Answers questions in words; pictures are refused.
+    Words(Load<dyn VisionLanguageModel>),
     /// Segments what prompts point at.
     Segments(Load<dyn Segmenter>),
     /// Labels every voxel of a volume.
@@ -36,6 +38,7 @@ impl Loader {
     pub const fn task(&self) -> &'static str {
         match self {
             Self::Answers(_) => "answers questions about pictures",
+            Self::Words(_) => "answers questions in words alone and takes no pictures",
             Self::Segments(_) => "segments what points, boxes and masks describe and needs one of them",
             Self::Labels(_) => "labels whole volumes and takes no prompts",
             Self::Pairs(_) => "gives pictures and texts vectors in one space, to be compared",

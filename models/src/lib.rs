@@ -76,7 +76,7 @@ fn family(
 ) -> Result<&'static Family, LoadError> {
     let family = families::find(checkpoint, name)?;
     match family.load {
-        Loader::Answers(_) => Ok(family),
+        Loader::Answers(_) | Loader::Words(_) => Ok(family),
         _ if options.adapter.is_some() => {
             let problem =
                 format!("{} takes none; adapters go with models that answer questions", family.name);
@@ -105,7 +105,7 @@ pub fn load_checkpoint(
 ) -> Result<Box<dyn VisionLanguageModel>, LoadError> {
     let family = family(checkpoint, None, options)?;
     match &family.load {
-        Loader::Answers(load) => load(checkpoint, options),
+        Loader::Answers(load) | Loader::Words(load) => load(checkpoint, options),
         other => Err(LoadError::Task { family: family.name, task: other.task() }),
     }
 }

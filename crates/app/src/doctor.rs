@@ -3,9 +3,7 @@
 use crate::error::{AppError, InStep};
 use crate::open::ModelOptions;
 use crate::served::is_address;
-use loupe_core::{
-    Ask, Box2, GenerationLimits, LpsFromIndex, Modality, ModelError, Picture, SegmentPrompt, Volume,
-};
+use loupe_core::{Ask, Box2, GenerationLimits, LpsFromIndex, Modality, Picture, SegmentPrompt, Volume};
 use loupe_models::{Checkpoint, DeviceChoice, Dtype, Loader, Summary, families};
 use ndarray::Array3;
 use serde::Serialize;
@@ -120,20 +118,16 @@ fn answers(options: &ModelOptions) -> Result<(String, Vec<String>), AppError> {
     let pixels: Vec<u8> = (0..width * height).map(|n| ((n % width) * 2 + n / width) as u8).collect();
     let picture = Picture::new(width, height, 1, pixels)?;
     let (info, loaded, did) = match family.map(|f| &f.load) {
-        None | Some(Loader::Answers(_)) => {
+        known @ (None | Some(Loader::Answers(_) | Loader::Words(_))) => {
             let mut model = options.open()?;
             let loaded = seconds(started);
             let limits = GenerationLimits { max_new_tokens: 4, ..GenerationLimits::default() };
-            let mut asked = |pictures| {
-                let ask = Ask::pictures_then(pictures, "What is shown?", limits.clone());
-                model.generate(&[ask]).into_iter().next().transpose()
+            let pictures = match known {
+                Some(Loader::Words(_)) => Vec::new(),
+                _ => vec![Arc::new(picture)],
             };
-            let mut reply = asked(vec![Arc::new(picture)]);
-            // Of the families that answer, those of words alone place nothing in pictures.
-            let words_alone = family.is_some_and(|f| f.box_dialect.is_none());
-            if words_alone && matches!(reply, Err(ModelError::Picture { .. })) {
-                reply = asked(Vec::new());
-            }
+            let ask = Ask::pictures_then(pictures, "What is shown?", limits);
+            let reply = model.generate(&[ask]).into_iter().next().transpose();
             let tokens = reply?.map_or(0, |r| r.counts.prompt_tokens);
             (model.info().clone(), loaded, format!("{tokens} prompt tokens answered"))
         }

@@ -18,7 +18,7 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "gemma3_text"),
     box_dialect: None,
-    load: Loader::Answers(|checkpoint, options| {
+    load: Loader::Words(|checkpoint, options| {
         load(checkpoint, options, &FAMILY, TEMPLATE, |root| {
             text_model(root, root.bool_or("tie_word_embeddings", true)?)
         })

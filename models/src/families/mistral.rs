@@ -17,7 +17,7 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "mistral"),
     box_dialect: None,
-    load: Loader::Answers(|checkpoint, options| {
+    load: Loader::Words(|checkpoint, options| {
         load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| settings(root, MISTRAL))
     }),
 };

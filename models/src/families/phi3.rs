@@ -20,7 +20,7 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "phi3"),
     box_dialect: None,
-    load: Loader::Answers(|checkpoint, options| {
+    load: Loader::Words(|checkpoint, options| {
         load(checkpoint, options, &FAMILY, NO_TEMPLATE, |root| {
             let block = BlockSpec { stacked: true, ..BlockSpec::LLAMA };
             let absent =

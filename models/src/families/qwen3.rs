@@ -18,7 +18,7 @@ pub const FAMILY: Family = Family {
     architectures: ARCHITECTURES,
     claims: |clues| clues.is(ARCHITECTURES, "qwen3"),
     box_dialect: None,
-    load: Loader::Answers(|checkpoint, options| {
+    load: Loader::Words(|checkpoint, options| {
         load(checkpoint, options, &FAMILY, TEMPLATE, |root| settings(root, QWEN3))
     }),
 };

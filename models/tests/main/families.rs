@@ -22,7 +22,7 @@ fn entries_are_complete_and_dialects_known() {
         assert!(!family.examples.is_empty() && !family.paper.is_empty() && family.input.len() > 20, "{name}");
         assert!(family.box_dialect.is_none_or(|d| dialect(d).is_some()), "{name}");
         match family.load {
-            Loader::Answers(_) => assert!(!family.architectures.is_empty(), "{name}"),
+            Loader::Answers(_) | Loader::Words(_) => assert!(!family.architectures.is_empty(), "{name}"),
             Loader::Encodes { bert_score_layers, .. } => {
                 assert_eq!(bert_score_layers.len(), family.examples.len(), "{name}");
             }
@@ -30,6 +30,17 @@ fn entries_are_complete_and_dialects_known() {
                 assert_eq!(family.box_dialect, None, "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn families_of_words_alone_say_so() {
+    let words = FAMILIES.iter().filter(|family| matches!(family.load, Loader::Words(_)));
+    let words: Vec<&str> = words.map(|family| family.name).collect();
+    assert_eq!(words, ["gemma3-text", "qwen2", "qwen3", "llama", "mistral", "phi3"]);
+    for family in FAMILIES.iter() {
+        let says_none = family.load.task().contains("takes no pictures");
+        assert_eq!(says_none, words.contains(&family.name), "{}: {}", family.name, family.load.task());
     }
 }
 
