@@ -118,7 +118,7 @@ pub(crate) const BYTES_A_SAMPLE: usize = 6;
 /// Decodes a stream; `wanted` may refuse what the frame header announces.
 ///
 /// # Errors
-/// Damage, and arithmetic or hierarchical coding, by name.
+/// Damage, and arithmetic or hierarchical coding and sampling by fractions, by name.
 pub(crate) fn decode(
     bytes: &[u8],
     wanted: impl Fn(&Header) -> Result<(), MediaError>,
@@ -274,6 +274,13 @@ fn read_frame(mark: u8, segment: &[u8]) -> Result<Frame, Fault> {
     }
     let h_max = components.iter().map(|c| c.h).max().unwrap_or(1);
     let v_max = components.iter().map(|c| c.v).max().unwrap_or(1);
+    // As libjpeg has it: what lies between samples is not said anywhere.
+    let is_whole = |c: &Component| h_max.is_multiple_of(c.h) && v_max.is_multiple_of(c.v);
+    if kind != Kind::Lossless && !components.iter().all(is_whole) {
+        return Err(Fault::Process(
+            "JPEG whose components have fractions of the samples of others (3:2, 4:3)",
+        ));
+    }
     for component in &mut components {
         component.width = (width * component.h).div_ceil(h_max);
         component.height = (height * component.v).div_ceil(v_max);

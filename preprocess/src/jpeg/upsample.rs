@@ -1,5 +1,5 @@
 //! Subsampled components at full size, as libjpeg's `jdsample.c` makes them: a triangle filter for factors of
-//! two, repetition otherwise. Sums of 12-bit samples just fit into 16 bits.
+//! two, repetition otherwise. Factors are whole: others are refused with the frame header. Sums of 12-bit samples just fit into 16 bits.
 
 use super::frame::{Component, Frame};
 use loupe_core::limits::filled;
@@ -28,7 +28,7 @@ pub(super) fn full_size(
     }
     let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
     let last = c.height.saturating_sub(1);
-    let smooth = c.width > 2 && frame.h_max.is_multiple_of(c.h) && frame.v_max.is_multiple_of(c.v);
+    let smooth = c.width > 2;
     let arch = pulp::Arch::new();
     let (mut sums, mut wide) = (vec![0; c.width], vec![0; 2 * c.width]);
     let mut out = filled(frame.width * frame.height, 0)?;
@@ -51,9 +51,8 @@ pub(super) fn full_size(
                 }
             }
             _ => {
-                let from = row((y * c.v / frame.v_max).min(last));
-                let pick = |x: usize| from.get((x * c.h / frame.h_max).min(c.width.saturating_sub(1)));
-                line.iter_mut().enumerate().for_each(|(x, o)| *o = pick(x).copied().unwrap_or(0));
+                let from = row((y / fy.max(1)).min(last));
+                line.chunks_mut(fx.max(1)).zip(from).for_each(|(same, v)| same.fill(*v));
             }
         }
     }
@@ -115,5 +114,51 @@ impl pulp::WithSimd for Doubled<'_> {
         if let (&[.., a, b], Some(o)) = (from, pairs.get_mut(n.wrapping_sub(1))) {
             *o = pair(a, b, b);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::super::frame::Kind;
+    use super::*;
+
+    /// A component of `rows` (three samples a row and one of padding) in a frame of `size` with `factors` times as many samples.
+    fn full(rows: &[[u16; 4]], factors: [usize; 2], [width, height]: [usize; 2]) -> Vec<u16> {
+        let c = Component { h: 1, v: 1, width: 3, height: rows.len(), ..Component::default() };
+        let (h_max, v_max) = (factors[0], factors[1]);
+        let frame = Frame {
+            kind: Kind::Sequential,
+            precision: 8,
+            width,
+            height,
+            components: Vec::new(),
+            h_max,
+            v_max,
+        };
+        full_size(rows.concat(), 4, &c, &frame).unwrap()
+    }
+
+    #[test]
+    fn factors_of_three_and_four_repeat_samples() {
+        const ROWS: [[u16; 4]; 2] = [[10, 20, 30, 99], [40, 50, 60, 99]];
+        let wide = [[10, 10, 10, 20, 20, 20, 30, 30], [40, 40, 40, 50, 50, 50, 60, 60]];
+        assert_eq!(full(&ROWS, [3, 1], [8, 2]), wide.concat());
+        let high = [[10, 20, 30], [10, 20, 30], [10, 20, 30], [40, 50, 60], [40, 50, 60]];
+        assert_eq!(full(&ROWS, [1, 3], [3, 5]), high.concat());
+        let both = [
+            [10, 10, 10, 10, 20, 20, 20, 20, 30],
+            [10, 10, 10, 10, 20, 20, 20, 20, 30],
+            [40, 40, 40, 40, 50, 50, 50, 50, 60],
+        ];
+        assert_eq!(full(&ROWS, [4, 2], [9, 3]), both.concat());
+    }
+
+    #[test]
+    fn factors_of_two_weigh_neighbours_by_three_and_one() {
+        let flat = full(&[[10, 20, 30, 99]], [2, 1], [6, 1]);
+        assert_eq!(flat, [10, 13, 17, 23, 27, 30]);
+        let high = full(&[[10, 20, 30, 99], [50, 60, 70, 99]], [1, 2], [3, 4]);
+        assert_eq!(high, [10, 20, 30, 20, 30, 40, 40, 50, 60, 50, 60, 70]);
     }
 }

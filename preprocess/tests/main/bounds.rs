@@ -220,6 +220,24 @@ fn a_progressive_jpeg_without_its_end_is_refused() {
 }
 
 #[test]
+fn a_jpeg_with_fractions_of_samples_is_refused() {
+    let whole = fixture("pictures/rgb420.jpg");
+    let header = whole.windows(2).position(|mark| mark == [0xFF, 0xC0]).unwrap();
+    let sampled = |luminance: u8, colour: u8| {
+        let mut changed = whole.clone();
+        for (n, factors) in [luminance, colour, colour].into_iter().enumerate() {
+            changed[header + 11 + 3 * n] = factors;
+        }
+        decode(&changed, &View::default(), &DecodeLimits::default())
+    };
+    assert!(sampled(0x22, 0x11).is_ok());
+    for (luminance, colour) in [(0x31, 0x21), (0x32, 0x21), (0x13, 0x12), (0x41, 0x31)] {
+        let words = refusal(sampled(luminance, colour));
+        assert!(words.contains("fractions of the samples"), "{luminance:x} {colour:x}: {words}");
+    }
+}
+
+#[test]
 fn a_sum_of_gzip_that_does_not_fit_is_refused() {
     let limits = DecodeLimits::default();
     let plain = fixture("volumes/be_u1.nii");
