@@ -334,12 +334,12 @@ impl Architecture for InternVl {
     }
 
     fn show(&self, picture: &Picture) -> Result<SpannedPicture, String> {
-        let views = self.tiles.count(picture.width(), picture.height());
-        let features = Span::Features { tokens: views * self.tokens };
+        let grid = self.tiles.grid(picture.width(), picture.height())?;
+        let features = Span::Features { tokens: self.tiles.count(grid) * self.tokens };
         let side = self.tiles.square.side;
         Ok(SpannedPicture {
             spans: vec![Span::Words("<img>".to_owned()), features, Span::Words("</img>".to_owned())],
-            frame: self.tiles.grid(picture.width(), picture.height()).map(|n| n * side),
+            frame: grid.map(|n| n * side),
             digest: digest(picture, &self.tiles.fingerprint()),
         })
     }

@@ -4,14 +4,11 @@
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::error::LoadError;
 use crate::processors::levels::{CLIP, Levels};
+use crate::processors::sliver::refuse_sliver;
 use crate::processors::square::Square;
 use loupe_core::{Box2, Given, Picture};
 use loupe_preprocess::resize::{Backend, Filter, resize};
 use serde_json::{Value, json};
-
-/// Longer over shorter side from which a picture is refused: all but a sliver of it would be cut off, after it was made
-/// as long as that.
-pub(crate) const MOST_ASPECT: usize = 200;
 
 /// How a picture becomes as large as the network reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,18 +139,15 @@ impl Centred {
 
     /// The picture as the network sees it, 8 bits, RGB.
     fn shown(&self, picture: &Picture) -> Result<Picture, String> {
+        if self.pad.is_some() || self.fit != Fit::Squash {
+            refuse_sliver(picture.width(), picture.height())?;
+        }
         let padded = match self.pad {
             Some(colour) => picture.padded_to_square(colour).map_err(|e| e.to_string())?,
             None => picture.clone(),
         };
         let Fit::Shorter(shorter) = self.fit else { return self.square.squashed(&padded) };
         let (width, height, side) = (padded.width(), padded.height(), self.square.side);
-        let (long, short) = (width.max(height), width.min(height));
-        if long > MOST_ASPECT * short {
-            return Err(format!(
-                "{width} × {height} pixels: the longer side is more than {MOST_ASPECT} times the shorter"
-            ));
-        }
         let [w, h] = self.scaled([width, height], shorter);
         let large = resize(&padded, w, h, self.square.filter, self.square.backend);
         let (left, top) = (self.half.of(w - side) as f64, self.half.of(h - side) as f64);
@@ -183,7 +177,7 @@ impl Centred {
 
 #[cfg(test)]
 mod tests {
-    #![allow(missing_docs)]
+    #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
 
     #[test]
@@ -196,6 +190,17 @@ mod tests {
         assert_eq!(padded.seen([200, 100]).xyxy(), [0.0, -50.0, 200.0, 150.0]);
         let squashed = Centred { fit: Fit::Squash, ..plain };
         assert_eq!(squashed.seen([200, 100]).xyxy(), [0.0, 0.0, 200.0, 100.0]);
+    }
+
+    #[test]
+    fn slivers_are_refused_where_sides_are_scaled_by_each_other() {
+        let sliver = Picture::new(1, 4000, 1, vec![0; 4000]).unwrap();
+        let plain = Centred::plain(8, Backend::Pillow);
+        let squashed = Centred { fit: Fit::Squash, ..plain.clone() };
+        assert_eq!(squashed.planes(&sliver).map(|planes| planes.len()), Ok(3 * 8 * 8));
+        for refusing in [plain.clone(), plain.padding(), squashed.padding()] {
+            assert!(refusing.planes(&sliver).unwrap_err().contains("up to 200 times"), "{refusing:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A picture made grey and put into the middle of a black square, of at least the side that the network reads, which is
 //! then scaled: `MedCLIPFeatureExtractor`.
 
-use crate::processors::centred::MOST_ASPECT;
+use crate::processors::sliver::refuse_sliver;
 use crate::processors::square::Square;
 use loupe_core::Picture;
 
@@ -19,11 +19,7 @@ fn grey(picture: &Picture) -> Vec<u8> {
 /// Its values plane after plane, (3, side, side), the three alike.
 pub(crate) fn planes(picture: &Picture, square: &Square) -> Result<Vec<f32>, String> {
     let (width, height) = (picture.width(), picture.height());
-    if width.max(height) > MOST_ASPECT * width.min(height) {
-        return Err(format!(
-            "{width} × {height} pixels: the longer side is more than {MOST_ASPECT} times the shorter"
-        ));
-    }
+    refuse_sliver(width, height)?;
     let side = square.side.max(width).max(height);
     let bytes = side.checked_mul(side).ok_or("the square around the picture has too many pixels")?;
     let mut out = Vec::new();

@@ -8,5 +8,6 @@ pub(crate) mod qwen_vl;
 pub(crate) mod sam;
 pub(crate) mod sam2;
 pub(crate) mod shared_budget;
+pub(crate) mod sliver;
 pub(crate) mod square;
 pub(crate) mod tiles;

@@ -7,6 +7,7 @@ use crate::error::LoadError;
 use crate::networks::qwen_vit::merged_order;
 use crate::options::{LoadOptions, PixelBounds};
 use crate::processors::levels::{CLIP, Levels};
+use crate::processors::sliver::refuse_sliver;
 use loupe_core::Picture;
 use loupe_preprocess::resize::{Backend, Filter, resize};
 use serde_json::{Value, json};
@@ -226,13 +227,8 @@ pub(crate) fn smart_resize(
     min_pixels: usize,
     max_pixels: usize,
 ) -> Result<[usize; 2], String> {
+    refuse_sliver(width, height)?;
     let (w, h, f) = (width as f64, height as f64, factor as f64);
-    let aspect = w.max(h) / w.min(h);
-    if aspect > 200.0 {
-        return Err(format!(
-            "{width}×{height} is too elongated: the sides may differ by a factor of 200 at most"
-        ));
-    }
     let (mut w_bar, mut h_bar) = ((w / f).round_ties_even() * f, (h / f).round_ties_even() * f);
     if h_bar * w_bar > max_pixels as f64 {
         let beta = (h * w / max_pixels as f64).sqrt();

@@ -3,6 +3,7 @@
 
 use super::levels::{HALVES, Levels};
 use super::qwen_vl::{ImageProcessor, PatchLayout};
+use super::sliver::refuse_sliver;
 use crate::checkpoint::processor_file::ProcessorFile;
 use crate::error::LoadError;
 use loupe_core::Picture;
@@ -90,6 +91,7 @@ impl SharedBudget {
         let merge = if volume { VOLUME_MERGE } else { 1 };
         let patch = self.plain.patch;
         let (mut height, mut width) = (picture.height(), picture.width());
+        refuse_sliver(width, height)?;
         if !volume {
             (height, width) = (width, height);
         }

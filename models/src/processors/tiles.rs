@@ -1,6 +1,7 @@
 //! Pictures cut into square tiles on the grid whose aspect is nearest, with the whole picture after them
 //! (`dynamic_preprocess` of InternVL, `GotOcr2ImageProcessor`).
 
+use crate::processors::sliver::refuse_sliver;
 use crate::processors::square::Square;
 use loupe_core::{Box2, Picture};
 use loupe_preprocess::resize::resize;
@@ -21,7 +22,11 @@ pub(crate) struct Tiles {
 impl Tiles {
     /// Columns and rows of tiles of a picture: the grid whose aspect is nearest; among equally near ones a larger grid
     /// only if the picture has more than half of its pixels.
-    pub(crate) fn grid(&self, width: usize, height: usize) -> [usize; 2] {
+    ///
+    /// # Errors
+    /// When the picture is a sliver.
+    pub(crate) fn grid(&self, width: usize, height: usize) -> Result<[usize; 2], String> {
+        refuse_sliver(width, height)?;
         let side = self.square.side as f64;
         let aspect = width as f64 / height as f64;
         let area = (width * height) as f64;
@@ -39,19 +44,18 @@ impl Tiles {
                 best = (grid, off);
             }
         }
-        best.0
+        Ok(best.0)
     }
 
-    /// How many views a picture has.
-    pub(crate) fn count(&self, width: usize, height: usize) -> usize {
-        let [columns, rows] = self.grid(width, height);
+    /// How many views a picture with this grid has.
+    pub(crate) fn count(&self, [columns, rows]: [usize; 2]) -> usize {
         columns * rows + usize::from(self.thumbnail && columns * rows > 1)
     }
 
     /// Values of all views one after the other: (views, 3, side, side).
     pub(crate) fn planes(&self, picture: &Picture) -> Result<Vec<f32>, String> {
         let (square, side) = (&self.square, self.square.side);
-        let [columns, rows] = self.grid(picture.width(), picture.height());
+        let [columns, rows] = self.grid(picture.width(), picture.height())?;
         let large = resize(picture, side * columns, side * rows, square.filter, square.backend);
         let large = large.map_err(|e| e.to_string())?.to_rgb();
         let mut out = Vec::with_capacity((columns * rows + 1) * 3 * side * side);
@@ -101,14 +105,15 @@ mod tests {
         };
         let tiles = Tiles { square, least: 1, most: 12, thumbnail: true };
         // A small square picture is one tile; a larger one has grids of the same aspect to choose from.
-        assert_eq!(tiles.grid(300, 300), [1, 1]);
-        assert_eq!(tiles.grid(448, 448), [1, 1]);
-        assert_eq!(tiles.grid(700, 700), [2, 2]);
-        assert_eq!(tiles.grid(1100, 1100), [3, 3]);
-        assert_eq!(tiles.grid(800, 400), [2, 1]);
-        assert_eq!(tiles.grid(1024, 512), [2, 1]);
-        assert_eq!(tiles.grid(1400, 700), [4, 2]);
-        assert_eq!(tiles.grid(100, 3000), [1, 12]);
-        assert_eq!([tiles.count(300, 300), tiles.count(800, 400)], [1, 3]);
+        assert_eq!(tiles.grid(300, 300), Ok([1, 1]));
+        assert_eq!(tiles.grid(448, 448), Ok([1, 1]));
+        assert_eq!(tiles.grid(700, 700), Ok([2, 2]));
+        assert_eq!(tiles.grid(1100, 1100), Ok([3, 3]));
+        assert_eq!(tiles.grid(800, 400), Ok([2, 1]));
+        assert_eq!(tiles.grid(1024, 512), Ok([2, 1]));
+        assert_eq!(tiles.grid(1400, 700), Ok([4, 2]));
+        assert_eq!(tiles.grid(100, 3000), Ok([1, 12]));
+        assert_eq!([tiles.count([1, 1]), tiles.count([2, 1])], [1, 3]);
+        assert!(tiles.grid(1, 4000).unwrap_err().contains("up to 200 times"));
     }
 }
