@@ -7,7 +7,6 @@ use crate::layers::fused::gelu;
 use crate::layers::multi_head::MultiHead;
 use crate::layers::norm::LayerNorm;
 use crate::layers::norm::norm_channels;
-use crate::layers::on_pool;
 use crate::layers::vars::Vars;
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
@@ -136,22 +135,12 @@ impl MaskDecoder {
         second.fine.iter().zip(fine).map(|(conv, features)| conv.forward(features)).collect()
     }
 
-    /// Masks of `N` prompts on one picture.
+    /// Masks of `N` prompts on one picture, in many small products: to be called on the pool
+    /// ([`crate::layers::on_pool`]).
     ///
     /// `image` and `positions` are `(1, C, G, G)`, `sparse` is `(N, tokens, C)`, `dense` is
     /// `(1 or N, C, 1 or G, 1 or G)`; `fine` is what [`MaskDecoder::project`] gave.
     pub(crate) fn forward(
-        &self,
-        image: &Tensor,
-        positions: &Tensor,
-        sparse: &Tensor,
-        dense: &Tensor,
-        fine: &[Tensor],
-    ) -> Result<DecoderOutput> {
-        on_pool(image.device(), || self.masks(image, positions, sparse, dense, fine))
-    }
-
-    fn masks(
         &self,
         image: &Tensor,
         positions: &Tensor,

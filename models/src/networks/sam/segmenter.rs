@@ -14,7 +14,7 @@ use crate::checkpoint::weights::Dtype;
 use crate::checkpoint::weights::Weights;
 use crate::error::{LoadError, computation};
 use crate::layers::vars::Vars;
-use crate::layers::{all_finite, is_finite};
+use crate::layers::{all_finite, is_finite, on_pool};
 use crate::options::LoadOptions;
 use crate::options::open_device;
 use candle_core::{DType, Device, Tensor};
@@ -358,7 +358,8 @@ impl Sam {
             let masks = Tensor::from_vec(values, (objects.len(), 1, low, low), &self.device)?;
             given = Some(masks.to_dtype(own.dtype())?);
         }
-        let out = self.network.decode(image, &prompts, given.as_ref())?;
+        let network = self.network.as_ref();
+        let out = on_pool(&self.device, || network.decode(image, &prompts, given.as_ref()))?;
         let scores = match &out.object_score {
             Some(scores) => scores.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
             None => Vec::new(),

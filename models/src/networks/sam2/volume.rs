@@ -4,6 +4,7 @@ use super::network::Features;
 use super::resample::shrunk;
 use super::segmenter::Sam2;
 use super::tracker::{Bank, Direction, FrameMask, Given, Tracker};
+use crate::layers::on_pool;
 use crate::networks::sam::segmenter::{Network, failed};
 use crate::networks::sam::upsample::Plane;
 use loupe_core::{LabelVolume, Mask, Picture, SegmentError, SegmentPrompt, Volume};
@@ -198,7 +199,9 @@ impl Sam2 {
             let given = self.given(&picture, prompts)?;
             let encoded = self.sam.embed(&picture)?;
             let features = Features::of(&encoded).map_err(failed)?;
-            let (mask, entry) = self.tracker()?.prompted(&self.network, features, &given).map_err(failed)?;
+            let (tracker, network) = (self.tracker()?, &self.network);
+            let done = on_pool(features.coarse.device(), || tracker.prompted(network, features, &given));
+            let (mask, entry) = done.map_err(failed)?;
             bank.prompted.insert(*slice, entry);
             if prompted.insert(*slice, mask).is_some() {
                 return Err(SegmentError::BadPrompt(format!("slice {slice} is named twice for one object")));
@@ -268,10 +271,11 @@ impl Sam2 {
                     None => encoded.insert(self.sam.embed(&slices.picture(slice)?)?),
                 };
                 let features = Features::of(encoded).map_err(failed)?;
-                let tracker = self.tracker()?;
-                let (mask, entry) = tracker
-                    .tracked(&self.network, features, &object.bank, slice, slices.count(), direction)
-                    .map_err(failed)?;
+                let (tracker, network, count) = (self.tracker()?, &self.network, slices.count());
+                let done = on_pool(features.coarse.device(), || {
+                    tracker.tracked(network, features, &object.bank, slice, count, direction)
+                });
+                let (mask, entry) = done.map_err(failed)?;
                 let beyond = ends && (direction == Direction::Down || slice > object.last);
                 if beyond && !self.sam.finish(&mask.logits, columns, rows).values.iter().any(|v| *v > 0.0) {
                     object.active = false;
