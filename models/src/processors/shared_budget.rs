@@ -146,3 +146,25 @@ impl SharedBudget {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+    use super::*;
+    use loupe_preprocess::resize::Filter;
+
+    #[test]
+    fn slivers_have_no_share_of_the_budget() {
+        let levels = Levels::new(1.0 / 255.0, HALVES);
+        let plain = ImageProcessor::stills(14, 1, Filter::Bicubic, Backend::Pillow, levels);
+        let budget = SharedBudget { least: 16, most: 16_384, plain };
+        let layout = |height: usize| {
+            let picture = Picture::new(1, height, 1, vec![0; height]).unwrap();
+            [true, false].map(|volume| budget.layout(&picture, 1, volume))
+        };
+        assert!(layout(200).iter().all(Result::is_ok));
+        for problem in layout(4000).map(Result::unwrap_err) {
+            assert!(problem.contains("up to 200 times"), "{problem}");
+        }
+    }
+}
