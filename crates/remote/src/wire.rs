@@ -339,7 +339,8 @@ fn http_date(text: &str) -> Option<u64> {
     let month = MONTHS.iter().position(|m| *m == month)? as u64 + 1;
     let clock: Option<Vec<u64>> = time.split(':').map(|part| part.parse().ok()).collect();
     let [hours, minutes, seconds] = clock?[..] else { return None };
-    if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
+    let is_time = hours < 24 && minutes < 60 && seconds <= 60;
+    if !is_time || !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
         return None;
     }
     // Days before a date of the Gregorian calendar whose years begin in March.
@@ -363,6 +364,9 @@ mod tests {
         assert!(retry_after("1e300").is_some_and(|pause| pause > LONGEST_PAUSE));
         assert_eq!((retry_after("-5"), retry_after("NaN")), (None, None));
         assert_eq!(retry_after("soon"), None);
+        for time in ["18446744073709551615:00:00", "24:00:00", "00:60:00", "00:00:61", "00:00"] {
+            assert_eq!(http_date(&format!("Sun, 06 Nov 1994 {time} GMT")), None, "{time}");
+        }
     }
 
     #[test]

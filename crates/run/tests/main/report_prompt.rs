@@ -89,6 +89,8 @@ fn what_a_study_lacks_refuses_that_study_and_says_what() {
     assert!(said.contains("needs a frontal view"), "{said}");
     let hostile = Study { indication: Some("\u{F0000}0\u{F0001}".into()), ..Study::default() };
     assert!(reason("loupe", &sample(&[("PA", false)], hostile)).contains("private use"));
+    let view = sample(&[("PA", false), ("\u{F0000}1\u{F0001}", false)], Study::default());
+    assert!(reason("loupe", &view).contains("private use"));
 }
 
 #[test]
