@@ -20,7 +20,7 @@ use loupe_eval::reports::{ReportProfile, WrittenReport, report_profile};
 use loupe_eval::stats::paired::approximate_randomisation;
 use loupe_eval::{Summary, tables};
 use loupe_run::report_prompt::StructuredReport;
-use loupe_run::{RunFolder, replace};
+use loupe_run::{RunFolder, replace, run_name};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,9 +310,10 @@ fn score_run(
 
     let values = values(dir)?;
     write_values(dir, &values)?;
-    let name =
-        dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok((RunScores { name, summary: run.summary, truth: truth(dir)?, judged: Vec::new() }, values))
+    Ok((
+        RunScores { name: run_name(dir), summary: run.summary, truth: truth(dir)?, judged: Vec::new() },
+        values,
+    ))
 }
 
 /// Refuses a batch without anything to compare with.
