@@ -183,6 +183,11 @@ impl Summary {
     pub fn figure(&self, profile: &str, name: &str) -> Option<&Figure> {
         self.profiles.iter().find(|p| p.name == profile)?.figures.iter().find(|f| f.name == name)
     }
+
+    /// Could every line of the annotations be used, where there are any?
+    pub fn uses_all_annotations(&self) -> bool {
+        self.annotations.as_ref().is_none_or(|facts| facts.refused.is_empty())
+    }
 }
 
 struct ProfileSums<'a> {

@@ -440,9 +440,8 @@ fn differences(a: &Values, b: &Values, options: &ReportScoreOptions) -> Vec<Metr
 impl ReportScores {
     /// Has every report the judge's verdict, and could every line of the annotations be used?
     pub fn is_complete(&self) -> bool {
-        let refused =
-            |run: &RunScores| run.summary.annotations.as_ref().is_some_and(|facts| !facts.refused.is_empty());
-        !self.runs.iter().any(|run| refused(run) || run.judged.iter().any(|judged| judged.without > 0))
+        let judged = |run: &RunScores| run.judged.iter().all(|judged| judged.without == 0);
+        self.runs.iter().all(|run| run.summary.uses_all_annotations() && judged(run))
     }
 
     /// As tables.
