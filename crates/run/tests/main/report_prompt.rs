@@ -330,3 +330,16 @@ fn a_report_is_made_of_answers() {
         of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed")
     );
 }
+
+/// Each is a file of its own, to be copied and changed; what they say of a study before they ask is one text.
+#[test]
+fn loupes_own_templates_show_a_study_in_the_same_words() {
+    let head = |name: &str| {
+        let text = REPORT_TEMPLATES.iter().find(|template| template.name == name).unwrap().text;
+        let (system, rest) = text.split_once("{% block ").unwrap().1.split_once("{% block ").unwrap();
+        let (study, asked) = rest.split_once(" %}").unwrap().1.split_once("\nWrite the ").unwrap();
+        assert!(study.contains("{{ prior_report }}") && asked.contains("compare with none"), "{name}");
+        (system, study)
+    };
+    assert_eq!(head("loupe"), head("loupe-two-pass"));
+}
