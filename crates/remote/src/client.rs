@@ -184,7 +184,7 @@ impl Client {
                         piece(words);
                         wanted.load(Ordering::Relaxed)
                     };
-                    let refusal = |error: &Value| self.wire.refusal(error, &written.body);
+                    let refusal = |event: &Value| self.wire.refusal(event, &written.body);
                     stream::collect(events, heard, refusal).map_err(|e| (e, None))
                 }),
             };

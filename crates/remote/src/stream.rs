@@ -31,7 +31,7 @@ pub(crate) fn collect(
     while let Some(told) = events.next()? {
         let event = match told {
             Told::Piece(event) => event,
-            Told::Error(error) => return Err(refusal(&error)),
+            Told::Error(event) => return Err(refusal(&event)),
             Told::Done => {
                 whole = true;
                 break;
@@ -126,7 +126,7 @@ fn whole_document(
     let value = serde_json::from_slice(&bytes);
     let value = value.map_err(|_| EndpointError::NotJson("it ends early, or its syntax is wrong"))?;
     match error_in(&value) {
-        Some(error) => Err(refusal(error)),
+        Some(_) => Err(refusal(&value)),
         None => Ok(Some(value)),
     }
 }
@@ -142,11 +142,7 @@ enum Told {
 
 impl Told {
     fn of(event: Value, is_error: bool) -> Self {
-        match error_in(&event) {
-            Some(error) => Self::Error(error.clone()),
-            None if is_error => Self::Error(event),
-            None => Self::Piece(event),
-        }
+        if is_error || error_in(&event).is_some() { Self::Error(event) } else { Self::Piece(event) }
     }
 }
 
@@ -212,10 +208,12 @@ impl<R: BufRead> Events<R> {
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
-    use crate::wire::{meant, status_of};
+    use crate::wire::Wire;
+    use std::time::Duration;
 
     fn collected(stream: &[u8], piece: impl FnMut(&str) -> bool) -> Result<Option<Value>, EndpointError> {
-        collect(stream, piece, |error| meant(status_of(error).unwrap_or(502), error, None))
+        let wire = Wire::new("http://h/v1", None, Duration::from_secs(1));
+        collect(stream, piece, |event| wire.refusal(event, ""))
     }
 
     const EVENTS: &str = concat!(
@@ -305,9 +303,10 @@ mod tests {
         assert!(matches!(ended(twice).unwrap_err(), EndpointError::BrokenOff(_)));
         assert_eq!(ended(piece("ye", 0, "stop") + &piece("s", 0, "stop")).as_deref(), Ok("yes"));
         assert_eq!(ended(piece("yes", 0, "") + &piece("", 0, "stop").repeat(2)).as_deref(), Ok("yes"));
+        let because = || EndpointError::RefusedBecause { status: 400, says: "boom".to_owned() };
         // Errors in the middle, by several names.
         for (error, is) in [
-            ("data: {\"error\": {\"message\": \"boom\", \"code\": 400}}\n\n", EndpointError::Refused(400)),
+            ("data: {\"error\": {\"message\": \"boom\", \"code\": 400}}\n\n", because()),
             ("data: {\"error\": {\"message\": \"boom\", \"code\": 50302}}\n\n", EndpointError::Busy(502)),
             ("data: {\"error\": \"boom\"}\n\n", EndpointError::Busy(502)),
             ("event: error\ndata: {\"message\": \"boom\"}\n\n", EndpointError::Busy(502)),
@@ -317,7 +316,7 @@ mod tests {
         // As OpenRouter and vLLM write them.
         let routed = json!({ "error": { "code": 503 }, "choices": [{ "delta": { "content": "" }, "finish_reason": "error" }] });
         let kind = json!({ "object": "error", "message": "boom", "code": 400 });
-        for (error, is) in [(routed, EndpointError::Busy(503)), (kind, EndpointError::Refused(400))] {
+        for (error, is) in [(routed, EndpointError::Busy(503)), (kind, because())] {
             let error = format!("data: {error}\n\n");
             assert_eq!(ended(piece("ye", 0, "") + &error).unwrap_err(), is, "{error}");
         }

@@ -160,7 +160,7 @@ impl Wire {
                     serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
                 self.blot(&mut value);
                 match error_in(&value) {
-                    Some(error) => Err(waited(self.refusal(error, sent), pause)),
+                    Some(_) => Err(waited(self.refusal(&value, sent), pause)),
                     None => Ok(Said { value, server }),
                 }
             }
@@ -168,8 +168,7 @@ impl Wire {
             (200..=299, Err(error)) => Err((EndpointError::BrokenOff(error.to_string()), None)),
             (_, bytes) => {
                 let value: Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
-                let error = error_in(&value).unwrap_or(&value);
-                Err(waited(meant(status, error, self.words(error, sent)), pause))
+                Err(waited(meant(status, &value, self.words(&value, sent)), pause))
             }
         }
     }
@@ -189,16 +188,18 @@ impl Wire {
         }
     }
 
-    /// What an error means that came within a reply (see [`error_in`]), to the request that was `sent`.
-    pub(crate) fn refusal(&self, error: &Value, sent: &str) -> EndpointError {
-        meant(status_of(error).unwrap_or(FAULT), error, self.words(error, sent))
+    /// What a document means that holds an error (see [`error_in`]) or is one, though it came as a reply to what was `sent`.
+    pub(crate) fn refusal(&self, value: &Value, sent: &str) -> EndpointError {
+        let status = status_of(error_in(value).unwrap_or(value)).unwrap_or(FAULT);
+        meant(status, value, self.words(value, sent))
     }
 
     /// The server's own words about its refusal, cut; nothing where they repeat what was sent, which may say
     /// something about a patient.
-    fn words(&self, error: &Value, sent: &str) -> Option<String> {
-        let places = ["", "/message", "/detail", "/detail/0/msg"];
-        let words = places.iter().find_map(|at| error.pointer(at)?.as_str())?;
+    fn words(&self, value: &Value, sent: &str) -> Option<String> {
+        let places = ["/error/message", "/message", "/detail", "/error", "/detail/0/msg"];
+        let within = || error_in(value)?.get("message")?.as_str();
+        let words = places.iter().find_map(|at| value.pointer(at)?.as_str()).or_else(within)?;
         let words = self.blotted(words.to_owned());
         let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let repeats = repeated(&words, sent);
@@ -242,9 +243,10 @@ pub(crate) fn status_of(error: &Value) -> Option<u16> {
     statuses.filter_map(|code| u16::try_from(code).ok()).find(|code| (400..600).contains(code))
 }
 
-/// What a status means that is no success, with the error that came with it and its words.
-pub(crate) fn meant(status: u16, error: &Value, says: Option<String>) -> EndpointError {
-    let code = ["code", "type"].iter().find_map(|at| error.get(*at)?.as_str());
+/// What a status means that is no success, with the document that came with it and its words.
+pub(crate) fn meant(status: u16, value: &Value, says: Option<String>) -> EndpointError {
+    let places = ["/error/code", "/error/type", "/code", "/type"];
+    let code = places.iter().find_map(|at| value.pointer(at)?.as_str());
     match (status, says) {
         (300..=399, _) => EndpointError::Elsewhere(status),
         (402, _) => EndpointError::Quota(status),
@@ -399,7 +401,7 @@ mod tests {
             (301, Value::Null, EndpointError::Elsewhere(301)),
             (402, Value::Null, EndpointError::Quota(402)),
             (429, quota.clone(), EndpointError::Quota(429)),
-            (429, json!({ "type": "insufficient_quota" }), EndpointError::Quota(429)),
+            (429, json!({ "error": { "type": "insufficient_quota" } }), EndpointError::Quota(429)),
             (429, Value::Null, EndpointError::Busy(429)),
             (408, Value::Null, EndpointError::Busy(408)),
             (599, Value::Null, EndpointError::Busy(599)),
@@ -423,9 +425,14 @@ mod tests {
         assert!(repeated("bad input: does the patient of  ward 7 have", sent));
         assert!(!repeated("This model takes at most 4096 tokens", sent));
         let wire = Wire::new("http://h/v1", Key::new(" k3y\n"), Duration::from_secs(1));
-        let says = |words: &str| wire.words(&serde_json::json!({"message": words}), sent);
+        let says = |words: &str| wire.words(&serde_json::json!({"error": {"message": words}}), sent);
         assert_eq!(says("Incorrect key k3y given").as_deref(), Some("Incorrect key … given"));
         assert_eq!(says("'patient of ward 7' is no number"), None);
+        let both = serde_json::json!({"error": "Bad Request", "message": "no images"});
+        assert_eq!(wire.words(&both, sent).as_deref(), Some("no images"));
+        let choice = serde_json::json!({"choices": [{"error": {"message": "no images", "code": 400}}]});
+        let because = EndpointError::RefusedBecause { status: 400, says: "no images".to_owned() };
+        assert_eq!(wire.refusal(&choice, sent), because);
         assert_eq!(Key::new("a\nb").map(|_| ()), None);
     }
 }
