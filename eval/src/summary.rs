@@ -47,6 +47,9 @@ pub struct ProfileSummary {
     pub name: String,
     /// Items by verdict.
     pub verdicts: BTreeMap<Verdict, u64>,
+    /// Unscored items that have a value of a figure all the same, as masks and reports have.
+    #[serde(default)]
+    pub measured: u64,
     /// Figures over all items, in order of first appearance.
     pub figures: Vec<Figure>,
     /// What the harness itself would print, where that is no plain mean.
@@ -180,11 +183,17 @@ impl Summary {
     pub fn figure(&self, profile: &str, name: &str) -> Option<&Figure> {
         self.profiles.iter().find(|p| p.name == profile)?.figures.iter().find(|f| f.name == name)
     }
+
+    /// Could every line of the annotations be used, where there are any?
+    pub fn uses_all_annotations(&self) -> bool {
+        self.annotations.as_ref().is_none_or(|facts| facts.refused.is_empty())
+    }
 }
 
 struct ProfileSums<'a> {
     profile: &'a dyn Profile,
     verdicts: BTreeMap<Verdict, u64>,
+    measured: u64,
     rules: HashMap<String, u64>,
     all: NamedSums,
     /// Tag to value to sums; `None` for tags with too many values.
@@ -253,6 +262,7 @@ impl<'a> Summariser<'a> {
         let gathered = |profile: &&'a dyn Profile| ProfileSums {
             profile: *profile,
             verdicts: BTreeMap::new(),
+            measured: 0,
             rules: HashMap::new(),
             all: NamedSums::default(),
             by_tag: BTreeMap::new(),
@@ -431,6 +441,8 @@ impl ProfileSums<'_> {
         confidence: Option<f64>,
     ) {
         *self.verdicts.entry(judgement.verdict).or_default() += 1;
+        let has_figure = judgement.values.iter().any(|v| v.value.is_finite());
+        self.measured += u64::from(judgement.verdict == Verdict::Unscored && has_figure);
         // Reasons of failures hold numbers; they are with the items.
         let rule = if judgement.verdict == Verdict::Failed { "failed" } else { &judgement.rule };
         match self.rules.get_mut(rule) {
@@ -491,6 +503,7 @@ impl ProfileSums<'_> {
         ProfileSummary {
             name: self.profile.name().to_owned(),
             verdicts: self.verdicts,
+            measured: self.measured,
             figures: self.all.figures(),
             printed: self.printed.map(Gather::figures).unwrap_or_default(),
             subgroups,

@@ -179,18 +179,24 @@ pub fn grounding(summary: &Summary) -> Vec<Table> {
 }
 
 fn verdicts(profile: &ProfileSummary, summary: &Summary) -> String {
-    let all = [Verdict::Correct, Verdict::Wrong, Verdict::Unparsed, Verdict::Failed, Verdict::Unscored];
-    // Masks and reports have figures, which are neither right nor wrong.
-    let measured = !profile.verdicts.keys().any(|v| matches!(v, Verdict::Correct | Verdict::Wrong))
-        && profile.figures.iter().any(|f| f.n > 0);
-    let word = |v: &Verdict| if measured && *v == Verdict::Unscored { "by figures alone" } else { v.word() };
-    let counts = all.iter().filter_map(|v| Some(format!("{} {}", profile.verdicts.get(v)?, word(v))));
     let incomplete = summary.run.incomplete();
     let extra = [(summary.unreadable, "unreadable in the dataset"), (summary.missing, "not asked yet")];
     let extra = extra.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let notes = summary.run.notes.iter().cloned();
-    let counts: Vec<String> = incomplete.into_iter().chain(counts).chain(extra).collect();
+    let counts: Vec<String> = incomplete.into_iter().chain(by_verdict(profile)).chain(extra).collect();
     std::iter::once(counts.join(", ")).chain(notes).collect::<Vec<_>>().join("; ")
+}
+
+/// How many items became what. Masks and reports have figures, which are neither right nor wrong; what has no reference has none.
+fn by_verdict(profile: &ProfileSummary) -> Vec<String> {
+    let all = [Verdict::Correct, Verdict::Wrong, Verdict::Unparsed, Verdict::Failed];
+    let of = |verdict: &Verdict| profile.verdicts.get(verdict).copied().unwrap_or(0);
+    let are_judged = profile.verdicts.keys().any(|v| matches!(v, Verdict::Correct | Verdict::Wrong));
+    let unscored = of(&Verdict::Unscored);
+    let measured = if are_judged { 0 } else { profile.measured.min(unscored) };
+    let counts = all.iter().map(|verdict| (of(verdict), verdict.word()));
+    let rest = [(measured, "by figures alone"), (unscored - measured, Verdict::Unscored.word())];
+    counts.chain(rest).filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect()
 }
 
 fn subgroups(profile: &ProfileSummary) -> Option<Table> {
@@ -517,5 +523,36 @@ fn board_cell(of: &ProfileSummary, name: &str) -> String {
         (Some(v), Some(i)) => format!("{} ({})", number(name, v), range(name, Some(i))),
         (Some(v), None) => number(name, v),
         (None, _) => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_figures_counts_as_measured() {
+        let counted = |verdicts: &[(Verdict, u64)], measured: u64| {
+            let profile = ProfileSummary {
+                name: "strict".to_owned(),
+                verdicts: verdicts.iter().copied().collect(),
+                measured,
+                figures: Vec::new(),
+                printed: Vec::new(),
+                subgroups: Vec::new(),
+                rules: std::collections::BTreeMap::new(),
+                confusion: None,
+                rollouts: None,
+                calibration: None,
+            };
+            by_verdict(&profile).join(", ")
+        };
+        let masks = [(Verdict::Unscored, 63), (Verdict::Failed, 2)];
+        assert_eq!(counted(&masks, 63), "2 failed, 63 by figures alone");
+        assert_eq!(counted(&masks, 60), "2 failed, 60 by figures alone, 3 unscored");
+        assert_eq!(counted(&masks, 0), "2 failed, 63 unscored");
+        // Beside right and wrong answers the word would say too little.
+        let mixed = [(Verdict::Correct, 5), (Verdict::Unscored, 3)];
+        assert_eq!(counted(&mixed, 2), "5 correct, 3 unscored");
     }
 }

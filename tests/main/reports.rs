@@ -383,6 +383,27 @@ fn served(dir: &Path, input: &str, server: &Server, more: &[&str]) -> (String, s
 }
 
 #[test]
+fn what_is_to_be_looked_at_fits_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = worklist(dir.path());
+    let server = Server::new(|_, _| says("Findings: The nodule is unchanged. Impression: Nodule."));
+    let (batch, _) = served(dir.path(), &input, &server, &[]);
+    let model = format!("{}#m", server.base);
+    let table = |columns: Option<&str>| -> Vec<String> {
+        let mut again = std::process::Command::new(env!("CARGO_BIN_EXE_loupe"));
+        again.args(["reports", &input, "-o", &batch, "--model", &model, "--no-page", "--quiet"]);
+        again.env_remove("COLUMNS").envs(columns.map(|n| ("COLUMNS", n)));
+        let said = text(&again.output().unwrap().stdout);
+        said.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect()
+    };
+    let (whole, narrow) = (table(None), table(Some("44")));
+    let width = |line: &String| line.chars().count();
+    assert!(whole.iter().any(|line| line.contains("compares, but no prior was given")), "{whole:?}");
+    assert!(whole.iter().any(|line| width(line) > 44), "{whole:?}");
+    assert!(narrow.len() > whole.len() && narrow.iter().all(|line| width(line) <= 44), "{narrow:?}");
+}
+
+#[test]
 fn a_line_of_annotations_at_fault_costs_one_study() {
     let dir = tempfile::tempdir().unwrap();
     let input = worklist(dir.path());

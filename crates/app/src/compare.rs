@@ -8,6 +8,7 @@ use loupe_core::Table;
 use loupe_eval::compare::{Comparison, compare_judged};
 use loupe_eval::{JudgedRun, Summary, tables};
 use loupe_report::pages::compare::{RunSet, page as set_page};
+use loupe_run::run_name;
 use std::path::{Path, PathBuf};
 
 pub use loupe_core::table::Format;
@@ -93,7 +94,8 @@ pub struct Leaderboard {
 /// # Errors
 /// When a run was never scored, or none by that profile.
 pub fn leaderboard(runs: &[PathBuf], profile_name: &str) -> Result<Leaderboard, AppError> {
-    let one = |run: &PathBuf| -> Result<(String, Summary), AppError> { Ok((named(run), read_summary(run)?)) };
+    let one =
+        |run: &PathBuf| -> Result<(String, Summary), AppError> { Ok((run_name(run), read_summary(run)?)) };
     let runs: Vec<(String, Summary)> = runs.iter().map(one).collect::<Result<_, _>>()?;
     let profile = profile(profile_name)?.name().to_owned();
     let table = tables::leaderboard(&runs, &profile);
@@ -103,8 +105,4 @@ pub fn leaderboard(runs: &[PathBuf], profile_name: &str) -> Result<Leaderboard, 
         )));
     }
     Ok(Leaderboard { without: runs.len() - table.rows.len(), table, profile })
-}
-
-fn named(run: &Path) -> String {
-    run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }

@@ -324,9 +324,8 @@ pub fn same_set(dir: &Path, set: &dyn Dataset) -> Result<(), AppError> {
 
 /// Did everything get a reply and every question to the judge a verdict, and could every line of the annotations be used?
 pub fn is_complete(summary: &Summary) -> bool {
-    let refused = summary.annotations.as_ref().is_some_and(|facts| !facts.refused.is_empty());
     let unjudged = summary.profiles.iter().any(|p| p.rules.keys().any(|rule| rule.starts_with("judge: ")));
-    summary.failed + summary.unreadable + summary.missing == 0 && !unjudged && !refused
+    summary.failed + summary.unreadable + summary.missing == 0 && !unjudged && summary.uses_all_annotations()
 }
 
 /// The tables of a summary for the terminal: subgroups of the first profile only; the report and the JSON document

@@ -267,7 +267,7 @@ pub(crate) fn run(args: &Args, out: &mut Printer) -> Result<Ended> {
         }
         let table = summary.table();
         if !table.rows.is_empty() {
-            out.text(&table.write(loupe_core::table::Format::Terminal))?;
+            out.text(&table.write(FormatName::Terminal.into()))?;
         }
         out.line(&dir.to_string())?;
     }

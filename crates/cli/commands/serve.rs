@@ -82,7 +82,7 @@ pub(crate) struct Args {
 
     /// Most seconds that a client may take to send a request, or take nothing of its reply, and that its pictures may take to
     /// be fetched.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     #[command(flatten)]

@@ -1,7 +1,8 @@
 //! Files that are whole or absent, and files that are files.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Opens a file for reading. A pipe has no end and a device gives whatever it likes: neither is opened, because
@@ -58,6 +59,32 @@ pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 pub fn read_text_at_most(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read_at_most(path, most)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Hands the lines of a file of JSON lines to `line`, each with its number from 1, one at a time, until it breaks. Blank ones are
+/// left out, and so is the mark of the byte order with which some programs begin a file or each of the files that were joined.
+///
+/// # Errors
+/// As [`open_regular`]; when the file cannot be read on; what `line` fails with.
+pub fn each_line(
+    path: &Path,
+    mut line: impl FnMut(usize, &[u8]) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
+    let (mut reader, mut text) = (BufReader::new(open_regular(path)?), Vec::new());
+    for number in 1.. {
+        text.clear();
+        if reader.read_until(b'\n', &mut text)? == 0 {
+            break;
+        }
+        let mut rest = text.as_slice();
+        while let Some(behind) = rest.strip_prefix("\u{feff}".as_bytes()) {
+            rest = behind;
+        }
+        if !rest.trim_ascii().is_empty() && line(number, rest)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Most bytes of a file that people write: settings, lists, tables of names.
@@ -132,9 +159,32 @@ mod tests {
         assert_eq!(read_at_most(&file, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(open_regular(dir.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert_eq!(open_regular(&dir.path().join("b")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let nothing = |_: usize, _: &[u8]| Ok(ControlFlow::Continue(()));
+        assert_eq!(each_line(dir.path(), nothing).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         #[cfg(unix)]
         for open in [open_regular, open_to_append] {
             assert_eq!(open(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
+    }
+
+    #[test]
+    fn lines_come_with_their_numbers_until_nobody_wants_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.jsonl");
+        std::fs::write(&file, b"\xef\xbb\xbf{}\r\n\n \t\n\xef\xbb\xbf\n\xff\n\xef\xbb\xbf[1]").unwrap();
+        let read = |wanted: usize| {
+            let mut all = Vec::new();
+            let done = each_line(&file, |number, line| {
+                all.push((number, line.to_vec()));
+                Ok(if all.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            });
+            done.unwrap();
+            all
+        };
+        let whole = [(1, b"{}\r\n".to_vec()), (5, b"\xff\n".to_vec()), (6, b"[1]".to_vec())];
+        assert_eq!(read(9), whole);
+        assert_eq!(read(2), whole[..2]);
+        let failed = each_line(&file, |_, _| Err(io::Error::other("full"))).unwrap_err();
+        assert_eq!(failed.to_string(), "full");
     }
 }

@@ -99,21 +99,24 @@ impl JsonSchema {
     /// The first thing in which the document differs from the schema, with its place; nothing where it fits. Nothing of
     /// the document is repeated but names that the schema has.
     pub fn problem(&self, document: &Value) -> Option<String> {
-        self.differences(document, 1).pop()
+        self.differences(document, Found::first()).all.pop()
     }
 
-    /// Everything in which the document differs, as [`JsonSchema::problem`].
-    pub fn problems(&self, document: &Value) -> Vec<String> {
-        self.differences(document, usize::MAX)
+    /// The first `most` things in which the document differs, each as [`JsonSchema::problem`], and the number of further ones.
+    pub fn problems(&self, document: &Value, most: usize) -> (Vec<String>, usize) {
+        let found = Found { all: Vec::new(), most, further: Some(0) };
+        let found = self.differences(document, found);
+        (found.all, found.further.unwrap_or(0))
     }
 
-    fn differences(&self, document: &Value, most: usize) -> Vec<String> {
+    fn differences(&self, document: &Value, mut found: Found) -> Found {
         let looking = Looking { root: self, looks: Cell::new(0) };
-        let mut found = Found { all: Vec::new(), most };
         looking.differs(&self.0, document, "", 0, &mut found);
         // What was not looked at to its end says nothing, least of all within `not` or `anyOf`.
-        let given_up = looking.looks.get() > MOST_LOOKS;
-        if given_up { vec![GIVEN_UP.to_owned()] } else { found.all }
+        if looking.looks.get() > MOST_LOOKS {
+            found = Found { all: vec![GIVEN_UP.to_owned()], ..Found::first() };
+        }
+        found
     }
 
     fn names_property(&self, schema: &Value, name: &str, depth: usize) -> bool {
@@ -222,21 +225,31 @@ fn contradiction(keywords: &Map<String, Value>) -> Option<String> {
     Some(format!("{lacking:?} is required, and \"properties\" does not allow it"))
 }
 
-/// What was found to differ, up to so much.
+/// What was found to differ.
 struct Found {
     all: Vec<String>,
+    /// So many are kept.
     most: usize,
+    /// How many there are beside them; nothing where nobody counts, so that the search ends with the last one that is kept.
+    further: Option<usize>,
 }
 
 impl Found {
+    /// Nothing yet, and the first thing is enough.
+    fn first() -> Self {
+        Self { all: Vec::new(), most: 1, further: None }
+    }
+
     fn add(&mut self, problem: String) {
-        if !self.is_full() {
+        if self.all.len() < self.most {
             self.all.push(problem);
+        } else if let Some(further) = &mut self.further {
+            *further += 1;
         }
     }
 
     fn is_full(&self) -> bool {
-        self.all.len() >= self.most
+        self.all.len() >= self.most && self.further.is_none()
     }
 }
 
@@ -265,7 +278,7 @@ impl Looking<'_> {
         self.looks.set(self.looks.get() + 1);
         let get = |name: &str| keywords.get(name);
         let fits = |schema: &Value| {
-            let mut one = Found { all: Vec::new(), most: 1 };
+            let mut one = Found::first();
             self.differs(schema, value, at, depth + 1, &mut one);
             one.all.is_empty()
         };
@@ -516,15 +529,17 @@ mod tests {
     #[test]
     fn everything_that_differs_is_named_where_all_is_asked_for() {
         let document = json!({ "thought": "secret", "sizes": [3, 0, 10], "secret": 1 });
-        let all = schema().problems(&document);
-        assert_eq!(all.len(), 5, "{all:?}");
+        let (all, further) = schema().problems(&document, 9);
+        assert_eq!((all.len(), further), (5, 0), "{all:?}");
+        assert_eq!(schema().problems(&document, 2), (all[..2].to_vec(), 3));
+        assert_eq!(schema().problems(&document, 0), (Vec::new(), 5));
         assert_eq!(schema().problem(&document).as_ref(), all.first());
         for place in
             ["/answer is missing", "/thought has length 6", "/sizes/1 is too small", "/sizes/2 is too large"]
         {
             assert!(all.iter().any(|problem| problem.contains(place)), "{place}: {all:?}");
         }
-        assert!(schema().problems(&json!({ "answer": "left" })).is_empty());
+        assert!(schema().problems(&json!({ "answer": "left" }), 1).0.is_empty());
         let counts = JsonSchema::new(json!({ "minItems": 1.0 })).unwrap();
         assert!(counts.problem(&json!([])).is_some() && counts.problem(&json!([1])).is_none());
     }

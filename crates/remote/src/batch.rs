@@ -8,6 +8,7 @@ use crate::desk::own;
 use crate::error::EndpointError;
 use crate::model::{check_dialect, info};
 use crate::request::{Manners, PictureBound, Written, chat, shown};
+use crate::wire::{error_in, error_within, meant, status_of};
 use crate::{options, reply};
 use loupe_core::files::open_regular;
 use loupe_core::model::one_by_one;
@@ -211,8 +212,17 @@ struct Response {
 impl Line {
     /// A result that is no failure.
     fn is_reply(&self) -> bool {
-        let status = self.response.as_ref().map(|r| r.status_code.unwrap_or(200));
-        self.error.as_ref().is_none_or(Value::is_null) && status.is_some_and(|s| (200..300).contains(&s))
+        self.error.as_ref().is_none_or(Value::is_null)
+            && self.status().is_some_and(|s| (200..300).contains(&s))
+    }
+
+    /// The status of its response, or of the error within a response that is fine by its status.
+    fn status(&self) -> Option<u16> {
+        let Response { status_code, body } = self.response.as_ref()?;
+        match status_code.unwrap_or(200) {
+            200..=299 => error_within(body).or(Some(200)),
+            status => Some(status),
+        }
     }
 }
 
@@ -312,16 +322,27 @@ impl BatchResults {
 
 /// Why a request has no reply, without the words of the server, which may repeat what was asked.
 fn failure(line: &Line) -> ModelError {
-    let status = line.response.as_ref().and_then(|r| r.status_code).unwrap_or(0);
-    let code = line.error.as_ref().and_then(|e| e.get("code")?.as_str());
-    let plain = |c: &&str| c.len() <= 60 && c.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let reason = match (status, code.filter(plain)) {
-        (0, Some(code)) => format!("the batch has no reply to this request ({code})"),
-        (0, None) => "the batch has no reply to this request".to_owned(),
-        (status, _) => format!("the batch has no reply to this request (status {status})"),
+    let within = line.response.as_ref().and_then(|r| error_in(&r.body));
+    let error = line.error.as_ref().filter(|error| !error.is_null()).or(within);
+    let failed = line.status().filter(|status| !(200..300).contains(status));
+    let status = failed.or_else(|| status_of(error?));
+    let code = error.and_then(|e| e.get("code")?.as_str());
+    // A name, and no number, which is the status.
+    let plain = |c: &&str| {
+        let letters = c.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        c.len() <= 60 && letters && !c.bytes().all(|b| b.is_ascii_digit())
     };
+    let what = match (status, code.filter(plain)) {
+        (None, None) => String::new(),
+        (None, Some(code)) => format!(" ({code})"),
+        (Some(status), None) => format!(" (status {status})"),
+        (Some(status), Some(code)) => format!(" (status {status}, {code})"),
+    };
+    let reason = format!("the batch has no reply to this request{what}");
     // What the request is at fault for stays so.
-    let retry = if matches!(status, 400 | 413 | 422) { Retry::Never } else { Retry::May };
+    let meant = status.map(|status| meant(status, error.unwrap_or(&Value::Null), None));
+    let own = meant.is_some_and(|meant| !meant.may_pass() && !meant.is_of_endpoint());
+    let retry = if own { Retry::Never } else { Retry::May };
     ModelError::Served { reason, retry }
 }
 

@@ -184,7 +184,8 @@ impl Client {
                         piece(words);
                         wanted.load(Ordering::Relaxed)
                     };
-                    stream::collect(events, heard).map_err(|e| (e, None))
+                    let refusal = |event: &Value| self.wire.refusal(event, &written.body);
+                    stream::collect(events, heard, refusal).map_err(|e| (e, None))
                 }),
             };
             match said {

@@ -69,6 +69,11 @@ pub enum EndpointError {
     /// One reply was asked for, and there are several or parts of several.
     #[error("the endpoint gave {0} replies where one was asked for")]
     Several(usize),
+    /// Pieces of a streamed reply carry different ids.
+    #[error(
+        "the pieces of the endpoint's reply carry the ids of several replies, so that they make none; something between may mix the streams of two requests"
+    )]
+    Mixed,
     /// The server gave the request up in the middle of the reply.
     #[error("the endpoint gave the reply up in its middle")]
     GaveUp,
@@ -101,6 +106,7 @@ impl EndpointError {
             | Self::TimedOut(_)
             | Self::NotJson(_)
             | Self::GaveUp
+            | Self::Mixed
             | Self::Overloaded { .. } => true,
             Self::Refused(_)
             | Self::RefusedBecause { .. }

@@ -44,7 +44,7 @@ pub(crate) fn chat(value: &Value, ask: &Ask) -> Result<Reply, EndpointError> {
         return Err(EndpointError::TooLong(problem));
     }
     let tokens = ask.limits.logprobs.and_then(|_| tokens(choice));
-    if ask.limits.logprobs.is_some() && tokens.is_none() && !text.is_empty() {
+    if ask.limits.logprobs.is_some() && tokens.as_ref().is_none_or(Vec::is_empty) && !text.is_empty() {
         return Err(EndpointError::Field(
             "the server gives no log-probabilities of its tokens, or none that can be read; leave --logprobs out, or ask a server that has them".to_owned(),
         ));
@@ -242,6 +242,7 @@ mod tests {
         }
         for bad in [
             json!(null),
+            json!({ "content": [] }),
             json!({ "tokens": ["yes"], "token_logprobs": [-0.1] }),
             token(json!({ "logprob": 0.7 })),
             token(json!({ "logprob": null })),

@@ -1,35 +1,41 @@
 //! A reply that comes piece by piece, as server-sent events.
 
 use crate::error::EndpointError;
-use crate::wire::{error_within, status_of};
+use crate::wire::error_in;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 
 /// Reads the events of a streamed chat completion into the document that would have come in one piece; `piece` hears
-/// the words as they come and says whether the rest is wanted.
+/// the words as they come and says whether the rest is wanted; `refusal` says what an error in it means.
 ///
 /// # Errors
-/// When the stream breaks off, is too long, or holds an error; nothing when nobody wants the rest.
+/// When the stream breaks off, is too long, or holds an error or pieces of several replies; nothing when nobody wants the
+/// rest.
 pub(crate) fn collect(
     stream: impl Read,
     mut piece: impl FnMut(&str) -> bool,
+    refusal: impl Fn(&Value) -> EndpointError,
 ) -> Result<Option<Value>, EndpointError> {
     let broken = |why: String| EndpointError::BrokenOff(why);
     let (mut content, mut reasoning, mut said) = (String::new(), String::new(), false);
     let (mut finish, mut stop_reason, mut usage) = (Value::Null, Value::Null, Value::Null);
     let (mut logprobs, mut ids) = (Vec::new(), Vec::new());
-    let (mut about, mut index) = (serde_json::Map::new(), None);
+    let (mut about, mut index, mut id) = (serde_json::Map::new(), None, None);
     let (mut whole, mut open) = (false, false);
     let mut reader = BufReader::new(stream);
-    if let Some(value) = whole_document(&mut reader)? {
+    if let Some(value) = whole_document(&mut reader, &refusal)? {
         let words = value.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
         return Ok((words.is_empty() || piece(words)).then_some(value));
     }
     let mut events = Events::new(reader);
-    while let Some(event) = events.next()? {
-        let Some(event) = event else {
-            whole = true;
-            break;
+    while let Some(told) = events.next()? {
+        let event = match told {
+            Told::Piece(event) => event,
+            Told::Error(event) => return Err(refusal(&event)),
+            Told::Done => {
+                whole = true;
+                break;
+            }
         };
         for name in ["model", "system_fingerprint"] {
             if let Some(value) = event.get(name).filter(|v| v.is_string()) {
@@ -44,7 +50,13 @@ pub(crate) fn collect(
             Some([choice]) => choice,
             Some(several) => return Err(EndpointError::Several(several.len())),
         };
-        // The pieces of several replies make no reply.
+        // The pieces of several replies make no reply; a proxy may mix those of two requests.
+        let name = event.get("id").and_then(Value::as_str).filter(|name| !name.is_empty());
+        if let Some(name) = name
+            && id.get_or_insert_with(|| name.to_owned()) != name
+        {
+            return Err(EndpointError::Mixed);
+        }
         let number = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
         if *index.get_or_insert(number) != number {
             return Err(EndpointError::Several(2));
@@ -101,7 +113,10 @@ pub(crate) fn collect(
 }
 
 /// The document of a server that does not stream although it was asked to.
-fn whole_document(reader: &mut impl BufRead) -> Result<Option<Value>, EndpointError> {
+fn whole_document(
+    reader: &mut impl BufRead,
+    refusal: &impl Fn(&Value) -> EndpointError,
+) -> Result<Option<Value>, EndpointError> {
     let broken = |e: std::io::Error| EndpointError::BrokenOff(e.to_string());
     if reader.fill_buf().map_err(broken)?.first() != Some(&b'{') {
         return Ok(None);
@@ -110,17 +125,24 @@ fn whole_document(reader: &mut impl BufRead) -> Result<Option<Value>, EndpointEr
     reader.read_to_end(&mut bytes).map_err(broken)?;
     let value = serde_json::from_slice(&bytes);
     let value = value.map_err(|_| EndpointError::NotJson("it ends early, or its syntax is wrong"))?;
-    match error_within(&value) {
-        Some(status) => Err(failed(status)),
+    match error_in(&value) {
+        Some(_) => Err(refusal(&value)),
         None => Ok(Some(value)),
     }
 }
 
-/// What a status means that came within a reply.
-fn failed(status: u16) -> EndpointError {
-    match status {
-        408 | 425 | 429 | 500.. => EndpointError::Busy(status),
-        _ => EndpointError::Refused(status),
+/// What an event of a stream is.
+enum Told {
+    Piece(Value),
+    /// An error, by what the event holds or by its name.
+    Error(Value),
+    /// The end that the stream announces.
+    Done,
+}
+
+impl Told {
+    fn of(event: Value, is_error: bool) -> Self {
+        if is_error || error_in(&event).is_some() { Self::Error(event) } else { Self::Piece(event) }
     }
 }
 
@@ -141,8 +163,8 @@ impl<R: BufRead> Events<R> {
         Self { reader, line: Vec::new(), data: String::new(), is_error: false, first: true }
     }
 
-    /// The next document, or nothing within where the stream says that it is done; nothing when it ends without that.
-    fn next(&mut self) -> Result<Option<Option<Value>>, EndpointError> {
+    /// The next event; nothing when the stream ends without saying so.
+    fn next(&mut self) -> Result<Option<Told>, EndpointError> {
         loop {
             self.line.clear();
             let read = self.reader.read_until(b'\n', &mut self.line);
@@ -157,8 +179,8 @@ impl<R: BufRead> Events<R> {
             if let Some(data) = text.strip_prefix("data:").map(str::trim) {
                 let whole = if self.data.is_empty() { serde_json::from_str(data).ok() } else { None };
                 match whole {
-                    _ if self.data.is_empty() && data == "[DONE]" => return Ok(Some(None)),
-                    Some(event) => return told(event, std::mem::take(&mut self.is_error)).map(Some),
+                    _ if self.data.is_empty() && data == "[DONE]" => return Ok(Some(Told::Done)),
+                    Some(event) => return Ok(Some(Told::of(event, std::mem::take(&mut self.is_error)))),
                     None => {
                         self.data.push_str(data);
                         self.data.push('\n');
@@ -169,7 +191,8 @@ impl<R: BufRead> Events<R> {
                 let event = serde_json::from_str(&self.data);
                 self.data.clear();
                 let damaged = |_| EndpointError::NotJson("an event of the stream is damaged");
-                return told(event.map_err(damaged)?, std::mem::take(&mut self.is_error)).map(Some);
+                let event = event.map_err(damaged)?;
+                return Ok(Some(Told::of(event, std::mem::take(&mut self.is_error))));
             }
             if text.is_empty() {
                 self.is_error = false;
@@ -181,19 +204,17 @@ impl<R: BufRead> Events<R> {
     }
 }
 
-/// The document of an event, when it is no error, by what it holds or by its name.
-fn told(event: Value, is_error: bool) -> Result<Option<Value>, EndpointError> {
-    let within = event.get("error").filter(|error| !error.is_null());
-    match within.or(is_error.then_some(&event)) {
-        None => Ok(Some(event)),
-        Some(error) => Err(failed(status_of(error).unwrap_or(502))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
     use super::*;
+    use crate::wire::Wire;
+    use std::time::Duration;
+
+    fn collected(stream: &[u8], piece: impl FnMut(&str) -> bool) -> Result<Option<Value>, EndpointError> {
+        let wire = Wire::new("http://h/v1", None, Duration::from_secs(1));
+        collect(stream, piece, |event| wire.refusal(event, ""))
+    }
 
     const EVENTS: &str = concat!(
         ": a comment\n",
@@ -208,7 +229,7 @@ mod tests {
     #[test]
     fn events_become_the_whole_document() {
         let mut heard = Vec::new();
-        let value = collect(EVENTS.as_bytes(), |words| {
+        let value = collected(EVENTS.as_bytes(), |words| {
             heard.push(words.to_owned());
             true
         });
@@ -218,20 +239,20 @@ mod tests {
         assert_eq!(value["choices"][0]["message"]["reasoning_content"], "hm");
         assert_eq!(value["choices"][0]["finish_reason"], "stop");
         assert_eq!((&value["usage"]["completion_tokens"], &value["model"]), (&json!(2), &json!("m")));
-        assert_eq!(collect(EVENTS.as_bytes(), |_| false).unwrap(), None);
+        assert_eq!(collected(EVENTS.as_bytes(), |_| false).unwrap(), None);
     }
 
     #[test]
     fn a_stream_that_ends_early_is_no_reply() {
         let finish = EVENTS.find("\"finish_reason\"").unwrap();
         for end in [0, 60, finish - 60] {
-            let error = collect(&EVENTS.as_bytes()[..end], |_| true).unwrap_err();
+            let error = collected(&EVENTS.as_bytes()[..end], |_| true).unwrap_err();
             assert!(error.may_pass(), "{end}: {error}");
         }
     }
 
     fn said(stream: &str) -> Result<String, EndpointError> {
-        let value = collect(stream.as_bytes(), |_| true)?.unwrap();
+        let value = collected(stream.as_bytes(), |_| true)?.unwrap();
         Ok(value["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -251,7 +272,7 @@ mod tests {
     fn a_server_that_does_not_stream_is_heard() {
         let whole = "{\"choices\": [{\"message\": {\"content\": \"yes\"}, \"finish_reason\": \"stop\"}]}";
         let mut heard = String::new();
-        let value = collect(whole.as_bytes(), |words| {
+        let value = collected(whole.as_bytes(), |words| {
             heard += words;
             true
         });
@@ -282,16 +303,50 @@ mod tests {
         assert!(matches!(ended(twice).unwrap_err(), EndpointError::BrokenOff(_)));
         assert_eq!(ended(piece("ye", 0, "stop") + &piece("s", 0, "stop")).as_deref(), Ok("yes"));
         assert_eq!(ended(piece("yes", 0, "") + &piece("", 0, "stop").repeat(2)).as_deref(), Ok("yes"));
+        let because = || EndpointError::RefusedBecause { status: 400, says: "boom".to_owned() };
         // Errors in the middle, by several names.
         for (error, is) in [
-            ("data: {\"error\": {\"message\": \"boom\", \"code\": 400}}\n\n", EndpointError::Refused(400)),
+            ("data: {\"error\": {\"message\": \"boom\", \"code\": 400}}\n\n", because()),
             ("data: {\"error\": {\"message\": \"boom\", \"code\": 50302}}\n\n", EndpointError::Busy(502)),
             ("data: {\"error\": \"boom\"}\n\n", EndpointError::Busy(502)),
             ("event: error\ndata: {\"message\": \"boom\"}\n\n", EndpointError::Busy(502)),
         ] {
             assert_eq!(ended(piece("ye", 0, "") + error).unwrap_err(), is, "{error}");
         }
+        // As OpenRouter and vLLM write them.
+        let routed = json!({ "error": { "code": 503 }, "choices": [{ "delta": { "content": "" }, "finish_reason": "error" }] });
+        let kind = json!({ "object": "error", "message": "boom", "code": 400 });
+        for (error, is) in [(routed, EndpointError::Busy(503)), (kind, because())] {
+            let error = format!("data: {error}\n\n");
+            assert_eq!(ended(piece("ye", 0, "") + &error).unwrap_err(), is, "{error}");
+        }
         let damaged = ended("data: {\"choi\n\n".to_owned()).unwrap_err();
         assert!(matches!(damaged, EndpointError::NotJson(_)), "{damaged}");
+    }
+
+    #[test]
+    fn pieces_of_two_requests_are_not_joined() {
+        let stream = |ids: [&str; 3]| {
+            let piece = |words: &str, id: &str, finish: Value| {
+                let choice = json!({ "delta": { "content": words }, "finish_reason": finish });
+                let mut event = json!({ "choices": [choice] });
+                if id != "none" {
+                    event["id"] = id.into();
+                }
+                format!("data: {event}\n\n")
+            };
+            let end = piece("", ids[2], "stop".into());
+            piece("no ", ids[0], Value::Null) + &piece("nodule", ids[1], Value::Null) + &end
+        };
+        for ids in [["a", "a", "a"], ["none"; 3], ["", "a", "a"], ["a", "none", ""]] {
+            assert_eq!(said(&stream(ids)).as_deref(), Ok("no nodule"), "{ids:?}");
+        }
+        for ids in [["a", "b", "a"], ["a", "a", "b"], ["none", "a", "b"]] {
+            let error = said(&stream(ids)).unwrap_err();
+            assert!(error == EndpointError::Mixed && error.may_pass(), "{ids:?}: {error}");
+        }
+        // What belongs to no piece, as counts do in some servers.
+        let counts = "data: {\"id\": \"c\", \"choices\": [], \"usage\": {\"completion_tokens\": 2}}\n\n";
+        assert_eq!(said(&(stream(["a"; 3]) + counts)).as_deref(), Ok("no nodule"));
     }
 }

@@ -154,21 +154,22 @@ impl Wire {
         let pause = header("retry-after").as_deref().and_then(retry_after);
         let server = header("server").map(|words| self.blotted(words));
         let bytes = response.body_mut().with_config().limit(MOST_BYTES).read_to_vec();
-        let judged = |status: u16, bytes: &[u8]| self.refusal(status, pause, bytes, sent);
         match (status, bytes) {
             (200..=299, Ok(bytes)) => {
                 let mut value: Value =
                     serde_json::from_slice(&bytes).map_err(|e| (not_json(&bytes, &e), None))?;
                 self.blot(&mut value);
-                // Gateways put the error of the server behind them into a reply that is fine by its status.
-                match error_within(&value) {
-                    Some(code) => Err(judged(code, &bytes)),
+                match error_in(&value) {
+                    Some(_) => Err(waited(self.refusal(&value, sent), pause)),
                     None => Ok(Said { value, server }),
                 }
             }
             (200..=299, Err(ureq::Error::Timeout(_))) => Err((EndpointError::TimedOut(seconds(began)), None)),
             (200..=299, Err(error)) => Err((EndpointError::BrokenOff(error.to_string()), None)),
-            (_, bytes) => Err(judged(status, &bytes.unwrap_or_default())),
+            (_, bytes) => {
+                let value: Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
+                Err(waited(meant(status, &value, self.words(&value, sent)), pause))
+            }
         }
     }
 
@@ -187,33 +188,18 @@ impl Wire {
         }
     }
 
-    /// What a status that is no success means.
-    fn refusal(&self, status: u16, pause: Option<Duration>, bytes: &[u8], sent: &str) -> Failed {
-        let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        let code = ["/error/code", "/error/type", "/code"].iter().find_map(|at| value.pointer(at)?.as_str());
-        let error = match status {
-            300..=399 => EndpointError::Elsewhere(status),
-            402 => EndpointError::Quota(status),
-            429 if code == Some("insufficient_quota") => EndpointError::Quota(status),
-            408 | 425 | 429 | 500..=599 => match pause {
-                Some(pause) if pause > LONGEST_PAUSE => {
-                    EndpointError::Overloaded { status, seconds: pause.as_secs() }
-                }
-                pause => return (EndpointError::Busy(status), pause),
-            },
-            _ => match self.words(&value, sent) {
-                Some(says) => EndpointError::RefusedBecause { status, says },
-                None => EndpointError::Refused(status),
-            },
-        };
-        (error, None)
+    /// What a document means that holds an error (see [`error_in`]) or is one, though it came as a reply to what was `sent`.
+    pub(crate) fn refusal(&self, value: &Value, sent: &str) -> EndpointError {
+        let status = status_of(error_in(value).unwrap_or(value)).unwrap_or(FAULT);
+        meant(status, value, self.words(value, sent))
     }
 
     /// The server's own words about its refusal, cut; nothing where they repeat what was sent, which may say
     /// something about a patient.
     fn words(&self, value: &Value, sent: &str) -> Option<String> {
         let places = ["/error/message", "/message", "/detail", "/error", "/detail/0/msg"];
-        let words = places.iter().find_map(|at| value.pointer(at)?.as_str())?;
+        let within = || error_in(value)?.get("message")?.as_str();
+        let words = places.iter().find_map(|at| value.pointer(at)?.as_str()).or_else(within)?;
         let words = self.blotted(words.to_owned());
         let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let repeats = repeated(&words, sent);
@@ -222,25 +208,64 @@ impl Wire {
     }
 }
 
-/// The status of an error in a document that came as a reply; nothing where it holds none.
+/// The status of an error that names none: a gateway that got no reply.
+const FAULT: u16 = 502;
+
+/// The error in a document, an event of a stream or the body of a batch's result, whatever its status says: gateways put
+/// the error of the server behind them into replies that are fine by their status. Nothing where it holds none.
+pub(crate) fn error_in(value: &Value) -> Option<&Value> {
+    // As vLLM writes it.
+    let is_one = value.get("object").and_then(Value::as_str) == Some("error");
+    let choices = || value.get("choices").and_then(Value::as_array).into_iter().flatten();
+    // A part of the reply has one when the server failed in its middle.
+    given_error(value).or(is_one.then_some(value)).or_else(|| choices().find_map(given_error))
+}
+
+/// The field `error`, where something stands in it.
+fn given_error(value: &Value) -> Option<&Value> {
+    value.get("error").filter(|error| match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(words) => !words.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    })
+}
+
+/// The status of the error in a document, see [`error_in`]; nothing where it holds none.
 pub(crate) fn error_within(value: &Value) -> Option<u16> {
-    let given = |v: &&Value| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty());
-    if value.get("choices").filter(given).is_some() {
-        return None;
-    }
-    let error = match value.get("error").filter(|error| !error.is_null()) {
-        Some(error) => error,
-        // As vLLM writes it.
-        None if value.get("object").and_then(Value::as_str) == Some("error") => value,
-        None => return None,
-    };
-    Some(status_of(error).unwrap_or(502))
+    error_in(value).map(|error| status_of(error).unwrap_or(FAULT))
 }
 
 /// The status that an error names.
 pub(crate) fn status_of(error: &Value) -> Option<u16> {
-    let code = error.get("code").and_then(Value::as_u64);
-    code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code))
+    let number = |code: &Value| code.as_u64().or_else(|| code.as_str()?.parse().ok());
+    let statuses = ["code", "status", "status_code"].iter().filter_map(|at| number(error.get(*at)?));
+    statuses.filter_map(|code| u16::try_from(code).ok()).find(|code| (400..600).contains(code))
+}
+
+/// What a status means that is no success, with the document that came with it and its words.
+pub(crate) fn meant(status: u16, value: &Value, says: Option<String>) -> EndpointError {
+    let places = ["/error/code", "/error/type", "/code", "/type"];
+    let code = places.iter().find_map(|at| value.pointer(at)?.as_str());
+    match (status, says) {
+        (300..=399, _) => EndpointError::Elsewhere(status),
+        (402, _) => EndpointError::Quota(status),
+        (429, _) if code == Some("insufficient_quota") => EndpointError::Quota(status),
+        (408 | 425 | 429 | 500..=599, _) => EndpointError::Busy(status),
+        (_, Some(says)) => EndpointError::RefusedBecause { status, says },
+        (_, None) => EndpointError::Refused(status),
+    }
+}
+
+/// The error with the pause that the server asks for; one that is longer than is sensible is an error of its own.
+fn waited(error: EndpointError, pause: Option<Duration>) -> Failed {
+    match (error, pause) {
+        (EndpointError::Busy(status), Some(pause)) if pause > LONGEST_PAUSE => {
+            (EndpointError::Overloaded { status, seconds: pause.as_secs() }, None)
+        }
+        (EndpointError::Busy(status), pause) => (EndpointError::Busy(status), pause),
+        (error, _) => (error, None),
+    }
 }
 
 /// Do the words hold a piece of what was asked, of four words or more?
@@ -316,7 +341,8 @@ fn http_date(text: &str) -> Option<u64> {
     let month = MONTHS.iter().position(|m| *m == month)? as u64 + 1;
     let clock: Option<Vec<u64>> = time.split(':').map(|part| part.parse().ok()).collect();
     let [hours, minutes, seconds] = clock?[..] else { return None };
-    if !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
+    let is_time = hours < 24 && minutes < 60 && seconds <= 60;
+    if !is_time || !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
         return None;
     }
     // Days before a date of the Gregorian calendar whose years begin in March.
@@ -340,6 +366,9 @@ mod tests {
         assert!(retry_after("1e300").is_some_and(|pause| pause > LONGEST_PAUSE));
         assert_eq!((retry_after("-5"), retry_after("NaN")), (None, None));
         assert_eq!(retry_after("soon"), None);
+        for time in ["18446744073709551615:00:00", "24:00:00", "00:60:00", "00:00:61", "00:00"] {
+            assert_eq!(http_date(&format!("Sun, 06 Nov 1994 {time} GMT")), None, "{time}");
+        }
     }
 
     #[test]
@@ -351,11 +380,43 @@ mod tests {
             (json!({ "error": "overloaded", "choices": [] }), Some(502)),
             (json!({ "object": "error", "message": "loading", "code": 50302 }), Some(502)),
             (json!({ "error": null, "choices": [] }), None),
-            (json!({ "error": "x", "choices": [{}] }), None),
+            (json!({ "error": { "code": "429" } }), Some(429)),
+            (json!({ "error": { "status": 400, "code": "bad_input" } }), Some(400)),
+            (json!({ "error": "", "choices": [{}] }), None),
+            (json!({ "error": {}, "choices": [{}] }), None),
+            // Half a reply is none.
+            (json!({ "error": "x", "choices": [{}] }), Some(502)),
+            (json!({ "choices": [{ "error": { "code": 503 }, "message": { "content": "ye" } }] }), Some(503)),
             (json!({ "object": "list", "data": [] }), None),
         ] {
             assert_eq!(error_within(&document), status, "{document}");
         }
+    }
+
+    #[test]
+    fn one_table_says_what_a_status_means() {
+        use serde_json::json;
+        let quota = json!({ "code": "insufficient_quota" });
+        for (status, error, is) in [
+            (301, Value::Null, EndpointError::Elsewhere(301)),
+            (402, Value::Null, EndpointError::Quota(402)),
+            (429, quota.clone(), EndpointError::Quota(429)),
+            (429, json!({ "error": { "type": "insufficient_quota" } }), EndpointError::Quota(429)),
+            (429, Value::Null, EndpointError::Busy(429)),
+            (408, Value::Null, EndpointError::Busy(408)),
+            (599, Value::Null, EndpointError::Busy(599)),
+            (400, quota, EndpointError::Refused(400)),
+        ] {
+            assert_eq!(meant(status, &error, None), is, "{error}");
+        }
+        let says = Some("no images".to_owned());
+        let because = EndpointError::RefusedBecause { status: 422, says: "no images".to_owned() };
+        assert_eq!(meant(422, &Value::Null, says.clone()), because);
+        assert_eq!(meant(503, &Value::Null, says), EndpointError::Busy(503));
+        let long = LONGEST_PAUSE + Duration::from_secs(1);
+        let overloaded = EndpointError::Overloaded { status: 503, seconds: long.as_secs() };
+        assert_eq!(waited(EndpointError::Busy(503), Some(long)), (overloaded, None));
+        assert_eq!(waited(EndpointError::Refused(400), Some(long)), (EndpointError::Refused(400), None));
     }
 
     #[test]
@@ -367,6 +428,11 @@ mod tests {
         let says = |words: &str| wire.words(&serde_json::json!({"error": {"message": words}}), sent);
         assert_eq!(says("Incorrect key k3y given").as_deref(), Some("Incorrect key … given"));
         assert_eq!(says("'patient of ward 7' is no number"), None);
+        let both = serde_json::json!({"error": "Bad Request", "message": "no images"});
+        assert_eq!(wire.words(&both, sent).as_deref(), Some("no images"));
+        let choice = serde_json::json!({"choices": [{"error": {"message": "no images", "code": 400}}]});
+        let because = EndpointError::RefusedBecause { status: 400, says: "no images".to_owned() };
+        assert_eq!(wire.refusal(&choice, sent), because);
         assert_eq!(Key::new("a\nb").map(|_| ()), None);
     }
 }

@@ -102,6 +102,8 @@ pub(crate) fn block_text(text: &str, block: &str) -> Option<String> {
 
 /// Most bytes of a template and of the words that a block makes.
 const MOST_BYTES: usize = 1 << 20;
+/// Most blocks of a template: each is parsed by itself, with all that stands outside of blocks.
+const MOST_BLOCKS: usize = 256;
 /// Tags that need other files.
 const ELSEWHERE: [&str; 4] = ["include", "import", "extends", "from"];
 /// What minijinja brings.
@@ -117,7 +119,7 @@ impl FileTemplate {
     /// Reads a template; `parse` says what it may call.
     ///
     /// # Errors
-    /// When it is no minijinja, too large or too deep, or does not stand by itself.
+    /// When it is no minijinja, too large or too deep, of too many blocks, or does not stand by itself.
     pub(crate) fn new(text: &str, parse: impl Fn(String) -> Result<Sandbox, Error>) -> Result<Self, String> {
         if text.len() > MOST_BYTES {
             return Err(format!("it has {} bytes; {MOST_BYTES} at most", text.len()));
@@ -125,13 +127,17 @@ impl FileTemplate {
         if holds_marks(text) {
             return Err("it holds a private-use character that stands for pictures here".to_owned());
         }
+        let names = blocks(text);
+        if names.len() > MOST_BLOCKS {
+            return Err(format!("it has {} blocks; {MOST_BLOCKS} at most", names.len()));
+        }
         let parsed = |text: String| parse(text).map_err(|e| format!("not minijinja: {}", words_of(&e)));
         let whole = parsed(text.to_owned())?;
         if let Some(tag) = tags(text).find_map(|tag| ELSEWHERE.into_iter().find(|word| tag.starts_with(word)))
         {
             return Err(format!("it uses {tag:?}; a template is one file and stands by itself"));
         }
-        let alone = blocks(text).into_iter().map(|name| Ok((name.to_owned(), parsed(alone(text, name))?)));
+        let alone = names.into_iter().map(|name| Ok((name.to_owned(), parsed(alone(text, name))?)));
         Ok(Self { whole, blocks: alone.collect::<Result<_, String>>()? })
     }
 

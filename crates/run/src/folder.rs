@@ -137,6 +137,13 @@ pub struct RunFolder {
     pub made_by: MadeBy,
 }
 
+/// What a run is called in tables: its folder's name, also where it is given as `.` or `..`.
+pub fn run_name(dir: &Path) -> String {
+    let whole = || dir.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
+    let name = dir.file_name().map(ToOwned::to_owned).or_else(whole);
+    name.unwrap_or_else(|| dir.as_os_str().to_owned()).to_string_lossy().into_owned()
+}
+
 impl RunFolder {
     /// Opens a whole run to read it.
     ///
@@ -210,8 +217,7 @@ impl RunFolder {
 
     /// What the run is called in tables: its folder's name.
     pub fn name(&self) -> String {
-        let own = self.dir().file_name().map(|name| name.to_string_lossy().into_owned());
-        own.unwrap_or_else(|| self.made_by.model.name.clone())
+        run_name(&self.dir)
     }
 
     /// How many items have no reply but a failure, rows that could not be read among them.

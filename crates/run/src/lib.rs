@@ -63,7 +63,7 @@ pub use effort::Effort;
 pub use error::RunError;
 pub use examples::{Example, ExampleRecord, Examples};
 pub use files::replace;
-pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint};
+pub use folder::{Item, Items, ReplyLine, RunFolder, damaged_lines, fingerprint, run_name};
 pub use import::{ImportSource, import};
 pub use made_by::MadeBy;
 pub use merge::{Merged, merge};

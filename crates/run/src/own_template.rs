@@ -166,7 +166,8 @@ impl OwnTemplate {
         if let Some(answer) = answer {
             values.insert("answer", Value::from(answer));
         }
-        let texts = [&sample.question, &sample.id, &wanted.options].into_iter().chain(sample.tags.values());
+        let texts = [&sample.question, &sample.language, &sample.id, &wanted.options].into_iter();
+        let texts = texts.chain(sample.tags.iter().flat_map(|(tag, value)| [tag, value]));
         let texts = texts.chain(sample.choices.iter().map(|choice| &choice.text));
         if texts.map(String::as_str).chain(answer).any(holds_marks) {
             return Err("a text of the sample holds a character for private use".to_owned());

@@ -114,8 +114,8 @@ fn again(
     let open = || open_regular(&dir.join(SAMPLES)).map(BufReader::new).map_err(failed);
     let mut old = open()?.lines().take(before.made_by.n).enumerate();
     let mut seen = Seen::default();
-    // Of the file as it is, and as it will be.
-    let (mut stored, mut kept) = (SampleDigest::default(), SampleDigest::default());
+    // Of the file as it will be, which is the file as it is where nothing may be added or mended.
+    let mut kept = SampleDigest::default();
     let mut mended: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     let mut added: Vec<u8> = Vec::new();
     let differs = |problem: String| Err(RunError::Rows { problem });
@@ -150,7 +150,6 @@ fn again(
                 }
             }
         }
-        stored.add(&was).map_err(failed)?;
         kept.take(if mended.contains_key(&at) { line } else { was }).map_err(failed)?;
     }
     let (was, is) = (before.made_by.n, seen.own.n);
@@ -171,11 +170,12 @@ fn again(
         ));
     }
     // Rows that were mended or added by a process that was killed before it could say so are in the file already.
+    let kept = kept.finish();
     if !(allowed.extend || allowed.mended) {
-        before.made_by.holds(&dir, &stored.finish())?;
+        before.made_by.holds(&dir, &kept)?;
     }
     seen.put_into(&mut now)?;
-    now.samples_sha256 = kept.finish().samples_sha256;
+    now.samples_sha256 = kept.samples_sha256;
     let others = match (&before.made_by.shard, &now.shard) {
         (Some(was), Some(is)) if was.whole != is.whole => Some((was.whole.n, is.whole.n)),
         _ => None,

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 /// Most bytes of the headers of a request, and of what is read or written at a time.
 const BUFFER: usize = 64 << 10;
@@ -94,8 +94,7 @@ impl Patient {
             self.stalled = None;
             return written;
         }
-        let until = Instant::now() + self.within;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.within)));
         stalled.as_mut().poll(context).map(|()| Err(Error::from(ErrorKind::TimedOut)))
     }
 }

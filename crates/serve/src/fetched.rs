@@ -92,7 +92,7 @@ impl Fetching {
         fetcher: Arc<dyn MediaFetcher>,
         wanted: Vec<(String, String)>,
     ) -> Result<BTreeMap<String, Arc<[u8]>>, ApiError> {
-        let end = Instant::now() + self.within;
+        let began = Instant::now();
         let place = tokio::time::timeout(self.within, Arc::clone(&self.places).acquire_owned()).await;
         let Ok(Ok(place)) = place else {
             let message =
@@ -104,7 +104,7 @@ impl Fetching {
         aside_in(place, move || {
             let mut files = BTreeMap::new();
             for (at, address) in wanted {
-                let time = end.saturating_duration_since(Instant::now());
+                let time = within.saturating_sub(began.elapsed());
                 let bytes = match time.is_zero() {
                     true => Err(FetchError::TimedOut(within.as_secs())),
                     false => fetcher.fetch(&address, left, time),

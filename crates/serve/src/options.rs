@@ -38,7 +38,10 @@ impl ServeOptions {
     }
 }
 
-/// How much a server takes. Every limit has an option of `loupe serve` that raises it.
+/// Longest time that a client may take for anything.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// How much a server takes. Every limit but `decoders` and `fetchers` has an option of `loupe serve` that raises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeLimits {
     /// Most connections at a time.
@@ -87,7 +90,7 @@ impl Default for ServeLimits {
 }
 
 impl ServeLimits {
-    /// Refuses a limit of nothing.
+    /// Refuses a limit of nothing, and times that are none to wait for.
     pub(crate) fn check(&self) -> Result<(), ServeError> {
         let counts = [
             ("connections", self.connections),
@@ -104,6 +107,27 @@ impl ServeLimits {
         if times.iter().any(Duration::is_zero) {
             return Err(ServeError::Limit("a time limit must be more than nothing".into()));
         }
+        if let Some(long) = times.iter().find(|time| **time > LONGEST) {
+            let (long, most) = (long.as_secs(), LONGEST.as_secs());
+            return Err(ServeError::Limit(format!(
+                "a time limit of {long} s is too long; {most} s (a day) at most"
+            )));
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_no_clock_holds_are_refused() {
+        let with = |time: Duration| ServeLimits { body_timeout: time, ..ServeLimits::default() }.check();
+        assert!(with(LONGEST).is_ok());
+        for long in [LONGEST + Duration::from_secs(1), Duration::from_secs(u64::MAX), Duration::MAX] {
+            assert!(with(long).is_err_and(|e| e.to_string().contains("too long")), "{long:?}");
+        }
+        assert!(with(Duration::ZERO).is_err());
     }
 }

@@ -2,12 +2,13 @@
 
 use super::fields::at;
 use crate::read::json;
-use loupe_core::files::open_regular;
+use loupe_core::files::{each_line, open_regular};
 use loupe_core::{DataError, Spot};
 use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -71,36 +72,26 @@ fn begins_with_list(path: &Path) -> Result<bool, DataError> {
 }
 
 fn lines(path: &Path, to: &mut dyn Rows) -> Result<(), DataError> {
-    let (mut reader, mut line, mut number) = (open(path)?, Vec::new(), 0);
-    for place in 1.. {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(|e| unreadable(path, e))? == 0 {
-            return Ok(());
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
+    let mut number = 0;
+    let read = each_line(path, |place, line| {
         let at = Spot::Line(place);
-        let text = std::str::from_utf8(&line).map(|text| text.trim_start_matches('\u{feff}'));
-        match text.map(json::parse) {
+        match std::str::from_utf8(line).map(json::parse) {
             Ok(Ok(value @ Value::Object(_))) => {
                 if !to.row(Row { number, at, key: None, value }) {
-                    return Ok(());
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             Ok(Ok(_)) => to.problem(bad_row(path, at, "not a JSON object")),
             Ok(Err(e)) => {
-                to.problem(bad_row(
-                    path,
-                    at,
-                    &format!("not JSON: {:?} error at column {}", e.classify(), e.column()),
-                ));
+                let problem = format!("not JSON: {:?} error at column {}", e.classify(), e.column());
+                to.problem(bad_row(path, at, &problem));
             }
             Err(_) => to.problem(bad_row(path, at, "not UTF-8")),
         }
         number += 1;
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    });
+    read.map_err(|e| unreadable(path, e))
 }
 
 fn bad_row(path: &Path, at: Spot, problem: &str) -> DataError {

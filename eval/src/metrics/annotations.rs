@@ -25,13 +25,13 @@ use super::medval::RiskLevel;
 use super::radcliq::{self, Parts};
 use super::radfact::{self, Direction};
 use super::{chexbert, crimson, green, radeval, radgraph};
-use loupe_core::files::open_regular;
+use loupe_core::files::each_line;
 use loupe_core::words::did_you_mean;
 use loupe_core::{Metric, Prediction, Sample, Score};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Something of the reference report and of the reply.
@@ -111,10 +111,9 @@ impl Line {
     fn of(line: &[u8]) -> Result<Self, (Option<String>, String)> {
         let nameless = |problem: String| (None::<String>, problem);
         let text = std::str::from_utf8(line).map_err(|_| nameless("it is not UTF-8".to_owned()))?;
-        let fields: Map<String, Value> =
-            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
-                nameless(format!("no JSON object ({:?} error at column {})", e.classify(), e.column()))
-            })?;
+        let fields: Map<String, Value> = serde_json::from_str(text).map_err(|e| {
+            nameless(format!("no JSON object ({:?} error at column {})", e.classify(), e.column()))
+        })?;
         let id = fields.get("id").and_then(Value::as_str).map(str::to_owned);
         Self::read(fields).map_err(|problem| (id, problem))
     }
@@ -269,22 +268,14 @@ impl Annotations {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(path: &Path) -> std::io::Result<Self> {
-        let (mut all, mut places, mut text) = (Self::default(), HashMap::new(), Vec::new());
-        let mut reader = BufReader::new(open_regular(path)?);
-        for number in 1.. {
-            text.clear();
-            if reader.read_until(b'\n', &mut text)? == 0 {
-                break;
-            }
-            if text.trim_ascii().is_empty() {
-                continue;
-            }
+        let (mut all, mut places) = (Self::default(), HashMap::new());
+        each_line(path, |number, text| {
             let mut refuse = |line, id, problem| all.refused.push(RefusedLine { line, id, problem });
-            let line = match Line::of(&text) {
+            let line = match Line::of(text) {
                 Ok(line) => line,
                 Err((id, problem)) => {
                     refuse(number, id, problem);
-                    continue;
+                    return Ok(ControlFlow::Continue(()));
                 }
             };
             let again =
@@ -301,7 +292,8 @@ impl Annotations {
                     refuse(number, Some(line.id), again(first));
                 }
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         all.refused.sort_by_key(|refused| refused.line);
         let refused = std::mem::take(&mut all.refused);
         Ok(all.refusing(refused))

@@ -69,12 +69,9 @@ fn leading(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     // "1-2", "1/3", "1.5": no count.
-    let more = |c: char| c.is_ascii_digit();
-    let ends = rest
-        .trim_start()
-        .strip_prefix(['-', '–', '/', '.', ','])
-        .is_some_and(|rest| rest.trim_start().starts_with(more) && !rest.starts_with(' '));
-    if ends { None } else { digits.parse().ok() }
+    let rest = rest.trim_start().strip_prefix(['-', '–', '/', '.', ',']);
+    let goes_on = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if goes_on { None } else { digits.parse().ok() }
 }
 
 /// The counts in the words of a GREEN model: the lines (a) to (f) below "Clinically Significant

@@ -5,7 +5,7 @@ use crate::judge::{JudgedMetric, ReportJudge};
 use crate::listener::Listener;
 use crate::score::annotations as annotations_of;
 use loupe_core::Metric;
-use loupe_core::files::open_regular;
+use loupe_core::files::each_line;
 use loupe_core::words::counted;
 use loupe_eval::metrics::annotations::{self, Annotations, fields_of};
 use loupe_eval::metrics::radeval::{self, RadEvalName, radeval_name};
@@ -13,7 +13,8 @@ use loupe_eval::reports::ReportProfile;
 use loupe_run::{RunFolder, replace};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// The annotations that were given for a batch.
@@ -99,24 +100,17 @@ fn copy_used(
     said: &mut BTreeMap<String, Map<String, Value>>,
     to: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let (mut reader, mut text) = (BufReader::new(open_regular(path)?), Vec::new());
     let refused: BTreeSet<usize> = given.refused().iter().map(|refused| refused.line).collect();
-    for number in 1.. {
-        text.clear();
-        if reader.read_until(b'\n', &mut text)? == 0 {
-            break;
+    each_line(path, |number, line| {
+        if !refused.contains(&number) {
+            let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
+            if let Some(Value::String(id)) = fields.remove("id") {
+                fields.extend(said.remove(&id).unwrap_or_default());
+                write_line(&id, fields, to)?;
+            }
         }
-        let line = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text).trim_ascii();
-        if line.is_empty() || refused.contains(&number) {
-            continue;
-        }
-        let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
-        if let Some(Value::String(id)) = fields.remove("id") {
-            fields.extend(said.remove(&id).unwrap_or_default());
-            write_line(&id, fields, to)?;
-        }
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Refuses a metric of which no line has what it is made of.

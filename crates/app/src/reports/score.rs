@@ -20,7 +20,7 @@ use loupe_eval::reports::{ReportProfile, WrittenReport, report_profile};
 use loupe_eval::stats::paired::approximate_randomisation;
 use loupe_eval::{Summary, tables};
 use loupe_run::report_prompt::StructuredReport;
-use loupe_run::{RunFolder, replace};
+use loupe_run::{RunFolder, replace, run_name};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,9 +310,10 @@ fn score_run(
 
     let values = values(dir)?;
     write_values(dir, &values)?;
-    let name =
-        dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok((RunScores { name, summary: run.summary, truth: truth(dir)?, judged: Vec::new() }, values))
+    Ok((
+        RunScores { name: run_name(dir), summary: run.summary, truth: truth(dir)?, judged: Vec::new() },
+        values,
+    ))
 }
 
 /// Refuses a batch without anything to compare with.
@@ -439,9 +440,8 @@ fn differences(a: &Values, b: &Values, options: &ReportScoreOptions) -> Vec<Metr
 impl ReportScores {
     /// Has every report the judge's verdict, and could every line of the annotations be used?
     pub fn is_complete(&self) -> bool {
-        let refused =
-            |run: &RunScores| run.summary.annotations.as_ref().is_some_and(|facts| !facts.refused.is_empty());
-        !self.runs.iter().any(|run| refused(run) || run.judged.iter().any(|judged| judged.without > 0))
+        let judged = |run: &RunScores| run.judged.iter().all(|judged| judged.without == 0);
+        self.runs.iter().all(|run| run.summary.uses_all_annotations() && judged(run))
     }
 
     /// As tables.

@@ -11,7 +11,7 @@ use images::{CaseImages, load};
 use loupe_core::media::WindowChoice;
 use loupe_core::{Box2, DatasetInfo, Labelled, MediaRef, Sample, SliceAt, Source, Target, View};
 use loupe_preprocess::Loader;
-use loupe_run::RunFolder;
+use loupe_run::{RunFolder, run_name};
 use loupe_study::design::list::{CaseRow, read_list};
 use loupe_study::design::{Design, Shown};
 use loupe_study::reading::{ArmOutput, BuiltStudy, CaseMaterial, HiddenText, LesionPlace, build};
@@ -100,7 +100,7 @@ fn name(what: &'static str, text: impl Into<String>) -> Option<HiddenText> {
 
 /// Names that tell which run it is.
 fn names_of_run(dir: &Path, model: &str, dataset: &DatasetInfo) -> Vec<HiddenText> {
-    let folder = dir.file_name().and_then(|n| name("the name of a run", n.to_string_lossy()));
+    let folder = name("the name of a run", run_name(dir));
     let all =
         [Some(hidden("the name of a model", model)), name("the name of a data set", &dataset.name), folder];
     all.into_iter().flatten().collect()

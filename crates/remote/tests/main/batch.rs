@@ -110,3 +110,37 @@ fn files_without_results_are_refused() {
     let error = BatchResults::open(&[file], options(1, 1)).unwrap_err();
     assert!(matches!(error, ModelError::Setting { setting: "results", .. }), "{error}");
 }
+
+#[test]
+fn an_error_within_a_result_of_success_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let requests: Vec<Value> = written(&dir.path().join("a"), &asks(), 100, 1 << 20).concat();
+    let line = |n: usize, body: Value| {
+        let response = json!({ "status_code": 200, "body": body });
+        format!("{}\n", json!({ "custom_id": requests[n]["custom_id"], "response": response }))
+    };
+    let choice = json!({ "message": { "content": "half" }, "finish_reason": "stop" });
+    let lines = [
+        line(0, json!({ "error": { "code": 503, "message": "question 0 is too much" } })),
+        line(1, json!({ "error": { "code": "400", "message": "question 1 is too long" } })),
+        line(2, json!({ "error": { "code": "server_error" }, "choices": [choice] })),
+        line(3, json!({ "object": "error", "code": 401 })),
+        line(4, json!({ "error": null, "choices": [choice] })),
+    ];
+    let file = dir.path().join("output.jsonl");
+    // A failure does not replace a reply.
+    std::fs::write(&file, lines.concat() + &line(4, json!({ "error": "boom" }))).unwrap();
+    let replies = BatchResults::open(&[file], options(100, 1 << 20)).unwrap().generate(&asks());
+    for (n, retry, says) in [
+        (0, Retry::May, "(status 503)"),
+        (1, Retry::Never, "(status 400)"),
+        (2, Retry::May, "(status 502, server_error)"),
+        // The key is at fault, not the request.
+        (3, Retry::May, "(status 401)"),
+    ] {
+        let error = replies[n].as_ref().unwrap_err();
+        assert_eq!(error.retry(), retry, "{error}");
+        assert!(error.to_string().contains(says) && !error.to_string().contains("question"), "{error}");
+    }
+    assert_eq!(replies[4].as_ref().unwrap().text, "half");
+}

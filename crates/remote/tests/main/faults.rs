@@ -403,6 +403,27 @@ fn words_of_a_stream_that_breaks_off_are_heard_once() {
 }
 
 #[test]
+fn a_refusal_within_a_stream_is_heard_as_one_in_a_reply() {
+    let server = Server::new(|_, request| {
+        let event = match request.body.get("top_k") {
+            Some(_) => {
+                serde_json::json!({ "error": { "code": 400, "message": "Unrecognized argument: top_k" } })
+            }
+            None => {
+                let choice = serde_json::json!({ "delta": { "content": "yes" }, "finish_reason": "stop" });
+                serde_json::json!({ "choices": [choice] })
+            }
+        };
+        let body = format!("data: {event}\n\ndata: [DONE]\n\n");
+        Do::Answer(200, "content-type: text/event-stream\r\n".to_owned(), body)
+    });
+    let mut model = open(&server, ServedOptions { stream: true, ..options() });
+    let reply = ask_all(&mut model, 1).remove(0).unwrap();
+    assert_eq!((reply.text.as_str(), server.questions().len()), ("yes", 2));
+    assert_eq!(reply.served.unwrap().not_sent, ["top_k"]);
+}
+
+#[test]
 fn a_key_that_a_server_repeats_is_not_kept() {
     let server = Server::new(|_, request| {
         let key = request.head.lines().find_map(|l| l.split_once("Bearer ")).map(|(_, key)| key.trim());

@@ -66,10 +66,8 @@ impl ReportSchema {
                 )],
             },
             Ok(value) => {
-                let mut problems = self.schema.problems(&value);
-                if problems.len() > MOST_PROBLEMS {
-                    let further = problems.len() - MOST_PROBLEMS;
-                    problems.truncate(MOST_PROBLEMS);
+                let (mut problems, further) = self.schema.problems(&value, MOST_PROBLEMS);
+                if further > 0 {
                     problems.push(format!("and {further} further departures from the schema"));
                 }
                 StructuredReport { value: Some(value), problems }

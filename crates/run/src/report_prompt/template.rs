@@ -17,7 +17,7 @@
 use super::opened::Opened;
 use super::schema::ReportSchema;
 use super::values::{Answers, NAMES, Said, Values, lacking, values};
-use crate::filled::{FileTemplate, MARKS, block_text, blocks, holds_marks, parts, place_of, why_not};
+use crate::filled::{FileTemplate, MARKS, block_text, blocks, parts, place_of, why_not};
 use loupe_core::sandbox::Sandbox;
 use loupe_core::study::Study;
 use loupe_core::words::did_you_mean;
@@ -349,7 +349,7 @@ impl ReportTemplate {
 
     /// Refuses a study whose texts hold characters that stand for pictures.
     fn need_no_marks(&self, values: &Values) -> Result<(), Failure> {
-        match values.texts.values().any(|text| holds_marks(text)) {
+        match values.holds_marks() {
             true => Err(self.refused("a text of the study holds a character for private use")),
             false => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! What a study gives to a template of reports.
 
 use super::schema::ReportSchema;
-use crate::filled::{BLOCK, MARKS, mark};
+use crate::filled::{BLOCK, MARKS, holds_marks, mark};
 use loupe_core::study::{Projection, Study};
 use minijinja::Value;
 use minijinja::value::{Object, ObjectRepr};
@@ -81,9 +81,16 @@ impl Object for ImageValue {
 pub(super) struct Values {
     pub(super) texts: BTreeMap<&'static str, String>,
     others: BTreeMap<&'static str, Value>,
+    /// The names of the images' views, which stand within `others`.
+    views: Vec<String>,
 }
 
 impl Values {
+    /// Does a text of the study hold a character that stands for a picture or a block?
+    pub(super) fn holds_marks(&self) -> bool {
+        self.texts.values().chain(&self.views).any(|text| holds_marks(text))
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.texts.contains_key(name) || self.others.contains_key(name)
     }
@@ -133,7 +140,8 @@ pub(super) fn values(study: &Study, said: &Said, schema: Option<&ReportSchema>) 
         ("prior_frontal", first(true, Projection::Frontal)),
     ];
     others.extend(seen.into_iter().filter_map(|(name, at)| Some((name, image(at?)))));
-    Values { texts, others }
+    let views = study.images.iter().filter_map(|image| image.view.clone()).collect();
+    Values { texts, others, views }
 }
 
 /// What of a study a line of a template names and the study does not have.

@@ -137,11 +137,42 @@ fn reasons_repeat_no_text_of_the_sample() {
         let failed = template.ask(&asked, Vec::new(), GenerationLimits::default(), &[]).unwrap_err();
         assert!(!failed.reason.contains("Jane") && failed.reason.contains("(line 1)"), "{}", failed.reason);
     }
-    let mut marked = asking("what?");
-    marked.choices = vec![Choice { letter: 'A', text: "\u{F0000}0\u{F0001}".into() }];
-    let template = PromptTemplate::own("mine", "{{ choices[0].text }}").unwrap();
-    let failed = template.ask(&marked, Vec::new(), GenerationLimits::default(), &[]).unwrap_err();
-    assert!(failed.reason.contains("private use"), "{}", failed.reason);
+}
+
+#[test]
+fn no_text_of_a_sample_stands_for_a_picture() {
+    const MARK: &str = "\u{F0000}0\u{F0001}";
+    let fields: [(&str, fn(&mut Sample)); 5] = [
+        ("question", |sample| sample.question = MARK.into()),
+        ("choices[0].text", |sample| {
+            sample.choices = vec![Choice { letter: 'A', text: MARK.into() }];
+        }),
+        ("language", |sample| sample.language = MARK.into()),
+        ("tags.organ", |sample| drop(sample.tags.insert("organ".into(), MARK.into()))),
+        ("tags|list", |sample| drop(sample.tags.insert(MARK.into(), "lung".into()))),
+    ];
+    for (field, set) in fields {
+        let mut marked = asking("what?");
+        set(&mut marked);
+        let template = PromptTemplate::own("mine", &format!("{{{{ {field} }}}}")).unwrap();
+        let failed = template.ask(&marked, Vec::new(), GenerationLimits::default(), &[]).unwrap_err();
+        assert!(failed.reason.contains("private use"), "{field}: {}", failed.reason);
+    }
+}
+
+#[test]
+fn a_template_has_a_bounded_number_of_blocks() {
+    let blocks =
+        |n: usize| -> String { (0..n).map(|at| format!("{{%- block b{at} %}}x{{% endblock %}}")).collect() };
+    let began = Instant::now();
+    let said = PromptTemplate::own("mine", &blocks(15_000)).unwrap_err();
+    assert!(said.contains("15000 blocks; 256 at most"), "{said}");
+    let said = ReportTemplate::new("mine", "", &blocks(257)).map(drop).unwrap_err();
+    assert!(said.contains("257 blocks"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    // So many are read: these have other names than a question's.
+    let said = PromptTemplate::own("mine", &blocks(256)).unwrap_err();
+    assert!(said.contains("blocks are system, user and answer"), "{said}");
 }
 
 #[test]

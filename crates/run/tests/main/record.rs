@@ -4,7 +4,7 @@ use crate::{answered_by, go, plan, said, with_pictures};
 use loupe_core::{
     DataError, Dataset, DatasetInfo, GenerationDefaults, MediaSource, Provenance, Sample, Target,
 };
-use loupe_run::{Invocation, Plan, RunError, RunFolder, Session};
+use loupe_run::{Invocation, Plan, RunError, RunFolder, Session, run_name};
 use loupe_testing::{PromptHash, QuestionSet, put, scratch};
 use serde_json::json;
 use std::fs;
@@ -12,6 +12,19 @@ use std::path::{Path, PathBuf};
 
 fn sessions(dir: &Path) -> Vec<Session> {
     RunFolder::open(dir).unwrap().made_by.sessions
+}
+
+#[test]
+fn a_run_is_called_as_its_folder_however_that_is_given() {
+    let dir = scratch();
+    let run = dir.path().join("A-blank-0");
+    fs::create_dir_all(run.join("parts")).unwrap();
+    assert_eq!(run_name(&run), "A-blank-0");
+    assert_eq!(run_name(&run.join(".")), "A-blank-0");
+    assert_eq!(run_name(&run.join("parts/..")), "A-blank-0");
+    assert_eq!(run_name(Path::new("gone/..")), "gone/..");
+    let here = fs::canonicalize(".").unwrap();
+    assert_eq!(run_name(Path::new(".")), here.file_name().unwrap().to_string_lossy());
 }
 
 #[test]

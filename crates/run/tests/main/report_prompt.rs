@@ -89,6 +89,8 @@ fn what_a_study_lacks_refuses_that_study_and_says_what() {
     assert!(said.contains("needs a frontal view"), "{said}");
     let hostile = Study { indication: Some("\u{F0000}0\u{F0001}".into()), ..Study::default() };
     assert!(reason("loupe", &sample(&[("PA", false)], hostile)).contains("private use"));
+    let view = sample(&[("PA", false), ("\u{F0000}1\u{F0001}", false)], Study::default());
+    assert!(reason("loupe", &view).contains("private use"));
 }
 
 #[test]
@@ -327,4 +329,17 @@ fn a_report_is_made_of_answers() {
     assert!(
         of("{% block compose %}{% endblock %}{% block report %}{% endblock %}").contains("both are needed")
     );
+}
+
+/// Each is a file of its own, to be copied and changed; what they say of a study before they ask is one text.
+#[test]
+fn loupes_own_templates_show_a_study_in_the_same_words() {
+    let head = |name: &str| {
+        let text = REPORT_TEMPLATES.iter().find(|template| template.name == name).unwrap().text;
+        let (system, rest) = text.split_once("{% block ").unwrap().1.split_once("{% block ").unwrap();
+        let (study, asked) = rest.split_once(" %}").unwrap().1.split_once("\nWrite the ").unwrap();
+        assert!(study.contains("{{ prior_report }}") && asked.contains("compare with none"), "{name}");
+        (system, study)
+    };
+    assert_eq!(head("loupe"), head("loupe-two-pass"));
 }
