@@ -54,7 +54,7 @@ pub use loupe_preprocess::resize::Backend as Resample;
 pub use networks::sam::segmenter::{Decoded, Sam};
 pub use networks::sam2::segmenter::Sam2;
 pub use networks::sam2::volume::{FollowedFrame, SlicePrompts, TrackedSlice, Tracks};
-pub use options::{DeviceChoice, LoadOptions, PixelBounds};
+pub use options::{Activations, DeviceChoice, LoadOptions, PixelBounds};
 pub use summary::{DecoderSizes, Summary};
 
 use loupe_core::{PairEncoder, Segmenter, TextEncoder, VisionLanguageModel, VolumeSegmenter};

@@ -36,6 +36,26 @@ impl std::str::FromStr for DeviceChoice {
     }
 }
 
+/// What weights in bf16 or in blocks are multiplied with on the processor; others are multiplied with f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activations {
+    /// Inputs of a product are rounded to bf16, as `torch` has them everywhere when weights are bf16; sums are f32.
+    #[default]
+    Bf16,
+    /// Inputs stay f32.
+    F32,
+}
+
+impl Activations {
+    /// Name in arguments and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bf16 => "bf16",
+            Self::F32 => "f32",
+        }
+    }
+}
+
 /// Settings of [`crate::load`]; the default is the processor, f32 and the checkpoint's own resampling.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -46,6 +66,8 @@ pub struct LoadOptions {
     /// How the weights of the language model are quantised, on the processor; what else there is (vision towers) is then kept as
     /// bf16 unless `dtype` says otherwise.
     pub quant: Option<Quant>,
+    /// What weights in bf16 or in blocks are multiplied with, on the processor.
+    pub activations: Activations,
     /// Whose resizing to reproduce; `None` for what the processor file means.
     pub resample: Option<Backend>,
     /// How many pixels a picture may have when the model sees it, for families that take pictures of any size;
@@ -102,6 +124,7 @@ impl Default for LoadOptions {
             device: DeviceChoice::Cpu,
             dtype: None,
             quant: None,
+            activations: Activations::default(),
             resample: None,
             pixels: PixelBounds::default(),
             pan_and_scan: false,

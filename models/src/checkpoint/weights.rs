@@ -103,6 +103,8 @@ pub(crate) struct Numbers {
     pub(crate) quant: Option<Quant>,
     /// Do matrices stay in the number types of the files, on the processor? `weights` is that of the others then.
     pub(crate) as_stored: bool,
+    /// Are activations rounded to bf16 when they are multiplied with weights in bf16 or in blocks, on the processor?
+    pub(crate) rounds: bool,
     /// Number type of activations: f32 where products are made for the processor (half-precision weights are widened inside
     /// them), that of the weights elsewhere.
     pub(crate) activations: DType,
@@ -118,7 +120,7 @@ impl Numbers {
     /// The same, with or without the products made for the processor.
     pub(crate) fn on(device: Device, weights: Dtype, packs: bool) -> Self {
         let activations = if packs { DType::F32 } else { weights.candle() };
-        Self { device, packs, weights, quant: None, as_stored: false, activations }
+        Self { device, packs, weights, quant: None, as_stored: false, rounds: true, activations }
     }
 
     /// Values in row-major order as activations.

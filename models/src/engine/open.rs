@@ -8,7 +8,7 @@ use crate::checkpoint::weights::{Dtype, Numbers, Weights};
 use crate::error::LoadError;
 use crate::family::Family;
 use crate::kernels::Block;
-use crate::options::{LoadOptions, open_device};
+use crate::options::{Activations, LoadOptions, open_device};
 use loupe_core::ModelInfo;
 use loupe_core::dialect::DIALECTS;
 use loupe_core::model::{CheckpointRecord, GenerationDefaults, Provenance};
@@ -74,7 +74,8 @@ pub(crate) fn open<A>(
     let preferred = if place.packs && options.quant.is_none() { Dtype::F32 } else { Dtype::Bf16 };
     let dtype = options.dtype.unwrap_or(preferred);
     let as_stored = stored.is_some();
-    let numbers = Numbers { quant: options.quant, as_stored, ..place.numbers(dtype) };
+    let rounds = options.activations == Activations::Bf16;
+    let numbers = Numbers { quant: options.quant, as_stored, rounds, ..place.numbers(dtype) };
     let (built, digest) = std::thread::scope(|scope| {
         // Hashing reads the files once more, from memory, while the weights are arranged.
         let digest = scope.spawn(|| checkpoint.weights_sha256());

@@ -5,9 +5,11 @@
 //! [`Format::INPUTS`] values for each unit of a panel.
 #![allow(unsafe_code)]
 
+use super::brain::{Brain, Pair, Panel, Row};
 use super::formats::{Bf16, F16, F32, Format, LANES, PANELS};
 use super::k_quants::{Q4K, Q6K};
 use super::quantised::{Q4_0, Q8_0};
+use super::tiles::{Lanes, tiles};
 use std::arch::x86_64::*;
 
 /// How a format is widened in registers.
@@ -213,15 +215,26 @@ impl Load for Bf16 {
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn load(unit: *const Self::Unit, (): (), _: usize) -> (__m256, __m256) {
-        // SAFETY: a unit holds 256 bits.
-        let both = unsafe { _mm256_loadu_si256(unit.cast()) };
-        let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-        (
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(both)),
-            _mm256_castsi256_ps(_mm256_and_si256(both, upper)),
-        )
+    unsafe fn load(unit: *const Self::Unit, (): (), input: usize) -> (__m256, __m256) {
+        // SAFETY: a unit holds two times 256 bits.
+        let (low, high) =
+            unsafe { (_mm256_loadu_si256(unit.cast()), _mm256_loadu_si256(unit.cast::<__m256i>().add(1))) };
+        if input == 0 { (first(low), first(high)) } else { (second(low), second(high)) }
     }
+}
+
+/// The first number of each of eight pairs.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn first(pairs: __m256i) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs))
+}
+
+/// The second.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn second(pairs: __m256i) -> __m256 {
+    _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(0xffff_0000_u32.cast_signed())))
 }
 
 /// See [`super::InstructionSet::add`], which has checked all lengths.
@@ -329,6 +342,187 @@ fn widen_here<F: Load>(panel: &[F::Unit], out: &mut [[f32; LANES]]) {
                     _mm256_storeu_ps(line.as_mut_ptr().add(8), high);
                 }
             }
+        }
+    }
+}
+
+/// Two registers of eight.
+type Two = (__m256, __m256);
+
+impl Lanes for Two {
+    /// First and second inputs.
+    type Weights = [Two; 2];
+    type Inputs = [__m256; 2];
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn zero() -> Self {
+        (_mm256_setzero_ps(), _mm256_setzero_ps())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: sixteen numbers can be read.
+        unsafe { (_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: sixteen numbers can be written.
+        unsafe {
+            _mm256_storeu_ps(to, self.0);
+            _mm256_storeu_ps(to.add(8), self.1);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn weights(from: *const Pair) -> [Two; 2] {
+        // SAFETY: sixteen pairs can be read.
+        let (low, high) =
+            unsafe { (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.cast::<__m256i>().add(1))) };
+        [(first(low), first(high)), (second(low), second(high))]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn inputs(pair: u32) -> [__m256; 2] {
+        let pairs = _mm256_set1_epi32(pair.cast_signed());
+        [first(pairs), second(pairs)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn dot(self, weights: [Two; 2], inputs: [__m256; 2]) -> Self {
+        let later = (
+            _mm256_fmadd_ps(inputs[1], weights[1].0, self.0),
+            _mm256_fmadd_ps(inputs[1], weights[1].1, self.1),
+        );
+        (_mm256_fmadd_ps(inputs[0], weights[0].0, later.0), _mm256_fmadd_ps(inputs[0], weights[0].1, later.1))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn add_scaled(self, own: Self, scale: Self) -> Self {
+        (_mm256_fmadd_ps(own.0, scale.0, self.0), _mm256_fmadd_ps(own.1, scale.1, self.1))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn take_off(self, off: Self, sum: f32) -> Self {
+        let sum = _mm256_set1_ps(sum);
+        (_mm256_fnmadd_ps(off.0, sum, self.0), _mm256_fnmadd_ps(off.1, sum, self.1))
+    }
+}
+
+/// Panels of a tile of pairs by its rows, without and with scales: at most sixteen registers are in use.
+pub(super) const PLAIN: &[usize] = &[1, 4, 2, 1, 1];
+pub(super) const SCALED: &[usize] = &[1, 2, 1];
+
+tiles!("avx2,fma,f16c", Two, (1, 4), (1, 2), (2, 2), (1, 1), (2, 1), (3, 1), (4, 1));
+
+/// How the numbers of a format are made ready.
+pub(crate) trait Levels: Load + Brain {
+    /// With this, [`Load::load`] gives the numbers without their scale.
+    fn one() -> Self::Scale;
+    /// Writes the scale of a part, and what is taken off.
+    fn store(scale: Self::Scale, own: &mut [f32; LANES], off: Option<&mut [f32; LANES]>);
+}
+
+fn ones() -> Two {
+    // SAFETY: any bits are numbers.
+    unsafe { std::mem::transmute::<[f32; LANES], Two>([1.0; LANES]) }
+}
+
+fn write(from: Two, to: &mut [f32; LANES]) {
+    // SAFETY: any bits are numbers.
+    *to = unsafe { std::mem::transmute::<Two, [f32; LANES]>(from) };
+}
+
+impl Levels for Bf16 {
+    fn one() {}
+
+    fn store((): (), own: &mut [f32; LANES], _: Option<&mut [f32; LANES]>) {
+        *own = [1.0; LANES];
+    }
+}
+
+macro_rules! scaled_levels {
+    ($($format:ty),*) => {$(
+        impl Levels for $format {
+            #[inline]
+            fn one() -> Two {
+                ones()
+            }
+
+            #[inline]
+            fn store(scale: Two, own: &mut [f32; LANES], _: Option<&mut [f32; LANES]>) {
+                write(scale, own);
+            }
+        }
+    )*};
+}
+scaled_levels!(Q8_0, Q4_0, Q6K);
+
+impl Levels for Q4K {
+    #[inline]
+    fn one() -> Self::Scale {
+        // SAFETY: any bits are numbers.
+        (ones(), unsafe { std::mem::transmute::<[f32; LANES], Two>([0.0; LANES]) })
+    }
+
+    #[inline]
+    fn store((scale, taken): Self::Scale, own: &mut [f32; LANES], off: Option<&mut [f32; LANES]>) {
+        write(scale, own);
+        if let Some(off) = off {
+            write(taken, off);
+        }
+    }
+}
+
+/// See [`super::InstructionSet::ready`], which has checked the lengths.
+pub(super) fn ready<F: Levels>(
+    panel: &[F::Unit],
+    pairs: &mut [Pair],
+    scales: &mut [[f32; LANES]],
+    offs: &mut [[f32; LANES]],
+) {
+    // SAFETY: only called where the three extensions were found.
+    unsafe { ready_here::<F>(panel, pairs, scales, offs) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn ready_here<F: Levels>(
+    panel: &[F::Unit],
+    pairs: &mut [Pair],
+    scales: &mut [[f32; LANES]],
+    offs: &mut [[f32; LANES]],
+) {
+    let (parts, one) = (F::INPUTS / F::SHARED, F::one());
+    for (n, (unit, pairs)) in panel.iter().zip(pairs.chunks_exact_mut(F::INPUTS / 2)).enumerate() {
+        for (at, pair) in pairs.iter_mut().enumerate() {
+            // SAFETY: `unit` is a reference, and there is a place of sixteen words for each of its pairs. What bf16 holds has nothing in
+            // the lower half.
+            unsafe {
+                let ((a, b), (c, d)) = (F::load(unit, one, 2 * at), F::load(unit, one, 2 * at + 1));
+                let both = |first: __m256, second: __m256| {
+                    _mm256_or_si256(
+                        _mm256_srli_epi32::<16>(_mm256_castps_si256(first)),
+                        _mm256_castps_si256(second),
+                    )
+                };
+                let place = pair.as_mut_ptr().cast::<__m256i>();
+                _mm256_storeu_si256(place, both(a, c));
+                _mm256_storeu_si256(place.add(1), both(b, d));
+            }
+        }
+        for part in 0..parts {
+            let at = n * parts + part;
+            // SAFETY: there are as many parts.
+            let scale = unsafe { <F as Load>::scale(unit, part) };
+            F::store(scale, &mut scales[at], offs.get_mut(at));
         }
     }
 }

@@ -78,22 +78,23 @@ impl Rounding for F16 {
     }
 }
 
-/// bfloat16: the upper half of an f32. Outputs i and i + 8 are neighbours, so that eight 32-bit words hold sixteen
-/// weights: a shift widens one half of them, a mask the other.
+/// bfloat16: the upper half of an f32. Two successive inputs share a word, the first in its lower half: a shift widens one of them,
+/// a mask the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16;
 
 impl Format for Bf16 {
-    type Unit = [u16; LANES];
-    const INPUTS: usize = 1;
+    type Unit = [u32; LANES];
+    const INPUTS: usize = 2;
 
-    fn widen(unit: &Self::Unit, _: usize) -> [f32; LANES] {
-        std::array::from_fn(|lane| bf16::from_bits(unit[lane % 8 * 2 + lane / 8]).to_f32())
+    fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        unit.map(|pair| f32::from_bits(if input == 0 { pair << 16 } else { pair & 0xffff_0000 }))
     }
 }
 
 impl Rounding for Bf16 {
     fn pack(values: &[[f32; LANES]]) -> Self::Unit {
-        std::array::from_fn(|at| bf16::from_f32(values[0][at / 2 + at % 2 * (LANES / 2)]).to_bits())
+        let word = |value: f32| u32::from(bf16::from_f32(value).to_bits());
+        std::array::from_fn(|lane| word(values[0][lane]) | word(values[1][lane]) << 16)
     }
 }

@@ -2,6 +2,7 @@
 //! for the block, and small whole ones for each 32 or 16 of its inputs. The numbers are those of the file, only they
 //! lie side by side for sixteen outputs. In f32 a weight of q6_k is exact, and one of q4_k is rounded once.
 
+use super::brain::Brain;
 use super::formats::{Format, LANES, Storable};
 use half::f16;
 
@@ -26,14 +27,31 @@ impl Format for Q4K {
     const SHARED: usize = 32;
 
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let (level, (scale, off)) = (Self::level(unit, input), Self::scale(unit, input / Self::SHARED));
+        std::array::from_fn(|lane| level[lane].mul_add(scale[lane], -off[lane]))
+    }
+}
+
+impl Brain for Q4K {
+    const SCALED: bool = true;
+    const LOWERED: bool = true;
+
+    fn level(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let bytes: &[u8] = bytemuck::cast_slice(unit);
+        let line = &bytes[(Self::WEIGHTS + input / 2) * LANES..];
+        std::array::from_fn(|lane| f32::from(line[lane] >> (input % 2 * 4) & 15))
+    }
+
+    fn scale(unit: &Self::Unit, part: usize) -> ([f32; LANES], [f32; LANES]) {
         let (halves, bytes): (&[u16], &[u8]) = (bytemuck::cast_slice(unit), bytemuck::cast_slice(unit));
-        std::array::from_fn(|lane| {
-            let half = |line: usize| f16::from_bits(halves[line * LANES + lane]).to_f32();
-            let byte = |line: usize| bytes[line * LANES + lane];
-            let [scale, off] = six_bits(|at| byte(Self::SCALES + at), input / Self::SHARED);
-            let level = byte(Self::WEIGHTS + input / 2) >> (input % 2 * 4) & 15;
-            f32::from(level).mul_add(half(0) * f32::from(scale), -(half(1) * f32::from(off)))
-        })
+        let small: [[u8; 2]; LANES] =
+            std::array::from_fn(|lane| six_bits(|at| bytes[(Self::SCALES + at) * LANES + lane], part));
+        let times = |line: usize| {
+            std::array::from_fn(|lane| {
+                f16::from_bits(halves[line * LANES + lane]).to_f32() * f32::from(small[lane][line])
+            })
+        };
+        (times(0), times(1))
     }
 }
 
@@ -87,15 +105,28 @@ impl Format for Q6K {
     const SHARED: usize = 16;
 
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
-        let (halves, bytes): (&[u16], &[u8]) = (bytemuck::cast_slice(unit), bytemuck::cast_slice(unit));
+        let (level, (scale, _)) = (Self::level(unit, input), Self::scale(unit, input / Self::SHARED));
+        std::array::from_fn(|lane| level[lane] * scale[lane])
+    }
+}
+
+impl Brain for Q6K {
+    const SCALED: bool = true;
+
+    fn level(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let bytes: &[u8] = bytemuck::cast_slice(unit);
         std::array::from_fn(|lane| {
             let byte = |line: usize| bytes[line * LANES + lane];
-            let own = byte(Self::SCALES + input / Self::SHARED).cast_signed();
-            let scale = f16::from_bits(halves[lane]).to_f32() * f32::from(own);
             let lower = byte(Self::LOWER + input / 2) >> (input % 2 * 4) & 15;
             let upper = byte(Self::UPPER + input / 4) >> (input % 4 * 2) & 3;
-            (f32::from(lower | upper << 4) - 32.0) * scale
+            f32::from(lower | upper << 4) - 32.0
         })
+    }
+
+    fn scale(unit: &Self::Unit, part: usize) -> ([f32; LANES], [f32; LANES]) {
+        let (halves, bytes): (&[u16], &[u8]) = (bytemuck::cast_slice(unit), bytemuck::cast_slice(unit));
+        let own = |lane: usize| f32::from(bytes[(Self::SCALES + part) * LANES + lane].cast_signed());
+        (std::array::from_fn(|lane| f16::from_bits(halves[lane]).to_f32() * own(lane)), [0.0; LANES])
     }
 }
 

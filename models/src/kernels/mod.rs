@@ -7,15 +7,21 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod blocks;
+mod brain;
 #[cfg(feature = "cuda")]
 pub(crate) mod device_memory;
 mod formats;
 mod k_quants;
 mod quantised;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub(crate) use blocks::{Block, with_block};
+pub(crate) use brain::{Panel, Ready, Rounded, Row};
 pub(crate) use formats::{Bf16, F16, F32, Format, LANES, PANELS, ROWS, Rounding, Storable};
 pub(crate) use k_quants::{Q4K, Q6K};
 pub(crate) use quantised::{BLOCK, Q4_0, Q8_0};
@@ -31,6 +37,17 @@ pub(crate) trait Kernel: Format {}
 #[cfg(not(target_arch = "x86_64"))]
 impl<F: Format> Kernel for F {}
 
+/// A format that every instruction set can multiply with when inputs are rounded to bf16.
+#[cfg(target_arch = "x86_64")]
+pub(crate) trait BrainKernel: avx512::Wide {}
+#[cfg(target_arch = "x86_64")]
+impl<F: avx512::Wide> BrainKernel for F {}
+/// A format that every instruction set can multiply with when inputs are rounded to bf16.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) trait BrainKernel: brain::Brain {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<F: brain::Brain> BrainKernel for F {}
+
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InstructionSet {
@@ -39,10 +56,15 @@ pub(crate) enum InstructionSet {
     /// x86-64 with AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// The same with AVX-512 and its products in bf16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 /// All that there are, the fastest first.
 const SETS: &[InstructionSet] = &[
+    #[cfg(target_arch = "x86_64")]
+    InstructionSet::Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
     InstructionSet::Avx2,
     InstructionSet::Scalar,
@@ -63,6 +85,13 @@ impl InstructionSet {
                     && std::is_x86_feature_detected!("fma")
                     && std::is_x86_feature_detected!("f16c")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => {
+                Self::Avx2.is_here()
+                    && std::is_x86_feature_detected!("avx512f")
+                    && std::is_x86_feature_detected!("avx512bw")
+                    && std::is_x86_feature_detected!("avx512bf16")
+            }
         }
     }
 
@@ -82,7 +111,7 @@ impl InstructionSet {
         match self {
             Self::Scalar => scalar::add::<F>(panels, x, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::add::<F>(panels, x, sums),
+            Self::Avx2 | Self::Avx512Bf16 => avx2::add::<F>(panels, x, sums),
         }
     }
 
@@ -95,7 +124,108 @@ impl InstructionSet {
         match self {
             Self::Scalar => scalar::widen::<F>(panel, out),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::widen::<F>(panel, out),
+            Self::Avx2 | Self::Avx512Bf16 => avx2::widen::<F>(panel, out),
+        }
+    }
+
+    /// How many panels a tile of inputs in bf16 takes, by its rows; the last is the most rows of a tile.
+    pub(crate) fn rounded_tiles(self, scaled: bool) -> &'static [usize] {
+        match (self, scaled) {
+            (Self::Scalar, _) => &[1, 1, 1, 1],
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, false) => avx2::PLAIN,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, true) => avx2::SCALED,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512Bf16, false) => avx512::PLAIN,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512Bf16, true) => avx512::SCALED,
+        }
+    }
+
+    /// The same sums with inputs that were rounded to bf16; see [`brain`].
+    ///
+    /// # Panics
+    /// When lengths do not fit together or there are more rows than a tile takes: a mistake of the caller.
+    pub(crate) fn add_rounded(self, panels: &[Panel<'_>], rows: &[Row<'_>], sums: &mut [[f32; LANES]]) {
+        let (pairs, parts) = panels.first().map_or((0, 0), |panel| (panel.pairs.len(), panel.scales.len()));
+        let tiles = self.rounded_tiles(parts > 0);
+        assert!(
+            rows.len() < tiles.len() && sums.len() == rows.len() * panels.len(),
+            "a tile of another shape"
+        );
+        let fits = |panel: &Panel<'_>| {
+            panel.pairs.len() == pairs
+                && panel.scales.len() == parts
+                && [0, parts].contains(&panel.offs.len())
+        };
+        let lowered = panels.first().is_some_and(|panel| !panel.offs.is_empty());
+        assert!(
+            panels.iter().all(|panel| fits(panel) && panel.offs.is_empty() != lowered),
+            "panels of unequal lengths"
+        );
+        assert!(pairs.is_multiple_of(parts.max(1)), "parts of unequal lengths");
+        let summed = if lowered { parts } else { 0 };
+        assert!(
+            rows.iter().all(|row| row.pairs.len() == pairs && row.sums.len() >= summed),
+            "a row of another length than its panels"
+        );
+        match self {
+            Self::Scalar => brain::add(panels, rows, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::add_rounded(panels, rows, sums, tiles[rows.len()]),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => avx512::add_rounded(panels, rows, sums, tiles[rows.len()]),
+        }
+    }
+
+    /// Can [`InstructionSet::add_blocks`] be used?
+    pub(crate) fn adds_blocks(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Avx512Bf16;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// [`InstructionSet::add_rounded`] with blocks as they are: for rows that fit into one tile, which use once what is made ready.
+    ///
+    /// # Panics
+    /// As [`InstructionSet::add_rounded`], and where it cannot be used.
+    pub(crate) fn add_blocks<F: BrainKernel>(
+        self,
+        panels: &[&[F::Unit]],
+        rows: &[Row<'_>],
+        sums: &mut [[f32; LANES]],
+    ) {
+        let units = panels.first().map_or(0, |panel| panel.len());
+        let (pairs, parts) = (units * F::INPUTS / 2, units * (F::INPUTS / F::SHARED));
+        let summed = if F::LOWERED { parts } else { 0 };
+        let most = self.rounded_tiles(true).len();
+        assert!(self.adds_blocks() && rows.len() < most, "rows for a tile of blocks");
+        assert!(sums.len() == rows.len() * panels.len(), "a tile of another shape");
+        assert!(panels.iter().all(|panel| panel.len() == units), "panels of unequal lengths");
+        assert!(
+            rows.iter().all(|row| row.pairs.len() == pairs && row.sums.len() >= summed),
+            "a row of another length than its panels"
+        );
+        #[cfg(target_arch = "x86_64")]
+        avx512::add_blocks::<F>(panels, rows, sums);
+    }
+
+    /// Makes panels of blocks ready for [`InstructionSet::add_rounded`].
+    pub(crate) fn ready<F: BrainKernel>(self, panels: &[&[F::Unit]], space: &mut Ready) {
+        let units = panels.first().map_or(0, |panel| panel.len());
+        assert!(panels.iter().all(|panel| panel.len() == units), "panels of unequal lengths");
+        space.make_room::<F>(panels.len(), units);
+        for (at, panel) in panels.iter().enumerate() {
+            let (pairs, scales, offs) = space.places(at);
+            match self {
+                Self::Scalar => brain::ready::<F>(panel, pairs, scales, offs),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => avx2::ready::<F>(panel, pairs, scales, offs),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512Bf16 => avx512::ready::<F>(panel, pairs, scales, offs),
+            }
         }
     }
 }
@@ -107,7 +237,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Numbers of either sign and very different sizes.
-    fn value(i: usize, seed: u64) -> f32 {
+    pub(super) fn value(i: usize, seed: u64) -> f32 {
         let mut state = seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         state ^= state >> 29;
         state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -116,7 +246,7 @@ mod tests {
     }
 
     /// Blocks of every bit, their scales of either sign and ordinary size.
-    fn noise<F: Storable>(values: &[[f32; LANES]]) -> F::Unit {
+    pub(super) fn noise<F: Storable>(values: &[[f32; LANES]]) -> F::Unit {
         let block = |lane: usize| {
             let byte = |at: usize| (values[at % F::INPUTS][lane].to_bits() >> (at / F::INPUTS * 8)) as u8;
             let mut block: Vec<u8> = (0..F::BYTES).map(byte).collect();
@@ -202,9 +332,11 @@ mod tests {
         for from in (0..=u16::MAX).step_by(LANES) {
             let bits: [u16; LANES] = std::array::from_fn(|lane| from + lane as u16);
             fn check<F: Kernel>(unit: F::Unit, wanted: [f32; LANES]) {
+                let mut x = vec![0.0; F::INPUTS];
+                x[0] = 1.0;
                 for set in SETS.iter().filter(|set| set.is_here()) {
                     let mut sums = [[0f32; LANES]];
-                    set.add::<F>(&[&[unit]], &[&[1.0]], &mut sums);
+                    set.add::<F>(&[&[unit]], &[&x], &mut sums);
                     for (found, wanted) in sums[0].iter().zip(wanted) {
                         assert!(*found == wanted || (found.is_nan() && wanted.is_nan()), "{found} {wanted}");
                     }
@@ -213,7 +345,7 @@ mod tests {
             let f16 = bits.map(|b| half::f16::from_bits(b).to_f32());
             check::<F16>(F16::pack(&[f16]), f16);
             let bf16 = bits.map(|b| half::bf16::from_bits(b).to_f32());
-            check::<Bf16>(Bf16::pack(&[bf16]), bf16);
+            check::<Bf16>(Bf16::pack(&[bf16, [0.0; LANES]]), bf16);
         }
     }
 }

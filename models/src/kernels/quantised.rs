@@ -2,6 +2,7 @@
 //! of llama.cpp): the numbers are the same, only they lie side by side for sixteen outputs. A weight times its scale is exact
 //! in f32.
 
+use super::brain::Brain;
 use super::formats::{Format, LANES, Rounding, Storable};
 use half::f16;
 
@@ -17,10 +18,21 @@ impl Format for Q8_0 {
     const INPUTS: usize = BLOCK;
 
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let (level, (scale, _)) = (Self::level(unit, input), Self::scale(unit, 0));
+        std::array::from_fn(|lane| level[lane] * scale[lane])
+    }
+}
+
+impl Brain for Q8_0 {
+    const SCALED: bool = true;
+
+    fn level(unit: &Self::Unit, input: usize) -> [f32; LANES] {
         let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
-        std::array::from_fn(|lane| {
-            f32::from(bytes[input * LANES + lane].cast_signed()) * f16::from_bits(unit[0][lane]).to_f32()
-        })
+        std::array::from_fn(|lane| f32::from(bytes[input * LANES + lane].cast_signed()))
+    }
+
+    fn scale(unit: &Self::Unit, _: usize) -> ([f32; LANES], [f32; LANES]) {
+        (unit[0].map(|bits| f16::from_bits(bits).to_f32()), [0.0; LANES])
     }
 }
 
@@ -69,11 +81,21 @@ impl Format for Q4_0 {
     const INPUTS: usize = BLOCK;
 
     fn widen(unit: &Self::Unit, input: usize) -> [f32; LANES] {
+        let (level, (scale, _)) = (Self::level(unit, input), Self::scale(unit, 0));
+        std::array::from_fn(|lane| level[lane] * scale[lane])
+    }
+}
+
+impl Brain for Q4_0 {
+    const SCALED: bool = true;
+
+    fn level(unit: &Self::Unit, input: usize) -> [f32; LANES] {
         let bytes: &[u8] = bytemuck::cast_slice(&unit[1..]);
-        std::array::from_fn(|lane| {
-            let level = bytes[input / 2 * LANES + lane] >> (input % 2 * 4) & 15;
-            (f32::from(level) - 8.0) * f16::from_bits(unit[0][lane]).to_f32()
-        })
+        std::array::from_fn(|lane| f32::from(bytes[input / 2 * LANES + lane] >> (input % 2 * 4) & 15) - 8.0)
+    }
+
+    fn scale(unit: &Self::Unit, _: usize) -> ([f32; LANES], [f32; LANES]) {
+        (unit[0].map(|bits| f16::from_bits(bits).to_f32()), [0.0; LANES])
     }
 }
 

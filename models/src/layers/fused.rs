@@ -241,13 +241,12 @@ fn plain_softmax(scores: &Tensor) -> Result<Tensor> {
 struct Softmax;
 
 impl Softmax {
-    /// Lines of `columns` scores, each after `before` was done to it with its number.
-    fn lines(scores: &mut [f32], columns: usize, before: impl Fn(usize, &mut [f32]) + Sync) {
+    /// Lines of `columns` scores; `added` gives what is added to the last of each by its number.
+    fn lines<'a>(scores: &mut [f32], columns: usize, added: impl Fn(usize) -> &'a [f32] + Sync) {
         let arch = pulp::Arch::new();
         let lines = scores.par_chunks_exact_mut(columns.max(1)).enumerate();
         lines.with_min_len(TASK.div_ceil(columns.max(1))).for_each(|(n, line)| {
-            before(n, line);
-            arch.dispatch(SoftmaxLine(line));
+            arch.dispatch(SoftmaxLine { line, added: added(n) });
         });
     }
 }
@@ -259,7 +258,7 @@ impl InplaceOp1 for Softmax {
 
     fn cpu_fwd(&self, scores: &mut CpuStorage, at: &Layout) -> Result<()> {
         let columns = at.dims().last().copied().unwrap_or_default();
-        Self::lines(values_mut(scores, at)?, columns, |_, _| ());
+        Self::lines(values_mut(scores, at)?, columns, |_| &[]);
         Ok(())
     }
 }
@@ -284,16 +283,20 @@ impl InplaceOp2 for Softmax {
         }
         let added = values(added, added_at)?;
         let shared = (queries / tokens.max(1)).max(1);
-        Self::lines(values_mut(scores, at)?, columns, |n, line| {
+        Self::lines(values_mut(scores, at)?, columns, |n| {
             let (row, token) = (n / queries % rows, n % queries / shared);
             let own = if own_rows == 1 { 0 } else { row } * tokens + token;
-            line[columns - wide..].iter_mut().zip(&added[own * wide..]).for_each(|(s, a)| *s += a);
+            &added[own * wide..(own + 1) * wide]
         });
         Ok(())
     }
 }
 
-struct SoftmaxLine<'a>(&'a mut [f32]);
+struct SoftmaxLine<'a> {
+    line: &'a mut [f32],
+    /// Added to the last scores.
+    added: &'a [f32],
+}
 
 impl pulp::WithSimd for SoftmaxLine<'_> {
     type Output = ();
@@ -301,7 +304,10 @@ impl pulp::WithSimd for SoftmaxLine<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         const LANES: usize = 16;
-        let (body, tail) = self.0.as_chunks_mut::<LANES>();
+        let Self { line, added } = self;
+        let before = line.len() - added.len();
+        line[before..].iter_mut().zip(added).for_each(|(s, a)| *s += a);
+        let (body, tail) = line.as_chunks_mut::<LANES>();
         let mut most = [f32::NEG_INFINITY; LANES];
         for line in body.iter() {
             most.iter_mut().zip(line).for_each(|(m, s)| *m = if *s > *m { *s } else { *m });
@@ -317,7 +323,7 @@ impl pulp::WithSimd for SoftmaxLine<'_> {
         tail.iter_mut().for_each(|s| *s = exp(*s - most));
         let sum = sums.iter().chain(tail.iter()).sum::<f32>();
         let share = 1.0 / sum;
-        self.0.iter_mut().for_each(|s| *s *= share);
+        line.iter_mut().for_each(|s| *s *= share);
     }
 }
 
@@ -420,7 +426,7 @@ impl pulp::WithSimd for SoftmaxRow<'_> {
         for (line, row) in scores.chunks_exact_mut(columns.len()).zip(rows) {
             line.iter_mut().zip(columns).for_each(|(s, column)| *s += row + column);
         }
-        SoftmaxLine(scores).with_simd(simd);
+        SoftmaxLine { line: scores, added: &[] }.with_simd(simd);
     }
 }
 

@@ -62,7 +62,7 @@ impl Linear {
             |(name, out): &(&str, usize)| Ok((w.stored(&format!("{name}.weight"), &[*out, input])?, *out));
         let stored = parts.iter().map(weight).collect::<std::result::Result<Vec<_>, LoadError>>()?;
         if w.numbers.as_stored {
-            return Self::as_stored(&stored, input, bias.as_deref());
+            return Self::as_stored(&stored, input, bias.as_deref(), w.numbers.rounds);
         }
         let read = |first: usize, out: &mut [f32]| {
             by_part(&stored, input, first, out, |part, row, lines| {
@@ -71,7 +71,8 @@ impl Linear {
         };
         if w.numbers.packs {
             let kept = kept.fitting(input, w.numbers.weights);
-            return Ok(Self::Packed(Arc::new(Packed::new(input, total, bias, kept, read)?)));
+            let packed = Packed::new(input, total, bias, kept, read)?;
+            return Ok(Self::Packed(Arc::new(packed.rounding(w.numbers.rounds))));
         }
         let bias = bias.map(|b| w.numbers.place(b, &[total][..]).map_err(LoadError::Compute)).transpose()?;
         let (shape, cpu) = ((total, input), &Device::Cpu);
@@ -88,13 +89,14 @@ impl Linear {
         parts: &[(Stored<'_>, usize)],
         input: usize,
         bias: Option<&[f32]>,
+        rounds: bool,
     ) -> std::result::Result<Self, LoadError> {
         let (mut all, mut at) = (Vec::new(), 0);
         for group in parts.chunk_by(|a, b| a.0.stored_as() == b.0.stored_as()) {
             let out: usize = group.iter().map(|(_, out)| out).sum();
             let own = bias.map(|bias| bias[at..at + out].to_vec());
             at += out;
-            all.push(match group[0].0.stored_as() {
+            let packed = match group[0].0.stored_as() {
                 StoredAs::Blocks(block) => {
                     let width = input / block.inputs() * block.bytes();
                     Packed::of_blocks(input, out, own, block, |first, lines| {
@@ -108,7 +110,8 @@ impl Linear {
                         part.read(row * input, lines, &mut Vec::new())
                     })
                 })?,
-            });
+            };
+            all.push(packed.rounding(rounds));
         }
         if all.len() == 1
             && let Some(only) = all.pop()
@@ -128,13 +131,8 @@ impl Linear {
     ) -> std::result::Result<Self, LoadError> {
         let numbers = &w.numbers;
         if numbers.packs {
-            return Ok(Self::Packed(Arc::new(Packed::of_values(
-                &values,
-                input,
-                out,
-                bias,
-                numbers.weights.into(),
-            )?)));
+            let packed = Packed::of_values(&values, input, out, bias, numbers.weights.into())?;
+            return Ok(Self::Packed(Arc::new(packed.rounding(numbers.rounds))));
         }
         let place =
             |values: Vec<f32>, shape: &[usize]| numbers.place(values, shape).map_err(LoadError::Compute);

@@ -11,6 +11,7 @@ pub(crate) mod packed;
 pub(crate) mod product;
 pub(crate) mod rope;
 pub(crate) mod sight;
+mod tiling;
 pub(crate) mod vars;
 
 use candle_core::{DType, Device, Result, Tensor};

@@ -2,26 +2,18 @@
 //!
 //! A general product arranges the weights anew in every call, which costs more than the product
 //! itself when few rows are decoded. Here outputs lie in panels of [`LANES`], and a tile of sums stays in registers
-//! over the whole depth. Half-precision weights stay so in memory, which is read once for all rows of a call, and are
-//! widened in registers; sums are f32, and do not depend on how rows and outputs are shared out.
+//! over the whole depth. Half-precision weights stay so in memory, which is read once for all rows of a call; sums are f32, and do
+//! not depend on how rows and outputs are shared out.
 
+use super::tiling::{Exact, InBrain, by_tiles};
 use crate::checkpoint::weights::{Dtype, Numbers, Quant};
 use crate::kernels::{
-    BLOCK, Bf16, Block, F16, F32, Format, InstructionSet, Kernel, LANES, PANELS, Q4_0, Q8_0, ROWS, Rounding,
-    Storable, with_block,
+    BLOCK, Bf16, Block, BrainKernel, F16, F32, Format, LANES, Q4_0, Q8_0, Rounding, Storable, with_block,
 };
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use memmap2::MmapMut;
 use rayon::prelude::*;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-
-/// Most rows of a task: with [`DEPTH`] inputs of each, they stay in a core's second cache.
-const TASK_ROWS: usize = 16 * ROWS;
-/// Inputs that many rows go through at a time, so that a panel stays in a core's caches for all of them.
-const DEPTH: usize = 512;
-/// Tasks of a product for each thread.
-const TASKS: usize = 4;
 
 /// Weights (out, in) in panels: for each 16 outputs, input by input.
 pub(crate) struct Packed {
@@ -31,6 +23,8 @@ pub(crate) struct Packed {
     input: usize,
     out: usize,
     bias: Option<Vec<f32>>,
+    /// Are inputs rounded to bf16 where weights are so, or come in blocks?
+    rounds: bool,
     /// The same with inputs and outputs changed over, made when a gradient is first asked for.
     turned: OnceLock<Box<Packed>>,
 }
@@ -167,7 +161,7 @@ impl Packed {
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         fill(&mut memory[..bytes])?;
-        Ok(Self { memory, kept, input, out, bias, turned: OnceLock::new() })
+        Ok(Self { memory, kept, input, out, bias, rounds: false, turned: OnceLock::new() })
     }
 
     /// Arranges `values` in (out, in) order.
@@ -187,6 +181,11 @@ impl Packed {
         })
     }
 
+    /// The same, with inputs that are rounded to bf16 or are not: where weights are bf16 or come in blocks.
+    pub(crate) fn rounding(self, rounds: bool) -> Self {
+        Self { rounds, ..self }
+    }
+
     fn units<F: Format>(&self) -> &[F::Unit] {
         let count = units::<F>(self.input, self.out);
         bytemuck::cast_slice(&self.memory[..count * size_of::<F::Unit>()])
@@ -195,10 +194,10 @@ impl Packed {
     /// Row `index` of the weights.
     pub(crate) fn row(&self, index: usize) -> Vec<f32> {
         with_format!(self.kept, F => {
-            let depth = self.input / F::INPUTS;
+            let depth = self.input.div_ceil(F::INPUTS);
             let panel = &self.units::<F>()[index / LANES * depth..][..depth];
             let unit = |unit| (0..F::INPUTS).map(move |input| F::widen(unit, input)[index % LANES]);
-            panel.iter().flat_map(unit).collect()
+            panel.iter().flat_map(unit).take(self.input).collect()
         })
     }
 
@@ -231,102 +230,19 @@ impl Packed {
 
     /// (rows, in) to (rows, out).
     fn product(&self, x: &[f32]) -> Vec<f32> {
-        let rows = x.len() / self.input.max(1);
-        let mut y = vec![0f32; rows * self.out];
-        let panels = self.out.div_ceil(LANES);
-        if rows == 0 || panels == 0 {
-            return y;
+        match self.kept {
+            Kept::Bf16 if self.rounds => self.rounded_product::<Bf16>(x),
+            Kept::Blocks(block) if self.rounds => with_block!(block, F => self.rounded_product::<F>(x)),
+            kept => with_format!(kept, F => {
+                let rows = Exact::<F>::new(self.units::<F>(), x, self.input);
+                by_tiles(&rows, x.len() / self.input.max(1), self.out, self.bias.as_deref())
+            }),
         }
-        let row_parts = rows.div_ceil(TASK_ROWS);
-        let row_share = rows.div_ceil(row_parts).next_multiple_of(ROWS);
-        let column_parts = (rayon::current_num_threads() * TASKS).div_ceil(row_parts);
-        // Whole tiles of a single row; those of more rows are narrower.
-        let share = panels.div_ceil(column_parts).next_multiple_of(PANELS[1]);
-        let parts = panels.div_ceil(share);
-        // All rows of some outputs follow one another, so that their weights come from memory once.
-        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(parts * row_parts);
-        for part in 0..parts {
-            let columns = part * share..((part + 1) * share).min(panels);
-            tasks.extend(
-                x.chunks(row_share * self.input).map(|x| (columns.clone(), x, Vec::with_capacity(row_share))),
-            );
-        }
-        let row_parts = rows.div_ceil(row_share);
-        for (row, line) in y.chunks_mut(self.out).enumerate() {
-            for (part, place) in line.chunks_mut(share * LANES).enumerate() {
-                tasks[part * row_parts + row / row_share].2.push(place);
-            }
-        }
-        let set = InstructionSet::best();
-        tasks.into_par_iter().for_each(|(columns, x, mut y)| {
-            with_format!(self.kept, F => self.rectangle::<F>(set, columns, x, &mut y));
-        });
-        y
     }
 
-    /// The outputs of some panels for some rows; `y` holds the places of each row.
-    fn rectangle<F: Kernel>(
-        &self,
-        set: InstructionSet,
-        columns: Range<usize>,
-        x: &[f32],
-        y: &mut [&mut [f32]],
-    ) {
-        let (units, depth, rows) = (self.units::<F>(), self.input / F::INPUTS, y.len());
-        let blocks = rows.div_ceil(ROWS);
-        let (at_once, step) = match blocks {
-            1 => (PANELS[rows], depth),
-            _ => (1, depth.div_ceil(self.input.div_ceil(DEPTH))),
-        };
-        // What takes more than a shift is widened once for many tiles.
-        let widened = F::INPUTS > 1 && blocks > 2;
-        let mut space = vec![[0f32; LANES]; if widened { step * F::INPUTS } else { 0 }];
-        for from in (0..depth).step_by(step.max(1)) {
-            let to = (from + step).min(depth);
-            for first in columns.clone().step_by(at_once) {
-                let count = at_once.min(columns.end - first);
-                let mut panels = [&units[..0]; PANELS[1]];
-                for (p, panel) in panels[..count].iter_mut().enumerate() {
-                    *panel = &units[(first + p) * depth..][from..to];
-                }
-                if widened {
-                    set.widen::<F>(panels[0], &mut space[..(to - from) * F::INPUTS]);
-                }
-                let column = (first - columns.start) * LANES;
-                for block in 0..blocks {
-                    let range = block * rows / blocks..(block + 1) * rows / blocks;
-                    let mut lines = [&x[..0]; ROWS];
-                    for (line, row) in lines.iter_mut().zip(range.clone()) {
-                        *line = &x[row * self.input..][from * F::INPUTS..to * F::INPUTS];
-                    }
-                    let tile = &mut y[range.clone()];
-                    let mut sums = [[0f32; LANES]; ROWS];
-                    let sums = &mut sums[..tile.len() * count];
-                    if from > 0 {
-                        for (line, sums) in tile.iter().zip(sums.chunks_exact_mut(count)) {
-                            for (place, sums) in line[column..].chunks(LANES).zip(sums) {
-                                sums[..place.len()].copy_from_slice(place);
-                            }
-                        }
-                    }
-                    match widened {
-                        true => {
-                            set.add::<F32>(&[&space[..(to - from) * F::INPUTS]], &lines[..range.len()], sums);
-                        }
-                        false => set.add::<F>(&panels[..count], &lines[..range.len()], sums),
-                    }
-                    let bias = self.bias.as_deref().filter(|_| to == depth);
-                    for (line, sums) in tile.iter_mut().zip(sums.chunks_exact(count)) {
-                        for (p, (place, sums)) in line[column..].chunks_mut(LANES).zip(sums).enumerate() {
-                            place.copy_from_slice(&sums[..place.len()]);
-                            if let Some(bias) = bias.and_then(|b| b.get((first + p) * LANES..)) {
-                                place.iter_mut().zip(bias).for_each(|(p, b)| *p += b);
-                            }
-                        }
-                    }
-                }
-            }
-        }
+    fn rounded_product<F: BrainKernel>(&self, x: &[f32]) -> Vec<f32> {
+        let rows = InBrain::<F>::new(self.units::<F>(), x, self.input);
+        by_tiles(&rows, x.len() / self.input.max(1), self.out, self.bias.as_deref())
     }
 }
 
@@ -351,7 +267,11 @@ fn rounded<F: Rounding, E: Send>(
         rows(panel * LANES, &mut values[..count * input])?;
         for (at, unit) in units.iter_mut().enumerate() {
             for (line, place) in lines.iter_mut().zip(at * F::INPUTS..) {
-                *line = std::array::from_fn(|lane| values[lane * input + place]);
+                *line = if place < input {
+                    std::array::from_fn(|lane| values[lane * input + place])
+                } else {
+                    [0.0; LANES]
+                };
             }
             *unit = F::pack(lines);
         }
@@ -380,9 +300,6 @@ fn stored<F: Storable, E: Send>(
         Ok(())
     })
 }
-
-/// Panels, the rows that go through them, and the places of what comes out.
-type Task<'a> = (Range<usize>, &'a [f32], Vec<&'a mut [f32]>);
 
 impl CustomOp1 for Packed {
     fn name(&self) -> &'static str {
@@ -445,6 +362,29 @@ mod tests {
                     prop_assert_eq!(&rounded, &w);
                 }
                 prop_assert!(equals_plain_sums(&packed, &x, &rounded, bias.as_deref()));
+                let packed = packed.rounding(true);
+                let x: Vec<f32> = match kept {
+                    Kept::F32 | Kept::F16 => x.clone(),
+                    Kept::Bf16 | Kept::Blocks(_) => x.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect(),
+                };
+                prop_assert!(equals_plain_sums(&packed, &x, &rounded, bias.as_deref()));
+            }
+        }
+
+        /// A row gives the same alone and among others, to the bit, and rounding it before changes nothing.
+        #[test]
+        fn rounded_rows_do_not_depend_on_each_other(rows in 2usize..40, out in 1usize..70, units in 1usize..12) {
+            let input = 32 * units;
+            let value = |i: usize| ((i * 2_654_435_761) % 1009) as f32 / 504.5 - 1.0;
+            let w: Vec<f32> = (0..out * input).map(|i| value(i + 7)).collect();
+            let x: Vec<f32> = (0..rows * input).map(value).collect();
+            for kept in [Kept::Bf16, Kept::Blocks(Block::Q8_0), Kept::Blocks(Block::Q4_0)] {
+                let packed = Packed::of_values(&w, input, out, None, kept).unwrap().rounding(true);
+                let all = packed.product(&x);
+                let alone: Vec<f32> = x.chunks(input).flat_map(|row| packed.product(row)).collect();
+                prop_assert_eq!(&all, &alone);
+                let before: Vec<f32> = x.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect();
+                prop_assert_eq!(&all, &packed.product(&before));
             }
         }
 
@@ -473,6 +413,8 @@ mod tests {
                 let same: Vec<f32> = (0..out).flat_map(|i| packed.row(i)).collect();
                 prop_assert_eq!(&same, &weights);
                 let x: Vec<f32> = (0..rows * input).map(|i| f32::from(byte(i * 7)) / 128.0 - 1.0).collect();
+                prop_assert!(equals_plain_sums(&packed, &x, &weights, None));
+                let (packed, x) = (packed.rounding(true), x.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect::<Vec<_>>());
                 prop_assert!(equals_plain_sums(&packed, &x, &weights, None));
             }
         }
