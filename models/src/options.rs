@@ -39,11 +39,13 @@ impl std::str::FromStr for DeviceChoice {
 /// What weights in bf16 or in blocks are multiplied with on the processor; others are multiplied with f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Activations {
-    /// Inputs of a product are rounded to bf16, as `torch` has them everywhere when weights are bf16; sums are f32.
+    /// Inputs of a product stay f32: a reply is the same whatever is computed beside it.
     #[default]
-    Bf16,
-    /// Inputs stay f32.
     F32,
+    /// Inputs of a product are rounded to bf16, as `torch` has them everywhere when weights are bf16; sums are f32. It is faster, and
+    /// where two tokens are almost equally probable a reply can depend on what is computed beside it: differences in the last
+    /// digit of f32 become some in the last digit of bf16.
+    Bf16,
 }
 
 impl Activations {

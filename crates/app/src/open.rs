@@ -12,7 +12,7 @@ use loupe_preprocess::Loader;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-pub use loupe_models::{DeviceChoice, Dtype, LoadOptions, PixelBounds, Quant, Resample};
+pub use loupe_models::{Activations, DeviceChoice, Dtype, LoadOptions, PixelBounds, Quant, Resample};
 pub use loupe_preprocess::dicom::series::{Irregular, Options as SeriesOptions};
 pub use loupe_preprocess::nifti::Xform;
 

@@ -115,6 +115,7 @@ fn without_checkpoint_options(load: &LoadOptions) -> Result<(), AppError> {
         ("--adapter", load.adapter.is_some()),
         ("--dtype", load.dtype.is_some()),
         ("--quant", load.quant.is_some()),
+        ("--activations", load.activations != loupe_models::Activations::default()),
         ("--resample", load.resample.is_some()),
         ("--min-pixels", load.pixels.min.is_some()),
         ("--max-pixels", load.pixels.max.is_some()),

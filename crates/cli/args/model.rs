@@ -3,7 +3,9 @@
 use crate::args::server::ServerArgs;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use loupe_app::open::{DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Quant, Resample};
+use loupe_app::open::{
+    Activations, DeviceChoice, Dtype, LoadOptions, ModelOptions, PixelBounds, Quant, Resample,
+};
 use loupe_core::dialect::DIALECTS;
 use std::path::PathBuf;
 
@@ -33,6 +35,11 @@ pub(crate) struct ModelArgs {
     /// the CPU, and answers that can differ. Vision towers stay bf16 unless --dtype says otherwise.
     #[arg(long, value_parser = quant, value_name = "q8_0|q4_0")]
     quant: Option<Quant>,
+
+    /// What weights in bf16 or in blocks are multiplied with on the CPU: f32, or activations rounded to bf16 as torch
+    /// has them, which is faster; near ties can then depend on what is computed together.
+    #[arg(long, value_parser = activations, value_name = "f32|bf16", default_value = "f32")]
+    activations: Activations,
 
     /// Library whose resizing is reproduced; the one that the checkpoint's processor file means when not
     /// given.
@@ -94,6 +101,11 @@ fn quant(name: &str) -> Result<Quant, String> {
     Quant::ALL.into_iter().find(|quant| quant.name() == name).ok_or_else(|| format!("expected {}", known()))
 }
 
+fn activations(name: &str) -> Result<Activations, String> {
+    let known = [Activations::Bf16, Activations::F32];
+    known.into_iter().find(|known| known.name() == name).ok_or_else(|| "expected bf16 or f32".to_owned())
+}
+
 /// The name of a dialect that there is.
 pub(crate) fn dialect_name(name: &str) -> Result<String, String> {
     DIALECTS.by_name(name).map(|_| name.to_owned()).map_err(|unknown| unknown.to_string())
@@ -113,6 +125,7 @@ impl ModelArgs {
                 DtypeName::Bf16 => Dtype::Bf16,
             }),
             quant: self.quant,
+            activations: self.activations,
             resample: self.resample.map(|r| match r {
                 ResampleName::Pillow => Resample::Pillow,
                 ResampleName::Torchvision => Resample::Torchvision,

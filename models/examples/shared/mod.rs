@@ -2,14 +2,19 @@
 #![allow(dead_code)]
 
 use loupe_core::Picture;
-use loupe_models::{DeviceChoice, Dtype, LoadOptions, Quant};
+use loupe_models::{Activations, DeviceChoice, Dtype, LoadOptions, Quant};
 
 /// As in the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A number type (`f32`, `bf16`, `f16`, `q8_0`, `q4_0`, or `stored` for that of the files) on a device (`cpu`, `cuda:1`).
+/// A number type (`f32`, `bf16`, `f16`, `q8_0`, `q4_0`, or `stored` for that of the files) on a device (`cpu`, `cuda:1`). Activations are
+/// rounded to bf16 as the tools beside it round them, unless `+f32` follows.
 pub(crate) fn options(number: &str, device: Option<&str>) -> LoadOptions {
+    let (number, activations) = match number.strip_suffix("+f32") {
+        Some(number) => (number, Activations::F32),
+        None => (number, Activations::Bf16),
+    };
     let quant = Quant::ALL.into_iter().find(|quant| quant.name() == number);
     let dtype = match number {
         "f16" => Some(Dtype::F16),
@@ -18,7 +23,7 @@ pub(crate) fn options(number: &str, device: Option<&str>) -> LoadOptions {
         _ => Some(Dtype::Bf16),
     };
     let device: DeviceChoice = device.unwrap_or("cpu").parse().expect("a device");
-    LoadOptions { dtype, quant, device, ..LoadOptions::default() }
+    LoadOptions { dtype, quant, activations, device, ..LoadOptions::default() }
 }
 
 /// Most memory of this process so far.

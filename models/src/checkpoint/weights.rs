@@ -120,7 +120,7 @@ impl Numbers {
     /// The same, with or without the products made for the processor.
     pub(crate) fn on(device: Device, weights: Dtype, packs: bool) -> Self {
         let activations = if packs { DType::F32 } else { weights.candle() };
-        Self { device, packs, weights, quant: None, as_stored: false, rounds: true, activations }
+        Self { device, packs, weights, quant: None, as_stored: false, rounds: false, activations }
     }
 
     /// Values in row-major order as activations.

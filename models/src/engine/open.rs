@@ -130,6 +130,17 @@ fn counted(types: &BTreeMap<String, usize>) -> String {
 }
 
 impl<A> Opened<A> {
+    /// What weights in bf16 or in blocks are multiplied with, where there are any that the products of the processor multiply.
+    fn activations(&self, options: &LoadOptions) -> Option<Activations> {
+        let rounds =
+            |name: &String| name == Dtype::Bf16.name() || Block::ALL.iter().any(|block| block.name() == name);
+        let some = match &self.stored {
+            Some(types) => types.keys().any(rounds),
+            None => options.quant.is_some() || self.numbers.weights == Dtype::Bf16,
+        };
+        (some && self.numbers.packs).then_some(options.activations)
+    }
+
     /// The record of the model.
     pub(crate) fn info(
         &self,
@@ -164,6 +175,7 @@ impl<A> Opened<A> {
                 parameters: self.parameters,
                 dtype: if self.stored.is_some() { AS_STORED } else { self.numbers.weights.name() }.to_owned(),
                 quant,
+                activations: self.activations(options).map(|activations| activations.name().to_owned()),
                 prompt_lookup: options.prompt_lookup,
                 device: self.device_name.clone(),
                 resample: said.resample.to_owned(),

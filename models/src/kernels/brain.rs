@@ -327,8 +327,10 @@ mod tests {
                     let x = f64::from(bf16::from_f32(*x).to_f32());
                     let unit = &weights[panel][d / F::INPUTS];
                     sum += x * f64::from(F::widen(unit, d % F::INPUTS)[lane]);
-                    let (level, scale) =
-                        (F::level(unit, d % F::INPUTS)[lane], F::scale(unit, d % F::INPUTS / F::SHARED));
+                    let (level, scale) = (
+                        F::level(unit, d % F::INPUTS)[lane],
+                        <F as Brain>::scale(unit, d % F::INPUTS / F::SHARED),
+                    );
                     size += (x * f64::from(level) * f64::from(scale.0[lane])).abs()
                         + (x * f64::from(scale.1[lane])).abs();
                 }

@@ -304,6 +304,7 @@ fn provenance(made_by: &MadeBy, pixels_sha256: Vec<String>, kept: usize) -> Repo
                 ("chat_template_sha256", optional(&checkpoint.template_sha256)),
                 ("dtype", checkpoint.dtype.clone().into()),
                 ("quant", optional(&checkpoint.quant)),
+                ("activations", optional(&checkpoint.activations)),
                 ("device", checkpoint.device.clone().into()),
                 ("resample", checkpoint.resample.clone().into()),
             ]
