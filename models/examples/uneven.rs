@@ -1,7 +1,8 @@
 //! Answers questions whose replies differ in length, and reports how many a minute.
 //!
-//! `uneven CHECKPOINT [QUESTIONS LONGEST PICTURES f32|bf16|f16]`: by default 200 questions about 20 pictures,
-//! with replies of 1 to 200 tokens. Lengths, words and pictures are drawn from a fixed seed; the checkpoint
+//! `uneven CHECKPOINT [QUESTIONS LONGEST PICTURES f32|bf16|f16 [TOGETHER]]`: by default 200 questions about 20 pictures,
+//! with replies of 1 to 200 tokens. With TOGETHER so many are asked at once and all are waited for before the next, as
+//! engines without continuous batches do. Lengths, words and pictures are drawn from a fixed seed; the checkpoint
 //! must name no end token, so that every reply has the length drawn for it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -39,8 +40,9 @@ fn main() {
         .collect();
     let options = shared::options(args.get(4).map_or("f32", String::as_str), None);
     let mut model = load(dir.as_ref(), &options).expect("a checkpoint");
+    let together = number(5, questions).max(1);
     let began = Instant::now();
-    let replies = model.generate(&asks);
+    let replies: Vec<_> = asks.chunks(together).flat_map(|asks| model.generate(asks)).collect();
     let seconds = began.elapsed().as_secs_f64();
     let tokens: usize = replies.iter().map(|r| r.as_ref().expect("an answer").token_ids.len()).sum();
     assert_eq!(tokens, asks.iter().map(|a| a.limits.max_new_tokens).sum::<usize>(), "an end token");

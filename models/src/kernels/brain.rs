@@ -256,7 +256,7 @@ fn add_part(weights: &[Pair], x: &[u32], sums: &mut [f32; LANES]) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
     use super::super::tests::{noise, value};
-    use super::super::{BrainKernel, InstructionSet, Q4_0, Q4K, Q6K, Q8_0, SETS};
+    use super::super::{BrainKernel, Q4_0, Q4K, Q6K, Q8_0, SETS};
     use super::*;
     use proptest::prelude::*;
 

@@ -5,7 +5,7 @@
 use crate::common::{Case, Dialect, FAMILIES, TEXT, cosine, dumped, greedy, largest_difference, plain};
 use loupe_core::model::{AskId, Go, Listed};
 use loupe_core::{Counts, GenerationLimits, ModelError, Part, Picture, Reply, ReplySink, Role, Turn};
-use loupe_models::{Dtype, LoadError, LoadOptions, load};
+use loupe_models::{Activations, Dtype, LoadError, LoadOptions, load};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,8 +79,9 @@ fn half_precision_is_close() {
         let dir = case.write(&Dialect::default());
         for dtype in [Dtype::Bf16, Dtype::F16] {
             let packed = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
-            // Activations are rounded too where a GPU's operations are taken.
-            for (options, least) in [(packed, 0.999), (plain(dtype), 0.998)] {
+            let rounded = LoadOptions { activations: Activations::Bf16, ..packed.clone() };
+            // Activations are rounded too on request, and where a GPU's operations are taken.
+            for (options, least) in [(packed, 0.999), (rounded, 0.999), (plain(dtype), 0.998)] {
                 for (i, ask) in case.asks(1).iter().enumerate() {
                     let got = dumped(dir.path(), std::slice::from_ref(ask), &options).floats("logits");
                     let close = cosine(&got, &case.reference(&format!("{i}.logits")).floats());
