@@ -2,17 +2,18 @@
 
 use super::bits::{Bits, Huffman};
 use super::fault::{Fault, broken};
-use super::frame::{Frame, Scan, Tables};
+use super::frame::{Frame, Lines, Scan, Tables};
 use loupe_core::limits::filled;
+use loupe_core::media::MediaError;
 
-/// Decodes a scan into `samples`, pixels interleaved.
+/// Decodes a scan into `samples`, pixels interleaved; the bytes used.
 pub(super) fn scan(
     frame: &Frame,
     scan: &Scan,
     tables: &Tables,
     data: &[u8],
     samples: &mut Vec<u16>,
-) -> Result<(), Fault> {
+) -> Result<usize, Fault> {
     let count = frame.components.len();
     if frame.components.iter().any(|c| c.h != 1 || c.v != 1) {
         return Err(Fault::Process("lossless JPEG with subsampled components"));
@@ -57,6 +58,23 @@ pub(super) fn scan(
         for component in &scan.components {
             samples.iter_mut().skip(component.index).step_by(count).for_each(|s| *s <<= shift);
         }
+    }
+    Ok(bits.used())
+}
+
+/// The lines of a picture whose pixels are interleaved.
+pub(super) fn finish(frame: &Frame, samples: &[u16], to: &mut impl Lines) -> Result<(), MediaError> {
+    let count = frame.components.len();
+    let mut apart = filled(frame.width * count, 0)?;
+    for pixels in samples.chunks_exact(frame.width * count) {
+        if count == 1 {
+            to.line(&[pixels])?;
+            continue;
+        }
+        for (n, line) in apart.chunks_exact_mut(frame.width).enumerate() {
+            line.iter_mut().zip(pixels.iter().skip(n).step_by(count)).for_each(|(to, from)| *to = *from);
+        }
+        to.line(&apart.chunks_exact(frame.width).collect::<Vec<_>>())?;
     }
     Ok(())
 }
