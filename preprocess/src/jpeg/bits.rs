@@ -83,14 +83,16 @@ impl Huffman {
                 }
                 if length <= FAST {
                     let first = (code << (FAST - length)) as usize;
+                    let slots = first..first + (1 << (FAST - length));
+                    let known = table.known.get_mut(slots.clone()).unwrap_or_default();
+                    known.fill(Known { symbol, length: length as u8 });
                     let size = u32::from(symbol & 15);
-                    for rest in 0..1usize << (FAST - length) {
-                        let known = Known { symbol, length: length as u8 };
-                        table.known.get_mut(first + rest).into_iter().for_each(|slot| *slot = known);
-                        if length + size <= FAST {
-                            let number = extended(rest as u32 >> (FAST - length - size), size);
-                            let step = Step::of(symbol, number, length + size).unwrap_or_default();
-                            table.steps.get_mut(first + rest).into_iter().for_each(|slot| *slot = step);
+                    if length + size <= FAST {
+                        let steps = table.steps.get_mut(slots).unwrap_or_default();
+                        let alike = steps.chunks_exact_mut(1 << (FAST - length - size));
+                        for (number, steps) in (0..).zip(alike) {
+                            let step = Step::of(symbol, extended(number, size), length + size);
+                            steps.fill(step.unwrap_or_default());
                         }
                     }
                 }
@@ -106,7 +108,7 @@ impl Huffman {
 }
 
 /// The number that `count` bits mean in the coding of ISO 10918-1 F.2.2.1 (EXTEND).
-#[inline]
+#[inline(always)]
 fn extended(bits: u32, count: u32) -> i32 {
     let value = bits as i32;
     if count > 0 && value < 1 << (count - 1) { value - (1 << count) + 1 } else { value }
@@ -208,12 +210,6 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// A number of `count` bits, [`extended`].
-    #[inline(always)]
-    pub(super) fn signed(&mut self, count: u32) -> i32 {
-        extended(self.take(count), count)
-    }
-
     /// The next step of a block, or how many of the next bits say for how many blocks the band is at its end.
     #[inline(always)]
     pub(super) fn step(&mut self, table: &Huffman) -> Result<Result<Step, u32>, Fault> {
@@ -223,16 +219,12 @@ impl<'a> Bits<'a> {
             self.pass(step.bits());
             return Ok(Ok(step));
         }
-        let (after, step) = self.long_step(table)?;
-        *self = after;
-        Ok(step)
-    }
-
-    #[inline(never)]
-    fn long_step(mut self, table: &Huffman) -> Result<(Self, Result<Step, u32>), Fault> {
         let symbol = self.symbol(table)?;
-        let number = self.signed(u32::from(symbol & 15));
-        Ok((self, Step::of(symbol, number, 0).ok_or(u32::from(symbol >> 4))))
+        // The bits of the number are there as well.
+        let size = u32::from(symbol & 15);
+        let number = if size == 0 { 0 } else { extended((self.buffer >> (64 - size)) as u32, size) };
+        self.pass(size);
+        Ok(Step::of(symbol, number, 0).ok_or(u32::from(symbol >> 4)))
     }
 
     /// The next symbol.

@@ -1,6 +1,6 @@
 //! The lossless process (ISO 10918-1 annex H).
 
-use super::bits::{Bits, Huffman};
+use super::bits::{Bits, Huffman, Step};
 use super::fault::{Fault, broken};
 use super::frame::{Frame, Lines, Scan, Tables};
 use loupe_core::limits::filled;
@@ -80,11 +80,11 @@ pub(super) fn finish(frame: &Frame, samples: &[u16], to: &mut impl Lines) -> Res
 }
 
 /// The difference that comes next (H.1.2.2); category 16 stands for 32768 and has no further bits.
-#[inline]
+#[inline(always)]
 fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Fault> {
-    match bits.symbol(table)? {
-        category @ 0..=15 => Ok(bits.signed(u32::from(category))),
-        16 => Ok(32768),
+    match bits.step(table)? {
+        Ok(step) if matches!(step.skip(), 0 | Step::END) => Ok(step.number()),
+        Err(1) => Ok(32768),
         _ => Err(broken("scan", "a difference of more than 16 bits")),
     }
 }
@@ -106,30 +106,33 @@ fn predict(selection: usize, a: i32, b: i32, c: i32) -> i32 {
 
 /// One component: the common case.
 fn grey_line(
-    bits: &mut Bits<'_>,
+    at: &mut Bits<'_>,
     table: &Huffman,
     line: &mut [u16],
     above: &[u16],
     frame: &Frame,
     scan: &Scan,
 ) -> Result<(), Fault> {
+    let mut bits = *at;
     let start = 1i32 << (frame.precision - scan.low - 1);
     let mut left = above.first().map_or(start, |v| i32::from(*v));
     if above.is_empty() || scan.start == 1 {
         for sample in line {
-            left = (left + difference(bits, table)?) & 0xFFFF;
+            left = (left + difference(&mut bits, table)?) & 0xFFFF;
             *sample = left as u16;
         }
+        *at = bits;
         return Ok(());
     }
     let mut corner = left;
     for (n, (sample, &up)) in line.iter_mut().zip(above).enumerate() {
         let up = i32::from(up);
         let prediction = if n == 0 { up } else { predict(scan.start, left, up, corner) };
-        left = (prediction + difference(bits, table)?) & 0xFFFF;
+        left = (prediction + difference(&mut bits, table)?) & 0xFFFF;
         corner = up;
         *sample = left as u16;
     }
+    *at = bits;
     Ok(())
 }
 
