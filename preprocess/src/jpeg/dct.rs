@@ -19,6 +19,8 @@ pub(super) const ZIGZAG: [u8; 64] = [
 struct Plane {
     blocks_across: usize,
     blocks: Vec<[i16; 64]>,
+    /// Where in coding order a block has coefficients other than zero, besides the first.
+    taken: Vec<u64>,
     scanned: bool,
 }
 
@@ -40,8 +42,9 @@ impl Coefficients {
         let (mcus_across, mcus_down) = frame.mcus();
         let planes = frame.components.iter().map(|c| {
             let blocks_across = mcus_across * c.h;
-            let blocks = filled(blocks_across * mcus_down * c.v, [0; 64])?;
-            Ok(Plane { blocks_across, blocks, scanned: false })
+            let count = blocks_across * mcus_down * c.v;
+            let (blocks, taken) = (filled(count, [0; 64])?, filled(count, 0)?);
+            Ok(Plane { blocks_across, blocks, taken, scanned: false })
         });
         Ok(Self { planes: planes.collect::<Result<_, MediaError>>()? })
     }
@@ -106,13 +109,15 @@ impl Coefficients {
     ) -> Result<(), Fault> {
         let plane = self.planes.get_mut(component.index).ok_or_else(undefined)?;
         let at = row * plane.blocks_across + column;
-        let block = plane.blocks.get_mut(at).ok_or_else(|| broken("scan", "a block outside the picture"))?;
+        let outside = || broken("scan", "a block outside the picture");
+        let block = plane.blocks.get_mut(at).ok_or_else(outside)?;
+        let taken = plane.taken.get_mut(at).ok_or_else(outside)?;
         let (dc, ac) = component.tables(tables);
         let (dc, ac) = (|| dc.ok_or_else(undefined), || ac.ok_or_else(undefined));
         let previous = &mut state.previous[component.index.min(3)];
         if frame.kind == Kind::Sequential {
             block[0] = dc_value(bits, dc()?, previous)? as i16;
-            first_ac(bits, ac()?, block, (1, 63, 0), None)?;
+            *taken |= first_ac(bits, ac()?, block, (1, 63, 0), None)?;
             return Ok(());
         }
         match (scan.start, scan.high) {
@@ -123,10 +128,10 @@ impl Coefficients {
                     state.end_of_band -= 1;
                 } else {
                     let band = (scan.start, scan.end, scan.low);
-                    first_ac(bits, ac()?, block, band, Some(&mut state.end_of_band))?;
+                    *taken |= first_ac(bits, ac()?, block, band, Some(&mut state.end_of_band))?;
                 }
             }
-            _ => refine_ac(bits, ac()?, block, scan, &mut state.end_of_band)?,
+            _ => refine_ac(bits, ac()?, block, taken, scan, &mut state.end_of_band)?,
         }
         Ok(())
     }
@@ -141,10 +146,11 @@ impl Coefficients {
         let mut bands = Bands::new(frame).map_err(Fault::Unwanted)?;
         for row in 0..frame.mcus().1 {
             for (n, (plane, c)) in self.planes.iter().zip(&frame.components).enumerate() {
-                let lines = plane.blocks.chunks_exact(plane.blocks_across).skip(row * c.v);
+                let lines = plane.blocks.chunks_exact(plane.blocks_across);
+                let lines = lines.zip(plane.taken.chunks_exact(plane.blocks_across)).skip(row * c.v);
                 let band = bands.current(n);
-                for (blocks, samples) in lines.zip(band.chunks_exact_mut(plane.blocks_across * 64)) {
-                    idct::block_line(blocks, &factors[n], frame.precision, samples);
+                for ((blocks, taken), samples) in lines.zip(band.chunks_exact_mut(plane.blocks_across * 64)) {
+                    idct::block_line(blocks, taken, &factors[n], frame.precision, samples);
                 }
             }
             bands.send(to).map_err(Fault::Unwanted)?;
@@ -236,9 +242,9 @@ impl pulp::WithSimd for &mut McuRow<'_> {
                 for (y, x) in (0..v).flat_map(|y| (0..h).map(move |x| (y, x))) {
                     let mut block = [0; 64];
                     block[0] = dc_value(&mut self.bits, part.dc, &mut part.previous)? as i16;
-                    let count = first_ac(&mut self.bits, part.ac, &mut block, (1, 63, 0), None)?;
+                    let taken = first_ac(&mut self.bits, part.ac, &mut block, (1, 63, 0), None)?;
                     let samples = band.get_mut(y * 8 * stride + (column * h + x) * 8..).unwrap_or_default();
-                    idct::block(simd, &block, count, &part.factors, self.precision, samples, stride);
+                    idct::block(simd, &block, taken, &part.factors, self.precision, samples, stride);
                 }
             }
             self.bits.check()?;
@@ -260,12 +266,6 @@ fn undefined() -> Fault {
     broken("SOS", "a table that was not defined")
 }
 
-/// The place of the `k`th coefficient in coding order.
-#[inline]
-fn coefficient(block: &mut [i16; 64], k: usize) -> Option<&mut i16> {
-    ZIGZAG.get(k).and_then(|place| block.get_mut(usize::from(*place)))
-}
-
 #[inline(always)]
 fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<i32, Fault> {
     match bits.step(table)? {
@@ -276,8 +276,8 @@ fn dc_value(bits: &mut Bits<'_>, table: &Huffman, previous: &mut i32) -> Result<
     Ok(*previous)
 }
 
-/// Coefficients `band` of a block in their first scan, shifted by `low`; the place behind the last. Only progressive
-/// scans can end the band of further blocks, which `end_of_band` counts.
+/// Coefficients `band` of a block in their first scan, shifted by `low`; the places of those that are not zero. Only
+/// progressive scans can end the band of further blocks, which `end_of_band` counts.
 #[inline(always)]
 fn first_ac(
     bits: &mut Bits<'_>,
@@ -285,9 +285,9 @@ fn first_ac(
     block: &mut [i16; 64],
     (start, end, low): (usize, usize, u32),
     end_of_band: Option<&mut u32>,
-) -> Result<usize, Fault> {
+) -> Result<u64, Fault> {
     let mut here = *bits;
-    let mut k = start;
+    let (mut k, mut taken) = (start, 0);
     while k <= end {
         let step = match here.step(table)? {
             Ok(step) => step,
@@ -306,21 +306,25 @@ fn first_ac(
             break;
         };
         block[usize::from(natural & 63)] = (step.number() << low) as i16;
+        taken |= u64::from(step.number() != 0) << place;
         k = place + 1;
     }
     *bits = here;
-    Ok(k)
+    Ok(taken)
 }
 
+/// One bit more of the coefficients that are `taken`, and new ones in between.
 fn refine_ac(
     bits: &mut Bits<'_>,
     table: &Huffman,
     block: &mut [i16; 64],
+    taken: &mut u64,
     scan: &Scan,
     end_of_band: &mut u32,
 ) -> Result<(), Fault> {
     let step = 1i16 << scan.low;
     let mut here = *bits;
+    let natural = |k: usize| usize::from(ZIGZAG[k & 63]);
     let refine = |bits: &mut Bits<'_>, value: &mut i16| {
         if bits.take(1) == 1 && *value & step == 0 {
             *value = if *value > 0 { value.wrapping_add(step) } else { value.wrapping_sub(step) };
@@ -330,35 +334,43 @@ fn refine_ac(
     if *end_of_band == 0 {
         while k <= scan.end {
             let symbol = here.symbol(table)?;
-            let (mut run, size) = (u32::from(symbol >> 4), symbol & 15);
+            let (mut run, size) = (usize::from(symbol >> 4), symbol & 15);
             let mut new = 0;
             if size == 0 {
                 if run < 15 {
-                    *end_of_band = (1 << run) + here.take(run);
+                    *end_of_band = (1 << run) + here.take(run as u32);
                     break;
                 }
             } else {
                 new = if here.take(1) == 1 { step } else { -step };
             }
+            // As many zeros are passed as the run says, and whatever else lies between them is refined.
             while k <= scan.end {
-                let Some(value) = coefficient(block, k) else { break };
-                k += 1;
-                if *value != 0 {
-                    refine(&mut here, value);
-                } else if run == 0 {
-                    *value = new;
+                let zeros = (*taken >> k).trailing_zeros() as usize;
+                if run < zeros {
+                    k += run;
+                    if new != 0 && k <= scan.end {
+                        block[natural(k)] = new;
+                        *taken |= 1 << k;
+                    }
+                    k += 1;
                     break;
-                } else {
-                    run -= 1;
                 }
+                run -= zeros;
+                k += zeros;
+                if k <= scan.end {
+                    refine(&mut here, &mut block[natural(k)]);
+                }
+                k += 1;
             }
         }
     }
     if *end_of_band > 0 {
-        for k in k..=scan.end {
-            if let Some(value) = coefficient(block, k).filter(|v| **v != 0) {
-                refine(&mut here, value);
-            }
+        let band = u64::MAX << (k & 63) & u64::MAX >> (63 - scan.end.min(63));
+        let mut left = *taken & band;
+        while left != 0 {
+            refine(&mut here, &mut block[natural(left.trailing_zeros() as usize)]);
+            left &= left - 1;
         }
         *end_of_band -= 1;
     }

@@ -182,27 +182,27 @@ fn both_passes<T: Number>(coefficients: &[i16; 64], factors: &[i32; 64], precisi
     done
 }
 
-/// Samples of a block of coefficients (in row order; all from place `count` of the coding order on are zero), limited
-/// to `precision` bits: eight lines of eight, which lie `stride` apart in `samples`.
+/// Samples of a block of coefficients (in row order; all but the first are zero where `taken` has no bit at their place
+/// in coding order), limited to `precision` bits: eight lines of eight, which lie `stride` apart in `samples`.
 #[inline(always)]
 pub(super) fn block<S: pulp::Simd>(
     simd: S,
     coefficients: &[i16; 64],
-    count: usize,
+    taken: u64,
     factors: &[i32; 64],
     precision: u32,
     samples: &mut [u16],
     stride: usize,
 ) {
     let lines = samples.chunks_mut(stride.max(8)).filter_map(|line| line.first_chunk_mut::<8>());
-    if count <= 1 {
+    if taken == 0 {
         // Background and smooth colours: both passes keep a lone first coefficient as it is.
         let value = Wrapping(i32::from(coefficients[0])) * Wrapping(factors[0]) + Wrapping(4);
         let value = ((value >> 3).0.saturating_add(1 << (precision - 1))).clamp(0, (1 << precision) - 1);
         lines.take(8).for_each(|line| *line = [value as u16; 8]);
         return;
     }
-    let done = both_passes_with(simd, coefficients, count, factors, precision);
+    let done = both_passes_with(simd, coefficients, taken, factors, precision);
     lines.zip(done).for_each(|(line, values)| *line = values);
 }
 
@@ -210,7 +210,7 @@ pub(super) fn block<S: pulp::Simd>(
 fn both_passes_with<S: pulp::Simd>(
     simd: S,
     coefficients: &[i16; 64],
-    count: usize,
+    taken: u64,
     factors: &[i32; 64],
     precision: u32,
 ) -> [[u16; 8]; 8] {
@@ -219,15 +219,16 @@ fn both_passes_with<S: pulp::Simd>(
     }
     #[cfg(target_arch = "x86_64")]
     if let Some(&simd) = (&simd as &dyn Any).downcast_ref::<pulp::x86::V3>() {
-        return super::idct_avx2::both_passes(simd, coefficients, count, factors);
+        return super::idct_avx2::both_passes(simd, coefficients, taken, factors);
     }
-    let _ = (simd, count);
+    let _ = (simd, taken);
     both_passes::<Wrapping<i32>>(coefficients, factors, precision)
 }
 
 /// Samples of a line of blocks, side by side.
 struct BlockLine<'a> {
     blocks: &'a [[i16; 64]],
+    taken: &'a [u64],
     factors: &'a [i32; 64],
     precision: u32,
     samples: &'a mut [u16],
@@ -238,25 +239,30 @@ impl pulp::WithSimd for BlockLine<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let Self { blocks, factors, precision, samples } = self;
-        for (n, coefficients) in blocks.iter().enumerate() {
-            let lone = coefficients[1..].iter().fold(0, |any, c| any | c) == 0;
+        let Self { blocks, taken, factors, precision, samples } = self;
+        for (n, (coefficients, taken)) in blocks.iter().zip(taken).enumerate() {
             let to = samples.get_mut(n * 8..).unwrap_or_default();
-            block(simd, coefficients, if lone { 1 } else { 64 }, factors, precision, to, blocks.len() * 8);
+            block(simd, coefficients, *taken, factors, precision, to, blocks.len() * 8);
         }
     }
 }
 
 /// [`block`] for a line of blocks.
-pub(super) fn block_line(blocks: &[[i16; 64]], factors: &[i32; 64], precision: u32, samples: &mut [u16]) {
-    pulp::Arch::new().dispatch(BlockLine { blocks, factors, precision, samples });
+pub(super) fn block_line(
+    blocks: &[[i16; 64]],
+    taken: &[u64],
+    factors: &[i32; 64],
+    precision: u32,
+    samples: &mut [u16],
+) {
+    pulp::Arch::new().dispatch(BlockLine { blocks, taken, factors, precision, samples });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Both<'a>(&'a [i16; 64], usize, &'a [i32; 64]);
+    struct Both<'a>(&'a [i16; 64], u64, &'a [i32; 64]);
 
     impl pulp::WithSimd for Both<'_> {
         type Output = [[u16; 8]; 8];
@@ -284,7 +290,7 @@ mod tests {
             }
             factors.iter_mut().for_each(|f| *f = random(if round % 3 == 0 { 65_535 } else { 99 }).abs());
             let want = both_passes::<Wrapping<i32>>(&coefficients, &factors, 8);
-            let got = pulp::Arch::new().dispatch(Both(&coefficients, count, &factors));
+            let got = pulp::Arch::new().dispatch(Both(&coefficients, u64::MAX >> (64 - count), &factors));
             assert_eq!(got, want, "round {round}");
         }
     }

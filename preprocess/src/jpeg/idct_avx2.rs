@@ -13,18 +13,18 @@ const PASS1_BITS: usize = 2;
 const BITS1: usize = CONST_BITS - PASS1_BITS;
 const BITS2: usize = CONST_BITS + PASS1_BITS + 3;
 
-/// Places of the coding order that lie in the first four rows and columns.
-const IN_A_QUARTER: usize = 10;
+/// The first places of the coding order: they lie in the first four rows and columns.
+const IN_A_QUARTER: u64 = (1 << 10) - 1;
 
-/// Samples of 8 bits of a block whose coefficients from place `count` of the coding order on are zero.
+/// Samples of 8 bits of a block whose coefficients are zero where `taken` has no bit at their place in coding order.
 #[inline(always)]
 pub(super) fn both_passes(
     simd: V3,
     coefficients: &[i16; 64],
-    count: usize,
+    taken: u64,
     factors: &[i32; 64],
 ) -> [[u16; 8]; 8] {
-    if count <= IN_A_QUARTER {
+    if taken <= IN_A_QUARTER {
         passes::<true>(Lanes(simd), coefficients, factors)
     } else {
         passes::<false>(Lanes(simd), coefficients, factors)
