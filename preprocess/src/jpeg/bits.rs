@@ -2,26 +2,59 @@
 
 use super::fault::{Fault, broken};
 
-/// Bits decided by one look into the table.
+/// Bits decided by one look into a table.
 const FAST: u32 = 10;
 
-/// What the next `FAST` bits decide.
+/// A symbol that the next `FAST` bits decide.
 #[derive(Clone, Copy, Default)]
-struct Look {
+struct Known {
     symbol: u8,
     /// Bits of the code, 0 when it is longer than the look.
     length: u8,
-    /// Bits of the code and of the number behind it, whose size is in the lower half of the symbol; 0 when both
-    /// together are longer than the look, or there is no number.
-    whole: u8,
-    number: i16,
+}
+
+/// A number of a block, how many places it lies behind the one before, and the bits that code both: one word, so
+/// that one read brings it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Step(u32);
+
+impl Step {
+    /// Places to skip that mean the end of a block.
+    pub(super) const END: usize = 64;
+
+    /// The step of a symbol and its number; none for the symbols that end the bands of several blocks.
+    fn of(symbol: u8, number: i32, bits: u32) -> Option<Self> {
+        let skip = match symbol {
+            0 => Self::END as u32,
+            // Sixteen zeros: the last of them is written as if it were a number.
+            0xF0 => 15,
+            _ if symbol & 15 == 0 => return None,
+            _ => u32::from(symbol >> 4),
+        };
+        Some(Self((number as u32) << 16 | skip << 8 | bits))
+    }
+    #[inline(always)]
+    pub(super) fn number(self) -> i32 {
+        self.0 as i32 >> 16
+    }
+    #[inline(always)]
+    pub(super) fn skip(self) -> usize {
+        (self.0 >> 8 & 0xFF) as usize
+    }
+    /// Zero where the table has no step for the bits.
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.0 & 0xFF
+    }
 }
 
 /// A Huffman table ready for decoding.
 #[derive(Clone)]
 pub(super) struct Huffman {
     /// By the next `FAST` bits.
-    fast: Vec<Look>,
+    known: Box<[Known; 1 << FAST]>,
+    /// By the same, where they hold the number as well.
+    steps: Box<[Step; 1 << FAST]>,
     /// Largest code of each length, left-aligned in 16 bits; exclusive.
     limit: [u32; 18],
     /// Index of the first symbol of each length minus its first code.
@@ -33,7 +66,8 @@ impl Huffman {
     /// From the counts of codes of each length 1–16 and the symbols in order.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Fault> {
         let mut table = Self {
-            fast: vec![Look::default(); 1 << FAST],
+            known: Box::new([Known::default(); 1 << FAST]),
+            steps: Box::new([Step::default(); 1 << FAST]),
             limit: [0; 18],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -49,14 +83,16 @@ impl Huffman {
                 }
                 if length <= FAST {
                     let first = (code << (FAST - length)) as usize;
-                    let slots = table.fast.iter_mut().skip(first).take(1 << (FAST - length));
-                    for (rest, slot) in slots.enumerate() {
-                        *slot = Look { symbol, length: length as u8, ..Look::default() };
-                        let size = u32::from(symbol & 15);
-                        if size > 0 && length + size <= FAST {
-                            let number = rest as u32 >> (FAST - length - size);
-                            (slot.whole, slot.number) =
-                                ((length + size) as u8, extended(number, size) as i16);
+                    let slots = first..first + (1 << (FAST - length));
+                    let known = table.known.get_mut(slots.clone()).unwrap_or_default();
+                    known.fill(Known { symbol, length: length as u8 });
+                    let size = u32::from(symbol & 15);
+                    if length + size <= FAST {
+                        let steps = table.steps.get_mut(slots).unwrap_or_default();
+                        let alike = steps.chunks_exact_mut(1 << (FAST - length - size));
+                        for (number, steps) in (0..).zip(alike) {
+                            let step = Step::of(symbol, extended(number, size), length + size);
+                            steps.fill(step.unwrap_or_default());
                         }
                     }
                 }
@@ -72,16 +108,19 @@ impl Huffman {
 }
 
 /// The number that `count` bits mean in the coding of ISO 10918-1 F.2.2.1 (EXTEND).
-#[inline]
+#[inline(always)]
 fn extended(bits: u32, count: u32) -> i32 {
     let value = bits as i32;
     if count > 0 && value < 1 << (count - 1) { value - (1 << count) + 1 } else { value }
 }
 
-/// Reads bits, removing the zero that follows each 0xFF byte, up to the next marker.
+/// Reads bits, removing the zero that follows each 0xFF byte, up to the next marker. Loops over a block work on a
+/// copy, which stays in registers; what is rare takes it by value and gives it back for the same reason.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The next bits from the top; those behind the `available` ones are zero or what follows.
     buffer: u64,
     available: u32,
     /// Bits delivered that the stream does not have.
@@ -93,21 +132,33 @@ impl<'a> Bits<'a> {
         Self { bytes, at: 0, buffer: 0, available: 0, missing: 0 }
     }
 
-    #[inline]
-    fn refill(&mut self) {
-        // Four bytes at once when none of them is 0xFF.
-        if self.available <= 32
-            && let Some(&[a, b, c, d]) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<4>)
-            && a != 0xFF
-            && b != 0xFF
-            && c != 0xFF
-            && d != 0xFF
-        {
-            self.buffer |= u64::from(u32::from_be_bytes([a, b, c, d])) << (32 - self.available);
-            self.available += 32;
-            self.at += 4;
+    /// Bytes read, never beyond a marker.
+    pub(super) fn used(&self) -> usize {
+        self.at
+    }
+
+    /// Makes sure of 32 bits: a code and its number.
+    #[inline(always)]
+    fn fill(&mut self) {
+        if self.available >= 32 {
             return;
         }
+        // Eight bytes at once when none of them is 0xFF.
+        if let Some(&eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+            let word = u64::from_be_bytes(eight);
+            let low = u64::from_ne_bytes([1; 8]);
+            if (!word).wrapping_sub(low) & word & (low << 7) == 0 {
+                self.buffer |= word >> self.available;
+                self.at += (63 - self.available as usize) / 8;
+                self.available |= 56;
+                return;
+            }
+        }
+        *self = self.filled_slowly();
+    }
+
+    #[inline(never)]
+    fn filled_slowly(mut self) -> Self {
         while self.available <= 56 {
             let byte = match (self.bytes.get(self.at), self.bytes.get(self.at + 1)) {
                 (Some(0xFF), Some(0)) => {
@@ -126,64 +177,72 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.available);
             self.available += 8;
         }
+        self
     }
 
     /// An error when more bits were used than there are.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self) -> Result<(), Fault> {
         if self.missing > self.available { Err(broken("scan", "ends early")) } else { Ok(()) }
     }
 
+    #[inline(always)]
+    fn next(&self) -> usize {
+        (self.buffer >> (64 - FAST)) as usize
+    }
+
+    /// Leaves out bits that are there.
+    #[inline(always)]
+    fn pass(&mut self, count: u32) {
+        self.buffer <<= count;
+        self.available -= count;
+    }
+
     /// The next `count` bits, at most 16.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, count: u32) -> u32 {
         if count == 0 {
             return 0;
         }
-        if self.available < count {
-            self.refill();
-        }
+        self.fill();
         let value = (self.buffer >> (64 - count)) as u32;
-        self.buffer <<= count;
-        self.available -= count;
+        self.pass(count);
         value
     }
 
-    /// A number of `count` bits, [`extended`].
-    #[inline]
-    pub(super) fn signed(&mut self, count: u32) -> i32 {
-        extended(self.take(count), count)
-    }
-
-    /// A symbol and the number behind it that has as many bits as the lower half of the symbol says.
-    #[inline]
-    pub(super) fn symbol_and_number(&mut self, table: &Huffman) -> Result<(u8, i32), Fault> {
-        if self.available < 16 {
-            self.refill();
-        }
-        let look = table.fast[(self.buffer >> (64 - FAST)) as usize];
-        if look.whole > 0 {
-            self.buffer <<= u32::from(look.whole);
-            self.available -= u32::from(look.whole);
-            return Ok((look.symbol, i32::from(look.number)));
+    /// The next step of a block, or how many of the next bits say for how many blocks the band is at its end.
+    #[inline(always)]
+    pub(super) fn step(&mut self, table: &Huffman) -> Result<Result<Step, u32>, Fault> {
+        self.fill();
+        let step = table.steps[self.next()];
+        if step.bits() > 0 {
+            self.pass(step.bits());
+            return Ok(Ok(step));
         }
         let symbol = self.symbol(table)?;
+        // The bits of the number are there as well.
         let size = u32::from(symbol & 15);
-        Ok((symbol, self.signed(size)))
+        let number = if size == 0 { 0 } else { extended((self.buffer >> (64 - size)) as u32, size) };
+        self.pass(size);
+        Ok(Step::of(symbol, number, 0).ok_or(u32::from(symbol >> 4)))
     }
 
     /// The next symbol.
-    #[inline]
+    #[inline(always)]
     pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
-        if self.available < 16 {
-            self.refill();
-        }
-        let Look { symbol, length, .. } = table.fast[(self.buffer >> (64 - FAST)) as usize];
+        self.fill();
+        let Known { symbol, length } = table.known[self.next()];
         if length > 0 {
-            self.buffer <<= u32::from(length);
-            self.available -= u32::from(length);
+            self.pass(u32::from(length));
             return Ok(symbol);
         }
+        let (after, symbol) = self.long_symbol(table)?;
+        *self = after;
+        Ok(symbol)
+    }
+
+    #[inline(never)]
+    fn long_symbol(mut self, table: &Huffman) -> Result<(Self, u8), Fault> {
         let look = (self.buffer >> 48) as u32;
         let mut length = FAST + 1;
         while length <= 16 && look >= table.limit[length as usize] {
@@ -194,10 +253,10 @@ impl<'a> Bits<'a> {
             return Err(broken("scan", "a code that is in no table"));
         }
         let code = (look >> (16 - length)) as i32 + table.offset[length as usize];
-        self.buffer <<= length;
-        self.available -= length;
+        self.pass(length);
         let symbol = usize::try_from(code).ok().and_then(|c| table.symbols.get(c));
-        symbol.copied().ok_or_else(|| broken("scan", "a code that is in no table"))
+        let symbol = symbol.copied().ok_or_else(|| broken("scan", "a code that is in no table"))?;
+        Ok((self, symbol))
     }
 
     /// Moves behind the next restart marker.

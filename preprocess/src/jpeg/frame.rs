@@ -1,6 +1,7 @@
 //! What the headers of a stream say.
 
 use super::bits::Huffman;
+use loupe_core::media::MediaError;
 
 /// What a frame header announces, before anything is decoded.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +11,15 @@ pub(crate) struct Header {
     pub(crate) components: usize,
     /// Bits a sample.
     pub(crate) precision: u32,
+}
+
+/// Who takes the picture, line by line from above.
+pub(crate) trait Lines {
+    /// The next line: a row of samples of each component, all as wide as the picture.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    fn line(&mut self, components: &[&[u16]]) -> Result<(), MediaError>;
 }
 
 /// A component of the frame header.
@@ -47,6 +57,11 @@ impl Frame {
         let Self { width, height, precision, components, .. } = self;
         Header { width: *width, height: *height, components: components.len(), precision: *precision }
     }
+
+    /// MCUs across and down.
+    pub(super) fn mcus(&self) -> (usize, usize) {
+        (self.width.div_ceil(8 * self.h_max), self.height.div_ceil(8 * self.v_max))
+    }
 }
 
 /// A component's tables in a scan.
@@ -55,6 +70,13 @@ pub(super) struct ScanComponent {
     pub(super) index: usize,
     pub(super) dc: usize,
     pub(super) ac: usize,
+}
+
+impl ScanComponent {
+    /// Those for DC and AC, where they were defined.
+    pub(super) fn tables(self, tables: &Tables) -> (Option<&Huffman>, Option<&Huffman>) {
+        (tables.dc.get(self.dc).and_then(Option::as_ref), tables.ac.get(self.ac).and_then(Option::as_ref))
+    }
 }
 
 /// A scan header.

@@ -2,23 +2,25 @@
 //! 13-bit fixed point, two passes, which decoders agree on to the bit. Eight columns, then eight rows,
 //! are done at a time.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::Any;
 use std::num::Wrapping;
 use std::ops::{Add, Mul, Shl, Shr, Sub};
 
-const CONST_BITS: usize = 13;
+pub(super) const CONST_BITS: usize = 13;
 
-const F_0_298: i32 = 2446;
-const F_0_390: i32 = 3196;
-const F_0_541: i32 = 4433;
-const F_0_765: i32 = 6270;
-const F_0_899: i32 = 7373;
-const F_1_175: i32 = 9633;
-const F_1_501: i32 = 12299;
-const F_1_847: i32 = 15137;
-const F_1_961: i32 = 16069;
-const F_2_053: i32 = 16819;
-const F_2_562: i32 = 20995;
-const F_3_072: i32 = 25172;
+pub(super) const F_0_298: i32 = 2446;
+pub(super) const F_0_390: i32 = 3196;
+pub(super) const F_0_541: i32 = 4433;
+pub(super) const F_0_765: i32 = 6270;
+pub(super) const F_0_899: i32 = 7373;
+pub(super) const F_1_175: i32 = 9633;
+pub(super) const F_1_501: i32 = 12299;
+pub(super) const F_1_847: i32 = 15137;
+pub(super) const F_1_961: i32 = 16069;
+pub(super) const F_2_053: i32 = 16819;
+pub(super) const F_2_562: i32 = 20995;
+pub(super) const F_3_072: i32 = 25172;
 
 /// A number that wraps around: hostile coefficients overflow, sound ones never do.
 trait Number:
@@ -85,8 +87,12 @@ impl<T: Number> Lanes<T> {
         self.each(|v| v << bits)
     }
     #[inline(always)]
-    fn descaled(self, bits: usize) -> Self {
-        self.each(|v| (v + (T::of(1) << (bits - 1))) >> bits)
+    fn plus(self, value: T) -> Self {
+        self.each(|v| v + value)
+    }
+    #[inline(always)]
+    fn down(self, bits: usize) -> Self {
+        self.each(|v| v >> bits)
     }
 }
 
@@ -106,15 +112,15 @@ impl<T: Number> Sub for Lanes<T> {
     }
 }
 
-/// Eight outputs before descaling.
+/// Eight outputs before descaling; `rounding` is in each of them.
 #[inline(always)]
-fn one_dimension<T: Number>(input: [Lanes<T>; 8]) -> [Lanes<T>; 8] {
+fn one_dimension<T: Number>(input: [Lanes<T>; 8], rounding: T) -> [Lanes<T>; 8] {
     let [i0, i1, i2, i3, i4, i5, i6, i7] = input;
     let z1 = (i2 + i6).times(F_0_541);
     let tmp2 = z1 - i6.times(F_1_847);
     let tmp3 = z1 + i2.times(F_0_765);
-    let tmp0 = (i0 + i4).up(CONST_BITS);
-    let tmp1 = (i0 - i4).up(CONST_BITS);
+    let tmp0 = (i0 + i4).up(CONST_BITS).plus(rounding);
+    let tmp1 = (i0 - i4).up(CONST_BITS).plus(rounding);
     let (e0, e3) = (tmp0 + tmp3, tmp0 - tmp3);
     let (e1, e2) = (tmp1 + tmp2, tmp1 - tmp2);
 
@@ -142,43 +148,88 @@ fn turned<T: Number>(rows: [Lanes<T>; 8]) -> [Lanes<T>; 8] {
     columns
 }
 
+/// Half of what `bits` fewer will stand for, and the middle of the levels.
+pub(super) const fn rounding(bits: usize, centre: i32) -> i32 {
+    (1 << (bits - 1)) + (centre << bits)
+}
+
 #[inline(always)]
-fn both_passes<T: Number>(coefficients: &[i16; 64], factors: &[u16; 64], precision: u32) -> [[u16; 8]; 8] {
+fn both_passes<T: Number>(coefficients: &[i16; 64], factors: &[i32; 64], precision: u32) -> [[u16; 8]; 8] {
     let pass1_bits = if precision == 8 { 2 } else { 1 };
-    let (centre, max) = (T::of(1 << (precision - 1)), (1 << precision) - 1);
-    // Background and smooth colours: both passes keep a lone first coefficient as it is.
-    if coefficients[1..].iter().fold(0, |any, c| any | c) == 0 {
-        let value = T::of(i32::from(coefficients[0])) * T::of(i32::from(factors[0]));
-        return [[(Lanes([value; 8]).descaled(3).0[0] + centre).limited(max); 8]; 8];
-    }
+    let (bits1, bits2) = (CONST_BITS - pass1_bits, CONST_BITS + pass1_bits + 3);
+    let (centre, max) = (1 << (precision - 1), (1 << precision) - 1);
     let mut lines = [Lanes([T::of(0); 8]); 8];
     let rows = coefficients.as_chunks::<8>().0.iter().zip(factors.as_chunks::<8>().0);
     for (line, (coefficients, factors)) in lines.iter_mut().zip(rows) {
         for (value, (coefficient, factor)) in line.0.iter_mut().zip(coefficients.iter().zip(factors)) {
-            *value = T::of(i32::from(*coefficient)) * T::of(i32::from(*factor));
+            *value = T::of(i32::from(*coefficient)) * T::of(*factor);
         }
     }
-    lines = one_dimension(lines);
+    lines = one_dimension(lines, T::of(rounding(bits1, 0)));
     for line in &mut lines {
-        *line = line.descaled(CONST_BITS - pass1_bits);
+        *line = line.down(bits1);
     }
-    lines = one_dimension(turned(lines));
+    lines = one_dimension(turned(lines), T::of(rounding(bits2, centre)));
     for line in &mut lines {
-        *line = line.descaled(CONST_BITS + pass1_bits + 3);
+        *line = line.down(bits2);
     }
     let mut done = [[0; 8]; 8];
     for (to, from) in done.iter_mut().zip(turned(lines)) {
         for (value, v) in to.iter_mut().zip(from.0) {
-            *value = (v + centre).limited(max);
+            *value = v.limited(max);
         }
     }
     done
 }
 
+/// Samples of a block of coefficients (in row order; all but the first are zero where `taken` has no bit at their place
+/// in coding order), limited to `precision` bits: eight lines of eight, which lie `stride` apart in `samples`.
+#[inline(always)]
+pub(super) fn block<S: pulp::Simd>(
+    simd: S,
+    coefficients: &[i16; 64],
+    taken: u64,
+    factors: &[i32; 64],
+    precision: u32,
+    samples: &mut [u16],
+    stride: usize,
+) {
+    let lines = samples.chunks_mut(stride.max(8)).filter_map(|line| line.first_chunk_mut::<8>());
+    if taken == 0 {
+        // Background and smooth colours: both passes keep a lone first coefficient as it is.
+        let value = Wrapping(i32::from(coefficients[0])) * Wrapping(factors[0]) + Wrapping(4);
+        let value = ((value >> 3).0.saturating_add(1 << (precision - 1))).clamp(0, (1 << precision) - 1);
+        lines.take(8).for_each(|line| *line = [value as u16; 8]);
+        return;
+    }
+    let done = both_passes_with(simd, coefficients, taken, factors, precision);
+    lines.zip(done).for_each(|(line, values)| *line = values);
+}
+
+#[inline(always)]
+fn both_passes_with<S: pulp::Simd>(
+    simd: S,
+    coefficients: &[i16; 64],
+    taken: u64,
+    factors: &[i32; 64],
+    precision: u32,
+) -> [[u16; 8]; 8] {
+    if precision != 8 {
+        return both_passes::<Wrapping<i64>>(coefficients, factors, precision);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(&simd) = (&simd as &dyn Any).downcast_ref::<pulp::x86::V3>() {
+        return super::idct_avx2::both_passes(simd, coefficients, taken, factors);
+    }
+    let _ = (simd, taken);
+    both_passes::<Wrapping<i32>>(coefficients, factors, precision)
+}
+
 /// Samples of a line of blocks, side by side.
 struct BlockLine<'a> {
     blocks: &'a [[i16; 64]],
-    factors: &'a [u16; 64],
+    taken: &'a [u64],
+    factors: &'a [i32; 64],
     precision: u32,
     samples: &'a mut [u16],
 }
@@ -187,23 +238,60 @@ impl pulp::WithSimd for BlockLine<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let stride = self.blocks.len() * 8;
-        for (n, block) in self.blocks.iter().enumerate() {
-            let done = if self.precision == 8 {
-                both_passes::<Wrapping<i32>>(block, self.factors, self.precision)
-            } else {
-                both_passes::<Wrapping<i64>>(block, self.factors, self.precision)
-            };
-            for (line, values) in self.samples.chunks_exact_mut(stride).zip(&done) {
-                line[n * 8..n * 8 + 8].copy_from_slice(values);
-            }
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        let Self { blocks, taken, factors, precision, samples } = self;
+        for (n, (coefficients, taken)) in blocks.iter().zip(taken).enumerate() {
+            let to = samples.get_mut(n * 8..).unwrap_or_default();
+            block(simd, coefficients, *taken, factors, precision, to, blocks.len() * 8);
         }
     }
 }
 
-/// Samples of a line of blocks of coefficients (in row order), limited to `precision` bits: eight
-/// lines of eight samples a block.
-pub(super) fn block_line(blocks: &[[i16; 64]], factors: &[u16; 64], precision: u32, samples: &mut [u16]) {
-    pulp::Arch::new().dispatch(BlockLine { blocks, factors, precision, samples });
+/// [`block`] for a line of blocks.
+pub(super) fn block_line(
+    blocks: &[[i16; 64]],
+    taken: &[u64],
+    factors: &[i32; 64],
+    precision: u32,
+    samples: &mut [u16],
+) {
+    pulp::Arch::new().dispatch(BlockLine { blocks, taken, factors, precision, samples });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Both<'a>(&'a [i16; 64], u64, &'a [i32; 64]);
+
+    impl pulp::WithSimd for Both<'_> {
+        type Output = [[u16; 8]; 8];
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) -> Self::Output {
+            both_passes_with(simd, self.0, self.1, self.2, 8)
+        }
+    }
+
+    /// Whatever the processor has gives the same samples, of hostile coefficients too.
+    #[test]
+    fn vector_instructions_change_nothing() {
+        let mut state = 1u32;
+        let mut random = |most: i32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as i32 % (2 * most + 1) - most
+        };
+        for round in 0..3000 {
+            let most = [3, 60, 1000, 32_767][round % 4];
+            let count = [2, 5, 10, 11, 40, 64][round % 6];
+            let (mut coefficients, mut factors) = ([0; 64], [0; 64]);
+            for place in super::super::dct::ZIGZAG.iter().take(count) {
+                coefficients[usize::from(*place)] = random(most) as i16;
+            }
+            factors.iter_mut().for_each(|f| *f = random(if round % 3 == 0 { 65_535 } else { 99 }).abs());
+            let want = both_passes::<Wrapping<i32>>(&coefficients, &factors, 8);
+            let got = pulp::Arch::new().dispatch(Both(&coefficients, u64::MAX >> (64 - count), &factors));
+            assert_eq!(got, want, "round {round}");
+        }
+    }
 }

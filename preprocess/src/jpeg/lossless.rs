@@ -1,18 +1,19 @@
 //! The lossless process (ISO 10918-1 annex H).
 
-use super::bits::{Bits, Huffman};
+use super::bits::{Bits, Huffman, Step};
 use super::fault::{Fault, broken};
-use super::frame::{Frame, Scan, Tables};
+use super::frame::{Frame, Lines, Scan, Tables};
 use loupe_core::limits::filled;
+use loupe_core::media::MediaError;
 
-/// Decodes a scan into `samples`, pixels interleaved.
+/// Decodes a scan into `samples`, pixels interleaved; the bytes used.
 pub(super) fn scan(
     frame: &Frame,
     scan: &Scan,
     tables: &Tables,
     data: &[u8],
     samples: &mut Vec<u16>,
-) -> Result<(), Fault> {
+) -> Result<usize, Fault> {
     let count = frame.components.len();
     if frame.components.iter().any(|c| c.h != 1 || c.v != 1) {
         return Err(Fault::Process("lossless JPEG with subsampled components"));
@@ -58,15 +59,32 @@ pub(super) fn scan(
             samples.iter_mut().skip(component.index).step_by(count).for_each(|s| *s <<= shift);
         }
     }
+    Ok(bits.used())
+}
+
+/// The lines of a picture whose pixels are interleaved.
+pub(super) fn finish(frame: &Frame, samples: &[u16], to: &mut impl Lines) -> Result<(), MediaError> {
+    let count = frame.components.len();
+    let mut apart = filled(frame.width * count, 0)?;
+    for pixels in samples.chunks_exact(frame.width * count) {
+        if count == 1 {
+            to.line(&[pixels])?;
+            continue;
+        }
+        for (n, line) in apart.chunks_exact_mut(frame.width).enumerate() {
+            line.iter_mut().zip(pixels.iter().skip(n).step_by(count)).for_each(|(to, from)| *to = *from);
+        }
+        to.line(&apart.chunks_exact(frame.width).collect::<Vec<_>>())?;
+    }
     Ok(())
 }
 
 /// The difference that comes next (H.1.2.2); category 16 stands for 32768 and has no further bits.
-#[inline]
+#[inline(always)]
 fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Fault> {
-    match bits.symbol(table)? {
-        category @ 0..=15 => Ok(bits.signed(u32::from(category))),
-        16 => Ok(32768),
+    match bits.step(table)? {
+        Ok(step) if matches!(step.skip(), 0 | Step::END) => Ok(step.number()),
+        Err(1) => Ok(32768),
         _ => Err(broken("scan", "a difference of more than 16 bits")),
     }
 }
@@ -88,30 +106,33 @@ fn predict(selection: usize, a: i32, b: i32, c: i32) -> i32 {
 
 /// One component: the common case.
 fn grey_line(
-    bits: &mut Bits<'_>,
+    at: &mut Bits<'_>,
     table: &Huffman,
     line: &mut [u16],
     above: &[u16],
     frame: &Frame,
     scan: &Scan,
 ) -> Result<(), Fault> {
+    let mut bits = *at;
     let start = 1i32 << (frame.precision - scan.low - 1);
     let mut left = above.first().map_or(start, |v| i32::from(*v));
     if above.is_empty() || scan.start == 1 {
         for sample in line {
-            left = (left + difference(bits, table)?) & 0xFFFF;
+            left = (left + difference(&mut bits, table)?) & 0xFFFF;
             *sample = left as u16;
         }
+        *at = bits;
         return Ok(());
     }
     let mut corner = left;
     for (n, (sample, &up)) in line.iter_mut().zip(above).enumerate() {
         let up = i32::from(up);
         let prediction = if n == 0 { up } else { predict(scan.start, left, up, corner) };
-        left = (prediction + difference(bits, table)?) & 0xFFFF;
+        left = (prediction + difference(&mut bits, table)?) & 0xFFFF;
         corner = up;
         *sample = left as u16;
     }
+    *at = bits;
     Ok(())
 }
 

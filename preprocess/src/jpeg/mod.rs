@@ -2,39 +2,35 @@
 //!
 //! The decoders of the Rust ecosystem stop at 8 bits, decide about colour by themselves (which turns
 //! medical files wrong) and differ from libjpeg by up to 3 levels in an ordinary photograph (7 at the
-//! borders of odd sizes). This one returns the components as coded, upsampled, and says what the
-//! stream itself declares about colour. The inverse DCT, the upsampling and the colour conversion are
+//! borders of odd sizes). This one gives the components as coded, upsampled, line by line as soon as they
+//! are decoded (so that a line is still in the processor's cache), and says what the stream itself declares
+//! about colour. The inverse DCT, the upsampling and the colour conversion are
 //! those of libjpeg and libjpeg-turbo (`jidctint.c`, `jdsample.c`, `jdcolor.c`) with their default
 //! settings, so that 8-bit pictures equal theirs, and with them Pillow's and OpenCV's, to the bit.
 
+mod bands;
 mod bits;
+mod colour;
 mod dct;
 mod fault;
 mod frame;
 mod idct;
+#[cfg(target_arch = "x86_64")]
+mod idct_avx2;
 mod lossless;
 mod upsample;
 
 use bits::Huffman;
+pub(crate) use colour::{rgb_line, rgb_of_ycc};
 pub(crate) use fault::Fault;
 use fault::broken;
-pub(crate) use frame::Header;
 use frame::{Component, Frame, Kind, Scan, ScanComponent, Tables};
-use loupe_core::limits::filled;
+pub(crate) use frame::{Header, Lines};
 use loupe_core::media::MediaError;
 
-/// Decoded components at full size.
-pub(crate) enum Pixels {
-    /// One after the other.
-    Planes(Vec<Vec<u16>>),
-    /// Pixel by pixel.
-    Interleaved(Vec<u16>),
-}
-
-/// A decoded stream and what it says about its colours.
-pub(crate) struct Jpeg {
+/// What a stream says about its colours.
+pub(crate) struct About {
     pub(crate) header: Header,
-    pub(crate) pixels: Pixels,
     pub(crate) lossless: bool,
     /// A JFIF marker was there: three components are luminance and differences.
     pub(crate) jfif: bool,
@@ -46,56 +42,22 @@ pub(crate) struct Jpeg {
     pub(crate) exif: Option<Vec<u8>>,
 }
 
-/// Full-range YCbCr to RGB in the 16-bit fixed point of libjpeg's `jdcolor.c`.
-#[inline(always)]
-pub(crate) fn rgb_of_ycc(y: i32, cb: i32, cr: i32) -> [u8; 3] {
-    const HALF: i32 = 1 << 15;
-    let (cb, cr) = (cb - 128, cr - 128);
-    let r = y + ((91_881 * cr + HALF) >> 16);
-    let g = y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16);
-    let b = y + ((116_130 * cb + HALF) >> 16);
-    [r, g, b].map(|v| v.clamp(0, 255) as u8)
-}
-
-/// [`rgb_of_ycc`] for whole planes, pixels interleaved.
-///
-/// # Errors
-/// When there is no memory.
-pub(crate) fn rgb_of_planes(planes: [&[u16]; 3]) -> Result<Vec<u8>, MediaError> {
-    let mut out = filled(planes[0].len() * 3, 0)?;
-    pulp::Arch::new().dispatch(RgbOfPlanes { planes, out: &mut out });
-    Ok(out)
-}
-
-struct RgbOfPlanes<'a> {
-    planes: [&'a [u16]; 3],
-    out: &'a mut [u8],
-}
-
-impl pulp::WithSimd for RgbOfPlanes<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        const LANES: usize = 32;
-        let [y, cb, cr] = self.planes.map(|plane| plane.chunks(LANES));
-        for (out, ((y, cb), cr)) in self.out.chunks_mut(3 * LANES).zip(y.zip(cb).zip(cr)) {
-            let mut rgb = [[0u8; LANES]; 3];
-            // Colours first, side by side, then in turns: only so are both loops vectors.
-            for (n, ((y, cb), cr)) in y.iter().zip(cb).zip(cr).enumerate().take(LANES) {
-                let [r, g, b] = rgb_of_ycc(i32::from(*y), i32::from(*cb), i32::from(*cr));
-                (rgb[0][n], rgb[1][n], rgb[2][n]) = (r, g, b);
-            }
-            for (n, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate().take(LANES) {
-                *pixel = [rgb[0][n], rgb[1][n], rgb[2][n]];
-            }
-        }
+impl About {
+    fn of(frame: &Frame, jfif: bool, adobe: Option<u8>) -> Self {
+        let ids = frame.components.iter().map(|c| c.id).collect();
+        let lossless = frame.kind == Kind::Lossless;
+        Self { header: frame.header(), lossless, jfif, adobe, ids, exif: None }
     }
 }
 
-enum Work {
+enum Work<L> {
+    /// No scan was read.
+    Announced,
+    /// Scans that wait for others.
     Dct(dct::Coefficients),
     Lossless(Vec<u16>),
+    /// All lines were sent.
+    Sent(L),
 }
 
 /// Blocks that all scans together may visit in any picture; about two seconds. A thousand scans of a
@@ -111,21 +73,24 @@ fn most_visits(frame: &Frame, bytes: usize) -> usize {
     VISITS.max(VISITS_A_BLOCK * blocks).saturating_add(16 * bytes)
 }
 
-/// Bytes that decoding takes at most for each sample, besides the stream: coefficients, samples, the same at the
-/// full size of the picture.
+/// Bytes that decoding takes at most for each sample, besides the stream and what is made of the lines: the
+/// coefficients of all scans, the samples of a lossless picture, or the lines that are being decoded, which are not
+/// few where the picture is low.
 pub(crate) const BYTES_A_SAMPLE: usize = 6;
 
-/// Decodes a stream; `wanted` may refuse what the frame header announces.
+/// Decodes a stream; `wanted` may refuse what the frame header announces, `begin` what the headers say together.
+/// What it gives takes the lines and comes back with all that was said.
 ///
 /// # Errors
 /// Damage, and arithmetic or hierarchical coding and sampling by fractions, by name.
-pub(crate) fn decode(
+pub(crate) fn decode<L: Lines>(
     bytes: &[u8],
     wanted: impl Fn(&Header) -> Result<(), MediaError>,
-) -> Result<Jpeg, Fault> {
+    begin: impl Fn(&About) -> Result<L, MediaError>,
+) -> Result<(About, L), Fault> {
     let mut tables = Tables::default();
     let mut frame: Option<Frame> = None;
-    let mut work: Option<Work> = None;
+    let mut work = Work::Announced;
     let (mut adobe, mut jfif, mut exif) = (None, false, None);
     let (mut scans, mut visits, mut ended) = (0usize, 0usize, false);
     let mut at = 0;
@@ -146,10 +111,6 @@ pub(crate) fn decode(
                 }
                 let found = read_frame(mark, segment)?;
                 wanted(&found.header()).map_err(Fault::Unwanted)?;
-                work = Some(match found.kind {
-                    Kind::Lossless => Work::Lossless(Vec::new()),
-                    _ => Work::Dct(dct::Coefficients::new(&found).map_err(Fault::Unwanted)?),
-                });
                 frame = Some(found);
             }
             0xC5..=0xC7 | 0xCD..=0xCF => return Err(Fault::Process("hierarchical JPEG")),
@@ -169,7 +130,7 @@ pub(crate) fn decode(
                 if scans > 1_000 {
                     return Err(broken("SOS", "more than 1000 scans"));
                 }
-                let (Some(frame), Some(work)) = (&frame, &mut work) else {
+                let Some(frame) = &frame else {
                     return Err(broken("SOS", "a scan before the frame header"));
                 };
                 let scan = read_scan(segment, frame)?;
@@ -178,38 +139,52 @@ pub(crate) fn decode(
                 if scans > 1 && visits > most_visits(frame, bytes.len()) {
                     return Err(broken("SOS", "more scans than a picture of this size can need"));
                 }
-                match work {
+                if let Work::Announced = work {
+                    work = match frame.kind {
+                        Kind::Lossless => Work::Lossless(Vec::new()),
+                        // One scan has it all: nothing has to wait.
+                        Kind::Sequential if scan.components.len() == frame.components.len() => {
+                            Work::Sent(begin(&About::of(frame, jfif, adobe)).map_err(Fault::Unwanted)?)
+                        }
+                        _ => Work::Dct(dct::Coefficients::new(frame).map_err(Fault::Unwanted)?),
+                    };
+                }
+                at += match &mut work {
+                    Work::Sent(lines) if scans == 1 => dct::stream(frame, &scan, &tables, data, lines)?,
                     Work::Dct(coefficients) => coefficients.scan(frame, &scan, &tables, data)?,
                     Work::Lossless(samples) => lossless::scan(frame, &scan, &tables, data, samples)?,
-                }
-                at += scan_length(data);
+                    Work::Announced | Work::Sent(_) => {
+                        return Err(broken("SOS", "a scan after one that had all components"));
+                    }
+                };
             }
             _ => {}
         }
     }
-    let (Some(frame), Some(work)) = (frame, work) else {
+    let Some(frame) = frame else {
         return Err(broken("SOF", "no frame header found"));
     };
-    if scans == 0 {
-        return Err(broken("SOS", "no scan found"));
-    }
     // The scans of a progressive picture refine each other: without the later ones it looks whole and is not.
-    if frame.kind == Kind::Progressive && !ended {
+    if frame.kind == Kind::Progressive && scans > 0 && !ended {
         return Err(broken("EOI", "missing: the file was cut off, and later scans with it"));
     }
-    let pixels = match work {
-        Work::Dct(coefficients) => Pixels::Planes(coefficients.finish(&frame, &tables)?),
-        Work::Lossless(samples) => Pixels::Interleaved(samples),
+    let mut about = About::of(&frame, jfif, adobe);
+    let lines = match work {
+        Work::Announced => return Err(broken("SOS", "no scan found")),
+        Work::Sent(lines) => lines,
+        Work::Dct(coefficients) => {
+            let mut lines = begin(&about).map_err(Fault::Unwanted)?;
+            coefficients.finish(&frame, &tables, &mut lines)?;
+            lines
+        }
+        Work::Lossless(samples) => {
+            let mut lines = begin(&about).map_err(Fault::Unwanted)?;
+            lossless::finish(&frame, &samples, &mut lines).map_err(Fault::Unwanted)?;
+            lines
+        }
     };
-    Ok(Jpeg {
-        header: frame.header(),
-        pixels,
-        lossless: frame.kind == Kind::Lossless,
-        jfif,
-        adobe,
-        ids: frame.components.iter().map(|c| c.id).collect(),
-        exif,
-    })
+    about.exif = exif;
+    Ok((about, lines))
 }
 
 /// The next marker code, behind which `at` is left.
@@ -234,12 +209,6 @@ fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], Fault> {
         bytes.get(*at + 2..*at + length.max(2)).ok_or_else(|| broken("marker segment", "ends early"))?;
     *at += length.max(2);
     Ok(body)
-}
-
-/// Bytes up to the next marker that is not a restart.
-fn scan_length(data: &[u8]) -> usize {
-    let found = data.windows(2).position(|w| w[0] == 0xFF && !matches!(w[1], 0 | 0xD0..=0xD7 | 0xFF));
-    found.unwrap_or(data.len())
 }
 
 fn read_frame(mark: u8, segment: &[u8]) -> Result<Frame, Fault> {
@@ -271,6 +240,10 @@ fn read_frame(mark: u8, segment: &[u8]) -> Result<Frame, Fault> {
     }
     if components.is_empty() || components.len() != usize::from(*count) || width == 0 || height == 0 {
         return Err(broken("SOF", "no components or no pixels"));
+    }
+    if let [alone] = components.as_mut_slice() {
+        // There is nothing that it could be sampled in relation to, and its blocks come row by row (A.2.2).
+        (alone.h, alone.v) = (1, 1);
     }
     let h_max = components.iter().map(|c| c.h).max().unwrap_or(1);
     let v_max = components.iter().map(|c| c.v).max().unwrap_or(1);

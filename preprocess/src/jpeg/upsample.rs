@@ -5,62 +5,64 @@ use super::frame::{Component, Frame};
 use loupe_core::limits::filled;
 use loupe_core::media::MediaError;
 
-/// Samples of a component, `stride` a row, at the size of the frame.
-///
-/// # Errors
-/// When there is no memory.
-pub(super) fn full_size(
-    mut samples: Vec<u16>,
-    stride: usize,
-    c: &Component,
-    frame: &Frame,
-) -> Result<Vec<u16>, MediaError> {
-    let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
-    if (c.width, c.height) == (frame.width, frame.height) && (fx, fy) == (1, 1) {
-        // Without the padding to whole MCUs.
-        if stride > c.width {
-            for y in 1..c.height {
-                samples.copy_within(y * stride..y * stride + c.width, y * c.width);
-            }
-        }
-        samples.truncate(c.width * c.height);
-        return Ok(samples);
+/// Room for a line on its way.
+pub(super) struct Scratch {
+    sums: Vec<u16>,
+    wide: Vec<u16>,
+}
+
+impl Scratch {
+    pub(super) fn new(c: &Component, frame: &Frame) -> Result<Self, MediaError> {
+        Ok(Self { sums: filled(c.width, 0)?, wide: filled(frame.width.max(2 * c.width), 0)? })
     }
-    let row = |y: usize| samples.get(y * stride..y * stride + c.width).unwrap_or_default();
-    let last = c.height.saturating_sub(1);
-    let smooth = c.width > 2;
-    let arch = pulp::Arch::new();
-    let (mut sums, mut wide) = (vec![0; c.width], vec![0; 2 * c.width]);
-    let mut out = filled(frame.width * frame.height, 0)?;
-    for (y, line) in out.chunks_exact_mut(frame.width.max(1)).enumerate() {
+}
+
+/// Rows of a component, `stride` samples each, from the one before `first` on.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) samples: &'a [u16],
+    pub(super) stride: usize,
+    pub(super) first: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn row(self, y: usize, width: usize) -> &'a [u16] {
+        let at = (y + 1).saturating_sub(self.first) * self.stride;
+        self.samples.get(at..at + width).unwrap_or_default()
+    }
+
+    /// Line `y` of the picture.
+    pub(super) fn line(self, y: usize, c: &Component, frame: &Frame, scratch: &'a mut Scratch) -> &'a [u16] {
+        let (fx, fy) = (frame.h_max / c.h.max(1), frame.v_max / c.v.max(1));
+        if (c.width, c.height) == (frame.width, frame.height) && (fx, fy) == (1, 1) {
+            return self.row(y, c.width);
+        }
+        let row = |y| self.row(y, c.width);
+        let last = c.height.saturating_sub(1);
+        let smooth = c.width > 2;
+        let arch = pulp::Arch::new();
+        let Scratch { sums, wide } = scratch;
         match (smooth, fx, fy) {
-            (true, 2, 1) => {
-                arch.dispatch(Doubled { from: row(y), out: &mut wide, bits: 2, bias: [1, 2] });
-                fill(line, &wide);
-            }
+            (true, 2, 1) => arch.dispatch(Doubled { from: row(y), out: wide, bits: 2, bias: [1, 2] }),
             (_, 1 | 2, 2) if smooth || fx == 1 => {
                 let near = row(y / 2);
                 let far = row(if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
-                arch.dispatch(Between { near, far, out: &mut sums });
+                arch.dispatch(Between { near, far, out: sums });
                 if fx == 1 {
                     let bias = if y % 2 == 0 { 1 } else { 2 };
-                    line.iter_mut().zip(&sums).for_each(|(o, s)| *o = (s + bias) >> 2);
+                    wide.iter_mut().zip(sums).for_each(|(o, s)| *o = (*s + bias) >> 2);
                 } else {
-                    arch.dispatch(Doubled { from: &sums, out: &mut wide, bits: 4, bias: [8, 7] });
-                    fill(line, &wide);
+                    arch.dispatch(Doubled { from: sums, out: wide, bits: 4, bias: [8, 7] });
                 }
             }
             _ => {
-                let from = row((y / fy.max(1)).min(last));
-                line.chunks_mut(fx.max(1)).zip(from).for_each(|(same, v)| same.fill(*v));
+                let from = row((y * c.v / frame.v_max).min(last));
+                let pick = |x: usize| from.get((x * c.h / frame.h_max).min(c.width.saturating_sub(1)));
+                wide.iter_mut().enumerate().for_each(|(x, o)| *o = pick(x).copied().unwrap_or(0));
             }
         }
+        wide.get(..frame.width).unwrap_or_default()
     }
-    Ok(out)
-}
-
-fn fill(line: &mut [u16], from: &[u16]) {
-    line.iter_mut().zip(from).for_each(|(o, v)| *o = *v);
 }
 
 /// Three parts of the nearer row and one of the farther.
@@ -104,8 +106,13 @@ impl pulp::WithSimd for Doubled<'_> {
             ]
         };
         let pairs = out.as_chunks_mut::<2>().0;
-        for (o, three) in pairs.iter_mut().skip(1).zip(from.windows(3)) {
-            *o = pair(three[0], three[1], three[2]);
+        // Three slices of one length, which the compiler makes vectors of.
+        if let ([_, right @ ..], [_, inner @ ..]) = (from, &mut *pairs) {
+            let own = right.get(..right.len().saturating_sub(1)).unwrap_or_default();
+            let right = right.get(1..).unwrap_or_default();
+            for (((o, left), own), right) in inner.iter_mut().zip(from).zip(own).zip(right) {
+                *o = pair(*left, *own, *right);
+            }
         }
         let n = from.len();
         if let (&[a, b, ..], Some(o)) = (from, pairs.first_mut()) {
@@ -136,7 +143,12 @@ mod tests {
             h_max,
             v_max,
         };
-        full_size(rows.concat(), 4, &c, &frame).unwrap()
+        let samples = rows.concat();
+        let line = |y: usize| {
+            let mut scratch = Scratch::new(&c, &frame).unwrap();
+            Rows { samples: &samples, stride: 4, first: 1 }.line(y, &c, &frame, &mut scratch).to_vec()
+        };
+        (0..height).flat_map(line).collect()
     }
 
     #[test]

@@ -2,9 +2,8 @@
 //! the decoder that equals libjpeg-turbo, with the colours that the TIFF tags say (as libtiff has it).
 
 use super::facts::malformed;
-use super::jpeg::{Colours, from_planes, planes_of};
-use super::raster::rgb_of_cmyk;
-use crate::jpeg::{self, Fault, Header, Pixels};
+use super::jpeg::{Bytes, Colours};
+use crate::jpeg::{self, About, Fault, Header};
 use loupe_core::limits::{DecodeLimits, filled};
 use loupe_core::media::MediaError;
 use std::io::Cursor;
@@ -45,7 +44,8 @@ pub(super) fn decode(
         (0 | 1, 1) => (Colours::Grey, 1),
         (2, 3) => (Colours::Rgb, 3),
         (6, 3) => (Colours::Ycc, 3),
-        (5, 4) => (Colours::Cmyk, 3),
+        // No one has inverted them here.
+        (5, 4) => (Colours::Inks, 3),
         _ => return Err(unsupported("JPEG of an unusual colour space")),
     };
     let (offsets, counts) = match decoder.get_chunk_type() {
@@ -84,29 +84,17 @@ pub(super) fn decode(
             let pixels = limits.pixels(&[header.width as u64, header.height as u64])?;
             limits.together(&[whole, (pixels * samples.max(3), jpeg::BYTES_A_SAMPLE + 3)]).map(drop)
         };
-        let decoded =
-            jpeg::decode(&joined(tables.as_deref(), chunk), wanted).map_err(|fault| match fault {
-                Fault::Broken { field, problem } => malformed(FORMAT, field, problem),
-                Fault::Process(what) => unsupported(what),
-                Fault::Unwanted(error) => error,
-            })?;
-        let planes = match decoded.pixels {
-            Pixels::Planes(planes) => planes,
-            Pixels::Interleaved(values) => planes_of(&values, samples)?,
-        };
-        let mut pixels = match (colours, planes.as_slice()) {
-            // The inks as they are: no one has inverted them here.
-            (Colours::Cmyk, [c, m, y, k]) => {
-                let inks = c.iter().zip(m).zip(y).zip(k);
-                let inks = inks.flat_map(|(((c, m), y), k)| [*c as u8, *m as u8, *y as u8, *k as u8]);
-                rgb_of_cmyk(&inks.collect::<Vec<u8>>())?
-            }
-            (_, planes) => from_planes(planes, colours)?.1,
-        };
+        let begin = |about: &About| Bytes::new(colours, [about.header.width, about.header.height]);
+        let decoded = jpeg::decode(&joined(tables.as_deref(), chunk), wanted, begin);
+        let (about, Bytes { mut pixels, .. }) = decoded.map_err(|fault| match fault {
+            Fault::Broken { field, problem } => malformed(FORMAT, field, problem),
+            Fault::Process(what) => unsupported(what),
+            Fault::Unwanted(error) => error,
+        })?;
         if kind == 0 {
             pixels.iter_mut().for_each(|v| *v = 255 - *v);
         }
-        let rows = pixels.chunks_exact(decoded.header.width * channels).take(tall);
+        let rows = pixels.chunks_exact(about.header.width * channels).take(tall);
         for (target, row) in out.chunks_exact_mut(width * channels).skip(top).zip(rows) {
             let target = target.get_mut(left * channels..(left + wide) * channels).unwrap_or_default();
             target.copy_from_slice(&row[..target.len()]);

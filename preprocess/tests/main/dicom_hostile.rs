@@ -202,7 +202,7 @@ fn mutants_are_refused_or_read() {
         grey(16, 16, 12, true, &[7; 256]).text(tags::WINDOW_CENTER, VR::DS, "40").file(EXPLICIT),
         colour(16, 16, "YBR_FULL_422", &[9; 512]).file(EXPLICIT),
         grey(2, 4, 16, false, &[]).fragments(vec![rle]).file(RLE),
-        lossless_jpeg(),
+        lossless_jpeg(0x11),
     ];
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for (n, base) in sets.iter().enumerate() {
@@ -230,8 +230,8 @@ fn mutants_are_refused_or_read() {
 }
 
 /// A 16×16 image, all values 100, in the lossless process: the first difference, then zeros.
-fn lossless_jpeg() -> Vec<u8> {
-    let mut stream = vec![0xFF, 0xD8, 0xFF, 0xC3, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11, 0];
+fn lossless_jpeg(factors: u8) -> Vec<u8> {
+    let mut stream = vec![0xFF, 0xD8, 0xFF, 0xC3, 0, 11, 8, 0, 16, 0, 16, 1, 1, factors, 0];
     // Code 0: no difference; code 10: five bits follow.
     stream.extend([0xFF, 0xC4, 0, 21, 0, 1, 1]);
     stream.extend([0; 14]);
@@ -246,6 +246,9 @@ fn lossless_jpeg() -> Vec<u8> {
 
 #[test]
 fn the_lossless_picture_is_flat() {
-    let image = Image::parse(lossless_jpeg(), &DecodeLimits::default()).unwrap();
-    assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), vec![100.0; 256]);
+    // Sampling factors of a lone component say nothing.
+    for factors in [0x11, 0x22] {
+        let image = Image::parse(lossless_jpeg(factors), &DecodeLimits::default()).unwrap();
+        assert_eq!(image.stored(0).unwrap().to_f64().unwrap(), vec![100.0; 256]);
+    }
 }

@@ -22,6 +22,10 @@ fn view(choice: WindowChoice) -> View {
 
 /// A baseline JPEG of one 8×8 block a component, all coefficients but DC zero: flat colours.
 fn flat_jpeg(levels: [i32; 3], adobe: Option<u8>) -> Vec<u8> {
+    [flat_jpeg_head(adobe), flat_scan(&[1, 2, 3], &levels), vec![0xFF, 0xD9]].concat()
+}
+
+fn flat_jpeg_head(adobe: Option<u8>) -> Vec<u8> {
     let mut out = vec![0xFF, 0xD8];
     if let Some(transform) = adobe {
         out.extend([0xFF, 0xEE, 0, 14]);
@@ -37,12 +41,18 @@ fn flat_jpeg(levels: [i32; 3], adobe: Option<u8>) -> Vec<u8> {
         out.extend([0u8; 15]);
         out.push(symbol);
     }
-    out.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
+    out
+}
+
+fn flat_scan(components: &[u8], levels: &[i32]) -> Vec<u8> {
+    let mut out = vec![0xFF, 0xDA, 0, 6 + 2 * components.len() as u8, components.len() as u8];
+    out.extend(components.iter().flat_map(|id| [*id, 0]));
+    out.extend([0, 63, 0]);
     let mut bits = String::new();
     for level in levels {
         // The DC coefficient of a flat block is eight times its level; category 11 needs |v| ≥ 1024.
         let value = (level - 128) * 8;
-        assert!(value.abs() >= 1024 || level == 0 || level == 255);
+        assert!(value.abs() >= 1024 || *level == 0 || *level == 255);
         let code = if value < 0 { value + 2047 } else { value };
         bits += &format!("0{code:011b}0");
     }
@@ -56,8 +66,27 @@ fn flat_jpeg(levels: [i32; 3], adobe: Option<u8>) -> Vec<u8> {
             out.push(0);
         }
     }
-    out.extend([0xFF, 0xD9]);
     out
+}
+
+#[test]
+fn scans_of_single_components_wait_for_each_other() {
+    let levels = [0, 0, 0];
+    let file = |scans: &[Vec<u8>]| {
+        let stream = [flat_jpeg_head(Some(1)), scans.concat(), vec![0xFF, 0xD9]].concat();
+        image(colour(8, 8, "YBR_FULL", &[]).fragments(vec![stream]).file("1.2.840.10008.1.2.4.50")).rgb(0)
+    };
+    let all = || flat_scan(&[1, 2, 3], &levels);
+    let alone = |id: u8| flat_scan(&[id], &levels[..1]);
+    let want = file(&[all()]).unwrap();
+    assert_eq!(want[..3], [0, 135, 0]);
+    // In any order; not without one of them, and not one more when all are there.
+    assert_eq!(file(&[alone(1), alone(2), alone(3)]).unwrap(), want);
+    assert_eq!(file(&[alone(3), flat_scan(&[1, 2], &levels[..2])]).unwrap(), want);
+    assert!(file(&[alone(1), alone(3)]).unwrap_err().to_string().contains("a component has no scan"));
+    assert!(
+        file(&[all(), all()]).unwrap_err().to_string().contains("a scan after one that had all components")
+    );
 }
 
 #[test]

@@ -152,6 +152,19 @@ proptest! {
     }
 }
 
+/// Sampling factors say how components stand to each other; a lone one has none to stand to.
+#[test]
+fn a_lone_component_may_have_any_sampling_factors() {
+    let mut grey = read("grey.jpg");
+    let at = grey.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap() + 11;
+    assert_eq!(grey[at], 0x11);
+    for factors in [0x22, 0x14, 0x41] {
+        grey[at] = factors;
+        let got = decode(&grey, &View::default(), &DecodeLimits::default()).unwrap();
+        assert_eq!(worst(&got, &open("grey.jpg.want.png", &View::default())), 0, "{factors:#x}");
+    }
+}
+
 #[test]
 fn scans_without_end_are_refused() {
     let side = 4096u16.to_be_bytes();
