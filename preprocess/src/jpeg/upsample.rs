@@ -46,10 +46,10 @@ impl<'a> Rows<'a> {
             (true, 2, 1) => arch.dispatch(Doubled { from: row(y), out: wide, bits: 2, bias: [1, 2] }),
             (_, 1 | 2, 2) if smooth || fx == 1 => {
                 let near = row(y / 2);
-                let far = row(if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
+                let far = row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
                 arch.dispatch(Between { near, far, out: sums });
                 if fx == 1 {
-                    let bias = if y % 2 == 0 { 1 } else { 2 };
+                    let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                     wide.iter_mut().zip(sums).for_each(|(o, s)| *o = (*s + bias) >> 2);
                 } else {
                     arch.dispatch(Doubled { from: sums, out: wide, bits: 4, bias: [8, 7] });
