@@ -2,25 +2,14 @@
 //! 13-bit fixed point, two passes, which decoders agree on to the bit. Eight columns, then eight rows,
 //! are done at a time.
 
+use super::idct_numbers::{
+    CONST_BITS, F_0_298, F_0_390, F_0_541, F_0_765, F_0_899, F_1_175, F_1_501, F_1_847, F_1_961, F_2_053,
+    F_2_562, F_3_072, rounding,
+};
 #[cfg(target_arch = "x86_64")]
 use std::any::Any;
 use std::num::Wrapping;
 use std::ops::{Add, Mul, Shl, Shr, Sub};
-
-pub(super) const CONST_BITS: usize = 13;
-
-pub(super) const F_0_298: i32 = 2446;
-pub(super) const F_0_390: i32 = 3196;
-pub(super) const F_0_541: i32 = 4433;
-pub(super) const F_0_765: i32 = 6270;
-pub(super) const F_0_899: i32 = 7373;
-pub(super) const F_1_175: i32 = 9633;
-pub(super) const F_1_501: i32 = 12299;
-pub(super) const F_1_847: i32 = 15137;
-pub(super) const F_1_961: i32 = 16069;
-pub(super) const F_2_053: i32 = 16819;
-pub(super) const F_2_562: i32 = 20995;
-pub(super) const F_3_072: i32 = 25172;
 
 /// A number that wraps around: hostile coefficients overflow, sound ones never do.
 trait Number:
@@ -146,11 +135,6 @@ fn turned<T: Number>(rows: [Lanes<T>; 8]) -> [Lanes<T>; 8] {
         }
     }
     columns
-}
-
-/// Half of what `bits` fewer will stand for, and the middle of the levels.
-pub(super) const fn rounding(bits: usize, centre: i32) -> i32 {
-    (1 << (bits - 1)) + (centre << bits)
 }
 
 #[inline(always)]

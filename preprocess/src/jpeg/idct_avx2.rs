@@ -1,7 +1,7 @@
 //! The two passes of [`super::idct`] with AVX2, which the compiler does not find by itself: a register holds a number
 //! of eight columns, then of eight rows.
 
-use super::idct::{
+use super::idct_numbers::{
     CONST_BITS, F_0_298, F_0_390, F_0_541, F_0_765, F_0_899, F_1_175, F_1_501, F_1_847, F_1_961, F_2_053,
     F_2_562, F_3_072, rounding,
 };

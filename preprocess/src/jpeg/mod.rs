@@ -17,6 +17,7 @@ mod frame;
 mod idct;
 #[cfg(target_arch = "x86_64")]
 mod idct_avx2;
+mod idct_numbers;
 mod lossless;
 mod upsample;
 

@@ -46,7 +46,8 @@ impl<'a> Rows<'a> {
             (true, 2, 1) => arch.dispatch(Doubled { from: row(y), out: wide, bits: 2, bias: [1, 2] }),
             (_, 1 | 2, 2) if smooth || fx == 1 => {
                 let near = row(y / 2);
-                let far = row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
+                let far =
+                    row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
                 arch.dispatch(Between { near, far, out: sums });
                 if fx == 1 {
                     let bias = if y.is_multiple_of(2) { 1 } else { 2 };
