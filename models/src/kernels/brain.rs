@@ -88,9 +88,10 @@ impl Rounded {
     /// Pairs `from..to` of a row, which are whole parts.
     pub(crate) fn row(&self, row: usize, from: usize, to: usize) -> Row<'_> {
         let pairs = &self.pairs[row * self.width..][from..to];
-        let part = if self.parts == 0 { 1 } else { self.width / self.parts };
-        let sums =
-            if self.parts == 0 { &[][..] } else { &self.sums[row * self.parts..][from / part..to / part] };
+        let sums = match self.width.checked_div(self.parts) {
+            Some(part) => &self.sums[row * self.parts..][from / part..to / part],
+            None => &[],
+        };
         Row { pairs, sums }
     }
 }
@@ -173,7 +174,6 @@ impl Ready {
     }
 
     /// The places of a panel: pairs, scales, what is taken off.
-    #[allow(clippy::type_complexity)]
     pub(super) fn places(&mut self, panel: usize) -> (&mut [Pair], &mut [[f32; LANES]], &mut [[f32; LANES]]) {
         (
             self.pairs.part_mut(panel * self.width, self.width),

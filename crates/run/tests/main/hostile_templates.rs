@@ -142,7 +142,8 @@ fn reasons_repeat_no_text_of_the_sample() {
 #[test]
 fn no_text_of_a_sample_stands_for_a_picture() {
     const MARK: &str = "\u{F0000}0\u{F0001}";
-    let fields: [(&str, fn(&mut Sample)); 5] = [
+    type Change = fn(&mut Sample);
+    let fields: [(&str, Change); 5] = [
         ("question", |sample| sample.question = MARK.into()),
         ("choices[0].text", |sample| {
             sample.choices = vec![Choice { letter: 'A', text: MARK.into() }];
