@@ -78,7 +78,7 @@ pub struct CheckpointRecord {
     /// there are where they stay as stored; nothing otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
-    /// What weights in bf16 or in blocks were multiplied with on the processor: `bf16` or `f32`; nothing where there were none.
+    /// `bf16` where activations were rounded to it before they were multiplied with weights in bf16 or in blocks; nothing otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<String>,
     /// Most tokens that prompt look-up proposed for a reply at a time; 0 without it. It changes no reply.

@@ -118,6 +118,7 @@ impl House {
                 "parameters": c.parameters,
                 "dtype": c.dtype,
                 "quant": c.quant,
+                "activations": c.activations,
                 "device": c.device,
                 "resample": c.resample,
             });
@@ -155,7 +156,7 @@ fn fingerprint(info: &ModelInfo) -> String {
     add(VERSION);
     add(&info.identity_sha256());
     if let Some(c) = info.checkpoint() {
-        for part in [&c.tokenizer_sha256, &c.template_sha256, &c.quant] {
+        for part in [&c.tokenizer_sha256, &c.template_sha256, &c.quant, &c.activations] {
             add(part.as_deref().unwrap_or_default());
         }
         [&c.dtype, &c.device, &c.resample].into_iter().for_each(|part| add(part));

@@ -130,15 +130,15 @@ fn counted(types: &BTreeMap<String, usize>) -> String {
 }
 
 impl<A> Opened<A> {
-    /// What weights in bf16 or in blocks are multiplied with, where there are any that the products of the processor multiply.
-    fn activations(&self, options: &LoadOptions) -> Option<Activations> {
+    /// The number type that activations are rounded to where they meet weights in bf16 or in blocks; nothing where they stay f32.
+    fn rounded_to(&self) -> Option<&'static str> {
         let rounds =
             |name: &String| name == Dtype::Bf16.name() || Block::ALL.iter().any(|block| block.name() == name);
         let some = match &self.stored {
             Some(types) => types.keys().any(rounds),
-            None => options.quant.is_some() || self.numbers.weights == Dtype::Bf16,
+            None => self.numbers.quant.is_some() || self.numbers.weights == Dtype::Bf16,
         };
-        (some && self.numbers.packs).then_some(options.activations)
+        (some && self.numbers.packs && self.numbers.rounds).then_some(Activations::Bf16.name())
     }
 
     /// The record of the model.
@@ -175,7 +175,7 @@ impl<A> Opened<A> {
                 parameters: self.parameters,
                 dtype: if self.stored.is_some() { AS_STORED } else { self.numbers.weights.name() }.to_owned(),
                 quant,
-                activations: self.activations(options).map(|activations| activations.name().to_owned()),
+                activations: self.rounded_to().map(str::to_owned),
                 prompt_lookup: options.prompt_lookup,
                 device: self.device_name.clone(),
                 resample: said.resample.to_owned(),

@@ -193,6 +193,10 @@ fn weights_stay_in_the_blocks_of_the_file_and_mean_the_same() {
     assert_eq!(own.family, "qwen2");
     let record = own.checkpoint().unwrap();
     assert_eq!(record.quant.as_deref(), Some("bf16 1, f16 1, f32 11, q4_0 1, q4_k 9, q6_k 3, q8_0 1"));
+    assert_eq!(record.activations, None);
+    let rounded = LoadOptions { activations: Activations::Bf16, ..LoadOptions::default() };
+    let record = info(dir.path(), &rounded);
+    assert_eq!(record.checkpoint().unwrap().activations.as_deref(), Some("bf16"));
     // Widened on request, and then on record so.
     let widened = info(dir.path(), &LoadOptions { dtype: Some(Dtype::F32), ..LoadOptions::default() });
     let record = widened.checkpoint().unwrap();
