@@ -30,6 +30,11 @@ pub(crate) trait Load: Format {
     /// The processor has AVX2, FMA and F16C; `unit` can be read, `scale` is that of the input's part, and `input` is
     /// below [`Format::INPUTS`].
     unsafe fn load(unit: *const Self::Unit, scale: Self::Scale, input: usize) -> (__m256, __m256);
+
+    /// Panels whose units are lines of f32 already.
+    fn lines<'a, 'b>(_: &'a [&'b [Self::Unit]]) -> Option<&'a [&'b [[f32; LANES]]]> {
+        None
+    }
 }
 
 /// The scales at the head of a unit.
@@ -180,6 +185,10 @@ impl Load for Q6K {
 
 impl Load for F32 {
     type Scale = ();
+
+    fn lines<'a, 'b>(panels: &'a [&'b [Self::Unit]]) -> Option<&'a [&'b [[f32; LANES]]]> {
+        Some(panels)
+    }
 
     #[inline]
     unsafe fn scale(_: *const Self::Unit, _: usize) -> Self::Scale {}

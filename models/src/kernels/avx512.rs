@@ -114,6 +114,100 @@ tiles!(
     (12, 1)
 );
 
+/// See [`super::InstructionSet::add`], which has checked all lengths; for weights in f32, in tiles of [`PLAIN`].
+pub(super) fn add_f32(panels: &[&[[f32; LANES]]], x: &[&[f32]], sums: &mut [[f32; LANES]]) {
+    let (all, most) = (panels.len(), PLAIN[x.len()]);
+    let mut from = 0;
+    while from < all {
+        // The tiles that there are have 1, 2, 4 panels.
+        let count = 1 << most.min(all - from).ilog2();
+        let part = &panels[from..from + count];
+        // SAFETY: only called where the extensions were found.
+        unsafe {
+            macro_rules! tiles_of_f32 {
+                ($(($rows:literal, $panels:literal)),*) => {
+                    match (x.len(), count) {
+                        $(($rows, $panels) => tile_f32::<$rows, $panels>(part, x, sums, from, all),)*
+                        _ => {}
+                    }
+                };
+            }
+            tiles_of_f32!(
+                (1, 4),
+                (2, 4),
+                (3, 4),
+                (4, 4),
+                (5, 4),
+                (6, 4),
+                (1, 2),
+                (2, 2),
+                (3, 2),
+                (4, 2),
+                (5, 2),
+                (6, 2),
+                (7, 2),
+                (8, 2),
+                (9, 2),
+                (10, 2),
+                (11, 2),
+                (12, 2),
+                (1, 1),
+                (2, 1),
+                (3, 1),
+                (4, 1),
+                (5, 1),
+                (6, 1),
+                (7, 1),
+                (8, 1),
+                (9, 1),
+                (10, 1),
+                (11, 1),
+                (12, 1)
+            );
+        }
+        from += count;
+    }
+}
+
+/// `R` rows and `P` panels of f32, their sums in registers over all inputs; `from` is the first panel of `all`.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn tile_f32<const R: usize, const P: usize>(
+    panels: &[&[[f32; LANES]]],
+    x: &[&[f32]],
+    sums: &mut [[f32; LANES]],
+    from: usize,
+    all: usize,
+) {
+    let weights: [*const [f32; LANES]; P] = std::array::from_fn(|p| panels[p].as_ptr());
+    let inputs: [*const f32; R] = std::array::from_fn(|r| x[r].as_ptr());
+    // SAFETY: there are sixteen sums of each row and panel; all panels and rows have as many inputs.
+    unsafe {
+        let mut held = [[_mm512_setzero_ps(); P]; R];
+        for r in 0..R {
+            for p in 0..P {
+                held[r][p] = _mm512_loadu_ps(sums[r * all + from + p].as_ptr());
+            }
+        }
+        for at in 0..panels[0].len() {
+            let mut w = [_mm512_setzero_ps(); P];
+            for p in 0..P {
+                w[p] = _mm512_loadu_ps(weights[p].add(at).cast());
+            }
+            for r in 0..R {
+                let x = _mm512_set1_ps(*inputs[r].add(at));
+                for p in 0..P {
+                    held[r][p] = _mm512_fmadd_ps(x, w[p], held[r][p]);
+                }
+            }
+        }
+        for r in 0..R {
+            for p in 0..P {
+                _mm512_storeu_ps(sums[r * all + from + p].as_mut_ptr(), held[r][p]);
+            }
+        }
+    }
+}
+
 /// How pairs are made ready in registers.
 pub(crate) trait Wide: Levels {
     /// The pair of a unit at inputs `2 at` and `2 at + 1`.

@@ -1,8 +1,6 @@
 //! Products of rows with weights in panels, tile by tile and on all cores.
 
-use crate::kernels::{
-    BrainKernel, F32, InstructionSet, Kernel, LANES, PANELS, Panel, ROWS, Ready, Rounded, Row,
-};
+use crate::kernels::{BrainKernel, F32, InstructionSet, Kernel, LANES, Panel, Ready, Rounded, Row};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,8 +27,8 @@ pub(super) trait Tiles: Sync {
     fn depth(&self) -> usize;
     /// Units that so many tiles of rows go through at a time.
     fn step(&self, tiles: usize) -> usize;
-    /// Makes units of some panels ready for so many tiles of rows.
-    fn take(&self, space: &mut Self::Space, panels: Range<usize>, units: Range<usize>, tiles: usize);
+    /// Makes units of some panels ready.
+    fn take(&self, space: &mut Self::Space, panels: Range<usize>, units: Range<usize>);
     /// Adds the products of these units for some rows: `sums[row × panels + panel]`.
     fn add(
         &self,
@@ -53,6 +51,8 @@ pub(super) struct Exact<'a, F: Kernel> {
     x: Cow<'a, [f32]>,
     depth: usize,
     set: InstructionSet,
+    /// Are weights widened before they are multiplied? What takes more than a shift is, for many rows.
+    widened: bool,
 }
 
 impl<'a, F: Kernel> Exact<'a, F> {
@@ -69,12 +69,9 @@ impl<'a, F: Kernel> Exact<'a, F> {
                 Cow::Owned(wide)
             }
         };
-        Self { units, x, depth, set: InstructionSet::best() }
-    }
-
-    /// What takes more than a shift is widened once for many tiles.
-    fn is_widened(tiles: usize) -> bool {
-        F::INPUTS > 2 && tiles > 2
+        let set = InstructionSet::best();
+        let few = 2 * (set.tiles::<F>().len() - 1);
+        Self { units, depth, set, widened: F::INPUTS > 2 && x.len() / width.max(1) > few, x }
     }
 
     fn panel(&self, panel: usize, units: &Range<usize>) -> &[F::Unit] {
@@ -83,11 +80,11 @@ impl<'a, F: Kernel> Exact<'a, F> {
 }
 
 impl<F: Kernel> Tiles for Exact<'_, F> {
-    /// Widened weights of a panel; empty where they are not widened.
+    /// Widened weights, panel by panel; empty where they are not widened.
     type Space = Vec<[f32; LANES]>;
 
     fn shapes(&self) -> &'static [usize] {
-        &PANELS
+        if self.widened { self.set.tiles::<F32>() } else { self.set.tiles::<F>() }
     }
 
     fn depth(&self) -> usize {
@@ -98,10 +95,13 @@ impl<F: Kernel> Tiles for Exact<'_, F> {
         if tiles == 1 { self.depth } else { even_step(self.depth, DEPTH_BYTES / 4 / F::INPUTS) }
     }
 
-    fn take(&self, space: &mut Self::Space, panels: Range<usize>, units: Range<usize>, tiles: usize) {
-        if Self::is_widened(tiles) {
-            space.resize(units.len() * F::INPUTS, [0.0; LANES]);
-            self.set.widen::<F>(self.panel(panels.start, &units), space);
+    fn take(&self, space: &mut Self::Space, panels: Range<usize>, units: Range<usize>) {
+        if self.widened {
+            let length = units.len() * F::INPUTS;
+            space.resize(panels.len() * length, [0.0; LANES]);
+            for (panel, place) in panels.zip(space.chunks_exact_mut(length.max(1))) {
+                self.set.widen::<F>(self.panel(panel, &units), place);
+            }
         }
     }
 
@@ -114,13 +114,17 @@ impl<F: Kernel> Tiles for Exact<'_, F> {
         sums: &mut [[f32; LANES]],
     ) {
         let width = self.depth * F::INPUTS;
-        let mut lines = [&self.x[..0]; ROWS];
+        let mut lines = [&self.x[..0]; MOST];
         for (line, row) in lines.iter_mut().zip(rows.clone()) {
             *line = &self.x[row * width..][units.start * F::INPUTS..units.end * F::INPUTS];
         }
         let lines = &lines[..rows.len()];
-        if !space.is_empty() {
-            return self.set.add::<F32>(&[space], lines, sums);
+        if self.widened {
+            let mut parts = [&space[..0]; MOST];
+            for (part, panel) in parts.iter_mut().zip(space.chunks_exact((units.len() * F::INPUTS).max(1))) {
+                *part = panel;
+            }
+            return self.set.add::<F32>(&parts[..panels.len()], lines, sums);
         }
         let mut parts = [&self.units[..0]; MOST];
         let count = panels.len();
@@ -178,7 +182,7 @@ impl<F: BrainKernel> Tiles for InBrain<'_, F> {
         }
     }
 
-    fn take(&self, space: &mut Ready, panels: Range<usize>, units: Range<usize>, _: usize) {
+    fn take(&self, space: &mut Ready, panels: Range<usize>, units: Range<usize>) {
         if F::SCALED && !self.as_blocks {
             self.set.ready::<F>(&self.panels(panels.clone(), &units)[..panels.len()], space);
         }
@@ -264,7 +268,7 @@ fn rectangle<T: Tiles>(
         for first in columns.clone().step_by(at_once) {
             let count = at_once.min(columns.end - first);
             let panels = first..first + count;
-            tiles.take(&mut space, panels.clone(), from..to, blocks);
+            tiles.take(&mut space, panels.clone(), from..to);
             let column = (first - columns.start) * LANES;
             for block in 0..blocks {
                 let range = block * rows / blocks..(block + 1) * rows / blocks;
