@@ -12,12 +12,12 @@ use rayon::prelude::*;
 const TASK: usize = 1 << 14;
 
 /// The loops have no gradient.
-fn fused(x: &Tensor) -> bool {
+pub(super) fn fused(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32 && !x.track_op()
 }
 
 /// The values of a contiguous f32 tensor on the processor.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(v), Some((from, to))) => Ok(&v[from..to]),
         _ => Err(Error::Msg("contiguous f32 values are needed".into())),

@@ -5,6 +5,7 @@ pub(crate) mod attention;
 pub(crate) mod fused;
 pub(crate) mod kv;
 pub(crate) mod linear;
+pub(crate) mod local;
 pub(crate) mod multi_head;
 pub(crate) mod norm;
 pub(crate) mod packed;

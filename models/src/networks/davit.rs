@@ -8,8 +8,9 @@ use crate::checkpoint::fields::Fields;
 use crate::checkpoint::weights::{Numbers, Weights};
 use crate::error::LoadError;
 use crate::layers::activation::Activation;
-use crate::layers::fused::{attend, depthwise};
+use crate::layers::fused::attend;
 use crate::layers::linear::{Linear, by_rows};
+use crate::layers::local::local;
 use crate::layers::norm::Norm;
 use crate::layers::product::most_scores;
 use crate::networks::windows::{partition, unpartition};
@@ -165,20 +166,22 @@ fn places(x: &Tensor) -> Result<Tensor> {
 
 /// A convolution of each channel by itself, and what it was given.
 struct Local {
-    weight: Tensor,
+    /// (9, channels).
+    taps: Tensor,
     bias: Tensor,
 }
 
 impl Local {
     fn load(w: &Weights, name: &str, width: usize) -> Loaded<Self> {
+        let weight = w.tensor(&format!("{name}.weight"), &[width, 1, 3, 3])?;
         Ok(Self {
-            weight: w.tensor(&format!("{name}.weight"), &[width, 1, 3, 3])?,
+            taps: weight.reshape((width, 9))?.t()?.contiguous()?,
             bias: w.tensor(&format!("{name}.bias"), &[width])?,
         })
     }
 
     fn forward(&self, x: &Tensor, grid: Grid) -> Result<Tensor> {
-        places(&depthwise(&planes(x, grid)?, &self.weight, &self.bias, 1)?)? + x
+        local(x, grid, &self.taps, &self.bias)? + x
     }
 }
 
@@ -271,9 +274,11 @@ impl Half {
     fn between_channels(&self, x: &Tensor, groups: usize) -> Result<Tensor> {
         let (count, width) = x.dims2()?;
         let qkv = self.qkv.forward(x)?.reshape((count, 3, groups, width / groups))?;
-        let qkv = qkv.permute((1, 2, 3, 0))?.contiguous()?;
+        // Rows of a place stay together; products read them as columns.
+        let qkv = qkv.permute((1, 2, 0, 3))?.contiguous()?;
+        let part = |n: usize| qkv.get(n)?.transpose(1, 2);
         let scale = (count as f64).powf(-0.5);
-        let seen = attend(&qkv.get(0)?, &qkv.get(1)?, &qkv.get(2)?, scale, None)?;
+        let seen = attend(&part(0)?, &part(1)?, &part(2)?, scale, None)?;
         self.merge.forward(&seen.flatten(0, 1)?.t()?.contiguous()?)
     }
 }
